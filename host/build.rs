@@ -1,0 +1,2 @@
+//! Builds the default policy.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What MLflow is: names, URIs, entities, the store traits and their backends.

@@ -1,0 +1,1 @@
+//! What a model is: reading LightGBM models from untrusted bytes, training a baseline, and scoring.
