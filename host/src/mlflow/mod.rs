@@ -2,5 +2,7 @@
 
 pub mod artifacts;
 pub mod entities;
+mod local;
+pub mod memory;
 pub mod names;
 pub mod store;
