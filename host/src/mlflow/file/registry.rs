@@ -291,7 +291,8 @@ fn plan_moves(
     touch(tree, transaction, name, Some(&aliases))
 }
 
-fn plan_transition(
+/// Plans an entry and its alias moves, or finds that the store is not as the caller read it.
+pub(super) fn plan_transition(
     tree: &Tree,
     transaction: &mut Transaction,
     transition: &AtomicTransition,

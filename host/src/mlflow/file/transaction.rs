@@ -133,7 +133,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn write_journal(&self, tree: &Tree) -> Result<()> {
+    pub(super) fn write_journal(&self, tree: &Tree) -> Result<()> {
         let text = serde_json::to_string(self).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot write the journal").with_source(error)
         })?;
@@ -144,6 +144,18 @@ impl Transaction {
         let mut unsynced = Unsynced::default();
         self.steps.iter().try_for_each(|step| step.apply(tree, &mut unsynced))?;
         unsynced.sync()
+    }
+}
+
+#[cfg(test)]
+impl Transaction {
+    /// Commits and stops after so many steps. Returns how many there are.
+    pub(super) fn crash_after(&self, tree: &Tree, done: usize) -> usize {
+        self.write_journal(tree).expect("a journal");
+        for step in self.steps.iter().take(done) {
+            step.apply(tree, &mut Unsynced::default()).expect("a step");
+        }
+        self.steps.len()
     }
 }
 

@@ -171,9 +171,9 @@ pub(super) fn failed(action: &str, place: &Path, error: io::Error) -> Error {
         .with_hint(hint)
 }
 
-/// Whether there is nothing at a path: no such name, or a file where a directory was looked for.
+/// Whether there is nothing at a path: no such name, a file where a directory was looked for, or a name that no file can have.
 pub(super) fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), Io::NotFound | Io::NotADirectory)
+    matches!(error.kind(), Io::NotFound | Io::NotADirectory | Io::InvalidFilename)
 }
 
 fn untrusted(message: &str, path: &str) -> Error {
