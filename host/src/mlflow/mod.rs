@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod entities;
+pub mod file;
 mod local;
 pub mod memory;
 pub mod names;
