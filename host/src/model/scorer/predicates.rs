@@ -3,6 +3,8 @@
 //! A model asks few different questions: a feature has at most a few hundred thresholds, shared by thousands of splits.
 //! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
 
+use std::hint::select_unpredictable;
+
 use super::categories::{CodeSet, CodeSets, Dictionary};
 use super::view::{Column, View, category, without_tiny};
 
@@ -223,7 +225,7 @@ impl<const WORDS: usize> Answers<WORDS> {
 ///
 /// Eight searches go side by side, without a branch, so that their loads overlap.
 fn ranks(thresholds: &[f64], values: &[f64], ranks: &mut [u32]) {
-    const LANES: usize = 8;
+    const LANES: usize = 4;
     let half = thresholds.len().div_ceil(2);
     for (values, ranks) in values.chunks_exact(LANES).zip(ranks.chunks_exact_mut(LANES)) {
         let mut found = [0_usize; LANES];
@@ -232,7 +234,7 @@ fn ranks(thresholds: &[f64], values: &[f64], ranks: &mut [u32]) {
             for (found, value) in found.iter_mut().zip(values) {
                 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is above all")]
                 let above = !(*value <= thresholds[*found + step - 1]);
-                *found += if above { step } else { 0 };
+                *found += select_unpredictable(above, step, 0);
             }
             step /= 2;
         }

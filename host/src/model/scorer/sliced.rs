@@ -112,11 +112,14 @@ impl SlicedTrees {
         let ends = &self.digit_ends[before.digits..span.digits];
         let mut start = if before.digits == 0 { 0 } else { self.digit_ends[before.digits - 1] as usize };
         for (digit, end) in digits.iter_mut().zip(ends) {
+            let mut rows = [0; WORDS];
             for place in &self.digits[start..*end as usize] {
-                for (digit, rows) in digit.iter_mut().zip(&reached[*place as usize]) {
-                    *digit |= rows;
+                let here = reached[*place as usize];
+                for word in 0..WORDS {
+                    rows[word] |= here[word];
                 }
             }
+            *digit = rows;
             start = *end as usize;
         }
         if ends.len() <= 8 {
