@@ -51,13 +51,7 @@ impl<'s, const WORDS: usize> Batch<'s, WORDS> {
         self.slots.clear();
         let mut tree = 0;
         for segment in &self.scorer.segments {
-            self.answers.answer(
-                &segment.predicates,
-                walker.columns(),
-                walker.dictionaries(),
-                walker.sets(),
-                &block,
-            );
+            self.answers.answer(&segment.predicates, walker.columns(), walker.categories(), &block);
             for plan in &segment.plans {
                 match *plan {
                     Plan::Sliced(index) => {

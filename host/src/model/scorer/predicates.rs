@@ -3,9 +3,8 @@
 //! A model asks few different questions: a feature has at most a few hundred thresholds, shared by thousands of splits.
 //! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
 
-use std::hint::select_unpredictable;
-
-use super::categories::{CodeSet, CodeSets, Dictionary};
+use super::categories::{Categories, CodeSet, CodeSets};
+use super::search::SearchTable;
 use super::view::{Column, View, category, without_tiny};
 
 /// One bit per row of a block.
@@ -33,8 +32,7 @@ struct Numerical {
     column: usize,
     first: usize,
     len: usize,
-    /// Ascending, filled up with infinity to one less than a power of two.
-    thresholds: Vec<f64>,
+    thresholds: SearchTable,
 }
 
 /// The sets of one column. The question about the j-th, from 0, has the number `first + j`.
@@ -43,6 +41,8 @@ struct Categorical {
     first: usize,
     /// Ascending by where they are stored.
     sets: Vec<CodeSet>,
+    /// Per 64 sets and code: one bit per set, set where the code is outside. Empty for [`MANY_CODES`].
+    outside: Vec<u64>,
 }
 
 /// Rows of the caller that are scored together.
@@ -57,16 +57,18 @@ pub(super) struct Answers<const WORDS: usize> {
     pub bits: Vec<Bits<WORDS>>,
     values: Vec<f64>,
     places: Vec<u32>,
-    buckets: Vec<Bits<WORDS>>,
 }
 
-/// Sets and dictionaries of more codes are looked up row by row instead of being put together from the rows of each
-/// code.
+/// In dictionaries of more codes, every row is looked up in every set: the table of all answers would be too large.
 const MANY_CODES: usize = 1024;
 
 impl Predicates {
     /// Numbers `questions`, each with its column; equal ones get one number.
-    pub fn number(columns: &[Column], questions: impl Iterator<Item = (usize, Question)> + Clone) -> Self {
+    pub fn number(
+        columns: &[Column],
+        categories: &Categories,
+        questions: impl Iterator<Item = (usize, Question)>,
+    ) -> Self {
         let mut thresholds: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
         let mut sets: Vec<Vec<CodeSet>> = vec![Vec::new(); columns.len()];
         for (column, question) in questions {
@@ -83,16 +85,20 @@ impl Predicates {
             thresholds.sort_unstable_by(f64::total_cmp);
             thresholds.dedup();
             let len = thresholds.len();
-            thresholds.resize((len + 1).next_power_of_two() - 1, f64::INFINITY);
-            thresholds.shrink_to_fit();
-            all.numerical.push(Numerical { column, first: all.len, len, thresholds });
+            all.numerical.push(Numerical {
+                column,
+                first: all.len,
+                len,
+                thresholds: SearchTable::new(thresholds),
+            });
             all.len += len + 1;
         }
         for (column, mut sets) in sets.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
             sets.sort_unstable_by_key(|set| set.to_bits());
             sets.dedup();
             let len = sets.len();
-            all.categorical.push(Categorical { column, first: all.len, sets });
+            let outside = outside(categories, column, &sets);
+            all.categorical.push(Categorical { column, first: all.len, sets, outside });
             all.len += len;
         }
         all
@@ -109,8 +115,7 @@ impl Predicates {
             Question::Above(threshold) => {
                 let index = self.numerical.partition_point(|numerical| numerical.column < column);
                 let numerical = &self.numerical[index];
-                let known = &numerical.thresholds[..numerical.len];
-                numerical.first + 1 + known.partition_point(|known| *known < threshold)
+                numerical.first + 1 + numerical.thresholds.rank(threshold)
             }
             Question::Outside(set) => {
                 let index = self.categorical.partition_point(|categorical| categorical.column < column);
@@ -126,12 +131,7 @@ impl<const WORDS: usize> Answers<WORDS> {
     pub const ROWS: usize = WORDS * 64;
 
     pub fn new() -> Self {
-        Self {
-            bits: Vec::new(),
-            values: vec![0.0; Self::ROWS],
-            places: vec![0; Self::ROWS],
-            buckets: Vec::new(),
-        }
+        Self { bits: Vec::new(), values: vec![0.0; Self::ROWS], places: vec![0; Self::ROWS] }
     }
 
     /// Answers all questions of `predicates` about a block of `rows`; rows that the block lacks have any answer.
@@ -139,8 +139,7 @@ impl<const WORDS: usize> Answers<WORDS> {
         &mut self,
         predicates: &Predicates,
         columns: &[Column],
-        dictionaries: &[Dictionary],
-        sets: &CodeSets,
+        categories: &Categories,
         rows: &impl Rows,
     ) {
         self.bits.clear();
@@ -153,12 +152,16 @@ impl<const WORDS: usize> Answers<WORDS> {
         }
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
-            let dictionary = &dictionaries[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            for (place, value) in self.places.iter_mut().zip(&self.values) {
-                *place = dictionary.code(category(without_tiny(*value))) as u32;
+            self.values.iter_mut().for_each(|value| *value = category(without_tiny(*value)));
+            let dictionary = &categories.dictionaries[categorical.column];
+            dictionary.codes(&self.values, &mut self.places);
+            let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
+            if categorical.outside.is_empty() {
+                look_up(answers, &self.places, categorical, &categories.sets);
+            } else {
+                put_together(answers, &self.places, categorical, dictionary.len());
             }
-            self.gather(categorical, dictionary.len(), sets);
         }
     }
 
@@ -178,12 +181,11 @@ impl<const WORDS: usize> Answers<WORDS> {
     }
 
     fn compare(&mut self, numerical: &Numerical) {
-        ranks(&numerical.thresholds, &self.values, &mut self.places);
+        numerical.thresholds.ranks(&self.values, &mut self.places);
         let bits = &mut self.bits[numerical.first..=numerical.first + numerical.len];
         // Each row is noted at the last threshold below its value, and so is above all before.
         for (row, place) in self.places.iter().enumerate() {
-            let place = (*place as usize).min(bits.len() - 1);
-            bits[place][row / 64] |= 1 << (row % 64);
+            bits[*place as usize][row / 64] |= 1 << (row % 64);
         }
         let mut above = [0; WORDS];
         for bits in bits.iter_mut().rev() {
@@ -193,53 +195,91 @@ impl<const WORDS: usize> Answers<WORDS> {
             }
         }
     }
+}
 
-    fn gather(&mut self, categorical: &Categorical, num_codes: usize, sets: &CodeSets) {
-        let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
-        if num_codes > MANY_CODES {
-            for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-                for (row, code) in self.places.iter().enumerate() {
-                    answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
-                }
-            }
-            return;
+/// The table of answers for the sets of a column, if it is not too large.
+fn outside(categories: &Categories, column: usize, sets: &[CodeSet]) -> Vec<u64> {
+    let codes = categories.dictionaries[column].len() + 1;
+    if codes > MANY_CODES {
+        return Vec::new();
+    }
+    let mut outside = vec![u64::MAX; sets.len().div_ceil(64) * codes];
+    for (index, set) in sets.iter().enumerate() {
+        for code in categories.sets.codes(*set) {
+            outside[index / 64 * codes + code] &= !(1 << (index % 64));
         }
-        self.buckets.clear();
-        self.buckets.resize(num_codes + 1, [0; WORDS]);
-        for (row, code) in self.places.iter().enumerate() {
-            self.buckets[*code as usize][row / 64] |= 1 << (row % 64);
-        }
-        for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-            let mut inside = [0; WORDS];
-            for code in sets.codes(*set) {
-                for (inside, bucket) in inside.iter_mut().zip(&self.buckets[code]) {
-                    *inside |= bucket;
-                }
-            }
-            *answer = inside.map(|word| !word);
+    }
+    outside
+}
+
+/// Looks every row's code up in every set.
+fn look_up<const WORDS: usize>(
+    answers: &mut [Bits<WORDS>],
+    codes: &[u32],
+    categorical: &Categorical,
+    sets: &CodeSets,
+) {
+    for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
+        for (row, code) in codes.iter().enumerate() {
+            answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
         }
     }
 }
 
-/// For each value the number of `thresholds` below it; NaN is above all.
-///
-/// Eight searches go side by side, without a branch, so that their loads overlap.
-fn ranks(thresholds: &[f64], values: &[f64], ranks: &mut [u32]) {
-    const LANES: usize = 4;
-    let half = thresholds.len().div_ceil(2);
-    for (values, ranks) in values.chunks_exact(LANES).zip(ranks.chunks_exact_mut(LANES)) {
-        let mut found = [0_usize; LANES];
-        let mut step = half;
-        while step > 0 {
-            for (found, value) in found.iter_mut().zip(values) {
-                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is above all")]
-                let above = !(*value <= thresholds[*found + step - 1]);
-                *found += select_unpredictable(above, step, 0);
+/// Takes each row's answers for 64 sets at once out of the table, then turns rows into sets.
+fn put_together<const WORDS: usize>(
+    answers: &mut [Bits<WORDS>],
+    codes: &[u32],
+    categorical: &Categorical,
+    num_codes: usize,
+) {
+    let mut square = [[0; WORDS]; 64];
+    for (answers, outside) in answers.chunks_mut(64).zip(categorical.outside.chunks_exact(num_codes + 1)) {
+        for (word, codes) in codes.chunks_exact(64).enumerate() {
+            for (row, code) in square.iter_mut().zip(codes) {
+                row[word] = outside[*code as usize];
             }
-            step /= 2;
         }
-        for (rank, found) in ranks.iter_mut().zip(found) {
-            *rank = found as u32;
+        transpose(&mut square);
+        answers.copy_from_slice(&square[..answers.len()]);
+    }
+}
+
+/// Swaps rows and bits of as many 64 × 64 squares as there are words, by halves, quarters, and so on.
+fn transpose<const WORDS: usize>(square: &mut [Bits<WORDS>; 64]) {
+    let mut size = 32;
+    let mut low = u64::from(u32::MAX);
+    while size > 0 {
+        for first in (0..64).filter(|row| row & size == 0) {
+            for word in 0..WORDS {
+                let swap = ((square[first][word] >> size) ^ square[first + size][word]) & low;
+                square[first][word] ^= swap << size;
+                square[first + size][word] ^= swap;
+            }
+        }
+        size /= 2;
+        low ^= low << size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_swaps_rows_and_bits() {
+        let mut square = [[0, 0]; 64];
+        for (row, words) in square.iter_mut().enumerate() {
+            *words = [0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(row as u64 + 1), 1 << row];
+        }
+        let before = square;
+        transpose(&mut square);
+        for row in 0..64 {
+            for bit in 0..64 {
+                for word in 0..2 {
+                    assert_eq!(square[row][word] >> bit & 1, before[bit][word] >> row & 1);
+                }
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ impl Compiler<'_> {
         let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
             (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
         });
-        Predicates::number(self.columns.list(), questions)
+        Predicates::number(self.columns.list(), self.categories, questions)
     }
 
     fn segment(&self, predicates: Predicates) -> Segment {
