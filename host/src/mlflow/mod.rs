@@ -4,6 +4,8 @@ pub mod artifacts;
 pub mod connect;
 pub mod entities;
 pub mod environment;
+mod local;
+pub mod memory;
 pub mod names;
 pub mod rest;
 pub mod store;
