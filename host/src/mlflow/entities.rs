@@ -13,6 +13,10 @@ pub type Timestamp = i64;
 /// Key-value pairs, sorted by key.
 pub type Tags = BTreeMap<String, String>;
 
+/// The tag that holds a caller's own id for the operation that creates a run, a model version or a logged model. With
+/// it, a store can tell after a lost answer whether the operation took place; without it, such a failure is returned.
+pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
+
 /// Whether an entity is in use or in MLflow's trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
