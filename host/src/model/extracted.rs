@@ -78,7 +78,7 @@ pub struct ExtractLimits {
     pub members: usize,
     /// Most unpacked bytes of a member of a skops file; 1 GiB by default.
     pub member_bytes: u64,
-    /// Most times that a member may be larger than its packed form; 200 by default. Model text packs about fourfold.
+    /// Most times that a member may be larger than its packed form; 50 by default. Model text packs about fourfold.
     pub ratio: u64,
 }
 
@@ -90,7 +90,7 @@ impl Default for ExtractLimits {
             classes: 100_000,
             members: 4_096,
             member_bytes: 1 << 30,
-            ratio: 200,
+            ratio: 50,
         }
     }
 }

@@ -2,3 +2,13 @@
 
 pub mod baseline;
 pub mod booster;
+pub mod extracted;
+pub mod labels;
+pub mod loaded;
+pub mod matrix;
+mod numpy;
+pub mod objective;
+pub mod pickle;
+pub mod scorer;
+pub mod skops;
+pub mod text;

@@ -20,7 +20,7 @@ pub use parameters::TrainingParameters;
 /// assert_eq!(model.text_model().feature_names(), ["height", "weekday"]);
 /// # Ok::<(), hydra_registry::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct BaselineModel {
     text: String,
     model: TextModel,

@@ -40,7 +40,7 @@ fn parameters_reach_lightgbm() {
     let (x, y) = table(300);
     let parameters = TrainingParameters { n_estimators: 7, num_leaves: 4, ..TrainingParameters::default() };
     let model = BaselineModel::train_with(&parameters, &x, &y, &NAMES).unwrap();
-    assert_eq!(model.text_model().trees().len(), 7);
+    assert_eq!(model.text_model().num_trees(), 7);
     assert!(model.text().contains("[num_leaves: 4]"));
     assert!(BaselineModel::train(&x, &y, &NAMES).unwrap().text().contains("[min_data_in_leaf: 20]"));
 }

@@ -39,22 +39,31 @@ impl Booster {
     /// it safely: it sizes its output by the number of classes where LightGBM fills one value per tree of an
     /// iteration, and it rejects models without trees or features.
     pub fn load(model: &TextModel) -> Result<Self> {
+        Self::load_with(model, None)
+    }
+
+    /// Loads like [`Booster::load`] and predicts with the first `num_iterations` iterations, or all if there are fewer.
+    pub fn load_with(model: &TextModel, num_iterations: Option<usize>) -> Result<Self> {
         let outputs = model.num_class();
-        if outputs != model.num_tree_per_iteration() {
+        if outputs != model.trees_per_iteration() {
             return Err(unsupported("the number of classes is not that of trees per iteration")
                 .with_context("num_class", outputs)
-                .with_context("num_tree_per_iteration", model.num_tree_per_iteration()));
+                .with_context("num_tree_per_iteration", model.trees_per_iteration()));
         }
-        if model.trees().is_empty() {
+        if model.num_trees() == 0 {
             return Err(unsupported("LightGBM's bindings cannot score a model without trees"));
         }
         messages::redirect();
-        let booster = lightgbm3::Booster::from_string(&model.emit()).map_err(|error| lightgbm(&error))?;
+        let mut booster = lightgbm3::Booster::from_string(&model.emit()).map_err(|error| lightgbm(&error))?;
         let (features, classes) = (booster.num_features(), booster.num_classes());
         if usize::try_from(classes) != Ok(outputs) || usize::try_from(features) != Ok(model.num_features()) {
             return Err(Error::new(ErrorKind::Internal, "LightGBM read another shape than the validator")
                 .with_context("classes", classes)
                 .with_context("features", features));
+        }
+        if let Some(count) = num_iterations.and_then(|count| i32::try_from(count).ok()) {
+            let count = count.clamp(1, booster.num_iterations());
+            booster.set_max_iterations(count).map_err(|error| lightgbm(&error))?;
         }
         Ok(Self {
             handle: Mutex::new(Handle(booster)),
@@ -160,9 +169,9 @@ unsafe impl Send for Handle {}
 fn refuse_contributions(model: &TextModel) -> Option<&'static str> {
     if model.num_class() != 1 {
         Some("feature contributions are available for single-output models only")
-    } else if model.trees().iter().any(|tree| tree.is_linear()) {
+    } else if model.has_linear_trees() {
         Some("feature contributions are not defined for linear trees")
-    } else if model.trees().iter().any(|tree| tree.depth() > MAX_CONTRIBUTION_DEPTH) {
+    } else if model.max_depth() > MAX_CONTRIBUTION_DEPTH {
         Some("a tree is too deep for feature contributions")
     } else {
         None
