@@ -5,6 +5,7 @@ pub mod connect;
 pub mod entities;
 pub mod environment;
 pub mod file;
+pub mod flavor;
 mod local;
 pub mod memory;
 pub mod names;
