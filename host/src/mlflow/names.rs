@@ -1,0 +1,264 @@
+//! Names and ids with checked constructors: what a registry or a user hands us never travels as a bare string.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest metric, param or tag key that every MLflow release takes, in characters.
+pub const MAX_KEY_CHARS: usize = 250;
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks and wraps `text`; [`ErrorKind::InvalidName`] says what is wrong with it.
+            pub fn new(text: impl Into<String>) -> Result<Self> {
+                let text = text.into();
+                $check(&text)?;
+                Ok(Self(text))
+            }
+
+            /// The text itself.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Error;
+            fn try_from(text: String) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+text_newtype!(
+    /// The name of a registered model: not blank, without `/`, `:` or control characters, not `.` or `..`, at most
+    /// 256 bytes (the column's width). It doubles as a directory name in file stores.
+    ModelName,
+    check_model_name
+);
+text_newtype!(
+    /// A registered model alias: 1 to 255 word characters or `-`; not `latest`, not `v<digits>`.
+    Alias,
+    check_alias
+);
+text_newtype!(
+    /// A run id: a letter or digit, then word characters or `-`, at most 256.
+    RunId,
+    check_id
+);
+text_newtype!(
+    /// An experiment id: digits in every store tried; letters and `-` are accepted too.
+    ExperimentId,
+    check_id
+);
+text_newtype!(
+    /// The id of an MLflow 3 LoggedModel, such as `m-` and 32 hexadecimal digits.
+    LoggedModelId,
+    check_id
+);
+text_newtype!(
+    /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative path.
+    /// `:` is left out because MLflow before 2.10 and on Windows refuses it.
+    Key,
+    check_key
+);
+
+impl Alias {
+    /// The alias of the version in production.
+    #[must_use]
+    pub fn champion() -> Self {
+        Self("champion".into())
+    }
+
+    /// The alias of the newest logged version.
+    #[must_use]
+    pub fn candidate() -> Self {
+        Self("candidate".into())
+    }
+
+    /// The alias of the version that was champion before.
+    #[must_use]
+    pub fn archived() -> Self {
+        Self("archived".into())
+    }
+}
+
+/// The number of a model version, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse() {
+            Ok(number) if number > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
+            _ => {
+                Err(Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", printable(text)))
+                    .with_hint("a version is a number from 1, as `hydra-registry list` shows it"))
+            }
+        }
+    }
+}
+
+/// `text` without control characters, for terminals and messages; registries and policies are not trusted with ours.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() || is_bidi_control(c) { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
+}
+
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+fn refuse(what: &str, text: &str, rule: &str) -> Error {
+    let shown: String = printable(text).chars().take(80).collect();
+    Error::new(ErrorKind::InvalidName, format!("not a valid {what}: `{shown}`")).with_hint(rule)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn check_model_name(text: &str) -> Result<()> {
+    let fits = !text.trim().is_empty()
+        && text.len() <= 256
+        && text != "."
+        && text != ".."
+        && !text.contains(['/', ':', '\\'])
+        && !text.chars().any(char::is_control);
+    if fits {
+        Ok(())
+    } else {
+        Err(refuse(
+            "registered model name",
+            text,
+            "use 1 to 256 bytes without `/`, `:`, `\\` or control characters",
+        ))
+    }
+}
+
+fn check_alias(text: &str) -> Result<()> {
+    let reserved = text.eq_ignore_ascii_case("latest")
+        || text
+            .strip_prefix(['v', 'V'])
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()));
+    let fits = (1..=255).contains(&text.chars().count()) && text.chars().all(|c| is_word(c) || c == '-');
+    if fits && !reserved {
+        Ok(())
+    } else {
+        Err(refuse(
+            "alias",
+            text,
+            "use letters, digits, `_` and `-`; `latest` and `v<number>` are reserved by MLflow",
+        ))
+    }
+}
+
+fn check_id(text: &str) -> Result<()> {
+    let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    let fits = text.len() <= 256 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if starts && fits { Ok(()) } else { Err(refuse("id", text, "use letters, digits, `_` and `-`")) }
+}
+
+fn check_key(text: &str) -> Result<()> {
+    let chars_fit = (1..=MAX_KEY_CHARS).contains(&text.chars().count())
+        && text.chars().all(|c| is_word(c) || matches!(c, '/' | '.' | '-' | ' '));
+    let normalised = text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if chars_fit && normalised {
+        Ok(())
+    } else {
+        Err(refuse(
+            "metric, param or tag key",
+            text,
+            "use 1 to 250 letters, digits, `_`, `-`, `.`, spaces or `/`, without empty, `.` or `..` path segments",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_mlflow_and_never_leave_a_directory() {
+        for good in ["hydra-baseline", "é t%20", "a.b", "..a"] {
+            assert!(ModelName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", " ", ".", "..", "a/b", "a:b", "a\\b", "a\nb", &"x".repeat(257)] {
+            assert_eq!(ModelName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+    }
+
+    #[test]
+    fn aliases_keep_mlflows_reserved_words() {
+        for good in ["champion", "é", "1", "-", "v1a", "v"] {
+            assert!(Alias::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "latest", "Latest", "v1", "V20", "a b", "a/b", "a\u{1b}[2J", &"x".repeat(256)] {
+            assert_eq!(Alias::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+    }
+
+    #[test]
+    fn keys_are_normalised_relative_paths() {
+        for good in ["auc", "val/auc", "a b.c-d", "schlüssel"] {
+            assert!(Key::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a:b", "a\0", &"k".repeat(251)] {
+            assert_eq!(Key::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+    }
+
+    #[test]
+    fn versions_are_positive_decimal_numbers() {
+        assert_eq!("17".parse::<Version>().expect("a version"), Version(17));
+        for bad in ["", "0", "-1", "+1", "1.0", "abc", "99999999999999999999999"] {
+            assert_eq!(bad.parse::<Version>().expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The contracts of a backend. The sentences here are the contract; the conformance suite has a test for each.
+//!
+//! Every method maps failures onto the same [`ErrorKind`](crate::ErrorKind) in every backend. Reads never write. A
+//! write that returns `Ok` is visible to the next read of any client of the same store.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::mlflow::entities::{
+    Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
+    RegisteredModel, Run, RunBatch, RunStatus, Tags, Timestamp,
+};
+use crate::mlflow::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
+
+/// Experiments, runs and logged models.
+#[async_trait]
+pub trait TrackingStore: Debug + Send + Sync {
+    /// The experiment of that name, deleted ones included, or `None`.
+    async fn experiment_by_name(&self, name: &str) -> Result<Option<Experiment>>;
+
+    /// The experiment of that id; `NotFound` if there is none.
+    async fn experiment(&self, id: &ExperimentId) -> Result<Experiment>;
+
+    /// Creates an experiment. `AlreadyExists` when the name is taken, by a deleted one too.
+    async fn create_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId>;
+
+    /// Creates a run in state RUNNING with the tags `mlflow.runName` and `mlflow.user`. `NotFound` for an unknown
+    /// experiment, `InvalidState` for a deleted one.
+    async fn create_run(&self, run: &NewRun) -> Result<Run>;
+
+    /// The run with its latest metrics, params and tags; `NotFound` if there is none.
+    async fn run(&self, id: &RunId) -> Result<Run>;
+
+    /// Logs metrics, params and tags, in as many requests as the store's limits ask for. Writing a param again with
+    /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
+    /// `InvalidName`, and nothing is logged. NaN and infinities survive, except that SQL-backed stores keep an infinity as
+    /// the finite number of greatest magnitude. Values are cut where MLflow cuts them (params at 6,000 characters, tags
+    /// at 8,000 and on 2.9 at 5,000).
+    async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()>;
+
+    /// Ends a run, or sets it running again. Without an `end_time` the stored one stays, as in MLflow.
+    async fn update_run(&self, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()>;
+
+    /// Active runs of an experiment that are in `status`, newest first.
+    async fn runs_by_status(
+        &self,
+        experiment: &ExperimentId,
+        status: RunStatus,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<Run>>;
+
+    /// Creates a LoggedModel in state pending, or `None` when the store has no LoggedModels (MLflow 2.x).
+    async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>>;
+
+    /// The LoggedModel of that id; `NotFound` if there is none.
+    async fn logged_model(&self, id: &LoggedModelId) -> Result<LoggedModel>;
+
+    /// Sets the state of a LoggedModel after the upload of its artifacts.
+    async fn finalize_logged_model(&self, id: &LoggedModelId, status: LoggedModelStatus) -> Result<()>;
+
+    /// Links a LoggedModel to the run as its output. Linking twice changes nothing.
+    async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()>;
+}
+
+/// Registered models, their versions and aliases.
+#[async_trait]
+pub trait RegistryStore: Debug + Send + Sync {
+    /// Creates a registered model; `AlreadyExists` when the name is taken.
+    async fn create_registered_model(
+        &self,
+        name: &ModelName,
+        tags: &Tags,
+        description: &str,
+    ) -> Result<RegisteredModel>;
+
+    /// The registered model with its tags and aliases; `ModelNotFound` if there is none.
+    async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel>;
+
+    /// Sets a tag on a registered model; `ModelNotFound` if there is none.
+    async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()>;
+
+    /// Deletes a registered model with its versions and aliases; `ModelNotFound` if there is none.
+    async fn delete_registered_model(&self, name: &ModelName) -> Result<()>;
+
+    /// Creates a version with its tags. Numbers increase by one and are never reused, deleted ones included; on
+    /// SQL-backed stores and local ones the version and its tags appear in one transaction. `ModelNotFound` when the
+    /// registered model is missing.
+    async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion>;
+
+    /// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
+    async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion>;
+
+    /// Versions, newest first, deleted ones left out, those below `below` if given. The versions' `aliases` are
+    /// empty. An unknown model has no versions.
+    async fn model_versions(
+        &self,
+        name: &ModelName,
+        below: Option<Version>,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<ModelVersion>>;
+
+    /// Sets a tag on a version; `VersionNotFound` when it is missing or deleted.
+    async fn set_version_tag(&self, name: &ModelName, version: Version, key: &Key, value: &str)
+    -> Result<()>;
+
+    /// Deletes a version; `VersionNotFound` when it is missing or deleted already. Its number is never used again. Its
+    /// aliases go with it, or dangle where an older MLflow leaves them.
+    async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()>;
+
+    /// Points `alias` to `version`, moving it if it is set. `VersionNotFound` when the version is missing or deleted.
+    async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()>;
+
+    /// Removes an alias; one that is not set is fine. `ModelNotFound` for an unknown model.
+    async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()>;
+
+    /// The version behind an alias, with its tags and aliases; `None` when the alias is not set, or there is no such
+    /// model. `VersionNotFound` when the alias dangles: its version was deleted.
+    async fn version_by_alias(&self, name: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>>;
+
+    /// The artifact URI of the version's model directory, with `models:/` and `runs:/` sources resolved as far as the
+    /// store does it: a caller still resolves a `runs:/` result through the run.
+    async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String>;
+
+    /// The atomic operations of a local store; `None` for a remote one.
+    fn atomic(&self) -> Option<&dyn AtomicRegistry> {
+        None
+    }
+}
+
+/// One alias change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AliasMove {
+    /// The alias.
+    pub alias: Alias,
+    /// Where it goes; `None` removes it.
+    pub version: Option<Version>,
+}
+
+/// A ledger append and the alias moves it stands for, applied together or not at all.
+#[derive(Debug, Clone)]
+pub struct AtomicTransition {
+    /// The model whose aliases move.
+    pub model: ModelName,
+    /// The aliases (of all that the caller manages) as the caller read them; any difference is a conflict.
+    pub expected_aliases: Vec<AliasMove>,
+    /// The alias moves, in order.
+    pub moves: Vec<AliasMove>,
+    /// The entry to append, a version of the ledger model.
+    pub entry: NewModelVersion,
+    /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
+    /// `None`: the ledger had no version.
+    pub expected_newest: Option<Version>,
+}
+
+/// What came of an atomic transition.
+#[derive(Debug, Clone)]
+pub enum AtomicOutcome {
+    /// The entry was appended and the aliases moved.
+    Committed(ModelVersion),
+    /// Somebody else changed the ledger or the aliases since they were read; nothing was changed.
+    Conflict,
+}
+
+/// What local stores offer beyond MLflow: an append and its alias moves in one transaction, safe against crashes.
+#[async_trait]
+pub trait AtomicRegistry: Send + Sync {
+    /// Checks the expectations, appends the entry, moves the aliases: all of it or nothing, under the store's lock.
+    /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
+    async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
+}
