@@ -6,4 +6,5 @@ pub mod file;
 mod local;
 pub mod memory;
 pub mod names;
+pub mod sqlite;
 pub mod store;
