@@ -29,8 +29,8 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedMod
     db.prepare_cached(
         "INSERT INTO logged_models
              (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, last_updated_timestamp_ms,
-              status, lifecycle_stage, model_type, source_run_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'active', '', ?7)",
+              status, lifecycle_stage, source_run_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'active', ?7)",
     )?
     .execute(params![
         model.id.as_str(),
