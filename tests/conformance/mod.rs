@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::mlflow::names::{ExperimentId, ModelName, RunId};
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
@@ -201,6 +202,21 @@ mod memory {
 
     fn open() -> Ready<Stores> {
         ready(Stores::of(MemoryStore::new().expect("a temporary directory"), ()))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+mod file {
+    use std::future::{Ready, ready};
+
+    use super::{FileStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = FileStore::open(directory.path().join("ml runs")).expect("a path for a store");
+        ready(Stores::of(store, directory))
     }
 
     super::store_cases!(self::open);

@@ -4,6 +4,8 @@ pub mod artifacts;
 pub mod connect;
 pub mod entities;
 pub mod environment;
+pub mod file;
+pub mod flavor;
 mod local;
 pub mod memory;
 pub mod names;
