@@ -47,7 +47,9 @@ impl FaultServer {
         thread::spawn(move || {
             let mut script = script.into_iter();
             for stream in listener.incoming().map_while(Result::ok) {
-                let answer = script.next().unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
+                let answer = script
+                    .next()
+                    .unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
                 // A client that gives up breaks the connection; that is part of the tests.
                 let _ = serve(&stream, answer, &log);
             }

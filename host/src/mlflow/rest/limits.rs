@@ -66,10 +66,12 @@ mod tests {
     use crate::mlflow::local::check_batch;
 
     fn checked(metrics: i64, params: usize, tags: usize) -> CheckedBatch {
-        let numbered = |prefix: &str, count| (0..count).map(|n| (format!("{prefix}{n}"), n.to_string())).collect();
+        let numbered =
+            |prefix: &str, count| (0..count).map(|n| (format!("{prefix}{n}"), n.to_string())).collect();
         let metric = |step| Metric { key: "auc".into(), value: 0.5, timestamp: 1, step };
         let metrics = (0..metrics).map(metric).collect();
-        check_batch(&RunBatch { metrics, params: numbered("p", params), tags: numbered("t", tags) }).expect("a batch")
+        check_batch(&RunBatch { metrics, params: numbered("p", params), tags: numbered("t", tags) })
+            .expect("a batch")
     }
 
     #[test]

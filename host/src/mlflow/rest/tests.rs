@@ -25,7 +25,9 @@ fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
         (environment::REQUEST_TIMEOUT, "1"),
     ];
     let environment: Environment = quick.iter().chain(variables).copied().collect();
-    RestStore::new(RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config"))
+    RestStore::new(
+        RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config"),
+    )
 }
 
 fn store(server: &FaultServer) -> RestStore {
@@ -57,7 +59,8 @@ async fn create_run(store: &RestStore, tags: Tags) -> crate::Result<Run> {
 
 #[tokio::test]
 async fn a_read_is_repeated_until_it_succeeds() {
-    let server = FaultServer::start(vec![status(503), Answer::Drop, status(429), status(500), model("there")]);
+    let server =
+        FaultServer::start(vec![status(503), Answer::Drop, status(429), status(500), model("there")]);
     let found = store(&server).registered_model(&name()).await.expect("a model");
     assert_eq!(found.description, "there");
     assert_eq!(server.lines(), vec!["GET registered-models/get?name=m"; 5]);
@@ -105,7 +108,8 @@ async fn a_silent_server_is_a_timeout() {
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let unused =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let uri = TrackingUri::new(format!("http://ann:hunter2@{unused}")).expect("a URI");
     let environment = [(environment::MAX_RETRIES, "0")].into_iter().collect();
     let store = RestStore::new(RestConfig::new(&uri, &environment).expect("a config"));
@@ -161,7 +165,10 @@ async fn an_ambiguous_version_is_found_by_its_operation_id() {
     let version = store(&server).create_model_version(&new).await.expect("a version");
     assert_eq!(version.version, Version(7));
     let lines = server.lines();
-    assert!(lines.len() == 2 && lines[1].starts_with("GET model-versions/search?filter=name%3D%27m%27"), "{lines:?}");
+    assert!(
+        lines.len() == 2 && lines[1].starts_with("GET model-versions/search?filter=name%3D%27m%27"),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]

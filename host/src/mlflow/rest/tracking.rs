@@ -66,7 +66,9 @@ impl TrackingStore for RestStore {
     async fn create_run(&self, run: &NewRun) -> Result<Run> {
         let tags = tags_of_new_run(run)?;
         let mut result = self.create_run_once(run, &tags).await;
-        if is_refused(&result) && let Some(shorter) = limits::tags_for_older_server(&tags) {
+        if is_refused(&result)
+            && let Some(shorter) = limits::tags_for_older_server(&tags)
+        {
             result = self.create_run_once(run, &shorter).await;
         }
         match result {
@@ -87,7 +89,9 @@ impl TrackingStore for RestStore {
         let batch = check_batch(batch)?;
         for chunk in limits::chunks(&batch) {
             let mut result = self.log_chunk(id, &chunk).await;
-            if is_refused(&result) && let Some(shorter) = chunk.for_older_server() {
+            if is_refused(&result)
+                && let Some(shorter) = chunk.for_older_server()
+            {
                 result = self.log_chunk(id, &shorter).await;
             }
             match result {
@@ -150,12 +154,10 @@ impl TrackingStore for RestStore {
             let body = json!({ "experiment_ids": [model.experiment_id], "filter": filter, "max_results": 1 });
             Call::post("logged-models/search", body)
         });
-        let created = create(&self.transport, &call, lookup.is_some(), async |budget| {
-            let Some(lookup) = &lookup else { return Ok(None) };
-            let found: LoggedModelsAnswer = self.transport.json(lookup, budget).await?;
-            Ok(found.models.into_iter().next().map(|model| LoggedModelAnswer { model }))
-        });
-        match created.await {
+        let first = |found: LoggedModelsAnswer| {
+            found.models.into_iter().next().map(|model| LoggedModelAnswer { model })
+        };
+        match create(&self.transport, &call, lookup.as_ref(), first).await {
             Ok(answer) => {
                 let created = answer.model.into_entity()?;
                 self.log_further_params(
@@ -218,12 +220,8 @@ impl RestStore {
             Call::post("runs/search", body)
         });
         let call = Call::post("runs/create", body);
-        let created = create(&self.transport, &call, lookup.is_some(), async |budget| {
-            let Some(lookup) = &lookup else { return Ok(None) };
-            let found: RunsAnswer = self.transport.json(lookup, budget).await?;
-            Ok(found.runs.into_iter().next().map(|run| RunAnswer { run }))
-        });
-        Ok(created.await?.run)
+        let first = |found: RunsAnswer| found.runs.into_iter().next().map(|run| RunAnswer { run });
+        Ok(create(&self.transport, &call, lookup.as_ref(), first).await?.run)
     }
 
     async fn log_chunk(&self, run: &RunId, chunk: &Chunk<'_>) -> Result<Empty, Failure> {
