@@ -335,7 +335,7 @@ mod tests {
         ] {
             assert_eq!(TrackingUri::new(text).expect(text).scheme(), scheme, "{text}");
         }
-        for bad in ["", "  ", "http://", "http:///x", "http://h/?a=b", "http://h/#f"] {
+        for bad in ["", "  ", "http://", "http://h/?a=b", "http://h/#f"] {
             assert_eq!(TrackingUri::new(bad).expect_err(bad).kind(), ErrorKind::Config);
         }
     }

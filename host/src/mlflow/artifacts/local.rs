@@ -211,7 +211,7 @@ mod tests {
     fn root() -> (tempfile::TempDir, LocalArtifacts) {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("not/yet/there");
-        let store = LocalArtifacts::new(root.to_string_lossy(), root);
+        let store = LocalArtifacts::new(root.to_string_lossy().into_owned(), root);
         (directory, store)
     }
 

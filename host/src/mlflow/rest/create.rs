@@ -9,7 +9,6 @@
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
-use super::retry::RetryBudget;
 use super::transport::{Call, Transport};
 use crate::mlflow::entities::{OPERATION_ID_TAG, Tags};
 
@@ -24,17 +23,17 @@ pub(super) fn operation_filter(tags: &Tags) -> Option<String> {
     Some(format!("tags.`{OPERATION_ID_TAG}` = '{id}'"))
 }
 
-/// Sends `create`. After an ambiguous failure `find` looks for what it may have created, and only if there is nothing is it
-/// sent again.
-pub(super) async fn create<T, F>(
+/// Sends `create`. After an ambiguous failure `lookup` is sent, and `first` takes out of its answer what an earlier attempt
+/// created; only if there is nothing is `create` sent again.
+pub(super) async fn create<T, L>(
     transport: &Transport,
     create: &Call,
-    can_find: bool,
-    mut find: F,
+    lookup: Option<&Call>,
+    first: fn(L) -> Option<T>,
 ) -> Result<T, Failure>
 where
     T: DeserializeOwned,
-    F: AsyncFnMut(&mut RetryBudget) -> Result<Option<T>, Failure>,
+    L: DeserializeOwned,
 {
     let mut budget = transport.budget();
     loop {
@@ -43,11 +42,14 @@ where
             Err(failure) => failure,
         };
         let ambiguous = failure.may_have_happened();
-        if ambiguous && !can_find {
+        if ambiguous && lookup.is_none() {
             return Err(failure.into_final());
         }
         budget.wait_after(failure).await?;
-        if ambiguous && let Some(found) = find(&mut budget).await? {
+        if ambiguous
+            && let Some(lookup) = lookup
+            && let Some(found) = first(transport.json(lookup, &mut budget).await?)
+        {
             return Ok(found);
         }
     }

@@ -1,20 +1,15 @@
-//! MLflow's limits on what is logged on a run, and how a batch is cut to fit them.
+//! How a batch of what is logged on a run is cut to fit a server's limits.
 
-use std::collections::BTreeMap;
-
-use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::{Metric, RunBatch};
-use crate::mlflow::names::{Key, printable};
+use crate::mlflow::entities::{Metric, Tags};
+use crate::mlflow::local::CheckedBatch;
 
 /// The most metrics, and the most entries of all kinds, in one `log-batch` request.
 const MAX_ENTRIES: usize = 1000;
 /// The most params, and the most tags, in one `log-batch` request.
 const MAX_PARAMS: usize = 100;
 const MAX_TAGS: usize = 100;
-/// Longer param values are cut here: servers from 2.22 do the same, 2.9 refuses the whole batch.
-const MAX_PARAM_CHARS: usize = 6000;
-/// Longer run tags are cut to the first, as servers from 2.22 do; where an older one refuses that, to the second.
-pub(super) const RUN_TAG_CHARS: [usize; 2] = [8000, 5000];
+/// MLflow 2.9 refuses longer run tags; newer ones cut them where [`CheckedBatch`] has cut them already.
+const OLDER_TAG_CHARS: usize = 5000;
 
 /// One request's worth of a batch.
 #[derive(Debug, Default, PartialEq)]
@@ -24,31 +19,24 @@ pub(super) struct Chunk<'a> {
     pub(super) tags: Vec<(&'a str, &'a str)>,
 }
 
-/// Cuts a batch into requests. `InvalidName` for a key that MLflow refuses, `InvalidArgument` for one param with two
-/// values. Of one tag given twice the last counts.
-pub(super) fn chunks(batch: &RunBatch) -> Result<Vec<Chunk<'_>>> {
-    for metric in &batch.metrics {
-        Key::new(metric.key.as_str())?;
+impl Chunk<'_> {
+    /// The same entries with tags as short as MLflow 2.9 wants them; `None` if they are already.
+    pub(super) fn for_older_server(&self) -> Option<Self> {
+        let tags: Vec<_> = self.tags.iter().map(|(key, value)| (*key, cut(value))).collect();
+        (tags != self.tags).then(|| Self { metrics: self.metrics, params: self.params.clone(), tags })
     }
-    let mut params: BTreeMap<&str, &str> = BTreeMap::new();
-    for (key, value) in &batch.params {
-        Key::new(key.as_str())?;
-        let value = cut(value, MAX_PARAM_CHARS);
-        if params.insert(key, value).is_some_and(|other| other != value) {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "a param is given twice with different values",
-            )
-            .with_context("param", printable(key)));
-        }
-    }
-    let mut tags: BTreeMap<&str, &str> = BTreeMap::new();
-    for (key, value) in &batch.tags {
-        Key::new(key.as_str())?;
-        tags.insert(key, value);
-    }
-    let params: Vec<_> = params.into_iter().collect();
-    let tags: Vec<_> = tags.into_iter().collect();
+}
+
+/// The same tags as short as MLflow 2.9 wants them; `None` if they are already.
+pub(super) fn tags_for_older_server(tags: &Tags) -> Option<Tags> {
+    let shorter: Tags = tags.iter().map(|(key, value)| (key.clone(), cut(value).to_owned())).collect();
+    (shorter != *tags).then_some(shorter)
+}
+
+/// Cuts a batch into requests.
+pub(super) fn chunks(batch: &CheckedBatch) -> Vec<Chunk<'_>> {
+    let params: Vec<_> = batch.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let tags: Vec<_> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let mut params = params.chunks(MAX_PARAMS);
     let mut tags = tags.chunks(MAX_TAGS);
     let mut metrics = batch.metrics.as_slice();
@@ -61,33 +49,35 @@ pub(super) fn chunks(batch: &RunBatch) -> Result<Vec<Chunk<'_>>> {
         metrics = rest;
         let chunk = Chunk { metrics: first, params, tags };
         if chunk == Chunk::default() {
-            return Ok(chunks);
+            return chunks;
         }
         chunks.push(chunk);
     }
 }
 
-/// The first `limit` characters of `text`.
-pub(super) fn cut(text: &str, limit: usize) -> &str {
-    text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(OLDER_TAG_CHARS).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mlflow::entities::RunBatch;
+    use crate::mlflow::local::check_batch;
 
-    fn metric(key: &str, step: i64) -> Metric {
-        Metric { key: key.to_owned(), value: 0.5, timestamp: 1, step }
+    fn checked(metrics: i64, params: usize, tags: usize) -> CheckedBatch {
+        let numbered =
+            |prefix: &str, count| (0..count).map(|n| (format!("{prefix}{n}"), n.to_string())).collect();
+        let metric = |step| Metric { key: "auc".into(), value: 0.5, timestamp: 1, step };
+        let metrics = (0..metrics).map(metric).collect();
+        check_batch(&RunBatch { metrics, params: numbered("p", params), tags: numbered("t", tags) })
+            .expect("a batch")
     }
 
     #[test]
     fn no_request_exceeds_a_limit_and_nothing_is_lost() {
-        let batch = RunBatch {
-            metrics: (0..2500).map(|step| metric("auc", step)).collect(),
-            params: (0..250).map(|n| (format!("p{n}"), n.to_string())).collect(),
-            tags: (0..101).map(|n| (format!("t{n}"), n.to_string())).collect(),
-        };
-        let chunks = chunks(&batch).expect("chunks");
+        let batch = checked(2500, 250, 101);
+        let chunks = chunks(&batch);
         assert_eq!(chunks.len(), 3);
         for chunk in &chunks {
             assert!(chunk.params.len() <= 100 && chunk.tags.len() <= 100);
@@ -101,28 +91,16 @@ mod tests {
 
     #[test]
     fn an_empty_batch_is_no_request() {
-        assert!(chunks(&RunBatch::default()).expect("chunks").is_empty());
+        assert!(chunks(&checked(0, 0, 0)).is_empty());
     }
 
     #[test]
-    fn params_are_cut_by_characters_and_never_contradict_themselves() {
-        let long = "é".repeat(6001);
-        let mut batch =
-            RunBatch { params: vec![("p".into(), long.clone()), ("p".into(), long)], ..RunBatch::default() };
-        assert_eq!(chunks(&batch).expect("chunks")[0].params[0].1.chars().count(), 6000);
-        batch.params.push(("p".into(), "other".into()));
-        assert_eq!(chunks(&batch).expect_err("two values").kind(), ErrorKind::InvalidArgument);
-    }
-
-    #[test]
-    fn bad_keys_are_refused_before_anything_is_sent() {
-        let key = "k".repeat(251);
-        for batch in [
-            RunBatch { metrics: vec![metric(&key, 0)], ..RunBatch::default() },
-            RunBatch { params: vec![(key.clone(), String::new())], ..RunBatch::default() },
-            RunBatch { tags: vec![(String::new(), String::new())], ..RunBatch::default() },
-        ] {
-            assert_eq!(chunks(&batch).expect_err("a bad key").kind(), ErrorKind::InvalidName);
-        }
+    fn tags_are_cut_for_an_older_server_by_characters() {
+        let batch = checked(0, 0, 1);
+        assert!(chunks(&batch)[0].for_older_server().is_none());
+        let tags = Tags::from([("long".to_owned(), "é".repeat(5001))]);
+        let shorter = tags_for_older_server(&tags).expect("shorter tags");
+        assert_eq!(shorter["long"].chars().count(), 5000);
+        assert!(tags_for_older_server(&shorter).is_none());
     }
 }

@@ -11,9 +11,13 @@ mod config;
 mod create;
 mod credentials;
 mod failure;
+#[cfg(test)]
+mod fault_server;
 mod limits;
 mod registry;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod tracking;
 mod transport;

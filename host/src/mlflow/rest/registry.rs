@@ -75,21 +75,12 @@ impl RegistryStore for RestStore {
         let lookup = operation_filter(&version.tags)
             .zip(name_filter(name))
             .map(|(operation, name)| search(format!("{name} and {operation}"), 1, None));
-        let created = create(
-            &self.transport,
-            &Call::post("model-versions/create", body),
-            lookup.is_some(),
-            async |budget| {
-                let Some(lookup) = &lookup else { return Ok(None) };
-                let found: ModelVersionsAnswer = self.transport.json(lookup, budget).await?;
-                Ok(found
-                    .model_versions
-                    .into_iter()
-                    .next()
-                    .map(|model_version| ModelVersionAnswer { model_version }))
-            },
-        );
-        let answer = created.await.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))?;
+        let first = |found: ModelVersionsAnswer| {
+            found.model_versions.into_iter().next().map(|model_version| ModelVersionAnswer { model_version })
+        };
+        let call = Call::post("model-versions/create", body);
+        let created = create(&self.transport, &call, lookup.as_ref(), first).await;
+        let answer = created.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))?;
         answer.model_version.into_entity(name)
     }
 

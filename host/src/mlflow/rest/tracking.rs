@@ -8,7 +8,7 @@ use serde_json::json;
 use super::RestStore;
 use super::create::{create, operation_filter, operation_id};
 use super::failure::Failure;
-use super::limits::{self, RUN_TAG_CHARS};
+use super::limits::{self, Chunk};
 use super::transport::Call;
 use super::wire::{
     self, Empty, ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer,
@@ -19,6 +19,7 @@ use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags, Timestamp,
 };
+use crate::mlflow::local::{check_batch, check_experiment_name, check_logged_model, tags_of_new_run};
 use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
 use crate::mlflow::store::TrackingStore;
 
@@ -50,6 +51,7 @@ impl TrackingStore for RestStore {
     }
 
     async fn create_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId> {
+        check_experiment_name(name)?;
         let call = Call::post("experiments/create", json!({ "name": name, "tags": wire::tag_entries(tags) }));
         let answer = match self.call::<ExperimentCreated>(&call).await {
             Ok(created) => created.experiment_id,
@@ -62,30 +64,12 @@ impl TrackingStore for RestStore {
     }
 
     async fn create_run(&self, run: &NewRun) -> Result<Run> {
-        let mut tags = run.tags.clone();
-        tags.insert("mlflow.runName".to_owned(), run.name.clone());
-        tags.insert("mlflow.user".to_owned(), run.user_id.clone());
-        let call = |limit: usize| {
-            let cut = tags.iter().map(|(key, value)| (key.as_str(), limits::cut(value, limit)));
-            Call::post(
-                "runs/create",
-                json!({
-                    "experiment_id": run.experiment_id,
-                    "run_name": run.name,
-                    "user_id": run.user_id,
-                    "start_time": run.start_time,
-                    "tags": wire::entries(cut),
-                }),
-            )
-        };
-        let lookup = operation_filter(&run.tags).map(|filter| {
-            let body = json!({ "experiment_ids": [run.experiment_id], "filter": filter, "max_results": 1 });
-            Call::post("runs/search", body)
-        });
-        let [limit, older_limit] = RUN_TAG_CHARS;
-        let mut result = self.create_run_once(&call(limit), lookup.as_ref()).await;
-        if is_refused(&result) && tags.values().any(|value| value.chars().count() > older_limit) {
-            result = self.create_run_once(&call(older_limit), lookup.as_ref()).await;
+        let tags = tags_of_new_run(run)?;
+        let mut result = self.create_run_once(run, &tags).await;
+        if is_refused(&result)
+            && let Some(shorter) = limits::tags_for_older_server(&tags)
+        {
+            result = self.create_run_once(run, &shorter).await;
         }
         match result {
             Ok(run) => run.into_entity(),
@@ -102,19 +86,13 @@ impl TrackingStore for RestStore {
     }
 
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
-        for mut chunk in limits::chunks(batch)? {
-            let mut result = Ok(Empty {});
-            for limit in RUN_TAG_CHARS {
-                let shortened =
-                    chunk.tags.iter().map(|(key, value)| (*key, limits::cut(value, limit))).collect();
-                if is_refused(&result) && shortened == chunk.tags {
-                    break;
-                }
-                chunk.tags = shortened;
-                result = self.call::<Empty>(&Call::post("runs/log-batch", wire::batch(id, &chunk))).await;
-                if !is_refused(&result) {
-                    break;
-                }
+        let batch = check_batch(batch)?;
+        for chunk in limits::chunks(&batch) {
+            let mut result = self.log_chunk(id, &chunk).await;
+            if is_refused(&result)
+                && let Some(shorter) = chunk.for_older_server()
+            {
+                result = self.log_chunk(id, &shorter).await;
             }
             match result {
                 Ok(_) => {}
@@ -160,6 +138,7 @@ impl TrackingStore for RestStore {
         if self.lacks_logged_models.load(Ordering::Relaxed) {
             return Ok(None);
         }
+        check_logged_model(model)?;
         let params = model.params.iter().take(MAX_MODEL_PARAMS);
         let call = Call::post(
             "logged-models",
@@ -175,12 +154,10 @@ impl TrackingStore for RestStore {
             let body = json!({ "experiment_ids": [model.experiment_id], "filter": filter, "max_results": 1 });
             Call::post("logged-models/search", body)
         });
-        let created = create(&self.transport, &call, lookup.is_some(), async |budget| {
-            let Some(lookup) = &lookup else { return Ok(None) };
-            let found: LoggedModelsAnswer = self.transport.json(lookup, budget).await?;
-            Ok(found.models.into_iter().next().map(|model| LoggedModelAnswer { model }))
-        });
-        match created.await {
+        let first = |found: LoggedModelsAnswer| {
+            found.models.into_iter().next().map(|model| LoggedModelAnswer { model })
+        };
+        match create(&self.transport, &call, lookup.as_ref(), first).await {
             Ok(answer) => {
                 let created = answer.model.into_entity()?;
                 self.log_further_params(
@@ -230,13 +207,25 @@ impl RestStore {
         Ok(self.call::<RunAnswer>(&call).await?.run)
     }
 
-    async fn create_run_once(&self, call: &Call, lookup: Option<&Call>) -> Result<wire::WireRun, Failure> {
-        let created = create(&self.transport, call, lookup.is_some(), async |budget| {
-            let Some(lookup) = lookup else { return Ok(None) };
-            let found: RunsAnswer = self.transport.json(lookup, budget).await?;
-            Ok(found.runs.into_iter().next().map(|run| RunAnswer { run }))
+    async fn create_run_once(&self, run: &NewRun, tags: &Tags) -> Result<wire::WireRun, Failure> {
+        let body = json!({
+            "experiment_id": run.experiment_id,
+            "run_name": run.name,
+            "user_id": run.user_id,
+            "start_time": run.start_time,
+            "tags": wire::tag_entries(tags),
         });
-        Ok(created.await?.run)
+        let lookup = operation_filter(&run.tags).map(|filter| {
+            let body = json!({ "experiment_ids": [run.experiment_id], "filter": filter, "max_results": 1 });
+            Call::post("runs/search", body)
+        });
+        let call = Call::post("runs/create", body);
+        let first = |found: RunsAnswer| found.runs.into_iter().next().map(|run| RunAnswer { run });
+        Ok(create(&self.transport, &call, lookup.as_ref(), first).await?.run)
+    }
+
+    async fn log_chunk(&self, run: &RunId, chunk: &Chunk<'_>) -> Result<Empty, Failure> {
+        self.call(&Call::post("runs/log-batch", wire::batch(run, chunk))).await
     }
 
     /// The experiment of that name, if an earlier attempt of the same operation made it.
