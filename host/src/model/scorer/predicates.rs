@@ -66,21 +66,16 @@ impl Predicates {
         columns: &[Column],
         categories: &Categories,
         questions: impl Iterator<Item = (usize, Question)>,
+        asked: &mut Asked,
     ) -> (Self, Vec<u32>) {
-        let mut asked: Vec<Vec<(u64, u32)>> = vec![Vec::new(); columns.len()];
-        let mut count = 0;
-        for (column, question) in questions {
-            asked[column].push((question.key(), count));
-            count += 1;
-        }
+        let count = asked.sort(columns.len(), questions);
         let mut all = Self::default();
-        let mut numbers = vec![0; count as usize];
-        for (column, mut asked) in asked.into_iter().enumerate().filter(|(_, asked)| !asked.is_empty()) {
-            asked.sort_unstable_by_key(|(key, _)| *key);
+        let mut numbers = vec![0; count];
+        for column in std::mem::take(&mut asked.columns) {
             let first = all.len;
             let above = usize::from(columns[column].view != View::Category);
             let mut keys: Vec<u64> = Vec::new();
-            for (key, question) in asked {
+            for (key, question) in std::mem::take(&mut asked.by_column[column]) {
                 if keys.last() != Some(&key) {
                     keys.push(key);
                 }
@@ -102,6 +97,36 @@ impl Predicates {
     /// One more than the greatest number.
     pub fn len(&self) -> usize {
         self.len
+    }
+}
+
+/// Working memory to number questions, reused so that its size does not count for every segment.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Key and place of each question.
+    by_column: Vec<Vec<(u64, u32)>>,
+    /// Columns about which there is a question.
+    columns: Vec<usize>,
+}
+
+impl Asked {
+    /// Sorts questions by column and key; returns how many there are.
+    fn sort(&mut self, num_columns: usize, questions: impl Iterator<Item = (usize, Question)>) -> usize {
+        self.by_column.resize_with(num_columns, Vec::new);
+        let mut count = 0;
+        for (column, question) in questions {
+            let asked = &mut self.by_column[column];
+            if asked.is_empty() {
+                self.columns.push(column);
+            }
+            asked.push((question.key(), count));
+            count += 1;
+        }
+        self.columns.sort_unstable();
+        for column in &self.columns {
+            self.by_column[*column].sort_unstable_by_key(|(key, _)| *key);
+        }
+        count as usize
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::categories::Categories;
-use super::predicates::{Predicates, Question};
+use super::predicates::{Asked, Predicates, Question};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
 use super::view::{Columns, View};
 use crate::model::text::{TextModel, Tree};
@@ -24,8 +24,8 @@ pub(super) struct Segment {
 pub(super) enum Plan {
     /// As the segment's sliced tree of this number.
     Sliced(usize),
-    /// As the walker's tree of this number.
-    Walked(usize),
+    /// By the walker.
+    Walked,
 }
 
 /// Splits the first `num_trees` trees into segments.
@@ -36,13 +36,14 @@ pub(super) fn compile(
     categories: &Categories,
 ) -> Vec<Segment> {
     let mut segments = Vec::new();
+    let mut asked = Asked::default();
     let mut open = vec![0..num_trees];
     while let Some(trees) = open.pop() {
         if trees.is_empty() {
             continue;
         }
         let compiler = Compiler { model, columns, categories, trees: trees.clone() };
-        let (predicates, numbers) = compiler.predicates();
+        let (predicates, numbers) = compiler.predicates(&mut asked);
         if predicates.len() > MOST_QUESTIONS && trees.len() > 1 {
             let middle = trees.start + trees.len() / 2;
             open.extend([middle..trees.end, trees.start..middle]);
@@ -62,12 +63,12 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     /// All questions of sliced trees, and the number of each node's, tree by tree.
-    fn predicates(&self) -> (Predicates, Vec<u32>) {
+    fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
         let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
         let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
             (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
         });
-        Predicates::number(self.columns.list(), self.categories, questions)
+        Predicates::number(self.columns.list(), self.categories, questions, asked)
     }
 
     fn segment(&self, predicates: Predicates, numbers: &[u32]) -> Segment {
@@ -84,7 +85,7 @@ impl Compiler<'_> {
                 count += 1;
                 Plan::Sliced(count - 1)
             } else {
-                Plan::Walked(index)
+                Plan::Walked
             });
         }
         Segment { predicates, plans, sliced }
