@@ -3,5 +3,7 @@
 pub mod artifacts;
 pub mod entities;
 pub mod flavor;
+mod local;
+pub mod memory;
 pub mod names;
 pub mod store;

@@ -1,0 +1,196 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::mlflow::names::Version;
+
+/// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
+/// and predict with the champion.
+#[derive(Debug, Parser)]
+#[command(name = "hydra-registry", version, max_term_width = 110, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status: 0 done or nothing to do, 1 the policy rejected, 2 error, 3 the policy holds.
+Settings come from flags, then the environment (MLFLOW_* and HYDRA_*), then hydra.toml in the project root.
+stdout is data, stderr is talk: `hydra-registry --output json champion | jq .version` works.";
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct GlobalArgs {
+    /// Where MLflow keeps runs: http(s)://…, sqlite:///file.db, file:///dir or a directory
+    #[arg(long, global = true, env = "MLFLOW_TRACKING_URI", value_name = "URI", hide_env_values = true)]
+    pub tracking_uri: Option<String>,
+
+    /// Where MLflow keeps registered models, if not with the runs
+    #[arg(long, global = true, env = "MLFLOW_REGISTRY_URI", value_name = "URI", hide_env_values = true)]
+    pub registry_uri: Option<String>,
+
+    /// The registered model [default: hydra-baseline]
+    #[arg(long, global = true, env = "HYDRA_MODEL", value_name = "NAME")]
+    pub model: Option<String>,
+
+    /// The policy component that decides [default: the embedded one]
+    #[arg(long, global = true, env = "HYDRA_POLICY", value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
+    /// A setting of the policy; `policy inspect` lists them
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+
+    /// Text for people or JSON for machines
+    #[arg(long, global = true, env = "HYDRA_OUTPUT", value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: OutputFormat,
+
+    /// The configuration file [default: hydra.toml in the project root]
+    #[arg(long, global = true, env = "HYDRA_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Say more on stderr (-v, -vv, -vvv)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The form of what goes to stdout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines; every document has a `schema` field.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log a trained model as a candidate: run, config, metrics, tags, model and a registered version
+    LogCandidate(Box<LogCandidateArgs>),
+    /// Ask the policy to make a version the champion
+    Promote(PromoteArgs),
+    /// Ask the policy to bring the archived version back
+    Rollback(RollbackArgs),
+    /// Show the champion: version, run, metrics, tags
+    Champion(ChampionArgs),
+    /// List every version with its aliases, newest first
+    List(ListArgs),
+    /// Predict with the champion
+    Predict(PredictArgs),
+}
+
+/// Arguments of `log-candidate`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("origin").required(true).args(["model_file", "train"]))]
+pub struct LogCandidateArgs {
+    /// A LightGBM text model to log (as `save_model` writes it)
+    #[arg(value_name = "MODEL_FILE")]
+    pub model_file: Option<PathBuf>,
+
+    /// Train a baseline classifier on this CSV instead
+    #[arg(long, value_name = "CSV", requires = "label")]
+    pub train: Option<PathBuf>,
+
+    /// The column of 0/1 labels in the training CSV
+    #[arg(long, value_name = "COLUMN", requires = "train")]
+    pub label: Option<String>,
+
+    /// The share of training rows held out to measure metrics on, taken from the end of the file
+    #[arg(long, value_name = "SHARE", requires = "train", default_value_t = 0.2)]
+    pub holdout: f64,
+
+    /// A LightGBM training parameter, such as num_leaves=15
+    #[arg(long = "param", value_name = "KEY=VALUE", requires = "train")]
+    pub params: Vec<String>,
+
+    /// The training configuration: a JSON or TOML file, logged as params and as one artifact
+    #[arg(long = "config-file", value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+
+    /// A configuration value, such as data.rows=569; JSON where it parses, else text
+    #[arg(long = "config-value", value_name = "KEY=VALUE")]
+    pub config_values: Vec<String>,
+
+    /// A metric, such as auc=0.91 (nan and inf are accepted)
+    #[arg(long = "metric", value_name = "KEY=VALUE")]
+    pub metrics: Vec<String>,
+
+    /// A JSON file of metrics: {"auc": 0.91}
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
+
+    /// A tag on the run, such as team=risk
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    pub tags: Vec<String>,
+
+    /// The run's name
+    #[arg(long, value_name = "NAME")]
+    pub run_name: Option<String>,
+}
+
+/// Arguments of `promote`.
+#[derive(Debug, Args)]
+pub struct PromoteArgs {
+    /// The version to promote [default: the one behind `candidate`]
+    pub version: Option<Version>,
+    /// What the decision's arguments share.
+    #[command(flatten)]
+    pub decision: DecisionArgs,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// What the decision's arguments share.
+    #[command(flatten)]
+    pub decision: DecisionArgs,
+}
+
+/// What promote and rollback share.
+#[derive(Debug, Args)]
+pub struct DecisionArgs {
+    /// Decide and explain, but change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Why, for the record and for the policy
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Who asks, for the record and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
+    #[arg(long, env = "HYDRA_ACTOR", value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+/// Arguments of `champion`.
+#[derive(Debug, Args)]
+pub struct ChampionArgs {}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Show at most this many versions
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// A CSV file with a header, columns in any order; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+}

@@ -1,0 +1,72 @@
+//! The command line: arguments → resolved settings → one command → an exit status.
+//!
+//! stdout is data, stderr is talk. A command returns an [`ExitStatus`]; errors travel as `anyhow::Error` up to
+//! [`main`], which prints the chain and the hint.
+
+mod args;
+mod commands;
+mod printer;
+mod report;
+mod settings;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+pub use printer::{ExitStatus, Printer};
+pub use settings::Settings;
+
+/// Runs the command line `args` (the program's name first) and returns its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let failed = error.use_stderr();
+            // A closed terminal is no reason to fail louder.
+            let _ = error.print();
+            return if failed { ExitStatus::Error.into() } else { ExitStatus::Done.into() };
+        }
+    };
+    start_log(cli.global.verbose, cli.global.quiet);
+    let mut printer = Printer::new(cli.global.output, cli.global.quiet);
+    let status = run(cli, &mut printer).unwrap_or_else(|error| {
+        if printer::is_broken_pipe(&error) {
+            // The reader of our output went away (`| head`): not an error.
+            return ExitStatus::Done;
+        }
+        printer.error(&error);
+        ExitStatus::Error
+    });
+    status.into()
+}
+
+fn run(cli: Cli, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let settings = Settings::resolve(&cli.global)?;
+    // Commands await one thing after another; worker threads would cost more to start than they bring.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
+    printer.flush()?;
+    Ok(status)
+}
+
+fn start_log(verbose: u8, quiet: bool) {
+    use tracing_subscriber::EnvFilter;
+    let level = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "hydra_registry=info,warn",
+        (false, 2) => "hydra_registry=debug,info",
+        (false, _) => "trace",
+    };
+    let filter = EnvFilter::try_from_env("HYDRA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .try_init()
+        // An embedding test may have set one already.
+        .ok();
+}

@@ -1,0 +1,159 @@
+//! Where output goes: data to stdout as text or JSON, talk to stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::cli::args::OutputFormat;
+use crate::error::Error;
+use crate::mlflow::names::printable;
+
+/// The exit status, a contract with scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// 0: done, or nothing to do.
+    Done,
+    /// 1: the policy rejected, or a check that was asked for found something.
+    Rejected,
+    /// 2: an error; nothing was changed, or the message says what was.
+    Error,
+    /// 3: the policy holds: not enough evidence yet.
+    Held,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        ExitCode::from(match status {
+            ExitStatus::Done => 0,
+            ExitStatus::Rejected => 1,
+            ExitStatus::Error => 2,
+            ExitStatus::Held => 3,
+        })
+    }
+}
+
+/// Writes data and talk in the format asked for.
+#[derive(Debug)]
+pub struct Printer {
+    format: OutputFormat,
+    quiet: bool,
+    out: io::BufWriter<io::Stdout>,
+}
+
+impl Printer {
+    /// A printer to the process's stdout and stderr.
+    #[must_use]
+    pub fn new(format: OutputFormat, quiet: bool) -> Self {
+        Self { format, quiet, out: io::BufWriter::new(io::stdout()) }
+    }
+
+    /// Whether the caller asked for JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == OutputFormat::Json
+    }
+
+    /// Prints a report: `report` itself as one JSON document, or what `text` makes of it for people.
+    pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
+        if self.is_json() {
+            serde_json::to_writer_pretty(&mut self.out, report)?;
+            self.out.write_all(b"\n")
+        } else {
+            self.out.write_all(printable_block(&text(report)).as_bytes())
+        }
+    }
+
+    /// Prints one item of a stream: a JSON line, or a line of text.
+    pub fn item<R: Serialize>(&mut self, item: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
+        if self.is_json() {
+            serde_json::to_writer(&mut self.out, item)?;
+            self.out.write_all(b"\n")
+        } else {
+            self.out.write_all(printable_block(&text(item)).as_bytes())
+        }
+    }
+
+    /// The data stream itself, for commands that write a format of their own.
+    pub fn data(&mut self) -> &mut impl Write {
+        &mut self.out
+    }
+
+    /// A line of talk on stderr; silent with `--quiet`.
+    #[expect(clippy::print_stderr, reason = "talk goes to stderr, through here alone")]
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            eprint!("{}", printable_block(text.as_ref()));
+        }
+    }
+
+    /// A progress bar over `length` units on stderr; hidden when stderr is no terminal or with `--quiet`.
+    #[must_use]
+    pub fn progress(&self, length: Option<u64>, bytes: bool, message: &'static str) -> ProgressBar {
+        let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_message(message);
+        let template = match (length.is_some(), bytes) {
+            (true, true) => "{msg} [{bar:30}] {bytes}/{total_bytes} ({bytes_per_sec}, {eta})",
+            (true, false) => "{msg} [{bar:30}] {pos}/{len} ({per_sec}, {eta})",
+            (false, true) => "{msg} {spinner} {bytes} ({bytes_per_sec})",
+            (false, false) => "{msg} {spinner} {pos} ({per_sec})",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        if self.quiet || !io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        bar
+    }
+
+    /// Prints an error with its chain and hint: as text on stderr, with `--output json` as a JSON object on stderr.
+    #[expect(clippy::print_stderr, reason = "errors go to stderr, through here alone")]
+    pub fn error(&mut self, error: &anyhow::Error) {
+        // What was printed before the error is still data.
+        let _ = self.out.flush();
+        let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+        let chain: Vec<String> = error.chain().map(|cause| printable(&cause.to_string())).collect();
+        if self.is_json() {
+            let report = serde_json::json!({
+                "schema": "hydra-registry/error/1",
+                "kind": ours.map_or_else(|| "Error".to_owned(), |e| format!("{:?}", e.kind())),
+                "message": chain.first(),
+                "causes": chain.get(1..),
+                "hint": ours.and_then(Error::hint).map(printable),
+                "retryable": ours.is_some_and(Error::retryable),
+            });
+            eprintln!("{report}");
+            return;
+        }
+        for (index, cause) in chain.iter().enumerate() {
+            eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
+        }
+        if let Some(hint) = ours.and_then(Error::hint) {
+            eprintln!("hint: {}", printable(hint));
+        }
+    }
+
+    /// Writes out what is buffered.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Whether the error is only that our reader went away.
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let direct = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        direct.or(json) == Some(io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Text of several lines without control characters, ended by a newline.
+fn printable_block(text: &str) -> String {
+    let mut block = text.lines().map(printable).collect::<Vec<_>>().join("\n");
+    if !block.is_empty() {
+        block.push('\n');
+    }
+    block
+}

@@ -1,0 +1,181 @@
+//! The project a command runs in: its root, its configuration file and its embedded default store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The name of the configuration file; a directory that holds one is a project root.
+pub const CONFIG_FILE: &str = "hydra.toml";
+
+/// `hydra.toml`: settings below flags and environment variables. Every field is optional; unknown ones are errors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ProjectConfig {
+    /// The tracking URI; relative paths are relative to the file.
+    pub tracking_uri: Option<String>,
+    /// The registry URI, if not the tracking URI.
+    pub registry_uri: Option<String>,
+    /// The registered model's name.
+    pub model: Option<String>,
+    /// The policy component; a relative path is relative to the file.
+    pub policy: Option<PathBuf>,
+    /// Further aliases that a policy may move, besides `champion`, `archived` and `candidate`.
+    #[serde(default)]
+    pub managed_aliases: Vec<String>,
+    /// Settings of the policy, by key.
+    #[serde(default)]
+    pub settings: BTreeMap<String, toml::Value>,
+    /// Limits of a decision, by name; `policy inspect` shows them.
+    #[serde(default)]
+    pub budget: BTreeMap<String, toml::Value>,
+}
+
+impl ProjectConfig {
+    /// Reads a configuration file; `Config` names the line if it is damaged.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            Error::new(ErrorKind::Config, "cannot read the configuration file")
+                .with_context("path", path.display())
+                .with_source(source)
+        })?;
+        toml::from_str(&text).map_err(|source| {
+            Error::new(ErrorKind::Config, "the configuration file is damaged")
+                .with_context("path", path.display())
+                .with_source(source)
+        })
+    }
+
+    /// The policy settings as text, the form in which a policy gets them.
+    #[must_use]
+    pub fn settings_as_text(&self) -> BTreeMap<String, String> {
+        self.settings.iter().map(|(key, value)| (key.clone(), plain_text(value))).collect()
+    }
+
+    /// The budget's limits as text, the form that flags have too.
+    #[must_use]
+    pub fn budget_as_text(&self) -> BTreeMap<String, String> {
+        self.budget.iter().map(|(key, value)| (key.clone(), plain_text(value))).collect()
+    }
+}
+
+fn plain_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A project: the directory that relative things are relative to.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The project around `start` (an absolute path): the nearest ancestor with `hydra.toml`, else the nearest with
+    /// `pyproject.toml` or `.git`, else `start` itself.
+    #[must_use]
+    pub fn around(start: &Path) -> Self {
+        let nearest = |markers: &[&str]| {
+            start.ancestors().find(|directory| markers.iter().any(|marker| directory.join(marker).exists()))
+        };
+        let root = nearest(&[CONFIG_FILE]).or_else(|| nearest(&["pyproject.toml", ".git"])).unwrap_or(start);
+        Self { root: root.to_path_buf() }
+    }
+
+    /// The project around the current directory.
+    pub fn current() -> Result<Self> {
+        let here = std::env::current_dir().map_err(|source| {
+            Error::new(ErrorKind::Storage, "cannot tell the current directory").with_source(source)
+        })?;
+        Ok(Self::around(&here))
+    }
+
+    /// The root directory, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The configuration in `hydra.toml`, or the empty one.
+    pub fn config(&self) -> Result<ProjectConfig> {
+        let path = self.root.join(CONFIG_FILE);
+        if path.exists() { ProjectConfig::read(&path) } else { Ok(ProjectConfig::default()) }
+    }
+
+    /// The store used when none is named, always at an absolute path: `<root>/mlruns` where that holds a file store
+    /// already, else the database `<root>/mlflow.db`, as MLflow itself does today.
+    #[must_use]
+    pub fn default_tracking_uri(&self) -> String {
+        let mlruns = self.root.join("mlruns");
+        if holds_file_store(&mlruns) {
+            mlruns.display().to_string()
+        } else {
+            format!("sqlite:///{}", self.root.join("mlflow.db").display())
+        }
+    }
+}
+
+/// Whether a directory holds an MLflow file store: an experiment, or registered models.
+fn holds_file_store(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return false };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        path.join("meta.yaml").is_file() || (entry.file_name() == "models" && path.is_dir())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_root_is_the_nearest_marked_ancestor_and_hydra_toml_wins() {
+        let home = tempfile::tempdir().expect("a directory");
+        let inner = home.path().join("a/b/c");
+        fs::create_dir_all(&inner).expect("directories");
+        fs::create_dir(home.path().join("a/b/.git")).expect("a marker");
+        assert_eq!(Project::around(&inner).root(), home.path().join("a/b"));
+        fs::write(home.path().join("a/hydra.toml"), "").expect("a marker");
+        assert_eq!(Project::around(&inner).root(), home.path().join("a"));
+        let elsewhere = home.path().join("x");
+        fs::create_dir(&elsewhere).expect("a directory");
+        assert!(home.path().starts_with(Project::around(&elsewhere).root().parent().unwrap_or(Path::new("/"))));
+    }
+
+    #[test]
+    fn the_default_store_is_absolute_and_keeps_an_existing_file_store() {
+        let home = tempfile::tempdir().expect("a directory");
+        let project = Project { root: home.path().to_path_buf() };
+        assert_eq!(project.default_tracking_uri(), format!("sqlite:///{}/mlflow.db", home.path().display()));
+        fs::create_dir_all(home.path().join("mlruns/1/run")).expect("artifacts alone are no store");
+        assert!(project.default_tracking_uri().starts_with("sqlite:"));
+        fs::write(home.path().join("mlruns/1/meta.yaml"), "").expect("an experiment");
+        assert_eq!(project.default_tracking_uri(), home.path().join("mlruns").display().to_string());
+    }
+
+    #[test]
+    fn an_unknown_field_in_the_configuration_is_an_error_that_names_it() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join(CONFIG_FILE);
+        fs::write(&path, "model = 'm'\nchampoin = 1\n").expect("a file");
+        let error = ProjectConfig::read(&path).expect_err("an unknown field");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let source = std::error::Error::source(&error).expect("a source").to_string();
+        assert!(source.contains("champoin"), "{source}");
+    }
+
+    #[test]
+    fn settings_become_text() {
+        let config: ProjectConfig =
+            toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true").expect("a configuration");
+        let text = config.settings_as_text();
+        assert_eq!(text["metric"], "auc");
+        assert_eq!(text["margin"], "0.01");
+        assert_eq!(text["strict"], "true");
+    }
+}

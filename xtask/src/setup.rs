@@ -1,0 +1,176 @@
+//! Installs what the build and the tests need into `.tools/`, without root and without touching the system.
+//!
+//! Every environment has a stamp with the requirements it was made from: a second run compares stamps and is done.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+use crate::shell::{capture, say, step};
+
+/// The MLflow release that tests and demo use.
+pub const MLFLOW: &str = "mlflow-3.17.2";
+
+/// Older releases that `test --all` covers.
+pub const OLDER_MLFLOWS: [&str; 3] = ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"];
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// How much to install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// What building takes.
+    Build,
+    /// What `cargo xtask test` takes as well.
+    Test,
+    /// What `cargo xtask test --all` takes as well.
+    All,
+    /// What `cargo xtask bench` takes: the tools we compare with.
+    Bench,
+}
+
+impl Scope {
+    /// From the flags of `cargo xtask setup`.
+    pub fn from_flags(flags: &[String]) -> Result<Self> {
+        match flags.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            [] => Ok(Self::Test),
+            ["--build"] => Ok(Self::Build),
+            ["--all"] => Ok(Self::All),
+            ["--bench"] => Ok(Self::Bench),
+            other => bail!("unknown flags: {other:?}; `setup` takes --build, --all or --bench"),
+        }
+    }
+
+    fn environments(self) -> Vec<&'static str> {
+        match self {
+            Self::Build => vec![],
+            Self::Test => vec![MLFLOW, "moto"],
+            Self::All => [MLFLOW, "moto", "postgres"].into_iter().chain(OLDER_MLFLOWS).collect(),
+            Self::Bench => vec![MLFLOW, "peers", "lleaves"],
+        }
+    }
+}
+
+/// Installs what `scope` needs and is not there yet.
+pub fn run(scope: Scope) -> Result<()> {
+    let python = check_prerequisites()?;
+    add_wasm_target()?;
+    install_cpp_tools(&python)?;
+    for name in scope.environments() {
+        if paths::requirements(name).exists() {
+            install_environment(&python, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_prerequisites() -> Result<PathBuf> {
+    let mut missing = Vec::new();
+    if capture("rustup", &["--version"]).is_none() {
+        missing.push("rustup (https://rustup.rs)");
+    }
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    if capture(&compiler, &["--version"]).is_none() {
+        missing.push("a C++ compiler (`c++`, or name one in CXX)");
+    }
+    let version = "import sys, venv, ensurepip; print(sys.version_info >= (3, 11))";
+    let python = ["python3", "python3.13", "python3.12", "python3.11"]
+        .into_iter()
+        .find(|name| capture(name, &["-c", version]).as_deref() == Some("True"));
+    if python.is_none() {
+        missing.push("python3, 3.11 or newer, with the venv module");
+    }
+    match python {
+        Some(python) if missing.is_empty() => Ok(PathBuf::from(python)),
+        _ => bail!("set-up needs what is not here:\n  - {}", missing.join("\n  - ")),
+    }
+}
+
+fn add_wasm_target() -> Result<()> {
+    let installed = capture("rustc", &["--print", "target-libdir", "--target", WASM_TARGET])
+        .is_some_and(|directory| Path::new(&directory).exists());
+    if installed {
+        return Ok(());
+    }
+    step(
+        "adding the Rust target for policies",
+        Command::new("rustup").args(["target", "add", WASM_TARGET]).current_dir(paths::root()),
+    )
+}
+
+/// CMake and libclang, at the paths that `.cargo/config.toml` names.
+fn install_cpp_tools(python: &Path) -> Result<()> {
+    let home = paths::tools().join("cpp");
+    let requirements = paths::requirements("cpp");
+    if stamp_is_fresh(&home, &requirements)? {
+        return Ok(());
+    }
+    say("installing the C++ build tools into .tools/cpp");
+    let pip_home = paths::tools().join("pip");
+    make_venv(python, &pip_home)?;
+    reset_directory(&home)?;
+    step(
+        "installing CMake and libclang",
+        pip(&pip_home).args(["install", "--target"]).arg(&home).arg("-r").arg(&requirements),
+    )?;
+    link_compiler_headers(&home)?;
+    write_stamp(&home, &requirements)
+}
+
+/// libclang comes without the compiler's own headers (`stddef.h` and its like); a link to the C compiler's serves.
+fn link_compiler_headers(home: &Path) -> Result<()> {
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+    let include = capture(&compiler, &["-print-file-name=include"])
+        .filter(|path| Path::new(path).is_absolute())
+        .context("the C compiler does not tell where its headers are (`cc -print-file-name=include`)")?;
+    let link = home.join("include");
+    std::os::unix::fs::symlink(&include, &link)
+        .with_context(|| format!("cannot link {} to {include}", link.display()))
+}
+
+fn install_environment(python: &Path, name: &str) -> Result<()> {
+    let home = paths::tools().join(name);
+    let requirements = paths::requirements(name);
+    if stamp_is_fresh(&home, &requirements)? {
+        return Ok(());
+    }
+    say(format!("installing {name} into .tools/{name} (a few minutes, once)"));
+    make_venv(python, &home)?;
+    step("installing pinned packages", pip(&home).args(["install", "-r"]).arg(&requirements))?;
+    write_stamp(&home, &requirements)
+}
+
+fn make_venv(python: &Path, home: &Path) -> Result<()> {
+    if home.join("bin/python").exists() {
+        return Ok(());
+    }
+    step("making a virtual environment", Command::new(python).args(["-m", "venv"]).arg(home))
+}
+
+fn pip(home: &Path) -> Command {
+    let mut command = Command::new(home.join("bin/python"));
+    command.args(["-m", "pip", "--disable-pip-version-check", "--quiet"]);
+    command.env("PIP_ROOT_USER_ACTION", "ignore");
+    command
+}
+
+fn reset_directory(home: &Path) -> Result<()> {
+    if home.exists() {
+        fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
+    }
+    fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))
+}
+
+fn stamp_is_fresh(home: &Path, requirements: &Path) -> Result<bool> {
+    let wanted = fs::read_to_string(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    Ok(fs::read_to_string(home.join(".stamp")).is_ok_and(|stamp| stamp == wanted))
+}
+
+fn write_stamp(home: &Path, requirements: &Path) -> Result<()> {
+    fs::copy(requirements, home.join(".stamp")).context("cannot write the stamp")?;
+    Ok(())
+}

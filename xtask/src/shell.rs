@@ -1,0 +1,62 @@
+//! Running programs and talking to the person at the terminal.
+
+use std::ffi::OsStr;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+/// Prints a line for people.
+#[expect(clippy::print_stderr, reason = "talking to the person who runs the task is this function's job")]
+pub fn say(text: impl AsRef<str>) {
+    eprintln!("{}", text.as_ref());
+}
+
+/// Runs a command, showing its output; an error if it fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        bail!("`{shown}` failed: {status}")
+    }
+}
+
+/// Runs a command quietly under a heading; its output appears only if it fails.
+pub fn step(heading: &str, command: &mut Command) -> Result<()> {
+    let start = Instant::now();
+    say(format!("  {heading} ..."));
+    let shown = show(command);
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{shown}`"))?;
+    if output.status.success() {
+        say(format!("  {heading}: done in {:.0?}", start.elapsed()));
+        return Ok(());
+    }
+    bail!(
+        "`{shown}` failed: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// What a command prints, trimmed, or `None` if it cannot run or fails.
+pub fn capture(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+/// The cargo that runs this task.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(crate::paths::root());
+    command
+}
+
+fn show(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.join(" ")
+}

@@ -1,0 +1,28 @@
+//! `cargo xtask test`: every test, after the set-up they need.
+
+use anyhow::Result;
+
+use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
+use crate::shell::{cargo, run as sh, say};
+
+/// Runs the tests; `--all` adds what takes older servers and long runs. Other arguments go to `cargo test`.
+pub fn run(flags: &[String]) -> Result<()> {
+    let all = flags.iter().any(|flag| flag == "--all");
+    let passed_on = flags.iter().filter(|flag| *flag != "--all");
+    setup::run(if all { Scope::All } else { Scope::Test })?;
+
+    let mut command = cargo();
+    command.args(["test", "--workspace"]).args(passed_on);
+    if all {
+        command.env("HYDRA_TEST_ALL", "1");
+    }
+    sh(&mut command)?;
+
+    say(format!("\ncovered: {MLFLOW} server on sqlite, file store, memory store, sandboxed policies, models, command line"));
+    if all {
+        say(format!("         and the servers {}", OLDER_MLFLOWS.join(", ")));
+    } else {
+        say(format!("not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages", OLDER_MLFLOWS.join(", ")));
+    }
+    Ok(())
+}
