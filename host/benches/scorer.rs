@@ -31,7 +31,11 @@ fn train(trees: usize, leaves: usize, features: usize) -> String {
     let data = rows(ROWS, features, 1);
     let noise = rows(ROWS, 1, 2);
     let label = |(row, noise): (&[f64], &f64)| {
-        (row[0] + row[1] * row[2] + (3.0 * row[3]).sin() + row[features - 1] * row[features / 2] + 0.5 * noise) as f32
+        (row[0]
+            + row[1] * row[2]
+            + (3.0 * row[3]).sin()
+            + row[features - 1] * row[features / 2]
+            + 0.5 * noise) as f32
     };
     let labels: Vec<f32> = data.chunks_exact(features).zip(&noise).map(label).collect();
     let dataset = Dataset::from_slice(&data, &labels, features as i32, true).expect("a dataset");

@@ -4,6 +4,7 @@ use super::Limits;
 use super::forest::{DecisionType, Forest, Span};
 use super::header::Header;
 use super::lines::Lines;
+use super::number::Number;
 use super::shape::Shape;
 use crate::{ErrorKind, Result};
 
@@ -207,7 +208,9 @@ impl<'f> Block<'f> {
             }
             Key::SplitGain => {
                 let target = &mut self.forest.split_gain;
-                lines.numbers(name, nodes, |number| Some(target.push(number.value() as f32)))
+                // Gains are for importances, where NaN counts as no gain.
+                let gain = |number: &Number<'_>| not_nan(number.value()).unwrap_or(0.0) as f32;
+                lines.numbers(name, nodes, |number| Some(target.push(gain(number))))
             }
             Key::Threshold => {
                 let target = &mut self.forest.threshold;
