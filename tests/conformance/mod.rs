@@ -16,6 +16,7 @@ use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::mlflow::names::{ExperimentId, ModelName, RunId};
+use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use hydra_registry::{ErrorKind, Result};
 
@@ -223,6 +224,21 @@ mod file {
     fn open() -> Ready<Stores> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let store = FileStore::open(directory.path().join("ml runs")).expect("a path for a store");
+        ready(Stores::of(store, directory))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+mod sqlite {
+    use std::future::{Ready, ready};
+
+    use super::{SqliteStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = SqliteStore::open(directory.path().join("ml flow.db")).expect("a path for a database");
         ready(Stores::of(store, directory))
     }
 

@@ -263,6 +263,11 @@ pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
     }
 }
 
+/// `None` for empty text: a description that was not given is null for MLflow.
+pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
 fn cut(value: &mut String, max_chars: usize) {
     if let Some((end, _)) = value.char_indices().nth(max_chars) {
         value.truncate(end);

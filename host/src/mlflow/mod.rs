@@ -10,5 +10,6 @@ mod local;
 pub mod memory;
 pub mod names;
 pub mod rest;
+pub mod sqlite;
 pub mod store;
 pub mod uri;

@@ -83,7 +83,7 @@ fn new_meta(model: &LoggedModel) -> MetaText {
         ("last_updated_timestamp", Value::Number(now)),
         ("lifecycle_stage", Value::Text("active")),
         ("model_id", Value::Text(model.id.as_str())),
-        ("model_type", Value::Text("")),
+        ("model_type", Value::Null),
         ("name", Value::Text(&model.name)),
         ("source_run_id", model.source_run_id.as_ref().map(RunId::as_str).into()),
         ("status", Value::Number(local::logged_model_status_number(model.status))),

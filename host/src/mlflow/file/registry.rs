@@ -230,7 +230,7 @@ fn new_meta(name: &ModelName, description: &str, now: Timestamp) -> MetaText {
         ("creation_timestamp", Value::Number(now)),
         ("deployment_job_id", Value::Null),
         ("deployment_job_state", Value::Null),
-        ("description", Value::Text(description)),
+        ("description", local::none_if_empty(description).into()),
         ("last_updated_timestamp", Value::Number(now)),
         ("name", Value::Text(name.as_str())),
         ("workspace", Value::Text("default")),

@@ -174,7 +174,7 @@ fn new_meta(new: &NewModelVersion, version: &ModelVersion, storage: &str) -> Met
         ("creation_timestamp", Value::Number(now)),
         ("current_stage", Value::Text("None")),
         ("deployment_job_state", Value::Null),
-        ("description", Value::Text(&version.description)),
+        ("description", local::none_if_empty(&version.description).into()),
         ("last_updated_timestamp", Value::Number(now)),
         ("model_id", model_id.into()),
         ("name", Value::Text(version.name.as_str())),
