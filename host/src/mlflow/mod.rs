@@ -2,5 +2,6 @@
 
 pub mod artifacts;
 pub mod entities;
+pub mod flavor;
 pub mod names;
 pub mod store;

@@ -1,1 +1,14 @@
 //! What a model is: reading LightGBM models from untrusted bytes, training a baseline, and scoring.
+
+pub mod baseline;
+pub mod booster;
+pub mod extracted;
+pub mod labels;
+pub mod loaded;
+pub mod matrix;
+mod numpy;
+pub mod objective;
+pub mod pickle;
+pub mod scorer;
+pub mod skops;
+pub mod text;
