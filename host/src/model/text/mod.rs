@@ -13,6 +13,7 @@ mod header;
 mod limits;
 mod lines;
 mod number;
+mod shape;
 mod tail;
 mod tree;
 
