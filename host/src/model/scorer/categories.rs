@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::search::SearchTable;
 use super::view::{Columns, View};
 use crate::model::text::{TextModel, Tree};
 
@@ -10,7 +11,7 @@ use crate::model::text::{TextModel, Tree};
 /// All others, missing and negative ones included, share the code after the last, which no split sends left.
 #[derive(Default)]
 pub(super) struct Dictionary {
-    categories: Vec<f64>,
+    categories: SearchTable,
 }
 
 impl Dictionary {
@@ -21,8 +22,20 @@ impl Dictionary {
     /// The code of a category, as [`super::view::category`] finds it.
     #[inline]
     pub fn code(&self, category: f64) -> usize {
-        let code = self.categories.partition_point(|known| *known < category);
-        if self.categories.get(code) == Some(&category) { code } else { self.categories.len() }
+        self.known(category, self.categories.rank(category))
+    }
+
+    /// The [`code`](Self::code) of each of `categories`.
+    pub fn codes(&self, categories: &[f64], codes: &mut [u32]) {
+        self.categories.ranks(categories, codes);
+        for (code, category) in codes.iter_mut().zip(categories) {
+            *code = self.known(*category, *code as usize) as u32;
+        }
+    }
+
+    #[inline]
+    fn known(&self, category: f64, rank: usize) -> usize {
+        if self.categories.get(rank) == Some(category) { rank } else { self.categories.len() }
     }
 }
 
@@ -54,12 +67,6 @@ impl CodeSets {
             let rests = std::iter::successors(Some(word), |rest| Some(rest & rest.wrapping_sub(1)));
             rests.take_while(|rest| *rest != 0).map(move |rest| index * 64 + rest.trailing_zeros() as usize)
         })
-    }
-
-    /// The number of codes in `set`.
-    pub fn size(&self, set: CodeSet) -> usize {
-        let words = &self.words[set.start as usize..][..set.words as usize];
-        words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     fn push(&mut self, codes: impl Iterator<Item = usize>) -> CodeSet {
@@ -139,7 +146,7 @@ fn dictionaries(model: &TextModel, num_trees: usize, columns: &Columns) -> Vec<D
             union.iter_mut().zip(bitset).for_each(|(all, word)| *all |= word);
         }
     }
-    unions.iter().map(|union| Dictionary { categories: members(union).collect() }).collect()
+    unions.iter().map(|union| Dictionary { categories: SearchTable::new(members(union).collect()) }).collect()
 }
 
 /// Node, column and bitset of every categorical split.

@@ -9,6 +9,7 @@ mod categories;
 mod layout;
 mod linear;
 mod predicates;
+mod search;
 mod segment;
 mod sinks;
 mod sliced;

@@ -3,7 +3,8 @@
 //! A model asks few different questions: a feature has at most a few hundred thresholds, shared by thousands of splits.
 //! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
 
-use super::categories::{CodeSet, CodeSets, Dictionary};
+use super::categories::{Categories, CodeSet, CodeSets};
+use super::search::SearchTable;
 use super::view::{Column, View, category, without_tiny};
 
 /// One bit per row of a block.
@@ -30,17 +31,16 @@ pub(super) struct Predicates {
 struct Numerical {
     column: usize,
     first: usize,
-    len: usize,
-    /// Ascending, filled up with infinity to one less than a power of two.
-    thresholds: Vec<f64>,
+    thresholds: SearchTable,
 }
 
 /// The sets of one column. The question about the j-th, from 0, has the number `first + j`.
 struct Categorical {
     column: usize,
     first: usize,
-    /// Ascending by where they are stored.
     sets: Vec<CodeSet>,
+    /// Per 64 sets and code: one bit per set, set where the code is outside. Empty for [`MANY_CODES`].
+    outside: Vec<u64>,
 }
 
 /// Rows of the caller that are scored together.
@@ -55,67 +55,98 @@ pub(super) struct Answers<const WORDS: usize> {
     pub bits: Vec<Bits<WORDS>>,
     values: Vec<f64>,
     places: Vec<u32>,
-    buckets: Vec<Bits<WORDS>>,
 }
 
-/// Sets and dictionaries of more codes are looked up row by row instead of being put together from the rows of each
-/// code.
+/// In dictionaries of more codes, every row is looked up in every set: the table of all answers would be too large.
 const MANY_CODES: usize = 1024;
 
 impl Predicates {
-    /// Numbers `questions`, each with its column; equal ones get one number.
-    pub fn number(columns: &[Column], questions: impl Iterator<Item = (usize, Question)> + Clone) -> Self {
-        let mut thresholds: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
-        let mut sets: Vec<Vec<CodeSet>> = vec![Vec::new(); columns.len()];
-        for (column, question) in questions {
-            match question {
-                // Minus zero becomes zero: they compare equal.
-                Question::Above(threshold) => thresholds[column].push(threshold + 0.0),
-                Question::Outside(set) => sets[column].push(set),
+    /// Numbers `questions`, each with its column; equal ones get one number. Returns the number of each, too.
+    pub fn number(
+        columns: &[Column],
+        categories: &Categories,
+        questions: impl Iterator<Item = (usize, Question)>,
+        asked: &mut Asked,
+    ) -> (Self, Vec<u32>) {
+        let count = asked.sort(columns.len(), questions);
+        let mut all = Self::default();
+        let mut numbers = vec![0; count];
+        for column in std::mem::take(&mut asked.columns) {
+            let first = all.len;
+            let above = usize::from(columns[column].view != View::Category);
+            let mut keys: Vec<u64> = Vec::new();
+            for (key, question) in std::mem::take(&mut asked.by_column[column]) {
+                if keys.last() != Some(&key) {
+                    keys.push(key);
+                }
+                numbers[question as usize] = (first + above + keys.len() - 1) as u32;
+            }
+            all.len += above + keys.len();
+            if above == 1 {
+                let thresholds = SearchTable::new(keys.into_iter().map(Question::threshold).collect());
+                all.numerical.push(Numerical { column, first, thresholds });
+            } else {
+                let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
+                let outside = outside(categories, column, &sets);
+                all.categorical.push(Categorical { column, first, sets, outside });
             }
         }
-        let mut all = Self::default();
-        for (column, mut thresholds) in
-            thresholds.into_iter().enumerate().filter(|(_, list)| !list.is_empty())
-        {
-            thresholds.sort_unstable_by(f64::total_cmp);
-            thresholds.dedup();
-            let len = thresholds.len();
-            thresholds.resize((len + 1).next_power_of_two() - 1, f64::INFINITY);
-            thresholds.shrink_to_fit();
-            all.numerical.push(Numerical { column, first: all.len, len, thresholds });
-            all.len += len + 1;
-        }
-        for (column, mut sets) in sets.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
-            sets.sort_unstable_by_key(|set| set.to_bits());
-            sets.dedup();
-            let len = sets.len();
-            all.categorical.push(Categorical { column, first: all.len, sets });
-            all.len += len;
-        }
-        all
+        (all, numbers)
     }
 
     /// One more than the greatest number.
     pub fn len(&self) -> usize {
         self.len
     }
+}
 
-    /// The number of a question that was numbered.
-    pub fn find(&self, column: usize, question: Question) -> usize {
-        match question {
-            Question::Above(threshold) => {
-                let index = self.numerical.partition_point(|numerical| numerical.column < column);
-                let numerical = &self.numerical[index];
-                let known = &numerical.thresholds[..numerical.len];
-                numerical.first + 1 + known.partition_point(|known| *known < threshold)
+/// Working memory to number questions, reused so that its size does not count for every segment.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Key and place of each question.
+    by_column: Vec<Vec<(u64, u32)>>,
+    /// Columns about which there is a question.
+    columns: Vec<usize>,
+}
+
+impl Asked {
+    /// Sorts questions by column and key; returns how many there are.
+    fn sort(&mut self, num_columns: usize, questions: impl Iterator<Item = (usize, Question)>) -> usize {
+        self.by_column.resize_with(num_columns, Vec::new);
+        let mut count = 0;
+        for (column, question) in questions {
+            let asked = &mut self.by_column[column];
+            if asked.is_empty() {
+                self.columns.push(column);
             }
-            Question::Outside(set) => {
-                let index = self.categorical.partition_point(|categorical| categorical.column < column);
-                let categorical = &self.categorical[index];
-                categorical.first + categorical.sets.partition_point(|known| known.to_bits() < set.to_bits())
-            }
+            asked.push((question.key(), count));
+            count += 1;
         }
+        self.columns.sort_unstable();
+        for column in &self.columns {
+            self.by_column[*column].sort_unstable_by_key(|(key, _)| *key);
+        }
+        count as usize
+    }
+}
+
+impl Question {
+    /// A number that is equal for equal questions, and ascends with thresholds.
+    fn key(self) -> u64 {
+        match self {
+            Self::Above(threshold) => {
+                // Minus zero becomes zero: they compare equal. Then the order of doubles is that of their bits, once
+                // negative ones are turned around.
+                let bits = (threshold + 0.0).to_bits();
+                if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+            }
+            Self::Outside(set) => set.to_bits(),
+        }
+    }
+
+    /// The threshold of a key.
+    fn threshold(key: u64) -> f64 {
+        f64::from_bits(if key >> 63 == 0 { !key } else { key & !(1 << 63) })
     }
 }
 
@@ -124,12 +155,7 @@ impl<const WORDS: usize> Answers<WORDS> {
     pub const ROWS: usize = WORDS * 64;
 
     pub fn new() -> Self {
-        Self {
-            bits: Vec::new(),
-            values: vec![0.0; Self::ROWS],
-            places: vec![0; Self::ROWS],
-            buckets: Vec::new(),
-        }
+        Self { bits: Vec::new(), values: vec![0.0; Self::ROWS], places: vec![0; Self::ROWS] }
     }
 
     /// Answers all questions of `predicates` about a block of `rows`; rows that the block lacks have any answer.
@@ -137,8 +163,7 @@ impl<const WORDS: usize> Answers<WORDS> {
         &mut self,
         predicates: &Predicates,
         columns: &[Column],
-        dictionaries: &[Dictionary],
-        sets: &CodeSets,
+        categories: &Categories,
         rows: &impl Rows,
     ) {
         self.bits.clear();
@@ -151,12 +176,16 @@ impl<const WORDS: usize> Answers<WORDS> {
         }
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
-            let dictionary = &dictionaries[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            for (place, value) in self.places.iter_mut().zip(&self.values) {
-                *place = dictionary.code(category(without_tiny(*value))) as u32;
+            self.values.iter_mut().for_each(|value| *value = category(without_tiny(*value)));
+            let dictionary = &categories.dictionaries[categorical.column];
+            dictionary.codes(&self.values, &mut self.places);
+            let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
+            if categorical.outside.is_empty() {
+                look_up(answers, &self.places, categorical, &categories.sets);
+            } else {
+                put_together(answers, &self.places, categorical, dictionary.len());
             }
-            self.gather(categorical, dictionary.len(), sets);
         }
     }
 
@@ -176,12 +205,11 @@ impl<const WORDS: usize> Answers<WORDS> {
     }
 
     fn compare(&mut self, numerical: &Numerical) {
-        ranks(&numerical.thresholds, &self.values, &mut self.places);
-        let bits = &mut self.bits[numerical.first..=numerical.first + numerical.len];
+        numerical.thresholds.ranks(&self.values, &mut self.places);
+        let bits = &mut self.bits[numerical.first..=numerical.first + numerical.thresholds.len()];
         // Each row is noted at the last threshold below its value, and so is above all before.
         for (row, place) in self.places.iter().enumerate() {
-            let place = (*place as usize).min(bits.len() - 1);
-            bits[place][row / 64] |= 1 << (row % 64);
+            bits[*place as usize][row / 64] |= 1 << (row % 64);
         }
         let mut above = [0; WORDS];
         for bits in bits.iter_mut().rev() {
@@ -191,53 +219,91 @@ impl<const WORDS: usize> Answers<WORDS> {
             }
         }
     }
+}
 
-    fn gather(&mut self, categorical: &Categorical, num_codes: usize, sets: &CodeSets) {
-        let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
-        if num_codes > MANY_CODES {
-            for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-                for (row, code) in self.places.iter().enumerate() {
-                    answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
-                }
-            }
-            return;
+/// The table of answers for the sets of a column, if it is not too large.
+fn outside(categories: &Categories, column: usize, sets: &[CodeSet]) -> Vec<u64> {
+    let codes = categories.dictionaries[column].len() + 1;
+    if codes > MANY_CODES {
+        return Vec::new();
+    }
+    let mut outside = vec![u64::MAX; sets.len().div_ceil(64) * codes];
+    for (index, set) in sets.iter().enumerate() {
+        for code in categories.sets.codes(*set) {
+            outside[index / 64 * codes + code] &= !(1 << (index % 64));
         }
-        self.buckets.clear();
-        self.buckets.resize(num_codes + 1, [0; WORDS]);
-        for (row, code) in self.places.iter().enumerate() {
-            self.buckets[*code as usize][row / 64] |= 1 << (row % 64);
-        }
-        for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-            let mut inside = [0; WORDS];
-            for code in sets.codes(*set) {
-                for (inside, bucket) in inside.iter_mut().zip(&self.buckets[code]) {
-                    *inside |= bucket;
-                }
-            }
-            *answer = inside.map(|word| !word);
+    }
+    outside
+}
+
+/// Looks every row's code up in every set.
+fn look_up<const WORDS: usize>(
+    answers: &mut [Bits<WORDS>],
+    codes: &[u32],
+    categorical: &Categorical,
+    sets: &CodeSets,
+) {
+    for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
+        for (row, code) in codes.iter().enumerate() {
+            answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
         }
     }
 }
 
-/// For each value the number of `thresholds` below it; NaN is above all.
-///
-/// Eight searches go side by side, without a branch, so that their loads overlap.
-fn ranks(thresholds: &[f64], values: &[f64], ranks: &mut [u32]) {
-    const LANES: usize = 8;
-    let half = thresholds.len().div_ceil(2);
-    for (values, ranks) in values.chunks_exact(LANES).zip(ranks.chunks_exact_mut(LANES)) {
-        let mut found = [0_usize; LANES];
-        let mut step = half;
-        while step > 0 {
-            for (found, value) in found.iter_mut().zip(values) {
-                #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is above all")]
-                let above = !(*value <= thresholds[*found + step - 1]);
-                *found += if above { step } else { 0 };
+/// Takes each row's answers for 64 sets at once out of the table, then turns rows into sets.
+fn put_together<const WORDS: usize>(
+    answers: &mut [Bits<WORDS>],
+    codes: &[u32],
+    categorical: &Categorical,
+    num_codes: usize,
+) {
+    let mut square = [[0; WORDS]; 64];
+    for (answers, outside) in answers.chunks_mut(64).zip(categorical.outside.chunks_exact(num_codes + 1)) {
+        for (word, codes) in codes.chunks_exact(64).enumerate() {
+            for (row, code) in square.iter_mut().zip(codes) {
+                row[word] = outside[*code as usize];
             }
-            step /= 2;
         }
-        for (rank, found) in ranks.iter_mut().zip(found) {
-            *rank = found as u32;
+        transpose(&mut square);
+        answers.copy_from_slice(&square[..answers.len()]);
+    }
+}
+
+/// Swaps rows and bits of as many 64 × 64 squares as there are words, by halves, quarters, and so on.
+fn transpose<const WORDS: usize>(square: &mut [Bits<WORDS>; 64]) {
+    let mut size = 32;
+    let mut low = u64::from(u32::MAX);
+    while size > 0 {
+        for first in (0..64).filter(|row| row & size == 0) {
+            for word in 0..WORDS {
+                let swap = ((square[first][word] >> size) ^ square[first + size][word]) & low;
+                square[first][word] ^= swap << size;
+                square[first + size][word] ^= swap;
+            }
+        }
+        size /= 2;
+        low ^= low << size;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_swaps_rows_and_bits() {
+        let mut square = [[0, 0]; 64];
+        for (row, words) in square.iter_mut().enumerate() {
+            *words = [0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(row as u64 + 1), 1 << row];
+        }
+        let before = square;
+        transpose(&mut square);
+        for row in 0..64 {
+            for bit in 0..64 {
+                for word in 0..2 {
+                    assert_eq!(square[row][word] >> bit & 1, before[bit][word] >> row & 1);
+                }
+            }
         }
     }
 }

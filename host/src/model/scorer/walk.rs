@@ -1,6 +1,6 @@
 //! Trees as nodes to walk: for single rows, and for trees too large to evaluate as a whole.
 
-use super::categories::{Categories, CodeSet, CodeSets, Dictionary};
+use super::categories::{Categories, CodeSet};
 use super::layout::{Item, breadth_first};
 use super::view::{Column, Columns, View, category, without_tiny};
 use crate::model::text::TextModel;
@@ -29,8 +29,7 @@ const LANES: usize = 8;
 /// All trees, as nodes.
 pub(super) struct Walker {
     columns: Vec<Column>,
-    dictionaries: Vec<Dictionary>,
-    sets: CodeSets,
+    categories: Categories,
     nodes: Vec<Node>,
     /// Per node that is a leaf: the leaf's number.
     leaves: Vec<u32>,
@@ -51,13 +50,15 @@ impl Walker {
             categorical.push(tree.num_categorical() > 0);
             for (place, item) in (root..).zip(breadth_first(tree)) {
                 let (node, leaf) = match item {
-                    Item::Leaf(leaf) => {
-                        (Node { threshold: tree.leaf_value()[leaf], slot: LOWEST, left: place }, leaf as u32)
-                    }
+                    Item::Leaf(leaf) => (
+                        Node { threshold: tree.leaf_value()[leaf as usize], slot: LOWEST, left: place },
+                        leaf,
+                    ),
                     Item::Node { node, left } => {
+                        let node = node as usize;
                         let view = View::of(tree.decision_type()[node]);
                         let slot = columns.number(tree.split_feature()[node], view) as u32 + 1;
-                        let left = root + left as u32;
+                        let left = root + left;
                         let node = if view == View::Category {
                             let set = categories.set(index, node).to_bits();
                             Node { threshold: f64::from_bits(set), slot: slot | CATEGORICAL, left }
@@ -72,8 +73,7 @@ impl Walker {
             }
         }
         let columns = columns.list().to_vec();
-        let Categories { dictionaries, sets, .. } = categories;
-        Self { columns, dictionaries, sets, nodes, leaves, roots, categorical }
+        Self { columns, categories, nodes, leaves, roots, categorical }
     }
 
     pub fn num_trees(&self) -> usize {
@@ -84,12 +84,8 @@ impl Walker {
         &self.columns
     }
 
-    pub fn dictionaries(&self) -> &[Dictionary] {
-        &self.dictionaries
-    }
-
-    pub fn sets(&self) -> &CodeSets {
-        &self.sets
+    pub fn categories(&self) -> &Categories {
+        &self.categories
     }
 
     /// The number of slots that [`load`](Self::load) fills.
@@ -100,7 +96,7 @@ impl Walker {
     /// Fills `slots` with the values of a row, each as its column sees it.
     pub fn load(&self, value: impl Fn(usize) -> f64, slots: &mut [f64]) {
         slots[LOWEST as usize] = f64::NEG_INFINITY;
-        let columns = self.columns.iter().zip(&self.dictionaries);
+        let columns = self.columns.iter().zip(&self.categories.dictionaries);
         for ((column, dictionary), slot) in columns.zip(&mut slots[1..]) {
             let value = without_tiny(value(column.feature as usize));
             *slot = match column.view {
@@ -187,7 +183,7 @@ impl Walker {
             return goes_right(node, slots);
         }
         let code = slots[(node.slot & !CATEGORICAL) as usize].to_bits() as usize;
-        !self.sets.contains(CodeSet::from_bits(node.threshold.to_bits()), code)
+        !self.categories.sets.contains(CodeSet::from_bits(node.threshold.to_bits()), code)
     }
 }
 
