@@ -20,7 +20,7 @@ use crate::model::loaded::Model;
 use crate::{Error, ErrorKind, Result};
 
 use input::{Batch, BatchReader, Input};
-use output::{BatchWriter, Destination};
+use output::Output;
 use wanted::{Wanted, listed};
 
 pub use args::{EngineArg, FileFormat, OutputTypeArg, PredictArgs};
@@ -46,30 +46,16 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
         printer.note(format!("ignored columns: {}", listed(&input.ignored)));
     }
     let progress = printer.progress(input.length, input.in_bytes, "predicting");
-    let mut destination = Destination::open(args.out_file(), printer.data())?;
+    let mut predictions = Output::open(args.out_file(), out_format, printer.data())?;
 
     let batches = read_ahead(input.reader)?;
-    let mut writer = None;
     let mut rows = 0;
     while let Some(batch) = next_batch(&batches)? {
-        let predictions = predict(&model, &batch, output)?;
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            None => writer.insert(output::writer(
-                out_format,
-                args.out_file(),
-                predictions.schema_ref(),
-                &mut destination,
-            )?),
-        };
-        writer.write(&predictions)?;
-        rows += predictions.num_rows() as u64;
+        predictions.write(&predict(&model, &batch, output)?)?;
+        rows += batch.features.num_rows() as u64;
         progress.set_position(batch.position);
     }
-    if let Some(mut writer) = writer {
-        writer.finish()?;
-    }
-    destination.commit()?;
+    predictions.finish()?;
     progress.finish_and_clear();
     Ok(rows)
 }

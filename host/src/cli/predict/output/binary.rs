@@ -1,7 +1,5 @@
 //! Predictions in formats with types: Parquet and Arrow IPC.
 
-use std::io::Write;
-
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{DataType, SchemaRef};
@@ -9,42 +7,36 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
-use super::{BatchWriter, Destination, unfit, unwritable};
+use super::{BatchWriter, Destination, unfit};
 use crate::{Error, ErrorKind, Result};
 
 /// How many encoded bytes of a row group are held back at most.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// A writer of Parquet, compressed with Snappy as pandas does.
-pub(super) fn parquet<'w>(schema: &SchemaRef, out: &'w mut Destination<'_>) -> Result<impl BatchWriter + 'w> {
+pub(super) fn parquet<'p>(schema: &SchemaRef, out: Destination<'p>) -> Result<impl BatchWriter<'p> + 'p> {
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties)).map_err(unfit)?;
     Ok(Typed { schema: schema.clone(), writer })
 }
 
 /// A writer of an Arrow IPC file.
-pub(super) fn ipc_file<'w>(
-    schema: &SchemaRef,
-    out: &'w mut Destination<'_>,
-) -> Result<impl BatchWriter + 'w> {
+pub(super) fn ipc_file<'p>(schema: &SchemaRef, out: Destination<'p>) -> Result<impl BatchWriter<'p> + 'p> {
     Ok(Typed { schema: schema.clone(), writer: FileWriter::try_new(out, schema).map_err(unfit)? })
 }
 
 /// A writer of an Arrow IPC stream.
-pub(super) fn ipc_stream<'w>(
-    schema: &SchemaRef,
-    out: &'w mut Destination<'_>,
-) -> Result<impl BatchWriter + 'w> {
+pub(super) fn ipc_stream<'p>(schema: &SchemaRef, out: Destination<'p>) -> Result<impl BatchWriter<'p> + 'p> {
     Ok(Typed { schema: schema.clone(), writer: StreamWriter::try_new(out, schema).map_err(unfit)? })
 }
 
-/// What the formats' writers have in common.
-trait TypedWriter {
+/// What the writers of the formats have in common.
+trait TypedWriter<'p> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
-    fn finish(&mut self) -> Result<()>;
+    fn finish(self) -> Result<Destination<'p>>;
 }
 
-impl<W: Write + Send> TypedWriter for ArrowWriter<W> {
+impl<'p> TypedWriter<'p> for ArrowWriter<Destination<'p>> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         ArrowWriter::write(self, batch).map_err(unfit)?;
         if self.in_progress_size() >= ROW_GROUP_BYTES {
@@ -53,28 +45,28 @@ impl<W: Write + Send> TypedWriter for ArrowWriter<W> {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<()> {
-        ArrowWriter::finish(self).map(drop).map_err(unfit)
+    fn finish(self) -> Result<Destination<'p>> {
+        self.into_inner().map_err(unfit)
     }
 }
 
-impl<W: Write> TypedWriter for FileWriter<W> {
+impl<'p> TypedWriter<'p> for FileWriter<Destination<'p>> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         FileWriter::write(self, batch).map_err(unfit)
     }
 
-    fn finish(&mut self) -> Result<()> {
-        FileWriter::finish(self).map_err(unfit)
+    fn finish(self) -> Result<Destination<'p>> {
+        self.into_inner().map_err(unfit)
     }
 }
 
-impl<W: Write> TypedWriter for StreamWriter<W> {
+impl<'p> TypedWriter<'p> for StreamWriter<Destination<'p>> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         StreamWriter::write(self, batch).and_then(|()| self.flush()).map_err(unfit)
     }
 
-    fn finish(&mut self) -> Result<()> {
-        StreamWriter::finish(self).map_err(unfit)
+    fn finish(self) -> Result<Destination<'p>> {
+        self.into_inner().map_err(unfit)
     }
 }
 
@@ -84,7 +76,7 @@ struct Typed<W> {
     writer: W,
 }
 
-impl<W: TypedWriter> BatchWriter for Typed<W> {
+impl<'p, W: TypedWriter<'p>> BatchWriter<'p> for Typed<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.schema_ref() == &self.schema {
             return self.writer.write(batch);
@@ -98,7 +90,7 @@ impl<W: TypedWriter> BatchWriter for Typed<W> {
         self.writer.write(&batch)
     }
 
-    fn finish(&mut self) -> Result<()> {
+    fn finish(self: Box<Self>) -> Result<Destination<'p>> {
         self.writer.finish()
     }
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::unwritable;
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
 
-/// An opened output.
+/// Takes the bytes of an output.
 ///
 /// A regular file is written under another name beside its place and renamed by [`Destination::commit`]; dropped before
 /// that, it leaves nothing. Devices and pipes are written as they are.
-pub(in crate::cli::predict) enum Destination<'p> {
+pub(super) enum Destination<'p> {
     /// The process's stdout, or whatever stands for it.
     Stdout(&'p mut (dyn Write + Send)),
     /// A device or a pipe.
@@ -24,22 +24,15 @@ pub(in crate::cli::predict) enum Destination<'p> {
 
 impl<'p> Destination<'p> {
     /// Opens a file, or stdout if there is no path.
-    pub(in crate::cli::predict) fn open(
-        path: Option<&Path>,
-        stdout: &'p mut (dyn Write + Send),
-    ) -> Result<Self> {
+    pub(super) fn open(path: Option<&Path>, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
         match path {
             None => Ok(Self::Stdout(stdout)),
-            Some(path) => open_file(path).map_err(|error| {
-                Error::new(ErrorKind::Storage, "cannot write the output")
-                    .with_context("file", path.display())
-                    .with_source(error)
-            }),
+            Some(path) => open_file(path).map_err(unwritable),
         }
     }
 
     /// Whether a person would see the bytes.
-    pub(in crate::cli::predict) fn is_terminal(&self) -> bool {
+    pub(super) fn is_terminal(&self) -> bool {
         match self {
             Self::Stdout(_) => io::stdout().is_terminal(),
             Self::Device(file) => file.get_ref().is_terminal(),
@@ -48,7 +41,7 @@ impl<'p> Destination<'p> {
     }
 
     /// Makes the file appear, with its bytes on the disk.
-    pub(in crate::cli::predict) fn commit(mut self) -> Result<()> {
+    pub(super) fn commit(mut self) -> Result<()> {
         self.flush().map_err(unwritable)?;
         let Self::File { temporary, path } = self else { return Ok(()) };
         let temporary = temporary.into_inner().map_err(|error| unwritable(error.into_error()))?;

@@ -15,13 +15,13 @@ use crate::Result;
 use crate::cli::predict::input::is_json_text;
 
 /// Writes comma-separated values with a header; missing ones are empty.
-pub(super) struct CsvWriter<'w, 'p> {
-    out: &'w mut Destination<'p>,
+pub(super) struct CsvWriter<'p> {
+    out: Destination<'p>,
     text: Vec<u8>,
 }
 
-impl<'w, 'p> CsvWriter<'w, 'p> {
-    pub(super) fn new(schema: &SchemaRef, out: &'w mut Destination<'p>) -> Result<Self> {
+impl<'p> CsvWriter<'p> {
+    pub(super) fn new(schema: &SchemaRef, out: Destination<'p>) -> Result<Self> {
         let mut writer = Self { out, text: Vec::new() };
         writer.render(&RecordBatch::new_empty(schema.clone()), true)?;
         Ok(writer)
@@ -36,30 +36,30 @@ impl<'w, 'p> CsvWriter<'w, 'p> {
     }
 }
 
-impl BatchWriter for CsvWriter<'_, '_> {
+impl<'p> BatchWriter<'p> for CsvWriter<'p> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.render(batch, false)?;
         self.out.flush().map_err(unwritable)
     }
 
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Destination<'p>> {
+        Ok(self.out)
     }
 }
 
 /// Writes one JSON object a line; missing values and numbers that are not finite are null.
-pub(super) struct JsonlWriter<'w, 'p> {
-    out: &'w mut Destination<'p>,
+pub(super) struct JsonlWriter<'p> {
+    out: Destination<'p>,
     text: Vec<u8>,
 }
 
-impl<'w, 'p> JsonlWriter<'w, 'p> {
-    pub(super) fn new(out: &'w mut Destination<'p>) -> Self {
+impl<'p> JsonlWriter<'p> {
+    pub(super) fn new(out: Destination<'p>) -> Self {
         Self { out, text: Vec::new() }
     }
 }
 
-impl BatchWriter for JsonlWriter<'_, '_> {
+impl<'p> BatchWriter<'p> for JsonlWriter<'p> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.text.clear();
         let mut json = arrow_json::WriterBuilder::new()
@@ -70,8 +70,8 @@ impl BatchWriter for JsonlWriter<'_, '_> {
         self.out.write_all(&self.text).and_then(|()| self.out.flush()).map_err(unwritable)
     }
 
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
+    fn finish(self: Box<Self>) -> Result<Destination<'p>> {
+        Ok(self.out)
     }
 }
 

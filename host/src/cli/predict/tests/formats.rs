@@ -1,6 +1,7 @@
 //! Every format in, every format out.
 
 use std::fs;
+use std::path::Path;
 
 use super::{Case, Folder};
 
@@ -109,4 +110,40 @@ fn kept_json_values_pass_as_they_are() {
         .predict(case.model("booster"), "in.jsonl", "out.parquet", "--keep v --batch-rows 1")
         .unwrap_err();
     assert!(error.to_string().contains("changes its type"), "{error:?}");
+}
+
+/// Files that pandas and PyArrow wrote, with the scores that Python's LightGBM gave their rows.
+#[test]
+fn files_of_pandas_give_the_scores_of_python() {
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let numbers = |csv: &str| -> Vec<(u32, u64)> {
+        let cells = csv.lines().skip(1).map(|line| line.split_once(',').unwrap());
+        cells.map(|(id, score)| (id.parse().unwrap(), score.parse::<f64>().unwrap().to_bits())).collect()
+    };
+    let expected = numbers(&fs::read_to_string(rows.join("expected.csv")).unwrap());
+    assert_eq!(expected.len(), 50);
+    for file in
+        ["pandas.csv", "pandas.jsonl", "pandas.feather", "pandas.parquet", "zstd.parquet", "zstd.arrows"]
+    {
+        let folder = Folder::new();
+        fs::copy(rows.join(file), folder.path(file)).unwrap();
+        let model = Case::new("binary_cat").model("booster");
+        folder.predict(model, file, "out.csv", "--output-type raw --keep id").unwrap();
+        assert_eq!(numbers(&fs::read_to_string(folder.path("out.csv")).unwrap()), expected, "{file}");
+    }
+}
+
+#[test]
+fn times_are_kept_by_every_format_that_has_them() {
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let folder = Folder::new();
+    for file in ["pandas.parquet", "pandas.feather"] {
+        fs::copy(rows.join(file), folder.path(file)).unwrap();
+        for out in ["a.parquet", "a.arrow", "a.arrows", "a.jsonl", "a.csv"] {
+            folder.predict(Case::new("binary_cat").model("booster"), file, out, "--keep seen num city tier zeros").unwrap();
+            folder.predict(Case::new("binary_cat").model("booster"), out, "b.csv", "--keep seen").unwrap();
+            let out = fs::read_to_string(folder.path("b.csv")).unwrap();
+            assert!(out.lines().nth(2).unwrap().starts_with("2026-01-01T01:00:00Z,"), "{out}");
+        }
+    }
 }
