@@ -34,10 +34,13 @@ pub trait TrackingStore: Debug + Send + Sync {
     async fn run(&self, id: &RunId) -> Result<Run>;
 
     /// Logs metrics, params and tags, in as many requests as the store's limits ask for. Writing a param again with
-    /// another value is `InvalidArgument`; with the same value it changes nothing. NaN and infinities survive.
+    /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
+    /// `InvalidName`, and nothing is logged. NaN and infinities survive, except that SQL-backed stores keep an infinity as
+    /// the finite number of greatest magnitude. Values are cut where MLflow cuts them (params at 6,000 characters, tags
+    /// at 8,000 and on 2.9 at 5,000).
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()>;
 
-    /// Ends a run, or sets it running again.
+    /// Ends a run, or sets it running again. Without an `end_time` the stored one stays, as in MLflow.
     async fn update_run(&self, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()>;
 
     /// Active runs of an experiment that are in `status`, newest first.
@@ -76,10 +79,10 @@ pub trait RegistryStore: Debug + Send + Sync {
     /// The registered model with its tags and aliases; `ModelNotFound` if there is none.
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel>;
 
-    /// Sets a tag on a registered model.
+    /// Sets a tag on a registered model; `ModelNotFound` if there is none.
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()>;
 
-    /// Deletes a registered model with its versions and aliases.
+    /// Deletes a registered model with its versions and aliases; `ModelNotFound` if there is none.
     async fn delete_registered_model(&self, name: &ModelName) -> Result<()>;
 
     /// Creates a version with its tags. Numbers increase by one and are never reused, deleted ones included; on
@@ -104,7 +107,8 @@ pub trait RegistryStore: Debug + Send + Sync {
     async fn set_version_tag(&self, name: &ModelName, version: Version, key: &Key, value: &str)
     -> Result<()>;
 
-    /// Deletes a version. Its number is never used again.
+    /// Deletes a version; `VersionNotFound` when it is missing or deleted already. Its number is never used again. Its
+    /// aliases go with it, or dangle where an older MLflow leaves them.
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()>;
 
     /// Points `alias` to `version`, moving it if it is set. `VersionNotFound` when the version is missing or deleted.

@@ -1,0 +1,308 @@
+//! What the local stores (memory, file, SQLite) share: fresh ids, MLflow's rules for values, which point of a metric
+//! is the latest, page tokens, and the errors that every store reports alike.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp,
+    VersionStatus,
+};
+use crate::mlflow::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
+
+/// The tag that repeats a run's name; MLflow's UI reads it.
+pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
+/// The tag that names who started a run.
+const USER_TAG: &str = "mlflow.user";
+/// MLflow cuts longer param values.
+const MAX_PARAM_CHARS: usize = 6000;
+/// MLflow cuts longer values of run tags.
+const MAX_RUN_TAG_CHARS: usize = 8000;
+
+/// The current time in milliseconds since the epoch.
+pub(crate) fn now_ms() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::try_from(since_epoch.as_millis()).unwrap_or(Timestamp::MAX)
+}
+
+/// Runs `work`, which may block, beside the tasks of the runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Internal, "a store's work was cut short").with_source(error))
+    })
+}
+
+/// A fresh run id: 32 hexadecimal digits, as MLflow makes them.
+pub(crate) fn new_run_id() -> Result<RunId> {
+    RunId::new(Uuid::new_v4().simple().to_string())
+}
+
+/// A fresh LoggedModel id: `m-` and 32 hexadecimal digits.
+pub(crate) fn new_logged_model_id() -> Result<LoggedModelId> {
+    LoggedModelId::new(format!("m-{}", Uuid::new_v4().simple()))
+}
+
+/// The tags a new run is stored with: the caller's, its name and its user.
+pub(crate) fn tags_of_new_run(run: &NewRun) -> Result<Tags> {
+    let mut tags = checked_tags(&run.tags)?;
+    for value in tags.values_mut() {
+        cut(value, MAX_RUN_TAG_CHARS);
+    }
+    tags.insert(RUN_NAME_TAG.into(), run.name.clone());
+    tags.insert(USER_TAG.into(), run.user_id.clone());
+    Ok(tags)
+}
+
+/// `tags`, once every key is known to be one that MLflow takes.
+pub(crate) fn checked_tags(tags: &Tags) -> Result<Tags> {
+    tags.keys().try_for_each(|key| Key::new(key).map(drop))?;
+    Ok(tags.clone())
+}
+
+/// A batch whose keys and values MLflow takes, with each key once and long values cut as MLflow cuts them.
+pub(crate) struct CheckedBatch {
+    pub metrics: Vec<Metric>,
+    pub params: BTreeMap<String, String>,
+    pub tags: Tags,
+}
+
+/// Checks a batch before anything of it is stored.
+pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
+    for metric in &batch.metrics {
+        Key::new(&metric.key)?;
+        if metric.timestamp < 0 {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a metric's timestamp is negative")
+                .with_context("key", &metric.key)
+                .with_context("timestamp", metric.timestamp));
+        }
+    }
+    let mut params = BTreeMap::<String, String>::new();
+    for (key, value) in &batch.params {
+        Key::new(key)?;
+        let mut value = value.clone();
+        cut(&mut value, MAX_PARAM_CHARS);
+        match params.get(key) {
+            Some(earlier) => check_param_unchanged(key, earlier, &value)?,
+            None => drop(params.insert(key.clone(), value)),
+        }
+    }
+    let mut tags = Tags::new();
+    for (key, value) in &batch.tags {
+        Key::new(key)?;
+        let mut value = value.clone();
+        cut(&mut value, MAX_RUN_TAG_CHARS);
+        tags.insert(key.clone(), value);
+    }
+    Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags })
+}
+
+/// Params never change once written.
+pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Result<()> {
+    if stored == value {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "a param cannot be changed once it is logged")
+        .with_context("key", key)
+        .with_context("stored", shorten(stored))
+        .with_context("given", shorten(value))
+        .with_hint("log another value under another key, or in another run"))
+}
+
+/// Checks what MLflow checks about an experiment's name.
+pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().count() > 500 || name.chars().any(char::is_control) {
+        return Err(Error::new(ErrorKind::InvalidName, "not a valid experiment name")
+            .with_context("name", shorten(name))
+            .with_hint("the name has 1 to 500 characters, none of them a control character"));
+    }
+    Ok(())
+}
+
+/// Checks what MLflow checks about a LoggedModel's name and tags.
+pub(crate) fn check_logged_model(model: &NewLoggedModel) -> Result<()> {
+    if model.name.is_empty() || model.name.contains(['/', ':', '.', '%', '"', '\'']) {
+        return Err(Error::new(ErrorKind::InvalidName, "not a valid LoggedModel name")
+            .with_context("name", shorten(&model.name))
+            .with_hint("the name is not empty and has none of / : . % \" '"));
+    }
+    checked_tags(&model.tags)?;
+    model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))
+}
+
+/// Whether `a` takes the place of `b` as the latest point: the greater (step, timestamp, value); NaN counts as zero,
+/// as MLflow stores it.
+pub(crate) fn is_later(a: &Metric, b: &Metric) -> bool {
+    let value = |metric: &Metric| if metric.value.is_nan() { 0.0 } else { metric.value };
+    let order = (a.step, a.timestamp).cmp(&(b.step, b.timestamp)).then_with(|| {
+        // both are numbers here, so they are ordered
+        value(a).partial_cmp(&value(b)).unwrap_or(Ordering::Equal)
+    });
+    order == Ordering::Greater
+}
+
+/// Reads a page token of a local store: a decimal number.
+pub(crate) fn parse_page_token(token: Option<&str>) -> Result<Option<u64>> {
+    let refuse = |token: &str| {
+        Error::new(ErrorKind::InvalidArgument, "not a page token of this store")
+            .with_context("page token", shorten(token))
+    };
+    token.map(|text| text.parse().map_err(|_| refuse(text))).transpose()
+}
+
+/// A page size that makes progress.
+pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
+    if page_size == 0 {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a page holds at least one item"));
+    }
+    Ok(page_size)
+}
+
+/// There is no such run, experiment or LoggedModel.
+pub(crate) fn not_found(what: &str, id: impl Display) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no such {what}")).with_context("id", id)
+}
+
+/// There is no such registered model.
+pub(crate) fn model_not_found(name: &ModelName) -> Error {
+    Error::new(ErrorKind::ModelNotFound, "there is no such registered model").with_context("model", name)
+}
+
+/// The version is missing or deleted.
+pub(crate) fn version_not_found(name: &ModelName, version: Version) -> Error {
+    Error::new(ErrorKind::VersionNotFound, "there is no such model version")
+        .with_context("model", name)
+        .with_context("version", version)
+}
+
+/// A version was to be copied from an alias that points nowhere.
+pub(crate) fn alias_not_set(name: &ModelName, alias: &Alias) -> Error {
+    Error::new(ErrorKind::VersionNotFound, "the alias of the source is not set")
+        .with_context("model", name)
+        .with_context("alias", alias)
+}
+
+/// The name is taken.
+pub(crate) fn already_exists(what: &str, name: impl Display) -> Error {
+    Error::new(ErrorKind::AlreadyExists, format!("{what} of this name exists already"))
+        .with_context("name", name)
+}
+
+/// The run or experiment is in the trash.
+pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
+    Error::new(ErrorKind::InvalidState, format!("the {what} is deleted"))
+        .with_context("id", id)
+        .with_hint(format!("restore the {what} with MLflow's client, or use another"))
+}
+
+/// What a version's `source` says about where its artifacts are.
+pub(crate) enum Source {
+    /// `models:/m-…`: the artifacts of a LoggedModel.
+    LoggedModel(LoggedModelId),
+    /// `models:/name/1`: those of another version.
+    Version(ModelName, Version),
+    /// `models:/name@alias`: those of the version behind an alias.
+    Alias(ModelName, Alias),
+    /// Anything else names the place itself.
+    Place,
+}
+
+impl Source {
+    /// Reads the source of a new version; `InvalidArgument` for a `models:` URI that names nothing.
+    pub(crate) fn of(version: &NewModelVersion) -> Result<Self> {
+        let Some(path) = version.source.strip_prefix("models:/") else { return Ok(Self::Place) };
+        let path = path.trim_start_matches('/');
+        let parsed = if let Some((name, alias)) = path.rsplit_once('@') {
+            ModelName::new(name).and_then(|name| Ok(Self::Alias(name, Alias::new(alias)?)))
+        } else if let Some((name, number)) = path.split_once('/') {
+            ModelName::new(name).and_then(|name| Ok(Self::Version(name, number.parse()?)))
+        } else {
+            LoggedModelId::new(path).map(Self::LoggedModel)
+        };
+        parsed.map_err(|error| {
+            Error::new(ErrorKind::InvalidArgument, "the source is not a models URI")
+                .with_context("source", shorten(&version.source))
+                .with_source(error)
+                .with_hint("models:/<LoggedModel id>, models:/<name>/<version> or models:/<name>@<alias>")
+        })
+    }
+}
+
+/// MLflow's number for the state of a LoggedModel.
+pub(crate) fn logged_model_status_number(status: LoggedModelStatus) -> i64 {
+    match status {
+        LoggedModelStatus::Unspecified => 0,
+        LoggedModelStatus::Pending => 1,
+        LoggedModelStatus::Ready => 2,
+        LoggedModelStatus::UploadFailed => 3,
+    }
+}
+
+/// The state of a LoggedModel behind MLflow's number.
+pub(crate) fn logged_model_status(number: Option<i64>) -> LoggedModelStatus {
+    match number {
+        Some(1) => LoggedModelStatus::Pending,
+        Some(2) => LoggedModelStatus::Ready,
+        Some(3) => LoggedModelStatus::UploadFailed,
+        _ => LoggedModelStatus::Unspecified,
+    }
+}
+
+/// The state of a version behind MLflow's word; rows and files without one are of ready versions.
+pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
+    match text {
+        Some("PENDING_REGISTRATION") => VersionStatus::PendingRegistration,
+        Some("FAILED_REGISTRATION") => VersionStatus::FailedRegistration,
+        _ => VersionStatus::Ready,
+    }
+}
+
+/// `None` for empty text: a description that was not given is null for MLflow.
+pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn cut(value: &mut String, max_chars: usize) {
+    if let Some((end, _)) = value.char_indices().nth(max_chars) {
+        value.truncate(end);
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(80) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(step: i64, timestamp: i64, value: f64) -> Metric {
+        Metric { key: "auc".into(), value, timestamp, step }
+    }
+
+    #[test]
+    fn the_latest_point_has_the_greatest_step_then_timestamp_then_value() {
+        assert!(is_later(&point(1, 0, 0.0), &point(0, 9, 9.0)));
+        assert!(is_later(&point(0, 1, 0.0), &point(0, 0, 9.0)));
+        assert!(is_later(&point(0, 0, 0.1), &point(0, 0, f64::NAN)));
+        assert!(!is_later(&point(0, 0, f64::NAN), &point(0, 0, 0.1)));
+        assert!(!is_later(&point(0, 0, 0.1), &point(0, 0, 0.1)));
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        let batch = RunBatch { params: vec![("p".into(), "é".repeat(6001))], ..RunBatch::default() };
+        let checked = check_batch(&batch).expect("a legal batch");
+        assert_eq!(checked.params["p"], "é".repeat(6000));
+    }
+}

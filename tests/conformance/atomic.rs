@@ -1,0 +1,164 @@
+//! The sentences of `AtomicRegistry`.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use hydra_registry::ErrorKind;
+use hydra_registry::mlflow::entities::{ModelVersion, NewModelVersion};
+use hydra_registry::mlflow::names::{Alias, ModelName, Version};
+use hydra_registry::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition};
+
+use super::{Stores, fresh, kind, new_version, tags};
+
+pub async fn a_commit_appends_the_entry_and_moves_the_aliases(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let entry = committed(scene.atomic().commit(&scene.transition(2)).await.expect("an outcome"));
+    assert_eq!((&entry.name, entry.version), (&scene.ledger, Version(1)));
+    assert_eq!(entry.tags, tags([("hydra.entry", "{}")]));
+    let read = stores.registry.model_version(&scene.ledger, Version(1)).await.expect("it exists");
+    assert_eq!(read, entry);
+    assert_eq!(scene.aliases().await, aliases([("archived", 1), ("champion", 2)]));
+}
+
+pub async fn a_commit_removes_aliases(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let moves = vec![move_of("champion", None), move_of("archived", None)];
+    let transition = AtomicTransition { moves, ..scene.transition(2) };
+    committed(scene.atomic().commit(&transition).await.expect("an outcome"));
+    assert!(scene.aliases().await.is_empty());
+}
+
+pub async fn a_moved_alias_is_a_conflict(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let wrong = [
+        vec![move_of("champion", None)],
+        vec![move_of("champion", Some(2))],
+        vec![move_of("champion", Some(1)), move_of("archived", Some(1))],
+    ];
+    for expected_aliases in wrong {
+        let transition = AtomicTransition { expected_aliases, ..scene.transition(2) };
+        scene.assert_conflict(&transition).await;
+    }
+}
+
+pub async fn a_newer_entry_is_a_conflict(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let transition = scene.transition(2);
+    stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
+    scene.assert_conflict(&transition).await;
+    let ahead = AtomicTransition { expected_newest: Some(Version(2)), ..scene.transition(2) };
+    scene.assert_conflict(&ahead).await;
+}
+
+pub async fn a_deleted_newest_entry_still_counts(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
+    stores.registry.delete_model_version(&scene.ledger, Version(1)).await.expect("a deletion");
+    scene.assert_conflict(&scene.transition(2)).await;
+    let transition = AtomicTransition { expected_newest: Some(Version(1)), ..scene.transition(2) };
+    let entry = committed(scene.atomic().commit(&transition).await.expect("an outcome"));
+    assert_eq!(entry.version, Version(2));
+}
+
+pub async fn a_missing_target_changes_nothing(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let outcome = scene.atomic().commit(&scene.transition(99)).await;
+    assert_eq!(kind(outcome), ErrorKind::VersionNotFound);
+    scene.assert_unchanged(None).await;
+}
+
+pub async fn an_unknown_model_or_ledger_is_not_found(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
+    let no_model = AtomicTransition { model: nobody.clone(), ..scene.transition(2) };
+    assert_eq!(kind(scene.atomic().commit(&no_model).await), ErrorKind::ModelNotFound);
+    let no_ledger = AtomicTransition { entry: new_version(&nobody), ..scene.transition(2) };
+    assert_eq!(kind(scene.atomic().commit(&no_ledger).await), ErrorKind::ModelNotFound);
+    scene.assert_unchanged(None).await;
+}
+
+pub async fn of_concurrent_commits_exactly_one_wins(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let commits = (0..8).map(|_| {
+        let registry = stores.registry.clone();
+        let transition = scene.transition(2);
+        tokio::spawn(async move { registry.atomic().expect("a local store").commit(&transition).await })
+    });
+    let mut winners = 0;
+    for outcome in join_all(commits).await {
+        let outcome = outcome.expect("no panic").expect("an outcome");
+        winners += usize::from(matches!(outcome, AtomicOutcome::Committed(_)));
+    }
+    assert_eq!(winners, 1);
+    let page = stores.registry.model_versions(&scene.ledger, None, 10, None).await.expect("a page");
+    assert_eq!(page.items.len(), 1);
+}
+
+/// A model with two versions, the first champion, and an empty ledger.
+struct Scene<'a> {
+    stores: &'a Stores,
+    model: ModelName,
+    ledger: ModelName,
+}
+
+impl<'a> Scene<'a> {
+    async fn new(stores: &'a Stores) -> Self {
+        let model = stores.model_with_versions(2).await;
+        stores.registry.set_alias(&model, &Alias::champion(), Version(1)).await.expect("an alias");
+        Self { stores, model, ledger: stores.model().await }
+    }
+
+    fn atomic(&self) -> &dyn AtomicRegistry {
+        self.stores.registry.atomic().expect("a local store")
+    }
+
+    /// The promotion of `target`, as seen from the scene's first state.
+    fn transition(&self, target: u64) -> AtomicTransition {
+        AtomicTransition {
+            model: self.model.clone(),
+            expected_aliases: vec![move_of("champion", Some(1)), move_of("archived", None)],
+            moves: vec![move_of("champion", Some(target)), move_of("archived", Some(1))],
+            entry: NewModelVersion { tags: tags([("hydra.entry", "{}")]), ..new_version(&self.ledger) },
+            expected_newest: None,
+        }
+    }
+
+    async fn aliases(&self) -> BTreeMap<Alias, Version> {
+        self.stores.registry.registered_model(&self.model).await.expect("it exists").aliases
+    }
+
+    async fn newest(&self) -> Option<Version> {
+        let page = self.stores.registry.model_versions(&self.ledger, None, 1, None).await.expect("a page");
+        page.items.first().map(|entry| entry.version)
+    }
+
+    async fn assert_unchanged(&self, newest: Option<Version>) {
+        assert_eq!(self.aliases().await, aliases([("champion", 1)]));
+        assert_eq!(self.newest().await, newest);
+    }
+
+    async fn assert_conflict(&self, transition: &AtomicTransition) {
+        let newest = self.newest().await;
+        let outcome = self.atomic().commit(transition).await.expect("an outcome");
+        assert!(matches!(outcome, AtomicOutcome::Conflict), "{outcome:?}");
+        self.assert_unchanged(newest).await;
+    }
+}
+
+fn committed(outcome: AtomicOutcome) -> ModelVersion {
+    match outcome {
+        AtomicOutcome::Committed(entry) => entry,
+        AtomicOutcome::Conflict => panic!("the transition was expected to commit"),
+    }
+}
+
+fn move_of(alias: &str, version: Option<u64>) -> AliasMove {
+    AliasMove { alias: Alias::new(alias).expect("a legal alias"), version: version.map(Version) }
+}
+
+fn aliases<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<Alias, Version> {
+    pairs
+        .into_iter()
+        .map(|(alias, version)| (Alias::new(alias).expect("a legal alias"), Version(version)))
+        .collect()
+}
