@@ -12,7 +12,7 @@ pub enum MissingType {
 }
 
 /// The `decision_type` of a split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DecisionType(u8);
 
 impl DecisionType {
