@@ -13,8 +13,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::mlflow::names::{ExperimentId, ModelName, RunId};
+use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use hydra_registry::{ErrorKind, Result};
 
@@ -108,21 +110,28 @@ pub fn new_version(name: &ModelName) -> NewModelVersion {
     }
 }
 
-/// One named test per case, for the backend that `$open` gives.
+/// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.
 macro_rules! cases {
-    ($open:path: $($module:ident::{$($case:ident),* $(,)?}),* $(,)?) => {$($(
+    ($(#[$attribute:meta])* $open:path: $($module:ident::{$($case:ident),* $(,)?}),* $(,)?) => {
+        $crate::conformance::cases! { @each [$(#[$attribute])*] $open: $($module::{$($case),*}),* }
+    };
+    (@each $attributes:tt $open:path: $($module:ident::{$($case:ident),*}),*) => {$($(
+        $crate::conformance::cases! { @one $attributes $open: $module::$case }
+    )*)*};
+    (@one [$($attribute:tt)*] $open:path: $module:ident::$case:ident) => {
+        $($attribute)*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let stores = $open().await;
             $crate::conformance::$module::$case(&stores).await;
         }
-    )*)*};
+    };
 }
 
 /// The cases that every backend passes.
 macro_rules! store_cases {
-    ($open:path) => {
-        $crate::conformance::cases! { $open:
+    ($(#[$attribute:meta])* $open:path) => {
+        $crate::conformance::cases! { $(#[$attribute])* $open:
             tracking::{
                 an_unknown_experiment_name_is_none,
                 an_experiment_is_found_by_name_and_by_id,
@@ -205,4 +214,82 @@ mod memory {
 
     super::store_cases!(self::open);
     super::atomic_cases!(self::open);
+}
+
+mod file {
+    use std::future::{Ready, ready};
+
+    use super::{FileStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = FileStore::open(directory.path().join("ml runs")).expect("a path for a store");
+        ready(Stores::of(store, directory))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+mod sqlite {
+    use std::future::{Ready, ready};
+
+    use super::{SqliteStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = SqliteStore::open(directory.path().join("ml flow.db")).expect("a path for a database");
+        ready(Stores::of(store, directory))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+/// Real servers on sqlite, of the newest release and of older ones.
+mod rest {
+    use std::future::{Ready, ready};
+
+    use hydra_registry::mlflow::environment::Environment;
+    use hydra_registry::mlflow::rest::{RestConfig, RestStore};
+    use hydra_registry::mlflow::uri::TrackingUri;
+
+    use super::Stores;
+    use crate::support::server::{NEWEST, Server};
+
+    fn server(environment: &'static str) -> Stores {
+        let uri = TrackingUri::new(Server::shared(environment).url.as_str()).expect("an address");
+        let config = RestConfig::new(&uri, &Environment::default()).expect("a configuration");
+        Stores {
+            has_logged_models: !environment.starts_with("mlflow-2."),
+            ..Stores::of(RestStore::new(config), ())
+        }
+    }
+
+    fn open() -> Ready<Stores> {
+        ready(server(NEWEST))
+    }
+
+    super::store_cases!(self::open);
+
+    macro_rules! older_release {
+        ($module:ident, $environment:literal) => {
+            mod $module {
+                use std::future::{Ready, ready};
+
+                fn open() -> Ready<super::Stores> {
+                    ready(super::server($environment))
+                }
+
+                crate::conformance::store_cases!(
+                    #[ignore = "an older server; `cargo xtask test --all` runs it"]
+                    self::open
+                );
+            }
+        };
+    }
+
+    older_release!(mlflow_2_9_2, "mlflow-2.9.2");
+    older_release!(mlflow_2_22_5, "mlflow-2.22.5");
+    older_release!(mlflow_3_1_4, "mlflow-3.1.4");
 }

@@ -9,11 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp};
+use crate::mlflow::entities::{
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp,
+    VersionStatus,
+};
 use crate::mlflow::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
-const RUN_NAME_TAG: &str = "mlflow.runName";
+pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
 /// The tag that names who started a run.
 const USER_TAG: &str = "mlflow.user";
 /// MLflow cuts longer param values.
@@ -25,6 +28,15 @@ const MAX_RUN_TAG_CHARS: usize = 8000;
 pub(crate) fn now_ms() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::try_from(since_epoch.as_millis()).unwrap_or(Timestamp::MAX)
+}
+
+/// Runs `work`, which may block, beside the tasks of the runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Internal, "a store's work was cut short").with_source(error))
+    })
 }
 
 /// A fresh run id: 32 hexadecimal digits, as MLflow makes them.
@@ -220,6 +232,40 @@ impl Source {
                 .with_hint("models:/<LoggedModel id>, models:/<name>/<version> or models:/<name>@<alias>")
         })
     }
+}
+
+/// MLflow's number for the state of a LoggedModel.
+pub(crate) fn logged_model_status_number(status: LoggedModelStatus) -> i64 {
+    match status {
+        LoggedModelStatus::Unspecified => 0,
+        LoggedModelStatus::Pending => 1,
+        LoggedModelStatus::Ready => 2,
+        LoggedModelStatus::UploadFailed => 3,
+    }
+}
+
+/// The state of a LoggedModel behind MLflow's number.
+pub(crate) fn logged_model_status(number: Option<i64>) -> LoggedModelStatus {
+    match number {
+        Some(1) => LoggedModelStatus::Pending,
+        Some(2) => LoggedModelStatus::Ready,
+        Some(3) => LoggedModelStatus::UploadFailed,
+        _ => LoggedModelStatus::Unspecified,
+    }
+}
+
+/// The state of a version behind MLflow's word; rows and files without one are of ready versions.
+pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
+    match text {
+        Some("PENDING_REGISTRATION") => VersionStatus::PendingRegistration,
+        Some("FAILED_REGISTRATION") => VersionStatus::FailedRegistration,
+        _ => VersionStatus::Ready,
+    }
+}
+
+/// `None` for empty text: a description that was not given is null for MLflow.
+pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 fn cut(value: &mut String, max_chars: usize) {

@@ -12,3 +12,7 @@ pub mod pickle;
 pub mod scorer;
 pub mod skops;
 pub mod text;
+
+pub use baseline::BaselineModel;
+pub use loaded::Model;
+pub use text::Limits;

@@ -1,0 +1,11 @@
+//! What the lifecycle is: candidates, evidence, decisions and what they change.
+
+pub mod candidate;
+pub mod config;
+pub mod evidence;
+pub mod guards;
+pub mod loading;
+pub mod model_cache;
+pub mod model_file;
+pub mod state;
+pub mod transition;

@@ -1,0 +1,115 @@
+//! From tracking and registry URIs to stores: one table from scheme to constructor.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
+use crate::mlflow::environment::{self, Environment};
+use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
+use crate::mlflow::store::{RegistryStore, TrackingStore};
+use crate::mlflow::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
+
+/// The stores behind a tracking URI and a registry URI.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Experiments, runs and logged models.
+    pub tracking: Arc<dyn TrackingStore>,
+    /// Registered models, versions and aliases.
+    pub registry: Arc<dyn RegistryStore>,
+    /// Opens the artifact URIs that the tracking store names.
+    pub artifacts: ArtifactResolver,
+}
+
+/// A kind of store: the schemes that name it, how to write its URI, and its constructor.
+struct Scheme {
+    names: &'static [&'static str],
+    example: &'static str,
+    open: fn(&TrackingUri, &Environment) -> Result<Backend>,
+}
+
+static SCHEMES: &[Scheme] =
+    &[Scheme { names: &["http", "https"], example: "http(s)://host:port", open: open_rest }];
+
+impl Backend {
+    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are not contacted yet.
+    /// `UnsupportedScheme` lists the schemes there are.
+    pub fn connect(
+        tracking_uri: &TrackingUri,
+        registry_uri: Option<&TrackingUri>,
+        environment: &Environment,
+    ) -> Result<Self> {
+        let mut backend = open(tracking_uri, environment)?;
+        if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
+            backend.registry = open(registry_uri, environment)?.registry;
+        }
+        Ok(backend)
+    }
+
+    /// Opens the artifact root that `uri` names; `runs:/…` and `models:/…` are looked up in the stores first.
+    pub async fn artifact_store(&self, uri: &str) -> Result<Box<dyn ArtifactStore>> {
+        let mut resolved = uri.to_owned();
+        // A version's source may be another model URI, which leads to an artifact URI.
+        for _ in 0..4 {
+            let Location::Model(model) = ArtifactUri::new(resolved.as_str())?.location().clone() else {
+                return self.artifacts.open(&resolved);
+            };
+            resolved = match model {
+                ModelUri::Run(run, path) => {
+                    ArtifactUri::new(self.tracking.run(&run).await?.artifact_uri)?.join(&path)
+                }
+                ModelUri::LoggedModel(id) => self.tracking.logged_model(&id).await?.artifact_uri,
+                ModelUri::Version(name, version) => self.registry.download_uri(&name, version).await?,
+                ModelUri::Alias(name, alias) => {
+                    let found = self.registry.version_by_alias(&name, &alias).await?.ok_or_else(|| {
+                        Error::new(ErrorKind::VersionNotFound, format!("the alias `{alias}` is not set"))
+                            .with_context("model", &name)
+                    })?;
+                    self.registry.download_uri(&name, found.version).await?
+                }
+            };
+        }
+        Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles")
+            .with_context("uri", crate::mlflow::uri::redact(uri)))
+    }
+}
+
+fn open(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
+    match SCHEMES.iter().find(|scheme| scheme.names.contains(&uri.scheme())) {
+        Some(scheme) => (scheme.open)(uri, environment),
+        None => {
+            let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
+            Err(Error::new(
+                ErrorKind::UnsupportedScheme,
+                format!("no store for the scheme `{}`", uri.scheme()),
+            )
+            .with_context("uri", uri)
+            .with_hint(format!("supported: {}", examples.join(", "))))
+        }
+    }
+}
+
+fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
+    let config = RestConfig::new(uri, environment)?;
+    let store = Arc::new(RestStore::new(config));
+    let proxy = ArtifactProxy::new(&store, environment.list(environment::ALLOWED_ARTIFACT_HOSTS));
+    let local = LocalAccess::Within(environment.paths(environment::ALLOWED_ARTIFACT_ROOTS));
+    Ok(Backend {
+        tracking: store.clone(),
+        registry: store,
+        artifacts: ArtifactResolver::remote(Arc::new(proxy), local),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_scheme_lists_those_there_are() {
+        let uri = TrackingUri::new("postgresql://ann:hunter2@db/mlflow").expect("a URI");
+        let error = Backend::connect(&uri, None, &Environment::default()).expect_err("no such store");
+        assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
+        assert!(error.hint().is_some_and(|hint| hint.contains("http(s)://host:port")));
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}
