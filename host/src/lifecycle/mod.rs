@@ -13,5 +13,6 @@ pub mod transition;
 
 /// The alias of the version in production.
 pub const CHAMPION: &str = "champion";
-/// The alias of the version that was champion before.
+
+/// The alias of the version that was champion before: what a rollback goes back to.
 pub const ARCHIVED: &str = "archived";
