@@ -22,13 +22,17 @@ const PREFIX: usize = 8;
 /// Opens Arrow IPC: reads the schema.
 pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
-    let (schema, kind, length, in_bytes) = match source.regular_file()? {
-        Some(mut file) if starts_with_magic(&mut file).map_err(unreadable)? => {
+    let file = match source.regular_file()? {
+        Some(mut file) => starts_with_magic(&mut file).map_err(unreadable)?.then_some(file),
+        None => None,
+    };
+    let (schema, kind, length, in_bytes) = match file {
+        Some(file) => {
             let reader = FileReader::try_new(BufReader::new(file), None).map_err(not_arrow)?;
             let batches = reader.num_batches() as u64;
             (reader.schema(), Kind::File(reader), Some(batches), false)
         }
-        _ => {
+        None => {
             let length = source.length();
             let (reader, count) = source.into_reader();
             let reader =
