@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod local_stores;
 mod python_client;
 mod scale;
 mod seed;
