@@ -64,7 +64,11 @@ impl ProjectConfig {
 fn plain_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
-        other => other.to_string(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        nested @ (toml::Value::Array(_) | toml::Value::Table(_)) => format!("{nested:?}"),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::config::{self, CONFIG_ARTIFACT};
 use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::artifacts::ArtifactStore;
+use crate::mlflow::artifacts::{ArtifactStore, OnProgress};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
     LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Run, RunBatch, RunStatus, Tags,
@@ -115,7 +115,7 @@ pub struct LoggedCandidate {
 }
 
 /// Where and as whom candidates are logged.
-#[derive(Debug, Clone)]
+#[derive(Clone, Copy)]
 pub struct LogTarget<'a> {
     /// The backend.
     pub backend: &'a Backend,
@@ -126,13 +126,7 @@ pub struct LogTarget<'a> {
     /// Who logs it.
     pub user: &'a str,
     /// Called with the bytes uploaded since the last call.
-    pub progress: &'a (dyn Fn(u64) + Send + Sync),
-}
-
-impl std::fmt::Debug for dyn Fn(u64) + Send + Sync {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("progress callback")
-    }
+    pub progress: OnProgress<'a>,
 }
 
 impl LogTarget<'_> {

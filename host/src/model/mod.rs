@@ -1,5 +1,6 @@
 //! What a model is: reading LightGBM models from untrusted bytes, training a baseline, and scoring.
 
+pub mod arrow;
 pub mod baseline;
 pub mod booster;
 pub mod extracted;
@@ -12,3 +13,7 @@ pub mod pickle;
 pub mod scorer;
 pub mod skops;
 pub mod text;
+
+pub use baseline::BaselineModel;
+pub use loaded::Model;
+pub use text::Limits;

@@ -1,1 +1,43 @@
 //! What a policy is: the sandboxed WebAssembly component that decides promotions and rollbacks.
+//!
+//! One [`PolicyEngine`] per process compiles components and measures time; a [`Policy`] is a component, checked and
+//! compiled; each [`Policy::decide`] runs it in a fresh instance under a [`Budget`]. A policy only proposes: the guards
+//! of `lifecycle` decide what becomes of a [`Verdict`].
+//!
+//! ```
+//! use hydra_registry::policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
+//!
+//! # fn main() -> hydra_registry::Result<()> {
+//! let engine = PolicyEngine::new(&EngineOptions::default())?;
+//! let policy = Policy::load_default(&engine, &Budget::default())?;
+//! let decision = policy.decide_promotion(&ModelVersion::new(3, 0), &Context::new("churn", 0, "me"))?;
+//! assert_eq!(decision.verdict.moves()[0].to_string(), "champion -> 3");
+//! # Ok(())
+//! # }
+//! ```
+
+mod budget;
+mod cache;
+mod component;
+mod engine;
+mod evaluation;
+mod json;
+mod places;
+mod sandbox;
+mod settings;
+mod since_v0_1;
+mod text;
+mod ticker;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use budget::{Budget, Limit};
+pub use component::{ComponentSummary, INTERFACE, INTERFACE_VERSIONS};
+pub use engine::{EngineOptions, PolicyEngine, Pooling};
+pub use evaluation::{Decision, Policy};
+pub use types::{
+    AliasMove, Approval, Context, Descriptor, Input, ModelVersion, Operation, RunData, Setting, SettingKind,
+    Transition, Verdict, VerdictKind,
+};

@@ -39,18 +39,33 @@ pub async fn run(args: &LogCandidateArgs, settings: &Settings, printer: &mut Pri
 }
 
 fn trained(args: &LogCandidateArgs, train: &Path, label: &str, printer: &Printer) -> anyhow::Result<Candidate> {
-    let parameters = TrainingParameters::from_pairs(&key_values("--param", &args.params)?)?;
+    let parameters = training_parameters(&args.params)?;
     let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
     printer.note(format!("training on {} rows, measuring on {}", data.rows.len(), held_out.rows.len()));
-    let model = BaselineModel::train_with(&data.rows, &data.labels, &data.features, &parameters)?;
+    let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)?;
     let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
     let mut candidate = Candidate::new(model, metrics);
     candidate.config = serde_json::json!({
         "data": { "file": train.file_name().map(|name| name.to_string_lossy()), "label": label,
                   "rows": data.rows.len(), "holdout_rows": held_out.rows.len(), "features": data.features.len() },
-        "params": parameters.to_json(),
+        "params": parameters,
     });
     Ok(candidate)
+}
+
+/// `--param` arguments over the defaults; an unknown one is an error that lists those there are.
+fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
+    let values = key_values("--param", given)?;
+    let object: serde_json::Map<String, Value> =
+        values.into_iter().map(|(key, text)| (key, json_or_text(text))).collect();
+    serde_json::from_value(Value::Object(object)).map_err(|source| {
+        Error::new(ErrorKind::InvalidArgument, "not a training parameter").with_source(source)
+    })
+}
+
+/// JSON where the text parses as such, else the text itself.
+fn json_or_text(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
@@ -86,8 +101,7 @@ fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Res
         config.extend(given);
     }
     for (key, text) in key_values("--config-value", &args.config_values)? {
-        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        config.insert(key, value);
+        config.insert(key, json_or_text(text));
     }
     Ok(())
 }

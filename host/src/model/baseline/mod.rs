@@ -1,12 +1,14 @@
 //! Training the baseline: a binary LightGBM classifier with scikit-learn's defaults.
 
 mod checks;
+mod evaluate;
 mod parameters;
 
 use crate::model::booster::{lightgbm, redirect_messages};
 use crate::model::text::{Limits, TextModel};
 use crate::{Error, ErrorKind, Result};
 
+pub use evaluate::evaluate;
 pub use parameters::TrainingParameters;
 
 /// A freshly trained binary classifier: LightGBM's model text and what the reader made of it.

@@ -1,12 +1,13 @@
 //! The parameters of training, under the names that scikit-learn's `LGBMClassifier` gives them.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{Error, ErrorKind, Result};
 
 /// What to train; the default is what `LGBMClassifier()` does.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TrainingParameters {
     /// Boosting rounds, 1 or more.
     pub n_estimators: u32,

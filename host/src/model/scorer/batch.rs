@@ -34,21 +34,26 @@ pub(super) struct Batch<'s, const WORDS: usize> {
     scorer: &'s Scorer,
     answers: Answers<WORDS>,
     work: Workspace<WORDS>,
+    /// The slots of rows for walked trees, and whether they are those of the whole block.
     slots: Vec<f64>,
+    loaded: bool,
 }
+
+/// At most this many slots are filled at a time: models with very many columns are walked by fewer rows at once.
+const MOST_SLOTS: usize = 1 << 20;
 
 impl<'s, const WORDS: usize> Batch<'s, WORDS> {
     /// The most rows of a block.
     pub const ROWS: usize = Answers::<WORDS>::ROWS;
 
     pub fn new(scorer: &'s Scorer) -> Self {
-        Self { scorer, answers: Answers::new(), work: Workspace::new(), slots: Vec::new() }
+        Self { scorer, answers: Answers::new(), work: Workspace::new(), slots: Vec::new(), loaded: false }
     }
 
     /// Sends a block through all trees, in order.
     pub fn run(&mut self, block: Block<'_>, sink: &mut impl Sink) {
         let walker = &self.scorer.walker;
-        self.slots.clear();
+        self.loaded = false;
         let mut tree = 0;
         for segment in &self.scorer.segments {
             self.answers.answer(&segment.predicates, walker.columns(), walker.categories(), &block);
@@ -59,27 +64,33 @@ impl<'s, const WORDS: usize> Batch<'s, WORDS> {
                         let leaves = &self.work.leaves[..block.rows];
                         sink.tree(tree, leaves, segment.sliced.values(index), segment.sliced.leaves(index));
                     }
-                    Plan::Walked(index) => {
-                        self.load(block);
-                        walker.each_row(index, &self.slots, |row, place| {
-                            sink.row(tree, row, walker.value(place), walker.leaf(place));
-                        });
-                    }
+                    Plan::Walked => self.walk(tree, block, sink),
                 }
                 tree += 1;
             }
         }
     }
 
-    /// Fills the slots of every row, once per block.
-    fn load(&mut self, block: Block<'_>) {
-        if !self.slots.is_empty() {
-            return;
-        }
+    fn walk(&mut self, tree: usize, block: Block<'_>, sink: &mut impl Sink) {
         let walker = &self.scorer.walker;
-        self.slots.resize(walker.num_slots() * block.rows, 0.0);
+        let at_once = (MOST_SLOTS / walker.num_slots()).clamp(1, block.rows);
+        for first in (0..block.rows).step_by(at_once) {
+            let rows = at_once.min(block.rows - first);
+            if !self.loaded {
+                self.load(block, first, rows);
+                self.loaded = rows == block.rows;
+            }
+            walker.each_row(tree, &self.slots, |row, place| {
+                sink.row(tree, first + row, walker.value(place), walker.leaf(place));
+            });
+        }
+    }
+
+    fn load(&mut self, block: Block<'_>, first: usize, rows: usize) {
+        let walker = &self.scorer.walker;
+        self.slots.resize(walker.num_slots() * rows, 0.0);
         for (row, slots) in self.slots.chunks_exact_mut(walker.num_slots()).enumerate() {
-            walker.load(|feature| block.data.value(block.first + row, feature), slots);
+            walker.load(|feature| block.data.value(block.first + first + row, feature), slots);
         }
     }
 }

@@ -31,7 +31,6 @@ pub(super) struct Predicates {
 struct Numerical {
     column: usize,
     first: usize,
-    len: usize,
     thresholds: SearchTable,
 }
 
@@ -39,7 +38,6 @@ struct Numerical {
 struct Categorical {
     column: usize,
     first: usize,
-    /// Ascending by where they are stored.
     sets: Vec<CodeSet>,
     /// Per 64 sets and code: one bit per set, set where the code is outside. Empty for [`MANY_CODES`].
     outside: Vec<u64>,
@@ -63,66 +61,92 @@ pub(super) struct Answers<const WORDS: usize> {
 const MANY_CODES: usize = 1024;
 
 impl Predicates {
-    /// Numbers `questions`, each with its column; equal ones get one number.
+    /// Numbers `questions`, each with its column; equal ones get one number. Returns the number of each, too.
     pub fn number(
         columns: &[Column],
         categories: &Categories,
         questions: impl Iterator<Item = (usize, Question)>,
-    ) -> Self {
-        let mut thresholds: Vec<Vec<f64>> = vec![Vec::new(); columns.len()];
-        let mut sets: Vec<Vec<CodeSet>> = vec![Vec::new(); columns.len()];
-        for (column, question) in questions {
-            match question {
-                // Minus zero becomes zero: they compare equal.
-                Question::Above(threshold) => thresholds[column].push(threshold + 0.0),
-                Question::Outside(set) => sets[column].push(set),
+        asked: &mut Asked,
+    ) -> (Self, Vec<u32>) {
+        let count = asked.sort(columns.len(), questions);
+        let mut all = Self::default();
+        let mut numbers = vec![0; count];
+        for column in std::mem::take(&mut asked.columns) {
+            let first = all.len;
+            let above = usize::from(columns[column].view != View::Category);
+            let mut keys: Vec<u64> = Vec::new();
+            for (key, question) in std::mem::take(&mut asked.by_column[column]) {
+                if keys.last() != Some(&key) {
+                    keys.push(key);
+                }
+                numbers[question as usize] = (first + above + keys.len() - 1) as u32;
+            }
+            all.len += above + keys.len();
+            if above == 1 {
+                let thresholds = SearchTable::new(keys.into_iter().map(Question::threshold).collect());
+                all.numerical.push(Numerical { column, first, thresholds });
+            } else {
+                let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
+                let outside = outside(categories, column, &sets);
+                all.categorical.push(Categorical { column, first, sets, outside });
             }
         }
-        let mut all = Self::default();
-        for (column, mut thresholds) in
-            thresholds.into_iter().enumerate().filter(|(_, list)| !list.is_empty())
-        {
-            thresholds.sort_unstable_by(f64::total_cmp);
-            thresholds.dedup();
-            let len = thresholds.len();
-            all.numerical.push(Numerical {
-                column,
-                first: all.len,
-                len,
-                thresholds: SearchTable::new(thresholds),
-            });
-            all.len += len + 1;
-        }
-        for (column, mut sets) in sets.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
-            sets.sort_unstable_by_key(|set| set.to_bits());
-            sets.dedup();
-            let len = sets.len();
-            let outside = outside(categories, column, &sets);
-            all.categorical.push(Categorical { column, first: all.len, sets, outside });
-            all.len += len;
-        }
-        all
+        (all, numbers)
     }
 
     /// One more than the greatest number.
     pub fn len(&self) -> usize {
         self.len
     }
+}
 
-    /// The number of a question that was numbered.
-    pub fn find(&self, column: usize, question: Question) -> usize {
-        match question {
-            Question::Above(threshold) => {
-                let index = self.numerical.partition_point(|numerical| numerical.column < column);
-                let numerical = &self.numerical[index];
-                numerical.first + 1 + numerical.thresholds.rank(threshold)
+/// Working memory to number questions, reused so that its size does not count for every segment.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Key and place of each question.
+    by_column: Vec<Vec<(u64, u32)>>,
+    /// Columns about which there is a question.
+    columns: Vec<usize>,
+}
+
+impl Asked {
+    /// Sorts questions by column and key; returns how many there are.
+    fn sort(&mut self, num_columns: usize, questions: impl Iterator<Item = (usize, Question)>) -> usize {
+        self.by_column.resize_with(num_columns, Vec::new);
+        let mut count = 0;
+        for (column, question) in questions {
+            let asked = &mut self.by_column[column];
+            if asked.is_empty() {
+                self.columns.push(column);
             }
-            Question::Outside(set) => {
-                let index = self.categorical.partition_point(|categorical| categorical.column < column);
-                let categorical = &self.categorical[index];
-                categorical.first + categorical.sets.partition_point(|known| known.to_bits() < set.to_bits())
-            }
+            asked.push((question.key(), count));
+            count += 1;
         }
+        self.columns.sort_unstable();
+        for column in &self.columns {
+            self.by_column[*column].sort_unstable_by_key(|(key, _)| *key);
+        }
+        count as usize
+    }
+}
+
+impl Question {
+    /// A number that is equal for equal questions, and ascends with thresholds.
+    fn key(self) -> u64 {
+        match self {
+            Self::Above(threshold) => {
+                // Minus zero becomes zero: they compare equal. Then the order of doubles is that of their bits, once
+                // negative ones are turned around.
+                let bits = (threshold + 0.0).to_bits();
+                if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+            }
+            Self::Outside(set) => set.to_bits(),
+        }
+    }
+
+    /// The threshold of a key.
+    fn threshold(key: u64) -> f64 {
+        f64::from_bits(if key >> 63 == 0 { !key } else { key & !(1 << 63) })
     }
 }
 
@@ -153,7 +177,9 @@ impl<const WORDS: usize> Answers<WORDS> {
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            self.values.iter_mut().for_each(|value| *value = category(without_tiny(*value)));
+            for value in &mut self.values {
+                *value = category(without_tiny(*value));
+            }
             let dictionary = &categories.dictionaries[categorical.column];
             dictionary.codes(&self.values, &mut self.places);
             let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
@@ -168,7 +194,9 @@ impl<const WORDS: usize> Answers<WORDS> {
     /// Sees the values as the splits of a column do.
     fn view(&mut self, view: View) {
         fn apply(values: &mut [f64], view: impl Fn(f64) -> f64) {
-            values.iter_mut().for_each(|value| *value = view(without_tiny(*value)));
+            for value in values {
+                *value = view(without_tiny(*value));
+            }
         }
         let values = &mut self.values;
         match view {
@@ -182,7 +210,7 @@ impl<const WORDS: usize> Answers<WORDS> {
 
     fn compare(&mut self, numerical: &Numerical) {
         numerical.thresholds.ranks(&self.values, &mut self.places);
-        let bits = &mut self.bits[numerical.first..=numerical.first + numerical.len];
+        let bits = &mut self.bits[numerical.first..=numerical.first + numerical.thresholds.len()];
         // Each row is noted at the last threshold below its value, and so is above all before.
         for (row, place) in self.places.iter().enumerate() {
             bits[*place as usize][row / 64] |= 1 << (row % 64);
@@ -251,10 +279,11 @@ fn transpose<const WORDS: usize>(square: &mut [Bits<WORDS>; 64]) {
     let mut low = u64::from(u32::MAX);
     while size > 0 {
         for first in (0..64).filter(|row| row & size == 0) {
-            for word in 0..WORDS {
-                let swap = ((square[first][word] >> size) ^ square[first + size][word]) & low;
-                square[first][word] ^= swap << size;
-                square[first + size][word] ^= swap;
+            let (upper, lower) = square.split_at_mut(first + size);
+            for (upper, lower) in upper[first].iter_mut().zip(&mut lower[0]) {
+                let swap = ((*upper >> size) ^ *lower) & low;
+                *upper ^= swap << size;
+                *lower ^= swap;
             }
         }
         size /= 2;

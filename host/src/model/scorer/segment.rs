@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::categories::Categories;
-use super::predicates::{Predicates, Question};
+use super::predicates::{Asked, Predicates, Question};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
 use super::view::{Columns, View};
 use crate::model::text::{TextModel, Tree};
@@ -24,8 +24,8 @@ pub(super) struct Segment {
 pub(super) enum Plan {
     /// As the segment's sliced tree of this number.
     Sliced(usize),
-    /// As the walker's tree of this number.
-    Walked(usize),
+    /// By the walker.
+    Walked,
 }
 
 /// Splits the first `num_trees` trees into segments.
@@ -36,18 +36,19 @@ pub(super) fn compile(
     categories: &Categories,
 ) -> Vec<Segment> {
     let mut segments = Vec::new();
-    let mut open = vec![0..num_trees];
+    let mut asked = Asked::default();
+    let mut open: Vec<_> = std::iter::once(0..num_trees).collect();
     while let Some(trees) = open.pop() {
         if trees.is_empty() {
             continue;
         }
         let compiler = Compiler { model, columns, categories, trees: trees.clone() };
-        let predicates = compiler.predicates();
+        let (predicates, numbers) = compiler.predicates(&mut asked);
         if predicates.len() > MOST_QUESTIONS && trees.len() > 1 {
             let middle = trees.start + trees.len() / 2;
             open.extend([middle..trees.end, trees.start..middle]);
         } else {
-            segments.push(compiler.segment(predicates));
+            segments.push(compiler.segment(predicates, &numbers));
         }
     }
     segments
@@ -61,29 +62,30 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn predicates(&self) -> Predicates {
+    /// All questions of sliced trees, and the number of each node's, tree by tree.
+    fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
         let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
         let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
             (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
         });
-        Predicates::number(self.columns.list(), self.categories, questions)
+        Predicates::number(self.columns.list(), self.categories, questions, asked)
     }
 
-    fn segment(&self, predicates: Predicates) -> Segment {
+    fn segment(&self, predicates: Predicates, numbers: &[u32]) -> Segment {
         let mut sliced = SlicedTrees::default();
         let mut count = 0;
         let mut plans = Vec::with_capacity(self.trees.len());
+        let mut numbers = numbers.iter();
         for index in self.trees.clone() {
             let tree = self.model.tree(index);
             plans.push(if is_sliced(tree) {
-                sliced.push(tree, |node| {
-                    let (column, question) = self.question(index, tree, node);
-                    predicates.find(column, question)
-                });
+                // A segment of one tree may ask more questions than others, but not 65,536: a tree has fewer nodes.
+                let numbers = numbers.by_ref().take(tree.num_nodes());
+                sliced.push(tree, &numbers.map(|number| *number as u16).collect::<Vec<u16>>());
                 count += 1;
                 Plan::Sliced(count - 1)
             } else {
-                Plan::Walked(index)
+                Plan::Walked
             });
         }
         Segment { predicates, plans, sliced }

@@ -5,12 +5,17 @@
 //! instructions per node for hundreds of rows. The leaves' sets are then turned into a leaf number per row: bit by bit,
 //! as many bit sets as the number has digits.
 
+use std::ops::Range;
+
 use super::layout::{Item, breadth_first};
 use super::predicates::Bits;
 use crate::model::text::Tree;
 
 /// Trees of more leaves are walked instead: the work here grows with the leaves, there with the depth.
-pub(super) const MOST_LEAVES: usize = 1024;
+pub(super) const MOST_LEAVES: usize = 1 << MOST_DIGITS;
+
+/// The binary digits of a leaf's number.
+const MOST_DIGITS: usize = 10;
 
 /// One internal node, in breadth-first order: its place there, and the number of its question.
 #[derive(Debug, Clone, Copy)]
@@ -56,30 +61,28 @@ impl<const WORDS: usize> Workspace<WORDS> {
 }
 
 impl SlicedTrees {
-    /// Adds a tree; `question` numbers the question of each of its nodes.
-    pub fn push(&mut self, tree: Tree<'_>, question: impl Fn(usize) -> usize) {
+    /// Adds a tree, the nodes of which ask the `questions` of these numbers.
+    pub fn push(&mut self, tree: Tree<'_>, questions: &[u16]) {
         let items = breadth_first(tree);
-        let ranges = leaf_ranges(&items);
         for (place, item) in items.iter().enumerate() {
             if let Item::Node { node, .. } = item {
-                self.steps.push(Step { place: place as u16, question: question(*node) as u16 });
+                self.steps.push(Step { place: place as u16, question: questions[*node as usize] });
             }
         }
-        let mut bit = 0;
-        while (tree.num_leaves() - 1) >> bit != 0 {
-            cover(&items, &ranges, bit, &mut self.digits);
-            self.digit_ends.push(self.digits.len() as u32);
-            bit += 1;
-        }
-        let mut leaves: Vec<(usize, usize)> = Vec::with_capacity(tree.num_leaves());
-        for (item, (from, _)) in items.iter().zip(&ranges) {
+        let ranges = leaf_ranges(&items);
+        let start = self.leaves.len();
+        self.leaves.resize(start + tree.num_leaves(), 0);
+        for (item, range) in items.iter().zip(&ranges) {
             if let Item::Leaf(leaf) = item {
-                leaves.push((*from, *leaf));
+                self.leaves[start + range.start as usize] = *leaf;
             }
         }
-        leaves.sort_unstable();
-        self.values.extend(leaves.iter().map(|(_, leaf)| tree.leaf_value()[*leaf]));
-        self.leaves.extend(leaves.iter().map(|(_, leaf)| *leaf as u32));
+        self.values.extend(self.leaves[start..].iter().map(|leaf| tree.leaf_value()[*leaf as usize]));
+        let digits = digits_to_tell(0..tree.num_leaves() as u16);
+        for places in &cover(&items, &ranges)[..digits as usize] {
+            self.digits.extend_from_slice(places);
+            self.digit_ends.push(self.digits.len() as u32);
+        }
         self.trees.push(Span {
             steps: self.steps.len(),
             digits: self.digit_ends.len(),
@@ -108,7 +111,7 @@ impl SlicedTrees {
                 children[1][word] = right;
             }
         }
-        let mut digits = [[0; WORDS]; 16];
+        let mut digits = [[0; WORDS]; MOST_DIGITS];
         let ends = &self.digit_ends[before.digits..span.digits];
         let mut start = if before.digits == 0 { 0 } else { self.digit_ends[before.digits - 1] as usize };
         for (digit, end) in digits.iter_mut().zip(ends) {
@@ -144,37 +147,49 @@ impl SlicedTrees {
     }
 }
 
-/// For every place the leaves below it, counted from left to right: the first, and the one after the last.
-fn leaf_ranges(items: &[Item]) -> Vec<(usize, usize)> {
-    let mut ranges = vec![(0, 1); items.len()];
+/// For every place the leaves below it, counted from left to right.
+fn leaf_ranges(items: &[Item]) -> Vec<Range<u16>> {
+    // Children come after their parents: first how many leaves, from the last place up, then which, from the first down.
+    let mut ranges = vec![0..1; items.len()];
     for (place, item) in items.iter().enumerate().rev() {
         if let Item::Node { left, .. } = item {
-            ranges[place].1 = ranges[*left].1 + ranges[left + 1].1;
+            ranges[place].end = ranges[*left as usize].end + ranges[*left as usize + 1].end;
         }
     }
     for (place, item) in items.iter().enumerate() {
         if let Item::Node { left, .. } = item {
-            let (from, _) = ranges[place];
-            let middle = from + ranges[*left].1;
-            let end = middle + ranges[left + 1].1;
-            ranges[*left] = (from, middle - from);
-            ranges[left + 1] = (middle, end - middle);
+            let Range { start, end } = ranges[place];
+            let middle = start + ranges[*left as usize].end;
+            ranges[*left as usize] = start..middle;
+            ranges[*left as usize + 1] = middle..end;
         }
     }
-    ranges.iter().map(|(from, count)| (*from, from + count)).collect()
+    ranges
 }
 
-/// Appends the fewest places that have just those leaves below them whose number has `bit` set.
-fn cover(items: &[Item], ranges: &[(usize, usize)], bit: u32, places: &mut Vec<u16>) {
-    let mut open = vec![0];
-    while let Some(place) = open.pop() {
-        let (from, end) = ranges[place];
-        match items[place] {
-            Item::Node { left, .. } if from >> bit != (end - 1) >> bit => open.extend([left + 1, left]),
-            _ if from >> bit & 1 != 0 => places.push(place as u16),
-            _ => {}
+/// For every digit of the leaf number the fewest places that have just those leaves below them in which it is set.
+///
+/// A place settles the digits that are the same in all leaves below it, but not in all below its parent.
+fn cover(items: &[Item], ranges: &[Range<u16>]) -> [Vec<u16>; MOST_DIGITS] {
+    let mut places: [Vec<u16>; MOST_DIGITS] = Default::default();
+    for (place, item) in items.iter().enumerate() {
+        let Item::Node { left, .. } = item else { continue };
+        let open = digits_to_tell(ranges[place].clone());
+        for child in [*left as usize, *left as usize + 1] {
+            let range = &ranges[child];
+            for digit in digits_to_tell(range.clone())..open {
+                if range.start >> digit & 1 != 0 {
+                    places[digit as usize].push(child as u16);
+                }
+            }
         }
     }
+    places
+}
+
+/// How many digits, from the lowest, it takes to tell the numbers of a range from each other.
+fn digits_to_tell(range: Range<u16>) -> u32 {
+    u16::BITS - (range.start ^ (range.end - 1)).leading_zeros()
 }
 
 /// Turns digits, one bit set each, into a number per row.

@@ -50,13 +50,15 @@ impl Walker {
             categorical.push(tree.num_categorical() > 0);
             for (place, item) in (root..).zip(breadth_first(tree)) {
                 let (node, leaf) = match item {
-                    Item::Leaf(leaf) => {
-                        (Node { threshold: tree.leaf_value()[leaf], slot: LOWEST, left: place }, leaf as u32)
-                    }
+                    Item::Leaf(leaf) => (
+                        Node { threshold: tree.leaf_value()[leaf as usize], slot: LOWEST, left: place },
+                        leaf,
+                    ),
                     Item::Node { node, left } => {
+                        let node = node as usize;
                         let view = View::of(tree.decision_type()[node]);
                         let slot = columns.number(tree.split_feature()[node], view) as u32 + 1;
-                        let left = root + left as u32;
+                        let left = root + left;
                         let node = if view == View::Category {
                             let set = categories.set(index, node).to_bits();
                             Node { threshold: f64::from_bits(set), slot: slot | CATEGORICAL, left }

@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Limits {
     /// Bytes of text. Default: 2 GiB.
     pub bytes: usize,
-    /// Features, that is columns. Default: 10,000,000.
+    /// Features, that is columns. Default: 4,194,304.
     pub features: usize,
     /// Classes, that is trees per iteration. Default: 65,536.
     pub classes: usize,
@@ -28,7 +28,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 2 << 30,
-            features: 10_000_000,
+            features: 1 << 22,
             classes: 65_536,
             trees: 10_000_000,
             leaves: 1 << 24,

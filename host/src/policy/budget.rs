@@ -1,0 +1,222 @@
+//! What a decision may cost.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The limits under which a policy runs: each call of `describe`, `decide-promotion` and `decide-rollback` gets all of
+/// it anew. Going over any limit is an error of its own kind, and an error changes nothing in the registry.
+///
+/// Each limit is set by its key, as text with units (`Budget::set("memory", "64 MiB")`), in `hydra.toml` or by flag.
+/// The JSON form has the same keys, with plain numbers in the units that the fields name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Budget {
+    /// Instructions, roughly one unit each: deterministic, unlike time. Over it: [`ErrorKind::PolicyFuel`].
+    pub fuel: u64,
+    /// Time on the wall clock, checked every few milliseconds. A safety net: `fuel` should strike first. Over it:
+    /// [`ErrorKind::PolicyTimeout`].
+    #[serde(rename = "wall-clock-ms", serialize_with = "write_millis", deserialize_with = "read_millis")]
+    #[schemars(with = "u64")]
+    pub wall_clock: Duration,
+    /// Bytes of all linear memories and tables together. Over it: [`ErrorKind::PolicyMemory`].
+    #[serde(rename = "memory-bytes")]
+    pub memory: u64,
+    /// Core instances, linear memories and tables: as many of each. Over it: [`ErrorKind::PolicyMemory`].
+    pub instances: u32,
+    /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
+    pub input_bytes: u64,
+    /// Bytes of the answer as the host would hold it, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
+    pub answer_bytes: u64,
+    /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyAnswer`].
+    pub text_bytes: u32,
+    /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyAnswer`].
+    pub list_items: u32,
+    /// Bytes of the component. Over it: [`ErrorKind::PolicyIncompatible`], before it is compiled.
+    pub component_bytes: u64,
+}
+
+/// One limit of a [`Budget`], for help texts and tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Limit {
+    /// The key by which it is set.
+    pub key: &'static str,
+    /// What it bounds.
+    pub doc: &'static str,
+    read: fn(&Budget) -> String,
+    write: fn(&mut Budget, &str) -> Option<()>,
+}
+
+impl Default for Budget {
+    /// Generous for a rule, tight for an attack: the default policy uses less than a thousandth of it.
+    fn default() -> Self {
+        Self {
+            fuel: 1_000_000_000,
+            wall_clock: Duration::from_secs(5),
+            memory: 128 << 20,
+            instances: 32,
+            input_bytes: 4 << 20,
+            answer_bytes: 64 << 10,
+            text_bytes: 1_000,
+            list_items: 64,
+            component_bytes: 32 << 20,
+        }
+    }
+}
+
+impl Budget {
+    /// Every limit, in the order of the fields.
+    pub const LIMITS: [Limit; 9] = [
+        Limit {
+            key: "fuel",
+            doc: "instructions per call, about one unit each",
+            read: |budget| budget.fuel.to_string(),
+            write: |budget, value| store(&mut budget.fuel, text::parse_count(value)),
+        },
+        Limit {
+            key: "wall-clock",
+            doc: "time per call",
+            read: |budget| text::format_duration(budget.wall_clock),
+            write: |budget, value| store(&mut budget.wall_clock, text::parse_duration(value)),
+        },
+        Limit {
+            key: "memory",
+            doc: "bytes of linear memories and tables together",
+            read: |budget| text::format_bytes(budget.memory),
+            write: |budget, value| store(&mut budget.memory, text::parse_bytes(value)),
+        },
+        Limit {
+            key: "instances",
+            doc: "core instances, memories and tables, as many of each",
+            read: |budget| budget.instances.to_string(),
+            write: |budget, value| store(&mut budget.instances, parse_u32(value)),
+        },
+        Limit {
+            key: "input-bytes",
+            doc: "bytes of evidence",
+            read: |budget| text::format_bytes(budget.input_bytes),
+            write: |budget, value| store(&mut budget.input_bytes, text::parse_bytes(value)),
+        },
+        Limit {
+            key: "answer-bytes",
+            doc: "bytes of the answer",
+            read: |budget| text::format_bytes(budget.answer_bytes),
+            write: |budget, value| store(&mut budget.answer_bytes, text::parse_bytes(value)),
+        },
+        Limit {
+            key: "text-bytes",
+            doc: "bytes of one text in the answer",
+            read: |budget| budget.text_bytes.to_string(),
+            write: |budget, value| store(&mut budget.text_bytes, parse_u32(value)),
+        },
+        Limit {
+            key: "list-items",
+            doc: "items of one list in the answer",
+            read: |budget| budget.list_items.to_string(),
+            write: |budget, value| store(&mut budget.list_items, parse_u32(value)),
+        },
+        Limit {
+            key: "component-bytes",
+            doc: "bytes of the component file",
+            read: |budget| text::format_bytes(budget.component_bytes),
+            write: |budget, value| store(&mut budget.component_bytes, text::parse_bytes(value)),
+        },
+    ];
+
+    /// Sets one limit by its key, from text such as `2s`, `64 MiB` or `10_000_000`. An unknown key or a malformed value
+    /// is an error of kind [`ErrorKind::Config`] that lists the keys there are.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let Some(limit) = Self::LIMITS.iter().find(|limit| limit.key == key) else {
+            let known: Vec<_> = Self::LIMITS.iter().map(|limit| limit.key).collect();
+            return Err(Error::new(ErrorKind::Config, format!("there is no policy limit `{key}`"))
+                .with_hint(format!("the limits are {}", known.join(", "))));
+        };
+        (limit.write)(self, value).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("the policy limit `{key}` cannot be `{value}`")).with_hint(
+                format!("{key}: {}; write it like `{}`", limit.doc, (limit.read)(&Self::default())),
+            )
+        })
+    }
+}
+
+impl Limit {
+    /// The value in `budget`, with its unit.
+    #[must_use]
+    pub fn show(&self, budget: &Budget) -> String {
+        (self.read)(budget)
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, limit) in Self::LIMITS.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{} {}", limit.key, limit.show(self))?;
+        }
+        Ok(())
+    }
+}
+
+fn store<T>(field: &mut T, value: Option<T>) -> Option<()> {
+    *field = value?;
+    Some(())
+}
+
+fn parse_u32(value: &str) -> Option<u32> {
+    text::parse_count(value)?.try_into().ok()
+}
+
+fn write_millis<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn read_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_reads_what_it_shows() {
+        let mut budget = Budget { fuel: 0, memory: 0, ..Budget::default() };
+        for limit in &Budget::LIMITS {
+            budget.set(limit.key, &limit.show(&Budget::default())).unwrap();
+        }
+        assert_eq!(budget, Budget::default());
+    }
+
+    #[test]
+    fn limits_are_set_with_units() {
+        let mut budget = Budget::default();
+        budget.set("wall-clock", "250ms").unwrap();
+        budget.set("memory", "16 MiB").unwrap();
+        budget.set("fuel", "1_000").unwrap();
+        assert_eq!(budget.wall_clock, Duration::from_millis(250));
+        assert_eq!(budget.memory, 16 << 20);
+        assert_eq!(budget.fuel, 1_000);
+    }
+
+    #[test]
+    fn unknown_and_malformed_limits_say_what_there_is() {
+        let unknown = Budget::default().set("speed", "1").unwrap_err();
+        assert_eq!(unknown.kind(), ErrorKind::Config);
+        assert!(unknown.hint().unwrap().contains("wall-clock"), "{unknown:?}");
+        let malformed = Budget::default().set("memory", "much").unwrap_err();
+        assert_eq!(malformed.to_string(), "the policy limit `memory` cannot be `much`");
+        assert!(malformed.hint().unwrap().contains("128 MiB"), "{malformed:?}");
+    }
+
+    #[test]
+    fn json_keeps_every_limit() {
+        let json = serde_json::to_string(&Budget::default()).unwrap();
+        assert!(json.contains(r#""wall-clock-ms":5000"#), "{json}");
+        assert_eq!(serde_json::from_str::<Budget>(&json).unwrap(), Budget::default());
+    }
+}

@@ -1,0 +1,194 @@
+//! What a file must be before any of it is compiled.
+//!
+//! Compiling is outside the budget of a decision, so what reaches the compiler is bounded here: size, nesting, number
+//! and size of functions. One pass over the bytes, no recursion.
+
+use wasmparser::{Encoding, Parser, Payload};
+
+use super::budget::Budget;
+use super::since_v0_1;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The interface that a policy exports, without its version.
+pub const INTERFACE: &str = "hydra:lifecycle/policy";
+
+/// The versions of the interface that this host can call.
+pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
+
+/// Modules and components inside a component. Language toolchains need about ten.
+const MAX_PARTS: u32 = 64;
+/// Components within components.
+const MAX_DEPTH: usize = 8;
+/// Functions of all modules. CPython with its standard library has about twenty thousand.
+const MAX_FUNCTIONS: u32 = 100_000;
+/// Bytes of one function: compile time grows faster than size. The largest seen in interpreters is a fifth of it.
+const MAX_FUNCTION_BYTES: usize = 1 << 20;
+/// An upper bound for types within types, see [`Pass::types`].
+const MAX_TYPE_SCOPES: usize = 500;
+/// How many names an error lists.
+const NAMES_SHOWN: usize = 20;
+
+/// What a look at the bytes tells about a component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ComponentSummary {
+    /// Its size in bytes.
+    pub bytes: usize,
+    /// What it imports. A policy imports nothing.
+    pub imports: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<String>,
+    /// Core modules and components inside it.
+    pub parts: u32,
+    /// Functions in all its core modules.
+    pub functions: u32,
+    /// Bytes of the largest function.
+    pub largest_function: usize,
+}
+
+impl ComponentSummary {
+    /// Reads the outline of a component without judging its imports and exports.
+    ///
+    /// Whatever is not a component, is damaged, or is larger than `budget` or the fixed caps allow is an error of kind
+    /// [`ErrorKind::PolicyIncompatible`].
+    pub fn read(bytes: &[u8], budget: &Budget) -> Result<Self> {
+        let limit = usize::try_from(budget.component_bytes).unwrap_or(usize::MAX);
+        if bytes.len() > limit {
+            return Err(incompatible(format!(
+                "the component has {} bytes, {limit} are allowed",
+                bytes.len()
+            ))
+            .with_hint("raise the policy limit `component-bytes` if you trust the component"));
+        }
+        let mut pass = Pass { bytes, depth: 0, summary: Self { bytes: bytes.len(), ..Self::default() } };
+        for payload in Parser::new(0).parse_all(bytes) {
+            pass.payload(payload.map_err(damaged)?)?;
+        }
+        Ok(pass.summary)
+    }
+
+    /// Checks that it imports nothing and exports a version of the interface that this host can call, and returns that
+    /// version.
+    pub fn check(&self) -> Result<&'static str> {
+        if !self.imports.is_empty() {
+            return Err(self.unwanted_imports());
+        }
+        let found: Vec<&str> = self.exports.iter().filter_map(|name| interface_version(name)).collect();
+        for version in INTERFACE_VERSIONS {
+            if found.contains(&version) {
+                return Ok(version);
+            }
+        }
+        let expected = INTERFACE_VERSIONS.map(|version| format!("{INTERFACE}@{version}")).join(" or ");
+        Err(match found.first() {
+            Some(version) => incompatible(format!("the component exports {INTERFACE} in another version"))
+                .with_context("found", version)
+                .with_context("expected", expected)
+                .with_hint("build it against the WIT of this host (`policy new` writes it), or use the host it was built for"),
+            None => incompatible("the component does not export the policy interface")
+                .with_context("expected", expected)
+                .with_context("exports", shown(&self.exports))
+                .with_hint("build it for the world `policy-component` of the package `hydra:lifecycle`"),
+        })
+    }
+
+    fn unwanted_imports(&self) -> Error {
+        let hint = if self.imports.iter().any(|name| name.starts_with("wasi:")) {
+            "a policy imports nothing, WASI included: compile Rust for wasm32-unknown-unknown, and give componentize-py \
+             `--stub-wasi` or componentize-js every `disableFeatures`; `policy build` does all of it"
+        } else {
+            "a policy imports nothing: everything it may know is in its arguments"
+        };
+        incompatible("the component imports what a policy must not have")
+            .with_context("imports", shown(&self.imports))
+            .with_hint(hint)
+    }
+}
+
+/// One pass over the sections.
+struct Pass<'a> {
+    bytes: &'a [u8],
+    depth: usize,
+    summary: ComponentSummary,
+}
+
+impl Pass<'_> {
+    fn payload(&mut self, payload: Payload<'_>) -> Result<()> {
+        match payload {
+            Payload::Version { encoding: Encoding::Module, .. } if self.depth == 0 => {
+                return Err(incompatible("this is a core module, not a component").with_hint(
+                    "`policy build` wraps it; by hand: `wasm-tools component new module.wasm -o policy.wasm`",
+                ));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                self.depth += 1;
+                self.summary.parts += 1;
+                at_most("nested components", self.depth, MAX_DEPTH)?;
+                at_most("modules and components", self.summary.parts as usize, MAX_PARTS as usize)?;
+            }
+            Payload::End(_) => self.depth = self.depth.saturating_sub(1),
+            Payload::CodeSectionStart { count, .. } => {
+                self.summary.functions = self.summary.functions.saturating_add(count);
+                at_most("functions", self.summary.functions as usize, MAX_FUNCTIONS as usize)?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                let size = body.range().len();
+                self.summary.largest_function = self.summary.largest_function.max(size);
+                at_most("bytes in one function", size, MAX_FUNCTION_BYTES)?;
+            }
+            Payload::ComponentTypeSection(reader) => self.types(reader.range())?,
+            Payload::ComponentImportSection(reader) if self.depth == 0 => {
+                for import in reader {
+                    self.summary.imports.push(import.map_err(damaged)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(reader) if self.depth == 0 => {
+                for export in reader {
+                    self.summary.exports.push(export.map_err(damaged)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// wasmparser, and so wasmtime, reads types within types by recursion: a small file can nest them so deeply that the
+    /// process overflows its stack. Each level is opened by its own byte 0x41 (component type) or 0x42 (instance type),
+    /// so the number of such bytes bounds the depth, whatever else they may mean.
+    fn types(&self, range: std::ops::Range<usize>) -> Result<()> {
+        let section = self.bytes.get(range).unwrap_or_default();
+        let scopes = section.iter().filter(|byte| matches!(byte, 0x41 | 0x42)).count();
+        at_most("nested types", scopes, MAX_TYPE_SCOPES)
+    }
+}
+
+fn interface_version(export: &str) -> Option<&str> {
+    match export.strip_prefix(INTERFACE)? {
+        "" => Some("none"),
+        rest => rest.strip_prefix('@'),
+    }
+}
+
+fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
+    if found <= limit {
+        return Ok(());
+    }
+    Err(incompatible(format!("the component has {found} {what}, {limit} are allowed")))
+}
+
+fn shown(names: &[String]) -> String {
+    let mut list =
+        names.iter().take(NAMES_SHOWN).map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
+    if names.len() > NAMES_SHOWN {
+        list.push(format!("and {} more", names.len() - NAMES_SHOWN));
+    }
+    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+}
+
+fn damaged(error: wasmparser::BinaryReaderError) -> Error {
+    incompatible("the file is not a WebAssembly component, or is damaged").with_source(error)
+}
+
+fn incompatible(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::PolicyIncompatible, message)
+}

@@ -1,0 +1,167 @@
+//! The WebAssembly engine: one per process, shared by every policy and thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::{Config, PoolingAllocationConfig};
+
+use super::budget::Budget;
+use super::cache;
+use super::places::Places;
+use super::ticker::Ticker;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How to make a [`PolicyEngine`].
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct EngineOptions {
+    /// Where compiled code is kept between processes; none compiles anew in each. The directory is made with mode 0700.
+    /// Compiled code is trusted like the program itself, so a directory that others can write to is refused.
+    pub cache_dir: Option<PathBuf>,
+    /// Instances come from a pool that is reserved once. For services that decide much on many threads: a single
+    /// decision gains nothing and the reservation costs a few milliseconds.
+    pub pooling: Option<Pooling>,
+}
+
+/// The size of the instance pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pooling {
+    /// How many decisions can run at once. Further ones wait for a place.
+    pub decisions: u32,
+    /// The most memory that one linear memory can have, in bytes: no budget can grant more.
+    pub memory: u64,
+}
+
+/// Compiles and runs policies. Cloning shares it. Make one per process: it owns a thread that measures time.
+#[derive(Clone)]
+pub struct PolicyEngine {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) engine: wasmtime::Engine,
+    pub(super) ticker: Ticker,
+    pub(super) places: Places,
+    pub(super) pooling: Option<Pooling>,
+}
+
+impl Default for Pooling {
+    fn default() -> Self {
+        Self { decisions: 64, memory: 128 << 20 }
+    }
+}
+
+impl EngineOptions {
+    /// The options of a command-line program: compiled code is cached for the user, instances are made on demand.
+    #[must_use]
+    pub fn for_user() -> Self {
+        Self { cache_dir: cache::user_dir(), pooling: None }
+    }
+
+    /// Keeps compiled code in `dir`.
+    #[must_use]
+    pub fn with_cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(dir.into());
+        self
+    }
+
+    /// Takes instances from a pool.
+    #[must_use]
+    pub fn with_pooling(mut self, pooling: Pooling) -> Self {
+        self.pooling = Some(pooling);
+        self
+    }
+}
+
+impl PolicyEngine {
+    /// Makes an engine.
+    ///
+    /// A cache directory that cannot be made or written is reported as a warning and done without; one that others can
+    /// write to is an error of kind [`ErrorKind::Untrusted`].
+    pub fn new(options: &EngineOptions) -> Result<Self> {
+        let mut config = config();
+        if let Some(dir) = &options.cache_dir {
+            config.cache(cache::open(dir)?);
+        }
+        if let Some(pooling) = &options.pooling {
+            config.allocation_strategy(pool(pooling)?);
+        }
+        let engine = wasmtime::Engine::new(&config).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot start the policy engine").with_source(error)
+        })?;
+        let ticker = Ticker::start(&engine)?;
+        let places = Places::new(options.pooling.map(|pooling| pooling.decisions));
+        Ok(Self { inner: Arc::new(Inner { engine, ticker, places, pooling: options.pooling }) })
+    }
+
+    /// Refuses a budget that the instance pool cannot grant.
+    pub(super) fn admit(&self, budget: &Budget) -> Result<()> {
+        match self.inner.pooling {
+            Some(pool) if budget.memory > pool.memory => Err(Error::new(
+                ErrorKind::Config,
+                "the policy's memory limit is larger than the instance pool's",
+            )
+            .with_context("limit", budget.memory)
+            .with_context("pool", pool.memory)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory in which a command-line program keeps compiled policies, if the user has a home.
+    #[must_use]
+    pub fn user_cache_dir() -> Option<PathBuf> {
+        cache::user_dir()
+    }
+
+    /// Removes the compiled code under `dir`, for instance after a damaged disk.
+    pub fn clear_cache(dir: &Path) -> Result<()> {
+        cache::clear(dir)
+    }
+}
+
+impl std::fmt::Debug for PolicyEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PolicyEngine").field("pooling", &self.inner.pooling).finish_non_exhaustive()
+    }
+}
+
+/// What every guest runs with. A decision must be repeatable, so whatever may differ between two runs or two machines is
+/// off or pinned down.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .cranelift_nan_canonicalization(true)
+        .wasm_relaxed_simd(false)
+        // Threads and shared memories are not even compiled into this build of wasmtime.
+        .wasm_features(wasmtime::WasmFeatures::THREADS, false)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        // A guest's stack is bounded in bytes of compiled code: recursion ends in a trap.
+        .max_wasm_stack(512 << 10);
+    config
+}
+
+fn pool(pooling: &Pooling) -> Result<PoolingAllocationConfig> {
+    let memory = usize::try_from(pooling.memory)
+        .map_err(|_| Error::new(ErrorKind::Config, "the pool's memory does not fit the address space"))?;
+    let mut pool = PoolingAllocationConfig::new();
+    // A policy made by a language toolchain has a handful of core instances: the program, adapters, fixups.
+    let instances = pooling.decisions.saturating_mul(8);
+    pool.total_component_instances(pooling.decisions)
+        .total_core_instances(instances)
+        .total_memories(pooling.decisions)
+        .total_tables(pooling.decisions.saturating_mul(4))
+        .max_memories_per_component(1)
+        .max_tables_per_component(4)
+        .table_elements(64 << 10)
+        .max_core_instance_size(4 << 20)
+        .max_component_instance_size(4 << 20)
+        .max_memory_size(memory)
+        // Pages that the last decision touched are zeroed in place instead of being given back to the system.
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(64 << 10);
+    Ok(pool)
+}

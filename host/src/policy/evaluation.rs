@@ -1,0 +1,279 @@
+//! A loaded policy and its decisions.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+
+use super::budget::Budget;
+use super::component::ComponentSummary;
+use super::engine::PolicyEngine;
+use super::sandbox;
+use super::since_v0_1::{Guest, Refusal};
+use super::types::{
+    Approval, Context, Descriptor, Input, ModelVersion, Setting, SettingKind, Verdict, hex_sha256,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
+#[derive(Clone)]
+pub struct Policy {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: PolicyEngine,
+    guest: Guest,
+    bytes: Vec<u8>,
+    sha256: String,
+    interface: &'static str,
+    summary: ComponentSummary,
+    descriptor: Descriptor,
+    budget: Budget,
+}
+
+/// A verdict and what it took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The answer, as the policy gave it: no guard has looked at it yet.
+    pub verdict: Verdict,
+    /// The fuel that it took. Equal input and equal component take equal fuel.
+    pub fuel: u64,
+    /// The time that it took, setting up the instance included.
+    pub elapsed: Duration,
+    /// The most memory that it held, in bytes: linear memories and tables.
+    pub memory: u64,
+    /// The budget that it ran under.
+    pub budget: Budget,
+}
+
+impl Policy {
+    /// The component of the default policy: it approves every promotion and archives the former champion, and a rollback
+    /// swaps the two.
+    #[must_use]
+    pub fn default_bytes() -> &'static [u8] {
+        include_bytes!(concat!(env!("OUT_DIR"), "/default_policy.wasm"))
+    }
+
+    /// Loads the default policy.
+    pub fn load_default(engine: &PolicyEngine, budget: &Budget) -> Result<Self> {
+        Self::load(engine, Self::default_bytes(), budget)
+    }
+
+    /// Loads a policy from a file. A file that cannot be read is an error of kind [`ErrorKind::PolicyNotFound`];
+    /// otherwise like [`Policy::load`].
+    pub fn load_file(engine: &PolicyEngine, path: &Path, budget: &Budget) -> Result<Self> {
+        let bytes = read_at_most(path, budget.component_bytes)?;
+        Self::load(engine, &bytes, budget).map_err(|error| error.with_context("policy", path.display()))
+    }
+
+    /// Checks and compiles a component (or takes the compiled code from the engine's cache), and asks it what it is.
+    ///
+    /// What is not a policy of a known interface version, or imports anything, is refused before it is compiled, with
+    /// [`ErrorKind::PolicyIncompatible`]. `describe` runs under the same budget as decisions and fails like them.
+    pub fn load(engine: &PolicyEngine, bytes: &[u8], budget: &Budget) -> Result<Self> {
+        engine.admit(budget)?;
+        let summary = ComponentSummary::read(bytes, budget)?;
+        let interface = summary.check()?;
+        let guest = Component::from_binary(&engine.inner.engine, bytes)
+            .and_then(|component| Guest::link(&component))
+            .map_err(|error| {
+                Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+                    .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+                    .with_source(error)
+            })?;
+        let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
+            .map_err(|error| error.with_context("call", "describe"))?;
+        check_descriptor(&descriptor, budget)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                engine: engine.clone(),
+                guest,
+                bytes: bytes.to_vec(),
+                sha256: hex_sha256(bytes),
+                interface,
+                summary,
+                descriptor,
+                budget: budget.clone(),
+            }),
+        })
+    }
+
+    /// Decides whether `target` may become champion.
+    pub fn decide_promotion(&self, target: &ModelVersion, context: &Context) -> Result<Decision> {
+        self.decide(&Input::promotion(target.clone(), context.clone()))
+    }
+
+    /// Decides whether the champion may be rolled back, to `target` if one is named.
+    pub fn decide_rollback(&self, target: Option<&ModelVersion>, context: &Context) -> Result<Decision> {
+        self.decide(&Input::rollback(target.cloned(), context.clone()))
+    }
+
+    /// Decides, in an instance of its own, on the calling thread.
+    ///
+    /// Equal inputs give equal verdicts for equal fuel. Every limit of the budget has an error kind of its own; a policy
+    /// that reports an error instead of a verdict gives [`ErrorKind::PolicySettings`] or [`ErrorKind::PolicyError`].
+    pub fn decide(&self, input: &Input) -> Result<Decision> {
+        self.try_decide(input).map_err(|error| error.with_context("policy", &self.inner.descriptor.name))
+    }
+
+    /// What the policy says about itself.
+    #[must_use]
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.inner.descriptor
+    }
+
+    /// The component's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.inner.bytes
+    }
+
+    /// The SHA-256 of the component's bytes, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.inner.sha256
+    }
+
+    /// The version of the interface `hydra:lifecycle/policy` that it exports.
+    #[must_use]
+    pub fn interface_version(&self) -> &'static str {
+        self.inner.interface
+    }
+
+    /// The outline of the component.
+    #[must_use]
+    pub fn summary(&self) -> &ComponentSummary {
+        &self.inner.summary
+    }
+
+    /// The budget of each decision.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.inner.budget
+    }
+
+    fn try_decide(&self, input: &Input) -> Result<Decision> {
+        let Inner { engine, guest, budget, .. } = &*self.inner;
+        check_input(input, budget)?;
+        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input))?;
+        let verdict = answer.map_err(|refusal| refused(refusal, budget))?;
+        check_verdict(&verdict, budget)?;
+        Ok(Decision {
+            verdict,
+            fuel: usage.fuel,
+            elapsed: usage.elapsed,
+            memory: usage.memory,
+            budget: budget.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.inner.descriptor.name)
+            .field("version", &self.inner.descriptor.version)
+            .field("sha256", &self.inner.sha256)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let unreadable = |error| {
+        Error::new(ErrorKind::PolicyNotFound, "cannot read the policy")
+            .with_context("path", path.display())
+            .with_source(error)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough for the check of the size to refuse it.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn check_input(input: &Input, budget: &Budget) -> Result<()> {
+    let bytes = input.weight();
+    if bytes <= budget.input_bytes {
+        return Ok(());
+    }
+    let limit = budget.input_bytes;
+    Err(Error::new(ErrorKind::PolicyInput, format!("the evidence has {bytes} bytes, {limit} are allowed"))
+        .with_hint("raise the policy limit `input-bytes`, or log fewer params and tags"))
+}
+
+fn check_verdict(verdict: &Verdict, budget: &Budget) -> Result<()> {
+    check_text("explanation", verdict.explanation(), budget)?;
+    if verdict.explanation().trim().is_empty() {
+        return Err(Error::new(ErrorKind::PolicyProtocol, "the policy gave no explanation"));
+    }
+    if let Verdict::Approve(Approval { moves, .. }) = verdict {
+        check_list("alias moves", moves.len(), budget)?;
+        for step in moves {
+            check_text("alias", &step.alias, budget)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_descriptor(descriptor: &Descriptor, budget: &Budget) -> Result<()> {
+    check_text("summary", &descriptor.summary, budget)?;
+    check_list("settings", descriptor.settings.len(), budget)?;
+    for Setting { key, kind, default, doc, .. } in &descriptor.settings {
+        for text in [key, doc].into_iter().chain(default) {
+            check_text("setting", text, budget)?;
+        }
+        if let SettingKind::Choice(choices) = kind {
+            check_list("choices", choices.len(), budget)?;
+        }
+    }
+    match descriptor.flaw() {
+        None => Ok(()),
+        Some(flaw) => {
+            Err(Error::new(ErrorKind::PolicyProtocol, "the policy describes itself against the contract")
+                .with_context("flaw", flaw))
+        }
+    }
+}
+
+fn check_text(what: &str, text: &str, budget: &Budget) -> Result<()> {
+    let (bytes, limit) = (text.len(), budget.text_bytes);
+    if bytes <= limit as usize {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::PolicyAnswer,
+        format!("the policy's {what} has {bytes} bytes, {limit} are allowed"),
+    )
+    .with_hint("raise the policy limit `text-bytes`, or say it in fewer words"))
+}
+
+fn check_list(what: &str, items: usize, budget: &Budget) -> Result<()> {
+    let limit = budget.list_items;
+    if items <= limit as usize {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::PolicyAnswer,
+        format!("the policy answers {items} {what}, {limit} are allowed"),
+    )
+    .with_hint("raise the policy limit `list-items` if you trust the policy"))
+}
+
+/// The policy's own words, cut to what the budget allows a text.
+fn refused(refusal: Refusal, budget: &Budget) -> Error {
+    let (kind, mut message) = match refusal {
+        Refusal::InvalidSettings(message) => (ErrorKind::PolicySettings, message),
+        Refusal::InvalidInput(message) => {
+            (ErrorKind::PolicyError, format!("the evidence is invalid: {message}"))
+        }
+        Refusal::Internal(message) => (ErrorKind::PolicyError, format!("the policy failed: {message}")),
+    };
+    message.truncate(message.floor_char_boundary(budget.text_bytes as usize));
+    Error::new(kind, message)
+}

@@ -1,0 +1,190 @@
+//! One call of a guest: a fresh store under a budget, and what became of it.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::{ResourceLimiter, Store, Trap};
+
+use super::budget::Budget;
+use super::engine::PolicyEngine;
+use super::ticker;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a call used of its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    pub(super) fuel: u64,
+    pub(super) elapsed: Duration,
+    pub(super) memory: u64,
+}
+
+/// Counts the memory of a store, tables included, and the instances in it.
+pub(super) struct Limits {
+    memory_limit: usize,
+    memory_used: usize,
+    instances: usize,
+    refused: bool,
+    instantiated: bool,
+}
+
+/// Runs `call` in a store of its own. When this returns, whatever the guest did is gone.
+pub(super) fn run<T>(
+    engine: &PolicyEngine,
+    budget: &Budget,
+    call: impl FnOnce(&mut Store<Limits>) -> wasmtime::Result<T>,
+) -> Result<(T, Usage)> {
+    let _running = engine.inner.ticker.running();
+    let _place = engine.inner.places.take();
+    let started = Instant::now();
+    let mut store = Store::new(&engine.inner.engine, Limits::new(budget));
+    store.limiter(|limits| limits);
+    store.set_fuel(budget.fuel).map_err(internal)?;
+    store.set_epoch_deadline(ticker::ticks(budget.wall_clock));
+    store.set_hostcall_fuel(usize::try_from(budget.answer_bytes).unwrap_or(usize::MAX));
+
+    let result = call(&mut store);
+    let usage = Usage {
+        fuel: budget.fuel.saturating_sub(store.get_fuel().map_err(internal)?),
+        elapsed: started.elapsed(),
+        memory: store.data().memory_used as u64,
+    };
+    match result {
+        Ok(value) => Ok((value, usage)),
+        Err(error) => Err(classify(error, store.data(), budget)
+            .with_context("fuel", usage.fuel)
+            .with_context("elapsed", format!("{:.1?}", usage.elapsed))),
+    }
+}
+
+impl Limits {
+    fn new(budget: &Budget) -> Self {
+        Self {
+            memory_limit: usize::try_from(budget.memory).unwrap_or(usize::MAX),
+            memory_used: 0,
+            instances: budget.instances as usize,
+            refused: false,
+            instantiated: false,
+        }
+    }
+
+    /// From here on, errors are about answers.
+    pub(super) fn instantiated(&mut self) {
+        self.instantiated = true;
+    }
+
+    /// Takes `bytes` more out of the budget. Refusing is an error, not the -1 that `memory.grow` may return: a guest that
+    /// was refused memory has failed, whatever it would make of it.
+    fn take(&mut self, bytes: usize) -> wasmtime::Result<bool> {
+        match self.memory_used.checked_add(bytes) {
+            Some(used) if used <= self.memory_limit => {
+                self.memory_used = used;
+                Ok(true)
+            }
+            _ => {
+                self.refused = true;
+                Err(wasmtime::Error::msg("the guest asked for more memory than its budget"))
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
+            return Ok(false);
+        }
+        self.take(desired.saturating_sub(current))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        self.take(desired.saturating_sub(current).saturating_mul(size_of::<usize>()))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Err(error)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = true;
+        Err(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.instances
+    }
+}
+
+/// The one table from what wasmtime reports to error kinds.
+fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
+    let (kind, message) = match error.downcast_ref::<Trap>() {
+        _ if limits.refused => memory(budget),
+        Some(Trap::OutOfFuel) => {
+            (ErrorKind::PolicyFuel, format!("the policy used up its fuel of {}", budget.fuel))
+        }
+        Some(Trap::Interrupt) => {
+            (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock))
+        }
+        Some(Trap::StackOverflow) => (ErrorKind::PolicyTrap, "the policy overflowed its stack".to_owned()),
+        Some(trap) => (ErrorKind::PolicyTrap, format!("the policy trapped: {}", cause(trap))),
+        // These two have no type of their own in wasmtime; a test of each limit pins the texts.
+        None => match error.root_cause().to_string() {
+            text if text.contains("fuel allocated for hostcalls") => (
+                ErrorKind::PolicyAnswer,
+                format!("the policy's answer is larger than {} bytes", budget.answer_bytes),
+            ),
+            text if text.contains("resource limit exceeded") => memory(budget),
+            _ if !limits.instantiated => (ErrorKind::Internal, "cannot instantiate the policy".to_owned()),
+            _ => (ErrorKind::PolicyProtocol, "the policy's answer breaks the contract".to_owned()),
+        },
+    };
+    let error = Error::new(kind, message).with_source(error);
+    match kind {
+        ErrorKind::PolicyFuel => error.with_hint("raise the policy limit `fuel` if you trust the policy"),
+        ErrorKind::PolicyTimeout => {
+            error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
+        }
+        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
+        ErrorKind::PolicyAnswer => {
+            error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
+        }
+        _ => error,
+    }
+}
+
+fn memory(budget: &Budget) -> (ErrorKind, String) {
+    let message = format!(
+        "the policy asked for more than {} bytes of memory or {} instances",
+        budget.memory, budget.instances
+    );
+    (ErrorKind::PolicyMemory, message)
+}
+
+fn cause(trap: &Trap) -> String {
+    trap.to_string().trim_start_matches("wasm trap: ").to_owned()
+}
+
+fn internal(error: wasmtime::Error) -> Error {
+    Error::new(ErrorKind::Internal, "cannot set up the policy's store").with_source(error)
+}

@@ -1,0 +1,48 @@
+//! The embedded policy, through the sandbox.
+
+use super::*;
+
+#[test]
+fn it_describes_itself() {
+    let policy = default_policy();
+    assert_eq!(policy.descriptor().name, "default");
+    assert_eq!(policy.descriptor().version, env!("CARGO_PKG_VERSION"));
+    assert!(policy.descriptor().settings.is_empty());
+    assert_eq!(policy.interface_version(), "0.1.0");
+    assert!(policy.summary().imports.is_empty());
+    assert_eq!(policy.sha256().len(), 64);
+}
+
+#[test]
+fn it_promotes() {
+    let mut target = ModelVersion::new(3, 0);
+    target.aliases.insert("candidate".to_owned());
+    let decision = default_policy().decide_promotion(&target, &context(Some(2), Some(1))).unwrap();
+    let moves = [AliasMove::set("champion", 3), AliasMove::set("archived", 2), AliasMove::unset("candidate")];
+    assert_eq!(decision.verdict.moves(), moves);
+    assert_eq!(
+        decision.verdict.explanation(),
+        "version 3 becomes champion; version 2, champion until now, is archived; it is no longer the candidate"
+    );
+}
+
+#[test]
+fn it_rolls_back() {
+    let decision = default_policy().decide_rollback(None, &context(Some(2), Some(1))).unwrap();
+    assert_eq!(decision.verdict.moves(), [AliasMove::set("champion", 1), AliasMove::set("archived", 2)]);
+}
+
+#[test]
+fn it_rejects_a_rollback_to_nothing() {
+    let decision = default_policy().decide_rollback(None, &context(Some(2), None)).unwrap();
+    assert_eq!(decision.verdict, Verdict::reject("No archived model to rollback to"));
+}
+
+#[test]
+fn it_takes_a_thousandth_of_the_budget() {
+    let decision =
+        default_policy().decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), Some(1))).unwrap();
+    assert!(decision.fuel > 0 && decision.fuel < decision.budget.fuel / 1000, "{decision:?}");
+    assert!(decision.memory > 0 && decision.memory <= 2 << 20, "{decision:?}");
+    assert!(default_policy().bytes().len() < 64 << 10, "{}", default_policy().bytes().len());
+}

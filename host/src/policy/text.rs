@@ -1,0 +1,118 @@
+//! Counts, byte sizes and durations as people write them.
+
+use std::time::Duration;
+
+/// Units of time with their milliseconds, longest name of a prefix first so that `ms` is not read as `m`.
+const TIME_UNITS: [(&str, u64); 6] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
+
+const BYTE_UNITS: [(&str, u64); 8] = [
+    ("", 1),
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
+/// A whole number; `_` may group digits.
+pub(super) fn parse_count(text: &str) -> Option<u64> {
+    let digits: String = text.trim().chars().filter(|c| *c != '_').collect();
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// A number of bytes with an optional unit: `65536`, `64 KiB`, `1 MB`.
+pub(super) fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.trim_start();
+    let (_, factor) = BYTE_UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    parse_count(number)?.checked_mul(*factor)
+}
+
+/// A length of time as numbers with units, longest first by custom but in any order: `90s`, `1d12h`.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut millis = 0_u64;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '_')?;
+        let (number, tail) = rest.split_at(end);
+        let (unit, factor) = TIME_UNITS.iter().find(|(name, _)| tail.starts_with(name))?;
+        millis = millis.checked_add(parse_count(number)?.checked_mul(*factor)?)?;
+        rest = tail[unit.len()..].trim_start();
+    }
+    Some(Duration::from_millis(millis))
+}
+
+/// The shortest form that [`parse_bytes`] reads back: `128 MiB`.
+pub(super) fn format_bytes(bytes: u64) -> String {
+    let unit = |shift: u32| bytes > 0 && bytes.is_multiple_of(1 << shift);
+    match bytes {
+        _ if unit(30) => format!("{} GiB", bytes >> 30),
+        _ if unit(20) => format!("{} MiB", bytes >> 20),
+        _ if unit(10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} B"),
+    }
+}
+
+/// The form that [`parse_duration`] reads back, in whole units: `1d12h`, `250ms`.
+pub(super) fn format_duration(duration: Duration) -> String {
+    let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (name, factor) in TIME_UNITS.iter().rev() {
+        if millis >= *factor {
+            text += &format!("{}{name}", millis / factor);
+            millis %= factor;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_sums_of_units() {
+        let seconds = |text| parse_duration(text).map(|duration| duration.as_secs());
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("1d12h"), Some(36 * 3600));
+        assert_eq!(seconds(" 2h 30m "), Some(9000));
+        assert_eq!(parse_duration("5ms"), Some(Duration::from_millis(5)));
+        for malformed in
+            ["", "5", "h", "5y", "1h5", "-1s", "1.5h", "99999999999999999999w", "9999999999999999w"]
+        {
+            assert_eq!(parse_duration(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn byte_sizes_have_units() {
+        assert_eq!(parse_bytes("65_536"), Some(65_536));
+        assert_eq!(parse_bytes("64 KiB"), Some(65_536));
+        assert_eq!(parse_bytes("2mb"), Some(2_000_000));
+        for malformed in ["", "MiB", "1 XB", "-1", "99999999999999999999", "99999999999 GiB"] {
+            assert_eq!(parse_bytes(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn formatting_is_read_back() {
+        for bytes in [0, 1, 1000, 1024, 3 << 20, 5 << 30] {
+            assert_eq!(parse_bytes(&format_bytes(bytes)), Some(bytes));
+        }
+        for millis in [0, 1, 1500, 61_000, 90_061_001, 604_800_000] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(parse_duration(&format_duration(duration)), Some(duration));
+        }
+    }
+}
