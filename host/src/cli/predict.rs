@@ -1,7 +1,7 @@
 //! placeholder until the predict branch is merged
-use std::path::PathBuf;
 use crate::cli::Printer;
 use crate::model::loaded::Model;
+use std::path::PathBuf;
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct PredictArgs {
@@ -9,4 +9,6 @@ pub struct PredictArgs {
     pub input: PathBuf,
 }
 /// Predicts.
-pub fn run(_model: &Model, _args: &PredictArgs, _printer: &mut Printer) -> anyhow::Result<u64> { Ok(0) }
+pub fn run(_model: &Model, _args: &PredictArgs, _printer: &mut Printer) -> anyhow::Result<u64> {
+    Ok(0)
+}
