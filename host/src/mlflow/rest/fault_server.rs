@@ -102,7 +102,8 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
     let line = line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned());
     log.lock().expect("no panic").push(Request { line, headers, body });
     let text = |status: u16, extra: &str, body: &str| {
-        let head = format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
+        let head =
+            format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
         format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
     };
     match answer {
