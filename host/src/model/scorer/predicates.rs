@@ -4,6 +4,7 @@
 //! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
 
 use super::categories::{Categories, CodeSet, CodeSets};
+use super::membership::Membership;
 use super::search::SearchTable;
 use super::view::{Column, View, category, without_tiny};
 
@@ -38,9 +39,8 @@ struct Numerical {
 struct Categorical {
     column: usize,
     first: usize,
-    sets: Vec<CodeSet>,
-    /// Per 64 sets and code: one bit per set, set where the code is outside. Empty for [`MANY_CODES`].
-    outside: Vec<u64>,
+    len: usize,
+    members: Membership,
 }
 
 /// Rows of the caller that are scored together.
@@ -57,8 +57,8 @@ pub(super) struct Answers<const WORDS: usize> {
     places: Vec<u32>,
 }
 
-/// In dictionaries of more codes, every row is looked up in every set: the table of all answers would be too large.
-const MANY_CODES: usize = 1024;
+/// The most words that the table of a column's sets may take: 2 MiB.
+const MOST_TABLE_WORDS: usize = 1 << 18;
 
 impl Predicates {
     /// Numbers `questions`, each with its column; equal ones get one number. Returns the number of each, too.
@@ -87,8 +87,10 @@ impl Predicates {
                 all.numerical.push(Numerical { column, first, thresholds });
             } else {
                 let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
-                let outside = outside(categories, column, &sets);
-                all.categorical.push(Categorical { column, first, sets, outside });
+                let len = sets.len();
+                let dictionary = &categories.dictionaries[column];
+                let members = Membership::new(sets, &categories.sets, dictionary, MOST_TABLE_WORDS);
+                all.categorical.push(Categorical { column, first, len, members });
             }
         }
         (all, numbers)
@@ -182,12 +184,8 @@ impl<const WORDS: usize> Answers<WORDS> {
             }
             let dictionary = &categories.dictionaries[categorical.column];
             dictionary.codes(&self.values, &mut self.places);
-            let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
-            if categorical.outside.is_empty() {
-                look_up(answers, &self.places, categorical, &categories.sets);
-            } else {
-                put_together(answers, &self.places, categorical, dictionary.len());
-            }
+            let answers = &mut self.bits[categorical.first..][..categorical.len];
+            put_together(answers, &self.places, &categorical.members, &categories.sets);
         }
     }
 
@@ -225,47 +223,18 @@ impl<const WORDS: usize> Answers<WORDS> {
     }
 }
 
-/// The table of answers for the sets of a column, if it is not too large.
-fn outside(categories: &Categories, column: usize, sets: &[CodeSet]) -> Vec<u64> {
-    let codes = categories.dictionaries[column].len() + 1;
-    if codes > MANY_CODES {
-        return Vec::new();
-    }
-    let mut outside = vec![u64::MAX; sets.len().div_ceil(64) * codes];
-    for (index, set) in sets.iter().enumerate() {
-        for code in categories.sets.codes(*set) {
-            outside[index / 64 * codes + code] &= !(1 << (index % 64));
-        }
-    }
-    outside
-}
-
-/// Looks every row's code up in every set.
-fn look_up<const WORDS: usize>(
-    answers: &mut [Bits<WORDS>],
-    codes: &[u32],
-    categorical: &Categorical,
-    sets: &CodeSets,
-) {
-    for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-        for (row, code) in codes.iter().enumerate() {
-            answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
-        }
-    }
-}
-
-/// Takes each row's answers for 64 sets at once out of the table, then turns rows into sets.
+/// Finds each row's answers for 64 sets at once, then turns rows into sets.
 fn put_together<const WORDS: usize>(
     answers: &mut [Bits<WORDS>],
     codes: &[u32],
-    categorical: &Categorical,
-    num_codes: usize,
+    members: &Membership,
+    sets: &CodeSets,
 ) {
     let mut square = [[0; WORDS]; 64];
-    for (answers, outside) in answers.chunks_mut(64).zip(categorical.outside.chunks_exact(num_codes + 1)) {
+    for (index, answers) in answers.chunks_mut(64).enumerate() {
         for (word, codes) in codes.chunks_exact(64).enumerate() {
             for (row, code) in square.iter_mut().zip(codes) {
-                row[word] = outside[*code as usize];
+                row[word] = members.outside(index, *code as usize, sets);
             }
         }
         transpose(&mut square);
