@@ -272,10 +272,10 @@ mod tests {
         }
         let before = square;
         transpose(&mut square);
-        for row in 0..64 {
-            for bit in 0..64 {
-                for word in 0..2 {
-                    assert_eq!(square[row][word] >> bit & 1, before[bit][word] >> row & 1);
+        for (row, words) in square.iter().enumerate() {
+            for (bit, before) in before.iter().enumerate() {
+                for (word, before) in words.iter().zip(before) {
+                    assert_eq!(word >> bit & 1, before >> row & 1);
                 }
             }
         }
