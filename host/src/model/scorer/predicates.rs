@@ -57,7 +57,7 @@ pub(super) struct Answers<const WORDS: usize> {
     places: Vec<u32>,
 }
 
-/// The most words that the table of a column's sets may take: 2 MiB.
+/// The most words that the tables of sets may take: 2 MiB.
 const MOST_TABLE_WORDS: usize = 1 << 18;
 
 impl Predicates {
@@ -70,6 +70,7 @@ impl Predicates {
     ) -> (Self, Vec<u32>) {
         let count = asked.sort(columns.len(), questions);
         let mut all = Self::default();
+        let mut budget = MOST_TABLE_WORDS;
         let mut numbers = vec![0; count];
         for column in std::mem::take(&mut asked.columns) {
             let first = all.len;
@@ -89,7 +90,8 @@ impl Predicates {
                 let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
                 let len = sets.len();
                 let dictionary = &categories.dictionaries[column];
-                let members = Membership::new(sets, &categories.sets, dictionary, MOST_TABLE_WORDS);
+                let members = Membership::new(sets, &categories.sets, dictionary, budget);
+                budget -= members.table_len();
                 all.categorical.push(Categorical { column, first, len, members });
             }
         }
@@ -179,11 +181,10 @@ impl<const WORDS: usize> Answers<WORDS> {
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            for value in &mut self.values {
-                *value = category(without_tiny(*value));
-            }
             let dictionary = &categories.dictionaries[categorical.column];
-            dictionary.codes(&self.values, &mut self.places);
+            for (place, value) in self.places.iter_mut().zip(&self.values) {
+                *place = dictionary.code(category(*value)) as u32;
+            }
             let answers = &mut self.bits[categorical.first..][..categorical.len];
             put_together(answers, &self.places, &categorical.members, &categories.sets);
         }
