@@ -14,7 +14,8 @@ use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use crate::model::{Limits, Model};
+use crate::model::Model;
+use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
 
 /// How many versions one request of a listing asks for.
@@ -138,7 +139,7 @@ impl ModelRegistry {
     /// Loads the model behind `champion`. `NoChampion` when there is none.
     pub async fn load_champion(&self) -> Result<Champion> {
         let version = self.champion_version().await?;
-        let model = load_model(&self.backend, self.cache.as_ref(), &version, &Limits::default()).await?;
+        let model = load_model(&self.backend, self.cache.as_ref(), &version, &ModelLimits::default()).await?;
         Ok(Champion { version, model })
     }
 

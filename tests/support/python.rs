@@ -24,5 +24,6 @@ pub fn ask(environment: &str, script: &str, args: &[&str]) -> Value {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{} failed:\n{text}\n{errors}", Path::new(script).display());
     let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in the answer of {script}:\n{text}\n{errors}"))
+    serde_json::from_str(last)
+        .unwrap_or_else(|error| panic!("{error} in the answer of {script}:\n{text}\n{errors}"))
 }

@@ -10,7 +10,11 @@ use crate::mlflow::artifacts::ArtifactStore;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::ModelVersion;
 use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
-use crate::model::{Limits, Model};
+use crate::model::loaded::ModelLimits;
+use crate::model::Model;
+
+/// The most bytes that a model file may have: 4 GiB.
+const MAX_MODEL_BYTES: u64 = 4 << 30;
 
 /// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
 /// version says which SHA-256 its model file has, and the bytes have another.
@@ -18,13 +22,13 @@ pub async fn load_model(
     backend: &Backend,
     cache: Option<&ModelCache>,
     version: &ModelVersion,
-    limits: &Limits,
+    limits: &ModelLimits,
 ) -> Result<Model> {
     if let Some(found) = cache.and_then(|cache| cache.get(version)) {
         check_digest(version, &found.bytes)?;
         return open(&found, limits);
     }
-    let fetched = fetch(backend, version, limits).await?;
+    let fetched = fetch(backend, version).await?;
     check_digest(version, &fetched.bytes)?;
     let model = open(&fetched, limits)?;
     if let Some(Err(error)) = cache.map(|cache| cache.put(version, &fetched)) {
@@ -34,17 +38,17 @@ pub async fn load_model(
     Ok(model)
 }
 
-fn open(found: &CachedModel, limits: &Limits) -> Result<Model> {
+fn open(found: &CachedModel, limits: &ModelLimits) -> Result<Model> {
     Model::from_artifact(&found.data_file, &found.model_class, &found.bytes, limits)
 }
 
-async fn fetch(backend: &Backend, version: &ModelVersion, limits: &Limits) -> Result<CachedModel> {
+async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<CachedModel> {
     let uri = backend.registry.download_uri(&version.name, version.version).await?;
     let artifacts = backend.artifact_store(&uri).await?;
     let mlmodel_limits = MlModelLimits::default();
     let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, mlmodel_limits.bytes as u64).await?;
     let flavor = MlModel::parse(&mlmodel, &mlmodel_limits)?.lightgbm;
-    let bytes = read(artifacts.as_ref(), &flavor.data, limits.bytes as u64).await?;
+    let bytes = read(artifacts.as_ref(), &flavor.data, MAX_MODEL_BYTES).await?;
     Ok(CachedModel { data_file: flavor.data, model_class: flavor.model_class, bytes })
 }
 

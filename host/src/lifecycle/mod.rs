@@ -9,3 +9,9 @@ pub mod model_cache;
 pub mod model_file;
 pub mod state;
 pub mod transition;
+
+/// The alias of the version in production.
+pub const CHAMPION: &str = "champion";
+
+/// The alias of the version that was champion before: what a rollback goes back to.
+pub const ARCHIVED: &str = "archived";

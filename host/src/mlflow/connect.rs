@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
 use crate::mlflow::environment::{self, Environment};
+use crate::mlflow::file::FileStore;
 use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
+use crate::mlflow::sqlite::SqliteStore;
 use crate::mlflow::store::{RegistryStore, TrackingStore};
 use crate::mlflow::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
 
@@ -27,8 +29,11 @@ struct Scheme {
     open: fn(&TrackingUri, &Environment) -> Result<Backend>,
 }
 
-static SCHEMES: &[Scheme] =
-    &[Scheme { names: &["http", "https"], example: "http(s)://host:port", open: open_rest }];
+static SCHEMES: &[Scheme] = &[
+    Scheme { names: &["http", "https"], example: "http(s)://host:port", open: open_rest },
+    Scheme { names: &["sqlite"], example: "sqlite:///mlflow.db", open: open_sqlite },
+    Scheme { names: &["file"], example: "file:///path/to/mlruns", open: open_file },
+];
 
 impl Backend {
     /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are not contacted yet.
@@ -98,6 +103,19 @@ fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
         registry: store,
         artifacts: ArtifactResolver::remote(Arc::new(proxy), local),
     })
+}
+
+fn open_sqlite(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
+    Ok(local(SqliteStore::open(uri.sqlite_path()?)?))
+}
+
+fn open_file(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
+    Ok(local(FileStore::open(uri.file_path()?)?))
+}
+
+fn local<S: TrackingStore + RegistryStore + 'static>(store: S) -> Backend {
+    let store = Arc::new(store);
+    Backend { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() }
 }
 
 #[cfg(test)]

@@ -153,13 +153,13 @@ impl Objective {
             | Self::RegressionL1 { sqrt: true }
             | Self::Fair { sqrt: true }
             | Self::Quantile { sqrt: true }
-            | Self::Mape { sqrt: true } => row.iter_mut().for_each(|x| *x = sign(*x) * *x * *x),
-            Self::Poisson | Self::Gamma | Self::Tweedie => row.iter_mut().for_each(|x| *x = x.exp()),
+            | Self::Mape { sqrt: true } => each(row, |x| sign(x) * x * x),
+            Self::Poisson | Self::Gamma | Self::Tweedie => each(row, f64::exp),
             Self::Binary { sigmoid } | Self::MulticlassOva { sigmoid, .. } => {
-                row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-sigmoid * *x).exp()));
+                each(row, |x| 1.0 / (1.0 + (-sigmoid * x).exp()));
             }
-            Self::CrossEntropy => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
-            Self::CrossEntropyLambda => row.iter_mut().for_each(|x| *x = x.exp().ln_1p()),
+            Self::CrossEntropy => each(row, |x| 1.0 / (1.0 + (-x).exp())),
+            Self::CrossEntropyLambda => each(row, |x| x.exp().ln_1p()),
             Self::Multiclass { .. } => softmax(row),
             Self::Regression { sqrt: false }
             | Self::RegressionL1 { sqrt: false }
@@ -189,7 +189,7 @@ impl Parameters {
         for word in words {
             match word.split_once(':') {
                 Some(("sigmoid", value)) => {
-                    parameters.sigmoid = Some(decimal(value).ok_or_else(|| bad(text))?)
+                    parameters.sigmoid = Some(decimal(value).ok_or_else(|| bad(text))?);
                 }
                 Some(("num_class", value)) => {
                     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -276,8 +276,8 @@ fn power_of_ten(exponent: u32) -> f64 {
     fn power(base: f64, exponent: u32) -> f64 {
         match exponent {
             0 => 1.0,
-            _ if exponent % 2 == 0 => power(base * base, exponent / 2),
-            _ if exponent % 3 == 0 => power(base * base * base, exponent / 3),
+            _ if exponent.is_multiple_of(2) => power(base * base, exponent / 2),
+            _ if exponent.is_multiple_of(3) => power(base * base * base, exponent / 3),
             _ => base * power(base, exponent - 1),
         }
     }
@@ -294,6 +294,12 @@ fn exponent_scale(exponent: u32) -> f64 {
         }
     }
     scale
+}
+
+fn each(row: &mut [f64], convert: impl Fn(f64) -> f64) {
+    for score in row {
+        *score = convert(*score);
+    }
 }
 
 /// -1, 0 or 1; NaN counts as 0, as it does in LightGBM's `Sign`.

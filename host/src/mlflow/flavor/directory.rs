@@ -87,7 +87,7 @@ impl ModelDirectory {
         let mut line = |key: &str, value: &str| {
             let space = if value.is_empty() { "" } else { " " };
             // Writing to a string cannot fail.
-            drop(writeln!(yaml, "{key}:{space}{value}"));
+            let _ = writeln!(yaml, "{key}:{space}{value}");
         };
         let artifact_path = match &self.identity {
             Identity::LoggedModel { artifact_uri, .. } => artifact_uri,
@@ -142,15 +142,11 @@ impl ModelDirectory {
     }
 
     fn conda(&self) -> String {
-        let mut yaml = String::from("channels:\n- \"conda-forge\"\ndependencies:\n");
-        let mut line = |text: String| drop(writeln!(yaml, "{text}"));
-        line(format!("- {}", quoted(&format!("python={}", self.environment.python))));
-        line("- \"pip\"\n- pip:".to_owned());
-        for package in self.packages() {
-            line(format!("  - {}", quoted(&package)));
-        }
-        line("name: \"mlflow-env\"".to_owned());
-        yaml
+        let python = quoted(&format!("python={}", self.environment.python));
+        let packages = self.packages().map(|package| format!("  - {}\n", quoted(&package))).concat();
+        format!(
+            "channels:\n- \"conda-forge\"\ndependencies:\n- {python}\n- \"pip\"\n- pip:\n{packages}name: \"mlflow-env\"\n"
+        )
     }
 
     /// NumPy, pandas and SciPy come with these two.

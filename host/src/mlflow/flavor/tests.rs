@@ -171,8 +171,42 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn the_written_files_look_like_this() {
-    insta::assert_snapshot!(directory(run_artifact()).mlmodel(), @r#""#);
-    insta::assert_snapshot!(directory(run_artifact()).files()[2].text, @r#""#);
+    insta::assert_snapshot!(directory(run_artifact()).mlmodel(), @r#"
+    artifact_path: "model"
+    flavors:
+      lightgbm:
+        code: null
+        data: "model.lgb"
+        lgb_version: "4.7.0"
+        model_class: "lightgbm.basic.Booster"
+      python_function:
+        data: "model.lgb"
+        env:
+          conda: "conda.yaml"
+          virtualenv: "python_env.yaml"
+        loader_module: "mlflow.lightgbm"
+        python_version: "3.11.7"
+    mlflow_version: "3.17.2"
+    model_uuid: "00000000000000000000000000001e10"
+    model_size_bytes: 4850
+    run_id: "7fc04ac4e8e94f0c9ea4f4ac6a4a0e12"
+    signature:
+      inputs: "[{\"name\":\"height\",\"required\":true,\"type\":\"double\"},{\"name\":\"gr\U000000f6\U000000dfe \\\"\U0001f600\\\"\",\"required\":true,\"type\":\"double\"}]"
+      outputs: "[{\"tensor-spec\":{\"dtype\":\"float64\",\"shape\":[-1]},\"type\":\"tensor\"}]"
+      params: null
+    utc_time_created: "2026-11-23 13:20:21.691562"
+    "#);
+    insta::assert_snapshot!(directory(run_artifact()).files()[2].text, @r#"
+    channels:
+    - "conda-forge"
+    dependencies:
+    - "python=3.11.7"
+    - "pip"
+    - pip:
+      - "mlflow==3.17.2"
+      - "lightgbm==4.7.0"
+    name: "mlflow-env"
+    "#);
 }
 
 #[test]

@@ -10,8 +10,10 @@ pub(super) fn quoted(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             ' '..='~' => quoted.push(c),
-            // Writing to a string cannot fail.
-            _ => drop(write!(quoted, "\\U{:08x}", u32::from(c))),
+            _ => {
+                // Writing to a string cannot fail.
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
         }
     }
     quoted.push('"');

@@ -188,10 +188,14 @@ impl Scorer {
         assert!(scores.len().is_multiple_of(self.num_outputs), "scores are not a whole number of rows");
         if self.average {
             let iterations = self.num_iterations as f64;
-            scores.iter_mut().for_each(|score| *score /= iterations);
+            for score in &mut *scores {
+                *score /= iterations;
+            }
         }
         if let Some(objective) = &self.objective {
-            scores.chunks_exact_mut(self.num_outputs).for_each(|row| objective.convert(row));
+            for row in scores.chunks_exact_mut(self.num_outputs) {
+                objective.convert(row);
+            }
         }
     }
 

@@ -177,7 +177,9 @@ impl<const WORDS: usize> Answers<WORDS> {
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            self.values.iter_mut().for_each(|value| *value = category(without_tiny(*value)));
+            for value in &mut self.values {
+                *value = category(without_tiny(*value));
+            }
             let dictionary = &categories.dictionaries[categorical.column];
             dictionary.codes(&self.values, &mut self.places);
             let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
@@ -192,7 +194,9 @@ impl<const WORDS: usize> Answers<WORDS> {
     /// Sees the values as the splits of a column do.
     fn view(&mut self, view: View) {
         fn apply(values: &mut [f64], view: impl Fn(f64) -> f64) {
-            values.iter_mut().for_each(|value| *value = view(without_tiny(*value)));
+            for value in values {
+                *value = view(without_tiny(*value));
+            }
         }
         let values = &mut self.values;
         match view {
@@ -275,10 +279,11 @@ fn transpose<const WORDS: usize>(square: &mut [Bits<WORDS>; 64]) {
     let mut low = u64::from(u32::MAX);
     while size > 0 {
         for first in (0..64).filter(|row| row & size == 0) {
-            for word in 0..WORDS {
-                let swap = ((square[first][word] >> size) ^ square[first + size][word]) & low;
-                square[first][word] ^= swap << size;
-                square[first + size][word] ^= swap;
+            let (upper, lower) = square.split_at_mut(first + size);
+            for (upper, lower) in upper[first].iter_mut().zip(&mut lower[0]) {
+                let swap = ((*upper >> size) ^ *lower) & low;
+                *upper ^= swap << size;
+                *lower ^= swap;
             }
         }
         size /= 2;

@@ -37,7 +37,7 @@ pub(super) fn compile(
 ) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut asked = Asked::default();
-    let mut open = vec![0..num_trees];
+    let mut open: Vec<_> = std::iter::once(0..num_trees).collect();
     while let Some(trees) = open.pop() {
         if trees.is_empty() {
             continue;

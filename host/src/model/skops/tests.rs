@@ -70,7 +70,8 @@ fn labels_are_json_or_arrays() {
 
     let schema = classifier(&json!({"type": "numpy", "file": "7.npy"})).to_string();
     let header = "{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }\n";
-    let npy = [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes(), header.as_bytes(), &[0, 1]].concat();
+    let length = (header.len() as u16).to_le_bytes();
+    let npy = [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &[0, 1]].concat();
     let members: [(&str, &[u8]); 2] = [("7.npy", &npy), ("schema.json", schema.as_bytes())];
     for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
         let model = read(&archive(method, &members)).unwrap();

@@ -115,30 +115,37 @@ impl<'a> Lines<'a> {
         matches!(rest[spaces..], [] | [b'\n', ..] | [b'\r', b'\n', ..])
     }
 
-    /// Reads `count` whole numbers up to the end of the line, each of which `push` may refuse with `None`.
-    pub fn integers(
+    /// Reads `count` whole numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    pub fn integers<T>(
         &mut self,
         key: &str,
         count: usize,
-        mut push: impl FnMut(i32) -> Option<()>,
+        target: &mut Vec<T>,
+        mut convert: impl FnMut(i32) -> Option<T>,
     ) -> Result<(), Error> {
         self.list(key, count, |rest| {
             let (value, length) = number::integer(rest)?;
-            Some((length, push(value).is_some()))
+            Some((length, convert(value).map(|value| target.push(value)).is_some()))
         })
     }
 
-    /// Reads `count` numbers up to the end of the line, each of which `push` may refuse with `None`.
-    pub fn numbers(
+    /// Reads `count` numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    pub fn numbers<T>(
         &mut self,
         key: &str,
         count: usize,
-        mut push: impl FnMut(&Number<'a>) -> Option<()>,
+        target: &mut Vec<T>,
+        mut convert: impl FnMut(&Number<'a>) -> Option<T>,
     ) -> Result<(), Error> {
         self.list(key, count, |rest| {
             let number = Number::read(rest)?;
-            Some((number.len(), push(&number).is_some()))
+            Some((number.len(), convert(&number).map(|value| target.push(value)).is_some()))
         })
+    }
+
+    /// Checks that `count` numbers come up to the end of the line.
+    pub fn skip_numbers(&mut self, key: &str, count: usize) -> Result<(), Error> {
+        self.list(key, count, |rest| Some((Number::read(rest)?.len(), true)))
     }
 
     /// Checks that `count` values of at least one byte each can still come, so that room for them may be reserved.

@@ -10,6 +10,7 @@
 mod emit;
 mod forest;
 mod header;
+mod keys;
 mod limits;
 mod lines;
 mod number;
@@ -157,6 +158,7 @@ impl TextModel {
     }
 
     /// The trees, in the order in which their outputs are added.
+    #[must_use]
     pub fn trees(&self) -> impl ExactSizeIterator<Item = Tree<'_>> {
         (0..self.forest.len()).map(|index| self.forest.tree(index))
     }

@@ -355,6 +355,13 @@ fn optional_parts_may_be_missing() {
 }
 
 #[test]
+fn gains_may_be_anything() {
+    let model = parse(&SMALL.replacen("split_gain=2 1", "split_gain=nan -inf", 1)).unwrap();
+    assert_eq!(model.tree(0).split_gain(), [0.0, f32::NEG_INFINITY]);
+    assert_eq!(parse(&model.emit()).unwrap().emit(), model.emit());
+}
+
+#[test]
 fn trees_of_one_leaf_and_no_trees_are_models() {
     let header = &SMALL[..SMALL.find("Tree=0").unwrap()];
     let leaf = "num_leaves=1\nnum_cat=0\nsplit_feature=\nthreshold=\nleft_child=\nright_child=\nleaf_value=3.5\n\

@@ -3,63 +3,11 @@
 use super::Limits;
 use super::forest::{DecisionType, Forest, Span};
 use super::header::Header;
+use super::keys::{KEYS, Key};
 use super::lines::Lines;
+use super::number::Number;
 use super::shape::Shape;
 use crate::{ErrorKind, Result};
-
-/// What a tree may say. LightGBM knows no other keys; order as it writes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
-    NumLeaves,
-    NumCat,
-    SplitFeature,
-    SplitGain,
-    Threshold,
-    DecisionType,
-    LeftChild,
-    RightChild,
-    LeafParent,
-    LeafValue,
-    LeafWeight,
-    LeafCount,
-    InternalValue,
-    InternalWeight,
-    InternalCount,
-    CatBoundaries,
-    CatThreshold,
-    IsLinear,
-    LeafConst,
-    NumFeatures,
-    LeafFeatures,
-    LeafCoeff,
-    Shrinkage,
-}
-
-const KEYS: [(Key, &str); 23] = [
-    (Key::NumLeaves, "num_leaves"),
-    (Key::NumCat, "num_cat"),
-    (Key::SplitFeature, "split_feature"),
-    (Key::SplitGain, "split_gain"),
-    (Key::Threshold, "threshold"),
-    (Key::DecisionType, "decision_type"),
-    (Key::LeftChild, "left_child"),
-    (Key::RightChild, "right_child"),
-    (Key::LeafParent, "leaf_parent"),
-    (Key::LeafValue, "leaf_value"),
-    (Key::LeafWeight, "leaf_weight"),
-    (Key::LeafCount, "leaf_count"),
-    (Key::InternalValue, "internal_value"),
-    (Key::InternalWeight, "internal_weight"),
-    (Key::InternalCount, "internal_count"),
-    (Key::CatBoundaries, "cat_boundaries"),
-    (Key::CatThreshold, "cat_threshold"),
-    (Key::IsLinear, "is_linear"),
-    (Key::LeafConst, "leaf_const"),
-    (Key::NumFeatures, "num_features"),
-    (Key::LeafFeatures, "leaf_features"),
-    (Key::LeafCoeff, "leaf_coeff"),
-    (Key::Shrinkage, "shrinkage"),
-];
 
 /// Reads all trees and the `end of trees` line.
 pub(super) fn read_all(lines: &mut Lines<'_>, header: &Header, limits: &Limits) -> Result<Forest> {
@@ -202,35 +150,26 @@ impl<'f> Block<'f> {
             }
             Key::SplitFeature => {
                 let limit = self.num_features;
-                let target = &mut self.forest.split_feature;
-                lines.integers(name, nodes, |value| index(value, limit).map(|value| target.push(value)))
+                lines.integers(name, nodes, &mut self.forest.split_feature, |value| index(value, limit))
             }
-            Key::SplitGain => {
-                let target = &mut self.forest.split_gain;
-                lines.numbers(name, nodes, |number| Some(target.push(number.value() as f32)))
-            }
+            // Gains are for importances, where NaN counts as no gain.
+            Key::SplitGain => lines.numbers(name, nodes, &mut self.forest.split_gain, |number| {
+                Some(not_nan(number.value()).unwrap_or(0.0) as f32)
+            }),
             Key::Threshold => {
-                let target = &mut self.forest.threshold;
-                lines.numbers(name, nodes, |number| not_nan(number.value()).map(|value| target.push(value)))
+                lines.numbers(name, nodes, &mut self.forest.threshold, |number| not_nan(number.value()))
             }
-            Key::DecisionType => {
-                let target = &mut self.forest.decision_type;
-                lines.integers(name, nodes, |value| {
-                    let bits = u8::try_from(value).ok()?;
-                    DecisionType::from_bits(bits).map(|decision| target.push(decision))
-                })
-            }
+            Key::DecisionType => lines.integers(name, nodes, &mut self.forest.decision_type, |value| {
+                DecisionType::from_bits(u8::try_from(value).ok()?)
+            }),
             Key::LeftChild => {
-                let target = &mut self.forest.left_child;
-                lines.integers(name, nodes, |value| child(value, leaves).map(|value| target.push(value)))
+                lines.integers(name, nodes, &mut self.forest.left_child, |value| child(value, leaves))
             }
             Key::RightChild => {
-                let target = &mut self.forest.right_child;
-                lines.integers(name, nodes, |value| child(value, leaves).map(|value| target.push(value)))
+                lines.integers(name, nodes, &mut self.forest.right_child, |value| child(value, leaves))
             }
             Key::LeafValue => {
-                let target = &mut self.forest.leaf_value;
-                lines.numbers(name, leaves, |number| finite(number.value()).map(|value| target.push(value)))
+                lines.numbers(name, leaves, &mut self.forest.leaf_value, |number| finite(number.value()))
             }
             Key::LeafCount | Key::LeafWeight if leaves == 1 && lines.is_blank() => {
                 // A tree of one leaf that LightGBM read and wrote again has lost these.
@@ -241,19 +180,14 @@ impl<'f> Block<'f> {
                 Ok(())
             }
             Key::LeafCount => {
-                let target = &mut self.forest.leaf_count;
-                lines
-                    .integers(name, leaves, |value| u32::try_from(value).ok().map(|value| target.push(value)))
+                lines.integers(name, leaves, &mut self.forest.leaf_count, |value| u32::try_from(value).ok())
             }
-            Key::InternalCount => {
-                let target = &mut self.forest.internal_count;
-                lines.integers(name, nodes, |value| u32::try_from(value).ok().map(|value| target.push(value)))
-            }
+            Key::InternalCount => lines
+                .integers(name, nodes, &mut self.forest.internal_count, |value| u32::try_from(value).ok()),
             // Statistics that no prediction uses.
-            Key::LeafWeight => lines.numbers(name, leaves, |_| Some(())),
-            Key::InternalValue | Key::InternalWeight => lines.numbers(name, nodes, |_| Some(())),
-            Key::LeafParent => lines.integers(name, leaves, |_| Some(())),
-            Key::Shrinkage => lines.numbers(name, 1, |_| Some(())),
+            Key::LeafWeight | Key::LeafParent => lines.skip_numbers(name, leaves),
+            Key::InternalValue | Key::InternalWeight => lines.skip_numbers(name, nodes),
+            Key::Shrinkage => lines.skip_numbers(name, 1),
             Key::CatBoundaries => self.cat_boundaries(name, lines),
             Key::CatThreshold => self.cat_threshold(name, lines),
             Key::IsLinear => match lines.integer(name)? {
@@ -270,13 +204,12 @@ impl<'f> Block<'f> {
     }
 
     fn cat_boundaries(&mut self, name: &str, lines: &mut Lines<'_>) -> Result<()> {
-        let target = &mut self.forest.cat_boundaries;
         let mut last = None;
-        lines.integers(name, self.span.num_categorical + 1, |value| {
+        lines.integers(name, self.span.num_categorical + 1, &mut self.forest.cat_boundaries, |value| {
             let value = u32::try_from(value).ok()?;
             let rises = last.map_or(value == 0, |last| value >= last);
             last = Some(value);
-            rises.then(|| target.push(value))
+            rises.then_some(value)
         })
     }
 
@@ -285,8 +218,7 @@ impl<'f> Block<'f> {
             return Err(lines.invalid("cat_boundaries must come before", name));
         }
         let words = self.forest.cat_boundaries.last().copied().unwrap_or_default() as usize;
-        let target = &mut self.forest.cat_threshold;
-        lines.numbers(name, words, |number| number.whole_u32().map(|word| target.push(word)))
+        lines.numbers(name, words, &mut self.forest.cat_threshold, Number::whole_u32)
     }
 
     fn linear(&mut self, key: Key, name: &str, lines: &mut Lines<'_>) -> Result<()> {
@@ -294,19 +226,18 @@ impl<'f> Block<'f> {
             return Err(lines.invalid("is_linear=1 must come before", name));
         }
         let leaves = self.span.num_leaves;
+        let terms = self.linear_terms;
         match key {
             Key::LeafConst => {
                 self.span.linear = Some(self.forest.leaf_const.len());
-                let target = &mut self.forest.leaf_const;
-                lines.numbers(name, leaves, |number| normal(number.value()).map(|value| target.push(value)))
+                lines.numbers(name, leaves, &mut self.forest.leaf_const, |number| normal(number.value()))
             }
             Key::NumFeatures => {
-                let target = &mut self.forest.linear_ends;
-                let before = target.last().copied().unwrap_or_default();
+                let before = self.forest.linear_ends.last().copied().unwrap_or_default();
                 let mut end = before;
-                lines.integers(name, leaves, |value| {
+                lines.integers(name, leaves, &mut self.forest.linear_ends, |value| {
                     end = end.checked_add(usize::try_from(value).ok()?)?;
-                    Some(target.push(end))
+                    Some(end)
                 })?;
                 self.linear_terms = end - before;
                 lines.check_room(name, self.linear_terms)
@@ -314,17 +245,9 @@ impl<'f> Block<'f> {
             _ if !self.has(Key::NumFeatures) => Err(lines.invalid("num_features must come before", name)),
             Key::LeafFeatures => {
                 let limit = self.num_features;
-                let target = &mut self.forest.leaf_features;
-                lines.integers(name, self.linear_terms, |value| {
-                    index(value, limit).map(|value| target.push(value))
-                })
+                lines.integers(name, terms, &mut self.forest.leaf_features, |value| index(value, limit))
             }
-            _ => {
-                let target = &mut self.forest.leaf_coeff;
-                lines.numbers(name, self.linear_terms, |number| {
-                    normal(number.value()).map(|value| target.push(value))
-                })
-            }
+            _ => lines.numbers(name, terms, &mut self.forest.leaf_coeff, |number| normal(number.value())),
         }
     }
 

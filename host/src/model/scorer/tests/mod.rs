@@ -32,10 +32,10 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Panics where `scores` differ from `expected` by more than `ulps` units in the last place.
-fn assert_scores(name: &str, scores: &[f64], expected: &[f64], ulps: u64) {
-    assert_eq!(scores.len(), expected.len(), "{name}");
-    for (index, (score, expected)) in scores.iter().zip(expected).enumerate() {
+/// Panics where our scores differ from `expected` by more than `ulps` units in the last place.
+fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
+    assert_eq!(ours.len(), expected.len(), "{name}");
+    for (index, (score, expected)) in ours.iter().zip(expected).enumerate() {
         let apart = score.to_bits().abs_diff(expected.to_bits());
         // Infinite features of linear models can make NaN, the sign of which the fixtures do not keep.
         let equal = apart <= ulps || score.is_nan() && expected.is_nan();
@@ -57,9 +57,9 @@ fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
         [Matrix::from_rows(rows, features).unwrap(), Matrix::from_columns(&columns, features).unwrap()]
     {
         for threads in [0, 1, 2] {
-            let mut scores = vec![f64::NAN; count * outputs];
-            scorer.raw(&data, threads, &mut scores).unwrap();
-            assert_scores(name, &scores, &by_row, 0);
+            let mut ours = vec![f64::NAN; count * outputs];
+            scorer.raw(&data, threads, &mut ours).unwrap();
+            assert_scores(name, &ours, &by_row, 0);
         }
     }
     by_row
@@ -93,8 +93,8 @@ fn every_kind_of_model_scores_like_lightgbm() {
         let rows = numbers(&expected["rows"]);
         let raw = numbers(&expected["raw"]);
 
-        let mut scores = score_every_way(name, &scorer, &rows);
-        assert_scores(name, &scores, &raw, 0);
+        let mut ours = score_every_way(name, &scorer, &rows);
+        assert_scores(name, &ours, &raw, 0);
         let (times, many) = repeat(&rows, scorer.num_features());
         assert_scores(name, &score_every_way(name, &scorer, &many), &raw.repeat(times), 0);
 
@@ -105,8 +105,8 @@ fn every_kind_of_model_scores_like_lightgbm() {
         let found: Vec<f64> = leaves(&scorer, &rows).into_iter().map(f64::from).collect();
         assert_eq!(found, numbers(&expected["leaf"]), "{name}");
         // `exp` is the C library's: another one than where the fixtures were made may round otherwise.
-        scorer.convert(&mut scores);
-        assert_scores(name, &scores, &numbers(&expected["output"]), 1);
+        scorer.convert(&mut ours);
+        assert_scores(name, &ours, &numbers(&expected["output"]), 1);
         cases += 1;
     }
     assert!(cases >= 25, "the fixtures are there");
@@ -126,12 +126,12 @@ fn every_model_of_mlflow_scores_like_python() {
         let scorer = Scorer::compile(&model);
         let booster = &expected["booster"];
         let rows = numbers(&coded(&expected, &model));
-        let mut scores = score_every_way(name, &scorer, &rows);
-        assert_scores(name, &scores, &numbers(&booster["raw_score"]), 0);
+        let mut ours = score_every_way(name, &scorer, &rows);
+        assert_scores(name, &ours, &numbers(&booster["raw_score"]), 0);
         let found: Vec<f64> = leaves(&scorer, &rows).into_iter().map(f64::from).collect();
         assert_eq!(found, numbers(&booster["leaf_index"]), "{name}");
-        scorer.convert(&mut scores);
-        assert_scores(name, &scores, &numbers(&booster["predict"]), 1);
+        scorer.convert(&mut ours);
+        assert_scores(name, &ours, &numbers(&booster["predict"]), 1);
         cases += 1;
     }
     assert!(cases >= 9, "the fixtures are there");
@@ -163,13 +163,13 @@ fn the_first_iterations_can_be_scored_alone() {
         let scorer = Scorer::compile_with(&model, Some(2));
         assert_eq!(scorer.num_iterations(), 2);
         assert_eq!(scorer.num_trees(), 2 * scorer.num_outputs());
-        let mut scores = score_every_way(name, &scorer, &rows);
+        let mut ours = score_every_way(name, &scorer, &rows);
         let mut booster = lightgbm3::Booster::from_string(&model.emit()).unwrap();
         booster.set_max_iterations(2).unwrap();
         let width = scorer.num_features() as i32;
-        assert_scores(name, &scores, &booster.raw_scores(&rows, width, true).unwrap(), 0);
-        scorer.convert(&mut scores);
-        assert_scores(name, &scores, &booster.predict(&rows, width, true).unwrap(), 0);
+        assert_scores(name, &ours, &booster.raw_scores(&rows, width, true).unwrap(), 0);
+        scorer.convert(&mut ours);
+        assert_scores(name, &ours, &booster.predict(&rows, width, true).unwrap(), 0);
     }
     let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
     assert_eq!(Scorer::compile_with(&model, Some(usize::MAX)).num_iterations(), model.num_iterations());

@@ -239,12 +239,12 @@ fn check(seed: u64, kind: Kind, rows: usize) {
     let rows = random_rows(&mut random, &model, rows);
     let scorer = Scorer::compile(&model);
     let name = format!("{kind:?} {seed}");
-    let scores = score_every_way(&name, &scorer, &rows);
+    let ours = score_every_way(&name, &scorer, &rows);
     let width = kind.features as i32;
     // The text was validated, so that LightGBM's own parser can be trusted with it; and what is written for LightGBM.
     for text in [&text, &model.emit()] {
         let booster = lightgbm3::Booster::from_string(text).unwrap();
-        assert_scores(&name, &scores, &booster.raw_scores(&rows, width, true).unwrap(), 0);
+        assert_scores(&name, &ours, &booster.raw_scores(&rows, width, true).unwrap(), 0);
     }
     let expected: Vec<u32> = rows
         .chunks(kind.features)
@@ -314,6 +314,6 @@ fn many_categories_are_looked_up() {
     let model = TextModel::parse(text.as_bytes(), &Limits::default()).unwrap();
     let rows: Vec<f64> = (-10..7000).map(f64::from).collect();
     let booster = lightgbm3::Booster::from_string(&model.emit()).unwrap();
-    let scores = score_every_way("many categories", &Scorer::compile(&model), &rows);
-    assert_scores("many categories", &scores, &booster.raw_scores(&rows, 1, true).unwrap(), 0);
+    let ours = score_every_way("many categories", &Scorer::compile(&model), &rows);
+    assert_scores("many categories", &ours, &booster.raw_scores(&rows, 1, true).unwrap(), 0);
 }

@@ -1,0 +1,171 @@
+//! The host's last word: what of a policy's verdict may be carried out.
+//!
+//! A policy proposes; these guards only ever make its verdict stricter. They are pure functions of the verdict and of what
+//! the host knows, tried in order; the first that objects ends the matter with an error of kind
+//! [`ErrorKind::Guard`], and nothing moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::state::AliasState;
+use super::{ARCHIVED, CHAMPION};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::{AliasMove, Operation, Verdict};
+
+/// What the host knows about the request.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// What was asked for.
+    pub operation: Operation,
+    /// The version that the request names.
+    pub target: Option<u64>,
+    /// Every alias of the model, as read before the decision.
+    pub aliases: &'a AliasState,
+    /// The aliases that a policy may move.
+    pub managed: &'a [String],
+    /// The versions that the verdict names ([`named_versions`]) and that exist, each with whether it is READY.
+    pub versions: &'a BTreeMap<u64, bool>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The moves that change anything, `champion` first, otherwise in the policy's order. None unless approved.
+    pub moves: Vec<AliasMove>,
+    /// The aliases after those moves.
+    pub after: AliasState,
+    /// Whether the policy approved and the champion stays: one step of several, such as by way of a challenger.
+    pub staged: bool,
+}
+
+/// The versions that a verdict would move aliases to. The host looks them up before [`review`].
+#[must_use]
+pub fn named_versions(verdict: &Verdict) -> BTreeSet<u64> {
+    verdict.moves().iter().filter_map(|step| step.version).collect()
+}
+
+/// Checks a verdict against every guard and says what is to be done.
+///
+/// Whatever the verdict: if this succeeds and anything is to move, then only managed aliases move, each once and to a
+/// version that exists and is READY; the champion goes to the version that was asked for, if one was, and is not
+/// removed; and `archived` is not on the champion.
+pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
+    let moves = verdict.moves();
+    for guard in GUARDS {
+        guard(moves, facts)?;
+    }
+    let mut effective: Vec<AliasMove> =
+        moves.iter().filter(|step| facts.aliases.get(&step.alias) != step.version).cloned().collect();
+    // A stable sort: the alias that readers follow moves first, the others keep their order.
+    effective.sort_by_key(|step| step.alias != CHAMPION);
+    let after = after(&effective, facts);
+    let staged = matches!(verdict, Verdict::Approve(_)) && after.get(CHAMPION) == facts.aliases.get(CHAMPION);
+    Ok(Plan { moves: effective, after, staged })
+}
+
+type Guard = fn(&[AliasMove], &Facts<'_>) -> Result<()>;
+
+const GUARDS: [Guard; 6] = [
+    only_managed_aliases,
+    each_alias_once,
+    named_versions_exist,
+    champion_goes_to_the_target,
+    champion_is_not_removed,
+    archived_is_not_champion,
+];
+
+fn only_managed_aliases(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    match moves.iter().find(|step| !facts.managed.contains(&step.alias)) {
+        Some(step) => {
+            Err(refuse(format!("the policy moves the alias `{}`, which is not managed", step.alias))
+                .with_hint(format!(
+                    "a policy may move {}; hydra.toml can name more",
+                    facts.managed.join(", ")
+                )))
+        }
+        None => Ok(()),
+    }
+}
+
+fn each_alias_once(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match moves.iter().find(|step| !seen.insert(&step.alias)) {
+        Some(step) => Err(refuse(format!("the policy moves the alias `{}` twice", step.alias))),
+        None => Ok(()),
+    }
+}
+
+fn named_versions_exist(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    for step in moves {
+        let Some(version) = step.version else { continue };
+        match facts.versions.get(&version) {
+            Some(true) => {}
+            Some(false) => {
+                return Err(refuse(format!(
+                    "the policy moves `{}` to version {version}, which is not READY",
+                    step.alias
+                )));
+            }
+            None => {
+                return Err(refuse(format!(
+                    "the policy moves `{}` to version {version}, which does not exist",
+                    step.alias
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A promotion may do without moving the champion, but it promotes nothing else than what was asked for; the same holds
+/// for a rollback to a named version.
+fn champion_goes_to_the_target(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    let (Some(target), Some(version)) = (facts.target, champion_move(moves).and_then(|step| step.version))
+    else {
+        return Ok(());
+    };
+    if version == target {
+        return Ok(());
+    }
+    Err(refuse(format!(
+        "the policy moves `{CHAMPION}` to version {version}, but version {target} was asked for"
+    )))
+}
+
+fn champion_is_not_removed(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
+    match champion_move(moves) {
+        Some(AliasMove { version: None, .. }) => {
+            Err(refuse(format!("the policy removes the alias `{CHAMPION}`")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn archived_is_not_champion(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    let after = after(moves, facts);
+    match after.get(CHAMPION) {
+        Some(version) if !moves.is_empty() && after.get(ARCHIVED) == Some(version) => Err(refuse(format!(
+            "the policy would leave version {version} both `{CHAMPION}` and `{ARCHIVED}`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn champion_move(moves: &[AliasMove]) -> Option<&AliasMove> {
+    moves.iter().find(|step| step.alias == CHAMPION)
+}
+
+fn after(moves: &[AliasMove], facts: &Facts<'_>) -> AliasState {
+    let mut after = facts.aliases.clone();
+    for step in moves {
+        after.apply(step);
+    }
+    after
+}
+
+fn refuse(message: String) -> Error {
+    Error::new(ErrorKind::Guard, message)
+}
+
+#[cfg(test)]
+#[path = "guards_tests.rs"]
+mod tests;

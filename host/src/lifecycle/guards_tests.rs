@@ -1,0 +1,209 @@
+use super::*;
+use crate::lifecycle::CANDIDATE;
+use crate::policy::Approval;
+use proptest::prelude::*;
+
+/// Versions 1 to 5 exist, 4 is not READY. Version 2 is champion, 1 archived, 3 candidate.
+struct World {
+    aliases: AliasState,
+    managed: Vec<String>,
+    versions: BTreeMap<u64, bool>,
+}
+
+impl World {
+    fn new() -> Self {
+        let state = [(CHAMPION, 2), (ARCHIVED, 1), (CANDIDATE, 3), ("prod", 2)];
+        Self {
+            aliases: state.map(|(alias, version)| (alias.to_owned(), version)).into_iter().collect(),
+            managed: [CHAMPION, ARCHIVED, CANDIDATE, "challenger"].map(str::to_owned).to_vec(),
+            versions: (1..=5).map(|version| (version, version != 4)).collect(),
+        }
+    }
+
+    fn facts(&self, operation: Operation, target: Option<u64>) -> Facts<'_> {
+        Facts { operation, target, aliases: &self.aliases, managed: &self.managed, versions: &self.versions }
+    }
+
+    fn promote(&self, moves: Vec<AliasMove>) -> Result<Plan> {
+        review(&approve(moves), &self.facts(Operation::Promote, Some(3)))
+    }
+}
+
+fn approve(moves: Vec<AliasMove>) -> Verdict {
+    Verdict::Approve(Approval { moves, explanation: "because".to_owned() })
+}
+
+fn refused(result: Result<Plan>) -> String {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Guard);
+    error.to_string()
+}
+
+#[test]
+fn a_promotion_is_planned_with_the_champion_first() {
+    let moves = vec![AliasMove::unset(CANDIDATE), AliasMove::set(ARCHIVED, 2), AliasMove::set(CHAMPION, 3)];
+    let plan = World::new().promote(moves).unwrap();
+    let expected = [AliasMove::set(CHAMPION, 3), AliasMove::unset(CANDIDATE), AliasMove::set(ARCHIVED, 2)];
+    assert_eq!(plan.moves, expected);
+    assert_eq!(plan.after.to_string(), "archived -> 2, champion -> 3, prod -> 2");
+    assert!(!plan.staged);
+}
+
+#[test]
+fn moves_that_change_nothing_are_left_out() {
+    let plan =
+        World::new().promote(vec![AliasMove::set(ARCHIVED, 1), AliasMove::unset("challenger")]).unwrap();
+    assert_eq!(plan.moves, []);
+}
+
+#[test]
+fn a_promotion_without_a_champion_move_is_staged() {
+    let world = World::new();
+    let plan = world.promote(vec![AliasMove::set("challenger", 3)]).unwrap();
+    assert!(plan.staged);
+    assert_eq!(plan.after.get("challenger"), Some(3));
+    assert!(world.promote(Vec::new()).unwrap().staged);
+}
+
+#[test]
+fn nothing_moves_on_reject_and_hold() {
+    let world = World::new();
+    for verdict in [Verdict::reject("no"), Verdict::hold("not yet")] {
+        let plan = review(&verdict, &world.facts(Operation::Promote, Some(3))).unwrap();
+        assert_eq!(plan, Plan { moves: Vec::new(), after: world.aliases.clone(), staged: false });
+    }
+}
+
+#[test]
+fn an_alias_that_is_not_managed_is_refused() {
+    let error = World::new().promote(vec![AliasMove::set("prod", 3)]).unwrap_err();
+    assert_eq!(error.to_string(), "the policy moves the alias `prod`, which is not managed");
+    assert!(error.hint().unwrap().contains("challenger"));
+}
+
+#[test]
+fn an_alias_moved_twice_is_refused() {
+    let moves = vec![AliasMove::set(CHAMPION, 3), AliasMove::set(CHAMPION, 3)];
+    assert_eq!(refused(World::new().promote(moves)), "the policy moves the alias `champion` twice");
+}
+
+#[test]
+fn a_version_that_does_not_exist_is_refused() {
+    let moves = vec![AliasMove::set(ARCHIVED, 99)];
+    assert_eq!(
+        refused(World::new().promote(moves)),
+        "the policy moves `archived` to version 99, which does not exist"
+    );
+}
+
+#[test]
+fn a_version_that_is_not_ready_is_refused() {
+    let moves = vec![AliasMove::set("challenger", 4)];
+    assert_eq!(
+        refused(World::new().promote(moves)),
+        "the policy moves `challenger` to version 4, which is not READY"
+    );
+}
+
+#[test]
+fn a_champion_other_than_the_target_is_refused() {
+    let world = World::new();
+    let moves = vec![AliasMove::set(CHAMPION, 5)];
+    let message = "the policy moves `champion` to version 5, but version 3 was asked for";
+    assert_eq!(refused(world.promote(moves.clone())), message);
+    let facts = world.facts(Operation::Rollback, Some(3));
+    assert_eq!(refused(review(&approve(moves.clone()), &facts)), message);
+    let free_choice = world.facts(Operation::Rollback, None);
+    assert_eq!(review(&approve(moves.clone()), &free_choice).unwrap().moves, moves);
+}
+
+#[test]
+fn removing_the_champion_is_refused() {
+    let world = World::new();
+    for operation in [Operation::Promote, Operation::Rollback] {
+        let verdict = approve(vec![AliasMove::unset(CHAMPION)]);
+        let result = review(&verdict, &world.facts(operation, None));
+        assert_eq!(refused(result), "the policy removes the alias `champion`");
+    }
+}
+
+#[test]
+fn a_champion_that_is_archived_is_refused() {
+    let world = World::new();
+    let swap_half = vec![AliasMove::set(CHAMPION, 1)];
+    let result = review(&approve(swap_half), &world.facts(Operation::Rollback, None));
+    assert_eq!(refused(result), "the policy would leave version 1 both `champion` and `archived`");
+    let swap = vec![AliasMove::set(CHAMPION, 1), AliasMove::set(ARCHIVED, 2)];
+    assert!(review(&approve(swap), &world.facts(Operation::Rollback, None)).is_ok());
+}
+
+fn any_alias() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => prop::sample::select(vec![CHAMPION, ARCHIVED, CANDIDATE, "challenger"]).prop_map(str::to_owned),
+        1 => prop::sample::select(vec!["prod", "", "Champion", "champion "]).prop_map(str::to_owned),
+    ]
+}
+
+fn any_verdict() -> impl Strategy<Value = Verdict> {
+    let any_move =
+        (any_alias(), prop::option::of(0_u64..7)).prop_map(|(alias, version)| AliasMove { alias, version });
+    prop_oneof![
+        8 => prop::collection::vec(any_move, 0..5).prop_map(approve),
+        1 => Just(Verdict::reject("no")),
+        1 => Just(Verdict::hold("not yet")),
+    ]
+}
+
+fn any_state() -> impl Strategy<Value = AliasState> {
+    let aliases = prop::collection::btree_map(
+        prop::sample::select(vec![CHAMPION, ARCHIVED, CANDIDATE, "challenger", "prod"])
+            .prop_map(str::to_owned),
+        1_u64..6,
+        0..5,
+    );
+    aliases
+        .prop_map(|aliases| aliases.into_iter().collect::<AliasState>())
+        .prop_filter("the invariant holds before", |state| {
+            state.get(CHAMPION).is_none() || state.get(CHAMPION) != state.get(ARCHIVED)
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn whatever_the_policy_answers_the_aliases_stay_sound(
+        verdict in any_verdict(),
+        before in any_state(),
+        ready in prop::collection::btree_map(1_u64..6, any::<bool>(), 0..6),
+        operation in prop::sample::select(vec![Operation::Promote, Operation::Rollback]),
+        target in 1_u64..6,
+        named in any::<bool>(),
+    ) {
+        let managed = [CHAMPION, ARCHIVED, CANDIDATE, "challenger"].map(str::to_owned);
+        let target = (named || operation == Operation::Promote).then_some(target);
+        let facts = Facts { operation, target, aliases: &before, managed: &managed, versions: &ready };
+        let Ok(Plan { moves, after, staged }) = review(&verdict, &facts) else { return Ok(()) };
+
+        let mut replayed = before.clone();
+        moves.iter().for_each(|step| replayed.apply(step));
+        prop_assert_eq!(&replayed, &after);
+        prop_assert!(after.get(CHAMPION).is_none() || after.get(CHAMPION) != after.get(ARCHIVED));
+        prop_assert_eq!(after.get("prod"), before.get("prod"));
+        prop_assert!(before.get(CHAMPION).is_none() || after.get(CHAMPION).is_some());
+        if !matches!(verdict, Verdict::Approve(_)) {
+            prop_assert_eq!(&after, &before);
+        }
+        for (alias, version) in after.iter().filter(|(alias, version)| before.get(alias) != Some(*version)) {
+            prop_assert!(managed.iter().any(|name| name == alias));
+            prop_assert_eq!(ready.get(&version), Some(&true));
+            if let (CHAMPION, Some(target)) = (alias, target) {
+                prop_assert_eq!(version, target);
+            }
+        }
+        if after.get(CHAMPION) != before.get(CHAMPION) {
+            prop_assert!(!staged);
+            prop_assert_eq!(&moves[0].alias, CHAMPION);
+        }
+    }
+}
