@@ -14,9 +14,6 @@ use super::{python_of, root};
 /// The release that most tests run against.
 pub const NEWEST: &str = "mlflow-3.17.2";
 
-/// Older releases that `cargo xtask test --all` covers.
-pub const OLDER: [&str; 3] = ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"];
-
 /// A running server. It ends with the process that started it, however that ends.
 #[derive(Debug)]
 pub struct Server {
