@@ -139,14 +139,10 @@ impl Scorer {
             return Ok(());
         }
         share(data.rows(), threads, self.num_outputs, out, |first, out| {
-            let mut batch = Batch::<BLOCK_WORDS>::new(self);
-            let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
-            for (index, out) in out.chunks_mut(Batch::<BLOCK_WORDS>::ROWS * self.num_outputs).enumerate() {
-                let first = first + index * Batch::<BLOCK_WORDS>::ROWS;
-                let block = Block { data, first, rows: out.len() / self.num_outputs };
-                sink.begin(block);
-                batch.run(block, &mut sink);
-                sink.write(out);
+            if out.len() <= 64 * self.num_outputs {
+                self.sum_blocks::<1>(data, first, out);
+            } else {
+                self.sum_blocks::<BLOCK_WORDS>(data, first, out);
             }
         });
         Ok(())
@@ -198,6 +194,19 @@ impl Scorer {
             for row in scores.chunks_exact_mut(self.num_outputs) {
                 objective.convert(row);
             }
+        }
+    }
+
+    /// Sums the rows from `first`, as many as `out` has room for, in blocks of `WORDS` times 64.
+    fn sum_blocks<const WORDS: usize>(&self, data: &Matrix<'_>, first: usize, out: &mut [f64]) {
+        let mut batch = Batch::<WORDS>::new(self);
+        let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
+        for (index, out) in out.chunks_mut(Batch::<WORDS>::ROWS * self.num_outputs).enumerate() {
+            let first = first + index * Batch::<WORDS>::ROWS;
+            let block = Block { data, first, rows: out.len() / self.num_outputs };
+            sink.begin(block);
+            batch.run(block, &mut sink);
+            sink.write(out);
         }
     }
 
@@ -274,8 +283,14 @@ fn share<T: Send>(
     let run = rows.div_ceil(threads).next_multiple_of(block);
     let work = &work;
     std::thread::scope(|scope| {
-        for (index, out) in out.chunks_mut(run * per_row).enumerate() {
+        let mut runs = out.chunks_mut(run * per_row).enumerate();
+        // The caller's thread takes a share too.
+        let own = runs.next();
+        for (index, out) in runs {
             scope.spawn(move || work(index * run, out));
+        }
+        if let Some((_, out)) = own {
+            work(0, out);
         }
     });
 }
