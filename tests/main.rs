@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod python_client;
+mod rest;
 mod scale;
 mod seed;
 mod support;
