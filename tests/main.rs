@@ -5,6 +5,7 @@ mod conformance;
 mod local_stores;
 mod predict;
 mod python_client;
+mod rest;
 mod scale;
 mod seed;
 mod support;

@@ -327,19 +327,14 @@ fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> Option<Strin
     Some(hint.to_owned())
 }
 
-/// Whether the server's certificate was refused: trying again would not help.
-fn certificate_refused(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidCertRevocationList(_)) = tls
-        {
-            return true;
-        }
-        next = error.source();
+/// Whether the server's certificate was refused: trying again would not help. I/O errors hide what they wrap from
+/// `source`, so they are opened as well.
+fn certificate_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
     }
-    false
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|error| certificate_refused(error)) || error.source().is_some_and(certificate_refused)
 }
 
 #[cfg(test)]
