@@ -2,6 +2,8 @@
 
 mod cli;
 mod conformance;
+mod local_stores;
+mod object_store;
 mod python_client;
 mod scale;
 mod seed;

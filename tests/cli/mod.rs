@@ -13,4 +13,5 @@ pub fn training_csv() -> String {
 }
 
 /// The arguments that train and log a small model.
-pub const LOG: [&str; 7] = ["log-candidate", "--train", "train.csv", "--label", "label", "--param", "n_estimators=3"];
+pub const LOG: [&str; 7] =
+    ["log-candidate", "--train", "train.csv", "--label", "label", "--param", "n_estimators=3"];

@@ -11,7 +11,8 @@ use crate::support::server::{NEWEST, Server};
 
 /// The most memory that a process has used so far, in MiB.
 fn peak_memory(process: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process is alive");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process is alive");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
     let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
     kib / 1024
@@ -101,7 +102,8 @@ fn a_large_model_goes_up_and_down_in_constant_memory() {
     let server = Server::shared(NEWEST);
     let project = Project::new(Some(&server.url), &fresh_name("large"));
     let size = write_large_model(&project.path().join("model.lgb"));
-    let up = watch(project.command(["log-candidate", "model.lgb", "--metric", "auc=0.9"]).stdout(Stdio::null()));
+    let up =
+        watch(project.command(["log-candidate", "model.lgb", "--metric", "auc=0.9"]).stdout(Stdio::null()));
     assert!(up < 96, "logging {size} bytes took {up} MiB");
 
     let this = std::env::current_exe().expect("this test's binary");
@@ -127,7 +129,9 @@ async fn child_that_downloads() {
     use hydra_registry::mlflow::uri::TrackingUri;
 
     let task = std::env::var("HYDRA_TEST_DOWNLOAD").expect("set by the parent");
-    let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else { panic!("three words in `{task}`") };
+    let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("three words in `{task}`")
+    };
     let uri = TrackingUri::new(url).expect("a URI");
     let backend = Backend::connect(&uri, None, &Environment::default()).expect("a backend");
     let name = ModelName::new(model).expect("a name");

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host crate lies in the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the host crate lies in the repository")
+        .to_path_buf()
 }
 
 /// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.

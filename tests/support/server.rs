@@ -31,7 +31,8 @@ pub struct Server {
 impl Server {
     /// The server of a release that tests share: they use names of their own, so they do not meet.
     pub fn shared(environment: &'static str) -> &'static Server {
-        static SERVERS: LazyLock<Mutex<HashMap<&'static str, &'static Server>>> = LazyLock::new(Mutex::default);
+        static SERVERS: LazyLock<Mutex<HashMap<&'static str, &'static Server>>> =
+            LazyLock::new(Mutex::default);
         let mut servers = SERVERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         servers.entry(environment).or_insert_with(|| Box::leak(Box::new(Server::start(environment, &[]))))
     }
