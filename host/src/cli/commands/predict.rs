@@ -8,8 +8,7 @@ use crate::cli::{ExitStatus, Printer, Settings};
 pub async fn run(args: &PredictArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let champion = registry.load_champion().await?;
-    let version = champion.version.version;
     let rows = predict::run(champion.model, args, printer)?;
-    tracing::info!(rows, %version, "predicted with the champion");
+    tracing::info!(rows, version = %champion.version.version, "predicted with the champion");
     Ok(ExitStatus::Done)
 }

@@ -36,8 +36,8 @@ impl ArtifactResolver {
         Self { environment: environment.clone(), ..self }
     }
 
-    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted` for a place
-    /// that this store must not send us to.
+    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted`
+    /// for a place that this store must not send us to.
     pub fn open(&self, uri: &str) -> Result<Box<dyn ArtifactStore>> {
         let parsed = ArtifactUri::new(uri)?;
         match (parsed.location(), &self.proxy) {

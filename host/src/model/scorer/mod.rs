@@ -8,6 +8,7 @@ mod batch;
 mod categories;
 mod layout;
 mod linear;
+mod membership;
 mod predicates;
 mod search;
 mod segment;
@@ -63,7 +64,7 @@ const FEW_ROWS: usize = 16;
 const ROWS_PER_THREAD: usize = 512;
 
 /// Rows with at most this many slots are loaded on the stack.
-const STACK_SLOTS: usize = 256;
+const STACK_SLOTS: usize = 384;
 
 impl Scorer {
     /// Compiles all iterations of `model`.
@@ -172,8 +173,9 @@ impl Scorer {
 
     /// Writes the raw scores of one row to `out`, which has [`num_outputs`](Self::num_outputs) places.
     ///
-    /// Nothing is allocated unless the trees look at more than 255 features (features with missing values that go
-    /// both ways count twice). Errors as for [`raw`](Self::raw).
+    /// Nothing is allocated unless the model needs more than 383 places: one for each feature that the trees look at
+    /// (two when missing values go both ways), and one for every 64 sets of categories. Errors as for
+    /// [`raw`](Self::raw).
     pub fn raw_row(&self, row: &[f64], out: &mut [f64]) -> Result<()> {
         self.check(row.len(), 1, self.num_outputs, out.len())?;
         self.sum_row(|feature| row[feature], out);
@@ -200,12 +202,12 @@ impl Scorer {
     }
 
     fn sum_row(&self, value: impl Fn(usize) -> f64, out: &mut [f64]) {
-        let mut stack = [0.0; STACK_SLOTS];
+        let mut stack = [0; STACK_SLOTS];
         let mut heap;
         let slots = if self.walker.num_slots() <= STACK_SLOTS {
             &mut stack[..self.walker.num_slots()]
         } else {
-            heap = vec![0.0; self.walker.num_slots()];
+            heap = vec![0; self.walker.num_slots()];
             &mut heap[..]
         };
         self.walker.load(&value, slots);
