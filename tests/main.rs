@@ -3,11 +3,8 @@
 mod cli;
 mod conformance;
 mod local_stores;
-<<<<<<< HEAD
 mod object_store;
-=======
 mod predict;
->>>>>>> lead
 mod python_client;
 mod scale;
 mod seed;
