@@ -3,6 +3,7 @@
 mod cli;
 mod conformance;
 mod local_stores;
+mod object_store;
 mod predict;
 mod python_client;
 mod rest;

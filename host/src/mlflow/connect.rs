@@ -45,6 +45,7 @@ impl Backend {
         environment: &Environment,
     ) -> Result<Self> {
         let mut backend = open(tracking_uri, environment)?;
+        backend.artifacts = backend.artifacts.with_environment(environment);
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             backend.registry = open(registry_uri, environment)?.registry;
         }

@@ -1,6 +1,7 @@
 //! Artifacts: files below a root that an artifact URI names.
 
 mod local;
+mod object;
 mod resolver;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::mlflow::entities::ArtifactInfo;
 use crate::mlflow::names::printable;
 
 pub use local::{LocalAccess, LocalArtifacts};
+pub use object::ObjectArtifacts;
 pub use resolver::ArtifactResolver;
 
 /// A stream of an artifact's bytes.
