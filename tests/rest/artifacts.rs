@@ -91,7 +91,10 @@ async fn a_shared_disk_is_used_only_where_it_is_allowed() {
     let sharing = connect(&url, &[(environment::ALLOWED_ARTIFACT_ROOTS, shared)]);
     let root = sharing.artifact_store(&run.artifact_uri).await.expect("an allowed directory");
     root.put_bytes("model/MLmodel", "flavors".into()).await.expect("a file");
-    assert_eq!(read(sharing.artifact_store(&format!("runs:/{}/model", run.id)).await, "MLmodel").await, "flavors");
+    assert_eq!(
+        read(sharing.artifact_store(&format!("runs:/{}/model", run.id)).await, "MLmodel").await,
+        "flavors"
+    );
 
     let proxied = sharing.artifacts.open(&format!("mlflow-artifacts:/{}", run.id)).expect("a root");
     for error in [

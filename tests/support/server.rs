@@ -49,7 +49,8 @@ impl Server {
             .stdin(Stdio::piped())
             .spawn()
             .expect("the server's supervisor starts");
-        let server = Server { url: format!("http://127.0.0.1:{port}"), home, supervisor: Mutex::new(supervisor) };
+        let server =
+            Server { url: format!("http://127.0.0.1:{port}"), home, supervisor: Mutex::new(supervisor) };
         server.wait_until_it_answers(port);
         server
     }
@@ -57,7 +58,8 @@ impl Server {
     fn wait_until_it_answers(&self, port: u16) {
         let deadline = Instant::now() + Duration::from_secs(180);
         while !answers(port) {
-            let ended = self.supervisor.lock().expect("no panic").try_wait().is_ok_and(|status| status.is_some());
+            let ended =
+                self.supervisor.lock().expect("no panic").try_wait().is_ok_and(|status| status.is_some());
             if ended || Instant::now() > deadline {
                 let log = std::fs::read_to_string(self.home.join("server.log")).unwrap_or_default();
                 panic!("the server did not come up at {}; its log:\n{log}", self.url);
