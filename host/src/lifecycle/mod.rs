@@ -11,8 +11,14 @@ pub mod model_file;
 pub mod state;
 pub mod transition;
 
+pub use guards::{Facts, Plan, review};
+pub use state::AliasState;
+
 /// The alias of the version in production.
 pub const CHAMPION: &str = "champion";
 
 /// The alias of the version that was champion before: what a rollback goes back to.
 pub const ARCHIVED: &str = "archived";
+
+/// The alias of the version logged last.
+pub const CANDIDATE: &str = "candidate";

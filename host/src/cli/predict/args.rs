@@ -35,7 +35,7 @@ pub struct PredictArgs {
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
 
-    /// Columns of the input to repeat before the predictions, such as an id
+    /// Columns of the input to repeat before the predictions, such as an id; those of CSV are text
     #[arg(long, value_name = "COLUMN", num_args = 1..)]
     pub keep: Vec<String>,
 

@@ -192,8 +192,9 @@ pub fn broken(number: Number, reading: Option<&Reading>) -> Error {
         Some(Reading::Damaged(flaw)) => flaw.as_str(),
         _ => "it is not what a later entry says it was",
     };
-    Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}"))
-        .with_hint("`hydra-registry doctor` shows what is left, and `doctor --fix` bridges the damage with a checkpoint")
+    Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}")).with_hint(
+        "`hydra-registry doctor` shows what is left, and `doctor --fix` bridges the damage with a checkpoint",
+    )
 }
 
 impl fmt::Display for Record {

@@ -185,10 +185,13 @@ impl Entry {
             match texts.into_iter().next() {
                 Some(longest) if longest.len() > 64 => cut(longest, excess),
                 _ => {
-                    return Err(Error::new(ErrorKind::InvalidArgument, "the decision is too large for the ledger")
-                        .with_context("bytes", text.len())
-                        .with_context("limit", MAX_ENTRY_BYTES)
-                        .with_hint("manage fewer aliases, or shorten the policy's name and version"));
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        "the decision is too large for the ledger",
+                    )
+                    .with_context("bytes", text.len())
+                    .with_context("limit", MAX_ENTRY_BYTES)
+                    .with_hint("manage fewer aliases, or shorten the policy's name and version"));
                 }
             }
         }
@@ -203,11 +206,13 @@ impl Entry {
         if text.len() > MAX_ENTRY_BYTES {
             return Err(format!("it has {} bytes", text.len()));
         }
-        let probe: Probe = serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+        let probe: Probe =
+            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
         if probe.schema > SCHEMA {
             return Err(format!("its schema {} is newer than this program", probe.schema));
         }
-        let entry: Self = serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+        let entry: Self =
+            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
         match entry.canonical() {
             Ok(canonical) if canonical == text => Ok(entry),
             _ => Err("it is not in canonical form".into()),

@@ -23,7 +23,7 @@ const PREFIX: usize = 8;
 pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
     let (schema, kind, length, in_bytes) = match source.regular_file()? {
-        Some(mut file) if starts_with_magic(&mut file).map_err(unreadable)? => {
+        Some(file) if starts_with_magic(&file).map_err(unreadable)? => {
             let reader = FileReader::try_new(BufReader::new(file), None).map_err(not_arrow)?;
             let batches = reader.num_batches() as u64;
             (reader.schema(), Kind::File(reader), Some(batches), false)
@@ -79,7 +79,7 @@ impl Batches for IpcBatches {
     }
 }
 
-fn starts_with_magic(file: &mut File) -> io::Result<bool> {
+fn starts_with_magic(mut file: &File) -> io::Result<bool> {
     let mut start = Vec::with_capacity(MAGIC.len());
     file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
     file.rewind()?;
