@@ -80,7 +80,7 @@ fn optional_run(id: String) -> Result<Option<RunId>> {
 }
 
 /// A name or number that the server sent and that breaks the rules is the server's fault, not the caller's.
-fn checked<T>(what: &str, value: Result<T>) -> Result<T> {
+pub(super) fn checked<T>(what: &str, value: Result<T>) -> Result<T> {
     value.map_err(|error| {
         Error::new(ErrorKind::Protocol, format!("the server sent a malformed {what}")).with_source(error)
     })
