@@ -84,7 +84,7 @@ fn an_unreachable_server_and_an_unknown_scheme() {
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let mut command =
         project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
-    let output = command.env("HYDRA_RETRY_DEADLINE", "1").output().expect("the binary runs");
+    let output = command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("\"Unreachable\""));
     let error = error_of(&project, ["--tracking-uri", "postgresql://db/x", "list"]);

@@ -4,6 +4,7 @@
 //! list of cases into one named test per backend. Cases share a store with others and run at the same time, so they
 //! never assume that it is empty: they take fresh names from [`fresh`].
 
+mod artifacts;
 mod atomic;
 mod registry;
 mod tracking;
@@ -12,6 +13,7 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use hydra_registry::mlflow::artifacts::ArtifactResolver;
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
@@ -24,6 +26,7 @@ use hydra_registry::{ErrorKind, Result};
 pub struct Stores {
     pub tracking: Arc<dyn TrackingStore>,
     pub registry: Arc<dyn RegistryStore>,
+    pub artifacts: ArtifactResolver,
     /// Whether the store has MLflow 3's LoggedModels.
     pub has_logged_models: bool,
     /// What must outlive the stores: a temporary directory, a server.
@@ -34,7 +37,13 @@ impl Stores {
     /// One value that is both stores.
     pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S, keep: impl Any + Send + Sync) -> Self {
         let store = Arc::new(store);
-        Self { tracking: store.clone(), registry: store, has_logged_models: true, _keep: Box::new(keep) }
+        Self {
+            tracking: store.clone(),
+            registry: store,
+            artifacts: ArtifactResolver::local(),
+            has_logged_models: true,
+            _keep: Box::new(keep),
+        }
     }
 
     /// A new experiment.
@@ -179,6 +188,13 @@ macro_rules! store_cases {
                 the_download_uri_of_a_plain_source_is_the_source,
                 the_download_uri_of_a_logged_model_is_its_artifact_root,
             },
+            artifacts::{
+                an_artifact_is_written_listed_and_read,
+                an_artifact_is_replaced,
+                a_large_artifact_is_streamed_whole,
+                what_is_missing_is_not_found_or_empty,
+                artifact_paths_never_leave_their_root,
+            },
         }
     };
 }
@@ -250,8 +266,8 @@ mod sqlite {
 mod rest {
     use std::future::{Ready, ready};
 
+    use hydra_registry::mlflow::connect::Backend;
     use hydra_registry::mlflow::environment::Environment;
-    use hydra_registry::mlflow::rest::{RestConfig, RestStore};
     use hydra_registry::mlflow::uri::TrackingUri;
 
     use super::Stores;
@@ -259,11 +275,10 @@ mod rest {
 
     fn server(environment: &'static str) -> Stores {
         let uri = TrackingUri::new(Server::shared(environment).url.as_str()).expect("an address");
-        let config = RestConfig::new(&uri, &Environment::default()).expect("a configuration");
-        Stores {
-            has_logged_models: !environment.starts_with("mlflow-2."),
-            ..Stores::of(RestStore::new(config), ())
-        }
+        let Backend { tracking, registry, artifacts } =
+            Backend::connect(&uri, None, &Environment::default()).expect("a server");
+        let has_logged_models = !environment.starts_with("mlflow-2.");
+        Stores { tracking, registry, artifacts, has_logged_models, _keep: Box::new(()) }
     }
 
     fn open() -> Ready<Stores> {

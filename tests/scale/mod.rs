@@ -99,6 +99,9 @@ fn watch(command: &mut Command) -> u64 {
 
 #[test]
 fn a_large_model_goes_up_and_down_in_constant_memory() {
+    if let Ok(task) = std::env::var(DOWNLOAD) {
+        return download(&task);
+    }
     let server = Server::shared(NEWEST);
     let project = Project::new(Some(&server.url), &fresh_name("large"));
     let size = write_large_model(&project.path().join("model.lgb"));
@@ -108,8 +111,8 @@ fn a_large_model_goes_up_and_down_in_constant_memory() {
 
     let this = std::env::current_exe().expect("this test's binary");
     let mut download = Command::new(this);
-    download.args(["--exact", "scale::child_that_downloads", "--include-ignored", "--nocapture"]);
-    download.env("HYDRA_TEST_DOWNLOAD", format!("{} {} {size}", server.url, model_of(&project)));
+    download.args(["--exact", "scale::a_large_model_goes_up_and_down_in_constant_memory"]);
+    download.env(DOWNLOAD, format!("{} {} {size}", server.url, model_of(&project)));
     let down = watch(download.stdout(Stdio::null()));
     assert!(down < 96, "reading {size} bytes took {down} MiB");
 }
@@ -119,16 +122,17 @@ fn model_of(project: &Project) -> String {
     config.split('"').nth(1).expect("the model's name").to_owned()
 }
 
-/// The body of a child process of the test above: it reads the model of version 1 as a stream.
-#[tokio::test]
-#[ignore = "runs as the child process of a_large_model_goes_up_and_down_in_constant_memory"]
-async fn child_that_downloads() {
+/// The variable that makes the test above a child process that downloads: "URL MODEL SIZE".
+const DOWNLOAD: &str = "HYDRA_TEST_DOWNLOAD";
+
+/// Reads the model of version 1 as a stream, in a process whose memory is watched.
+#[tokio::main(flavor = "current_thread")]
+async fn download(task: &str) {
     use hydra_registry::mlflow::connect::Backend;
     use hydra_registry::mlflow::environment::Environment;
     use hydra_registry::mlflow::names::{ModelName, Version};
     use hydra_registry::mlflow::uri::TrackingUri;
 
-    let task = std::env::var("HYDRA_TEST_DOWNLOAD").expect("set by the parent");
     let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else {
         panic!("three words in `{task}`")
     };

@@ -21,8 +21,3 @@ pub fn python_of(environment: &str) -> PathBuf {
     assert!(python.exists(), "{} is missing: `cargo xtask setup` installs it", python.display());
     python
 }
-
-/// Whether the long run was asked for: `cargo xtask test --all`.
-pub fn all_backends() -> bool {
-    std::env::var_os("HYDRA_TEST_ALL").is_some()
-}

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
 use crate::mlflow::environment::{self, Environment};
+use crate::mlflow::file::FileStore;
 use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
+use crate::mlflow::sqlite::SqliteStore;
 use crate::mlflow::store::{RegistryStore, TrackingStore};
 use crate::mlflow::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
 
@@ -27,11 +29,15 @@ struct Scheme {
     open: fn(&TrackingUri, &Environment) -> Result<Backend>,
 }
 
-static SCHEMES: &[Scheme] =
-    &[Scheme { names: &["http", "https"], example: "http(s)://host:port", open: open_rest }];
+static SCHEMES: &[Scheme] = &[
+    Scheme { names: &["http", "https"], example: "http(s)://host:port", open: open_rest },
+    Scheme { names: &["sqlite"], example: "sqlite:///mlflow.db", open: open_sqlite },
+    Scheme { names: &["file"], example: "file:///path/to/mlruns", open: open_file },
+];
 
 impl Backend {
-    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are not contacted yet.
+    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are
+    /// not contacted yet.
     /// `UnsupportedScheme` lists the schemes there are.
     pub fn connect(
         tracking_uri: &TrackingUri,
@@ -39,6 +45,7 @@ impl Backend {
         environment: &Environment,
     ) -> Result<Self> {
         let mut backend = open(tracking_uri, environment)?;
+        backend.artifacts = backend.artifacts.with_environment(environment);
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             backend.registry = open(registry_uri, environment)?.registry;
         }
@@ -74,18 +81,13 @@ impl Backend {
 }
 
 fn open(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
-    match SCHEMES.iter().find(|scheme| scheme.names.contains(&uri.scheme())) {
-        Some(scheme) => (scheme.open)(uri, environment),
-        None => {
-            let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
-            Err(Error::new(
-                ErrorKind::UnsupportedScheme,
-                format!("no store for the scheme `{}`", uri.scheme()),
-            )
-            .with_context("uri", uri)
-            .with_hint(format!("supported: {}", examples.join(", "))))
-        }
+    if let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.names.contains(&uri.scheme())) {
+        return (scheme.open)(uri, environment);
     }
+    let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
+    Err(Error::new(ErrorKind::UnsupportedScheme, format!("no store for the scheme `{}`", uri.scheme()))
+        .with_context("uri", uri)
+        .with_hint(format!("supported: {}", examples.join(", "))))
 }
 
 fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
@@ -98,6 +100,19 @@ fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
         registry: store,
         artifacts: ArtifactResolver::remote(Arc::new(proxy), local),
     })
+}
+
+fn open_sqlite(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
+    Ok(local(SqliteStore::open(uri.sqlite_path()?)?))
+}
+
+fn open_file(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
+    Ok(local(FileStore::open(uri.file_path()?)?))
+}
+
+fn local<S: TrackingStore + RegistryStore + 'static>(store: S) -> Backend {
+    let store = Arc::new(store);
+    Backend { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a model is: reading LightGBM models from untrusted bytes, training a baseline, and scoring.
 
+pub mod arrow;
 pub mod baseline;
 pub mod booster;
 pub mod extracted;

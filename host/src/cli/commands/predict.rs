@@ -12,7 +12,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let champion = registry.load_champion().await?;
-    let rows = predict::run(&champion.model, args, printer)?;
+    let rows = predict::run(champion.model, args, printer)?;
     tracing::info!(rows, version = %champion.version.version, "predicted with the champion");
     Ok(ExitStatus::Done)
 }

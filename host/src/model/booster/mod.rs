@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::text::TextModel;
 use crate::{Error, ErrorKind, Result};
 
-pub(super) use messages::redirect as redirect_messages;
+pub(in crate::model) use messages::redirect as redirect_messages;
 
 /// Rows per call: lightgbm3 narrows row counts to 32 bits, and a block keeps the lock short.
 const ROWS_PER_CALL: usize = 1 << 20;

@@ -107,13 +107,15 @@ impl Codes {
         for (code, category) in list.iter().enumerate() {
             let code = code as f64;
             match category {
-                Value::String(text) => drop(codes.texts.entry(text.clone()).or_insert(code)),
+                Value::String(text) => {
+                    codes.texts.entry(text.clone()).or_insert(code);
+                }
                 Value::Number(number) => {
                     let number = number.as_f64().unwrap_or(f64::NAN);
                     codes.numbers.entry(key(number)).or_insert(code);
                 }
                 Value::Bool(flag) => {
-                    drop(codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code))
+                    codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code);
                 }
                 // No value of a column is equal to these.
                 Value::Null | Value::Array(_) | Value::Object(_) => {}
