@@ -83,7 +83,7 @@ fn threads(_: &mut Criterion) {
                     scope.spawn(|| (0..each).for_each(|_| drop(policy.decide(&input).expect("the policy decides"))));
                 }
             });
-            let rate = f64::from(each * count) / started.elapsed().as_secs_f64();
+            let rate = (each * count) as f64 / started.elapsed().as_secs_f64();
             if count == 1 {
                 single = rate;
             }
