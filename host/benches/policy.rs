@@ -80,14 +80,19 @@ fn threads(_: &mut Criterion) {
             let started = Instant::now();
             thread::scope(|scope| {
                 for _ in 0..count {
-                    scope.spawn(|| (0..each).for_each(|_| drop(policy.decide(&input).expect("the policy decides"))));
+                    scope.spawn(|| {
+                        (0..each).for_each(|_| drop(policy.decide(&input).expect("the policy decides")))
+                    });
                 }
             });
             let rate = (each * count) as f64 / started.elapsed().as_secs_f64();
             if count == 1 {
                 single = rate;
             }
-            println!("throughput, {name}, {count} threads: {rate:.0} decisions/s ({:.2} x one thread)", rate / single);
+            println!(
+                "throughput, {name}, {count} threads: {rate:.0} decisions/s ({:.2} x one thread)",
+                rate / single
+            );
         }
     }
 }
@@ -99,7 +104,8 @@ fn memory(_: &mut Criterion) {
         statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a page count") * 4
     };
     let (policy, input) = (policy(&EngineOptions::default()), input());
-    let decide = |times: u32| (0..times).for_each(|_| drop(policy.decide(&input).expect("the policy decides")));
+    let decide =
+        |times: u32| (0..times).for_each(|_| drop(policy.decide(&input).expect("the policy decides")));
     decide(10_000);
     let before = resident();
     decide(1_000_000);
