@@ -12,6 +12,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::crypto;
 use crate::mlflow::environment::Environment;
 use crate::mlflow::uri::redact;
 
@@ -33,6 +34,7 @@ pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb",
 
 /// A client of one bucket or container, and the key of the artifact root in it.
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
+    crypto::install_provider();
     let malformed = |why: &str| {
         Error::new(ErrorKind::Protocol, format!("not the URI of an object store: {why}"))
             .with_context("uri", redact(uri))
