@@ -23,7 +23,7 @@ use input::{Batch, BatchReader, Input};
 use output::Output;
 use wanted::{Wanted, listed};
 
-pub use args::{EngineArg, FileFormat, OutputTypeArg, PredictArgs};
+pub use args::PredictArgs;
 
 /// Most values that a batch holds unless the caller says otherwise: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
