@@ -11,7 +11,7 @@ seed() { # target file...
         cp "$file" "corpus/$target/$(printf %s "${file#"$fixtures"/}" | tr / -)"
     done
 }
-seed text $(find "$fixtures" -name 'model.lgb' -o -name '*.lgb')
+seed text $(find "$fixtures" -name model.lgb -o -path "*/scores/*.txt")
 seed pickle $(find "$fixtures" -name '*.pkl')
 seed skops $(find "$fixtures" -name '*.skops')
 seed mlmodel $(find "$fixtures" -name 'MLmodel')

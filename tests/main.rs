@@ -2,7 +2,11 @@
 
 mod cli;
 mod conformance;
+mod local_stores;
+mod object_store;
+mod predict;
 mod python_client;
+mod rest;
 mod scale;
 mod seed;
 mod support;

@@ -126,8 +126,11 @@ impl OpenOptions {
     /// Who acts, as they call themselves.
     #[must_use]
     pub fn actor_name(&self) -> String {
-        let from_environment =
-            || ["HYDRA_ACTOR", "MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER"].iter().find_map(|key| self.variable(key));
+        let from_environment = || {
+            ["HYDRA_ACTOR", "MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER"]
+                .iter()
+                .find_map(|key| self.variable(key))
+        };
         self.actor.clone().or_else(from_environment).unwrap_or_else(|| "unknown".to_owned())
     }
 

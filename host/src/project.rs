@@ -148,7 +148,9 @@ mod tests {
         assert_eq!(Project::around(&inner).root(), home.path().join("a"));
         let elsewhere = home.path().join("x");
         fs::create_dir(&elsewhere).expect("a directory");
-        assert!(home.path().starts_with(Project::around(&elsewhere).root().parent().unwrap_or(Path::new("/"))));
+        assert!(
+            home.path().starts_with(Project::around(&elsewhere).root().parent().unwrap_or(Path::new("/")))
+        );
     }
 
     #[test]
@@ -176,7 +178,8 @@ mod tests {
     #[test]
     fn settings_become_text() {
         let config: ProjectConfig =
-            toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true").expect("a configuration");
+            toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true")
+                .expect("a configuration");
         let text = config.settings_as_text();
         assert_eq!(text["metric"], "auc");
         assert_eq!(text["margin"], "0.01");

@@ -115,8 +115,13 @@ impl ModelRegistry {
     ) -> Result<LoggedCandidate> {
         let experiment = self.ensure_experiment().await?;
         let user = self.options.actor_name();
-        let target =
-            LogTarget { backend: &self.backend, model: &self.model, experiment: &experiment, user: &user, progress };
+        let target = LogTarget {
+            backend: &self.backend,
+            model: &self.model,
+            experiment: &experiment,
+            user: &user,
+            progress,
+        };
         target.log(candidate).await
     }
 

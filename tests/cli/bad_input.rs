@@ -68,7 +68,11 @@ fn no_champion_and_no_candidate() {
     assert_eq!(kind_of(&project, ["champion"]), "NoChampion");
     project.file("rows.csv", "size,weekday\n1,1\n");
     let error = error_of(&project, ["predict", "rows.csv"]);
-    assert_eq!(error["message"].as_str().map(|text| text.starts_with("No champion model set")), Some(true), "{error}");
+    assert_eq!(
+        error["message"].as_str().map(|text| text.starts_with("No champion model set")),
+        Some(true),
+        "{error}"
+    );
     project.json(["promote"]);
     assert_eq!(kind_of(&project, ["promote"]), "NoCandidate");
 }
@@ -76,14 +80,19 @@ fn no_champion_and_no_candidate() {
 #[test]
 fn an_unreachable_server_and_an_unknown_scheme() {
     let project = embedded();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-    let mut command = project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
-    let output = command.env("HYDRA_RETRY_DEADLINE", "1").output().expect("the binary runs");
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+    let mut command =
+        project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
+    let output = command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("\"Unreachable\""));
     let error = error_of(&project, ["--tracking-uri", "postgresql://db/x", "list"]);
     assert_eq!(error["kind"], "UnsupportedScheme");
-    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("sqlite:") && hint.contains("http")), "{error}");
+    assert!(
+        error["hint"].as_str().is_some_and(|hint| hint.contains("sqlite:") && hint.contains("http")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -108,7 +117,10 @@ fn metrics_that_no_policy_could_compare() {
     assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=-inf"]), "InvalidArgument");
     assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=high"]), "InvalidArgument");
     assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", &long]), "InvalidName");
-    assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=1", "--tag", "a//b=1"]), "InvalidName");
+    assert_eq!(
+        kind_of(&project, ["log-candidate", model, "--metric", "auc=1", "--tag", "a//b=1"]),
+        "InvalidName"
+    );
     assert_nothing_registered(&project);
     project.json(["log-candidate", model, "--metric", "auc=nan", "--metric", "x=inf", "--allow-non-finite"]);
     project.json(["promote"]);
@@ -157,7 +169,9 @@ fn a_model_whose_bytes_were_changed_is_refused_with_both_digests() {
         .output()
         .expect("find runs");
     let path = String::from_utf8_lossy(&artifact.stdout).trim().to_owned();
-    let text = std::fs::read_to_string(&path).expect("the artifact").replace("learning_rate: 0.1", "learning_rate: 0.2");
+    let text = std::fs::read_to_string(&path)
+        .expect("the artifact")
+        .replace("learning_rate: 0.1", "learning_rate: 0.2");
     std::fs::write(&path, text).expect("a changed artifact");
     project.file("rows.csv", "size,weekday\n1,2\n");
     let error = error_of(&project, ["predict", "rows.csv"]);

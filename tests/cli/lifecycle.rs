@@ -25,9 +25,12 @@ fn the_whole_lifecycle_with_its_exit_codes() {
 
     let promoted = project.json(["promote", "--reason", "first"]);
     assert_eq!(promoted["schema"], "hydra-registry/transition/1");
-    assert_eq!(promoted["changes"], json!([
-        {"alias": "candidate", "from": 1, "to": null}, {"alias": "champion", "from": null, "to": 1}
-    ]));
+    assert_eq!(
+        promoted["changes"],
+        json!([
+            {"alias": "candidate", "from": 1, "to": null}, {"alias": "champion", "from": null, "to": 1}
+        ])
+    );
     assert_eq!(promoted["reason"], "first");
     assert_eq!(promoted["actor"], "tester");
     assert_eq!(promoted["policy"]["sha256"].as_str().map(str::len), Some(64));
@@ -81,7 +84,8 @@ fn the_store_lies_in_the_project_root_wherever_one_stands() {
     let inner = project.path().join("a/b");
     std::fs::create_dir_all(&inner).expect("directories");
     project.json(LOG);
-    let output = project.command(["--output", "json", "list"]).current_dir(&inner).output().expect("the binary runs");
+    let output =
+        project.command(["--output", "json", "list"]).current_dir(&inner).output().expect("the binary runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"candidate\""));
     assert!(!inner.join("mlruns").exists() && !inner.join("mlflow.db").exists());
 }

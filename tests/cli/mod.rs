@@ -7,10 +7,12 @@ mod lifecycle;
 pub fn training_csv() -> String {
     let mut csv = String::from("size,weekday,label\n");
     for i in 0..100 {
-        csv += &format!("{i},{},{}\n", i % 7, u8::from(i >= 50));
+        let size = i * 37 % 100;
+        csv += &format!("{size},{},{}\n", i % 7, u8::from(size >= 50));
     }
     csv
 }
 
 /// The arguments that train and log a small model.
-pub const LOG: [&str; 7] = ["log-candidate", "--train", "train.csv", "--label", "label", "--param", "n_estimators=3"];
+pub const LOG: [&str; 7] =
+    ["log-candidate", "--train", "train.csv", "--label", "label", "--param", "n_estimators=3"];

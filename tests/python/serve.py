@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 port, home, *options = sys.argv[1:]
@@ -24,6 +25,8 @@ log = open(f"{home}/server.log", "wb")
 server = subprocess.Popen(
     command + options, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
 )
+# A server that does not come up is reported at once: the supervisor ends with it.
+threading.Thread(target=lambda: os._exit(server.wait() or 1), daemon=True).start()
 sys.stdin.read()
 for sign in (signal.SIGTERM, signal.SIGKILL):
     try:

@@ -25,13 +25,30 @@ fn python_sees_what_rust_wrote(environment: &str, project: &Project, uri: &str, 
     project.file("rows.csv", "texture,radius\n20.38,11.42\n17.77,20.57\n15.0,13.0\n21.5,\n");
     for _ in 0..2 {
         project.json([
-            "log-candidate", "--train", "train.csv", "--label", "malignant", "--metric", "auc=0.93", "--tag",
-            "team=risk", "--run-name", "from rust", "--config-value", "nested={\"depth\": [1, 2]}",
+            "log-candidate",
+            "--train",
+            "train.csv",
+            "--label",
+            "malignant",
+            "--metric",
+            "auc=0.93",
+            "--tag",
+            "team=risk",
+            "--run-name",
+            "from rust",
+            "--config-value",
+            "nested={\"depth\": [1, 2]}",
         ]);
         project.json(["promote"]);
     }
     project.json([
-        "log-candidate", "--train", "train.csv", "--label", "malignant", "--param", "n_estimators=3",
+        "log-candidate",
+        "--train",
+        "train.csv",
+        "--label",
+        "malignant",
+        "--param",
+        "n_estimators=3",
     ]);
     let predicted = project.run(["predict", "rows.csv"]);
     assert_eq!(predicted.code, 0, "{}", predicted.err);
@@ -58,7 +75,13 @@ fn python_sees_what_rust_wrote(environment: &str, project: &Project, uri: &str, 
     assert_eq!(numbers(&seen["pyfunc"]), ours, "pyfunc's predictions");
 }
 
-fn rust_predicts_what_python_logged(environment: &str, project: &Project, uri: &str, model: &str, kind: &str) {
+fn rust_predicts_what_python_logged(
+    environment: &str,
+    project: &Project,
+    uri: &str,
+    model: &str,
+    kind: &str,
+) {
     let logged = python::ask(environment, "log_champion.py", &[uri, model, kind]);
     project.file("rows.csv", logged["csv"].as_str().expect("rows"));
     let champion = project.json(["champion"]);

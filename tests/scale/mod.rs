@@ -11,7 +11,8 @@ use crate::support::server::{NEWEST, Server};
 
 /// The most memory that a process has used so far, in MiB.
 fn peak_memory(process: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process is alive");
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process is alive");
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a peak");
     let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
     kib / 1024
@@ -98,16 +99,20 @@ fn watch(command: &mut Command) -> u64 {
 
 #[test]
 fn a_large_model_goes_up_and_down_in_constant_memory() {
+    if let Ok(task) = std::env::var(DOWNLOAD) {
+        return download(&task);
+    }
     let server = Server::shared(NEWEST);
     let project = Project::new(Some(&server.url), &fresh_name("large"));
     let size = write_large_model(&project.path().join("model.lgb"));
-    let up = watch(project.command(["log-candidate", "model.lgb", "--metric", "auc=0.9"]).stdout(Stdio::null()));
+    let up =
+        watch(project.command(["log-candidate", "model.lgb", "--metric", "auc=0.9"]).stdout(Stdio::null()));
     assert!(up < 96, "logging {size} bytes took {up} MiB");
 
     let this = std::env::current_exe().expect("this test's binary");
     let mut download = Command::new(this);
-    download.args(["--exact", "scale::child_that_downloads", "--include-ignored", "--nocapture"]);
-    download.env("HYDRA_TEST_DOWNLOAD", format!("{} {} {size}", server.url, model_of(&project)));
+    download.args(["--exact", "scale::a_large_model_goes_up_and_down_in_constant_memory"]);
+    download.env(DOWNLOAD, format!("{} {} {size}", server.url, model_of(&project)));
     let down = watch(download.stdout(Stdio::null()));
     assert!(down < 96, "reading {size} bytes took {down} MiB");
 }
@@ -117,17 +122,20 @@ fn model_of(project: &Project) -> String {
     config.split('"').nth(1).expect("the model's name").to_owned()
 }
 
-/// The body of a child process of the test above: it reads the model of version 1 as a stream.
-#[tokio::test]
-#[ignore = "runs as the child process of a_large_model_goes_up_and_down_in_constant_memory"]
-async fn child_that_downloads() {
+/// The variable that makes the test above a child process that downloads: "URL MODEL SIZE".
+const DOWNLOAD: &str = "HYDRA_TEST_DOWNLOAD";
+
+/// Reads the model of version 1 as a stream, in a process whose memory is watched.
+#[tokio::main(flavor = "current_thread")]
+async fn download(task: &str) {
     use hydra_registry::mlflow::connect::Backend;
     use hydra_registry::mlflow::environment::Environment;
     use hydra_registry::mlflow::names::{ModelName, Version};
     use hydra_registry::mlflow::uri::TrackingUri;
 
-    let task = std::env::var("HYDRA_TEST_DOWNLOAD").expect("set by the parent");
-    let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else { panic!("three words in `{task}`") };
+    let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("three words in `{task}`")
+    };
     let uri = TrackingUri::new(url).expect("a URI");
     let backend = Backend::connect(&uri, None, &Environment::default()).expect("a backend");
     let name = ModelName::new(model).expect("a name");

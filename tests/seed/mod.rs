@@ -35,7 +35,8 @@ async fn log(registry: &ModelRegistry, n_estimators: u32) -> Version {
     let metrics = BTreeMap::from([("auc".to_owned(), 0.9), ("rounds".to_owned(), f64::from(n_estimators))]);
     let config = json!({"seed": 7, "data": {"rows": 120}, "name": "seed"});
     let tags = BTreeMap::from([("team".to_owned(), "risk".to_owned())]);
-    let logged = registry.log_candidate(model(n_estimators), metrics, config, tags, Some("a run".into())).await;
+    let logged =
+        registry.log_candidate(model(n_estimators), metrics, config, tags, Some("a run".into())).await;
     logged.expect("a logged candidate").1
 }
 
@@ -56,9 +57,11 @@ pub async fn log_candidate(backend: &Backend) {
     assert_eq!(run.params["data.rows"], "120");
     assert_eq!(run.params["name"], "seed");
     assert_eq!(run.tags["team"], "risk");
-    let metrics: Vec<(&str, f64)> = run.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
+    let metrics: Vec<(&str, f64)> =
+        run.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
     assert_eq!(metrics, [("auc", 0.9), ("rounds", 3.0)]);
-    let artifacts = stores.artifact_store(&run.artifact_uri).await.expect("artifacts").list("").await.expect("a list");
+    let artifacts =
+        stores.artifact_store(&run.artifact_uri).await.expect("artifacts").list("").await.expect("a list");
     assert!(artifacts.iter().any(|artifact| artifact.path == "config.json"), "{artifacts:?}");
 }
 

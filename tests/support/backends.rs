@@ -45,7 +45,8 @@ impl Backend {
     /// A store in memory.
     pub fn memory() -> Self {
         let store = Arc::new(MemoryStore::new().expect("a store in memory"));
-        let stores = Stores { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() };
+        let stores =
+            Stores { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() };
         Self { stores: Some(stores), ..Self::at(None) }
     }
 

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the host crate lies in the repository").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the host crate lies in the repository")
+        .to_path_buf()
 }
 
 /// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.
@@ -17,9 +20,4 @@ pub fn python_of(environment: &str) -> PathBuf {
     let python = root().join(".tools").join(environment).join("bin/python");
     assert!(python.exists(), "{} is missing: `cargo xtask setup` installs it", python.display());
     python
-}
-
-/// Whether the long run was asked for: `cargo xtask test --all`.
-pub fn all_backends() -> bool {
-    std::env::var_os("HYDRA_TEST_ALL").is_some()
 }

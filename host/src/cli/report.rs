@@ -89,7 +89,11 @@ impl ChampionReport {
     /// For people.
     pub fn text(&self) -> String {
         let mut text = format!("champion of {}: version {}\n", self.model, self.version);
-        text += &format!("  created {}\n  run     {}\n", self.created_at, self.run_id.as_deref().unwrap_or("none"));
+        text += &format!(
+            "  created {}\n  run     {}\n",
+            self.created_at,
+            self.run_id.as_deref().unwrap_or("none")
+        );
         text += &metric_lines(&self.metrics);
         for (key, value) in self.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")) {
             text += &format!("  tag     {key} = {value}\n");
@@ -205,7 +209,8 @@ fn changes(transition: &Transition) -> Vec<ChangeReport> {
     let mut aliases: Vec<&str> = before.aliases().chain(after.aliases()).collect();
     aliases.sort_unstable();
     aliases.dedup();
-    let change = |alias: &str| ChangeReport { alias: alias.to_owned(), from: before.get(alias), to: after.get(alias) };
+    let change =
+        |alias: &str| ChangeReport { alias: alias.to_owned(), from: before.get(alias), to: after.get(alias) };
     aliases.into_iter().map(change).filter(|change| change.from != change.to).collect()
 }
 

@@ -48,8 +48,11 @@ pub fn key_values(flag: &str, given: &[String]) -> Result<BTreeMap<String, Strin
     let mut map = BTreeMap::new();
     for text in given {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::new(ErrorKind::InvalidArgument, format!("not of the form KEY=VALUE: `{text}`"))
-                .with_context("flag", flag));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("not of the form KEY=VALUE: `{text}`"),
+            )
+            .with_context("flag", flag));
         };
         if map.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(Error::new(ErrorKind::InvalidArgument, format!("`{key}` is given twice"))

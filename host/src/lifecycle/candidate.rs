@@ -11,8 +11,8 @@ use crate::lifecycle::model_file::ModelFile;
 use crate::mlflow::artifacts::{ArtifactStore, OnProgress};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
-    LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Run, RunBatch, RunStatus, Tags,
-    Timestamp,
+    LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Run, RunBatch,
+    RunStatus, Tags, Timestamp,
 };
 use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
 use crate::mlflow::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
@@ -90,13 +90,18 @@ impl Candidate {
     fn check(&self) -> Result<()> {
         if self.metrics.is_empty() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a candidate needs at least one metric")
-                .with_hint("policies compare candidates by their metrics: pass for instance --metric auc=0.91"));
+                .with_hint(
+                    "policies compare candidates by their metrics: pass for instance --metric auc=0.91",
+                ));
         }
         for (key, value) in &self.metrics {
             Key::new(key)?;
             if !value.is_finite() && !self.allow_non_finite {
-                return Err(Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not finite: {value}"))
-                    .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("metric `{key}` is not finite: {value}"),
+                )
+                .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
             }
         }
         self.tags.keys().try_for_each(|key| Key::new(key).map(drop))
@@ -155,7 +160,8 @@ impl LogTarget<'_> {
     async fn start_run(&self, candidate: &Candidate, operation: &str) -> Result<Run> {
         let start_time = now();
         let name = candidate.run_name.clone().unwrap_or_else(|| format!("{}-{}", self.model, start_time));
-        let source = std::env::current_exe().map_or_else(|_| "hydra-registry".into(), |path| path.display().to_string());
+        let source = std::env::current_exe()
+            .map_or_else(|_| "hydra-registry".into(), |path| path.display().to_string());
         let mut tags = candidate.tags.clone();
         tags.insert("mlflow.source.name".into(), source);
         tags.insert("mlflow.source.type".into(), "LOCAL".into());
@@ -179,13 +185,16 @@ impl LogTarget<'_> {
         operation: &str,
     ) -> Result<LoggedCandidate> {
         let timestamp = now();
-        let metric = |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
-        let batch = RunBatch { metrics: candidate.metrics.iter().map(metric).collect(), params, tags: vec![] };
+        let metric =
+            |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
+        let batch =
+            RunBatch { metrics: candidate.metrics.iter().map(metric).collect(), params, tags: vec![] };
         self.backend.tracking.log_batch(&run.id, &batch).await?;
 
         let artifacts = self.backend.artifacts.open(&run.artifact_uri)?;
-        let config = serde_json::to_vec_pretty(&candidate.config)
-            .map_err(|source| Error::new(ErrorKind::Internal, "cannot write the configuration").with_source(source))?;
+        let config = serde_json::to_vec_pretty(&candidate.config).map_err(|source| {
+            Error::new(ErrorKind::Internal, "cannot write the configuration").with_source(source)
+        })?;
         artifacts.put_bytes(CONFIG_ARTIFACT, config).await?;
 
         let placed = self.place_model(run, file, &batch.params).await?;
@@ -198,7 +207,12 @@ impl LogTarget<'_> {
     }
 
     /// Uploads the model directory: as a LoggedModel where the store has them, else among the run's artifacts.
-    async fn place_model(&self, run: &Run, file: &ModelFile, params: &[(String, String)]) -> Result<PlacedModel> {
+    async fn place_model(
+        &self,
+        run: &Run,
+        file: &ModelFile,
+        params: &[(String, String)],
+    ) -> Result<PlacedModel> {
         let new = NewLoggedModel {
             experiment_id: self.experiment.clone(),
             name: MODEL_DIRECTORY.into(),
@@ -209,10 +223,14 @@ impl LogTarget<'_> {
         let Some(logged) = self.backend.tracking.create_logged_model(&new).await? else {
             return self.place_in_run(run, file).await;
         };
-        let identity = Identity::LoggedModel { model_id: logged.id.to_string(), artifact_uri: logged.artifact_uri.clone() };
+        let identity = Identity::LoggedModel {
+            model_id: logged.id.to_string(),
+            artifact_uri: logged.artifact_uri.clone(),
+        };
         let artifacts = self.backend.artifacts.open(&logged.artifact_uri)?;
         let uploaded = self.upload(artifacts.as_ref(), "", run, file, identity).await;
-        let status = if uploaded.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
+        let status =
+            if uploaded.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
         let finalized = self.backend.tracking.finalize_logged_model(&logged.id, status).await;
         uploaded?;
         finalized?;
@@ -297,7 +315,8 @@ struct PlacedModel {
 /// MLflow answers an upload with no checksum: the listing's size is what tells a complete one.
 async fn verify_upload(artifacts: &dyn ArtifactStore, below: &str, file: &ModelFile) -> Result<()> {
     let listed = artifacts.list(below).await?;
-    let size = listed.iter().find(|info| info.path.rsplit('/').next() == Some(BOOSTER_FILE)).map(|info| info.size);
+    let size =
+        listed.iter().find(|info| info.path.rsplit('/').next() == Some(BOOSTER_FILE)).map(|info| info.size);
     match size {
         Some(Some(size)) if size != file.size => Err(Error::new(
             ErrorKind::Integrity,

@@ -54,8 +54,11 @@ impl Evidence {
             try_join(behind(backend, model, &Alias::champion()), behind(backend, model, &Alias::archived())),
         )
         .await?;
-        let mut run_ids: Vec<RunId> =
-            [&target, &champion, &archived].into_iter().flatten().filter_map(|version| version.run_id.clone()).collect();
+        let mut run_ids: Vec<RunId> = [&target, &champion, &archived]
+            .into_iter()
+            .flatten()
+            .filter_map(|version| version.run_id.clone())
+            .collect();
         run_ids.sort();
         run_ids.dedup();
         let runs = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;

@@ -10,8 +10,8 @@ use crate::mlflow::artifacts::ArtifactStore;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::ModelVersion;
 use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
-use crate::model::loaded::ModelLimits;
 use crate::model::Model;
+use crate::model::loaded::ModelLimits;
 
 /// The most bytes that a model file may have: 4 GiB.
 const MAX_MODEL_BYTES: u64 = 4 << 30;
@@ -56,7 +56,11 @@ async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<CachedModel>
 async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let reader = artifacts.open(path).await?;
-    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).await.map_err(crate::mlflow::artifacts::read_error)?;
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(crate::mlflow::artifacts::read_error)?;
     if bytes.len() as u64 > limit {
         return Err(Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
             .with_context("path", path));
@@ -75,5 +79,7 @@ fn check_digest(version: &ModelVersion, bytes: &[u8]) -> Result<()> {
         .with_context("version", version.version)
         .with_context("logged sha256", promised)
         .with_context("found sha256", found)
-        .with_hint("do not use this model; find out who changed the artifact, then log it again or roll back"))
+        .with_hint(
+            "do not use this model; find out who changed the artifact, then log it again or roll back",
+        ))
 }

@@ -80,7 +80,8 @@ impl ModelCache {
             data_file: model.data_file.clone(),
             model_class: model.model_class.clone(),
         };
-        let entry = serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
+        let entry =
+            serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
         let written = self
             .make_private("blobs")
             .and_then(|blobs| write_whole(&blobs, &sha256, &model.bytes))

@@ -64,7 +64,8 @@ impl ModelFile {
                 .with_context("path", path.display())
                 .with_source(source)
         })?;
-        Self::checked(&bytes, Origin::File(path.clone())).map_err(|error| error.with_context("path", path.display()))
+        Self::checked(&bytes, Origin::File(path.clone()))
+            .map_err(|error| error.with_context("path", path.display()))
     }
 
     fn from_text(text: &str) -> Result<Self> {

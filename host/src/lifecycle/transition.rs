@@ -132,7 +132,12 @@ pub struct Transitions<'a> {
 impl<'a> Transitions<'a> {
     /// With this policy.
     #[must_use]
-    pub fn new(backend: &'a Backend, model: &'a ModelName, policy: &'a Policy, options: &'a OpenOptions) -> Self {
+    pub fn new(
+        backend: &'a Backend,
+        model: &'a ModelName,
+        policy: &'a Policy,
+        options: &'a OpenOptions,
+    ) -> Self {
         Self { backend, model, policy, options }
     }
 }
@@ -204,7 +209,9 @@ impl Transitions<'_> {
     async fn decide(&self, input: Input) -> Result<Decision> {
         let policy = self.policy.clone();
         let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
-        decided.map_err(|source| Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source))?
+        decided.map_err(|source| {
+            Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
+        })?
     }
 
     async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
@@ -239,14 +246,22 @@ impl Transitions<'_> {
         for step in &plan.moves {
             let alias = Alias::new(&step.alias)?;
             match step.version {
-                Some(version) => self.backend.registry.set_alias(self.model, &alias, Version(version)).await?,
+                Some(version) => {
+                    self.backend.registry.set_alias(self.model, &alias, Version(version)).await?
+                }
                 None => self.backend.registry.delete_alias(self.model, &alias).await?,
             }
         }
         Ok(())
     }
 
-    fn transition(&self, request: &Request, evidence: &Evidence, decision: &Decision, plan: Plan) -> Transition {
+    fn transition(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        decision: &Decision,
+        plan: Plan,
+    ) -> Transition {
         let outcome = match &decision.verdict {
             Verdict::Approve(_) if plan.staged => Outcome::Staged,
             Verdict::Approve(_) => Outcome::Done,

@@ -36,7 +36,8 @@ static SCHEMES: &[Scheme] = &[
 ];
 
 impl Backend {
-    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are not contacted yet.
+    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are
+    /// not contacted yet.
     /// `UnsupportedScheme` lists the schemes there are.
     pub fn connect(
         tracking_uri: &TrackingUri,
@@ -44,6 +45,7 @@ impl Backend {
         environment: &Environment,
     ) -> Result<Self> {
         let mut backend = open(tracking_uri, environment)?;
+        backend.artifacts = backend.artifacts.with_environment(environment);
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             backend.registry = open(registry_uri, environment)?.registry;
         }
@@ -79,18 +81,13 @@ impl Backend {
 }
 
 fn open(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
-    match SCHEMES.iter().find(|scheme| scheme.names.contains(&uri.scheme())) {
-        Some(scheme) => (scheme.open)(uri, environment),
-        None => {
-            let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
-            Err(Error::new(
-                ErrorKind::UnsupportedScheme,
-                format!("no store for the scheme `{}`", uri.scheme()),
-            )
-            .with_context("uri", uri)
-            .with_hint(format!("supported: {}", examples.join(", "))))
-        }
+    if let Some(scheme) = SCHEMES.iter().find(|scheme| scheme.names.contains(&uri.scheme())) {
+        return (scheme.open)(uri, environment);
     }
+    let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
+    Err(Error::new(ErrorKind::UnsupportedScheme, format!("no store for the scheme `{}`", uri.scheme()))
+        .with_context("uri", uri)
+        .with_hint(format!("supported: {}", examples.join(", "))))
 }
 
 fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {

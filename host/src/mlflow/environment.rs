@@ -73,6 +73,12 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The variables whose names start with `prefix`, empty ones left out.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty())
+    }
+
     /// A boolean: `true`, `1`, `false` or `0` in any case; `false` when unset.
     pub fn flag(&self, name: &'static str) -> Result<bool> {
         self.flag_or(name, false)

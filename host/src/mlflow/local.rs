@@ -14,6 +14,7 @@ use crate::mlflow::entities::{
     VersionStatus,
 };
 use crate::mlflow::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::mlflow::uri::ModelUri;
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
@@ -201,37 +202,13 @@ pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
         .with_hint(format!("restore the {what} with MLflow's client, or use another"))
 }
 
-/// What a version's `source` says about where its artifacts are.
-pub(crate) enum Source {
-    /// `models:/m-…`: the artifacts of a LoggedModel.
-    LoggedModel(LoggedModelId),
-    /// `models:/name/1`: those of another version.
-    Version(ModelName, Version),
-    /// `models:/name@alias`: those of the version behind an alias.
-    Alias(ModelName, Alias),
-    /// Anything else names the place itself.
-    Place,
-}
-
-impl Source {
-    /// Reads the source of a new version; `InvalidArgument` for a `models:` URI that names nothing.
-    pub(crate) fn of(version: &NewModelVersion) -> Result<Self> {
-        let Some(path) = version.source.strip_prefix("models:/") else { return Ok(Self::Place) };
-        let path = path.trim_start_matches('/');
-        let parsed = if let Some((name, alias)) = path.rsplit_once('@') {
-            ModelName::new(name).and_then(|name| Ok(Self::Alias(name, Alias::new(alias)?)))
-        } else if let Some((name, number)) = path.split_once('/') {
-            ModelName::new(name).and_then(|name| Ok(Self::Version(name, number.parse()?)))
-        } else {
-            LoggedModelId::new(path).map(Self::LoggedModel)
-        };
-        parsed.map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, "the source is not a models URI")
-                .with_context("source", shorten(&version.source))
-                .with_source(error)
-                .with_hint("models:/<LoggedModel id>, models:/<name>/<version> or models:/<name>@<alias>")
-        })
+/// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or
+/// `runs:/…`, which MLflow keeps as it is.
+pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>> {
+    if !version.source.starts_with("models:") {
+        return Ok(None);
     }
+    version.source.parse().map(Some)
 }
 
 /// MLflow's number for the state of a LoggedModel.

@@ -286,7 +286,8 @@ fn split_authority(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The path of a `file:` URI; MLflow writes `file:///a%20b`, and passes on whatever a user wrote, raw spaces included.
+/// The path of a `file:` URI; MLflow writes `file:///a%20b`, and passes on whatever a user wrote, raw spaces
+/// included.
 fn file_url_path(text: &str) -> Option<PathBuf> {
     let (authority, path) = split_authority(text);
     if authority.is_some_and(|host| !host.eq_ignore_ascii_case("localhost")) {

@@ -6,7 +6,11 @@ use crate::cli::report::ChampionReport;
 use crate::cli::{ExitStatus, Printer, Settings};
 
 /// Shows the champion.
-pub async fn run(_args: &ChampionArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+pub async fn run(
+    _args: &ChampionArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let info = registry.champion_info().await?;
     printer.report(&ChampionReport::new(registry.model(), &info), ChampionReport::text)?;

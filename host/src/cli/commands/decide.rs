@@ -10,13 +10,21 @@ use crate::lifecycle::evidence::Target;
 use crate::lifecycle::transition::{Outcome, Request};
 
 /// Asks for a promotion.
-pub async fn promote(args: &PromoteArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+pub async fn promote(
+    args: &PromoteArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let target = args.version.map_or(Target::Candidate, Target::Version);
     decide(Request::promote(target), &args.decision, settings, printer).await
 }
 
 /// Asks for a rollback.
-pub async fn rollback(args: &RollbackArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+pub async fn rollback(
+    args: &RollbackArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let target = args.to.map_or(Target::Unnamed, Target::Version);
     decide(Request::rollback(target), &args.decision, settings, printer).await
 }
@@ -42,12 +50,18 @@ async fn decide(
 /// What happened, to which version, decided by which policy, and what to do next.
 fn text(report: &TransitionReport) -> String {
     let mut text = String::new();
-    let subject = report.target.map_or_else(|| report.model.clone(), |version| format!("{} version {version}", report.model));
+    let subject = report
+        .target
+        .map_or_else(|| report.model.clone(), |version| format!("{} version {version}", report.model));
     let what = match (report.outcome, report.dry_run) {
         (Outcome::Done, false) => format!("{} of {subject}: done", report.operation),
-        (Outcome::Done, true) => format!("{} of {subject} would be done (dry run: nothing changed)", report.operation),
+        (Outcome::Done, true) => {
+            format!("{} of {subject} would be done (dry run: nothing changed)", report.operation)
+        }
         (Outcome::Staged, false) => format!("{} of {subject}: staged, the champion stays", report.operation),
-        (Outcome::Staged, true) => format!("{} of {subject} would be staged (dry run: nothing changed)", report.operation),
+        (Outcome::Staged, true) => {
+            format!("{} of {subject} would be staged (dry run: nothing changed)", report.operation)
+        }
         (Outcome::Unchanged, _) => format!("{} of {subject}: nothing to do", report.operation),
         (Outcome::Rejected, _) => format!("{} of {subject}: rejected", report.operation),
         (Outcome::Held, _) => format!("{} of {subject}: on hold", report.operation),
@@ -62,12 +76,18 @@ fn text(report: &TransitionReport) -> String {
     }
     if let Some(policy) = &report.policy {
         let digest: String = policy.sha256.chars().take(12).collect();
-        let _ = writeln!(text, "  policy  {} {} ({digest}), {} instructions", policy.name, policy.version, report.fuel);
+        let _ = writeln!(
+            text,
+            "  policy  {} {} ({digest}), {} instructions",
+            policy.name, policy.version, report.fuel
+        );
     }
     let _ = match (report.outcome, report.dry_run) {
         (Outcome::Done | Outcome::Staged, true) => writeln!(text, "next: the same command without --dry-run"),
         (Outcome::Done, false) => writeln!(text, "next: hydra-registry champion"),
-        (Outcome::Held, _) => writeln!(text, "next: try again later; exit status 3 tells a hold from a rejection"),
+        (Outcome::Held, _) => {
+            writeln!(text, "next: try again later; exit status 3 tells a hold from a rejection")
+        }
         _ => Ok(()),
     };
     text

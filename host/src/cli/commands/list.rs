@@ -23,7 +23,10 @@ pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) ->
         printer.item(&VersionReport::from(version?), VersionReport::text)?;
     }
     if empty {
-        printer.note(format!("{} has no versions yet; `hydra-registry log-candidate` makes one", registry.model()));
+        printer.note(format!(
+            "{} has no versions yet; `hydra-registry log-candidate` makes one",
+            registry.model()
+        ));
     }
     Ok(ExitStatus::Done)
 }

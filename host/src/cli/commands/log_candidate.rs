@@ -17,7 +17,11 @@ use crate::lifecycle::candidate::Candidate;
 use crate::model::baseline::{self, BaselineModel, TrainingParameters};
 
 /// Logs a candidate.
-pub async fn run(args: &LogCandidateArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+pub async fn run(
+    args: &LogCandidateArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
     let mut candidate = match (&args.model_file, &args.train, &args.label) {
         (Some(path), _, _) => Candidate::new(path.as_path(), BTreeMap::new()),
         (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
@@ -38,7 +42,12 @@ pub async fn run(args: &LogCandidateArgs, settings: &Settings, printer: &mut Pri
     Ok(ExitStatus::Done)
 }
 
-fn trained(args: &LogCandidateArgs, train: &Path, label: &str, printer: &Printer) -> anyhow::Result<Candidate> {
+fn trained(
+    args: &LogCandidateArgs,
+    train: &Path,
+    label: &str,
+    printer: &Printer,
+) -> anyhow::Result<Candidate> {
     let parameters = training_parameters(&args.params)?;
     let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
     printer.note(format!("training on {} rows, measuring on {}", data.rows.len(), held_out.rows.len()));
@@ -88,7 +97,8 @@ fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Re
 /// Numbers as Rust, Python and JSON write them, `nan` and `inf` included.
 fn metric_value(key: &str, text: &str) -> Result<f64> {
     text.parse().map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is no number: `{text}`")).with_source(source)
+        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is no number: `{text}`"))
+            .with_source(source)
     })
 }
 

@@ -22,14 +22,18 @@ impl TrainingData {
     }
 
     fn parse(path: &Path, label: &str) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(|source| {
-            Error::new(ErrorKind::InvalidData, "cannot read the training data").with_source(source)
-        })?;
+        let mut reader =
+            csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(|source| {
+                Error::new(ErrorKind::InvalidData, "cannot read the training data").with_source(source)
+            })?;
         let header = reader.headers().map_err(damaged)?.clone();
         let Some(label_column) = header.iter().position(|name| name == label) else {
             let columns = header.iter().collect::<Vec<_>>().join(", ");
-            return Err(Error::new(ErrorKind::InvalidData, format!("no column `{label}` in the training data"))
-                .with_hint(format!("the columns are: {columns}")));
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                format!("no column `{label}` in the training data"),
+            )
+            .with_hint(format!("the columns are: {columns}")));
         };
         let mut data = Self::default();
         data.features = header.iter().filter(|name| *name != label).map(str::to_owned).collect();
@@ -52,13 +56,19 @@ impl TrainingData {
     /// Splits off the last rows as a holdout of that share; neither part is empty.
     pub fn split(mut self, holdout: f64) -> Result<(Self, Self)> {
         if !(0.0..1.0).contains(&holdout) || holdout == 0.0 {
-            return Err(Error::new(ErrorKind::InvalidArgument, format!("not a share between 0 and 1: {holdout}"))
-                .with_context("flag", "--holdout"));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("not a share between 0 and 1: {holdout}"),
+            )
+            .with_context("flag", "--holdout"));
         }
         let rows = self.rows.len();
         let held = ((rows as f64 * holdout).round() as usize).max(1);
         if held >= rows {
-            return Err(Error::new(ErrorKind::InvalidData, format!("{rows} rows are too few to hold some out")));
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                format!("{rows} rows are too few to hold some out"),
+            ));
         }
         let held_out = Self {
             rows: self.rows.split_off(rows - held),
@@ -83,7 +93,9 @@ fn bad_cell(cell: &str, line: u64, column: &str) -> Error {
 
 fn damaged(source: csv::Error) -> Error {
     let line = source.position().map_or(0, csv::Position::line);
-    Error::new(ErrorKind::InvalidData, "the training data is damaged").with_context("line", line).with_source(source)
+    Error::new(ErrorKind::InvalidData, "the training data is damaged")
+        .with_context("line", line)
+        .with_source(source)
 }
 
 #[cfg(test)]

@@ -75,9 +75,9 @@ impl LocalArtifacts {
     where
         F: AsyncFnOnce(&mut tokio::fs::File) -> io::Result<()>,
     {
-        let target = self.locate(path)?;
-        let failed = |error| storage_error("cannot write an artifact", &target, error);
-        let directory = target.parent().filter(|_| !path.is_empty()).ok_or_else(|| {
+        let destination = self.locate(path)?;
+        let failed = |error| storage_error("cannot write an artifact", &destination, error);
+        let directory = destination.parent().filter(|_| !path.is_empty()).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "an artifact needs a file name").with_context("path", path)
         })?;
         tokio::fs::create_dir_all(directory).await.map_err(failed)?;
@@ -86,7 +86,7 @@ impl LocalArtifacts {
         fill(&mut file).await.map_err(failed)?;
         file.flush().await.map_err(failed)?;
         file.sync_all().await.map_err(failed)?;
-        temporary.persist(&target).map_err(|error| failed(error.error))?;
+        temporary.persist(&destination).map_err(|error| failed(error.error))?;
         sync_directory(directory).await.map_err(failed)
     }
 }

@@ -1,6 +1,7 @@
 //! Artifacts: files below a root that an artifact URI names.
 
 mod local;
+mod object;
 mod resolver;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::mlflow::entities::ArtifactInfo;
 use crate::mlflow::names::printable;
 
 pub use local::{LocalAccess, LocalArtifacts};
+pub use object::ObjectArtifacts;
 pub use resolver::ArtifactResolver;
 
 /// A stream of an artifact's bytes.
@@ -34,8 +36,8 @@ pub trait ArtifactStore: Debug + Send + Sync {
     /// The root's artifact URI, as it goes into a model version's source.
     fn uri(&self) -> &str;
 
-    /// Files and directories directly below `path` (the root itself: `""`), sorted by path. A missing directory is empty.
-    /// The paths listed are relative to the root.
+    /// Files and directories directly below `path` (the root itself: `""`), sorted by path. A missing directory
+    /// is empty. The paths listed are relative to the root.
     async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>>;
 
     /// Opens a file; `ArtifactNotFound` when it is missing. The stream ends with an error when the file is cut short
@@ -86,8 +88,9 @@ pub fn read_error(error: io::Error) -> Error {
     }
 }
 
-/// The segments of a relative artifact path, none for the root. `Untrusted` when the path is absolute, holds `.`, `..` or
-/// an empty segment, or characters that mean something to a file system (`\\`, NUL and other control characters).
+/// The segments of a relative artifact path, none for the root. `Untrusted` when the path is absolute, holds
+/// `.`, `..` or an empty segment, or characters that mean something to a file system (`\\`, NUL and other
+/// control characters).
 pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
     if path.is_empty() {
         return Ok(Vec::new());

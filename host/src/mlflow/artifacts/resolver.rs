@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::object::{self, ObjectArtifacts};
 use super::{ArtifactStore, LocalAccess, LocalArtifacts};
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::environment::Environment;
 use crate::mlflow::rest::ArtifactProxy;
 use crate::mlflow::uri::{ArtifactUri, Location};
 
@@ -12,23 +14,30 @@ use crate::mlflow::uri::{ArtifactUri, Location};
 pub struct ArtifactResolver {
     local: LocalAccess,
     proxy: Option<Arc<ArtifactProxy>>,
+    environment: Environment,
 }
 
 impl ArtifactResolver {
     /// For a store on this machine, which may name any local directory.
     #[must_use]
     pub fn local() -> Self {
-        Self { local: LocalAccess::Anywhere, proxy: None }
+        Self { local: LocalAccess::Anywhere, proxy: None, environment: Environment::default() }
     }
 
     /// For a tracking server: its artifact proxy, and the local directories that it may name.
     #[must_use]
     pub fn remote(proxy: Arc<ArtifactProxy>, local: LocalAccess) -> Self {
-        Self { local, proxy: Some(proxy) }
+        Self { local, proxy: Some(proxy), environment: Environment::default() }
     }
 
-    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted` for a place
-    /// that this store must not send us to.
+    /// The same with the credentials and endpoints of object stores from `environment`; without it there are none.
+    #[must_use]
+    pub fn with_environment(self, environment: &Environment) -> Self {
+        Self { environment: environment.clone(), ..self }
+    }
+
+    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted`
+    /// for a place that this store must not send us to.
     pub fn open(&self, uri: &str) -> Result<Box<dyn ArtifactStore>> {
         let parsed = ArtifactUri::new(uri)?;
         match (parsed.location(), &self.proxy) {
@@ -39,16 +48,18 @@ impl ArtifactResolver {
                 self.local.check(path)?;
                 Ok(Box::new(LocalArtifacts::new(uri, path)))
             }
-            // Object stores (s3, gs, abfss, …) get their arm here.
+            (Location::Other(scheme), _) if object::SCHEMES.contains(&scheme.as_str()) => {
+                Ok(Box::new(ObjectArtifacts::new(uri, &self.environment)?))
+            }
             _ => Err(self.unsupported(&parsed)),
         }
     }
 
     fn unsupported(&self, uri: &ArtifactUri) -> Error {
         let supported = if self.proxy.is_some() {
-            "`mlflow-artifacts:`, local paths and `file:`"
+            "`mlflow-artifacts:`, local paths, `file:`, `s3:`, `gs:`, `wasbs:` and `abfss:`"
         } else {
-            "local paths and `file:`"
+            "local paths, `file:`, `s3:`, `gs:`, `wasbs:` and `abfss:`"
         };
         Error::new(ErrorKind::UnsupportedScheme, "no artifact store for this URI")
             .with_context("uri", uri)
@@ -65,7 +76,7 @@ mod tests {
         let resolver = ArtifactResolver::local();
         assert_eq!(resolver.open("/tmp/x").expect("a path").uri(), "/tmp/x");
         assert_eq!(resolver.open("file:///tmp/a%20b").expect("a URL").uri(), "file:///tmp/a%20b");
-        for uri in ["mlflow-artifacts:/1/x", "s3://key:secret@bucket/x", "runs:/abc/model"] {
+        for uri in ["mlflow-artifacts:/1/x", "ftp://key:secret@host/x", "runs:/abc/model"] {
             let error = resolver.open(uri).expect_err(uri);
             assert_eq!(error.kind(), ErrorKind::UnsupportedScheme, "{uri}");
             assert!(error.hint().is_some_and(|hint| hint.contains("file:")));

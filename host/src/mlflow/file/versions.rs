@@ -6,8 +6,9 @@ use crate::mlflow::file::meta::{self, META, MetaText, Value, VersionMeta};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{logged_models, registry, values};
-use crate::mlflow::local::{self, Source};
+use crate::mlflow::local;
 use crate::mlflow::names::{LoggedModelId, ModelName, RunId, Version};
+use crate::mlflow::uri::ModelUri;
 
 /// The stage by which MLflow marks a deleted version; its directory stays, so that its number is not used again.
 const DELETED: &str = "Deleted_Internal";
@@ -148,14 +149,14 @@ fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelV
 /// Where a new version's artifacts are, and the run that made them.
 fn storage_of(tree: &Tree, new: &NewModelVersion) -> Result<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
-    let storage = match Source::of(new)? {
-        Source::Place => new.source.clone(),
-        Source::Version(name, version) => storage_location(tree, &name, version)?,
-        Source::Alias(name, alias) => {
+    let storage = match local::source_model(new)? {
+        None | Some(ModelUri::Run(..)) => new.source.clone(),
+        Some(ModelUri::Version(name, version)) => storage_location(tree, &name, version)?,
+        Some(ModelUri::Alias(name, alias)) => {
             let version = registry::read_alias(tree, &name, &alias)?;
             storage_location(tree, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
         }
-        Source::LoggedModel(id) => {
+        Some(ModelUri::LoggedModel(id)) => {
             let (model, _) = logged_models::find(tree, &id)?;
             run_id = run_id.or(model.source_run_id);
             model.artifact_uri

@@ -93,17 +93,24 @@ utc_time_created: '2026-11-23 13:52:42.925855'
 fn other_flavors_are_named() {
     let error = parse("flavors: {sklearn: {pickled_model: model.pkl}, python_function: {}}").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
-    assert_eq!(
-        error.to_string(),
-        "the model has no lightgbm flavor (flavors: python_function, sklearn)"
-    );
+    assert_eq!(error.to_string(), "the model has no lightgbm flavor (flavors: python_function, sklearn)");
 }
 
 #[test]
 fn data_paths_cannot_leave_the_directory() {
-    for path in
-        ["../model.pkl", "/etc/passwd", "a/../../b", "a\\b", "C:x", "s3://b/k", "", "a//b", "./a", "a/", "a\u{1b}b"]
-    {
+    for path in [
+        "../model.pkl",
+        "/etc/passwd",
+        "a/../../b",
+        "a\\b",
+        "C:x",
+        "s3://b/k",
+        "",
+        "a//b",
+        "./a",
+        "a/",
+        "a\u{1b}b",
+    ] {
         let text = serde_json::json!({"flavors": {"lightgbm": {"data": path}}}).to_string();
         assert_eq!(kind(&text), ErrorKind::Untrusted, "{path:?}");
     }

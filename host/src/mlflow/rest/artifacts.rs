@@ -44,8 +44,8 @@ impl ArtifactProxy {
         Self { transport: store.transport.clone(), allowed_hosts }
     }
 
-    /// Opens the root at `path`. An `authority` other than the tracking server's is `Untrusted` unless it is allowed, and
-    /// gets no credentials then.
+    /// Opens the root at `path`. An `authority` other than the tracking server's is `Untrusted` unless it is
+    /// allowed, and gets no credentials then.
     pub(crate) fn open(
         &self,
         uri: &ArtifactUri,
@@ -227,8 +227,8 @@ impl ProxiedArtifacts {
         };
         tokio::pin!(exchange);
         let idle = self.transport.idle_timeout();
-        let stalled = sleep(idle);
-        tokio::pin!(stalled);
+        let stillstand = sleep(idle);
+        tokio::pin!(stillstand);
         let mut sent = 0;
         loop {
             tokio::select! {
@@ -236,10 +236,10 @@ impl ProxiedArtifacts {
                 Some(bytes) = moves.recv() => {
                     sent += bytes;
                     tell(sent);
-                    stalled.as_mut().reset(Instant::now() + idle);
+                    stillstand.as_mut().reset(Instant::now() + idle);
                 }
                 answer = &mut exchange => return answer.map(drop),
-                () = &mut stalled => return Err(Failure::timed_out(name)),
+                () = &mut stillstand => return Err(Failure::timed_out(name)),
             }
         }
     }

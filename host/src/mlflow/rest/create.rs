@@ -1,10 +1,10 @@
 //! Creating what MLflow does not create twice by itself.
 //!
-//! Runs, model versions and logged models have no natural key: sending a create again after its answer was lost makes a
-//! second one. So a caller gives each its own [operation id](OPERATION_ID_TAG) as a tag, and after a failure that may
-//! have taken effect the store looks for it before it sends again. Without that tag an ambiguous failure is returned as it is.
-//! A request that the server is still working on while we look can lead to a duplicate all the same; it then carries the same
-//! operation id.
+//! Runs, model versions and logged models have no natural key: sending a create again after its answer was lost
+//! makes a second one. So a caller gives each its own [operation id](OPERATION_ID_TAG) as a tag, and after a
+//! failure that may have taken effect the store looks for it before it sends again. Without that tag an
+//! ambiguous failure is returned as it is. A request that the server is still working on while we look can lead
+//! to a duplicate all the same; it then carries the same operation id.
 
 use serde::de::DeserializeOwned;
 
@@ -23,8 +23,8 @@ pub(super) fn operation_filter(tags: &Tags) -> Option<String> {
     Some(format!("tags.`{OPERATION_ID_TAG}` = '{id}'"))
 }
 
-/// Sends `create`. After an ambiguous failure `lookup` is sent, and `first` takes out of its answer what an earlier attempt
-/// created; only if there is nothing is `create` sent again.
+/// Sends `create`. After an ambiguous failure `lookup` is sent, and `first` takes out of its answer what an
+/// earlier attempt created; only if there is nothing is `create` sent again.
 pub(super) async fn create<T, L>(
     transport: &Transport,
     create: &Call,

@@ -1,7 +1,7 @@
 //! The `Authorization` header, found where MLflow's Python client finds it and in the same order.
 //!
-//! A netrc entry for the host wins, then user information in the URI, then user name and password (each from its variable,
-//! else from `~/.mlflow/credentials`), then the token.
+//! A netrc entry for the host wins, then user information in the URI, then user name and password (each from
+//! its variable, else from `~/.mlflow/credentials`), then the token.
 
 use std::path::{Path, PathBuf};
 

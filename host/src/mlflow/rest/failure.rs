@@ -83,7 +83,10 @@ enum Outcome {
 
 /// One failed request.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct Failure(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: ErrorKind,
     message: String,
     outcome: Outcome,
@@ -92,8 +95,7 @@ pub(super) struct Failure {
     code: Option<String>,
     hint: Option<String>,
     source: Option<reqwest::Error>,
-    /// The wait that the server asked for.
-    pub(super) retry_after: Option<Duration>,
+    retry_after: Option<Duration>,
 }
 
 #[derive(Deserialize, Default)]
@@ -105,7 +107,7 @@ struct ErrorBody {
 
 impl Failure {
     fn new(kind: ErrorKind, message: impl Into<String>, outcome: Outcome, request: &str) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             message: message.into(),
             outcome,
@@ -115,7 +117,7 @@ impl Failure {
             hint: None,
             source: None,
             retry_after: None,
-        }
+        }))
     }
 
     /// An answer with a status other than success, and the beginning of its body.
@@ -144,10 +146,10 @@ impl Failure {
             None => "the server answered without saying why".to_owned(),
         };
         let mut failure = Self::new(kind, message, outcome, request);
-        failure.hint = hint(kind, status, text.as_deref());
-        failure.status = Some(status);
-        failure.code = code;
-        failure.retry_after = retry_after(headers);
+        failure.0.hint = hint(kind, status, text.as_deref());
+        failure.0.status = Some(status);
+        failure.0.code = code;
+        failure.0.retry_after = retry_after(headers);
         failure
     }
 
@@ -161,12 +163,12 @@ impl Failure {
                 Outcome::Final,
                 request,
             );
-            failure.hint = Some("name its CA bundle in MLFLOW_TRACKING_SERVER_CERT_PATH".to_owned());
+            failure.0.hint = Some("name its CA bundle in MLFLOW_TRACKING_SERVER_CERT_PATH".to_owned());
             failure
         } else if error.is_connect() {
             let mut failure =
                 Self::new(ErrorKind::Unreachable, "cannot reach the server", Outcome::NotDone, request);
-            failure.hint = Some("is it running, and is the tracking URI right?".to_owned());
+            failure.0.hint = Some("is it running, and is the tracking URI right?".to_owned());
             failure
         } else if error.is_timeout() {
             Self::timed_out(request)
@@ -175,14 +177,14 @@ impl Failure {
         } else {
             Self::new(ErrorKind::Unreachable, "the connection to the server broke", Outcome::Unknown, request)
         };
-        failure.source = Some(error);
+        failure.0.source = Some(error);
         failure
     }
 
     /// The HTTP client could not be set up.
     pub(super) fn of_setup(request: &str, error: &Error) -> Self {
         let mut failure = Self::new(error.kind(), error.to_string(), Outcome::Final, request);
-        failure.hint = error.hint().map(str::to_owned);
+        failure.0.hint = error.hint().map(str::to_owned);
         failure
     }
 
@@ -190,7 +192,7 @@ impl Failure {
     pub(super) fn timed_out(request: &str) -> Self {
         let mut failure =
             Self::new(ErrorKind::Timeout, "the server did not answer in time", Outcome::Unknown, request);
-        failure.hint = Some("MLFLOW_HTTP_REQUEST_TIMEOUT sets how many seconds to wait".to_owned());
+        failure.0.hint = Some("MLFLOW_HTTP_REQUEST_TIMEOUT sets how many seconds to wait".to_owned());
         failure
     }
 
@@ -198,7 +200,8 @@ impl Failure {
     pub(super) fn protocol(request: &str, why: impl fmt::Display) -> Self {
         let message = format!("not an answer of MLflow's: {why}");
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
-        failure.hint = Some("is the tracking URI that of an MLflow server, with its path prefix?".to_owned());
+        failure.0.hint =
+            Some("is the tracking URI that of an MLflow server, with its path prefix?".to_owned());
         failure
     }
 
@@ -206,54 +209,61 @@ impl Failure {
     pub(super) fn redirected(request: &str, status: StatusCode, target: &str) -> Self {
         let message = format!("the server redirects to `{}`", shorten(target));
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
-        failure.status = Some(status);
-        failure.hint = Some("use the address that it leads to as the tracking URI".to_owned());
+        failure.0.status = Some(status);
+        failure.0.hint = Some("use the address that it leads to as the tracking URI".to_owned());
         failure
     }
 
     /// The kind.
     pub(super) fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
+    }
+
+    /// The wait that the server asked for.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Whether another attempt may end differently.
     pub(super) fn worth_retrying(&self) -> bool {
-        self.outcome != Outcome::Final
+        self.0.outcome != Outcome::Final
     }
 
     /// Whether the request may have taken effect all the same.
     pub(super) fn may_have_happened(&self) -> bool {
-        self.outcome == Outcome::Unknown
+        self.0.outcome == Outcome::Unknown
     }
 
     /// The same failure, as final.
     pub(super) fn into_final(mut self) -> Self {
-        self.outcome = Outcome::Final;
+        self.0.outcome = Outcome::Final;
         self
     }
 
     /// The same failure as another kind.
     pub(super) fn into_kind(mut self, kind: ErrorKind) -> Self {
-        self.kind = kind;
+        self.0.kind = kind;
         self
     }
 
     /// The error, with `missing` for a resource that is not there.
     pub(super) fn into_error(self, missing: ErrorKind) -> Error {
-        let kind = if self.kind == ErrorKind::NotFound { missing } else { self.kind };
-        let mut error = Error::new(kind, &self.message)
-            .with_context("request", &self.request)
-            .with_retryable(self.worth_retrying());
-        if let Some(status) = self.status {
+        let retryable = self.worth_retrying();
+        let details = *self.0;
+        let kind = if details.kind == ErrorKind::NotFound { missing } else { details.kind };
+        let mut error = Error::new(kind, details.message)
+            .with_context("request", details.request)
+            .with_retryable(retryable);
+        if let Some(status) = details.status {
             error = error.with_context("status", status.as_u16());
         }
-        if let Some(code) = &self.code {
+        if let Some(code) = &details.code {
             error = error.with_context("error_code", printable(code));
         }
-        if let Some(hint) = self.hint {
+        if let Some(hint) = details.hint {
             error = error.with_hint(hint);
         }
-        match self.source {
+        match details.source {
             Some(source) => error.with_source(source),
             None => error,
         }
@@ -268,8 +278,8 @@ impl From<Failure> for Error {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (request: {}", self.message, self.request)?;
-        if let Some(status) = self.status {
+        write!(f, "{} (request: {}", self.0.message, self.0.request)?;
+        if let Some(status) = self.0.status {
             write!(f, ", status: {}", status.as_u16())?;
         }
         f.write_str(")")
@@ -317,19 +327,14 @@ fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> Option<Strin
     Some(hint.to_owned())
 }
 
-/// Whether the server's certificate was refused: trying again would not help.
-fn certificate_refused(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref()).or_else(|| error.downcast_ref());
-        if let Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidCertRevocationList(_)) = tls
-        {
-            return true;
-        }
-        next = error.source();
+/// Whether the server's certificate was refused: trying again would not help. I/O errors hide what they wrap from
+/// `source`, so they are opened as well.
+fn certificate_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
     }
-    false
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|error| certificate_refused(error)) || error.source().is_some_and(certificate_refused)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ pub(super) enum Answer {
     Raw(Vec<u8>),
     /// Closes the connection without a word.
     Drop,
-    /// Waits, then sends bytes as `Raw` does.
-    Late(Duration, Vec<u8>),
+    /// Sends bytes as they are, and keeps the connection open without another word.
+    Stall(Vec<u8>),
     /// Reads the body in pieces with a pause before each, then answers with success.
     ReadSlowly(Duration),
 }
@@ -102,18 +102,18 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
     let line = line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned());
     log.lock().expect("no panic").push(Request { line, headers, body });
     let text = |status: u16, extra: &str, body: &str| {
-        let length = body.len();
-        format!(
-            "HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{extra}Connection: close\r\n\r\n{body}"
-        )
+        let head =
+            format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
+        format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
     };
     match answer {
         Answer::Json(status, extra, body) => stream.write_all(text(status, extra, &body).as_bytes()),
         Answer::Raw(bytes) => stream.write_all(&bytes),
         Answer::Drop => Ok(()),
-        Answer::Late(wait, bytes) => {
-            thread::sleep(wait);
-            stream.write_all(&bytes)
+        Answer::Stall(bytes) => {
+            stream.write_all(&bytes)?;
+            thread::sleep(Duration::from_secs(30));
+            Ok(())
         }
         Answer::ReadSlowly(_) => stream.write_all(text(200, "", "{}").as_bytes()),
     }

@@ -102,7 +102,7 @@ impl RegistryStore for RestStore {
                 .with_context("model", name)
         })?;
         if let Some(below) = below {
-            filter.push_str(&format!(" and version_number < {below}"));
+            filter = format!("{filter} and version_number < {below}");
         }
         let answer: ModelVersionsAnswer = self.call(&search(filter, page_size, page_token)).await?;
         let mut items = Vec::with_capacity(answer.model_versions.len());

@@ -66,12 +66,13 @@ impl RetryBudget {
         self.deadline += start.elapsed();
     }
 
-    /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time have run out.
+    /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time
+    /// have run out.
     pub(super) async fn wait_after(&mut self, failure: Failure) -> Result<(), Failure> {
         if !failure.worth_retrying() || self.retries >= self.policy.max_retries {
             return Err(failure);
         }
-        let asked = failure.retry_after.filter(|_| self.policy.respect_retry_after);
+        let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
         let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
         if Instant::now() + wait >= self.deadline {
             return Err(failure);

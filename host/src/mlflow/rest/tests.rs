@@ -101,7 +101,7 @@ async fn waiting_has_one_deadline() {
 
 #[tokio::test]
 async fn a_silent_server_is_a_timeout() {
-    let server = FaultServer::start(vec![Answer::Late(Duration::from_secs(5), Vec::new())]);
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new())]);
     let error = store(&server).registered_model(&name()).await.expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
@@ -251,21 +251,10 @@ async fn a_truncated_download_is_an_integrity_error() {
 
 #[tokio::test]
 async fn a_download_that_stands_still_is_a_timeout() {
-    let server = FaultServer::start(vec![Answer::Raw(Vec::new())]);
-    drop(server);
-    // The connection stays open after half of the body.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        let (mut stream, _) = listener.accept().expect("a client");
-        let _ = stream.read(&mut [0; 4096]);
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").expect("half an answer");
-        std::thread::sleep(Duration::from_secs(10));
-    });
-    let environment = [(environment::REQUEST_TIMEOUT, "0.3")].into_iter().collect();
-    let config = RestConfig::new(&TrackingUri::new(url).expect("a URI"), &environment).expect("a config");
-    let mut reader = artifacts(&RestStore::new(config)).open("x").await.expect("a stream");
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_vec();
+    let server = FaultServer::start(vec![Answer::Stall(half)]);
+    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
+    let mut reader = artifacts(&store).open("x").await.expect("a stream");
     let error = read_error(reader.read_to_end(&mut Vec::new()).await.expect_err("half a body"));
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
@@ -308,7 +297,7 @@ async fn a_slow_upload_may_take_longer_than_the_deadline() {
     let started = Instant::now();
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "1.2")]);
     artifacts(&store).put_file("big", file.path(), &|_| {}).await.expect("an upload");
-    assert!(started.elapsed() > Duration::from_millis(2000), "{:?}", started.elapsed());
+    assert!(started.elapsed() > Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -25,8 +25,9 @@ const MAX_REDIRECTS: usize = 5;
 pub(super) const ARTIFACTS: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
 const WORKSPACE_HEADER: &str = "x-mlflow-workspace";
 
-/// A request to the REST API that is answered with JSON. Sent through [`Transport::json`] it may reach the server several
-/// times, so it must be one that can be repeated; what cannot goes through [`create`](super::create::create).
+/// A request to the REST API that is answered with JSON. Sent through [`Transport::json`] it may reach the
+/// server several times, so it must be one that can be repeated; what cannot goes through
+/// [`create`](super::create::create).
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     method: Method,
@@ -163,13 +164,12 @@ impl Transport {
 
     /// A request with the headers that every request has.
     pub(super) fn request(&self, name: &str, method: &Method, url: Url) -> Result<RequestBuilder, Failure> {
-        let client = match self.client.get() {
-            Some(client) => client,
-            None => {
-                let client = self.config.tls.client(self.config.base.scheme());
-                let client = client.map_err(|error| Failure::of_setup(name, &error))?;
-                self.client.get_or_init(|| client)
-            }
+        let client = if let Some(client) = self.client.get() {
+            client
+        } else {
+            let client = self.config.tls.client(self.config.base.scheme());
+            let client = client.map_err(|error| Failure::of_setup(name, &error))?;
+            self.client.get_or_init(|| client)
         };
         let mut request = client.request(method.clone(), url).header(ACCEPT, HeaderValue::from_static("*/*"));
         if let Some(authorization) = &self.config.authorization {

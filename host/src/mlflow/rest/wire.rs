@@ -372,8 +372,8 @@ pub(super) fn tag_entries(tags: &Tags) -> Value {
     entries(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-/// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with success
-/// and loses the rest of the batch.
+/// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
+/// success and loses the rest of the batch.
 pub(super) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {

@@ -3,10 +3,11 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
-use crate::mlflow::local::{self, Source};
+use crate::mlflow::local;
 use crate::mlflow::names::{ModelName, RunId, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::{logged_models, registry, tags};
+use crate::mlflow::uri::ModelUri;
 
 /// The stage by which MLflow marks a deleted version; its row stays, so that its number is not used again.
 const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";
@@ -185,14 +186,14 @@ fn read(name: &ModelName, row: &Row<'_>) -> Work<ModelVersion> {
 /// Where a new version's artifacts are, and the run that made them.
 fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> Work<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
-    let storage = match Source::of(new)? {
-        Source::Place => new.source.clone(),
-        Source::Version(name, version) => storage_location(db, &name, version)?,
-        Source::Alias(name, alias) => {
+    let storage = match local::source_model(new)? {
+        None | Some(ModelUri::Run(..)) => new.source.clone(),
+        Some(ModelUri::Version(name, version)) => storage_location(db, &name, version)?,
+        Some(ModelUri::Alias(name, alias)) => {
             let version = registry::alias(db, &name, &alias)?;
             storage_location(db, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
         }
-        Source::LoggedModel(id) => {
+        Some(ModelUri::LoggedModel(id)) => {
             let model = logged_models::get(db, &id)?;
             run_id = run_id.or(model.source_run_id);
             model.artifact_uri

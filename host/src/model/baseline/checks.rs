@@ -41,9 +41,7 @@ pub(super) fn flatten<Row: AsRef<[f64]>>(rows: &[Row], width: usize) -> Result<V
         return Err(invalid("there are no rows"));
     }
     if i32::try_from(rows.len()).is_err() {
-        return Err(
-            invalid("LightGBM holds at most 2,147,483,647 rows").with_context("rows", rows.len())
-        );
+        return Err(invalid("LightGBM holds at most 2,147,483,647 rows").with_context("rows", rows.len()));
     }
     let mut values = Vec::with_capacity(rows.len() * width);
     for (index, row) in rows.iter().enumerate() {
@@ -66,7 +64,8 @@ pub(super) fn binary_labels(labels: &[f64], rows: usize) -> Result<Vec<f32>> {
             .with_context("labels", labels.len())
             .with_context("rows", rows));
     }
-    if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label != 0.0 && **label != 1.0) {
+    if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label != 0.0 && **label != 1.0)
+    {
         return Err(invalid("a label is neither 0 nor 1")
             .with_context("row", row)
             .with_context("label", label)

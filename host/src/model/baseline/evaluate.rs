@@ -12,11 +12,18 @@ use crate::{Error, ErrorKind, Result};
 /// class is there.
 ///
 /// [`ErrorKind::InvalidData`] when there are no rows, or rows and labels do not match.
-pub fn evaluate<Row: AsRef<[f64]>>(model: &BaselineModel, x: &[Row], y: &[f64]) -> Result<BTreeMap<String, f64>> {
+pub fn evaluate<Row: AsRef<[f64]>>(
+    model: &BaselineModel,
+    x: &[Row],
+    y: &[f64],
+) -> Result<BTreeMap<String, f64>> {
     if x.is_empty() || x.len() != y.len() {
-        return Err(Error::new(ErrorKind::InvalidData, "metrics need as many labels as rows, and at least one")
-            .with_context("rows", x.len())
-            .with_context("labels", y.len()));
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "metrics need as many labels as rows, and at least one",
+        )
+        .with_context("rows", x.len())
+        .with_context("labels", y.len()));
     }
     let values: Vec<f64> = x.iter().flat_map(|row| row.as_ref().iter().copied()).collect();
     let rows = Matrix::from_rows(&values, model.text_model().num_features())?;
@@ -92,6 +99,9 @@ mod tests {
         let model = BaselineModel::train(&rows, &labels, &["x"]).expect("a model");
         let metrics = evaluate(&model, &rows, &labels).expect("metrics");
         assert!(metrics["auc"] > 0.99 && metrics["accuracy"] > 0.95, "{metrics:?}");
-        assert_eq!(evaluate(&model, &rows[..1], &labels).expect_err("no match").kind(), ErrorKind::InvalidData);
+        assert_eq!(
+            evaluate(&model, &rows[..1], &labels).expect_err("no match").kind(),
+            ErrorKind::InvalidData
+        );
     }
 }

@@ -65,7 +65,8 @@ impl BaselineModel {
         let labels = checks::binary_labels(y, x.len())?;
         let text = fit(parameters, &values, &labels, &names)?;
         let model = TextModel::parse(text.as_bytes(), &Limits::default()).map_err(|error| {
-            Error::new(ErrorKind::Internal, "LightGBM wrote a model that the reader refuses").with_source(error)
+            Error::new(ErrorKind::Internal, "LightGBM wrote a model that the reader refuses")
+                .with_source(error)
         })?;
         if model.feature_names() != names {
             return Err(Error::new(ErrorKind::Internal, "LightGBM changed the feature names"));
@@ -98,7 +99,8 @@ fn fit(parameters: &TrainingParameters, values: &[f64], labels: &[f32], names: &
         Error::new(ErrorKind::InvalidData, "LightGBM holds at most 2,147,483,647 columns")
             .with_context("columns", names.len())
     })?;
-    let mut dataset = lightgbm3::Dataset::from_slice(values, labels, width, true).map_err(|e| lightgbm(&e))?;
+    let mut dataset =
+        lightgbm3::Dataset::from_slice(values, labels, width, true).map_err(|e| lightgbm(&e))?;
     dataset.set_feature_names(names).map_err(|e| lightgbm(&e))?;
     let booster = lightgbm3::Booster::train(dataset, &parameters.for_lightgbm()).map_err(|e| lightgbm(&e))?;
     // lightgbm3 frees the data set that its trained booster still points to, so the booster is asked for its text, which

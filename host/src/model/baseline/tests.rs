@@ -82,7 +82,9 @@ fn bad_tables_are_refused() {
 fn names_that_lightgbm_cannot_hold_are_refused() {
     let (x, y) = table(60);
     let long = "n".repeat(257);
-    for name in ["", "a b", "a\tb", "a\nTree=0", "a\u{0}", "{a", "a:b", "a,b", "a\"b", "a[0]", "weight", &long] {
+    for name in
+        ["", "a b", "a\tb", "a\nTree=0", "a\u{0}", "{a", "a:b", "a,b", "a\"b", "a[0]", "weight", &long]
+    {
         let names = [name, "weight", "other"];
         assert_eq!(kind(BaselineModel::train(&x, &y, &names)), ErrorKind::InvalidData, "{name:?}");
     }

@@ -82,13 +82,19 @@ impl Categories {
         match (codes.get(&feature), column) {
             (None, Values::Numbers(numbers)) => out.extend_from_slice(numbers),
             (None, Values::Strings(_)) => {
-                return Err(Error::new(ErrorKind::InvalidData, "the model wants numbers where the column has text"));
+                return Err(Error::new(
+                    ErrorKind::InvalidData,
+                    "the model wants numbers where the column has text",
+                ));
             }
             (Some(codes), Values::Numbers(numbers)) => {
                 out.extend(numbers.iter().map(|number| codes.of_number(*number)));
             }
             (Some(codes), Values::Strings(strings)) => {
-                out.extend((0..strings.rows()).map(|row| strings.get(row).map_or(f64::NAN, |text| codes.of_text(text))));
+                out.extend(
+                    (0..strings.rows())
+                        .map(|row| strings.get(row).map_or(f64::NAN, |text| codes.of_text(text))),
+                );
             }
         }
         Ok(())
@@ -101,12 +107,16 @@ impl Codes {
         for (code, category) in list.iter().enumerate() {
             let code = code as f64;
             match category {
-                Value::String(text) => drop(codes.texts.entry(text.clone()).or_insert(code)),
+                Value::String(text) => {
+                    codes.texts.entry(text.clone()).or_insert(code);
+                }
                 Value::Number(number) => {
                     let number = number.as_f64().unwrap_or(f64::NAN);
                     codes.numbers.entry(key(number)).or_insert(code);
                 }
-                Value::Bool(flag) => drop(codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code)),
+                Value::Bool(flag) => {
+                    codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code);
+                }
                 // No value of a column is equal to these.
                 Value::Null | Value::Array(_) | Value::Object(_) => {}
             }

@@ -68,7 +68,9 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format> {
         _ if bytes.starts_with(b"\x80") => Format::Pickle,
         _ => {
             return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is of no known format")
-                .with_hint("supported are LightGBM's text, pickles and skops files, as mlflow.lightgbm writes them"));
+                .with_hint(
+                    "supported are LightGBM's text, pickles and skops files, as mlflow.lightgbm writes them",
+                ));
         }
     })
 }

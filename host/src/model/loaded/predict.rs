@@ -79,16 +79,21 @@ impl Model {
     /// [`ErrorKind::UnsupportedModel`] when the objective does not make probabilities of classes.
     pub fn num_classes(&self) -> Result<usize> {
         let classifies = match self.text.objective() {
-            Some(Objective::Binary { .. } | Objective::Multiclass { .. } | Objective::MulticlassOva { .. }) => true,
+            Some(
+                Objective::Binary { .. } | Objective::Multiclass { .. } | Objective::MulticlassOva { .. },
+            ) => true,
             // scikit-learn's classifier reads any single output as the probability of its second class.
             _ => self.estimator == Estimator::Classifier && !self.is_custom(),
         };
         if classifies {
             return Ok(self.num_outputs().max(2));
         }
-        Err(Error::new(ErrorKind::UnsupportedModel, "the model's objective does not make class probabilities")
-            .with_context("objective", self.text.objective_text().unwrap_or("none"))
-            .with_hint("ask for its output or its raw scores"))
+        Err(Error::new(
+            ErrorKind::UnsupportedModel,
+            "the model's objective does not make class probabilities",
+        )
+        .with_context("objective", self.text.objective_text().unwrap_or("none"))
+        .with_hint("ask for its output or its raw scores"))
     }
 
     /// The label of the most probable class per row, the first of equals.
@@ -153,9 +158,12 @@ impl Model {
         if data.columns() == features {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::InvalidData, "the data has another number of columns than the model has features")
-            .with_context("columns", data.columns())
-            .with_context("features", features))
+        Err(Error::new(
+            ErrorKind::InvalidData,
+            "the data has another number of columns than the model has features",
+        )
+        .with_context("columns", data.columns())
+        .with_context("features", features))
     }
 }
 

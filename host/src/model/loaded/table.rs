@@ -176,14 +176,23 @@ fn match_names(features: &[String], table: &Table<'_>) -> Result<Vec<usize>> {
     }
     let found: Vec<Option<usize>> =
         features.iter().map(|feature| columns.get(feature.as_str()).copied()).collect();
-    let missing: Vec<&str> =
-        features.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(name, _)| name.as_str()).collect();
+    let missing: Vec<&str> = features
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| found.is_none())
+        .map(|(name, _)| name.as_str())
+        .collect();
     let mut used = vec![false; table.columns().len()];
     for column in found.iter().flatten() {
         used[*column] = true;
     }
-    let extra: Vec<&str> =
-        table.columns().iter().zip(&used).filter(|(_, used)| !**used).map(|(column, _)| column.name.as_ref()).collect();
+    let extra: Vec<&str> = table
+        .columns()
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|(column, _)| column.name.as_ref())
+        .collect();
     if missing.is_empty() && extra.is_empty() {
         return Ok(found.into_iter().flatten().collect());
     }

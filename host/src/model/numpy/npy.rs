@@ -49,7 +49,8 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
         return Err(damaged("the header of an `.npy` file is too long").with_context("bytes", length));
     }
     let (header, data) = rest.split_at_checked(length).ok_or_else(truncated)?;
-    let header = std::str::from_utf8(header).map_err(|_| damaged("the header of an `.npy` file is not text"))?;
+    let header =
+        std::str::from_utf8(header).map_err(|_| damaged("the header of an `.npy` file is not text"))?;
     Ok((header, data))
 }
 

@@ -16,7 +16,8 @@ fn read(descr: &str, count: usize, data: &[u8]) -> Result<ClassLabels> {
 #[test]
 fn every_type_of_label_is_read() {
     let ints = |labels: &[i64]| ClassLabels::Ints(labels.to_vec());
-    let strings = |labels: &[&str]| ClassLabels::Strings(labels.iter().map(|&label| label.to_owned()).collect());
+    let strings =
+        |labels: &[&str]| ClassLabels::Strings(labels.iter().map(|&label| label.to_owned()).collect());
     for (descr, count, data, labels) in [
         ("|i1", 2, vec![0xff, 0x7f], ints(&[-1, 127])),
         ("<i2", 1, vec![0x00, 0x80], ints(&[-32768])),
@@ -29,9 +30,19 @@ fn every_type_of_label_is_read() {
         ("|b1", 2, vec![0, 1], ClassLabels::Bools(vec![false, true])),
         ("<f8", 1, 1.25_f64.to_le_bytes().to_vec(), ClassLabels::Floats(vec![1.25])),
         (">f4", 1, 1.25_f32.to_be_bytes().to_vec(), ClassLabels::Floats(vec![1.25])),
-        ("<f2", 3, vec![0x00, 0x3e, 0x01, 0x00, 0x00, 0xfc], ClassLabels::Floats(vec![1.5, 2f64.powi(-24), f64::NEG_INFINITY])),
+        (
+            "<f2",
+            3,
+            vec![0x00, 0x3e, 0x01, 0x00, 0x00, 0xfc],
+            ClassLabels::Floats(vec![1.5, 2f64.powi(-24), f64::NEG_INFINITY]),
+        ),
         ("|S3", 2, b"no\0yes".to_vec(), strings(&["no", "yes"])),
-        ("<U2", 2, [0xe9_u32, 0, 0x1f600, 0x41].iter().flat_map(|unit| unit.to_le_bytes()).collect(), strings(&["é", "😀A"])),
+        (
+            "<U2",
+            2,
+            [0xe9_u32, 0, 0x1f600, 0x41].iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+            strings(&["é", "😀A"]),
+        ),
         (">U1", 1, vec![0, 0, 0x04, 0x34], strings(&["д"])),
     ] {
         assert_eq!(read(descr, count, &data).unwrap(), labels, "{descr}");
@@ -53,7 +64,16 @@ fn damage_is_an_error() {
     assert!(read_npy(&whole, 1).is_ok());
     let mut bad: Vec<Vec<u8>> = (0..whole.len()).map(|end| whole[..end].to_vec()).collect();
     bad.push([whole.as_slice(), &[0]].concat());
-    for (descr, shape) in [("<i8", "(2,)"), ("<i8", "()"), ("<i8", "(1, 1)"), ("<i8", "(-1,)"), ("<i8", "(x,)"), ("<i8", "1"), ("<U0", "(1,)"), ("<i8", "(99999999999999999999,)")] {
+    for (descr, shape) in [
+        ("<i8", "(2,)"),
+        ("<i8", "()"),
+        ("<i8", "(1, 1)"),
+        ("<i8", "(-1,)"),
+        ("<i8", "(x,)"),
+        ("<i8", "1"),
+        ("<U0", "(1,)"),
+        ("<i8", "(99999999999999999999,)"),
+    ] {
         bad.push(npy(&header(descr, shape), &[0; 8]));
     }
     bad.push(npy("{}", &[0; 8]));

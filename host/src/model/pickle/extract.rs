@@ -43,7 +43,9 @@ pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -
         booster_text,
         classes,
         estimator,
-        best_iteration: best_iteration.and_then(|rounds| u32::try_from(rounds).ok()).filter(|rounds| *rounds > 0),
+        best_iteration: best_iteration
+            .and_then(|rounds| u32::try_from(rounds).ok())
+            .filter(|rounds| *rounds > 0),
     })
 }
 
@@ -125,7 +127,8 @@ fn array(values: &Values<'_>, id: Id, limits: &ExtractLimits) -> Result<ClassLab
 /// `dtype("i8", False, True)` with a state whose second item is the byte order.
 fn element_type(values: &Values<'_>, id: Id) -> Result<ElementType> {
     let damaged = || damaged("the type of the class labels is damaged");
-    let object = values.object(id).filter(|object| object.class == Global::ElementType).ok_or_else(damaged)?;
+    let object =
+        values.object(id).filter(|object| object.class == Global::ElementType).ok_or_else(damaged)?;
     let name = values.tuple(object.arguments).and_then(|arguments| arguments.first());
     let element = ElementType::parse(name.and_then(|name| values.str(*name)).ok_or_else(damaged)?)?;
     Ok(match object.state.and_then(|state| values.tuple(state)) {
@@ -162,7 +165,9 @@ fn bytes<'v>(values: &'v Values<'_>, id: Id) -> Result<Cow<'v, [u8]>> {
 /// Labels that are Python objects, all of one kind.
 fn objects(values: &Values<'_>, items: &[Id]) -> Result<ClassLabels> {
     let labels = match items.first().map(|first| values.get(*first)) {
-        Some(Value::Str(_)) => collect(items, |id| values.str(id).map(str::to_owned)).map(ClassLabels::Strings),
+        Some(Value::Str(_)) => {
+            collect(items, |id| values.str(id).map(str::to_owned)).map(ClassLabels::Strings)
+        }
         Some(Value::Bool(_)) => collect(items, |id| match values.get(id) {
             Value::Bool(flag) => Some(*flag),
             _ => None,
@@ -181,8 +186,11 @@ fn objects(values: &Values<'_>, items: &[Id]) -> Result<ClassLabels> {
         _ => None,
     };
     labels.ok_or_else(|| {
-        Error::new(ErrorKind::UnsupportedModel, "class labels of mixed or unusual Python types are not supported")
-            .with_hint("use whole numbers, booleans or strings as class labels")
+        Error::new(
+            ErrorKind::UnsupportedModel,
+            "class labels of mixed or unusual Python types are not supported",
+        )
+        .with_hint("use whole numbers, booleans or strings as class labels")
     })
 }
 

@@ -302,7 +302,8 @@ impl<'a> Machine<'a, '_> {
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
         let mut class = self.class(callable)?;
-        let items = self.values.tuple(arguments).ok_or_else(|| damaged("the pickle calls without a tuple"))?;
+        let items =
+            self.values.tuple(arguments).ok_or_else(|| damaged("the pickle calls without a tuple"))?;
         if class == Global::Reconstruct {
             // `_reconstructor(class, base, state)` is what `class.__new__` is in newer protocols.
             let built = *items.first().ok_or_else(|| damaged("the pickle constructs nothing"))?;

@@ -46,10 +46,11 @@ fn refuse_containers(bytes: &[u8]) -> Result<()> {
     ];
     match CONTAINERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         None => Ok(()),
-        Some((_, name)) => {
-            Err(Error::new(ErrorKind::UnsupportedModel, format!("the model file is {name}, not a plain pickle"))
-                .with_hint("log the model with mlflow.lightgbm, which writes plain files"))
-        }
+        Some((_, name)) => Err(Error::new(
+            ErrorKind::UnsupportedModel,
+            format!("the model file is {name}, not a plain pickle"),
+        )
+        .with_hint("log the model with mlflow.lightgbm, which writes plain files")),
     }
 }
 

@@ -69,7 +69,8 @@ impl<'a> Source<'a> {
     /// A line without its line feed.
     pub(super) fn line(&mut self) -> Result<&'a str> {
         let rest = &self.bytes[self.position..];
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("the pickle is truncated"))?;
+        let end =
+            rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("the pickle is truncated"))?;
         self.position += end + 1;
         std::str::from_utf8(&rest[..end]).map_err(|_| not_text())
     }
@@ -77,7 +78,8 @@ impl<'a> Source<'a> {
     /// A line in Python's raw-unicode-escape encoding: Latin-1, and `\u` escapes for everything else.
     pub(super) fn escaped_line(&mut self) -> Result<Cow<'a, str>> {
         let rest = &self.bytes[self.position..];
-        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("the pickle is truncated"))?;
+        let end =
+            rest.iter().position(|byte| *byte == b'\n').ok_or_else(|| damaged("the pickle is truncated"))?;
         self.position += end + 1;
         let line = &rest[..end];
         match std::str::from_utf8(line) {

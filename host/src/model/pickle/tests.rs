@@ -55,7 +55,14 @@ fn a_booster_is_its_text() {
 
 #[test]
 fn labels_come_from_the_encoder_where_the_classifier_has_none() {
-    let dtype = [global("numpy", "dtype"), text("i2"), b"\x89\x88\x87R(K\x03".to_vec(), text(">"), b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb".to_vec()].concat();
+    let dtype = [
+        global("numpy", "dtype"),
+        text("i2"),
+        b"\x89\x88\x87R(K\x03".to_vec(),
+        text(">"),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb".to_vec(),
+    ]
+    .concat();
     let array = [
         global("numpy.core.multiarray", "_reconstruct"),
         global("numpy", "ndarray"),
@@ -145,7 +152,9 @@ fn compressed_and_foreign_files_are_refused_by_name() {
 
 #[test]
 fn instructions_that_reach_outside_the_file_are_refused() {
-    for body in [b"Pid\n".as_slice(), b"NQ", b"\x82\x01", b"\x97", b"\x98", b"U\x01x", b"S'x'\n", b"(ios\nsystem\n"] {
+    for body in
+        [b"Pid\n".as_slice(), b"NQ", b"\x82\x01", b"\x97", b"\x98", b"U\x01x", b"S'x'\n", b"(ios\nsystem\n"]
+    {
         assert_eq!(kind(&pickle(body)), ErrorKind::UnsupportedModel, "{body:?}");
     }
     assert_eq!(kind(b"\x80\x09N."), ErrorKind::UnsupportedModel);
@@ -223,7 +232,9 @@ fn cycles_and_shared_values_are_harmless() {
     // A list that contains itself, and a booster that is its own state's value.
     let list = pickle(b"]\x94h\x00a");
     assert_eq!(kind(&list), ErrorKind::UnsupportedModel);
-    let own = [global("lightgbm.basic", "Booster"), b")\x81\x94}".to_vec(), text("_handle"), b"h\x00sb".to_vec()].concat();
+    let own =
+        [global("lightgbm.basic", "Booster"), b")\x81\x94}".to_vec(), text("_handle"), b"h\x00sb".to_vec()]
+            .concat();
     assert_eq!(kind(&pickle(&own)), ErrorKind::InvalidModel);
 }
 
@@ -239,8 +250,10 @@ fn bombs_end_quickly() {
     };
     let nested = pickle(&b"]".repeat(3_000_000));
     let marks = pickle(&b"(".repeat(3_000_000));
-    let calls = pickle(&[global("builtins", "list"), b"\x94".to_vec(), b")h\x00)R0".repeat(600_000)].concat());
-    let memo: Vec<u8> = (0..600_000u32).flat_map(|i| [b"Nr".as_slice(), &i.to_le_bytes(), b"0"].concat()).collect();
+    let calls =
+        pickle(&[global("builtins", "list"), b"\x94".to_vec(), b")h\x00)R0".repeat(600_000)].concat());
+    let memo: Vec<u8> =
+        (0..600_000u32).flat_map(|i| [b"Nr".as_slice(), &i.to_le_bytes(), b"0"].concat()).collect();
     let pops = pickle(&b"N0".repeat(3_000_000));
     let grown = pickle(&[b"]\x94".to_vec(), b"(h\x00h\x00h\x00h\x00e".repeat(400_000)].concat());
     let digits = pickle(&[b"L".to_vec(), b"9".repeat(3_000_000), b"\n".to_vec()].concat());
@@ -257,7 +270,10 @@ fn bombs_end_quickly() {
         let started = Instant::now();
         let error = read(&bomb).unwrap_err();
         let took = started.elapsed();
-        assert!(matches!(error.kind(), ErrorKind::InvalidModel | ErrorKind::UnsupportedModel), "{name}: {error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::InvalidModel | ErrorKind::UnsupportedModel),
+            "{name}: {error}"
+        );
         // The promise is 100 ms in an optimised build; this one is not.
         assert!(took < Duration::from_secs(2), "{name} took {took:?}");
     }

@@ -35,7 +35,7 @@ pub(super) struct Batch<'s, const WORDS: usize> {
     answers: Answers<WORDS>,
     work: Workspace<WORDS>,
     /// The slots of rows for walked trees, and whether they are those of the whole block.
-    slots: Vec<f64>,
+    slots: Vec<u64>,
     loaded: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'s, const WORDS: usize> Batch<'s, WORDS> {
 
     fn load(&mut self, block: Block<'_>, first: usize, rows: usize) {
         let walker = &self.scorer.walker;
-        self.slots.resize(walker.num_slots() * rows, 0.0);
+        self.slots.resize(walker.num_slots() * rows, 0);
         for (row, slots) in self.slots.chunks_exact_mut(walker.num_slots()).enumerate() {
             walker.load(|feature| block.data.value(block.first + first + row, feature), slots);
         }

@@ -2,40 +2,46 @@
 
 use std::collections::HashMap;
 
-use super::search::SearchTable;
 use super::view::{Columns, View};
 use crate::model::text::{TextModel, Tree};
 
-/// The categories that any split of a column sends left, in order: a category's place is its code.
+/// The categories that any split of a column sends left, numbered in order: their codes.
 ///
 /// All others, missing and negative ones included, share the code after the last, which no split sends left.
 #[derive(Default)]
 pub(super) struct Dictionary {
-    categories: SearchTable,
+    /// Per 32 categories: one bit per category, and how many are set in the words before.
+    words: Vec<(u32, u32)>,
+    len: usize,
 }
 
 impl Dictionary {
+    fn new(bitset: &[u32]) -> Self {
+        let mut len = 0;
+        let count = |word: &u32| {
+            let before = len;
+            len += word.count_ones();
+            (*word, before)
+        };
+        let words = bitset.iter().map(count).collect();
+        Self { words, len: len as usize }
+    }
+
+    /// The number of codes, but for the one that all others share.
     pub fn len(&self) -> usize {
-        self.categories.len()
+        self.len
     }
 
     /// The code of a category, as [`super::view::category`] finds it.
     #[inline]
-    pub fn code(&self, category: f64) -> usize {
-        self.known(category, self.categories.rank(category))
-    }
-
-    /// The [`code`](Self::code) of each of `categories`.
-    pub fn codes(&self, categories: &[f64], codes: &mut [u32]) {
-        self.categories.ranks(categories, codes);
-        for (code, category) in codes.iter_mut().zip(categories) {
-            *code = self.known(*category, *code as usize) as u32;
-        }
-    }
-
-    #[inline]
-    fn known(&self, category: f64, rank: usize) -> usize {
-        if self.categories.get(rank) == Some(category) { rank } else { self.categories.len() }
+    pub fn code(&self, category: Option<u32>) -> usize {
+        let known = || {
+            let category = category?;
+            let (word, before) = self.words.get(category as usize / 32)?;
+            let bit = category % 32;
+            (word >> bit & 1 != 0).then(|| (before + (word & !(u32::MAX << bit)).count_ones()) as usize)
+        };
+        known().unwrap_or(self.len)
     }
 }
 
@@ -122,9 +128,9 @@ impl Categories {
             for (node, column, bitset) in categorical_splits(tree, columns) {
                 let dictionary = &all.dictionaries[column];
                 let sets = &mut all.sets;
-                let set = *known
-                    .entry((column, bitset))
-                    .or_insert_with(|| sets.push(members(bitset).map(|category| dictionary.code(category))));
+                let set = *known.entry((column, bitset)).or_insert_with(|| {
+                    sets.push(members(bitset).map(|category| dictionary.code(Some(category))))
+                });
                 all.set_of_node[first + node] = set;
             }
         }
@@ -146,7 +152,7 @@ fn dictionaries(model: &TextModel, num_trees: usize, columns: &Columns) -> Vec<D
             union.iter_mut().zip(bitset).for_each(|(all, word)| *all |= word);
         }
     }
-    unions.iter().map(|union| Dictionary { categories: SearchTable::new(members(union).collect()) }).collect()
+    unions.iter().map(|union| Dictionary::new(union)).collect()
 }
 
 /// Node, column and bitset of every categorical split.
@@ -162,8 +168,8 @@ fn categorical_splits<'a>(
 }
 
 /// The categories in a bitset of the text.
-fn members(bitset: &[u32]) -> impl Iterator<Item = f64> {
-    bitset.iter().enumerate().flat_map(|(index, &word)| {
-        (0..32).filter(move |bit| word >> bit & 1 != 0).map(move |bit| (index * 32 + bit) as f64)
+fn members(bitset: &[u32]) -> impl Iterator<Item = u32> {
+    (0..).zip(bitset).flat_map(|(index, &word)| {
+        (0..32).filter(move |bit| word >> bit & 1 != 0).map(move |bit| index * 32 + bit)
     })
 }

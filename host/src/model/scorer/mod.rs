@@ -8,6 +8,7 @@ mod batch;
 mod categories;
 mod layout;
 mod linear;
+mod membership;
 mod predicates;
 mod search;
 mod segment;
@@ -63,7 +64,7 @@ const FEW_ROWS: usize = 16;
 const ROWS_PER_THREAD: usize = 512;
 
 /// Rows with at most this many slots are loaded on the stack.
-const STACK_SLOTS: usize = 256;
+const STACK_SLOTS: usize = 384;
 
 impl Scorer {
     /// Compiles all iterations of `model`.
@@ -138,14 +139,10 @@ impl Scorer {
             return Ok(());
         }
         share(data.rows(), threads, self.num_outputs, out, |first, out| {
-            let mut batch = Batch::<BLOCK_WORDS>::new(self);
-            let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
-            for (index, out) in out.chunks_mut(Batch::<BLOCK_WORDS>::ROWS * self.num_outputs).enumerate() {
-                let first = first + index * Batch::<BLOCK_WORDS>::ROWS;
-                let block = Block { data, first, rows: out.len() / self.num_outputs };
-                sink.begin(block);
-                batch.run(block, &mut sink);
-                sink.write(out);
+            if out.len() <= 64 * self.num_outputs {
+                self.sum_blocks::<1>(data, first, out);
+            } else {
+                self.sum_blocks::<BLOCK_WORDS>(data, first, out);
             }
         });
         Ok(())
@@ -172,8 +169,9 @@ impl Scorer {
 
     /// Writes the raw scores of one row to `out`, which has [`num_outputs`](Self::num_outputs) places.
     ///
-    /// Nothing is allocated unless the trees look at more than 255 features (features with missing values that go
-    /// both ways count twice). Errors as for [`raw`](Self::raw).
+    /// Nothing is allocated unless the model needs more than 383 places: one for each feature that the trees look at
+    /// (two when missing values go both ways), and one for every 64 sets of categories. Errors as for
+    /// [`raw`](Self::raw).
     pub fn raw_row(&self, row: &[f64], out: &mut [f64]) -> Result<()> {
         self.check(row.len(), 1, self.num_outputs, out.len())?;
         self.sum_row(|feature| row[feature], out);
@@ -199,13 +197,26 @@ impl Scorer {
         }
     }
 
+    /// Sums the rows from `first`, as many as `out` has room for, in blocks of `WORDS` times 64.
+    fn sum_blocks<const WORDS: usize>(&self, data: &Matrix<'_>, first: usize, out: &mut [f64]) {
+        let mut batch = Batch::<WORDS>::new(self);
+        let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
+        for (index, out) in out.chunks_mut(Batch::<WORDS>::ROWS * self.num_outputs).enumerate() {
+            let first = first + index * Batch::<WORDS>::ROWS;
+            let block = Block { data, first, rows: out.len() / self.num_outputs };
+            sink.begin(block);
+            batch.run(block, &mut sink);
+            sink.write(out);
+        }
+    }
+
     fn sum_row(&self, value: impl Fn(usize) -> f64, out: &mut [f64]) {
-        let mut stack = [0.0; STACK_SLOTS];
+        let mut stack = [0; STACK_SLOTS];
         let mut heap;
         let slots = if self.walker.num_slots() <= STACK_SLOTS {
             &mut stack[..self.walker.num_slots()]
         } else {
-            heap = vec![0.0; self.walker.num_slots()];
+            heap = vec![0; self.walker.num_slots()];
             &mut heap[..]
         };
         self.walker.load(&value, slots);
@@ -272,8 +283,14 @@ fn share<T: Send>(
     let run = rows.div_ceil(threads).next_multiple_of(block);
     let work = &work;
     std::thread::scope(|scope| {
-        for (index, out) in out.chunks_mut(run * per_row).enumerate() {
+        let mut runs = out.chunks_mut(run * per_row).enumerate();
+        // The caller's thread takes a share too.
+        let own = runs.next();
+        for (index, out) in runs {
             scope.spawn(move || work(index * run, out));
+        }
+        if let Some((_, out)) = own {
+            work(0, out);
         }
     });
 }

@@ -4,6 +4,7 @@
 //! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
 
 use super::categories::{Categories, CodeSet, CodeSets};
+use super::membership::Membership;
 use super::search::SearchTable;
 use super::view::{Column, View, category, without_tiny};
 
@@ -38,9 +39,8 @@ struct Numerical {
 struct Categorical {
     column: usize,
     first: usize,
-    sets: Vec<CodeSet>,
-    /// Per 64 sets and code: one bit per set, set where the code is outside. Empty for [`MANY_CODES`].
-    outside: Vec<u64>,
+    len: usize,
+    members: Membership,
 }
 
 /// Rows of the caller that are scored together.
@@ -57,8 +57,8 @@ pub(super) struct Answers<const WORDS: usize> {
     places: Vec<u32>,
 }
 
-/// In dictionaries of more codes, every row is looked up in every set: the table of all answers would be too large.
-const MANY_CODES: usize = 1024;
+/// The most words that the tables of sets may take: 2 MiB.
+const MOST_TABLE_WORDS: usize = 1 << 18;
 
 impl Predicates {
     /// Numbers `questions`, each with its column; equal ones get one number. Returns the number of each, too.
@@ -70,6 +70,7 @@ impl Predicates {
     ) -> (Self, Vec<u32>) {
         let count = asked.sort(columns.len(), questions);
         let mut all = Self::default();
+        let mut budget = MOST_TABLE_WORDS;
         let mut numbers = vec![0; count];
         for column in std::mem::take(&mut asked.columns) {
             let first = all.len;
@@ -87,8 +88,11 @@ impl Predicates {
                 all.numerical.push(Numerical { column, first, thresholds });
             } else {
                 let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
-                let outside = outside(categories, column, &sets);
-                all.categorical.push(Categorical { column, first, sets, outside });
+                let len = sets.len();
+                let dictionary = &categories.dictionaries[column];
+                let members = Membership::new(sets, &categories.sets, dictionary, budget);
+                budget -= members.table_len();
+                all.categorical.push(Categorical { column, first, len, members });
             }
         }
         (all, numbers)
@@ -177,17 +181,12 @@ impl<const WORDS: usize> Answers<WORDS> {
         for categorical in &predicates.categorical {
             let column = columns[categorical.column];
             rows.copy(column.feature as usize, &mut self.values);
-            for value in &mut self.values {
-                *value = category(without_tiny(*value));
-            }
             let dictionary = &categories.dictionaries[categorical.column];
-            dictionary.codes(&self.values, &mut self.places);
-            let answers = &mut self.bits[categorical.first..][..categorical.sets.len()];
-            if categorical.outside.is_empty() {
-                look_up(answers, &self.places, categorical, &categories.sets);
-            } else {
-                put_together(answers, &self.places, categorical, dictionary.len());
+            for (place, value) in self.places.iter_mut().zip(&self.values) {
+                *place = dictionary.code(category(*value)) as u32;
             }
+            let answers = &mut self.bits[categorical.first..][..categorical.len];
+            put_together(answers, &self.places, &categorical.members, &categories.sets);
         }
     }
 
@@ -225,47 +224,18 @@ impl<const WORDS: usize> Answers<WORDS> {
     }
 }
 
-/// The table of answers for the sets of a column, if it is not too large.
-fn outside(categories: &Categories, column: usize, sets: &[CodeSet]) -> Vec<u64> {
-    let codes = categories.dictionaries[column].len() + 1;
-    if codes > MANY_CODES {
-        return Vec::new();
-    }
-    let mut outside = vec![u64::MAX; sets.len().div_ceil(64) * codes];
-    for (index, set) in sets.iter().enumerate() {
-        for code in categories.sets.codes(*set) {
-            outside[index / 64 * codes + code] &= !(1 << (index % 64));
-        }
-    }
-    outside
-}
-
-/// Looks every row's code up in every set.
-fn look_up<const WORDS: usize>(
-    answers: &mut [Bits<WORDS>],
-    codes: &[u32],
-    categorical: &Categorical,
-    sets: &CodeSets,
-) {
-    for (answer, set) in answers.iter_mut().zip(&categorical.sets) {
-        for (row, code) in codes.iter().enumerate() {
-            answer[row / 64] |= u64::from(!sets.contains(*set, *code as usize)) << (row % 64);
-        }
-    }
-}
-
-/// Takes each row's answers for 64 sets at once out of the table, then turns rows into sets.
+/// Finds each row's answers for 64 sets at once, then turns rows into sets.
 fn put_together<const WORDS: usize>(
     answers: &mut [Bits<WORDS>],
     codes: &[u32],
-    categorical: &Categorical,
-    num_codes: usize,
+    members: &Membership,
+    sets: &CodeSets,
 ) {
     let mut square = [[0; WORDS]; 64];
-    for (answers, outside) in answers.chunks_mut(64).zip(categorical.outside.chunks_exact(num_codes + 1)) {
+    for (index, answers) in answers.chunks_mut(64).enumerate() {
         for (word, codes) in codes.chunks_exact(64).enumerate() {
             for (row, code) in square.iter_mut().zip(codes) {
-                row[word] = outside[*code as usize];
+                row[word] = members.outside(index, *code as usize, sets);
             }
         }
         transpose(&mut square);
@@ -303,10 +273,10 @@ mod tests {
         }
         let before = square;
         transpose(&mut square);
-        for row in 0..64 {
-            for bit in 0..64 {
-                for word in 0..2 {
-                    assert_eq!(square[row][word] >> bit & 1, before[bit][word] >> row & 1);
+        for (row, words) in square.iter().enumerate() {
+            for (bit, before) in before.iter().enumerate() {
+                for (word, before) in words.iter().zip(before) {
+                    assert_eq!(word >> bit & 1, before >> row & 1);
                 }
             }
         }

@@ -60,12 +60,12 @@ pub(super) fn without_tiny(value: f64) -> f64 {
     if value.abs() <= ZERO_THRESHOLD { 0.0 } else { value }
 }
 
-/// The category of a value as LightGBM's cast to `int` finds it, as a whole number; NaN when there is none.
+/// The category of a value as LightGBM's cast to `int` finds it.
 #[inline]
-pub(super) fn category(value: f64) -> f64 {
+pub(super) fn category(value: f64) -> Option<u32> {
     // The cast cuts towards zero, so that -0.5 is category 0. Casting what does not fit is undefined in C++ and gives
     // a negative number or one beyond every bitset: no category either way.
-    if value > -1.0 && value < 2_147_483_648.0 { value.trunc() + 0.0 } else { f64::NAN }
+    (value > -1.0 && value < 2_147_483_648.0).then_some(value as u32)
 }
 
 /// A feature seen in one way.

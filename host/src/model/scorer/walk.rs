@@ -1,7 +1,11 @@
 //! Trees as nodes to walk: for single rows, and for trees too large to evaluate as a whole.
 
-use super::categories::{Categories, CodeSet};
+use std::collections::HashMap;
+use std::hint::select_unpredictable;
+
+use super::categories::Categories;
 use super::layout::{Item, breadth_first};
+use super::membership::Membership;
 use super::view::{Column, Columns, View, category, without_tiny};
 use crate::model::text::TextModel;
 
@@ -16,8 +20,8 @@ struct Node {
     left: u32,
 }
 
-/// Marks the slot of a categorical split, whose threshold is the bits of a [`CodeSet`] and whose slot holds the bits of
-/// a code.
+/// Marks the slot of a categorical split: the slot holds the answers for 64 sets, and the bits of the threshold say
+/// which of them it is.
 const CATEGORICAL: u32 = 1 << 31;
 
 /// The slot that leaves look at.
@@ -26,10 +30,20 @@ const LOWEST: u32 = 0;
 /// How many trees, or rows, are walked side by side: enough for their loads to overlap.
 const LANES: usize = 8;
 
+/// The tables of sets may take this many words of 64 bits, and as many again for every node; sets beyond are looked up.
+const MOST_TABLE_WORDS: usize = 1 << 16;
+const TABLE_WORDS_PER_NODE: usize = 2;
+
+/// Steps between looks at whether all lanes have come to a leaf.
+const STEPS: usize = 4;
+
 /// All trees, as nodes.
 pub(super) struct Walker {
     columns: Vec<Column>,
     categories: Categories,
+    /// Per categorical column: its number, the first of its slots, and its sets.
+    members: Vec<(usize, usize, Membership)>,
+    num_slots: usize,
     nodes: Vec<Node>,
     /// Per node that is a leaf: the leaf's number.
     leaves: Vec<u32>,
@@ -40,14 +54,21 @@ pub(super) struct Walker {
 
 impl Walker {
     pub fn compile(model: &TextModel, num_trees: usize, columns: &Columns, categories: Categories) -> Self {
-        let mut nodes = Vec::new();
-        let mut leaves = Vec::new();
-        let mut roots = Vec::with_capacity(num_trees);
-        let mut categorical = Vec::with_capacity(num_trees);
+        let mut walker = Self {
+            columns: columns.list().to_vec(),
+            categories,
+            members: Vec::new(),
+            num_slots: columns.list().len() + 1,
+            nodes: Vec::new(),
+            leaves: Vec::new(),
+            roots: Vec::with_capacity(num_trees),
+            categorical: Vec::with_capacity(num_trees),
+        };
+        let places = walker.collect_sets(model, num_trees, columns);
         for (index, tree) in model.trees().take(num_trees).enumerate() {
-            let root = nodes.len() as u32;
-            roots.push(root);
-            categorical.push(tree.num_categorical() > 0);
+            let root = walker.nodes.len() as u32;
+            walker.roots.push(root);
+            walker.categorical.push(tree.num_categorical() > 0);
             for (place, item) in (root..).zip(breadth_first(tree)) {
                 let (node, leaf) = match item {
                     Item::Leaf(leaf) => (
@@ -57,23 +78,59 @@ impl Walker {
                     Item::Node { node, left } => {
                         let node = node as usize;
                         let view = View::of(tree.decision_type()[node]);
-                        let slot = columns.number(tree.split_feature()[node], view) as u32 + 1;
+                        let column = columns.number(tree.split_feature()[node], view);
                         let left = root + left;
                         let node = if view == View::Category {
-                            let set = categories.set(index, node).to_bits();
-                            Node { threshold: f64::from_bits(set), slot: slot | CATEGORICAL, left }
+                            let set = walker.categories.set(index, node);
+                            let (slot, bit) = places[&(column, set.to_bits())];
+                            Node { threshold: f64::from_bits(bit), slot: slot | CATEGORICAL, left }
                         } else {
-                            Node { threshold: tree.threshold()[node], slot, left }
+                            Node { threshold: tree.threshold()[node], slot: column as u32 + 1, left }
                         };
                         (node, 0)
                     }
                 };
-                nodes.push(node);
-                leaves.push(leaf);
+                walker.nodes.push(node);
+                walker.leaves.push(leaf);
             }
         }
-        let columns = columns.list().to_vec();
-        Self { columns, categories, nodes, leaves, roots, categorical }
+        walker
+    }
+
+    /// Gives every set of categories a slot and a bit in it.
+    fn collect_sets(
+        &mut self,
+        model: &TextModel,
+        num_trees: usize,
+        columns: &Columns,
+    ) -> HashMap<(usize, u64), (u32, u64)> {
+        let mut sets = vec![Vec::new(); columns.list().len()];
+        let mut budget = MOST_TABLE_WORDS;
+        for (index, tree) in model.trees().take(num_trees).enumerate() {
+            budget += TABLE_WORDS_PER_NODE * tree.num_nodes();
+            for (node, decision) in tree.decision_type().iter().enumerate() {
+                if decision.is_categorical() {
+                    let column = columns.number(tree.split_feature()[node], View::Category);
+                    sets[column].push(self.categories.set(index, node));
+                }
+            }
+        }
+        let mut places = HashMap::new();
+        for (column, mut sets) in sets.into_iter().enumerate().filter(|(_, sets)| !sets.is_empty()) {
+            sets.sort_unstable_by_key(|set| set.to_bits());
+            sets.dedup();
+            for (index, set) in sets.iter().enumerate() {
+                let slot = (self.num_slots + index / 64) as u32;
+                places.insert((column, set.to_bits()), (slot, index as u64 % 64));
+            }
+            let Categories { sets: all, dictionaries, .. } = &self.categories;
+            let members = Membership::new(sets, all, &dictionaries[column], budget);
+            budget -= members.table_len();
+            let first = self.num_slots;
+            self.num_slots += members.len();
+            self.members.push((column, first, members));
+        }
+        places
     }
 
     pub fn num_trees(&self) -> usize {
@@ -90,31 +147,34 @@ impl Walker {
 
     /// The number of slots that [`load`](Self::load) fills.
     pub fn num_slots(&self) -> usize {
-        self.columns.len() + 1
+        self.num_slots
     }
 
-    /// Fills `slots` with the values of a row, each as its column sees it.
-    pub fn load(&self, value: impl Fn(usize) -> f64, slots: &mut [f64]) {
-        slots[LOWEST as usize] = f64::NEG_INFINITY;
-        let columns = self.columns.iter().zip(&self.categories.dictionaries);
-        for ((column, dictionary), slot) in columns.zip(&mut slots[1..]) {
-            let value = without_tiny(value(column.feature as usize));
-            *slot = match column.view {
-                View::Category => f64::from_bits(dictionary.code(category(value)) as u64),
-                view => view.apply(value),
-            };
+    /// Fills `slots` with what a row means to splits: the bits of its value for each column, and its answers for every
+    /// 64 sets of categories.
+    pub fn load(&self, value: impl Fn(usize) -> f64, slots: &mut [u64]) {
+        slots[LOWEST as usize] = f64::NEG_INFINITY.to_bits();
+        for (column, slot) in self.columns.iter().zip(&mut slots[1..]) {
+            *slot = column.view.apply(without_tiny(value(column.feature as usize))).to_bits();
+        }
+        let Categories { sets, dictionaries, .. } = &self.categories;
+        for (column, first, members) in &self.members {
+            let code = dictionaries[*column].code(category(f64::from_bits(slots[column + 1])));
+            for (index, slot) in slots[*first..][..members.len()].iter_mut().enumerate() {
+                *slot = members.outside(index, code, sets);
+            }
         }
     }
 
     /// Calls `visit` with every tree from 0 and the place of the leaf where the row in `slots` ends.
-    pub fn each_tree(&self, slots: &[f64], mut visit: impl FnMut(usize, Place)) {
+    pub fn each_tree(&self, slots: &[u64], mut visit: impl FnMut(usize, Place)) {
         let groups = self.roots.chunks(LANES).zip(self.categorical.chunks(LANES));
         for (group, (roots, categorical)) in groups.enumerate() {
             // Lanes without a tree walk nowhere: a place that is a leaf.
             let mut places = [self.nodes.len() as u32 - 1; LANES];
             places[..roots.len()].copy_from_slice(roots);
             if categorical.contains(&true) {
-                self.walk(&mut places, |_, node| self.goes_right_any(node, slots));
+                self.walk(&mut places, |_, node| goes_right_any(node, slots));
             } else {
                 self.walk(&mut places, |_, node| goes_right(node, slots));
             }
@@ -126,14 +186,14 @@ impl Walker {
 
     /// Calls `visit` with every row from 0 and the place of the leaf of `tree` where it ends; `rows` holds the slots
     /// of one row after the other.
-    pub fn each_row(&self, tree: usize, rows: &[f64], mut visit: impl FnMut(usize, Place)) {
+    pub fn each_row(&self, tree: usize, rows: &[u64], mut visit: impl FnMut(usize, Place)) {
         for (group, rows) in rows.chunks(LANES * self.num_slots()).enumerate() {
             let count = rows.len() / self.num_slots();
             let mut places = [self.roots[tree]; LANES];
             // Lanes without a row repeat the last.
             let slots = |lane: usize| &rows[lane.min(count - 1) * self.num_slots()..];
             if self.categorical[tree] {
-                self.walk(&mut places, |lane, node| self.goes_right_any(node, slots(lane)));
+                self.walk(&mut places, |lane, node| goes_right_any(node, slots(lane)));
             } else {
                 self.walk(&mut places, |lane, node| goes_right(node, slots(lane)));
             }
@@ -158,32 +218,22 @@ impl Walker {
     /// Moves all places down to leaves.
     #[inline]
     fn walk(&self, places: &mut [u32; LANES], goes_right: impl Fn(usize, &Node) -> bool) {
-        let step = |places: &mut [u32; LANES]| {
-            for (lane, place) in places.iter_mut().enumerate() {
-                let node = &self.nodes[*place as usize];
-                *place = node.left + u32::from(goes_right(lane, node));
-            }
-        };
         loop {
             // At a leaf a step leads nowhere, so that it is enough to look now and then whether all have stopped.
-            step(places);
-            step(places);
-            step(places);
-            let before = *places;
-            step(places);
-            if *places == before {
+            let mut moved = 0;
+            for _ in 0..STEPS {
+                moved = 0;
+                for (lane, place) in places.iter_mut().enumerate() {
+                    let node = &self.nodes[*place as usize];
+                    let next = node.left + u32::from(goes_right(lane, node));
+                    moved |= *place ^ next;
+                    *place = next;
+                }
+            }
+            if moved == 0 {
                 return;
             }
         }
-    }
-
-    #[inline]
-    fn goes_right_any(&self, node: &Node, slots: &[f64]) -> bool {
-        if node.slot & CATEGORICAL == 0 {
-            return goes_right(node, slots);
-        }
-        let code = slots[(node.slot & !CATEGORICAL) as usize].to_bits() as usize;
-        !self.categories.sets.contains(CodeSet::from_bits(node.threshold.to_bits()), code)
     }
 }
 
@@ -193,6 +243,16 @@ pub(super) struct Place(u32);
 
 #[inline]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN stands for values that go right")]
-fn goes_right(node: &Node, slots: &[f64]) -> bool {
-    !(slots[node.slot as usize] <= node.threshold)
+fn goes_right(node: &Node, slots: &[u64]) -> bool {
+    !(f64::from_bits(slots[node.slot as usize]) <= node.threshold)
+}
+
+/// [`goes_right`] for splits of both kinds. Which kind comes next cannot be foretold: both answers are computed.
+#[inline]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN stands for values that go right")]
+fn goes_right_any(node: &Node, slots: &[u64]) -> bool {
+    let slot = slots[(node.slot & !CATEGORICAL) as usize];
+    let above = !(f64::from_bits(slot) <= node.threshold);
+    let outside = slot >> (node.threshold.to_bits() % 64) & 1 != 0;
+    select_unpredictable(node.slot & CATEGORICAL != 0, outside, above)
 }

@@ -22,7 +22,8 @@ impl<'a> Archive<'a> {
     /// Opens an archive of few enough members; nothing is unpacked yet.
     pub(super) fn open(bytes: &'a [u8], limits: &ExtractLimits) -> Result<Self> {
         // Opening builds the whole directory in memory, so its entries are counted before, by what every one starts with.
-        let entries = bytes.windows(DIRECTORY_ENTRY.len()).filter(|window| *window == DIRECTORY_ENTRY).count();
+        let entries =
+            bytes.windows(DIRECTORY_ENTRY.len()).filter(|window| *window == DIRECTORY_ENTRY).count();
         if entries > limits.members {
             return Err(damaged("the skops file has too many members")
                 .with_context("members", entries)
@@ -54,7 +55,9 @@ impl<'a> Archive<'a> {
         // The declared size is not trusted: reading stops one byte past the limit.
         if file.size() <= limit {
             file.take(limit + 1).read_to_end(&mut unpacked).map_err(|error| {
-                damaged("a member of the skops file is damaged").with_context("member", &shown).with_source(error)
+                damaged("a member of the skops file is damaged")
+                    .with_context("member", &shown)
+                    .with_source(error)
             })?;
             if unpacked.len() as u64 <= limit {
                 return Ok(unpacked);

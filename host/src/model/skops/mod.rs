@@ -53,7 +53,9 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
         booster_text: Cow::Owned(text),
         classes,
         estimator,
-        best_iteration: best_iteration.and_then(|rounds| u32::try_from(rounds).ok()).filter(|rounds| *rounds > 0),
+        best_iteration: best_iteration
+            .and_then(|rounds| u32::try_from(rounds).ok())
+            .filter(|rounds| *rounds > 0),
     })
 }
 

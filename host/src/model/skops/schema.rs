@@ -58,15 +58,22 @@ pub(super) fn uniform_labels(labels: &[serde_json::Value]) -> Result<ClassLabels
         labels.iter().map(read).collect()
     }
     let uniform = match labels.first() {
-        Some(Value::String(_)) => all(labels, |label| label.as_str().map(str::to_owned)).map(ClassLabels::Strings),
+        Some(Value::String(_)) => {
+            all(labels, |label| label.as_str().map(str::to_owned)).map(ClassLabels::Strings)
+        }
         Some(Value::Bool(_)) => all(labels, Value::as_bool).map(ClassLabels::Bools),
         Some(Value::Number(number)) if number.is_i64() => all(labels, Value::as_i64).map(ClassLabels::Ints),
-        Some(Value::Number(_)) => all(labels, |label| label.as_f64().filter(|_| label.is_f64())).map(ClassLabels::Floats),
+        Some(Value::Number(_)) => {
+            all(labels, |label| label.as_f64().filter(|_| label.is_f64())).map(ClassLabels::Floats)
+        }
         _ => None,
     };
     uniform.ok_or_else(|| {
-        Error::new(ErrorKind::UnsupportedModel, "class labels of mixed or unusual Python types are not supported")
-            .with_hint("use whole numbers, booleans or strings as class labels")
+        Error::new(
+            ErrorKind::UnsupportedModel,
+            "class labels of mixed or unusual Python types are not supported",
+        )
+        .with_hint("use whole numbers, booleans or strings as class labels")
     })
 }
 

@@ -47,7 +47,11 @@ fn booster() -> Value {
 }
 
 fn classifier(classes: &Value) -> Value {
-    object("lightgbm.sklearn", "LGBMClassifier", &json!({"_Booster": booster(), "_classes": classes, "_le": json_node(&json!(null))}))
+    object(
+        "lightgbm.sklearn",
+        "LGBMClassifier",
+        &json!({"_Booster": booster(), "_classes": classes, "_le": json_node(&json!(null))}),
+    )
 }
 
 fn json_labels(labels: &[Value]) -> Value {
@@ -118,7 +122,8 @@ fn bombs_are_refused() {
     assert!(packed.len() < 100_000);
     assert_eq!(kind(&packed), ErrorKind::InvalidModel);
 
-    let many: Vec<(String, &[u8])> = (0..5_000).map(|index| (format!("{index}.npy"), b"".as_slice())).collect();
+    let many: Vec<(String, &[u8])> =
+        (0..5_000).map(|index| (format!("{index}.npy"), b"".as_slice())).collect();
     let many: Vec<(&str, &[u8])> = many.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
     assert_eq!(kind(&archive(CompressionMethod::Stored, &many)), ErrorKind::InvalidModel);
 

@@ -1,10 +1,17 @@
-//! Tests of the sandbox as a whole.
+//! Tests of the sandbox as a whole, with guests that do their worst.
 
 mod default_policy;
+mod determinism;
+mod guests;
+mod hostile;
+mod limits;
+mod refused;
+mod types;
 
 use std::sync::OnceLock;
 
 use super::*;
+use crate::error::{ErrorKind, Result};
 
 /// One engine for all tests, as in a process.
 fn engine() -> &'static PolicyEngine {
@@ -18,6 +25,13 @@ fn default_policy() -> &'static Policy {
     POLICY.get_or_init(|| Policy::load_default(engine(), &Budget::default()).unwrap())
 }
 
+/// Whatever a guest did before: the engine still decides, and correctly.
+fn assert_engine_is_sound() {
+    let decision =
+        default_policy().decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None)).unwrap();
+    assert_eq!(decision.verdict.moves(), [AliasMove::set("champion", 3), AliasMove::set("archived", 2)]);
+}
+
 fn context(champion: Option<u64>, archived: Option<u64>) -> Context {
     let version = |number, alias: &str| {
         let mut version = ModelVersion::new(number, 0);
@@ -28,4 +42,17 @@ fn context(champion: Option<u64>, archived: Option<u64>) -> Context {
     context.champion = champion.map(|number| version(number, "champion"));
     context.archived = archived.map(|number| version(number, "archived"));
     context
+}
+
+/// A version whose run has twenty metrics.
+fn rich_version(number: u64) -> ModelVersion {
+    let mut version = ModelVersion::new(number, 1_690_000_000_000 + number);
+    let mut run = RunData::default();
+    for index in 0..20 {
+        run.metrics.insert(format!("metric_{index:02}"), 1.0 / f64::from(index + 1));
+    }
+    run.metrics.insert("broken".to_owned(), f64::NAN);
+    run.params.insert("num_leaves".to_owned(), "31".to_owned());
+    version.run = Some(run);
+    version
 }

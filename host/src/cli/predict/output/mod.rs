@@ -47,7 +47,11 @@ impl<'p> Output<'p> {
     ///
     /// The file appears under its name when [`Output::finish`] has succeeded. [`ErrorKind::InvalidArgument`] when a terminal
     /// would have to show binary data.
-    pub(super) fn open(path: Option<&Path>, format: FileFormat, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
+    pub(super) fn open(
+        path: Option<&Path>,
+        format: FileFormat,
+        stdout: &'p mut (dyn Write + Send),
+    ) -> Result<Self> {
         let destination = Destination::open(path, stdout).map_err(|error| named(error, path))?;
         if matches!(format, FileFormat::Parquet | FileFormat::Arrow) && destination.is_terminal() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a terminal cannot show this format")

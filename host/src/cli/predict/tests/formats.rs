@@ -140,7 +140,14 @@ fn times_are_kept_by_every_format_that_has_them() {
     for file in ["pandas.parquet", "pandas.feather"] {
         fs::copy(rows.join(file), folder.path(file)).unwrap();
         for out in ["a.parquet", "a.arrow", "a.arrows", "a.jsonl", "a.csv"] {
-            folder.predict(Case::new("binary_cat").model("booster"), file, out, "--keep seen num city tier zeros").unwrap();
+            folder
+                .predict(
+                    Case::new("binary_cat").model("booster"),
+                    file,
+                    out,
+                    "--keep seen num city tier zeros",
+                )
+                .unwrap();
             folder.predict(Case::new("binary_cat").model("booster"), out, "b.csv", "--keep seen").unwrap();
             let out = fs::read_to_string(folder.path("b.csv")).unwrap();
             assert!(out.lines().nth(2).unwrap().starts_with("2026-01-01T01:00:00Z,"), "{out}");

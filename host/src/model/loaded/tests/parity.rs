@@ -6,10 +6,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
+use crate::model::labels::{ClassLabel, ClassLabels};
 use crate::model::loaded::{
     Column, EncodedTable, Engine, Model, ModelLimits, Prediction, StringColumn, Table, Values,
 };
-use crate::model::labels::{ClassLabel, ClassLabels};
 use crate::model::matrix::Matrix;
 
 fn fixtures() -> PathBuf {
@@ -23,10 +23,16 @@ fn json(path: &Path) -> Value {
 /// Loads a model directory as the registry would.
 fn load(directory: &Path) -> Model {
     let mlmodel =
-        MlModel::parse(&std::fs::read(directory.join(MLMODEL_FILE)).unwrap(), &MlModelLimits::default()).unwrap();
+        MlModel::parse(&std::fs::read(directory.join(MLMODEL_FILE)).unwrap(), &MlModelLimits::default())
+            .unwrap();
     let bytes = std::fs::read(directory.join(&mlmodel.lightgbm.data)).unwrap();
-    Model::from_artifact(&mlmodel.lightgbm.data, &mlmodel.lightgbm.model_class, &bytes, &ModelLimits::default())
-        .unwrap()
+    Model::from_artifact(
+        &mlmodel.lightgbm.data,
+        &mlmodel.lightgbm.model_class,
+        &bytes,
+        &ModelLimits::default(),
+    )
+    .unwrap()
 }
 
 /// A number as the fixtures write it: null is NaN, infinities are text.
@@ -53,7 +59,8 @@ fn table(expected: &Value) -> Table<'static> {
         let cells: Vec<&Value> = rows.iter().map(|row| &row[index]).collect();
         let text = cells.iter().any(|cell| cell.as_str().is_some_and(|text| !text.contains("Infinity")));
         let values = if text {
-            let texts: Vec<Option<String>> = cells.iter().map(|cell| cell.as_str().map(str::to_owned)).collect();
+            let texts: Vec<Option<String>> =
+                cells.iter().map(|cell| cell.as_str().map(str::to_owned)).collect();
             Values::Strings(Box::new(texts) as Box<dyn StringColumn>)
         } else {
             Values::Numbers(cells.into_iter().map(number).collect())
@@ -168,15 +175,23 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
         let data = Matrix::from_rows(&rows, 3).unwrap();
         for (name, expected) in expected["pickles"].as_object().unwrap() {
             let bytes = std::fs::read(directory.join(name)).unwrap();
-            let extracted = crate::model::pickle::read_pickle(&bytes, &crate::model::extracted::ExtractLimits::default()).unwrap();
-            let digest: String =
-                Sha256::digest(extracted.booster_text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+            let extracted =
+                crate::model::pickle::read_pickle(&bytes, &crate::model::extracted::ExtractLimits::default())
+                    .unwrap();
+            let digest: String = Sha256::digest(extracted.booster_text.as_bytes())
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             // Pickling asks for the text without pandas categories, the file has them: only compare where both agree.
             if expected["text_sha256"] == digest.as_str() {
                 checked += 1;
             }
             assert_eq!(extracted.estimator.class(), expected["estimator"], "{name}");
-            assert_eq!(extracted.best_iteration.map(u64::from), expected["best_iteration"].as_u64(), "{name}");
+            assert_eq!(
+                extracted.best_iteration.map(u64::from),
+                expected["best_iteration"].as_u64(),
+                "{name}"
+            );
 
             let class = expected["estimator"].as_str().unwrap();
             for engine in [Engine::Native, Engine::LightGbm] {
@@ -189,7 +204,9 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
                         assert_labels(&labels, &expected["predict"], name);
                         assert_labels(model.classes().unwrap(), &expected["classes"], name);
                     }
-                    Prediction::Values { values, .. } => assert_close(&values, &numbers(&expected["predict"]), name),
+                    Prediction::Values { values, .. } => {
+                        assert_close(&values, &numbers(&expected["predict"]), name)
+                    }
                 }
             }
         }

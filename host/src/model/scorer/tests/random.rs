@@ -61,8 +61,8 @@ struct Kind {
 }
 
 fn random_model(random: &mut Random, kind: Kind) -> String {
-    let list = |count: usize, mut item: Box<dyn FnMut(usize) -> String + '_>| {
-        (0..count).map(|index| item(index)).collect::<Vec<_>>().join(" ")
+    let list = |count: usize, item: Box<dyn FnMut(usize) -> String + '_>| {
+        (0..count).map(item).collect::<Vec<_>>().join(" ")
     };
     let Kind { features, outputs, .. } = kind;
     let mut text = format!(

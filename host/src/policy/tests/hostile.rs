@@ -1,0 +1,183 @@
+//! Guests that break the rules while they run. None may crash, hang or leak, and each gets an error of the right kind.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::guests::{load, promote, rollback};
+use super::*;
+use crate::lifecycle::{AliasState, Facts, guards};
+
+/// A budget that a test does not wait long for.
+fn tight() -> Budget {
+    Budget { fuel: 50_000_000, wall_clock: Duration::from_secs(2), ..Budget::default() }
+}
+
+#[track_caller]
+fn fails_with(kind: ErrorKind, result: Result<Decision>) {
+    let error = result.unwrap_err();
+    assert_eq!(error.kind(), kind, "{error:?}");
+    assert_engine_is_sound();
+}
+
+#[test]
+fn the_harness_makes_working_guests() {
+    let decision = promote("well_behaved", &tight()).unwrap();
+    assert_eq!(decision.verdict, Verdict::reject("no"));
+    assert_eq!(rollback("well_behaved", &tight()).unwrap().verdict, Verdict::reject("no"));
+}
+
+#[test]
+fn an_infinite_loop_runs_out_of_fuel() {
+    fails_with(ErrorKind::PolicyFuel, promote("infinite_loop", &tight()));
+}
+
+#[test]
+fn an_infinite_loop_with_endless_fuel_runs_out_of_time() {
+    let budget = Budget { fuel: u64::MAX, wall_clock: Duration::from_millis(50), ..Budget::default() };
+    let policy = load("infinite_loop", &budget).unwrap();
+    let started = Instant::now();
+    let result = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    fails_with(ErrorKind::PolicyTimeout, result);
+}
+
+#[test]
+fn a_start_function_runs_under_the_budget_too() {
+    let error = load("start_loops", &tight()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyFuel, "{error:?}");
+    assert_engine_is_sound();
+}
+
+#[test]
+fn few_but_slow_instructions_are_stopped() {
+    let started = Instant::now();
+    let error = promote("slow_instructions", &tight()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::PolicyFuel | ErrorKind::PolicyTimeout), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_engine_is_sound();
+}
+
+#[test]
+fn recursion_overflows_the_guests_stack_only() {
+    fails_with(ErrorKind::PolicyTrap, promote("recursion", &tight()));
+}
+
+#[test]
+fn traps_are_told_apart_from_limits() {
+    for guest in ["unreachable", "out_of_bounds", "divides_by_zero"] {
+        fails_with(ErrorKind::PolicyTrap, promote(guest, &tight()));
+    }
+}
+
+#[test]
+fn memory_and_table_bombs_hit_the_memory_limit() {
+    for guest in ["memory_bomb", "table_bomb"] {
+        fails_with(ErrorKind::PolicyMemory, promote(guest, &tight()));
+    }
+    let small = Budget { memory: 16 << 20, ..tight() };
+    let error = load("initial_table", &small).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
+}
+
+#[test]
+fn growing_beyond_what_the_guest_declared_is_no_violation() {
+    assert_eq!(promote("modest_table", &tight()).unwrap().verdict, Verdict::reject("no"));
+}
+
+#[test]
+fn answers_that_are_too_large_are_refused_while_they_are_read() {
+    for guest in ["huge_answer", "million_moves", "shared_string", "few_share_string"] {
+        let started = Instant::now();
+        let roomy = Budget { fuel: u64::MAX, wall_clock: Duration::from_secs(30), ..Budget::default() };
+        fails_with(ErrorKind::PolicyAnswer, promote(guest, &roomy));
+        assert!(started.elapsed() < Duration::from_secs(20), "{guest}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_description_that_is_too_large_or_flawed_is_refused() {
+    let error = load("lies_about_settings", &tight()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyAnswer, "{error:?}");
+    let error = load("nameless", &tight()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyProtocol, "{error:?}");
+}
+
+#[test]
+fn answers_that_break_the_abi_are_refused() {
+    for guest in ["invalid_utf8", "bad_discriminant", "wild_pointer", "silent"] {
+        fails_with(ErrorKind::PolicyProtocol, promote(guest, &tight()));
+    }
+    for guest in ["bad_discriminant", "wild_pointer"] {
+        fails_with(ErrorKind::PolicyProtocol, rollback(guest, &tight()));
+    }
+}
+
+#[test]
+fn an_error_reported_by_the_policy_is_not_a_verdict() {
+    let error = promote("reports_error", &tight()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyError);
+    assert_eq!(error.message(), "the policy failed: no");
+}
+
+#[test]
+fn nothing_is_kept_between_calls() {
+    let policy = load("keeps_state", &tight()).unwrap();
+    for _ in 0..3 {
+        let decision = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None)).unwrap();
+        assert_eq!(decision.verdict.explanation(), "11");
+    }
+}
+
+#[test]
+fn verdicts_that_break_a_guard_move_nothing() {
+    let aliases: AliasState = [("champion", 2), ("archived", 1), ("production", 2)]
+        .map(|(a, v)| (a.to_owned(), v))
+        .into_iter()
+        .collect();
+    let managed = ["champion", "archived", "candidate"].map(str::to_owned);
+    let versions: BTreeMap<u64, bool> = [(1, true), (2, true), (3, true)].into();
+    for (guest, objection) in [
+        ("champion_elsewhere", "the policy moves `champion` to version 1, but version 3 was asked for"),
+        (
+            "missing_version",
+            "the policy moves `archived` to version 4000000000000000000, which does not exist",
+        ),
+        ("archived_champion", "the policy would leave version 3 both `champion` and `archived`"),
+        ("illegal_alias", "the policy moves the alias `production`, which is not managed"),
+        ("moves_twice", "the policy moves the alias `candidate` twice"),
+        ("removes_champion", "the policy removes the alias `champion`"),
+    ] {
+        let decision = promote(guest, &tight()).unwrap();
+        let facts = Facts {
+            operation: Operation::Promote,
+            target: Some(3),
+            aliases: &aliases,
+            managed: &managed,
+            versions: &versions,
+        };
+        let error = guards::review(&decision.verdict, &facts).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Guard);
+        assert_eq!(error.to_string(), objection);
+    }
+}
+
+#[test]
+fn good_and_bad_guests_share_an_engine_on_many_threads() {
+    let guests = ["infinite_loop", "memory_bomb", "recursion", "unreachable", "invalid_utf8", "well_behaved"];
+    let budget = Budget { fuel: 1_000_000, memory: 8 << 20, ..Budget::default() };
+    let policies: Vec<_> = guests.iter().map(|guest| load(guest, &budget).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let policies = &policies;
+            scope.spawn(move || {
+                for turn in 0..30 {
+                    let policy = &policies[(thread + turn) % policies.len()];
+                    let result = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None));
+                    let well_behaved = (thread + turn) % policies.len() == 5;
+                    assert_eq!(result.is_ok(), well_behaved);
+                    assert_engine_is_sound();
+                }
+            });
+        }
+    });
+}

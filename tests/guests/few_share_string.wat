@@ -1,0 +1,20 @@
+;; Like `shared_string` with a list of ten moves: the list is small, its strings are not.
+(module
+  (; prelude ;)
+  (data (i32.const 2048)
+    "\00\00\00\00" "\00\00\00\00" "\00\00\a0\00\0a\00\00\00" "\4c\04\00\00\02\00\00\00")
+  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+    (i32.const 1200))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+    (i32.const 1304))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+    (local $at i32)
+    (drop (memory.grow (i32.const 600)))
+    (memory.fill (i32.const 65536) (i32.const 97) (i32.const 10000000))
+    (local.set $at (i32.const 10485760))
+    (loop $next
+      (i32.store (local.get $at) (i32.const 65536))
+      (i32.store offset=4 (local.get $at) (i32.const 10000000))
+      (local.set $at (i32.add (local.get $at) (i32.const 24)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 10486000))))
+    (i32.const 2048)))

@@ -1,0 +1,15 @@
+;; Counts its calls and rejects with the count.
+(module
+  (; prelude ;)
+  (global $calls (mut i32) (i32.const 0))
+  (data (i32.const 2000) "00")
+  (data (i32.const 2048) "\00\00\00\00" "\01\00\00\00" "\d0\07\00\00\02\00\00\00")
+  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+    (i32.const 1200))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+    (i32.const 1304))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (i32.store8 (i32.const 2000) (i32.add (i32.const 48) (global.get $calls)))
+    (i32.store8 (i32.const 2001) (i32.add (i32.load8_u (i32.const 2001)) (i32.const 1)))
+    (i32.const 2048)))

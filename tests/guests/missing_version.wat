@@ -1,0 +1,14 @@
+;; Approves by moving an alias to a version that does not exist.
+(module
+  (; prelude ;)
+  (data (i32.const 2000) "archived")
+  (data (i32.const 2304)
+    "\d0\07\00\00\08\00\00\00" "\01\00\00\00\00\00\00\00" "\00\00\90\9d\ce\da\82\37")
+  (data (i32.const 2200)
+    "\00\00\00\00" "\00\00\00\00" "\00\09\00\00\01\00\00\00" "\4c\04\00\00\02\00\00\00")
+  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+    (i32.const 1200))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+    (i32.const 1304))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+    (i32.const 2200)))

@@ -1,0 +1,14 @@
+;; Approves by removing the champion.
+(module
+  (; prelude ;)
+  (data (i32.const 2000) "champion")
+  (data (i32.const 2304)
+    "\d0\07\00\00\08\00\00\00" "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\00\00")
+  (data (i32.const 2200)
+    "\00\00\00\00" "\00\00\00\00" "\00\09\00\00\01\00\00\00" "\4c\04\00\00\02\00\00\00")
+  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+    (i32.const 1200))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+    (i32.const 1304))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+    (i32.const 2200)))

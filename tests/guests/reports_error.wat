@@ -1,0 +1,10 @@
+;; Reports the error internal("no") instead of a verdict.
+(module
+  (; prelude ;)
+  (data (i32.const 2048) "\01\00\00\00" "\02\00\00\00" "\4c\04\00\00\02\00\00\00")
+  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+    (i32.const 1200))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+    (i32.const 1304))
+  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+    (i32.const 2048)))
