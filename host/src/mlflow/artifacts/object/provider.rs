@@ -27,7 +27,7 @@ const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
 /// An Azure account, its key and endpoint in one text.
 const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 /// How long failing requests are sent again.
-const RETRY_DEADLINE: Duration = Duration::from_secs(120);
+const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The schemes with an object store behind them, as MLflow writes them.
 pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
