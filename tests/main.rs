@@ -1,3 +1,12 @@
 //! The integration tests: one binary, so that it links once.
 
+mod cli;
 mod conformance;
+mod local_stores;
+mod object_store;
+mod predict;
+mod python_client;
+mod rest;
+mod scale;
+mod seed;
+mod support;

@@ -106,6 +106,10 @@ pub enum ErrorKind {
     PolicyError,
     /// A policy setting is unknown, malformed or missing.
     PolicySettings,
+    /// The policy said no; only as the error form of a transition.
+    Rejected,
+    /// The policy said not yet; only as the error form of a transition.
+    Held,
     /// A guard of the host refused the policy's verdict.
     Guard,
 

@@ -1,9 +1,29 @@
 //! The champion lifecycle of LightGBM models on MLflow, with promotion rules in a sandboxed WebAssembly component.
+//!
+//! [`ModelRegistry`] is the way in: it logs candidates, asks a [`policy`] for promotions and rollbacks, and loads the
+//! champion. [`mlflow`] holds the stores, [`model`] reads and scores LightGBM models, [`lifecycle`] ties them together.
+//!
+//! ```no_run
+//! use hydra_registry::{ModelRegistry, OpenOptions};
+//!
+//! # async fn example() -> hydra_registry::Result<()> {
+//! let registry = ModelRegistry::open(OpenOptions::from_process()?.with_model("churn")).await?;
+//! let transition = registry.promote_to_champion(None).await?;
+//! println!("{:?}: {}", transition.outcome, transition.explanation);
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod cli;
 pub mod error;
 pub mod lifecycle;
 pub mod mlflow;
 pub mod model;
+mod open;
 pub mod policy;
+pub mod project;
+mod registry;
 
 pub use error::{Error, ErrorKind, Result};
+pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
+pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};

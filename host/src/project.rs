@@ -64,7 +64,11 @@ impl ProjectConfig {
 fn plain_text(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
-        other => other.to_string(),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string(),
+        toml::Value::Boolean(flag) => flag.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        nested @ (toml::Value::Array(_) | toml::Value::Table(_)) => format!("{nested:?}"),
     }
 }
 
@@ -144,7 +148,9 @@ mod tests {
         assert_eq!(Project::around(&inner).root(), home.path().join("a"));
         let elsewhere = home.path().join("x");
         fs::create_dir(&elsewhere).expect("a directory");
-        assert!(home.path().starts_with(Project::around(&elsewhere).root().parent().unwrap_or(Path::new("/"))));
+        assert!(
+            home.path().starts_with(Project::around(&elsewhere).root().parent().unwrap_or(Path::new("/")))
+        );
     }
 
     #[test]
@@ -172,7 +178,8 @@ mod tests {
     #[test]
     fn settings_become_text() {
         let config: ProjectConfig =
-            toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true").expect("a configuration");
+            toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true")
+                .expect("a configuration");
         let text = config.settings_as_text();
         assert_eq!(text["metric"], "auc");
         assert_eq!(text["margin"], "0.01");

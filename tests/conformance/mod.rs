@@ -4,6 +4,7 @@
 //! list of cases into one named test per backend. Cases share a store with others and run at the same time, so they
 //! never assume that it is empty: they take fresh names from [`fresh`].
 
+mod artifacts;
 mod atomic;
 mod registry;
 mod tracking;
@@ -12,9 +13,12 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use hydra_registry::mlflow::artifacts::ArtifactResolver;
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::mlflow::names::{ExperimentId, ModelName, RunId};
+use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use hydra_registry::{ErrorKind, Result};
 
@@ -22,6 +26,7 @@ use hydra_registry::{ErrorKind, Result};
 pub struct Stores {
     pub tracking: Arc<dyn TrackingStore>,
     pub registry: Arc<dyn RegistryStore>,
+    pub artifacts: ArtifactResolver,
     /// Whether the store has MLflow 3's LoggedModels.
     pub has_logged_models: bool,
     /// What must outlive the stores: a temporary directory, a server.
@@ -32,7 +37,13 @@ impl Stores {
     /// One value that is both stores.
     pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S, keep: impl Any + Send + Sync) -> Self {
         let store = Arc::new(store);
-        Self { tracking: store.clone(), registry: store, has_logged_models: true, _keep: Box::new(keep) }
+        Self {
+            tracking: store.clone(),
+            registry: store,
+            artifacts: ArtifactResolver::local(),
+            has_logged_models: true,
+            _keep: Box::new(keep),
+        }
     }
 
     /// A new experiment.
@@ -108,21 +119,28 @@ pub fn new_version(name: &ModelName) -> NewModelVersion {
     }
 }
 
-/// One named test per case, for the backend that `$open` gives.
+/// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.
 macro_rules! cases {
-    ($open:path: $($module:ident::{$($case:ident),* $(,)?}),* $(,)?) => {$($(
+    ($(#[$attribute:meta])* $open:path: $($module:ident::{$($case:ident),* $(,)?}),* $(,)?) => {
+        $crate::conformance::cases! { @each [$(#[$attribute])*] $open: $($module::{$($case),*}),* }
+    };
+    (@each $attributes:tt $open:path: $($module:ident::{$($case:ident),*}),*) => {$($(
+        $crate::conformance::cases! { @one $attributes $open: $module::$case }
+    )*)*};
+    (@one [$($attribute:tt)*] $open:path: $module:ident::$case:ident) => {
+        $($attribute)*
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let stores = $open().await;
             $crate::conformance::$module::$case(&stores).await;
         }
-    )*)*};
+    };
 }
 
 /// The cases that every backend passes.
 macro_rules! store_cases {
-    ($open:path) => {
-        $crate::conformance::cases! { $open:
+    ($(#[$attribute:meta])* $open:path) => {
+        $crate::conformance::cases! { $(#[$attribute])* $open:
             tracking::{
                 an_unknown_experiment_name_is_none,
                 an_experiment_is_found_by_name_and_by_id,
@@ -170,6 +188,13 @@ macro_rules! store_cases {
                 the_download_uri_of_a_plain_source_is_the_source,
                 the_download_uri_of_a_logged_model_is_its_artifact_root,
             },
+            artifacts::{
+                an_artifact_is_written_listed_and_read,
+                an_artifact_is_replaced,
+                a_large_artifact_is_streamed_whole,
+                what_is_missing_is_not_found_or_empty,
+                artifact_paths_never_leave_their_root,
+            },
         }
     };
 }
@@ -205,4 +230,81 @@ mod memory {
 
     super::store_cases!(self::open);
     super::atomic_cases!(self::open);
+}
+
+mod file {
+    use std::future::{Ready, ready};
+
+    use super::{FileStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = FileStore::open(directory.path().join("ml runs")).expect("a path for a store");
+        ready(Stores::of(store, directory))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+mod sqlite {
+    use std::future::{Ready, ready};
+
+    use super::{SqliteStore, Stores};
+
+    fn open() -> Ready<Stores> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = SqliteStore::open(directory.path().join("ml flow.db")).expect("a path for a database");
+        ready(Stores::of(store, directory))
+    }
+
+    super::store_cases!(self::open);
+    super::atomic_cases!(self::open);
+}
+
+/// Real servers on sqlite, of the newest release and of older ones.
+mod rest {
+    use std::future::{Ready, ready};
+
+    use hydra_registry::mlflow::connect::Backend;
+    use hydra_registry::mlflow::environment::Environment;
+    use hydra_registry::mlflow::uri::TrackingUri;
+
+    use super::Stores;
+    use crate::support::server::{NEWEST, Server};
+
+    fn server(environment: &'static str) -> Stores {
+        let uri = TrackingUri::new(Server::shared(environment).url.as_str()).expect("an address");
+        let Backend { tracking, registry, artifacts } =
+            Backend::connect(&uri, None, &Environment::default()).expect("a server");
+        let has_logged_models = !environment.starts_with("mlflow-2.");
+        Stores { tracking, registry, artifacts, has_logged_models, _keep: Box::new(()) }
+    }
+
+    fn open() -> Ready<Stores> {
+        ready(server(NEWEST))
+    }
+
+    super::store_cases!(self::open);
+
+    macro_rules! older_release {
+        ($module:ident, $environment:literal) => {
+            mod $module {
+                use std::future::{Ready, ready};
+
+                fn open() -> Ready<super::Stores> {
+                    ready(super::server($environment))
+                }
+
+                crate::conformance::store_cases!(
+                    #[ignore = "an older server; `cargo xtask test --all` runs it"]
+                    self::open
+                );
+            }
+        };
+    }
+
+    older_release!(mlflow_2_9_2, "mlflow-2.9.2");
+    older_release!(mlflow_2_22_5, "mlflow-2.22.5");
+    older_release!(mlflow_3_1_4, "mlflow-3.1.4");
 }

@@ -18,16 +18,43 @@ const STEPS: &[(&str, &[&str])] = &[
     (
         "Train a deliberately small model and log it as a candidate.",
         &[
-            "log-candidate", "--train", TRAIN, "--label", "malignant", "--param", "n_estimators=5", "--param",
-            "num_leaves=4", "--run-name", "small", "--tag", "team=demo",
+            "log-candidate",
+            "--train",
+            TRAIN,
+            "--label",
+            "malignant",
+            "--param",
+            "n_estimators=5",
+            "--param",
+            "num_leaves=4",
+            "--run-name",
+            "small",
+            "--tag",
+            "team=demo",
         ],
     ),
-    ("Ask the policy to promote the candidate. There is no champion yet.", &["promote", "--reason", "first model"]),
+    (
+        "Ask the policy to promote the candidate. There is no champion yet.",
+        &["promote", "--reason", "first model"],
+    ),
     (
         "Train a second model with LightGBM's defaults and log it.",
-        &["log-candidate", "--train", TRAIN, "--label", "malignant", "--run-name", "default", "--tag", "team=demo"],
+        &[
+            "log-candidate",
+            "--train",
+            TRAIN,
+            "--label",
+            "malignant",
+            "--run-name",
+            "default",
+            "--tag",
+            "team=demo",
+        ],
     ),
-    ("Promote it: the former champion becomes `archived`.", &["promote", "--reason", "better on the holdout"]),
+    (
+        "Promote it: the former champion becomes `archived`.",
+        &["promote", "--reason", "better on the holdout"],
+    ),
     ("Who is champion now, and why?", &["champion"]),
     ("Predict rows that no model has seen.", &["predict", HOLDOUT, "--out", "predictions.csv"]),
     ("Something is wrong in production: bring the former champion back.", &["rollback", "--reason", "demo"]),
@@ -64,7 +91,10 @@ fn prepare(home: &Path) -> Result<()> {
         bail!("{} is not empty and no earlier demo; name another directory", home.display());
     }
     fs::create_dir_all(home)?;
-    fs::write(home.join("hydra.toml"), "# The project root of the demo: the store lies beside this file.\nmodel = \"breast-cancer\"\n")?;
+    fs::write(
+        home.join("hydra.toml"),
+        "# The project root of the demo: the store lies beside this file.\nmodel = \"breast-cancer\"\n",
+    )?;
     for name in [TRAIN, HOLDOUT] {
         fs::copy(paths::root().join("examples/data").join(name), home.join(name))?;
     }
@@ -98,7 +128,8 @@ fn show_predictions(path: &Path) -> Result<()> {
 }
 
 fn shown(command: &[&str]) -> String {
-    let quoted = command.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_string() });
+    let quoted =
+        command.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { (*word).to_string() });
     quoted.collect::<Vec<_>>().join(" ")
 }
 

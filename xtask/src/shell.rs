@@ -16,11 +16,7 @@ pub fn say(text: impl AsRef<str>) {
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        bail!("`{shown}` failed: {status}")
-    }
+    if status.success() { Ok(()) } else { bail!("`{shown}` failed: {status}") }
 }
 
 /// Runs a command quietly under a heading; its output appears only if it fails.
@@ -28,8 +24,7 @@ pub fn step(heading: &str, command: &mut Command) -> Result<()> {
     let start = Instant::now();
     say(format!("  {heading} ..."));
     let shown = show(command);
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{shown}`"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{shown}`"))?;
     if output.status.success() {
         say(format!("  {heading}: done in {:.0?}", start.elapsed()));
         return Ok(());

@@ -18,11 +18,16 @@ pub fn run(flags: &[String]) -> Result<()> {
     }
     sh(&mut command)?;
 
-    say(format!("\ncovered: {MLFLOW} server on sqlite, file store, memory store, sandboxed policies, models, command line"));
+    say(format!(
+        "\ncovered: {MLFLOW} server on sqlite, file store, memory store, sandboxed policies, models, command line"
+    ));
     if all {
         say(format!("         and the servers {}", OLDER_MLFLOWS.join(", ")));
     } else {
-        say(format!("not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages", OLDER_MLFLOWS.join(", ")));
+        say(format!(
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages",
+            OLDER_MLFLOWS.join(", ")
+        ));
     }
     Ok(())
 }

@@ -113,7 +113,8 @@ pub mod evidence {
     }
 
     pub fn context(settings: &[(&str, &str)], champion: Option<ModelVersion>) -> Context {
-        let entry = |(key, value): &(&str, &str)| Entry { key: (*key).to_owned(), value: (*value).to_owned() };
+        let entry =
+            |(key, value): &(&str, &str)| Entry { key: (*key).to_owned(), value: (*value).to_owned() };
         Context {
             model_name: "churn".to_owned(),
             now: 0,

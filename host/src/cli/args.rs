@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::cli::predict::PredictArgs;
 use crate::mlflow::names::Version;
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
@@ -47,6 +48,10 @@ pub struct GlobalArgs {
     /// A setting of the policy; `policy inspect` lists them
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+
+    /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them
+    #[arg(long = "budget", global = true, value_name = "LIMIT=VALUE")]
+    pub budget: Vec<String>,
 
     /// Text for people or JSON for machines
     #[arg(long, global = true, env = "HYDRA_OUTPUT", value_enum, default_value_t, value_name = "FORMAT")]
@@ -128,6 +133,10 @@ pub struct LogCandidateArgs {
     #[arg(long = "metric", value_name = "KEY=VALUE")]
     pub metrics: Vec<String>,
 
+    /// Log NaN and infinite metrics as they are instead of refusing them
+    #[arg(long)]
+    pub allow_non_finite: bool,
+
     /// A JSON file of metrics: {"auc": 0.91}
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
@@ -154,6 +163,9 @@ pub struct PromoteArgs {
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
+    /// Go back to this version, which was champion before [default: the archived one]
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<Version>,
     /// What the decision's arguments share.
     #[command(flatten)]
     pub decision: DecisionArgs,
@@ -185,12 +197,4 @@ pub struct ListArgs {
     /// Show at most this many versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-}
-
-/// Arguments of `predict`.
-#[derive(Debug, Args)]
-pub struct PredictArgs {
-    /// A CSV file with a header, columns in any order; `-` reads stdin
-    #[arg(value_name = "FILE")]
-    pub input: PathBuf,
 }

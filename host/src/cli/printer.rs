@@ -75,6 +75,11 @@ impl Printer {
         }
     }
 
+    /// Prints a line of text data, such as a heading.
+    pub fn line(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(printable_block(text).as_bytes())
+    }
+
     /// The data stream itself, for commands that write a format of their own.
     pub fn data(&mut self) -> &mut impl Write {
         &mut self.out

@@ -1,14 +1,24 @@
-//! What the lifecycle is: where the aliases point, and which moves of them are allowed.
+//! What the lifecycle is: candidates, evidence, decisions and what they change, and the ledger that keeps them.
 
+pub mod candidate;
+pub mod config;
+pub mod evidence;
 pub mod guards;
+pub mod ledger;
+pub mod loading;
+pub mod model_cache;
+pub mod model_file;
 pub mod state;
+pub mod transition;
 
 pub use guards::{Facts, Plan, review};
 pub use state::AliasState;
 
-/// The alias of the version in use.
+/// The alias of the version in production.
 pub const CHAMPION: &str = "champion";
-/// The alias of the version to roll back to.
+
+/// The alias of the version that was champion before: what a rollback goes back to.
 pub const ARCHIVED: &str = "archived";
+
 /// The alias of the version logged last.
 pub const CANDIDATE: &str = "candidate";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -11,6 +12,10 @@ pub type Timestamp = i64;
 
 /// Key-value pairs, sorted by key.
 pub type Tags = BTreeMap<String, String>;
+
+/// The tag that holds a caller's own id for the operation that creates a run, a model version or a logged model. With
+/// it, a store can tell after a lost answer whether the operation took place; without it, such a failure is returned.
+pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
 
 /// Whether an entity is in use or in MLflow's trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +38,17 @@ pub struct Experiment {
     pub artifact_location: String,
     /// Active or deleted.
     pub lifecycle_stage: LifecycleStage,
+}
+
+impl Experiment {
+    /// The id, if runs can be logged in it: `InvalidState` for a deleted experiment.
+    pub fn usable(self) -> Result<ExperimentId> {
+        if self.lifecycle_stage == LifecycleStage::Active {
+            return Ok(self.id);
+        }
+        Err(Error::new(ErrorKind::InvalidState, format!("the experiment `{}` is deleted", self.name))
+            .with_hint("restore it in MLflow, or name another one in MLFLOW_EXPERIMENT_NAME"))
+    }
 }
 
 /// The state of a run.

@@ -9,11 +9,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp};
+use crate::mlflow::entities::{
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp,
+    VersionStatus,
+};
 use crate::mlflow::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::mlflow::uri::ModelUri;
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
-const RUN_NAME_TAG: &str = "mlflow.runName";
+pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
 /// The tag that names who started a run.
 const USER_TAG: &str = "mlflow.user";
 /// MLflow cuts longer param values.
@@ -25,6 +29,15 @@ const MAX_RUN_TAG_CHARS: usize = 8000;
 pub(crate) fn now_ms() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::try_from(since_epoch.as_millis()).unwrap_or(Timestamp::MAX)
+}
+
+/// Runs `work`, which may block, beside the tasks of the runtime.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Internal, "a store's work was cut short").with_source(error))
+    })
 }
 
 /// A fresh run id: 32 hexadecimal digits, as MLflow makes them.
@@ -189,37 +202,47 @@ pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
         .with_hint(format!("restore the {what} with MLflow's client, or use another"))
 }
 
-/// What a version's `source` says about where its artifacts are.
-pub(crate) enum Source {
-    /// `models:/m-…`: the artifacts of a LoggedModel.
-    LoggedModel(LoggedModelId),
-    /// `models:/name/1`: those of another version.
-    Version(ModelName, Version),
-    /// `models:/name@alias`: those of the version behind an alias.
-    Alias(ModelName, Alias),
-    /// Anything else names the place itself.
-    Place,
+/// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or
+/// `runs:/…`, which MLflow keeps as it is.
+pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>> {
+    if !version.source.starts_with("models:") {
+        return Ok(None);
+    }
+    version.source.parse().map(Some)
 }
 
-impl Source {
-    /// Reads the source of a new version; `InvalidArgument` for a `models:` URI that names nothing.
-    pub(crate) fn of(version: &NewModelVersion) -> Result<Self> {
-        let Some(path) = version.source.strip_prefix("models:/") else { return Ok(Self::Place) };
-        let path = path.trim_start_matches('/');
-        let parsed = if let Some((name, alias)) = path.rsplit_once('@') {
-            ModelName::new(name).and_then(|name| Ok(Self::Alias(name, Alias::new(alias)?)))
-        } else if let Some((name, number)) = path.split_once('/') {
-            ModelName::new(name).and_then(|name| Ok(Self::Version(name, number.parse()?)))
-        } else {
-            LoggedModelId::new(path).map(Self::LoggedModel)
-        };
-        parsed.map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, "the source is not a models URI")
-                .with_context("source", shorten(&version.source))
-                .with_source(error)
-                .with_hint("models:/<LoggedModel id>, models:/<name>/<version> or models:/<name>@<alias>")
-        })
+/// MLflow's number for the state of a LoggedModel.
+pub(crate) fn logged_model_status_number(status: LoggedModelStatus) -> i64 {
+    match status {
+        LoggedModelStatus::Unspecified => 0,
+        LoggedModelStatus::Pending => 1,
+        LoggedModelStatus::Ready => 2,
+        LoggedModelStatus::UploadFailed => 3,
     }
+}
+
+/// The state of a LoggedModel behind MLflow's number.
+pub(crate) fn logged_model_status(number: Option<i64>) -> LoggedModelStatus {
+    match number {
+        Some(1) => LoggedModelStatus::Pending,
+        Some(2) => LoggedModelStatus::Ready,
+        Some(3) => LoggedModelStatus::UploadFailed,
+        _ => LoggedModelStatus::Unspecified,
+    }
+}
+
+/// The state of a version behind MLflow's word; rows and files without one are of ready versions.
+pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
+    match text {
+        Some("PENDING_REGISTRATION") => VersionStatus::PendingRegistration,
+        Some("FAILED_REGISTRATION") => VersionStatus::FailedRegistration,
+        _ => VersionStatus::Ready,
+    }
+}
+
+/// `None` for empty text: a description that was not given is null for MLflow.
+pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 fn cut(value: &mut String, max_chars: usize) {

@@ -1,8 +1,16 @@
 //! What MLflow is: names, URIs, entities, the store traits and their backends.
 
 pub mod artifacts;
+pub mod connect;
+mod crypto;
 pub mod entities;
+pub mod environment;
+pub mod file;
+pub mod flavor;
 mod local;
 pub mod memory;
 pub mod names;
+pub mod rest;
+pub mod sqlite;
 pub mod store;
+pub mod uri;

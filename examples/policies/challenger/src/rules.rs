@@ -6,14 +6,20 @@ use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, 
 const CHALLENGER: &str = "challenger";
 
 pub fn settings() -> Vec<Setting> {
-    vec![declare("min-time", SettingKind::Duration, Some("0s"), "how long a version must have been challenger")]
+    vec![declare(
+        "min-time",
+        SettingKind::Duration,
+        Some("0s"),
+        "how long a version must have been challenger",
+    )]
 }
 
 pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, PolicyError> {
     let min_time: u64 = parsed(context, "min-time")?;
     let version = target.version;
     if !has_alias(target, CHALLENGER) {
-        let explanation = format!("version {version} becomes challenger; promote it again to make it champion");
+        let explanation =
+            format!("version {version} becomes challenger; promote it again to make it champion");
         return Ok(approve(vec![set(CHALLENGER, version)], explanation));
     }
     if min_time > 0 {

@@ -23,7 +23,9 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
     let now = context.now / MINUTE;
     for text in setting(context, "windows")?.split(',').map(str::trim).filter(|text| !text.is_empty()) {
         let window = Window::parse(text).ok_or_else(|| {
-            PolicyError::InvalidSettings(format!("`windows` holds `{text}`, which is neither weekly times nor dates"))
+            PolicyError::InvalidSettings(format!(
+                "`windows` holds `{text}`, which is neither weekly times nor dates"
+            ))
         })?;
         if let Some(left) = window.minutes_left(now) {
             let left = hours_and_minutes(left * MINUTE);
@@ -131,7 +133,9 @@ mod tests {
 
     #[test]
     fn malformed_windows_are_errors_of_the_settings() {
-        for windows in ["always", "fri 25:00 to mon 08:00", "2026-02-30 to 2026-03-01", "2026-03-02 to 2026-03-01"] {
+        for windows in
+            ["always", "fri 25:00 to mon 08:00", "2026-02-30 to 2026-03-01", "2026-03-02 to 2026-03-01"]
+        {
             assert!(matches!(decide(windows, MONDAY), Err(PolicyError::InvalidSettings(_))), "{windows}");
         }
     }

@@ -11,9 +11,19 @@ struct Gate<'a> {
 
 pub fn settings() -> Vec<Setting> {
     vec![
-        declare("metric", SettingKind::Text, None, "the metric to beat, `name` or `name:min` where less is better"),
+        declare(
+            "metric",
+            SettingKind::Text,
+            None,
+            "the metric to beat, `name` or `name:min` where less is better",
+        ),
         declare("margin", SettingKind::Number, Some("0"), "by how much the candidate must be better"),
-        declare("guards", SettingKind::Text, Some(""), "metrics that must not get worse, separated by commas"),
+        declare(
+            "guards",
+            SettingKind::Text,
+            Some(""),
+            "metrics that must not get worse, separated by commas",
+        ),
         declare("tolerance", SettingKind::Number, Some("0"), "by how much a guard metric may be worse"),
     ]
 }
@@ -40,7 +50,9 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
             gate.metric
         )));
     }
-    for guard in setting(context, "guards")?.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Gate::parse) {
+    for guard in
+        setting(context, "guards")?.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Gate::parse)
+    {
         let Some(value) = guard.of(target) else {
             return Ok(guard.missing(target));
         };
@@ -54,7 +66,8 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
             )));
         }
     }
-    let explanation = format!("{} is {value}, better than the champion's {to_beat} by {gain:.6}", gate.metric);
+    let explanation =
+        format!("{} is {value}, better than the champion's {to_beat} by {gain:.6}", gate.metric);
     Ok(approve(take_over(target, context), explanation))
 }
 
@@ -78,7 +91,10 @@ impl<'a> Gate<'a> {
 
     /// Not evidence against the candidate, but no evidence for it either.
     fn missing(&self, version: &ModelVersion) -> Verdict {
-        Verdict::Hold(format!("version {} has no usable value of the metric {}", version.version, self.metric))
+        Verdict::Hold(format!(
+            "version {} has no usable value of the metric {}",
+            version.version, self.metric
+        ))
     }
 }
 
@@ -87,7 +103,11 @@ mod tests {
     use super::*;
     use crate::common::evidence::{context, version};
 
-    fn decide(candidate: &[(&str, f64)], champion: Option<&[(&str, f64)]>, settings: &[(&str, &str)]) -> Verdict {
+    fn decide(
+        candidate: &[(&str, f64)],
+        champion: Option<&[(&str, f64)]>,
+        settings: &[(&str, &str)],
+    ) -> Verdict {
         let mut all = vec![("margin", "0"), ("guards", ""), ("tolerance", "0")];
         all.retain(|(key, _)| settings.iter().all(|(given, _)| given != key));
         all.extend(settings);
@@ -106,8 +126,14 @@ mod tests {
     #[test]
     fn less_can_be_better() {
         let loss = [("metric", "log_loss:min")];
-        assert!(matches!(decide(&[("log_loss", 0.2)], Some(&[("log_loss", 0.3)]), &loss), Verdict::Approve(_)));
-        assert!(matches!(decide(&[("log_loss", 0.3)], Some(&[("log_loss", 0.2)]), &loss), Verdict::Reject(_)));
+        assert!(matches!(
+            decide(&[("log_loss", 0.2)], Some(&[("log_loss", 0.3)]), &loss),
+            Verdict::Approve(_)
+        ));
+        assert!(matches!(
+            decide(&[("log_loss", 0.3)], Some(&[("log_loss", 0.2)]), &loss),
+            Verdict::Reject(_)
+        ));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
-use crate::mlflow::local::{self, Source};
+use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State, StoredModel, StoredVersion};
 use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::mlflow::uri::ModelUri;
 
 #[async_trait]
 impl RegistryStore for MemoryStore {
@@ -175,15 +176,15 @@ impl State {
     fn append(&mut self, new: &NewModelVersion) -> Result<ModelVersion> {
         let tags = local::checked_tags(&new.tags)?;
         let mut run_id = new.run_id.clone();
-        let storage = match Source::of(new)? {
-            Source::Place => new.source.clone(),
-            Source::Version(name, version) => self.storage(&name, version)?,
-            Source::Alias(name, alias) => {
+        let storage = match local::source_model(new)? {
+            None | Some(ModelUri::Run(..)) => new.source.clone(),
+            Some(ModelUri::Version(name, version)) => self.storage(&name, version)?,
+            Some(ModelUri::Alias(name, alias)) => {
                 let version = self.model(&name)?.model.aliases.get(&alias).copied();
                 let version = version.ok_or_else(|| local::alias_not_set(&name, &alias))?;
                 self.storage(&name, version)?
             }
-            Source::LoggedModel(id) => {
+            Some(ModelUri::LoggedModel(id)) => {
                 let model =
                     self.logged_models.get(&id).ok_or_else(|| local::not_found("LoggedModel", &id))?;
                 run_id = run_id.or_else(|| model.source_run_id.clone());

@@ -1,0 +1,13 @@
+//! A pickle is read or refused, and the text it gives goes to the text reader.
+
+#![no_main]
+
+use hydra_registry_fuzz::model::extracted::ExtractLimits;
+use hydra_registry_fuzz::model::pickle::read_pickle;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(model) = read_pickle(bytes, &ExtractLimits::default()) {
+        assert!(model.classes.is_none_or(|classes| classes.len() <= ExtractLimits::default().classes));
+    }
+});

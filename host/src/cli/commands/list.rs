@@ -1,0 +1,32 @@
+//! `list`: every version with its aliases, streamed.
+
+use std::pin::pin;
+
+use futures_util::StreamExt as _;
+
+use crate::ModelRegistry;
+use crate::cli::args::ListArgs;
+use crate::cli::report::VersionReport;
+use crate::cli::{ExitStatus, Printer, Settings};
+
+/// Lists versions, newest first: a table, or one JSON document per line.
+pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let versions = registry.list_versions().await?.take(args.limit.unwrap_or(usize::MAX));
+    let mut versions = pin!(versions);
+    let mut empty = true;
+    while let Some(version) = versions.next().await {
+        if empty && !printer.is_json() {
+            printer.line(&VersionReport::heading())?;
+        }
+        empty = false;
+        printer.item(&VersionReport::from(version?), VersionReport::text)?;
+    }
+    if empty {
+        printer.note(format!(
+            "{} has no versions yet; `hydra-registry log-candidate` makes one",
+            registry.model()
+        ));
+    }
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,23 @@
+//! One file per command: arguments in, a report out.
+
+mod champion;
+mod decide;
+mod list;
+mod log_candidate;
+mod predict;
+mod training_data;
+
+use crate::cli::args::Command;
+use crate::cli::{ExitStatus, Printer, Settings};
+
+/// Runs a command.
+pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::LogCandidate(args) => log_candidate::run(&args, settings, printer).await,
+        Command::Promote(args) => decide::promote(&args, settings, printer).await,
+        Command::Rollback(args) => decide::rollback(&args, settings, printer).await,
+        Command::Champion(args) => champion::run(&args, settings, printer).await,
+        Command::List(args) => list::run(&args, settings, printer).await,
+        Command::Predict(args) => predict::run(&args, settings, printer).await,
+    }
+}

@@ -1,0 +1,18 @@
+//! `predict`: score a file with the champion.
+
+use crate::ModelRegistry;
+use crate::cli::predict::{self, PredictArgs};
+use crate::cli::{ExitStatus, Printer, Settings};
+
+/// Loads the champion and scores the rows of a file.
+pub async fn run(
+    args: &PredictArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let champion = registry.load_champion().await?;
+    let rows = predict::run(champion.model, args, printer)?;
+    tracing::info!(rows, version = %champion.version.version, "predicted with the champion");
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,169 @@
+//! What can be typed after `predict`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::model::arrow::OutputType;
+use crate::model::loaded::Engine;
+use crate::{Error, ErrorKind, Result};
+
+/// Arguments of `predict`.
+///
+/// What it prints has the rows of the input, in its order: the columns to keep, then `prediction`, or one
+/// column `probability_LABEL`, `prediction_N` or `leaf_N` for each class, output or tree.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct PredictArgs {
+    /// The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin
+    #[arg(value_name = "INPUT")]
+    pub input: PathBuf,
+
+    /// Where predictions go, written whole or not at all [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// The format of the input [default: by its ending; CSV for stdin]
+    #[arg(long = "in-format", visible_alias = "format", value_enum, value_name = "FORMAT")]
+    pub in_format: Option<FileFormat>,
+
+    /// The format of the output [default: by the ending of --out, else that of the input]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub out_format: Option<FileFormat>,
+
+    /// What to predict [default: what Python's predict answers: labels for a classifier, else the objective's output]
+    #[arg(long, value_enum, value_name = "TYPE")]
+    pub output_type: Option<OutputTypeArg>,
+
+    /// Columns of the input to repeat before the predictions, such as an id; those of CSV are text
+    #[arg(long, value_name = "COLUMN", num_args = 1..)]
+    pub keep: Vec<String>,
+
+    /// What computes the predictions
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
+    pub engine: EngineArg,
+
+    /// How many threads score; reading has one of its own [default: as many as the machine has]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub threads: usize,
+
+    /// How many rows to score at a time [default: as many as fit in about 32 MB, at most 32768]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_rows: Option<u32>,
+}
+
+const AFTER_HELP: &str = "\
+Columns are found by name, in any order; other columns are ignored. Empty cells, NA, NaN and null are missing values.
+Memory does not grow with the input. `--out -` is stdout; Arrow goes there as a stream, into a file as a file.
+Example: hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet";
+
+/// The formats of files of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    /// Comma-separated values with a header (.csv)
+    Csv,
+    /// Apache Parquet (.parquet, .pq)
+    Parquet,
+    /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows)
+    Arrow,
+    /// One JSON object a line (.jsonl, .ndjson)
+    Jsonl,
+}
+
+/// What to predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputTypeArg {
+    /// The sum of the trees, before the objective's transformation
+    Raw,
+    /// The objective's output: probabilities, counts, values
+    Output,
+    /// The probability of every class
+    Proba,
+    /// The label of the most probable class
+    Label,
+    /// The index of the leaf reached in every tree
+    Leaf,
+}
+
+/// What computes predictions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EngineArg {
+    /// The built-in scorer: LightGBM's numbers, faster
+    #[default]
+    Native,
+    /// LightGBM itself, on one thread
+    Lightgbm,
+}
+
+impl PredictArgs {
+    /// What to predict.
+    #[must_use]
+    pub fn output(&self) -> OutputType {
+        match self.output_type {
+            None => OutputType::Predict,
+            Some(OutputTypeArg::Raw) => OutputType::Raw,
+            Some(OutputTypeArg::Output) => OutputType::Output,
+            Some(OutputTypeArg::Proba) => OutputType::Probabilities,
+            Some(OutputTypeArg::Label) => OutputType::Labels,
+            Some(OutputTypeArg::Leaf) => OutputType::Leaves,
+        }
+    }
+
+    /// The engine to predict with.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        match self.engine {
+            EngineArg::Native => Engine::Native,
+            EngineArg::Lightgbm => Engine::LightGbm,
+        }
+    }
+
+    /// The format of the input.
+    pub fn input_format(&self) -> Result<FileFormat> {
+        if let Some(format) = self.in_format {
+            return Ok(format);
+        }
+        if is_dash(&self.input) {
+            return Ok(FileFormat::Csv);
+        }
+        FileFormat::of(&self.input).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "the input's ending does not tell its format")
+                .with_context("file", self.input.display())
+                .with_hint("name it with --in-format csv, parquet, arrow or jsonl")
+        })
+    }
+
+    /// The format of the output.
+    pub fn output_format(&self) -> Result<FileFormat> {
+        match self.out_format.or_else(|| FileFormat::of(self.out_file()?)) {
+            Some(format) => Ok(format),
+            None => self.input_format(),
+        }
+    }
+
+    /// The file to write, if it is not stdout.
+    #[must_use]
+    pub fn out_file(&self) -> Option<&Path> {
+        self.out.as_deref().filter(|path| !is_dash(path))
+    }
+}
+
+impl FileFormat {
+    /// The format that the ending of a file's name stands for.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "csv" => Self::Csv,
+            "parquet" | "pq" => Self::Parquet,
+            "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
+            "jsonl" | "ndjson" => Self::Jsonl,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a path stands for stdin or stdout.
+pub(super) fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

@@ -1,0 +1,98 @@
+//! What Parquet and Arrow files share: batches that are columns already.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::Schema;
+
+use super::{Batch, BatchReader, named_columns};
+use crate::cli::predict::wanted::{Selection, Wanted};
+use crate::{Error, ErrorKind, Result};
+
+/// Batches in the order of a file.
+pub(super) trait Batches: Send {
+    /// The next batch, or none at the end.
+    fn next(&mut self) -> Result<Option<RecordBatch>>;
+
+    /// How far it has come, in units of the input's length.
+    fn position(&self) -> u64;
+}
+
+/// Picks the wanted columns out of batches.
+pub(super) struct ColumnarReader<B> {
+    name: String,
+    batches: B,
+    /// Of the batches that the file brings.
+    schema: Arc<Schema>,
+    selection: Selection,
+    wanted: Wanted,
+    /// What is left of a batch that is larger than wanted.
+    rest: Option<RecordBatch>,
+    first: bool,
+}
+
+impl<B: Batches> ColumnarReader<B> {
+    /// A reader of `batches`, all of them of `schema`; `selection` counts its columns.
+    pub(super) fn new(
+        name: String,
+        batches: B,
+        schema: Arc<Schema>,
+        selection: Selection,
+        wanted: Wanted,
+    ) -> Self {
+        Self { name, batches, schema, selection, wanted, rest: None, first: true }
+    }
+
+    /// The next batch of at most as many rows as wanted.
+    fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = match self.rest.take() {
+            Some(rest) => rest,
+            None => loop {
+                match self.batches.next()? {
+                    Some(batch) if batch.num_rows() > 0 => break batch,
+                    Some(_) => {}
+                    None => return Ok(None),
+                }
+            },
+        };
+        let rows = self.wanted.batch_rows;
+        if batch.num_rows() <= rows {
+            return Ok(Some(batch));
+        }
+        self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
+        Ok(Some(batch.slice(0, rows)))
+    }
+
+    fn split(&self, batch: &RecordBatch) -> Result<Batch> {
+        let rows = batch.num_rows();
+        let features = self.selection.features.iter().map(|index| batch.column(*index).clone());
+        let kept = self.selection.kept.iter().map(|index| unpacked(batch.column(*index)));
+        let kept: Vec<ArrayRef> = kept.collect::<Result<_>>()?;
+        Ok(Batch {
+            features: named_columns(self.wanted.features.iter().zip(features), rows)?,
+            kept: named_columns(self.wanted.keep.iter().zip(kept), rows)?,
+            position: self.batches.position(),
+        })
+    }
+}
+
+impl<B: Batches> BatchReader for ColumnarReader<B> {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        let first = std::mem::take(&mut self.first);
+        let batch = match self.next_rows().map_err(|error| error.with_context("file", &self.name))? {
+            Some(batch) => batch,
+            None if first => RecordBatch::new_empty(self.schema.clone()),
+            None => return Ok(None),
+        };
+        self.split(&batch).map(Some)
+    }
+}
+
+/// A column without its dictionary: the dictionaries of several batches need not be the same, and not every format has any.
+fn unpacked(column: &ArrayRef) -> Result<ArrayRef> {
+    let Some(dictionary) = column.as_any_dictionary_opt() else { return Ok(column.clone()) };
+    arrow_cast::cast(column, dictionary.values().data_type()).map_err(|error| {
+        Error::new(ErrorKind::InvalidData, "a dictionary of a column to keep is damaged").with_source(error)
+    })
+}

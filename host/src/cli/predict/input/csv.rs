@@ -1,0 +1,170 @@
+//! Comma-separated values, as RFC 4180 and pandas understand them.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, Float64Array};
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::source::{ByteCount, Source, TooMuch, unreadable};
+use super::{Batch, BatchReader, Input, cell, named_columns};
+use crate::cli::predict::wanted::{Selection, Wanted};
+use crate::model::loaded::FeatureKind;
+use crate::{Error, ErrorKind, Result};
+
+/// The longest row: a quote that is never closed must not fill the memory.
+const LONGEST: u64 = 64 << 20;
+
+/// Opens a CSV file: reads its header.
+pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+    let (length, name) = (source.length(), source.name().to_owned());
+    let (bytes, count) = source.into_reader();
+    count.allow(LONGEST);
+    let mut rows = ReaderBuilder::new().buffer_capacity(1 << 17).from_reader(bytes);
+    let header = rows.byte_headers().map_err(|error| damaged(error, 1))?;
+    if header.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "the file is empty; a header was expected"));
+    }
+    let header: Vec<String> = header
+        .iter()
+        .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
+        .collect::<Result<_>>()?;
+    let selection = wanted.select(&header)?;
+    let ignored = selection.ignored.clone();
+    let reader =
+        CsvReader { rows, count, name, header, wanted, selection, first: true, record: ByteRecord::new() };
+    Ok(Input { reader: Box::new(reader), ignored, length, in_bytes: true })
+}
+
+struct CsvReader<R> {
+    rows: csv::Reader<R>,
+    count: ByteCount,
+    name: String,
+    header: Vec<String>,
+    wanted: Wanted,
+    selection: Selection,
+    first: bool,
+    record: ByteRecord,
+}
+
+impl<R: Read + Send> BatchReader for CsvReader<R> {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        let mut columns = self.columns();
+        let rows = self.fill(&mut columns).map_err(|error| error.with_context("file", &self.name))?;
+        if rows == 0 && !self.first {
+            return Ok(None);
+        }
+        self.first = false;
+        let mut arrays = columns.into_iter().map(|column| column.cells.finish());
+        let features: Vec<ArrayRef> = arrays.by_ref().take(self.wanted.features.len()).collect();
+        Ok(Some(Batch {
+            features: named_columns(self.wanted.features.iter().zip(features), rows)?,
+            kept: named_columns(self.wanted.keep.iter().zip(arrays), rows)?,
+            position: self.count.get(),
+        }))
+    }
+}
+
+impl<R: Read> CsvReader<R> {
+    /// Empty columns: the features, then those to keep.
+    fn columns(&self) -> Vec<Column> {
+        let rows = self.wanted.batch_rows;
+        let features = self.selection.features.iter().zip(&self.wanted.kinds);
+        let features = features.map(|(index, kind)| Column { index: *index, cells: Cells::of(*kind, rows) });
+        let kept = self.selection.kept.iter().map(|index| Column { index: *index, cells: Cells::kept() });
+        features.chain(kept).collect()
+    }
+
+    /// Reads the rows of a batch and says how many there were.
+    fn fill(&mut self, columns: &mut [Column]) -> Result<usize> {
+        for row in 0..self.wanted.batch_rows {
+            self.count.allow(LONGEST);
+            match self.rows.read_byte_record(&mut self.record) {
+                Ok(true) => {}
+                Ok(false) => return Ok(row),
+                Err(error) => return Err(damaged(error, self.line())),
+            }
+            for column in &mut *columns {
+                // The reader refuses rows that are shorter than the header.
+                let text = self.record.get(column.index).unwrap_or_default();
+                if let Err(problem) = column.cells.push(text) {
+                    return Err(invalid(problem, self.line())
+                        .with_context("column", self.header[column.index].escape_debug())
+                        .with_context("cell", cell::shown(text)));
+                }
+            }
+        }
+        Ok(self.wanted.batch_rows)
+    }
+
+    /// The line on which the row starts that was read last.
+    fn line(&self) -> u64 {
+        self.record.position().map_or(1, csv::Position::line)
+    }
+}
+
+/// A column of a batch that is being read.
+struct Column {
+    /// Its place in the file.
+    index: usize,
+    cells: Cells,
+}
+
+enum Cells {
+    Numbers(Vec<f64>),
+    Texts { builder: StringBuilder, missing: fn(&[u8]) -> bool },
+}
+
+impl Cells {
+    fn of(kind: FeatureKind, rows: usize) -> Self {
+        match kind {
+            FeatureKind::TextCategory => {
+                Self::Texts { builder: StringBuilder::new(), missing: cell::is_missing }
+            }
+            FeatureKind::Numeric | FeatureKind::NumberCategory => Self::Numbers(Vec::with_capacity(rows)),
+        }
+    }
+
+    /// Kept cells are repeated as they are: only empty ones are missing.
+    fn kept() -> Self {
+        Self::Texts { builder: StringBuilder::new(), missing: <[u8]>::is_empty }
+    }
+
+    fn push(&mut self, text: &[u8]) -> Result<(), &'static str> {
+        match self {
+            Self::Numbers(numbers) => numbers.push(cell::number(text).ok_or("the cell is not a number")?),
+            Self::Texts { builder, missing } if missing(text) => builder.append_null(),
+            Self::Texts { builder, .. } => {
+                builder.append_value(std::str::from_utf8(text).map_err(|_| "the cell is not UTF-8")?);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Numbers(numbers) => Arc::new(Float64Array::from(numbers)),
+            Self::Texts { mut builder, .. } => Arc::new(builder.finish()),
+        }
+    }
+}
+
+fn damaged(error: csv::Error, line: u64) -> Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) => {
+            invalid("the row is too long", line).with_hint("a quote may have been left open")
+        }
+        csv::ErrorKind::Io(error) => unreadable(error),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            invalid("the row has another number of cells than the header", line)
+                .with_context("cells", len)
+                .with_context("header", expected_len)
+        }
+        other => invalid("the row cannot be read", line).with_source(format!("{other:?}")),
+    }
+}
+
+fn invalid(message: &str, line: u64) -> Error {
+    Error::new(ErrorKind::InvalidData, message).with_context("line", line)
+}

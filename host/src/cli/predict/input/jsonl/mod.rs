@@ -1,0 +1,81 @@
+//! JSON lines: one object a row, its keys in any order.
+
+mod cells;
+mod kept;
+mod keys;
+mod lines;
+mod row;
+
+use std::io::Read;
+
+use super::source::{ByteCount, Source};
+use super::{Batch, BatchReader, Input, named_columns};
+use crate::cli::predict::wanted::{Wanted, listed};
+use crate::{Error, ErrorKind, Result};
+
+use lines::Lines;
+use row::Rows;
+
+pub(in crate::cli::predict) use kept::is_json_text;
+
+/// Opens JSON lines: reads the first batch, since only the rows tell which columns there are.
+///
+/// A feature or kept column that no row of the first batch has is missing. In a row, a key that is missing is a missing
+/// value.
+pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+    let (length, name) = (source.length(), source.name().to_owned());
+    let (bytes, count) = source.into_reader();
+    let rows = Rows::new(&wanted);
+    let mut reader = JsonlReader { lines: Lines::new(bytes), count, name, wanted, rows, first: None };
+    let first = reader.read()?;
+    if first.features.num_rows() > 0 {
+        let missing = reader.rows.keys().unseen();
+        if !missing.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidData, "columns are missing from the input")
+                .with_context("missing", listed(&missing))
+                .with_context("rows looked at", first.features.num_rows())
+                .with_hint("write null for missing values"));
+        }
+    }
+    reader.first = Some(first);
+    let ignored = reader.rows.keys().ignored();
+    Ok(Input { reader: Box::new(reader), ignored, length, in_bytes: true })
+}
+
+struct JsonlReader<R> {
+    lines: Lines<R>,
+    count: ByteCount,
+    name: String,
+    wanted: Wanted,
+    rows: Rows,
+    /// What [`open`] has read already.
+    first: Option<Batch>,
+}
+
+impl<R: Read + Send> BatchReader for JsonlReader<R> {
+    fn next(&mut self) -> Result<Option<Batch>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let batch = self.read().map_err(|error| error.with_context("file", &self.name))?;
+        Ok((batch.features.num_rows() > 0).then_some(batch))
+    }
+}
+
+impl<R: Read> JsonlReader<R> {
+    /// Reads a batch, without rows at the end.
+    fn read(&mut self) -> Result<Batch> {
+        let mut rows = 0;
+        while rows < self.wanted.batch_rows {
+            let Some(line) = self.lines.next()? else { break };
+            self.rows.push(line.text).map_err(|error| error.with_context("line", line.number))?;
+            rows += 1;
+        }
+        let (features, kept) = self.rows.take();
+        Ok(Batch {
+            features: named_columns(self.wanted.features.iter().zip(features), rows)?,
+            kept: kept::batch(self.wanted.keep.iter().zip(kept), rows)?,
+            position: self.count.get(),
+        })
+    }
+}

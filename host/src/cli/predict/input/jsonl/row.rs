@@ -1,0 +1,131 @@
+//! One JSON object as one row of the columns that are being filled.
+
+use std::fmt;
+
+use arrow_array::ArrayRef;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::cells::{Cell, Cells};
+use super::keys::{Key, Keys, Target};
+use crate::cli::predict::wanted::Wanted;
+use crate::{Error, ErrorKind, Result};
+
+/// The columns of a batch that is being read.
+pub(super) struct Rows {
+    wanted: Wanted,
+    features: Vec<Cells>,
+    kept: Vec<Vec<Value>>,
+    /// How many whole rows there are.
+    rows: usize,
+    keys: Keys,
+}
+
+impl Rows {
+    pub(super) fn new(wanted: &Wanted) -> Self {
+        let mut rows = Self {
+            features: Vec::new(),
+            kept: Vec::new(),
+            rows: 0,
+            keys: Keys::new(wanted),
+            wanted: wanted.clone(),
+        };
+        rows.take();
+        rows
+    }
+
+    /// Reads a line as the next row. The error names the place within the line.
+    pub(super) fn push(&mut self, line: &[u8]) -> Result<()> {
+        let mut failed = None;
+        let mut json = serde_json::Deserializer::from_slice(line);
+        let read = Row { rows: self, failed: &mut failed }.deserialize(&mut json).and_then(|()| json.end());
+        read.map_err(|error| damaged(&error, failed))?;
+        self.rows += 1;
+        for cells in &mut self.features {
+            cells.fill(self.rows);
+        }
+        for values in &mut self.kept {
+            values.resize(self.rows, Value::Null);
+        }
+        Ok(())
+    }
+
+    /// The features and the kept columns of the rows so far; starts again without rows.
+    pub(super) fn take(&mut self) -> (Vec<ArrayRef>, Vec<Vec<Value>>) {
+        self.rows = 0;
+        let features = self.wanted.kinds.iter().map(|kind| Cells::of(*kind)).collect();
+        let features = std::mem::replace(&mut self.features, features);
+        let kept = std::mem::replace(&mut self.kept, vec![Vec::new(); self.wanted.keep.len()]);
+        (features.into_iter().map(Cells::finish).collect(), kept)
+    }
+
+    /// What is known about the keys of the rows so far.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}
+
+/// Reads an object into the columns.
+struct Row<'r> {
+    rows: &'r mut Rows,
+    /// The feature whose value was refused.
+    failed: &'r mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let Self { rows, failed } = self;
+        let mut place = 0;
+        while let Some(target) = object.next_key_seed(Key { keys: &mut rows.keys, place })? {
+            place += 1;
+            match target {
+                Target { feature: None, kept: None } => drop(object.next_value::<IgnoredAny>()?),
+                Target { feature: Some(feature), kept: None } => {
+                    let cells = &mut rows.features[feature];
+                    let read = object.next_value_seed(Cell { cells, row: rows.rows });
+                    read.inspect_err(|_| *failed = Some(rows.wanted.features[feature].clone()))?;
+                }
+                Target { feature, kept: Some(kept) } => {
+                    let value: Value = object.next_value()?;
+                    if rows.kept[kept].len() > rows.rows {
+                        return Err(A::Error::custom("the key appears twice"));
+                    }
+                    if let Some(feature) = feature {
+                        let cell = Cell { cells: &mut rows.features[feature], row: rows.rows };
+                        cell.deserialize(&value).map_err(|error| {
+                            *failed = Some(rows.wanted.features[feature].clone());
+                            A::Error::custom(error)
+                        })?;
+                    }
+                    rows.kept[kept].push(value);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged(error: &serde_json::Error, feature: Option<String>) -> Error {
+    // serde_json ends its messages with a place; the line is always its first.
+    let text = error.to_string();
+    let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
+    let mut damaged = Error::new(ErrorKind::InvalidData, format!("the row cannot be read: {detail}"));
+    if let Some(feature) = feature {
+        damaged = damaged.with_context("column", feature.escape_debug());
+    }
+    damaged.with_context("character", error.column())
+}

@@ -1,0 +1,85 @@
+//! Readers of rows: one per format, all with the same answer.
+
+mod cell;
+mod columnar;
+mod csv;
+mod ipc;
+mod jsonl;
+mod parquet;
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema};
+
+use super::args::FileFormat;
+use super::wanted::Wanted;
+use crate::{Error, ErrorKind, Result};
+
+pub(super) use jsonl::is_json_text;
+use source::Source;
+
+/// Rows of a file: what the model wants, and what is repeated in the output.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The model's features, by its names and in its order.
+    pub(super) features: RecordBatch,
+    /// The columns to keep.
+    pub(super) kept: RecordBatch,
+    /// How far the reader has come, in units of [`Input::length`].
+    pub(super) position: u64,
+}
+
+/// Reads a file in batches.
+///
+/// A reader brings at least one batch, without rows where the file has none, so that the output always has a header.
+pub(super) trait BatchReader: Send {
+    /// The next batch, or none at the end. Damage is [`ErrorKind::InvalidData`] and says where.
+    fn next(&mut self) -> Result<Option<Batch>>;
+}
+
+/// An opened input.
+pub(super) struct Input {
+    /// Brings the rows.
+    pub(super) reader: Box<dyn BatchReader>,
+    /// The columns that nobody asked for.
+    pub(super) ignored: Vec<String>,
+    /// How long the input is, if that is known.
+    pub(super) length: Option<u64>,
+    /// Whether lengths and positions are bytes; rows else.
+    pub(super) in_bytes: bool,
+}
+
+impl Input {
+    /// Opens a file or stdin (`-`) and finds the wanted columns in it.
+    ///
+    /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing.
+    pub(super) fn open(path: &Path, format: FileFormat, wanted: Wanted) -> Result<Self> {
+        let source = Source::open(path)?;
+        let name = source.name().to_owned();
+        let open = || match format {
+            FileFormat::Csv => csv::open(source, wanted),
+            FileFormat::Parquet => parquet::open(source, wanted),
+            FileFormat::Arrow => ipc::open(source, wanted),
+            FileFormat::Jsonl => jsonl::open(source, wanted),
+        };
+        open().map_err(|error: Error| error.with_context("file", name))
+    }
+}
+
+/// A batch of named columns, which may be none.
+fn named_columns<'a>(
+    columns: impl IntoIterator<Item = (&'a String, ArrayRef)>,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
+        .into_iter()
+        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
+        .unzip();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the columns do not make a batch").with_source(error)
+    })
+}

@@ -1,0 +1,150 @@
+//! Where bytes come from: a file or stdin, counted.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cli::predict::args::is_dash;
+use crate::{Error, ErrorKind, Result};
+
+/// An input that has been opened.
+pub(super) struct Source {
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Stdin,
+    File { file: File, length: Option<u64> },
+}
+
+impl Source {
+    /// Opens a file, or stdin for `-`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        if is_dash(path) {
+            return Ok(Self { name: "stdin".to_owned(), kind: Kind::Stdin });
+        }
+        let name = path.display().to_string();
+        let open = || {
+            let file = File::open(path)?;
+            let metadata = file.metadata()?;
+            if metadata.is_dir() {
+                return Err(io::Error::from(io::ErrorKind::IsADirectory));
+            }
+            Ok(Kind::File { file, length: metadata.is_file().then_some(metadata.len()) })
+        };
+        match open() {
+            Ok(kind) => Ok(Self { name, kind }),
+            Err(error) => Err(Error::new(ErrorKind::Storage, "cannot open the input")
+                .with_context("file", name)
+                .with_source(error)),
+        }
+    }
+
+    /// What messages call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes there are, if that is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self.kind {
+            Kind::File { length, .. } => length,
+            Kind::Stdin => None,
+        }
+    }
+
+    /// The file, if bytes can be read from it in any order; it shares its position with this source.
+    pub(super) fn regular_file(&self) -> Result<Option<File>> {
+        match &self.kind {
+            Kind::File { file, length: Some(_) } => file.try_clone().map(Some).map_err(unreadable),
+            _ => Ok(None),
+        }
+    }
+
+    /// A file whose bytes can be read in any order: bytes that come once are put into a temporary one.
+    pub(super) fn into_regular_file(self) -> Result<File> {
+        if let Kind::File { file, length: Some(_) } = self.kind {
+            return Ok(file);
+        }
+        let mut file = tempfile::tempfile().map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot make a temporary file for the input").with_source(error)
+        })?;
+        let (mut reader, _) = self.into_reader();
+        io::copy(&mut reader, &mut file).map_err(unreadable)?;
+        Ok(file)
+    }
+
+    /// The bytes, once, and a count of those read.
+    pub(super) fn into_reader(self) -> (Box<dyn Read + Send>, ByteCount) {
+        let count = ByteCount::new();
+        let reader: Box<dyn Read + Send> = match self.kind {
+            Kind::File { file, .. } => Box::new(Counted { inner: file, count: count.clone() }),
+            Kind::Stdin => Box::new(Counted { inner: io::stdin(), count: count.clone() }),
+        };
+        (reader, count)
+    }
+}
+
+/// How many bytes have been read, and how many may be.
+#[derive(Debug, Clone)]
+pub(super) struct ByteCount(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    read: AtomicU64,
+    allowed: AtomicU64,
+}
+
+/// The error of reading more than was allowed.
+#[derive(Debug)]
+pub(super) struct TooMuch;
+
+impl ByteCount {
+    fn new() -> Self {
+        Self(Arc::new(Counts { read: AtomicU64::new(0), allowed: AtomicU64::new(u64::MAX) }))
+    }
+
+    /// The number of bytes read so far.
+    pub(super) fn get(&self) -> u64 {
+        self.0.read.load(Ordering::Relaxed)
+    }
+
+    /// From here on, reading fails with [`TooMuch`] after `bytes`.
+    pub(super) fn allow(&self, bytes: u64) {
+        self.0.allowed.store(self.get().saturating_add(bytes), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for TooMuch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many bytes")
+    }
+}
+
+impl std::error::Error for TooMuch {}
+
+struct Counted<R> {
+    inner: R,
+    count: ByteCount,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let counts = &self.count.0;
+        if counts.read.load(Ordering::Relaxed) >= counts.allowed.load(Ordering::Relaxed) {
+            return Err(io::Error::other(TooMuch));
+        }
+        let read = self.inner.read(buffer)?;
+        counts.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// An error of reading the input.
+pub(super) fn unreadable(error: io::Error) -> Error {
+    Error::new(ErrorKind::Storage, "cannot read the input").with_source(error)
+}

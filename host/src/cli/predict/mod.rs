@@ -1,0 +1,116 @@
+//! `predict`: rows of a file in, predictions out, in constant memory.
+//!
+//! A thread reads batches ahead while this one scores them and writes the answers.
+
+mod args;
+mod input;
+mod output;
+mod wanted;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+
+use crate::cli::Printer;
+use crate::model::arrow::OutputType;
+use crate::model::loaded::Model;
+use crate::{Error, ErrorKind, Result};
+
+use input::{Batch, BatchReader, Input};
+use output::Output;
+use wanted::{Wanted, listed};
+
+pub use args::PredictArgs;
+
+/// Most values that a batch holds unless the caller says otherwise: 32 MB.
+const BATCH_VALUES: usize = 1 << 22;
+
+/// Most rows that a batch has unless the caller says otherwise.
+const BATCH_ROWS: usize = 1 << 15;
+
+/// Predicts for every row of the input and returns how many there were.
+///
+/// The engine and the number of threads of `model` become those of `args`. Fails with [`ErrorKind::InvalidData`] when the
+/// input lacks columns or is damaged, and says where; an output file appears only after the last row.
+pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
+    let (in_format, out_format) = (args.input_format()?, args.output_format()?);
+    let model = model.with_engine(args.engine())?.with_threads(args.threads);
+    let output = args.output();
+    let batch_rows = args.batch_rows.map_or_else(|| batch_rows(&model, output), |rows| rows as usize);
+
+    let input = Input::open(&args.input, in_format, Wanted::new(&model, &args.keep, batch_rows))?;
+    if !input.ignored.is_empty() {
+        printer.note(format!("ignored columns: {}", listed(&input.ignored)));
+    }
+    let progress = printer.progress(input.length, input.in_bytes, "predicting");
+    let mut predictions = Output::open(args.out_file(), out_format, printer.data())?;
+
+    let batches = read_ahead(input.reader)?;
+    let mut rows = 0;
+    while let Some(batch) = next_batch(&batches)? {
+        predictions.write(&predict(&model, &batch, output)?)?;
+        rows += batch.features.num_rows() as u64;
+        progress.set_position(batch.position);
+    }
+    predictions.finish()?;
+    progress.finish_and_clear();
+    Ok(rows)
+}
+
+/// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
+fn batch_rows(model: &Model, output: OutputType) -> usize {
+    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
+    let widest = model.feature_names().len().max(outputs).max(1);
+    (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
+}
+
+/// A batch, the end, or what went wrong.
+type Message = Result<Option<Batch>>;
+
+/// Lets a thread read the next batch while the one before it is scored.
+///
+/// The thread is not joined: when nobody wants more batches it may still wait for its input.
+fn read_ahead(mut reader: Box<dyn BatchReader>) -> Result<Receiver<Message>> {
+    let (sender, receiver) = sync_channel(1);
+    let read = move || {
+        loop {
+            let message = reader.next();
+            let last = !matches!(message, Ok(Some(_)));
+            // Nobody listens any more when writing has failed.
+            if sender.send(message).is_err() || last {
+                break;
+            }
+        }
+    };
+    thread::Builder::new().name("predict-reader".to_owned()).spawn(read).map_err(|error| {
+        Error::new(ErrorKind::Storage, "cannot start a thread that reads the input").with_source(error)
+    })?;
+    Ok(receiver)
+}
+
+fn next_batch(batches: &Receiver<Message>) -> Message {
+    batches
+        .recv()
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "the thread that reads the input died")))
+}
+
+/// The kept columns, then the predictions.
+fn predict(model: &Model, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
+    let predictions = model.predict_batch(&batch.features, output)?;
+    let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
+    if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a column to keep has the name of a prediction")
+            .with_context("column", field.name().escape_debug()));
+    }
+    let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
+    let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the predictions are not one a row").with_source(error)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Where predictions go: stdout, or a file that appears when it is whole.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::unwritable;
+use crate::Result;
+
+/// Takes the bytes of an output.
+///
+/// A regular file is written under another name beside its place and renamed by [`Destination::commit`]; dropped before
+/// that, it leaves nothing. Devices and pipes are written as they are.
+pub(super) enum Destination<'p> {
+    /// The process's stdout, or whatever stands for it.
+    Stdout(&'p mut (dyn Write + Send)),
+    /// A device or a pipe.
+    Device(BufWriter<File>),
+    /// A file in the making.
+    File { temporary: BufWriter<NamedTempFile>, path: PathBuf },
+}
+
+impl<'p> Destination<'p> {
+    /// Opens a file, or stdout if there is no path.
+    pub(super) fn open(path: Option<&Path>, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
+        match path {
+            None => Ok(Self::Stdout(stdout)),
+            Some(path) => open_file(path).map_err(unwritable),
+        }
+    }
+
+    /// Whether a person would see the bytes.
+    pub(super) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Stdout(_) => io::stdout().is_terminal(),
+            Self::Device(file) => file.get_ref().is_terminal(),
+            Self::File { .. } => false,
+        }
+    }
+
+    /// Makes the file appear, with its bytes on the disk.
+    pub(super) fn commit(mut self) -> Result<()> {
+        self.flush().map_err(unwritable)?;
+        let Self::File { temporary, path } = self else { return Ok(()) };
+        let temporary = temporary.into_inner().map_err(|error| unwritable(error.into_error()))?;
+        temporary.as_file().sync_all().map_err(unwritable)?;
+        temporary.persist(path).map_err(|error| unwritable(error.error))?;
+        Ok(())
+    }
+}
+
+impl Write for Destination<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::Device(out) => out.write(bytes),
+            Self::File { temporary, .. } => temporary.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::Device(out) => out.flush(),
+            Self::File { temporary, .. } => temporary.flush(),
+        }
+    }
+}
+
+fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
+    const BUFFER: usize = 1 << 17;
+    // Through a link, its target is what changes.
+    let path = if path.exists() { path.canonicalize()? } else { path.to_owned() };
+    let existing = match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Ok(metadata) if !metadata.is_file() => {
+            let device = File::options().write(true).open(&path)?;
+            return Ok(Destination::Device(BufWriter::with_capacity(BUFFER, device)));
+        }
+        Ok(metadata) => Some(metadata.permissions()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".predictions-");
+    if let Some(permissions) = existing.or_else(new_file_permissions) {
+        builder.permissions(permissions);
+    }
+    let temporary = BufWriter::with_capacity(BUFFER, builder.tempfile_in(folder)?);
+    Ok(Destination::File { temporary, path })
+}
+
+/// What a new file gets, less the process's mask; temporary files are private otherwise.
+#[cfg(unix)]
+fn new_file_permissions() -> Option<Permissions> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(Permissions::from_mode(0o666))
+}
+
+#[cfg(not(unix))]
+fn new_file_permissions() -> Option<Permissions> {
+    None
+}

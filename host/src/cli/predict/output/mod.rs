@@ -1,0 +1,124 @@
+//! Where predictions go, and in which format.
+
+mod binary;
+mod destination;
+mod text;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use super::args::FileFormat;
+use crate::{Error, ErrorKind, Result};
+
+use destination::Destination;
+
+/// An output that has been opened.
+pub(super) struct Output<'p> {
+    format: FileFormat,
+    path: Option<PathBuf>,
+    state: State<'p>,
+}
+
+/// The first batch tells which columns there are.
+enum State<'p> {
+    Opened(Destination<'p>),
+    Writing(Box<dyn BatchWriter<'p> + 'p>),
+    /// Writing has failed.
+    Broken,
+}
+
+/// Writes record batches in a format.
+///
+/// The types of kept columns may change from batch to batch where the input has none of its own (JSON); formats with types
+/// refuse that with [`ErrorKind::InvalidData`].
+trait BatchWriter<'p> {
+    /// Writes a batch and hands on what can be handed on already.
+    fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Writes what ends the file.
+    fn finish(self: Box<Self>) -> Result<Destination<'p>>;
+}
+
+impl<'p> Output<'p> {
+    /// Opens a file, or `stdout` if there is no path.
+    ///
+    /// The file appears under its name when [`Output::finish`] has succeeded. [`ErrorKind::InvalidArgument`] when a terminal
+    /// would have to show binary data.
+    pub(super) fn open(
+        path: Option<&Path>,
+        format: FileFormat,
+        stdout: &'p mut (dyn Write + Send),
+    ) -> Result<Self> {
+        let destination = Destination::open(path, stdout).map_err(|error| named(error, path))?;
+        if matches!(format, FileFormat::Parquet | FileFormat::Arrow) && destination.is_terminal() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a terminal cannot show this format")
+                .with_hint("write it to a file with --out, or choose --out-format csv"));
+        }
+        Ok(Self { format, path: path.map(Path::to_owned), state: State::Opened(destination) })
+    }
+
+    /// Writes a batch; the first one starts the file.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let path = self.path.as_deref();
+        let mut writer = match std::mem::replace(&mut self.state, State::Broken) {
+            State::Opened(destination) => writer(self.format, path, batch.schema_ref(), destination),
+            State::Writing(writer) => Ok(writer),
+            State::Broken => Err(Error::new(ErrorKind::Internal, "writing goes on after it failed")),
+        }
+        .map_err(|error| named(error, path))?;
+        writer.write(batch).map_err(|error| named(error, path))?;
+        self.state = State::Writing(writer);
+        Ok(())
+    }
+
+    /// Ends the file and lets it appear.
+    pub(super) fn finish(self) -> Result<()> {
+        let destination = match self.state {
+            State::Opened(destination) => Ok(destination),
+            State::Writing(writer) => writer.finish(),
+            State::Broken => Err(Error::new(ErrorKind::Internal, "writing ends after it failed")),
+        };
+        destination.and_then(Destination::commit).map_err(|error| named(error, self.path.as_deref()))
+    }
+}
+
+/// A writer of `format` to `out`; what starts the file is written at once.
+///
+/// Arrow goes into files as a file, and as a stream to stdout and where the name ends in `.arrows`.
+fn writer<'p>(
+    format: FileFormat,
+    path: Option<&Path>,
+    schema: &SchemaRef,
+    out: Destination<'p>,
+) -> Result<Box<dyn BatchWriter<'p> + 'p>> {
+    let is_file =
+        path.is_some_and(|path| path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("arrows")));
+    Ok(match format {
+        FileFormat::Csv => Box::new(text::CsvWriter::new(schema, out)?),
+        FileFormat::Jsonl => Box::new(text::JsonlWriter::new(out)),
+        FileFormat::Parquet => Box::new(binary::parquet(schema, out)?),
+        FileFormat::Arrow if is_file => Box::new(binary::ipc_file(schema, out)?),
+        FileFormat::Arrow => Box::new(binary::ipc_stream(schema, out)?),
+    })
+}
+
+fn named(error: Error, path: Option<&Path>) -> Error {
+    match path {
+        Some(path) => error.with_context("file", path.display()),
+        None => error.with_context("file", "stdout"),
+    }
+}
+
+fn unwritable(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, "cannot write the predictions").with_source(error)
+}
+
+/// An error of a format's writer: of the disk, or because a kept column has a type that the format lacks.
+fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let is_io = std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
+    let kind = if is_io { ErrorKind::Storage } else { ErrorKind::InvalidData };
+    Error::new(kind, "cannot write the predictions").with_source(error)
+}

@@ -1,0 +1,100 @@
+//! Predictions as text: CSV and JSON lines.
+//!
+//! A batch is rendered in memory first, so that what goes wrong while it is written is an I/O error and nothing else.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder};
+use arrow_schema::{ArrowError, FieldRef, SchemaRef};
+
+use super::{BatchWriter, Destination, unfit, unwritable};
+use crate::Result;
+use crate::cli::predict::input::is_json_text;
+
+/// Writes comma-separated values with a header; missing ones are empty.
+pub(super) struct CsvWriter<'p> {
+    out: Destination<'p>,
+    text: Vec<u8>,
+}
+
+impl<'p> CsvWriter<'p> {
+    pub(super) fn new(schema: &SchemaRef, out: Destination<'p>) -> Result<Self> {
+        let mut writer = Self { out, text: Vec::new() };
+        writer.render(&RecordBatch::new_empty(schema.clone()), true)?;
+        Ok(writer)
+    }
+
+    fn render(&mut self, batch: &RecordBatch, header: bool) -> Result<()> {
+        self.text.clear();
+        let mut csv = arrow_csv::WriterBuilder::new().with_header(header).build(&mut self.text);
+        csv.write(batch).map_err(unfit)?;
+        drop(csv);
+        self.out.write_all(&self.text).map_err(unwritable)
+    }
+}
+
+impl<'p> BatchWriter<'p> for CsvWriter<'p> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.render(batch, false)?;
+        self.out.flush().map_err(unwritable)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Destination<'p>> {
+        Ok(self.out)
+    }
+}
+
+/// Writes one JSON object a line; missing values and numbers that are not finite are null.
+pub(super) struct JsonlWriter<'p> {
+    out: Destination<'p>,
+    text: Vec<u8>,
+}
+
+impl<'p> JsonlWriter<'p> {
+    pub(super) fn new(out: Destination<'p>) -> Self {
+        Self { out, text: Vec::new() }
+    }
+}
+
+impl<'p> BatchWriter<'p> for JsonlWriter<'p> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.text.clear();
+        let mut json = arrow_json::WriterBuilder::new()
+            .with_explicit_nulls(true)
+            .with_encoder_factory(Arc::new(JsonText))
+            .build::<_, LineDelimited>(&mut self.text);
+        json.write(batch).and_then(|()| json.finish()).map_err(unfit)?;
+        self.out.write_all(&self.text).and_then(|()| self.out.flush()).map_err(unwritable)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Destination<'p>> {
+        Ok(self.out)
+    }
+}
+
+/// Writes columns of JSON text as the values that they are.
+#[derive(Debug)]
+struct JsonText;
+
+impl EncoderFactory for JsonText {
+    fn make_default_encoder<'a>(
+        &self,
+        field: &'a FieldRef,
+        array: &'a dyn Array,
+        _options: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let texts = array.as_string_opt::<i32>().filter(|_| is_json_text(field));
+        Ok(texts.map(|texts| NullableEncoder::new(Box::new(Verbatim(texts)), texts.nulls().cloned())))
+    }
+}
+
+struct Verbatim<'a>(&'a StringArray);
+
+impl Encoder for Verbatim<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.value(row).as_bytes());
+    }
+}

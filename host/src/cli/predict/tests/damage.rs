@@ -1,0 +1,104 @@
+//! Damage is found and named.
+
+use std::fs;
+
+use super::{Folder, assert_invalid, context, regression};
+use crate::ErrorKind;
+
+const HEADER: &str = "f0,f1,f2,f3,f4\n";
+
+#[test]
+fn missing_cells_have_many_spellings() {
+    let folder = Folder::new();
+    let row = |cell: &str| format!("{HEADER}1,{cell},1,1,1\n");
+    let expected = folder.predict_csv(regression(), row(""), "").unwrap();
+    for cell in ["NA", "NaN", "nan", "null", "NULL", "None", "N/A", "#N/A", "-nan", "<NA>", " ", "\"\""] {
+        assert_eq!(folder.predict_csv(regression(), row(cell), "").unwrap(), expected, "{cell}");
+    }
+    let expected = folder.predict_csv(regression(), row("1"), "").unwrap();
+    for cell in ["true", "True", " 1.0 ", "+1", "1e0", "\"1\""] {
+        assert_eq!(folder.predict_csv(regression(), row(cell), "").unwrap(), expected, "{cell}");
+    }
+}
+
+#[test]
+fn a_cell_that_is_no_number_is_named() {
+    let folder = Folder::new();
+    folder.write("in.csv", format!("{HEADER}1,2,3,4,5\n\"1\",2,3,4,5\n1,2,3,4x,5\n"));
+    let error = folder.refused(regression(), "in.csv", "");
+    assert_invalid(&error, "the cell is not a number");
+    assert_eq!(context(&error, "line"), "4");
+    assert_eq!(context(&error, "column"), "f3");
+    assert_eq!(context(&error, "cell"), "4x");
+}
+
+#[test]
+fn a_row_of_another_length_is_named() {
+    let folder = Folder::new();
+    folder.write("in.csv", format!("{HEADER}1,2,3,4,5\n1,2,3\n"));
+    let error = folder.refused(regression(), "in.csv", "");
+    assert_invalid(&error, "another number of cells");
+    assert_eq!(context(&error, "line"), "3");
+}
+
+#[test]
+fn an_empty_file_is_refused() {
+    let folder = Folder::new();
+    folder.write("in.csv", "");
+    assert_invalid(&folder.refused(regression(), "in.csv", ""), "a header was expected");
+}
+
+#[test]
+fn a_quote_that_is_never_closed_does_not_fill_the_memory() {
+    let folder = Folder::new();
+    folder.write("in.csv", format!("{HEADER}1,\"2,3,4,5\n{}", "1,2,3,4,5\n".repeat(10_000_000)));
+    assert_invalid(&folder.refused(regression(), "in.csv", ""), "too long");
+}
+
+#[test]
+fn damaged_json_lines_name_line_column_and_character() {
+    let good = r#"{"f0":1,"f1":2,"f2":3,"f3":4,"f4":5}"#;
+    for (bad, message, character) in [
+        (r#"{"f0":1,"f1":"x","f2":3,"f3":4,"f4":5}"#, "a number was expected", "16"),
+        (r#"{"f0":1,"f1":[2],"f2":3,"f3":4,"f4":5}"#, "invalid type: sequence", "13"),
+        (r#"{"f0":1,"f1":2"#, "EOF", "14"),
+        (r#"{"f0":1,"f0":2}"#, "appears twice", "14"),
+        (r"[1,2,3,4,5]", "invalid type: sequence", "0"),
+        (r#"{"f0":1} x"#, "trailing characters", "10"),
+        (r#"{"f0":1e999}"#, "out of range", "11"),
+    ] {
+        let folder = Folder::new();
+        folder.write("in.jsonl", format!("{good}\n\n{bad}\n{good}\n"));
+        let error = folder.refused(regression(), "in.jsonl", "--out-format csv");
+        assert_invalid(&error, message);
+        assert_eq!(context(&error, "line"), "3", "{bad}");
+        assert_eq!(context(&error, "character"), character, "{bad}");
+    }
+}
+
+#[test]
+fn files_of_another_format_are_refused() {
+    let folder = Folder::new();
+    folder.write("in.bin", format!("{HEADER}1,2,3,4,5\n"));
+    for (format, message) in
+        [("parquet", "not a Parquet file"), ("arrow", "not an Arrow"), ("jsonl", "cannot be read")]
+    {
+        let error = folder.refused(regression(), "in.bin", &format!("--in-format {format}"));
+        assert_invalid(&error, message);
+    }
+    let error = folder.refused(regression(), "in.bin", "");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    let error = folder.refused(regression(), "none.csv", "");
+    assert_eq!(error.kind(), ErrorKind::Storage);
+}
+
+#[test]
+fn an_output_file_is_replaced_only_by_a_whole_one() {
+    let folder = Folder::new();
+    folder.write("out.csv", "before");
+    folder.write("in.csv", format!("{HEADER}1,2,3,4,5\nx,2,3,4,5\n"));
+    folder.refused(regression(), "in.csv", "--batch-rows 1");
+    assert_eq!(fs::read_to_string(folder.path("out.csv")).unwrap(), "before");
+    folder.predict_csv(regression(), format!("{HEADER}1,2,3,4,5\n"), "").unwrap();
+    assert!(fs::read_to_string(folder.path("out.csv")).unwrap().starts_with("prediction\n"));
+}

@@ -1,0 +1,140 @@
+//! Which columns of a file are wanted: the model's features and those to keep.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::loaded::{FeatureKind, Model};
+use crate::{Error, ErrorKind, Result};
+
+/// What a reader has to bring.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// The model's features, in its order.
+    pub(super) features: Vec<String>,
+    /// What each feature's column holds.
+    pub(super) kinds: Vec<FeatureKind>,
+    /// The columns to repeat before the predictions, each once.
+    pub(super) keep: Vec<String>,
+    /// How many rows a batch has.
+    pub(super) batch_rows: usize,
+}
+
+/// Where the wanted columns are in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// The column of each feature.
+    pub(super) features: Vec<usize>,
+    /// The column of each kept one.
+    pub(super) kept: Vec<usize>,
+    /// The names of those that are neither.
+    pub(super) ignored: Vec<String>,
+}
+
+impl Wanted {
+    /// What `model` needs of a file.
+    pub(super) fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
+        let mut seen = HashSet::new();
+        let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        Self { features: model.feature_names().to_vec(), kinds: model.feature_kinds(), keep, batch_rows }
+    }
+
+    /// Finds the wanted columns among those of a file.
+    ///
+    /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
+    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::InvalidData`] when
+    /// columns are missing (the message lists them) or a wanted name appears twice.
+    pub(super) fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
+        let names = Names::new(columns);
+        let kept: Vec<Option<usize>> =
+            self.keep.iter().map(|name| names.exact(name)).collect::<Result<_>>()?;
+        let kept = all_found(&self.keep, kept, "columns to keep are missing from the input")?;
+        let features = self.features.iter().map(|name| names.feature(name)).collect::<Result<Vec<_>>>()?;
+        let features = if features.iter().all(Option::is_none) && self.has_placeholder_names() {
+            let by_position: Vec<usize> =
+                (0..columns.len()).filter(|column| !kept.contains(column)).collect();
+            if by_position.len() != self.features.len() {
+                return Err(invalid(
+                    "the model takes columns by position, and the input has another number of them",
+                )
+                .with_context("columns", by_position.len())
+                .with_context("features", self.features.len())
+                .with_hint("kept columns do not count"));
+            }
+            by_position
+        } else {
+            all_found(&self.features, features, "features of the model are missing from the input")?
+        };
+        let mut ignored = vec![true; columns.len()];
+        for column in features.iter().chain(&kept) {
+            ignored[*column] = false;
+        }
+        let ignored = columns.iter().zip(ignored).filter(|(_, ignored)| *ignored);
+        let ignored = ignored.map(|(name, _)| name.as_ref().to_owned()).collect();
+        Ok(Selection { features, kept, ignored })
+    }
+
+    /// Whether the model was trained without names.
+    fn has_placeholder_names(&self) -> bool {
+        self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
+    }
+}
+
+/// Names for a message: the first twenty, and how many more there are.
+pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> =
+        names.iter().take(SHOWN).map(|name| name.as_ref().escape_debug().to_string()).collect();
+    match names.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
+        _ => shown.join(", "),
+    }
+}
+
+/// The columns of a file by name; a name that appears twice is an error only when it is asked for.
+struct Names<'a> {
+    exact: HashMap<&'a str, Vec<usize>>,
+    /// By LightGBM's spelling, for names with spaces.
+    underscored: HashMap<String, Vec<usize>>,
+}
+
+impl<'a> Names<'a> {
+    fn new<S: AsRef<str>>(columns: &'a [S]) -> Self {
+        let mut names = Self { exact: HashMap::new(), underscored: HashMap::new() };
+        for (index, name) in columns.iter().enumerate() {
+            let name = name.as_ref();
+            names.exact.entry(name).or_default().push(index);
+            if name.contains(' ') {
+                names.underscored.entry(name.replace(' ', "_")).or_default().push(index);
+            }
+        }
+        names
+    }
+
+    fn exact(&self, name: &str) -> Result<Option<usize>> {
+        self.exact.get(name).map(|columns| only(name, columns)).transpose()
+    }
+
+    fn feature(&self, name: &str) -> Result<Option<usize>> {
+        let columns = self.exact.get(name).or_else(|| self.underscored.get(name));
+        columns.map(|columns| only(name, columns)).transpose()
+    }
+}
+
+fn only(name: &str, columns: &[usize]) -> Result<usize> {
+    match columns {
+        [column] => Ok(*column),
+        _ => Err(invalid("a column name appears twice").with_context("column", name.escape_debug())),
+    }
+}
+
+fn all_found(names: &[String], columns: Vec<Option<usize>>, message: &str) -> Result<Vec<usize>> {
+    let missing: Vec<&String> =
+        names.iter().zip(&columns).filter(|(_, column)| column.is_none()).map(|(name, _)| name).collect();
+    if missing.is_empty() {
+        return Ok(columns.into_iter().flatten().collect());
+    }
+    Err(invalid(message).with_context("missing", listed(&missing)))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, message)
+}

@@ -1,0 +1,239 @@
+//! The JSON shapes of what commands print: their own types, each document with a `schema` field.
+//!
+//! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot write (NaN, infinities) are strings.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+
+use crate::lifecycle::candidate::LoggedCandidate;
+use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
+use crate::mlflow::entities::Timestamp;
+use crate::mlflow::names::ModelName;
+use crate::registry::{ChampionInfo, VersionInfo};
+
+/// `log-candidate`.
+#[derive(Debug, Serialize)]
+pub struct CandidateReport {
+    /// `hydra-registry/candidate/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The version.
+    pub version: u64,
+    /// The run.
+    pub run_id: String,
+    /// The SHA-256 of the model file.
+    pub sha256: String,
+    /// The metrics logged.
+    #[serde(serialize_with = "metrics")]
+    pub metrics: BTreeMap<String, f64>,
+}
+
+impl CandidateReport {
+    /// What was logged where.
+    pub fn new(model: &ModelName, logged: &LoggedCandidate, metrics: &BTreeMap<String, f64>) -> Self {
+        Self {
+            schema: "hydra-registry/candidate/1",
+            model: model.to_string(),
+            version: logged.version.0,
+            run_id: logged.run_id.to_string(),
+            sha256: logged.sha256.clone(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("logged {} version {} as candidate\n", self.model, self.version);
+        text += &format!("  run     {}\n  sha256  {}\n", self.run_id, self.sha256);
+        text += &metric_lines(&self.metrics);
+        text + &format!("next: hydra-registry promote {}", self.version)
+    }
+}
+
+/// `champion`.
+#[derive(Debug, Serialize)]
+pub struct ChampionReport {
+    /// `hydra-registry/champion/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The version.
+    pub version: u64,
+    /// The run that logged it.
+    pub run_id: Option<String>,
+    /// When the version was created.
+    pub created_at: String,
+    /// The run's metrics.
+    #[serde(serialize_with = "metrics")]
+    pub metrics: BTreeMap<String, f64>,
+    /// The run's tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl ChampionReport {
+    /// What is known about a champion.
+    pub fn new(model: &ModelName, info: &ChampionInfo) -> Self {
+        Self {
+            schema: "hydra-registry/champion/1",
+            model: model.to_string(),
+            version: info.version.0,
+            run_id: info.run_id.as_ref().map(ToString::to_string),
+            created_at: time(info.created_at),
+            metrics: info.metrics.clone(),
+            tags: info.tags.clone(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("champion of {}: version {}\n", self.model, self.version);
+        text += &format!(
+            "  created {}\n  run     {}\n",
+            self.created_at,
+            self.run_id.as_deref().unwrap_or("none")
+        );
+        text += &metric_lines(&self.metrics);
+        for (key, value) in self.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")) {
+            text += &format!("  tag     {key} = {value}\n");
+        }
+        text
+    }
+}
+
+/// One line of `list`.
+#[derive(Debug, Serialize)]
+pub struct VersionReport {
+    /// `hydra-registry/version/1`.
+    pub schema: &'static str,
+    /// The version.
+    pub version: u64,
+    /// The run that logged it.
+    pub run_id: Option<String>,
+    /// The aliases on it.
+    pub aliases: Vec<String>,
+    /// When it was created.
+    pub created_at: String,
+}
+
+impl From<VersionInfo> for VersionReport {
+    fn from(info: VersionInfo) -> Self {
+        Self {
+            schema: "hydra-registry/version/1",
+            version: info.version.0,
+            run_id: info.run_id.map(Into::into),
+            aliases: info.aliases.into_iter().map(Into::into).collect(),
+            created_at: time(info.created_at),
+        }
+    }
+}
+
+impl VersionReport {
+    /// For people: one row.
+    pub fn text(&self) -> String {
+        let run = self.run_id.as_deref().unwrap_or("-");
+        format!("{:>7}  {}  {run:32}  {}", self.version, self.created_at, self.aliases.join(", "))
+    }
+
+    /// The heading above the rows.
+    pub fn heading() -> String {
+        format!("{:>7}  {:24}  {:32}  aliases", "version", "created", "run")
+    }
+}
+
+/// `promote` and `rollback`.
+#[derive(Debug, Serialize)]
+pub struct TransitionReport {
+    /// `hydra-registry/transition/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// `promote` or `rollback`.
+    pub operation: String,
+    /// The version it was about.
+    pub target: Option<u64>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why.
+    pub explanation: String,
+    /// The managed aliases that changed, or with a dry run would change.
+    pub changes: Vec<ChangeReport>,
+    /// The policy that decided.
+    pub policy: Option<PolicyIdentity>,
+    /// The instructions that the decision took.
+    pub fuel: u64,
+    /// Who asked.
+    pub actor: String,
+    /// Why they asked.
+    pub reason: Option<String>,
+    /// When it was decided.
+    pub at: String,
+    /// Whether it was only tried out.
+    pub dry_run: bool,
+}
+
+/// One alias that changed.
+#[derive(Debug, Serialize)]
+pub struct ChangeReport {
+    /// The alias.
+    pub alias: String,
+    /// The version before.
+    pub from: Option<u64>,
+    /// The version after.
+    pub to: Option<u64>,
+}
+
+impl From<&Transition> for TransitionReport {
+    fn from(transition: &Transition) -> Self {
+        Self {
+            schema: "hydra-registry/transition/1",
+            model: transition.model.to_string(),
+            operation: transition.operation.to_string(),
+            target: transition.target.map(|version| version.0),
+            outcome: transition.outcome,
+            explanation: transition.explanation.clone(),
+            changes: changes(transition),
+            policy: transition.policy.clone(),
+            fuel: transition.fuel,
+            actor: transition.actor.clone(),
+            reason: transition.reason.clone(),
+            at: time(transition.at),
+            dry_run: transition.dry_run,
+        }
+    }
+}
+
+fn changes(transition: &Transition) -> Vec<ChangeReport> {
+    let (before, after) = (&transition.before, &transition.after);
+    let mut aliases: Vec<&str> = before.aliases().chain(after.aliases()).collect();
+    aliases.sort_unstable();
+    aliases.dedup();
+    let change =
+        |alias: &str| ChangeReport { alias: alias.to_owned(), from: before.get(alias), to: after.get(alias) };
+    aliases.into_iter().map(change).filter(|change| change.from != change.to).collect()
+}
+
+/// A time for people and machines: RFC 3339, UTC, milliseconds.
+pub fn time(milliseconds: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |time| format!("{time:.3}"))
+}
+
+/// Metrics as JSON numbers, those that JSON cannot write as strings.
+pub fn metrics<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(metrics.iter().map(|(key, value)| (key, number(*value))))
+}
+
+fn number(value: f64) -> serde_json::Value {
+    match serde_json::Number::from_f64(value) {
+        Some(number) => number.into(),
+        None if value.is_nan() => "NaN".into(),
+        None if value > 0.0 => "Infinity".into(),
+        None => "-Infinity".into(),
+    }
+}
+
+fn metric_lines(metrics: &BTreeMap<String, f64>) -> String {
+    metrics.iter().map(|(key, value)| format!("  metric  {key} = {value}\n")).collect()
+}

@@ -1,0 +1,80 @@
+//! From arguments to options: flags first, then the environment, then `hydra.toml`.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::GlobalArgs;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::environment::Environment;
+use crate::open::{OpenOptions, PolicySource};
+use crate::project::{Project, ProjectConfig};
+
+/// The settings of one command.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the registry is opened.
+    pub options: OpenOptions,
+}
+
+impl Settings {
+    /// Resolves the options that every command takes.
+    pub fn resolve(args: &GlobalArgs) -> Result<Self> {
+        let project = Project::current()?;
+        let config = match &args.config {
+            Some(path) => ProjectConfig::read(path)?,
+            None => project.config()?,
+        };
+        let mut options = OpenOptions::new(project, config, Environment::of_process());
+        // clap has put the environment variables of these into the arguments already.
+        options.tracking_uri.clone_from(&args.tracking_uri);
+        options.registry_uri.clone_from(&args.registry_uri);
+        options.model.clone_from(&args.model);
+        options.policy = args.policy.clone().map(PolicySource::File);
+        options.settings = key_values("--set", &args.set)?;
+        options.budget = key_values("--budget", &args.budget)?;
+        Ok(Self { options })
+    }
+
+    /// The same settings with another actor, where one is named.
+    #[must_use]
+    pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
+        let mut options = self.options.clone();
+        options.actor = actor.cloned();
+        options
+    }
+}
+
+/// `KEY=VALUE` arguments as a map; `InvalidArgument` names the one that is none, or given twice.
+pub fn key_values(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut map = BTreeMap::new();
+    for text in given {
+        let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("not of the form KEY=VALUE: `{text}`"),
+            )
+            .with_context("flag", flag));
+        };
+        if map.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(Error::new(ErrorKind::InvalidArgument, format!("`{key}` is given twice"))
+                .with_context("flag", flag));
+        }
+    }
+    Ok(map)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_values_split_at_the_first_sign_and_name_what_is_wrong() {
+        let given = ["a=1".to_owned(), "b=x=y".to_owned(), "c=".to_owned()];
+        let map = key_values("--set", &given).expect("a map");
+        assert_eq!(map["b"], "x=y");
+        assert_eq!(map["c"], "");
+        for bad in [vec!["a"], vec!["=1"], vec!["a=1", "a=2"]] {
+            let bad: Vec<String> = bad.into_iter().map(str::to_owned).collect();
+            assert_eq!(key_values("--set", &bad).expect_err("refused").kind(), ErrorKind::InvalidArgument);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Evidence: what a policy is shown about a model's versions, gathered from the stores in two rounds.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join_all, try_join, try_join3};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::state::AliasState;
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{ModelVersion, RegisteredModel, Run};
+use crate::mlflow::names::{Alias, ModelName, RunId, Version};
+use crate::policy;
+
+/// Which version a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The one behind `candidate`.
+    Candidate,
+    /// This one.
+    Version(Version),
+    /// None is named: the policy chooses.
+    Unnamed,
+}
+
+/// The registry's side of a decision, read once.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The registered model, with the aliases as they were read.
+    pub registered: RegisteredModel,
+    /// The version that the request names.
+    pub target: Option<ModelVersion>,
+    /// The version behind `champion`.
+    pub champion: Option<ModelVersion>,
+    /// The version behind `archived`.
+    pub archived: Option<ModelVersion>,
+    runs: BTreeMap<RunId, Run>,
+}
+
+impl Evidence {
+    /// Reads the aliases and the versions behind them side by side, then their runs side by side. A run that is gone or
+    /// deleted is missing evidence, not an error.
+    pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
+        let registry = backend.registry.as_ref();
+        let target_version = async {
+            match target {
+                Target::Candidate => behind(backend, model, &Alias::candidate()).await,
+                Target::Version(version) => registry.model_version(model, version).await.map(Some),
+                Target::Unnamed => Ok(None),
+            }
+        };
+        let (registered, target, (champion, archived)) = try_join3(
+            registry.registered_model(model),
+            target_version,
+            try_join(behind(backend, model, &Alias::champion()), behind(backend, model, &Alias::archived())),
+        )
+        .await?;
+        let mut run_ids: Vec<RunId> = [&target, &champion, &archived]
+            .into_iter()
+            .flatten()
+            .filter_map(|version| version.run_id.clone())
+            .collect();
+        run_ids.sort();
+        run_ids.dedup();
+        let runs = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;
+        let mut evidence = Self { registered, target, champion, archived, runs: BTreeMap::new() };
+        for (id, run) in run_ids.into_iter().zip(runs) {
+            match run {
+                Ok(run) => drop(evidence.runs.insert(id, run)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    tracing::warn!(run = %id, "the run behind a version is gone; the policy decides without it");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(evidence)
+    }
+
+    /// The aliases as they were read.
+    #[must_use]
+    pub fn aliases(&self) -> AliasState {
+        self.registered.aliases.iter().map(|(alias, version)| (alias.to_string(), version.0)).collect()
+    }
+
+    /// `version` as a policy sees it, with the evidence of its run.
+    pub fn describe(&self, version: &ModelVersion) -> Result<policy::ModelVersion> {
+        let number = version.version;
+        let on_it = self.registered.aliases.iter().filter(|(_, aliased)| **aliased == number);
+        let run = version.run_id.as_ref().and_then(|id| self.runs.get(id));
+        Ok(policy::ModelVersion {
+            version: number.0,
+            run_id: version.run_id.as_ref().map(ToString::to_string),
+            created_at: timestamp(version.created_at)?,
+            aliases: on_it.map(|(alias, _)| alias.to_string()).collect(),
+            run: run.map(run_data),
+            tags: version.tags.clone(),
+        })
+    }
+}
+
+/// The version behind an alias. One that dangles counts as not set: whoever deleted the version meant it.
+async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
+    match backend.registry.version_by_alias(model, alias).await {
+        Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(None),
+        other => other,
+    }
+}
+
+fn run_data(run: &Run) -> policy::RunData {
+    policy::RunData {
+        metrics: run.metrics.iter().map(|metric| (metric.key.clone(), metric.value)).collect(),
+        params: run.params.clone(),
+        tags: run.tags.clone(),
+    }
+}
+
+/// A time as a policy sees it.
+pub(crate) fn timestamp(milliseconds: i64) -> Result<u64> {
+    u64::try_from(milliseconds).map_err(|_| {
+        Error::new(ErrorKind::Protocol, format!("a time before 1970 in the registry: {milliseconds}"))
+    })
+}

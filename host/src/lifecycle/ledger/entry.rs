@@ -1,0 +1,393 @@
+//! Entries of the ledger, as they are written into one tag of a model version.
+//!
+//! The tag holds canonical JSON (RFC 8785): equal entries are equal bytes, and the digest of an entry is the SHA-256 of
+//! those bytes. 64-bit numbers are decimal strings, since JSON readers disagree about large numbers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::ledger::rules::Number;
+use crate::mlflow::entities::Timestamp;
+use crate::mlflow::names::{Alias, RunId, Version};
+use crate::policy::VerdictKind;
+
+/// The schema that this release writes; it reads all up to it.
+pub const SCHEMA: u32 = 1;
+
+/// The most bytes that an entry may have. MLflow 2.x stores at most 5,000, and longer tags are slow there.
+pub const MAX_ENTRY_BYTES: usize = 4_500;
+
+/// Where aliases point; `None` is an alias that was removed. An alias that no entry ever moved is not in it.
+pub type Aliases = BTreeMap<Alias, Option<Version>>;
+
+/// What an entry records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The beginning, with the aliases found then.
+    Genesis,
+    /// A decision about a promotion.
+    Promote,
+    /// A decision about a rollback.
+    Rollback,
+    /// The entry before never took effect; its aliases are restored.
+    Aborted,
+    /// Aliases were moved without the ledger.
+    External,
+    /// A slow writer overwrote aliases; they are restored.
+    Reassert,
+    /// Damage in the ledger is bridged; the aliases are taken as found.
+    Checkpoint,
+}
+
+/// The policy that decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyId {
+    /// The name it gives itself.
+    pub name: String,
+    /// The version it gives itself.
+    pub version: String,
+    /// The SHA-256 of the component.
+    pub sha256: Digest,
+}
+
+/// What only a decision of a policy has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// The policy.
+    pub policy: PolicyId,
+    /// What it said.
+    pub verdict: VerdictKind,
+    /// The instructions it took.
+    #[serde(with = "text_number")]
+    pub fuel: u64,
+    /// The SHA-256 of the archived input.
+    pub input_sha256: Digest,
+    /// The SHA-256 of the evidence without the time: equal for requests that saw the same.
+    pub evidence_sha256: Digest,
+    /// The SHA-256 of the model file of the version decided about, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
+}
+
+/// What only the first entry has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The registered model.
+    pub model: String,
+    /// When that was created. A model of the same name with another time is another model.
+    #[serde(with = "text_number")]
+    pub model_created_at: Timestamp,
+    /// The run that holds inputs and policies.
+    pub run_id: RunId,
+}
+
+/// What only a checkpoint has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// The last entry below the damage that counts; zero when none is known.
+    #[serde(with = "text_number")]
+    pub trusted: Number,
+    /// The newest number that is damaged.
+    #[serde(with = "text_number")]
+    pub damaged: Number,
+}
+
+/// A move of an alias that is no ledger state, such as `candidate` leaving the version promoted. It is carried out only
+/// if the alias is still where the decision saw it, and never repaired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideMove {
+    /// Where it was.
+    #[serde(with = "text_version")]
+    pub from: Option<Version>,
+    /// Where it goes.
+    #[serde(with = "text_version")]
+    pub to: Option<Version>,
+}
+
+/// An entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Entry {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The id of the ledger.
+    pub ledger: String,
+    /// What it records.
+    pub operation: Kind,
+    /// What recognises a request in all its attempts.
+    pub operation_id: String,
+    /// The head that the author saw; for a checkpoint, the newest number that the author saw.
+    #[serde(with = "text_number")]
+    pub base: Number,
+    /// The digest of the head that the author saw; none for the first entry.
+    pub previous: Option<Digest>,
+    /// The version it is about.
+    #[serde(default, with = "text_version", skip_serializing_if = "Option::is_none")]
+    pub target: Option<Version>,
+    /// Who asked.
+    pub actor: String,
+    /// Why they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was decided, by the author's clock.
+    #[serde(with = "text_number")]
+    pub at: Timestamp,
+    /// When it may no longer take effect, by the author's clock.
+    #[serde(with = "text_number")]
+    pub expires: Timestamp,
+    /// Why, for people.
+    pub explanation: String,
+    /// The ledger's aliases before.
+    #[serde(with = "text_aliases")]
+    pub before: Aliases,
+    /// The ledger's aliases after.
+    #[serde(with = "text_aliases")]
+    pub after: Aliases,
+    /// Moves of other aliases.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub side: BTreeMap<Alias, SideMove>,
+    /// The policy's part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+    /// The genesis' part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The checkpoint's part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Bridge>,
+    /// The program that wrote it, such as `hydra-registry/0.1.0`.
+    pub host: String,
+}
+
+impl Entry {
+    /// The text of the tag. Explanation, reason and actor are cut, longest first, until it fits [`MAX_ENTRY_BYTES`];
+    /// `InvalidArgument` when the rest alone is too long.
+    pub fn encode(&mut self) -> Result<String> {
+        loop {
+            let text = self.canonical()?;
+            let Some(excess) = text.len().checked_sub(MAX_ENTRY_BYTES).filter(|excess| *excess > 0) else {
+                return Ok(text);
+            };
+            let mut texts: Vec<&mut String> =
+                [&mut self.explanation, &mut self.actor].into_iter().chain(&mut self.reason).collect();
+            texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+            match texts.into_iter().next() {
+                Some(longest) if longest.len() > 64 => cut(longest, excess),
+                _ => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidArgument,
+                        "the decision is too large for the ledger",
+                    )
+                    .with_context("bytes", text.len())
+                    .with_context("limit", MAX_ENTRY_BYTES)
+                    .with_hint("manage fewer aliases, or shorten the policy's name and version"));
+                }
+            }
+        }
+    }
+
+    /// Reads the text of a tag. An error says what is wrong with it, for people.
+    pub fn decode(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Probe {
+            schema: u32,
+        }
+        if text.len() > MAX_ENTRY_BYTES {
+            return Err(format!("it has {} bytes", text.len()));
+        }
+        let probe: Probe =
+            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+        if probe.schema > SCHEMA {
+            return Err(format!("its schema {} is newer than this program", probe.schema));
+        }
+        let entry: Self =
+            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+        match entry.canonical() {
+            Ok(canonical) if canonical == text => Ok(entry),
+            _ => Err("it is not in canonical form".into()),
+        }
+    }
+
+    /// Whether it records what was found rather than what was decided.
+    #[must_use]
+    pub fn is_observation(&self) -> bool {
+        matches!(self.operation, Kind::Genesis | Kind::External | Kind::Checkpoint)
+    }
+
+    /// Whether it is a decision of a policy, as opposed to an entry of the protocol.
+    #[must_use]
+    pub fn is_decision(&self) -> bool {
+        matches!(self.operation, Kind::Promote | Kind::Rollback)
+    }
+
+    /// Whether the recorded explanation is `full`, or `full` cut to fit.
+    #[must_use]
+    pub fn explains(&self, full: &str) -> bool {
+        let cut = self.explanation.strip_suffix(ELLIPSIS);
+        self.explanation == full || cut.is_some_and(|start| full.starts_with(start))
+    }
+
+    fn canonical(&self) -> Result<String> {
+        serde_json_canonicalizer::to_string(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot write a ledger entry as JSON").with_source(error)
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Genesis => "genesis",
+            Self::Promote => "promote",
+            Self::Rollback => "rollback",
+            Self::Aborted => "aborted",
+            Self::External => "external",
+            Self::Reassert => "reassert",
+            Self::Checkpoint => "checkpoint",
+        })
+    }
+}
+
+/// A SHA-256, written in hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// What stands where there is no digest: before the first entry.
+    pub const NONE: Self = Self([0; 32]);
+
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = || Error::new(ErrorKind::Integrity, "not a SHA-256 in lower-case hexadecimal");
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 64 || !text.bytes().all(is_hex) {
+            return Err(malformed());
+        }
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| malformed())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| malformed())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+const ELLIPSIS: char = '…';
+
+/// Takes at least `excess` bytes off the end, at a character boundary, and says so with an ellipsis; 16 bytes stay.
+fn cut(text: &mut String, excess: usize) {
+    let keep = text.len().saturating_sub(excess + ELLIPSIS.len_utf8()).max(16);
+    text.truncate(text.floor_char_boundary(keep));
+    text.push(ELLIPSIS);
+}
+
+/// Integers as decimal strings.
+mod text_number {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Versions as decimal strings.
+mod text_version {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::mlflow::names::Version;
+
+    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    pub(super) fn serialize<S: Serializer>(
+        version: &Option<Version>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        version.map(|version| version.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Version>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
+    }
+}
+
+/// Alias states with versions as decimal strings.
+mod text_aliases {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Aliases, text_version};
+    use crate::mlflow::names::{Alias, Version};
+
+    #[derive(Deserialize)]
+    struct Target(#[serde(with = "text_version")] Option<Version>);
+
+    pub(super) fn serialize<S: Serializer>(aliases: &Aliases, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            aliases.iter().map(|(alias, version)| (alias, version.map(|version| version.to_string()))),
+        )
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Aliases, D::Error> {
+        let targets = BTreeMap::<Alias, Target>::deserialize(deserializer)?;
+        Ok(targets.into_iter().map(|(alias, target)| (alias, target.0)).collect())
+    }
+}

@@ -1,0 +1,237 @@
+//! Downloaded models, kept by content digest in a private directory.
+//!
+//! `blobs/<sha256>` holds a model file, `index/<key>` says which blob a model version is, where the key digests what
+//! identifies the version. Nothing in the directory is trusted: a blob is used only when the bytes read have the
+//! digest of its name. The directory is bounded: the blobs used longest ago go first.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::SHA256_TAG;
+use crate::lifecycle::model_file::hex_sha256;
+use crate::mlflow::entities::ModelVersion;
+
+/// The cache's size limit unless another is given: 2 GiB.
+pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
+
+/// A model file and what `MLmodel` says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedModel {
+    /// The file's name in the model directory; its ending tells the format.
+    pub data_file: String,
+    /// The class that the flavor names.
+    pub model_class: String,
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A private, bounded directory of model files.
+#[derive(Debug, Clone)]
+pub struct ModelCache {
+    root: PathBuf,
+    /// Tells stores apart that use the same model names.
+    store: String,
+    max_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IndexEntry {
+    sha256: String,
+    data_file: String,
+    model_class: String,
+}
+
+impl ModelCache {
+    /// A cache in `root` (made with mode 0700 when first written) for the store that `store` identifies.
+    #[must_use]
+    pub fn new(root: PathBuf, store: impl Into<String>, max_bytes: u64) -> Self {
+        Self { root, store: store.into(), max_bytes }
+    }
+
+    /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent.
+    #[must_use]
+    pub fn get(&self, version: &ModelVersion) -> Option<CachedModel> {
+        let entry: IndexEntry = serde_json::from_slice(&fs::read(self.index_path(version)).ok()?).ok()?;
+        let path = self.blob_path(&entry.sha256)?;
+        let bytes = fs::read(&path).ok()?;
+        if hex_sha256(&bytes) != entry.sha256 {
+            tracing::warn!(path = %path.display(), "a cached model was damaged; it is fetched again");
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        // Remembers that it was used; a read-only cache still serves.
+        let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(CachedModel { data_file: entry.data_file, model_class: entry.model_class, bytes })
+    }
+
+    /// Keeps the model of a version, and drops models used longest ago while the cache is over its limit.
+    pub fn put(&self, version: &ModelVersion, model: &CachedModel) -> Result<()> {
+        if model.bytes.len() as u64 > self.max_bytes {
+            return Ok(());
+        }
+        let sha256 = hex_sha256(&model.bytes);
+        let entry = IndexEntry {
+            sha256: sha256.clone(),
+            data_file: model.data_file.clone(),
+            model_class: model.model_class.clone(),
+        };
+        let entry =
+            serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
+        let written = self
+            .make_private("blobs")
+            .and_then(|blobs| write_whole(&blobs, &sha256, &model.bytes))
+            .and_then(|()| self.make_private("index"))
+            .and_then(|index| write_whole(&index, &self.key(version), &entry))
+            .and_then(|()| self.evict(&sha256));
+        written.map_err(|error| self.failed(error))
+    }
+
+    fn evict(&self, keep: &str) -> io::Result<()> {
+        let mut blobs = Vec::new();
+        for entry in fs::read_dir(self.root.join("blobs"))? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            blobs.push((metadata.modified()?, metadata.len(), entry.path()));
+        }
+        let mut total: u64 = blobs.iter().map(|(_, size, _)| size).sum();
+        blobs.sort();
+        for (_, size, path) in blobs {
+            if total <= self.max_bytes {
+                break;
+            }
+            if path.file_name().is_some_and(|name| name != keep) {
+                fs::remove_file(&path)?;
+                total -= size;
+            }
+        }
+        Ok(())
+    }
+
+    fn make_private(&self, name: &str) -> io::Result<PathBuf> {
+        let directory = self.root.join(name);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&directory)?;
+        Ok(directory)
+    }
+
+    fn key(&self, version: &ModelVersion) -> String {
+        let digest = version.tags.get(SHA256_TAG).map_or("", String::as_str);
+        let identity = [
+            self.store.as_str(),
+            version.name.as_str(),
+            &version.version.to_string(),
+            &version.created_at.to_string(),
+            &version.source,
+            digest,
+        ];
+        hex_sha256(identity.join("\n").as_bytes())
+    }
+
+    fn index_path(&self, version: &ModelVersion) -> PathBuf {
+        self.root.join("index").join(self.key(version))
+    }
+
+    /// The path of a blob; `None` for what is no digest, since the index is not trusted.
+    fn blob_path(&self, sha256: &str) -> Option<PathBuf> {
+        let is_digest = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_digest.then(|| self.root.join("blobs").join(sha256))
+    }
+
+    fn failed(&self, source: io::Error) -> Error {
+        Error::new(ErrorKind::Storage, "cannot write the model cache")
+            .with_context("path", self.root.display())
+            .with_source(source)
+            .with_hint("name another directory in HYDRA_CACHE_DIR, or set HYDRA_CACHE_BYTES=0 to do without")
+    }
+}
+
+/// Writes a file that is either whole or not there.
+fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.persist(directory.join(name)).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlflow::entities::VersionStatus;
+    use crate::mlflow::names::{ModelName, Version};
+
+    fn version(number: u64) -> ModelVersion {
+        ModelVersion {
+            name: ModelName::new("m").expect("a name"),
+            version: Version(number),
+            created_at: 1,
+            description: String::new(),
+            source: "models:/m-1".into(),
+            run_id: None,
+            status: VersionStatus::Ready,
+            tags: Default::default(),
+            aliases: vec![],
+        }
+    }
+
+    fn model(bytes: &[u8]) -> CachedModel {
+        CachedModel { data_file: "model.lgb".into(), model_class: "c".into(), bytes: bytes.to_vec() }
+    }
+
+    #[test]
+    fn what_was_put_is_got_and_only_for_that_version_and_store() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = ModelCache::new(home.path().join("c"), "s", 100);
+        assert_eq!(cache.get(&version(1)), None);
+        cache.put(&version(1), &model(b"abc")).expect("put");
+        assert_eq!(cache.get(&version(1)), Some(model(b"abc")));
+        assert_eq!(cache.get(&version(2)), None);
+        let other = ModelCache::new(home.path().join("c"), "t", 100);
+        assert_eq!(other.get(&version(1)), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_directory_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = ModelCache::new(home.path().join("c"), "s", 100);
+        cache.put(&version(1), &model(b"abc")).expect("put");
+        for path in ["c", "c/blobs", "c/index"] {
+            let mode = fs::metadata(home.path().join(path)).expect("metadata").permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_blob_is_not_served() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = ModelCache::new(home.path().to_path_buf(), "s", 100);
+        cache.put(&version(1), &model(b"abc")).expect("put");
+        fs::write(home.path().join("blobs").join(hex_sha256(b"abc")), b"abd").expect("damage");
+        assert_eq!(cache.get(&version(1)), None);
+    }
+
+    #[test]
+    fn the_oldest_models_go_when_the_cache_is_full() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cache = ModelCache::new(home.path().to_path_buf(), "s", 10);
+        cache.put(&version(1), &model(b"11111")).expect("put");
+        let old = fs::File::open(home.path().join("blobs").join(hex_sha256(b"11111"))).expect("the blob");
+        old.set_modified(SystemTime::UNIX_EPOCH).expect("an old time");
+        cache.put(&version(2), &model(b"22222")).expect("put");
+        cache.put(&version(3), &model(b"33333")).expect("put");
+        assert_eq!(cache.get(&version(1)), None);
+        assert_eq!(cache.get(&version(2)), Some(model(b"22222")));
+        assert_eq!(cache.get(&version(3)), Some(model(b"33333")));
+        cache.put(&version(4), &model(b"larger than it all")).expect("put is no error");
+        assert_eq!(cache.get(&version(4)), None);
+    }
+}

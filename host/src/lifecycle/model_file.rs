@@ -1,0 +1,122 @@
+//! A model file on its way into the registry: validated, measured and hashed before anything is written.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::CandidateModel;
+use crate::mlflow::flavor::Signature;
+use crate::model::text::{self, Limits};
+
+/// A validated LightGBM text model in a local file.
+#[derive(Debug)]
+pub struct ModelFile {
+    /// The size in bytes.
+    pub size: u64,
+    /// The SHA-256 of the bytes, in hexadecimal.
+    pub sha256: String,
+    features: Vec<String>,
+    outputs: usize,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    /// The caller's file.
+    File(PathBuf),
+    /// A private file that goes away with this value.
+    Temporary(tempfile::NamedTempFile),
+}
+
+impl ModelFile {
+    /// Reads, validates and hashes the model of a candidate. `InvalidModel` names tree, key and line of what is wrong.
+    pub async fn open(model: &CandidateModel) -> Result<Self> {
+        let model = model.clone();
+        let opened = tokio::task::spawn_blocking(move || match model {
+            CandidateModel::File(path) => Self::from_file(path),
+            CandidateModel::Text(text) => Self::from_text(&text),
+        });
+        opened.await.map_err(|source| {
+            Error::new(ErrorKind::Internal, "reading the model was interrupted").with_source(source)
+        })?
+    }
+
+    /// Where the bytes are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match &self.origin {
+            Origin::File(path) => path,
+            Origin::Temporary(file) => file.path(),
+        }
+    }
+
+    /// The signature of the model's predictions, from its feature names.
+    #[must_use]
+    pub fn signature(&self) -> Signature {
+        Signature::of_booster(&self.features, self.outputs)
+    }
+
+    fn from_file(path: PathBuf) -> Result<Self> {
+        let origin = Origin::File(path.clone());
+        File::open(&path)
+            .map_err(|source| {
+                Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source)
+            })
+            .and_then(|file| Self::checked(file, origin))
+            .map_err(|error| error.with_context("path", path.display()))
+    }
+
+    fn from_text(text: &str) -> Result<Self> {
+        let failed = |source: std::io::Error| {
+            Error::new(ErrorKind::Storage, "cannot write a temporary file for the model").with_source(source)
+        };
+        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+        file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(failed)?;
+        Self::checked(text.as_bytes(), Origin::Temporary(file))
+    }
+
+    /// One pass over the bytes: hashed and validated on the way, never held as a whole.
+    fn checked(bytes: impl Read, origin: Origin) -> Result<Self> {
+        let mut digest = Sha256::new();
+        let tee = Hashing { inner: bytes, digest: &mut digest };
+        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        Ok(Self {
+            size: summary.bytes,
+            sha256: hex(&digest.finalize()),
+            features: summary.feature_names,
+            outputs: summary.num_outputs,
+            origin,
+        })
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashing<'a, R> {
+    inner: R,
+    digest: &'a mut Sha256,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    use std::fmt::Write as _;
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

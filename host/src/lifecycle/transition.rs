@@ -1,0 +1,314 @@
+//! A transition: evidence in, a decision by the policy, guards, alias moves.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::now;
+use crate::lifecycle::evidence::{Evidence, Target, timestamp};
+use crate::lifecycle::guards::{self, Plan};
+use crate::lifecycle::state::AliasState;
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{ModelVersion, Timestamp, VersionStatus};
+use crate::mlflow::names::{Alias, ModelName, Version};
+use crate::open::OpenOptions;
+use crate::policy::{Context, Decision, Input, Operation, Policy, Verdict};
+
+/// A request for a decision.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// A promotion or a rollback.
+    pub operation: Operation,
+    /// The version it is about.
+    pub target: Target,
+    /// Why, for the record and for the policy.
+    pub reason: Option<String>,
+    /// Decide and explain, but change nothing.
+    pub dry_run: bool,
+}
+
+impl Request {
+    /// A request to promote.
+    #[must_use]
+    pub fn promote(target: Target) -> Self {
+        Self { operation: Operation::Promote, target, reason: None, dry_run: false }
+    }
+
+    /// A request to roll back.
+    #[must_use]
+    pub fn rollback(target: Target) -> Self {
+        Self { operation: Operation::Rollback, target, reason: None, dry_run: false }
+    }
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Approved, and the aliases are where the policy wants them.
+    Done,
+    /// Approved, but the champion stays: the policy moved other aliases only.
+    Staged,
+    /// The version is champion already: nothing to do, and no policy was asked.
+    Unchanged,
+    /// The policy said no.
+    Rejected,
+    /// The policy said not yet.
+    Held,
+}
+
+/// Which policy decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyIdentity {
+    /// The name it gives itself.
+    pub name: String,
+    /// The version it gives itself.
+    pub version: String,
+    /// The SHA-256 of the component, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A request with its decision and its effect.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    /// The registered model.
+    pub model: ModelName,
+    /// What was asked for.
+    pub operation: Operation,
+    /// The version it was about.
+    pub target: Option<Version>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The aliases before.
+    pub before: AliasState,
+    /// The aliases after; with a dry run, as they would be.
+    pub after: AliasState,
+    /// The policy that decided; `None` when none was asked.
+    pub policy: Option<PolicyIdentity>,
+    /// Why, for people.
+    pub explanation: String,
+    /// The instructions that the decision took.
+    pub fuel: u64,
+    /// Who asked.
+    pub actor: String,
+    /// Why they asked.
+    pub reason: Option<String>,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Whether it was only tried out.
+    pub dry_run: bool,
+}
+
+impl Transition {
+    /// The transition if it took place or there was nothing to do; the refusal as an error otherwise: `NoArchived` when a
+    /// rollback found nothing to go back to, else `Rejected` or `Held`.
+    pub fn into_result(self) -> Result<Self> {
+        let kind = match self.outcome {
+            Outcome::Done | Outcome::Staged | Outcome::Unchanged => return Ok(self),
+            Outcome::Held => ErrorKind::Held,
+            Outcome::Rejected if self.nothing_to_go_back_to() => ErrorKind::NoArchived,
+            Outcome::Rejected => ErrorKind::Rejected,
+        };
+        Err(Error::new(kind, self.explanation))
+    }
+
+    fn nothing_to_go_back_to(&self) -> bool {
+        self.operation == Operation::Rollback
+            && self.target.is_none()
+            && self.before.get(Alias::archived().as_str()).is_none()
+    }
+}
+
+/// Carries out requests on one model.
+#[derive(Debug)]
+pub struct Transitions<'a> {
+    backend: &'a Backend,
+    model: &'a ModelName,
+    policy: &'a Policy,
+    options: &'a OpenOptions,
+}
+
+impl<'a> Transitions<'a> {
+    /// With this policy.
+    #[must_use]
+    pub fn new(
+        backend: &'a Backend,
+        model: &'a ModelName,
+        policy: &'a Policy,
+        options: &'a OpenOptions,
+    ) -> Self {
+        Self { backend, model, policy, options }
+    }
+}
+
+impl Transitions<'_> {
+    /// Gathers the evidence, asks the policy, checks its verdict, moves the aliases.
+    pub async fn carry_out(&self, request: Request) -> Result<Transition> {
+        let evidence = Evidence::gather(self.backend, self.model, request.target).await?;
+        if request.operation == Operation::Promote && evidence.target.is_none() {
+            return Err(self.no_candidate());
+        }
+        if let Some(unchanged) = self.unchanged(&request, &evidence) {
+            return Ok(unchanged);
+        }
+        let input = self.input(&request, &evidence)?;
+        let decision = self.decide(input).await?;
+        let plan = self.review(&decision.verdict, &request, &evidence).await?;
+        if !request.dry_run {
+            self.apply(&plan).await?;
+        }
+        let transition = self.transition(&request, &evidence, &decision, plan);
+        announce(&transition);
+        Ok(transition)
+    }
+
+    /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
+    fn unchanged(&self, request: &Request, evidence: &Evidence) -> Option<Transition> {
+        let target = evidence.target.as_ref()?;
+        if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
+            return None;
+        }
+        Some(Transition {
+            model: self.model.clone(),
+            operation: request.operation,
+            target: Some(target.version),
+            outcome: Outcome::Unchanged,
+            before: evidence.aliases(),
+            after: evidence.aliases(),
+            policy: None,
+            explanation: format!("version {} is the champion already", target.version),
+            fuel: 0,
+            actor: self.options.actor_name(),
+            reason: request.reason.clone(),
+            at: now(),
+            dry_run: request.dry_run,
+        })
+    }
+
+    fn input(&self, request: &Request, evidence: &Evidence) -> Result<Input> {
+        let describe = |version: &Option<ModelVersion>| {
+            version.as_ref().map(|version| evidence.describe(version)).transpose()
+        };
+        let context = Context {
+            model_name: self.model.to_string(),
+            now: timestamp(now())?,
+            actor: self.options.actor_name(),
+            reason: request.reason.clone(),
+            settings: self.policy.descriptor().resolve(&self.options.policy_settings())?,
+            champion: describe(&evidence.champion)?,
+            archived: describe(&evidence.archived)?,
+            history: Vec::new(),
+        };
+        Ok(match (request.operation, describe(&evidence.target)?) {
+            (Operation::Promote, Some(target)) => Input::promotion(target, context),
+            (_, target) => Input::rollback(target, context),
+        })
+    }
+
+    async fn decide(&self, input: Input) -> Result<Decision> {
+        let policy = self.policy.clone();
+        let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
+        decided.map_err(|source| {
+            Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
+        })?
+    }
+
+    async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
+        let known = [&evidence.target, &evidence.champion, &evidence.archived];
+        let mut versions: BTreeMap<u64, bool> =
+            known.into_iter().flatten().map(|version| (version.version.0, is_ready(version))).collect();
+        for named in guards::named_versions(verdict) {
+            if let std::collections::btree_map::Entry::Vacant(unknown) = versions.entry(named) {
+                match self.backend.registry.model_version(self.model, Version(named)).await {
+                    Ok(version) => drop(unknown.insert(is_ready(&version))),
+                    // The guard that every named version exists says so better.
+                    Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let managed: Vec<String> = self.options.managed_aliases()?.into_iter().map(String::from).collect();
+        let aliases = evidence.aliases();
+        guards::review(
+            verdict,
+            &guards::Facts {
+                operation: request.operation,
+                target: evidence.target.as_ref().map(|target| target.version.0),
+                aliases: &aliases,
+                managed: &managed,
+                versions: &versions,
+            },
+        )
+    }
+
+    async fn apply(&self, plan: &Plan) -> Result<()> {
+        for step in &plan.moves {
+            let alias = Alias::new(&step.alias)?;
+            match step.version {
+                Some(version) => {
+                    self.backend.registry.set_alias(self.model, &alias, Version(version)).await?
+                }
+                None => self.backend.registry.delete_alias(self.model, &alias).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn transition(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        decision: &Decision,
+        plan: Plan,
+    ) -> Transition {
+        let outcome = match &decision.verdict {
+            Verdict::Approve(_) if plan.staged => Outcome::Staged,
+            Verdict::Approve(_) => Outcome::Done,
+            Verdict::Reject { .. } => Outcome::Rejected,
+            Verdict::Hold { .. } => Outcome::Held,
+        };
+        Transition {
+            model: self.model.clone(),
+            operation: request.operation,
+            target: evidence.target.as_ref().map(|target| target.version),
+            outcome,
+            before: evidence.aliases(),
+            after: plan.after,
+            policy: Some(PolicyIdentity {
+                name: self.policy.descriptor().name.clone(),
+                version: self.policy.descriptor().version.clone(),
+                sha256: self.policy.sha256().to_owned(),
+            }),
+            explanation: decision.verdict.explanation().to_owned(),
+            fuel: decision.fuel,
+            actor: self.options.actor_name(),
+            reason: request.reason.clone(),
+            at: now(),
+            dry_run: request.dry_run,
+        }
+    }
+
+    fn no_candidate(&self) -> Error {
+        Error::new(ErrorKind::NoCandidate, "no version is behind the alias `candidate`")
+            .with_context("model", self.model)
+            .with_hint("name the version to promote; `hydra-registry list` shows them")
+    }
+}
+
+/// An event that an embedding pipeline can subscribe to.
+fn announce(transition: &Transition) {
+    tracing::info!(
+        model = %transition.model,
+        operation = %transition.operation,
+        target = transition.target.map(|version| version.0),
+        outcome = ?transition.outcome,
+        dry_run = transition.dry_run,
+        explanation = %transition.explanation,
+        "transition"
+    );
+}
+
+fn is_ready(version: &ModelVersion) -> bool {
+    version.status == VersionStatus::Ready
+}

@@ -1,0 +1,310 @@
+//! Artifacts in a local directory.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::ArtifactInfo;
+
+const COPY_BUFFER: usize = 256 * 1024;
+
+/// Which local directories artifact URIs may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalAccess {
+    /// Any directory: the store that names it is local itself.
+    Anywhere,
+    /// Only at or below these directories: the name comes from a remote server. Empty refuses all.
+    Within(Vec<PathBuf>),
+}
+
+impl LocalAccess {
+    /// `Untrusted` unless `path`, with links followed, is at or below an allowed directory.
+    pub(crate) fn check(&self, path: &Path) -> Result<()> {
+        let Self::Within(roots) = self else { return Ok(()) };
+        let climbs = path.components().any(|component| component == Component::ParentDir);
+        let allowed = path.is_absolute()
+            && !climbs
+            && roots.iter().filter_map(|root| root.canonicalize().ok()).any(|root| leads_below(path, &root));
+        if allowed {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Untrusted, "a remote server names a local directory for artifacts")
+            .with_context("path", path.display())
+            .with_hint(
+                "if the server shares this disk, name the directory in HYDRA_ALLOWED_ARTIFACT_ROOTS; otherwise start \
+                 the server with `--serve-artifacts`",
+            ))
+    }
+}
+
+/// An artifact root that is a local directory. It need not exist before the first write.
+///
+/// A file appears whole or not at all: it is written beside its place, flushed to disk, then renamed. Links that
+/// lead out of the root are refused, for reading as for writing.
+#[derive(Debug, Clone)]
+pub struct LocalArtifacts {
+    uri: String,
+    root: PathBuf,
+}
+
+impl LocalArtifacts {
+    /// The artifacts below `root`, which `uri` names.
+    pub fn new(uri: impl Into<String>, root: impl Into<PathBuf>) -> Self {
+        Self { uri: uri.into(), root: root.into() }
+    }
+
+    /// The file or directory that a relative path names, checked against `..` and against links out of the root.
+    fn locate(&self, path: &str) -> Result<PathBuf> {
+        let mut full = self.root.clone();
+        full.extend(segments(path)?);
+        let anchor = canonical_ancestor(&self.root);
+        if anchor.is_some_and(|anchor| leads_below(&full, &anchor)) {
+            Ok(full)
+        } else {
+            Err(Error::new(ErrorKind::Untrusted, "a link leads out of the artifact root")
+                .with_context("path", full.display()))
+        }
+    }
+
+    /// Writes a file through a temporary one; `content` writes the bytes.
+    async fn write<F>(&self, path: &str, content: F) -> Result<()>
+    where
+        F: AsyncFnOnce(&mut tokio::fs::File) -> io::Result<()>,
+    {
+        let destination = self.locate(path)?;
+        let failed = |error| storage_error("cannot write an artifact", &destination, error);
+        let directory = destination.parent().filter(|_| !path.is_empty()).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "an artifact needs a file name").with_context("path", path)
+        })?;
+        tokio::fs::create_dir_all(directory).await.map_err(failed)?;
+        let temporary = temporary_file(directory).map_err(failed)?;
+        let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(failed)?);
+        content(&mut file).await.map_err(failed)?;
+        file.flush().await.map_err(failed)?;
+        file.sync_all().await.map_err(failed)?;
+        temporary.persist(&destination).map_err(|error| failed(error.error))?;
+        sync_directory(directory).await.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for LocalArtifacts {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {
+        let directory = self.locate(path)?;
+        let failed = |error| storage_error("cannot list artifacts", &directory, error);
+        let mut entries = match tokio::fs::read_dir(&directory).await {
+            Ok(entries) => entries,
+            Err(error) if is_missing(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut infos = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(failed)? {
+            // Names that are not UTF-8 cannot be artifacts of MLflow's.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let relative = if path.is_empty() { name } else { format!("{path}/{name}") };
+            // Follows links; a broken one is no artifact.
+            let Ok(metadata) = tokio::fs::metadata(entry.path()).await else { continue };
+            let size = metadata.is_file().then_some(metadata.len());
+            infos.push(ArtifactInfo { path: relative, is_dir: metadata.is_dir(), size });
+        }
+        infos.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(infos)
+    }
+
+    async fn open(&self, path: &str) -> Result<ArtifactReader> {
+        let full = self.locate(path)?;
+        let missing = || {
+            Error::new(ErrorKind::ArtifactNotFound, "there is no such artifact")
+                .with_context("path", full.display())
+        };
+        match tokio::fs::metadata(&full).await {
+            // Opening a pipe would wait for its writer.
+            Ok(metadata) if metadata.is_file() => {}
+            Ok(_) => return Err(missing()),
+            Err(error) if is_missing(&error) => return Err(missing()),
+            Err(error) => return Err(storage_error("cannot open an artifact", &full, error)),
+        }
+        let opened = tokio::fs::File::open(&full).await;
+        Ok(Box::pin(opened.map_err(|error| storage_error("cannot open an artifact", &full, error))?))
+    }
+
+    async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
+        let mut source = tokio::fs::File::open(file)
+            .await
+            .map_err(|error| storage_error("cannot read the file to upload", file, error))?;
+        self.write(path, async |target| {
+            let mut buffer = vec![0; COPY_BUFFER];
+            loop {
+                let read = source.read(&mut buffer).await?;
+                if read == 0 {
+                    return Ok(());
+                }
+                target.write_all(&buffer[..read]).await?;
+                progress(read as u64);
+            }
+        })
+        .await
+    }
+
+    async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        self.write(path, async |target| target.write_all(&bytes).await).await
+    }
+}
+
+/// Whether `path`, which does not climb, is at or below the canonical `root` once links are followed. What does not
+/// exist yet cannot be a link, so the nearest ancestor that exists decides.
+fn leads_below(path: &Path, root: &Path) -> bool {
+    canonical_ancestor(path).is_some_and(|ancestor| ancestor.starts_with(root))
+}
+
+/// The nearest ancestor of `path` that exists, `path` itself included, with links followed; `None` when that is a
+/// broken link.
+fn canonical_ancestor(path: &Path) -> Option<PathBuf> {
+    for ancestor in path.ancestors() {
+        let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
+        match ancestor.canonicalize() {
+            Ok(canonical) => return Some(canonical),
+            Err(_) if ancestor.symlink_metadata().is_ok() => return None,
+            Err(_) => {}
+        }
+    }
+    None
+}
+
+/// A temporary file with the permissions of an ordinary new file: others may have to read the model.
+fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hydra-").suffix(".part");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // the umask still applies
+    }
+    builder.tempfile_in(directory)
+}
+
+/// Makes a rename durable. Windows has no such call and needs none.
+async fn sync_directory(directory: &Path) -> io::Result<()> {
+    if cfg!(unix) { tokio::fs::File::open(directory).await?.sync_all().await } else { Ok(()) }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn storage_error(message: &str, path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Storage, message).with_context("path", path.display()).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, LocalArtifacts) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("not/yet/there");
+        let store = LocalArtifacts::new(root.to_string_lossy().into_owned(), root);
+        (directory, store)
+    }
+
+    async fn read(store: &LocalArtifacts, path: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        store.open(path).await.expect(path).read_to_end(&mut bytes).await.expect("the bytes");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn files_go_in_and_come_out_and_are_listed() {
+        let (directory, store) = root();
+        assert!(store.list("").await.expect("a missing root is empty").is_empty());
+        store.put_bytes("model/MLmodel", b"flavors".to_vec()).await.expect("a small file");
+        let big = directory.path().join("big");
+        std::fs::write(&big, vec![7; 600_000]).expect("a file");
+        let moved = std::sync::atomic::AtomicU64::new(0);
+        let progress = |bytes| {
+            moved.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+        };
+        store.put_file("model/a b.bin", &big, &progress).await.expect("a big file");
+        assert_eq!(moved.into_inner(), 600_000);
+        store.put_bytes("model/MLmodel", b"replaced".to_vec()).await.expect("a second version");
+        assert_eq!(read(&store, "model/MLmodel").await, b"replaced");
+        assert_eq!(read(&store, "model/a b.bin").await.len(), 600_000);
+        let info = |path: &str, size: Option<u64>| ArtifactInfo {
+            path: path.to_owned(),
+            is_dir: size.is_none(),
+            size,
+        };
+        assert_eq!(store.list("").await.expect("a listing"), [info("model", None)]);
+        let expected = [info("model/MLmodel", Some(8)), info("model/a b.bin", Some(600_000))];
+        assert_eq!(store.list("model").await.expect("a listing"), expected);
+        assert!(store.list("model/MLmodel").await.expect("a file is an empty directory").is_empty());
+        for missing in ["nothing", "model", "model/MLmodel/x"] {
+            let error = store.open(missing).await.err().expect(missing);
+            assert_eq!(error.kind(), ErrorKind::ArtifactNotFound, "{missing}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_verified_by_its_listing() {
+        let (_directory, store) = root();
+        store.put_bytes("model/a", b"12345".to_vec()).await.expect("a file");
+        store.put_bytes("empty", Vec::new()).await.expect("a file");
+        let check = async |path: &str, size| {
+            super::super::verify_sizes(&store, &[("empty".into(), 0), (path.into(), size)]).await
+        };
+        check("model/a", 5).await.expect("all there");
+        for (path, size) in [("model/a", 6), ("model/b", 5), ("model", 0)] {
+            assert_eq!(check(path, size).await.expect_err(path).kind(), ErrorKind::Integrity);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_out_of_the_root_are_refused_and_links_inside_are_not() {
+        let (directory, store) = root();
+        store.put_bytes("inside/file", b"mine".to_vec()).await.expect("a file");
+        let outside = directory.path().join("outside");
+        std::fs::create_dir(&outside).expect("a directory");
+        std::fs::write(outside.join("secret"), "secret").expect("a file");
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, store.root.join(name)).expect("a link");
+        };
+        link(&outside, "out");
+        link(&outside.join("secret"), "secret");
+        link(Path::new("nowhere"), "broken");
+        link(&store.root.join("inside"), "in");
+        assert_eq!(read(&store, "in/file").await, b"mine");
+        for path in ["out/secret", "secret", "broken/x", "out/new/deeper"] {
+            let read = store.open(path).await.err().expect(path);
+            assert_eq!(read.kind(), ErrorKind::Untrusted, "{path}");
+            let written = store.put_bytes(path, b"x".to_vec()).await.expect_err(path);
+            assert_eq!(written.kind(), ErrorKind::Untrusted, "{path}");
+        }
+        assert_eq!(store.list("out").await.expect_err("a link out").kind(), ErrorKind::Untrusted);
+    }
+
+    #[test]
+    fn a_remote_server_names_only_allowed_directories() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().join("root");
+        std::fs::create_dir_all(root.join("sub")).expect("a directory");
+        let access = LocalAccess::Within(vec![root.clone(), directory.path().join("missing")]);
+        for good in ["root", "root/sub", "root/not/yet"] {
+            access.check(&directory.path().join(good)).expect(good);
+        }
+        for bad in ["", "rootless", "root/../other", "missing/x"] {
+            let error = access.check(&directory.path().join(bad)).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::Untrusted, "{bad}");
+        }
+        assert!(LocalAccess::Within(Vec::new()).check(&root).is_err());
+        LocalAccess::Anywhere.check(Path::new("mlruns/../x")).expect("a user's own store");
+    }
+}

@@ -1,0 +1,128 @@
+//! Artifacts: files below a root that an artifact URI names.
+
+mod local;
+mod object;
+mod resolver;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use tokio::io::AsyncRead;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::ArtifactInfo;
+use crate::mlflow::names::printable;
+
+pub use local::{LocalAccess, LocalArtifacts};
+pub use object::ObjectArtifacts;
+pub use resolver::ArtifactResolver;
+
+/// A stream of an artifact's bytes.
+pub type ArtifactReader = Pin<Box<dyn AsyncRead + Send>>;
+
+/// Called with the number of bytes moved since the last call; drives progress bars.
+pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// One artifact root: a run's directory, a LoggedModel's, a prefix in an object store.
+///
+/// Paths are relative to the root, use `/`, and are refused with `Untrusted` when they are absolute or hold `..`.
+/// Files are streamed: no method holds a whole file in memory.
+#[async_trait]
+pub trait ArtifactStore: Debug + Send + Sync {
+    /// The root's artifact URI, as it goes into a model version's source.
+    fn uri(&self) -> &str;
+
+    /// Files and directories directly below `path` (the root itself: `""`), sorted by path. A missing directory
+    /// is empty. The paths listed are relative to the root.
+    async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>>;
+
+    /// Opens a file; `ArtifactNotFound` when it is missing. The stream ends with an error when the file is cut short
+    /// on its way: turn it into ours with [`read_error`].
+    async fn open(&self, path: &str) -> Result<ArtifactReader>;
+
+    /// Uploads a local file to `path`, replacing what is there, parents made as needed. A file is never seen half
+    /// written on local roots.
+    async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()>;
+
+    /// Writes a small file from memory.
+    async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()>;
+}
+
+/// Compares what a store lists with what was uploaded: path and size of each file. `Integrity` names the first file
+/// that is missing or of another size.
+pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)]) -> Result<()> {
+    let mut by_directory: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
+    for (path, size) in uploaded {
+        by_directory.entry(parent(path)).or_default().push((path, *size));
+    }
+    for (directory, files) in by_directory {
+        let listed = store.list(directory).await?;
+        for (path, size) in files {
+            let found = listed.iter().find(|info| info.path == path && !info.is_dir);
+            // MLflow leaves the size of an empty file out.
+            let stored = found.map(|info| info.size.unwrap_or(0));
+            if stored != Some(size) {
+                let stored = stored.map_or_else(|| "missing".to_owned(), |stored| format!("{stored} bytes"));
+                return Err(Error::new(ErrorKind::Integrity, "an uploaded artifact is not what was sent")
+                    .with_context("artifact", path)
+                    .with_context("sent", format!("{size} bytes"))
+                    .with_context("stored", stored)
+                    .with_context("root", crate::mlflow::uri::redact(store.uri()))
+                    .with_retryable(true));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The error behind a failed read of an [`ArtifactReader`].
+#[must_use]
+pub fn read_error(error: io::Error) -> Error {
+    match error.downcast::<Error>() {
+        Ok(error) => error,
+        Err(error) => Error::new(ErrorKind::Storage, "cannot read an artifact").with_source(error),
+    }
+}
+
+/// The segments of a relative artifact path, none for the root. `Untrusted` when the path is absolute, holds
+/// `.`, `..` or an empty segment, or characters that mean something to a file system (`\\`, NUL and other
+/// control characters).
+pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let segments: Vec<&str> = path.split('/').collect();
+    let drive = segments[0].len() == 2 && segments[0].ends_with(':');
+    let bad = |segment: &&str| {
+        matches!(*segment, "" | "." | "..") || segment.contains(|c: char| c == '\\' || c.is_control())
+    };
+    if drive || segments.iter().any(bad) {
+        return Err(Error::new(ErrorKind::Untrusted, "an artifact path leaves its root or is malformed")
+            .with_context("path", printable(path)));
+    }
+    Ok(segments)
+}
+
+/// The directory of a relative path; `""` for the root.
+pub(crate) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_below_their_root() {
+        assert_eq!(segments("").expect("the root"), Vec::<&str>::new());
+        assert_eq!(segments("a b/ü.txt").expect("a path"), ["a b", "ü.txt"]);
+        for bad in ["/a", "a/", "a//b", "..", "a/../b", "./a", "a\\b", "a\0", "a\nb", "C:/x"] {
+            assert_eq!(segments(bad).expect_err(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
+        }
+        assert_eq!((parent("a/b/c"), parent("a")), ("a/b", ""));
+    }
+}

@@ -1,0 +1,213 @@
+//! Artifacts in an object store: S3, Google Cloud Storage, Azure.
+
+mod provider;
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use object_store::buffered::BufWriter;
+use object_store::client::{HttpError, HttpErrorKind};
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::io::StreamReader;
+
+use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::ArtifactInfo;
+use crate::mlflow::environment::Environment;
+use crate::mlflow::names::printable;
+use crate::mlflow::uri::redact;
+
+pub(super) use provider::SCHEMES;
+
+/// The size of an upload's parts; a file that fits into one is sent in one request.
+const PART_BYTES: usize = 8 << 20;
+/// How many parts are on their way at the same time. With [`PART_BYTES`] it bounds an upload's memory.
+const PARTS_AT_ONCE: usize = 2;
+/// How much of a file is read, and reported, at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// An artifact root in an object store. A file appears when its upload is complete, not before.
+#[derive(Debug)]
+pub struct ObjectArtifacts {
+    uri: String,
+    root: String,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl ObjectArtifacts {
+    /// The artifacts below `uri` (`s3://…`, `gs://…`, `wasb(s)://…`, `abfss://…`), with credentials and endpoints from
+    /// `environment`. Nothing is contacted yet. `Protocol` for a malformed URI, `Config` for settings that do not fit.
+    pub fn new(uri: &str, environment: &Environment) -> Result<Self> {
+        let (store, root) = provider::connect(uri, environment)?;
+        Ok(Self { uri: uri.trim_end_matches('/').to_owned(), root, store })
+    }
+
+    /// The key of an artifact; `Untrusted` when the path leaves the root.
+    fn key(&self, path: &str) -> Result<Key> {
+        let parts: Vec<&str> = segments(path)?;
+        let root = self.root.split('/').filter(|part| !part.is_empty());
+        let key = root.chain(parts).collect::<Vec<_>>().join("/");
+        Key::parse(&key).map_err(|error| {
+            Error::new(ErrorKind::Untrusted, "an artifact path cannot be a key of an object store")
+                .with_context("path", printable(path))
+                .with_source(error)
+        })
+    }
+
+    fn failed(&self, action: &str, path: &str, error: object_store::Error) -> Error {
+        let (kind, hint) = classify(&error);
+        Error::new(kind, format!("cannot {action} an artifact in the object store"))
+            .with_context("root", redact(&self.uri))
+            .with_context("path", printable(path))
+            .with_retryable(matches!(kind, ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Server))
+            .with_source(error)
+            .with_hint(hint)
+    }
+
+    async fn upload(
+        &self,
+        writer: &mut BufWriter,
+        path: &str,
+        file: &mut tokio::fs::File,
+        progress: OnProgress<'_>,
+    ) -> Result<()> {
+        let unreadable = |error| {
+            Error::new(ErrorKind::Storage, "cannot read the file to upload")
+                .with_context("path", printable(path))
+                .with_source(error)
+        };
+        loop {
+            let mut buffer = BytesMut::with_capacity(READ_BYTES);
+            let read = file.read_buf(&mut buffer).await.map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            writer.put(buffer.freeze()).await.map_err(|error| self.failed("upload", path, error))?;
+            progress(read as u64);
+        }
+        writer.shutdown().await.map_err(|error| match error.downcast::<object_store::Error>() {
+            Ok(error) => self.failed("upload", path, error),
+            Err(error) => unreadable(error),
+        })
+    }
+}
+
+#[async_trait]
+impl ArtifactStore for ObjectArtifacts {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {
+        let directory = self.key(path)?;
+        let found = self.store.list_with_delimiter(Some(&directory)).await;
+        let found = found.map_err(|error| self.failed("list", path, error))?;
+        let relative = |key: &Key| {
+            let name = key.filename()?;
+            Some(if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") })
+        };
+        // some tools store an empty object to mark a directory: it has the directory's own key
+        let files = found.objects.iter().filter(|object| object.location != directory).filter_map(|object| {
+            Some(ArtifactInfo { path: relative(&object.location)?, is_dir: false, size: Some(object.size) })
+        });
+        let directories = found
+            .common_prefixes
+            .iter()
+            .filter_map(|prefix| Some(ArtifactInfo { path: relative(prefix)?, is_dir: true, size: None }));
+        let mut infos: Vec<ArtifactInfo> = files.chain(directories).collect();
+        infos.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(infos)
+    }
+
+    async fn open(&self, path: &str) -> Result<ArtifactReader> {
+        let key = self.key(path)?;
+        let found = self.store.get(&key).await.map_err(|error| self.failed("open", path, error))?;
+        let promised = found.meta.size;
+        let received = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&received);
+        let body = found.into_stream().map_err(io::Error::other).inspect_ok(move |chunk: &Bytes| {
+            count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        });
+        let path = printable(path);
+        let end = stream::once(async move {
+            let received = received.load(Ordering::Relaxed);
+            if received == promised {
+                return Ok(Bytes::new());
+            }
+            Err(io::Error::other(
+                Error::new(ErrorKind::Integrity, "an artifact was cut short on its way")
+                    .with_context("path", path)
+                    .with_context("promised in bytes", promised)
+                    .with_context("received in bytes", received)
+                    .with_retryable(true),
+            ))
+        });
+        Ok(Box::pin(StreamReader::new(body.chain(end).boxed())))
+    }
+
+    async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
+        let key = self.key(path)?;
+        let mut source = tokio::fs::File::open(file).await.map_err(|error| {
+            Error::new(ErrorKind::Storage, "cannot read the file to upload")
+                .with_context("path", file.display())
+                .with_source(error)
+        })?;
+        let mut writer = BufWriter::with_capacity(Arc::clone(&self.store), key, PART_BYTES)
+            .with_max_concurrency(PARTS_AT_ONCE);
+        let uploaded = self.upload(&mut writer, path, &mut source, progress).await;
+        if uploaded.is_err() {
+            // parts of an abandoned upload are stored, and paid for, until somebody removes them
+            if let Err(error) = writer.abort().await {
+                tracing::warn!(%error, "cannot remove the parts of an upload that failed");
+            }
+        }
+        uploaded
+    }
+
+    async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        let key = self.key(path)?;
+        self.store.put(&key, bytes.into()).await.map(drop).map_err(|error| self.failed("write", path, error))
+    }
+}
+
+fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
+    match error {
+        object_store::Error::NotFound { .. } => {
+            (ErrorKind::ArtifactNotFound, "the bucket or the file does not exist, or is in another region")
+        }
+        object_store::Error::PermissionDenied { .. } => {
+            (ErrorKind::PermissionDenied, "the credentials do not allow this on the bucket")
+        }
+        object_store::Error::Unauthenticated { .. } => (
+            ErrorKind::Unauthenticated,
+            "set the provider's variables: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+             GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_CONNECTION_STRING",
+        ),
+        other => match http_error(other).map(HttpError::kind) {
+            Some(HttpErrorKind::Connect) => {
+                (ErrorKind::Unreachable, "check the network, and the endpoint if you set one")
+            }
+            Some(HttpErrorKind::Timeout) => (ErrorKind::Timeout, "check the network, then try again"),
+            _ => (ErrorKind::Server, "the object store failed; the cause is below"),
+        },
+    }
+}
+
+fn http_error(error: &object_store::Error) -> Option<&HttpError> {
+    let mut next: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<HttpError>() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}

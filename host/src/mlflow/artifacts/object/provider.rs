@@ -1,0 +1,244 @@
+//! From an artifact URI and environment variables to the client of an object store.
+//!
+//! Variables mean what they mean to MLflow and to each provider's own tools. Nothing that a URI says chooses a host outside the
+//! provider's domain: endpoints come from the environment only.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::crypto;
+use crate::mlflow::environment::Environment;
+use crate::mlflow::uri::redact;
+
+/// The address of an S3 server other than Amazon's.
+const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
+/// Turns the check of the S3 server's certificate off.
+const S3_IGNORE_TLS: &str = "MLFLOW_S3_IGNORE_TLS";
+/// A PEM bundle of further authorities to trust.
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+/// More parameters of uploads, as a JSON object with boto's names.
+const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
+/// An Azure account, its key and endpoint in one text.
+const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
+/// How long failing requests are sent again.
+const RETRY_DEADLINE: Duration = Duration::from_secs(120);
+
+/// The schemes with an object store behind them, as MLflow writes them.
+pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
+
+/// A client of one bucket or container, and the key of the artifact root in it.
+pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
+    crypto::install_provider();
+    let malformed = |why: &str| {
+        Error::new(ErrorKind::Protocol, format!("not the URI of an object store: {why}"))
+            .with_context("uri", redact(uri))
+    };
+    // Without a provider, the HTTP library panics. An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (scheme, rest) = uri.split_once("://").ok_or_else(|| malformed("it names no bucket"))?;
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    if bucket.is_empty() || key.contains(['?', '#']) {
+        return Err(malformed("it names no bucket, or has a query"));
+    }
+    let store = match scheme.to_ascii_lowercase().as_str() {
+        "s3" => s3(bucket, environment)?,
+        "gs" => built(google(bucket, environment).build(), uri)?,
+        "wasb" | "wasbs" | "abfss" if bucket.contains('@') => {
+            built(azure(bucket, environment)?.build(), uri)?
+        }
+        "wasb" | "wasbs" | "abfss" => return Err(malformed("write container@account.host before the path")),
+        other => return Err(malformed(&format!("unknown scheme `{other}`"))),
+    };
+    Ok((store, key.trim_matches('/').to_owned()))
+}
+
+fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retries());
+    for (name, value) in environment.with_prefix("AWS_") {
+        if let Ok(key) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let mut client = ClientOptions::new().with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
+    if let Some(endpoint) = environment.get(S3_ENDPOINT) {
+        // servers other than Amazon's rarely have a host name for each bucket
+        builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
+    }
+    let endpoints = [S3_ENDPOINT, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+    let plain =
+        endpoints.iter().any(|name| environment.get(name).is_some_and(|url| url.starts_with("http://")));
+    // only an address that the user wrote is reached without TLS
+    client = client.with_allow_http(plain);
+    for certificate in authorities(environment)? {
+        client = client.with_root_certificate(certificate);
+    }
+    for (key, value) in upload_arguments(environment)? {
+        let key = key.parse().map_err(|error: object_store::Error| {
+            Error::new(ErrorKind::Config, "a setting of S3 uploads is not known").with_source(error)
+        })?;
+        builder = builder.with_config(key, value);
+    }
+    built(builder.with_client_options(client).build(), &format!("s3://{bucket}"))
+}
+
+/// The certificates of [`AWS_CA_BUNDLE`].
+fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
+    let Some(path) = environment.path(AWS_CA_BUNDLE) else { return Ok(Vec::new()) };
+    let refuse = || {
+        Error::new(ErrorKind::Config, "the bundle of certificates cannot be read")
+            .with_context("variable", AWS_CA_BUNDLE)
+            .with_context("path", path.display())
+    };
+    let pem = std::fs::read(&path).map_err(|error| refuse().with_source(error))?;
+    Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
+}
+
+/// The settings behind [`S3_UPLOAD_EXTRA_ARGS`]. Those that we lack are refused: an upload that the user wants
+/// encrypted must not go through in the clear.
+fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, String)>> {
+    let Some(text) = environment.get(S3_UPLOAD_EXTRA_ARGS) else { return Ok(Vec::new()) };
+    let refuse = |why: String| {
+        Error::new(ErrorKind::Config, why).with_context("variable", S3_UPLOAD_EXTRA_ARGS).with_hint(
+            "supported: a JSON object with ServerSideEncryption (AES256 or aws:kms) and SSEKMSKeyId",
+        )
+    };
+    let arguments: std::collections::BTreeMap<String, String> =
+        serde_json::from_str(text).map_err(|error| {
+            refuse("the extra arguments of S3 uploads are not a JSON object of texts".into())
+                .with_source(error)
+        })?;
+    let setting = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
+        ("ServerSideEncryption", "AES256") => Ok(("aws_server_side_encryption", value)),
+        ("ServerSideEncryption", "aws:kms") => Ok(("aws_server_side_encryption", value)),
+        ("SSEKMSKeyId", _) => Ok(("aws_sse_kms_key_id", value)),
+        _ => Err(refuse(format!("the extra argument `{name}` of S3 uploads is not supported"))),
+    };
+    arguments.into_iter().map(setting).collect()
+}
+
+fn google(bucket: &str, environment: &Environment) -> GoogleCloudStorageBuilder {
+    let builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries());
+    environment.with_prefix("GOOGLE_").fold(builder, |builder, (name, value)| {
+        match name.to_ascii_lowercase().parse() {
+            Ok(key) => builder.with_config(key, value),
+            Err(_) => builder,
+        }
+    })
+}
+
+fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBuilder> {
+    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries());
+    for (name, value) in environment.with_prefix("AZURE_") {
+        if let Ok(key) = name.to_ascii_lowercase().parse() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    for (key, value) in connection_string(environment)? {
+        builder = match key {
+            "AccountName" => builder.with_account(value),
+            "AccountKey" => builder.with_access_key(value),
+            "SharedAccessSignature" => match "azure_storage_sas_key".parse() {
+                Ok(key) => builder.with_config(key, value),
+                Err(_) => builder,
+            },
+            "BlobEndpoint" => {
+                builder.with_endpoint(value.to_owned()).with_allow_http(value.starts_with("http://"))
+            }
+            _ => builder,
+        };
+    }
+    // the crate knows the blob hosts of `wasbs:` under the newer scheme
+    Ok(builder.with_url(format!("abfss://{authority}")))
+}
+
+fn connection_string(environment: &Environment) -> Result<Vec<(&str, &str)>> {
+    let text = environment.get(AZURE_CONNECTION_STRING).unwrap_or_default();
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    let pair = |part: &'_ str| part.find('=');
+    parts
+        .map(|part| match pair(part) {
+            Some(at) => Ok((&part[..at], &part[at + 1..])),
+            None => Err(Error::new(ErrorKind::Config, "not a connection string of Azure Storage")
+                .with_context("variable", AZURE_CONNECTION_STRING)
+                .with_hint("it is made of `Name=value` parts with `;` between them")),
+        })
+        .collect()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig { max_retries: 7, retry_timeout: RETRY_DEADLINE, ..RetryConfig::default() }
+}
+
+fn built<S: ObjectStore>(built: object_store::Result<S>, uri: &str) -> Result<Arc<dyn ObjectStore>> {
+    let store = built.map_err(|error| {
+        Error::new(ErrorKind::Config, "the object store cannot be set up")
+            .with_context("uri", redact(uri))
+            .with_source(error)
+            .with_hint("credentials come from the provider's variables: AWS_*, GOOGLE_* or AZURE_*")
+    })?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment<const N: usize>(pairs: [(&str, &str); N]) -> Environment {
+        pairs.into_iter().collect()
+    }
+
+    #[test]
+    fn every_scheme_of_mlflow_finds_its_bucket_and_key() {
+        let environment = environment([
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AZURE_STORAGE_ACCESS_KEY", "c2VjcmV0"),
+        ]);
+        for (uri, key) in [
+            ("s3://bucket", ""),
+            ("s3://bucket/a b/c%20d/", "a b/c%20d"),
+            ("wasbs://box@account.blob.core.windows.net/a/b", "a/b"),
+            ("wasb://box@account.blob.core.windows.net/a", "a"),
+            ("abfss://box@account.dfs.core.windows.net/a", "a"),
+        ] {
+            let (_, found) = connect(uri, &environment).expect(uri);
+            assert_eq!(found, key, "{uri}");
+        }
+    }
+
+    #[test]
+    fn hosts_outside_the_provider_are_not_reached() {
+        let environment = environment([("AZURE_STORAGE_ACCESS_KEY", "c2VjcmV0")]);
+        for uri in ["abfss://box@evil.example/a", "wasbs://box@account.blob.core.windows.net.evil.example/a"]
+        {
+            assert_eq!(connect(uri, &environment).expect_err(uri).kind(), ErrorKind::Config, "{uri}");
+        }
+        for uri in ["s3:///key", "s3:bucket", "abfss://box/a", "s3://bucket/a?versionId=1", "ftp://host/a"] {
+            assert_eq!(connect(uri, &environment).expect_err(uri).kind(), ErrorKind::Protocol, "{uri}");
+        }
+    }
+
+    #[test]
+    fn upload_arguments_that_we_lack_are_refused() {
+        let arguments = |text| upload_arguments(&environment([(S3_UPLOAD_EXTRA_ARGS, text)]));
+        let kms = arguments(r#"{"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}"#).expect("supported");
+        assert_eq!(kms.len(), 2);
+        for bad in [r#"{"ACL": "public-read"}"#, "[]", "{", r#"{"ServerSideEncryption": "rot13"}"#] {
+            assert_eq!(arguments(bad).expect_err(bad).kind(), ErrorKind::Config, "{bad}");
+        }
+    }
+
+    #[test]
+    fn connection_strings_are_taken_apart() {
+        let text = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0==;";
+        let environment = environment([(AZURE_CONNECTION_STRING, text)]);
+        let parts = connection_string(&environment).expect("a connection string");
+        assert_eq!(parts[2], ("AccountKey", "c2VjcmV0=="));
+    }
+}

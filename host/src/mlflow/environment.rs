@@ -1,0 +1,195 @@
+//! Environment variables: `MLFLOW_*` as MLflow defines them, `HYDRA_*` ours.
+//!
+//! Variables are read from an [`Environment`] value, so that tests and embedding programs need not touch the process
+//! environment. An empty value counts as unset, as it does in MLflow.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where runs are tracked.
+pub const TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
+/// Where models are registered, when not at the tracking URI.
+pub const REGISTRY_URI: &str = "MLFLOW_REGISTRY_URI";
+/// The experiment to log to, by name.
+pub const EXPERIMENT_NAME: &str = "MLFLOW_EXPERIMENT_NAME";
+/// The experiment to log to, by id.
+pub const EXPERIMENT_ID: &str = "MLFLOW_EXPERIMENT_ID";
+/// The workspace of a server that has workspaces; sent with every request, and never by default.
+pub const WORKSPACE: &str = "MLFLOW_WORKSPACE";
+/// The user name of HTTP basic authentication.
+pub const USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
+/// The password of HTTP basic authentication.
+pub const PASSWORD: &str = "MLFLOW_TRACKING_PASSWORD";
+/// A bearer token, used when there is no complete user name and password.
+pub const TOKEN: &str = "MLFLOW_TRACKING_TOKEN";
+/// Asks for AWS signatures on requests; not supported.
+pub const AWS_SIGV4: &str = "MLFLOW_TRACKING_AWS_SIGV4";
+/// Names a Python plug-in that authenticates requests; not supported.
+pub const AUTH_PLUGIN: &str = "MLFLOW_TRACKING_AUTH";
+/// Turns the check of the server's certificate off.
+pub const INSECURE_TLS: &str = "MLFLOW_TRACKING_INSECURE_TLS";
+/// A PEM bundle of the only authorities to trust.
+pub const SERVER_CERT_PATH: &str = "MLFLOW_TRACKING_SERVER_CERT_PATH";
+/// A PEM file with a client certificate and its key.
+pub const CLIENT_CERT_PATH: &str = "MLFLOW_TRACKING_CLIENT_CERT_PATH";
+/// How often a request is sent again.
+pub const MAX_RETRIES: &str = "MLFLOW_HTTP_REQUEST_MAX_RETRIES";
+/// The factor of the exponential waits between attempts, in seconds.
+pub const BACKOFF_FACTOR: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR";
+/// The most seconds of random extra wait.
+pub const BACKOFF_JITTER: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER";
+/// The seconds that one call may wait in all, and the seconds that a body may stand still.
+pub const REQUEST_TIMEOUT: &str = "MLFLOW_HTTP_REQUEST_TIMEOUT";
+/// Whether a server's `Retry-After` replaces the exponential wait.
+pub const RESPECT_RETRY_AFTER: &str = "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER";
+/// Hosts other than the tracking server's that an `mlflow-artifacts://host/…` URI may name, separated by commas.
+pub const ALLOWED_ARTIFACT_HOSTS: &str = "HYDRA_ALLOWED_ARTIFACT_HOSTS";
+/// Local directories below which a remote server may send us for artifacts, separated as in `PATH`.
+pub const ALLOWED_ARTIFACT_ROOTS: &str = "HYDRA_ALLOWED_ARTIFACT_ROOTS";
+
+/// A set of environment variables.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The environment of this process. Values that are not UTF-8 are left out.
+    #[must_use]
+    pub fn of_process() -> Self {
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect()
+    }
+
+    /// The value of a variable that is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The variables whose names start with `prefix`, empty ones left out.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        pairs.filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty())
+    }
+
+    /// A boolean: `true`, `1`, `false` or `0` in any case; `false` when unset.
+    pub fn flag(&self, name: &'static str) -> Result<bool> {
+        self.flag_or(name, false)
+    }
+
+    /// A boolean as [`flag`](Self::flag) reads it, `default` when unset.
+    pub fn flag_or(&self, name: &'static str, default: bool) -> Result<bool> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(default),
+            Some("true" | "1") => Ok(true),
+            Some("false" | "0") => Ok(false),
+            Some(_) => Err(malformed(name, "`true`, `1`, `false` or `0`")),
+        }
+    }
+
+    /// A whole number.
+    pub fn count(&self, name: &'static str) -> Result<Option<u32>> {
+        self.parsed(name, "a whole number from 0")
+    }
+
+    /// A finite duration in seconds, fractions allowed.
+    pub fn seconds(&self, name: &'static str) -> Result<Option<Duration>> {
+        let seconds: Option<f64> = self.parsed(name, "a number of seconds")?;
+        seconds
+            .map(|seconds| {
+                Duration::try_from_secs_f64(seconds)
+                    .map_err(|_| malformed(name, "a number of seconds from 0"))
+            })
+            .transpose()
+    }
+
+    /// A file or directory.
+    #[must_use]
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from)
+    }
+
+    /// The directories of a variable that is written like `PATH`.
+    #[must_use]
+    pub fn paths(&self, name: &str) -> Vec<PathBuf> {
+        let listed = self.get(name).map(|value| std::env::split_paths(value).collect::<Vec<_>>());
+        listed.unwrap_or_default().into_iter().filter(|path| !path.as_os_str().is_empty()).collect()
+    }
+
+    /// The entries of a comma-separated list, in lower case.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let entries = self.get(name).unwrap_or_default().split(',');
+        entries.map(|entry| entry.trim().to_ascii_lowercase()).filter(|entry| !entry.is_empty()).collect()
+    }
+
+    /// The user's home directory.
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path("HOME").or_else(|| self.path("USERPROFILE"))
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str, wanted: &str) -> Result<Option<T>> {
+        self.get(name).map(|value| value.trim().parse().map_err(|_| malformed(name, wanted))).transpose()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self { variables: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+}
+
+/// Names only: values may be secrets.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+/// The value itself is not repeated: it may be a secret that landed in the wrong variable.
+fn malformed(name: &'static str, wanted: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("the environment variable `{name}` is not {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_is_unset_and_values_parse_or_are_named() {
+        let environment: Environment = [
+            (INSECURE_TLS, "True"),
+            (MAX_RETRIES, "seven"),
+            (REQUEST_TIMEOUT, "1.5"),
+            (BACKOFF_FACTOR, "-1"),
+            (TRACKING_URI, ""),
+            (ALLOWED_ARTIFACT_HOSTS, "A.example:80, ,b"),
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(environment.get(TRACKING_URI), None);
+        assert!(environment.flag(INSECURE_TLS).expect("a flag"));
+        assert!(!environment.flag(AWS_SIGV4).expect("unset is false"));
+        assert_eq!(environment.seconds(REQUEST_TIMEOUT).expect("seconds"), Some(Duration::from_millis(1500)));
+        assert_eq!(environment.list(ALLOWED_ARTIFACT_HOSTS), ["a.example:80", "b"]);
+        let error = environment.count(MAX_RETRIES).expect_err("not a number");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(MAX_RETRIES) && !error.message().contains("seven"));
+        assert_eq!(environment.seconds(BACKOFF_FACTOR).expect_err("negative").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn debug_shows_no_values() {
+        let environment: Environment = [(PASSWORD, "hunter2")].into_iter().collect();
+        let shown = format!("{environment:?}");
+        assert!(shown.contains(PASSWORD) && !shown.contains("hunter2"), "{shown}");
+    }
+}

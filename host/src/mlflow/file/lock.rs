@@ -1,0 +1,72 @@
+//! One lock file for a whole store: writers hold it alone, readers together.
+//!
+//! It is a file directly in the root, where MLflow looks at directories only. MLflow itself takes no lock on a file
+//! store, so this orders our own processes; against a Python process that writes at the same moment there is only
+//! the atomicity of a rename.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::file::tree::{failed, is_missing};
+
+/// The name of the lock file.
+const LOCK_FILE: &str = ".hydra-registry.lock";
+/// How long to wait for another process.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_micros(200);
+const LONGEST_WAIT: Duration = Duration::from_millis(10);
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: Option<File>,
+}
+
+/// Waits until nobody else reads or writes. The root must exist.
+pub(super) fn for_writing(root: &Path) -> Result<Lock> {
+    let path = root.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| failed("open", &path, error))?;
+    wait(&path, || file.try_lock())?;
+    Ok(Lock { _file: Some(file) })
+}
+
+/// Waits until nobody writes. A store that we never wrote to has no lock file, and none is made by reading.
+pub(super) fn for_reading(root: &Path) -> Result<Lock> {
+    let path = root.join(LOCK_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if is_missing(&error) => return Ok(Lock { _file: None }),
+        Err(error) => return Err(failed("open", &path, error)),
+    };
+    wait(&path, || file.try_lock_shared())?;
+    Ok(Lock { _file: Some(file) })
+}
+
+fn wait(path: &Path, try_lock: impl Fn() -> Result<(), TryLockError>) -> Result<()> {
+    let started = Instant::now();
+    let mut pause = FIRST_WAIT;
+    loop {
+        match try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() >= DEADLINE => {
+                return Err(Error::new(ErrorKind::Locked, "another process keeps the store locked")
+                    .with_context("lock file", path.display())
+                    .with_context("waited in seconds", DEADLINE.as_secs())
+                    .with_hint("see which process has the lock file open, for example with `lsof`")
+                    .with_retryable(true));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(pause),
+        }
+        pause = (pause * 2).min(LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,92 @@
+//! LoggedModels of MLflow 3: directories below `models` of an experiment.
+
+use crate::error::Result;
+use crate::mlflow::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
+use crate::mlflow::file::experiments::{self, lifecycle_stage};
+use crate::mlflow::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
+use crate::mlflow::file::tree::Tree;
+use crate::mlflow::file::{Disk, MODELS};
+use crate::mlflow::local;
+use crate::mlflow::names::{LoggedModelId, RunId};
+
+pub(super) fn create(disk: &Disk, new: &NewLoggedModel) -> Result<LoggedModel> {
+    local::check_logged_model(new)?;
+    let id = local::new_logged_model_id()?;
+    disk.write(|tree, transaction| {
+        let found = experiments::find_active(tree, &new.experiment_id)?;
+        let directory = format!("{}/{MODELS}/{id}", found.directory);
+        let root = found.experiment.artifact_location.trim_end_matches('/');
+        let model = LoggedModel {
+            id: id.clone(),
+            experiment_id: new.experiment_id.clone(),
+            name: new.name.clone(),
+            artifact_uri: format!("{root}/{MODELS}/{id}/artifacts"),
+            status: LoggedModelStatus::Pending,
+            source_run_id: Some(new.source_run_id.clone()),
+        };
+        for (key, value) in &new.params {
+            transaction.write(format!("{directory}/params/{key}"), value);
+        }
+        for (key, value) in &new.tags {
+            transaction.write(format!("{directory}/tags/{key}"), value);
+        }
+        transaction.make_dir(format!("{directory}/metrics"));
+        transaction.make_dir(format!("{directory}/params"));
+        transaction.write(format!("{directory}/{META}"), new_meta(&model).text());
+        Ok(model)
+    })
+}
+
+pub(super) fn get(disk: &Disk, id: &LoggedModelId) -> Result<LoggedModel> {
+    disk.read(|tree| find(tree, id).map(|(model, _)| model))
+}
+
+pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatus) -> Result<()> {
+    disk.write(|tree, transaction| {
+        let (_, directory) = find(tree, id)?;
+        let mut meta =
+            MetaText::read(tree, &directory)?.ok_or_else(|| local::not_found("LoggedModel", id))?;
+        meta.set("status", &Value::Number(local::logged_model_status_number(status)));
+        meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
+        transaction.write(format!("{directory}/{META}"), meta.text());
+        Ok(())
+    })
+}
+
+/// The LoggedModel and its directory; `NotFound` when it is missing or deleted.
+pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, String)> {
+    for (experiment_id, experiment) in experiments::directories(tree)? {
+        let directory = format!("{experiment}/{MODELS}/{id}");
+        let Some(meta) = meta::read::<LoggedModelMeta>(tree, &directory)? else { continue };
+        if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+            break;
+        }
+        let model = LoggedModel {
+            id: id.clone(),
+            experiment_id,
+            name: meta.name,
+            artifact_uri: meta.artifact_location,
+            status: local::logged_model_status(meta.status.map(i64::from)),
+            source_run_id: meta.source_run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
+        };
+        return Ok((model, directory));
+    }
+    Err(local::not_found("LoggedModel", id))
+}
+
+fn new_meta(model: &LoggedModel) -> MetaText {
+    let now = local::now_ms();
+    MetaText::new(&[
+        ("artifact_location", Value::Text(&model.artifact_uri)),
+        ("creation_timestamp", Value::Number(now)),
+        ("experiment_id", Value::Text(model.experiment_id.as_str())),
+        ("last_updated_timestamp", Value::Number(now)),
+        ("lifecycle_stage", Value::Text("active")),
+        ("model_id", Value::Text(model.id.as_str())),
+        ("model_type", Value::Null),
+        ("name", Value::Text(&model.name)),
+        ("source_run_id", model.source_run_id.as_ref().map(RunId::as_str).into()),
+        ("status", Value::Number(local::logged_model_status_number(model.status))),
+        ("status_message", Value::Null),
+    ])
+}

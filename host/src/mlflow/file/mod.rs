@@ -1,0 +1,173 @@
+//! A directory of MLflow's file store layout (`mlruns`).
+//!
+//! ```text
+//! <root>/<experiment>/meta.yaml  tags/<key>
+//! <root>/<experiment>/<run>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/  outputs/<model>/meta.yaml
+//! <root>/<experiment>/models/<model>/meta.yaml  params/<key>  tags/<key>  metrics/  artifacts/
+//! <root>/.trash/<experiment>/                      deleted experiments
+//! <root>/models/<registered model>/meta.yaml  tags/<key>  aliases/<alias>
+//! <root>/models/<registered model>/version-<n>/meta.yaml  tags/<key>
+//! ```
+//!
+//! MLflow reads what is written here and the reverse. Three files of our own lie directly in the root, where MLflow
+//! looks at directories only: a lock, a journal and a scratch file. Every call holds the lock, every change goes through the
+//! journal, so that our own processes never see half a change, not even after a crash. MLflow itself takes no lock: a
+//! Python process that writes at the same moment gets no more than the atomicity of single files.
+
+mod experiments;
+mod lock;
+mod logged_models;
+mod meta;
+mod registry;
+mod runs;
+mod tracking;
+mod transaction;
+mod tree;
+mod values;
+mod versions;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::Tags;
+use crate::mlflow::file::transaction::Transaction;
+use crate::mlflow::file::tree::{Tree, failed};
+use crate::mlflow::local;
+
+/// Where deleted experiments go.
+const TRASH: &str = ".trash";
+/// Where registered models live.
+const MODELS: &str = "models";
+
+/// The file store below one directory.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    disk: Arc<Disk>,
+}
+
+impl FileStore {
+    /// The store below `root`, which is made with MLflow's experiment `Default` by the first write if it does not
+    /// exist. `Config` when `root` is something other than a directory.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let given = root.as_ref();
+        let refuse = || {
+            Error::new(ErrorKind::Config, "the file store is not at a directory")
+                .with_context("path", given.display())
+        };
+        let root = std::path::absolute(given).map_err(|error| refuse().with_source(error))?;
+        if root.exists() && !root.is_dir() {
+            return Err(refuse());
+        }
+        let artifact_root = Url::from_directory_path(&root).map_err(|()| refuse())?;
+        let disk = Disk { tree: Tree::new(root), artifact_root, writer: Mutex::default() };
+        Ok(Self { disk: Arc::new(disk) })
+    }
+
+    /// The directory of the store.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.disk.tree.root()
+    }
+
+    /// Runs `work` where it may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let disk = Arc::clone(&self.disk);
+        local::blocking(move || work(&disk)).await
+    }
+}
+
+/// The store without its asynchronous face.
+#[derive(Debug)]
+struct Disk {
+    tree: Tree,
+    /// The root as a URI that ends with `/`.
+    artifact_root: Url,
+    /// Orders the writers of this process, who would otherwise poll the file lock against each other.
+    writer: Mutex<()>,
+}
+
+impl Disk {
+    /// Reads under the lock, after finishing what a crashed writer left.
+    fn read<T>(&self, work: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+        let mut lock = lock::for_reading(self.tree.root())?;
+        while transaction::is_interrupted(&self.tree)? {
+            drop(lock);
+            self.write(|_, _| Ok(()))?;
+            lock = lock::for_reading(self.tree.root())?;
+        }
+        work(&self.tree)
+    }
+
+    /// Lets `work` look at the store and plan steps, then carries them out, all under the lock.
+    fn write<T>(&self, work: impl FnOnce(&Tree, &mut Transaction) -> Result<T>) -> Result<T> {
+        let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let root = self.tree.root();
+        fs::create_dir_all(root).map_err(|error| failed("make", root, error))?;
+        let _lock = lock::for_writing(root)?;
+        transaction::recover(&self.tree)?;
+        self.ensure_layout()?;
+        let mut transaction = Transaction::new();
+        let value = work(&self.tree, &mut transaction)?;
+        transaction.commit(&self.tree)?;
+        Ok(value)
+    }
+
+    /// Makes what MLflow makes in a new root.
+    fn ensure_layout(&self) -> Result<()> {
+        let default = experiments::DEFAULT_ID;
+        let mut transaction = Transaction::new();
+        if !self.tree.is_dir(TRASH)? {
+            transaction.make_dir(TRASH);
+        }
+        if !self.tree.is_dir(MODELS)? {
+            transaction.make_dir(MODELS);
+        }
+        if !self.tree.is_dir(default)? && !self.tree.is_dir(&format!("{TRASH}/{default}"))? {
+            experiments::plan_new(self, &mut transaction, default, "Default", &Tags::new());
+        }
+        transaction.commit(&self.tree)
+    }
+
+    /// The artifact URI of a directory of the store.
+    fn artifact_uri(&self, directory: &str) -> String {
+        let mut uri = self.artifact_root.clone();
+        if let Ok(mut segments) = uri.path_segments_mut() {
+            segments.pop_if_empty().extend(directory.split('/'));
+        }
+        uri.into()
+    }
+
+    /// `location`, or where it is now: a store that was moved holds the locations of its former place.
+    fn relocated(&self, location: String) -> Result<String> {
+        let Some(path) = local_path(&location) else { return Ok(location) };
+        if path.exists() {
+            return Ok(location);
+        }
+        let Some(path) = path.to_str().map(|path| path.trim_matches('/')) else { return Ok(location) };
+        for (start, _) in path.match_indices('/') {
+            let suffix = &path[start + 1..];
+            if suffix.contains('/') && self.tree.is_dir(suffix)? {
+                return Ok(self.artifact_uri(suffix));
+            }
+        }
+        Ok(location)
+    }
+}
+
+/// The path of a local artifact URI, which is a plain path or has the scheme `file`.
+fn local_path(uri: &str) -> Option<PathBuf> {
+    if uri.starts_with("file:") {
+        return Url::parse(uri).ok()?.to_file_path().ok();
+    }
+    Some(PathBuf::from(uri)).filter(|path| path.is_absolute())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! Runs: directories of an experiment.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{LifecycleStage, NewRun, Page, Run, RunBatch, RunStatus, Timestamp};
+use crate::mlflow::file::experiments::{self, lifecycle_stage};
+use crate::mlflow::file::meta::{self, META, MetaText, RunMeta, Value};
+use crate::mlflow::file::tree::Tree;
+use crate::mlflow::file::{Disk, values};
+use crate::mlflow::local;
+use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+
+/// MLflow's number for a run that was started by a program on this machine.
+const SOURCE_TYPE_LOCAL: i64 = 4;
+
+/// Directories of an experiment that are not runs.
+const RESERVED: [&str; 4] = ["datasets", "models", "tags", "traces"];
+
+/// Where a run was found.
+struct Place {
+    experiment_id: ExperimentId,
+    directory: String,
+}
+
+pub(super) fn create(disk: &Disk, new: &NewRun) -> Result<Run> {
+    let tags = local::tags_of_new_run(new)?;
+    let id = local::new_run_id()?;
+    disk.write(|tree, transaction| {
+        let found = experiments::find_active(tree, &new.experiment_id)?;
+        let directory = format!("{}/{id}", found.directory);
+        let run = Run {
+            id: id.clone(),
+            experiment_id: new.experiment_id.clone(),
+            name: new.name.clone(),
+            status: RunStatus::Running,
+            start_time: Some(new.start_time),
+            end_time: None,
+            artifact_uri: format!(
+                "{}/{id}/artifacts",
+                found.experiment.artifact_location.trim_end_matches('/')
+            ),
+            lifecycle_stage: LifecycleStage::Active,
+            user_id: new.user_id.clone(),
+            metrics: Vec::new(),
+            params: BTreeMap::new(),
+            tags,
+        };
+        // MLflow takes only a directory with these three for a run
+        for part in ["metrics", "params", "artifacts"] {
+            transaction.make_dir(format!("{directory}/{part}"));
+        }
+        for (key, value) in &run.tags {
+            transaction.write(format!("{directory}/tags/{key}"), value);
+        }
+        // last, so that nobody sees a run without its tags
+        transaction.write(format!("{directory}/{META}"), new_meta(&run).text());
+        Ok(run)
+    })
+}
+
+pub(super) fn get(disk: &Disk, id: &RunId) -> Result<Run> {
+    disk.read(|tree| {
+        let place = find(tree, id)?;
+        let meta = read_meta(tree, &place, id)?;
+        read(tree, &place, id, meta)
+    })
+}
+
+pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()> {
+    let batch = local::check_batch(batch)?;
+    disk.write(|tree, transaction| {
+        let Place { directory, .. } = find_active(tree, id)?;
+        for (key, value) in &batch.params {
+            let path = format!("{directory}/params/{key}");
+            match tree.is_file(&path)?.then(|| tree.read(&path)).transpose()?.flatten() {
+                Some(stored) => local::check_param_unchanged(key, &stored, value)?,
+                None => transaction.write(path, value),
+            }
+        }
+        for (key, value) in &batch.tags {
+            transaction.write(format!("{directory}/tags/{key}"), value);
+        }
+        let mut points = batch.metrics;
+        points.sort_by(|a, b| a.key.cmp(&b.key));
+        for of_one_key in points.chunk_by(|a, b| a.key == b.key) {
+            let path = format!("{directory}/metrics/{}", of_one_key[0].key);
+            let size = if tree.is_file(&path)? { tree.lines(&path)?.map_or(0, |(_, size)| size) } else { 0 };
+            transaction.append(path, size, of_one_key.iter().map(values::metric_line).collect::<String>());
+        }
+        Ok(())
+    })
+}
+
+pub(super) fn update(disk: &Disk, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()> {
+    disk.write(|tree, transaction| {
+        let Place { directory, .. } = find_active(tree, id)?;
+        let mut meta = MetaText::read(tree, &directory)?.ok_or_else(|| local::not_found("run", id))?;
+        meta.set("status", &Value::Number(status_number(status)));
+        if let Some(end_time) = end_time {
+            meta.set("end_time", &Value::Number(end_time));
+        }
+        transaction.write(format!("{directory}/{META}"), meta.text());
+        Ok(())
+    })
+}
+
+pub(super) fn by_status(
+    disk: &Disk,
+    experiment: &ExperimentId,
+    status: RunStatus,
+    page_size: usize,
+    page_token: Option<&str>,
+) -> Result<Page<Run>> {
+    let page_size = local::page_size_checked(page_size)?;
+    let skip = local::parse_page_token(page_token)?.unwrap_or_default() as usize;
+    disk.read(|tree| {
+        let mut matching = Vec::new();
+        let directory = experiments::find(tree, experiment)?.directory;
+        for entry in tree.list(&directory)? {
+            let can_be_run = entry.is_dir && !RESERVED.contains(&entry.name.as_str());
+            let Some(id) = can_be_run.then(|| RunId::new(entry.name).ok()).flatten() else { continue };
+            let place = Place { experiment_id: experiment.clone(), directory: format!("{directory}/{id}") };
+            let Some(meta) = meta::read::<RunMeta>(tree, &place.directory)? else { continue };
+            let stage = lifecycle_stage(meta.lifecycle_stage.as_deref());
+            if stage == LifecycleStage::Active && status_of(meta.status) == status {
+                matching.push((meta.start_time, id, place, meta));
+            }
+        }
+        matching.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let all = matching.len();
+        let page = matching.into_iter().skip(skip).take(page_size);
+        let items =
+            page.map(|(_, id, place, meta)| read(tree, &place, &id, meta)).collect::<Result<Vec<_>>>()?;
+        let end = skip.saturating_add(items.len());
+        Ok(Page { items, next: (end < all).then(|| end.to_string()) })
+    })
+}
+
+/// Writes down that the run made a LoggedModel.
+pub(super) fn log_output(disk: &Disk, id: &RunId, model: &LoggedModelId) -> Result<()> {
+    disk.write(|tree, transaction| {
+        let Place { directory, .. } = find_active(tree, id)?;
+        let output = format!("{directory}/outputs/{model}/{META}");
+        if tree.is_file(&output)? {
+            return Ok(());
+        }
+        let meta = MetaText::new(&[
+            ("destination_id", Value::Text(model.as_str())),
+            ("destination_type", Value::Text("MODEL_OUTPUT")),
+            // not the run's id: MLflow writes the model's here too
+            ("source_id", Value::Text(model.as_str())),
+            ("source_type", Value::Text("RUN_OUTPUT")),
+            ("step", Value::Number(0)),
+            ("tags", Value::Map(Vec::new())),
+        ]);
+        transaction.write(output, meta.text());
+        Ok(())
+    })
+}
+
+fn find(tree: &Tree, id: &RunId) -> Result<Place> {
+    for (experiment_id, experiment) in experiments::directories(tree)? {
+        let directory = format!("{experiment}/{id}");
+        if tree.is_file(&format!("{directory}/{META}"))? {
+            return Ok(Place { experiment_id, directory });
+        }
+    }
+    Err(local::not_found("run", id))
+}
+
+fn find_active(tree: &Tree, id: &RunId) -> Result<Place> {
+    let place = find(tree, id)?;
+    let meta = read_meta(tree, &place, id)?;
+    if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+        return Err(local::is_deleted("run", id));
+    }
+    Ok(place)
+}
+
+fn read_meta(tree: &Tree, place: &Place, id: &RunId) -> Result<RunMeta> {
+    let meta: RunMeta = meta::read(tree, &place.directory)?.ok_or_else(|| local::not_found("run", id))?;
+    if meta.run_id.as_deref().is_some_and(|written| written != id.as_str()) {
+        // MLflow refuses it too: the directory was copied or planted
+        return Err(Error::new(ErrorKind::InvalidState, "the run's meta file names another run")
+            .with_context("run", id)
+            .with_context("path", tree.root().join(&place.directory).display()));
+    }
+    Ok(meta)
+}
+
+fn read(tree: &Tree, place: &Place, id: &RunId, meta: RunMeta) -> Result<Run> {
+    let directory = &place.directory;
+    let tags = values::read_all(tree, &format!("{directory}/tags"))?;
+    let name = meta.run_name.filter(|name| !name.is_empty());
+    Ok(Run {
+        id: id.clone(),
+        experiment_id: place.experiment_id.clone(),
+        name: name.or_else(|| tags.get(local::RUN_NAME_TAG).cloned()).unwrap_or_default(),
+        status: status_of(meta.status),
+        start_time: meta.start_time,
+        end_time: meta.end_time,
+        artifact_uri: meta.artifact_uri.unwrap_or_default(),
+        lifecycle_stage: lifecycle_stage(meta.lifecycle_stage.as_deref()),
+        user_id: meta.user_id.unwrap_or_default(),
+        metrics: values::latest_metrics(tree, &format!("{directory}/metrics"))?,
+        params: values::read_all(tree, &format!("{directory}/params"))?,
+        tags,
+    })
+}
+
+fn new_meta(run: &Run) -> MetaText {
+    MetaText::new(&[
+        ("artifact_uri", Value::Text(&run.artifact_uri)),
+        ("deleted_time", Value::Null),
+        ("end_time", Value::Null),
+        ("entry_point_name", Value::Text("")),
+        ("experiment_id", Value::Text(run.experiment_id.as_str())),
+        ("lifecycle_stage", Value::Text("active")),
+        ("run_id", Value::Text(run.id.as_str())),
+        ("run_name", Value::Text(&run.name)),
+        // MLflow 2.x looks for the id under its old name too
+        ("run_uuid", Value::Text(run.id.as_str())),
+        ("source_name", Value::Text("")),
+        ("source_type", Value::Number(SOURCE_TYPE_LOCAL)),
+        ("source_version", Value::Text("")),
+        ("start_time", run.start_time.map_or(Value::Null, Value::Number)),
+        ("status", Value::Number(status_number(run.status))),
+        ("tags", Value::NoItems),
+        ("user_id", Value::Text(&run.user_id)),
+    ])
+}
+
+fn status_number(status: RunStatus) -> i64 {
+    match status {
+        RunStatus::Running => 1,
+        RunStatus::Scheduled => 2,
+        RunStatus::Finished => 3,
+        RunStatus::Failed => 4,
+        RunStatus::Killed => 5,
+    }
+}
+
+/// Files without a status, or with one we do not know, count as running, as they do for MLflow.
+fn status_of(number: Option<u8>) -> RunStatus {
+    match number {
+        Some(2) => RunStatus::Scheduled,
+        Some(3) => RunStatus::Finished,
+        Some(4) => RunStatus::Failed,
+        Some(5) => RunStatus::Killed,
+        _ => RunStatus::Running,
+    }
+}

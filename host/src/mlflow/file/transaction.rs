@@ -1,0 +1,372 @@
+//! Changes of several files that happen together or not at all, whatever crashes in between.
+//!
+//! A transaction is written to a journal before it is carried out. Putting the journal in place is the commit: before
+//! that nothing has happened, after it everything will, because every step can be repeated, and whoever takes the
+//! store's lock next finishes what a journal says. The caller holds the lock for writing.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::file::tree::{Tree, failed, is_missing};
+
+/// The name of the journal, a file directly in the root, where MLflow looks at directories only.
+const JOURNAL: &str = ".hydra-registry.journal";
+/// The name of the file that is filled before it is renamed. There is one writer, so one is enough.
+const SCRATCH: &str = ".hydra-registry.tmp";
+/// Raised when an older release could not carry out a journal.
+const JOURNAL_SCHEMA: u32 = 1;
+/// A batch of params and tags of the greatest sizes stays well below this.
+const MAX_JOURNAL_BYTES: u64 = 1 << 30;
+/// The longest file name of every file system in use.
+const MAX_NAME_BYTES: usize = 255;
+/// How many threads force files to the disk at the same time, and how many files make another thread worthwhile.
+const SYNC_THREADS: usize = 8;
+const SYNC_SHARE: usize = 4;
+
+/// Steps to be carried out together, in order. Paths are relative to the root.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Transaction {
+    schema: u32,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Step {
+    Write { path: String, text: String },
+    Append { path: String, at: u64, text: String },
+    MakeDir { path: String },
+    MakeTree { path: String, scratch: String, files: Vec<(String, String)> },
+    RemoveFile { path: String },
+    RemoveTree { path: String },
+}
+
+impl Transaction {
+    pub(super) fn new() -> Self {
+        Self { schema: JOURNAL_SCHEMA, steps: Vec::new() }
+    }
+
+    /// Writes a file, replacing what is there. Readers see the old text or the new one.
+    pub(super) fn write(&mut self, path: impl Into<String>, text: impl Into<String>) {
+        self.steps.push(Step::Write { path: path.into(), text: text.into() });
+    }
+
+    /// Adds `text` to a file that is `at` bytes long now.
+    pub(super) fn append(&mut self, path: impl Into<String>, at: u64, text: impl Into<String>) {
+        self.steps.push(Step::Append { path: path.into(), at, text: text.into() });
+    }
+
+    /// Makes a directory and its parents.
+    pub(super) fn make_dir(&mut self, path: impl Into<String>) {
+        self.steps.push(Step::MakeDir { path: path.into() });
+    }
+
+    /// Makes a directory that appears with all its files at once; it is filled as `scratch` and then renamed.
+    pub(super) fn make_tree(
+        &mut self,
+        path: impl Into<String>,
+        scratch: impl Into<String>,
+        files: Vec<(String, String)>,
+    ) {
+        self.steps.push(Step::MakeTree { path: path.into(), scratch: scratch.into(), files });
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(super) fn remove_file(&mut self, path: impl Into<String>) {
+        self.steps.push(Step::RemoveFile { path: path.into() });
+    }
+
+    /// Removes a directory with all it holds; one that is not there is fine.
+    pub(super) fn remove_tree(&mut self, path: impl Into<String>) {
+        self.steps.push(Step::RemoveTree { path: path.into() });
+    }
+
+    /// Carries the steps out. When this returns `Ok`, they are on the disk. `InvalidName` or `InvalidArgument` when a
+    /// key or name cannot be a file name here; then nothing is changed.
+    pub(super) fn commit(self, tree: &Tree) -> Result<()> {
+        self.check_paths(tree)?;
+        match &self.steps[..] {
+            [] => Ok(()),
+            // atomic without a journal
+            [Step::Write { path, text }] => {
+                let place = tree.place(path)?;
+                let mut unsynced = Unsynced::default();
+                make_parents(tree, &place, &mut unsynced)?;
+                replace_durably(tree, &place, text)?;
+                unsynced.sync()
+            }
+            _ => {
+                self.write_journal(tree)?;
+                self.apply(tree)?;
+                remove_journal(tree)
+            }
+        }
+    }
+
+    /// Finds what would stop a step for good: a committed journal must always be possible to carry out.
+    fn check_paths(&self, tree: &Tree) -> Result<()> {
+        let files: BTreeSet<String> = self.steps.iter().flat_map(Step::files).collect();
+        for path in &files {
+            tree.place(path)?;
+            if path.split('/').any(|name| name.len() > MAX_NAME_BYTES) {
+                return Err(Error::new(ErrorKind::InvalidName, "a key or name is too long for a file store")
+                    .with_context("path", path)
+                    .with_context("limit in bytes", MAX_NAME_BYTES));
+            }
+            for (end, _) in path.match_indices('/') {
+                let parent = &path[..end];
+                if files.contains(parent) || tree.is_file(parent)? {
+                    return Err(both_file_and_directory(path, parent));
+                }
+            }
+            if tree.is_dir(path)? {
+                return Err(both_file_and_directory(path, path));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_journal(&self, tree: &Tree) -> Result<()> {
+        let text = serde_json::to_string(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot write the journal").with_source(error)
+        })?;
+        replace_durably(tree, &tree.root().join(JOURNAL), &text)
+    }
+
+    fn apply(&self, tree: &Tree) -> Result<()> {
+        let mut unsynced = Unsynced::default();
+        self.steps.iter().try_for_each(|step| step.apply(tree, &mut unsynced))?;
+        unsynced.sync()
+    }
+}
+
+#[cfg(test)]
+impl Transaction {
+    /// Commits and stops after so many steps. Returns how many there are.
+    pub(super) fn crash_after(&self, tree: &Tree, done: usize) -> usize {
+        self.write_journal(tree).expect("a journal");
+        for step in self.steps.iter().take(done) {
+            step.apply(tree, &mut Unsynced::default()).expect("a step");
+        }
+        self.steps.len()
+    }
+}
+
+/// Whether a writer crashed before it carried out all of its journal.
+pub(super) fn is_interrupted(tree: &Tree) -> Result<bool> {
+    tree.is_file(JOURNAL)
+}
+
+/// Finishes what a crashed writer committed.
+pub(super) fn recover(tree: &Tree) -> Result<()> {
+    let Some(text) = tree.read_up_to(JOURNAL, MAX_JOURNAL_BYTES)? else { return Ok(()) };
+    let place = tree.root().join(JOURNAL);
+    let damaged = |message: &str| {
+        Error::new(ErrorKind::Storage, message.to_owned()).with_context("path", place.display()).with_hint(
+            "move the journal away after saving a copy of the store; it holds the interrupted change",
+        )
+    };
+    let journal: Transaction = serde_json::from_str(&text)
+        .map_err(|error| damaged("the store's journal cannot be read").with_source(error))?;
+    if journal.schema != JOURNAL_SCHEMA {
+        return Err(damaged("the store's journal was written by a newer release"));
+    }
+    tracing::info!(steps = journal.steps.len(), "finishing an interrupted change of the file store");
+    journal.apply(tree)?;
+    remove_journal(tree)
+}
+
+impl Step {
+    /// The files that the step makes or changes.
+    fn files(&self) -> Vec<String> {
+        match self {
+            Self::Write { path, .. } | Self::Append { path, .. } => vec![path.clone()],
+            Self::MakeTree { path, files, .. } => {
+                files.iter().map(|(file, _)| format!("{path}/{file}")).collect()
+            }
+            Self::MakeDir { .. } | Self::RemoveFile { .. } | Self::RemoveTree { .. } => Vec::new(),
+        }
+    }
+
+    fn apply(&self, tree: &Tree, unsynced: &mut Unsynced) -> Result<()> {
+        match self {
+            Self::Write { path, text } => replace(tree, &tree.place(path)?, text, unsynced),
+            Self::Append { path, at, text } => {
+                let place = tree.place(path)?;
+                make_parents(tree, &place, unsynced)?;
+                unsynced.file(&place);
+                append(&place, *at, text).map_err(|error| failed("write", &place, error))
+            }
+            Self::MakeDir { path } => make_dirs(tree, &tree.place(path)?, unsynced),
+            Self::MakeTree { path, scratch, files } => make_tree(tree, path, scratch, files, unsynced),
+            Self::RemoveFile { path } => {
+                let place = tree.place(path)?;
+                unsynced.name(&place);
+                allow_missing(fs::remove_file(&place)).map_err(|error| failed("remove", &place, error))
+            }
+            Self::RemoveTree { path } => {
+                let place = tree.place(path)?;
+                unsynced.name(&place);
+                allow_missing(fs::remove_dir_all(&place)).map_err(|error| failed("remove", &place, error))
+            }
+        }
+    }
+}
+
+/// What a journal's steps changed but did not yet force to the disk. While the journal is there they can be repeated,
+/// so it is enough that all of it is on the disk before the journal goes.
+#[derive(Default)]
+struct Unsynced {
+    files: BTreeSet<PathBuf>,
+    directories: BTreeSet<PathBuf>,
+}
+
+impl Unsynced {
+    /// The text and the name of a file changed.
+    fn file(&mut self, place: &Path) {
+        self.files.insert(place.to_owned());
+        self.name(place);
+    }
+
+    /// A name came, went or moved.
+    fn name(&mut self, place: &Path) {
+        self.directories.extend(place.parent().map(Path::to_owned));
+    }
+
+    fn sync(self) -> Result<()> {
+        let files: Vec<PathBuf> = self.files.into_iter().collect();
+        // file systems commit the requests of several threads together: with many small files this is what counts
+        let share = files.len().div_ceil(SYNC_THREADS).max(SYNC_SHARE);
+        thread::scope(|scope| {
+            let workers: Vec<_> = files
+                .chunks(share)
+                .map(|chunk| scope.spawn(|| chunk.iter().try_for_each(|file| sync(file))))
+                .collect();
+            let panicked = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes the disk panicked"));
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(panicked))
+        })?;
+        self.directories.iter().try_for_each(|directory| sync_dir(directory))
+    }
+}
+
+fn both_file_and_directory(path: &str, in_the_way: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "a key is also the directory of other keys")
+        .with_context("path", path)
+        .with_context("in the way", in_the_way)
+        .with_hint("in a file store `a` and `a/b` cannot both be keys; rename one of them")
+}
+
+fn make_tree(
+    tree: &Tree,
+    path: &str,
+    scratch: &str,
+    files: &[(String, String)],
+    unsynced: &mut Unsynced,
+) -> Result<()> {
+    let place = tree.place(path)?;
+    if tree.is_dir(path)? {
+        // a crash came after the rename; the names are there, the texts perhaps not
+        let mut files = files.iter();
+        return files.try_for_each(|(file, text)| {
+            replace(tree, &tree.place(&format!("{path}/{file}"))?, text, unsynced)
+        });
+    }
+    let filled = tree.place(scratch)?;
+    allow_missing(fs::remove_dir_all(&filled)).map_err(|error| failed("remove", &filled, error))?;
+    for (file, text) in files {
+        replace(tree, &tree.place(&format!("{scratch}/{file}"))?, text, &mut Unsynced::default())?;
+        let renamed = tree.place(&format!("{path}/{file}"))?;
+        unsynced.file(&renamed);
+    }
+    fs::rename(&filled, &place).map_err(|error| failed("rename", &filled, error))?;
+    unsynced.name(&place);
+    Ok(())
+}
+
+/// Replaces `place` through the scratch file, so that nobody reads half of it.
+fn replace(tree: &Tree, place: &Path, text: &str, unsynced: &mut Unsynced) -> Result<()> {
+    make_parents(tree, place, unsynced)?;
+    fill_scratch(tree, text)?;
+    unsynced.file(place);
+    rename_scratch(tree, place)
+}
+
+/// Replaces `place` by `text` that is on the disk before its name is.
+fn replace_durably(tree: &Tree, place: &Path, text: &str) -> Result<()> {
+    let scratch = fill_scratch(tree, text)?;
+    scratch.sync_all().map_err(|error| failed("write", place, error))?;
+    rename_scratch(tree, place)?;
+    place.parent().map_or(Ok(()), sync_dir)
+}
+
+fn fill_scratch(tree: &Tree, text: &str) -> Result<File> {
+    let scratch = tree.root().join(SCRATCH);
+    allow_missing(fs::remove_file(&scratch)).map_err(|error| failed("remove", &scratch, error))?;
+    // `create_new` never follows a link that somebody put there
+    let filled = File::create_new(&scratch).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        Ok(file)
+    });
+    filled.map_err(|error| failed("write", &scratch, error))
+}
+
+fn rename_scratch(tree: &Tree, place: &Path) -> Result<()> {
+    fs::rename(tree.root().join(SCRATCH), place).map_err(|error| failed("write", place, error))
+}
+
+/// Writes `text` at byte `at`, once: a torn earlier try is overwritten, a finished one is left.
+fn append(place: &Path, at: u64, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(place)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut there = vec![0; text.len()];
+    if file.read_exact(&mut there).is_ok() && there == text.as_bytes() {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(at + text.len() as u64)
+}
+
+fn remove_journal(tree: &Tree) -> Result<()> {
+    let place = tree.root().join(JOURNAL);
+    allow_missing(fs::remove_file(&place)).map_err(|error| failed("remove", &place, error))?;
+    sync_dir(tree.root())
+}
+
+fn make_parents(tree: &Tree, place: &Path, unsynced: &mut Unsynced) -> Result<()> {
+    place.parent().map_or(Ok(()), |parent| make_dirs(tree, parent, unsynced))
+}
+
+fn make_dirs(tree: &Tree, directory: &Path, unsynced: &mut Unsynced) -> Result<()> {
+    let missing = directory.ancestors().take_while(|place| *place != tree.root() && !place.is_dir());
+    missing.for_each(|place| unsynced.name(place));
+    fs::create_dir_all(directory).map_err(|error| failed("make", directory, error))
+}
+
+fn sync(file: &Path) -> Result<()> {
+    let synced = OpenOptions::new().write(true).open(file).and_then(|file| file.sync_all());
+    allow_missing(synced).map_err(|error| failed("write", file, error))
+}
+
+fn sync_dir(directory: &Path) -> Result<()> {
+    // elsewhere a directory cannot be opened as a file, and renames are durable without it
+    if cfg!(unix) {
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        allow_missing(synced).map_err(|error| failed("write", directory, error))?;
+    }
+    Ok(())
+}
+
+fn allow_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_missing(&error) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,192 @@
+//! Model versions: directories of a registered model.
+
+use crate::error::Result;
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Timestamp, VersionStatus};
+use crate::mlflow::file::meta::{self, META, MetaText, Value, VersionMeta};
+use crate::mlflow::file::transaction::Transaction;
+use crate::mlflow::file::tree::Tree;
+use crate::mlflow::file::{logged_models, registry, values};
+use crate::mlflow::local;
+use crate::mlflow::names::{LoggedModelId, ModelName, RunId, Version};
+use crate::mlflow::uri::ModelUri;
+
+/// The stage by which MLflow marks a deleted version; its directory stays, so that its number is not used again.
+const DELETED: &str = "Deleted_Internal";
+/// What a directory of a version is called before its number.
+const PREFIX: &str = "version-";
+/// Where a new version is filled before it is renamed to its number; MLflow looks at `version-…` only.
+const SCRATCH: &str = ".hydra-registry-new";
+
+/// The directory of a version.
+pub(super) fn directory(name: &ModelName, version: Version) -> String {
+    format!("{}/{PREFIX}{version}", registry::directory(name))
+}
+
+/// `VersionNotFound` when it is missing or deleted.
+pub(super) fn check_exists(tree: &Tree, name: &ModelName, version: Version) -> Result<()> {
+    read_meta(tree, name, version)?.map(drop).ok_or_else(|| local::version_not_found(name, version))
+}
+
+/// The version with its tags and aliases.
+pub(super) fn read_with_aliases(tree: &Tree, name: &ModelName, version: Version) -> Result<ModelVersion> {
+    let mut found = read(tree, name, version)?.ok_or_else(|| local::version_not_found(name, version))?;
+    let aliases = registry::aliases(tree, name)?;
+    found.aliases =
+        aliases.into_iter().filter(|(_, target)| *target == version).map(|(alias, _)| alias).collect();
+    Ok(found)
+}
+
+/// A page of versions below a number, newest first. Only the numbers of all versions are in memory at once.
+pub(super) fn page(
+    tree: &Tree,
+    name: &ModelName,
+    below: Option<Version>,
+    page_size: usize,
+) -> Result<Page<ModelVersion>> {
+    let mut numbers = numbers(tree, name)?;
+    numbers.retain(|number| below.is_none_or(|below| *number < below));
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    let mut items: Vec<ModelVersion> = Vec::new();
+    for number in numbers {
+        if let Some(version) = read(tree, name, number)? {
+            if items.len() == page_size {
+                let next = items.last().map(|last| last.version.to_string());
+                return Ok(Page { items, next });
+            }
+            items.push(version);
+        }
+    }
+    Ok(Page { items, next: None })
+}
+
+/// The greatest number ever given out.
+pub(super) fn newest(tree: &Tree, name: &ModelName) -> Result<Option<Version>> {
+    Ok(numbers(tree, name)?.into_iter().max())
+}
+
+/// Where the version's artifacts are, as it was written down.
+pub(super) fn storage_location(tree: &Tree, name: &ModelName, version: Version) -> Result<String> {
+    let meta = read_meta(tree, name, version)?.ok_or_else(|| local::version_not_found(name, version))?;
+    let written = meta.storage_location.filter(|location| !location.is_empty());
+    Ok(written.or(meta.source).unwrap_or_default())
+}
+
+/// Plans a new version; `ModelNotFound` when there is no such model.
+pub(super) fn plan_new(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    new: &NewModelVersion,
+) -> Result<ModelVersion> {
+    registry::check_exists(tree, &new.name)?;
+    let tags = local::checked_tags(&new.tags)?;
+    let (storage, run_id) = storage_of(tree, new)?;
+    let version = ModelVersion {
+        name: new.name.clone(),
+        version: Version(newest(tree, &new.name)?.map_or(1, |newest| newest.0 + 1)),
+        created_at: local::now_ms(),
+        description: new.description.clone(),
+        source: new.source.clone(),
+        run_id,
+        status: VersionStatus::Ready,
+        tags,
+        aliases: Vec::new(),
+    };
+    let mut files: Vec<(String, String)> =
+        version.tags.iter().map(|(key, value)| (format!("tags/{key}"), value.clone())).collect();
+    files.push((META.to_owned(), new_meta(new, &version, &storage).text()));
+    let scratch = format!("{}/{SCRATCH}", registry::directory(&new.name));
+    transaction.make_tree(directory(&new.name, version.version), scratch, files);
+    Ok(version)
+}
+
+/// Plans the deletion of a version; its aliases are the caller's business.
+pub(super) fn plan_deletion(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    name: &ModelName,
+    version: Version,
+) -> Result<()> {
+    check_exists(tree, name, version)?;
+    let directory = directory(name, version);
+    let mut meta =
+        MetaText::read(tree, &directory)?.ok_or_else(|| local::version_not_found(name, version))?;
+    meta.set("current_stage", &Value::Text(DELETED));
+    meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
+    transaction.write(format!("{directory}/{META}"), meta.text());
+    Ok(())
+}
+
+fn numbers(tree: &Tree, name: &ModelName) -> Result<Vec<Version>> {
+    let entries = tree.list(&registry::directory(name))?;
+    let number = |name: &str| {
+        let digits = name.strip_prefix(PREFIX)?;
+        // `version-01` is not where version 1 is
+        digits.parse().ok().filter(|number: &Version| number.to_string() == digits)
+    };
+    Ok(entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| number(&entry.name)).collect())
+}
+
+fn read_meta(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<VersionMeta>> {
+    let meta: Option<VersionMeta> = meta::read(tree, &directory(name, version))?;
+    Ok(meta.filter(|meta| meta.current_stage.as_deref() != Some(DELETED)))
+}
+
+fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelVersion>> {
+    let Some(meta) = read_meta(tree, name, version)? else { return Ok(None) };
+    Ok(Some(ModelVersion {
+        name: name.clone(),
+        version,
+        created_at: meta.creation_timestamp.unwrap_or_default(),
+        description: meta.description.unwrap_or_default(),
+        source: meta.source.unwrap_or_default(),
+        run_id: meta.run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
+        status: local::version_status(meta.status.as_deref()),
+        tags: values::read_all(tree, &format!("{}/tags", directory(name, version)))?,
+        aliases: Vec::new(),
+    }))
+}
+
+/// Where a new version's artifacts are, and the run that made them.
+fn storage_of(tree: &Tree, new: &NewModelVersion) -> Result<(String, Option<RunId>)> {
+    let mut run_id = new.run_id.clone();
+    let storage = match local::source_model(new)? {
+        None | Some(ModelUri::Run(..)) => new.source.clone(),
+        Some(ModelUri::Version(name, version)) => storage_location(tree, &name, version)?,
+        Some(ModelUri::Alias(name, alias)) => {
+            let version = registry::read_alias(tree, &name, &alias)?;
+            storage_location(tree, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
+        }
+        Some(ModelUri::LoggedModel(id)) => {
+            let (model, _) = logged_models::find(tree, &id)?;
+            run_id = run_id.or(model.source_run_id);
+            model.artifact_uri
+        }
+    };
+    if let Some(id) = &new.model_id {
+        run_id = run_id.or(logged_models::find(tree, id)?.0.source_run_id);
+    }
+    Ok((storage, run_id))
+}
+
+fn new_meta(new: &NewModelVersion, version: &ModelVersion, storage: &str) -> MetaText {
+    let now: Timestamp = version.created_at;
+    let model_id = new.model_id.as_ref().map(LoggedModelId::as_str);
+    MetaText::new(&[
+        ("creation_timestamp", Value::Number(now)),
+        ("current_stage", Value::Text("None")),
+        ("deployment_job_state", Value::Null),
+        ("description", local::none_if_empty(&version.description).into()),
+        ("last_updated_timestamp", Value::Number(now)),
+        ("model_id", model_id.into()),
+        ("name", Value::Text(version.name.as_str())),
+        ("run_id", version.run_id.as_ref().map(RunId::as_str).into()),
+        ("run_link", Value::Null),
+        ("source", Value::Text(&version.source)),
+        ("status", Value::Text("READY")),
+        ("status_message", Value::Null),
+        ("storage_location", Value::Text(storage)),
+        ("user_id", Value::Null),
+        ("version", Value::Number(version.version.0 as i64)),
+        ("workspace", Value::Text("default")),
+    ])
+}

@@ -1,0 +1,185 @@
+//! Reading `MLmodel`, which is untrusted: only the `lightgbm` flavor and the signature are looked at.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::BOOSTER_CLASS;
+use super::signature::{RawSignature, Signature};
+use crate::{Error, ErrorKind, Result};
+
+/// What an `MLmodel` file may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MlModelLimits {
+    /// Most bytes of the file; 1 MiB by default.
+    pub bytes: usize,
+    /// Most levels of nesting; 32 by default.
+    pub depth: usize,
+    /// Most YAML nodes, those that aliases repeat included; 100,000 by default.
+    pub nodes: usize,
+}
+
+impl Default for MlModelLimits {
+    fn default() -> Self {
+        Self { bytes: 1 << 20, depth: 32, nodes: 100_000 }
+    }
+}
+
+/// What an `MLmodel` file says about a LightGBM model.
+///
+/// Code, loader modules and environments that the file names are not even read: nothing in it makes this host run or
+/// fetch anything but the one data file.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct MlModel {
+    /// Where the model is and what kind it is.
+    pub lightgbm: LightGbmFlavor,
+    /// Inputs and outputs, where the writer declared them.
+    pub signature: Option<Signature>,
+    /// The run that logged the model.
+    pub run_id: Option<String>,
+    /// The LoggedModel of MLflow 3.
+    pub model_id: Option<String>,
+    /// MLflow's id of the saved model.
+    pub model_uuid: Option<String>,
+    /// The MLflow version that wrote the file.
+    pub mlflow_version: Option<String>,
+    /// When the file was written, as MLflow words it.
+    pub utc_time_created: Option<String>,
+}
+
+/// The `flavors.lightgbm` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LightGbmFlavor {
+    /// The model file, relative to the directory of `MLmodel`: checked, it stays below it.
+    pub data: String,
+    /// The Python class that was logged; `lightgbm.basic.Booster` where the file names none.
+    pub model_class: String,
+    /// `skops`, `cloudpickle` or `pickle`; means nothing for boosters.
+    pub serialization_format: Option<String>,
+    /// The LightGBM version that wrote the model.
+    pub lgb_version: Option<String>,
+}
+
+impl MlModel {
+    /// Reads an `MLmodel` file, in YAML or in JSON syntax.
+    ///
+    /// [`ErrorKind::InvalidModel`] when it is damaged or beyond the limits, [`ErrorKind::UnsupportedModel`] when it has no
+    /// `lightgbm` flavor (the message lists those it has), [`ErrorKind::Untrusted`] when the data path is absolute, climbs
+    /// with `..`, or is not a plain relative path.
+    pub fn parse(bytes: &[u8], limits: &MlModelLimits) -> Result<Self> {
+        let raw = deserialize(bytes, limits)?;
+        let Some(flavors) = raw.flavors else {
+            return Err(invalid("`MLmodel` has no flavors"));
+        };
+        let Some(flavor) = flavors.lightgbm else {
+            let others: Vec<&str> = flavors.others.keys().map(String::as_str).collect();
+            return Err(Error::new(ErrorKind::UnsupportedModel, "the model has no lightgbm flavor")
+                .with_context("flavors", others.join(", "))
+                .with_hint("log the model with mlflow.lightgbm"));
+        };
+        let data = flavor.data.ok_or_else(|| invalid("`flavors.lightgbm` names no data file"))?;
+        check_data_path(&data)?;
+        Ok(Self {
+            lightgbm: LightGbmFlavor {
+                data,
+                model_class: flavor.model_class.unwrap_or_else(|| BOOSTER_CLASS.to_owned()),
+                serialization_format: flavor.serialization_format,
+                lgb_version: flavor.lgb_version,
+            },
+            signature: raw.signature.map(Signature::from_raw).transpose()?,
+            run_id: raw.run_id,
+            model_id: raw.model_id,
+            model_uuid: raw.model_uuid,
+            mlflow_version: raw.mlflow_version,
+            utc_time_created: raw.utc_time_created,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct RawMlModel {
+    flavors: Option<RawFlavors>,
+    signature: Option<RawSignature>,
+    run_id: Option<String>,
+    model_id: Option<String>,
+    model_uuid: Option<String>,
+    mlflow_version: Option<String>,
+    utc_time_created: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawFlavors {
+    lightgbm: Option<RawLightGbm>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct RawLightGbm {
+    data: Option<String>,
+    model_class: Option<String>,
+    serialization_format: Option<String>,
+    lgb_version: Option<String>,
+}
+
+fn deserialize(bytes: &[u8], limits: &MlModelLimits) -> Result<RawMlModel> {
+    if bytes.len() > limits.bytes {
+        return Err(invalid("`MLmodel` is too large")
+            .with_context("bytes", bytes.len())
+            .with_context("limit", limits.bytes));
+    }
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| invalid("`MLmodel` is not UTF-8").with_source(error))?;
+    // YAML readers differ on corners of JSON (tabs, long keys), so JSON goes to a JSON reader.
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text)
+            .map_err(|error| invalid("`MLmodel` is damaged JSON").with_source(error));
+    }
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: limits.depth,
+            flow_nesting_limit: limits.depth,
+            max_nodes: limits.nodes,
+            max_events: limits.nodes.saturating_mul(2),
+            max_aliases: 64,
+            max_anchors: 64,
+            max_documents: 1,
+            max_total_scalar_bytes: limits.bytes,
+            max_recorded_anchor_bytes: limits.bytes,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: limits.nodes,
+            max_replay_stack_depth: 8,
+        },
+        emit_comments: false,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| invalid("`MLmodel` is damaged YAML").with_source(error))
+}
+
+/// Accepts a relative path of plain names, so that joining it to a directory, a URI or an object key cannot leave that.
+fn check_data_path(path: &str) -> Result<()> {
+    let problem = if path.is_empty() {
+        "is empty"
+    } else if path.chars().any(char::is_control) {
+        "has control characters"
+    } else if path.contains(['\\', ':']) {
+        "has a backslash or a colon"
+    } else if path.starts_with('/') {
+        "is absolute"
+    } else if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        "has an empty, `.` or `..` part"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::Untrusted, format!("the data path of `MLmodel` {problem}"))
+        .with_context("path", path.escape_debug()))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidModel, message)
+}

@@ -1,0 +1,96 @@
+//! Model signatures: the columns a model takes and what it answers, as MLflow words them.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Error, ErrorKind, Result};
+
+/// The inputs and outputs of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signature {
+    /// The input columns, in order; one unnamed tensor is one entry without a name.
+    pub inputs: Vec<ColumnSpec>,
+    /// The outputs as MLflow's JSON, verbatim.
+    pub outputs: Option<Value>,
+}
+
+/// One input of a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnSpec {
+    /// The column's name.
+    pub name: Option<String>,
+    /// MLflow's name of the type: `double`, `long`, `string`, `tensor`, ...
+    pub kind: String,
+    /// Whether the column must be there.
+    pub required: bool,
+}
+
+impl Signature {
+    /// The signature of a native booster: required `double` columns in, one `float64` per row out, or `outputs` per row
+    /// where that is more than one.
+    ///
+    /// MLflow turns what it is given into doubles before LightGBM sees it, so a model with pandas categories must not
+    /// have this signature.
+    pub fn of_booster(feature_names: &[impl AsRef<str>], outputs: usize) -> Self {
+        let inputs = feature_names
+            .iter()
+            .map(|name| ColumnSpec {
+                name: Some(name.as_ref().to_owned()),
+                kind: "double".to_owned(),
+                required: true,
+            })
+            .collect();
+        let shape = if outputs == 1 { json!([-1]) } else { json!([-1, outputs]) };
+        let outputs = json!([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": shape}}]);
+        Self { inputs, outputs: Some(outputs) }
+    }
+
+    /// The inputs as the JSON text that MLflow keeps inside `MLmodel`.
+    pub(super) fn inputs_json(&self) -> Value {
+        let column = |column: &ColumnSpec| {
+            let mut spec = json!({"type": column.kind, "required": column.required});
+            if let Some(name) = &column.name {
+                spec["name"] = json!(name);
+            }
+            spec
+        };
+        Value::Array(self.inputs.iter().map(column).collect())
+    }
+
+    /// Reads the JSON texts inside `MLmodel`.
+    pub(super) fn from_raw(raw: RawSignature) -> Result<Self> {
+        let damaged = |error| {
+            Error::new(ErrorKind::InvalidModel, "the signature in `MLmodel` is damaged").with_source(error)
+        };
+        let inputs: Vec<RawColumn> = match raw.inputs {
+            Some(text) => serde_json::from_str(&text).map_err(damaged)?,
+            None => Vec::new(),
+        };
+        let outputs = raw.outputs.map(|text| serde_json::from_str(&text)).transpose().map_err(damaged)?;
+        let inputs = inputs
+            .into_iter()
+            .map(|column| ColumnSpec {
+                name: column.name,
+                kind: column.kind,
+                required: column.required.unwrap_or(!column.optional.unwrap_or(false)),
+            })
+            .collect();
+        Ok(Self { inputs, outputs })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawSignature {
+    inputs: Option<String>,
+    outputs: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawColumn {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    required: Option<bool>,
+    /// What MLflow before 2.7 wrote instead of `required`.
+    optional: Option<bool>,
+}

@@ -1,0 +1,300 @@
+//! Artifacts through the tracking server's proxy: `mlflow-artifacts:/…`.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
+use reqwest::{Body, Method, Response};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::io::{ReaderStream, StreamReader};
+use url::Url;
+
+use super::RestStore;
+use super::failure::Failure;
+use super::retry::RetryBudget;
+use super::transport::{ARTIFACTS, Call, Transport, read_up_to};
+use super::wire::FilesAnswer;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
+use crate::mlflow::entities::ArtifactInfo;
+use crate::mlflow::names::printable;
+use crate::mlflow::uri::ArtifactUri;
+
+const UPLOAD_CHUNK: usize = 256 * 1024;
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// The artifact proxy of a tracking server, and of the further hosts that a user allows.
+#[derive(Debug)]
+pub struct ArtifactProxy {
+    transport: Arc<Transport>,
+    allowed_hosts: Vec<String>,
+}
+
+impl ArtifactProxy {
+    /// The proxy of the server behind `store`. `allowed_hosts` holds `host` or `host:port`, in lower case.
+    #[must_use]
+    pub fn new(store: &RestStore, allowed_hosts: Vec<String>) -> Self {
+        Self { transport: store.transport.clone(), allowed_hosts }
+    }
+
+    /// Opens the root at `path`. An `authority` other than the tracking server's is `Untrusted` unless it is
+    /// allowed, and gets no credentials then.
+    pub(crate) fn open(
+        &self,
+        uri: &ArtifactUri,
+        authority: Option<&str>,
+        path: &str,
+    ) -> Result<ProxiedArtifacts> {
+        let config = self.transport.config();
+        let transport = match authority {
+            Some(authority) if !config.is_at(authority) => {
+                if !self.allowed_hosts.iter().any(|allowed| allowed == authority) {
+                    return Err(Error::new(ErrorKind::Untrusted, "an artifact URI names another host")
+                        .with_context("uri", uri)
+                        .with_hint("if you trust that host, name it in HYDRA_ALLOWED_ARTIFACT_HOSTS"));
+                }
+                Arc::new(Transport::new(config.without_credentials_at(authority)?))
+            }
+            _ => self.transport.clone(),
+        };
+        let root = segments(path)?.into_iter().map(str::to_owned).collect();
+        Ok(ProxiedArtifacts { transport, uri: uri.as_str().to_owned(), root })
+    }
+}
+
+/// An artifact root behind a server's proxy.
+///
+/// Uploads go from file to socket with their length announced, downloads from socket to reader with their length
+/// checked. The proxy has no checksums: [`verify_sizes`](crate::mlflow::artifacts::verify_sizes) compares afterwards.
+#[derive(Debug)]
+pub struct ProxiedArtifacts {
+    transport: Arc<Transport>,
+    uri: String,
+    root: Vec<String>,
+}
+
+#[async_trait]
+impl ArtifactStore for ProxiedArtifacts {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>> {
+        let mut infos = self.list_within(path, &mut self.transport.budget()).await?;
+        infos.sort_by(|a, b| a.path.cmp(&b.path));
+        for info in &infos {
+            segments(&info.path)?;
+        }
+        Ok(infos)
+    }
+
+    async fn open(&self, path: &str) -> Result<ArtifactReader> {
+        let name = format!("GET {path}");
+        let url = self.file_url(path)?;
+        let mut budget = self.transport.budget();
+        loop {
+            let answer = async {
+                // Compressed bodies lose their length, and with it the check for truncation.
+                let identity = HeaderValue::from_static("identity");
+                let request = self.transport.request(&name, &Method::GET, url.clone())?;
+                self.transport.send(&name, request.header(ACCEPT_ENCODING, identity)).await
+            };
+            let answer = timeout_at(budget.deadline(), answer).await;
+            match answer.unwrap_or_else(|_| Err(Failure::timed_out(&name))) {
+                Ok(answer) => return Ok(checked_reader(path, answer, self.transport.idle_timeout())),
+                Err(failure) => {
+                    // Servers before 3.17 fail with status 500 for a missing file, all of them oddly for a directory.
+                    let odd = matches!(
+                        failure.kind(),
+                        ErrorKind::Server | ErrorKind::BadRequest | ErrorKind::InvalidArgument
+                    );
+                    if failure.kind() == ErrorKind::NotFound
+                        || (odd && !self.is_file(path, &mut budget).await?)
+                    {
+                        let failure = failure.into_kind(ErrorKind::ArtifactNotFound).into_final();
+                        return Err(Error::from(failure).with_context("artifact", printable(path)));
+                    }
+                    budget.wait_after(failure).await?;
+                }
+            }
+        }
+    }
+
+    async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
+        let (name, url) = self.upload(path)?;
+        let mut budget = self.transport.budget();
+        // A repeated attempt starts over; progress is told of new ground only.
+        let mut told = 0;
+        let mut tell = |sent: u64| {
+            if sent > told {
+                progress(sent - told);
+                told = sent;
+            }
+        };
+        loop {
+            let started = Instant::now();
+            match self.upload_once(&name, url.clone(), file, &mut tell).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    budget.forgive_since(started);
+                    budget.wait_after(failure).await?;
+                }
+            }
+        }
+    }
+
+    async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
+        let (name, url) = self.upload(path)?;
+        let bytes = Bytes::from(bytes);
+        let mut budget = self.transport.budget();
+        loop {
+            let exchange = async {
+                let request = self.transport.request(&name, &Method::PUT, url.clone())?;
+                self.transport.send(&name, request.body(bytes.clone())).await
+            };
+            match timeout_at(budget.deadline(), exchange)
+                .await
+                .unwrap_or_else(|_| Err(Failure::timed_out(&name)))
+            {
+                Ok(_) => return Ok(()),
+                Err(failure) => budget.wait_after(failure).await?,
+            }
+        }
+    }
+}
+
+impl ProxiedArtifacts {
+    async fn list_within(&self, path: &str, budget: &mut RetryBudget) -> Result<Vec<ArtifactInfo>> {
+        let mut below = self.root.clone();
+        below.extend(segments(path)?.into_iter().map(str::to_owned));
+        let answer: FilesAnswer = self.transport.json(&Call::list_artifacts(below.join("/")), budget).await?;
+        Ok(answer.files.into_iter().map(|file| file.into_entity(path)).collect())
+    }
+
+    async fn is_file(&self, path: &str, budget: &mut RetryBudget) -> Result<bool> {
+        let siblings = self.list_within(parent(path), budget).await?;
+        Ok(siblings.iter().any(|info| info.path == path && !info.is_dir))
+    }
+
+    /// The address of a file. The server decodes names repeatedly, so that some cannot be sent to it.
+    fn file_url(&self, path: &str) -> Result<Url> {
+        let segments = segments(path)?;
+        if segments.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "an artifact needs a file name"));
+        }
+        let root = self.root.iter().map(String::as_str);
+        Ok(self.transport.url(ARTIFACTS.into_iter().chain(root).chain(segments)))
+    }
+
+    fn upload(&self, path: &str) -> Result<(String, Url)> {
+        if path.contains(['#', '%', '?']) {
+            return Err(Error::new(
+                ErrorKind::InvalidName,
+                "MLflow's proxy cannot store an artifact of this name",
+            )
+            .with_context("artifact", printable(path))
+            .with_hint("avoid `#`, `%` and `?`"));
+        }
+        Ok((format!("PUT {path}"), self.file_url(path)?))
+    }
+
+    /// Streams a file once. Time counts only while nothing moves.
+    async fn upload_once(
+        &self,
+        name: &str,
+        url: Url,
+        file: &Path,
+        tell: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), Failure> {
+        let (file, size) = open_source(file).await.map_err(|error| Failure::of_setup(name, &error))?;
+        let (sender, mut moved) = mpsc::unbounded_channel();
+        let chunks = ReaderStream::with_capacity(file.take(size), UPLOAD_CHUNK).inspect(move |chunk| {
+            // The receiver is gone only when the upload has been given up.
+            let _ = sender.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
+        });
+        let request = self.transport.request(name, &Method::PUT, url)?;
+        let request = request.header(CONTENT_LENGTH, size).body(Body::wrap_stream(chunks));
+        let exchange = async {
+            let answer = self.transport.send(name, request).await?;
+            read_up_to(name, answer, MAX_ANSWER_BYTES).await
+        };
+        tokio::pin!(exchange);
+        let idle = self.transport.idle_timeout();
+        let stillstand = sleep(idle);
+        tokio::pin!(stillstand);
+        let mut sent = 0;
+        loop {
+            tokio::select! {
+                biased;
+                Some(bytes) = moved.recv() => {
+                    sent += bytes;
+                    tell(sent);
+                    stillstand.as_mut().reset(Instant::now() + idle);
+                }
+                answer = &mut exchange => return answer.map(drop),
+                () = &mut stillstand => return Err(Failure::timed_out(name)),
+            }
+        }
+    }
+}
+
+async fn open_source(path: &Path) -> Result<(tokio::fs::File, u64)> {
+    let failed = |error| {
+        Error::new(ErrorKind::Storage, "cannot read the file to upload")
+            .with_context("path", path.display())
+            .with_source(error)
+    };
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let size = file.metadata().await.map_err(failed)?.len();
+    Ok((file, size))
+}
+
+/// The body as a reader that fails when it ends early or stands still.
+fn checked_reader(path: &str, answer: Response, idle: Duration) -> ArtifactReader {
+    let expected = answer.content_length();
+    let body = answer.bytes_stream();
+    Box::pin(StreamReader::new(Box::pin(checked(path.to_owned(), Box::pin(body), expected, idle))))
+}
+
+fn checked<S>(
+    path: String,
+    body: S,
+    expected: Option<u64>,
+    idle: Duration,
+) -> impl Stream<Item = io::Result<Bytes>>
+where
+    S: Stream<Item = reqwest::Result<Bytes>> + Unpin,
+{
+    stream::try_unfold((body, 0u64), move |(mut body, received)| {
+        let path = path.clone();
+        async move {
+            let fail = |kind, message: &str| {
+                let expected = expected.map_or_else(|| "unknown".to_owned(), |expected| expected.to_string());
+                Error::new(kind, message)
+                    .with_context("artifact", printable(&path))
+                    .with_context("received", received)
+                    .with_context("expected", expected)
+                    .with_retryable(true)
+            };
+            match timeout(idle, body.next()).await {
+                Ok(Some(Ok(chunk))) => {
+                    let received = received + chunk.len() as u64;
+                    Ok(Some((chunk, (body, received))))
+                }
+                Ok(None) if expected.is_none_or(|expected| expected == received) => Ok(None),
+                Ok(None) => Err(io::Error::other(fail(ErrorKind::Integrity, "a download was cut short"))),
+                Ok(Some(Err(error))) => Err(io::Error::other(
+                    fail(ErrorKind::Integrity, "a download was cut short").with_source(error.without_url()),
+                )),
+                Err(_) => Err(io::Error::other(fail(ErrorKind::Timeout, "a download stands still"))),
+            }
+        }
+    })
+}

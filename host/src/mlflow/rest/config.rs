@@ -1,0 +1,110 @@
+//! What it takes to talk to one server.
+
+use reqwest::header::HeaderValue;
+use url::Url;
+
+use super::credentials;
+use super::retry::RetryPolicy;
+use super::tls::TlsSettings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::environment::{self, Environment};
+use crate::mlflow::uri::TrackingUri;
+
+/// How to reach an MLflow server: address, credentials, TLS, retries. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct RestConfig {
+    /// Scheme, host, port and path prefix; no user information, no trailing slash in the path.
+    pub(super) base: Url,
+    /// Marked sensitive, so that `Debug` does not show it.
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) workspace: Option<HeaderValue>,
+    pub(super) tls: TlsSettings,
+    pub(super) retry: RetryPolicy,
+}
+
+impl RestConfig {
+    /// The configuration for the server at `uri`, from the `MLFLOW_*` variables and the files they stand for (netrc,
+    /// `~/.mlflow/credentials`). `Config` names the variable that is wrong.
+    pub fn new(uri: &TrackingUri, environment: &Environment) -> Result<Self> {
+        let mut base = uri.web_url()?;
+        let authorization = credentials::authorization(&base, environment)?;
+        strip_user_information(&mut base)?;
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        let workspace = environment
+            .get(environment::WORKSPACE)
+            .map(|name| {
+                HeaderValue::from_str(name).map_err(|_| {
+                    Error::new(ErrorKind::Config, "the workspace's name does not fit into a header")
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            base,
+            authorization,
+            workspace,
+            tls: TlsSettings::new(environment)?,
+            retry: RetryPolicy::new(environment)?,
+        })
+    }
+
+    /// The same configuration for another host, without the credentials: they belong to the tracking server alone.
+    pub(super) fn without_credentials_at(&self, authority: &str) -> Result<Self> {
+        let refuse = || {
+            Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host").with_context(
+                "host",
+                crate::mlflow::names::printable(authority.rsplit('@').next().unwrap_or_default()),
+            )
+        };
+        let other = Url::parse(&format!("{}://{authority}/", self.base.scheme())).map_err(|_| refuse())?;
+        let mut base = self.base.clone();
+        base.set_host(other.host_str()).map_err(|_| refuse())?;
+        base.set_port(other.port()).map_err(|()| refuse())?;
+        Ok(Self { base, authorization: None, ..self.clone() })
+    }
+
+    /// Whether `authority` (`host` or `host:port`) is this server.
+    pub(super) fn is_at(&self, authority: &str) -> bool {
+        self.without_credentials_at(authority).is_ok_and(|other| other.base.origin() == self.base.origin())
+    }
+}
+
+fn strip_user_information(url: &mut Url) -> Result<()> {
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.map_err(|()| Error::new(ErrorKind::Config, "the tracking URI cannot hold a user name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(uri: &str, variables: &[(&str, &str)]) -> Result<RestConfig> {
+        let environment = variables.iter().copied().collect();
+        RestConfig::new(&TrackingUri::new(uri)?, &environment)
+    }
+
+    #[test]
+    fn no_secret_is_shown_and_the_prefix_stays() {
+        let config =
+            config("https://ann:hunter2@h:1/a/b/", &[(environment::TOKEN, "hunter3")]).expect("a config");
+        assert_eq!(config.base.as_str(), "https://h:1/a/b");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hunter") && !shown.contains("YW5u"), "{shown}");
+    }
+
+    #[test]
+    fn another_host_gets_no_credentials() {
+        let config = config("http://ann:hunter2@h:1/p", &[]).expect("a config");
+        let other = config.without_credentials_at("else:99").expect("another host");
+        assert_eq!(other.base.as_str(), "http://else:99/p");
+        assert!(config.authorization.is_some() && other.authorization.is_none());
+        assert!(config.is_at("h:1") && !config.is_at("h") && !config.is_at("h:2") && !config.is_at("else:1"));
+        assert!(config.without_credentials_at("a b").is_err());
+    }
+
+    #[test]
+    fn a_standard_port_may_be_left_out() {
+        let config = config("https://h", &[]).expect("a config");
+        assert!(config.is_at("h:443") && config.is_at("h") && !config.is_at("h:80"));
+    }
+}

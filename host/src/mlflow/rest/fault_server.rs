@@ -1,0 +1,120 @@
+//! An HTTP server for tests that answers from a script, so that faults can be had on demand.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// What the server does with one request.
+pub(super) enum Answer {
+    /// Status, further headers (each ending in `\r\n`) and a JSON body.
+    Json(u16, &'static str, String),
+    /// Bytes sent as they are after the request was read; then the connection is closed.
+    Raw(Vec<u8>),
+    /// Closes the connection without a word.
+    Drop,
+    /// Sends bytes as they are, and keeps the connection open without another word.
+    Stall(Vec<u8>),
+    /// Reads the body in pieces with a pause before each, then answers with success.
+    ReadSlowly(Duration),
+}
+
+/// A request that came in.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    /// Method and target.
+    pub(super) line: String,
+    /// By lower-case name.
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// The server; its threads end with the test.
+pub(super) struct FaultServer {
+    pub(super) url: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl FaultServer {
+    /// Serves `script`, one answer per request; a request too many is answered with status 418.
+    pub(super) fn start(script: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = requests.clone();
+        thread::spawn(move || {
+            let mut script = script.into_iter();
+            for stream in listener.incoming().map_while(Result::ok) {
+                let answer = script
+                    .next()
+                    .unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
+                // A client that gives up breaks the connection; that is part of the tests.
+                let _ = serve(&stream, answer, &log);
+            }
+        });
+        Self { url, requests }
+    }
+
+    /// The requests so far.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.requests.lock().expect("no panic").clone()
+    }
+
+    /// Their request lines, without the version and the API's prefix.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
+    }
+}
+
+/// A JSON answer with status 200.
+pub(super) fn ok(body: &str) -> Answer {
+    Answer::Json(200, "", body.to_owned())
+}
+
+/// An empty answer with that status.
+pub(super) fn status(status: u16) -> Answer {
+    Answer::Json(status, "", "{}".to_owned())
+}
+
+fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header)?;
+        match header.trim_end().split_once(':') {
+            Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
+            None => break,
+        };
+    }
+    let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    for piece in body.chunks_mut(1 << 20) {
+        if let Answer::ReadSlowly(pause) = answer {
+            thread::sleep(pause);
+        }
+        reader.read_exact(piece)?;
+    }
+    let line = line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned());
+    log.lock().expect("no panic").push(Request { line, headers, body });
+    let text = |status: u16, extra: &str, body: &str| {
+        let head =
+            format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
+        format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
+    };
+    match answer {
+        Answer::Json(status, extra, body) => stream.write_all(text(status, extra, &body).as_bytes()),
+        Answer::Raw(bytes) => stream.write_all(&bytes),
+        Answer::Drop => Ok(()),
+        Answer::Stall(bytes) => {
+            stream.write_all(&bytes)?;
+            thread::sleep(Duration::from_secs(30));
+            Ok(())
+        }
+        Answer::ReadSlowly(_) => stream.write_all(text(200, "", "{}").as_bytes()),
+    }
+}

@@ -1,0 +1,214 @@
+//! Registered models, versions and aliases over REST.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::RestStore;
+use super::create::{create, operation_filter, operation_id};
+use super::transport::Call;
+use super::wire::{
+    self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
+use crate::mlflow::names::{Alias, Key, ModelName, Version};
+use crate::mlflow::store::RegistryStore;
+
+const MAX_VERSIONS_PER_PAGE: usize = 10_000;
+
+#[async_trait]
+impl RegistryStore for RestStore {
+    async fn create_registered_model(
+        &self,
+        name: &ModelName,
+        tags: &Tags,
+        description: &str,
+    ) -> Result<RegisteredModel> {
+        let body = json!({ "name": name, "tags": wire::tag_entries(tags), "description": description });
+        match self.call::<RegisteredModelAnswer>(&Call::post("registered-models/create", body)).await {
+            Ok(answer) => answer.registered_model.into_entity(name),
+            Err(failure) if failure.kind() == ErrorKind::AlreadyExists => {
+                // A repeated request finds what its first attempt made.
+                let Some(operation) = operation_id(tags) else { return Err(failure.into()) };
+                let found = self.registered_model(name).await?;
+                let is_own = found.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == operation);
+                if is_own { Ok(found) } else { Err(failure.into()) }
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
+        let call = Call::get("registered-models/get", vec![("name", name.to_string())]);
+        let answer: RegisteredModelAnswer = self.model_call(&call).await?;
+        answer.registered_model.into_entity(name)
+    }
+
+    async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
+        let body = json!({ "name": name, "key": key, "value": value });
+        self.model_call::<Empty>(&Call::post("registered-models/set-tag", body)).await?;
+        Ok(())
+    }
+
+    async fn delete_registered_model(&self, name: &ModelName) -> Result<()> {
+        self.delete(
+            &Call::delete("registered-models/delete", json!({ "name": name })),
+            ErrorKind::ModelNotFound,
+        )
+        .await
+    }
+
+    async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion> {
+        let name = &version.name;
+        let mut body = json!({
+            "name": name,
+            "source": version.source,
+            "tags": wire::tag_entries(&version.tags),
+            "description": version.description,
+        });
+        if let Some(run) = &version.run_id {
+            body["run_id"] = json!(run);
+        }
+        if let Some(model) = &version.model_id {
+            body["model_id"] = json!(model);
+        }
+        let lookup = operation_filter(&version.tags)
+            .zip(name_filter(name))
+            .map(|(operation, name)| search(format!("{name} and {operation}"), 1, None));
+        let first = |found: ModelVersionsAnswer| {
+            found.model_versions.into_iter().next().map(|model_version| ModelVersionAnswer { model_version })
+        };
+        let call = Call::post("model-versions/create", body);
+        let created = create(&self.transport, &call, lookup.as_ref(), first).await;
+        let answer = created.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))?;
+        answer.model_version.into_entity(name)
+    }
+
+    async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
+        let query = vec![("name", name.to_string()), ("version", version.to_string())];
+        let answer: ModelVersionAnswer = self.version_call(&Call::get("model-versions/get", query)).await?;
+        answer.model_version.into_entity(name)
+    }
+
+    async fn model_versions(
+        &self,
+        name: &ModelName,
+        below: Option<Version>,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<ModelVersion>> {
+        let mut filter = name_filter(name).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidName, "a server cannot search for a name with both kinds of quotes")
+                .with_context("model", name)
+        })?;
+        if let Some(below) = below {
+            filter = format!("{filter} and version_number < {below}");
+        }
+        let answer: ModelVersionsAnswer = self.call(&search(filter, page_size, page_token)).await?;
+        let mut items = Vec::with_capacity(answer.model_versions.len());
+        for version in answer.model_versions {
+            // File-backed servers list aliases, others do not: nobody is to rely on it.
+            items.push(ModelVersion { aliases: Vec::new(), ..version.into_entity(name)? });
+        }
+        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn set_version_tag(
+        &self,
+        name: &ModelName,
+        version: Version,
+        key: &Key,
+        value: &str,
+    ) -> Result<()> {
+        let body = json!({ "name": name, "version": version.to_string(), "key": key, "value": value });
+        self.version_call::<Empty>(&Call::post("model-versions/set-tag", body)).await?;
+        Ok(())
+    }
+
+    async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {
+        let body = json!({ "name": name, "version": version.to_string() });
+        self.delete(&Call::delete("model-versions/delete", body), ErrorKind::VersionNotFound).await
+    }
+
+    async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()> {
+        let body = json!({ "name": name, "alias": alias, "version": version.to_string() });
+        self.version_call::<Empty>(&Call::post("registered-models/alias", body)).await?;
+        Ok(())
+    }
+
+    async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()> {
+        let call = Call::delete("registered-models/alias", json!({ "name": name, "alias": alias }));
+        self.model_call::<Empty>(&call).await?;
+        Ok(())
+    }
+
+    async fn version_by_alias(&self, name: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
+        let query = vec![("name", name.to_string()), ("alias", alias.to_string())];
+        match self.call::<ModelVersionAnswer>(&Call::get("registered-models/alias", query)).await {
+            Ok(answer) => answer.model_version.into_entity(name).map(Some),
+            // What a server says when the alias is not set; up to 3.1 also when there is no such model.
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => Ok(None),
+            // Either there is no such model, or the alias dangles.
+            Err(failure) if failure.kind() == ErrorKind::NotFound => {
+                match self.registered_model(name).await {
+                    Err(error) if error.kind() == ErrorKind::ModelNotFound => Ok(None),
+                    Ok(_) => Err(failure.into_error(ErrorKind::VersionNotFound)),
+                    Err(error) => Err(error),
+                }
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String> {
+        let query = vec![("name", name.to_string()), ("version", version.to_string())];
+        let answer: DownloadUriAnswer =
+            self.version_call(&Call::get("model-versions/get-download-uri", query)).await?;
+        Ok(answer.artifact_uri)
+    }
+}
+
+impl RestStore {
+    /// A call about a registered model: what is missing is the model.
+    async fn model_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))
+    }
+
+    /// A call about a version: what is missing is the version.
+    async fn version_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
+        self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
+    }
+
+    /// Deletes once: when an attempt had no answer and the next finds nothing, the first one did it.
+    async fn delete(&self, call: &Call, missing: ErrorKind) -> Result<()> {
+        let mut budget = self.transport.budget();
+        let mut may_be_done = false;
+        loop {
+            match self.transport.attempt::<Value>(call, budget.deadline()).await {
+                Ok(_) => return Ok(()),
+                Err(failure) if may_be_done && failure.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(failure) => {
+                    may_be_done |= failure.may_have_happened();
+                    budget.wait_after(failure).await.map_err(|failure| failure.into_error(missing))?;
+                }
+            }
+        }
+    }
+}
+
+/// Newest first.
+fn search(filter: String, page_size: usize, page_token: Option<&str>) -> Call {
+    let mut query = vec![
+        ("filter", filter),
+        ("max_results", page_size.clamp(1, MAX_VERSIONS_PER_PAGE).to_string()),
+        ("order_by", "version_number DESC".to_owned()),
+    ];
+    query.extend(page_token.map(|token| ("page_token", token.to_owned())));
+    Call::get("model-versions/search", query)
+}
+
+/// The filter for a model's name. MLflow's filters have no escapes, only two kinds of quotes.
+fn name_filter(name: &ModelName) -> Option<String> {
+    let quote = ['\'', '"'].into_iter().find(|quote| !name.as_str().contains(*quote))?;
+    Some(format!("name={quote}{name}{quote}"))
+}

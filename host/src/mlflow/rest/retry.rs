@@ -1,0 +1,146 @@
+//! When to send again, and how long to wait before it.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use crate::error::Result;
+use crate::mlflow::environment::{self, Environment};
+
+/// How often and how long, from the `MLFLOW_HTTP_*` variables, with MLflow's defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct RetryPolicy {
+    pub(super) max_retries: u32,
+    pub(super) backoff_factor: Duration,
+    pub(super) jitter: Duration,
+    pub(super) respect_retry_after: bool,
+    /// How long one call may wait in all, and how long a body may stand still.
+    pub(super) patience: Duration,
+}
+
+impl RetryPolicy {
+    pub(super) fn new(environment: &Environment) -> Result<Self> {
+        let seconds = |name, default| {
+            environment.seconds(name).map(|value| value.unwrap_or(Duration::from_secs(default)))
+        };
+        Ok(Self {
+            max_retries: environment.count(environment::MAX_RETRIES)?.unwrap_or(7),
+            backoff_factor: seconds(environment::BACKOFF_FACTOR, 2)?,
+            jitter: seconds(environment::BACKOFF_JITTER, 1)?,
+            respect_retry_after: environment.flag_or(environment::RESPECT_RETRY_AFTER, true)?,
+            patience: seconds(environment::REQUEST_TIMEOUT, 120)?,
+        })
+    }
+
+    /// The wait before retry `number`, from 1. The first comes quickly: most often an idle connection was closed.
+    fn backoff(&self, number: u32) -> Duration {
+        let doublings = number.saturating_sub(1).min(16);
+        let exponential = if number <= 1 { Duration::ZERO } else { self.backoff_factor * (1 << doublings) };
+        exponential + self.jitter.mul_f64(random_fraction())
+    }
+}
+
+/// The attempts and the time that one call has left.
+#[derive(Debug)]
+pub(super) struct RetryBudget {
+    policy: RetryPolicy,
+    retries: u32,
+    deadline: Instant,
+}
+
+impl RetryBudget {
+    pub(super) fn new(policy: &RetryPolicy) -> Self {
+        Self { policy: policy.clone(), retries: 0, deadline: Instant::now() + policy.patience }
+    }
+
+    /// When waiting ends.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Does not count the time since `start` as waiting: a body was moving.
+    pub(super) fn forgive_since(&mut self, start: Instant) {
+        self.deadline += start.elapsed();
+    }
+
+    /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time
+    /// have run out.
+    pub(super) async fn wait_after(&mut self, failure: Failure) -> Result<(), Failure> {
+        if !failure.worth_retrying() || self.retries >= self.policy.max_retries {
+            return Err(failure);
+        }
+        let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
+        let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
+        if Instant::now() + wait >= self.deadline {
+            return Err(failure);
+        }
+        self.retries += 1;
+        tracing::warn!(
+            %failure,
+            retry = self.retries,
+            wait_ms = wait.as_millis() as u64,
+            "the server did not answer as it should; trying again"
+        );
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
+
+/// The statuses after which MLflow's own client sends again.
+pub(super) fn is_retryable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// The wait that a server asks for: seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO))
+}
+
+/// From 0 to 1. Randomness that keeps clients from retrying in step; nothing depends on its quality.
+fn random_fraction() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn waits_grow_and_jitter_stays_in_its_bounds() {
+        let policy = RetryPolicy::new(&Environment::default()).expect("the defaults");
+        for (number, least) in [(1, 0), (2, 4), (3, 8), (4, 16)] {
+            let wait = policy.backoff(number).as_secs_f64();
+            assert!((f64::from(least)..=f64::from(least) + 1.0).contains(&wait), "{number}: {wait}");
+        }
+        assert!(policy.backoff(u32::MAX) > Duration::from_secs(1000), "no overflow");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let parse = |text: &str| {
+            let value = HeaderValue::from_str(text).expect("a header");
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(parse("4"), Some(Duration::from_secs(4)));
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(parse("Fri, 01 Jan 2100 00:00:00 GMT").is_some_and(|wait| wait > Duration::from_secs(1000)));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn only_some_statuses_are_retried() {
+        let retried: Vec<u16> =
+            (100..600).filter(|code| StatusCode::from_u16(*code).is_ok_and(is_retryable)).collect();
+        assert_eq!(retried, [408, 429, 500, 502, 503, 504]);
+    }
+}

@@ -1,0 +1,159 @@
+//! TLS as MLflow's variables ask for it, and the HTTP client.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::crypto;
+use crate::mlflow::environment::{self, Environment};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Whom to trust, and who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TlsSettings {
+    trust: Trust,
+    client_certificate: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Trust {
+    Platform,
+    Only(PathBuf),
+    Anyone,
+}
+
+impl TlsSettings {
+    /// `Config` when both a bundle and no verification are asked for, as in MLflow.
+    pub(super) fn new(environment: &Environment) -> Result<Self> {
+        let bundle = environment.path(environment::SERVER_CERT_PATH);
+        let trust = match (environment.flag(environment::INSECURE_TLS)?, bundle) {
+            (true, Some(_)) => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "`{}` and `{}` exclude each other",
+                        environment::INSECURE_TLS,
+                        environment::SERVER_CERT_PATH
+                    ),
+                ));
+            }
+            (true, None) => Trust::Anyone,
+            (false, Some(bundle)) => Trust::Only(bundle),
+            // Python's client honours these through its HTTP library.
+            (false, None) => environment
+                .path("REQUESTS_CA_BUNDLE")
+                .or_else(|| environment.path("CURL_CA_BUNDLE"))
+                .map_or(Trust::Platform, Trust::Only),
+        };
+        Ok(Self { trust, client_certificate: environment.path(environment::CLIENT_CERT_PATH) })
+    }
+
+    /// Builds the HTTP client for a server with that scheme. Reading the platform's certificates takes
+    /// milliseconds: plain `http` is spared them.
+    pub(super) fn client(&self, scheme: &str) -> Result<Client> {
+        crypto::install_provider();
+        let mut builder = Client::builder()
+            .user_agent(concat!("hydra-registry/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT);
+        builder = if scheme == "https" || proxies_use_tls() {
+            self.apply(builder)?
+        } else {
+            builder.tls_certs_only([])
+        };
+        builder.build().map_err(|error| {
+            Error::new(ErrorKind::Config, "cannot set up the HTTP client").with_source(error)
+        })
+    }
+
+    fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
+        match &self.trust {
+            Trust::Platform => {}
+            Trust::Only(bundle) => {
+                let authorities = Certificate::from_pem_bundle(&read(bundle, environment::SERVER_CERT_PATH)?);
+                let authorities =
+                    authorities.map_err(|error| unusable(bundle, "CA bundle").with_source(error))?;
+                if authorities.is_empty() {
+                    return Err(unusable(bundle, "CA bundle"));
+                }
+                builder = builder.tls_certs_only(authorities);
+            }
+            Trust::Anyone => builder = builder.tls_danger_accept_invalid_certs(true),
+        }
+        if let Some(path) = &self.client_certificate {
+            let identity = Identity::from_pem(&read(path, environment::CLIENT_CERT_PATH)?);
+            builder =
+                builder.identity(identity.map_err(|e| unusable(path, "client certificate").with_source(e))?);
+        }
+        Ok(builder)
+    }
+}
+
+/// A plain server may still be reached through a proxy that speaks TLS.
+fn proxies_use_tls() -> bool {
+    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:")))
+}
+
+fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        Error::new(ErrorKind::Config, "cannot read a certificate file")
+            .with_context("path", path.display())
+            .with_hint(format!("it is named by `{variable}`"))
+            .with_source(error)
+    })
+}
+
+fn unusable(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("the {what} holds no usable PEM"))
+        .with_context("path", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<TlsSettings> {
+        TlsSettings::new(&variables.iter().copied().collect())
+    }
+
+    #[test]
+    fn trust_follows_mlflows_variables() {
+        let trust = |variables: &[_]| settings(variables).expect("settings").trust;
+        assert_eq!(trust(&[]), Trust::Platform);
+        assert_eq!(trust(&[(environment::INSECURE_TLS, "1")]), Trust::Anyone);
+        let bundle = ("REQUESTS_CA_BUNDLE", "/r");
+        assert_eq!(trust(&[bundle]), Trust::Only("/r".into()));
+        assert_eq!(trust(&[bundle, (environment::SERVER_CERT_PATH, "/s")]), Trust::Only("/s".into()));
+        let both = settings(&[(environment::INSECURE_TLS, "true"), (environment::SERVER_CERT_PATH, "/s")]);
+        assert_eq!(both.expect_err("both").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn unusable_files_are_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let junk = directory.path().join("junk.pem");
+        std::fs::write(&junk, "not a certificate").expect("a file");
+        let missing = directory.path().join("missing.pem");
+        for variable in [environment::SERVER_CERT_PATH, environment::CLIENT_CERT_PATH] {
+            for path in [&junk, &missing] {
+                let settings = settings(&[(variable, path.to_str().expect("a path"))]).expect("settings");
+                let error = settings.client("https").expect_err(variable);
+                assert_eq!(error.kind(), ErrorKind::Config);
+                assert!(error.to_string().contains(path.to_str().expect("a path")), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_servers_need_no_certificates() {
+        settings(&[(environment::SERVER_CERT_PATH, "/missing")])
+            .expect("settings")
+            .client("http")
+            .expect("a client");
+    }
+}

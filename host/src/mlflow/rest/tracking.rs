@@ -1,0 +1,260 @@
+//! Experiments, runs and logged models over REST.
+
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::RestStore;
+use super::create::{create, operation_filter, operation_id};
+use super::failure::Failure;
+use super::limits::{self, Chunk};
+use super::transport::Call;
+use super::wire::{
+    self, Empty, ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer,
+    RunsAnswer,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{
+    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
+    Page, Run, RunBatch, RunStatus, Tags, Timestamp,
+};
+use crate::mlflow::local::{check_batch, check_experiment_name, check_logged_model, tags_of_new_run};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::store::TrackingStore;
+
+const MAX_RUNS_PER_PAGE: usize = 50_000;
+/// What a create request of a logged model takes; MLflow's client sends the rest afterwards.
+const MAX_MODEL_PARAMS: usize = 100;
+
+#[async_trait]
+impl TrackingStore for RestStore {
+    async fn experiment_by_name(&self, name: &str) -> Result<Option<Experiment>> {
+        let call = Call::get("experiments/get-by-name", vec![("experiment_name", name.to_owned())]);
+        match self.call::<ExperimentAnswer>(&call).await {
+            Ok(answer) => answer.experiment.into_entity().map(Some),
+            Err(failure) if failure.kind() == ErrorKind::NotFound => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn experiment(&self, id: &ExperimentId) -> Result<Experiment> {
+        let call = Call::get("experiments/get", vec![("experiment_id", id.to_string())]);
+        match self.call::<ExperimentAnswer>(&call).await {
+            Ok(answer) => answer.experiment.into_entity(),
+            // Servers with SQL stores refuse ids that are not numbers; there is no such experiment.
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                Err(failure.into_kind(ErrorKind::NotFound).into())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn create_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId> {
+        check_experiment_name(name)?;
+        let call = Call::post("experiments/create", json!({ "name": name, "tags": wire::tag_entries(tags) }));
+        let answer = match self.call::<ExperimentCreated>(&call).await {
+            Ok(created) => created.experiment_id,
+            Err(failure) if failure.kind() == ErrorKind::AlreadyExists => {
+                self.own_experiment(name, tags).await?.ok_or(failure)?
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        wire::checked("experiment id", ExperimentId::new(answer))
+    }
+
+    async fn create_run(&self, run: &NewRun) -> Result<Run> {
+        let tags = tags_of_new_run(run)?;
+        let mut result = self.create_run_once(run, &tags).await;
+        if is_refused(&result)
+            && let Some(shorter) = limits::tags_for_older_server(&tags)
+        {
+            result = self.create_run_once(run, &shorter).await;
+        }
+        match result {
+            Ok(run) => run.into_entity(),
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                let experiment = self.experiment(&run.experiment_id).await?;
+                Err(in_trash(failure, experiment.lifecycle_stage))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn run(&self, id: &RunId) -> Result<Run> {
+        self.wire_run(id).await?.into_entity()
+    }
+
+    async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
+        let batch = check_batch(batch)?;
+        for chunk in limits::chunks(&batch) {
+            let mut result = self.log_chunk(id, &chunk).await;
+            if is_refused(&result)
+                && let Some(shorter) = chunk.for_older_server()
+            {
+                result = self.log_chunk(id, &shorter).await;
+            }
+            match result {
+                Ok(_) => {}
+                Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                    let run = self.run(id).await?;
+                    return Err(in_trash(failure, run.lifecycle_stage));
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn update_run(&self, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()> {
+        let body = json!({ "run_id": id, "status": status, "end_time": wire::optional_time(end_time) });
+        self.call::<serde_json::Value>(&Call::post("runs/update", body)).await?;
+        Ok(())
+    }
+
+    async fn runs_by_status(
+        &self,
+        experiment: &ExperimentId,
+        status: RunStatus,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<Run>> {
+        let mut body = json!({
+            "experiment_ids": [experiment],
+            "filter": format!("attributes.status = '{}'", json!(status).as_str().unwrap_or_default()),
+            "run_view_type": "ACTIVE_ONLY",
+            "max_results": page_size.clamp(1, MAX_RUNS_PER_PAGE),
+            "order_by": ["attributes.start_time DESC"],
+        });
+        if let Some(token) = page_token {
+            body["page_token"] = token.into();
+        }
+        let answer: RunsAnswer = self.call(&Call::post("runs/search", body)).await?;
+        let items = answer.runs.into_iter().map(wire::WireRun::into_entity).collect::<Result<_>>()?;
+        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
+    }
+
+    async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
+        if self.lacks_logged_models.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        check_logged_model(model)?;
+        let params = model.params.iter().take(MAX_MODEL_PARAMS);
+        let call = Call::post(
+            "logged-models",
+            json!({
+                "experiment_id": model.experiment_id,
+                "name": model.name,
+                "source_run_id": model.source_run_id,
+                "params": wire::entries(params.map(|(key, value)| (key.as_str(), value.as_str()))),
+                "tags": wire::tag_entries(&model.tags),
+            }),
+        );
+        let lookup = operation_filter(&model.tags).map(|filter| {
+            let body = json!({ "experiment_ids": [model.experiment_id], "filter": filter, "max_results": 1 });
+            Call::post("logged-models/search", body)
+        });
+        let first = |found: LoggedModelsAnswer| {
+            found.models.into_iter().next().map(|model| LoggedModelAnswer { model })
+        };
+        match create(&self.transport, &call, lookup.as_ref(), first).await {
+            Ok(answer) => {
+                let created = answer.model.into_entity()?;
+                self.log_further_params(
+                    &created.id,
+                    model.params.get(MAX_MODEL_PARAMS..).unwrap_or_default(),
+                )
+                .await?;
+                Ok(Some(created))
+            }
+            // No such endpoint: a server before MLflow 3.
+            Err(failure) if failure.kind() == ErrorKind::Unsupported => {
+                self.lacks_logged_models.store(true, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn logged_model(&self, id: &LoggedModelId) -> Result<LoggedModel> {
+        let call = Call::get(&format!("logged-models/{id}"), Vec::new());
+        self.call::<LoggedModelAnswer>(&call).await?.model.into_entity()
+    }
+
+    async fn finalize_logged_model(&self, id: &LoggedModelId, status: LoggedModelStatus) -> Result<()> {
+        let body = json!({ "model_id": id, "status": wire::logged_model_status(status) });
+        self.call::<serde_json::Value>(&Call::patch(&format!("logged-models/{id}"), body)).await?;
+        Ok(())
+    }
+
+    async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
+        let body = json!({ "run_id": run, "models": [{ "model_id": model, "step": 0 }] });
+        let Err(failure) = self.call::<Empty>(&Call::post("runs/outputs", body)).await else { return Ok(()) };
+        // Servers answer a repetition with a broken constraint of their database.
+        let refused = matches!(failure.kind(), ErrorKind::BadRequest | ErrorKind::InvalidArgument);
+        if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
+    }
+}
+
+impl RestStore {
+    async fn wire_run(&self, id: &RunId) -> Result<wire::WireRun, Failure> {
+        let call = Call::get("runs/get", vec![("run_id", id.to_string())]);
+        Ok(self.call::<RunAnswer>(&call).await?.run)
+    }
+
+    async fn create_run_once(&self, run: &NewRun, tags: &Tags) -> Result<wire::WireRun, Failure> {
+        let body = json!({
+            "experiment_id": run.experiment_id,
+            "run_name": run.name,
+            "user_id": run.user_id,
+            "start_time": run.start_time,
+            "tags": wire::tag_entries(tags),
+        });
+        let lookup = operation_filter(&run.tags).map(|filter| {
+            let body = json!({ "experiment_ids": [run.experiment_id], "filter": filter, "max_results": 1 });
+            Call::post("runs/search", body)
+        });
+        let call = Call::post("runs/create", body);
+        let first = |found: RunsAnswer| found.runs.into_iter().next().map(|run| RunAnswer { run });
+        Ok(create(&self.transport, &call, lookup.as_ref(), first).await?.run)
+    }
+
+    async fn log_chunk(&self, run: &RunId, chunk: &Chunk<'_>) -> Result<Empty, Failure> {
+        self.call(&Call::post("runs/log-batch", wire::batch(run, chunk))).await
+    }
+
+    /// The experiment of that name, if an earlier attempt of the same operation made it.
+    async fn own_experiment(&self, name: &str, tags: &Tags) -> Result<Option<String>, Failure> {
+        let Some(operation) = operation_id(tags) else { return Ok(None) };
+        let call = Call::get("experiments/get-by-name", vec![("experiment_name", name.to_owned())]);
+        let found = self.call::<ExperimentAnswer>(&call).await?.experiment;
+        let is_own = found.tag(OPERATION_ID_TAG) == Some(operation);
+        Ok(is_own.then(|| found.id()))
+    }
+
+    async fn log_further_params(&self, id: &LoggedModelId, params: &[(String, String)]) -> Result<()> {
+        for params in params.chunks(MAX_MODEL_PARAMS) {
+            let params = wire::entries(params.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+            let body = json!({ "model_id": id, "params": params });
+            self.call::<Empty>(&Call::post(&format!("logged-models/{id}/params"), body)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the server found the request malformed; older ones do for long tags.
+fn is_refused<T>(result: &Result<T, Failure>) -> bool {
+    result.as_ref().is_err_and(|failure| failure.kind() == ErrorKind::InvalidArgument)
+}
+
+/// MLflow calls a write to something deleted an invalid parameter.
+fn in_trash(failure: Failure, stage: LifecycleStage) -> Error {
+    match stage {
+        LifecycleStage::Active => failure.into(),
+        LifecycleStage::Deleted => {
+            let hint =
+                "restore it with `mlflow experiments restore` or `mlflow runs restore`, or use another";
+            Error::from(failure.into_kind(ErrorKind::InvalidState)).with_hint(hint)
+        }
+    }
+}

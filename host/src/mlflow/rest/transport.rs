@@ -1,0 +1,230 @@
+//! Requests to one server: addresses, headers, attempts, deadlines.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::config::RestConfig;
+use super::failure::Failure;
+use super::retry::RetryBudget;
+use crate::error::Result;
+use crate::mlflow::uri::redact;
+
+/// More than any listing that MLflow sends on one page of ours.
+const MAX_JSON_BYTES: usize = 256 * 1024 * 1024;
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+const MAX_REDIRECTS: usize = 5;
+/// Where the artifact proxy is.
+pub(super) const ARTIFACTS: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
+const WORKSPACE_HEADER: &str = "x-mlflow-workspace";
+
+/// A request to the REST API that is answered with JSON. Sent through [`Transport::json`] it may reach the
+/// server several times, so it must be one that can be repeated; what cannot goes through
+/// [`create`](super::create::create).
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    method: Method,
+    segments: Vec<String>,
+    /// What logs and errors call it.
+    name: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl Call {
+    /// `GET /api/2.0/mlflow/<path>` with parameters in the query.
+    pub(super) fn get(path: &str, query: Vec<(&'static str, String)>) -> Self {
+        Self::new(Method::GET, path, query, None)
+    }
+
+    /// `POST /api/2.0/mlflow/<path>` with a JSON body.
+    pub(super) fn post(path: &str, body: Value) -> Self {
+        Self::new(Method::POST, path, Vec::new(), Some(body))
+    }
+
+    /// `PATCH /api/2.0/mlflow/<path>` with a JSON body.
+    pub(super) fn patch(path: &str, body: Value) -> Self {
+        Self::new(Method::PATCH, path, Vec::new(), Some(body))
+    }
+
+    /// `DELETE /api/2.0/mlflow/<path>` with a JSON body: MLflow reads no query here.
+    pub(super) fn delete(path: &str, body: Value) -> Self {
+        Self::new(Method::DELETE, path, Vec::new(), Some(body))
+    }
+
+    /// Lists the directory `path` of the artifact proxy.
+    pub(super) fn list_artifacts(path: String) -> Self {
+        Self {
+            method: Method::GET,
+            segments: ARTIFACTS.map(str::to_owned).to_vec(),
+            name: format!("artifacts of {path}"),
+            query: vec![("path", path)],
+            body: None,
+        }
+    }
+
+    fn new(method: Method, path: &str, query: Vec<(&'static str, String)>, body: Option<Value>) -> Self {
+        let segments =
+            ["api", "2.0", "mlflow"].into_iter().chain(path.split('/')).map(str::to_owned).collect();
+        Self { method, segments, name: path.to_owned(), query, body }
+    }
+
+    fn url(&self, transport: &Transport) -> Url {
+        let mut url = transport.url(self.segments.iter().map(String::as_str));
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        url
+    }
+}
+
+/// The connection to one server. The HTTP client behind it is made when the first request is.
+#[derive(Debug)]
+pub(super) struct Transport {
+    config: RestConfig,
+    client: OnceLock<Client>,
+}
+
+impl Transport {
+    pub(super) fn new(config: RestConfig) -> Self {
+        Self { config, client: OnceLock::new() }
+    }
+
+    pub(super) fn config(&self) -> &RestConfig {
+        &self.config
+    }
+
+    /// The attempts and the time for one call.
+    pub(super) fn budget(&self) -> RetryBudget {
+        RetryBudget::new(&self.config.retry)
+    }
+
+    /// How long a body may stand still.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.config.retry.patience
+    }
+
+    /// Sends a call until it succeeds, fails for good, or `budget` is used up.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        budget: &mut RetryBudget,
+    ) -> Result<T, Failure> {
+        loop {
+            match self.attempt(call, budget.deadline()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => budget.wait_after(failure).await?,
+            }
+        }
+    }
+
+    /// Sends a call once.
+    pub(super) async fn attempt<T: DeserializeOwned>(
+        &self,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<T, Failure> {
+        let name = format!("{} {}", call.method, call.name);
+        let exchange = async {
+            let mut request = self.request(&name, &call.method, call.url(self))?;
+            if let Some(body) = &call.body {
+                request = request.json(body);
+            }
+            let answer = self.send(&name, request).await?;
+            let bytes = read_up_to(&name, answer, MAX_JSON_BYTES).await?;
+            let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+            serde_json::from_slice(text).map_err(|error| Failure::protocol(&name, error))
+        };
+        let started = Instant::now();
+        let result = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(Failure::timed_out(&name)));
+        tracing::debug!(
+            request = name,
+            ok = result.is_ok(),
+            ms = started.elapsed().as_millis() as u64,
+            "mlflow"
+        );
+        result
+    }
+
+    /// The address below the server's prefix; each segment is percent-encoded once.
+    pub(super) fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
+        let mut url = self.config.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// A request with the headers that every request has.
+    pub(super) fn request(&self, name: &str, method: &Method, url: Url) -> Result<RequestBuilder, Failure> {
+        let client = if let Some(client) = self.client.get() {
+            client
+        } else {
+            let client = self.config.tls.client(self.config.base.scheme());
+            let client = client.map_err(|error| Failure::of_setup(name, &error))?;
+            self.client.get_or_init(|| client)
+        };
+        let mut request = client.request(method.clone(), url).header(ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(authorization) = &self.config.authorization {
+            request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(workspace) = &self.config.workspace {
+            request = request.header(WORKSPACE_HEADER, workspace.clone());
+        }
+        Ok(request)
+    }
+
+    /// Sends a request once and returns the answer if it is a success; its body is still to be read. Only reads are
+    /// redirected, and only within the server: credentials go nowhere else.
+    pub(super) async fn send(&self, name: &str, request: RequestBuilder) -> Result<Response, Failure> {
+        let transport = |error| Failure::of_transport(name, error);
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(transport)?;
+        for _ in 0..MAX_REDIRECTS {
+            let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
+            let from = request.url().clone();
+            let answer = client.execute(request).await.map_err(transport)?;
+            let status = answer.status();
+            if status.is_success() {
+                return Ok(answer);
+            }
+            if !status.is_redirection() {
+                let headers = answer.headers().clone();
+                let body = read_up_to(name, answer, MAX_ERROR_BYTES).await.unwrap_or_default();
+                return Err(Failure::of_answer(name, status, &headers, &String::from_utf8_lossy(&body)));
+            }
+            let location =
+                answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let target = from.join(location).ok().filter(|target| target.origin() == from.origin());
+            match (again, target) {
+                (Some(mut next), Some(target)) => {
+                    *next.url_mut() = target;
+                    request = next;
+                }
+                _ => return Err(Failure::redirected(name, status, &redact(location))),
+            }
+        }
+        Err(Failure::protocol(name, "it redirects in circles"))
+    }
+}
+
+/// Reads a body that must not be larger than `limit`.
+pub(super) async fn read_up_to(name: &str, answer: Response, limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let mut body = answer.bytes_stream();
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| Failure::of_transport(name, error))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Failure::protocol(name, format!("it is longer than {limit} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

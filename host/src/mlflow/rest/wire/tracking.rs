@@ -1,0 +1,313 @@
+//! Experiments, runs and logged models in MLflow's JSON.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{
+    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus,
+};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId, printable};
+use crate::mlflow::rest::limits::Chunk;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct ExperimentAnswer {
+    pub(in crate::mlflow::rest) experiment: WireExperiment,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct ExperimentCreated {
+    pub(in crate::mlflow::rest) experiment_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct WireExperiment {
+    experiment_id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    artifact_location: String,
+    #[serde(default)]
+    lifecycle_stage: String,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct RunAnswer {
+    pub(in crate::mlflow::rest) run: WireRun,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct RunsAnswer {
+    #[serde(default)]
+    pub(in crate::mlflow::rest) runs: Vec<WireRun>,
+    #[serde(default)]
+    pub(in crate::mlflow::rest) next_page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct WireRun {
+    info: RunInfo,
+    #[serde(default)]
+    data: RunData,
+    #[serde(default)]
+    outputs: RunOutputs,
+}
+
+#[derive(Debug, Deserialize)]
+struct RunInfo {
+    run_id: String,
+    experiment_id: String,
+    #[serde(default)]
+    run_name: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default, deserialize_with = "optional_int")]
+    start_time: Option<i64>,
+    #[serde(default, deserialize_with = "optional_int")]
+    end_time: Option<i64>,
+    #[serde(default)]
+    artifact_uri: String,
+    #[serde(default)]
+    lifecycle_stage: String,
+    #[serde(default)]
+    user_id: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RunData {
+    #[serde(default)]
+    metrics: Vec<WireMetric>,
+    #[serde(default)]
+    params: Vec<WireTag>,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct RunOutputs {
+    #[serde(default)]
+    model_outputs: Vec<ModelOutput>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ModelOutput {
+    model_id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireMetric {
+    key: String,
+    #[serde(default, deserialize_with = "metric_value")]
+    value: f64,
+    #[serde(default, deserialize_with = "optional_int")]
+    timestamp: Option<i64>,
+    #[serde(default, deserialize_with = "optional_int")]
+    step: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct LoggedModelAnswer {
+    pub(in crate::mlflow::rest) model: WireLoggedModel,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct LoggedModelsAnswer {
+    #[serde(default)]
+    pub(in crate::mlflow::rest) models: Vec<WireLoggedModel>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct WireLoggedModel {
+    info: LoggedModelInfo,
+}
+
+#[derive(Debug, Deserialize)]
+struct LoggedModelInfo {
+    model_id: String,
+    experiment_id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    artifact_uri: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    source_run_id: String,
+}
+
+impl WireExperiment {
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Experiment> {
+        Ok(Experiment {
+            id: checked("experiment id", ExperimentId::new(self.experiment_id))?,
+            name: self.name,
+            artifact_location: self.artifact_location,
+            lifecycle_stage: lifecycle_stage(&self.lifecycle_stage),
+        })
+    }
+
+    pub(in crate::mlflow::rest) fn id(&self) -> String {
+        self.experiment_id.clone()
+    }
+
+    pub(in crate::mlflow::rest) fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
+    }
+}
+
+impl WireRun {
+    /// Whether the run has that logged model among its outputs.
+    pub(in crate::mlflow::rest) fn has_output(&self, model: &LoggedModelId) -> bool {
+        self.outputs.model_outputs.iter().any(|output| output.model_id == model.as_str())
+    }
+
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Run> {
+        let mut metrics: Vec<Metric> = self.data.metrics.into_iter().map(WireMetric::into_entity).collect();
+        metrics.sort_by(|a, b| a.key.cmp(&b.key));
+        let tags = pairs(self.data.tags);
+        let info = self.info;
+        Ok(Run {
+            id: checked("run id", RunId::new(info.run_id))?,
+            experiment_id: checked("experiment id", ExperimentId::new(info.experiment_id))?,
+            name: info.run_name.or_else(|| tags.get("mlflow.runName").cloned()).unwrap_or_default(),
+            status: run_status(info.status.as_deref())?,
+            start_time: info.start_time,
+            end_time: info.end_time,
+            artifact_uri: info.artifact_uri,
+            lifecycle_stage: lifecycle_stage(&info.lifecycle_stage),
+            user_id: info.user_id,
+            metrics,
+            params: pairs(self.data.params),
+            tags,
+        })
+    }
+}
+
+impl WireMetric {
+    fn into_entity(self) -> Metric {
+        Metric {
+            key: self.key,
+            value: self.value,
+            timestamp: self.timestamp.unwrap_or(0),
+            step: self.step.unwrap_or(0),
+        }
+    }
+}
+
+impl WireLoggedModel {
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<LoggedModel> {
+        let info = self.info;
+        Ok(LoggedModel {
+            id: checked("logged model id", LoggedModelId::new(info.model_id))?,
+            experiment_id: checked("experiment id", ExperimentId::new(info.experiment_id))?,
+            name: info.name,
+            artifact_uri: info.artifact_uri,
+            status: match info.status.as_str() {
+                "LOGGED_MODEL_PENDING" => LoggedModelStatus::Pending,
+                "LOGGED_MODEL_READY" => LoggedModelStatus::Ready,
+                "LOGGED_MODEL_UPLOAD_FAILED" => LoggedModelStatus::UploadFailed,
+                _ => LoggedModelStatus::Unspecified,
+            },
+            source_run_id: optional_run(info.source_run_id)?,
+        })
+    }
+}
+
+/// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
+/// success and loses the rest of the batch.
+pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
+    let metric = |metric: &Metric| {
+        let value = match metric.value {
+            value if value.is_finite() => json!(value),
+            value if value.is_nan() => json!("NaN"),
+            value if value > 0.0 => json!("Infinity"),
+            _ => json!("-Infinity"),
+        };
+        json!({ "key": metric.key, "value": value, "timestamp": metric.timestamp, "step": metric.step })
+    };
+    json!({
+        "run_id": run,
+        "metrics": chunk.metrics.iter().map(metric).collect::<Vec<_>>(),
+        "params": entries(chunk.params.iter().copied()),
+        "tags": entries(chunk.tags.iter().copied()),
+    })
+}
+
+/// The name of a logged model's state.
+pub(in crate::mlflow::rest) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
+    match status {
+        LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",
+        LoggedModelStatus::Ready => "LOGGED_MODEL_READY",
+        LoggedModelStatus::UploadFailed => "LOGGED_MODEL_UPLOAD_FAILED",
+        LoggedModelStatus::Unspecified => "LOGGED_MODEL_STATUS_UNSPECIFIED",
+    }
+}
+
+fn run_status(status: Option<&str>) -> Result<RunStatus> {
+    match status {
+        Some("RUNNING") | None => Ok(RunStatus::Running),
+        Some("SCHEDULED") => Ok(RunStatus::Scheduled),
+        Some("FINISHED") => Ok(RunStatus::Finished),
+        Some("FAILED") => Ok(RunStatus::Failed),
+        Some("KILLED") => Ok(RunStatus::Killed),
+        Some(other) => Err(Error::new(ErrorKind::Protocol, "the server sent an unknown run status")
+            .with_context("status", printable(other))),
+    }
+}
+
+fn lifecycle_stage(stage: &str) -> LifecycleStage {
+    if stage == "deleted" { LifecycleStage::Deleted } else { LifecycleStage::Active }
+}
+
+fn metric_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = match &value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            text => text.parse().ok(),
+        },
+        _ => None,
+    };
+    number.ok_or_else(|| serde::de::Error::custom("not a metric value"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn non_finite_metrics_are_never_bare_literals() {
+        let metric = |value| Metric { key: "m".into(), value, timestamp: 7, step: -1 };
+        let metrics = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.1, 1e22, f64::MIN_POSITIVE].map(metric);
+        let chunk = Chunk { metrics: &metrics, params: vec![("p", "1")], tags: Vec::new() };
+        let run = RunId::new("r").expect("an id");
+        let text = batch(&run, &chunk).to_string();
+        let values: Vec<_> =
+            text.split("\"value\":").skip(1).filter_map(|rest| rest.split(['}', ',']).next()).collect();
+        let expected =
+            ["\"NaN\"", "\"Infinity\"", "\"-Infinity\"", "0.1", "1e+22", "2.2250738585072014e-308", "\"1\""];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn defaults_may_be_left_out_and_numbers_may_be_strings() {
+        let run: RunAnswer = serde_json::from_str(
+            r#"{"run":{"info":{"run_id":"r1","experiment_id":"0","status":"FINISHED","start_time":"17","extra":{}},
+                "data":{"metrics":[{"key":"b","value":"NaN","timestamp":5},{"key":"a","value":1,"step":"3"}],
+                        "tags":[{"key":"mlflow.runName","value":"n"},{"key":"empty"}]}}}"#,
+        )
+        .expect("a run");
+        let run = run.run.into_entity().expect("an entity");
+        assert_eq!((run.name.as_str(), run.start_time, run.end_time), ("n", Some(17), None));
+        assert_eq!((run.metrics[0].key.as_str(), run.metrics[0].step), ("a", 3));
+        assert!(run.metrics[1].value.is_nan());
+        assert_eq!(run.tags["empty"], "");
+        let empty: RunsAnswer = serde_json::from_str("{}").expect("an empty page");
+        assert!(empty.runs.is_empty() && empty.next_page_token.is_none());
+    }
+}

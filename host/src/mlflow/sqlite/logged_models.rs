@@ -1,0 +1,108 @@
+//! Rows of `logged_models`, and of `inputs` for the link from a run to its output.
+
+use rusqlite::{OptionalExtension as _, params};
+use uuid::Uuid;
+
+use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, NewLoggedModel};
+use crate::mlflow::local;
+use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::sqlite::database::{Db, Work};
+use crate::mlflow::sqlite::runs;
+
+/// Creates a LoggedModel, or `None` in a database of MLflow 2.
+pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedModel>> {
+    if !db.schema.logged_models {
+        return Ok(None);
+    }
+    let experiment = runs::active_experiment(db, &new.experiment_id)?;
+    let id = local::new_logged_model_id()?;
+    let root = experiment.artifact_location.trim_end_matches('/');
+    let model = LoggedModel {
+        artifact_uri: format!("{root}/models/{id}/artifacts"),
+        id,
+        experiment_id: experiment.id,
+        name: new.name.clone(),
+        status: LoggedModelStatus::Pending,
+        source_run_id: Some(new.source_run_id.clone()),
+    };
+    let experiment_id = runs::experiment_number(&model.experiment_id)?;
+    db.prepare_cached(
+        "INSERT INTO logged_models
+             (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, last_updated_timestamp_ms,
+              status, lifecycle_stage, source_run_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, 'active', ?7)",
+    )?
+    .execute(params![
+        model.id.as_str(),
+        experiment_id,
+        model.name,
+        model.artifact_uri,
+        local::now_ms(),
+        local::logged_model_status_number(model.status),
+        new.source_run_id.as_str(),
+    ])?;
+    let mut param = db.prepare_cached(
+        "INSERT INTO logged_model_params (model_id, experiment_id, param_key, param_value) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (model_id, param_key) DO UPDATE SET param_value = excluded.param_value",
+    )?;
+    for (key, value) in &new.params {
+        param.execute(params![model.id.as_str(), experiment_id, key, value])?;
+    }
+    let mut tag = db.prepare_cached(
+        "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (key, value) in &new.tags {
+        tag.execute(params![model.id.as_str(), experiment_id, key, value])?;
+    }
+    Ok(Some(model))
+}
+
+/// The LoggedModel of that id; `NotFound` when it is missing or deleted.
+pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> Work<LoggedModel> {
+    if !db.schema.logged_models {
+        return Err(local::not_found("LoggedModel", id).into());
+    }
+    let mut statement = db.prepare_cached(
+        "SELECT experiment_id, name, artifact_location, status, source_run_id FROM logged_models
+         WHERE model_id = ?1 AND lifecycle_stage <> 'deleted'",
+    )?;
+    let found = statement
+        .query_row([id.as_str()], |row| {
+            let (experiment, source_run): (i64, Option<String>) = (row.get(0)?, row.get(4)?);
+            Ok((experiment, row.get(1)?, row.get(2)?, row.get(3)?, source_run))
+        })
+        .optional()?;
+    let (experiment, name, artifact_uri, status, source_run) =
+        found.ok_or_else(|| local::not_found("LoggedModel", id))?;
+    Ok(LoggedModel {
+        id: id.clone(),
+        experiment_id: ExperimentId::new(experiment.to_string())?,
+        name,
+        artifact_uri,
+        status: local::logged_model_status(status),
+        source_run_id: source_run.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
+    })
+}
+
+/// Sets the state of a LoggedModel.
+pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatus) -> Work<()> {
+    get(db, id)?;
+    db.prepare_cached(
+        "UPDATE logged_models SET status = ?2, last_updated_timestamp_ms = ?3 WHERE model_id = ?1",
+    )?
+    .execute(params![id.as_str(), local::logged_model_status_number(status), local::now_ms()])?;
+    Ok(())
+}
+
+/// Links a LoggedModel to the run that made it; once, however often it is asked.
+pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> Work<()> {
+    runs::check_active(db, run)?;
+    get(db, model)?;
+    db.prepare_cached(
+        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)
+         VALUES (?1, 'RUN_OUTPUT', ?2, 'MODEL_OUTPUT', ?3, 0)
+         ON CONFLICT (source_type, source_id, destination_type, destination_id) DO NOTHING",
+    )?
+    .execute(params![Uuid::new_v4().simple().to_string(), run.as_str(), model.as_str()])?;
+    Ok(())
+}

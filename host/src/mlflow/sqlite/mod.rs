@@ -1,0 +1,106 @@
+//! MLflow's SQLite database, read and written directly: no server, no Python.
+//!
+//! Databases of MLflow 2.9 and newer are used as they are and never migrated: columns that came later (workspaces,
+//! LoggedModels) are used when they are there. A database that does not exist is made by the first write in a form
+//! that MLflow takes for its own; see `docs/local-databases.md`.
+//!
+//! Every call is one transaction; a write locks the database from its start. The journal mode stays as it is, and other processes
+//! (an MLflow server, its UI) may have the file open at the same time.
+
+mod database;
+mod logged_models;
+mod registry;
+mod runs;
+mod schema;
+mod tags;
+mod tracking;
+mod versions;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::local;
+use crate::mlflow::sqlite::database::{Database, Db, Work};
+
+/// The store in one SQLite file.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    artifact_root: String,
+    database: Mutex<Database>,
+}
+
+impl SqliteStore {
+    /// The store in the file `path`, with artifacts of new experiments in `mlruns` beside it. Nothing is opened or
+    /// made before the first call. `Config` when `path` is a directory.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let given = path.as_ref();
+        let refuse = || {
+            Error::new(ErrorKind::Config, "the database is not at a path of a file")
+                .with_context("path", given.display())
+                .with_hint("an absolute path takes four slashes: sqlite:////data/mlflow.db")
+        };
+        let path = std::path::absolute(given).map_err(|error| refuse().with_source(error))?;
+        let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Err(refuse()) };
+        let artifact_root = parent.join("mlruns").display().to_string();
+        let shared = Shared { path, artifact_root, database: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same store with the artifacts of new experiments below `root`, an absolute path or an artifact URI.
+    /// Experiments that exist keep theirs.
+    #[must_use]
+    pub fn with_artifact_root(self, root: impl Into<String>) -> Self {
+        let root: String = root.into();
+        let shared = Shared {
+            path: self.shared.path.clone(),
+            artifact_root: root.trim_end_matches('/').to_owned(),
+            database: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Runs `work` in a transaction that only reads.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        local::blocking(move || shared.with(|database| database.read(&shared.path, work))).await
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its start.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
+    ) -> Result<T> {
+        let shared = Arc::clone(&self.shared);
+        local::blocking(move || {
+            shared.with(|database| database.write(&shared.path, &shared.artifact_root, work))
+        })
+        .await
+    }
+}
+
+impl Shared {
+    fn with<T>(&self, work: impl FnOnce(&mut Database) -> Work<T>) -> Result<T> {
+        // a panic drops its transaction, which rolls it back: the connection is usable
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut database).map_err(|failure| failure.into_error(&self.path))
+    }
+}
+
+#[cfg(test)]
+mod tests;

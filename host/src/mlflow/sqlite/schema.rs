@@ -1,0 +1,251 @@
+//! Which tables and columns a database has, and the schema of a new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{OptionalExtension as _, Transaction};
+
+use crate::error::{Error, ErrorKind};
+use crate::mlflow::local;
+use crate::mlflow::sqlite::database::Work;
+
+/// What a database must have: the columns we use and MLflow 2.9 made.
+const REQUIRED: &[(&str, &[&str])] = &[
+    (
+        "experiments",
+        &[
+            "experiment_id",
+            "name",
+            "artifact_location",
+            "lifecycle_stage",
+            "creation_time",
+            "last_update_time",
+        ],
+    ),
+    ("experiment_tags", &["key", "value", "experiment_id"]),
+    (
+        "runs",
+        &[
+            "run_uuid",
+            "name",
+            "source_type",
+            "source_name",
+            "entry_point_name",
+            "user_id",
+            "status",
+            "start_time",
+            "end_time",
+            "source_version",
+            "lifecycle_stage",
+            "artifact_uri",
+            "experiment_id",
+        ],
+    ),
+    ("params", &["key", "value", "run_uuid"]),
+    ("tags", &["key", "value", "run_uuid"]),
+    ("metrics", &["key", "value", "timestamp", "step", "run_uuid", "is_nan"]),
+    ("latest_metrics", &["key", "value", "timestamp", "step", "run_uuid", "is_nan"]),
+    ("registered_models", &["name", "creation_time", "last_updated_time", "description"]),
+    ("registered_model_tags", &["name", "key", "value"]),
+    ("registered_model_aliases", &["name", "alias", "version"]),
+    (
+        "model_versions",
+        &[
+            "name",
+            "version",
+            "creation_time",
+            "last_updated_time",
+            "description",
+            "user_id",
+            "current_stage",
+            "source",
+            "run_id",
+            "status",
+            "status_message",
+            "run_link",
+            "storage_location",
+        ],
+    ),
+    ("model_version_tags", &["name", "version", "key", "value"]),
+];
+
+/// What LoggedModels need; MLflow 3 made these.
+const LOGGED_MODELS: &[(&str, &[&str])] = &[
+    (
+        "logged_models",
+        &[
+            "model_id",
+            "experiment_id",
+            "name",
+            "artifact_location",
+            "creation_timestamp_ms",
+            "last_updated_timestamp_ms",
+            "status",
+            "lifecycle_stage",
+            "model_type",
+            "source_run_id",
+            "status_message",
+        ],
+    ),
+    ("logged_model_params", &["model_id", "experiment_id", "param_key", "param_value"]),
+    ("logged_model_tags", &["model_id", "experiment_id", "tag_key", "tag_value"]),
+    ("inputs", &["input_uuid", "source_type", "source_id", "destination_type", "destination_id", "step"]),
+];
+
+/// The tables that got a `workspace` column together.
+const IN_WORKSPACES: &[&str] = &[
+    "experiments",
+    "registered_models",
+    "registered_model_tags",
+    "registered_model_aliases",
+    "model_versions",
+    "model_version_tags",
+];
+
+/// What a database can do.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// Alembic's name of the revision, for messages.
+    revision: String,
+    /// Whether experiments and registered models belong to workspaces (MLflow after 3.9).
+    pub workspaces: bool,
+    /// Whether there are LoggedModels (MLflow 3).
+    pub logged_models: bool,
+    /// Columns that a row must fill and that we know nothing of.
+    unknown_columns: Vec<String>,
+}
+
+struct Column {
+    name: String,
+    must_be_filled: bool,
+}
+
+impl Schema {
+    /// Looks at the tables. `Schema` when one that we need, or a column of it, is missing.
+    pub(super) fn detect(transaction: &Transaction<'_>) -> Work<Self> {
+        let revision = revision(transaction)?;
+        let tables = columns(transaction)?;
+        let missing = missing(&tables, REQUIRED);
+        if !missing.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Schema,
+                "the database lacks tables or columns of MLflow 2.9 or newer",
+            )
+            .with_context("missing", missing.join(", "))
+            .with_context("revision", &revision)
+            .with_hint("back the file up and run `mlflow db upgrade sqlite:///FILE`, or name another file")
+            .into());
+        }
+        let has_workspace = |table: &&str| tables[*table].iter().any(|column| column.name == "workspace");
+        let workspaces = IN_WORKSPACES.iter().filter(|table| has_workspace(table)).count();
+        if workspaces != 0 && workspaces != IN_WORKSPACES.len() {
+            return Err(Error::new(ErrorKind::Schema, "only some tables of the database have workspaces")
+                .with_context("revision", &revision)
+                .with_hint("a migration was interrupted: restore a backup, or run `mlflow db upgrade`")
+                .into());
+        }
+        let logged_models = self::missing(&tables, LOGGED_MODELS).is_empty();
+        Ok(Self { revision, workspaces: workspaces != 0, logged_models, unknown_columns: unknown(&tables) })
+    }
+
+    /// `Schema` when a newer MLflow wants columns filled that we do not know.
+    pub(super) fn check_writable(&self) -> Work<()> {
+        if self.unknown_columns.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Schema,
+            "the database was made by a newer MLflow, with columns that must be filled",
+        )
+        .with_context("columns", self.unknown_columns.join(", "))
+        .with_context("revision", &self.revision)
+        .with_hint("reading works; to write, run an MLflow server on the database and use its http:// URI")
+        .into())
+    }
+
+    /// A condition that keeps to the workspace we work in, for tables that have one: ` AND t.workspace = 'default'`.
+    /// `table` is the table's name in the query.
+    pub(super) fn in_workspace(&self, table: &str) -> String {
+        if self.workspaces { format!(" AND {table}.workspace = 'default'") } else { String::new() }
+    }
+
+    /// The start of an insert into a table that has a workspace: its columns and as many placeholders.
+    pub(super) fn insert(&self, table: &str, columns: &[&str]) -> String {
+        let mut names: Vec<&str> = columns.to_vec();
+        let mut values: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+        if self.workspaces && IN_WORKSPACES.contains(&table) {
+            names.push("workspace");
+            values.push("'default'".into());
+        }
+        format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
+    }
+}
+
+/// Whether the file has no tables at all: nobody's database yet.
+pub(super) fn is_empty(transaction: &Transaction<'_>) -> Work<bool> {
+    Ok(!transaction.prepare_cached("SELECT 1 FROM sqlite_schema LIMIT 1")?.exists([])?)
+}
+
+/// Makes the tables.
+pub(super) fn create(transaction: &Transaction<'_>) -> Work<()> {
+    Ok(transaction.execute_batch(include_str!("schema.sql"))?)
+}
+
+/// Makes the experiment that every MLflow database has.
+pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_root: &str) -> Work<()> {
+    let now = local::now_ms();
+    transaction.execute(
+        "INSERT INTO experiments
+             (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
+         VALUES (0, 'Default', ?1, 'active', ?2, ?2)",
+        (format!("{artifact_root}/0"), now),
+    )?;
+    Ok(())
+}
+
+fn revision(transaction: &Transaction<'_>) -> Work<String> {
+    let known = transaction.table_exists(None, "alembic_version")?;
+    let sql = "SELECT version_num FROM alembic_version";
+    let revision = if known { transaction.query_row(sql, [], |row| row.get(0)).optional()? } else { None };
+    Ok(revision.unwrap_or_else(|| "none".into()))
+}
+
+fn columns(transaction: &Transaction<'_>) -> Work<BTreeMap<String, Vec<Column>>> {
+    let mut statement = transaction.prepare(
+        "SELECT t.name, c.name, c.\"notnull\" AND c.dflt_value IS NULL AND NOT (c.pk AND c.type = 'INTEGER')
+         FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+    )?;
+    let mut tables: BTreeMap<String, Vec<Column>> = BTreeMap::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let column = Column { name: row.get(1)?, must_be_filled: row.get(2)? };
+        tables.entry(row.get(0)?).or_default().push(column);
+    }
+    Ok(tables)
+}
+
+fn missing(tables: &BTreeMap<String, Vec<Column>>, needed: &[(&str, &[&str])]) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (table, columns) in needed {
+        let Some(there) = tables.get(*table) else {
+            missing.push((*table).to_owned());
+            continue;
+        };
+        let there: BTreeSet<&str> = there.iter().map(|column| column.name.as_str()).collect();
+        missing.extend(
+            columns.iter().filter(|name| !there.contains(*name)).map(|name| format!("{table}.{name}")),
+        );
+    }
+    missing
+}
+
+fn unknown(tables: &BTreeMap<String, Vec<Column>>) -> Vec<String> {
+    let mut unknown = Vec::new();
+    for (table, known) in REQUIRED.iter().chain(LOGGED_MODELS) {
+        for column in tables.get(*table).into_iter().flatten().filter(|column| column.must_be_filled) {
+            if !known.contains(&column.name.as_str()) && column.name != "workspace" {
+                unknown.push(format!("{table}.{}", column.name));
+            }
+        }
+    }
+    unknown
+}

@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::mlflow::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
+use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
+use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
+
+/// A database with the model `m`, its version 1 and `champion` on it.
+struct Scene {
+    directory: TempDir,
+    store: SqliteStore,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
+        store.create_registered_model(&name(), &Tags::new(), "").await.expect("a model");
+        store.create_model_version(&version()).await.expect("a version");
+        store.set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+        Self { directory, store }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("mlflow.db")
+    }
+
+    /// Somebody else's connection.
+    fn sql(&self, sql: &str) {
+        Connection::open(self.path()).expect("a connection").execute_batch(sql).expect(sql);
+    }
+
+    /// The store as another process opens it.
+    fn reopened(&self) -> SqliteStore {
+        SqliteStore::open(self.path()).expect("a store")
+    }
+}
+
+fn name() -> ModelName {
+    ModelName::new("m").expect("a name")
+}
+
+fn version() -> NewModelVersion {
+    NewModelVersion {
+        name: name(),
+        source: "s3://bucket/model".into(),
+        run_id: None,
+        model_id: None,
+        tags: Tags::from([("hydra.entry".into(), "{}".into())]),
+        description: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn reading_makes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("mlflow.db");
+    let store = SqliteStore::open(&path).expect("a store");
+    assert!(store.experiment_by_name("Default").await.expect("an answer").is_none());
+    assert_eq!(store.registered_model(&name()).await.expect_err("none").kind(), ErrorKind::ModelNotFound);
+    assert!(!path.exists());
+    std::fs::write(&path, "").expect("an empty file");
+    assert_eq!(store.registered_model(&name()).await.expect_err("none").kind(), ErrorKind::ModelNotFound);
+    store.create_registered_model(&name(), &Tags::new(), "").await.expect("an empty file becomes a database");
+    let default = store.experiment(&ExperimentId::new("0").expect("an id")).await.expect("it exists");
+    assert_eq!(default.artifact_location, directory.path().join("mlruns/0").display().to_string());
+}
+
+#[tokio::test]
+async fn a_store_that_looked_before_the_database_was_made_sees_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let early = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
+    assert!(early.registered_model(&name()).await.is_err());
+    let other = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
+    other.create_registered_model(&name(), &Tags::new(), "").await.expect("a model");
+    assert!(early.registered_model(&name()).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_journal_mode_stays_as_it_was_found() {
+    for mode in ["delete", "wal"] {
+        let scene = Scene::new().await;
+        scene.sql(&format!("PRAGMA journal_mode = {mode}"));
+        scene.reopened().delete_alias(&name(), &Alias::champion()).await.expect("a deletion");
+        let connection = Connection::open(scene.path()).expect("a connection");
+        let now: String =
+            connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("a mode");
+        assert_eq!(now, mode);
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_no_databases_of_mlflow_are_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert_eq!(SqliteStore::open(directory.path()).expect_err("a directory").kind(), ErrorKind::Config);
+    let path = directory.path().join("mlflow.db");
+    let kind =
+        async |store: SqliteStore| store.registered_model(&name()).await.expect_err("no database").kind();
+    std::fs::write(&path, "name,value\n".repeat(200)).expect("a file");
+    assert_eq!(kind(SqliteStore::open(&path).expect("a path")).await, ErrorKind::Storage);
+    std::fs::remove_file(&path).expect("a file");
+    Connection::open(&path).expect("a file").execute_batch("CREATE TABLE mine (id)").expect("a table");
+    assert_eq!(kind(SqliteStore::open(&path).expect("a path")).await, ErrorKind::Schema);
+    let nowhere = SqliteStore::open(directory.path().join("no/such/mlflow.db")).expect("a path");
+    let created = nowhere.create_registered_model(&name(), &Tags::new(), "").await;
+    assert_eq!(created.expect_err("no directory").kind(), ErrorKind::Storage);
+}
+
+#[tokio::test]
+async fn an_unknown_revision_works_as_long_as_the_tables_do() {
+    let scene = Scene::new().await;
+    scene.sql(
+        "UPDATE alembic_version SET version_num = 'ffffffffffff';
+         ALTER TABLE runs ADD COLUMN colour TEXT;
+         ALTER TABLE model_versions ADD COLUMN weight BIGINT NOT NULL DEFAULT 0;",
+    );
+    scene.store.create_model_version(&version()).await.expect("columns that need no value");
+    scene.sql("ALTER TABLE model_versions RENAME COLUMN storage_location TO place");
+    for store in [scene.store.clone(), scene.reopened()] {
+        let error = store.model_version(&name(), Version(1)).await.expect_err("a missing column");
+        assert_eq!(error.kind(), ErrorKind::Schema);
+        assert!(error.to_string().contains("model_versions.storage_location"), "{error}");
+        assert!(error.to_string().contains("ffffffffffff"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn columns_that_must_be_filled_stop_writes_only() {
+    let scene = Scene::new().await;
+    scene.sql(
+        "PRAGMA foreign_keys = OFF;
+         CREATE TABLE newer AS SELECT * FROM registered_model_aliases;
+         DROP TABLE registered_model_aliases;
+         CREATE TABLE registered_model_aliases (name TEXT NOT NULL, alias TEXT NOT NULL, version INTEGER NOT NULL,
+             owner TEXT NOT NULL, PRIMARY KEY (name, alias));
+         INSERT INTO registered_model_aliases SELECT name, alias, version, 'ada' FROM newer;",
+    );
+    let champion = scene.store.version_by_alias(&name(), &Alias::champion()).await.expect("reading works");
+    assert!(champion.is_some());
+    let error = scene.store.delete_alias(&name(), &Alias::champion()).await.expect_err("writing does not");
+    assert_eq!(error.kind(), ErrorKind::Schema);
+    assert!(error.to_string().contains("registered_model_aliases.owner"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_without_logged_models_says_so() {
+    let scene = Scene::new().await;
+    scene.sql("DROP TABLE logged_model_tags");
+    let experiment_id = ExperimentId::new("0").expect("an id");
+    let new = NewRun {
+        experiment_id: experiment_id.clone(),
+        name: "r".into(),
+        start_time: 1,
+        user_id: "u".into(),
+        tags: Tags::new(),
+    };
+    let run = scene.store.create_run(&new).await.expect("a run");
+    let model = NewLoggedModel {
+        experiment_id,
+        name: "model".into(),
+        source_run_id: run.id,
+        params: Vec::new(),
+        tags: Tags::new(),
+    };
+    assert!(scene.store.create_logged_model(&model).await.expect("an answer").is_none());
+}
+
+#[tokio::test]
+async fn a_dangling_alias_is_a_missing_version() {
+    let scene = Scene::new().await;
+    scene.sql("UPDATE model_versions SET current_stage = 'Deleted_Internal'");
+    let error = scene.store.version_by_alias(&name(), &Alias::champion()).await.expect_err("deleted");
+    assert_eq!(error.kind(), ErrorKind::VersionNotFound);
+    let model = scene.store.registered_model(&name()).await.expect("the model");
+    assert_eq!(model.aliases, BTreeMap::from([(Alias::champion(), Version(1))]));
+}
+
+#[tokio::test]
+async fn a_failed_transition_leaves_no_row() {
+    let scene = Scene::new().await;
+    scene.sql(
+        "CREATE TRIGGER crash BEFORE INSERT ON registered_model_aliases BEGIN SELECT raise(ABORT, 'crash'); END",
+    );
+    let transition = AtomicTransition {
+        model: name(),
+        expected_aliases: Vec::new(),
+        moves: vec![crate::mlflow::store::AliasMove { alias: Alias::archived(), version: Some(Version(1)) }],
+        entry: version(),
+        expected_newest: Some(Version(1)),
+    };
+    assert_eq!(scene.store.commit(&transition).await.expect_err("a crash").kind(), ErrorKind::Storage);
+    let page = scene.store.model_versions(&name(), None, 10, None).await.expect("a page");
+    assert_eq!(page.items.len(), 1);
+    scene.sql("DROP TRIGGER crash");
+    let outcome = scene.store.commit(&transition).await.expect("an outcome");
+    assert!(matches!(outcome, AtomicOutcome::Committed(_)));
+}
+
+#[tokio::test]
+async fn writers_of_several_processes_wait_for_each_other() {
+    let scene = Scene::new().await;
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            // a store of its own has a connection of its own, as another process has
+            let store = scene.reopened();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    store.create_model_version(&version()).await.expect("a version");
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.expect("no panic");
+    }
+    let page = scene.store.model_versions(&name(), None, 100, None).await.expect("a page");
+    assert_eq!(page.items.len(), 41);
+    assert!(page.items.iter().all(|version| version.tags.len() == 1));
+}
+
+#[tokio::test]
+async fn the_champion_is_found_as_fast_among_many_versions() {
+    let scene = Scene::new().await;
+    for _ in 0..9 {
+        scene.store.create_model_version(&version()).await.expect("a version");
+    }
+    let few = time_of_champion(&scene).await;
+    scene.sql(
+        "CREATE TEMP TABLE numbers AS
+             WITH RECURSIVE n (i) AS (SELECT 11 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i FROM n;
+         INSERT INTO model_versions (name, version, creation_time, current_stage, source, status)
+             SELECT 'm', i, 1, 'None', 's3://bucket/model', 'READY' FROM numbers;
+         INSERT INTO model_version_tags (key, value, name, version) SELECT 'hydra.entry', '{}', 'm', i FROM numbers;
+         INSERT INTO model_version_tags (key, value, name, version) SELECT 'team', 'risk', 'm', i FROM numbers;",
+    );
+    let many = time_of_champion(&scene).await;
+    // a scan of the tags takes a hundred times as long
+    assert!(many < 3.0 * few, "{:.0} us among 10 versions, {:.0} us among 100,000", few * 1e6, many * 1e6);
+}
+
+/// The best of several tries to open the database and answer, in seconds.
+async fn time_of_champion(scene: &Scene) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..15 {
+        let started = Instant::now();
+        let champion =
+            scene.reopened().version_by_alias(&name(), &Alias::champion()).await.expect("an answer");
+        best = best.min(started.elapsed().as_secs_f64());
+        assert_eq!(champion.map(|champion| champion.tags.len()), Some(1));
+    }
+    best
+}

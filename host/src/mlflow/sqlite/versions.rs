@@ -1,0 +1,206 @@
+//! Rows of `model_versions`.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
+use crate::mlflow::local;
+use crate::mlflow::names::{ModelName, RunId, Version};
+use crate::mlflow::sqlite::database::{Db, Work};
+use crate::mlflow::sqlite::{logged_models, registry, tags};
+use crate::mlflow::uri::ModelUri;
+
+/// The stage by which MLflow marks a deleted version; its row stays, so that its number is not used again.
+const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";
+const COLUMNS: &str = "v.version, v.creation_time, v.description, v.source, v.run_id, v.status";
+
+/// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
+pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> Work<ModelVersion> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
+        db.schema.in_workspace("v"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let found =
+        statement.query_row(params![name.as_str(), number(version)], |row| Ok(read(name, row))).optional()?;
+    let mut found = found.ok_or_else(|| local::version_not_found(name, version))??;
+    found.tags = tags::of_versions(db, name, version, version)?.remove(&version).unwrap_or_default();
+    let aliases = registry::aliases(db, name)?;
+    found.aliases =
+        aliases.into_iter().filter(|(_, target)| *target == version).map(|(alias, _)| alias).collect();
+    Ok(found)
+}
+
+/// `VersionNotFound` when it is missing or deleted.
+pub(super) fn check_exists(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()> {
+    column(db, name, version, "v.version").map(drop)
+}
+
+/// A page of versions below a number, newest first.
+pub(super) fn page(
+    db: &Db<'_>,
+    name: &ModelName,
+    below: Option<Version>,
+    page_size: usize,
+) -> Work<Page<ModelVersion>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version < ?2 AND {NOT_DELETED}{}
+         ORDER BY v.version DESC LIMIT ?3",
+        db.schema.in_workspace("v"),
+    );
+    let below = below.map_or(i64::MAX, number);
+    let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![name.as_str(), below, limit], |row| Ok(read(name, row)))?;
+    let mut items = rows.map(|row| row?).collect::<Work<Vec<ModelVersion>>>()?;
+    let more = items.len() > page_size;
+    items.truncate(page_size);
+    if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
+        let mut tags = tags::of_versions(db, name, oldest.version, newest.version)?;
+        for item in &mut items {
+            item.tags = tags.remove(&item.version).unwrap_or_default();
+        }
+    }
+    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
+    Ok(Page { items, next })
+}
+
+/// The greatest number ever given out.
+pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> Work<Option<Version>> {
+    let sql = format!(
+        "SELECT max(v.version) FROM model_versions v WHERE v.name = ?1{}",
+        db.schema.in_workspace("v")
+    );
+    let newest: Option<i64> = db.prepare_cached(&sql)?.query_row([name.as_str()], |row| row.get(0))?;
+    Ok(newest.map(|newest| Version(newest as u64)))
+}
+
+/// Where the version's artifacts are.
+pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) -> Work<String> {
+    let location = column(db, name, version, "coalesce(nullif(v.storage_location, ''), v.source)")?;
+    Ok(location.unwrap_or_default())
+}
+
+/// Appends a version; `ModelNotFound` when there is no such model.
+pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
+    let now = local::now_ms();
+    registry::touch(db, &new.name, now)?;
+    let (storage, run_id) = storage_of(db, new)?;
+    let created = ModelVersion {
+        name: new.name.clone(),
+        version: Version(newest(db, &new.name)?.map_or(1, |newest| newest.0 + 1)),
+        created_at: now,
+        description: new.description.clone(),
+        source: new.source.clone(),
+        run_id,
+        status: VersionStatus::Ready,
+        tags: local::checked_tags(&new.tags)?,
+        aliases: Vec::new(),
+    };
+    let insert = db.schema.insert(
+        "model_versions",
+        &[
+            "name",
+            "version",
+            "creation_time",
+            "last_updated_time",
+            "description",
+            "current_stage",
+            "source",
+            "run_id",
+            "status",
+            "storage_location",
+        ],
+    );
+    db.prepare_cached(&insert)?.execute(params![
+        created.name.as_str(),
+        number(created.version),
+        now,
+        now,
+        local::none_if_empty(&created.description),
+        "None",
+        created.source,
+        created.run_id.as_ref().map(RunId::as_str),
+        "READY",
+        storage,
+    ])?;
+    for (key, value) in &created.tags {
+        tags::set_of_version(db, &created.name, created.version, key, value)?;
+    }
+    Ok(created)
+}
+
+/// Deletes a version as MLflow does: the row stays without what it said.
+pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()> {
+    check_exists(db, name, version)?;
+    let now = local::now_ms();
+    registry::touch(db, name, now)?;
+    let in_workspace = |table| db.schema.in_workspace(table);
+    let redact = format!(
+        "UPDATE model_versions SET current_stage = 'Deleted_Internal', last_updated_time = ?3, description = NULL,
+             user_id = NULL, source = 'REDACTED-SOURCE-PATH', run_id = 'REDACTED-RUN-ID',
+             run_link = 'REDACTED-RUN-LINK', status_message = NULL
+         WHERE name = ?1 AND version = ?2{}",
+        in_workspace("model_versions"),
+    );
+    db.prepare_cached(&redact)?.execute(params![name.as_str(), number(version), now])?;
+    let aliases = format!(
+        "DELETE FROM registered_model_aliases WHERE name = ?1 AND version = ?2{}",
+        in_workspace("registered_model_aliases"),
+    );
+    db.prepare_cached(&aliases)?.execute(params![name.as_str(), number(version)])?;
+    Ok(())
+}
+
+/// The version's number as SQLite holds it; one that does not fit names no row.
+pub(super) fn number(version: Version) -> i64 {
+    i64::try_from(version.0).unwrap_or(i64::MAX)
+}
+
+fn column(db: &Db<'_>, name: &ModelName, version: Version, expression: &str) -> Work<Option<String>> {
+    let sql = format!(
+        "SELECT CAST({expression} AS TEXT) FROM model_versions v
+         WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
+        db.schema.in_workspace("v"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let found = statement.query_row(params![name.as_str(), number(version)], |row| row.get(0)).optional()?;
+    Ok(found.ok_or_else(|| local::version_not_found(name, version))?)
+}
+
+fn read(name: &ModelName, row: &Row<'_>) -> Work<ModelVersion> {
+    let text = |index| row.get::<_, Option<String>>(index);
+    let run_id = text(4)?.filter(|id| !id.is_empty()).map(RunId::new).transpose()?;
+    Ok(ModelVersion {
+        name: name.clone(),
+        version: Version(row.get::<_, i64>(0)? as u64),
+        created_at: row.get::<_, Option<i64>>(1)?.unwrap_or_default(),
+        description: text(2)?.unwrap_or_default(),
+        source: text(3)?.unwrap_or_default(),
+        run_id,
+        status: local::version_status(text(5)?.as_deref()),
+        tags: Tags::new(),
+        aliases: Vec::new(),
+    })
+}
+
+/// Where a new version's artifacts are, and the run that made them.
+fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> Work<(String, Option<RunId>)> {
+    let mut run_id = new.run_id.clone();
+    let storage = match local::source_model(new)? {
+        None | Some(ModelUri::Run(..)) => new.source.clone(),
+        Some(ModelUri::Version(name, version)) => storage_location(db, &name, version)?,
+        Some(ModelUri::Alias(name, alias)) => {
+            let version = registry::alias(db, &name, &alias)?;
+            storage_location(db, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
+        }
+        Some(ModelUri::LoggedModel(id)) => {
+            let model = logged_models::get(db, &id)?;
+            run_id = run_id.or(model.source_run_id);
+            model.artifact_uri
+        }
+    };
+    if let Some(id) = &new.model_id {
+        run_id = run_id.or(logged_models::get(db, id)?.source_run_id);
+    }
+    Ok((storage, run_id))
+}

@@ -1,0 +1,160 @@
+//! Predictions on Arrow record batches: columns by name in, named columns out.
+
+mod columns;
+mod strings;
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
+    UInt32Array,
+};
+use arrow_schema::{Field, Schema};
+
+use crate::model::labels::ClassLabels;
+use crate::model::loaded::{Model, Prediction};
+use crate::model::matrix::Matrix;
+use crate::{Error, ErrorKind, Result};
+
+/// What a prediction tells about a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OutputType {
+    /// What Python's `predict` answers: labels for a classifier, else the objective's output.
+    #[default]
+    Predict,
+    /// The sum of the trees, before the objective's transformation.
+    Raw,
+    /// The objective's output: probabilities, counts, values.
+    Output,
+    /// The probability of every class.
+    Probabilities,
+    /// The label of the most probable class.
+    Labels,
+    /// The index of the leaf that the row reaches, for every tree.
+    Leaves,
+}
+
+impl Model {
+    /// Predicts for every row of a record batch.
+    ///
+    /// The batch holds the model's features and nothing else, in any order: integers, floats, decimals and booleans, text
+    /// for categories, dictionaries of these; nulls are missing values. The answer has as many rows and these columns:
+    /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs; numbers, or labels
+    ///   of their own type;
+    /// - for [`OutputType::Probabilities`] `probability_LABEL` for every class;
+    /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree.
+    ///
+    /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
+    /// is of a type that a model cannot take; [`ErrorKind::UnsupportedModel`] when the model does not make what is asked
+    /// for.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use arrow_array::{ArrayRef, Float64Array, Int32Array, RecordBatch};
+    /// use hydra_registry::model::arrow::OutputType;
+    /// use hydra_registry::model::loaded::Model;
+    /// use hydra_registry::model::text::{Limits, TextModel};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let text = include_bytes!("../../../tests/fixtures/models/regression/booster/model.lgb");
+    /// let model = Model::from_text_model(TextModel::parse(text, &Limits::default())?)?;
+    /// let batch = RecordBatch::try_from_iter([
+    ///     ("f1", Arc::new(Int32Array::from(vec![Some(1), None])) as ArrayRef),
+    ///     ("f0", Arc::new(Float64Array::from(vec![0.5, -2.0]))),
+    ///     ("f2", Arc::new(Float64Array::from(vec![0.0, 1.0]))),
+    ///     ("f3", Arc::new(Float64Array::from(vec![0.0, 1.0]))),
+    ///     ("f4", Arc::new(Float64Array::from(vec![0.0, 1.0]))),
+    /// ])?;
+    /// let predictions = model.predict_batch(&batch, OutputType::Predict)?;
+    /// assert_eq!(predictions.schema().field(0).name(), "prediction");
+    /// assert_eq!(predictions.num_rows(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn predict_batch(&self, batch: &RecordBatch, output: OutputType) -> Result<RecordBatch> {
+        let encoded = self.encode(&columns::table(batch)?)?;
+        let columns = self.predict_columns(&encoded.matrix(), output)?;
+        record_batch(columns, batch.num_rows())
+    }
+
+    fn predict_columns(&self, data: &Matrix<'_>, output: OutputType) -> Result<Vec<(String, ArrayRef)>> {
+        Ok(match output {
+            OutputType::Predict => match self.predict(data)? {
+                Prediction::Values { values, width } => numbers(&values, numbered("prediction", width)),
+                Prediction::Labels(labels) => vec![label_column(labels)],
+            },
+            OutputType::Raw => numbers(&self.raw_scores(data)?, numbered("prediction", self.num_outputs())),
+            OutputType::Output => numbers(&self.outputs(data)?, numbered("prediction", self.num_outputs())),
+            OutputType::Probabilities => {
+                let probabilities = self.probabilities(data)?;
+                numbers(&probabilities, self.probability_names()?)
+            }
+            OutputType::Labels => vec![label_column(self.labels(data)?)],
+            OutputType::Leaves => {
+                let leaves = self.leaf_indices(data)?;
+                let trees = self.num_trees();
+                let column = |tree: usize| -> ArrayRef {
+                    let rows = leaves.get(tree..).unwrap_or_default().iter().step_by(trees);
+                    Arc::new(UInt32Array::from_iter_values(rows.copied()))
+                };
+                (0..trees).map(|tree| (format!("leaf_{tree}"), column(tree))).collect()
+            }
+        })
+    }
+
+    /// A name for the probability of every class.
+    fn probability_names(&self) -> Result<Vec<String>> {
+        Ok(match self.classes() {
+            // A classifier that was trained on one class has two probabilities all the same.
+            Some(classes) if classes.len() == self.num_classes()? => {
+                classes.iter().map(|label| format!("probability_{label}")).collect()
+            }
+            _ => (0..self.num_classes()?).map(|class| format!("probability_{class}")).collect(),
+        })
+    }
+}
+
+/// `name` for one column, `name_0`, `name_1`, ... for several.
+fn numbered(name: &str, width: usize) -> Vec<String> {
+    if width == 1 {
+        vec![name.to_owned()]
+    } else {
+        (0..width).map(|index| format!("{name}_{index}")).collect()
+    }
+}
+
+/// Row-major numbers as one column for each name.
+fn numbers(values: &[f64], names: Vec<String>) -> Vec<(String, ArrayRef)> {
+    let width = names.len();
+    let column = |index: usize| -> ArrayRef {
+        let rows = values.get(index..).unwrap_or_default().iter().step_by(width);
+        Arc::new(Float64Array::from_iter_values(rows.copied()))
+    };
+    names.into_iter().enumerate().map(|(index, name)| (name, column(index))).collect()
+}
+
+fn label_column(labels: ClassLabels) -> (String, ArrayRef) {
+    let labels: ArrayRef = match labels {
+        ClassLabels::Ints(labels) => Arc::new(Int64Array::from(labels)),
+        ClassLabels::Bools(labels) => Arc::new(BooleanArray::from(labels)),
+        ClassLabels::Floats(labels) => Arc::new(Float64Array::from(labels)),
+        ClassLabels::Strings(labels) => Arc::new(StringArray::from(labels)),
+    };
+    ("prediction".to_owned(), labels)
+}
+
+/// A record batch of columns without nulls.
+fn record_batch(columns: Vec<(String, ArrayRef)>, rows: usize) -> Result<RecordBatch> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
+        .into_iter()
+        .map(|(name, array)| (Field::new(name, array.data_type().clone(), false), array))
+        .unzip();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the predictions are not one column each").with_source(error)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Arrow arrays as a model's columns, borrowed where they can be.
+
+use std::borrow::Cow;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
+use arrow_schema::DataType;
+
+use super::strings;
+use crate::model::loaded::{Column, Table, Values};
+use crate::{Error, ErrorKind, Result};
+
+/// The columns of a batch as a table. A `Float64` column without nulls and all text are borrowed.
+pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
+    let schema = batch.schema_ref();
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
+        let values =
+            values(array).map_err(|error| error.with_context("column", field.name().escape_debug()))?;
+        Ok(Column { name: Cow::Borrowed(field.name()), values })
+    });
+    Table::new(columns.collect::<Result<_>>()?)
+}
+
+fn values(array: &ArrayRef) -> Result<Values<'_>> {
+    if let Some(strings) = strings::column(array) {
+        return Ok(Values::Strings(strings));
+    }
+    if let Some(numbers) = array.as_primitive_opt::<Float64Type>().filter(|numbers| numbers.null_count() == 0)
+    {
+        return Ok(Values::Numbers(Cow::Borrowed(numbers.values())));
+    }
+    if !is_number(array.data_type()) {
+        return Err(Error::new(ErrorKind::InvalidData, "a model cannot take a column of this type")
+            .with_context("type", array.data_type())
+            .with_hint("features are numbers, booleans, or text for categories"));
+    }
+    // A column of type Null casts to nulls.
+    let numbers = arrow_cast::cast(array, &DataType::Float64).map_err(|error| {
+        Error::new(ErrorKind::InvalidData, "the column cannot be read as numbers").with_source(error)
+    })?;
+    Ok(Values::Numbers(Cow::Owned(with_nan(numbers.as_primitive()))))
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => is_number(values),
+        other => other.is_numeric() || matches!(other, DataType::Boolean | DataType::Null),
+    }
+}
+
+/// The values, with NaN for nulls.
+fn with_nan(numbers: &Float64Array) -> Vec<f64> {
+    match numbers.nulls() {
+        Some(nulls) => {
+            let valued = numbers.values().iter().zip(nulls.iter());
+            valued.map(|(number, valid)| if valid { *number } else { f64::NAN }).collect()
+        }
+        None => numbers.values().to_vec(),
+    }
+}

@@ -1,0 +1,183 @@
+//! LightGBM itself, behind the checks that its bindings leave out: the training engine and the scorer's oracle.
+//!
+//! [`Booster`] is the only place that hands model text to C++. It takes a [`TextModel`], never bytes, and passes on
+//! what [`TextModel::emit`] writes, so LightGBM's own parser only ever meets text that our reader has accepted and
+//! our writer has written.
+
+mod messages;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::text::TextModel;
+use crate::{Error, ErrorKind, Result};
+
+pub(in crate::model) use messages::redirect as redirect_messages;
+
+/// Rows per call: lightgbm3 narrows row counts to 32 bits, and a block keeps the lock short.
+const ROWS_PER_CALL: usize = 1 << 20;
+
+/// The deepest tree that contributions are computed for: LightGBM recurses once per level and allocates the square
+/// of the depth, in 32-bit arithmetic.
+const MAX_CONTRIBUTION_DEPTH: usize = 1_000;
+
+/// A model loaded into LightGBM.
+///
+/// Values are row-major `f64`, missing is NaN; the width must be [`Booster::features`]. Results are row-major too.
+/// Calls from several threads take turns.
+pub struct Booster {
+    handle: Mutex<Handle>,
+    features: usize,
+    outputs: usize,
+    /// Why contributions cannot be had, where they cannot.
+    contributions_refused: Option<&'static str>,
+}
+
+impl Booster {
+    /// Loads a validated model.
+    ///
+    /// [`ErrorKind::LightGbm`] when LightGBM refuses it, [`ErrorKind::UnsupportedModel`] when lightgbm3 cannot score
+    /// it safely: it sizes its output by the number of classes where LightGBM fills one value per tree of an
+    /// iteration, and it rejects models without trees or features.
+    pub fn load(model: &TextModel) -> Result<Self> {
+        Self::load_with(model, None)
+    }
+
+    /// Loads like [`Booster::load`] and predicts with the first `num_iterations` iterations, or all if there are fewer.
+    pub fn load_with(model: &TextModel, num_iterations: Option<usize>) -> Result<Self> {
+        let outputs = model.num_class();
+        if outputs != model.trees_per_iteration() {
+            return Err(unsupported("the number of classes is not that of trees per iteration")
+                .with_context("num_class", outputs)
+                .with_context("num_tree_per_iteration", model.trees_per_iteration()));
+        }
+        if model.num_trees() == 0 {
+            return Err(unsupported("LightGBM's bindings cannot score a model without trees"));
+        }
+        messages::redirect();
+        let mut booster = lightgbm3::Booster::from_string(&model.emit()).map_err(|error| lightgbm(&error))?;
+        let (features, classes) = (booster.num_features(), booster.num_classes());
+        if usize::try_from(classes) != Ok(outputs) || usize::try_from(features) != Ok(model.num_features()) {
+            return Err(Error::new(ErrorKind::Internal, "LightGBM read another shape than the validator")
+                .with_context("classes", classes)
+                .with_context("features", features));
+        }
+        if let Some(count) = num_iterations.and_then(|count| i32::try_from(count).ok()) {
+            let count = count.clamp(1, booster.num_iterations());
+            booster.set_max_iterations(count).map_err(|error| lightgbm(&error))?;
+        }
+        Ok(Self {
+            handle: Mutex::new(Handle(booster)),
+            features: model.num_features(),
+            outputs,
+            contributions_refused: refuse_contributions(model),
+        })
+    }
+
+    /// How many values a row has.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// How many values a prediction of one row has: 1, or the number of classes.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// The sum of the trees, before the objective's transformation.
+    pub fn raw_scores(&self, values: &[f64]) -> Result<Vec<f64>> {
+        self.predict(values, self.outputs, |booster, block, features| {
+            booster.raw_scores_with_params(block, features, true, PREDICT_PARAMETERS)
+        })
+    }
+
+    /// The objective's output: probabilities, counts, values.
+    pub fn output(&self, values: &[f64]) -> Result<Vec<f64>> {
+        self.predict(values, self.outputs, |booster, block, features| {
+            booster.predict_with_params(block, features, true, PREDICT_PARAMETERS)
+        })
+    }
+
+    /// SHAP values: how much each feature moved each row's raw score, and the expected score, `features + 1` per row.
+    ///
+    /// [`ErrorKind::UnsupportedModel`] for several outputs (lightgbm3's buffer holds only one), linear trees
+    /// (LightGBM has no algorithm for them) and very deep trees.
+    pub fn contributions(&self, values: &[f64]) -> Result<Vec<f64>> {
+        if let Some(reason) = self.contributions_refused {
+            return Err(unsupported(reason));
+        }
+        self.predict(values, self.features + 1, |booster, block, features| {
+            booster.predict_contrib(block, features, true)
+        })
+    }
+
+    fn predict(
+        &self,
+        values: &[f64],
+        width: usize,
+        call: impl Fn(&lightgbm3::Booster, &[f64], i32) -> lightgbm3::Result<Vec<f64>>,
+    ) -> Result<Vec<f64>> {
+        if !values.len().is_multiple_of(self.features) {
+            return Err(Error::new(ErrorKind::InvalidData, "the values do not fill whole rows")
+                .with_context("values", values.len())
+                .with_context("features", self.features));
+        }
+        let features = i32::try_from(self.features)
+            .map_err(|_| unsupported("the model has more features than LightGBM can address"))?;
+        let mut predictions = Vec::with_capacity(values.len() / self.features * width);
+        for block in values.chunks(self.features * ROWS_PER_CALL) {
+            let handle = self.lock();
+            messages::redirect();
+            let scored = call(&handle.0, block, features).map_err(|error| lightgbm(&error))?;
+            predictions.extend_from_slice(&scored);
+        }
+        Ok(predictions)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Handle> {
+        // A panic cannot leave LightGBM's object half changed: predicting does not change it.
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Booster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Booster")
+            .field("features", &self.features)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error of LightGBM as one of ours.
+pub(super) fn lightgbm(error: &lightgbm3::Error) -> Error {
+    Error::new(ErrorKind::LightGbm, error.to_string().trim_start_matches("LightGBM error: ").to_owned())
+}
+
+/// One thread per call: the bindings are built without OpenMP, and results must not depend on the machine.
+const PREDICT_PARAMETERS: &str = "num_threads=1 verbosity=-1";
+
+struct Handle(lightgbm3::Booster);
+
+#[expect(unsafe_code, reason = "lightgbm3 leaves out Send; the argument is below")]
+// SAFETY: the handle is a plain heap object. LightGBM ties none of it to the thread that made it: its only thread-local
+// state is the last error's text, the log level and callback, and the state of distributed training, which is not used.
+// `Handle` is not Sync, and the Mutex around it gives it to one thread at a time.
+unsafe impl Send for Handle {}
+
+fn refuse_contributions(model: &TextModel) -> Option<&'static str> {
+    if model.num_class() != 1 {
+        Some("feature contributions are available for single-output models only")
+    } else if model.has_linear_trees() {
+        Some("feature contributions are not defined for linear trees")
+    } else if model.max_depth() > MAX_CONTRIBUTION_DEPTH {
+        Some("a tree is too deep for feature contributions")
+    } else {
+        None
+    }
+}
+
+fn unsupported(message: &str) -> Error {
+    Error::new(ErrorKind::UnsupportedModel, message)
+}

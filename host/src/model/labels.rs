@@ -1,0 +1,93 @@
+//! Class labels: what a scikit-learn style classifier answers instead of class indices.
+
+use std::fmt;
+
+/// The labels of a classifier, in the order of its class indices.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ClassLabels {
+    /// Whole numbers, from any NumPy integer type.
+    Ints(Vec<i64>),
+    /// Booleans.
+    Bools(Vec<bool>),
+    /// Floating-point numbers.
+    Floats(Vec<f64>),
+    /// Text, from NumPy's fixed-width strings or from Python strings.
+    Strings(Vec<String>),
+}
+
+/// One label.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum ClassLabel<'a> {
+    /// A whole number.
+    Int(i64),
+    /// A boolean.
+    Bool(bool),
+    /// A floating-point number.
+    Float(f64),
+    /// Text.
+    String(&'a str),
+}
+
+impl ClassLabels {
+    /// How many classes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ints(labels) => labels.len(),
+            Self::Bools(labels) => labels.len(),
+            Self::Floats(labels) => labels.len(),
+            Self::Strings(labels) => labels.len(),
+        }
+    }
+
+    /// Whether there are no classes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The label of a class index.
+    #[must_use]
+    pub fn get(&self, class: usize) -> Option<ClassLabel<'_>> {
+        match self {
+            Self::Ints(labels) => labels.get(class).copied().map(ClassLabel::Int),
+            Self::Bools(labels) => labels.get(class).copied().map(ClassLabel::Bool),
+            Self::Floats(labels) => labels.get(class).copied().map(ClassLabel::Float),
+            Self::Strings(labels) => labels.get(class).map(|label| ClassLabel::String(label)),
+        }
+    }
+
+    /// The labels of many class indices, all within [`ClassLabels::len`]; `None` if one is not.
+    #[must_use]
+    pub fn select(&self, classes: &[usize]) -> Option<Self> {
+        Some(match self {
+            Self::Ints(labels) => Self::Ints(select(labels, classes)?),
+            Self::Bools(labels) => Self::Bools(select(labels, classes)?),
+            Self::Floats(labels) => Self::Floats(select(labels, classes)?),
+            Self::Strings(labels) => Self::Strings(select(labels, classes)?),
+        })
+    }
+
+    /// The labels, in order.
+    pub fn iter(&self) -> impl Iterator<Item = ClassLabel<'_>> {
+        (0..self.len()).filter_map(|class| self.get(class))
+    }
+}
+
+impl fmt::Display for ClassLabel<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Int(label) => label.fmt(f),
+            Self::Bool(label) => label.fmt(f),
+            // Debug keeps the point of whole numbers, as Python does.
+            Self::Float(label) => fmt::Debug::fmt(label, f),
+            Self::String(label) => f.write_str(label),
+        }
+    }
+}
+
+fn select<T: Clone>(labels: &[T], classes: &[usize]) -> Option<Vec<T>> {
+    classes.iter().map(|class| labels.get(*class).cloned()).collect()
+}

@@ -1,0 +1,166 @@
+//! A model ready to predict, whatever file it came from.
+
+mod categories;
+mod load;
+mod predict;
+mod table;
+
+use std::sync::OnceLock;
+
+use crate::model::booster::Booster;
+use crate::model::extracted::Estimator;
+use crate::model::labels::ClassLabels;
+use crate::model::scorer::Scorer;
+use crate::model::text::TextModel;
+use crate::{Error, ErrorKind, Result};
+
+use categories::Categories;
+
+pub use categories::FeatureKind;
+pub use load::ModelLimits;
+pub use predict::Prediction;
+pub use table::{Column, EncodedTable, StringColumn, Table, Values};
+
+/// What computes predictions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Engine {
+    /// The compiled scorer of this crate: bit-equal to LightGBM, faster, several threads.
+    #[default]
+    Native,
+    /// LightGBM itself, on one thread.
+    LightGbm,
+}
+
+/// A loaded LightGBM model: a native booster, or a scikit-learn style estimator.
+///
+/// It answers what Python's `predict` answers on the same file. Values of this type do not change while they predict and
+/// can be shared by threads.
+pub struct Model {
+    text: TextModel,
+    scorer: Scorer,
+    /// LightGBM's own copy, made when it is first needed.
+    booster: OnceLock<Booster>,
+    /// How many iterations predictions use; none is all.
+    iterations: Option<usize>,
+    estimator: Estimator,
+    classes: Option<ClassLabels>,
+    categories: Categories,
+    engine: Engine,
+    threads: usize,
+}
+
+impl Model {
+    /// Makes a model from a validated native booster, such as a freshly trained one.
+    pub fn from_text_model(text: TextModel) -> Result<Self> {
+        Self::assemble(text, Estimator::Booster, None, None)
+    }
+
+    /// Chooses the engine; [`ErrorKind::UnsupportedModel`] or [`ErrorKind::LightGbm`] when LightGBM cannot load the model.
+    pub fn with_engine(mut self, engine: Engine) -> Result<Self> {
+        self.engine = engine;
+        if engine == Engine::LightGbm {
+            self.booster()?;
+        }
+        Ok(self)
+    }
+
+    /// Chooses how many threads the native engine may use; 0, the default, means as many as the machine has.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// The Python class that the model was saved as.
+    #[must_use]
+    pub fn estimator(&self) -> Estimator {
+        self.estimator
+    }
+
+    /// The labels of a classifier, by class index.
+    #[must_use]
+    pub fn classes(&self) -> Option<&ClassLabels> {
+        self.classes.as_ref()
+    }
+
+    /// The names of the features, in the order of a matrix's columns.
+    #[must_use]
+    pub fn feature_names(&self) -> &[String] {
+        self.text.feature_names()
+    }
+
+    /// What a named column holds for each feature, in the order of [`Model::feature_names`].
+    #[must_use]
+    pub fn feature_kinds(&self) -> Vec<FeatureKind> {
+        self.categories.kinds(self.text.num_features())
+    }
+
+    /// How many values [`Model::raw_scores`] and [`Model::outputs`] have per row.
+    #[must_use]
+    pub fn num_outputs(&self) -> usize {
+        self.scorer.num_outputs()
+    }
+
+    /// The validated text.
+    #[must_use]
+    pub fn text_model(&self) -> &TextModel {
+        &self.text
+    }
+
+    fn assemble(
+        text: TextModel,
+        estimator: Estimator,
+        classes: Option<ClassLabels>,
+        best_iteration: Option<u32>,
+    ) -> Result<Self> {
+        if let Some(classes) = &classes {
+            check_classes(classes.len(), text.num_class())?;
+        }
+        let iterations = best_iteration.map(|iterations| iterations as usize);
+        Ok(Self {
+            scorer: Scorer::compile_with(&text, iterations),
+            booster: OnceLock::new(),
+            iterations,
+            estimator,
+            classes,
+            categories: Categories::of(&text),
+            engine: Engine::default(),
+            threads: 0,
+            text,
+        })
+    }
+
+    fn booster(&self) -> Result<&Booster> {
+        if let Some(booster) = self.booster.get() {
+            return Ok(booster);
+        }
+        // Two threads may both get here; one of the two equal boosters is dropped.
+        let booster = Booster::load_with(&self.text, self.iterations)?;
+        Ok(self.booster.get_or_init(|| booster))
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model")
+            .field("estimator", &self.estimator)
+            .field("text", &self.text)
+            .field("classes", &self.classes.as_ref().map(ClassLabels::len))
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A model with one output tells two classes apart (or was trained on one), any other as many as it has outputs.
+fn check_classes(labels: usize, outputs: usize) -> Result<()> {
+    let fits = if outputs == 1 { labels == 1 || labels == 2 } else { labels == outputs };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidModel, "the class labels do not fit the model's outputs")
+        .with_context("labels", labels)
+        .with_context("outputs", outputs))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Tables of named columns, and how they become matrices.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::Model;
+use crate::model::matrix::{Layout, Matrix};
+use crate::{Error, ErrorKind, Result};
+
+/// Named columns of equal length, borrowed where they already are what a model wants.
+#[derive(Debug, Default)]
+pub struct Table<'a> {
+    columns: Vec<Column<'a>>,
+    rows: usize,
+}
+
+/// A named column.
+#[derive(Debug)]
+pub struct Column<'a> {
+    /// Its name.
+    pub name: Cow<'a, str>,
+    /// Its values.
+    pub values: Values<'a>,
+}
+
+/// The values of a column.
+#[derive(Debug)]
+pub enum Values<'a> {
+    /// Numbers, missing ones as NaN; booleans are 0 and 1. A column of Arrow's `Float64` without nulls is borrowed as it is.
+    Numbers(Cow<'a, [f64]>),
+    /// Text, for categories.
+    Strings(Box<dyn StringColumn + 'a>),
+}
+
+/// Access to a column of text where it lies, such as in an Arrow array or in the cells of a CSV file.
+pub trait StringColumn: std::fmt::Debug + Send + Sync {
+    /// How many rows there are.
+    fn rows(&self) -> usize;
+
+    /// The text in a row below [`StringColumn::rows`]; `None` if it is missing.
+    fn get(&self, row: usize) -> Option<&str>;
+}
+
+impl StringColumn for Vec<Option<String>> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, row: usize) -> Option<&str> {
+        self[row].as_deref()
+    }
+}
+
+impl StringColumn for &[Option<&str>] {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn get(&self, row: usize) -> Option<&str> {
+        self[row]
+    }
+}
+
+impl<'a> Table<'a> {
+    /// A table of these columns; [`ErrorKind::InvalidData`] when their lengths differ or a name appears twice.
+    pub fn new(columns: Vec<Column<'a>>) -> Result<Self> {
+        let rows = columns.first().map_or(0, |column| column.values.rows());
+        let mut seen = HashMap::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            if column.values.rows() != rows {
+                return Err(invalid("the columns have different lengths")
+                    .with_context("column", column.name.escape_debug())
+                    .with_context("rows", column.values.rows())
+                    .with_context("expected", rows));
+            }
+            if seen.insert(column.name.as_ref(), index).is_some() {
+                return Err(
+                    invalid("a column name appears twice").with_context("column", column.name.escape_debug())
+                );
+            }
+        }
+        Ok(Self { columns, rows })
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns, in order.
+    #[must_use]
+    pub fn columns(&self) -> &[Column<'a>] {
+        &self.columns
+    }
+}
+
+impl Values<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Numbers(numbers) => numbers.len(),
+            Self::Strings(strings) => strings.rows(),
+        }
+    }
+}
+
+/// A table as a model's matrix: features in the model's order, categories as codes.
+#[derive(Debug, Clone)]
+pub struct EncodedTable {
+    /// Column-major.
+    values: Vec<f64>,
+    rows: usize,
+    columns: usize,
+}
+
+impl EncodedTable {
+    /// The values, to predict with.
+    #[must_use]
+    pub fn matrix(&self) -> Matrix<'_> {
+        match Matrix::new(&self.values, self.rows, self.columns, Layout::ColumnMajor) {
+            Ok(matrix) => matrix,
+            Err(_) => unreachable!("the values were filled column by column"),
+        }
+    }
+}
+
+impl Model {
+    /// Finds the model's features among a table's columns, in any order, and maps pandas categories to their codes.
+    ///
+    /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
+    /// (`Column_0`, `Column_1`, ...) takes columns by position. Categories that training did not see, and missing ones,
+    /// become NaN, as in Python.
+    ///
+    /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
+    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`] when the model's text does not tell
+    /// which features its category lists belong to.
+    pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
+        let features = self.feature_names();
+        let order = if by_position(features, table) {
+            (0..features.len()).collect()
+        } else {
+            match_names(features, table)?
+        };
+        let mut values = Vec::with_capacity(table.rows() * features.len());
+        for (feature, column) in order.into_iter().enumerate() {
+            let column = &table.columns()[column];
+            self.categories
+                .encode(feature, &column.values, &mut values)
+                .map_err(|error| error.with_context("column", column.name.escape_debug()))?;
+        }
+        Ok(EncodedTable { values, rows: table.rows(), columns: features.len() })
+    }
+}
+
+/// Whether the features have LightGBM's placeholder names and the table has as many columns, named otherwise.
+fn by_position(features: &[String], table: &Table<'_>) -> bool {
+    let placeholder = |(index, name): (usize, &String)| *name == format!("Column_{index}");
+    features.len() == table.columns().len()
+        && features.iter().enumerate().all(placeholder)
+        && !table.columns().iter().any(|column| features.contains(&column.name.as_ref().to_owned()))
+}
+
+/// For each feature, the index of its column.
+fn match_names(features: &[String], table: &Table<'_>) -> Result<Vec<usize>> {
+    let mut columns: HashMap<&str, usize> =
+        table.columns().iter().enumerate().map(|(index, column)| (column.name.as_ref(), index)).collect();
+    let spaced: Vec<(String, usize)> = table
+        .columns()
+        .iter()
+        .enumerate()
+        .filter(|(_, column)| column.name.contains(' '))
+        .map(|(index, column)| (column.name.replace(' ', "_"), index))
+        .collect();
+    for (name, index) in &spaced {
+        columns.entry(name).or_insert(*index);
+    }
+    let found: Vec<Option<usize>> =
+        features.iter().map(|feature| columns.get(feature.as_str()).copied()).collect();
+    let missing: Vec<&str> = features
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| found.is_none())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let mut used = vec![false; table.columns().len()];
+    for column in found.iter().flatten() {
+        used[*column] = true;
+    }
+    let extra: Vec<&str> = table
+        .columns()
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|(column, _)| column.name.as_ref())
+        .collect();
+    if missing.is_empty() && extra.is_empty() {
+        return Ok(found.into_iter().flatten().collect());
+    }
+    let mut error = invalid("the columns are not the model's features");
+    if !missing.is_empty() {
+        error = error.with_context("missing", listed(&missing));
+    }
+    if !extra.is_empty() {
+        error = error.with_context("extra", listed(&extra));
+    }
+    Err(error)
+}
+
+/// Names for a message: the first twenty, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect();
+    match names.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
+        _ => shown.join(", "),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, message)
+}

@@ -1,0 +1,135 @@
+//! Named columns: order, missing and extra ones, categories.
+
+use std::path::Path;
+
+use crate::ErrorKind;
+use crate::model::loaded::{Column, FeatureKind, Model, ModelLimits, StringColumn, Table, Values};
+use crate::model::matrix::Matrix;
+
+fn model(case: &str) -> Model {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/fixtures/models")
+        .join(case)
+        .join("booster/model.lgb");
+    let bytes = std::fs::read(path).unwrap();
+    Model::from_artifact("model.lgb", "lightgbm.basic.Booster", &bytes, &ModelLimits::default()).unwrap()
+}
+
+fn numeric<'a>(name: &'a str, values: &'a [f64]) -> Column<'a> {
+    Column { name: name.into(), values: Values::Numbers(values.into()) }
+}
+
+fn texts<'a>(name: &'a str, values: &[Option<&str>]) -> Column<'a> {
+    let values: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_owned)).collect();
+    Column { name: name.into(), values: Values::Strings(Box::new(values) as Box<dyn StringColumn>) }
+}
+
+fn row(model: &Model, table: &Table<'_>, row: usize) -> Vec<f64> {
+    let encoded = model.encode(table).unwrap();
+    let matrix = encoded.matrix();
+    (0..matrix.columns()).map(|column| matrix.value(row, column)).collect()
+}
+
+#[test]
+fn columns_are_found_by_name() {
+    let model = model("binary_int");
+    let one = [1.0, 10.0];
+    let columns = ["f3", "f0", "f4", "f1", "f2"].map(|name| numeric(name, &one));
+    assert_eq!(row(&model, &Table::new(columns.into()).unwrap(), 1), [10.0; 5]);
+}
+
+#[test]
+fn missing_and_extra_columns_are_listed() {
+    let model = model("binary_int");
+    let one = [1.0];
+    let columns = ["f0", "x\u{1b}y", "f2", "f4", "f5"].map(|name| numeric(name, &one));
+    let error = model.encode(&Table::new(columns.into()).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(
+        error.to_string(),
+        "the columns are not the model's features (missing: f1, f3, extra: x\\u{1b}y, f5)"
+    );
+}
+
+#[test]
+fn uneven_and_repeated_columns_are_refused() {
+    let uneven = Table::new(vec![numeric("a", &[1.0]), numeric("b", &[1.0, 2.0])]);
+    assert_eq!(uneven.unwrap_err().kind(), ErrorKind::InvalidData);
+    let repeated = Table::new(vec![numeric("a", &[1.0]), numeric("a", &[1.0])]);
+    assert_eq!(repeated.unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn pandas_categories_become_codes() {
+    let model = model("binary_cat");
+    assert_eq!(
+        model.feature_kinds(),
+        [FeatureKind::Numeric, FeatureKind::TextCategory, FeatureKind::NumberCategory, FeatureKind::Numeric]
+    );
+    let table = Table::new(vec![
+        texts("city", &[Some("Rome"), Some("Paris"), None, Some("Bonn")]),
+        numeric("tier", &[50.0, 99.0, f64::NAN, 10.0]),
+        numeric("zeros", &[0.0; 4]),
+        numeric("num", &[1.0, 2.0, 3.0, 4.0]),
+    ])
+    .unwrap();
+    assert_eq!(row(&model, &table, 0), [1.0, 3.0, 4.0, 0.0]);
+    let unseen = row(&model, &table, 1);
+    assert!(unseen[1].is_nan() && unseen[2].is_nan());
+    let missing = row(&model, &table, 2);
+    assert!(missing[1].is_nan() && missing[2].is_nan());
+    assert_eq!(row(&model, &table, 3), [4.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn text_for_a_numeric_feature_is_refused() {
+    let model = model("binary_cat");
+    let one = [1.0];
+    let table = Table::new(vec![
+        texts("num", &[Some("1")]),
+        texts("city", &[Some("Rome")]),
+        numeric("tier", &one),
+        numeric("zeros", &one),
+    ])
+    .unwrap();
+    let error = model.encode(&table).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(error.to_string(), "the model wants numbers where the column has text (column: num)");
+}
+
+#[test]
+fn a_matrix_of_another_width_is_refused() {
+    let model = model("binary_int");
+    let values = [0.0; 8];
+    let narrow = Matrix::from_rows(&values, 4).unwrap();
+    for error in [
+        model.predict(&narrow).unwrap_err(),
+        model.raw_scores(&narrow).unwrap_err(),
+        model.leaf_indices(&narrow).unwrap_err(),
+        model.contributions(&narrow).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+    }
+    let empty = Matrix::from_rows(&[], 5).unwrap();
+    assert_eq!(model.raw_scores(&empty).unwrap(), Vec::<f64>::new());
+}
+
+#[test]
+fn regression_has_no_probabilities() {
+    let model = model("regression");
+    let values = [0.0; 5];
+    let data = Matrix::from_rows(&values, 5).unwrap();
+    assert_eq!(model.probabilities(&data).unwrap_err().kind(), ErrorKind::UnsupportedModel);
+    assert_eq!(model.labels(&data).unwrap_err().kind(), ErrorKind::UnsupportedModel);
+}
+
+#[test]
+fn other_files_are_refused() {
+    for (name, bytes) in [("model.bin", b"what".as_slice()), ("model", b""), ("saved_model.pb", b"\x08\x01")]
+    {
+        let error = Model::from_artifact(name, "x", bytes, &ModelLimits::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+    }
+    let error = Model::from_artifact("model.lgb", "x", b"", &ModelLimits::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+}

@@ -1,0 +1,82 @@
+//! The list of Python names a pickle may mention. Each stands for an inert value; none is ever called.
+
+use crate::model::extracted::Estimator;
+use crate::{Error, ErrorKind, Result};
+
+/// A name from the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Global {
+    /// One of LightGBM's estimators, or its booster.
+    Estimator(Estimator),
+    /// scikit-learn's `LabelEncoder`, which holds a classifier's labels.
+    LabelEncoder,
+    /// `numpy.ndarray`.
+    Array,
+    /// Makes an empty array that a state fills.
+    ArrayReconstruct,
+    /// Makes an array from bytes, type, shape and order.
+    ArrayFromBuffer,
+    /// Makes a NumPy scalar from type and bytes.
+    ArrayScalar,
+    /// `numpy.dtype`.
+    ElementType,
+    /// Makes bytes from a Latin-1 string, in protocols that have no bytes.
+    EncodeLatin1,
+    /// Makes an object of a class, in protocols that have no instruction for that.
+    Reconstruct,
+    /// Containers and values that a model may hold but a prediction does not need.
+    Ignored,
+}
+
+impl Global {
+    /// Looks a name up; `UnsupportedModel` if it is not on the list.
+    pub(super) fn find(module: &str, name: &str) -> Result<Self> {
+        if let Some(estimator) = Estimator::from_class(module, name) {
+            return Ok(Self::Estimator(estimator));
+        }
+        Ok(match (module, name) {
+            ("sklearn.preprocessing._label" | "sklearn.preprocessing.label", "LabelEncoder")
+            | ("lightgbm.compat", "_LGBMLabelEncoder" | "LGBMLabelEncoder") => Self::LabelEncoder,
+            ("numpy", "ndarray") => Self::Array,
+            ("numpy", "dtype") => Self::ElementType,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Self::ArrayReconstruct,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar") => Self::ArrayScalar,
+            ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Self::ArrayFromBuffer,
+            ("_codecs", "encode") => Self::EncodeLatin1,
+            ("copyreg" | "copy_reg", "_reconstructor") => Self::Reconstruct,
+            ("collections", "OrderedDict" | "defaultdict")
+            | (
+                "builtins" | "__builtin__",
+                "object" | "list" | "tuple" | "dict" | "set" | "frozenset" | "int" | "float" | "complex"
+                | "bool" | "str" | "bytes" | "bytearray",
+            )
+            // A seeded generator given as `random_state`.
+            | (
+                "numpy.random._pickle",
+                "__randomstate_ctor" | "__generator_ctor" | "__bit_generator_ctor",
+            )
+            | ("numpy.random._mt19937", "MT19937")
+            | ("numpy.random._pcg64", "PCG64" | "PCG64DXSM") => Self::Ignored,
+            ("joblib.numpy_pickle", _) => {
+                return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is joblib's, not a plain pickle")
+                    .with_hint("log the model with mlflow.lightgbm, which writes plain files"));
+            }
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::UnsupportedModel,
+                    "the pickle refers to a Python name that a LightGBM model does not need",
+                )
+                .with_context("name", format!("{}.{}", shown(module), shown(name)))
+                .with_hint(
+                    "nothing was run; if the model can be trusted, log its native booster instead: \
+                     `mlflow.lightgbm.log_model(model.booster_)`",
+                ));
+            }
+        })
+    }
+}
+
+/// A name from the file, fit for a message.
+fn shown(name: &str) -> String {
+    name.chars().take(80).flat_map(char::escape_debug).collect()
+}

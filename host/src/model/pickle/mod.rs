@@ -1,0 +1,62 @@
+//! Reading pickled estimators as data: opcodes in, inert values out. Nothing is imported, called or built.
+//!
+//! A pickle is a program for a small stack machine, and two of its instructions import and call Python. Here they make
+//! values that merely say what would have been called with what, and only for names on a short list; the model's
+//! text and the class labels are then picked out of those values. Anything else is an error.
+//!
+//! The machine is <https://docs.python.org/3/library/pickletools.html>; what LightGBM, scikit-learn and NumPy write with
+//! it was read off files of LightGBM 3 and 4.
+
+mod extract;
+mod globals;
+mod machine;
+mod source;
+mod value;
+
+use crate::model::extracted::{ExtractLimits, ExtractedModel};
+use crate::{Error, ErrorKind, Result};
+
+/// Reads a model out of a pickle of protocol 0 to 5, as `pickle` and `cloudpickle` write it.
+///
+/// The model's text is borrowed from `bytes` where the pickle's encoding allows. [`ErrorKind::UnsupportedModel`] for
+/// compressed pickles and joblib files, and for pickles that name anything which is not on the list; the message says
+/// what. [`ErrorKind::InvalidModel`] for damage and for what exceeds the limits.
+pub fn read_pickle<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {
+    refuse_containers(bytes)?;
+    let (values, root) = machine::run(bytes, limits)?;
+    extract::model(&values, root, limits)
+}
+
+/// Refuses what only looks like a pickle after unpacking, by name: a wrapped pickle is how others were made to skip it.
+fn refuse_containers(bytes: &[u8]) -> Result<()> {
+    const CONTAINERS: [(&[u8], &str); 13] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x78\x01", "zlib"),
+        (b"\x78\x5e", "zlib"),
+        (b"\x78\x9c", "zlib"),
+        (b"\x78\xda", "zlib"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"\x5d\x00\x00", "lzma"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"PK\x03\x04", "zip"),
+        (b"7z\xbc\xaf", "7z"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF", "torch"),
+    ];
+    match CONTAINERS.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::new(
+            ErrorKind::UnsupportedModel,
+            format!("the model file is {name}, not a plain pickle"),
+        )
+        .with_hint("log the model with mlflow.lightgbm, which writes plain files")),
+    }
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidModel, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,290 @@
+//! Malicious and damaged pickles, assembled by hand; real ones are read in `loaded::tests`.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::model::extracted::Estimator;
+use crate::model::labels::ClassLabels;
+
+fn read(bytes: &[u8]) -> Result<ExtractedModel<'_>> {
+    read_pickle(bytes, &ExtractLimits::default())
+}
+
+fn kind(bytes: &[u8]) -> ErrorKind {
+    read(bytes).unwrap_err().kind()
+}
+
+/// A short string, as protocol 4 writes it.
+fn text(text: &str) -> Vec<u8> {
+    [&[0x8c, text.len() as u8], text.as_bytes()].concat()
+}
+
+/// `module.name`, as protocol 4 writes it.
+fn global(module: &str, name: &str) -> Vec<u8> {
+    [text(module), text(name), vec![0x93]].concat()
+}
+
+/// An object of a class without arguments, with these attributes given as key and value opcodes.
+fn object(module: &str, name: &str, attributes: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut pickle = [global(module, name), b")\x81}(".to_vec()].concat();
+    for (key, value) in attributes {
+        pickle.extend(text(key));
+        pickle.extend(value);
+    }
+    pickle.extend(b"ub");
+    pickle
+}
+
+fn booster() -> Vec<u8> {
+    object("lightgbm.basic", "Booster", &[("_handle", text("tree\n")), ("best_iteration", b"K\x03".to_vec())])
+}
+
+fn pickle(body: &[u8]) -> Vec<u8> {
+    [b"\x80\x04", body, b"."].concat()
+}
+
+#[test]
+fn a_booster_is_its_text() {
+    let bytes = pickle(&booster());
+    let model = read(&bytes).unwrap();
+    assert_eq!(model.booster_text, "tree\n");
+    assert_eq!(model.estimator, Estimator::Booster);
+    assert_eq!(model.best_iteration, Some(3));
+    assert_eq!(model.classes, None);
+}
+
+#[test]
+fn labels_come_from_the_encoder_where_the_classifier_has_none() {
+    let dtype = [
+        global("numpy", "dtype"),
+        text("i2"),
+        b"\x89\x88\x87R(K\x03".to_vec(),
+        text(">"),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb".to_vec(),
+    ]
+    .concat();
+    let array = [
+        global("numpy.core.multiarray", "_reconstruct"),
+        global("numpy", "ndarray"),
+        b"K\x00\x85C\x01b\x87R(K\x01K\x02\x85".to_vec(),
+        dtype,
+        b"\x89C\x04\xff\xfe\x01\x00tb".to_vec(),
+    ]
+    .concat();
+    let encoder = object("sklearn.preprocessing._label", "LabelEncoder", &[("classes_", array)]);
+    let bytes = pickle(&object(
+        "lightgbm.sklearn",
+        "LGBMClassifier",
+        &[("_Booster", booster()), ("_classes", b"N".to_vec()), ("_le", encoder)],
+    ));
+    assert_eq!(read(&bytes).unwrap().classes, Some(ClassLabels::Ints(vec![-2, 256])));
+}
+
+#[test]
+fn code_is_refused_by_name_and_not_run() {
+    let marker = std::env::temp_dir().join(format!("hydra-pickle-{}", std::process::id()));
+    let command = format!("touch {}", marker.display());
+    let attacks = [
+        pickle(&[global("os", "system"), text(&command), b"\x85R".to_vec()].concat()),
+        pickle(&[global("posix", "system"), text(&command), b"\x85R".to_vec()].concat()),
+        pickle(&[global("builtins", "eval"), text("1"), b"\x85R".to_vec()].concat()),
+        pickle(&[global("builtins", "getattr"), text("1"), b"\x85R".to_vec()].concat()),
+        format!("cos\nsystem\n(V{command}\ntR.").into_bytes(),
+        [b"\x80\x02csubprocess\nPopen\nU\x01x\x85R".as_slice(), b"."].concat(),
+        pickle(&[object("os", "_wrap_close", &[]), b"0".to_vec(), booster()].concat()),
+        pickle(&object("lightgbm.basic", "Booster", &[("_handle", global("os", "system"))])),
+        pickle(&global("lightgbm.sklearn", "LGBMClassifier.fit")),
+        pickle(&global("torch._utils", "_rebuild_tensor_v2")),
+        pickle(&[global("functools", "partial"), booster(), b"\x85R".to_vec()].concat()),
+    ];
+    for attack in &attacks {
+        assert_eq!(kind(attack), ErrorKind::UnsupportedModel);
+    }
+    assert!(!marker.exists());
+    let error = read(&attacks[0]).unwrap_err();
+    insta::assert_snapshot!(
+        error,
+        @"the pickle refers to a Python name that a LightGBM model does not need (name: os.system, offset: 14)"
+    );
+}
+
+#[test]
+fn what_is_on_the_list_is_still_not_a_model() {
+    for body in [
+        b"K\x01".to_vec(),
+        text("tree"),
+        global("lightgbm.basic", "Booster"),
+        object("collections", "OrderedDict", &[]),
+        [global("builtins", "bytearray"), b")R".to_vec()].concat(),
+    ] {
+        assert_eq!(kind(&pickle(&body)), ErrorKind::UnsupportedModel);
+    }
+    for body in [
+        object("lightgbm.basic", "Booster", &[]),
+        object("lightgbm.basic", "Booster", &[("_handle", b"N".to_vec())]),
+        object("lightgbm.sklearn", "LGBMRegressor", &[("_Booster", b"N".to_vec())]),
+        object("lightgbm.sklearn", "LGBMClassifier", &[("_Booster", booster())]),
+        object("lightgbm.sklearn", "LGBMClassifier", &[("_Booster", booster()), ("_classes", text("ab"))]),
+        [global("lightgbm.basic", "Booster"), b")\x81Nb".to_vec()].concat(),
+        [global("lightgbm.basic", "Booster"), b")\x81}b}b".to_vec()].concat(),
+    ] {
+        assert_eq!(kind(&pickle(&body)), ErrorKind::InvalidModel);
+    }
+}
+
+#[test]
+fn compressed_and_foreign_files_are_refused_by_name() {
+    for (bytes, name) in [
+        (b"\x1f\x8b\x08\x00".as_slice(), "gzip"),
+        (b"\x78\x9c\x03", "zlib"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"BZh9", "bzip2"),
+        (b"\xfd7zXZ\x00", "xz"),
+        (b"PK\x03\x04", "zip"),
+    ] {
+        let error = read(bytes).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+        assert!(error.message().contains(name), "{error}");
+    }
+    let joblib = pickle(&[global("joblib.numpy_pickle", "NumpyArrayWrapper"), b")\x81".to_vec()].concat());
+    assert!(read(&joblib).unwrap_err().message().contains("joblib"));
+}
+
+#[test]
+fn instructions_that_reach_outside_the_file_are_refused() {
+    for body in
+        [b"Pid\n".as_slice(), b"NQ", b"\x82\x01", b"\x97", b"\x98", b"U\x01x", b"S'x'\n", b"(ios\nsystem\n"]
+    {
+        assert_eq!(kind(&pickle(body)), ErrorKind::UnsupportedModel, "{body:?}");
+    }
+    assert_eq!(kind(b"\x80\x09N."), ErrorKind::UnsupportedModel);
+}
+
+#[test]
+fn damage_is_an_error() {
+    let whole = pickle(&booster());
+    for end in 0..whole.len() {
+        assert_eq!(kind(&whole[..end]), ErrorKind::InvalidModel, "cut at {end}");
+    }
+    for body in [
+        b"".as_slice(),
+        b"0",
+        b"t",
+        b"1",
+        b"(",
+        b"2",
+        b"a",
+        b"Na",
+        b"NNa",
+        b"NNs",
+        b"}Ns",
+        b"}(Nu",
+        b"(Nd",
+        b"(N\x90",
+        b"\x8f(N\x90\x90",
+        b"h\x00",
+        b"g0\n",
+        b"gx\n",
+        b"p0\n",
+        b"Np-1\n",
+        b"NNR",
+        b"N)R",
+        b"N)\x81",
+        b"NN\x93",
+        b"NNb",
+        b"I1x\n",
+        b"Lx\n",
+        b"Fx\n",
+        b"V\\u00\n",
+        b"V\\ud800\n",
+        b"\x8c\x01\xff",
+        b"NN",
+        b"(N",
+        b"\xff",
+        b"\x00",
+    ] {
+        assert_eq!(kind(&pickle(body)), ErrorKind::InvalidModel, "{body:?}");
+    }
+    assert_eq!(kind(&[whole.as_slice(), b"N."].concat()), ErrorKind::InvalidModel);
+    assert_eq!(kind(b""), ErrorKind::InvalidModel);
+}
+
+#[test]
+fn lengths_beyond_the_file_allocate_nothing() {
+    for body in [
+        b"\x95\x00\xca\x9a\x3b\x00\x00\x00\x00N".as_slice(),
+        b"\x95\xff\xff\xff\xff\xff\xff\xff\xffN",
+        b"X\xff\xff\xff\xffabc",
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc",
+        b"\x8e\xff\xff\xff\xff\xff\xff\xff\xffabc",
+        b"\x96\x00\xca\x9a\x3b\x00\x00\x00\x00abc",
+        b"B\xff\xff\xff\x7fabc",
+        b"\x8b\xff\xff\xff\x7fabc",
+        b"\x8a\xffabc",
+        b"Nr\xff\xff\xff\xffj\xfe\xff\xff\xff",
+    ] {
+        assert_eq!(kind(&pickle(body)), ErrorKind::InvalidModel, "{body:?}");
+    }
+}
+
+#[test]
+fn cycles_and_shared_values_are_harmless() {
+    // A list that contains itself, and a booster that is its own state's value.
+    let list = pickle(b"]\x94h\x00a");
+    assert_eq!(kind(&list), ErrorKind::UnsupportedModel);
+    let own =
+        [global("lightgbm.basic", "Booster"), b")\x81\x94}".to_vec(), text("_handle"), b"h\x00sb".to_vec()]
+            .concat();
+    assert_eq!(kind(&pickle(&own)), ErrorKind::InvalidModel);
+}
+
+/// Peak memory is the input's plus what the limits allow, about 25 MB: every value has at most 32 bytes, and so on for
+/// the stack and the memo. Here only time is measured; `cargo xtask test` runs this file's attacks in a limited process.
+#[test]
+fn bombs_end_quickly() {
+    let doubling: Vec<u8> = {
+        // Each level is a tuple of the one below, twice: 2^60 elements if anything expanded them.
+        let mut body = b"N".to_vec();
+        body.extend(b"2\x86".repeat(60));
+        pickle(&body)
+    };
+    let nested = pickle(&b"]".repeat(3_000_000));
+    let marks = pickle(&b"(".repeat(3_000_000));
+    let calls =
+        pickle(&[global("builtins", "list"), b"\x94".to_vec(), b")h\x00)R0".repeat(600_000)].concat());
+    let memo: Vec<u8> =
+        (0..600_000u32).flat_map(|i| [b"Nr".as_slice(), &i.to_le_bytes(), b"0"].concat()).collect();
+    let pops = pickle(&b"N0".repeat(3_000_000));
+    let grown = pickle(&[b"]\x94".to_vec(), b"(h\x00h\x00h\x00h\x00e".repeat(400_000)].concat());
+    let digits = pickle(&[b"L".to_vec(), b"9".repeat(3_000_000), b"\n".to_vec()].concat());
+    for (name, bomb) in [
+        ("doubling", doubling),
+        ("nested", nested),
+        ("marks", marks),
+        ("calls", calls),
+        ("memo", pickle(&memo)),
+        ("pops", pops),
+        ("grown", grown),
+        ("digits", digits),
+    ] {
+        let started = Instant::now();
+        let error = read(&bomb).unwrap_err();
+        let took = started.elapsed();
+        assert!(
+            matches!(error.kind(), ErrorKind::InvalidModel | ErrorKind::UnsupportedModel),
+            "{name}: {error}"
+        );
+        // The promise is 100 ms in an optimised build; this one is not.
+        assert!(took < Duration::from_secs(2), "{name} took {took:?}");
+    }
+}
+
+#[test]
+fn old_protocols_spell_things_out() {
+    let pickle = b"ccopy_reg\n_reconstructor\np0\n(clightgbm.basic\nBooster\np1\nc__builtin__\nobject\np2\nNtp3\nRp4\n\
+        (dp5\nVhandle\np6\nVtree\\u000a\xe9\\u20ac\np7\nsVbest_iteration\np8\nI-1\nsVbig\nL123456789012345678901L\ns\
+        Vflag\nI01\nsVf\nF1.5\nsb.";
+    let model = read(pickle).unwrap();
+    assert_eq!(model.booster_text, "tree\né€");
+    assert_eq!(model.best_iteration, None);
+}

@@ -1,0 +1,296 @@
+//! Scoring rows with a validated model: LightGBM's raw scores, bit for bit, at a multiple of its speed.
+//!
+//! Blocks of rows go through the `sliced` trees together, as sets of bits; the `predicates` of a model, which are
+//! few, are answered once per block. Single rows, and trees too large for that, are walked node by node, several side by
+//! side (`walk`). Both see values through a `view` that turns LightGBM's rules for missing values into an order.
+
+mod batch;
+mod categories;
+mod layout;
+mod linear;
+mod membership;
+mod predicates;
+mod search;
+mod segment;
+mod sinks;
+mod sliced;
+mod view;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::num::NonZero;
+
+use crate::model::matrix::Matrix;
+use crate::model::objective::Objective;
+use crate::model::text::TextModel;
+use crate::{Error, ErrorKind, Result};
+
+use batch::{Batch, Block};
+use categories::Categories;
+use linear::LinearTree;
+use segment::Segment;
+use sinks::{LeafSink, ScoreSink};
+use view::Columns;
+use walk::Walker;
+
+/// A model compiled for scoring.
+///
+/// Raw scores and leaf indices are equal to those of LightGBM 4.7, bit for bit, for every model that
+/// [`TextModel::parse`] accepts and every row: missing, infinite, subnormal, unseen or negative categories. The value is
+/// immutable and can be shared by threads.
+pub struct Scorer {
+    num_features: usize,
+    num_outputs: usize,
+    num_iterations: usize,
+    average: bool,
+    objective: Option<Objective>,
+    walker: Walker,
+    segments: Vec<Segment>,
+    /// Per tree, if any has linear models.
+    linear: Vec<Option<LinearTree>>,
+}
+
+/// Blocks of this many words of 64 rows: large enough that the work per node hides its overhead, small enough that the
+/// answers to all questions of a usual model stay in the processor's second-level cache.
+const BLOCK_WORDS: usize = 4;
+
+/// Fewer rows are scored one by one.
+const FEW_ROWS: usize = 16;
+
+/// A thread has at least this many rows to score.
+const ROWS_PER_THREAD: usize = 512;
+
+/// Rows with at most this many slots are loaded on the stack.
+const STACK_SLOTS: usize = 384;
+
+impl Scorer {
+    /// Compiles all iterations of `model`.
+    #[must_use]
+    pub fn compile(model: &TextModel) -> Self {
+        Self::compile_with(model, None)
+    }
+
+    /// Compiles the first `num_iterations` iterations, or all of them if there are fewer or `None` is given.
+    #[must_use]
+    pub fn compile_with(model: &TextModel, num_iterations: Option<usize>) -> Self {
+        let num_iterations = num_iterations.unwrap_or(usize::MAX).min(model.num_iterations());
+        let num_trees = num_iterations * model.trees_per_iteration();
+        let columns = Columns::collect(model, num_trees);
+        let categories = Categories::collect(model, num_trees, &columns);
+        let segments = segment::compile(model, num_trees, &columns, &categories);
+        let linear = if model.has_linear_trees() {
+            model.trees().take(num_trees).map(LinearTree::compile).collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            num_features: model.num_features(),
+            num_outputs: model.trees_per_iteration(),
+            num_iterations,
+            average: model.average_output(),
+            objective: model.objective().copied(),
+            walker: Walker::compile(model, num_trees, &columns, categories),
+            segments,
+            linear,
+        }
+    }
+
+    /// The number of columns that a row must have.
+    #[must_use]
+    pub fn num_features(&self) -> usize {
+        self.num_features
+    }
+
+    /// The number of scores of a row: 1, or the number of classes.
+    #[must_use]
+    pub fn num_outputs(&self) -> usize {
+        self.num_outputs
+    }
+
+    /// The number of iterations that are scored.
+    #[must_use]
+    pub fn num_iterations(&self) -> usize {
+        self.num_iterations
+    }
+
+    /// The number of trees that are scored: iterations times outputs.
+    #[must_use]
+    pub fn num_trees(&self) -> usize {
+        self.walker.num_trees()
+    }
+
+    /// Writes the raw scores of every row of `data` to `out`, row-major: rows × [`num_outputs`](Self::num_outputs).
+    ///
+    /// Up to `threads` threads share the rows; 0 means as many as the machine has. Small inputs use fewer. Raw scores
+    /// are sums over trees also for random forests: [`convert`](Self::convert) averages.
+    ///
+    /// Fails with [`InvalidData`](ErrorKind::InvalidData) when the number of columns is not
+    /// [`num_features`](Self::num_features), and with [`InvalidArgument`](ErrorKind::InvalidArgument) when `out`
+    /// has another length than said above.
+    pub fn raw(&self, data: &Matrix<'_>, threads: usize, out: &mut [f64]) -> Result<()> {
+        self.check(data.columns(), data.rows(), self.num_outputs, out.len())?;
+        if data.rows() < FEW_ROWS {
+            for (row, out) in out.chunks_exact_mut(self.num_outputs).enumerate() {
+                self.sum_row(|feature| data.value(row, feature), out);
+            }
+            return Ok(());
+        }
+        share(data.rows(), threads, self.num_outputs, out, |first, out| {
+            if out.len() <= 64 * self.num_outputs {
+                self.sum_blocks::<1>(data, first, out);
+            } else {
+                self.sum_blocks::<BLOCK_WORDS>(data, first, out);
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes the index of the leaf that every row of `data` ends in, for every tree: rows × [`num_trees`](Self::num_trees),
+    /// row-major. Errors and threads as for [`raw`](Self::raw).
+    pub fn leaves(&self, data: &Matrix<'_>, threads: usize, out: &mut [u32]) -> Result<()> {
+        let trees = self.num_trees();
+        self.check(data.columns(), data.rows(), trees, out.len())?;
+        if trees == 0 {
+            return Ok(());
+        }
+        share(data.rows(), threads, trees, out, |first, out| {
+            let mut batch = Batch::<BLOCK_WORDS>::new(self);
+            for (index, out) in out.chunks_mut(Batch::<BLOCK_WORDS>::ROWS * trees).enumerate() {
+                let first = first + index * Batch::<BLOCK_WORDS>::ROWS;
+                let rows = out.len() / trees;
+                batch.run(Block { data, first, rows }, &mut LeafSink { trees, out });
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes the raw scores of one row to `out`, which has [`num_outputs`](Self::num_outputs) places.
+    ///
+    /// Nothing is allocated unless the model needs more than 383 places: one for each feature that the trees look at
+    /// (two when missing values go both ways), and one for every 64 sets of categories. Errors as for
+    /// [`raw`](Self::raw).
+    pub fn raw_row(&self, row: &[f64], out: &mut [f64]) -> Result<()> {
+        self.check(row.len(), 1, self.num_outputs, out.len())?;
+        self.sum_row(|feature| row[feature], out);
+        Ok(())
+    }
+
+    /// Turns raw scores, row-major, into outputs in place: a random forest's average, then the objective's transform.
+    ///
+    /// # Panics
+    /// If `scores` is not a whole number of rows.
+    pub fn convert(&self, scores: &mut [f64]) {
+        assert!(scores.len().is_multiple_of(self.num_outputs), "scores are not a whole number of rows");
+        if self.average {
+            let iterations = self.num_iterations as f64;
+            for score in &mut *scores {
+                *score /= iterations;
+            }
+        }
+        if let Some(objective) = &self.objective {
+            for row in scores.chunks_exact_mut(self.num_outputs) {
+                objective.convert(row);
+            }
+        }
+    }
+
+    /// Sums the rows from `first`, as many as `out` has room for, in blocks of `WORDS` times 64.
+    fn sum_blocks<const WORDS: usize>(&self, data: &Matrix<'_>, first: usize, out: &mut [f64]) {
+        let mut batch = Batch::<WORDS>::new(self);
+        let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
+        for (index, out) in out.chunks_mut(Batch::<WORDS>::ROWS * self.num_outputs).enumerate() {
+            let first = first + index * Batch::<WORDS>::ROWS;
+            let block = Block { data, first, rows: out.len() / self.num_outputs };
+            sink.begin(block);
+            batch.run(block, &mut sink);
+            sink.write(out);
+        }
+    }
+
+    fn sum_row(&self, value: impl Fn(usize) -> f64, out: &mut [f64]) {
+        let mut stack = [0; STACK_SLOTS];
+        let mut heap;
+        let slots = if self.walker.num_slots() <= STACK_SLOTS {
+            &mut stack[..self.walker.num_slots()]
+        } else {
+            heap = vec![0; self.walker.num_slots()];
+            &mut heap[..]
+        };
+        self.walker.load(&value, slots);
+        out.fill(0.0);
+        let mut output = 0;
+        self.walker.each_tree(slots, |tree, place| {
+            let linear = self.linear.get(tree).and_then(Option::as_ref);
+            out[output] += match linear {
+                None => self.walker.value(place),
+                Some(linear) => linear.output(self.walker.leaf(place), &value),
+            };
+            output = if output + 1 == self.num_outputs { 0 } else { output + 1 };
+        });
+    }
+
+    fn check(&self, columns: usize, rows: usize, per_row: usize, out: usize) -> Result<()> {
+        if columns != self.num_features {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "the data has another number of columns than the model",
+            )
+            .with_context("columns", columns)
+            .with_context("features", self.num_features));
+        }
+        if rows.checked_mul(per_row) != Some(out) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the output has the wrong length")
+                .with_context("expected", rows.saturating_mul(per_row))
+                .with_context("length", out));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Scorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scorer")
+            .field("objective", &self.objective)
+            .field("features", &self.num_features)
+            .field("outputs", &self.num_outputs)
+            .field("trees", &self.num_trees())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shares `rows` rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the
+/// places of a run of rows.
+fn share<T: Send>(
+    rows: usize,
+    threads: usize,
+    per_row: usize,
+    out: &mut [T],
+    work: impl Fn(usize, &mut [T]) + Sync,
+) {
+    let threads = match threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    };
+    let threads = threads.min(rows / ROWS_PER_THREAD).max(1);
+    if threads == 1 {
+        return work(0, out);
+    }
+    // Whole blocks for all but the last thread.
+    let block = Batch::<BLOCK_WORDS>::ROWS;
+    let run = rows.div_ceil(threads).next_multiple_of(block);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut runs = out.chunks_mut(run * per_row).enumerate();
+        // The caller's thread takes a share too.
+        let own = runs.next();
+        for (index, out) in runs {
+            scope.spawn(move || work(index * run, out));
+        }
+        if let Some((_, out)) = own {
+            work(0, out);
+        }
+    });
+}

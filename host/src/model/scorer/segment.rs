@@ -1,0 +1,107 @@
+//! Runs of trees that share the answers to their questions.
+
+use std::ops::Range;
+
+use super::categories::Categories;
+use super::predicates::{Asked, Predicates, Question};
+use super::sliced::{MOST_LEAVES, SlicedTrees};
+use super::view::{Columns, View};
+use crate::model::text::{TextModel, Tree};
+
+/// The most questions of a segment: their numbers fit 16 bits, and their answers the processor's second-level cache.
+const MOST_QUESTIONS: usize = 16_384;
+
+/// Some trees in a row, and the questions that they ask.
+pub(super) struct Segment {
+    pub predicates: Predicates,
+    /// How each tree is evaluated, and which number it has among those.
+    pub plans: Vec<Plan>,
+    pub sliced: SlicedTrees,
+}
+
+/// How a tree is evaluated.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Plan {
+    /// As the segment's sliced tree of this number.
+    Sliced(usize),
+    /// By the walker.
+    Walked,
+}
+
+/// Splits the first `num_trees` trees into segments.
+pub(super) fn compile(
+    model: &TextModel,
+    num_trees: usize,
+    columns: &Columns,
+    categories: &Categories,
+) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut asked = Asked::default();
+    let mut open: Vec<_> = std::iter::once(0..num_trees).collect();
+    while let Some(trees) = open.pop() {
+        if trees.is_empty() {
+            continue;
+        }
+        let compiler = Compiler { model, columns, categories, trees: trees.clone() };
+        let (predicates, numbers) = compiler.predicates(&mut asked);
+        if predicates.len() > MOST_QUESTIONS && trees.len() > 1 {
+            let middle = trees.start + trees.len() / 2;
+            open.extend([middle..trees.end, trees.start..middle]);
+        } else {
+            segments.push(compiler.segment(predicates, &numbers));
+        }
+    }
+    segments
+}
+
+struct Compiler<'a> {
+    model: &'a TextModel,
+    columns: &'a Columns,
+    categories: &'a Categories,
+    trees: Range<usize>,
+}
+
+impl Compiler<'_> {
+    /// All questions of sliced trees, and the number of each node's, tree by tree.
+    fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
+        let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
+        let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
+            (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
+        });
+        Predicates::number(self.columns.list(), self.categories, questions, asked)
+    }
+
+    fn segment(&self, predicates: Predicates, numbers: &[u32]) -> Segment {
+        let mut sliced = SlicedTrees::default();
+        let mut count = 0;
+        let mut plans = Vec::with_capacity(self.trees.len());
+        let mut numbers = numbers.iter();
+        for index in self.trees.clone() {
+            let tree = self.model.tree(index);
+            plans.push(if is_sliced(tree) {
+                // A segment of one tree may ask more questions than others, but not 65,536: a tree has fewer nodes.
+                let numbers = numbers.by_ref().take(tree.num_nodes());
+                sliced.push(tree, &numbers.map(|number| *number as u16).collect::<Vec<u16>>());
+                count += 1;
+                Plan::Sliced(count - 1)
+            } else {
+                Plan::Walked
+            });
+        }
+        Segment { predicates, plans, sliced }
+    }
+
+    fn question(&self, index: usize, tree: Tree<'_>, node: usize) -> (usize, Question) {
+        let view = View::of(tree.decision_type()[node]);
+        let column = self.columns.number(tree.split_feature()[node], view);
+        let question = match view {
+            View::Category => Question::Outside(self.categories.set(index, node)),
+            _ => Question::Above(tree.threshold()[node]),
+        };
+        (column, question)
+    }
+}
+
+fn is_sliced(tree: Tree<'_>) -> bool {
+    tree.num_leaves() <= MOST_LEAVES
+}

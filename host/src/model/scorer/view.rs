@@ -1,0 +1,114 @@
+//! How splits see a value: LightGBM's rules for zero, missing values and categories, applied once per row and column.
+//!
+//! Which way a missing value goes is a property of the split (`missing_type` and `default_left`). Seen through the
+//! split's [`View`], every value has a place in the order of thresholds instead, and one comparison decides: `!(value
+//! <= threshold)` is "go right", for missing values too. Views of one feature are columns of their own.
+
+use crate::model::text::{DecisionType, MissingType, TextModel};
+
+/// LightGBM's `kZeroThreshold`, a float: values of at most this size are zero.
+const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;
+
+/// How a split sees values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum View {
+    /// NaN is zero.
+    Plain,
+    /// Zero and NaN go left.
+    ZeroLeft,
+    /// Zero and NaN go right.
+    ZeroRight,
+    /// NaN goes left.
+    NanLeft,
+    /// NaN goes right.
+    NanRight,
+    /// The value is a category.
+    Category,
+}
+
+impl View {
+    pub fn of(decision: DecisionType) -> Self {
+        if decision.is_categorical() {
+            return Self::Category;
+        }
+        match (decision.missing_type(), decision.default_left()) {
+            (MissingType::None, _) => Self::Plain,
+            (MissingType::Zero, true) => Self::ZeroLeft,
+            (MissingType::Zero, false) => Self::ZeroRight,
+            (MissingType::NaN, true) => Self::NanLeft,
+            (MissingType::NaN, false) => Self::NanRight,
+        }
+    }
+
+    /// The value to compare with thresholds: minus infinity always goes left, NaN always goes right.
+    #[inline]
+    pub fn apply(self, value: f64) -> f64 {
+        match self {
+            Self::Plain if value.is_nan() => 0.0,
+            Self::ZeroLeft if value.is_nan() || value == 0.0 => f64::NEG_INFINITY,
+            Self::ZeroRight if value == 0.0 => f64::NAN,
+            Self::NanLeft if value.is_nan() => f64::NEG_INFINITY,
+            _ => value,
+        }
+    }
+}
+
+/// What LightGBM's `predict` hands to the trees: it leaves out values of at most [`ZERO_THRESHOLD`], which then are zero.
+#[inline]
+pub(super) fn without_tiny(value: f64) -> f64 {
+    if value.abs() <= ZERO_THRESHOLD { 0.0 } else { value }
+}
+
+/// The category of a value as LightGBM's cast to `int` finds it.
+#[inline]
+pub(super) fn category(value: f64) -> Option<u32> {
+    // The cast cuts towards zero, so that -0.5 is category 0. Casting what does not fit is undefined in C++ and gives
+    // a negative number or one beyond every bitset: no category either way.
+    (value > -1.0 && value < 2_147_483_648.0).then_some(value as u32)
+}
+
+/// A feature seen in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Column {
+    pub feature: u32,
+    pub view: View,
+}
+
+/// The columns that some trees look at, each with a number.
+pub(super) struct Columns {
+    list: Vec<Column>,
+    /// Per feature: the number of its first column, and a bit per view.
+    numbers: Vec<(u32, u8)>,
+}
+
+impl Columns {
+    /// The columns of the first `num_trees` trees.
+    pub fn collect(model: &TextModel, num_trees: usize) -> Self {
+        let mut numbers = vec![(0, 0_u8); model.num_features()];
+        for tree in model.trees().take(num_trees) {
+            for (feature, decision) in tree.split_feature().iter().zip(tree.decision_type()) {
+                numbers[*feature as usize].1 |= 1 << View::of(*decision) as u8;
+            }
+        }
+        let all =
+            [View::Plain, View::ZeroLeft, View::ZeroRight, View::NanLeft, View::NanRight, View::Category];
+        let mut list = Vec::new();
+        for (feature, (first, views)) in (0..).zip(&mut numbers) {
+            *first = list.len() as u32;
+            let used = all.into_iter().filter(|view| *views & (1 << *view as u8) != 0);
+            list.extend(used.map(|view| Column { feature, view }));
+        }
+        Self { list, numbers }
+    }
+
+    pub fn list(&self) -> &[Column] {
+        &self.list
+    }
+
+    pub fn number(&self, feature: u32, view: View) -> usize {
+        let (first, views) = self.numbers[feature as usize];
+        let before = views & ((1 << view as u8) - 1);
+        first as usize + before.count_ones() as usize
+    }
+}

@@ -1,0 +1,80 @@
+//! The zip archive around a skops file, with bounds on what unpacking costs.
+
+use std::io::{Cursor, Read as _};
+
+use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
+
+use super::damaged;
+use crate::model::extracted::ExtractLimits;
+use crate::{Error, ErrorKind, Result};
+
+/// How a member starts in the archive's directory.
+const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
+
+/// A zip archive in memory.
+pub(super) struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    limits: ExtractLimits,
+}
+
+impl<'a> Archive<'a> {
+    /// Opens an archive of few enough members; nothing is unpacked yet.
+    pub(super) fn open(bytes: &'a [u8], limits: &ExtractLimits) -> Result<Self> {
+        // Opening builds the whole directory in memory, so its entries are counted before, by what every one starts with.
+        let entries =
+            bytes.windows(DIRECTORY_ENTRY.len()).filter(|window| *window == DIRECTORY_ENTRY).count();
+        if entries > limits.members {
+            return Err(damaged("the skops file has too many members")
+                .with_context("members", entries)
+                .with_context("limit", limits.members));
+        }
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
+        Ok(Self { zip, limits: *limits })
+    }
+
+    /// Unpacks the one member of this name.
+    pub(super) fn member(&mut self, name: &str) -> Result<Vec<u8>> {
+        let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+        let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else {
+            return Err(damaged("the skops file lacks a member").with_context("member", shown));
+        };
+        // Members of one name, or with two headers that differ, are one thing to one reader and another to the next.
+        let options = ZipReadOptions::new().enforce_header_consistency(true);
+        let file = self.zip.by_index_with_options(index, options).map_err(unreadable)?;
+        if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(Error::new(
+                ErrorKind::UnsupportedModel,
+                "a member of the skops file is neither stored nor deflated",
+            )
+            .with_context("member", shown));
+        }
+        let by_ratio = file.compressed_size().saturating_mul(self.limits.ratio).max(1 << 16);
+        let limit = self.limits.member_bytes.min(by_ratio);
+        let mut unpacked = Vec::new();
+        // The declared size is not trusted: reading stops one byte past the limit.
+        if file.size() <= limit {
+            file.take(limit + 1).read_to_end(&mut unpacked).map_err(|error| {
+                damaged("a member of the skops file is damaged")
+                    .with_context("member", &shown)
+                    .with_source(error)
+            })?;
+            if unpacked.len() as u64 <= limit {
+                return Ok(unpacked);
+            }
+        }
+        Err(damaged("a member of the skops file is too large")
+            .with_context("member", shown)
+            .with_context("limit", limit))
+    }
+}
+
+fn unreadable(error: ZipError) -> Error {
+    match error {
+        ZipError::UnsupportedArchive(_) => {
+            Error::new(ErrorKind::UnsupportedModel, "the skops file is a zip archive of an unsupported kind")
+                .with_source(error)
+        }
+        _ => damaged("the skops file is not a readable zip archive").with_source(error),
+    }
+}

@@ -1,0 +1,79 @@
+//! Reading skops files as data: a zip archive of a JSON tree and NumPy arrays.
+//!
+//! skops names a Python class at every node of its tree. Only the nodes on the way to the model's text and the class
+//! labels are looked at here, and what they name is compared, never imported.
+
+mod archive;
+mod schema;
+
+use std::borrow::Cow;
+
+use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel};
+use crate::model::labels::ClassLabels;
+use crate::model::numpy::read_npy;
+use crate::{Error, ErrorKind, Result};
+
+use archive::Archive;
+use schema::{Array, Attributes, Root};
+
+/// Reads a model out of a skops file.
+///
+/// [`ErrorKind::UnsupportedModel`] when the file holds something else than a LightGBM estimator or booster, or packs its
+/// members in another way than stored or deflated; [`ErrorKind::InvalidModel`] for damage and for what exceeds the
+/// limits.
+pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel<'static>> {
+    let mut archive = Archive::open(bytes, limits)?;
+    let schema = archive.member("schema.json")?;
+    let root: Root = serde_json::from_slice(&schema)
+        .map_err(|error| damaged("the schema of the skops file is damaged").with_source(error))?;
+    drop(schema);
+    let estimator = Estimator::from_class(&root.module, &root.class).ok_or_else(|| {
+        let name: String = format!("{}.{}", root.module, root.class).chars().take(160).collect();
+        Error::new(ErrorKind::UnsupportedModel, "the skops file is not of a LightGBM model")
+            .with_context("class", name.escape_debug())
+    })?;
+    let attributes = root.attributes.ok_or_else(|| damaged("the skops file has no attributes"))?;
+    let Attributes { booster, handle, best_iteration, classes, encoder } = attributes;
+    let (handle, best_iteration) = match estimator {
+        Estimator::Booster => (handle, best_iteration),
+        _ => {
+            let booster = booster.ok_or_else(|| damaged("the estimator in the skops file is not fitted"))?;
+            (booster.handle, booster.best_iteration)
+        }
+    };
+    let text = handle.ok_or_else(|| damaged("the booster in the skops file has no model text"))?;
+    let classes = match estimator {
+        Estimator::Classifier => {
+            let labels = classes.or(encoder).ok_or_else(|| damaged("the classifier has no class labels"))?;
+            Some(class_labels(labels, &mut archive, limits)?)
+        }
+        _ => None,
+    };
+    Ok(ExtractedModel {
+        booster_text: Cow::Owned(text),
+        classes,
+        estimator,
+        best_iteration: best_iteration
+            .and_then(|rounds| u32::try_from(rounds).ok())
+            .filter(|rounds| *rounds > 0),
+    })
+}
+
+fn class_labels(array: Array, archive: &mut Archive<'_>, limits: &ExtractLimits) -> Result<ClassLabels> {
+    match array {
+        Array::Numpy { file } => read_npy(&archive.member(&file)?, limits.classes),
+        Array::Json { labels } if labels.len() > limits.classes => {
+            Err(damaged("there are too many class labels")
+                .with_context("classes", labels.len())
+                .with_context("limit", limits.classes))
+        }
+        Array::Json { labels } => schema::uniform_labels(&labels),
+    }
+}
+
+fn damaged(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidModel, message)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! Caps on what a model may declare.
+
+use crate::{Error, ErrorKind, Result};
+
+/// Caps that a model must keep, checked before anything is allocated for what it declares.
+///
+/// They bound work and memory on hostile input; the defaults are far above what LightGBM trains in practice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of text. Default: 2 GiB.
+    pub bytes: usize,
+    /// Features, that is columns. Default: 4,194,304.
+    pub features: usize,
+    /// Classes, that is trees per iteration. Default: 65,536.
+    pub classes: usize,
+    /// Trees in all. Default: 10,000,000.
+    pub trees: usize,
+    /// Leaves of one tree. Default: 16,777,216.
+    pub leaves: usize,
+    /// Categorical splits of one tree. Default: 16,777,216.
+    pub categorical_splits: usize,
+    /// The depth of the deepest leaf. Default: 65,536.
+    pub depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 2 << 30,
+            features: 1 << 22,
+            classes: 65_536,
+            trees: 10_000_000,
+            leaves: 1 << 24,
+            categorical_splits: 1 << 24,
+            depth: 65_536,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn check_bytes(&self, bytes: usize) -> Result<()> {
+        if bytes > self.bytes {
+            return Err(Error::new(ErrorKind::InvalidModel, "the model text is larger than the limit")
+                .with_context("bytes", bytes)
+                .with_context("limit", self.bytes));
+        }
+        Ok(())
+    }
+}

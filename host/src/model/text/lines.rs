@@ -1,0 +1,212 @@
+//! A model's lines, read one value at a time, with their numbers for error messages.
+
+use super::number::{self, Number};
+use crate::{Error, ErrorKind};
+
+/// A position in the text.
+pub(super) struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    before: usize,
+    line: usize,
+    tree: Option<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::part(bytes, 0, 1)
+    }
+
+    /// A part of a text that begins behind `offset` bytes and `line` - 1 lines of it.
+    pub fn part(bytes: &'a [u8], offset: usize, line: usize) -> Self {
+        Self { bytes, at: 0, before: offset, line, tree: None }
+    }
+
+    /// Bytes of the text before the position.
+    pub fn offset(&self) -> usize {
+        self.before + self.at
+    }
+
+    /// The number of the line at the position, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Bytes from the position on.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Says which tree errors are about from here on.
+    pub fn set_tree(&mut self, tree: Option<usize>) {
+        self.tree = tree;
+    }
+
+    /// An error about the line at the position.
+    pub fn error(&self, kind: ErrorKind, message: impl Into<String>, key: &str) -> Error {
+        let mut error = Error::new(kind, message);
+        if let Some(tree) = self.tree {
+            error = error.with_context("tree", tree);
+        }
+        if !key.is_empty() {
+            error = error.with_context("key", key);
+        }
+        error.with_context("line", self.line)
+    }
+
+    /// An [`ErrorKind::InvalidModel`] about the line at the position.
+    pub fn invalid(&self, message: impl Into<String>, key: &str) -> Error {
+        self.error(ErrorKind::InvalidModel, message, key)
+    }
+
+    /// The line at the position, without its end, if there is one.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        let rest = self.rest();
+        if rest.is_empty() {
+            return None;
+        }
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let line = &rest[..length];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    /// Moves behind the line at the position.
+    pub fn skip(&mut self) {
+        let rest = self.rest();
+        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |length| length + 1);
+        self.at += length;
+        self.line += 1;
+    }
+
+    /// Moves behind `text` if that is what comes next.
+    pub fn take(&mut self, text: &[u8]) -> bool {
+        let found = self.rest().starts_with(text);
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
+    /// Moves behind the end of the line, if that is what comes next; the end of the text is one.
+    pub fn take_end(&mut self) -> bool {
+        let found = self.rest().is_empty() || self.take(b"\n") || self.take(b"\r\n");
+        if found {
+            self.line += 1;
+        }
+        found
+    }
+
+    /// The key of a `key=value` line; moves to its value. Keys are short: one that is not is none.
+    pub fn key(&mut self) -> Option<&'a str> {
+        let rest = self.rest();
+        let length = rest.iter().take(64).position(|byte| matches!(byte, b'=' | b'\n'))?;
+        let key = rest[..length].is_ascii().then(|| std::str::from_utf8(&rest[..length]).ok())??;
+        if key.is_empty() || rest[length] != b'=' || key.bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
+        self.at += length + 1;
+        Some(key)
+    }
+
+    /// The one whole number up to the end of the line.
+    pub fn integer(&mut self, key: &str) -> Result<i32, Error> {
+        let (value, length) =
+            number::integer(self.rest()).ok_or_else(|| self.invalid("expected a whole number", key))?;
+        self.at += length;
+        if !self.take_end() {
+            return Err(self.invalid("expected the end of the line after a number", key));
+        }
+        Ok(value)
+    }
+
+    /// Whether the value of the line is empty, apart from spaces.
+    pub fn is_blank(&self) -> bool {
+        let rest = self.rest();
+        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+        matches!(rest[spaces..], [] | [b'\n', ..] | [b'\r', b'\n', ..])
+    }
+
+    /// Reads `count` whole numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    pub fn integers<T>(
+        &mut self,
+        key: &str,
+        count: usize,
+        target: &mut Vec<T>,
+        mut convert: impl FnMut(i32) -> Option<T>,
+    ) -> Result<(), Error> {
+        self.list(key, count, |rest| {
+            let (value, length) = number::integer(rest)?;
+            Some((length, convert(value).map(|value| target.push(value)).is_some()))
+        })
+    }
+
+    /// Reads `count` numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    pub fn numbers<T>(
+        &mut self,
+        key: &str,
+        count: usize,
+        target: &mut Vec<T>,
+        mut convert: impl FnMut(&Number<'a>) -> Option<T>,
+    ) -> Result<(), Error> {
+        self.list(key, count, |rest| {
+            let number = Number::read(rest)?;
+            Some((number.len(), convert(&number).map(|value| target.push(value)).is_some()))
+        })
+    }
+
+    /// Checks that `count` numbers come up to the end of the line.
+    pub fn skip_numbers(&mut self, key: &str, count: usize) -> Result<(), Error> {
+        self.list(key, count, |rest| Some((Number::read(rest)?.len(), true)))
+    }
+
+    /// Checks that `count` values of at least one byte each can still come, so that room for them may be reserved.
+    pub fn check_room(&self, key: &str, count: usize) -> Result<(), Error> {
+        // Values are separated, and a line end or the end of the text follows.
+        if count > self.rest().len().div_ceil(2) {
+            return Err(self.invalid(format!("expected {count} values, but the text ends before"), key));
+        }
+        Ok(())
+    }
+
+    fn list(
+        &mut self,
+        key: &str,
+        count: usize,
+        mut read: impl FnMut(&'a [u8]) -> Option<(usize, bool)>,
+    ) -> Result<(), Error> {
+        let bytes = self.bytes;
+        let mut at = self.at;
+        let mut found = 0;
+        let problem = loop {
+            while bytes.get(at) == Some(&b' ') {
+                at += 1;
+            }
+            match bytes.get(at) {
+                None | Some(b'\n' | b'\r') => break None,
+                _ if found == count => break Some(format!("expected {count} values, found more")),
+                _ => {}
+            }
+            match read(&bytes[at..]) {
+                Some((length, true))
+                    if matches!(bytes.get(at + length), None | Some(b' ' | b'\n' | b'\r')) =>
+                {
+                    at += length;
+                    found += 1;
+                }
+                Some((_, false)) => break Some(format!("value {found} is out of range")),
+                _ => break Some(format!("value {found} is not a number of the kind expected")),
+            }
+        };
+        if let Some(problem) = problem {
+            return Err(self.invalid(problem, key));
+        }
+        if found != count {
+            return Err(self.invalid(format!("expected {count} values, found {found}"), key));
+        }
+        self.at = at;
+        if !self.take_end() {
+            return Err(self.invalid("a carriage return without a line feed", key));
+        }
+        Ok(())
+    }
+}

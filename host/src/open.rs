@@ -1,0 +1,241 @@
+//! How a registry is opened: what the caller sets, else the environment, else `hydra.toml`, else the defaults.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
+use crate::mlflow::connect::Backend;
+use crate::mlflow::environment::Environment;
+use crate::mlflow::names::{Alias, ExperimentId, ModelName};
+use crate::mlflow::uri::TrackingUri;
+use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use crate::project::{Project, ProjectConfig};
+
+/// The registered model's name unless another is given.
+pub const DEFAULT_MODEL: &str = "hydra-baseline";
+
+/// Where the policy comes from.
+#[derive(Debug, Clone, Default)]
+pub enum PolicySource {
+    /// The default policy, embedded in this library.
+    #[default]
+    Embedded,
+    /// A component file.
+    File(PathBuf),
+    /// A policy loaded already; embedding programs share one engine this way.
+    Loaded(Policy),
+}
+
+/// What a [`ModelRegistry`](crate::ModelRegistry) is opened with. `Default` reads the process's environment and the
+/// project around the current directory.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// The tracking URI; else `MLFLOW_TRACKING_URI`, `hydra.toml`, the embedded default.
+    pub tracking_uri: Option<String>,
+    /// The registry URI; else `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
+    pub registry_uri: Option<String>,
+    /// The registered model; else `HYDRA_MODEL`, `hydra.toml`, [`DEFAULT_MODEL`].
+    pub model: Option<String>,
+    /// The policy; with `None`, `HYDRA_POLICY`, `hydra.toml`, the embedded one.
+    pub policy: Option<PolicySource>,
+    /// Settings of the policy, over those in `hydra.toml`.
+    pub settings: BTreeMap<String, String>,
+    /// Limits of a decision by name, over those in `hydra.toml`.
+    pub budget: BTreeMap<String, String>,
+    /// Who acts; else `HYDRA_ACTOR`, `MLFLOW_TRACKING_USERNAME`, the login name.
+    pub actor: Option<String>,
+    /// The environment variables.
+    pub environment: Environment,
+    /// The stores, opened already; the URIs are then not looked at.
+    pub backend: Option<Backend>,
+    /// The project: its root and its configuration.
+    pub project: Project,
+    /// The configuration.
+    pub config: ProjectConfig,
+}
+
+impl OpenOptions {
+    /// Options for a project and an environment.
+    #[must_use]
+    pub fn new(project: Project, config: ProjectConfig, environment: Environment) -> Self {
+        Self {
+            tracking_uri: None,
+            registry_uri: None,
+            model: None,
+            policy: None,
+            settings: BTreeMap::new(),
+            budget: BTreeMap::new(),
+            actor: None,
+            environment,
+            backend: None,
+            project,
+            config,
+        }
+    }
+
+    /// Options from the process's environment and the project around the current directory.
+    pub fn from_process() -> Result<Self> {
+        let project = Project::current()?;
+        let config = project.config()?;
+        Ok(Self::new(project, config, Environment::of_process()))
+    }
+
+    /// Sets the tracking URI.
+    #[must_use]
+    pub fn with_tracking_uri(mut self, uri: impl Into<String>) -> Self {
+        self.tracking_uri = Some(uri.into());
+        self
+    }
+
+    /// Sets the registered model's name.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Sets the policy.
+    #[must_use]
+    pub fn with_policy(mut self, policy: PolicySource) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Uses stores that are open already.
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// The tracking URI that these options lead to.
+    #[must_use]
+    pub fn resolved_tracking_uri(&self) -> String {
+        self.first(self.tracking_uri.as_ref(), "MLFLOW_TRACKING_URI", self.config.tracking_uri.as_ref())
+            .unwrap_or_else(|| self.project.default_tracking_uri())
+    }
+
+    /// The registered model's name.
+    pub fn model_name(&self) -> Result<ModelName> {
+        let name = self.first(self.model.as_ref(), "HYDRA_MODEL", self.config.model.as_ref());
+        ModelName::new(name.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
+    }
+
+    /// Who acts, as they call themselves.
+    #[must_use]
+    pub fn actor_name(&self) -> String {
+        let from_environment = || {
+            ["HYDRA_ACTOR", "MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER"]
+                .iter()
+                .find_map(|key| self.variable(key))
+        };
+        self.actor.clone().or_else(from_environment).unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    /// The aliases that a policy may move.
+    pub fn managed_aliases(&self) -> Result<Vec<Alias>> {
+        let mut aliases = vec![Alias::champion(), Alias::archived(), Alias::candidate()];
+        for name in &self.config.managed_aliases {
+            let alias = Alias::new(name)?;
+            if !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// The policy's settings as given, `hydra.toml` first and then these options.
+    #[must_use]
+    pub fn policy_settings(&self) -> BTreeMap<String, String> {
+        let mut settings = self.config.settings_as_text();
+        settings.extend(self.settings.clone());
+        settings
+    }
+
+    /// The budget of a decision.
+    pub fn decision_budget(&self) -> Result<Budget> {
+        let mut budget = Budget::default();
+        for (key, value) in self.config.budget_as_text().iter().chain(&self.budget) {
+            budget.set(key, value)?;
+        }
+        Ok(budget)
+    }
+
+    /// Loads the policy: compiled, or taken from the cache of compiled policies.
+    pub async fn load_policy(&self) -> Result<Policy> {
+        let source = self.policy_source();
+        let budget = self.decision_budget()?;
+        let cache = self.cache_directory();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let mut options = EngineOptions::default();
+            options.cache_dir = cache.map(|root| root.join("policies"));
+            let engine = || PolicyEngine::new(&options);
+            match source {
+                PolicySource::Loaded(policy) => Ok(policy),
+                PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
+                PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
+            }
+        });
+        loaded.await.map_err(|source| {
+            Error::new(ErrorKind::Internal, "loading the policy was interrupted").with_source(source)
+        })?
+    }
+
+    pub(crate) fn connect(&self) -> Result<Backend> {
+        if let Some(backend) = &self.backend {
+            return Ok(backend.clone());
+        }
+        let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
+        let registry =
+            self.first(self.registry_uri.as_ref(), "MLFLOW_REGISTRY_URI", self.config.registry_uri.as_ref());
+        let registry = registry.map(TrackingUri::new).transpose()?;
+        Backend::connect(&tracking, registry.as_ref(), &self.environment)
+    }
+
+    pub(crate) fn cache(&self) -> Result<Option<ModelCache>> {
+        let bytes = match self.variable("HYDRA_CACHE_BYTES") {
+            None => DEFAULT_CACHE_BYTES,
+            Some(text) => text.parse().map_err(|source| {
+                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
+                    .with_source(source)
+            })?,
+        };
+        let root = self.cache_directory().filter(|_| bytes > 0 && self.backend.is_none());
+        Ok(root.map(|root| ModelCache::new(root.join("models"), self.resolved_tracking_uri(), bytes)))
+    }
+
+    pub(crate) fn experiment_id(&self) -> Result<Option<ExperimentId>> {
+        self.variable("MLFLOW_EXPERIMENT_ID").map(ExperimentId::new).transpose()
+    }
+
+    pub(crate) fn experiment_name(&self) -> Option<String> {
+        self.variable("MLFLOW_EXPERIMENT_NAME")
+    }
+
+    fn policy_source(&self) -> PolicySource {
+        if let Some(source) = &self.policy {
+            return source.clone();
+        }
+        let file = self.variable("HYDRA_POLICY").map(PathBuf::from);
+        let configured = || self.config.policy.as_ref().map(|path| self.project.root().join(path));
+        file.or_else(configured).map_or(PolicySource::Embedded, PolicySource::File)
+    }
+
+    /// `HYDRA_CACHE_DIR`, else the user's cache directory.
+    fn cache_directory(&self) -> Option<PathBuf> {
+        let named = |key: &str| self.variable(key).map(PathBuf::from);
+        named("HYDRA_CACHE_DIR")
+            .or_else(|| named("XDG_CACHE_HOME").map(|home| home.join("hydra-registry")))
+            .or_else(|| named("HOME").map(|home| home.join(".cache/hydra-registry")))
+    }
+
+    fn first(&self, given: Option<&String>, variable: &str, configured: Option<&String>) -> Option<String> {
+        given.cloned().or_else(|| self.variable(variable)).or_else(|| configured.cloned())
+    }
+
+    fn variable(&self, key: &str) -> Option<String> {
+        self.environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+}

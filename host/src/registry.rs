@@ -1,0 +1,250 @@
+//! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
+use crate::lifecycle::evidence::Target;
+use crate::lifecycle::loading::load_model;
+use crate::lifecycle::model_cache::ModelCache;
+use crate::lifecycle::transition::{Request, Transition, Transitions};
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{ModelVersion, RegisteredModel, Tags, Timestamp};
+use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use crate::model::Model;
+use crate::model::loaded::ModelLimits;
+use crate::open::OpenOptions;
+
+/// How many versions one request of a listing asks for.
+const PAGE_SIZE: usize = 1000;
+
+/// A registered model and its champion lifecycle.
+#[derive(Debug)]
+pub struct ModelRegistry {
+    pub(crate) backend: Backend,
+    pub(crate) model: ModelName,
+    pub(crate) options: OpenOptions,
+    pub(crate) cache: Option<ModelCache>,
+}
+
+/// The champion, ready to predict.
+#[derive(Debug)]
+pub struct Champion {
+    /// The version it is.
+    pub version: ModelVersion,
+    /// The model.
+    pub model: Model,
+}
+
+/// What is known about the champion without loading it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChampionInfo {
+    /// The version.
+    pub version: Version,
+    /// The run that logged it.
+    pub run_id: Option<RunId>,
+    /// The run's metrics; empty when the run is gone.
+    pub metrics: BTreeMap<String, f64>,
+    /// The run's tags.
+    pub tags: Tags,
+    /// When the version was created.
+    pub created_at: Timestamp,
+}
+
+/// One version of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// The version.
+    pub version: Version,
+    /// The run that logged it.
+    pub run_id: Option<RunId>,
+    /// The aliases on it, sorted.
+    pub aliases: Vec<Alias>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl ModelRegistry {
+    /// Opens the registry and creates the registered model if it is missing.
+    pub async fn open(options: OpenOptions) -> Result<Self> {
+        let registry = Self::open_existing(options)?;
+        registry.ensure_model().await?;
+        Ok(registry)
+    }
+
+    /// Opens the registry as it is: nothing is contacted or created. For readers.
+    pub fn open_existing(options: OpenOptions) -> Result<Self> {
+        let (backend, model, cache) = (options.connect()?, options.model_name()?, options.cache()?);
+        Ok(Self { backend, model, options, cache })
+    }
+
+    /// The registered model's name.
+    #[must_use]
+    pub fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    /// The stores behind the registry.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Logs a trained model as a candidate and returns its run and version. See [`Candidate`] for what is checked.
+    pub async fn log_candidate(
+        &self,
+        model: impl Into<CandidateModel>,
+        metrics: BTreeMap<String, f64>,
+        config: Value,
+        tags: BTreeMap<String, String>,
+        run_name: Option<String>,
+    ) -> Result<(RunId, Version)> {
+        let candidate = Candidate { config, tags, run_name, ..Candidate::new(model, metrics) };
+        let logged = self.log(&candidate, &|_| ()).await?;
+        Ok((logged.run_id, logged.version))
+    }
+
+    /// [`Self::log_candidate`] with every option, and a callback for the bytes uploaded.
+    pub async fn log(
+        &self,
+        candidate: &Candidate,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<LoggedCandidate> {
+        let experiment = self.ensure_experiment().await?;
+        let user = self.options.actor_name();
+        let target = LogTarget {
+            backend: &self.backend,
+            model: &self.model,
+            experiment: &experiment,
+            user: &user,
+            progress,
+        };
+        target.log(candidate).await
+    }
+
+    /// Asks the policy to make `version`, or the one behind `candidate`, the champion.
+    pub async fn promote_to_champion(&self, version: Option<Version>) -> Result<Transition> {
+        self.decide(Request::promote(version.map_or(Target::Candidate, Target::Version))).await
+    }
+
+    /// Asks the policy to roll back to the archived version.
+    pub async fn rollback(&self) -> Result<Transition> {
+        self.decide(Request::rollback(Target::Unnamed)).await
+    }
+
+    /// Carries out a request for a promotion or a rollback, with every option.
+    pub async fn decide(&self, request: Request) -> Result<Transition> {
+        let policy = self.options.load_policy().await?;
+        Transitions::new(&self.backend, &self.model, &policy, &self.options).carry_out(request).await
+    }
+
+    /// Loads the model behind `champion`. `NoChampion` when there is none.
+    pub async fn load_champion(&self) -> Result<Champion> {
+        let version = self.champion_version().await?;
+        let model = load_model(&self.backend, self.cache.as_ref(), &version, &ModelLimits::default()).await?;
+        Ok(Champion { version, model })
+    }
+
+    /// What is known about the champion: two requests, whatever the history.
+    pub async fn champion_info(&self) -> Result<ChampionInfo> {
+        let version = self.champion_version().await?;
+        let run = match &version.run_id {
+            Some(id) => match self.backend.tracking.run(id).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                other => Some(other?),
+            },
+            None => None,
+        };
+        let (metrics, tags) = run.map_or_else(Default::default, |run| {
+            (run.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(), run.tags)
+        });
+        Ok(ChampionInfo {
+            version: version.version,
+            run_id: version.run_id,
+            metrics,
+            tags,
+            created_at: version.created_at,
+        })
+    }
+
+    /// Every version, newest first, as a stream that holds one page at a time.
+    pub async fn list_versions(&self) -> Result<impl Stream<Item = Result<VersionInfo>> + '_> {
+        let registered = self.registered_model().await?;
+        let first = Some(None::<String>);
+        let pages = stream::try_unfold(first, move |token| async move {
+            let Some(token) = token else { return Ok::<_, Error>(None) };
+            let page =
+                self.backend.registry.model_versions(&self.model, None, PAGE_SIZE, token.as_deref()).await?;
+            Ok(Some((page.items, page.next.map(Some))))
+        });
+        let versions = pages.map_ok(|items| stream::iter(items).map(Ok)).try_flatten();
+        Ok(versions.map_ok(move |version| VersionInfo {
+            aliases: aliases_on(&registered, version.version),
+            version: version.version,
+            run_id: version.run_id,
+            created_at: version.created_at,
+        }))
+    }
+
+    async fn champion_version(&self) -> Result<ModelVersion> {
+        let found = self.backend.registry.version_by_alias(&self.model, &Alias::champion()).await;
+        let version = found.map_err(|error| {
+            let hint = "the alias `champion` points to a deleted version: promote another one, or roll back";
+            if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
+        })?;
+        version.ok_or_else(|| {
+            Error::new(ErrorKind::NoChampion, "No champion model set")
+                .with_context("model", &self.model)
+                .with_hint("log a candidate and promote it: `hydra-registry promote`")
+        })
+    }
+
+    async fn registered_model(&self) -> Result<RegisteredModel> {
+        self.backend.registry.registered_model(&self.model).await
+    }
+
+    async fn ensure_model(&self) -> Result<()> {
+        match self.registered_model().await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
+            other => return other.map(drop),
+        }
+        match self.backend.registry.create_registered_model(&self.model, &Tags::new(), "").await {
+            // Another process was faster.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    /// The experiment that candidates are logged in: the one configured, else one named like the model.
+    async fn ensure_experiment(&self) -> Result<ExperimentId> {
+        if let Some(id) = self.options.experiment_id()? {
+            return Ok(self.backend.tracking.experiment(&id).await?.id);
+        }
+        let name = self.options.experiment_name().unwrap_or_else(|| self.model.to_string());
+        if let Some(experiment) = self.backend.tracking.experiment_by_name(&name).await? {
+            return experiment.usable();
+        }
+        match self.backend.tracking.create_experiment(&name, &Tags::new()).await {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let found = self.backend.tracking.experiment_by_name(&name).await?;
+                found.ok_or(error)?.usable()
+            }
+            other => other,
+        }
+    }
+}
+
+/// Predicting with a champion is predicting with its model.
+impl std::ops::Deref for Champion {
+    type Target = Model;
+    fn deref(&self) -> &Model {
+        &self.model
+    }
+}
+
+fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {
+    registered.aliases.iter().filter(|(_, on)| **on == version).map(|(alias, _)| alias.clone()).collect()
+}

@@ -1,0 +1,195 @@
+//! Bad input: a clear error of its own kind, exit code 2, and nothing half-registered.
+
+use serde_json::Value;
+
+use super::{LOG, training_csv};
+use crate::support::backends::fresh_name;
+use crate::support::binary::Project;
+use crate::support::server::{NEWEST, Server};
+
+/// Runs a command that must fail and returns its error report.
+fn error_of<'a>(project: &Project, args: impl IntoIterator<Item = &'a str>) -> Value {
+    let outcome = project.run(["--output", "json"].into_iter().chain(args));
+    assert_eq!(outcome.code, 2, "{}{}", outcome.out, outcome.err);
+    assert_eq!(outcome.out, "", "an error leaves stdout empty");
+    let last = outcome.err.lines().last().unwrap_or_default();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error} in {}", outcome.err))
+}
+
+fn kind_of<'a>(project: &Project, args: impl IntoIterator<Item = &'a str>) -> String {
+    error_of(project, args)["kind"].as_str().unwrap_or_default().to_owned()
+}
+
+fn embedded() -> Project {
+    let project = Project::new(None, &fresh_name("bad"));
+    project.file("train.csv", training_csv());
+    project
+}
+
+fn on_server() -> Project {
+    let project = Project::new(Some(&Server::shared(NEWEST).url), &fresh_name("bad"));
+    project.file("train.csv", training_csv());
+    project
+}
+
+fn log_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    LOG.into_iter().chain(more.iter().copied()).collect()
+}
+
+/// Nothing is registered: the model has no versions.
+fn assert_nothing_registered(project: &Project) {
+    let listed = project.run(["--output", "json", "list"]);
+    assert_eq!(listed.out, "", "{}", listed.out);
+}
+
+#[test]
+fn an_unknown_version() {
+    for project in [embedded(), on_server()] {
+        project.json(LOG);
+        let error = error_of(&project, ["promote", "99"]);
+        assert_eq!(error["kind"], "VersionNotFound");
+        assert_eq!(project.run(["promote", "0"]).code, 2);
+    }
+}
+
+#[test]
+fn no_such_model() {
+    for project in [embedded(), on_server()] {
+        assert_eq!(kind_of(&project, ["--model", "no-such-model", "promote", "1"]), "ModelNotFound");
+        assert_eq!(kind_of(&project, ["--model", "no-such-model", "champion"]), "NoChampion");
+        assert_eq!(kind_of(&project, ["--model", "no/model", "list"]), "InvalidName");
+    }
+}
+
+#[test]
+fn no_champion_and_no_candidate() {
+    let project = embedded();
+    project.json(LOG);
+    assert_eq!(kind_of(&project, ["champion"]), "NoChampion");
+    project.file("rows.csv", "size,weekday\n1,1\n");
+    let error = error_of(&project, ["predict", "rows.csv"]);
+    assert_eq!(
+        error["message"].as_str().map(|text| text.starts_with("No champion model set")),
+        Some(true),
+        "{error}"
+    );
+    project.json(["promote"]);
+    assert_eq!(kind_of(&project, ["promote"]), "NoCandidate");
+}
+
+#[test]
+fn an_unreachable_server_and_an_unknown_scheme() {
+    let project = embedded();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+    let mut command =
+        project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
+    let output = command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("\"Unreachable\""));
+    let error = error_of(&project, ["--tracking-uri", "postgresql://db/x", "list"]);
+    assert_eq!(error["kind"], "UnsupportedScheme");
+    assert!(
+        error["hint"].as_str().is_some_and(|hint| hint.contains("sqlite:") && hint.contains("http")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_or_damaged_policy_changes_nothing() {
+    let project = embedded();
+    project.json(LOG);
+    project.file("damaged.wasm", b"\0asm\x0d\0\x01\0 and then nonsense");
+    assert_eq!(kind_of(&project, ["--policy", "missing.wasm", "promote"]), "PolicyNotFound");
+    assert_eq!(kind_of(&project, ["--policy", "damaged.wasm", "promote"]), "PolicyIncompatible");
+    assert_eq!(kind_of(&project, ["--set", "no-such-setting=1", "promote"]), "PolicySettings");
+    assert_eq!(kind_of(&project, ["champion"]), "NoChampion");
+}
+
+#[test]
+fn metrics_that_no_policy_could_compare() {
+    let project = embedded();
+    let model = crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb");
+    let model = model.to_str().expect("a path");
+    let long = format!("{}=1", "k".repeat(251));
+    assert_eq!(kind_of(&project, ["log-candidate", model]), "InvalidArgument", "no metrics");
+    assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=nan"]), "InvalidArgument");
+    assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=-inf"]), "InvalidArgument");
+    assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", "auc=high"]), "InvalidArgument");
+    assert_eq!(kind_of(&project, ["log-candidate", model, "--metric", &long]), "InvalidName");
+    assert_eq!(
+        kind_of(&project, ["log-candidate", model, "--metric", "auc=1", "--tag", "a//b=1"]),
+        "InvalidName"
+    );
+    assert_nothing_registered(&project);
+    project.json(["log-candidate", model, "--metric", "auc=nan", "--metric", "x=inf", "--allow-non-finite"]);
+    project.json(["promote"]);
+    assert_eq!(project.json(["champion"])["metrics"]["auc"], "NaN");
+}
+
+#[test]
+fn training_data_and_rows_with_a_bad_cell() {
+    let project = embedded();
+    project.file("train.csv", "size,weekday,label\n1,2,0\n1,monday,1\n");
+    let error = error_of(&project, LOG);
+    assert_eq!(error["kind"], "InvalidData");
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.contains("line: 3") && message.contains("column: weekday"), "{message}");
+    assert_nothing_registered(&project);
+
+    project.file("train.csv", training_csv());
+    project.json(LOG);
+    project.json(["promote"]);
+    project.file("rows.csv", "size,weekday\n1,2\n3,monday\n");
+    let error = error_of(&project, ["predict", "rows.csv"]);
+    assert_eq!(error["kind"], "InvalidData");
+    project.file("rows.csv", "size,day\n1,2\n");
+    let error = error_of(&project, ["predict", "rows.csv"]);
+    assert_eq!(error["kind"], "InvalidData");
+    assert!(error.to_string().contains("weekday"), "{error}");
+}
+
+#[test]
+fn a_damaged_model_file() {
+    let project = embedded();
+    project.file("model.lgb", "tree\nversion=v4\nnum_class=1\n");
+    assert_eq!(kind_of(&project, ["log-candidate", "model.lgb", "--metric", "auc=1"]), "InvalidModel");
+    assert_eq!(kind_of(&project, ["log-candidate", "no.lgb", "--metric", "auc=1"]), "Storage");
+    assert_nothing_registered(&project);
+}
+
+#[test]
+fn a_model_whose_bytes_were_changed_is_refused_with_both_digests() {
+    let project = embedded();
+    project.json(LOG);
+    project.json(["promote"]);
+    let artifact = std::process::Command::new("find")
+        .arg(project.path().join("mlruns"))
+        .args(["-name", "model.lgb"])
+        .output()
+        .expect("find runs");
+    let path = String::from_utf8_lossy(&artifact.stdout).trim().to_owned();
+    let text = std::fs::read_to_string(&path)
+        .expect("the artifact")
+        .replace("learning_rate: 0.1", "learning_rate: 0.2");
+    std::fs::write(&path, text).expect("a changed artifact");
+    project.file("rows.csv", "size,weekday\n1,2\n");
+    let error = error_of(&project, ["predict", "rows.csv"]);
+    assert_eq!(error["kind"], "Integrity");
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.contains("logged sha256: ") && message.contains("found sha256: "), "{message}");
+}
+
+#[test]
+fn a_failed_upload_leaves_a_failed_run_and_no_version() {
+    let project = embedded();
+    project.json(LOG);
+    let mlruns = project.path().join("mlruns");
+    // A file where the run's artifact directory would have to be: every upload fails.
+    std::fs::remove_dir_all(&mlruns).expect("the artifacts go");
+    std::fs::write(&mlruns, "in the way").expect("a file");
+    let failed = project.run(log_with(&["--run-name", "doomed"]));
+    assert_eq!(failed.code, 2, "{}", failed.err);
+    let listed = project.run(["--output", "json", "list"]);
+    assert_eq!(listed.out.lines().count(), 1, "only the first version: {}", listed.out);
+}

@@ -1,0 +1,116 @@
+//! The lifecycle from the outside, on the embedded default store.
+
+use serde_json::json;
+
+use super::{LOG, training_csv};
+use crate::support::backends::fresh_name;
+use crate::support::binary::Project;
+
+fn project() -> Project {
+    let project = Project::new(None, &fresh_name("cli"));
+    project.file("train.csv", training_csv());
+    project
+}
+
+#[test]
+fn the_whole_lifecycle_with_its_exit_codes() {
+    let project = project();
+    let logged = project.json(LOG);
+    assert_eq!((&logged["schema"], &logged["version"]), (&json!("hydra-registry/candidate/1"), &json!(1)));
+    assert!(logged["metrics"]["auc"].as_f64().is_some(), "{logged}");
+
+    let tried = project.json(["promote", "--dry-run"]);
+    assert_eq!((&tried["outcome"], &tried["dry_run"]), (&json!("done"), &json!(true)));
+    assert_eq!(project.run(["champion"]).code, 2, "a dry run changes nothing");
+
+    let promoted = project.json(["promote", "--reason", "first"]);
+    assert_eq!(promoted["schema"], "hydra-registry/transition/1");
+    assert_eq!(
+        promoted["changes"],
+        json!([
+            {"alias": "candidate", "from": 1, "to": null}, {"alias": "champion", "from": null, "to": 1}
+        ])
+    );
+    assert_eq!(promoted["reason"], "first");
+    assert_eq!(promoted["actor"], "tester");
+    assert_eq!(promoted["policy"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(project.json(["promote", "1"])["outcome"], "unchanged");
+
+    let nothing = project.run(["rollback"]);
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.out.contains("No archived model to rollback to"), "{}", nothing.out);
+
+    project.json(LOG);
+    project.json(["promote"]);
+    assert_eq!(project.json(["champion"])["version"], 2);
+    assert_eq!(project.json(["rollback"])["outcome"], "done");
+    assert_eq!(project.json(["champion"])["version"], 1);
+
+    let listed = project.run(["--output", "json", "list"]);
+    let versions: Vec<serde_json::Value> =
+        listed.out.lines().map(|line| serde_json::from_str(line).expect("a document per line")).collect();
+    let aliases: Vec<_> = versions.iter().map(|version| (&version["version"], &version["aliases"])).collect();
+    assert_eq!(aliases, [(&json!(2), &json!(["archived"])), (&json!(1), &json!(["champion"]))]);
+}
+
+#[test]
+fn data_goes_to_stdout_and_talk_to_stderr() {
+    let project = project();
+    let logged = project.run(LOG);
+    assert_eq!(logged.code, 0, "{}", logged.err);
+    assert!(logged.out.starts_with("logged "), "{}", logged.out);
+    assert!(logged.err.contains("training on 80 rows"), "{}", logged.err);
+    let quiet = project.run(LOG.into_iter().chain(["--quiet"]));
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
+fn a_model_file_is_logged_as_it_is() {
+    let project = project();
+    let model = crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb");
+    let bytes = std::fs::read(&model).expect("the fixture");
+    let path = model.to_str().expect("a path");
+    project.json(["log-candidate", path, "--metric", "auc=0.9", "--metric", "f1=0.5"]);
+    project.json(["promote"]);
+    let champion = project.json(["champion"]);
+    assert_eq!(champion["metrics"], json!({"auc": 0.9, "f1": 0.5}));
+    let stored = walk(&project.path().join("mlruns"), "model.lgb").expect("the model among the artifacts");
+    assert_eq!(std::fs::read(stored).expect("the artifact"), bytes);
+}
+
+#[test]
+fn the_store_lies_in_the_project_root_wherever_one_stands() {
+    let project = project();
+    let inner = project.path().join("a/b");
+    std::fs::create_dir_all(&inner).expect("directories");
+    project.json(LOG);
+    let output =
+        project.command(["--output", "json", "list"]).current_dir(&inner).output().expect("the binary runs");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"candidate\""));
+    assert!(!inner.join("mlruns").exists() && !inner.join("mlflow.db").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    use std::io::Read as _;
+    let project = project();
+    project.json(LOG);
+    let mut child = project
+        .command(["list"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().expect("stderr").read_to_string(&mut err).expect("text");
+    let status = child.wait().expect("an end");
+    assert_eq!((status.code(), err.as_str()), (Some(0), ""));
+}
+
+fn walk(directory: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
+    std::fs::read_dir(directory).ok()?.flatten().find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() { walk(&path, name) } else { (entry.file_name() == name).then_some(path) }
+    })
+}

@@ -1,0 +1,18 @@
+//! The command line as a contract: exit codes, what goes where, and what an error says.
+
+mod bad_input;
+mod lifecycle;
+
+/// Rows that one feature separates: good enough to train on in milliseconds.
+pub fn training_csv() -> String {
+    let mut csv = String::from("size,weekday,label\n");
+    for i in 0..100 {
+        let size = i * 37 % 100;
+        csv += &format!("{size},{},{}\n", i % 7, u8::from(size >= 50));
+    }
+    csv
+}
+
+/// The arguments that train and log a small model.
+pub const LOG: [&str; 7] =
+    ["log-candidate", "--train", "train.csv", "--label", "label", "--param", "n_estimators=3"];

@@ -1,0 +1,91 @@
+//! The sentences of `ArtifactStore`, on the artifact root of a run.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hydra_registry::ErrorKind;
+use hydra_registry::mlflow::artifacts::{ArtifactStore, verify_sizes};
+use hydra_registry::mlflow::entities::ArtifactInfo;
+use tokio::io::AsyncReadExt;
+
+use super::{Stores, kind};
+
+pub async fn an_artifact_is_written_listed_and_read(stores: &Stores) {
+    let root = root(stores).await;
+    for path in ["MLmodel", "model/data.txt", "model/ä ö/with space.txt", "model/empty"] {
+        let content = if path.ends_with("empty") { String::new() } else { format!("content of {path}") };
+        root.put_bytes(path, content.clone().into_bytes()).await.expect(path);
+        assert_eq!(read(&*root, path).await, content.as_bytes(), "{path}");
+    }
+    assert_eq!(root.list("").await.expect("a listing"), [file("MLmodel", 18), directory("model")]);
+    let model = [file("model/data.txt", 25), file("model/empty", 0), directory("model/ä ö")];
+    assert_eq!(root.list("model").await.expect("a listing"), model);
+    let deepest = root.list("model/ä ö").await.expect("a listing");
+    assert_eq!(deepest, [file("model/ä ö/with space.txt", "content of model/ä ö/with space.txt".len())]);
+}
+
+pub async fn an_artifact_is_replaced(stores: &Stores) {
+    let root = root(stores).await;
+    for content in ["the first, longer", "second"] {
+        root.put_bytes("notes.txt", content.into()).await.expect("a small file");
+        assert_eq!(read(&*root, "notes.txt").await, content.as_bytes());
+    }
+    assert_eq!(root.list("").await.expect("a listing"), [file("notes.txt", 6)]);
+}
+
+pub async fn a_large_artifact_is_streamed_whole(stores: &Stores) {
+    let root = root(stores).await;
+    let content: Vec<u8> = (0..9_000_001u32).flat_map(|n| [n as u8, (n >> 8) as u8]).collect();
+    let source = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(source.path(), &content).expect("a file");
+    let moved = AtomicU64::new(0);
+    let progress = |bytes| {
+        moved.fetch_add(bytes, Ordering::Relaxed);
+    };
+    root.put_file("model/model.lgb", source.path(), &progress).await.expect("an upload");
+    assert_eq!(moved.into_inner(), content.len() as u64);
+    assert!(read(&*root, "model/model.lgb").await == content);
+    let uploaded = |size| [("model/model.lgb".to_owned(), size)];
+    verify_sizes(&*root, &uploaded(content.len() as u64)).await.expect("all there");
+    assert_eq!(kind(verify_sizes(&*root, &uploaded(1)).await), ErrorKind::Integrity);
+}
+
+pub async fn what_is_missing_is_not_found_or_empty(stores: &Stores) {
+    let root = root(stores).await;
+    assert!(root.list("").await.expect("an unused root is empty").is_empty());
+    root.put_bytes("model/MLmodel", "x".into()).await.expect("a small file");
+    for missing in ["nothing", "model/nothing", "nothing/deeper", "model"] {
+        let error = root.open(missing).await.err().expect(missing);
+        assert_eq!(error.kind(), ErrorKind::ArtifactNotFound, "{missing}: {error}");
+    }
+    for empty in ["nothing", "nothing/deeper", "model/MLmodel"] {
+        assert!(root.list(empty).await.expect(empty).is_empty(), "{empty}");
+    }
+}
+
+pub async fn artifact_paths_never_leave_their_root(stores: &Stores) {
+    let root = root(stores).await;
+    for bad in ["../x", "a/../../x", "/etc/passwd", "a//b", ".", "a\\b", "a\nb"] {
+        assert_eq!(kind(root.list(bad).await), ErrorKind::Untrusted, "{bad:?}");
+        assert_eq!(root.open(bad).await.err().expect(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
+        assert_eq!(kind(root.put_bytes(bad, Vec::new()).await), ErrorKind::Untrusted, "{bad:?}");
+    }
+}
+
+async fn root(stores: &Stores) -> Box<dyn ArtifactStore> {
+    let run = stores.tracking.run(&stores.run().await).await.expect("it exists");
+    stores.artifacts.open(&run.artifact_uri).expect("an artifact root")
+}
+
+async fn read(root: &dyn ArtifactStore, path: &str) -> Vec<u8> {
+    let mut content = Vec::new();
+    root.open(path).await.expect(path).read_to_end(&mut content).await.expect("the whole file");
+    content
+}
+
+fn file(path: &str, size: usize) -> ArtifactInfo {
+    ArtifactInfo { path: path.to_owned(), is_dir: false, size: Some(size as u64) }
+}
+
+fn directory(path: &str) -> ArtifactInfo {
+    ArtifactInfo { path: path.to_owned(), is_dir: true, size: None }
+}

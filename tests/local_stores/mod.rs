@@ -1,0 +1,178 @@
+//! Local stores that Python and Rust share: each reads what the other wrote, and both leave the same rows.
+
+mod scenario;
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use hydra_registry::mlflow::entities::Tags;
+use hydra_registry::mlflow::file::FileStore;
+use hydra_registry::mlflow::names::{Alias, Version};
+use hydra_registry::mlflow::sqlite::SqliteStore;
+use hydra_registry::mlflow::store::{RegistryStore as _, TrackingStore as _};
+
+use crate::support::python;
+
+const NEWEST: &str = "mlflow-3.17.2";
+
+#[tokio::test]
+async fn python_and_rust_see_the_same_file_store_whoever_wrote_it() {
+    let (by_rust, by_python) = (Home::new(), Home::new());
+    scenario::write(&by_rust.file(), true).await;
+    python::ask(NEWEST, "local_store.py", &["write", &by_python.file_uri()]);
+    let mut views = Vec::new();
+    for home in [&by_rust, &by_python] {
+        views.push(home.normal(python::ask(NEWEST, "local_store.py", &["read", &home.file_uri()])));
+        views.push(home.normal(scenario::read(&home.file(), true).await));
+    }
+    assert_same(&views);
+}
+
+#[tokio::test]
+#[ignore = "older releases; `cargo xtask test --all` runs it"]
+async fn older_pythons_read_a_file_store_that_rust_wrote() {
+    for release in ["mlflow-2.9.2", "mlflow-2.22.5"] {
+        let home = Home::new();
+        scenario::write(&home.file(), false).await;
+        let by_python = home.normal(python::ask(release, "local_store.py", &["read", &home.file_uri()]));
+        assert_same(&[by_python, home.normal(scenario::read(&home.file(), false).await)]);
+    }
+}
+
+#[tokio::test]
+async fn the_same_actions_leave_the_same_rows() {
+    let (by_rust, by_python) = (Home::new(), Home::new());
+    scenario::write(&by_rust.sqlite(), true).await;
+    python::ask(NEWEST, "local_store.py", &["write", &by_python.sqlite_uri()]);
+    let mut views = vec![by_rust.normal(scenario::read(&by_rust.sqlite(), true).await)];
+    // reading brings the database that Rust made up to date: its rows have the columns of the other's after it
+    for home in [&by_rust, &by_python] {
+        views.push(home.normal(python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()])));
+        views.push(home.normal(scenario::read(&home.sqlite(), true).await));
+    }
+    assert_same(&views);
+    let rows = [&by_rust, &by_python]
+        .map(|home| home.normal(python::ask(NEWEST, "local_store.py", &["rows", &home.database()])));
+    assert_same(&rows);
+}
+
+#[tokio::test]
+async fn a_database_is_used_on_while_python_brings_it_up_to_date() {
+    let home = Home::new();
+    let store = home.sqlite();
+    scenario::write(&store, true).await;
+    python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()]);
+    let name = scenario::model();
+    store
+        .set_alias(&name, &Alias::champion(), Version(1))
+        .await
+        .expect("the open connection sees the new columns");
+    store.create_experiment("later", &Tags::new()).await.expect("an experiment");
+    let seen = python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()]);
+    assert_eq!(seen["model"]["aliases"], json!({"champion": 1, "é-1": 1}));
+}
+
+#[tokio::test]
+#[ignore = "older releases; `cargo xtask test --all` runs it"]
+async fn databases_of_older_releases_are_used_without_migrating_them() {
+    for (release, logged_models) in
+        [("mlflow-2.9.2", false), ("mlflow-2.22.5", false), ("mlflow-3.1.4", true)]
+    {
+        let (by_rust, by_python) = (Home::new(), Home::new());
+        for home in [&by_rust, &by_python] {
+            python::ask(release, "local_store.py", &["make", &home.sqlite_uri()]);
+        }
+        scenario::write(&by_rust.sqlite(), logged_models).await;
+        python::ask(release, "local_store.py", &["write", &by_python.sqlite_uri()]);
+        let mut views = Vec::new();
+        for home in [&by_rust, &by_python] {
+            views.push(home.normal(python::ask(release, "local_store.py", &["read", &home.sqlite_uri()])));
+            views.push(home.normal(scenario::read(&home.sqlite(), logged_models).await));
+        }
+        assert_same(&views);
+        let rows = [&by_rust, &by_python]
+            .map(|home| home.normal(python::ask(release, "local_store.py", &["rows", &home.database()])));
+        assert_same(&rows);
+    }
+}
+
+/// A directory with a file store and a database in it.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn file(&self) -> FileStore {
+        FileStore::open(self.path("mlruns")).expect("a store")
+    }
+
+    fn file_uri(&self) -> String {
+        format!("file://{}", self.path("mlruns"))
+    }
+
+    fn sqlite(&self) -> SqliteStore {
+        SqliteStore::open(self.path("mlflow.db")).expect("a store")
+    }
+
+    fn database(&self) -> String {
+        self.path("mlflow.db")
+    }
+
+    fn sqlite_uri(&self) -> String {
+        format!("sqlite:///{}", self.database())
+    }
+
+    /// `view` without what differs from run to run: this directory, ids, and times of today.
+    fn normal(&self, view: Value) -> Value {
+        normal(view, self.0.path())
+    }
+}
+
+fn normal(view: Value, home: &Path) -> Value {
+    match view {
+        Value::String(text) => {
+            let text = text.replace(&home.display().to_string(), "<home>");
+            Value::String(without_ids(&text))
+        }
+        Value::Number(number) if number.as_i64().is_some_and(|number| number > 1_600_000_000_000) => {
+            json!("<time>")
+        }
+        Value::Array(items) => items.into_iter().map(|item| normal(item, home)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, normal(value, home))).collect(),
+        other => other,
+    }
+}
+
+/// Replaces ids: runs of 32 hexadecimal or 18 decimal digits.
+fn without_ids(text: &str) -> String {
+    let mut normal = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+        match digits {
+            32 => normal.push_str("<id>"),
+            18 => normal.push_str("<experiment>"),
+            _ => normal.push_str(&rest[..digits]),
+        }
+        rest = &rest[digits..];
+        let others = rest.find(|c: char| c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        normal.push_str(&rest[..others]);
+        rest = &rest[others..];
+    }
+    normal
+}
+
+fn assert_same(views: &[Value]) {
+    let text = |view: &Value| serde_json::to_string_pretty(view).expect("JSON");
+    for (index, view) in views.iter().enumerate().skip(1) {
+        assert_eq!(text(&views[0]), text(view), "view {index} differs");
+    }
+}

@@ -1,0 +1,184 @@
+//! The actions of `tests/python/local_store.py`, done by Rust.
+
+use hydra_registry::mlflow::entities::{
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus, Tags,
+};
+use hydra_registry::mlflow::names::{Alias, Key, LoggedModelId, ModelName, Version};
+use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
+use serde_json::{Value, json};
+
+use crate::conformance::{pairs, tags};
+
+/// The registered model.
+pub fn model() -> ModelName {
+    ModelName::new("risk model").expect("a name")
+}
+
+/// Does what `write` of the script does.
+pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: bool) {
+    let experiment_id =
+        store.create_experiment("risk é", &tags([("team", "risk")])).await.expect("an experiment");
+    let run = store
+        .create_run(&NewRun {
+            experiment_id: experiment_id.clone(),
+            name: "bold-name".into(),
+            start_time: 1000,
+            user_id: "ada".into(),
+            tags: tags([("team", "risk")]),
+        })
+        .await
+        .expect("a run");
+    let metric = |key: &str, value, timestamp, step| Metric { key: key.into(), value, timestamp, step };
+    let batch = RunBatch {
+        metrics: vec![
+            metric("auc", 0.5, 10, 0),
+            metric("auc", 0.75, 20, 1),
+            metric("auc", 0.6, 15, 1),
+            metric("nan", f64::NAN, 10, 0),
+            metric("high", f64::INFINITY, 10, 0),
+            metric("low", f64::NEG_INFINITY, 10, 0),
+            metric("val/loss", 0.1 + 0.2, 10, -1),
+        ],
+        params: pairs([("lr", "0.1"), ("nested.key", "[1, null]"), ("text", "two\nlines: é # '\"")]),
+        tags: pairs([("note", "no"), ("team", "credit")]),
+    };
+    store.log_batch(&run.id, &batch).await.expect("a batch");
+    let again = RunBatch {
+        metrics: batch.metrics[..1].to_vec(),
+        params: batch.params[..1].to_vec(),
+        tags: Vec::new(),
+    };
+    store.log_batch(&run.id, &again).await.expect("a batch");
+
+    let mut first = NewModelVersion {
+        run_id: Some(run.id.clone()),
+        tags: tags([("hydra.entry", "{}"), ("empty", "")]),
+        description: "first".into(),
+        ..version(&format!("{}/model", run.artifact_uri))
+    };
+    if logged_models {
+        let new = NewLoggedModel {
+            experiment_id,
+            name: "model".into(),
+            source_run_id: run.id.clone(),
+            params: pairs([("lr", "0.1")]),
+            tags: tags([("mlflow.user", "ada")]),
+        };
+        let logged = store.create_logged_model(&new).await.expect("an answer").expect("a LoggedModel");
+        store.log_output(&run.id, &logged.id).await.expect("a link");
+        store.finalize_logged_model(&logged.id, LoggedModelStatus::Ready).await.expect("an update");
+        first = NewModelVersion {
+            source: format!("models:/{}", logged.id),
+            run_id: None,
+            model_id: Some(logged.id),
+            ..first
+        };
+    }
+
+    let name = model();
+    let owner = tags([("owner", "bob")]);
+    store.create_registered_model(&name, &owner, "scores: loans\nand more").await.expect("a model");
+    store.set_registered_model_tag(&name, &key("owner"), "ada").await.expect("a tag");
+    store.create_model_version(&first).await.expect("a version");
+    let second = NewModelVersion { run_id: Some(run.id.clone()), ..version("s3://bucket/model") };
+    store.create_model_version(&second).await.expect("a version");
+    let third = NewModelVersion {
+        tags: tags([("kept", "yes")]),
+        description: "third".into(),
+        ..version("s3://bucket/model")
+    };
+    store.create_model_version(&third).await.expect("a version");
+    for value in ["no", "yes"] {
+        store.set_version_tag(&name, Version(2), &key("hydra.applied"), value).await.expect("a tag");
+    }
+    for (text, version) in [("champion", 1), ("archived", 3), ("champion", 2), ("candidate", 1), ("é-1", 1)]
+    {
+        store.set_alias(&name, &alias(text), Version(version)).await.expect("an alias");
+    }
+    for text in ["candidate", "archived"] {
+        store.delete_alias(&name, &alias(text)).await.expect("an alias");
+    }
+    store.delete_model_version(&name, Version(3)).await.expect("a deletion");
+    store.update_run(&run.id, RunStatus::Finished, Some(2000)).await.expect("an end");
+}
+
+/// Sees what `read` of the script sees.
+pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: bool) -> Value {
+    let experiment = store.experiment_by_name("risk é").await.expect("an answer").expect("it exists");
+    let runs = store.runs_by_status(&experiment.id, RunStatus::Finished, 10, None).await.expect("a page");
+    let [run] = &runs.items[..] else { panic!("one run: {:?}", runs.items) };
+    let name = model();
+    let registered = store.registered_model(&name).await.expect("it exists");
+    let mut versions = Vec::new();
+    for listed in store.model_versions(&name, None, 10, None).await.expect("a page").items {
+        let version = store.model_version(&name, listed.version).await.expect("it exists");
+        versions.push(json!({
+            "version": version.version.0,
+            "description": version.description,
+            "source": version.source,
+            "run_id": version.run_id,
+            "status": version.status,
+            "tags": version.tags,
+            "aliases": version.aliases,
+            "download_uri": store.download_uri(&name, version.version).await.expect("a URI"),
+        }));
+    }
+    let metrics: Value =
+        run.metrics.iter().map(|metric| (metric.key.clone(), as_python_prints(metric.value))).collect();
+    let mut seen = json!({
+        "experiment": {"name": experiment.name, "location": experiment.artifact_location},
+        "run": {
+            "name": run.name,
+            "status": run.status,
+            "times": [run.start_time, run.end_time],
+            "artifact_uri": run.artifact_uri,
+            "user": run.user_id,
+            "params": run.params,
+            "tags": run.tags,
+            "metrics": metrics,
+        },
+        "model": {
+            "description": registered.description,
+            "tags": registered.tags,
+            "aliases": registered.aliases.iter().map(|(alias, version)| (alias.to_string(), version.0)).collect::<Value>(),
+        },
+        "versions": versions,
+    });
+    let first = store.model_version(&name, Version(1)).await.expect("it exists").source;
+    if let Some(id) = first.strip_prefix("models:/").filter(|_| logged_models) {
+        let id = LoggedModelId::new(id).expect("an id");
+        let logged = store.logged_model(&id).await.expect("it exists");
+        seen["logged_model"] = json!({
+            "name": logged.name,
+            "status": if logged.status == LoggedModelStatus::Ready { "READY" } else { "not ready" },
+            "artifact_uri": logged.artifact_uri,
+            "source_run": logged.source_run_id,
+        });
+    }
+    seen
+}
+
+fn as_python_prints(value: f64) -> Value {
+    let text = format!("{value:?}").to_lowercase();
+    // Python writes the sign of an exponent
+    Value::String(text.replace('e', "e+").replace("e+-", "e-"))
+}
+
+fn version(source: &str) -> NewModelVersion {
+    NewModelVersion {
+        name: model(),
+        source: source.into(),
+        run_id: None,
+        model_id: None,
+        tags: Tags::new(),
+        description: String::new(),
+    }
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text).expect("a key")
+}
+
+fn alias(text: &str) -> Alias {
+    Alias::new(text).expect("an alias")
+}

@@ -1,0 +1,527 @@
+//! The steps of a writer: read, judge, and either repair, append or write aliases; then read again.
+
+use crate::mutation::Mutation;
+use crate::rules::{self, Found, Situation, Standing};
+use crate::world::{Aliases, CAPACITY, Cause, Entry, Kind, Setup, WINDOWS, World, find_head, targets};
+
+/// What a writer wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// `champion` to this version.
+    Promote(u8),
+    /// Swap `champion` and `archived`.
+    Rollback,
+    /// Bring aliases and ledger together, and bridge damage.
+    Repair,
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// There was nothing to do.
+    Nothing,
+    /// Recorded and carried out, or superseded by a later entry.
+    Committed,
+    /// Recorded, but somebody declared that it never took effect.
+    Aborted,
+}
+
+/// Where a writer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// About to read the aliases.
+    ReadAliases,
+    /// About to read the ledger, the answer about the aliases being in hand.
+    ReadHead,
+    /// Something is unusual: about to read the aliases again, now after the head.
+    Confirm,
+    /// About to check that the head is still the one judged.
+    Recheck,
+    /// About to append this entry.
+    Append(Entry),
+    /// About to write the aliases of this mask.
+    Write(u8),
+    /// About to mark the head as applied.
+    Mark,
+    /// The same, the aliases having been read for the verification already.
+    LateMark,
+    /// Finished.
+    Done(Outcome),
+    /// Refused to go on: the ledger is damaged.
+    Stopped,
+    /// Crashed.
+    Dead,
+}
+
+/// One writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Writer {
+    /// What it wants.
+    pub task: Task,
+    /// Where it is.
+    pub phase: Phase,
+    /// The head it saw.
+    pub head: u8,
+    /// Whether that was settled.
+    pub settled: bool,
+    /// The aliases it saw.
+    pub seen: Aliases,
+    /// Ghost: whether a difference it saw had a cause outside the ledger.
+    pub justified: bool,
+    /// What it made of the aliases when it confirmed them. Judging them later, by later ages, would let an expiry slip in
+    /// between.
+    pub judged: Situation,
+    /// Whether that judgement rests on aliases read after the head.
+    pub confirmed: bool,
+    /// The aliases to write, as a mask.
+    pub mask: u8,
+    /// Ticks since it saw the head.
+    pub lease: u8,
+    /// The entry whose aliases it last wrote, until it saw that all is well.
+    pub wrote: u8,
+    /// An earlier one, overwritten meanwhile.
+    pub wrote_before: u8,
+    /// The create that it has given up waiting for and that may still land.
+    pub pending: Option<Entry>,
+    /// The decision to repeat, for [`Mutation::NoRedecision`].
+    pub repeat: Option<Aliases>,
+}
+
+impl Writer {
+    /// A writer at its beginning.
+    #[must_use]
+    pub fn new(task: Task) -> Self {
+        Self {
+            task,
+            phase: Phase::ReadAliases,
+            head: 0,
+            settled: false,
+            seen: [0; 2],
+            justified: false,
+            judged: Situation::Quiet,
+            confirmed: false,
+            mask: 0,
+            lease: 0,
+            wrote: 0,
+            wrote_before: 0,
+            pending: None,
+            repeat: None,
+        }
+    }
+
+    /// Whether the writer still acts.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !matches!(self.phase, Phase::Done(_) | Phase::Stopped | Phase::Dead)
+    }
+
+    /// Whether the writer's next step depends on that entry's details.
+    #[must_use]
+    pub fn looks_at(&self, number: u8) -> bool {
+        self.is_live() && (self.head == number || self.wrote == number || self.wrote_before == number)
+    }
+
+    /// Forgets what the next step does not use.
+    pub fn canonicalise(&mut self) {
+        let uses_head = matches!(
+            self.phase,
+            Phase::Confirm | Phase::Recheck | Phase::Write(_) | Phase::Mark | Phase::LateMark
+        );
+        if !uses_head {
+            self.head = 0;
+            self.settled = false;
+        }
+        if !matches!(self.phase, Phase::ReadHead | Phase::Recheck | Phase::LateMark) {
+            self.seen = [0; 2];
+            self.justified = false;
+            self.judged = Situation::Quiet;
+            self.confirmed = false;
+            self.mask = 0;
+        }
+        self.lease =
+            if matches!(self.phase, Phase::Write(_) | Phase::ReadHead | Phase::LateMark | Phase::Recheck) {
+                self.lease.min(WINDOWS.lease as u8 + 1)
+            } else {
+                0
+            };
+        if let Phase::Append(entry) = &mut self.phase {
+            entry.decided = entry.decided.min(WINDOWS.expiry as u8);
+        }
+        if let Some(entry) = &mut self.pending {
+            entry.decided = entry.decided.min(WINDOWS.expiry as u8);
+        }
+        if !self.is_live() {
+            self.wrote = 0;
+            self.wrote_before = 0;
+            self.repeat = None;
+        }
+    }
+}
+
+/// The choices within a writer's step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The step as it is, or the write of the first alias outstanding.
+    Plain,
+    /// The write of the second alias before the first.
+    SecondAlias,
+    /// The verifying read comes before the mark.
+    ReadBeforeMark,
+    /// The append's answer is lost, and the request lands later or never.
+    LoseAnswer,
+}
+
+/// Makes writer `who` take its next step; `None` when that choice does not exist here.
+#[must_use]
+pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<World> {
+    let mut next = *world;
+    let mutation = setup.mutation;
+    let phase = world.writers[who].phase;
+    let exists = match choice {
+        Choice::Plain => true,
+        Choice::SecondAlias => setup.split_writes && phase == Phase::Write(3),
+        Choice::ReadBeforeMark => setup.split_reads && phase == Phase::Mark,
+        Choice::LoseAnswer => world.lost_answers > 0 && matches!(phase, Phase::Append(_)),
+    };
+    if !exists {
+        return None;
+    }
+    match phase {
+        Phase::ReadAliases => {
+            next.writers[who].seen = world.aliases;
+            next.writers[who].lease = 0;
+            next.writers[who].phase = Phase::ReadHead;
+            if !setup.split_reads {
+                read_head(setup, &mut next, who);
+            }
+        }
+        // A pair of reads that took too long is not evidence of anything.
+        Phase::ReadHead if !WINDOWS.may_write(world.writers[who].lease.into()) => {
+            next.writers[who].phase = Phase::ReadAliases;
+        }
+        Phase::ReadHead => read_head(setup, &mut next, who),
+        Phase::Confirm => {
+            next.writers[who].lease = 0;
+            let head_after = world.existing(world.entry(world.writers[who].head).after);
+            next.writers[who].seen = world.aliases;
+            judge(setup, &mut next, who, true);
+            let writer = &mut next.writers[who];
+            writer.justified = (0..2).any(|i| {
+                world.existing(world.aliases)[i] != head_after[i]
+                    && match world.causes[i] {
+                        Cause::Ledger => false,
+                        Cause::Outside => true,
+                        Cause::SlowWriter(slow, age) => {
+                            let away = !matches!(world.writers[usize::from(slow)].phase, Phase::Done(_));
+                            away && usize::from(slow) != who && !WINDOWS.may_be_slow(age.into())
+                        }
+                    }
+            });
+            writer.phase = Phase::Recheck;
+            if !setup.split_reads {
+                recheck(setup, &mut next, who);
+            }
+        }
+        Phase::Recheck => recheck(setup, &mut next, who),
+        Phase::Append(entry) => {
+            if entry.kind != Kind::Void && world.appends == 0 {
+                return None;
+            }
+            if choice == Choice::LoseAnswer {
+                if world.writers[who].pending.is_some() {
+                    return None;
+                }
+                next.lost_answers -= 1;
+                next.writers[who].pending = Some(entry);
+            } else if entry.kind != Kind::Void {
+                next.append(entry);
+            }
+            next.writers[who].phase = Phase::ReadAliases;
+        }
+        Phase::Write(mask) => {
+            let writer = &world.writers[who];
+            let alias = if mask & 1 == 0 || choice == Choice::SecondAlias { 1 } else { 0 };
+            let entry = *world.entry(writer.head);
+            let in_time = WINDOWS.may_write(writer.lease.into()) || mutation == Some(Mutation::NoLease);
+            if !in_time
+                || world.is_gone(entry.after[alias]) && mutation != Some(Mutation::IgnoreDeletedTarget)
+            {
+                next.writers[who].phase = Phase::ReadAliases;
+            } else {
+                let done = if setup.split_writes { 1 << alias } else { mask };
+                for alias in (0..2).filter(|alias| done & (1 << alias) != 0) {
+                    next.write_alias(who, alias, world.existing(entry.after)[alias]);
+                }
+                if writer.wrote != writer.head && writer.wrote_before == 0 {
+                    next.writers[who].wrote_before = writer.wrote;
+                }
+                next.writers[who].wrote = writer.head;
+                let rest = mask & !done;
+                next.writers[who].phase = if rest == 0 { Phase::Mark } else { Phase::Write(rest) };
+                if rest == 0 && mutation == Some(Mutation::NoVerify) && world.recorded[who].is_some() {
+                    next.log[usize::from(writer.head) - 1].applied = true;
+                    next.writers[who].phase = Phase::Done(Outcome::Committed);
+                }
+            }
+        }
+        // The mark and the next reads go side by side: the aliases may be read before the mark is there.
+        Phase::Mark if choice == Choice::ReadBeforeMark => {
+            next.writers[who].seen = world.aliases;
+            next.writers[who].lease = 0;
+            next.writers[who].phase = Phase::LateMark;
+        }
+        Phase::LateMark => {
+            let head = world.writers[who].head;
+            next.log[usize::from(head) - 1].applied = true;
+            next.writers[who].phase = Phase::ReadHead;
+        }
+        Phase::Mark => {
+            let head = world.writers[who].head;
+            next.log[usize::from(head) - 1].applied = true;
+            next.writers[who].phase = Phase::ReadAliases;
+        }
+        Phase::Done(_) | Phase::Stopped | Phase::Dead => return None,
+    }
+    Some(next)
+}
+
+impl World {
+    /// Sets an alias on behalf of a writer, and keeps the ghost that says whether the head wanted it.
+    fn write_alias(&mut self, who: usize, alias: usize, version: u8) {
+        let (head, _) = self.scan();
+        let writer_head = self.writers[who].head;
+        let wanted =
+            writer_head == head || head == 0 || self.existing(self.entry(head).after)[alias] == version;
+        self.aliases[alias] = version;
+        self.wrote_last[alias] = who as u8 + 1;
+        self.causes[alias] = match self.superseded(writer_head) {
+            _ if wanted => Cause::Ledger,
+            Some(age) if !self.is_damaged() => Cause::SlowWriter(who as u8, age),
+            // Whose value it is cannot be known once the entries that would say so are deleted.
+            _ => Cause::Outside,
+        };
+    }
+}
+
+fn ignores_damage(mutation: Option<Mutation>) -> bool {
+    mutation == Some(Mutation::IgnoreDamage)
+}
+
+/// No entry's number.
+const NOWHERE: u8 = u8::MAX;
+
+fn recheck(setup: &Setup, world: &mut World, who: usize) {
+    let writer = world.writers[who];
+    let repairs = writer.task == Task::Repair;
+    let head = match find_head(world) {
+        Found::Head { number, damage } if damage == 0 || repairs || ignores_damage(setup.mutation) => {
+            number as u8
+        }
+        Found::Lost { number, .. } if repairs => number as u8,
+        _ => NOWHERE,
+    };
+    let in_time = WINDOWS.may_write(writer.lease.into());
+    if in_time && head == writer.head && world.entry(writer.head).settled() == writer.settled {
+        act(setup, world, who);
+    } else {
+        world.writers[who].phase = Phase::ReadAliases;
+    }
+}
+
+fn read_head(setup: &Setup, world: &mut World, who: usize) {
+    let repairs = world.writers[who].task == Task::Repair;
+    let head = match find_head(world) {
+        Found::Head { number, damage } if damage == 0 || ignores_damage(setup.mutation) => number as u8,
+        Found::Head { number, .. } | Found::Lost { number, .. } if repairs => {
+            let settled = world.entry(number as u8).settled();
+            let writer = &mut world.writers[who];
+            writer.head = number as u8;
+            writer.settled = settled;
+            writer.phase = Phase::Confirm;
+            return;
+        }
+        _ => {
+            world.writers[who].phase = Phase::Stopped;
+            return;
+        }
+    };
+    let head = if setup.mutation == Some(Mutation::VoidEntriesCount) { world.len } else { head };
+    let writer = &mut world.writers[who];
+    writer.head = head;
+    writer.settled = world.log[usize::from(head) - 1].settled();
+    judge(setup, world, who, false);
+    act(setup, world, who);
+}
+
+/// Turns what was found into the next phase.
+fn act(setup: &Setup, world: &mut World, who: usize) {
+    let writer = world.writers[who];
+    let head = writer.head;
+    let entry = *world.entry(head);
+    let (before, after) = (world.existing(entry.before), world.existing(entry.after));
+    let seen = world.existing(writer.seen);
+    let damaged = !matches!(find_head(world), Found::Head { damage: 0, .. });
+    if damaged && writer.task == Task::Repair {
+        world.writers[who].phase = if writer.confirmed {
+            let checkpoint = new_entry(Kind::Checkpoint, world.len, entry.after, seen);
+            Phase::Append(Entry { trusted: head, ..checkpoint })
+        } else {
+            Phase::Confirm
+        };
+        return;
+    }
+    world.writers[who].phase = match writer.judged {
+        // Somebody else carried one's own operation out: only aliases read after the mark prove it.
+        Situation::Quiet
+            if !writer.confirmed && writer.wrote != head && own_outcome(world, who).is_some() =>
+        {
+            Phase::Confirm
+        }
+        Situation::Quiet => {
+            world.writers[who].wrote = 0;
+            world.writers[who].wrote_before = 0;
+            let phase = proceed(setup, world, who);
+            if let (Phase::Append(entry), Some(Mutation::NoRedecision)) = (phase, setup.mutation) {
+                world.writers[who].repeat = Some(entry.after);
+            }
+            phase
+        }
+        Situation::Confirm => Phase::Confirm,
+        Situation::RollForward => match writer.mask {
+            0 => Phase::Mark,
+            mask => Phase::Write(mask),
+        },
+        Situation::Wait => Phase::ReadAliases,
+        Situation::Abort(_) => {
+            let unrestored = setup.mutation == Some(Mutation::AbortWithoutRestore);
+            Phase::Append(new_entry(Kind::Aborted, head, after, if unrestored { seen } else { before }))
+        }
+        Situation::Reassert => Phase::Append(new_entry(Kind::Reassert, head, seen, after)),
+        Situation::Adopt => {
+            let justified = writer.justified;
+            let applied = setup.mutation == Some(Mutation::TrustObservations);
+            Phase::Append(Entry { justified, applied, ..new_entry(Kind::External, head, after, seen) })
+        }
+    };
+}
+
+/// Judges what was read with the shared rules, through the mutation if there is one.
+fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
+    let mutation = setup.mutation;
+    let writer = world.writers[who];
+    let entry = *world.entry(writer.head);
+    let (slots, len) = world.slots();
+    let mut recent = [[None; 2]; CAPACITY + 2];
+    let mut recents = 0;
+    let mut newer_age: Option<u8> = None;
+    for (number, _) in rules::valid_entries(1, &slots[..len], writer.head.into()) {
+        let candidate = world.entry(number as u8);
+        if newer_age.is_some_and(|age| WINDOWS.may_be_slow(age.into())) {
+            recent[recents] = targets(world.existing(candidate.after));
+            recents += 1;
+        }
+        newer_age = Some(candidate.created);
+    }
+    for wrote in [writer.wrote, writer.wrote_before] {
+        if wrote != 0 && wrote != writer.head && mutation != Some(Mutation::NoOwnMemory) {
+            recent[recents] = targets(world.existing(world.entry(wrote).after));
+            recents += 1;
+        }
+    }
+    match mutation {
+        Some(Mutation::NoReassert) => recents = 0,
+        Some(Mutation::SlowWriterOneEntryBack) => recents = recents.min(1),
+        Some(Mutation::SlowWriterWholeState) => {
+            let seen = targets(world.existing(writer.seen));
+            let whole = recent[..recents].contains(&seen);
+            recent[0] = seen;
+            recents = usize::from(whole);
+        }
+        _ => {}
+    }
+    let mut recent_slices = [[].as_slice(); CAPACITY + 2];
+    for (slice, state) in recent_slices.iter_mut().zip(&recent) {
+        *slice = state;
+    }
+    let windows = match mutation {
+        Some(Mutation::NoExpiry) => rules::Windows { expiry: 99, ..WINDOWS },
+        Some(Mutation::NoGuard) => rules::Windows { guard: 0, ..WINDOWS },
+        _ => WINDOWS,
+    };
+    let moves_champion = entry.after[0] != entry.before[0] && entry.after[0] != 0;
+    let target_gone = moves_champion && world.is_gone(entry.after[0]);
+    let standing = Standing {
+        before: &targets(world.existing(entry.before)),
+        after: &targets(world.existing(entry.after)),
+        actual: &targets(world.existing(writer.seen)),
+        confirmed: confirmed || mutation == Some(Mutation::NoConfirmation),
+        observation: entry.is_observation(),
+        settled: writer.settled,
+        timeliness: windows.timeliness(entry.decided.into()),
+        target_gone: target_gone && mutation != Some(Mutation::IgnoreDeletedTarget),
+        recent: &recent_slices[..recents],
+    };
+    let mut judged = rules::assess(&standing);
+    let expired = standing.timeliness == rules::Timeliness::Expired;
+    if mutation == Some(Mutation::AbortStarted) && judged == Situation::RollForward && expired {
+        judged = Situation::Abort(rules::AbortReason::Expired);
+    }
+    let writer = &mut world.writers[who];
+    writer.judged = judged;
+    writer.confirmed = confirmed;
+    writer.mask = (0..2).filter(|&i| rules::is_written(&standing, i)).fold(0, |mask, i| mask | 1 << i);
+}
+
+/// All is well: ends, or decides and goes on to append.
+fn proceed(setup: &Setup, world: &World, who: usize) -> Phase {
+    let writer = world.writers[who];
+    if setup.mutation != Some(Mutation::NoOperationId)
+        && let Some(outcome) = own_outcome(world, who)
+    {
+        return Phase::Done(outcome);
+    }
+    if setup.mutation == Some(Mutation::NoOperationId) && world.entry(writer.head).operation == who as u8 + 1
+    {
+        return Phase::Done(Outcome::Committed);
+    }
+    let state = world.existing(world.entry(writer.head).after);
+    let decided = match writer.task {
+        Task::Promote(version) if world.is_gone(version) => None,
+        Task::Promote(version) if state[0] == version => None,
+        Task::Promote(version) => {
+            let archived = if state[0] != 0 { state[0] } else { state[1] };
+            Some([version, if archived == version { 0 } else { archived }])
+        }
+        Task::Rollback if state[1] == 0 => None,
+        Task::Rollback => Some([state[1], state[0]]),
+        Task::Repair => None,
+    };
+    let Some(after) = decided else { return Phase::Done(Outcome::Nothing) };
+    let repeat = if setup.mutation == Some(Mutation::NoRedecision) { writer.repeat } else { None };
+    let entry = new_entry(Kind::Operation, writer.head, state, repeat.unwrap_or(after));
+    Phase::Append(Entry { operation: who as u8 + 1, ..entry })
+}
+
+/// What became of the writer's operation, if a valid entry holds it.
+#[must_use]
+pub fn own_outcome(world: &World, who: usize) -> Option<Outcome> {
+    if !world.keep_all {
+        return world.recorded[who];
+    }
+    let (slots, len) = world.slots();
+    let Found::Head { number: head, .. } = find_head(world) else { return None };
+    let mut newer: Option<&Entry> = None;
+    for (number, _) in rules::valid_entries(1, &slots[..len], head) {
+        let entry = world.entry(number as u8);
+        if entry.operation == who as u8 + 1 {
+            let aborted = newer.is_some_and(|newer| newer.kind == Kind::Aborted);
+            return Some(if aborted { Outcome::Aborted } else { Outcome::Committed });
+        }
+        newer = Some(entry);
+    }
+    None
+}
+
+fn new_entry(kind: Kind, base: u8, before: Aliases, after: Aliases) -> Entry {
+    Entry { kind, base, before, after, justified: true, ..Entry::default() }
+}

@@ -1,0 +1,55 @@
+//! The properties have teeth: each deliberately broken rule is caught, by the property that one would expect, within bounds
+//! no wider than those in which `protocol.rs` shows the intact rules to hold.
+
+use ledger_model_check::explore::explore;
+use ledger_model_check::mutation::Mutation;
+use ledger_model_check::properties::Property;
+use ledger_model_check::world::Setup;
+use ledger_model_check::writer::Task::{Promote, Repair, Rollback};
+
+const SETUP: Setup = Setup {
+    tasks: [Promote(2), Promote(3), Rollback],
+    appends: 4,
+    ticks: Some(0),
+    crashes: 0,
+    lost_answers: 0,
+    outside_moves: 0,
+    deleted_versions: 0,
+    deleted_entries: 0,
+    split_writes: false,
+    split_reads: false,
+    mutation: None,
+};
+const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..SETUP };
+
+fn caught(mutation: Mutation, setup: Setup, expected: Property) {
+    let broken = explore(&Setup { mutation: Some(mutation), ..setup });
+    println!("{mutation:?}: {broken}");
+    assert_eq!(broken.violation.map(|(property, _)| property), Some(expected), "{mutation:?}");
+}
+
+macro_rules! broken_rules {
+    ($($name:ident: $mutation:ident, $setup:expr => $property:ident;)*) => {
+        $(#[test] fn $name() { caught(Mutation::$mutation, $setup, Property::$property); })*
+    };
+}
+
+broken_rules! {
+    void_entries_count: VoidEntriesCount, SETUP => Recoverable;
+    no_redecision: NoRedecision, SETUP => ArchivedIsFormerChampion;
+    no_operation_id: NoOperationId, Setup { lost_answers: 1, ..SETUP } => NoDecisionDoubled;
+    no_expiry: NoExpiry, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
+    no_guard: NoGuard, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
+    abort_started: AbortStarted, Setup { ticks: Some(4), appends: 3, ..REPAIRED } => NoDecisionLost;
+    abort_without_restore: AbortWithoutRestore, Setup { crashes: 1, ticks: Some(3), appends: 2, split_writes: true, ..REPAIRED } => ArchivedIsFormerChampion;
+    no_lease: NoLease, Setup { ticks: Some(2), ..REPAIRED } => LateWritesAreRecognised;
+    no_reassert: NoReassert, Setup { ticks: Some(1), ..REPAIRED } => NothingInvented;
+    slow_writer_one_entry_back: SlowWriterOneEntryBack, Setup { ticks: Some(1), ..SETUP } => NothingInvented;
+    slow_writer_whole_state: SlowWriterWholeState, Setup { split_writes: true, ..REPAIRED } => NothingInvented;
+    no_verify: NoVerify, Setup { ticks: Some(1), ..REPAIRED } => ChampionIsExplained;
+    no_own_memory: NoOwnMemory, Setup { ticks: Some(2), ..REPAIRED } => NothingInvented;
+    no_confirmation: NoConfirmation, Setup { split_reads: true, appends: 3, ..REPAIRED } => ChampionIsExplained;
+    trust_observations: TrustObservations, Setup { outside_moves: 1, appends: 3, ..REPAIRED } => ChampionIsExplained;
+    ignore_damage: IgnoreDamage, Setup { deleted_entries: 1, ..REPAIRED } => NoDecisionDoubled;
+    ignore_deleted_target: IgnoreDeletedTarget, Setup { deleted_versions: 1, crashes: 1, appends: 3, ..REPAIRED } => ChampionSurvives;
+}

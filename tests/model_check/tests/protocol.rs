@@ -1,0 +1,103 @@
+//! The protocol as designed, explored within bounds that take seconds; `--ignored` runs wider ones.
+
+use ledger_model_check::explore::{explore, replay};
+use ledger_model_check::world::Setup;
+use ledger_model_check::writer::Task::{Promote, Repair, Rollback};
+
+const CALM: Setup = Setup {
+    tasks: [Promote(2), Promote(3), Rollback],
+    appends: 4,
+    ticks: Some(0),
+    crashes: 0,
+    lost_answers: 0,
+    outside_moves: 0,
+    deleted_versions: 0,
+    deleted_entries: 0,
+    split_writes: false,
+    split_reads: false,
+    mutation: None,
+};
+
+/// One operation fewer, one writer that only repairs.
+const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..CALM };
+
+fn holds(setup: Setup) {
+    let report = explore(&setup);
+    println!("{report}");
+    if let Some((property, actions)) = &report.violation {
+        panic!("{}{property:?} is violated", replay(&setup, actions));
+    }
+}
+
+#[test]
+fn three_operations_race() {
+    holds(CALM);
+}
+
+#[test]
+fn alias_writes_interleave_in_any_order() {
+    holds(Setup { split_writes: true, ..REPAIRED });
+}
+
+#[test]
+fn reads_of_one_round_are_answered_at_different_moments() {
+    holds(Setup { split_reads: true, ticks: Some(1), appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn writers_are_slow() {
+    holds(Setup { ticks: Some(2), ..REPAIRED });
+}
+
+#[test]
+fn writers_are_slow_between_alias_writes() {
+    holds(Setup { ticks: Some(1), split_writes: true, appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn writers_crash_and_transitions_expire() {
+    holds(Setup { ticks: Some(4), crashes: 2, appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn writers_crash_between_alias_writes() {
+    holds(Setup { ticks: Some(3), crashes: 1, split_writes: true, appends: 2, ..REPAIRED });
+}
+
+#[test]
+fn creates_land_after_their_answer_was_given_up() {
+    holds(Setup { lost_answers: 2, ticks: Some(1), appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn aliases_are_moved_outside() {
+    holds(Setup { outside_moves: 1, appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn versions_are_deleted() {
+    holds(Setup { deleted_versions: 1, ticks: Some(1), crashes: 1, appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn entries_are_deleted() {
+    holds(Setup { deleted_entries: 1, appends: 3, ..REPAIRED });
+}
+
+#[test]
+#[ignore = "a minute"]
+fn three_operations_race_slowly_between_alias_writes() {
+    holds(Setup { ticks: Some(2), appends: 3, split_writes: true, ..CALM });
+}
+
+#[test]
+#[ignore = "two minutes"]
+fn aliases_are_moved_outside_while_writers_are_slow() {
+    holds(Setup { outside_moves: 1, ticks: Some(2), appends: 3, ..REPAIRED });
+}
+
+#[test]
+#[ignore = "two minutes"]
+fn writers_crash_slowly_between_alias_writes() {
+    holds(Setup { crashes: 1, ticks: Some(4), split_writes: true, appends: 3, ..REPAIRED });
+}

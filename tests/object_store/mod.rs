@@ -1,0 +1,129 @@
+//! Artifacts in an object store, tried on a real S3 server on this machine.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hydra_registry::ErrorKind;
+use hydra_registry::mlflow::artifacts::{ArtifactStore, ObjectArtifacts};
+use hydra_registry::mlflow::environment::Environment;
+use tokio::io::AsyncReadExt as _;
+
+use crate::support::binary::Project;
+use crate::support::server::{NEWEST, Server};
+use crate::support::{backends::fresh_name, python_of, root};
+
+const BUCKET: &str = "hydra-tests";
+
+/// An S3 server that ends with this process.
+struct S3 {
+    endpoint: String,
+    /// Held so that the server sees when this process is gone.
+    _server: Child,
+}
+
+static S3: LazyLock<S3> = LazyLock::new(|| {
+    let mut server = Command::new(python_of("moto"))
+        .arg(root().join("tests/python/serve_s3.py"))
+        .arg(BUCKET)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the S3 server starts");
+    let mut port = String::new();
+    let stdout = server.stdout.take().expect("stdout");
+    BufReader::new(stdout).read_line(&mut port).expect("the port");
+    S3 { endpoint: format!("http://127.0.0.1:{}", port.trim()), _server: server }
+});
+
+fn variables(endpoint: &str) -> Vec<(String, String)> {
+    [
+        ("MLFLOW_S3_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// An artifact root of its own.
+fn artifacts() -> ObjectArtifacts {
+    let uri = format!("s3://{BUCKET}/{}/a root", fresh_name("root"));
+    ObjectArtifacts::new(&uri, &variables(&S3.endpoint).into_iter().collect()).expect("a root")
+}
+
+async fn read(store: &dyn ArtifactStore, path: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    store.open(path).await.expect("a file").read_to_end(&mut bytes).await.expect("its bytes");
+    bytes
+}
+
+#[tokio::test]
+async fn files_are_written_listed_and_read() {
+    let store = artifacts();
+    assert!(store.list("").await.expect("an empty root").is_empty());
+    store.put_bytes("MLmodel", b"one".to_vec()).await.expect("a file");
+    store.put_bytes("MLmodel", b"flavors".to_vec()).await.expect("the file again");
+    store.put_bytes("data/ü b#%20.txt", Vec::new()).await.expect("an empty file");
+    store.put_bytes("data/deep/er.txt", b"x".to_vec()).await.expect("a file");
+    let list = async |path| {
+        let infos = store.list(path).await.expect("a list");
+        infos.into_iter().map(|info| (info.path, info.is_dir, info.size)).collect::<Vec<_>>()
+    };
+    assert_eq!(list("").await, [("MLmodel".into(), false, Some(7)), ("data".into(), true, None)]);
+    let data = [("data/deep".into(), true, None), ("data/ü b#%20.txt".into(), false, Some(0))];
+    assert_eq!(list("data").await, data);
+    assert!(list("MLmodel").await.is_empty() && list("nothing").await.is_empty());
+    assert_eq!(read(&store, "MLmodel").await, b"flavors");
+    assert_eq!(read(&store, "data/ü b#%20.txt").await, b"");
+}
+
+#[tokio::test]
+async fn large_files_go_in_parts_and_report_their_progress() {
+    let store = artifacts();
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    let block: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+    for _ in 0..20 {
+        file.write_all(&block).expect("a block");
+    }
+    file.write_all(b"the end").expect("the last part");
+    let moved = AtomicU64::new(0);
+    let progress = |bytes| drop(moved.fetch_add(bytes, Ordering::Relaxed));
+    store.put_file("model.lgb", file.path(), &progress).await.expect("an upload");
+    let size = (20 << 20) + 7;
+    assert_eq!(moved.load(Ordering::Relaxed), size);
+    assert_eq!(store.list("").await.expect("a list")[0].size, Some(size));
+    let back = read(&store, "model.lgb").await;
+    assert!(back.chunks(1 << 20).take(20).all(|chunk| chunk == block) && back.ends_with(b"the end"));
+}
+
+#[tokio::test]
+async fn failures_have_their_kinds() {
+    let store = artifacts();
+    let kind = |result: Result<_, hydra_registry::Error>| result.map(drop).expect_err("a failure").kind();
+    assert_eq!(kind(store.open("missing").await.map(drop)), ErrorKind::ArtifactNotFound);
+    for bad in ["../other/x", "/etc/passwd", "a//b", "a\nb"] {
+        assert_eq!(kind(store.open(bad).await.map(drop)), ErrorKind::Untrusted, "{bad:?}");
+        assert_eq!(kind(store.put_bytes(bad, Vec::new()).await), ErrorKind::Untrusted, "{bad:?}");
+    }
+    let environment: Environment = variables(&S3.endpoint).into_iter().collect();
+    let elsewhere = ObjectArtifacts::new("s3://no-such-bucket/root", &environment).expect("a root");
+    assert_eq!(kind(elsewhere.put_bytes("x", vec![1]).await), ErrorKind::ArtifactNotFound);
+}
+
+/// A server whose clients reach the bucket themselves.
+#[test]
+fn a_server_without_an_artifact_proxy_works() {
+    let destination = format!("s3://{BUCKET}/{}", fresh_name("server"));
+    let server = Server::start(NEWEST, &["--no-serve-artifacts", "--default-artifact-root", &destination]);
+    let project = Project::new(Some(&server.url), &fresh_name("direct"));
+    project.file("train.csv", crate::cli::training_csv());
+    project.file("rows.csv", "size,weekday\n1,1\n99,1\n");
+    for args in [&crate::cli::LOG[..], &["promote"], &["predict", "rows.csv"]] {
+        let output = project.command(args).envs(variables(&S3.endpoint)).output().expect("the binary runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

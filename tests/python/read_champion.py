@@ -1,0 +1,42 @@
+"""What Python's client sees of a registered model that Rust wrote, as one JSON line.
+
+Usage: read_champion.py TRACKING_URI MODEL ROWS_JSON
+"""
+
+import json
+import sys
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+
+uri, name, rows = sys.argv[1:]
+mlflow.set_tracking_uri(uri)
+client = MlflowClient()
+version = client.get_model_version_by_alias(name, "champion")
+run = client.get_run(version.run_id)
+experiment = client.get_experiment(run.info.experiment_id)
+flavor = mlflow.lightgbm.load_model(f"models:/{name}@champion")
+pyfunc = mlflow.pyfunc.load_model(f"models:/{name}@champion")
+columns = flavor.feature_name()
+frame = pd.DataFrame(json.loads(rows), columns=columns, dtype="float64")
+config = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.json")
+signature = pyfunc.metadata.signature
+print(json.dumps({
+    "version": int(version.version),
+    "status": run.info.status,
+    "run_name": run.info.run_name,
+    "ended": run.info.end_time is not None,
+    "experiment": experiment.name,
+    "params": run.data.params,
+    "metrics": run.data.metrics,
+    "tags": {key: value for key, value in run.data.tags.items() if key != "mlflow.log-model.history"},
+    "version_tags": version.tags,
+    "aliases": {alias: int(number) for alias, number in client.get_registered_model(name).aliases.items()},
+    "versions": sorted(int(found.version) for found in client.search_model_versions(f"name='{name}'")),
+    "config": json.loads(config),
+    "inputs": signature.inputs.to_dict() if signature else None,
+    "flavor": np.asarray(flavor.predict(frame)).tolist(),
+    "pyfunc": np.asarray(pyfunc.predict(frame)).tolist(),
+}))

@@ -1,0 +1,163 @@
+//! The seed's six cases, each as one named test per backend.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use hydra_registry::lifecycle::transition::Outcome;
+use hydra_registry::mlflow::names::{Alias, Version};
+use hydra_registry::model::baseline::{BaselineModel, TrainingParameters};
+use hydra_registry::model::matrix::Matrix;
+use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions};
+use serde_json::json;
+
+use crate::support::backends::{Backend, fresh_name};
+
+/// Sixty rows of two features; the label is 1 where the first is large.
+fn training_rows() -> (Vec<[f64; 2]>, Vec<f64>) {
+    let rows: Vec<[f64; 2]> = (0..120).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
+    let labels = rows.iter().map(|row| f64::from(row[0] >= 60.0)).collect();
+    (rows, labels)
+}
+
+fn model(n_estimators: u32) -> BaselineModel {
+    let (rows, labels) = training_rows();
+    let mut parameters = TrainingParameters::default();
+    parameters.n_estimators = n_estimators;
+    BaselineModel::train_with(&parameters, &rows, &labels, &["size", "weekday"]).expect("a trained model")
+}
+
+async fn open(backend: &Backend) -> ModelRegistry {
+    let options: OpenOptions = backend.options(&fresh_name("seed"));
+    ModelRegistry::open(options).await.expect("an open registry")
+}
+
+async fn log(registry: &ModelRegistry, n_estimators: u32) -> Version {
+    let metrics = BTreeMap::from([("auc".to_owned(), 0.9), ("rounds".to_owned(), f64::from(n_estimators))]);
+    let config = json!({"seed": 7, "data": {"rows": 120}, "name": "seed"});
+    let tags = BTreeMap::from([("team".to_owned(), "risk".to_owned())]);
+    let logged =
+        registry.log_candidate(model(n_estimators), metrics, config, tags, Some("a run".into())).await;
+    logged.expect("a logged candidate").1
+}
+
+async fn alias(registry: &ModelRegistry, alias: Alias) -> Option<Version> {
+    let found = registry.backend().registry.version_by_alias(registry.model(), &alias).await;
+    found.expect("an answer").map(|version| version.version)
+}
+
+pub async fn log_candidate(backend: &Backend) {
+    let registry = open(backend).await;
+    let version = log(&registry, 3).await;
+    assert_eq!(version, Version(1));
+    assert_eq!(alias(&registry, Alias::candidate()).await, Some(version));
+    let stores = registry.backend();
+    let found = stores.registry.model_version(registry.model(), version).await.expect("the version");
+    let run = stores.tracking.run(&found.run_id.expect("a run")).await.expect("the run");
+    assert_eq!(run.status, hydra_registry::mlflow::entities::RunStatus::Finished);
+    assert_eq!(run.params["data.rows"], "120");
+    assert_eq!(run.params["name"], "seed");
+    assert_eq!(run.tags["team"], "risk");
+    let metrics: Vec<(&str, f64)> =
+        run.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
+    assert_eq!(metrics, [("auc", 0.9), ("rounds", 3.0)]);
+    let artifacts =
+        stores.artifact_store(&run.artifact_uri).await.expect("artifacts").list("").await.expect("a list");
+    assert!(artifacts.iter().any(|artifact| artifact.path == "config.json"), "{artifacts:?}");
+}
+
+pub async fn promote_and_load_champion_that_predicts(backend: &Backend) {
+    let registry = open(backend).await;
+    let version = log(&registry, 5).await;
+    let transition = registry.promote_to_champion(None).await.expect("a promotion");
+    assert_eq!(transition.outcome, Outcome::Done);
+    assert_eq!(alias(&registry, Alias::champion()).await, Some(version));
+    assert_eq!(alias(&registry, Alias::candidate()).await, None);
+    let champion = registry.load_champion().await.expect("a champion");
+    assert_eq!(champion.version.version, version);
+    let rows = [10.0, 1.0, 110.0, 1.0];
+    let matrix = Matrix::from_rows(&rows, 2).expect("two rows");
+    let probabilities = champion.outputs(&matrix).expect("predictions");
+    assert!(probabilities[0] < 0.5 && probabilities[1] > 0.5, "{probabilities:?}");
+    let info = registry.champion_info().await.expect("what is known about it");
+    assert_eq!((info.version, info.metrics["rounds"], info.tags["team"].as_str()), (version, 5.0, "risk"));
+}
+
+pub async fn promoting_archives_the_former_champion(backend: &Backend) {
+    let registry = open(backend).await;
+    let first = log(&registry, 3).await;
+    registry.promote_to_champion(Some(first)).await.expect("a promotion");
+    let second = log(&registry, 4).await;
+    let transition = registry.promote_to_champion(Some(second)).await.expect("a promotion");
+    assert_eq!(transition.outcome, Outcome::Done);
+    assert_eq!(alias(&registry, Alias::champion()).await, Some(second));
+    assert_eq!(alias(&registry, Alias::archived()).await, Some(first));
+    let again = registry.promote_to_champion(Some(second)).await.expect("an answer");
+    assert_eq!(again.outcome, Outcome::Unchanged);
+    assert_eq!(alias(&registry, Alias::archived()).await, Some(first));
+}
+
+pub async fn rollback(backend: &Backend) {
+    let registry = open(backend).await;
+    let first = log(&registry, 3).await;
+    registry.promote_to_champion(None).await.expect("a promotion");
+    let second = log(&registry, 4).await;
+    registry.promote_to_champion(None).await.expect("a promotion");
+    let transition = registry.rollback().await.expect("a rollback");
+    assert_eq!(transition.outcome, Outcome::Done);
+    assert_eq!(alias(&registry, Alias::champion()).await, Some(first));
+    assert_eq!(alias(&registry, Alias::archived()).await, Some(second));
+}
+
+pub async fn rollback_with_none_archived_is_an_error(backend: &Backend) {
+    let registry = open(backend).await;
+    log(&registry, 3).await;
+    registry.promote_to_champion(None).await.expect("a promotion");
+    let transition = registry.rollback().await.expect("a verdict");
+    assert_eq!(transition.outcome, Outcome::Rejected);
+    assert_eq!(transition.explanation, "No archived model to rollback to");
+    let error = transition.into_result().expect_err("a rejection is an error to those who want one");
+    assert_eq!(error.kind(), ErrorKind::NoArchived);
+    assert_eq!(error.message(), "No archived model to rollback to");
+}
+
+pub async fn list_versions(backend: &Backend) {
+    let registry = open(backend).await;
+    log(&registry, 3).await;
+    registry.promote_to_champion(None).await.expect("a promotion");
+    log(&registry, 4).await;
+    let versions: Vec<_> =
+        registry.list_versions().await.expect("a listing").try_collect().await.expect("every page");
+    let seen: Vec<_> = versions
+        .iter()
+        .map(|info| (info.version.0, info.aliases.iter().map(Alias::as_str).collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(seen, [(2, vec!["candidate"]), (1, vec!["champion"])]);
+    assert!(versions.iter().all(|info| info.run_id.is_some() && info.created_at > 0));
+}
+
+/// One named test per backend and case.
+macro_rules! seed {
+    ($($backend:ident: $($case:ident)+;)+) => {
+        $(mod $backend {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                super::$case(&crate::support::backends::Backend::$backend()).await;
+            })+
+        })+
+    };
+}
+
+macro_rules! every_case {
+    ($($backend:ident)+) => {
+        seed! { $($backend:
+            log_candidate
+            promote_and_load_champion_that_predicts
+            promoting_archives_the_former_champion
+            rollback
+            rollback_with_none_archived_is_an_error
+            list_versions;
+        )+ }
+    };
+}
+
+every_case! { rest file sqlite memory }

@@ -1,0 +1,77 @@
+//! The backends that a suite runs on.
+
+use std::sync::Arc;
+
+use hydra_registry::OpenOptions;
+use hydra_registry::mlflow::artifacts::ArtifactResolver;
+use hydra_registry::mlflow::connect::Backend as Stores;
+use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::mlflow::memory::MemoryStore;
+use hydra_registry::project::{Project, ProjectConfig};
+
+use super::server::{NEWEST, Server};
+
+/// A backend, and what must live as long as it is used.
+#[derive(Debug)]
+pub struct Backend {
+    home: tempfile::TempDir,
+    uri: Option<String>,
+    stores: Option<Stores>,
+}
+
+impl Backend {
+    /// A real server of the newest release, on sqlite.
+    pub fn rest() -> Self {
+        Self::server(NEWEST)
+    }
+
+    /// A real server of a release, on sqlite.
+    pub fn server(environment: &'static str) -> Self {
+        Self::at(Some(Server::shared(environment).url.clone()))
+    }
+
+    /// A file store in a directory of its own.
+    pub fn file() -> Self {
+        let backend = Self::at(None);
+        let uri = backend.home.path().join("mlruns").display().to_string();
+        Self { uri: Some(uri), ..backend }
+    }
+
+    /// A database in a directory of its own: the embedded default.
+    pub fn sqlite() -> Self {
+        Self::at(None)
+    }
+
+    /// A store in memory.
+    pub fn memory() -> Self {
+        let store = Arc::new(MemoryStore::new().expect("a store in memory"));
+        let stores =
+            Stores { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() };
+        Self { stores: Some(stores), ..Self::at(None) }
+    }
+
+    /// Options to open a model in this backend with a clean environment.
+    pub fn options(&self, model: &str) -> OpenOptions {
+        let environment = Environment::from_iter([
+            ("HYDRA_CACHE_DIR".to_owned(), env!("CARGO_TARGET_TMPDIR").to_owned()),
+            ("HYDRA_ACTOR".to_owned(), "tester".to_owned()),
+        ]);
+        let project = Project::around(self.home.path());
+        let mut options = OpenOptions::new(project, ProjectConfig::default(), environment).with_model(model);
+        options.tracking_uri.clone_from(&self.uri);
+        options.backend.clone_from(&self.stores);
+        options
+    }
+
+    fn at(uri: Option<String>) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        // A project root of its own, whatever lies above the temporary directory.
+        std::fs::write(home.path().join("hydra.toml"), "").expect("hydra.toml");
+        Self { home, uri, stores: None }
+    }
+}
+
+/// A name that no other test uses.
+pub fn fresh_name(what: &str) -> String {
+    format!("{what}-{}", uuid::Uuid::new_v4().simple())
+}

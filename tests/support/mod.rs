@@ -1,0 +1,23 @@
+//! What the integration tests share: real servers, the real Python client, and the real binary.
+
+pub mod backends;
+pub mod binary;
+pub mod python;
+pub mod server;
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the host crate lies in the repository")
+        .to_path_buf()
+}
+
+/// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.
+pub fn python_of(environment: &str) -> PathBuf {
+    let python = root().join(".tools").join(environment).join("bin/python");
+    assert!(python.exists(), "{} is missing: `cargo xtask setup` installs it", python.display());
+    python
+}

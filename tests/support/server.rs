@@ -1,0 +1,81 @@
+//! Real MLflow servers on ephemeral ports.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{LazyLock, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{python_of, root};
+
+/// The release that most tests run against.
+pub const NEWEST: &str = "mlflow-3.17.2";
+
+/// A running server. It ends with the process that started it, however that ends.
+#[derive(Debug)]
+pub struct Server {
+    /// `http://127.0.0.1:port`.
+    pub url: String,
+    /// The directory with its database, artifacts and log.
+    pub home: PathBuf,
+    /// Held so that the server's supervisor sees when this process is gone.
+    supervisor: Mutex<Child>,
+}
+
+impl Server {
+    /// The server of a release that tests share: they use names of their own, so they do not meet.
+    pub fn shared(environment: &'static str) -> &'static Server {
+        static SERVERS: LazyLock<Mutex<HashMap<&'static str, &'static Server>>> =
+            LazyLock::new(Mutex::default);
+        let mut servers = SERVERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        servers.entry(environment).or_insert_with(|| Box::leak(Box::new(Server::start(environment, &[]))))
+    }
+
+    /// Starts a server with further options of `mlflow server`.
+    pub fn start(environment: &str, options: &[&str]) -> Server {
+        let home = tempfile::tempdir().expect("a directory for the server").keep();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let supervisor = Command::new(python_of(environment))
+            .arg(root().join("tests/python/serve.py"))
+            .arg(port.to_string())
+            .arg(&home)
+            .args(options)
+            .env("MLFLOW_DISABLE_TELEMETRY", "true")
+            .env("MLFLOW_ALLOW_FILE_STORE", "true")
+            .env_remove("MLFLOW_TRACKING_URI")
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("the server's supervisor starts");
+        let server =
+            Server { url: format!("http://127.0.0.1:{port}"), home, supervisor: Mutex::new(supervisor) };
+        server.wait_until_it_answers(port);
+        server
+    }
+
+    fn wait_until_it_answers(&self, port: u16) {
+        let deadline = Instant::now() + Duration::from_secs(180);
+        while !answers(port) {
+            let ended =
+                self.supervisor.lock().expect("no panic").try_wait().is_ok_and(|status| status.is_some());
+            if ended || Instant::now() > deadline {
+                let log = std::fs::read_to_string(self.home.join("server.log")).unwrap_or_default();
+                panic!("the server did not come up at {}; its log:\n{log}", self.url);
+            }
+            sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Any answer will do: below a path prefix there is no `/health`.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let timeout = Some(Duration::from_secs(5));
+    let asked = stream
+        .set_read_timeout(timeout)
+        .and_then(|()| stream.write_all(b"GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"));
+    let mut answer = String::new();
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.")
+}
