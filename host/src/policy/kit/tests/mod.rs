@@ -1,6 +1,7 @@
 //! The kit, from a new project to a tested component, and the examples.
 
 mod cases;
+mod other_languages;
 mod projects;
 
 use std::path::{Path, PathBuf};
