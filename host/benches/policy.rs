@@ -85,7 +85,7 @@ fn threads(_: &mut Criterion) {
                     });
                 }
             });
-            let rate = f64::from(each * count) / started.elapsed().as_secs_f64();
+            let rate = (each * count) as f64 / started.elapsed().as_secs_f64();
             if count == 1 {
                 single = rate;
             }

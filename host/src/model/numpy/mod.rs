@@ -91,7 +91,7 @@ impl ElementType {
             }
             Kind::Float => ClassLabels::Floats(elements.map(|element| self.float(element)).collect()),
             Kind::Bytes => {
-                ClassLabels::Strings(elements.map(|element| byte_string(element)).collect::<Result<_>>()?)
+                ClassLabels::Strings(elements.map(byte_string).collect::<Result<_>>()?)
             }
             Kind::Text => {
                 ClassLabels::Strings(elements.map(|element| self.text(element)).collect::<Result<_>>()?)
