@@ -200,7 +200,10 @@ impl Ledger {
             Found::Empty | Found::ReadFrom(_) => (None, 0),
         };
         let found = snapshot.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version));
-        let tracked: BTreeSet<Alias> = trusted.map_or_else(|| [Alias::champion(), Alias::archived()].into(), |record| record.state().keys().cloned().collect());
+        let tracked: BTreeSet<Alias> = trusted.map_or_else(
+            || [Alias::champion(), Alias::archived()].into(),
+            |record| record.state().keys().cloned().collect(),
+        );
         let mut actual: Aliases = tracked.iter().map(|alias| (alias.clone(), None)).collect();
         actual.extend(
             found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))),
