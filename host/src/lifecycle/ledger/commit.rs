@@ -86,7 +86,7 @@ impl Ledger {
         let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
         loop {
             let quiet = settler.settle(first.take()).await?;
-            if let Some(own) = self.find_own(&quiet, operation_id) {
+            if let Some(own) = find_own(&quiet, operation_id) {
                 // Somebody else carried it out: only aliases read after the mark prove it.
                 if own.number == quiet.head.number && !quiet.own_work && !quiet.snapshot.confirmed {
                     first = self.confirm(&quiet.snapshot).await?;
@@ -182,7 +182,14 @@ impl Ledger {
         for (alias, version) in &before {
             after.entry(alias.clone()).or_insert(*version);
         }
-        let entry = self.entry(proposal.operation, head.number, Some(head.digest), before, after, proposal.explanation);
+        let entry = self.entry(
+            proposal.operation,
+            head.number,
+            Some(head.digest),
+            before,
+            after,
+            proposal.explanation,
+        );
         let input_sha256 = Digest::of(&proposal.input);
         Entry {
             operation_id: operation_id.to_owned(),
@@ -241,11 +248,11 @@ impl Ledger {
             description: sentence(entry),
         })
     }
+}
 
-    fn find_own<'q>(&self, quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
-        let mut valid = quiet.snapshot.window.valid_from(quiet.head.number);
-        valid.find(|record| record.entry.operation_id == operation_id)
-    }
+fn find_own<'q>(quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
+    let mut valid = quiet.snapshot.window.valid_from(quiet.head.number);
+    valid.find(|record| record.entry.operation_id == operation_id)
 }
 
 /// What became of an operation that is in the chain.
@@ -281,7 +288,8 @@ fn view(quiet: &Quiet) -> View {
 /// Whether the evidence showed the aliases that the head decides.
 fn agree(proposal: &Proposal, quiet: &Quiet) -> bool {
     let gone = &quiet.snapshot.gone;
-    let seen = |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
+    let seen =
+        |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
     quiet.snapshot.existing(quiet.head.state()).iter().all(|(alias, version)| seen(alias) == *version)
 }
 
