@@ -99,7 +99,7 @@ impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written.
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
         let snapshot = self.look().await?;
-        let mut findings = self.damage(&snapshot);
+        let mut findings = Self::damage(&snapshot);
         if let Some(head) = snapshot.readable_head() {
             if head.is_settled() {
                 let aliases = &snapshot.registered.aliases;
@@ -148,7 +148,7 @@ impl Ledger {
         }
     }
 
-    fn damage(&self, snapshot: &Snapshot) -> Vec<Finding> {
+    fn damage(snapshot: &Snapshot) -> Vec<Finding> {
         let healed = snapshot
             .readable_head()
             .and_then(|head| {

@@ -114,8 +114,7 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
                 .with_source(error)
         })?;
     let setting = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
-        ("ServerSideEncryption", "AES256") => Ok(("aws_server_side_encryption", value)),
-        ("ServerSideEncryption", "aws:kms") => Ok(("aws_server_side_encryption", value)),
+        ("ServerSideEncryption", "AES256" | "aws:kms") => Ok(("aws_server_side_encryption", value)),
         ("SSEKMSKeyId", _) => Ok(("aws_sse_kms_key_id", value)),
         _ => Err(refuse(format!("the extra argument `{name}` of S3 uploads is not supported"))),
     };
