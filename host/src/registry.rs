@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
 use crate::lifecycle::evidence::Target;
+use crate::lifecycle::ledger::{Ledger, Settings};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
+use crate::lifecycle::recording::history;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, RegisteredModel, Tags, Timestamp};
@@ -138,7 +141,34 @@ impl ModelRegistry {
     /// Carries out a request for a promotion or a rollback, with every option.
     pub async fn decide(&self, request: Request) -> Result<Transition> {
         let policy = self.options.load_policy().await?;
-        Transitions::new(&self.backend, &self.model, &policy, &self.options).carry_out(request).await
+        let transitions = Transitions::new(&self.backend, &self.model, &policy, &self.options);
+        if request.dry_run {
+            let past = match self.existing_ledger().await? {
+                Some(ledger) => history(&ledger.view().await?)?,
+                None => Vec::new(),
+            };
+            return transitions.try_out(&request, past).await;
+        }
+        let (ledger, evidence) = try_join(self.ledger(), transitions.gather(&request)).await?;
+        transitions.carry_out(&request, &ledger, evidence).await
+    }
+
+    /// The model's ledger, founded if there is none yet.
+    pub async fn ledger(&self) -> Result<Ledger> {
+        if let Some(ledger) = self.existing_ledger().await? {
+            return Ok(ledger);
+        }
+        let experiment = self.ensure_experiment().await?;
+        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
+    }
+
+    /// The model's ledger, if a first decision founded it. For readers.
+    pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
+        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
+    }
+
+    fn ledger_settings(&self) -> Settings {
+        Settings::new(self.options.actor_name())
     }
 
     /// Loads the model behind `champion`. `NoChampion` when there is none.

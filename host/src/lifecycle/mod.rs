@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod loading;
 pub mod model_cache;
 pub mod model_file;
+pub mod recording;
 pub mod state;
 pub mod transition;
 
