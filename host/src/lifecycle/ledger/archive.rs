@@ -67,7 +67,8 @@ impl Ledger {
 async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Result<()> {
     let path = component_path(proposal.decided.policy.sha256);
     let stored = store.list("policies").await?;
-    let complete = stored.iter().any(|info| info.path == path && info.size == Some(proposal.component.len() as u64));
+    let complete =
+        stored.iter().any(|info| info.path == path && info.size == Some(proposal.component.len() as u64));
     if complete {
         return Ok(());
     }

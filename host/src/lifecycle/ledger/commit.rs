@@ -182,7 +182,14 @@ impl Ledger {
         for (alias, version) in &before {
             after.entry(alias.clone()).or_insert(*version);
         }
-        let entry = self.entry(proposal.operation, head.number, Some(head.digest), before, after, proposal.explanation);
+        let entry = self.entry(
+            proposal.operation,
+            head.number,
+            Some(head.digest),
+            before,
+            after,
+            proposal.explanation,
+        );
         let input_sha256 = Digest::of(&proposal.input);
         Entry {
             operation_id: operation_id.to_owned(),
@@ -281,7 +288,8 @@ fn view(quiet: &Quiet) -> View {
 /// Whether the evidence showed the aliases that the head decides.
 fn agree(proposal: &Proposal, quiet: &Quiet) -> bool {
     let gone = &quiet.snapshot.gone;
-    let seen = |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
+    let seen =
+        |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
     quiet.snapshot.existing(quiet.head.state()).iter().all(|(alias, version)| seen(alias) == *version)
 }
 

@@ -59,12 +59,16 @@ impl Finding {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Interrupted { .. } => "the next promotion or rollback, or `doctor --fix`, completes or aborts it",
+            Self::Interrupted { .. } => {
+                "the next promotion or rollback, or `doctor --fix`, completes or aborts it"
+            }
             Self::Drift { .. } => {
                 "the next promotion or rollback, or `doctor --fix`, records the move, or undoes it where a slow writer did it"
             }
             Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
-            Self::MissingArtifact { .. } => "restore the file from a backup; the decision stands, but cannot be verified",
+            Self::MissingArtifact { .. } => {
+                "restore the file from a backup; the decision stands, but cannot be verified"
+            }
             Self::Damaged { .. } => {
                 "`doctor --fix` bridges it with a checkpoint that takes the aliases as they are; find out who changes the ledger"
             }
@@ -101,7 +105,8 @@ impl Ledger {
                 findings.push(Finding::Interrupted { entry: head.number });
             } else {
                 let aliases = &snapshot.registered.aliases;
-                let drifted = head.state().iter().filter(|(alias, version)| aliases.get(*alias) != version.as_ref());
+                let drifted =
+                    head.state().iter().filter(|(alias, version)| aliases.get(*alias) != version.as_ref());
                 findings.extend(drifted.map(|(alias, recorded)| Finding::Drift {
                     alias: alias.clone(),
                     actual: aliases.get(alias).copied(),
@@ -146,7 +151,9 @@ impl Ledger {
     fn damage(&self, snapshot: &Snapshot) -> Vec<Finding> {
         let healed = snapshot
             .readable_head()
-            .and_then(|head| snapshot.window.valid_from(head.number).find(|record| record.entry.bridge.is_some()))
+            .and_then(|head| {
+                snapshot.window.valid_from(head.number).find(|record| record.entry.bridge.is_some())
+            })
             .map_or(0, |record| record.number);
         let above = (snapshot.window.lowest()..=snapshot.window.newest()).filter(|number| *number > healed);
         let mut findings: Vec<Finding> = above
@@ -158,7 +165,9 @@ impl Ledger {
         let (Found::Head { damage, .. } | Found::Lost { damage, .. }) = snapshot.window.find_head() else {
             return findings;
         };
-        let known = findings.iter().any(|finding| matches!(finding, Finding::Damaged { entry, .. } if *entry == damage));
+        let known = findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::Damaged { entry, .. } if *entry == damage));
         if damage != 0 && !known {
             let flaw = "it is not the entry that its successor knew: the digests differ".to_owned();
             findings.push(Finding::Damaged { entry: damage, flaw });
@@ -173,7 +182,8 @@ impl Ledger {
         let mut findings = Vec::new();
         for record in chain {
             let Some(decided) = &record.entry.decided else { continue };
-            let (input, policy) = (input_path(&record.entry.operation_id), component_path(decided.policy.sha256));
+            let (input, policy) =
+                (input_path(&record.entry.operation_id), component_path(decided.policy.sha256));
             for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
                 if !there {
                     findings.push(Finding::MissingArtifact { entry: record.number, path: path.clone() });
@@ -194,12 +204,15 @@ impl Ledger {
             .map(|record| record.state().keys().cloned().collect())
             .unwrap_or_else(|| [Alias::champion(), Alias::archived()].into());
         let mut actual: Aliases = tracked.iter().map(|alias| (alias.clone(), None)).collect();
-        actual.extend(found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))));
+        actual.extend(
+            found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))),
+        );
         let actual = snapshot.existing(&actual);
         let before = trusted.map_or_else(Aliases::new, |record| record.state().clone());
         let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
         let number = snapshot.window.newest();
-        let mut entry = self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
+        let mut entry =
+            self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
         entry.previous = Some(trusted.map_or(Digest::NONE, |record| record.digest));
         entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
         Ok(self.append(&mut entry).await?.version.0)

@@ -74,13 +74,18 @@ impl Ledger {
             expected: None,
             newer: None,
         };
-        stream::try_unfold(reader, |mut reader| async move {
-            Ok(reader.step().await?.map(|step| (step, reader)))
-        })
+        stream::try_unfold(
+            reader,
+            |mut reader| async move { Ok(reader.step().await?.map(|step| (step, reader))) },
+        )
     }
 
     /// The newest valid entries, newest first: at most `limit`, none older than `since`.
-    pub async fn history(&self, limit: Option<usize>, since: Option<Timestamp>) -> Result<Vec<(Record, Fate)>> {
+    pub async fn history(
+        &self,
+        limit: Option<usize>,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<(Record, Fate)>> {
         let mut found = Vec::new();
         let mut steps = std::pin::pin!(self.read(limit.map(|limit| limit.saturating_add(8))));
         while found.len() < limit.unwrap_or(usize::MAX)

@@ -15,9 +15,7 @@ use crate::lifecycle::ledger::rules::Windows;
 use crate::lifecycle::ledger::{HOST, Ledger, Settings};
 use crate::lifecycle::{ARCHIVED, CHAMPION};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{
-    ModelVersion, NewModelVersion, NewRun, RegisteredModel, RunStatus, Tags,
-};
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, NewRun, RegisteredModel, RunStatus, Tags};
 use crate::mlflow::names::{ExperimentId, Key, ModelName, RunId, Version};
 
 /// The tag on the model and on its ledger that names the ledger.
@@ -96,7 +94,16 @@ impl Ledger {
     ) -> Self {
         let opened = Arc::new(Mutex::new(None));
         let artifact_uri = Arc::default();
-        Self { backend: backend.clone(), model: model.clone(), name, id, run_id, settings, artifact_uri, opened }
+        Self {
+            backend: backend.clone(),
+            model: model.clone(),
+            name,
+            id,
+            run_id,
+            settings,
+            artifact_uri,
+            opened,
+        }
     }
 }
 
@@ -131,21 +138,27 @@ async fn from_first_entry(
     let id = first.source.strip_prefix(&source_uri("")).unwrap_or_default().to_owned();
     let record = match Reading::of(&first, &id) {
         Reading::Record(record) => record,
-        Reading::Damaged(flaw) => return Err(not_ours(name, &format!("its first version is no entry: {flaw}"))),
+        Reading::Damaged(flaw) => {
+            return Err(not_ours(name, &format!("its first version is no entry: {flaw}")));
+        }
     };
     match record.entry.origin {
         Some(origin)
-            if origin.model == registered.name.as_str() && origin.model_created_at == registered.created_at =>
+            if origin.model == registered.name.as_str()
+                && origin.model_created_at == registered.created_at =>
         {
             Ok((id, origin.run_id))
         }
-        _ => Err(not_ours(name, "it was founded for another model, or for one of the same name since deleted")),
+        _ => {
+            Err(not_ours(name, "it was founded for another model, or for one of the same name since deleted"))
+        }
     }
 }
 
 async fn create_registered_model(backend: &Backend, model: &ModelName, name: &ModelName) -> Result<()> {
     let tags = Tags::from([(MODEL_TAG.to_owned(), model.to_string())]);
-    let description = format!("Lifecycle ledger of the registered model {model}. Written by hydra-registry; do not edit.");
+    let description =
+        format!("Lifecycle ledger of the registered model {model}. Written by hydra-registry; do not edit.");
     match backend.registry.create_registered_model(name, &tags, &description).await {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let found = backend.registry.registered_model(name).await?;
@@ -183,8 +196,7 @@ async fn append_genesis(
     actor: &str,
 ) -> Result<()> {
     let found = registered.aliases.iter().filter(|(alias, _)| [CHAMPION, ARCHIVED].contains(&alias.as_str()));
-    let aliases: Aliases =
-        found.map(|(alias, version)| (alias.clone(), Some(*version))).collect();
+    let aliases: Aliases = found.map(|(alias, version)| (alias.clone(), Some(*version))).collect();
     let id = Uuid::new_v4().simple().to_string();
     let at = now();
     let mut entry = Entry {

@@ -96,7 +96,8 @@ impl Ledger {
     pub(super) async fn look(&self) -> Result<Snapshot> {
         let asked_at = Instant::now();
         let (window, registered) =
-            try_join(self.read_window(Number::MAX), self.backend.registry.registered_model(&self.model)).await?;
+            try_join(self.read_window(Number::MAX), self.backend.registry.registered_model(&self.model))
+                .await?;
         Ok(Snapshot::new(window, registered, asked_at))
     }
 
@@ -126,7 +127,8 @@ impl Ledger {
         loop {
             let below = readings.last().map(|(number, _)| Version(*number));
             let page = self.backend.registry.model_versions(&self.name, below, PAGE, None).await?;
-            readings.extend(page.items.iter().map(|version| (version.version.0, Reading::of(version, &self.id))));
+            readings
+                .extend(page.items.iter().map(|version| (version.version.0, Reading::of(version, &self.id))));
             let window = Window::of_readings(readings.clone(), page.next.is_none());
             let far_enough = match window.find_head() {
                 Found::ReadFrom(_) => false,
@@ -141,9 +143,7 @@ impl Ledger {
     /// The number down to which entries were superseded so recently that they may have slow writers.
     fn reach_of_slow_writers(&self, snapshot: &Snapshot) -> Number {
         let Some(head) = snapshot.readable_head() else { return Number::MAX };
-        let recent = |record: &&Record| {
-            self.settings.windows.may_be_slow(snapshot.age(record.created_at))
-        };
+        let recent = |record: &&Record| self.settings.windows.may_be_slow(snapshot.age(record.created_at));
         let oldest = snapshot.window.valid_from(head.number).take_while(recent).last();
         match oldest {
             // All that was read is recent: more may be, twice as far down.
@@ -153,7 +153,11 @@ impl Ledger {
         }
     }
 
-    async fn gone_versions(&self, registered: &RegisteredModel, window: &Window) -> Result<BTreeSet<Version>> {
+    async fn gone_versions(
+        &self,
+        registered: &RegisteredModel,
+        window: &Window,
+    ) -> Result<BTreeSet<Version>> {
         let mut versions: BTreeSet<Version> = registered.aliases.values().copied().collect();
         if let Found::Head { number, .. } = window.find_head() {
             for record in window.valid_from(number).take(4) {
@@ -161,7 +165,8 @@ impl Ledger {
                 versions.extend(named.flatten().copied().chain(record.entry.target));
             }
         }
-        let lookups = versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
+        let lookups =
+            versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
         let mut gone = BTreeSet::new();
         for (version, found) in versions.iter().zip(join_all(lookups).await) {
             match found {

@@ -94,11 +94,14 @@ impl<'a> Settler<'a> {
         let random = u64::from_le_bytes(Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
         let wait = Duration::from_millis(10 + random % longest);
         if Instant::now() + wait > self.deadline {
-            return Err(Error::new(ErrorKind::Contention, "the ledger did not come to rest before the deadline")
-                .with_context("model", &self.ledger.model)
-                .with_context("attempts", self.attempts)
-                .with_retryable(true)
-                .with_hint("other writers kept winning, or a transition is about to expire; try again"));
+            return Err(Error::new(
+                ErrorKind::Contention,
+                "the ledger did not come to rest before the deadline",
+            )
+            .with_context("model", &self.ledger.model)
+            .with_context("attempts", self.attempts)
+            .with_retryable(true)
+            .with_hint("other writers kept winning, or a transition is about to expire; try again"));
         }
         sleep(wait).await;
         Ok(())
@@ -159,9 +162,9 @@ impl<'a> Settler<'a> {
 
     fn recent(&self, snapshot: &Snapshot, head: &Record) -> Vec<Aliases> {
         let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
-        let superseded = chain.windows(2).take_while(|pair| {
-            self.ledger.settings.windows.may_be_slow(snapshot.age(pair[0].created_at))
-        });
+        let superseded = chain
+            .windows(2)
+            .take_while(|pair| self.ledger.settings.windows.may_be_slow(snapshot.age(pair[0].created_at)));
         let own = self.wrote.iter().filter(|(number, _)| *number != head.number);
         superseded
             .map(|pair| snapshot.existing(pair[1].state()))
@@ -253,7 +256,12 @@ impl<'a> Settler<'a> {
     ) -> Result<()> {
         let (before, after) = (snapshot.existing(&head.entry.before), snapshot.existing(&head.entry.after));
         // What the head never moved stays as it is when the head is undone.
-        let restored = || after.iter().map(|(alias, version)| (alias.clone(), before.get(alias).copied().unwrap_or(*version))).collect();
+        let restored = || {
+            after
+                .iter()
+                .map(|(alias, version)| (alias.clone(), before.get(alias).copied().unwrap_or(*version)))
+                .collect()
+        };
         let (kind, from, to, why) = match situation {
             Situation::Abort(reason) => (Kind::Aborted, after.clone(), restored(), abort_text(reason, head)),
             Situation::Reassert => {
@@ -289,7 +297,11 @@ fn abort_text(reason: AbortReason, head: &Record) -> String {
     let number = head.number;
     match reason {
         AbortReason::Expired => format!("entry {number} was interrupted and nobody carried it out in time"),
-        AbortReason::TargetDeleted => format!("the version of entry {number} was deleted before it took effect"),
-        AbortReason::Outdated => format!("the aliases found in entry {number} were moved back before it was appended"),
+        AbortReason::TargetDeleted => {
+            format!("the version of entry {number} was deleted before it took effect")
+        }
+        AbortReason::Outdated => {
+            format!("the aliases found in entry {number} were moved back before it was appended")
+        }
     }
 }

@@ -74,7 +74,8 @@ impl Ledger {
                         None => self.check_aliases(&record, fate, &mut verified).await?,
                         Some(newer) if newer.entry.is_decision() => {
                             if !follows(record.state(), &newer.entry.before) {
-                                verified.flaw(newer.number, "it does not start from the state before it".into());
+                                verified
+                                    .flaw(newer.number, "it does not start from the state before it".into());
                             }
                         }
                         Some(_) => {}
@@ -103,7 +104,9 @@ impl Ledger {
             if found == *version {
                 continue;
             }
-            let text = |version: Option<_>| version.map_or_else(|| "unset".to_owned(), |v: crate::mlflow::names::Version| v.to_string());
+            let text = |version: Option<_>| {
+                version.map_or_else(|| "unset".to_owned(), |v: crate::mlflow::names::Version| v.to_string())
+            };
             let what = format!("`{alias}` is {}, the ledger says {}", text(found), text(*version));
             verified.flaw(head.number, what);
         }
@@ -126,7 +129,10 @@ impl Ledger {
             Err(error) => return Ok(Some(format!("its policy fails when run again: {error}"))),
         };
         if rerun.verdict != decided.verdict {
-            return Ok(Some(format!("run again, the policy answers {}, not {}", rerun.verdict, decided.verdict)));
+            return Ok(Some(format!(
+                "run again, the policy answers {}, not {}",
+                rerun.verdict, decided.verdict
+            )));
         }
         if !record.entry.explains(&rerun.explanation) {
             return Ok(Some("run again, the policy explains itself in other words".into()));
