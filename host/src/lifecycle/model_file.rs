@@ -36,7 +36,7 @@ impl ModelFile {
     pub async fn open(model: &CandidateModel) -> Result<Self> {
         let model = model.clone();
         let opened = tokio::task::spawn_blocking(move || match model {
-            CandidateModel::File(path) => Self::from_file(path),
+            CandidateModel::File(path) => Self::from_file(&path),
             CandidateModel::Text(text) => Self::from_text(&text),
         });
         opened.await.map_err(|source| {
@@ -59,9 +59,9 @@ impl ModelFile {
         Signature::of_booster(&self.features, self.outputs)
     }
 
-    fn from_file(path: PathBuf) -> Result<Self> {
-        let origin = Origin::File(path.clone());
-        File::open(&path)
+    fn from_file(path: &Path) -> Result<Self> {
+        let origin = Origin::File(path.to_path_buf());
+        File::open(path)
             .map_err(|source| {
                 Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source)
             })

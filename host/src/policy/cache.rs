@@ -54,7 +54,9 @@ fn check_private(dir: &Path) -> Result<()> {
     let found = fs::metadata(dir).map_err(unusable)?;
     // The owner of a file that this process makes is this process.
     let own = tempfile::tempfile_in(dir).and_then(|file| file.metadata()).map_err(unusable)?;
-    if found.mode() & 0o077 == 0 && found.uid() == own.uid() {
+    #[expect(clippy::verbose_bit_mask, reason = "permissions are read in octal")]
+    let is_private = found.mode() & 0o077 == 0;
+    if is_private && found.uid() == own.uid() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Untrusted, "the cache of compiled policies can be changed by others")

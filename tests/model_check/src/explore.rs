@@ -91,9 +91,6 @@ pub fn explore(setup: &Setup) -> Report {
         }
         report.depth += usize::from(!next_frontier.is_empty());
         report.states = origins.len();
-        if std::env::var_os("VERBOSE").is_some() {
-            eprintln!("{} {}", report.depth, report.states);
-        }
         frontier = next_frontier;
     }
     report

@@ -80,7 +80,7 @@ fn minute_of_week(text: &str) -> Option<u64> {
 fn day_since_epoch(text: &str) -> Option<u64> {
     let mut parts = text.trim().split('-').map(number);
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *lengths.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
     if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=length).contains(&day) {

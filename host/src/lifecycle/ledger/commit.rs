@@ -86,7 +86,7 @@ impl Ledger {
         let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
         loop {
             let quiet = settler.settle(first.take()).await?;
-            if let Some(own) = self.find_own(&quiet, operation_id) {
+            if let Some(own) = find_own(&quiet, operation_id) {
                 // Somebody else carried it out: only aliases read after the mark prove it.
                 if own.number == quiet.head.number && !quiet.own_work && !quiet.snapshot.confirmed {
                     first = self.confirm(&quiet.snapshot).await?;
@@ -248,11 +248,11 @@ impl Ledger {
             description: sentence(entry),
         })
     }
+}
 
-    fn find_own<'q>(&self, quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
-        let mut valid = quiet.snapshot.window.valid_from(quiet.head.number);
-        valid.find(|record| record.entry.operation_id == operation_id)
-    }
+fn find_own<'q>(quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
+    let mut valid = quiet.snapshot.window.valid_from(quiet.head.number);
+    valid.find(|record| record.entry.operation_id == operation_id)
 }
 
 /// What became of an operation that is in the chain.

@@ -99,11 +99,9 @@ impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written.
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
         let snapshot = self.look().await?;
-        let mut findings = self.damage(&snapshot);
+        let mut findings = Self::damage(&snapshot);
         if let Some(head) = snapshot.readable_head() {
-            if !head.is_settled() {
-                findings.push(Finding::Interrupted { entry: head.number });
-            } else {
+            if head.is_settled() {
                 let aliases = &snapshot.registered.aliases;
                 let drifted =
                     head.state().iter().filter(|(alias, version)| aliases.get(*alias) != version.as_ref());
@@ -112,6 +110,8 @@ impl Ledger {
                     actual: aliases.get(alias).copied(),
                     recorded: *recorded,
                 }));
+            } else {
+                findings.push(Finding::Interrupted { entry: head.number });
             }
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
             findings.extend(self.missing_artifacts(&chain).await?);
@@ -148,7 +148,7 @@ impl Ledger {
         }
     }
 
-    fn damage(&self, snapshot: &Snapshot) -> Vec<Finding> {
+    fn damage(snapshot: &Snapshot) -> Vec<Finding> {
         let healed = snapshot
             .readable_head()
             .and_then(|head| {
@@ -200,9 +200,10 @@ impl Ledger {
             Found::Empty | Found::ReadFrom(_) => (None, 0),
         };
         let found = snapshot.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version));
-        let tracked: BTreeSet<Alias> = trusted
-            .map(|record| record.state().keys().cloned().collect())
-            .unwrap_or_else(|| [Alias::champion(), Alias::archived()].into());
+        let tracked: BTreeSet<Alias> = trusted.map_or_else(
+            || [Alias::champion(), Alias::archived()].into(),
+            |record| record.state().keys().cloned().collect(),
+        );
         let mut actual: Aliases = tracked.iter().map(|alias| (alias.clone(), None)).collect();
         actual.extend(
             found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))),

@@ -54,7 +54,7 @@ impl Ledger {
             (None, Some(_)) => from_first_entry(backend, &name, &registered).await?,
         };
         let ledger = Self::new(backend, model, name, identity, settings);
-        let first = Snapshot::of_listing(&ledger, registered, page, asked_at);
+        let first = Snapshot::of_listing(&ledger, registered, &page, asked_at);
         *ledger.opened.lock().await = first;
         Ok(Some(ledger))
     }

@@ -40,7 +40,7 @@ impl Snapshot {
     pub fn of_listing(
         ledger: &Ledger,
         registered: RegisteredModel,
-        page: Page<ModelVersion>,
+        page: &Page<ModelVersion>,
         asked_at: Instant,
     ) -> Option<Self> {
         let window = Window::of(&page.items, &ledger.id, page.next.is_none());

@@ -59,7 +59,7 @@ impl Settings {
     /// The limits in use, and two minutes of patience.
     #[must_use]
     pub fn new(actor: impl Into<String>) -> Self {
-        let deadline = Duration::from_secs(120);
+        let deadline = Duration::from_mins(2);
         Self { actor: actor.into(), deadline, windows: rules::Windows::MILLISECONDS }
     }
 }

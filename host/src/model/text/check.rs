@@ -1,6 +1,6 @@
 //! Validating a model as a stream: memory for one tree at a time, whatever the length of the text.
 
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead};
 
 use super::lines::Lines;
 use super::tree::Trees;

@@ -27,11 +27,6 @@ impl<'a> Lines<'a> {
         self.before + self.at
     }
 
-    /// The number of the line at the position, from 1.
-    pub fn line(&self) -> usize {
-        self.line
-    }
-
     /// Bytes from the position on.
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]

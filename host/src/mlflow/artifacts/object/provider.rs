@@ -27,7 +27,7 @@ const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
 /// An Azure account, its key and endpoint in one text.
 const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 /// How long failing requests are sent again.
-const RETRY_DEADLINE: Duration = Duration::from_secs(120);
+const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The schemes with an object store behind them, as MLflow writes them.
 pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
@@ -114,8 +114,7 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
                 .with_source(error)
         })?;
     let setting = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
-        ("ServerSideEncryption", "AES256") => Ok(("aws_server_side_encryption", value)),
-        ("ServerSideEncryption", "aws:kms") => Ok(("aws_server_side_encryption", value)),
+        ("ServerSideEncryption", "AES256" | "aws:kms") => Ok(("aws_server_side_encryption", value)),
         ("SSEKMSKeyId", _) => Ok(("aws_sse_kms_key_id", value)),
         _ => Err(refuse(format!("the extra argument `{name}` of S3 uploads is not supported"))),
     };
