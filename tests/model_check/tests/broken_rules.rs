@@ -26,8 +26,8 @@ const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..SETUP }
 
 fn caught(mutation: Mutation, setup: Setup, expected: Property) {
     let broken = explore(&Setup { mutation: Some(mutation), ..setup });
-    println!("{mutation:?}: {broken}");
-    assert_eq!(broken.violation.map(|(property, _)| property), Some(expected), "{mutation:?}");
+    let property = broken.violation.as_ref().map(|(property, _)| *property);
+    assert_eq!(property, Some(expected), "{mutation:?}: {broken}");
 }
 
 macro_rules! broken_rules {

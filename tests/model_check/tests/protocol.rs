@@ -25,10 +25,10 @@ const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..CALM };
 
 fn holds(setup: Setup) {
     let report = explore(&setup);
-    println!("{report}");
     if let Some((property, actions)) = &report.violation {
         panic!("{}{property:?} is violated", replay(&setup, actions));
     }
+    assert!(report.states > 1_000, "the search was cut short: {report}");
 }
 
 #[test]

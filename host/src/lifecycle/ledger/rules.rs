@@ -305,6 +305,7 @@ pub enum Timeliness {
     reason = "each is a fact of its own that was read; none excludes another"
 )]
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each read from a different place")]
 pub struct Standing<'a> {
     /// The alias state that the head entry starts from.
     pub before: &'a [Target],

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Kind};
-use crate::lifecycle::ledger::failpoint::failpoint;
+use crate::lifecycle::ledger::failpoint::{self, failpoint};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
 use crate::mlflow::names::{Alias, Key, Version};
@@ -194,8 +194,7 @@ impl<'a> Settler<'a> {
         failpoint("ledger.before-aliases");
         if !writes.is_empty() {
             self.wrote.push((head.number, head.state().clone()));
-            #[cfg(feature = "failpoints")]
-            if crate::lifecycle::ledger::failpoint::is_set("ledger.between-aliases") {
+            if failpoint::is_set("ledger.between-aliases") {
                 self.write(&writes[0]).await?;
                 failpoint("ledger.between-aliases");
             }
