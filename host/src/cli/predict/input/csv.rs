@@ -154,7 +154,11 @@ impl Cells {
 
 fn damaged(error: csv::Error, line: u64) -> Error {
     match error.into_kind() {
-        csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) => {
+        csv::ErrorKind::Io(error)
+            if error.get_ref().is_some_and(
+                <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<TooMuch>,
+            ) =>
+        {
             invalid("the row is too long", line).with_hint("a quote may have been left open")
         }
         csv::ErrorKind::Io(error) => unreadable(error),
