@@ -119,12 +119,17 @@ impl CaseFile {
 }
 
 impl Case {
-    /// Checks the settings against what the policy declares, and asks it.
-    pub fn decide(&self, policy: &Policy) -> Result<Decision> {
+    /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
+    pub fn resolve(&self, policy: &Policy) -> Result<Input> {
         let mut input = self.input.clone();
         let context = input.context_mut();
         context.settings = policy.descriptor().resolve(&context.settings)?;
-        policy.decide(&input)
+        Ok(input)
+    }
+
+    /// Asks the policy.
+    pub fn decide(&self, policy: &Policy) -> Result<Decision> {
+        policy.decide(&self.resolve(policy)?)
     }
 
     /// Asks the policy and compares. Errors of the policy are part of the outcome; there are no others.
