@@ -1,7 +1,5 @@
 //! The stack machine.
 
-use std::collections::HashMap;
-
 use super::damaged;
 use super::globals::Global;
 use super::source::Source;
@@ -16,7 +14,8 @@ pub(super) fn run<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<(Values
         values: Values::default(),
         stack: Vec::new(),
         marks: Vec::new(),
-        memo: HashMap::new(),
+        memo: Vec::new(),
+        memorized: 0,
         limits,
     };
     for _ in 0..limits.operations {
@@ -36,7 +35,10 @@ struct Machine<'a, 'l> {
     stack: Vec<Id>,
     /// Heights of the stack at open marks.
     marks: Vec<usize>,
-    memo: HashMap<u64, Id>,
+    /// By index: writers count from zero, so gaps are short.
+    memo: Vec<Option<Id>>,
+    /// How many values MEMOIZE has to count: those in the memo, not its gaps.
+    memorized: u64,
     limits: &'l ExtractLimits,
 }
 
@@ -161,7 +163,7 @@ impl<'a> Machine<'a, '_> {
                 let index = self.source.number(4)?;
                 self.memorize(index)?;
             }
-            0x94 => self.memorize(self.memo.len() as u64)?,
+            0x94 => self.memorize(self.memorized)?,
             b'g' => {
                 let index = self.source.line()?.parse().map_err(|_| damaged("a memo index is damaged"))?;
                 self.recall(index)?;
@@ -275,15 +277,20 @@ impl<'a> Machine<'a, '_> {
 
     fn memorize(&mut self, index: u64) -> Result<()> {
         let top = self.top()?;
-        self.memo.insert(index, top);
-        if self.memo.len() > self.limits.values {
-            return Err(self.too_many_values());
+        let place = usize::try_from(index).ok().filter(|place| *place < self.limits.values);
+        let place = place.ok_or_else(|| self.too_many_values())?;
+        if place >= self.memo.len() {
+            self.memo.resize(place + 1, None);
+        }
+        if self.memo[place].replace(top).is_none() {
+            self.memorized += 1;
         }
         Ok(())
     }
 
     fn recall(&mut self, index: u64) -> Result<()> {
-        let id = *self.memo.get(&index).ok_or_else(|| {
+        let place = usize::try_from(index).ok().and_then(|place| self.memo.get(place).copied().flatten());
+        let id = place.ok_or_else(|| {
             damaged("the pickle recalls a value that it did not memorize").with_context("index", index)
         })?;
         self.push_id(id)
