@@ -3,6 +3,8 @@
 //! `cargo run --example pipeline` uses the embedded store of the project it is run in; set `MLFLOW_TRACKING_URI` for
 //! another one.
 
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+
 use std::collections::BTreeMap;
 
 use hydra_registry::model::baseline::{BaselineModel, TrainingParameters};

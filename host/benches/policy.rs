@@ -3,7 +3,7 @@
 //! `cargo bench -p hydra-registry --bench policy` prints criterion's estimates, then percentiles of single decisions,
 //! throughput by threads, and memory over a million decisions.
 
-#![expect(clippy::print_stdout, missing_docs, reason = "a bench reports on stdout")]
+#![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -81,11 +81,11 @@ fn threads(_: &mut Criterion) {
             thread::scope(|scope| {
                 for _ in 0..count {
                     scope.spawn(|| {
-                        (0..each).for_each(|_| drop(policy.decide(&input).expect("the policy decides")))
+                        (0..each).for_each(|_| drop(policy.decide(&input).expect("the policy decides")));
                     });
                 }
             });
-            let rate = f64::from(each * count) / started.elapsed().as_secs_f64();
+            let rate = (each * count) as f64 / started.elapsed().as_secs_f64();
             if count == 1 {
                 single = rate;
             }

@@ -84,6 +84,8 @@ pub enum ErrorKind {
 
     /// The policy file cannot be read.
     PolicyNotFound,
+    /// A policy project cannot be built: a compiler or tool is missing or fails.
+    PolicyBuild,
     /// The file is not a component, imports something, or exports another interface version.
     PolicyIncompatible,
     /// The policy ran into a trap (unreachable, out of bounds, stack overflow, ...).

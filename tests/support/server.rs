@@ -56,7 +56,7 @@ impl Server {
     }
 
     fn wait_until_it_answers(&self, port: u16) {
-        let deadline = Instant::now() + Duration::from_secs(180);
+        let deadline = Instant::now() + Duration::from_mins(3);
         while !answers(port) {
             let ended =
                 self.supervisor.lock().expect("no panic").try_wait().is_ok_and(|status| status.is_some());

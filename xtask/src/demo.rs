@@ -70,7 +70,8 @@ pub fn run(args: &[String]) -> Result<()> {
     };
     setup::run(Scope::Build)?;
     say("building hydra-registry (the first build takes several minutes)");
-    sh(cargo().args(["build", "--package", "hydra-registry", "--bin", "hydra-registry"]))?;
+    // The whole workspace, so that the tests find what the demo has built: features are unified over what is selected.
+    sh(cargo().args(["build", "--workspace", "--bin", "hydra-registry", "--locked"]))?;
     prepare(&home)?;
 
     let binary = target_directory().join("debug/hydra-registry");

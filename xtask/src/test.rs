@@ -12,9 +12,9 @@ pub fn run(flags: &[String]) -> Result<()> {
     setup::run(if all { Scope::All } else { Scope::Test })?;
 
     let mut command = cargo();
-    command.args(["test", "--workspace"]).args(passed_on);
+    command.args(["test", "--workspace", "--locked"]).args(passed_on);
     if all {
-        command.env("HYDRA_TEST_ALL", "1");
+        command.args(["--", "--include-ignored"]);
     }
     sh(&mut command)?;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
 use crate::mlflow::names::Version;
 
@@ -95,6 +96,9 @@ pub enum Command {
     List(ListArgs),
     /// Predict with the champion
     Predict(PredictArgs),
+    /// Write, build, test and measure policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
 }
 
 /// Arguments of `log-candidate`.

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod policy;
 mod predict;
 mod printer;
 mod report;

@@ -186,7 +186,9 @@ proptest! {
         let Ok(Plan { moves, after, staged }) = review(&verdict, &facts) else { return Ok(()) };
 
         let mut replayed = before.clone();
-        moves.iter().for_each(|step| replayed.apply(step));
+        for step in &moves {
+            replayed.apply(step);
+        }
         prop_assert_eq!(&replayed, &after);
         prop_assert!(after.get(CHAMPION).is_none() || after.get(CHAMPION) != after.get(ARCHIVED));
         prop_assert_eq!(after.get("prod"), before.get("prod"));

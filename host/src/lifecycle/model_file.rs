@@ -1,6 +1,7 @@
 //! A model file on its way into the registry: validated, measured and hashed before anything is written.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::CandidateModel;
 use crate::mlflow::flavor::Signature;
-use crate::model::text::{Limits, TextModel};
+use crate::model::text::{self, Limits};
 
 /// A validated LightGBM text model in a local file.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl ModelFile {
     pub async fn open(model: &CandidateModel) -> Result<Self> {
         let model = model.clone();
         let opened = tokio::task::spawn_blocking(move || match model {
-            CandidateModel::File(path) => Self::from_file(path),
+            CandidateModel::File(path) => Self::from_file(&path),
             CandidateModel::Text(text) => Self::from_text(&text),
         });
         opened.await.map_err(|source| {
@@ -58,13 +59,13 @@ impl ModelFile {
         Signature::of_booster(&self.features, self.outputs)
     }
 
-    fn from_file(path: PathBuf) -> Result<Self> {
-        let bytes = std::fs::read(&path).map_err(|source| {
-            Error::new(ErrorKind::Storage, "cannot read the model file")
-                .with_context("path", path.display())
-                .with_source(source)
-        })?;
-        Self::checked(&bytes, Origin::File(path.clone()))
+    fn from_file(path: &Path) -> Result<Self> {
+        let origin = Origin::File(path.to_path_buf());
+        File::open(path)
+            .map_err(|source| {
+                Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source)
+            })
+            .and_then(|file| Self::checked(file, origin))
             .map_err(|error| error.with_context("path", path.display()))
     }
 
@@ -77,22 +78,43 @@ impl ModelFile {
         Self::checked(text.as_bytes(), Origin::Temporary(file))
     }
 
-    fn checked(bytes: &[u8], origin: Origin) -> Result<Self> {
-        let model = TextModel::parse(bytes, &Limits::default())?;
+    /// One pass over the bytes: hashed and validated on the way, never held as a whole.
+    fn checked(bytes: impl Read, origin: Origin) -> Result<Self> {
+        let mut digest = Sha256::new();
+        let tee = Hashing { inner: bytes, digest: &mut digest };
+        let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
         Ok(Self {
-            size: bytes.len() as u64,
-            sha256: hex_sha256(bytes),
-            features: model.feature_names().to_vec(),
-            outputs: model.trees_per_iteration(),
+            size: summary.bytes,
+            sha256: hex(&digest.finalize()),
+            features: summary.feature_names,
+            outputs: summary.num_outputs,
             origin,
         })
     }
 }
 
+/// Hashes what is read through it.
+struct Hashing<'a, R> {
+    inner: R,
+    digest: &'a mut Sha256,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
 /// The SHA-256 of `bytes` in lower-case hexadecimal.
 pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -247,7 +247,7 @@ impl Transitions<'_> {
             let alias = Alias::new(&step.alias)?;
             match step.version {
                 Some(version) => {
-                    self.backend.registry.set_alias(self.model, &alias, Version(version)).await?
+                    self.backend.registry.set_alias(self.model, &alias, Version(version)).await?;
                 }
                 None => self.backend.registry.delete_alias(self.model, &alias).await?,
             }

@@ -1,5 +1,6 @@
 //! From tracking and registry URIs to stores: one table from scheme to constructor.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -37,8 +38,7 @@ static SCHEMES: &[Scheme] = &[
 
 impl Backend {
     /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are
-    /// not contacted yet.
-    /// `UnsupportedScheme` lists the schemes there are.
+    /// not contacted yet. `UnsupportedScheme` lists the schemes there are.
     pub fn connect(
         tracking_uri: &TrackingUri,
         registry_uri: Option<&TrackingUri>,
@@ -47,7 +47,14 @@ impl Backend {
         let mut backend = open(tracking_uri, environment)?;
         backend.artifacts = backend.artifacts.with_environment(environment);
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
-            backend.registry = open(registry_uri, environment)?.registry;
+            let registry = open(registry_uri, environment)?;
+            if registry.artifacts.is_remote() && !backend.artifacts.is_remote() {
+                // The tracking store is ours, but the registry's word must not lead to just any local directory.
+                let mut roots = environment.paths(environment::ALLOWED_ARTIFACT_ROOTS);
+                roots.extend(directory_of(tracking_uri));
+                backend.artifacts = backend.artifacts.within(roots);
+            }
+            backend.registry = registry.registry;
         }
         Ok(backend)
     }
@@ -110,6 +117,15 @@ fn open_file(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
     Ok(local(FileStore::open(uri.file_path()?)?))
 }
 
+/// The directory that a local store and, by default, its artifacts are in.
+fn directory_of(uri: &TrackingUri) -> Option<PathBuf> {
+    let path = match uri.sqlite_path() {
+        Ok(database) => std::path::absolute(database).ok()?.parent()?.to_path_buf(),
+        Err(_) => uri.file_path().ok()?,
+    };
+    std::path::absolute(path).ok()
+}
+
 fn local<S: TrackingStore + RegistryStore + 'static>(store: S) -> Backend {
     let store = Arc::new(store);
     Backend { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() }
@@ -126,5 +142,26 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
         assert!(error.hint().is_some_and(|hint| hint.contains("http(s)://host:port")));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_remote_registry_never_leads_out_of_a_local_tracking_store() {
+        let home = tempfile::tempdir().expect("a directory");
+        let inside = home.path().join("mlruns/1/x").display().to_string();
+        let outside = home.path().join("elsewhere/x").display().to_string();
+        let tracking = TrackingUri::new(home.path().join("mlruns").display().to_string()).expect("a path");
+        std::fs::create_dir(home.path().join("mlruns")).expect("a directory");
+        let registry = TrackingUri::new("http://registry.example").expect("an address");
+        let open = |registry: Option<&TrackingUri>, variables: &[(&str, &str)], uri: &str| {
+            let environment = variables.iter().copied().collect();
+            let backend = Backend::connect(&tracking, registry, &environment).expect("stores");
+            backend.artifacts.open(uri).map(|root| root.uri().to_owned()).map_err(|error| error.kind())
+        };
+        assert_eq!(open(None, &[], &outside), Ok(outside.clone()));
+        assert_eq!(open(Some(&registry), &[], &inside), Ok(inside));
+        assert_eq!(open(Some(&registry), &[], &outside), Err(ErrorKind::Untrusted));
+        let home = home.path().to_str().expect("a path");
+        let allowed = [(environment::ALLOWED_ARTIFACT_ROOTS, home)];
+        assert_eq!(open(Some(&registry), &allowed, &outside), Ok(outside));
     }
 }

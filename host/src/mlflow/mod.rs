@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod connect;
+mod crypto;
 pub mod entities;
 pub mod environment;
 pub mod file;

@@ -27,7 +27,8 @@ pub struct Budget {
     /// Bytes of all linear memories and tables together. Over it: [`ErrorKind::PolicyMemory`].
     #[serde(rename = "memory-bytes")]
     pub memory: u64,
-    /// Core instances, linear memories and tables: as many of each. Over it: [`ErrorKind::PolicyMemory`].
+    /// Core instances, linear memories and tables: as many of each. One does for Rust; CPython is linked of dozens. Over
+    /// it: [`ErrorKind::PolicyMemory`].
     pub instances: u32,
     /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
     pub input_bytes: u64,
@@ -59,7 +60,7 @@ impl Default for Budget {
             fuel: 1_000_000_000,
             wall_clock: Duration::from_secs(5),
             memory: 128 << 20,
-            instances: 32,
+            instances: 128,
             input_bytes: 4 << 20,
             answer_bytes: 64 << 10,
             text_bytes: 1_000,

@@ -8,13 +8,6 @@ use wasmtime::{Cache, CacheConfig};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// `$XDG_CACHE_HOME/hydra-registry/compiled`, else under `~/.cache`.
-pub(super) fn user_dir() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("hydra-registry").join("compiled"))
-}
-
 /// wasmtime's cache in `dir`; none when the directory cannot be used, since a cache is a convenience. A directory that
 /// somebody else controls is an error: its contents would run as part of this process.
 pub(super) fn open(dir: &Path) -> Result<Option<Cache>> {
@@ -31,18 +24,6 @@ pub(super) fn open(dir: &Path) -> Result<Option<Cache>> {
     Cache::new(config).map(Some).map_err(|error| {
         Error::new(ErrorKind::Internal, "cannot open the cache of compiled policies").with_source(error)
     })
-}
-
-/// Removes everything under `dir`.
-pub(super) fn clear(dir: &Path) -> Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::new(ErrorKind::Storage, "cannot remove the cache of compiled policies")
-                .with_context("path", dir.display())
-                .with_source(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Makes the directory, and shows by writing to it that it can be used.
@@ -73,7 +54,9 @@ fn check_private(dir: &Path) -> Result<()> {
     let found = fs::metadata(dir).map_err(unusable)?;
     // The owner of a file that this process makes is this process.
     let own = tempfile::tempfile_in(dir).and_then(|file| file.metadata()).map_err(unusable)?;
-    if found.mode() & 0o077 == 0 && found.uid() == own.uid() {
+    #[expect(clippy::verbose_bit_mask, reason = "permissions are read in octal")]
+    let is_private = found.mode() & 0o077 == 0;
+    if is_private && found.uid() == own.uid() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Untrusted, "the cache of compiled policies can be changed by others")
@@ -99,9 +82,6 @@ mod tests {
         let dir = root.path().join("deep/er");
         assert!(open(&dir).unwrap().is_some());
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        clear(&dir).unwrap();
-        assert!(!dir.exists());
-        clear(&dir).unwrap();
     }
 
     #[test]

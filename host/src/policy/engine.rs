@@ -1,6 +1,6 @@
 //! The WebAssembly engine: one per process, shared by every policy and thread.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasmtime::{Config, PoolingAllocationConfig};
@@ -52,12 +52,6 @@ impl Default for Pooling {
 }
 
 impl EngineOptions {
-    /// The options of a command-line program: compiled code is cached for the user, instances are made on demand.
-    #[must_use]
-    pub fn for_user() -> Self {
-        Self { cache_dir: cache::user_dir(), pooling: None }
-    }
-
     /// Keeps compiled code in `dir`.
     #[must_use]
     pub fn with_cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -105,17 +99,6 @@ impl PolicyEngine {
             .with_context("pool", pool.memory)),
             _ => Ok(()),
         }
-    }
-
-    /// The directory in which a command-line program keeps compiled policies, if the user has a home.
-    #[must_use]
-    pub fn user_cache_dir() -> Option<PathBuf> {
-        cache::user_dir()
-    }
-
-    /// Removes the compiled code under `dir`, for instance after a damaged disk.
-    pub fn clear_cache(dir: &Path) -> Result<()> {
-        cache::clear(dir)
     }
 }
 

@@ -22,6 +22,7 @@ mod component;
 mod engine;
 mod evaluation;
 mod json;
+pub mod kit;
 mod places;
 mod sandbox;
 mod settings;

@@ -91,48 +91,27 @@ pub fn explore(setup: &Setup) -> Report {
         }
         report.depth += usize::from(!next_frontier.is_empty());
         report.states = origins.len();
-        if std::env::var_os("VERBOSE").is_some() {
-            eprintln!("{} {}", report.depth, report.states);
-        }
         frontier = next_frontier;
     }
     report
 }
 
-/// Replays actions from the start and prints each state: for reading counterexamples.
+/// Replays actions from the start and describes each state: for reading counterexamples.
 #[must_use]
 pub fn replay(setup: &Setup, actions: &[Action]) -> String {
     let mut world = World::start(setup);
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for &action in actions {
         let Some(mut next) = take(setup, &world, action) else { break };
         next.canonicalise();
         world = next;
-        text += &format!("{action:?}\n  aliases {:?}\n", world.aliases);
-        for (index, entry) in world.log[..usize::from(world.len)].iter().enumerate() {
-            let e = entry;
-            text += &format!(
-                "  {}: {:?} op {} base {} {:?} -> {:?} created {} decided {} applied {} deleted {}\n",
-                index + 1,
-                e.kind,
-                e.operation,
-                e.base,
-                e.before,
-                e.after,
-                e.created,
-                e.decided,
-                e.applied,
-                e.deleted
-            );
-        }
-        for writer in &world.writers {
-            text += &format!(
-                "  {:?} head {} seen {:?} lease {} {:?}\n",
-                writer.task, writer.head, writer.seen, writer.lease, writer.phase
-            );
-        }
+        lines.push(format!("{action:?}\n  aliases {:?}", world.aliases));
+        let entries = &world.log[..usize::from(world.len)];
+        lines.extend((1..).zip(entries).map(|(number, entry)| format!("  {number}: {entry:?}")));
+        lines.extend(world.writers.iter().map(|writer| format!("  {:?}: {:?}", writer.task, writer.phase)));
     }
-    text
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn what_remains(world: &World) -> impl Hash {

@@ -240,7 +240,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
         }
         Phase::Write(mask) => {
             let writer = &world.writers[who];
-            let alias = if mask & 1 == 0 || choice == Choice::SecondAlias { 1 } else { 0 };
+            let alias = usize::from(mask & 1 == 0 || choice == Choice::SecondAlias);
             let entry = *world.entry(writer.head);
             let in_time = WINDOWS.may_write(writer.lease.into()) || mutation == Some(Mutation::NoLease);
             if !in_time
@@ -400,7 +400,7 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
         Situation::Adopt => {
             let justified = writer.justified;
             let applied = setup.mutation == Some(Mutation::TrustObservations);
-            Phase::Append(Entry { justified, applied, ..new_entry(Kind::External, head, after, seen) })
+            Phase::Append(Entry { applied, justified, ..new_entry(Kind::External, head, after, seen) })
         }
     };
 }

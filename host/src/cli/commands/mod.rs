@@ -8,7 +8,7 @@ mod predict;
 mod training_data;
 
 use crate::cli::args::Command;
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::cli::{ExitStatus, Printer, Settings, policy};
 
 /// Runs a command.
 pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
@@ -19,5 +19,6 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Champion(args) => champion::run(&args, settings, printer).await,
         Command::List(args) => list::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
+        Command::Policy(command) => policy::run(&command, settings, printer).await,
     }
 }

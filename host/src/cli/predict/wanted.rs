@@ -1,6 +1,6 @@
 //! Which columns of a file are wanted: the model's features and those to keep.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::loaded::{FeatureKind, Model};
 use crate::{Error, ErrorKind, Result};
@@ -12,7 +12,7 @@ pub(super) struct Wanted {
     pub(super) features: Vec<String>,
     /// What each feature's column holds.
     pub(super) kinds: Vec<FeatureKind>,
-    /// The columns to repeat before the predictions.
+    /// The columns to repeat before the predictions, each once.
     pub(super) keep: Vec<String>,
     /// How many rows a batch has.
     pub(super) batch_rows: usize,
@@ -32,12 +32,9 @@ pub(super) struct Selection {
 impl Wanted {
     /// What `model` needs of a file.
     pub(super) fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
-        Self {
-            features: model.feature_names().to_vec(),
-            kinds: model.feature_kinds(),
-            keep: keep.to_vec(),
-            batch_rows,
-        }
+        let mut seen = HashSet::new();
+        let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
+        Self { features: model.feature_names().to_vec(), kinds: model.feature_kinds(), keep, batch_rows }
     }
 
     /// Finds the wanted columns among those of a file.

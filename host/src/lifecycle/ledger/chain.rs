@@ -161,6 +161,14 @@ impl Window {
         }
     }
 
+    /// Takes note that the entry of that number has been marked as carried out.
+    pub fn mark_applied(&mut self, number: Number) {
+        let index = number.checked_sub(self.lowest).and_then(|index| usize::try_from(index).ok());
+        if let Some(Reading::Record(record)) = index.and_then(|index| self.readings.get_mut(index)) {
+            record.applied = true;
+        }
+    }
+
     /// Finds the head.
     #[must_use]
     pub fn find_head(&self) -> Found {

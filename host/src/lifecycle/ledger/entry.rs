@@ -319,11 +319,23 @@ impl From<Digest> for String {
 
 const ELLIPSIS: char = '…';
 
-/// Takes at least `excess` bytes off the end, at a character boundary, and says so with an ellipsis; 16 bytes stay.
+/// Takes characters off the end until the JSON is shorter by `excess` bytes, or by half, and says so with an ellipsis.
+/// Halving lets several long texts lose their ends in turn.
 fn cut(text: &mut String, excess: usize) {
-    let keep = text.len().saturating_sub(excess + ELLIPSIS.len_utf8()).max(16);
-    text.truncate(text.floor_char_boundary(keep));
+    let half = text.len() / 2;
+    let mut saved = 0;
+    while saved < excess + ELLIPSIS.len_utf8() && text.len() > half {
+        saved += text.pop().map_or(0, json_bytes);
+    }
     text.push(ELLIPSIS);
+}
+
+fn json_bytes(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..'\x20' => 6,
+        other => other.len_utf8(),
+    }
 }
 
 /// Integers as decimal strings.

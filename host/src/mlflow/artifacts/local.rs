@@ -70,8 +70,8 @@ impl LocalArtifacts {
         }
     }
 
-    /// Writes a file through a temporary one; `fill` gives the bytes.
-    async fn write<F>(&self, path: &str, fill: F) -> Result<()>
+    /// Writes a file through a temporary one; `content` writes the bytes.
+    async fn write<F>(&self, path: &str, content: F) -> Result<()>
     where
         F: AsyncFnOnce(&mut tokio::fs::File) -> io::Result<()>,
     {
@@ -83,7 +83,7 @@ impl LocalArtifacts {
         tokio::fs::create_dir_all(directory).await.map_err(failed)?;
         let temporary = temporary_file(directory).map_err(failed)?;
         let mut file = tokio::fs::File::from_std(temporary.reopen().map_err(failed)?);
-        fill(&mut file).await.map_err(failed)?;
+        content(&mut file).await.map_err(failed)?;
         file.flush().await.map_err(failed)?;
         file.sync_all().await.map_err(failed)?;
         temporary.persist(&destination).map_err(|error| failed(error.error))?;

@@ -1,5 +1,6 @@
 //! From an artifact URI to the store that holds it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::object::{self, ObjectArtifacts};
@@ -34,6 +35,18 @@ impl ArtifactResolver {
     #[must_use]
     pub fn with_environment(self, environment: &Environment) -> Self {
         Self { environment: environment.clone(), ..self }
+    }
+
+    /// The same, with local directories at or below `roots` only.
+    #[must_use]
+    pub fn within(self, roots: Vec<PathBuf>) -> Self {
+        Self { local: LocalAccess::Within(roots), ..self }
+    }
+
+    /// Whether the URIs come from a server.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.proxy.is_some()
     }
 
     /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted`

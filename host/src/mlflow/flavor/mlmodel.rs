@@ -114,6 +114,7 @@ struct RawMlModel {
 struct RawFlavors {
     lightgbm: Option<RawLightGbm>,
     #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "only the names of the other flavors matter")]
     others: BTreeMap<String, IgnoredAny>,
 }
 

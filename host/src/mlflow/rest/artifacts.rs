@@ -214,10 +214,10 @@ impl ProxiedArtifacts {
         tell: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), Failure> {
         let (file, size) = open_source(file).await.map_err(|error| Failure::of_setup(name, &error))?;
-        let (moved, mut moves) = mpsc::unbounded_channel();
+        let (sender, mut moved) = mpsc::unbounded_channel();
         let chunks = ReaderStream::with_capacity(file.take(size), UPLOAD_CHUNK).inspect(move |chunk| {
             // The receiver is gone only when the upload has been given up.
-            let _ = moved.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
+            let _ = sender.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
         });
         let request = self.transport.request(name, &Method::PUT, url)?;
         let request = request.header(CONTENT_LENGTH, size).body(Body::wrap_stream(chunks));
@@ -233,7 +233,7 @@ impl ProxiedArtifacts {
         loop {
             tokio::select! {
                 biased;
-                Some(bytes) = moves.recv() => {
+                Some(bytes) = moved.recv() => {
                     sent += bytes;
                     tell(sent);
                     stillstand.as_mut().reset(Instant::now() + idle);

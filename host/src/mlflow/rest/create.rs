@@ -43,7 +43,7 @@ where
         };
         let ambiguous = failure.may_have_happened();
         if ambiguous && lookup.is_none() {
-            return Err(failure.into_final());
+            return Err(failure.into_ambiguous());
         }
         budget.wait_after(failure).await?;
         if ambiguous

@@ -240,6 +240,12 @@ impl Failure {
         self
     }
 
+    /// The same failure, of a request that nobody can tell whether it took effect: not to be repeated unseen.
+    pub(super) fn into_ambiguous(mut self) -> Self {
+        self.0.hint = Some("it may have taken effect all the same: look before you repeat it".to_owned());
+        self.into_final()
+    }
+
     /// The same failure as another kind.
     pub(super) fn into_kind(mut self, kind: ErrorKind) -> Self {
         self.0.kind = kind;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::crypto;
 use crate::mlflow::environment::{self, Environment};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,8 +54,7 @@ impl TlsSettings {
     /// Builds the HTTP client for a server with that scheme. Reading the platform's certificates takes
     /// milliseconds: plain `http` is spared them.
     pub(super) fn client(&self, scheme: &str) -> Result<Client> {
-        // Without a provider, the HTTP library panics. An error means that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crypto::install_provider();
         let mut builder = Client::builder()
             .user_agent(concat!("hydra-registry/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())

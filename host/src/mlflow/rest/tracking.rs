@@ -60,7 +60,7 @@ impl TrackingStore for RestStore {
             }
             Err(failure) => return Err(failure.into()),
         };
-        ExperimentId::new(answer)
+        wire::checked("experiment id", ExperimentId::new(answer))
     }
 
     async fn create_run(&self, run: &NewRun) -> Result<Run> {
@@ -189,15 +189,10 @@ impl TrackingStore for RestStore {
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let body = json!({ "run_id": run, "models": [{ "model_id": model, "step": 0 }] });
-        match self.call::<Empty>(&Call::post("runs/outputs", body)).await {
-            Ok(_) => Ok(()),
-            // Servers answer a repetition with a broken constraint of their database.
-            Err(failure) if self.wire_run(run).await.is_ok_and(|run| run.has_output(model)) => {
-                tracing::debug!(%failure, "the logged model is linked to the run already");
-                Ok(())
-            }
-            Err(failure) => Err(failure.into()),
-        }
+        let Err(failure) = self.call::<Empty>(&Call::post("runs/outputs", body)).await else { return Ok(()) };
+        // Servers answer a repetition with a broken constraint of their database.
+        let refused = matches!(failure.kind(), ErrorKind::BadRequest | ErrorKind::InvalidArgument);
+        if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
     }
 }
 

@@ -67,7 +67,7 @@ fn auc(scores: &[f64], labels: &[f64]) -> Option<f64> {
     let mut rank_sum = 0.0;
     let mut below = 0;
     for tied in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
-        let rank = below as f64 + (tied.len() as f64 + 1.0) / 2.0;
+        let rank = below as f64 + f64::midpoint(tied.len() as f64, 1.0);
         rank_sum += rank * tied.iter().filter(|index| labels[**index] > 0.5).count() as f64;
         below += tied.len();
     }

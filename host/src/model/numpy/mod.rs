@@ -90,9 +90,7 @@ impl ElementType {
                 ClassLabels::Ints(elements.map(|element| self.integer(element)).collect::<Result<_>>()?)
             }
             Kind::Float => ClassLabels::Floats(elements.map(|element| self.float(element)).collect()),
-            Kind::Bytes => {
-                ClassLabels::Strings(elements.map(|element| byte_string(element)).collect::<Result<_>>()?)
-            }
+            Kind::Bytes => ClassLabels::Strings(elements.map(byte_string).collect::<Result<_>>()?),
             Kind::Text => {
                 ClassLabels::Strings(elements.map(|element| self.text(element)).collect::<Result<_>>()?)
             }

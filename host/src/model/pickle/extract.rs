@@ -12,20 +12,16 @@ use crate::{Error, ErrorKind, Result};
 
 /// The model that `root` is.
 pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {
-    let estimator = match values.object(root).map(|object| object.class) {
-        Some(Global::Estimator(estimator)) => estimator,
-        _ => {
-            return Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is not of a LightGBM model"));
-        }
+    let Some(Global::Estimator(estimator)) = values.object(root).map(|object| object.class) else {
+        return Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is not of a LightGBM model"));
     };
     let outer = attributes(values, root)?;
-    let booster = match estimator {
-        Estimator::Booster => outer,
-        _ => {
-            let booster = lookup(values, outer, "_Booster").filter(|id| is_booster(values, *id));
-            let booster = booster.ok_or_else(|| damaged("the pickled estimator is not fitted"))?;
-            attributes(values, booster)?
-        }
+    let booster = if estimator == Estimator::Booster {
+        outer
+    } else {
+        let booster = lookup(values, outer, "_Booster").filter(|id| is_booster(values, *id));
+        let booster = booster.ok_or_else(|| damaged("the pickled estimator is not fitted"))?;
+        attributes(values, booster)?
     };
     // LightGBM 3 called the attribute `handle`.
     let text = lookup(values, booster, "_handle").or_else(|| lookup(values, booster, "handle"));

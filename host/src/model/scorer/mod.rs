@@ -1,8 +1,8 @@
 //! Scoring rows with a validated model: LightGBM's raw scores, bit for bit, at a multiple of its speed.
 //!
-//! Blocks of rows go through the [`sliced`] trees together, as sets of bits; the [`predicates`] of a model, which are
+//! Blocks of rows go through the `sliced` trees together, as sets of bits; the `predicates` of a model, which are
 //! few, are answered once per block. Single rows, and trees too large for that, are walked node by node, several side by
-//! side ([`walk`]). Both see values through a [`view`] that turns LightGBM's rules for missing values into an order.
+//! side (`walk`). Both see values through a `view` that turns LightGBM's rules for missing values into an order.
 
 mod batch;
 mod categories;

@@ -34,12 +34,11 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
     })?;
     let attributes = root.attributes.ok_or_else(|| damaged("the skops file has no attributes"))?;
     let Attributes { booster, handle, best_iteration, classes, encoder } = attributes;
-    let (handle, best_iteration) = match estimator {
-        Estimator::Booster => (handle, best_iteration),
-        _ => {
-            let booster = booster.ok_or_else(|| damaged("the estimator in the skops file is not fitted"))?;
-            (booster.handle, booster.best_iteration)
-        }
+    let (handle, best_iteration) = if estimator == Estimator::Booster {
+        (handle, best_iteration)
+    } else {
+        let booster = booster.ok_or_else(|| damaged("the estimator in the skops file is not fitted"))?;
+        (booster.handle, booster.best_iteration)
     };
     let text = handle.ok_or_else(|| damaged("the booster in the skops file has no model text"))?;
     let classes = match estimator {

@@ -7,18 +7,24 @@ use crate::{Error, ErrorKind};
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
+    before: usize,
     line: usize,
     tree: Option<usize>,
 }
 
 impl<'a> Lines<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0, line: 1, tree: None }
+        Self::part(bytes, 0, 1)
     }
 
-    /// Bytes before the position.
+    /// A part of a text that begins behind `offset` bytes and `line` - 1 lines of it.
+    pub fn part(bytes: &'a [u8], offset: usize, line: usize) -> Self {
+        Self { bytes, at: 0, before: offset, line, tree: None }
+    }
+
+    /// Bytes of the text before the position.
     pub fn offset(&self) -> usize {
-        self.at
+        self.before + self.at
     }
 
     /// Bytes from the position on.

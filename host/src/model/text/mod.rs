@@ -7,6 +7,7 @@
 //! The format is what LightGBM's `GBDT::SaveModelToString` and `Tree::ToString` write: a header of `key=value` lines,
 //! one block per tree, `end of trees`, feature importances, the training parameters, and Python's pandas categories.
 
+mod check;
 mod emit;
 mod forest;
 mod header;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use crate::Result;
 use crate::model::objective::Objective;
 
+pub use check::{ModelSummary, check};
 pub use forest::{DecisionType, Linear, MissingType, Tree};
 pub use limits::Limits;
 

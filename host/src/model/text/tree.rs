@@ -11,79 +11,106 @@ use crate::{ErrorKind, Result};
 
 /// Reads all trees and the `end of trees` line.
 pub(super) fn read_all(lines: &mut Lines<'_>, header: &Header, limits: &Limits) -> Result<Forest> {
-    let mut forest = Forest::default();
-    let mut shape = Shape::default();
-    // Offsets count from the first tree.
+    let mut trees = Trees::new(header, limits);
     let start = lines.offset();
-    let mut expected = 0_usize;
-    loop {
+    while trees.next(lines, start)? {}
+    trees.finish(lines, start)?;
+    Ok(trees.forest)
+}
+
+/// The trees read so far, and what the next one has to fit.
+pub(super) struct Trees<'a> {
+    header: &'a Header,
+    limits: &'a Limits,
+    shape: Shape,
+    forest: Forest,
+    count: usize,
+    /// Where `tree_sizes` places the next tree, in bytes from the first.
+    expected: usize,
+}
+
+impl<'a> Trees<'a> {
+    pub fn new(header: &'a Header, limits: &'a Limits) -> Self {
+        Self { header, limits, shape: Shape::default(), forest: Forest::default(), count: 0, expected: 0 }
+    }
+
+    /// Reads the tree at the position; false when something else is there. The first tree begins at `start`.
+    pub fn next(&mut self, lines: &mut Lines<'_>, start: usize) -> Result<bool> {
         while lines.peek().is_some_and(<[u8]>::is_empty) {
             lines.skip();
         }
-        let index = forest.len();
+        let index = self.count;
         lines.set_tree(Some(index));
+        let begin = lines.offset() - start;
         if !lines.take(b"Tree=") {
-            break;
+            lines.set_tree(None);
+            return Ok(false);
         }
-        if let Some(sizes) = &header.tree_sizes {
-            let at = lines.offset() - start - b"Tree=".len();
-            let size = sizes.get(index).copied();
-            if at != expected || size.is_none() {
-                return Err(lines
-                    .invalid(
-                        format!("tree_sizes places the tree at {expected}, but it begins at {at}"),
-                        "tree_sizes",
-                    )
-                    .with_hint(
-                        "line ends that were converted do this too: LightGBM cannot read such a file either",
-                    ));
-            }
-            expected = expected.saturating_add(size.unwrap_or_default());
-        }
-        if index == limits.trees {
-            return Err(lines.invalid(format!("more trees than the limit of {}", limits.trees), ""));
+        self.check_place(lines, begin)?;
+        if index == self.limits.trees {
+            return Err(lines.invalid(format!("more trees than the limit of {}", self.limits.trees), ""));
         }
         if usize::try_from(lines.integer("Tree")?) != Ok(index) {
             return Err(lines.invalid("trees are not numbered from 0 without gaps", "Tree"));
         }
-        let span = Block::new(&mut forest, header.feature_names.len(), limits).read(lines)?;
-        forest.spans.push(span);
-        let depth = shape.check(forest.tree(index)).map_err(|message| lines.invalid(message, ""))?;
-        if depth > limits.depth {
-            return Err(lines.invalid(format!("depth {depth} is over the limit of {}", limits.depth), ""));
+        let num_features = self.header.feature_names.len();
+        let span = Block::new(&mut self.forest, num_features, self.limits).read(lines)?;
+        self.forest.spans.push(span);
+        let tree = self.forest.tree(self.forest.len() - 1);
+        let depth = self.shape.check(tree).map_err(|message| lines.invalid(message, ""))?;
+        if depth > self.limits.depth {
+            return Err(
+                lines.invalid(format!("depth {depth} is over the limit of {}", self.limits.depth), "")
+            );
         }
-        forest.max_depth = forest.max_depth.max(depth);
+        self.forest.max_depth = self.forest.max_depth.max(depth);
+        self.count += 1;
+        Ok(true)
     }
-    lines.set_tree(None);
-    finish(lines, header, &forest, start, expected)?;
-    Ok(forest)
-}
 
-fn finish(
-    lines: &mut Lines<'_>,
-    header: &Header,
-    forest: &Forest,
-    start: usize,
-    expected: usize,
-) -> Result<()> {
-    if lines.peek() != Some(b"end of trees") {
-        return Err(lines.invalid("expected a tree or the line `end of trees`: is the text truncated?", ""));
+    /// Lets go of the trees read so far; what the next one has to fit stays known.
+    pub fn forget(&mut self) {
+        self.forest = Forest::default();
     }
-    if let Some(sizes) = &header.tree_sizes
-        && (sizes.len() != forest.len() || expected != lines.offset() - start)
-    {
-        let message = format!("tree_sizes says {} trees of {expected} bytes", sizes.len());
-        return Err(lines
-            .invalid(message, "tree_sizes")
-            .with_context("trees", forest.len())
-            .with_context("bytes", lines.offset() - start));
+
+    fn check_place(&mut self, lines: &Lines<'_>, begin: usize) -> Result<()> {
+        let Some(sizes) = &self.header.tree_sizes else { return Ok(()) };
+        let expected = self.expected;
+        let Some(size) = sizes.get(self.count).filter(|_| begin == expected) else {
+            let message = format!("tree_sizes places the tree at {expected}, but it begins at {begin}");
+            return Err(lines.invalid(message, "tree_sizes").with_hint(
+                "line ends that were converted do this too: LightGBM cannot read such a file either",
+            ));
+        };
+        self.expected = expected.saturating_add(*size);
+        Ok(())
     }
-    if !forest.len().is_multiple_of(header.num_class) {
-        let message = format!("{} trees are no multiple of num_class {}", forest.len(), header.num_class);
-        return Err(lines.invalid(message, "num_class"));
+
+    /// Reads the `end of trees` line and checks what holds of all trees together.
+    pub fn finish(&self, lines: &mut Lines<'_>, start: usize) -> Result<()> {
+        if lines.peek() != Some(b"end of trees") {
+            return Err(
+                lines.invalid("expected a tree or the line `end of trees`: is the text truncated?", "")
+            );
+        }
+        let end = lines.offset() - start;
+        if let Some(sizes) = &self.header.tree_sizes
+            && (sizes.len() != self.count || self.expected != end)
+        {
+            let message = format!("tree_sizes says {} trees of {} bytes", sizes.len(), self.expected);
+            return Err(lines
+                .invalid(message, "tree_sizes")
+                .with_context("trees", self.count)
+                .with_context("bytes", end));
+        }
+        if !self.count.is_multiple_of(self.header.num_class) {
+            let message =
+                format!("{} trees are no multiple of num_class {}", self.count, self.header.num_class);
+            return Err(lines.invalid(message, "num_class"));
+        }
+        lines.skip();
+        Ok(())
     }
-    lines.skip();
-    Ok(())
 }
 
 /// One tree while it is read into the forest.

@@ -9,6 +9,7 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
+use crate::cli::predict::BATCH_ROWS;
 use crate::cli::predict::wanted::{Selection, Wanted};
 use crate::model::loaded::FeatureKind;
 use crate::{Error, ErrorKind, Result};
@@ -69,7 +70,8 @@ impl<R: Read + Send> BatchReader for CsvReader<R> {
 impl<R: Read> CsvReader<R> {
     /// Empty columns: the features, then those to keep.
     fn columns(&self) -> Vec<Column> {
-        let rows = self.wanted.batch_rows;
+        // A caller may ask for more rows than there are.
+        let rows = self.wanted.batch_rows.min(BATCH_ROWS);
         let features = self.selection.features.iter().zip(&self.wanted.kinds);
         let features = features.map(|(index, kind)| Column { index: *index, cells: Cells::of(*kind, rows) });
         let kept = self.selection.kept.iter().map(|index| Column { index: *index, cells: Cells::kept() });
@@ -152,7 +154,11 @@ impl Cells {
 
 fn damaged(error: csv::Error, line: u64) -> Error {
     match error.into_kind() {
-        csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) => {
+        csv::ErrorKind::Io(error)
+            if error.get_ref().is_some_and(
+                <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<TooMuch>,
+            ) =>
+        {
             invalid("the row is too long", line).with_hint("a quote may have been left open")
         }
         csv::ErrorKind::Io(error) => unreadable(error),

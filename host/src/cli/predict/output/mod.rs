@@ -118,7 +118,8 @@ fn unwritable(error: std::io::Error) -> Error {
 
 /// An error of a format's writer: of the disk, or because a kept column has a type that the format lacks.
 fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    let is_io = std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>());
+    let is_io = std::error::Error::source(&error)
+        .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
     let kind = if is_io { ErrorKind::Storage } else { ErrorKind::InvalidData };
     Error::new(kind, "cannot write the predictions").with_source(error)
 }

@@ -1,14 +1,15 @@
 //! Predictions as text: CSV and JSON lines.
 //!
-//! A batch is rendered in memory first, so that what goes wrong while it is written is an I/O error and nothing else.
+//! Times of named zones are written in UTC. A batch is rendered in memory first, so that what goes wrong while it is written is an I/O error and nothing else.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder};
-use arrow_schema::{ArrowError, FieldRef, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::{BatchWriter, Destination, unfit, unwritable};
 use crate::Result;
@@ -30,7 +31,7 @@ impl<'p> CsvWriter<'p> {
     fn render(&mut self, batch: &RecordBatch, header: bool) -> Result<()> {
         self.text.clear();
         let mut csv = arrow_csv::WriterBuilder::new().with_header(header).build(&mut self.text);
-        csv.write(batch).map_err(unfit)?;
+        csv.write(with_offsets(batch)?.as_ref()).map_err(unfit)?;
         drop(csv);
         self.out.write_all(&self.text).map_err(unwritable)
     }
@@ -66,13 +67,33 @@ impl<'p> BatchWriter<'p> for JsonlWriter<'p> {
             .with_explicit_nulls(true)
             .with_encoder_factory(Arc::new(JsonText))
             .build::<_, LineDelimited>(&mut self.text);
-        json.write(batch).and_then(|()| json.finish()).map_err(unfit)?;
+        json.write(with_offsets(batch)?.as_ref()).and_then(|()| json.finish()).map_err(unfit)?;
         self.out.write_all(&self.text).and_then(|()| self.out.flush()).map_err(unwritable)
     }
 
     fn finish(self: Box<Self>) -> Result<Destination<'p>> {
         Ok(self.out)
     }
+}
+
+/// The batch with times of named zones in UTC: the same instants, for which no database of zones is needed.
+fn with_offsets(batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
+    const UTC: &str = "+00:00";
+    let has_zone = |field: &FieldRef| matches!(field.data_type(), DataType::Timestamp(_, Some(_)));
+    if !batch.schema_ref().fields().iter().any(has_zone) {
+        return Ok(Cow::Borrowed(batch));
+    }
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| {
+        let DataType::Timestamp(unit, Some(_)) = field.data_type() else {
+            return Ok((field.clone(), column.clone()));
+        };
+        let utc = DataType::Timestamp(*unit, Some(UTC.into()));
+        let column = arrow_cast::cast(column, &utc)?;
+        Ok((Arc::new(Field::new(field.name(), utc, true)), column))
+    });
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>().map_err(unfit)?;
+    let (fields, columns): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map(Cow::Owned).map_err(unfit)
 }
 
 /// Writes columns of JSON text as the values that they are.

@@ -18,7 +18,7 @@ fn columns_are_found_by_name_in_any_order() {
 #[test]
 fn kept_columns_come_first_and_as_they_are() {
     let input = "id,f0,f1,f2,f3,f4,note\n007,0.50,1,-1,0,2,\"a, \"\"b\"\"\"\n,0.50,1,-1,0,2,NA\n";
-    let out = Folder::new().predict_csv(regression(), input, "--keep note id --keep f0").unwrap();
+    let out = Folder::new().predict_csv(regression(), input, "--keep note id --keep f0 id").unwrap();
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!(lines[0], "note,id,f0,prediction");
     assert!(lines[1].starts_with("\"a, \"\"b\"\"\",007,0.50,"), "{out}");

@@ -60,7 +60,7 @@ fn damaged_json_lines_name_line_column_and_character() {
     let good = r#"{"f0":1,"f1":2,"f2":3,"f3":4,"f4":5}"#;
     for (bad, message, character) in [
         (r#"{"f0":1,"f1":"x","f2":3,"f3":4,"f4":5}"#, "a number was expected", "16"),
-        (r#"{"f0":1,"f1":[2],"f2":3,"f3":4,"f4":5}"#, "invalid type: sequence", "13"),
+        (r#"{"f0":1,"f1":[2],"f2":3,"f3":4,"f4":5}"#, "invalid type: sequence", "14"),
         (r#"{"f0":1,"f1":2"#, "EOF", "14"),
         (r#"{"f0":1,"f0":2}"#, "appears twice", "14"),
         (r"[1,2,3,4,5]", "invalid type: sequence", "0"),

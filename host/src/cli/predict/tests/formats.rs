@@ -7,7 +7,8 @@ use super::{Case, Folder};
 
 const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
 
-/// Makes the fixture's rows in every format, by keeping its columns.
+/// Makes the fixture's rows in every format, by keeping its columns; those with infinite numbers are left out, which JSON does
+/// not have.
 fn inputs(case: &Case) -> Folder {
     let folder = Folder::new();
     // JSON rather than CSV to start from, since it has types.
@@ -19,6 +20,9 @@ fn inputs(case: &Case) -> Folder {
         .collect();
     let mut lines = String::new();
     for (index, row) in case.expected["input_rows"].as_array().unwrap().iter().enumerate() {
+        if row.to_string().contains("Infinity") {
+            continue;
+        }
         let mut object =
             serde_json::json!({"id": index, "flag": index % 2 == 0, "text": format!("row, \"{index}\"")});
         for (name, value) in names.iter().zip(row.as_array().unwrap()) {
@@ -39,8 +43,13 @@ fn all_formats_bring_the_same_rows() {
     for name in ["binary_cat", "multi_int"] {
         let case = Case::new(name);
         let folder = inputs(&case);
-        let expected =
-            Folder::new().predict_csv(case.model("skops"), case.input(), "--output-type proba").unwrap();
+        let finite: String = case
+            .input()
+            .lines()
+            .filter(|line| !line.contains("inf"))
+            .map(|line| line.to_owned() + "\n")
+            .collect();
+        let expected = Folder::new().predict_csv(case.model("skops"), finite, "--output-type proba").unwrap();
         for file in FILES {
             for rows in [1, 5, 1000] {
                 let options = format!("--output-type proba --batch-rows {rows}");
@@ -61,14 +70,6 @@ fn kept_columns_and_labels_keep_their_types() {
             // Through a file of the same format, so that its writer and its reader both have a say.
             let again = format!("again.{}", file.rsplit_once('.').unwrap().1);
             folder.predict(case.model("skops"), file, &again, "--keep f0 f1 f2 f3 f4 id flag text").unwrap();
-            folder
-                .predict(
-                    case.model("skops"),
-                    &again,
-                    "out.jsonl",
-                    "--keep prediction id flag text --output-type raw",
-                )
-                .unwrap_err();
             folder
                 .predict(
                     case.model("booster"),

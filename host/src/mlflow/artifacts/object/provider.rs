@@ -9,9 +9,10 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::crypto;
 use crate::mlflow::environment::Environment;
 use crate::mlflow::uri::redact;
 
@@ -19,22 +20,27 @@ use crate::mlflow::uri::redact;
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
 /// Turns the check of the S3 server's certificate off.
 const S3_IGNORE_TLS: &str = "MLFLOW_S3_IGNORE_TLS";
+/// A PEM bundle of further authorities to trust.
+const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// More parameters of uploads, as a JSON object with boto's names.
 const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
 /// An Azure account, its key and endpoint in one text.
 const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 /// How long failing requests are sent again.
-const RETRY_DEADLINE: Duration = Duration::from_secs(120);
+const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The schemes with an object store behind them, as MLflow writes them.
 pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
 
 /// A client of one bucket or container, and the key of the artifact root in it.
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
+    crypto::install_provider();
     let malformed = |why: &str| {
         Error::new(ErrorKind::Protocol, format!("not the URI of an object store: {why}"))
             .with_context("uri", redact(uri))
     };
+    // Without a provider, the HTTP library panics. An error means that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| malformed("it names no bucket"))?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || key.contains(['?', '#']) {
@@ -69,6 +75,9 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
         endpoints.iter().any(|name| environment.get(name).is_some_and(|url| url.starts_with("http://")));
     // only an address that the user wrote is reached without TLS
     client = client.with_allow_http(plain);
+    for certificate in authorities(environment)? {
+        client = client.with_root_certificate(certificate);
+    }
     for (key, value) in upload_arguments(environment)? {
         let key = key.parse().map_err(|error: object_store::Error| {
             Error::new(ErrorKind::Config, "a setting of S3 uploads is not known").with_source(error)
@@ -76,6 +85,18 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
         builder = builder.with_config(key, value);
     }
     built(builder.with_client_options(client).build(), &format!("s3://{bucket}"))
+}
+
+/// The certificates of [`AWS_CA_BUNDLE`].
+fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
+    let Some(path) = environment.path(AWS_CA_BUNDLE) else { return Ok(Vec::new()) };
+    let refuse = || {
+        Error::new(ErrorKind::Config, "the bundle of certificates cannot be read")
+            .with_context("variable", AWS_CA_BUNDLE)
+            .with_context("path", path.display())
+    };
+    let pem = std::fs::read(&path).map_err(|error| refuse().with_source(error))?;
+    Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
 }
 
 /// The settings behind [`S3_UPLOAD_EXTRA_ARGS`]. Those that we lack are refused: an upload that the user wants
@@ -93,8 +114,7 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
                 .with_source(error)
         })?;
     let setting = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
-        ("ServerSideEncryption", "AES256") => Ok(("aws_server_side_encryption", value)),
-        ("ServerSideEncryption", "aws:kms") => Ok(("aws_server_side_encryption", value)),
+        ("ServerSideEncryption", "AES256" | "aws:kms") => Ok(("aws_server_side_encryption", value)),
         ("SSEKMSKeyId", _) => Ok(("aws_sse_kms_key_id", value)),
         _ => Err(refuse(format!("the extra argument `{name}` of S3 uploads is not supported"))),
     };

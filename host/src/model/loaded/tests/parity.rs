@@ -205,7 +205,7 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
                         assert_labels(model.classes().unwrap(), &expected["classes"], name);
                     }
                     Prediction::Values { values, .. } => {
-                        assert_close(&values, &numbers(&expected["predict"]), name)
+                        assert_close(&values, &numbers(&expected["predict"]), name);
                     }
                 }
             }

@@ -52,6 +52,6 @@ impl<R: Read> Lines<R> {
             1 => self.line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.line),
             _ => &self.line,
         };
-        Ok(Some(Line { text, number: self.number }))
+        Ok(Some(Line { text: text.trim_ascii_end(), number: self.number }))
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Rows {
     features: Vec<Cells>,
     kept: Vec<Vec<Value>>,
     /// How many whole rows there are.
+    #[expect(clippy::struct_field_names, reason = "the number of rows, in a struct that reads them")]
     rows: usize,
     keys: Keys,
 }

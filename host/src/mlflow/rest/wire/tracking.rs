@@ -1,35 +1,28 @@
-//! MLflow's JSON, and its conversion to and from our entities.
-//!
-//! Protobuf's JSON leaves out what has its default value, and writes 64-bit numbers as numbers or as strings.
-
-use std::collections::BTreeMap;
+//! Experiments, runs and logged models in MLflow's JSON.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use super::limits::Chunk;
+use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::{
-    ArtifactInfo, Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, ModelVersion,
-    RegisteredModel, Run, RunStatus, Tags, Timestamp, VersionStatus,
+    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus,
 };
-use crate::mlflow::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId, printable};
+use crate::mlflow::rest::limits::Chunk;
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Empty {}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ExperimentAnswer {
-    pub(super) experiment: WireExperiment,
+pub(in crate::mlflow::rest) struct ExperimentAnswer {
+    pub(in crate::mlflow::rest) experiment: WireExperiment,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct ExperimentCreated {
-    pub(super) experiment_id: String,
+pub(in crate::mlflow::rest) struct ExperimentCreated {
+    pub(in crate::mlflow::rest) experiment_id: String,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct WireExperiment {
+pub(in crate::mlflow::rest) struct WireExperiment {
     experiment_id: String,
     #[serde(default)]
     name: String,
@@ -42,20 +35,20 @@ pub(super) struct WireExperiment {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct RunAnswer {
-    pub(super) run: WireRun,
+pub(in crate::mlflow::rest) struct RunAnswer {
+    pub(in crate::mlflow::rest) run: WireRun,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct RunsAnswer {
+pub(in crate::mlflow::rest) struct RunsAnswer {
     #[serde(default)]
-    pub(super) runs: Vec<WireRun>,
+    pub(in crate::mlflow::rest) runs: Vec<WireRun>,
     #[serde(default)]
-    pub(super) next_page_token: Option<String>,
+    pub(in crate::mlflow::rest) next_page_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct WireRun {
+pub(in crate::mlflow::rest) struct WireRun {
     info: RunInfo,
     #[serde(default)]
     data: RunData,
@@ -115,27 +108,19 @@ struct WireMetric {
     step: Option<i64>,
 }
 
-/// A tag or a param.
 #[derive(Debug, Deserialize)]
-pub(super) struct WireTag {
-    key: String,
+pub(in crate::mlflow::rest) struct LoggedModelAnswer {
+    pub(in crate::mlflow::rest) model: WireLoggedModel,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct LoggedModelsAnswer {
     #[serde(default)]
-    value: String,
+    pub(in crate::mlflow::rest) models: Vec<WireLoggedModel>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct LoggedModelAnswer {
-    pub(super) model: WireLoggedModel,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct LoggedModelsAnswer {
-    #[serde(default)]
-    pub(super) models: Vec<WireLoggedModel>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct WireLoggedModel {
+pub(in crate::mlflow::rest) struct WireLoggedModel {
     info: LoggedModelInfo,
 }
 
@@ -153,84 +138,8 @@ struct LoggedModelInfo {
     source_run_id: String,
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct RegisteredModelAnswer {
-    pub(super) registered_model: WireRegisteredModel,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct WireRegisteredModel {
-    #[serde(default, deserialize_with = "optional_int")]
-    creation_timestamp: Option<i64>,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    tags: Vec<WireTag>,
-    #[serde(default)]
-    aliases: Vec<WireAlias>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireAlias {
-    alias: String,
-    version: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ModelVersionAnswer {
-    pub(super) model_version: WireModelVersion,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct ModelVersionsAnswer {
-    #[serde(default)]
-    pub(super) model_versions: Vec<WireModelVersion>,
-    #[serde(default)]
-    pub(super) next_page_token: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct WireModelVersion {
-    version: String,
-    #[serde(default, deserialize_with = "optional_int")]
-    creation_timestamp: Option<i64>,
-    #[serde(default)]
-    description: String,
-    #[serde(default)]
-    source: String,
-    #[serde(default)]
-    run_id: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    tags: Vec<WireTag>,
-    #[serde(default)]
-    aliases: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct DownloadUriAnswer {
-    #[serde(default)]
-    pub(super) artifact_uri: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct FilesAnswer {
-    #[serde(default)]
-    pub(super) files: Vec<WireFile>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct WireFile {
-    path: String,
-    #[serde(default)]
-    is_dir: bool,
-    #[serde(default, deserialize_with = "optional_int")]
-    file_size: Option<i64>,
-}
-
 impl WireExperiment {
-    pub(super) fn into_entity(self) -> Result<Experiment> {
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Experiment> {
         Ok(Experiment {
             id: checked("experiment id", ExperimentId::new(self.experiment_id))?,
             name: self.name,
@@ -239,22 +148,22 @@ impl WireExperiment {
         })
     }
 
-    pub(super) fn id(&self) -> String {
+    pub(in crate::mlflow::rest) fn id(&self) -> String {
         self.experiment_id.clone()
     }
 
-    pub(super) fn tag(&self, key: &str) -> Option<&str> {
+    pub(in crate::mlflow::rest) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
     }
 }
 
 impl WireRun {
     /// Whether the run has that logged model among its outputs.
-    pub(super) fn has_output(&self, model: &LoggedModelId) -> bool {
+    pub(in crate::mlflow::rest) fn has_output(&self, model: &LoggedModelId) -> bool {
         self.outputs.model_outputs.iter().any(|output| output.model_id == model.as_str())
     }
 
-    pub(super) fn into_entity(self) -> Result<Run> {
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Run> {
         let mut metrics: Vec<Metric> = self.data.metrics.into_iter().map(WireMetric::into_entity).collect();
         metrics.sort_by(|a, b| a.key.cmp(&b.key));
         let tags = pairs(self.data.tags);
@@ -288,7 +197,7 @@ impl WireMetric {
 }
 
 impl WireLoggedModel {
-    pub(super) fn into_entity(self) -> Result<LoggedModel> {
+    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<LoggedModel> {
         let info = self.info;
         Ok(LoggedModel {
             id: checked("logged model id", LoggedModelId::new(info.model_id))?,
@@ -306,75 +215,9 @@ impl WireLoggedModel {
     }
 }
 
-impl WireRegisteredModel {
-    pub(super) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
-        let mut aliases = BTreeMap::new();
-        for WireAlias { alias, version } in self.aliases {
-            aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
-        }
-        Ok(RegisteredModel {
-            name: name.clone(),
-            created_at: self.creation_timestamp.unwrap_or(0),
-            description: self.description,
-            tags: pairs(self.tags),
-            aliases,
-        })
-    }
-}
-
-impl WireModelVersion {
-    pub(super) fn number(&self) -> Result<Version> {
-        checked("version", self.version.parse())
-    }
-
-    pub(super) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
-        let version = self.number()?;
-        let mut aliases = Vec::with_capacity(self.aliases.len());
-        for alias in self.aliases {
-            aliases.push(checked("alias", Alias::new(alias))?);
-        }
-        aliases.sort();
-        Ok(ModelVersion {
-            name: name.clone(),
-            version,
-            created_at: self.creation_timestamp.unwrap_or(0),
-            description: self.description,
-            source: self.source,
-            run_id: optional_run(self.run_id)?,
-            status: match self.status.as_str() {
-                "READY" | "" => VersionStatus::Ready,
-                "FAILED_REGISTRATION" => VersionStatus::FailedRegistration,
-                _ => VersionStatus::PendingRegistration,
-            },
-            tags: pairs(self.tags),
-            aliases,
-        })
-    }
-}
-
-impl WireFile {
-    /// The file, with `directory` before its path.
-    pub(super) fn into_entity(self, directory: &str) -> ArtifactInfo {
-        let path = if directory.is_empty() { self.path } else { format!("{directory}/{}", self.path) };
-        // Left out for an empty file: a protobuf default.
-        let size = (!self.is_dir).then(|| self.file_size.and_then(|size| size.try_into().ok()).unwrap_or(0));
-        ArtifactInfo { path, is_dir: self.is_dir, size }
-    }
-}
-
-/// Tags or params as a list of objects; values are always strings.
-pub(super) fn entries<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
-    pairs.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
-}
-
-/// Tags as a list of objects.
-pub(super) fn tag_entries(tags: &Tags) -> Value {
-    entries(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-}
-
 /// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
 /// success and loses the rest of the batch.
-pub(super) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
+pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {
             value if value.is_finite() => json!(value),
@@ -393,18 +236,13 @@ pub(super) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
 }
 
 /// The name of a logged model's state.
-pub(super) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
+pub(in crate::mlflow::rest) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
     match status {
         LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",
         LoggedModelStatus::Ready => "LOGGED_MODEL_READY",
         LoggedModelStatus::UploadFailed => "LOGGED_MODEL_UPLOAD_FAILED",
         LoggedModelStatus::Unspecified => "LOGGED_MODEL_STATUS_UNSPECIFIED",
     }
-}
-
-/// Milliseconds, as a request wants them.
-pub(super) fn optional_time(time: Option<Timestamp>) -> Value {
-    time.map_or(Value::Null, Value::from)
 }
 
 fn run_status(status: Option<&str>) -> Result<RunStatus> {
@@ -421,32 +259,6 @@ fn run_status(status: Option<&str>) -> Result<RunStatus> {
 
 fn lifecycle_stage(stage: &str) -> LifecycleStage {
     if stage == "deleted" { LifecycleStage::Deleted } else { LifecycleStage::Active }
-}
-
-fn pairs(tags: Vec<WireTag>) -> Tags {
-    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
-}
-
-fn optional_run(id: String) -> Result<Option<RunId>> {
-    if id.is_empty() { Ok(None) } else { checked("run id", RunId::new(id)).map(Some) }
-}
-
-/// A name or number that the server sent and that breaks the rules is the server's fault, not the caller's.
-fn checked<T>(what: &str, value: Result<T>) -> Result<T> {
-    value.map_err(|error| {
-        Error::new(ErrorKind::Protocol, format!("the server sent a malformed {what}")).with_source(error)
-    })
-}
-
-fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let value = Option::<Value>::deserialize(deserializer)?;
-    let number = match &value {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => text.parse().ok(),
-        // A time may come with a fraction from a server that is not MLflow's own.
-        Some(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
-    };
-    number.map(Some).ok_or_else(|| serde::de::Error::custom("not a 64-bit number"))
 }
 
 fn metric_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
@@ -497,19 +309,5 @@ mod tests {
         assert_eq!(run.tags["empty"], "");
         let empty: RunsAnswer = serde_json::from_str("{}").expect("an empty page");
         assert!(empty.runs.is_empty() && empty.next_page_token.is_none());
-    }
-
-    #[test]
-    fn a_servers_bad_names_are_protocol_errors() {
-        let name = ModelName::new("m").expect("a name");
-        for body in [
-            r#"{"version":"0"}"#,
-            r#"{"version":"x"}"#,
-            r#"{"version":"1","run_id":"../../etc"}"#,
-            r#"{"version":"1","aliases":["a b"]}"#,
-        ] {
-            let version: WireModelVersion = serde_json::from_str(body).expect(body);
-            assert_eq!(version.into_entity(&name).expect_err(body).kind(), ErrorKind::Protocol);
-        }
     }
 }

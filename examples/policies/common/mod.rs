@@ -1,0 +1,129 @@
+//! What the example policies share: the usual moves, and reading settings. Copy what you need.
+
+#![allow(dead_code, reason = "no example needs all of it")]
+
+use crate::contract::{
+    AliasMove, Approval, Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict,
+};
+
+/// The moves that make `target` champion: the former champion is archived, and the target is no longer candidate.
+pub fn take_over(target: &ModelVersion, context: &Context) -> Vec<AliasMove> {
+    let mut moves = vec![set("champion", target.version)];
+    match &context.champion {
+        Some(former) => moves.push(set("archived", former.version)),
+        None if context.archived.as_ref().is_some_and(|version| version.version == target.version) => {
+            moves.push(unset("archived"));
+        }
+        None => {}
+    }
+    if has_alias(target, "candidate") {
+        moves.push(unset("candidate"));
+    }
+    moves
+}
+
+/// A rollback that is always allowed: to the version asked for, else to the archived one. A way back that needs evidence
+/// is no way back.
+pub fn roll_back(target: Option<&ModelVersion>, context: &Context) -> Verdict {
+    match target.or(context.archived.as_ref()) {
+        Some(target) => approve(
+            take_over(target, context),
+            format!("version {} becomes champion again: rollbacks are always allowed", target.version),
+        ),
+        None => Verdict::Reject("No archived model to rollback to".to_owned()),
+    }
+}
+
+pub fn approve(moves: Vec<AliasMove>, explanation: String) -> Verdict {
+    Verdict::Approve(Approval { moves, explanation })
+}
+
+pub fn set(alias: &str, version: u64) -> AliasMove {
+    AliasMove { alias: alias.to_owned(), version: Some(version) }
+}
+
+pub fn unset(alias: &str) -> AliasMove {
+    AliasMove { alias: alias.to_owned(), version: None }
+}
+
+pub fn has_alias(version: &ModelVersion, alias: &str) -> bool {
+    version.aliases.iter().any(|name| name == alias)
+}
+
+/// The value of a metric; none when the run has none of that name, or cannot be read.
+pub fn metric(version: &ModelVersion, key: &str) -> Option<f64> {
+    version.run.as_ref()?.metrics.iter().find(|metric| metric.key == key).map(|metric| metric.value)
+}
+
+/// Declares a setting.
+pub fn declare(key: &str, kind: SettingKind, default: Option<&str>, doc: &str) -> Setting {
+    Setting {
+        key: key.to_owned(),
+        kind,
+        default: default.map(str::to_owned),
+        required: default.is_none(),
+        doc: doc.to_owned(),
+    }
+}
+
+/// The value of a declared setting. The host has checked it and added the default.
+pub fn setting<'a>(context: &'a Context, key: &str) -> Result<&'a str, PolicyError> {
+    context
+        .settings
+        .iter()
+        .find(|entry| entry.key == key)
+        .map(|entry| entry.value.as_str())
+        .ok_or_else(|| PolicyError::InvalidSettings(format!("the setting `{key}` is missing")))
+}
+
+/// The value of a setting of kind number, or of kind duration in milliseconds.
+pub fn parsed<T: std::str::FromStr>(context: &Context, key: &str) -> Result<T, PolicyError> {
+    let value = setting(context, key)?;
+    value
+        .parse()
+        .map_err(|_| PolicyError::InvalidSettings(format!("the setting `{key}` cannot be `{value}`")))
+}
+
+/// A length of time for people: the two largest units.
+pub fn hours_and_minutes(millis: u64) -> String {
+    let minutes = millis.div_ceil(60_000);
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
+/// Evidence for unit tests.
+#[cfg(test)]
+pub mod evidence {
+    use crate::contract::{Context, Entry, Metric, ModelVersion, RunData};
+
+    pub fn version(version: u64, metrics: &[(&str, f64)]) -> ModelVersion {
+        let metrics =
+            metrics.iter().map(|(key, value)| Metric { key: (*key).to_owned(), value: *value }).collect();
+        ModelVersion {
+            version,
+            run_id: None,
+            created_at: 0,
+            aliases: Vec::new(),
+            run: Some(RunData { metrics, params: Vec::new(), tags: Vec::new() }),
+            tags: Vec::new(),
+        }
+    }
+
+    pub fn context(settings: &[(&str, &str)], champion: Option<ModelVersion>) -> Context {
+        let entry =
+            |(key, value): &(&str, &str)| Entry { key: (*key).to_owned(), value: (*value).to_owned() };
+        Context {
+            model_name: "churn".to_owned(),
+            now: 0,
+            actor: "ann".to_owned(),
+            reason: None,
+            settings: settings.iter().map(entry).collect(),
+            champion,
+            archived: None,
+            history: Vec::new(),
+        }
+    }
+}

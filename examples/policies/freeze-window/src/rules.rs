@@ -1,0 +1,142 @@
+//! When promotions rest.
+
+use crate::common::{approve, declare, hours_and_minutes, setting, take_over};
+use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60;
+const WEEK: u64 = 7 * DAY;
+/// The epoch was a Thursday.
+const EPOCH_WEEKDAY: u64 = 3;
+const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+pub fn settings() -> Vec<Setting> {
+    vec![declare(
+        "windows",
+        SettingKind::Text,
+        None,
+        "times in UTC, separated by commas: `fri 16:00 to mon 08:00` every week, `2026-12-20 to 2027-01-02` with both days",
+    )]
+}
+
+pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, PolicyError> {
+    let now = context.now / MINUTE;
+    for text in setting(context, "windows")?.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        let window = Window::parse(text).ok_or_else(|| {
+            PolicyError::InvalidSettings(format!(
+                "`windows` holds `{text}`, which is neither weekly times nor dates"
+            ))
+        })?;
+        if let Some(left) = window.minutes_left(now) {
+            let left = hours_and_minutes(left * MINUTE);
+            return Ok(Verdict::Hold(format!("promotions rest during {text} UTC; try again in {left}")));
+        }
+    }
+    let explanation = format!("version {} becomes champion outside every freeze window", target.version);
+    Ok(approve(take_over(target, context), explanation))
+}
+
+/// A span from its first minute to before its last: minutes since Monday, or since the epoch.
+#[derive(Debug, PartialEq)]
+enum Window {
+    Weekly(u64, u64),
+    Once(u64, u64),
+}
+
+impl Window {
+    fn parse(text: &str) -> Option<Self> {
+        let (from, to) = text.split_once(" to ")?;
+        if let (Some(from), Some(to)) = (minute_of_week(from), minute_of_week(to)) {
+            return Some(Self::Weekly(from, to));
+        }
+        let (from, to) = (day_since_epoch(from)?, day_since_epoch(to)?);
+        (from <= to).then_some(Self::Once(from * DAY, (to + 1) * DAY))
+    }
+
+    /// How long the window lasts still, if `now` is in it. A weekly window may span the end of the week.
+    fn minutes_left(&self, now: u64) -> Option<u64> {
+        match *self {
+            Self::Once(from, to) => (from..to).contains(&now).then(|| to - now),
+            Self::Weekly(from, to) => {
+                let minute = (now + EPOCH_WEEKDAY * DAY) % WEEK;
+                let length = (to + WEEK - from) % WEEK;
+                let passed = (minute + WEEK - from) % WEEK;
+                (passed < length).then(|| length - passed)
+            }
+        }
+    }
+}
+
+/// `fri 16:00`.
+fn minute_of_week(text: &str) -> Option<u64> {
+    let (day, time) = text.trim().split_once(' ')?;
+    let day = WEEKDAYS.iter().position(|name| name.eq_ignore_ascii_case(day))? as u64;
+    let (hours, minutes) = time.trim().split_once(':')?;
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    (hours < 24 && minutes < 60).then_some(day * DAY + hours * 60 + minutes)
+}
+
+/// `2026-12-24`, in the Gregorian calendar from 1970 on.
+fn day_since_epoch(text: &str) -> Option<u64> {
+    let mut parts = text.trim().split('-').map(number);
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let length = *lengths.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
+    if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=length).contains(&day) {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
+    let months: u64 = lengths[..month as usize - 1].iter().sum();
+    Some(years + months + day - 1)
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::evidence::{context, version};
+
+    /// Monday, 2026-11-23, 00:00 UTC.
+    const MONDAY: u64 = 1_795_392_000_000;
+    const HOUR: u64 = 3_600_000;
+
+    fn decide(windows: &str, now: u64) -> Result<Verdict, PolicyError> {
+        let mut context = context(&[("windows", windows)], None);
+        context.now = now;
+        promotion(&version(2, &[]), &context)
+    }
+
+    #[test]
+    fn a_weekly_window_spans_the_end_of_the_week() {
+        let at = |hours: u64| decide("fri 16:00 to mon 08:00", MONDAY + hours * HOUR).unwrap();
+        let held = "promotions rest during fri 16:00 to mon 08:00 UTC; try again in 1 h";
+        assert_eq!(at(7), Verdict::Hold(held.to_owned()));
+        assert!(matches!(at(8), Verdict::Approve(_)));
+        assert!(matches!(at(4 * 24 + 15), Verdict::Approve(_)));
+        assert!(matches!(at(4 * 24 + 16), Verdict::Hold(_)));
+        assert!(matches!(at(6 * 24), Verdict::Hold(_)));
+    }
+
+    #[test]
+    fn a_span_of_dates_holds_on_its_last_day() {
+        assert_eq!(day_since_epoch("1970-01-01"), Some(0));
+        assert_eq!(day_since_epoch("2026-11-23"), Some(MONDAY / MINUTE / DAY));
+        assert_eq!(day_since_epoch("2024-02-29"), Some(19_782));
+        let at = |days: u64| decide("2026-11-20 to 2026-11-24", MONDAY + days * 24 * HOUR).unwrap();
+        assert!(matches!(at(1), Verdict::Hold(_)));
+        assert!(matches!(at(2), Verdict::Approve(_)));
+    }
+
+    #[test]
+    fn malformed_windows_are_errors_of_the_settings() {
+        for windows in
+            ["always", "fri 25:00 to mon 08:00", "2026-02-30 to 2026-03-01", "2026-03-02 to 2026-03-01"]
+        {
+            assert!(matches!(decide(windows, MONDAY), Err(PolicyError::InvalidSettings(_))), "{windows}");
+        }
+    }
+}

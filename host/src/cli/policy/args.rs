@@ -1,0 +1,102 @@
+//! What can be typed after `policy`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::error::Error;
+use crate::policy::kit::Language;
+
+/// The commands of the kit.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Start a policy project: the contract, a rule with its test, golden cases, a README
+    New(NewArgs),
+    /// Compile a policy project into one component
+    Build(BuildArgs),
+    /// Show what a policy is: name, version, digest, interface, settings, limits
+    Inspect(InspectArgs),
+    /// Decide one case, and show the verdict and what it took
+    Run(RunArgs),
+    /// Check a policy against golden cases; exit status 1 if one fails
+    Test(TestArgs),
+    /// Measure decisions: time, fuel, memory
+    Bench(BenchArgs),
+}
+
+/// Arguments of `policy new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// The directory to make
+    pub dir: PathBuf,
+
+    /// The policy's name [default: that of the directory]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// The language: rust, javascript or python
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = language)]
+    pub lang: Language,
+}
+
+/// Arguments of `policy build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The project
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+
+    /// The component to write [default: target/NAME.wasm in the project]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `policy inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The component [default: the policy that `promote` would use]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `policy run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The component [default: the policy that `promote` would use]
+    pub file: Option<PathBuf>,
+
+    /// The case: a JSON file as docs/policy-case.schema.json describes it
+    #[arg(long, value_name = "FILE")]
+    pub case: PathBuf,
+}
+
+/// Arguments of `policy test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// The component
+    pub file: PathBuf,
+
+    /// The directory of case files
+    pub cases: PathBuf,
+}
+
+/// Arguments of `policy bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The component [default: the policy that `promote` would use]
+    pub file: Option<PathBuf>,
+
+    /// The case to decide
+    #[arg(long, value_name = "FILE")]
+    pub case: PathBuf,
+
+    /// How many decisions to measure
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+}
+
+fn language(name: &str) -> Result<Language, String> {
+    name.parse().map_err(|error: Error| match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
+}

@@ -1,0 +1,53 @@
+//! `policy run`, `policy test` and `policy bench`: decisions on case files.
+
+use std::path::Path;
+
+use crate::cli::policy::args::{BenchArgs, RunArgs, TestArgs};
+use crate::cli::policy::load;
+use crate::cli::policy::report::{BenchReport, RunReport, TestReport};
+use crate::cli::{ExitStatus, Printer, Settings};
+use crate::policy::kit::{Case, CaseFile, bench as measure};
+use crate::policy::{Policy, VerdictKind};
+
+/// Decides one case.
+pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let case = read(&args.case, settings)?;
+    let policy = load(args.file.as_deref(), settings, printer).await?;
+    let decision = case.decide(&policy)?;
+    printer.report(&RunReport::new(&policy, &decision), RunReport::text)?;
+    Ok(match decision.verdict.kind() {
+        VerdictKind::Approve => ExitStatus::Done,
+        VerdictKind::Reject => ExitStatus::Rejected,
+        VerdictKind::Hold => ExitStatus::Held,
+    })
+}
+
+/// Checks golden cases.
+pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let cases = CaseFile::read_dir(&args.cases)?;
+    let policy = load(Some(&args.file), settings, printer).await?;
+    let report = TestReport::new(&policy, &cases);
+    printer.report(&report, TestReport::text)?;
+    Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
+}
+
+/// Measures decisions on one case.
+pub async fn bench(
+    args: &BenchArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let case = read(&args.case, settings)?;
+    let policy: Policy = load(args.file.as_deref(), settings, printer).await?;
+    let input = case.resolve(&policy)?;
+    let report = BenchReport::new(&policy, &measure(&policy, &input, args.runs)?);
+    printer.report(&report, BenchReport::text)?;
+    Ok(ExitStatus::Done)
+}
+
+/// The case, with the settings of `--set` over its own.
+fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
+    let mut case = CaseFile::read(path)?.case;
+    case.input.context_mut().settings.extend(settings.options.settings.clone());
+    Ok(case)
+}

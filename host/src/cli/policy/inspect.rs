@@ -1,0 +1,16 @@
+//! `policy inspect`.
+
+use crate::cli::policy::args::InspectArgs;
+use crate::cli::policy::{load, report::InspectReport};
+use crate::cli::{ExitStatus, Printer, Settings};
+
+/// Shows what a policy is.
+pub async fn run(
+    args: &InspectArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let policy = load(args.file.as_deref(), settings, printer).await?;
+    printer.report(&InspectReport::new(&policy), InspectReport::text)?;
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,54 @@
+//! `policy …`: the kit for authors of policies.
+
+mod args;
+mod author;
+mod decide;
+mod inspect;
+mod report;
+
+use std::path::Path;
+
+use crate::cli::{ExitStatus, Printer, Settings};
+use crate::open::PolicySource;
+use crate::policy::Policy;
+
+pub use args::PolicyCommand;
+
+/// Components larger than this have an interpreter inside, and compiling one takes seconds.
+const LARGE_COMPONENT_BYTES: u64 = 1 << 20;
+
+/// Runs a command of the kit.
+pub async fn run(
+    command: &PolicyCommand,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    match command {
+        PolicyCommand::New(args) => author::new(args, printer),
+        PolicyCommand::Build(args) => author::build(args, printer),
+        PolicyCommand::Inspect(args) => inspect::run(args, settings, printer).await,
+        PolicyCommand::Run(args) => decide::run(args, settings, printer).await,
+        PolicyCommand::Test(args) => decide::test(args, settings, printer).await,
+        PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
+    }
+}
+
+/// Loads the named component, else the policy that `promote` would use.
+async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
+    let mut options = settings.options.clone();
+    if let Some(file) = file {
+        options.policy = Some(PolicySource::File(file.to_owned()));
+    }
+    let large =
+        file.and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() > LARGE_COMPONENT_BYTES);
+    let bar = large.then(|| {
+        let bar = printer.progress(None, false, "loading the policy (compiled once, then cached)");
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        bar
+    });
+    let policy = options.load_policy().await;
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(policy?)
+}

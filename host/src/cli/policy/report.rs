@@ -1,0 +1,321 @@
+//! The JSON shapes of the kit's commands, and their text for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::policy::kit::{self, CaseFile, Language};
+use crate::policy::{AliasMove, Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
+
+/// `policy new`.
+#[derive(Debug, Serialize)]
+pub struct NewReport {
+    /// `hydra-registry/policy-new/1`.
+    pub schema: &'static str,
+    /// The policy's name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// The project.
+    pub directory: PathBuf,
+    /// The files written.
+    pub files: Vec<PathBuf>,
+}
+
+impl NewReport {
+    /// What was written where.
+    pub fn new(name: &str, language: Language, dir: &Path, files: &[PathBuf]) -> Self {
+        Self {
+            schema: "hydra-registry/policy-new/1",
+            name: name.to_owned(),
+            language: language.to_string(),
+            directory: dir.to_owned(),
+            files: files.to_vec(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("started the {} policy {}\n", self.language, self.name);
+        for file in &self.files {
+            let _ = writeln!(text, "  {}", file.display());
+        }
+        let dir = self.directory.display();
+        let name = &self.name;
+        text + &format!(
+            "next: hydra-registry policy build {dir} && hydra-registry policy test {dir}/target/{name}.wasm {dir}/cases"
+        )
+    }
+}
+
+/// `policy build`.
+#[derive(Debug, Serialize)]
+pub struct BuildReport {
+    /// `hydra-registry/policy-build/1`.
+    pub schema: &'static str,
+    /// The component.
+    pub path: PathBuf,
+    /// The project's language.
+    pub language: String,
+    /// The component's size.
+    pub bytes: u64,
+}
+
+impl BuildReport {
+    /// What was built.
+    pub fn new(path: &Path, language: Language, bytes: u64) -> Self {
+        Self {
+            schema: "hydra-registry/policy-build/1",
+            path: path.to_owned(),
+            language: language.to_string(),
+            bytes,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let path = self.path.display();
+        format!("built {path} ({} bytes)\nnext: hydra-registry policy inspect {path}", self.bytes)
+    }
+}
+
+/// `policy inspect`.
+#[derive(Debug, Serialize)]
+pub struct InspectReport {
+    /// `hydra-registry/policy-inspect/1`.
+    pub schema: &'static str,
+    /// The policy's name.
+    pub name: String,
+    /// The policy's version.
+    pub version: String,
+    /// What it decides.
+    pub summary: String,
+    /// The SHA-256 of the component.
+    pub sha256: String,
+    /// The component's size.
+    pub bytes: usize,
+    /// The interface that it exports, with its version.
+    pub interface: String,
+    /// What it imports: nothing, or it would have been refused.
+    pub imports: Vec<String>,
+    /// The functions in its core modules.
+    pub functions: u32,
+    /// The settings it understands.
+    pub settings: Vec<Setting>,
+    /// The limits of each decision, as they are set now.
+    pub budget: Budget,
+}
+
+impl InspectReport {
+    /// What is known about a policy.
+    pub fn new(policy: &Policy) -> Self {
+        let descriptor = policy.descriptor();
+        Self {
+            schema: "hydra-registry/policy-inspect/1",
+            name: descriptor.name.clone(),
+            version: descriptor.version.clone(),
+            summary: descriptor.summary.clone(),
+            sha256: policy.sha256().to_owned(),
+            bytes: policy.summary().bytes,
+            interface: format!("{INTERFACE}@{}", policy.interface_version()),
+            imports: policy.summary().imports.clone(),
+            functions: policy.summary().functions,
+            settings: descriptor.settings.clone(),
+            budget: policy.budget().clone(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("{} {}: {}\n", self.name, self.version, self.summary);
+        let _ = writeln!(text, "  sha256     {}", self.sha256);
+        let _ = writeln!(text, "  size       {} bytes, {} functions", self.bytes, self.functions);
+        let _ = writeln!(text, "  interface  {}", self.interface);
+        let _ = writeln!(text, "  imports    nothing");
+        let _ = writeln!(text, "settings{}", if self.settings.is_empty() { ": none" } else { "" });
+        for setting in &self.settings {
+            let _ = writeln!(text, "  {}", setting.usage());
+        }
+        let _ = writeln!(text, "limits of each decision (--budget LIMIT=VALUE)");
+        for limit in &Budget::LIMITS {
+            let _ = writeln!(text, "  {:<15}  {:>14}  {}", limit.key, limit.show(&self.budget), limit.doc);
+        }
+        text
+    }
+}
+
+/// `policy run`.
+#[derive(Debug, Serialize)]
+pub struct RunReport {
+    /// `hydra-registry/policy-run/1`.
+    pub schema: &'static str,
+    /// The policy's name and version.
+    pub policy: String,
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// The words.
+    pub explanation: String,
+    /// The alias moves that it proposes.
+    pub moves: Vec<AliasMove>,
+    /// The fuel it took.
+    pub fuel: u64,
+    /// The time it took, in microseconds.
+    pub elapsed_us: u64,
+    /// The memory it held, in bytes.
+    pub memory_bytes: u64,
+}
+
+impl RunReport {
+    /// What a policy decided.
+    pub fn new(policy: &Policy, decision: &Decision) -> Self {
+        Self {
+            schema: "hydra-registry/policy-run/1",
+            policy: label(policy),
+            verdict: decision.verdict.kind(),
+            explanation: decision.verdict.explanation().to_owned(),
+            moves: decision.verdict.moves().to_vec(),
+            fuel: decision.fuel,
+            elapsed_us: micros(decision.elapsed),
+            memory_bytes: decision.memory,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}: {}\n  why     {}\n", self.policy, self.verdict, self.explanation);
+        for step in &self.moves {
+            let _ = writeln!(text, "  alias   {step}");
+        }
+        let _ = writeln!(
+            text,
+            "  took    {} fuel, {} us, {} bytes",
+            self.fuel, self.elapsed_us, self.memory_bytes
+        );
+        text
+    }
+}
+
+/// `policy test`.
+#[derive(Debug, Serialize)]
+pub struct TestReport {
+    /// `hydra-registry/policy-test/1`.
+    pub schema: &'static str,
+    /// The policy's name and version.
+    pub policy: String,
+    /// How many cases passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// Every case, in the order of their names.
+    pub cases: Vec<CaseReport>,
+}
+
+/// A case of `policy test`.
+#[derive(Debug, Serialize)]
+pub struct CaseReport {
+    /// The file's name without extension.
+    pub name: String,
+    /// What it shows.
+    pub description: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// What differs, a line each.
+    pub differences: Vec<String>,
+}
+
+impl TestReport {
+    /// Runs the cases.
+    pub fn new(policy: &Policy, cases: &[CaseFile]) -> Self {
+        let cases: Vec<_> = cases
+            .iter()
+            .map(|file| {
+                let outcome = file.case.check(policy);
+                CaseReport {
+                    name: file.name(),
+                    description: file.case.description.clone(),
+                    passed: outcome.passed(),
+                    differences: outcome.differences,
+                }
+            })
+            .collect();
+        let passed = cases.iter().filter(|case| case.passed).count();
+        Self {
+            schema: "hydra-registry/policy-test/1",
+            policy: label(policy),
+            passed,
+            failed: cases.len() - passed,
+            cases,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for case in &self.cases {
+            let word = if case.passed { "ok    " } else { "FAILED" };
+            let _ = writeln!(text, "{word}  {}: {}", case.name, case.description);
+            for line in &case.differences {
+                let _ = writeln!(text, "        {line}");
+            }
+        }
+        text + &format!("{}: {} passed, {} failed", self.policy, self.passed, self.failed)
+    }
+}
+
+/// `policy bench`.
+#[derive(Debug, Serialize)]
+pub struct BenchReport {
+    /// `hydra-registry/policy-bench/1`.
+    pub schema: &'static str,
+    /// The policy's name and version.
+    pub policy: String,
+    /// How many decisions were measured.
+    pub runs: u32,
+    /// Times in microseconds: `p50`, `p99`, `max`.
+    pub elapsed_us: BTreeMap<&'static str, u64>,
+    /// The fuel of each decision.
+    pub fuel: u64,
+    /// The memory of each decision, in bytes.
+    pub memory_bytes: u64,
+}
+
+impl BenchReport {
+    /// What decisions cost.
+    pub fn new(policy: &Policy, report: &kit::BenchReport) -> Self {
+        let times = [("p50", report.p50), ("p99", report.p99), ("max", report.max)];
+        Self {
+            schema: "hydra-registry/policy-bench/1",
+            policy: label(policy),
+            runs: report.runs,
+            elapsed_us: times.map(|(name, time)| (name, micros(time))).into(),
+            fuel: report.fuel,
+            memory_bytes: report.memory,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let time = |name| self.elapsed_us.get(name).copied().unwrap_or_default();
+        format!(
+            "{}: {} decisions\n  time    p50 {} us, p99 {} us, max {} us\n  each    {} fuel, {} bytes",
+            self.policy,
+            self.runs,
+            time("p50"),
+            time("p99"),
+            time("max"),
+            self.fuel,
+            self.memory_bytes
+        )
+    }
+}
+
+fn label(policy: &Policy) -> String {
+    format!("{} {}", policy.descriptor().name, policy.descriptor().version)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

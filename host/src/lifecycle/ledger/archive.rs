@@ -1,0 +1,84 @@
+//! The archive: what each decision rested on, as artifacts of the ledger's run.
+
+use futures_util::future::try_join;
+use tokio::io::AsyncReadExt as _;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::chain::Record;
+use crate::lifecycle::ledger::commit::Proposal;
+use crate::lifecycle::ledger::entry::Digest;
+use crate::mlflow::artifacts::ArtifactStore;
+
+/// The most bytes that are read of an archived input or policy.
+const MAX_BYTES: u64 = 256 << 20;
+
+impl Ledger {
+    /// The archived input of a decision. `ArtifactNotFound` when it is missing, `Integrity` when it is not what was
+    /// decided upon.
+    pub async fn input(&self, record: &Record) -> Result<Vec<u8>> {
+        let decided = record.entry.decided.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
+        })?;
+        self.read_checked(&input_path(&record.entry.operation_id), decided.input_sha256).await
+    }
+
+    /// The archived component of that digest. `ArtifactNotFound` when it is missing, `Integrity` when it is another.
+    pub async fn component(&self, sha256: Digest) -> Result<Vec<u8>> {
+        self.read_checked(&component_path(sha256), sha256).await
+    }
+
+    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
+        let store = self.artifacts().await?;
+        let path = input_path(operation_id);
+        let input = store.put_bytes(&path, proposal.input.clone());
+        try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
+    }
+
+    /// The archived files by name: whether inputs and policies are there.
+    pub(super) async fn archived(&self, directory: &str) -> Result<Vec<String>> {
+        let listed = self.artifacts().await?.list(directory).await?;
+        Ok(listed.into_iter().map(|info| info.path).collect())
+    }
+
+    async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
+        self.backend.artifact_store(self.artifact_uri().await?).await
+    }
+
+    pub(super) async fn artifact_uri(&self) -> Result<&str> {
+        let run = || async { self.backend.tracking.run(&self.run_id).await.map(|run| run.artifact_uri) };
+        self.artifact_uri.get_or_try_init(run).await.map(String::as_str)
+    }
+
+    async fn read_checked(&self, path: &str, sha256: Digest) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let reader = self.artifacts().await?.open(path).await?;
+        let read = reader.take(MAX_BYTES).read_to_end(&mut bytes).await;
+        read.map_err(crate::mlflow::artifacts::read_error)?;
+        if Digest::of(&bytes) == sha256 {
+            return Ok(bytes);
+        }
+        Err(Error::new(ErrorKind::Integrity, "an archived file is not what the ledger says it is")
+            .with_context("artifact", path)
+            .with_context("expected sha256", sha256))
+    }
+}
+
+async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Result<()> {
+    let path = component_path(proposal.decided.policy.sha256);
+    let stored = store.list("policies").await?;
+    let complete =
+        stored.iter().any(|info| info.path == path && info.size == Some(proposal.component.len() as u64));
+    if complete {
+        return Ok(());
+    }
+    store.put_bytes(&path, proposal.component.to_vec()).await
+}
+
+pub(super) fn input_path(operation_id: &str) -> String {
+    format!("decisions/{operation_id}.json")
+}
+
+pub(super) fn component_path(sha256: Digest) -> String {
+    format!("policies/{sha256}.wasm")
+}

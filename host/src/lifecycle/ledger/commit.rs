@@ -1,0 +1,317 @@
+//! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if somebody else was faster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::join;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::now;
+use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
+use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
+use crate::lifecycle::ledger::failpoint::failpoint;
+use crate::lifecycle::ledger::rules::Number;
+use crate::lifecycle::ledger::settle::{Quiet, Settler};
+use crate::lifecycle::ledger::{HOST, Ledger};
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
+use crate::mlflow::names::{Alias, Version};
+use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicTransition};
+use crate::policy::VerdictKind;
+
+/// What a decision may rest on: the ledger at a moment when the aliases agreed with it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The head.
+    pub head: Record,
+    /// Every alias of the model, as read together with the head.
+    pub aliases: BTreeMap<Alias, Version>,
+    /// The newest entries that moved an alias and were not aborted, newest first, as far as one request showed them.
+    pub transitions: Vec<Record>,
+}
+
+/// What to record, and what to do if that commits.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// [`Kind::Promote`] or [`Kind::Rollback`].
+    pub operation: Kind,
+    /// The version it is about.
+    pub target: Option<Version>,
+    /// Why it was asked for.
+    pub reason: Option<String>,
+    /// Why the policy decided so.
+    pub explanation: String,
+    /// The policy's part. Its `input_sha256` is filled in from `input`.
+    pub decided: Decided,
+    /// The aliases as the evidence showed them. If they are not those of the [`View`], it is decided again.
+    pub evidence: BTreeMap<Alias, Version>,
+    /// The moves, already guarded; none unless approved.
+    pub moves: Vec<AliasMove>,
+    /// The policy's full input, for the archive.
+    pub input: Vec<u8>,
+    /// The policy component, for the archive.
+    pub component: Arc<[u8]>,
+}
+
+/// The caller's part of a transition.
+#[async_trait]
+pub trait Decide: Send {
+    /// Decides, or answers `None` when there is nothing to decide. Called again, on a new view, whenever somebody else was
+    /// faster. An error ends the transition; nothing was recorded then.
+    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>>;
+}
+
+/// A decision in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// There was nothing to decide.
+    Nothing,
+    /// The policy refused as it had just refused on equal evidence; that is not recorded again. This is the earlier entry.
+    Before(Box<Record>),
+    /// Recorded, and carried out or superseded by later entries.
+    Now(Box<Record>),
+}
+
+/// For how long what opened the ledger may serve the first decision.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
+
+impl Ledger {
+    /// Carries out one operation. `operation_id` recognises it in all its attempts: an id that the newest entries hold
+    /// already is not carried out again.
+    ///
+    /// `Contention` when others kept winning until the deadline, or when the decision was recorded and then declared
+    /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first.
+    pub async fn transition(&self, operation_id: &str, decider: &mut dyn Decide) -> Result<Recorded> {
+        let mut settler = Settler::new(self);
+        let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
+        loop {
+            let quiet = settler.settle(first.take()).await?;
+            if let Some(own) = find_own(&quiet, operation_id) {
+                // Somebody else carried it out: only aliases read after the mark prove it.
+                if own.number == quiet.head.number && !quiet.own_work && !quiet.snapshot.confirmed {
+                    first = self.confirm(&quiet.snapshot).await?;
+                    continue;
+                }
+                return fate(&quiet, own);
+            }
+            let view = view(&quiet);
+            // Where the archive is, is found out meanwhile.
+            let (proposal, artifacts) = join(decider.decide(&view), self.artifact_uri()).await;
+            let Some(proposal) = proposal? else { return Ok(Recorded::Nothing) };
+            artifacts?;
+            if !agree(&proposal, &quiet) {
+                settler.pause().await?;
+                continue;
+            }
+            if let Some(earlier) = repeated(&proposal, &quiet.head) {
+                return Ok(Recorded::Before(Box::new(earlier)));
+            }
+            failpoint("ledger.decided");
+            self.archive(operation_id, &proposal).await?;
+            failpoint("ledger.archived");
+            let mut entry = self.decision_entry(operation_id, proposal, &quiet);
+            match self.commit(&mut entry, &quiet).await {
+                Ok(true) => failpoint("ledger.appended"),
+                Ok(false) => settler.pause().await?,
+                // It may have been appended; the operation id will tell.
+                Err(error) => settler.bear(error).await?,
+            }
+        }
+    }
+
+    /// What a decision would rest on now. Nothing is written, not even repairs.
+    pub async fn view(&self) -> Result<View> {
+        let snapshot = self.look().await?;
+        let head = snapshot.head()?.clone();
+        Ok(view(&Quiet { snapshot, head, own_work: false }))
+    }
+
+    /// An entry on top of `base`.
+    pub(super) fn entry(
+        &self,
+        operation: Kind,
+        base: Number,
+        previous: Option<Digest>,
+        before: Aliases,
+        after: Aliases,
+        why: String,
+    ) -> Entry {
+        let at = now();
+        Entry {
+            schema: SCHEMA,
+            ledger: self.id.clone(),
+            operation,
+            operation_id: uuid::Uuid::new_v4().simple().to_string(),
+            base,
+            previous,
+            target: None,
+            actor: self.settings.actor.clone(),
+            reason: None,
+            at,
+            expires: at.saturating_add(i64::try_from(self.settings.windows.expiry).unwrap_or(i64::MAX)),
+            explanation: why,
+            before,
+            after,
+            side: BTreeMap::new(),
+            decided: None,
+            origin: None,
+            bridge: None,
+            host: HOST.into(),
+        }
+    }
+
+    /// Appends an entry.
+    pub(super) async fn append(&self, entry: &mut Entry) -> Result<ModelVersion> {
+        self.backend.registry.create_model_version(&self.new_version(entry, false)?).await
+    }
+
+    fn decision_entry(&self, operation_id: &str, proposal: Proposal, quiet: &Quiet) -> Entry {
+        let head = &quiet.head;
+        let mut before = quiet.snapshot.existing(head.state());
+        let mut after = before.clone();
+        let mut side = BTreeMap::new();
+        for AliasMove { alias, version } in proposal.moves {
+            let from = quiet.snapshot.registered.aliases.get(&alias).copied();
+            if alias == Alias::candidate() {
+                side.insert(alias, SideMove { from, to: version });
+            } else {
+                before.entry(alias.clone()).or_insert(from);
+                after.insert(alias, version);
+            }
+        }
+        for (alias, version) in &before {
+            after.entry(alias.clone()).or_insert(*version);
+        }
+        let entry = self.entry(
+            proposal.operation,
+            head.number,
+            Some(head.digest),
+            before,
+            after,
+            proposal.explanation,
+        );
+        let input_sha256 = Digest::of(&proposal.input);
+        Entry {
+            operation_id: operation_id.to_owned(),
+            target: proposal.target,
+            reason: proposal.reason,
+            side,
+            decided: Some(Decided { input_sha256, ..proposal.decided }),
+            ..entry
+        }
+    }
+
+    /// Appends; on a local store together with the alias moves. `false` when somebody else was faster.
+    async fn commit(&self, entry: &mut Entry, quiet: &Quiet) -> Result<bool> {
+        let registry = &self.backend.registry;
+        let Some(atomic) = registry.atomic() else {
+            return self.append(entry).await.map(|_| true);
+        };
+        let aliases = &quiet.snapshot.registered.aliases;
+        let mut moves: Vec<AliasMove> = entry
+            .after
+            .iter()
+            .filter(|(alias, version)| entry.before.get(*alias) != Some(*version))
+            .map(|(alias, version)| AliasMove { alias: alias.clone(), version: *version })
+            .collect();
+        moves.sort_by_key(|step| step.alias != Alias::champion());
+        let sides = entry.side.iter().filter(|(alias, side)| aliases.get(*alias).copied() == side.from);
+        moves.extend(sides.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
+        let touched = entry.after.keys().chain(entry.side.keys());
+        let expected_aliases = touched
+            .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })
+            .collect();
+        let transition = AtomicTransition {
+            model: self.model.clone(),
+            expected_aliases,
+            moves,
+            entry: self.new_version(entry, true)?,
+            expected_newest: Some(Version(quiet.snapshot.window.newest())),
+        };
+        match atomic.commit(&transition).await? {
+            AtomicOutcome::Committed(_) => Ok(true),
+            AtomicOutcome::Conflict => Ok(false),
+        }
+    }
+
+    fn new_version(&self, entry: &mut Entry, applied: bool) -> Result<NewModelVersion> {
+        let mut tags = Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]);
+        if applied {
+            tags.insert(APPLIED_TAG.to_owned(), entry.at.to_string());
+        }
+        Ok(NewModelVersion {
+            name: self.name.clone(),
+            source: source_uri(&self.id),
+            run_id: None,
+            model_id: None,
+            tags,
+            description: sentence(entry),
+        })
+    }
+}
+
+fn find_own<'q>(quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
+    let mut valid = quiet.snapshot.window.valid_from(quiet.head.number);
+    valid.find(|record| record.entry.operation_id == operation_id)
+}
+
+/// What became of an operation that is in the chain.
+fn fate(quiet: &Quiet, own: &Record) -> Result<Recorded> {
+    let valid = quiet.snapshot.window.valid_from(quiet.head.number);
+    let newer = valid.take_while(|record| record.number != own.number).last();
+    match newer {
+        Some(newer) if newer.entry.operation == Kind::Aborted => {
+            Err(Error::new(ErrorKind::Contention, "the decision was recorded but did not take effect")
+                .with_context("entry", own.number)
+                .with_context("why", &newer.entry.explanation)
+                .with_hint("try again"))
+        }
+        _ => Ok(Recorded::Now(Box::new(own.clone()))),
+    }
+}
+
+fn view(quiet: &Quiet) -> View {
+    let chain: Vec<&Record> = quiet.snapshot.window.valid_from(quiet.head.number).collect();
+    let mut aborted = false;
+    let mut transitions = Vec::new();
+    for record in chain {
+        let undone = std::mem::replace(&mut aborted, record.entry.operation == Kind::Aborted);
+        let moves = record.entry.before != record.entry.after;
+        let counts = record.entry.is_decision() || record.entry.operation == Kind::External;
+        if moves && counts && !undone {
+            transitions.push(record.clone());
+        }
+    }
+    View { head: quiet.head.clone(), aliases: quiet.snapshot.registered.aliases.clone(), transitions }
+}
+
+/// Whether the evidence showed the aliases that the head decides.
+fn agree(proposal: &Proposal, quiet: &Quiet) -> bool {
+    let gone = &quiet.snapshot.gone;
+    let seen =
+        |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
+    quiet.snapshot.existing(quiet.head.state()).iter().all(|(alias, version)| seen(alias) == *version)
+}
+
+/// The head, if it is the same refusal on the same evidence.
+fn repeated(proposal: &Proposal, head: &Record) -> Option<Record> {
+    let earlier = head.entry.decided.as_ref()?;
+    let refused = proposal.decided.verdict != VerdictKind::Approve;
+    let same = earlier.verdict == proposal.decided.verdict
+        && earlier.evidence_sha256 == proposal.decided.evidence_sha256
+        && earlier.policy == proposal.decided.policy
+        && head.entry.operation == proposal.operation
+        && head.entry.explains(&proposal.explanation);
+    (refused && same).then(|| head.clone())
+}
+
+/// The sentence that people see in MLflow's own pages.
+fn sentence(entry: &Entry) -> String {
+    let target = entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
+    let verdict = entry.decided.as_ref().map_or_else(String::new, |decided| match decided.verdict {
+        VerdictKind::Approve => " approved".into(),
+        VerdictKind::Reject => " rejected".into(),
+        VerdictKind::Hold => " held".into(),
+    });
+    format!("{}{target}{verdict}, asked for by {}: {}", entry.operation, entry.actor, entry.explanation)
+}

@@ -1,0 +1,221 @@
+//! What may be wrong with a ledger and its aliases, each finding with its remedy, and the repair.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::{ErrorKind, Result};
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::archive::{component_path, input_path};
+use crate::lifecycle::ledger::chain::{Reading, Record};
+use crate::lifecycle::ledger::entry::{Aliases, Bridge, Digest, Kind};
+use crate::lifecycle::ledger::look::Snapshot;
+use crate::lifecycle::ledger::rules::{Found, Number};
+use crate::lifecycle::ledger::settle::Settler;
+use crate::mlflow::names::{Alias, Version};
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The newest transition is under way or was interrupted.
+    Interrupted {
+        /// Its entry.
+        entry: Number,
+    },
+    /// Aliases are not where the ledger has them.
+    Drift {
+        /// The alias.
+        alias: Alias,
+        /// Where it is.
+        actual: Option<Version>,
+        /// Where the ledger has it.
+        recorded: Option<Version>,
+    },
+    /// An alias points to a version that was deleted.
+    Dangling {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+    },
+    /// A decision's input or policy is not in the archive.
+    MissingArtifact {
+        /// The decision's entry.
+        entry: Number,
+        /// The file.
+        path: String,
+    },
+    /// A number of the ledger holds no readable entry.
+    Damaged {
+        /// The number.
+        entry: Number,
+        /// What is wrong with it.
+        flaw: String,
+    },
+}
+
+impl Finding {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Interrupted { .. } => {
+                "the next promotion or rollback, or `doctor --fix`, completes or aborts it"
+            }
+            Self::Drift { .. } => {
+                "the next promotion or rollback, or `doctor --fix`, records the move, or undoes it where a slow writer did it"
+            }
+            Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
+            Self::MissingArtifact { .. } => {
+                "restore the file from a backup; the decision stands, but cannot be verified"
+            }
+            Self::Damaged { .. } => {
+                "`doctor --fix` bridges it with a checkpoint that takes the aliases as they are; find out who changes the ledger"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |version: &Option<Version>| {
+            version.map_or_else(|| "not set".to_owned(), |version| format!("on version {version}"))
+        };
+        match self {
+            Self::Interrupted { entry } => write!(f, "the transition of entry {entry} was interrupted"),
+            Self::Drift { alias, actual, recorded } => {
+                write!(f, "`{alias}` is {}, but {} in the ledger", place(actual), place(recorded))
+            }
+            Self::Dangling { alias, version } => {
+                write!(f, "`{alias}` points to version {version}, which was deleted")
+            }
+            Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
+            Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
+        }
+    }
+}
+
+impl Ledger {
+    /// Looks at the newest entries, the aliases and the archive. Nothing is written.
+    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
+        let snapshot = self.look().await?;
+        let mut findings = Self::damage(&snapshot);
+        if let Some(head) = snapshot.readable_head() {
+            if head.is_settled() {
+                let aliases = &snapshot.registered.aliases;
+                let drifted =
+                    head.state().iter().filter(|(alias, version)| aliases.get(*alias) != version.as_ref());
+                findings.extend(drifted.map(|(alias, recorded)| Finding::Drift {
+                    alias: alias.clone(),
+                    actual: aliases.get(alias).copied(),
+                    recorded: *recorded,
+                }));
+            } else {
+                findings.push(Finding::Interrupted { entry: head.number });
+            }
+            let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
+            findings.extend(self.missing_artifacts(&chain).await?);
+        }
+        for (alias, version) in &snapshot.registered.aliases {
+            match self.backend.registry.model_version(&self.model, *version).await {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {
+                    findings.push(Finding::Dangling { alias: alias.clone(), version: *version });
+                }
+                other => drop(other?),
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Repairs what can be repaired: bridges damage, completes or aborts an interrupted transition, records or undoes
+    /// alias moves. Afterwards aliases and ledger agree. Returns the checkpoint, if one was needed.
+    pub async fn repair(&self) -> Result<Option<Number>> {
+        let mut checkpoint = None;
+        let mut settler = Settler::new(self);
+        loop {
+            let snapshot = self.look().await?;
+            if snapshot.head().is_ok() {
+                settler.settle(Some(snapshot)).await?;
+                return Ok(checkpoint);
+            }
+            match self.confirm(&snapshot).await? {
+                Some(confirmed) => match self.append_checkpoint(&confirmed).await {
+                    Ok(number) => checkpoint = Some(number),
+                    Err(error) => settler.bear(error).await?,
+                },
+                None => settler.pause().await?,
+            }
+        }
+    }
+
+    fn damage(snapshot: &Snapshot) -> Vec<Finding> {
+        let healed = snapshot
+            .readable_head()
+            .and_then(|head| {
+                snapshot.window.valid_from(head.number).find(|record| record.entry.bridge.is_some())
+            })
+            .map_or(0, |record| record.number);
+        let above = (snapshot.window.lowest()..=snapshot.window.newest()).filter(|number| *number > healed);
+        let mut findings: Vec<Finding> = above
+            .filter_map(|number| match snapshot.window.reading(number) {
+                Some(Reading::Damaged(flaw)) => Some(Finding::Damaged { entry: number, flaw: flaw.clone() }),
+                _ => None,
+            })
+            .collect();
+        let (Found::Head { damage, .. } | Found::Lost { damage, .. }) = snapshot.window.find_head() else {
+            return findings;
+        };
+        let known = findings
+            .iter()
+            .any(|finding| matches!(finding, Finding::Damaged { entry, .. } if *entry == damage));
+        if damage != 0 && !known {
+            let flaw = "it is not the entry that its successor knew: the digests differ".to_owned();
+            findings.push(Finding::Damaged { entry: damage, flaw });
+        }
+        findings
+    }
+
+    async fn missing_artifacts(&self, chain: &[&Record]) -> Result<Vec<Finding>> {
+        let listed = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>();
+        let inputs = listed(self.archived("decisions").await?);
+        let policies = listed(self.archived("policies").await?);
+        let mut findings = Vec::new();
+        for record in chain {
+            let Some(decided) = &record.entry.decided else { continue };
+            let (input, policy) =
+                (input_path(&record.entry.operation_id), component_path(decided.policy.sha256));
+            for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
+                if !there {
+                    findings.push(Finding::MissingArtifact { entry: record.number, path: path.clone() });
+                }
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {
+        let (trusted, damaged) = match snapshot.window.find_head() {
+            Found::Head { number, damage } => (snapshot.window.record(number), damage),
+            Found::Lost { damage, .. } => (None, damage),
+            Found::Empty | Found::ReadFrom(_) => (None, 0),
+        };
+        let found = snapshot.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version));
+        let tracked: BTreeSet<Alias> = trusted.map_or_else(
+            || [Alias::champion(), Alias::archived()].into(),
+            |record| record.state().keys().cloned().collect(),
+        );
+        let mut actual: Aliases = tracked.iter().map(|alias| (alias.clone(), None)).collect();
+        actual.extend(
+            found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))),
+        );
+        let actual = snapshot.existing(&actual);
+        let before = trusted.map_or_else(Aliases::new, |record| record.state().clone());
+        let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
+        let number = snapshot.window.newest();
+        let mut entry =
+            self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
+        entry.previous = Some(trusted.map_or(Digest::NONE, |record| record.digest));
+        entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
+        Ok(self.append(&mut entry).await?.version.0)
+    }
+}

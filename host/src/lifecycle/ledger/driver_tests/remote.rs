@@ -1,0 +1,163 @@
+//! The in-memory registry as a remote server would be: without atomic transitions, with failures on request, and with a
+//! count of the rounds of requests.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::mlflow::memory::MemoryStore;
+use crate::mlflow::names::{Alias, Key, ModelName, Version};
+use crate::mlflow::store::RegistryStore;
+use crate::{Error, ErrorKind, Result};
+
+/// What happens to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It never reaches the server.
+    Refused,
+    /// It takes effect, and the answer is lost.
+    AnswerLost,
+    /// The process dies before it: nothing is sent from here on.
+    Dead,
+}
+
+/// A registry over the wire, as one client sees it.
+#[derive(Debug)]
+pub struct Remote {
+    store: Arc<MemoryStore>,
+    writes: AtomicU64,
+    faults: Mutex<Vec<(u64, Fault)>>,
+    dead: AtomicBool,
+    rounds: AtomicU64,
+}
+
+impl Remote {
+    pub fn new(store: &Arc<MemoryStore>, faults: &[(u64, Fault)]) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            writes: AtomicU64::new(0),
+            faults: Mutex::new(faults.to_vec()),
+            dead: AtomicBool::new(false),
+            rounds: AtomicU64::new(0),
+        })
+    }
+
+    /// The length of the longest chain of requests of which each was sent after the one before was answered.
+    pub fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::SeqCst)
+    }
+
+    pub fn reset_rounds(&self) {
+        self.rounds.store(0, Ordering::SeqCst);
+    }
+
+    /// Whether the client died of [`Fault::Dead`].
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    async fn read<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.is_dead() {
+            return Err(Error::new(ErrorKind::Internal, "dead"));
+        }
+        let round = self.rounds.load(Ordering::SeqCst) + 1;
+        tokio::task::yield_now().await;
+        let answer = request.await;
+        tokio::task::yield_now().await;
+        self.rounds.fetch_max(round, Ordering::SeqCst);
+        answer
+    }
+
+    async fn write<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let number = self.writes.fetch_add(1, Ordering::SeqCst);
+        let fault = self.faults.lock().unwrap().iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
+        let lost = || Err(Error::new(ErrorKind::Timeout, "the answer was lost").with_retryable(true));
+        match fault {
+            None => self.read(request).await,
+            Some(Fault::Refused) => lost(),
+            Some(Fault::AnswerLost) => {
+                self.read(request).await.ok();
+                lost()
+            }
+            Some(Fault::Dead) => {
+                self.dead.store(true, Ordering::SeqCst);
+                self.read(request).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl RegistryStore for Remote {
+    async fn create_registered_model(
+        &self,
+        name: &ModelName,
+        tags: &Tags,
+        text: &str,
+    ) -> Result<RegisteredModel> {
+        self.write(self.store.create_registered_model(name, tags, text)).await
+    }
+
+    async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
+        self.read(self.store.registered_model(name)).await
+    }
+
+    async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
+        self.write(self.store.set_registered_model_tag(name, key, value)).await
+    }
+
+    async fn delete_registered_model(&self, name: &ModelName) -> Result<()> {
+        self.write(self.store.delete_registered_model(name)).await
+    }
+
+    async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion> {
+        self.write(self.store.create_model_version(version)).await
+    }
+
+    async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
+        self.read(self.store.model_version(name, version)).await
+    }
+
+    async fn model_versions(
+        &self,
+        name: &ModelName,
+        below: Option<Version>,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<ModelVersion>> {
+        self.read(self.store.model_versions(name, below, page_size, page_token)).await
+    }
+
+    async fn set_version_tag(
+        &self,
+        name: &ModelName,
+        version: Version,
+        key: &Key,
+        value: &str,
+    ) -> Result<()> {
+        self.write(self.store.set_version_tag(name, version, key, value)).await
+    }
+
+    async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {
+        self.write(self.store.delete_model_version(name, version)).await
+    }
+
+    async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()> {
+        self.write(self.store.set_alias(name, alias, version)).await
+    }
+
+    async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()> {
+        self.write(self.store.delete_alias(name, alias)).await
+    }
+
+    async fn version_by_alias(&self, name: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
+        self.read(self.store.version_by_alias(name, alias)).await
+    }
+
+    async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String> {
+        self.read(self.store.download_uri(name, version)).await
+    }
+}

@@ -1,0 +1,214 @@
+//! Reading the ledger: newest entries first, as many as are asked for, in constant memory.
+
+use futures_util::stream::{self, Stream, TryStreamExt as _};
+
+use crate::error::Result;
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::chain::{Reading, Record};
+use crate::lifecycle::ledger::entry::{Aliases, Digest, Kind};
+use crate::lifecycle::ledger::rules::{Found, Number};
+use crate::mlflow::entities::Timestamp;
+use crate::mlflow::names::Version;
+
+/// How many entries one request of a long reading asks for.
+const LONG_PAGE: usize = 500;
+
+/// One number of the ledger, as a reading from the newest down finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// An entry of the chain.
+    Valid {
+        /// The entry.
+        record: Box<Record>,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// An entry that lost a race.
+    Void(Box<Record>),
+    /// Nothing that can be read.
+    Damaged {
+        /// The number.
+        number: Number,
+        /// What is wrong, for people.
+        flaw: String,
+    },
+}
+
+/// What became of a valid entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The aliases were where it wanted them, or it wanted nothing.
+    Done,
+    /// The next entry says that it never took effect.
+    Aborted,
+    /// It is the head and not carried out in full yet.
+    Pending,
+}
+
+/// Where a reading is.
+struct Reader<'a> {
+    ledger: &'a Ledger,
+    page: std::vec::IntoIter<(Number, Reading)>,
+    page_size: usize,
+    /// Nothing is below what was read.
+    exhausted: bool,
+    /// The number read last.
+    last: Option<Number>,
+    /// A reading that waits while the gap above it is reported.
+    waiting: Option<(Number, Reading)>,
+    /// The next valid entry, and the digest its successor knows it by.
+    expected: Option<(Number, Option<Digest>)>,
+    newer: Option<Kind>,
+}
+
+impl Ledger {
+    /// All entries, newest first. `page_size` entries per request, for readings that are known to be short.
+    pub fn read(&self, page_size: Option<usize>) -> impl Stream<Item = Result<Step>> + '_ {
+        let reader = Reader {
+            ledger: self,
+            page: Vec::new().into_iter(),
+            page_size: page_size.unwrap_or(LONG_PAGE).clamp(1, LONG_PAGE),
+            exhausted: false,
+            last: None,
+            waiting: None,
+            expected: None,
+            newer: None,
+        };
+        stream::try_unfold(
+            reader,
+            |mut reader| async move { Ok(reader.step().await?.map(|step| (step, reader))) },
+        )
+    }
+
+    /// The newest valid entries, newest first: at most `limit`, none older than `since`.
+    pub async fn history(
+        &self,
+        limit: Option<usize>,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<(Record, Fate)>> {
+        let mut found = Vec::new();
+        let mut steps = std::pin::pin!(self.read(limit.map(|limit| limit.saturating_add(8))));
+        while found.len() < limit.unwrap_or(usize::MAX)
+            && let Some(step) = steps.try_next().await?
+        {
+            match step {
+                Step::Valid { record, .. } if since.is_some_and(|since| record.created_at < since) => break,
+                Step::Valid { record, fate } => found.push((*record, fate)),
+                Step::Void(_) | Step::Damaged { .. } => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.
+    pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, Aliases)>> {
+        let mut steps = std::pin::pin!(self.read(None));
+        while let Some(step) = steps.try_next().await? {
+            if let Step::Valid { record, fate } = step
+                && record.created_at <= moment
+            {
+                let aborted = fate == Fate::Aborted;
+                let state = if aborted { &record.entry.before } else { &record.entry.after }.clone();
+                return Ok(Some((*record, state)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Reader<'_> {
+    async fn step(&mut self) -> Result<Option<Step>> {
+        let Some((number, reading)) = self.next().await? else { return Ok(None) };
+        let (flaw, record) = match reading {
+            Reading::Damaged(flaw) => (Some(flaw), None),
+            Reading::Record(record) => (None, Some(record)),
+        };
+        let expected = match self.expected {
+            Some(expected) => expected,
+            None => self.head().await?,
+        };
+        self.expected = Some(expected);
+        let Some(record) = record else {
+            let flaw = flaw.unwrap_or_default();
+            return Ok(Some(Step::Damaged { number, flaw }));
+        };
+        if number != expected.0 {
+            return Ok(Some(Step::Void(record)));
+        }
+        if expected.1.is_some_and(|digest| digest != record.digest) {
+            let flaw = "it is not the entry that its successor knew: the digests differ".to_owned();
+            self.expect_below(&record);
+            return Ok(Some(Step::Damaged { number, flaw }));
+        }
+        let fate = match self.newer {
+            Some(Kind::Aborted) => Fate::Aborted,
+            None if !record.is_settled() => Fate::Pending,
+            _ => Fate::Done,
+        };
+        self.expect_below(&record);
+        Ok(Some(Step::Valid { record, fate }))
+    }
+
+    fn expect_below(&mut self, record: &Record) {
+        let entry = &record.entry;
+        self.newer = Some(entry.operation);
+        self.expected = Some(match &entry.bridge {
+            Some(bridge) => (bridge.trusted, entry.previous.filter(|digest| *digest != Digest::NONE)),
+            None => (entry.base, entry.previous),
+        });
+    }
+
+    /// The head's number; a number that none has when it is lost.
+    async fn head(&self) -> Result<(Number, Option<Digest>)> {
+        Ok(match self.ledger.read_window(Number::MAX).await?.find_head() {
+            Found::Head { number, .. } | Found::Lost { number, .. } => (number, None),
+            Found::Empty | Found::ReadFrom(_) => (0, None),
+        })
+    }
+
+    /// The next number down, gaps included.
+    async fn next(&mut self) -> Result<Option<(Number, Reading)>> {
+        let (number, reading) = match self.waiting.take() {
+            Some(waiting) => waiting,
+            None => match self.fetch().await? {
+                Some(found) => found,
+                // Below the oldest entry there is only what was deleted.
+                None => match self.last {
+                    Some(last) if last > 1 => (last - 1, missing()),
+                    _ => return Ok(None),
+                },
+            },
+        };
+        match self.last {
+            Some(last) if number + 1 < last => {
+                self.waiting = Some((number, reading));
+                self.last = Some(last - 1);
+                Ok(Some((last - 1, missing())))
+            }
+            _ => {
+                self.last = Some(number);
+                Ok(Some((number, reading)))
+            }
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Option<(Number, Reading)>> {
+        if let Some(found) = self.page.next() {
+            return Ok(Some(found));
+        }
+        if self.exhausted {
+            return Ok(None);
+        }
+        let ledger = self.ledger;
+        let below = self.last.map(Version);
+        let page = ledger.backend.registry.model_versions(&ledger.name, below, self.page_size, None).await?;
+        self.exhausted = page.next.is_none();
+        let readings = page.items.iter().map(|version| (version.version.0, Reading::of(version, &ledger.id)));
+        self.page = readings.collect::<Vec<_>>().into_iter();
+        Ok(self.page.next())
+    }
+}
+
+fn missing() -> Reading {
+    Reading::Damaged("it is missing".into())
+}

@@ -1,0 +1,250 @@
+//! Whose ledger it is, where it lives, and how it begins.
+
+use std::sync::Arc;
+
+use futures_util::future::try_join;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::now;
+use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
+use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
+use crate::lifecycle::ledger::look::{PAGE, Snapshot};
+use crate::lifecycle::ledger::rules::Windows;
+use crate::lifecycle::ledger::{HOST, Ledger, Settings};
+use crate::lifecycle::{ARCHIVED, CHAMPION};
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, NewRun, RegisteredModel, RunStatus, Tags};
+use crate::mlflow::names::{ExperimentId, Key, ModelName, RunId, Version};
+
+/// The tag on the model and on its ledger that names the ledger.
+const ID_TAG: &str = "hydra.ledger.id";
+/// The tag on the model that names the run with the ledger's artifacts.
+const RUN_TAG: &str = "hydra.ledger.run";
+/// The tag on the ledger that names the model.
+const MODEL_TAG: &str = "hydra.ledger.model";
+
+/// The registered model that holds the ledger of `model`.
+pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
+    ModelName::new(format!("{model}_ledger"))
+}
+
+impl Ledger {
+    /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
+    /// written.
+    ///
+    /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and made
+    /// anew, or the name was in use for something else.
+    pub async fn existing(backend: &Backend, model: &ModelName, settings: Settings) -> Result<Option<Self>> {
+        let name = ledger_name(model)?;
+        let asked_at = tokio::time::Instant::now();
+        let (registered, page) = try_join(
+            backend.registry.registered_model(model),
+            backend.registry.model_versions(&name, None, PAGE, None),
+        )
+        .await?;
+        let identity = match (mirrored(&registered)?, page.items.first()) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(gone(&name)),
+            (Some((id, run_id)), Some(newest)) => {
+                check_source(&id, newest, &page.items)?;
+                (id, run_id)
+            }
+            (None, Some(_)) => from_first_entry(backend, &name, &registered).await?,
+        };
+        let ledger = Self::new(backend, model, name, identity, settings);
+        let first = Snapshot::of_listing(&ledger, registered, &page, asked_at);
+        *ledger.opened.lock().await = first;
+        Ok(Some(ledger))
+    }
+
+    /// The ledger of `model`, founded if there is none. The run that holds its artifacts goes to `experiment`.
+    ///
+    /// Any number of processes may found it at once: the first entry wins, and all go on with that.
+    pub async fn found(
+        backend: &Backend,
+        model: &ModelName,
+        experiment: &ExperimentId,
+        settings: Settings,
+    ) -> Result<Self> {
+        let registered = backend.registry.registered_model(model).await?;
+        let name = ledger_name(model)?;
+        if mirrored(&registered)?.is_none() {
+            if backend.registry.model_versions(&name, None, 1, None).await?.items.is_empty() {
+                create_registered_model(backend, model, &name).await?;
+                let run_id = create_run(backend, model, experiment, &settings.actor).await?;
+                append_genesis(backend, &name, &registered, run_id, &settings.actor).await?;
+            }
+            let (id, run_id) = from_first_entry(backend, &name, &registered).await?;
+            let set = |model, key, value| set_tag(backend, model, key, value);
+            try_join(set(&name, ID_TAG, &id), set(model, RUN_TAG, run_id.as_str())).await?;
+            // Last: whoever sees it finds the rest in place.
+            set(model, ID_TAG, &id).await?;
+        }
+        Self::existing(backend, model, settings).await?.ok_or_else(|| gone(&name))
+    }
+
+    fn new(
+        backend: &Backend,
+        model: &ModelName,
+        name: ModelName,
+        (id, run_id): (String, RunId),
+        settings: Settings,
+    ) -> Self {
+        let opened = Arc::new(Mutex::new(None));
+        let artifact_uri = Arc::default();
+        Self {
+            backend: backend.clone(),
+            model: model.clone(),
+            name,
+            id,
+            run_id,
+            settings,
+            artifact_uri,
+            opened,
+        }
+    }
+}
+
+/// What the model's tags say about its ledger.
+fn mirrored(registered: &RegisteredModel) -> Result<Option<(String, RunId)>> {
+    match (registered.tags.get(ID_TAG), registered.tags.get(RUN_TAG)) {
+        (Some(id), Some(run_id)) => Ok(Some((id.clone(), RunId::new(run_id.clone())?))),
+        _ => Ok(None),
+    }
+}
+
+fn check_source(id: &str, newest: &ModelVersion, versions: &[ModelVersion]) -> Result<()> {
+    let source = source_uri(id);
+    if versions.iter().any(|version| version.source == source) {
+        return Ok(());
+    }
+    Err(not_ours(&newest.name, "its entries belong to another ledger"))
+}
+
+/// The identity that the first entry states. It counts only if it is about this very model.
+async fn from_first_entry(
+    backend: &Backend,
+    name: &ModelName,
+    registered: &RegisteredModel,
+) -> Result<(String, RunId)> {
+    let first = match backend.registry.model_version(name, Version(1)).await {
+        Err(error) if error.kind() == ErrorKind::VersionNotFound => {
+            return Err(not_ours(name, "its first entry was deleted"));
+        }
+        other => other?,
+    };
+    let id = first.source.strip_prefix(&source_uri("")).unwrap_or_default().to_owned();
+    let record = match Reading::of(&first, &id) {
+        Reading::Record(record) => record,
+        Reading::Damaged(flaw) => {
+            return Err(not_ours(name, &format!("its first version is no entry: {flaw}")));
+        }
+    };
+    match record.entry.origin {
+        Some(origin)
+            if origin.model == registered.name.as_str()
+                && origin.model_created_at == registered.created_at =>
+        {
+            Ok((id, origin.run_id))
+        }
+        _ => {
+            Err(not_ours(name, "it was founded for another model, or for one of the same name since deleted"))
+        }
+    }
+}
+
+async fn create_registered_model(backend: &Backend, model: &ModelName, name: &ModelName) -> Result<()> {
+    let tags = Tags::from([(MODEL_TAG.to_owned(), model.to_string())]);
+    let description =
+        format!("Lifecycle ledger of the registered model {model}. Written by hydra-registry; do not edit.");
+    match backend.registry.create_registered_model(name, &tags, &description).await {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let found = backend.registry.registered_model(name).await?;
+            let ours = found.tags.get(MODEL_TAG).is_some_and(|of| of == model.as_str());
+            if ours { Ok(()) } else { Err(not_ours(name, "a registered model of that name exists already")) }
+        }
+        other => other.map(drop),
+    }
+}
+
+async fn create_run(
+    backend: &Backend,
+    model: &ModelName,
+    experiment: &ExperimentId,
+    actor: &str,
+) -> Result<RunId> {
+    let run = NewRun {
+        experiment_id: experiment.clone(),
+        name: format!("lifecycle ledger of {model}"),
+        start_time: now(),
+        user_id: actor.to_owned(),
+        tags: Tags::from([(MODEL_TAG.to_owned(), model.to_string())]),
+    };
+    let run = backend.tracking.create_run(&run).await?;
+    backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
+    Ok(run.id)
+}
+
+/// Appends the beginning: the aliases as they are now.
+async fn append_genesis(
+    backend: &Backend,
+    name: &ModelName,
+    registered: &RegisteredModel,
+    run_id: RunId,
+    actor: &str,
+) -> Result<()> {
+    let found = registered.aliases.iter().filter(|(alias, _)| [CHAMPION, ARCHIVED].contains(&alias.as_str()));
+    let aliases: Aliases = found.map(|(alias, version)| (alias.clone(), Some(*version))).collect();
+    let id = Uuid::new_v4().simple().to_string();
+    let at = now();
+    let mut entry = Entry {
+        schema: SCHEMA,
+        ledger: id.clone(),
+        operation: Kind::Genesis,
+        operation_id: Uuid::new_v4().simple().to_string(),
+        base: 0,
+        previous: None,
+        target: None,
+        actor: actor.to_owned(),
+        reason: None,
+        at,
+        expires: at + Windows::MILLISECONDS.expiry as i64,
+        explanation: "the ledger begins with the aliases as they were found".into(),
+        before: aliases.clone(),
+        after: aliases,
+        side: Default::default(),
+        decided: None,
+        origin: Some(Origin {
+            model: registered.name.to_string(),
+            model_created_at: registered.created_at,
+            run_id,
+        }),
+        bridge: None,
+        host: HOST.into(),
+    };
+    let version = NewModelVersion {
+        name: name.clone(),
+        source: source_uri(&id),
+        run_id: None,
+        model_id: None,
+        tags: Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]),
+        description: format!("The lifecycle ledger of {} begins.", registered.name),
+    };
+    backend.registry.create_model_version(&version).await.map(drop)
+}
+
+async fn set_tag(backend: &Backend, model: &ModelName, key: &str, value: &str) -> Result<()> {
+    backend.registry.set_registered_model_tag(model, &Key::new(key)?, value).await
+}
+
+fn not_ours(name: &ModelName, why: &str) -> Error {
+    Error::new(ErrorKind::LedgerIdentity, format!("`{name}` is not the ledger of this model: {why}"))
+        .with_hint("rename or delete that registered model if it is not needed; a new ledger then begins with the next promotion")
+}
+
+fn gone(name: &ModelName) -> Error {
+    Error::new(ErrorKind::LedgerIdentity, format!("the ledger `{name}` of this model is gone"))
+        .with_hint(format!("to begin a new one, delete the tag `{ID_TAG}` of the registered model in MLflow"))
+}

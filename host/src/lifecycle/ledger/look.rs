@@ -1,0 +1,184 @@
+//! Looking: ledger and aliases as they are, read side by side; and once more in order when something is unusual.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::{join_all, try_join};
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::now;
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::chain::{Reading, Record, Window, broken};
+use crate::lifecycle::ledger::entry::Aliases;
+use crate::lifecycle::ledger::rules::{Found, Number};
+use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel, Timestamp};
+use crate::mlflow::names::Version;
+
+/// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
+pub(super) const PAGE: usize = 32;
+
+/// Ledger and aliases at about one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    /// The newest entries.
+    pub window: Window,
+    /// The model with its aliases.
+    pub registered: RegisteredModel,
+    /// When the first of the requests was sent.
+    pub asked_at: Instant,
+    /// That moment by the wall clock.
+    pub now: Timestamp,
+    /// Whether the aliases were read after the head, which was then read again and had not changed.
+    pub confirmed: bool,
+    /// The versions that do not exist any more, of those that matter; only looked up for a confirmed snapshot.
+    pub gone: BTreeSet<Version>,
+}
+
+impl Snapshot {
+    /// From the answers that opened the ledger; `None` when they do not reach far enough.
+    pub fn of_listing(
+        ledger: &Ledger,
+        registered: RegisteredModel,
+        page: &Page<ModelVersion>,
+        asked_at: Instant,
+    ) -> Option<Self> {
+        let window = Window::of(&page.items, &ledger.id, page.next.is_none());
+        let reaches = !matches!(window.find_head(), Found::ReadFrom(_));
+        reaches.then(|| Self::new(window, registered, asked_at))
+    }
+
+    fn new(window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
+        let now = now() - i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
+        Self { window, registered, asked_at, now, confirmed: false, gone: BTreeSet::new() }
+    }
+
+    /// The head, for writers: `LedgerBroken` when damage stands in the way.
+    pub fn head(&self) -> Result<&Record> {
+        match self.window.find_head() {
+            Found::Head { number, damage: 0 } => self.window.record(number).ok_or_else(lost),
+            Found::Head { number, damage: damaged } | Found::Lost { number, damage: damaged } => {
+                let number = if damaged == 0 { number } else { damaged };
+                Err(broken(number, self.window.reading(number)))
+            }
+            Found::Empty | Found::ReadFrom(_) => Err(lost()),
+        }
+    }
+
+    /// The head, for readers and repairs, as far as it can be read.
+    pub fn readable_head(&self) -> Option<&Record> {
+        match self.window.find_head() {
+            Found::Head { number, .. } => self.window.record(number),
+            _ => None,
+        }
+    }
+
+    /// For how long an entry that the store took at `created_at` has been there. Clocks that disagree make it younger,
+    /// never older than by their difference.
+    pub fn age(&self, created_at: Timestamp) -> u64 {
+        u64::try_from(self.now.saturating_sub(created_at)).unwrap_or(0)
+    }
+
+    /// `aliases` with the versions that do not exist taken out.
+    pub fn existing(&self, aliases: &Aliases) -> Aliases {
+        let exists = |version: &Version| !self.gone.contains(version);
+        aliases.iter().map(|(alias, version)| (alias.clone(), version.filter(exists))).collect()
+    }
+
+    /// Whether it is recent enough to decide upon.
+    pub fn is_fresh(&self, within: Duration) -> bool {
+        self.asked_at.elapsed() <= within
+    }
+}
+
+impl Ledger {
+    /// Reads both side by side.
+    pub(super) async fn look(&self) -> Result<Snapshot> {
+        let asked_at = Instant::now();
+        let (window, registered) =
+            try_join(self.read_window(Number::MAX), self.backend.registry.registered_model(&self.model))
+                .await?;
+        Ok(Snapshot::new(window, registered, asked_at))
+    }
+
+    /// Reads the aliases again, the versions they and the newest entries name, and then the head again. `None` when
+    /// that is another one now, or was marked meanwhile.
+    pub(super) async fn confirm(&self, earlier: &Snapshot) -> Result<Option<Snapshot>> {
+        let asked_at = Instant::now();
+        let registered = self.backend.registry.registered_model(&self.model).await?;
+        let mut snapshot = Snapshot::new(Window::default(), registered, asked_at);
+        let reach = self.reach_of_slow_writers(earlier);
+        snapshot.gone = self.gone_versions(&snapshot.registered, &earlier.window).await?;
+        snapshot.window = self.read_window(reach).await?;
+        snapshot.confirmed = true;
+        let same = match (earlier.readable_head(), snapshot.readable_head()) {
+            (Some(before), Some(after)) => {
+                before.number == after.number && before.is_settled() == after.is_settled()
+            }
+            (None, None) => earlier.window.newest() == snapshot.window.newest(),
+            _ => false,
+        };
+        Ok(same.then_some(snapshot))
+    }
+
+    /// The newest entries, at least one page, down to number `reach` and as far as it takes to find the head.
+    pub(super) async fn read_window(&self, reach: Number) -> Result<Window> {
+        let mut readings: Vec<(Number, Reading)> = Vec::new();
+        loop {
+            let below = readings.last().map(|(number, _)| Version(*number));
+            let page = self.backend.registry.model_versions(&self.name, below, PAGE, None).await?;
+            readings
+                .extend(page.items.iter().map(|version| (version.version.0, Reading::of(version, &self.id))));
+            let window = Window::of_readings(readings.clone(), page.next.is_none());
+            let far_enough = match window.find_head() {
+                Found::ReadFrom(_) => false,
+                _ => window.lowest() <= reach,
+            };
+            if far_enough || page.next.is_none() {
+                return Ok(window);
+            }
+        }
+    }
+
+    /// The number down to which entries were superseded so recently that they may have slow writers.
+    fn reach_of_slow_writers(&self, snapshot: &Snapshot) -> Number {
+        let Some(head) = snapshot.readable_head() else { return Number::MAX };
+        let recent = |record: &&Record| self.settings.windows.may_be_slow(snapshot.age(record.created_at));
+        let oldest = snapshot.window.valid_from(head.number).take_while(recent).last();
+        match oldest {
+            // All that was read is recent: more may be, twice as far down.
+            Some(record) if record.entry.base < snapshot.window.lowest() => record.number / 2,
+            Some(record) => record.entry.base,
+            None => Number::MAX,
+        }
+    }
+
+    async fn gone_versions(
+        &self,
+        registered: &RegisteredModel,
+        window: &Window,
+    ) -> Result<BTreeSet<Version>> {
+        let mut versions: BTreeSet<Version> = registered.aliases.values().copied().collect();
+        if let Found::Head { number, .. } = window.find_head() {
+            for record in window.valid_from(number).take(4) {
+                let named = record.entry.before.values().chain(record.entry.after.values());
+                versions.extend(named.flatten().copied().chain(record.entry.target));
+            }
+        }
+        let lookups =
+            versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
+        let mut gone = BTreeSet::new();
+        for (version, found) in versions.iter().zip(join_all(lookups).await) {
+            match found {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => drop(gone.insert(*version)),
+                other => drop(other?),
+            }
+        }
+        Ok(gone)
+    }
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::LedgerBroken, "the ledger has no readable head")
+        .with_hint("`hydra-registry doctor` shows what is left")
+}

@@ -1,0 +1,170 @@
+//! Verifying the whole ledger: the chain, the aliases, and each decision once more.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+
+use crate::error::{ErrorKind, Result};
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::chain::Record;
+use crate::lifecycle::ledger::entry::{Aliases, Decided};
+use crate::lifecycle::ledger::history::{Fate, Step};
+use crate::lifecycle::ledger::rules::Number;
+use crate::policy::VerdictKind;
+
+/// What a decision came to when it was run again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rerun {
+    /// The verdict.
+    pub verdict: VerdictKind,
+    /// The explanation, in full.
+    pub explanation: String,
+    /// The fuel; `None` when this host counts fuel differently from the one that decided.
+    pub fuel: Option<u64>,
+}
+
+/// Runs recorded decisions again.
+#[async_trait]
+pub trait Replay: Send + Sync {
+    /// Runs `component` on the archived `input` of the decision in `record`.
+    async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun>;
+}
+
+/// What is wrong with an entry, or with the aliases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// The entry.
+    pub entry: Number,
+    /// What is wrong, for people.
+    pub what: String,
+}
+
+/// The outcome of [`Ledger::verify`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries of the chain.
+    pub valid: u64,
+    /// Entries that lost a race.
+    pub void: u64,
+    /// Decisions that were run again and came to the same.
+    pub rerun: u64,
+    /// What is wrong; empty is what one wants.
+    pub flaws: Vec<Flaw>,
+}
+
+impl Ledger {
+    /// Reads the whole ledger in constant memory, compares the aliases with its head, and runs every decision again if
+    /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
+    /// found out.
+    pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
+        let mut verified = Verified::default();
+        let mut newer: Option<Box<Record>> = None;
+        let mut steps = std::pin::pin!(self.read(None));
+        while let Some(step) = steps.try_next().await? {
+            match step {
+                Step::Void(_) => verified.void += 1,
+                Step::Damaged { number, flaw } => {
+                    let vouched = newer.as_ref().and_then(|newer| newer.entry.bridge.as_ref());
+                    if vouched.is_none_or(|bridge| number <= bridge.trusted) {
+                        verified.flaw(number, flaw);
+                    }
+                }
+                Step::Valid { record, fate } => {
+                    verified.valid += 1;
+                    match &newer {
+                        None => self.check_aliases(&record, fate, &mut verified).await?,
+                        Some(newer) if newer.entry.is_decision() => {
+                            if !follows(record.state(), &newer.entry.before) {
+                                verified
+                                    .flaw(newer.number, "it does not start from the state before it".into());
+                            }
+                        }
+                        Some(_) => {}
+                    }
+                    if let (Some(replay), Some(decided)) = (replay, &record.entry.decided) {
+                        match self.rerun(replay, &record, decided).await? {
+                            None => verified.rerun += 1,
+                            Some(what) => verified.flaw(record.number, what),
+                        }
+                    }
+                    newer = Some(record);
+                }
+            }
+        }
+        Ok(verified)
+    }
+
+    async fn check_aliases(&self, head: &Record, fate: Fate, verified: &mut Verified) -> Result<()> {
+        if fate == Fate::Pending {
+            verified.flaw(head.number, "it is not carried out in full".into());
+            return Ok(());
+        }
+        let actual = self.backend.registry.registered_model(&self.model).await?.aliases;
+        for (alias, version) in head.state() {
+            let found = actual.get(alias).copied();
+            if found == *version {
+                continue;
+            }
+            let text = |version: Option<_>| {
+                version.map_or_else(|| "unset".to_owned(), |v: crate::mlflow::names::Version| v.to_string())
+            };
+            let what = format!("`{alias}` is {}, the ledger says {}", text(found), text(*version));
+            verified.flaw(head.number, what);
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a decision, if anything.
+    async fn rerun(&self, replay: &dyn Replay, record: &Record, decided: &Decided) -> Result<Option<String>> {
+        let archived = async {
+            let component = self.component(decided.policy.sha256).await?;
+            Ok((component, self.input(record).await?))
+        };
+        let (component, input) = match archived.await {
+            Ok(found) => found,
+            Err(error) if missing_or_changed(&error) => return Ok(Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let rerun = match replay.replay(record, component, input).await {
+            Ok(rerun) => rerun,
+            Err(error) => return Ok(Some(format!("its policy fails when run again: {error}"))),
+        };
+        if rerun.verdict != decided.verdict {
+            return Ok(Some(format!(
+                "run again, the policy answers {}, not {}",
+                rerun.verdict, decided.verdict
+            )));
+        }
+        if !record.entry.explains(&rerun.explanation) {
+            return Ok(Some("run again, the policy explains itself in other words".into()));
+        }
+        if rerun.fuel.is_some_and(|fuel| fuel != decided.fuel) {
+            return Ok(Some("run again, the policy takes other fuel".into()));
+        }
+        Ok(None)
+    }
+}
+
+impl Verified {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.flaws.is_empty()
+    }
+
+    fn flaw(&mut self, entry: Number, what: String) {
+        self.flaws.push(Flaw { entry, what });
+    }
+}
+
+/// Whether a decision may start from `before` when its predecessor left `state`: versions may have been deleted since, and
+/// aliases may come under the ledger's care.
+fn follows(state: &Aliases, before: &Aliases) -> bool {
+    state.iter().all(|(alias, version)| match before.get(alias) {
+        Some(seen) => seen == version || seen.is_none(),
+        None => false,
+    })
+}
+
+fn missing_or_changed(error: &crate::error::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::Integrity)
+}

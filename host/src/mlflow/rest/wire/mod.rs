@@ -1,0 +1,98 @@
+//! MLflow's JSON, and its conversion to and from our entities.
+//!
+//! Protobuf's JSON leaves out what has its default value, and writes 64-bit numbers as numbers or as strings.
+
+mod registry;
+mod tracking;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::entities::{ArtifactInfo, Tags, Timestamp};
+use crate::mlflow::names::RunId;
+
+pub(super) use registry::{
+    DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
+};
+pub(super) use tracking::{
+    ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer, RunsAnswer,
+    WireRun, batch, logged_model_status,
+};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Empty {}
+
+/// A tag or a param.
+#[derive(Debug, Deserialize)]
+pub(super) struct WireTag {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct FilesAnswer {
+    #[serde(default)]
+    pub(super) files: Vec<WireFile>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WireFile {
+    path: String,
+    #[serde(default)]
+    is_dir: bool,
+    #[serde(default, deserialize_with = "optional_int")]
+    file_size: Option<i64>,
+}
+
+impl WireFile {
+    /// The file, with `directory` before its path.
+    pub(super) fn into_entity(self, directory: &str) -> ArtifactInfo {
+        let path = if directory.is_empty() { self.path } else { format!("{directory}/{}", self.path) };
+        // Left out for an empty file: a protobuf default.
+        let size = (!self.is_dir).then(|| self.file_size.and_then(|size| size.try_into().ok()).unwrap_or(0));
+        ArtifactInfo { path, is_dir: self.is_dir, size }
+    }
+}
+
+/// Tags or params as a list of objects; values are always strings.
+pub(super) fn entries<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    pairs.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
+}
+
+/// Tags as a list of objects.
+pub(super) fn tag_entries(tags: &Tags) -> Value {
+    entries(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+}
+
+/// Milliseconds, as a request wants them.
+pub(super) fn optional_time(time: Option<Timestamp>) -> Value {
+    time.map_or(Value::Null, Value::from)
+}
+
+fn pairs(tags: Vec<WireTag>) -> Tags {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+fn optional_run(id: String) -> Result<Option<RunId>> {
+    if id.is_empty() { Ok(None) } else { checked("run id", RunId::new(id)).map(Some) }
+}
+
+/// A name or number that the server sent and that breaks the rules is the server's fault, not the caller's.
+pub(super) fn checked<T>(what: &str, value: Result<T>) -> Result<T> {
+    value.map_err(|error| {
+        Error::new(ErrorKind::Protocol, format!("the server sent a malformed {what}")).with_source(error)
+    })
+}
+
+fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    let number = match &value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.parse().ok(),
+        // A time may come with a fraction from a server that is not MLflow's own.
+        Some(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
+    };
+    number.map(Some).ok_or_else(|| serde::de::Error::custom("not a 64-bit number"))
+}

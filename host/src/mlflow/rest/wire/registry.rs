@@ -1,0 +1,137 @@
+//! Registered models and their versions in MLflow's JSON.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{WireTag, checked, optional_int, optional_run, pairs};
+use crate::error::Result;
+use crate::mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
+use crate::mlflow::names::{Alias, ModelName, Version};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct RegisteredModelAnswer {
+    pub(in crate::mlflow::rest) registered_model: WireRegisteredModel,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct WireRegisteredModel {
+    #[serde(default, deserialize_with = "optional_int")]
+    creation_timestamp: Option<i64>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+    #[serde(default)]
+    aliases: Vec<WireAlias>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireAlias {
+    alias: String,
+    version: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct ModelVersionAnswer {
+    pub(in crate::mlflow::rest) model_version: WireModelVersion,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct ModelVersionsAnswer {
+    #[serde(default)]
+    pub(in crate::mlflow::rest) model_versions: Vec<WireModelVersion>,
+    #[serde(default)]
+    pub(in crate::mlflow::rest) next_page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct WireModelVersion {
+    version: String,
+    #[serde(default, deserialize_with = "optional_int")]
+    creation_timestamp: Option<i64>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    run_id: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    tags: Vec<WireTag>,
+    #[serde(default)]
+    aliases: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::mlflow::rest) struct DownloadUriAnswer {
+    #[serde(default)]
+    pub(in crate::mlflow::rest) artifact_uri: String,
+}
+
+impl WireRegisteredModel {
+    pub(in crate::mlflow::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
+        let mut aliases = BTreeMap::new();
+        for WireAlias { alias, version } in self.aliases {
+            aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
+        }
+        Ok(RegisteredModel {
+            name: name.clone(),
+            created_at: self.creation_timestamp.unwrap_or(0),
+            description: self.description,
+            tags: pairs(self.tags),
+            aliases,
+        })
+    }
+}
+
+impl WireModelVersion {
+    pub(in crate::mlflow::rest) fn number(&self) -> Result<Version> {
+        checked("version", self.version.parse())
+    }
+
+    pub(in crate::mlflow::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
+        let version = self.number()?;
+        let mut aliases = Vec::with_capacity(self.aliases.len());
+        for alias in self.aliases {
+            aliases.push(checked("alias", Alias::new(alias))?);
+        }
+        aliases.sort();
+        Ok(ModelVersion {
+            name: name.clone(),
+            version,
+            created_at: self.creation_timestamp.unwrap_or(0),
+            description: self.description,
+            source: self.source,
+            run_id: optional_run(self.run_id)?,
+            status: match self.status.as_str() {
+                "READY" | "" => VersionStatus::Ready,
+                "FAILED_REGISTRATION" => VersionStatus::FailedRegistration,
+                _ => VersionStatus::PendingRegistration,
+            },
+            tags: pairs(self.tags),
+            aliases,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_servers_bad_names_are_protocol_errors() {
+        let name = ModelName::new("m").expect("a name");
+        for body in [
+            r#"{"version":"0"}"#,
+            r#"{"version":"x"}"#,
+            r#"{"version":"1","run_id":"../../etc"}"#,
+            r#"{"version":"1","aliases":["a b"]}"#,
+        ] {
+            let version: WireModelVersion = serde_json::from_str(body).expect(body);
+            assert_eq!(version.into_entity(&name).expect_err(body).kind(), ErrorKind::Protocol);
+        }
+    }
+}

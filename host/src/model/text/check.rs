@@ -1,0 +1,175 @@
+//! Validating a model as a stream: memory for one tree at a time, whatever the length of the text.
+
+use std::io::{self, BufRead};
+
+use super::lines::Lines;
+use super::tree::Trees;
+use super::{Limits, header, tail};
+use crate::{Error, ErrorKind, Result};
+
+/// What a validated model's text says about its predictions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelSummary {
+    /// The names of the features, in the order of the columns.
+    pub feature_names: Vec<String>,
+    /// The number of raw scores of a row.
+    pub num_outputs: usize,
+    /// The length of the text in bytes.
+    pub bytes: u64,
+}
+
+/// Validates a model exactly as [`TextModel::parse`](super::TextModel::parse) does, and keeps only a summary: memory is
+/// that of the longest tree. [`ErrorKind::Storage`] when the text cannot be read.
+pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
+    let mut sections = Sections::new(text, limits);
+    let first = sections.next()?;
+    let mut lines = first.lines();
+    let header = header::read(&mut lines, limits)?;
+    // Offsets count from the first tree.
+    let start = lines.offset();
+    let mut trees = Trees::new(&header, limits);
+    loop {
+        let section = sections.next()?;
+        let mut lines = section.lines();
+        if trees.next(&mut lines, start)? {
+            trees.forget();
+            while lines.peek().is_some_and(<[u8]>::is_empty) {
+                lines.skip();
+            }
+            if lines.peek().is_none() {
+                continue;
+            }
+        }
+        trees.finish(&mut lines, start)?;
+        tail::read(&mut lines)?;
+        return Ok(ModelSummary {
+            num_outputs: header.num_class,
+            feature_names: header.feature_names.clone(),
+            bytes: lines.offset() as u64,
+        });
+    }
+}
+
+/// Cuts a text before each tree and before its end.
+struct Sections<R> {
+    text: io::Take<R>,
+    limits: Limits,
+    /// The line that ended the last section, and begins the next.
+    ahead: Vec<u8>,
+    offset: usize,
+    line: usize,
+}
+
+struct Section {
+    bytes: Vec<u8>,
+    offset: usize,
+    line: usize,
+}
+
+impl Section {
+    fn lines(&self) -> Lines<'_> {
+        Lines::part(&self.bytes, self.offset, self.line)
+    }
+}
+
+impl<R: BufRead> Sections<R> {
+    fn new(text: R, limits: &Limits) -> Self {
+        let most = (limits.bytes as u64).saturating_add(1);
+        Self { text: text.take(most), limits: limits.clone(), ahead: Vec::new(), offset: 0, line: 1 }
+    }
+
+    /// The next section; an empty one at the end of the text.
+    fn next(&mut self) -> Result<Section> {
+        let mut section =
+            Section { bytes: std::mem::take(&mut self.ahead), offset: self.offset, line: self.line };
+        // Behind the last tree there is nothing more to cut.
+        let is_last = is_end(&section.bytes);
+        let mut lines = usize::from(!section.bytes.is_empty());
+        loop {
+            let mut line = Vec::new();
+            let read = self.text.read_until(b'\n', &mut line).map_err(|source| {
+                Error::new(ErrorKind::Storage, "cannot read the model text").with_source(source)
+            })?;
+            self.limits.check_bytes(self.offset + section.bytes.len() + read)?;
+            if read == 0 {
+                break;
+            }
+            if !is_last && (line.starts_with(b"Tree=") || is_end(&line)) {
+                self.ahead = line;
+                break;
+            }
+            section.bytes.append(&mut line);
+            lines += 1;
+        }
+        self.offset += section.bytes.len();
+        self.line += lines;
+        Ok(section)
+    }
+}
+
+fn is_end(bytes: &[u8]) -> bool {
+    matches!(bytes.strip_prefix(b"end of trees"), Some(b"" | b"\n" | b"\r\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::text::TextModel;
+
+    fn fixture(case: &str) -> Vec<u8> {
+        let path =
+            format!("{}/../tests/fixtures/models/{case}/booster/model.lgb", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).expect("the fixture")
+    }
+
+    /// Both readers say the same of a text.
+    fn agree(text: &[u8], limits: &Limits) {
+        let streamed = check(text, limits);
+        match (TextModel::parse(text, limits), streamed) {
+            (Ok(whole), Ok(summary)) => {
+                assert_eq!(summary.feature_names, whole.feature_names());
+                assert_eq!(summary.num_outputs, whole.trees_per_iteration());
+                assert_eq!(summary.bytes, text.len() as u64);
+            }
+            (Err(whole), Err(streamed)) => {
+                assert_eq!((streamed.kind(), streamed.to_string()), (whole.kind(), whole.to_string()));
+            }
+            (whole, streamed) => panic!("whole: {:?}, streamed: {streamed:?}", whole.err()),
+        }
+    }
+
+    #[test]
+    fn every_fixture_is_valid_as_a_stream_too() {
+        for case in ["binary_int", "multi_int", "regression", "binary_cat", "binary_earlystop"] {
+            agree(&fixture(case), &Limits::default());
+        }
+    }
+
+    #[test]
+    fn limits_are_those_of_the_whole_text() {
+        let text = fixture("binary_int");
+        let mut limits = Limits::default();
+        limits.trees = 3;
+        agree(&text, &limits);
+        limits.trees = 1000;
+        limits.bytes = 500;
+        assert_eq!(check(text.as_slice(), &limits).expect_err("too long").kind(), ErrorKind::InvalidModel);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn damage_is_named_alike(at in 0usize..12_000, byte in any::<u8>(), cut in any::<bool>()) {
+            let mut text = fixture("multi_int");
+            let at = at % text.len();
+            if cut {
+                text.truncate(at);
+            } else {
+                text[at] = byte;
+            }
+            agree(&text, &Limits::default());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Building a policy project into a component.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wit_component::ComponentEncoder;
+
+use super::Language;
+use super::guest_cargo;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Builds the project in `dir` and returns the path of the component: `output`, or `<name>.wasm` in the project's
+/// `target` directory. Intermediate files go to `target_dir`, by default that same directory; projects that share one
+/// share the work.
+///
+/// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes it. The result
+/// is a component, not yet a checked policy: load it to check it.
+pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Result<PathBuf> {
+    let dir = fs::canonicalize(dir).map_err(|error| storage("cannot find the project", dir, error))?;
+    let project_target = dir.join("target");
+    let target_dir = match target_dir {
+        Some(path) => {
+            std::path::absolute(path).map_err(|error| storage("cannot use the directory", path, error))?
+        }
+        None => project_target.clone(),
+    };
+    let language = Language::of_project(&dir)?;
+    let name = match language {
+        Language::Rust => package_name(&dir)?,
+        Language::JavaScript | Language::Python => {
+            dir.file_name().map_or_else(|| "policy".to_owned(), |name| name.to_string_lossy().into_owned())
+        }
+    };
+    let output = match output {
+        Some(path) => {
+            std::path::absolute(path).map_err(|error| storage("cannot use the path", path, error))?
+        }
+        None => project_target.join(name.clone() + ".wasm"),
+    };
+    if let Some(parent) = output.parent() {
+        fs::create_dir_all(parent).map_err(|error| storage("cannot make the directory", parent, error))?;
+    }
+    match language {
+        Language::Rust => build_rust(&dir, &name, &target_dir, &output)?,
+        Language::JavaScript => build_javascript(&dir, &output)?,
+        Language::Python => build_python(&dir, &output)?,
+    }
+    Ok(output)
+}
+
+fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let module = guest_cargo::build_module(&cargo, dir, package, target_dir, &[])
+        .map_err(|error| failed("cannot build the policy", dir).with_source(error))?;
+    let module = fs::read(&module).map_err(|error| storage("cannot read the module", &module, error))?;
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(|error| {
+            failed("cannot wrap the module as a component", dir)
+                .with_hint("the crate must export the world `policy-component` of wit/lifecycle.wit")
+                .with_source(format!("{error:#}"))
+        })?;
+    fs::write(output, component).map_err(|error| storage("cannot write the component", output, error))
+}
+
+/// The project's own build script calls componentize-js; its packages are installed once.
+fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
+    if !dir.join("node_modules").is_dir() {
+        run(dir, Command::new("npm").args(["install", "--no-audit", "--no-fund"]), "install node and npm")?;
+    }
+    run(dir, Command::new("node").arg("build.mjs").arg(output), "install node")
+}
+
+/// componentize-py from the project's own virtual environment, made once.
+fn build_python(dir: &Path, output: &Path) -> Result<()> {
+    let bin = dir.join(".venv").join(if cfg!(windows) { "Scripts" } else { "bin" });
+    if !bin.join("componentize-py").exists() {
+        run(
+            dir,
+            Command::new("python3").args(["-m", "venv", ".venv"]),
+            "install python3 with its venv module",
+        )?;
+        let pip = ["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"];
+        run(dir, Command::new(bin.join("python")).args(pip), "look at requirements.txt")?;
+    }
+    // `--stub-wasi` gives the interpreter stand-ins for what WASI would provide: the component imports nothing.
+    let world = ["--wit-path", "wit", "--world", "policy-component"];
+    let mut command = Command::new(bin.join("componentize-py"));
+    command.args(world).args(["componentize", "--stub-wasi", "app", "--output"]).arg(output);
+    run(dir, &mut command, "look at app.py")
+}
+
+fn run(dir: &Path, command: &mut Command, hint: &str) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |source: String| {
+        failed("cannot build the policy", dir)
+            .with_context("tool", &program)
+            .with_hint(hint)
+            .with_source(source)
+    };
+    let output = command.current_dir(dir).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    Err(failed(format!("{}: {}", output.status, words.join("\n"))))
+}
+
+fn package_name(dir: &Path) -> Result<String> {
+    let path = dir.join("Cargo.toml");
+    let text =
+        fs::read_to_string(&path).map_err(|error| storage("cannot read the manifest", &path, error))?;
+    let manifest: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| failed("the manifest is malformed", dir).with_source(error))?;
+    let name = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
+    name.map(str::to_owned).ok_or_else(|| failed("the manifest names no package", dir))
+}
+
+fn failed(message: &str, dir: &Path) -> Error {
+    Error::new(ErrorKind::PolicyBuild, message).with_context("project", dir.display())
+}
+
+fn storage(message: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, message).with_context("path", path.display()).with_source(error)
+}

@@ -1,0 +1,235 @@
+//! Golden cases: an input, and what a policy is expected to answer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::{AliasMove, Decision, Input, Policy, VerdictKind};
+
+/// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would
+/// write them; defaults may be left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Where editors find the schema of this file.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// What the case shows, in a few words.
+    #[serde(default)]
+    pub description: String,
+    /// The request with its evidence.
+    pub input: Input,
+    /// What the policy must answer. A case without expectation can be run, not tested.
+    #[serde(default)]
+    pub expect: Option<Expectation>,
+}
+
+/// What a policy must answer. Only what is given is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expectation {
+    /// The verdict.
+    pub verdict: ExpectedVerdict,
+    /// The alias moves, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moves: Option<Vec<AliasMove>>,
+    /// The whole explanation, or the whole error message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
+    /// Pieces of text that the explanation or error message must contain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+}
+
+/// A verdict, or the policy's own error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ExpectedVerdict {
+    /// The policy approves.
+    Approve,
+    /// The policy rejects.
+    Reject,
+    /// The policy holds.
+    Hold,
+    /// The settings are refused, or the policy reports an error. Running over the budget is never expected.
+    Error,
+}
+
+/// A case and the file it came from.
+#[derive(Debug, Clone)]
+pub struct CaseFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub case: Case,
+}
+
+/// What became of a case.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CaseOutcome {
+    /// What differs from the expectation, a line each; empty when the case passed.
+    pub differences: Vec<String>,
+    /// The decision, if there was one.
+    pub decision: Option<Decision>,
+}
+
+impl CaseFile {
+    /// Reads one case file. A malformed one is an error of kind [`ErrorKind::InvalidArgument`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+        let case = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(ErrorKind::InvalidArgument, "the case file is malformed")
+                .with_context("path", path.display())
+                .with_hint("docs/policy-case.schema.json describes case files")
+                .with_source(error)
+        })?;
+        Ok(Self { path: path.to_owned(), case })
+    }
+
+    /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error: a test of nothing would
+    /// pass.
+    pub fn read_dir(dir: &Path) -> Result<Vec<Self>> {
+        let entries = fs::read_dir(dir).map_err(|error| unreadable(dir, error))?;
+        let mut paths = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(|error| unreadable(dir, error))?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.sort();
+        if paths.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the directory holds no case files")
+                .with_context("path", dir.display())
+                .with_hint(
+                    "a case is a file `*.json`; `hydra-registry policy new` writes two to start from",
+                ));
+        }
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
+    /// The name of the file without directory and extension.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Case {
+    /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
+    pub fn resolve(&self, policy: &Policy) -> Result<Input> {
+        let mut input = self.input.clone();
+        let context = input.context_mut();
+        context.settings = policy.descriptor().resolve(&context.settings)?;
+        Ok(input)
+    }
+
+    /// Asks the policy.
+    pub fn decide(&self, policy: &Policy) -> Result<Decision> {
+        policy.decide(&self.resolve(policy)?)
+    }
+
+    /// Asks the policy and compares. Errors of the policy are part of the outcome; there are no others.
+    #[must_use]
+    pub fn check(&self, policy: &Policy) -> CaseOutcome {
+        let result = self.decide(policy);
+        let differences = match &self.expect {
+            Some(expect) => expect.differences(&result),
+            None => vec!["the case expects nothing: add `expect`".to_owned()],
+        };
+        CaseOutcome { differences, decision: result.ok() }
+    }
+}
+
+impl CaseOutcome {
+    /// Whether the answer was as expected.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+
+    /// The time that the decision took.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.decision.as_ref().map(|decision| decision.elapsed)
+    }
+}
+
+impl Expectation {
+    fn differences(&self, result: &Result<Decision>) -> Vec<String> {
+        let (found, moves, words) = match result {
+            Ok(Decision { verdict, .. }) => {
+                (verdict.kind().into(), verdict.moves(), verdict.explanation().to_owned())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::PolicyError | ErrorKind::PolicySettings) => {
+                (ExpectedVerdict::Error, &[][..], error.message().to_owned())
+            }
+            Err(error) => return vec![format!("the policy failed: {error}")],
+        };
+        let mut differences = Vec::new();
+        if found != self.verdict {
+            differences.push(format!("verdict: expected {}, got {}", word(self.verdict), word(found)));
+            differences.push(format!("         because {words:?}"));
+        }
+        if let Some(expected) = self.moves.as_ref().filter(|expected| *expected != moves) {
+            differences.extend(diff_moves(expected, moves));
+        }
+        if let Some(expected) = self.explanation.as_ref().filter(|expected| **expected != words) {
+            differences.push(format!("explanation: expected {expected:?}"));
+            differences.push(format!("                  got {words:?}"));
+        }
+        for mention in self.mentions.iter().filter(|mention| !words.contains(*mention)) {
+            differences.push(format!("explanation: expected to mention {mention:?}, got {words:?}"));
+        }
+        differences
+    }
+}
+
+impl From<VerdictKind> for ExpectedVerdict {
+    fn from(kind: VerdictKind) -> Self {
+        match kind {
+            VerdictKind::Approve => Self::Approve,
+            VerdictKind::Reject => Self::Reject,
+            VerdictKind::Hold => Self::Hold,
+        }
+    }
+}
+
+/// The JSON Schema of case files.
+#[must_use]
+pub fn case_schema() -> serde_json::Value {
+    schemars::schema_for!(Case).to_value()
+}
+
+fn word(verdict: ExpectedVerdict) -> &'static str {
+    match verdict {
+        ExpectedVerdict::Approve => "approve",
+        ExpectedVerdict::Reject => "reject",
+        ExpectedVerdict::Hold => "hold",
+        ExpectedVerdict::Error => "error",
+    }
+}
+
+/// Both lists side by side, a line per position: `-` is missing, `+` is unexpected.
+fn diff_moves(expected: &[AliasMove], found: &[AliasMove]) -> Vec<String> {
+    let mut lines = vec!["moves:".to_owned()];
+    for index in 0..expected.len().max(found.len()) {
+        match (expected.get(index), found.get(index)) {
+            (Some(one), Some(other)) if one == other => lines.push(format!("    {one}")),
+            (one, other) => {
+                lines.extend(one.map(|step| format!("  - {step}")));
+                lines.extend(other.map(|step| format!("  + {step}")));
+            }
+        }
+    }
+    lines
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, "cannot read the cases")
+        .with_context("path", path.display())
+        .with_source(error)
+}

@@ -1,0 +1,72 @@
+//! Compiling a Rust guest. Also part of the build script, so it uses the standard library only.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The Rust target of policies. Unlike the WASI targets it imports nothing.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Compiles `package` of the project at `root` into a core module and returns its path; the error is for people.
+///
+/// `target_dir` must not be one that a running cargo has locked.
+pub(crate) fn build_module(
+    cargo: &OsStr,
+    root: &Path,
+    package: &str,
+    target_dir: &Path,
+    flags: &[&str],
+) -> Result<PathBuf, String> {
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--release", "--quiet", "--lib", "--package", package, "--target", TARGET])
+        .args(flags)
+        .arg("--manifest-path")
+        .arg(root.join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target_dir);
+    isolate(&mut command, root);
+
+    let output = command.output().map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        // E0463: the target's standard library is not installed.
+        let hint = if stderr.contains("E0463") {
+            format!("\nthe Rust target for policies is missing; run `rustup target add {TARGET}`")
+        } else {
+            String::new()
+        };
+        return Err(format!("{}{hint}", stderr.trim_end()));
+    }
+    Ok(target_dir.join(TARGET).join("release").join(package.replace('-', "_")).with_extension("wasm"))
+}
+
+/// Gives cargo a clean environment: flags and wrappers meant for the host (coverage, sanitizers, clippy, a target CPU)
+/// would break a WebAssembly build, and the component must be the same bytes whoever builds it.
+fn isolate(command: &mut Command, root: &Path) {
+    const KEEP: [&str; 6] =
+        ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+    for (name, _) in env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let of_cargo = name.starts_with("CARGO") && !KEEP.iter().any(|keep| name.starts_with(keep));
+        if of_cargo || name.starts_with("RUSTC") || name.starts_with("RUSTFLAGS") {
+            command.env_remove(name);
+        }
+    }
+
+    // Panic messages hold source paths: without the remapping the digest would tell one checkout from another.
+    let mut remap = vec![format!("--remap-path-prefix={}=/workspace", root.display())];
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    remap.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+    command
+        .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}"))
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
+        .env("CARGO_PROFILE_RELEASE_LTO", "fat")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1")
+        .env("CARGO_PROFILE_RELEASE_PANIC", "abort")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+}

@@ -1,0 +1,90 @@
+//! Golden cases and their schema.
+
+use std::fs;
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn case(json: &str) -> Case {
+    serde_json::from_str(json).unwrap()
+}
+
+fn differences(expect: &str) -> Vec<String> {
+    let policy = Policy::load_default(&engine(), &Budget::default()).unwrap();
+    let json = format!(
+        r#"{{"input": {{"operation": "promote", "target": {{"version": 3, "created_at": 0}},
+            "context": {{"model_name": "m", "now": 0, "actor": "a",
+                "champion": {{"version": 2, "created_at": 0}}}}}}, "expect": {expect}}}"#
+    );
+    case(&json).check(&policy).differences
+}
+
+#[test]
+fn a_case_passes_when_all_that_it_expects_is_so() {
+    assert_eq!(differences(r#"{"verdict": "approve"}"#), [""; 0]);
+    let full = r#"{"verdict": "approve", "moves": [{"alias": "champion", "version": 3}, {"alias": "archived", "version": "2"}],
+        "explanation": "version 3 becomes champion; version 2, champion until now, is archived", "mentions": ["version 2"]}"#;
+    assert_eq!(differences(full), [""; 0]);
+}
+
+#[test]
+fn differences_read_like_a_diff() {
+    let expect = r#"{"verdict": "hold", "mentions": ["patience"],
+        "moves": [{"alias": "champion", "version": 3}, {"alias": "candidate"}]}"#;
+    assert_eq!(
+        differences(expect).join("\n"),
+        r#"verdict: expected hold, got approve
+         because "version 3 becomes champion; version 2, champion until now, is archived"
+moves:
+    champion -> 3
+  - candidate removed
+  + archived -> 2
+explanation: expected to mention "patience", got "version 3 becomes champion; version 2, champion until now, is archived""#
+    );
+}
+
+#[test]
+fn a_case_without_expectation_does_not_pass() {
+    assert_eq!(differences("null"), ["the case expects nothing: add `expect`"]);
+}
+
+#[test]
+fn running_over_the_budget_is_no_expected_error() {
+    let budget = Budget { input_bytes: 1, ..Budget::default() };
+    let policy = Policy::load_default(&engine(), &budget).unwrap();
+    let json = r#"{"input": {"operation": "rollback", "context": {"model_name": "m", "now": 0, "actor": "a"}},
+        "expect": {"verdict": "error"}}"#;
+    let outcome = case(json).check(&policy);
+    assert!(outcome.differences[0].starts_with("the policy failed: the evidence has 2 bytes"), "{outcome:?}");
+}
+
+#[test]
+fn a_directory_without_cases_and_a_malformed_case_are_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(CaseFile::read_dir(dir.path()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    fs::write(dir.path().join("bad.json"), r#"{"inputs": {}}"#).unwrap();
+    let error = CaseFile::read_dir(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("bad.json"), "{error}");
+    assert_eq!(CaseFile::read_dir(&dir.path().join("no")).unwrap_err().kind(), ErrorKind::Storage);
+}
+
+/// `HYDRA_UPDATE=1 cargo test -p hydra-registry --lib policy::kit` writes it anew.
+#[test]
+fn the_schema_in_docs_is_that_of_the_types() {
+    let path = repository().join("docs/policy-case.schema.json");
+    let schema = serde_json::to_string_pretty(&case_schema()).unwrap() + "\n";
+    if std::env::var_os("HYDRA_UPDATE").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), schema, "set HYDRA_UPDATE=1 to write it anew");
+}
+
+#[test]
+fn a_bench_counts_what_it_ran() {
+    let policy = Policy::load_default(&engine(), &Budget::default()).unwrap();
+    let input = case(include_str!("../templates/rollback.json")).input;
+    let report = bench(&policy, &input, 50).unwrap();
+    assert_eq!(report.runs, 50);
+    assert!(report.p50 <= report.p99 && report.p99 <= report.max && report.fuel > 0, "{report:?}");
+}

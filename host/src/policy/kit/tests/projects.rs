@@ -1,0 +1,102 @@
+//! New projects, and the examples of this repository.
+
+use std::fs;
+use std::process::Command;
+
+use super::*;
+use crate::error::ErrorKind;
+
+#[track_caller]
+fn assert_example_passes(name: &str) {
+    let project = repository().join("examples/policies").join(name);
+    let component = guest_target_dir().join("examples").join(name).with_extension("wasm");
+    let component = build(&project, Some(&component), Some(&guest_target_dir())).unwrap();
+    assert_cases_pass(&component, &project.join("cases"));
+}
+
+#[test]
+fn example_challenger() {
+    assert_example_passes("challenger");
+}
+
+#[test]
+fn example_four_eyes() {
+    assert_example_passes("four-eyes");
+}
+
+#[test]
+fn example_freeze_window() {
+    assert_example_passes("freeze-window");
+}
+
+#[test]
+fn example_metric_gate() {
+    assert_example_passes("metric-gate");
+}
+
+#[test]
+fn example_soak_time() {
+    assert_example_passes("soak-time");
+}
+
+#[test]
+fn a_new_rust_project_builds_and_passes_its_cases() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("my-gate");
+    let written = scaffold(&dir, "my-gate", Language::Rust).unwrap();
+    assert!(written.contains(&dir.join("wit/lifecycle.wit")), "{written:?}");
+    // The versions that this repository uses are on this machine: no network is needed.
+    fs::copy(repository().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
+    let component = build(&dir, None, Some(&guest_target_dir())).unwrap();
+    assert_eq!(component, fs::canonicalize(&dir).unwrap().join("target/my-gate.wasm"));
+    assert_cases_pass(&component, &dir.join("cases"));
+    let policy = Policy::load_file(&engine(), &component, &Budget::default()).unwrap();
+    assert_eq!(policy.descriptor().name, "my-gate");
+}
+
+#[test]
+fn the_python_template_passes_its_own_test() {
+    let root = tempfile::tempdir().unwrap();
+    scaffold(root.path(), "my-gate", Language::Python).unwrap();
+    let output = Command::new("python3").arg("rules.py").current_dir(root.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_directory_that_is_not_empty_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("work.txt"), "precious").unwrap();
+    let error = scaffold(root.path(), "my-gate", Language::Rust).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn names_that_no_project_can_have_are_refused() {
+    for name in ["", "Gate", "2gate", "a/b", "../x", "gate name", &"g".repeat(65)] {
+        let error = scaffold(Path::new("/nonexistent/x"), name, Language::Rust).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidName, "{name}");
+    }
+}
+
+#[test]
+fn a_project_that_does_not_compile_quotes_the_compiler() {
+    let root = tempfile::tempdir().unwrap();
+    scaffold(root.path(), "my-gate", Language::Rust).unwrap();
+    fs::copy(repository().join("Cargo.lock"), root.path().join("Cargo.lock")).unwrap();
+    fs::write(root.path().join("src/lib.rs"), "this is not Rust").unwrap();
+    let error = build(root.path(), None, Some(&guest_target_dir())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyBuild);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("lib.rs"), "{source}");
+}
+
+#[test]
+fn a_directory_that_is_no_project_says_what_it_lacks() {
+    let root = tempfile::tempdir().unwrap();
+    let error = build(root.path(), None, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyBuild);
+    assert!(error.hint().unwrap().contains("Cargo.toml, package.json, requirements.txt"), "{error:?}");
+    assert_eq!("rust".parse::<Language>().unwrap(), Language::Rust);
+    assert_eq!("cobol".parse::<Language>().unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
