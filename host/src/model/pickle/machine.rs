@@ -27,7 +27,7 @@ struct Machine<'a> {
     stack: Stack<'a>,
 }
 
-impl<'a> Machine<'a> {
+impl Machine<'_> {
     /// Carries out one instruction; the last returns the pickle's value.
     fn step(&mut self) -> Result<Option<Id>> {
         let opcode = self.source.byte()?;

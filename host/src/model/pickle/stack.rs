@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// Where a pickle's values are made and kept.
 pub(super) struct Stack<'a> {
     pub(super) values: Values<'a>,
-    stack: Vec<Id>,
+    entries: Vec<Id>,
     /// Heights of the stack at open marks.
     marks: Vec<usize>,
     /// By index: writers count from zero, so gaps are short.
@@ -22,7 +22,7 @@ impl<'a> Stack<'a> {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             values: Values::default(),
-            stack: Vec::new(),
+            entries: Vec::new(),
             marks: Vec::new(),
             memo: Vec::new(),
             memorized: 0,
@@ -32,7 +32,7 @@ impl<'a> Stack<'a> {
 
     /// Whether neither values nor marks are left.
     pub(super) fn is_empty(&self) -> bool {
-        self.stack.is_empty() && self.marks.is_empty()
+        self.entries.is_empty() && self.marks.is_empty()
     }
 
     /// The index that MEMOIZE gives next.
@@ -49,24 +49,24 @@ impl<'a> Stack<'a> {
     }
 
     pub(super) fn push_id(&mut self, id: Id) -> Result<()> {
-        if self.stack.len() >= self.limit {
+        if self.entries.len() >= self.limit {
             return Err(self.too_many_values());
         }
-        self.stack.push(id);
+        self.entries.push(id);
         Ok(())
     }
 
     pub(super) fn pop(&mut self) -> Result<Id> {
         let id = self.top()?;
-        self.stack.pop();
+        self.entries.pop();
         Ok(id)
     }
 
     /// The topmost value, which must lie above the last mark.
     pub(super) fn top(&self) -> Result<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        match self.stack.last() {
-            Some(id) if self.stack.len() > floor => Ok(*id),
+        match self.entries.last() {
+            Some(id) if self.entries.len() > floor => Ok(*id),
             _ => Err(damaged("the pickle takes more from its stack than is there")),
         }
     }
@@ -75,13 +75,13 @@ impl<'a> Stack<'a> {
         if self.marks.len() >= self.limit {
             return Err(self.too_many_values());
         }
-        self.marks.push(self.stack.len());
+        self.marks.push(self.entries.len());
         Ok(())
     }
 
     pub(super) fn pop_or_unmark(&mut self) -> Result<()> {
         // Python writes POP where it takes back a mark, too.
-        if self.marks.last() == Some(&self.stack.len()) {
+        if self.marks.last() == Some(&self.entries.len()) {
             self.marks.pop();
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl<'a> Stack<'a> {
 
     pub(super) fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
         let height = self.marks.pop().ok_or_else(|| damaged("the pickle lacks a mark"))?;
-        Ok(self.stack.split_off(height))
+        Ok(self.entries.split_off(height))
     }
 
     pub(super) fn memorize(&mut self, index: u64) -> Result<()> {

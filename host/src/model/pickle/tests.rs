@@ -238,8 +238,10 @@ fn cycles_and_shared_values_are_harmless() {
     assert_eq!(kind(&pickle(&own)), ErrorKind::InvalidModel);
 }
 
+type MakeBomb = fn() -> Vec<u8>;
+
 /// Pickles that cost little to send and would cost much to believe.
-const BOMBS: [(&str, fn() -> Vec<u8>); 11] = [
+const BOMBS: [(&str, MakeBomb); 11] = [
     // Each level is a tuple of the one below, twice: 2^60 elements if anything expanded them.
     ("doubling", || pickle(&[b"N".to_vec(), b"2\x86".repeat(60)].concat())),
     ("nested lists", || pickle(&b"]".repeat(3_000_000))),
