@@ -88,15 +88,13 @@ async fn retry_after_replaces_the_backoff() {
 async fn waiting_has_one_deadline() {
     let server = FaultServer::start((0..50).map(|_| status(429)).collect());
     let variables = [(environment::BACKOFF_FACTOR, "0.2"), (environment::MAX_RETRIES, "50")];
-    let started = Instant::now();
     let error = store_with(&server, &variables).registered_model(&name()).await.expect_err("too long");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::RateLimited, true));
-    assert!(started.elapsed() < Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert!(server.lines().len() < 50, "the deadline ends it, not the number of retries");
     let server = FaultServer::start(vec![Answer::Json(429, "Retry-After: 3600\r\n", "{}".into())]);
-    let started = Instant::now();
     let error = store(&server).registered_model(&name()).await.expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::RateLimited);
-    assert!(started.elapsed() < Duration::from_millis(500));
+    assert_eq!(server.lines().len(), 1, "an hour is longer than the deadline: no point in waiting");
 }
 
 #[tokio::test]

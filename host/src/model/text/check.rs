@@ -40,6 +40,7 @@ pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
                 continue;
             }
         }
+        lines.set_tree(None);
         trees.finish(&mut lines, start)?;
         tail::read(&mut lines)?;
         return Ok(ModelSummary {
