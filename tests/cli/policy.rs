@@ -24,7 +24,7 @@ const NOTHING: &str = r#"{
 fn project() -> (Project, PathBuf) {
     let project = Project::new(None, &fresh_name("kit"));
     let policy = project.file("default.wasm", Policy::default_bytes());
-    std::fs::create_dir(project.path().join("cases")).unwrap();
+    std::fs::create_dir(project.path().join("cases")).expect("a directory of cases");
     project.file("cases/rollback.json", ROLLBACK);
     (project, policy)
 }
