@@ -24,7 +24,7 @@ const NOTHING: &str = r#"{
 fn project() -> (Project, PathBuf) {
     let project = Project::new(None, &fresh_name("kit"));
     let policy = project.file("default.wasm", Policy::default_bytes());
-    std::fs::create_dir(project.path().join("cases")).expect("a directory of cases");
+    std::fs::create_dir(project.path().join("cases")).expect("a directory");
     project.file("cases/rollback.json", ROLLBACK);
     (project, policy)
 }
@@ -79,7 +79,10 @@ fn bench_measures() {
     let (project, _) = project();
     let report = project.json(["policy", "bench", "--case", "cases/rollback.json", "--runs", "20"]);
     assert_eq!(report["runs"], 20);
-    assert!(report["fuel"].as_u64().unwrap() > 0 && report["elapsed_us"]["p99"].is_u64(), "{report}");
+    assert!(
+        report["fuel"].as_u64().expect("instructions") > 0 && report["elapsed_us"]["p99"].is_u64(),
+        "{report}"
+    );
 }
 
 #[test]

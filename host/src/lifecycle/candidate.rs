@@ -262,7 +262,7 @@ impl LogTarget<'_> {
         let directory = ModelDirectory {
             identity,
             run_id: Some(run.id.to_string()),
-            signature: Some(file.signature()),
+            signature: file.signature(),
             model_size: file.size,
             created: jiff::Timestamp::now(),
             environment: Environment::default(),
