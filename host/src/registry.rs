@@ -15,7 +15,7 @@ use crate::lifecycle::model_cache::ModelCache;
 use crate::lifecycle::recording::history;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, RegisteredModel, Tags, Timestamp};
+use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
@@ -241,7 +241,7 @@ impl ModelRegistry {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
             other => return other.map(drop),
         }
-        match self.backend.registry.create_registered_model(&self.model, &Tags::new(), "").await {
+        match self.backend.registry.create_registered_model(&self.model, &own_operation(), "").await {
             // Another process was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             other => other.map(drop),
@@ -257,7 +257,7 @@ impl ModelRegistry {
         if let Some(experiment) = self.backend.tracking.experiment_by_name(&name).await? {
             return experiment.usable();
         }
-        match self.backend.tracking.create_experiment(&name, &Tags::new()).await {
+        match self.backend.tracking.create_experiment(&name, &own_operation()).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 let found = self.backend.tracking.experiment_by_name(&name).await?;
                 found.ok_or(error)?.usable()
@@ -273,6 +273,11 @@ impl std::ops::Deref for Champion {
     fn deref(&self) -> &Model {
         &self.model
     }
+}
+
+/// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.
+fn own_operation() -> Tags {
+    Tags::from([(OPERATION_ID_TAG.to_owned(), uuid::Uuid::new_v4().to_string())])
 }
 
 fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {

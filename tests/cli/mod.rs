@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod lifecycle;
+mod policy;
 
 /// Rows that one feature separates: good enough to train on in milliseconds.
 pub fn training_csv() -> String {

@@ -44,15 +44,24 @@ fn predict_stdin(project: &Project, args: &[&str], input: &[u8]) -> (i32, Vec<u8
 fn rows(count: usize) -> String {
     let mut csv = "id,f0,f1,f2,f3,f4\n".to_owned();
     for row in 0..count {
-        writeln!(csv, "{row},{},0.25,,-1,{}", row as f64 / 16.0, row % 7).expect("text");
+        writeln!(
+            csv,
+            "{row},{},0.25,{},-1,{}",
+            row as f64 / 16.0,
+            if row % 2 == 0 { "" } else { "3" },
+            row % 7
+        )
+        .expect("text");
     }
     csv
 }
 
 /// The same rows as JSON lines.
 fn json_rows(count: usize) -> String {
-    let object = |row| {
-        format!("{{\"f0\":{},\"f1\":0.25,\"f2\":null,\"f3\":-1,\"f4\":{}}}\n", row as f64 / 16.0, row % 7)
+    let object = |row: usize| {
+        // Not null everywhere: a kept column without any value has no type but text.
+        let third = if row.is_multiple_of(2) { "null" } else { "3" };
+        format!("{{\"f0\":{},\"f1\":0.25,\"f2\":{third},\"f3\":-1,\"f4\":{}}}\n", row as f64 / 16.0, row % 7)
     };
     (0..count).map(object).collect()
 }

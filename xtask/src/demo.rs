@@ -10,7 +10,8 @@ use crate::paths;
 use crate::setup::{self, Scope};
 use crate::shell::{cargo, run as sh, say};
 
-const TRAIN: &str = "breast_cancer_train.csv";
+/// The training data.
+pub const TRAIN: &str = "breast_cancer_train.csv";
 const HOLDOUT: &str = "breast_cancer_holdout.csv";
 
 /// The steps: what is about to happen, and the command line that does it.
@@ -85,7 +86,8 @@ pub fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn prepare(home: &Path) -> Result<()> {
+/// Lays out a project with the demo's data in an empty directory, or one that an earlier demo left.
+pub fn prepare(home: &Path) -> Result<()> {
     if home.join("hydra.toml").exists() {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     } else if home.exists() && fs::read_dir(home)?.next().is_some() {
@@ -103,7 +105,7 @@ fn prepare(home: &Path) -> Result<()> {
 }
 
 /// A command in the demo's directory that no setting of the caller's environment steers elsewhere.
-fn registry_command(binary: &Path, home: &Path, args: &[&str]) -> Command {
+pub fn registry_command(binary: &Path, home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.args(args).current_dir(home);
     for (key, _) in std::env::vars_os() {
@@ -115,7 +117,8 @@ fn registry_command(binary: &Path, home: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn target_directory() -> PathBuf {
+/// Where cargo puts what it builds.
+pub fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
 }
 
@@ -140,7 +143,7 @@ fn epilogue(home: &Path, binary: &Path) -> String {
         "
 Done. The demo's store is in {home}. Go on from there:
    cd {home}
-   {binary} history                       # every decision, who asked, why
+   {binary} predict {HOLDOUT} --output-type label
    {binary} --output json champion        # for scripts
    {binary} promote 2 --dry-run           # decide, explain, change nothing
    mlflow ui --backend-store-uri sqlite:///{home}/mlflow.db    # the same in MLflow's own UI"

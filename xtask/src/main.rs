@@ -18,7 +18,7 @@ Commands:
   setup [--all]          install the pinned build tools and test environments under .tools/
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
-  bench [--quick]        measure, side by side with other tools, and write docs/benchmarks.md
+  bench [--quick]        time whole commands, then the parts; --quick: commands alone, development build
   help                   show this text
 
 It needs rustup, python3 (3.11 or newer, with venv) and a C++ compiler; everything else it installs into .tools/.";

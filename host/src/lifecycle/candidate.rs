@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::config::{self, CONFIG_ARTIFACT};
 use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::artifacts::{ArtifactStore, OnProgress};
+use crate::mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
-    LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Run, RunBatch,
-    RunStatus, Tags, Timestamp,
+    LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, OPERATION_ID_TAG, Run,
+    RunBatch, RunStatus, Tags, Timestamp,
 };
 use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
 use crate::mlflow::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
@@ -20,9 +20,6 @@ use crate::model::BaselineModel;
 
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
 pub const SHA256_TAG: &str = "hydra.model.sha256";
-
-/// The tag on runs and versions by which a writer recognises its own operation.
-pub const OPERATION_TAG: &str = "hydra.operation_id";
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
@@ -165,7 +162,7 @@ impl LogTarget<'_> {
         let mut tags = candidate.tags.clone();
         tags.insert("mlflow.source.name".into(), source);
         tags.insert("mlflow.source.type".into(), "LOCAL".into());
-        tags.insert(OPERATION_TAG.into(), operation.into());
+        tags.insert(OPERATION_ID_TAG.into(), operation.into());
         let run = NewRun {
             experiment_id: self.experiment.clone(),
             name,
@@ -197,7 +194,7 @@ impl LogTarget<'_> {
         })?;
         artifacts.put_bytes(CONFIG_ARTIFACT, config).await?;
 
-        let placed = self.place_model(run, file, &batch.params).await?;
+        let placed = self.place_model(run, file, &batch.params, operation).await?;
         let version = self.register(run, file, placed, operation).await?;
         if let Err(error) = self.point_candidate(version.version).await {
             self.unregister(version.version).await;
@@ -212,13 +209,17 @@ impl LogTarget<'_> {
         run: &Run,
         file: &ModelFile,
         params: &[(String, String)],
+        operation: &str,
     ) -> Result<PlacedModel> {
         let new = NewLoggedModel {
             experiment_id: self.experiment.clone(),
             name: MODEL_DIRECTORY.into(),
             source_run_id: run.id.clone(),
             params: params.iter().take(LOGGED_MODEL_PARAMS).cloned().collect(),
-            tags: Tags::from([("mlflow.user".into(), self.user.into())]),
+            tags: Tags::from([
+                ("mlflow.user".into(), self.user.into()),
+                (OPERATION_ID_TAG.into(), operation.into()),
+            ]),
         };
         let Some(logged) = self.backend.tracking.create_logged_model(&new).await? else {
             return self.place_in_run(run, file).await;
@@ -261,16 +262,19 @@ impl LogTarget<'_> {
         let directory = ModelDirectory {
             identity,
             run_id: Some(run.id.to_string()),
-            signature: Some(file.signature()),
+            signature: file.signature(),
             model_size: file.size,
             created: jiff::Timestamp::now(),
             environment: Environment::default(),
         };
+        // MLflow answers an upload with no checksum: the sizes that it lists are what tells a complete one.
+        let mut uploaded = vec![(path(BOOSTER_FILE), file.size)];
         artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.progress).await?;
         for small in directory.files() {
+            uploaded.push((path(small.name), small.text.len() as u64));
             artifacts.put_bytes(&path(small.name), small.text.into_bytes()).await?;
         }
-        verify_upload(artifacts, below, file).await
+        verify_sizes(artifacts, &uploaded).await
     }
 
     async fn register(
@@ -282,7 +286,7 @@ impl LogTarget<'_> {
     ) -> Result<ModelVersion> {
         let tags = Tags::from([
             (SHA256_TAG.to_owned(), file.sha256.clone()),
-            (OPERATION_TAG.to_owned(), operation.to_owned()),
+            (OPERATION_ID_TAG.to_owned(), operation.to_owned()),
         ]);
         let version = NewModelVersion {
             name: self.model.clone(),
@@ -310,21 +314,6 @@ impl LogTarget<'_> {
 struct PlacedModel {
     source: String,
     model_id: Option<LoggedModelId>,
-}
-
-/// MLflow answers an upload with no checksum: the listing's size is what tells a complete one.
-async fn verify_upload(artifacts: &dyn ArtifactStore, below: &str, file: &ModelFile) -> Result<()> {
-    let listed = artifacts.list(below).await?;
-    let size =
-        listed.iter().find(|info| info.path.rsplit('/').next() == Some(BOOSTER_FILE)).map(|info| info.size);
-    match size {
-        Some(Some(size)) if size != file.size => Err(Error::new(
-            ErrorKind::Integrity,
-            format!("the store holds {size} bytes of the model, not the {} that were sent", file.size),
-        )),
-        Some(_) => Ok(()),
-        None => Err(Error::new(ErrorKind::Integrity, "the store does not list the model that was sent")),
-    }
 }
 
 /// The time now, as MLflow counts it.

@@ -20,6 +20,7 @@ pub struct ModelFile {
     pub sha256: String,
     features: Vec<String>,
     outputs: usize,
+    has_categories: bool,
     origin: Origin,
 }
 
@@ -53,10 +54,11 @@ impl ModelFile {
         }
     }
 
-    /// The signature of the model's predictions, from its feature names.
+    /// The signature of the model's predictions, from its feature names. A model of pandas categories has none: Python would
+    /// refuse the categories as rows that are not numbers.
     #[must_use]
-    pub fn signature(&self) -> Signature {
-        Signature::of_booster(&self.features, self.outputs)
+    pub fn signature(&self) -> Option<Signature> {
+        (!self.has_categories).then(|| Signature::of_booster(&self.features, self.outputs))
     }
 
     fn from_file(path: &Path) -> Result<Self> {
@@ -88,6 +90,7 @@ impl ModelFile {
             sha256: hex(&digest.finalize()),
             features: summary.feature_names,
             outputs: summary.num_outputs,
+            has_categories: summary.has_categories,
             origin,
         })
     }

@@ -68,9 +68,9 @@ impl Estimator {
 /// Files themselves are in memory already; these caps bound what is made of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtractLimits {
-    /// Most opcodes of a pickle; 2 million by default. A pickled model has a few thousand.
+    /// Most opcodes of a pickle; 1.5 million by default. A pickled model has a few thousand.
     pub operations: usize,
-    /// Most values that a pickle builds, and most that lie on its stack or in its memo; 400,000 by default.
+    /// Most values that a pickle builds, and most that lie on its stack or in its memo; 250,000 by default.
     pub values: usize,
     /// Most classes of a classifier; 100,000 by default.
     pub classes: usize,
@@ -85,8 +85,8 @@ pub struct ExtractLimits {
 impl Default for ExtractLimits {
     fn default() -> Self {
         Self {
-            operations: 2_000_000,
-            values: 400_000,
+            operations: 1_500_000,
+            values: 250_000,
             classes: 100_000,
             members: 4_096,
             member_bytes: 1 << 30,

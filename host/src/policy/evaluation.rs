@@ -13,11 +13,11 @@ use wasmtime::component::Component;
 use super::budget::Budget;
 use super::component::ComponentSummary;
 use super::engine::PolicyEngine;
+use super::input::Input;
 use super::sandbox;
+use super::settings::{Descriptor, Setting, SettingKind};
 use super::since_v0_1::{Guest, Refusal};
-use super::types::{
-    Approval, Context, Descriptor, Input, ModelVersion, Setting, SettingKind, Verdict, hex_sha256,
-};
+use super::types::{Approval, Context, ModelVersion, Verdict, hex_sha256};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.

@@ -21,6 +21,7 @@ mod cache;
 mod component;
 mod engine;
 mod evaluation;
+mod input;
 mod json;
 pub mod kit;
 mod places;
@@ -38,7 +39,8 @@ pub use budget::{Budget, Limit};
 pub use component::{ComponentSummary, INTERFACE, INTERFACE_VERSIONS};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};
+pub use input::Input;
+pub use settings::{Descriptor, Setting, SettingKind};
 pub use types::{
-    AliasMove, Approval, Context, Descriptor, Input, ModelVersion, Operation, RunData, Setting, SettingKind,
-    Transition, Verdict, VerdictKind,
+    AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind,
 };

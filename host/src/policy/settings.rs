@@ -1,12 +1,61 @@
 //! Settings of a policy: declared by the policy, given by the user, checked by the host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::text;
-use super::types::{Descriptor, Setting, SettingKind};
 use crate::error::{Error, ErrorKind, Result};
 
 const MAX_KEY_BYTES: usize = 64;
+
+/// What a policy says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Descriptor {
+    /// A short name.
+    pub name: String,
+    /// The policy's own version.
+    pub version: String,
+    /// What it decides.
+    pub summary: String,
+    /// The settings it understands, in the policy's order.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting that a policy understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Setting {
+    /// The name by which it is set.
+    pub key: String,
+    /// The type of the value.
+    pub kind: SettingKind,
+    /// The value when none is given.
+    pub default: Option<String>,
+    /// Whether a value must be given when there is no default.
+    pub required: bool,
+    /// What it does.
+    pub doc: String,
+}
+
+/// The type of a setting's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingKind {
+    /// Any text.
+    Text,
+    /// A 64-bit integer.
+    Integer,
+    /// A finite number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A length of time such as `12h`.
+    Duration,
+    /// One of these texts.
+    Choice(Vec<String>),
+}
 
 impl Descriptor {
     /// The settings for a decision: the given ones checked and brought to their normal form, defaults added.
@@ -109,6 +158,19 @@ impl SettingKind {
             Self::Boolean => matches!(value, "true" | "false").then(|| value.to_owned()),
             Self::Duration => text::parse_duration(value).map(|duration| duration.as_millis().to_string()),
             Self::Choice(choices) => choices.iter().find(|choice| *choice == value).cloned(),
+        }
+    }
+}
+
+impl fmt::Display for SettingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Integer => f.write_str("integer"),
+            Self::Number => f.write_str("number"),
+            Self::Boolean => f.write_str("boolean"),
+            Self::Duration => f.write_str("duration"),
+            Self::Choice(choices) => write!(f, "one of {}", choices.join(", ")),
         }
     }
 }

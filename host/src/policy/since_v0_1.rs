@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
+use super::input::Input;
 use super::sandbox::Limits;
-use super::types::{
-    AliasMove, Approval, Context, Descriptor, Input, ModelVersion, Operation, RunData, Setting, SettingKind,
-    Transition, Verdict,
-};
+use super::settings::{Descriptor, Setting, SettingKind};
+use super::types::{AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
 

@@ -13,28 +13,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::json::{self, Decimal, Float};
-use crate::error::{Error, ErrorKind, Result};
-
-/// One request with all its evidence: everything that a decision depends on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "operation", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Input {
-    /// May `target` become champion?
-    Promote {
-        /// The version to promote.
-        target: ModelVersion,
-        /// The circumstances.
-        context: Context,
-    },
-    /// May the champion be rolled back?
-    Rollback {
-        /// The version to go back to; none leaves the choice to the policy.
-        #[serde(default)]
-        target: Option<ModelVersion>,
-        /// The circumstances.
-        context: Context,
-    },
-}
 
 /// A version of the registered model, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -198,146 +176,11 @@ pub enum VerdictKind {
     Hold,
 }
 
-/// What a policy says about itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Descriptor {
-    /// A short name.
-    pub name: String,
-    /// The policy's own version.
-    pub version: String,
-    /// What it decides.
-    pub summary: String,
-    /// The settings it understands, in the policy's order.
-    pub settings: Vec<Setting>,
-}
-
-/// A setting that a policy understands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Setting {
-    /// The name by which it is set.
-    pub key: String,
-    /// The type of the value.
-    pub kind: SettingKind,
-    /// The value when none is given.
-    pub default: Option<String>,
-    /// Whether a value must be given when there is no default.
-    pub required: bool,
-    /// What it does.
-    pub doc: String,
-}
-
-/// The type of a setting's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SettingKind {
-    /// Any text.
-    Text,
-    /// A 64-bit integer.
-    Integer,
-    /// A finite number.
-    Number,
-    /// `true` or `false`.
-    Boolean,
-    /// A length of time such as `12h`.
-    Duration,
-    /// One of these texts.
-    Choice(Vec<String>),
-}
-
-impl Input {
-    /// The question whether `target` may become champion.
-    #[must_use]
-    pub fn promotion(target: ModelVersion, context: Context) -> Self {
-        Self::Promote { target, context }
-    }
-
-    /// The question whether the champion may be rolled back, to `target` if one is named.
-    #[must_use]
-    pub fn rollback(target: Option<ModelVersion>, context: Context) -> Self {
-        Self::Rollback { target, context }
-    }
-
-    /// What is asked for.
-    #[must_use]
-    pub fn operation(&self) -> Operation {
-        match self {
-            Self::Promote { .. } => Operation::Promote,
-            Self::Rollback { .. } => Operation::Rollback,
-        }
-    }
-
-    /// The version that the request names.
-    #[must_use]
-    pub fn target(&self) -> Option<&ModelVersion> {
-        match self {
-            Self::Promote { target, .. } => Some(target),
-            Self::Rollback { target, .. } => target.as_ref(),
-        }
-    }
-
-    /// The circumstances.
-    #[must_use]
-    pub fn context(&self) -> &Context {
-        match self {
-            Self::Promote { context, .. } | Self::Rollback { context, .. } => context,
-        }
-    }
-
-    /// The circumstances, to change them.
-    #[must_use]
-    pub fn context_mut(&mut self) -> &mut Context {
-        match self {
-            Self::Promote { context, .. } | Self::Rollback { context, .. } => context,
-        }
-    }
-
-    /// The bytes that count against the budget: all text, plus 16 for each list item.
-    pub(super) fn weight(&self) -> u64 {
-        self.target().map_or(0, ModelVersion::weight) + self.context().weight()
-    }
-
-    /// The canonical JSON (RFC 8785) of the input. Equal inputs give equal bytes, and reading them gives an equal input.
-    pub fn canonical_json(&self) -> Result<Vec<u8>> {
-        serde_json_canonicalizer::to_vec(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "cannot write the policy input as JSON").with_source(error)
-        })
-    }
-
-    /// Reads what [`Input::canonical_json`] wrote, or a person.
-    pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument, "the policy input is malformed").with_source(error)
-        })
-    }
-
-    /// The SHA-256 of the canonical JSON, in hexadecimal.
-    pub fn sha256(&self) -> Result<String> {
-        Ok(hex_sha256(&self.canonical_json()?))
-    }
-
-    /// The SHA-256 of the evidence alone: like [`Input::sha256`], with the time of the decision taken out. Two requests
-    /// on equal evidence have equal digests.
-    pub fn evidence_sha256(&self) -> Result<String> {
-        let mut timeless = self.clone();
-        timeless.context_mut().now = 0;
-        timeless.sha256()
-    }
-}
-
 impl ModelVersion {
     /// A version without run, aliases or tags.
     #[must_use]
     pub fn new(version: u64, created_at: u64) -> Self {
         Self { version, run_id: None, created_at, aliases: BTreeSet::new(), run: None, tags: BTreeMap::new() }
-    }
-
-    fn weight(&self) -> u64 {
-        let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias)).sum();
-        let run = self.run.as_ref().map_or(0, |run| {
-            let metrics: u64 = run.metrics.keys().map(|key| ITEM + bytes(key)).sum();
-            metrics + map_weight(&run.params) + map_weight(&run.tags)
-        });
-        aliases + run + map_weight(&self.tags) + self.run_id.as_deref().map_or(0, bytes)
     }
 }
 
@@ -358,26 +201,6 @@ impl Context {
             archived: None,
             history: Vec::new(),
         }
-    }
-
-    fn weight(&self) -> u64 {
-        let versions: u64 = self.champion.iter().chain(&self.archived).map(ModelVersion::weight).sum();
-        let history: u64 = self.history.iter().map(Transition::weight).sum();
-        let reason = self.reason.as_deref().map_or(0, bytes);
-        bytes(&self.model_name)
-            + bytes(&self.actor)
-            + reason
-            + map_weight(&self.settings)
-            + versions
-            + history
-    }
-}
-
-impl Transition {
-    fn weight(&self) -> u64 {
-        let moves: u64 = self.moves.iter().map(|step| ITEM + bytes(&step.alias)).sum();
-        let reason = self.reason.as_deref().map_or(0, bytes);
-        ITEM + moves + bytes(&self.actor) + reason + bytes(&self.explanation)
     }
 }
 
@@ -475,30 +298,6 @@ impl fmt::Display for Operation {
             Self::External => "external",
         })
     }
-}
-
-impl fmt::Display for SettingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text => f.write_str("text"),
-            Self::Integer => f.write_str("integer"),
-            Self::Number => f.write_str("number"),
-            Self::Boolean => f.write_str("boolean"),
-            Self::Duration => f.write_str("duration"),
-            Self::Choice(choices) => write!(f, "one of {}", choices.join(", ")),
-        }
-    }
-}
-
-/// What a list item counts beside its text.
-const ITEM: u64 = 16;
-
-fn bytes(text: &str) -> u64 {
-    text.len() as u64
-}
-
-fn map_weight(map: &BTreeMap<String, String>) -> u64 {
-    map.iter().map(|(key, value)| ITEM + bytes(key) + bytes(value)).sum()
 }
 
 /// The SHA-256 of `bytes` in hexadecimal.

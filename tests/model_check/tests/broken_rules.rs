@@ -1,8 +1,6 @@
 //! The properties have teeth: each deliberately broken rule is caught, by the property that one would expect, within bounds
 //! no wider than those in which `protocol.rs` shows the intact rules to hold.
 
-#![expect(clippy::print_stdout, reason = "what caught each rule is worth reading")]
-
 use ledger_model_check::explore::explore;
 use ledger_model_check::mutation::Mutation;
 use ledger_model_check::properties::Property;

@@ -1,7 +1,5 @@
 //! The protocol as designed, explored within bounds that take seconds; `--ignored` runs wider ones.
 
-#![expect(clippy::print_stdout, reason = "the number of states explored is worth reading")]
-
 use ledger_model_check::explore::{explore, replay};
 use ledger_model_check::world::Setup;
 use ledger_model_check::writer::Task::{Promote, Repair, Rollback};

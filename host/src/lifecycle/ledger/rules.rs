@@ -300,10 +300,6 @@ pub enum Timeliness {
 
 /// The head entry and the aliases, as read. All slices name the same aliases in the same order, `champion` first, and a
 /// version that no longer exists counts as none.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own that was read; none excludes another"
-)]
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts, each read from a different place")]
 pub struct Standing<'a> {

@@ -172,7 +172,8 @@ fn canonical_ancestor(path: &Path) -> Option<PathBuf> {
         let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
         match ancestor.canonicalize() {
             Ok(canonical) => return Some(canonical),
-            Err(_) if ancestor.symlink_metadata().is_ok() => return None,
+            Err(_) if ancestor.is_symlink() => return None,
+            // Not there, or another process has made it only just now: no link, so it is where its parent is.
             Err(_) => {}
         }
     }

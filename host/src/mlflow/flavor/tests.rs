@@ -139,13 +139,14 @@ fn damage_is_an_error() {
 
 #[test]
 fn bombs_are_refused_quickly() {
-    let mut aliases = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    let mut aliases = vec!["a0: &a0 [x,x,x,x,x,x,x,x,x,x]".to_owned()];
     for level in 1..12 {
         let below = format!("*a{},", level - 1).repeat(10);
-        aliases.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+        aliases.push(format!("a{level}: &a{level} [{below}]"));
     }
+    let aliases = aliases.join("\n");
     let deep_flow = format!("x: {}", "[".repeat(100_000));
-    let deep_block: String = (0..2_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+    let deep_block = (0..2_000).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
     let deep_json = format!("{{\"x\": {}", "[".repeat(100_000));
     let wide = "- x\n".repeat(200_000);
     let started = std::time::Instant::now();

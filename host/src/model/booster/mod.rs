@@ -50,8 +50,12 @@ impl Booster {
                 .with_context("num_class", outputs)
                 .with_context("num_tree_per_iteration", model.trees_per_iteration()));
         }
-        if model.num_trees() == 0 {
-            return Err(unsupported("LightGBM's bindings cannot score a model without trees"));
+        if model.num_trees() == 0 || model.num_features() == 0 {
+            return Err(unsupported("LightGBM's bindings cannot score a model without trees or features"));
+        }
+        // LightGBM refuses such a line, and its message, cut inside a character, would make lightgbm3 panic.
+        if model.feature_infos().iter().any(|info| info.contains('=') || !info.is_ascii()) {
+            return Err(unsupported("LightGBM cannot read the model's `feature_infos`"));
         }
         messages::redirect();
         let mut booster = lightgbm3::Booster::from_string(&model.emit()).map_err(|error| lightgbm(&error))?;
@@ -181,3 +185,6 @@ fn refuse_contributions(model: &TextModel) -> Option<&'static str> {
 fn unsupported(message: &str) -> Error {
     Error::new(ErrorKind::UnsupportedModel, message)
 }
+
+#[cfg(test)]
+mod tests;

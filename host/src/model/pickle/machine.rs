@@ -1,46 +1,33 @@
 //! The stack machine.
 
-use std::collections::HashMap;
-
 use super::damaged;
 use super::globals::Global;
 use super::source::Source;
+use super::stack::Stack;
 use super::value::{Id, Object, Value, Values};
 use crate::model::extracted::ExtractLimits;
 use crate::{Error, ErrorKind, Result};
 
 /// Runs a pickle to its end and returns its values and which of them it is.
 pub(super) fn run<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<(Values<'a>, Id)> {
-    let mut machine = Machine {
-        source: Source::new(bytes),
-        values: Values::default(),
-        stack: Vec::new(),
-        marks: Vec::new(),
-        memo: HashMap::new(),
-        limits,
-    };
+    let mut machine = Machine { source: Source::new(bytes), stack: Stack::new(limits.values) };
     for _ in 0..limits.operations {
         let position = machine.source.position();
         match machine.step() {
             Ok(None) => {}
-            Ok(Some(root)) => return Ok((machine.values, root)),
+            Ok(Some(root)) => return Ok((machine.stack.values, root)),
             Err(error) => return Err(error.with_context("offset", position)),
         }
     }
     Err(damaged("the pickle has too many instructions").with_context("limit", limits.operations))
 }
 
-struct Machine<'a, 'l> {
+struct Machine<'a> {
     source: Source<'a>,
-    values: Values<'a>,
-    stack: Vec<Id>,
-    /// Heights of the stack at open marks.
-    marks: Vec<usize>,
-    memo: HashMap<u64, Id>,
-    limits: &'l ExtractLimits,
+    stack: Stack<'a>,
 }
 
-impl<'a> Machine<'a, '_> {
+impl Machine<'_> {
     /// Carries out one instruction; the last returns the pickle's value.
     fn step(&mut self) -> Result<Option<Id>> {
         let opcode = self.source.byte()?;
@@ -48,33 +35,33 @@ impl<'a> Machine<'a, '_> {
             b'.' => return self.stop().map(Some),
             0x80 => self.protocol()?,
             0x95 => drop(self.source.length(8)?), // a frame: a hint for buffering
-            b'(' => self.mark()?,
-            b'0' => self.pop_or_unmark()?,
-            b'1' => drop(self.pop_to_mark()?),
+            b'(' => self.stack.mark()?,
+            b'0' => self.stack.pop_or_unmark()?,
+            b'1' => drop(self.stack.pop_to_mark()?),
             b'2' => {
-                let top = self.pop()?;
-                self.push_id(top)?;
-                self.push_id(top)?;
+                let top = self.stack.pop()?;
+                self.stack.push_id(top)?;
+                self.stack.push_id(top)?;
             }
 
-            b'N' => self.push(Value::None)?,
-            0x88 => self.push(Value::Bool(true))?,
-            0x89 => self.push(Value::Bool(false))?,
+            b'N' => self.stack.push(Value::None)?,
+            0x88 => self.stack.push(Value::Bool(true))?,
+            0x89 => self.stack.push(Value::Bool(false))?,
             b'I' => {
                 let value = match self.source.line()? {
                     "00" => Value::Bool(false),
                     "01" => Value::Bool(true),
                     digits => decimal(digits)?,
                 };
-                self.push(value)?;
+                self.stack.push(value)?;
             }
             b'L' => {
                 let line = self.source.line()?;
-                self.push(decimal(line.strip_suffix('L').unwrap_or(line))?)?;
+                self.stack.push(decimal(line.strip_suffix('L').unwrap_or(line))?)?;
             }
             b'J' => {
                 let number = self.source.number(4)? as u32 as i32;
-                self.push(Value::Int(i64::from(number)))?;
+                self.stack.push(Value::Int(i64::from(number)))?;
             }
             b'K' => self.unsigned(1)?,
             b'M' => self.unsigned(2)?,
@@ -83,11 +70,11 @@ impl<'a> Machine<'a, '_> {
             b'F' => {
                 let line = self.source.line()?;
                 let number = line.parse().map_err(|_| damaged("a number of the pickle is damaged"))?;
-                self.push(Value::Float(number))?;
+                self.stack.push(Value::Float(number))?;
             }
             b'G' => {
                 let bits = self.source.take(8)?.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
-                self.push(Value::Float(f64::from_bits(bits)))?;
+                self.stack.push(Value::Float(f64::from_bits(bits)))?;
             }
 
             0x8c => self.text(1)?,
@@ -95,96 +82,96 @@ impl<'a> Machine<'a, '_> {
             0x8d => self.text(8)?,
             b'V' => {
                 let text = self.source.escaped_line()?;
-                self.push(Value::Str(text))?;
+                self.stack.push(Value::Str(text))?;
             }
             b'C' => self.bytes(1)?,
             b'B' => self.bytes(4)?,
             0x8e | 0x96 => self.bytes(8)?,
 
-            b')' => self.push(Value::Tuple(Vec::new()))?,
+            b')' => self.stack.push(Value::Tuple(Vec::new()))?,
             b't' => {
-                let items = self.pop_to_mark()?;
-                self.push(Value::Tuple(items))?;
+                let items = self.stack.pop_to_mark()?;
+                self.stack.push(Value::Tuple(items))?;
             }
             0x85 => self.tuple(1)?,
             0x86 => self.tuple(2)?,
             0x87 => self.tuple(3)?,
-            b']' => self.push(Value::List(Vec::new()))?,
+            b']' => self.stack.push(Value::List(Vec::new()))?,
             b'l' => {
-                let items = self.pop_to_mark()?;
-                self.push(Value::List(items))?;
+                let items = self.stack.pop_to_mark()?;
+                self.stack.push(Value::List(items))?;
             }
             b'a' => {
-                let item = self.pop()?;
+                let item = self.stack.pop()?;
                 self.append(vec![item])?;
             }
             b'e' => {
-                let items = self.pop_to_mark()?;
+                let items = self.stack.pop_to_mark()?;
                 self.append(items)?;
             }
-            b'}' => self.push(Value::Dict(Vec::new()))?,
+            b'}' => self.stack.push(Value::Dict(Vec::new()))?,
             b'd' => {
-                let items = pairs(&self.pop_to_mark()?)?;
-                self.push(Value::Dict(items))?;
+                let items = pairs(&self.stack.pop_to_mark()?)?;
+                self.stack.push(Value::Dict(items))?;
             }
             b's' => {
-                let value = self.pop()?;
-                let key = self.pop()?;
+                let value = self.stack.pop()?;
+                let key = self.stack.pop()?;
                 self.set_items(vec![(key, value)])?;
             }
             b'u' => {
-                let items = pairs(&self.pop_to_mark()?)?;
+                let items = pairs(&self.stack.pop_to_mark()?)?;
                 self.set_items(items)?;
             }
-            0x8f => self.push(Value::Set)?,
+            0x8f => self.stack.push(Value::Set)?,
             0x90 => {
-                self.pop_to_mark()?;
-                let set = self.top()?;
-                if !matches!(self.values.get(set), Value::Set) {
+                self.stack.pop_to_mark()?;
+                let set = self.stack.top()?;
+                if !matches!(self.stack.values.get(set), Value::Set) {
                     return Err(damaged("the pickle adds to something that is not a set"));
                 }
             }
             0x91 => {
-                self.pop_to_mark()?;
-                self.push(Value::Set)?;
+                self.stack.pop_to_mark()?;
+                self.stack.push(Value::Set)?;
             }
 
             b'p' => {
                 let index = self.source.line()?.parse().map_err(|_| damaged("a memo index is damaged"))?;
-                self.memorize(index)?;
+                self.stack.memorize(index)?;
             }
             b'q' => {
                 let index = self.source.number(1)?;
-                self.memorize(index)?;
+                self.stack.memorize(index)?;
             }
             b'r' => {
                 let index = self.source.number(4)?;
-                self.memorize(index)?;
+                self.stack.memorize(index)?;
             }
-            0x94 => self.memorize(self.memo.len() as u64)?,
+            0x94 => self.stack.memorize(self.stack.next_memo())?,
             b'g' => {
                 let index = self.source.line()?.parse().map_err(|_| damaged("a memo index is damaged"))?;
-                self.recall(index)?;
+                self.stack.recall(index)?;
             }
             b'h' => {
                 let index = self.source.number(1)?;
-                self.recall(index)?;
+                self.stack.recall(index)?;
             }
             b'j' => {
                 let index = self.source.number(4)?;
-                self.recall(index)?;
+                self.stack.recall(index)?;
             }
 
             b'c' => {
                 let (module, name) = (self.source.line()?, self.source.line()?);
-                self.push(Value::Global(Global::find(module, name)?))?;
+                self.stack.push(Value::Global(Global::find(module, name)?))?;
             }
             0x93 => self.stack_global()?,
             b'R' => self.reduce()?,
             0x81 => self.new_object()?,
             0x92 => {
                 // Keyword arguments carry nothing that a model needs.
-                self.pop()?;
+                self.stack.pop()?;
                 self.new_object()?;
             }
             b'b' => self.build()?,
@@ -203,8 +190,8 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn stop(&mut self) -> Result<Id> {
-        let root = self.pop()?;
-        if !self.stack.is_empty() || !self.marks.is_empty() {
+        let root = self.stack.pop()?;
+        if !self.stack.is_empty() {
             return Err(damaged("the pickle ends with values to spare"));
         }
         if self.source.remaining() > 0 {
@@ -216,7 +203,7 @@ impl<'a> Machine<'a, '_> {
 
     fn unsigned(&mut self, width: usize) -> Result<()> {
         let number = self.source.number(width)?;
-        self.push(Value::Int(number as i64))
+        self.stack.push(Value::Int(number as i64))
     }
 
     /// A little-endian number in two's complement after its length.
@@ -231,31 +218,31 @@ impl<'a> Machine<'a, '_> {
             let unused = 64 - 8 * bytes.len() as u32;
             Value::Int((bits << unused) as i64 >> unused)
         };
-        self.push(value)
+        self.stack.push(value)
     }
 
     fn text(&mut self, width: usize) -> Result<()> {
         let text = self.source.text(width)?;
-        self.push(Value::Str(text.into()))
+        self.stack.push(Value::Str(text.into()))
     }
 
     fn bytes(&mut self, width: usize) -> Result<()> {
         let bytes = self.source.counted(width)?;
-        self.push(Value::Bytes(bytes))
+        self.stack.push(Value::Bytes(bytes))
     }
 
     fn tuple(&mut self, count: usize) -> Result<()> {
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
-            items.push(self.pop()?);
+            items.push(self.stack.pop()?);
         }
         items.reverse();
-        self.push(Value::Tuple(items))
+        self.stack.push(Value::Tuple(items))
     }
 
     fn append(&mut self, items: Vec<Id>) -> Result<()> {
-        let list = self.top()?;
-        match self.values.get_mut(list) {
+        let list = self.stack.top()?;
+        match self.stack.values.get_mut(list) {
             Value::List(list) => list.extend(items),
             _ => return Err(damaged("the pickle appends to something that is not a list")),
         }
@@ -263,8 +250,8 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn set_items(&mut self, items: Vec<(Id, Id)>) -> Result<()> {
-        let target = self.top()?;
-        match self.values.get_mut(target) {
+        let target = self.stack.top()?;
+        match self.stack.values.get_mut(target) {
             Value::Dict(dict) => dict.extend(items),
             // An OrderedDict or a defaultdict: evaluation records, which no prediction needs.
             Value::Object(object) if object.class == Global::Ignored => {}
@@ -273,128 +260,55 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    fn memorize(&mut self, index: u64) -> Result<()> {
-        let top = self.top()?;
-        self.memo.insert(index, top);
-        if self.memo.len() > self.limits.values {
-            return Err(self.too_many_values());
-        }
-        Ok(())
-    }
-
-    fn recall(&mut self, index: u64) -> Result<()> {
-        let id = *self.memo.get(&index).ok_or_else(|| {
-            damaged("the pickle recalls a value that it did not memorize").with_context("index", index)
-        })?;
-        self.push_id(id)
-    }
-
     fn stack_global(&mut self) -> Result<()> {
-        let (name, module) = (self.pop()?, self.pop()?);
-        let (Some(module), Some(name)) = (self.values.str(module), self.values.str(name)) else {
+        let (name, module) = (self.stack.pop()?, self.stack.pop()?);
+        let (Some(module), Some(name)) = (self.stack.values.str(module), self.stack.values.str(name)) else {
             return Err(damaged("the pickle imports something that is not named by text"));
         };
         let global = Global::find(module, name)?;
-        self.push(Value::Global(global))
+        self.stack.push(Value::Global(global))
     }
 
     /// A call, which is recorded instead of made.
     fn reduce(&mut self) -> Result<()> {
-        let (arguments, callable) = (self.pop()?, self.pop()?);
+        let (arguments, callable) = (self.stack.pop()?, self.stack.pop()?);
         let mut class = self.class(callable)?;
         let items =
-            self.values.tuple(arguments).ok_or_else(|| damaged("the pickle calls without a tuple"))?;
+            self.stack.values.tuple(arguments).ok_or_else(|| damaged("the pickle calls without a tuple"))?;
         if class == Global::Reconstruct {
             // `_reconstructor(class, base, state)` is what `class.__new__` is in newer protocols.
             let built = *items.first().ok_or_else(|| damaged("the pickle constructs nothing"))?;
             class = self.class(built)?;
         }
-        self.push(Value::Object(Box::new(Object { class, arguments, state: None })))
+        self.stack.push(Value::Object(Box::new(Object { class, arguments, state: None })))
     }
 
     /// `class.__new__(class, *arguments)`, recorded instead of called.
     fn new_object(&mut self) -> Result<()> {
-        let (arguments, class) = (self.pop()?, self.pop()?);
+        let (arguments, class) = (self.stack.pop()?, self.stack.pop()?);
         let class = self.class(class)?;
-        if self.values.tuple(arguments).is_none() {
+        if self.stack.values.tuple(arguments).is_none() {
             return Err(damaged("the pickle constructs without a tuple"));
         }
-        self.push(Value::Object(Box::new(Object { class, arguments, state: None })))
+        self.stack.push(Value::Object(Box::new(Object { class, arguments, state: None })))
     }
 
     fn class(&self, id: Id) -> Result<Global> {
-        match self.values.get(id) {
+        match self.stack.values.get(id) {
             Value::Global(global) => Ok(*global),
             _ => Err(damaged("the pickle calls something that is not a Python name")),
         }
     }
 
     fn build(&mut self) -> Result<()> {
-        let state = self.pop()?;
-        let target = self.top()?;
-        match self.values.get_mut(target) {
+        let state = self.stack.pop()?;
+        let target = self.stack.top()?;
+        match self.stack.values.get_mut(target) {
             Value::Object(object) if object.state.is_none() => object.state = Some(state),
             Value::Object(_) => return Err(damaged("the pickle gives an object two states")),
             _ => return Err(damaged("the pickle gives a state to something that is not an object")),
         }
         Ok(())
-    }
-
-    fn mark(&mut self) -> Result<()> {
-        if self.marks.len() >= self.limits.values {
-            return Err(self.too_many_values());
-        }
-        self.marks.push(self.stack.len());
-        Ok(())
-    }
-
-    fn pop_or_unmark(&mut self) -> Result<()> {
-        // Python writes POP where it takes back a mark, too.
-        if self.marks.last() == Some(&self.stack.len()) {
-            self.marks.pop();
-            return Ok(());
-        }
-        self.pop().map(drop)
-    }
-
-    fn pop_to_mark(&mut self) -> Result<Vec<Id>> {
-        let height = self.marks.pop().ok_or_else(|| damaged("the pickle lacks a mark"))?;
-        Ok(self.stack.split_off(height))
-    }
-
-    fn pop(&mut self) -> Result<Id> {
-        let id = self.top()?;
-        self.stack.pop();
-        Ok(id)
-    }
-
-    /// The topmost value, which must lie above the last mark.
-    fn top(&self) -> Result<Id> {
-        let floor = self.marks.last().copied().unwrap_or(0);
-        match self.stack.last() {
-            Some(id) if self.stack.len() > floor => Ok(*id),
-            _ => Err(damaged("the pickle takes more from its stack than is there")),
-        }
-    }
-
-    fn push(&mut self, value: Value<'a>) -> Result<()> {
-        if self.values.len() >= self.limits.values {
-            return Err(self.too_many_values());
-        }
-        let id = self.values.add(value);
-        self.push_id(id)
-    }
-
-    fn push_id(&mut self, id: Id) -> Result<()> {
-        if self.stack.len() >= self.limits.values {
-            return Err(self.too_many_values());
-        }
-        self.stack.push(id);
-        Ok(())
-    }
-
-    fn too_many_values(&self) -> Error {
-        damaged("the pickle has too many values").with_context("limit", self.limits.values)
     }
 }
 

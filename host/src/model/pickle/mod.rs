@@ -11,6 +11,7 @@ mod extract;
 mod globals;
 mod machine;
 mod source;
+mod stack;
 mod value;
 
 use crate::model::extracted::{ExtractLimits, ExtractedModel};

@@ -14,6 +14,8 @@ pub struct ModelSummary {
     pub feature_names: Vec<String>,
     /// The number of raw scores of a row.
     pub num_outputs: usize,
+    /// Whether some features are pandas categories, so that a row is not all numbers.
+    pub has_categories: bool,
     /// The length of the text in bytes.
     pub bytes: u64,
 }
@@ -42,8 +44,9 @@ pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
         }
         lines.set_tree(None);
         trees.finish(&mut lines, start)?;
-        tail::read(&mut lines)?;
+        let categories = tail::read(&mut lines)?;
         return Ok(ModelSummary {
+            has_categories: categories.is_some_and(|lists| !lists.is_empty()),
             num_outputs: header.num_class,
             feature_names: header.feature_names.clone(),
             bytes: lines.offset() as u64,

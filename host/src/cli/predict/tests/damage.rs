@@ -62,7 +62,7 @@ fn damaged_json_lines_name_line_column_and_character() {
         (r#"{"f0":1,"f1":"x","f2":3,"f3":4,"f4":5}"#, "a number was expected", "16"),
         (r#"{"f0":1,"f1":[2],"f2":3,"f3":4,"f4":5}"#, "invalid type: sequence", "14"),
         (r#"{"f0":1,"f1":2"#, "EOF", "14"),
-        (r#"{"f0":1,"f0":2}"#, "appears twice", "14"),
+        (r#"{"f0":1,"f0":2}"#, "appears twice", "13"),
         (r"[1,2,3,4,5]", "invalid type: sequence", "0"),
         (r#"{"f0":1} x"#, "trailing characters", "10"),
         (r#"{"f0":1e999}"#, "out of range", "11"),

@@ -212,6 +212,18 @@ async fn an_operation_id_is_carried_out_once() {
     assert_eq!(world.aliases().await, (Some(1), None));
 }
 
+/// Proposes once what it holds, with the explanation that the head has.
+struct Same(Option<Proposal>);
+#[async_trait]
+impl Decide for Same {
+    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>> {
+        Ok(self
+            .0
+            .take()
+            .map(|proposal| Proposal { explanation: view.head.entry.explanation.clone(), ..proposal }))
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_is_recorded_once_for_equal_evidence() {
     let world = World::new().await;
@@ -223,16 +235,6 @@ async fn a_refusal_is_recorded_once_for_equal_evidence() {
     let before = world.assert_sound().await.len();
     let view = ledger.view().await.expect("a view");
     let again = decider.decide(&view).await.expect("a decision").expect("a proposal");
-    struct Same(Option<Proposal>);
-    #[async_trait]
-    impl Decide for Same {
-        async fn decide(&mut self, view: &View) -> Result<Option<Proposal>> {
-            Ok(self
-                .0
-                .take()
-                .map(|proposal| Proposal { explanation: view.head.entry.explanation.clone(), ..proposal }))
-        }
-    }
     let repeated = ledger.transition("c", &mut Same(Some(again))).await.expect("a refusal");
     assert!(matches!(repeated, Recorded::Before(_)), "{repeated:?}");
     assert_eq!(world.assert_sound().await.len(), before);

@@ -99,9 +99,12 @@ fn try_mutants(log: &Path) {
         };
         accepted += 1;
         writeln!(log, "{seed} of {name}").unwrap();
-        if let Ok(booster) = Booster::load(&text) {
-            loaded += 1;
-            predict(&text, &booster, &format!("mutant {seed} of {name}"));
+        match Booster::load(&text) {
+            Ok(booster) => {
+                loaded += 1;
+                predict(&text, &booster, &format!("mutant {seed} of {name}"));
+            }
+            Err(error) => println!("mutant {seed} of {name}: {error}"),
         }
     }
     println!("{MUTANTS} mutants, {accepted} accepted by the reader, {loaded} loaded by LightGBM");

@@ -12,6 +12,10 @@ use crate::model::loaded::{
 };
 use crate::model::matrix::Matrix;
 
+fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
 }
@@ -168,7 +172,7 @@ fn every_model_directory_predicts_what_python_predicts() {
 #[test]
 fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
     let directory = fixtures().join("pickles");
-    let mut checked = 0;
+    let mut texts = 0;
     for version in ["3.1.1", "3.3.5", "4.7.0"] {
         let expected = json(&directory.join(format!("expected-{version}.json")));
         let rows = numbers(&expected["rows"]);
@@ -178,14 +182,10 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
             let extracted =
                 crate::model::pickle::read_pickle(&bytes, &crate::model::extracted::ExtractLimits::default())
                     .unwrap();
-            let digest: String = Sha256::digest(extracted.booster_text.as_bytes())
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            // Pickling asks for the text without pandas categories, the file has them: only compare where both agree.
-            if expected["text_sha256"] == digest.as_str() {
-                checked += 1;
-            }
+            // The digest is of what `model_to_string` says, to which pickling adds Python's categories in some versions.
+            texts += usize::from(
+                expected["text_sha256"] == hex_sha256(extracted.booster_text.as_bytes()).as_str(),
+            );
             assert_eq!(extracted.estimator.class(), expected["estimator"], "{name}");
             assert_eq!(
                 extracted.best_iteration.map(u64::from),
@@ -211,7 +211,7 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
             }
         }
     }
-    assert!(checked >= 70, "{checked} texts equal");
+    assert!(texts >= 70, "{texts} texts equal");
 }
 
 #[test]

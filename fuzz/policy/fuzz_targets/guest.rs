@@ -1,0 +1,11 @@
+//! Any bytes as a guest: whatever it does, the host answers with an error or a verdict, and goes on.
+
+#![no_main]
+
+use hydra_registry_fuzz_policy::{assert_engine_is_sound, try_guest};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|noise: &[u8]| {
+    try_guest(noise);
+    assert_engine_is_sound();
+});

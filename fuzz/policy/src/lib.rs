@@ -1,0 +1,206 @@
+//! Guests that nobody wrote: random valid modules with the exports of a policy, wrapped as components.
+//!
+//! A random module would never describe itself properly, and so never be asked for a decision. Its `describe` is therefore
+//! replaced by a proper one; all else stays as the noise made it.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use arbitrary::Unstructured;
+use hydra_registry::ErrorKind;
+use hydra_registry::policy::{
+    Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, RunData,
+};
+use wasm_encoder::{CodeSection, Function, Instruction, MemArg, RawSection};
+use wasm_smith::{Config, Module};
+use wasmparser::{ExternalKind, Parser, Payload};
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
+
+const DESCRIBE: &str = "hydra:lifecycle/policy@0.1.0#describe";
+
+/// The exports that the canonical ABI asks of a policy's core module.
+const EXPORTS: &str = r#"(module
+    (memory (export "memory") 1)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32) unreachable))"#;
+
+static ENGINE: LazyLock<PolicyEngine> =
+    LazyLock::new(|| PolicyEngine::new(&EngineOptions::default()).expect("the engine starts"));
+
+/// What became of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The noise made no module.
+    NoGuest,
+    /// It was refused, or failed to describe itself.
+    Refused,
+    /// It was asked, and every answer was an error.
+    Failed,
+    /// It gave a verdict.
+    Decided,
+}
+
+/// Makes a guest of `noise` and asks it for a promotion and a rollback. Panics if the host does what it never may: fail for
+/// reasons of its own, or fail to decide afterwards.
+pub fn try_guest(noise: &[u8]) -> Fate {
+    let Some(bytes) = component(noise) else { return Fate::NoGuest };
+    let budget =
+        Budget { fuel: 200_000, wall_clock: Duration::from_secs(5), memory: 16 << 20, ..Budget::default() };
+    let policy = match Policy::load(&ENGINE, &bytes, &budget) {
+        Ok(policy) => policy,
+        Err(error) => {
+            assert_ne!(error.kind(), ErrorKind::Internal, "{error:?}");
+            return Fate::Refused;
+        }
+    };
+    let mut fate = Fate::Failed;
+    for input in inputs() {
+        match policy.decide(&input) {
+            Ok(_) => fate = Fate::Decided,
+            Err(error) => assert_ne!(error.kind(), ErrorKind::Internal, "{error:?}"),
+        }
+    }
+    fate
+}
+
+/// Asks the default policy on the engine that has run all those guests.
+pub fn assert_engine_is_sound() {
+    static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+        Policy::load_default(&ENGINE, &Budget::default()).expect("the default policy loads")
+    });
+    let [promotion, _] = inputs();
+    let decision = POLICY.decide(&promotion).expect("the default policy decides");
+    assert_eq!(decision.verdict.moves().len(), 2);
+}
+
+fn inputs() -> [Input; 2] {
+    let version = |number| {
+        let mut version = ModelVersion::new(number, 0);
+        let metrics = [("auc".to_owned(), 0.9), ("nan".to_owned(), f64::NAN)].into();
+        version.run = Some(RunData { metrics, ..RunData::default() });
+        version
+    };
+    let mut context = Context::new("churn", 1_700_000_000_000, "fuzz");
+    context.champion = Some(version(2));
+    [Input::promotion(version(3), context.clone()), Input::rollback(Some(version(1)), context)]
+}
+
+fn component(noise: &[u8]) -> Option<Vec<u8>> {
+    static EXPORTS_WASM: LazyLock<Vec<u8>> =
+        LazyLock::new(|| wat::parse_str(EXPORTS).expect("the text is valid"));
+    let config = Config {
+        exports: Some(EXPORTS_WASM.clone()),
+        max_imports: 0,
+        max_memory32_bytes: 64 << 20,
+        max_tags: 0,
+        // What the engine does not have would only be refused.
+        compact_imports_enabled: false,
+        exceptions_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        reference_types_enabled: false,
+        relaxed_simd_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    };
+    let module = Module::new(config, &mut Unstructured::new(noise)).ok()?;
+    let mut module = with_proper_description(&module.to_bytes());
+    let DecodedWasm::Component(resolve, world) = decode(Policy::default_bytes()).ok()? else { return None };
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).ok()?;
+    ComponentEncoder::default().validate(true).module(&module).ok()?.encode().ok()
+}
+
+/// The module with another body for `describe`.
+fn with_proper_description(bytes: &[u8]) -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    let (mut code, mut describe) = (CodeSection::new(), None);
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.expect("the generator makes valid modules");
+        match &payload {
+            Payload::ExportSection(exports) => {
+                let mut exports = exports.clone().into_iter().flatten();
+                describe =
+                    exports.find(|export| export.kind == ExternalKind::Func && export.name == DESCRIBE);
+            }
+            // Without imports, the index of a function is that of its body.
+            Payload::CodeSectionEntry(body) => {
+                if describe.is_some_and(|export| export.index == code.len()) {
+                    code.function(&description());
+                } else {
+                    code.raw(&bytes[body.range()]);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        if let Some((id, range)) = payload.as_section() {
+            if id == wasm_encoder::SectionId::Code as u8 {
+                continue;
+            }
+            if id > wasm_encoder::SectionId::Code as u8 || id == wasm_encoder::SectionId::Data as u8 {
+                flush(&mut module, &mut code);
+            }
+            module.section(&RawSection { id, data: &bytes[range] });
+        }
+    }
+    flush(&mut module, &mut code);
+    module.finish()
+}
+
+/// Puts the code section where it belongs: before the data.
+fn flush(module: &mut wasm_encoder::Module, code: &mut CodeSection) {
+    if code.len() > 0 {
+        module.section(&std::mem::take(code));
+    }
+}
+
+/// Stores a descriptor at address 64 and returns that: the name and version `fuzz`, no summary, no settings.
+fn description() -> Function {
+    let text = i32::from_le_bytes(*b"fuzz");
+    let words = [(32, text), (64, 32), (68, 4), (72, 32), (76, 4), (80, 32), (84, 0), (88, 32), (92, 0)];
+    let mut function = Function::new([]);
+    for (address, word) in words {
+        function
+            .instruction(&Instruction::I32Const(address))
+            .instruction(&Instruction::I32Const(word))
+            .instruction(&Instruction::I32Store(MemArg { offset: 0, align: 2, memory_index: 0 }));
+    }
+    function.instruction(&Instruction::I32Const(64)).instruction(&Instruction::End);
+    function
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(seed: u64) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        (0..1024).flat_map(|_| next().to_le_bytes()).collect()
+    }
+
+    /// `HYDRA_GUESTS` sets how many.
+    #[test]
+    fn guests_that_nobody_wrote_are_answered_with_errors_or_verdicts() {
+        let count = std::env::var("HYDRA_GUESTS").map_or(1000, |count| count.parse().expect("a number"));
+        let fates: Vec<_> = (0..count).map(|seed| try_guest(&noise(seed))).collect();
+        assert_engine_is_sound();
+        let of = |fate| fates.iter().filter(|found| **found == fate).count();
+        println!(
+            "{count} seeds: {} no guest, {} refused, {} failed, {} decided",
+            of(Fate::NoGuest),
+            of(Fate::Refused),
+            of(Fate::Failed),
+            of(Fate::Decided)
+        );
+        assert!(of(Fate::Failed) + of(Fate::Decided) > fates.len() / 4, "most guests were never asked");
+    }
+}

@@ -1,0 +1,4 @@
+//! The reader of `MLmodel`.
+
+#[path = "../../host/src/mlflow/flavor/mod.rs"]
+pub mod flavor;

@@ -1,0 +1,154 @@
+//! The question put to a policy, its JSON and its size.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::types::{Context, ModelVersion, Operation, Transition, hex_sha256};
+use crate::error::{Error, ErrorKind, Result};
+
+/// One request with all its evidence: everything that a decision depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "operation", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Input {
+    /// May `target` become champion?
+    Promote {
+        /// The version to promote.
+        target: ModelVersion,
+        /// The circumstances.
+        context: Context,
+    },
+    /// May the champion be rolled back?
+    Rollback {
+        /// The version to go back to; none leaves the choice to the policy.
+        #[serde(default)]
+        target: Option<ModelVersion>,
+        /// The circumstances.
+        context: Context,
+    },
+}
+
+/// What a list item counts beside its text.
+const ITEM: u64 = 16;
+
+impl Input {
+    /// The question whether `target` may become champion.
+    #[must_use]
+    pub fn promotion(target: ModelVersion, context: Context) -> Self {
+        Self::Promote { target, context }
+    }
+
+    /// The question whether the champion may be rolled back, to `target` if one is named.
+    #[must_use]
+    pub fn rollback(target: Option<ModelVersion>, context: Context) -> Self {
+        Self::Rollback { target, context }
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Promote { .. } => Operation::Promote,
+            Self::Rollback { .. } => Operation::Rollback,
+        }
+    }
+
+    /// The version that the request names.
+    #[must_use]
+    pub fn target(&self) -> Option<&ModelVersion> {
+        match self {
+            Self::Promote { target, .. } => Some(target),
+            Self::Rollback { target, .. } => target.as_ref(),
+        }
+    }
+
+    /// The circumstances.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        match self {
+            Self::Promote { context, .. } | Self::Rollback { context, .. } => context,
+        }
+    }
+
+    /// The circumstances, to change them.
+    #[must_use]
+    pub fn context_mut(&mut self) -> &mut Context {
+        match self {
+            Self::Promote { context, .. } | Self::Rollback { context, .. } => context,
+        }
+    }
+
+    /// The bytes that count against the budget: all text, plus 16 for each list item.
+    pub(super) fn weight(&self) -> u64 {
+        self.target().map_or(0, ModelVersion::weight) + self.context().weight()
+    }
+
+    /// The canonical JSON (RFC 8785) of the input. Equal inputs give equal bytes, and reading them gives an equal input.
+    pub fn canonical_json(&self) -> Result<Vec<u8>> {
+        serde_json_canonicalizer::to_vec(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "cannot write the policy input as JSON").with_source(error)
+        })
+    }
+
+    /// Reads what [`Input::canonical_json`] wrote, or a person.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| {
+            Error::new(ErrorKind::InvalidArgument, "the policy input is malformed").with_source(error)
+        })
+    }
+
+    /// The SHA-256 of the canonical JSON, in hexadecimal.
+    pub fn sha256(&self) -> Result<String> {
+        Ok(hex_sha256(&self.canonical_json()?))
+    }
+
+    /// The SHA-256 of the evidence alone: like [`Input::sha256`], with the time of the decision taken out. Two requests
+    /// on equal evidence have equal digests.
+    pub fn evidence_sha256(&self) -> Result<String> {
+        let mut timeless = self.clone();
+        timeless.context_mut().now = 0;
+        timeless.sha256()
+    }
+}
+
+impl ModelVersion {
+    fn weight(&self) -> u64 {
+        let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias)).sum();
+        let run = self.run.as_ref().map_or(0, |run| {
+            let metrics: u64 = run.metrics.keys().map(|key| ITEM + bytes(key)).sum();
+            metrics + map_weight(&run.params) + map_weight(&run.tags)
+        });
+        aliases + run + map_weight(&self.tags) + self.run_id.as_deref().map_or(0, bytes)
+    }
+}
+
+impl Context {
+    fn weight(&self) -> u64 {
+        let versions: u64 = self.champion.iter().chain(&self.archived).map(ModelVersion::weight).sum();
+        let history: u64 = self.history.iter().map(Transition::weight).sum();
+        let reason = self.reason.as_deref().map_or(0, bytes);
+        bytes(&self.model_name)
+            + bytes(&self.actor)
+            + reason
+            + map_weight(&self.settings)
+            + versions
+            + history
+    }
+}
+
+impl Transition {
+    fn weight(&self) -> u64 {
+        let moves: u64 = self.moves.iter().map(|step| ITEM + bytes(&step.alias)).sum();
+        let reason = self.reason.as_deref().map_or(0, bytes);
+        ITEM + moves + bytes(&self.actor) + reason + bytes(&self.explanation)
+    }
+}
+
+fn bytes(text: &str) -> u64 {
+    text.len() as u64
+}
+
+fn map_weight(map: &BTreeMap<String, String>) -> u64 {
+    map.iter().map(|(key, value)| ITEM + bytes(key) + bytes(value)).sum()
+}
