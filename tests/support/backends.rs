@@ -30,6 +30,11 @@ impl Backend {
         Self::at(Some(Server::shared(environment).url.clone()))
     }
 
+    /// A real server that the caller started.
+    pub fn on(server: &Server) -> Self {
+        Self::at(Some(server.url.clone()))
+    }
+
     /// A file store in a directory of its own.
     pub fn file() -> Self {
         let backend = Self::at(None);

@@ -1,7 +1,9 @@
 //! What the lifecycle is: candidates, evidence, decisions and what they change, and the ledger that keeps them.
 
+pub mod backtest;
 pub mod candidate;
 pub mod config;
+pub mod doctor;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;

@@ -10,13 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::evidence::{Evidence, timestamp};
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Decided, Kind, PolicyId};
+use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
-use crate::lifecycle::ledger::{Decide, Proposal, View};
+use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
 use crate::lifecycle::transition::{Considered, Request, Transition, Transitions};
 use crate::mlflow::names::{Alias, Version};
 use crate::mlflow::store::AliasMove;
-use crate::policy::{self, Budget, Context, Decision, EngineOptions, Input, Operation, Policy, PolicyEngine};
+use crate::policy::{self, Budget, Context, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
 pub(super) struct Asking<'a> {
@@ -36,21 +36,25 @@ impl<'a> Asking<'a> {
 
 #[async_trait]
 impl Decide for Asking<'_> {
-    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>> {
+    async fn decide(&mut self, view: &View) -> Result<Answer> {
         let evidence = match self.first.take() {
             Some(evidence) => evidence,
             None => self.transitions.gather(self.request).await?,
         };
+        // A policy must not be asked about a transition half done.
+        if !view.agrees(&evidence.registered.aliases) {
+            return Ok(Answer::Stale);
+        }
         match self.transitions.consider(self.request, &evidence, history(view)?).await? {
             Considered::Unchanged(transition) => {
                 self.last = Some(*transition);
-                Ok(None)
+                Ok(Answer::Nothing)
             }
             Considered::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
                 self.last = Some(*transition);
-                Ok(Some(proposal))
+                Ok(Answer::Propose(Box::new(proposal)))
             }
         }
     }
@@ -86,28 +90,34 @@ pub(crate) fn history(view: &View) -> Result<Vec<policy::Transition>> {
         .collect()
 }
 
+/// How many policies are held compiled at once.
+const MAX_LOADED: usize = 16;
+
 /// Runs recorded decisions again, each component compiled once.
 #[derive(Debug)]
 pub struct PolicyReplay {
     engine: PolicyEngine,
-    budget: Budget,
-    loaded: Mutex<HashMap<String, Policy>>,
+    loaded: Mutex<HashMap<(Digest, String), Policy>>,
 }
 
 impl PolicyReplay {
-    /// Decisions run under `budget`: one that took more is reported as failing.
-    pub fn new(budget: Budget) -> Result<Self> {
-        let engine = PolicyEngine::new(&EngineOptions::default())?;
-        Ok(Self { engine, budget, loaded: Mutex::default() })
+    /// Decisions run on `engine`, each under the budget that it had.
+    #[must_use]
+    pub fn new(engine: PolicyEngine) -> Self {
+        Self { engine, loaded: Mutex::default() }
     }
 
-    fn policy(&self, sha256: &str, component: &[u8]) -> Result<Policy> {
+    fn policy(&self, sha256: Digest, budget: &Budget, component: &[u8]) -> Result<Policy> {
+        let key = (sha256, format!("{budget:?}"));
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(policy) = loaded.get(sha256) {
+        if let Some(policy) = loaded.get(&key) {
             return Ok(policy.clone());
         }
-        let policy = Policy::load(&self.engine, component, &self.budget)?;
-        loaded.insert(sha256.to_owned(), policy.clone());
+        let policy = Policy::load(&self.engine, component, budget)?;
+        if loaded.len() >= MAX_LOADED {
+            loaded.clear();
+        }
+        loaded.insert(key, policy.clone());
         Ok(policy)
     }
 }
@@ -115,8 +125,10 @@ impl PolicyReplay {
 #[async_trait]
 impl Replay for PolicyReplay {
     async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun> {
-        let sha256 = record.entry.decided.as_ref().map(|decided| decided.policy.sha256.to_string());
-        let policy = self.policy(&sha256.unwrap_or_default(), &component)?;
+        let decided = record.entry.decided.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
+        })?;
+        let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
         let input = Input::from_json(&input)?;
         let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
         let decision = decided.map_err(|source| {
@@ -126,7 +138,7 @@ impl Replay for PolicyReplay {
             verdict: decision.verdict.kind(),
             explanation: decision.verdict.explanation().to_owned(),
             // Another release may hold another wasmtime, which counts fuel in its own way.
-            fuel: record.is_of_this_release().then_some(decision.fuel),
+            fuel: record.is_of_this_release().then_some(decision.usage.fuel),
         })
     }
 }
@@ -156,12 +168,12 @@ fn proposal(
                 sha256: policy.sha256().parse()?,
             },
             verdict: decision.verdict.kind(),
-            fuel: decision.fuel,
+            usage: decision.usage.clone(),
+            budget: decision.budget.clone(),
             input_sha256: input.sha256()?.parse()?,
             evidence_sha256: input.evidence_sha256()?.parse()?,
             model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
         },
-        evidence: evidence.registered.aliases.clone(),
         moves: moves
             .iter()
             .map(|step| Ok(AliasMove { alias: Alias::new(&step.alias)?, version: step.version.map(Version) }))

@@ -155,9 +155,13 @@ impl Transitions<'_> {
     }
 
     /// Decides and explains, and changes nothing. `history` is what the policy is shown of the past.
-    pub async fn try_out(&self, request: &Request, history: Vec<policy::Transition>) -> Result<Transition> {
-        let evidence = self.gather(request).await?;
-        let transition = match self.consider(request, &evidence, history).await? {
+    pub async fn try_out(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        history: Vec<policy::Transition>,
+    ) -> Result<Transition> {
+        let transition = match self.consider(request, evidence, history).await? {
             Considered::Unchanged(transition) => *transition,
             Considered::Decided { transition, .. } => *transition,
         };
@@ -319,7 +323,7 @@ impl Transitions<'_> {
                 sha256: self.policy.sha256().to_owned(),
             }),
             explanation: decision.verdict.explanation().to_owned(),
-            fuel: decision.fuel,
+            fuel: decision.usage.fuel,
             actor: self.options.actor_name(),
             reason: request.reason.clone(),
             at: now(),
