@@ -6,6 +6,7 @@
 
 mod artifacts;
 mod atomic;
+mod concurrency;
 mod registry;
 mod tracking;
 
@@ -187,6 +188,12 @@ macro_rules! store_cases {
                 deleting_a_version_never_moves_its_alias_elsewhere,
                 the_download_uri_of_a_plain_source_is_the_source,
                 the_download_uri_of_a_logged_model_is_its_artifact_root,
+            },
+            concurrency::{
+                readers_see_new_versions_whole_and_in_order,
+                a_listing_is_not_disturbed_by_new_versions,
+                concurrent_first_sets_of_an_alias_or_a_tag_all_succeed,
+                a_large_entry_is_kept_whole,
             },
             artifacts::{
                 an_artifact_is_written_listed_and_read,
