@@ -90,6 +90,8 @@ struct Details {
     kind: ErrorKind,
     message: String,
     outcome: Outcome,
+    /// Another request of the same moment made the row that this one was to make.
+    collided: bool,
     request: String,
     status: Option<StatusCode>,
     code: Option<String>,
@@ -111,6 +113,7 @@ impl Failure {
             kind,
             message: message.into(),
             outcome,
+            collided: false,
             request: request.to_owned(),
             status: None,
             code: None,
@@ -145,12 +148,17 @@ impl Failure {
         if text.as_deref().is_some_and(artifacts_are_not_served) {
             (kind, outcome) = (ErrorKind::Unsupported, Outcome::Final);
         }
+        if text.as_deref().is_some_and(refuses_nul) {
+            (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
+        }
         let message = match &text {
-            Some(text) => format!("the server answered: {}", shorten(text)),
+            Some(text) => format!("the server answered: {}", shorten(without_sql(text))),
             None if !is_json => "the server answered with a page that is not MLflow's".to_owned(),
             None => "the server answered without saying why".to_owned(),
         };
         let mut failure = Self::new(kind, message, outcome, request);
+        failure.0.collided =
+            kind == ErrorKind::BadRequest && text.as_deref().is_some_and(violates_uniqueness);
         failure.0.hint = hint(kind, status, text.as_deref());
         failure.0.status = Some(status);
         failure.0.code = code;
@@ -239,6 +247,15 @@ impl Failure {
         self.0.outcome == Outcome::Unknown
     }
 
+    /// The same failure, worth another attempt if it lost against a request of the same moment. Only for requests that
+    /// replace what they find.
+    pub(super) fn repeatable_if_collided(mut self) -> Self {
+        if self.0.collided {
+            self.0.outcome = Outcome::NotDone;
+        }
+        self
+    }
+
     /// The same failure, as final.
     pub(super) fn into_final(mut self) -> Self {
         self.0.outcome = Outcome::Final;
@@ -321,6 +338,23 @@ fn shorten(text: &str) -> String {
     let cut: String = line.chars().take(MESSAGE_CHARS).collect();
     let dots = if cut.len() < line.len() { "…" } else { "" };
     format!("{}{dots}", cut.trim_end_matches('.'))
+}
+
+/// The words of a database's driver, without the statement that failed: it says nothing to a user.
+fn without_sql(text: &str) -> &str {
+    text.split_once("[SQL:").map_or(text, |(before, _)| before)
+}
+
+/// What PostgreSQL, SQLite and MySQL say when a row is there already.
+fn violates_uniqueness(text: &str) -> bool {
+    ["UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// PostgreSQL stores no NUL; the server calls that an internal error, but asking again would not help.
+fn refuses_nul(text: &str) -> bool {
+    text.contains("cannot contain NUL")
 }
 
 /// A server started with `--no-serve-artifacts` says so with a status that otherwise is worth a retry.
@@ -482,6 +516,40 @@ mod tests {
         assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
         let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
         assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
+    }
+
+    #[test]
+    fn what_a_database_says_is_told_without_its_statement() {
+        let words =
+            "(psycopg2.errors.StringDataRightTruncation) value too long for type character varying(5000)";
+        let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}\n\n[SQL: INSERT INTO x]"}}"#);
+        let failure = answer(400, "application/json", &body);
+        assert_eq!(
+            failure.to_string(),
+            format!("the server answered: {words} (request: GET x, status: 400)")
+        );
+    }
+
+    #[test]
+    fn a_collision_is_repeatable_where_its_caller_says_so() {
+        let words = "(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint";
+        let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}"}}"#);
+        let collision = answer(400, "application/json", &body);
+        assert!(!collision.worth_retrying());
+        assert!(collision.repeatable_if_collided().worth_retrying());
+        assert!(!coded(400, "BAD_REQUEST").repeatable_if_collided().worth_retrying());
+        assert!(!coded(404, "RESOURCE_DOES_NOT_EXIST").repeatable_if_collided().worth_retrying());
+    }
+
+    #[test]
+    fn a_text_that_no_database_takes_is_not_sent_again() {
+        let words = "A string literal cannot contain NUL (0x00) characters.";
+        let failure = answer(
+            500,
+            "application/json",
+            &format!(r#"{{"error_code":"INTERNAL_ERROR","message":"{words}"}}"#),
+        );
+        assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::InvalidArgument, false));
     }
 
     #[test]
