@@ -162,8 +162,7 @@ impl ModelRegistry {
         let policy = self.options.load_policy().await?;
         let transitions = Transitions::new(&self.backend, &self.model, &policy, &self.options);
         if request.dry_run {
-            let (ledger, evidence) =
-                try_join(self.existing_ledger(), transitions.gather(&request)).await?;
+            let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
             was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
             let past = match &ledger {
                 Some(ledger) => history(&ledger.view().await?)?,
@@ -331,8 +330,9 @@ async fn was_champion(
     if was {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion"))
-        .with_hint("`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to"))
+    Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion")).with_hint(
+        "`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to",
+    ))
 }
 
 /// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.

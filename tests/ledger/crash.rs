@@ -15,8 +15,13 @@ use crate::support::server::{NEWEST, Server};
 const BEFORE_THE_ENTRY: [&str; 2] = ["ledger.decided", "ledger.archived"];
 
 /// The steps from the entry on, where entry and aliases are separate requests.
-const ON_A_SERVER: [&str; 5] =
-    ["ledger.appended", "ledger.before-aliases", "ledger.between-aliases", "ledger.before-mark", "ledger.marked"];
+const ON_A_SERVER: [&str; 5] = [
+    "ledger.appended",
+    "ledger.before-aliases",
+    "ledger.between-aliases",
+    "ledger.before-mark",
+    "ledger.marked",
+];
 
 /// The steps of the first transition that make the ledger.
 const FOUNDING: [&str; 4] =

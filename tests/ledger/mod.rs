@@ -41,7 +41,8 @@ async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
 
 /// Where `champion` and `archived` are.
 async fn aliases(registry: &ModelRegistry) -> (Option<u64>, Option<u64>) {
-    let found = registry.backend().registry.registered_model(registry.model()).await.expect("the model").aliases;
+    let found =
+        registry.backend().registry.registered_model(registry.model()).await.expect("the model").aliases;
     let on = |alias: Alias| found.get(&alias).map(|version| version.0);
     (on(Alias::champion()), on(Alias::archived()))
 }

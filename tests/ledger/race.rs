@@ -89,8 +89,12 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
     let history = assert_sound(&registry).await;
     // Every successful operation is exactly one entry, and every entry that moved something a successful operation.
     let moved = |record: &Record| record.entry.is_decision() && record.entry.before != record.entry.after;
-    let recorded: Vec<u64> =
-        history.iter().map(|(record, _)| record).filter(|record| moved(record)).map(|record| record.number).collect();
+    let recorded: Vec<u64> = history
+        .iter()
+        .map(|(record, _)| record)
+        .filter(|record| moved(record))
+        .map(|record| record.number)
+        .collect();
     assert_eq!(recorded[2..], done, "{contended} gave up");
     let entries: Vec<Record> = history.into_iter().map(|(record, _)| record).collect();
     assert_eq!(replay(&entries), aliases(&registry).await);

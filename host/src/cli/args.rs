@@ -203,7 +203,8 @@ pub struct ChampionArgs {
     pub as_of: Option<Timestamp>,
 }
 
-const AS_OF: &str = "Show who was champion at that moment, by the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
+const AS_OF: &str =
+    "Show who was champion at that moment, by the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
 const SINCE: &str = "Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
 
 /// Arguments of `history`.

@@ -86,9 +86,9 @@ impl Ledger {
 /// A decision on another thread; the inner error is the policy's.
 async fn decide(policy: &Policy, input: Input) -> Result<Result<Decision>> {
     let policy = policy.clone();
-    tokio::task::spawn_blocking(move || policy.decide(&input)).await.map_err(|source| {
-        Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
-    })
+    tokio::task::spawn_blocking(move || policy.decide(&input))
+        .await
+        .map_err(|source| Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source))
 }
 
 fn compare(entry: &Entry, recorded: VerdictKind, verdict: Verdict) -> Answer {

@@ -47,7 +47,8 @@ async fn verify(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let replay = if args.no_rerun { None } else { Some(PolicyReplay::new(settings.options.policy_engine()?)) };
+    let replay =
+        if args.no_rerun { None } else { Some(PolicyReplay::new(settings.options.policy_engine()?)) };
     let bar = printer.progress(None, false, "verifying");
     let verified = ledger.verify_with(replay.as_ref().map(|replay| replay as _), &|| bar.inc(1)).await;
     bar.finish_and_clear();

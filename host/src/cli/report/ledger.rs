@@ -66,11 +66,7 @@ pub struct PolicyReport {
 impl From<&Decided> for PolicyReport {
     fn from(decided: &Decided) -> Self {
         let policy = &decided.policy;
-        Self {
-            name: policy.name.clone(),
-            version: policy.version.clone(),
-            sha256: policy.sha256.to_string(),
-        }
+        Self { name: policy.name.clone(), version: policy.version.clone(), sha256: policy.sha256.to_string() }
     }
 }
 
@@ -195,7 +191,8 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// The outcome for a model.
     pub fn new(model: &ModelName, verified: &Verified) -> Self {
-        let flaw = |flaw: &crate::lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
+        let flaw =
+            |flaw: &crate::lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
         Self {
             schema: "hydra-registry/verify/1",
             model: model.to_string(),
@@ -214,7 +211,8 @@ impl VerifyReport {
             self.model, self.entries, self.void, self.rerun
         );
         for flaw in &self.flaws {
-            let _ = writeln!(text, "  entry {}: {}", flaw["entry"], flaw["what"].as_str().unwrap_or_default());
+            let _ =
+                writeln!(text, "  entry {}: {}", flaw["entry"], flaw["what"].as_str().unwrap_or_default());
         }
         text += if self.sound {
             "nothing is wrong"
@@ -317,7 +315,8 @@ impl AsOfReport {
 
     /// For people.
     pub fn text(&self) -> String {
-        let version = |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));
+        let version =
+            |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));
         format!(
             "champion of {} at {}: {}\n  archived {}\n  ledger   entry {} of {}",
             self.model,
@@ -436,7 +435,8 @@ impl BacktestReport {
         for change in &self.changed {
             let target = change.target.map_or_else(String::new, |version| format!(" of version {version}"));
             let now = change.verdict.map_or_else(|| change.answer.to_owned(), |verdict| verdict.to_string());
-            let now = if change.answer == "other-moves" { "approve, with other moves".to_owned() } else { now };
+            let now =
+                if change.answer == "other-moves" { "approve, with other moves".to_owned() } else { now };
             let _ = writeln!(
                 text,
                 "{:>5}  {}  {}{target}: {} -> {now}\n       {}",
@@ -463,7 +463,8 @@ impl BacktestReport {
 }
 
 fn changes(entry: &Entry) -> Vec<ChangeReport> {
-    let moved = entry.after.iter().map(|(alias, to)| (alias, entry.before.get(alias).copied().flatten(), *to));
+    let moved =
+        entry.after.iter().map(|(alias, to)| (alias, entry.before.get(alias).copied().flatten(), *to));
     let side = entry.side.iter().map(|(alias, side)| (alias, side.from, side.to));
     moved
         .chain(side)

@@ -13,7 +13,10 @@ fn a_thousand_runs_are_one() {
     let first = default_policy().decide(&input()).unwrap();
     for _ in 0..1000 {
         let again = default_policy().decide(&input()).unwrap();
-        assert_eq!((&again.verdict, again.usage.fuel, again.usage.memory), (&first.verdict, first.usage.fuel, first.usage.memory));
+        assert_eq!(
+            (&again.verdict, again.usage.fuel, again.usage.memory),
+            (&first.verdict, first.usage.fuel, first.usage.memory)
+        );
     }
 }
 
