@@ -56,6 +56,22 @@ fn the_history_tells_who_when_what_and_why() {
     }
 }
 
+/// What an embedding pipeline subscribes to.
+#[test]
+fn a_transition_is_an_event_with_fields() {
+    let project = three_promotions();
+    let outcome = project.run(["-v", "rollback"]);
+    for field in [
+        "transition",
+        "operation=rollback",
+        "outcome=Done",
+        "sequence=5",
+        "after=archived -> 3, champion -> 2",
+    ] {
+        assert!(outcome.err.contains(field), "`{field}` is missing in:\n{}", outcome.err);
+    }
+}
+
 #[test]
 fn a_ledger_that_is_not_there_yet_is_no_error() {
     let project = Project::new(None, &fresh_name("commands"));

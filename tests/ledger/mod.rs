@@ -28,7 +28,7 @@ async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     for _ in 0..5 {
         let version = NewModelVersion {
             name: registry.model().clone(),
-            source: "s3://bucket/model".into(),
+            source: "dbfs:/model".into(),
             run_id: None,
             model_id: None,
             tags: Tags::new(),
