@@ -97,6 +97,20 @@ fn the_champion_of_another_day() {
     assert!(before.err.contains("had not begun"), "{}", before.err);
 }
 
+/// What a policy sees of the past: its archived input tells.
+#[test]
+fn a_policy_is_shown_the_transitions_before() {
+    let project = three_promotions();
+    let newest = &lines(&project, &["history"])[0];
+    let id = newest["operation_id"].as_str().expect("an id");
+    let path = walk(&project.path().join("mlruns"), "decisions").join(format!("{id}.json"));
+    let input: Value = serde_json::from_slice(&std::fs::read(path).expect("the input")).expect("JSON");
+    let history = input["context"]["history"].as_array().expect("a history");
+    let seen: Vec<_> = history.iter().map(|past| (&past["operation"], &past["target"], &past["reason"])).collect();
+    let (promote, nightly) = (json!("promote"), json!("nightly"));
+    assert_eq!(seen, [(&promote, &json!(2), &nightly), (&promote, &json!(1), &nightly)]);
+}
+
 #[test]
 fn verification_runs_every_decision_again_and_finds_what_was_changed() {
     let project = three_promotions();

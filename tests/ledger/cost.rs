@@ -144,6 +144,37 @@ async fn ten_thousand_entries_cost_what_ten_cost() {
     assert_eq!(newest.number, 10_001);
 }
 
+/// Medians of one run, taken in turns.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "compares times; `cargo xtask test --all` runs it"]
+async fn ten_thousand_entries_take_no_longer() {
+    let url = &Server::shared(NEWEST).url;
+    let mut projects = Vec::new();
+    for length in [10, 10_000] {
+        let model = fresh_name("long");
+        let registry = registry(&Backend::rest(), &model).await;
+        registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+        lengthen(&registry, length).await;
+        projects.push(Project::new(Some(url), &model));
+    }
+    for command in [&["promote", "2", "--dry-run"][..], &["history", "--limit", "20"], &["champion"]] {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..15 {
+            for (project, times) in projects.iter().zip(&mut times) {
+                let start = std::time::Instant::now();
+                project.run(command);
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        let [few, many] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2] * 1e3
+        });
+        println!("{command:?}: {few:.1} ms at 10 entries, {many:.1} ms at 10,000: {:.2} x", many / few);
+        assert!(many <= 2.0 * few, "{command:?}: {few:.1} ms at 10 entries, {many:.1} ms at 10,000");
+    }
+}
+
 /// The chain that [`lengthen`] makes is one that verifies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lengthened_chain_is_sound() {

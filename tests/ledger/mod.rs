@@ -97,6 +97,12 @@ async fn decisions_are_recorded_on_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn decisions_are_recorded_on_postgres() {
+    a_decision_is_recorded_and_comes_out_the_same_again(&Backend::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn decisions_are_recorded_on_local_stores() {
     for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
         a_decision_is_recorded_and_comes_out_the_same_again(&backend).await;

@@ -6,7 +6,7 @@ use hydra_registry::mlflow::names::{Alias, Version};
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::python;
-use crate::support::server::{NEWEST, Server};
+use crate::support::server::{NEWEST, ON_POSTGRES, Server};
 
 async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     let model = fresh_name("outside");
@@ -39,6 +39,12 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
 async fn on_rest() {
     let backend = Backend::rest();
     a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_postgres() {
+    a_move_by_python_is_adopted(&Backend::postgres(), &Server::shared(ON_POSTGRES).url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
