@@ -281,7 +281,7 @@ impl Transitions<'_> {
                 sha256: self.policy.sha256().to_owned(),
             }),
             explanation: decision.verdict.explanation().to_owned(),
-            fuel: decision.fuel,
+            fuel: decision.usage.fuel,
             actor: self.options.actor_name(),
             reason: request.reason.clone(),
             at: now(),

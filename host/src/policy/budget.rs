@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::json::decimal;
 use super::text;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -13,33 +13,52 @@ use crate::error::{Error, ErrorKind, Result};
 /// it anew. Going over any limit is an error of its own kind, and an error changes nothing in the registry.
 ///
 /// Each limit is set by its key, as text with units (`Budget::set("memory", "64 MiB")`), in `hydra.toml` or by flag.
-/// The JSON form has the same keys, with plain numbers in the units that the fields name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The JSON form has the same keys, in the units that they name; 64-bit numbers are decimal strings, and read as numbers
+/// too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Budget {
     /// Instructions, roughly one unit each: deterministic, unlike time. Over it: [`ErrorKind::PolicyFuel`].
+    #[serde(with = "decimal")]
     pub fuel: u64,
     /// Time on the wall clock, checked every few milliseconds. A safety net: `fuel` should strike first. Over it:
     /// [`ErrorKind::PolicyTimeout`].
-    #[serde(rename = "wall-clock-ms", serialize_with = "write_millis", deserialize_with = "read_millis")]
-    #[schemars(with = "u64")]
+    #[serde(rename = "wall-clock-ms", with = "millis")]
     pub wall_clock: Duration,
     /// Bytes of all linear memories and tables together. Over it: [`ErrorKind::PolicyMemory`].
-    #[serde(rename = "memory-bytes")]
+    #[serde(rename = "memory-bytes", with = "decimal")]
     pub memory: u64,
     /// Core instances, linear memories and tables: as many of each. One does for Rust; CPython is linked of dozens. Over
     /// it: [`ErrorKind::PolicyMemory`].
     pub instances: u32,
     /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
+    #[serde(with = "decimal")]
     pub input_bytes: u64,
     /// Bytes of the answer as the host would hold it, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
+    #[serde(with = "decimal")]
     pub answer_bytes: u64,
     /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyAnswer`].
     pub text_bytes: u32,
     /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyAnswer`].
     pub list_items: u32,
     /// Bytes of the component. Over it: [`ErrorKind::PolicyIncompatible`], before it is compiled.
+    #[serde(with = "decimal")]
     pub component_bytes: u64,
+}
+
+/// What a call took of its [`Budget`]. In JSON all numbers are decimal strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Usage {
+    /// Instructions. Equal input and equal component take equal fuel.
+    #[serde(with = "decimal")]
+    pub fuel: u64,
+    /// Time on the wall clock, setting up the instance included.
+    #[serde(rename = "elapsed-us", with = "micros")]
+    pub elapsed: Duration,
+    /// The most that was held, in bytes: linear memories and tables.
+    #[serde(rename = "memory-bytes", with = "decimal")]
+    pub memory: u64,
 }
 
 /// One limit of a [`Budget`], for help texts and tables.
@@ -172,12 +191,30 @@ fn parse_u32(value: &str) -> Option<u32> {
     text::parse_count(value)?.try_into().ok()
 }
 
-fn write_millis<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+/// `#[serde(with)]` for a duration in whole milliseconds.
+mod millis {
+    use super::{Deserializer, Duration, Serializer, decimal};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        decimal::serialize(&u64::try_from(value.as_millis()).unwrap_or(u64::MAX), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        decimal::deserialize(deserializer).map(Duration::from_millis)
+    }
 }
 
-fn read_millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_millis)
+/// `#[serde(with)]` for a duration in whole microseconds.
+mod micros {
+    use super::{Deserializer, Duration, Serializer, decimal};
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        decimal::serialize(&u64::try_from(value.as_micros()).unwrap_or(u64::MAX), serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        decimal::deserialize(deserializer).map(Duration::from_micros)
+    }
 }
 
 #[cfg(test)]
@@ -215,9 +252,20 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_every_limit() {
-        let json = serde_json::to_string(&Budget::default()).unwrap();
-        assert!(json.contains(r#""wall-clock-ms":5000"#), "{json}");
-        assert_eq!(serde_json::from_str::<Budget>(&json).unwrap(), Budget::default());
+    fn canonical_json_keeps_every_limit_and_every_use() {
+        let budget = Budget { fuel: u64::MAX, ..Budget::default() };
+        let json = serde_json_canonicalizer::to_string(&budget).unwrap();
+        assert!(json.contains(r#""fuel":"18446744073709551615""#), "{json}");
+        assert!(json.contains(r#""wall-clock-ms":"5000""#), "{json}");
+        assert_eq!(serde_json::from_str::<Budget>(&json).unwrap(), budget);
+        assert_eq!(serde_json::from_str::<Budget>(r#"{"fuel": 7}"#).unwrap().fuel, 7);
+
+        let usage = Usage { fuel: u64::MAX, elapsed: Duration::from_micros(42), memory: 1 << 60 };
+        let json = serde_json_canonicalizer::to_string(&usage).unwrap();
+        assert_eq!(
+            json,
+            r#"{"elapsed-us":"42","fuel":"18446744073709551615","memory-bytes":"1152921504606846976"}"#
+        );
+        assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage);
     }
 }

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
-use super::budget::Budget;
+use super::budget::{Budget, Usage};
 use super::component::ComponentSummary;
 use super::engine::PolicyEngine;
 use super::input::Input;
@@ -42,12 +41,8 @@ struct Inner {
 pub struct Decision {
     /// The answer, as the policy gave it: no guard has looked at it yet.
     pub verdict: Verdict,
-    /// The fuel that it took. Equal input and equal component take equal fuel.
-    pub fuel: u64,
-    /// The time that it took, setting up the instance included.
-    pub elapsed: Duration,
-    /// The most memory that it held, in bytes: linear memories and tables.
-    pub memory: u64,
+    /// What it took.
+    pub usage: Usage,
     /// The budget that it ran under.
     pub budget: Budget,
 }
@@ -164,13 +159,7 @@ impl Policy {
         let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input))?;
         let verdict = answer.map_err(|refusal| refused(refusal, budget))?;
         check_verdict(&verdict, budget)?;
-        Ok(Decision {
-            verdict,
-            fuel: usage.fuel,
-            elapsed: usage.elapsed,
-            memory: usage.memory,
-            budget: budget.clone(),
-        })
+        Ok(Decision { verdict, usage, budget: budget.clone() })
     }
 }
 

@@ -35,7 +35,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-pub use budget::{Budget, Limit};
+pub use budget::{Budget, Limit, Usage};
 pub use component::{ComponentSummary, INTERFACE, INTERFACE_VERSIONS};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};

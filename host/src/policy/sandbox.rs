@@ -1,21 +1,13 @@
 //! One call of a guest: a fresh store under a budget, and what became of it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::budget::Budget;
+use super::budget::{Budget, Usage};
 use super::engine::PolicyEngine;
 use super::ticker;
 use crate::error::{Error, ErrorKind, Result};
-
-/// What a call used of its budget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
-    pub(super) fuel: u64,
-    pub(super) elapsed: Duration,
-    pub(super) memory: u64,
-}
 
 /// Counts the memory of a store, tables included, and the instances in it.
 pub(super) struct Limits {

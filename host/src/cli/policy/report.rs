@@ -177,9 +177,9 @@ impl RunReport {
             verdict: decision.verdict.kind(),
             explanation: decision.verdict.explanation().to_owned(),
             moves: decision.verdict.moves().to_vec(),
-            fuel: decision.fuel,
-            elapsed_us: micros(decision.elapsed),
-            memory_bytes: decision.memory,
+            fuel: decision.usage.fuel,
+            elapsed_us: micros(decision.usage.elapsed),
+            memory_bytes: decision.usage.memory,
         }
     }
 

@@ -33,7 +33,7 @@ pub fn bench(policy: &Policy, input: &Input, runs: u32) -> Result<BenchReport> {
     let mut times = Vec::with_capacity(runs as usize);
     for _ in 0..runs {
         last = policy.decide(input)?;
-        times.push(last.elapsed);
+        times.push(last.usage.elapsed);
     }
     times.sort_unstable();
     let below = |percent: usize| times[(times.len() - 1) * percent / 100];
@@ -42,7 +42,7 @@ pub fn bench(policy: &Policy, input: &Input, runs: u32) -> Result<BenchReport> {
         p50: below(50),
         p99: below(99),
         max: below(100),
-        fuel: last.fuel,
-        memory: last.memory,
+        fuel: last.usage.fuel,
+        memory: last.usage.memory,
     })
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,12 +148,6 @@ impl CaseOutcome {
     #[must_use]
     pub fn passed(&self) -> bool {
         self.differences.is_empty()
-    }
-
-    /// The time that the decision took.
-    #[must_use]
-    pub fn elapsed(&self) -> Option<Duration> {
-        self.decision.as_ref().map(|decision| decision.elapsed)
     }
 }
 

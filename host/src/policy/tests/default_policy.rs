@@ -42,7 +42,7 @@ fn it_rejects_a_rollback_to_nothing() {
 fn it_takes_a_thousandth_of_the_budget() {
     let decision =
         default_policy().decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), Some(1))).unwrap();
-    assert!(decision.fuel > 0 && decision.fuel < decision.budget.fuel / 1000, "{decision:?}");
-    assert!(decision.memory > 0 && decision.memory <= 2 << 20, "{decision:?}");
+    assert!(decision.usage.fuel > 0 && decision.usage.fuel < decision.budget.fuel / 1000, "{decision:?}");
+    assert!(decision.usage.memory > 0 && decision.usage.memory <= 2 << 20, "{decision:?}");
     assert!(default_policy().bytes().len() < 64 << 10, "{}", default_policy().bytes().len());
 }

@@ -13,7 +13,10 @@ fn a_thousand_runs_are_one() {
     let first = default_policy().decide(&input()).unwrap();
     for _ in 0..1000 {
         let again = default_policy().decide(&input()).unwrap();
-        assert_eq!((&again.verdict, again.fuel, again.memory), (&first.verdict, first.fuel, first.memory));
+        assert_eq!(
+            (&again.verdict, again.usage.fuel, again.usage.memory),
+            (&first.verdict, first.usage.fuel, first.usage.memory)
+        );
     }
 }
 
@@ -29,7 +32,7 @@ fn threads_engines_and_pools_make_no_difference() {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let again = policy.decide(&input()).unwrap();
-                        assert_eq!((&again.verdict, again.fuel), (&first.verdict, first.fuel));
+                        assert_eq!((&again.verdict, again.usage.fuel), (&first.verdict, first.usage.fuel));
                     }
                 });
             }
@@ -45,7 +48,7 @@ fn compiled_code_from_the_cache_decides_the_same() {
         let options = EngineOptions::default().with_cache_dir(dir.path().join("code"));
         let engine = PolicyEngine::new(&options).unwrap();
         let again = Policy::load_default(&engine, &Budget::default()).unwrap().decide(&input()).unwrap();
-        assert_eq!((&again.verdict, again.fuel), (&first.verdict, first.fuel));
+        assert_eq!((&again.verdict, again.usage.fuel), (&first.verdict, first.usage.fuel));
     }
     assert!(walk(dir.path()) > 0, "nothing was cached");
 }

@@ -23,7 +23,7 @@ fn pair(guest: &str, obeyed: &Budget, violated: &Budget, kind: ErrorKind) {
 
 #[test]
 fn fuel() {
-    let needed = promote("long_explanation", &Budget::default()).unwrap().fuel;
+    let needed = promote("long_explanation", &Budget::default()).unwrap().usage.fuel;
     pair(
         "long_explanation",
         &with(|b| b.fuel = needed),
@@ -47,7 +47,7 @@ fn memory() {
     let pages = |count: u64| with(|b| b.memory = count << 16);
     pair("memory_user", &pages(32), &pages(31), ErrorKind::PolicyMemory);
     let decision = promote("memory_user", &pages(32)).unwrap();
-    assert_eq!(decision.memory, 32 << 16);
+    assert_eq!(decision.usage.memory, 32 << 16);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn memory_counts_tables() {
     let error = load("initial_table", &with(|b| b.memory = 30 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
     let decision = promote("initial_table", &with(|b| b.memory = 32 << 20)).unwrap();
-    assert_eq!(decision.memory, 4 * 65536 + 4_000_000 * 8);
+    assert_eq!(decision.usage.memory, 4 * 65536 + 4_000_000 * 8);
 }
 
 #[test]
