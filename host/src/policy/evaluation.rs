@@ -78,9 +78,14 @@ impl Policy {
         let guest = Component::from_binary(&engine.inner.engine, bytes)
             .and_then(|component| Guest::link(&component))
             .map_err(|error| {
-                Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
-                    .with_context("interface", format!("{}@{interface}", super::INTERFACE))
-                    .with_source(error)
+                let refused =
+                    Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+                        .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+                        .with_source(error);
+                match engine.hint_for_misfits() {
+                    Some(hint) => refused.with_hint(hint),
+                    None => refused,
+                }
             })?;
         let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
             .map_err(|error| error.with_context("call", "describe"))?;
