@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod binary;
+pub mod proxy;
 pub mod python;
 pub mod server;
 
