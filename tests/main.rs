@@ -2,6 +2,7 @@
 
 mod cli;
 mod conformance;
+mod ledger;
 mod local_stores;
 mod object_store;
 mod predict;

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     NoChampion,
     /// The alias `candidate` is not set, and a command wanted the version behind it.
     NoCandidate,
+    /// The version to roll back to was never the champion.
+    NeverChampion,
     /// There is nothing to roll back to: "No archived model to rollback to".
     NoArchived,
     /// The entity to create exists already.

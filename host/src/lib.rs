@@ -16,6 +16,7 @@
 
 pub mod cli;
 pub mod error;
+mod failpoint;
 pub mod lifecycle;
 pub mod mlflow;
 pub mod model;

@@ -167,10 +167,8 @@ impl OpenOptions {
     pub async fn load_policy(&self) -> Result<Policy> {
         let source = self.policy_source();
         let budget = self.decision_budget()?;
-        let cache = self.cache_directory();
+        let options = self.engine_options();
         let loaded = tokio::task::spawn_blocking(move || {
-            let mut options = EngineOptions::default();
-            options.cache_dir = cache.map(|root| root.join("policies"));
             let engine = || PolicyEngine::new(&options);
             match source {
                 PolicySource::Loaded(policy) => Ok(policy),
@@ -181,6 +179,17 @@ impl OpenOptions {
         loaded.await.map_err(|source| {
             Error::new(ErrorKind::Internal, "loading the policy was interrupted").with_source(source)
         })?
+    }
+
+    /// An engine that shares the cache of compiled policies.
+    pub fn policy_engine(&self) -> Result<PolicyEngine> {
+        PolicyEngine::new(&self.engine_options())
+    }
+
+    fn engine_options(&self) -> EngineOptions {
+        let mut options = EngineOptions::default();
+        options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
+        options
     }
 
     pub(crate) fn connect(&self) -> Result<Backend> {

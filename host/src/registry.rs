@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
+use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
+use crate::lifecycle::ledger::{Ledger, Settings};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
+use crate::lifecycle::recording::history;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags, Timestamp};
@@ -17,6 +21,7 @@ use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
+use crate::policy::Operation;
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;
@@ -130,6 +135,23 @@ impl ModelRegistry {
         self.decide(Request::promote(version.map_or(Target::Candidate, Target::Version))).await
     }
 
+    /// What is not as it should be with the model's lifecycle. Nothing is written.
+    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
+        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
+        self.doctor(ledger.as_ref(), experiment.as_ref()).diagnose().await
+    }
+
+    /// Repairs what needs nobody's judgement: completes or aborts an interrupted transition, records moves that were made
+    /// without the ledger, bridges damage in it, ends runs that were left behind.
+    pub async fn repair(&self) -> Result<()> {
+        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
+        self.doctor(ledger.as_ref(), experiment.as_ref()).repair().await
+    }
+
+    fn doctor<'a>(&'a self, ledger: Option<&'a Ledger>, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
+        Doctor { backend: &self.backend, model: &self.model, ledger, experiment }
+    }
+
     /// Asks the policy to roll back to the archived version.
     pub async fn rollback(&self) -> Result<Transition> {
         self.decide(Request::rollback(Target::Unnamed)).await
@@ -138,7 +160,37 @@ impl ModelRegistry {
     /// Carries out a request for a promotion or a rollback, with every option.
     pub async fn decide(&self, request: Request) -> Result<Transition> {
         let policy = self.options.load_policy().await?;
-        Transitions::new(&self.backend, &self.model, &policy, &self.options).carry_out(request).await
+        let transitions = Transitions::new(&self.backend, &self.model, &policy, &self.options);
+        if request.dry_run {
+            let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
+            was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
+            let past = match &ledger {
+                Some(ledger) => history(&ledger.view().await?)?,
+                None => Vec::new(),
+            };
+            return transitions.try_out(&request, &evidence, past).await;
+        }
+        let (ledger, evidence) = try_join(self.ledger(), transitions.gather(&request)).await?;
+        was_champion(&request, Some(&ledger), None).await?;
+        transitions.carry_out(&request, &ledger, evidence).await
+    }
+
+    /// The model's ledger, founded if there is none yet.
+    pub async fn ledger(&self) -> Result<Ledger> {
+        if let Some(ledger) = self.existing_ledger().await? {
+            return Ok(ledger);
+        }
+        let experiment = self.ensure_experiment().await?;
+        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
+    }
+
+    /// The model's ledger, if a first decision founded it. For readers.
+    pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
+        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
+    }
+
+    fn ledger_settings(&self) -> Settings {
+        Settings::new(self.options.actor_name())
     }
 
     /// Loads the model behind `champion`. `NoChampion` when there is none.
@@ -218,12 +270,25 @@ impl ModelRegistry {
         }
     }
 
+    fn experiment_name(&self) -> String {
+        self.options.experiment_name().unwrap_or_else(|| self.model.to_string())
+    }
+
+    /// [`Self::ensure_experiment`] for readers: `None` when there is none yet.
+    async fn existing_experiment(&self) -> Result<Option<ExperimentId>> {
+        if let Some(id) = self.options.experiment_id()? {
+            return Ok(Some(self.backend.tracking.experiment(&id).await?.id));
+        }
+        let found = self.backend.tracking.experiment_by_name(&self.experiment_name()).await?;
+        Ok(found.map(|experiment| experiment.id))
+    }
+
     /// The experiment that candidates are logged in: the one configured, else one named like the model.
     async fn ensure_experiment(&self) -> Result<ExperimentId> {
         if let Some(id) = self.options.experiment_id()? {
             return Ok(self.backend.tracking.experiment(&id).await?.id);
         }
-        let name = self.options.experiment_name().unwrap_or_else(|| self.model.to_string());
+        let name = self.experiment_name();
         if let Some(experiment) = self.backend.tracking.experiment_by_name(&name).await? {
             return experiment.usable();
         }
@@ -243,6 +308,31 @@ impl std::ops::Deref for Champion {
     fn deref(&self) -> &Model {
         &self.model
     }
+}
+
+/// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
+async fn was_champion(
+    request: &Request,
+    ledger: Option<&Ledger>,
+    registered: Option<&RegisteredModel>,
+) -> Result<()> {
+    let (Operation::Rollback, Target::Version(version)) = (request.operation, request.target) else {
+        return Ok(());
+    };
+    let was = match ledger {
+        Some(ledger) => ledger.was_champion(version).await?,
+        None => registered.is_some_and(|registered| {
+            [Alias::champion(), Alias::archived()]
+                .iter()
+                .any(|alias| registered.aliases.get(alias) == Some(&version))
+        }),
+    };
+    if was {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion")).with_hint(
+        "`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to",
+    ))
 }
 
 /// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.

@@ -6,6 +6,7 @@
 
 mod artifacts;
 mod atomic;
+mod concurrency;
 mod registry;
 mod tracking;
 
@@ -188,6 +189,12 @@ macro_rules! store_cases {
                 the_download_uri_of_a_plain_source_is_the_source,
                 the_download_uri_of_a_logged_model_is_its_artifact_root,
             },
+            concurrency::{
+                readers_see_new_versions_whole_and_in_order,
+                a_listing_is_not_disturbed_by_new_versions,
+                concurrent_first_sets_of_an_alias_or_a_tag_all_succeed,
+                a_large_entry_is_kept_whole,
+            },
             artifacts::{
                 an_artifact_is_written_listed_and_read,
                 an_artifact_is_replaced,
@@ -262,7 +269,7 @@ mod sqlite {
     super::atomic_cases!(self::open);
 }
 
-/// Real servers on sqlite, of the newest release and of older ones.
+/// Real servers: of the newest release on sqlite and on PostgreSQL, and of older ones.
 mod rest {
     use std::future::{Ready, ready};
 
@@ -271,13 +278,14 @@ mod rest {
     use hydra_registry::mlflow::uri::TrackingUri;
 
     use super::Stores;
-    use crate::support::server::{NEWEST, Server};
+    use crate::support::server::{Deployment, NEWEST, Server};
 
-    fn server(environment: &'static str) -> Stores {
-        let uri = TrackingUri::new(Server::shared(environment).url.as_str()).expect("an address");
+    fn server(deployment: impl Into<Deployment>) -> Stores {
+        let deployment = deployment.into();
+        let uri = TrackingUri::new(Server::shared(deployment).url.as_str()).expect("an address");
         let Backend { tracking, registry, artifacts } =
             Backend::connect(&uri, None, &Environment::default()).expect("a server");
-        let has_logged_models = !environment.starts_with("mlflow-2.");
+        let has_logged_models = !deployment.release.starts_with("mlflow-2.");
         Stores { tracking, registry, artifacts, has_logged_models, _keep: Box::new(()) }
     }
 
@@ -287,24 +295,25 @@ mod rest {
 
     super::store_cases!(self::open);
 
-    macro_rules! older_release {
-        ($module:ident, $environment:literal) => {
+    macro_rules! further_server {
+        ($module:ident, $deployment:expr) => {
             mod $module {
                 use std::future::{Ready, ready};
 
                 fn open() -> Ready<super::Stores> {
-                    ready(super::server($environment))
+                    ready(super::server($deployment))
                 }
 
                 crate::conformance::store_cases!(
-                    #[ignore = "an older server; `cargo xtask test --all` runs it"]
+                    #[ignore = "one more server; `cargo xtask test --all` runs it"]
                     self::open
                 );
             }
         };
     }
 
-    older_release!(mlflow_2_9_2, "mlflow-2.9.2");
-    older_release!(mlflow_2_22_5, "mlflow-2.22.5");
-    older_release!(mlflow_3_1_4, "mlflow-3.1.4");
+    further_server!(postgres, crate::support::server::ON_POSTGRES);
+    further_server!(mlflow_2_9_2, "mlflow-2.9.2");
+    further_server!(mlflow_2_22_5, "mlflow-2.22.5");
+    further_server!(mlflow_3_1_4, "mlflow-3.1.4");
 }

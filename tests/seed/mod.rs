@@ -135,29 +135,55 @@ pub async fn list_versions(backend: &Backend) {
     assert!(versions.iter().all(|info| info.run_id.is_some() && info.created_at > 0));
 }
 
-/// One named test per backend and case.
+/// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.
 macro_rules! seed {
-    ($($backend:ident: $($case:ident)+;)+) => {
-        $(mod $backend {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $case() {
-                super::$case(&crate::support::backends::Backend::$backend()).await;
-            })+
-        })+
-    };
-}
-
-macro_rules! every_case {
-    ($($backend:ident)+) => {
-        seed! { $($backend:
+    ($(#[$attribute:meta])* $module:ident: $open:expr) => {
+        seed! { @each [$(#[$attribute])*] $module: $open;
             log_candidate
             promote_and_load_champion_that_predicts
             promoting_archives_the_former_champion
             rollback
             rollback_with_none_archived_is_an_error
-            list_versions;
-        )+ }
+            list_versions
+        }
+    };
+    (@each $attributes:tt $module:ident: $open:expr; $($case:ident)+) => {
+        mod $module {
+            use crate::support::backends::Backend;
+
+            fn open() -> Backend {
+                $open
+            }
+
+            $(seed! { @one $attributes $case })+
+        }
+    };
+    (@one [$($attribute:tt)*] $case:ident) => {
+        $($attribute)*
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $case() {
+            super::$case(&open()).await;
+        }
     };
 }
 
-every_case! { rest file sqlite memory }
+macro_rules! further_seed {
+    ($($module:ident: $open:expr;)+) => {
+        $(seed! {
+            #[ignore = "one more server; `cargo xtask test --all` runs it"]
+            $module: $open
+        })+
+    };
+}
+
+seed! { rest: Backend::rest() }
+seed! { file: Backend::file() }
+seed! { sqlite: Backend::sqlite() }
+seed! { memory: Backend::memory() }
+
+further_seed! {
+    postgres: Backend::postgres();
+    mlflow_2_9_2: Backend::server("mlflow-2.9.2");
+    mlflow_2_22_5: Backend::server("mlflow-2.22.5");
+    mlflow_3_1_4: Backend::server("mlflow-3.1.4");
+}

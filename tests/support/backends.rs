@@ -9,7 +9,7 @@ use hydra_registry::mlflow::environment::Environment;
 use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::project::{Project, ProjectConfig};
 
-use super::server::{NEWEST, Server};
+use super::server::{Deployment, NEWEST, ON_POSTGRES, Server};
 
 /// A backend, and what must live as long as it is used.
 #[derive(Debug)]
@@ -25,9 +25,19 @@ impl Backend {
         Self::server(NEWEST)
     }
 
-    /// A real server of a release, on sqlite.
-    pub fn server(environment: &'static str) -> Self {
-        Self::at(Some(Server::shared(environment).url.clone()))
+    /// A real server of the newest release, on PostgreSQL.
+    pub fn postgres() -> Self {
+        Self::server(ON_POSTGRES)
+    }
+
+    /// A real server.
+    pub fn server(deployment: impl Into<Deployment>) -> Self {
+        Self::at(Some(Server::shared(deployment).url.clone()))
+    }
+
+    /// A real server that the caller started.
+    pub fn on(server: &Server) -> Self {
+        Self::at(Some(server.url.clone()))
     }
 
     /// A file store in a directory of its own.

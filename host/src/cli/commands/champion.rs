@@ -2,16 +2,30 @@
 
 use crate::ModelRegistry;
 use crate::cli::args::ChampionArgs;
-use crate::cli::report::ChampionReport;
+use crate::cli::report::{AsOfReport, ChampionReport};
 use crate::cli::{ExitStatus, Printer, Settings};
+use crate::error::{Error, ErrorKind};
 
 /// Shows the champion.
 pub async fn run(
-    _args: &ChampionArgs,
+    args: &ChampionArgs,
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    if let Some(moment) = args.as_of {
+        let then = match registry.existing_ledger().await? {
+            Some(ledger) => ledger.as_of(moment).await?,
+            None => None,
+        };
+        let (record, state) = then.ok_or_else(|| {
+            Error::new(ErrorKind::NoChampion, "the ledger had not begun at that moment")
+                .with_hint("`hydra-registry history` shows when it began")
+        })?;
+        let report = AsOfReport::new(registry.model(), moment, &record, &state);
+        printer.report(&report, AsOfReport::text)?;
+        return Ok(ExitStatus::Done);
+    }
     let info = registry.champion_info().await?;
     printer.report(&ChampionReport::new(registry.model(), &info), ChampionReport::text)?;
     Ok(ExitStatus::Done)

@@ -82,9 +82,12 @@ fn text(report: &TransitionReport) -> String {
             policy.name, policy.version, report.fuel
         );
     }
+    if let Some(sequence) = report.sequence {
+        let _ = writeln!(text, "  ledger  entry {sequence}");
+    }
     let _ = match (report.outcome, report.dry_run) {
         (Outcome::Done | Outcome::Staged, true) => writeln!(text, "next: the same command without --dry-run"),
-        (Outcome::Done, false) => writeln!(text, "next: hydra-registry champion"),
+        (Outcome::Done, false) => writeln!(text, "next: hydra-registry champion, or hydra-registry history"),
         (Outcome::Held, _) => {
             writeln!(text, "next: try again later; exit status 3 tells a hold from a rejection")
         }

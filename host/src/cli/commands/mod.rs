@@ -2,6 +2,8 @@
 
 mod champion;
 mod decide;
+mod doctor;
+mod history;
 mod list;
 mod log_candidate;
 mod predict;
@@ -18,6 +20,8 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Rollback(args) => decide::rollback(&args, settings, printer).await,
         Command::Champion(args) => champion::run(&args, settings, printer).await,
         Command::List(args) => list::run(&args, settings, printer).await,
+        Command::History(args) => history::run(&args, settings, printer).await,
+        Command::Doctor(args) => doctor::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::error::Error;
+use crate::mlflow::entities::Timestamp;
 use crate::policy::kit::Language;
 
 /// The commands of the kit.
@@ -22,6 +23,8 @@ pub enum PolicyCommand {
     Test(TestArgs),
     /// Measure decisions: time, fuel, memory
     Bench(BenchArgs),
+    /// Ask a policy about every recorded decision, and show where it decides otherwise
+    Backtest(BacktestArgs),
 }
 
 /// Arguments of `policy new`.
@@ -92,6 +95,17 @@ pub struct BenchArgs {
     /// How many decisions to measure
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
+}
+
+/// Arguments of `policy backtest`.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// The component
+    pub file: PathBuf,
+
+    /// Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::args::moment)]
+    pub since: Option<Timestamp>,
 }
 
 fn language(name: &str) -> Result<Language, String> {

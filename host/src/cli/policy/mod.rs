@@ -2,6 +2,7 @@
 
 mod args;
 mod author;
+mod backtest;
 mod decide;
 mod inspect;
 mod report;
@@ -30,6 +31,7 @@ pub async fn run(
         PolicyCommand::Run(args) => decide::run(args, settings, printer).await,
         PolicyCommand::Test(args) => decide::test(args, settings, printer).await,
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
+        PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
     }
 }
 

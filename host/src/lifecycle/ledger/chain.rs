@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::ledger::HOST;
 use crate::lifecycle::ledger::entry::{Aliases, Digest, Entry, Kind};
 use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};
 use crate::mlflow::entities::{ModelVersion, Timestamp};
@@ -44,6 +45,12 @@ impl Record {
         self.applied
             || entry.operation == Kind::Genesis
             || (!entry.is_observation() && entry.before == entry.after && entry.side.is_empty())
+    }
+
+    /// Whether this release of the program wrote it.
+    #[must_use]
+    pub fn is_of_this_release(&self) -> bool {
+        self.entry.host == HOST
     }
 
     /// The aliases that it leaves behind once it is carried out.

@@ -1,16 +1,16 @@
 //! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if somebody else was faster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::join;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
-use crate::lifecycle::ledger::failpoint::failpoint;
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::{Quiet, Settler};
 use crate::lifecycle::ledger::{HOST, Ledger};
@@ -28,6 +28,18 @@ pub struct View {
     pub aliases: BTreeMap<Alias, Version>,
     /// The newest entries that moved an alias and were not aborted, newest first, as far as one request showed them.
     pub transitions: Vec<Record>,
+    /// Where the ledger has its aliases, versions that are gone taken out.
+    state: Aliases,
+    gone: BTreeSet<Version>,
+}
+
+impl View {
+    /// Whether evidence with these aliases is of the state that the ledger is in.
+    #[must_use]
+    pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
+        let seen = |alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
+        self.state.iter().all(|(alias, version)| seen(alias) == *version)
+    }
 }
 
 /// What to record, and what to do if that commits.
@@ -43,8 +55,6 @@ pub struct Proposal {
     pub explanation: String,
     /// The policy's part. Its `input_sha256` is filled in from `input`.
     pub decided: Decided,
-    /// The aliases as the evidence showed them. If they are not those of the [`View`], it is decided again.
-    pub evidence: BTreeMap<Alias, Version>,
     /// The moves, already guarded; none unless approved.
     pub moves: Vec<AliasMove>,
     /// The policy's full input, for the archive.
@@ -56,9 +66,20 @@ pub struct Proposal {
 /// The caller's part of a transition.
 #[async_trait]
 pub trait Decide: Send {
-    /// Decides, or answers `None` when there is nothing to decide. Called again, on a new view, whenever somebody else was
-    /// faster. An error ends the transition; nothing was recorded then.
-    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>>;
+    /// Decides on evidence that [agrees](View::agrees) with the view. Called again, on a new view, whenever somebody else
+    /// was faster. An error ends the transition; nothing was recorded then.
+    async fn decide(&mut self, view: &View) -> Result<Answer>;
+}
+
+/// What a [`Decide`] answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// There is nothing to decide.
+    Nothing,
+    /// The evidence is of another moment than the view. To be asked again.
+    Stale,
+    /// Record this.
+    Propose(Box<Proposal>),
 }
 
 /// A decision in the ledger.
@@ -97,12 +118,15 @@ impl Ledger {
             let view = view(&quiet);
             // Where the archive is, is found out meanwhile.
             let (proposal, artifacts) = join(decider.decide(&view), self.artifact_uri()).await;
-            let Some(proposal) = proposal? else { return Ok(Recorded::Nothing) };
+            let proposal = match proposal? {
+                Answer::Nothing => return Ok(Recorded::Nothing),
+                Answer::Propose(proposal) => *proposal,
+                Answer::Stale => {
+                    settler.pause().await?;
+                    continue;
+                }
+            };
             artifacts?;
-            if !agree(&proposal, &quiet) {
-                settler.pause().await?;
-                continue;
-            }
             if let Some(earlier) = repeated(&proposal, &quiet.head) {
                 return Ok(Recorded::Before(Box::new(earlier)));
             }
@@ -282,15 +306,13 @@ fn view(quiet: &Quiet) -> View {
             transitions.push(record.clone());
         }
     }
-    View { head: quiet.head.clone(), aliases: quiet.snapshot.registered.aliases.clone(), transitions }
-}
-
-/// Whether the evidence showed the aliases that the head decides.
-fn agree(proposal: &Proposal, quiet: &Quiet) -> bool {
-    let gone = &quiet.snapshot.gone;
-    let seen =
-        |alias: &Alias| proposal.evidence.get(alias).copied().filter(|version| !gone.contains(version));
-    quiet.snapshot.existing(quiet.head.state()).iter().all(|(alias, version)| seen(alias) == *version)
+    View {
+        head: quiet.head.clone(),
+        aliases: quiet.snapshot.registered.aliases.clone(),
+        transitions,
+        state: quiet.snapshot.existing(quiet.head.state()),
+        gone: quiet.snapshot.gone.clone(),
+    }
 }
 
 /// The head, if it is the same refusal on the same evidence.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
@@ -31,13 +31,6 @@ pub enum Finding {
         /// Where the ledger has it.
         recorded: Option<Version>,
     },
-    /// An alias points to a version that was deleted.
-    Dangling {
-        /// The alias.
-        alias: Alias,
-        /// The version.
-        version: Version,
-    },
     /// A decision's input or policy is not in the archive.
     MissingArtifact {
         /// The decision's entry.
@@ -55,6 +48,17 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// What kind of finding it is, for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Interrupted { .. } => "interrupted-transition",
+            Self::Drift { .. } => "drift",
+            Self::MissingArtifact { .. } => "missing-artifact",
+            Self::Damaged { .. } => "unknown-entry",
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
@@ -65,7 +69,6 @@ impl Finding {
             Self::Drift { .. } => {
                 "the next promotion or rollback, or `doctor --fix`, records the move, or undoes it where a slow writer did it"
             }
-            Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
             Self::MissingArtifact { .. } => {
                 "restore the file from a backup; the decision stands, but cannot be verified"
             }
@@ -85,9 +88,6 @@ impl fmt::Display for Finding {
             Self::Interrupted { entry } => write!(f, "the transition of entry {entry} was interrupted"),
             Self::Drift { alias, actual, recorded } => {
                 write!(f, "`{alias}` is {}, but {} in the ledger", place(actual), place(recorded))
-            }
-            Self::Dangling { alias, version } => {
-                write!(f, "`{alias}` points to version {version}, which was deleted")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
@@ -115,14 +115,6 @@ impl Ledger {
             }
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
             findings.extend(self.missing_artifacts(&chain).await?);
-        }
-        for (alias, version) in &snapshot.registered.aliases {
-            match self.backend.registry.model_version(&self.model, *version).await {
-                Err(error) if error.kind() == ErrorKind::VersionNotFound => {
-                    findings.push(Finding::Dangling { alias: alias.clone(), version: *version });
-                }
-                other => drop(other?),
-            }
         }
         Ok(findings)
     }

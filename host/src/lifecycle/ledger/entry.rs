@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::rules::Number;
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::{Alias, RunId, Version};
-use crate::policy::VerdictKind;
+use crate::policy::{Budget, Usage, VerdictKind};
 
 /// The schema that this release writes; it reads all up to it.
 pub const SCHEMA: u32 = 1;
@@ -65,9 +65,10 @@ pub struct Decided {
     pub policy: PolicyId,
     /// What it said.
     pub verdict: VerdictKind,
-    /// The instructions it took.
-    #[serde(with = "text_number")]
-    pub fuel: u64,
+    /// What it took.
+    pub usage: Usage,
+    /// What it was allowed.
+    pub budget: Budget,
     /// The SHA-256 of the archived input.
     pub input_sha256: Digest,
     /// The SHA-256 of the evidence without the time: equal for requests that saw the same.

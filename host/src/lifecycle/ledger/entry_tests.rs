@@ -1,11 +1,12 @@
 //! The text of an entry.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::entry::{Aliases, Decided, Digest, Entry, Kind, MAX_ENTRY_BYTES, PolicyId, SCHEMA, SideMove};
 use crate::ErrorKind;
 use crate::mlflow::names::{Alias, Version};
-use crate::policy::VerdictKind;
+use crate::policy::{Budget, Usage, VerdictKind};
 
 pub(super) fn sample() -> Entry {
     let aliases = |champion: u64| -> Aliases {
@@ -30,7 +31,8 @@ pub(super) fn sample() -> Entry {
         decided: Some(Decided {
             policy: PolicyId { name: "default".into(), version: "0.1.0".into(), sha256: Digest::of(b"wasm") },
             verdict: VerdictKind::Approve,
-            fuel: u64::MAX,
+            usage: Usage { fuel: u64::MAX, elapsed: Duration::from_micros(42), memory: 1 << 20 },
+            budget: Budget::default(),
             input_sha256: Digest::of(b"input"),
             evidence_sha256: Digest::of(b"evidence"),
             model_sha256: None,

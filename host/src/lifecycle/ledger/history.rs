@@ -1,6 +1,8 @@
 //! Reading the ledger: newest entries first, as many as are asked for, in constant memory.
 
-use futures_util::stream::{self, Stream, TryStreamExt as _};
+use std::future::ready;
+
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::error::Result;
 use crate::lifecycle::ledger::Ledger;
@@ -8,10 +10,13 @@ use crate::lifecycle::ledger::chain::{Reading, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Digest, Kind};
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::Version;
+use crate::mlflow::names::{Alias, Version};
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;
+
+/// How many entries that lost a race a short reading allows for before it takes a second request.
+const RACES: usize = 8;
 
 /// One number of the ledger, as a reading from the newest down finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,24 +85,47 @@ impl Ledger {
         )
     }
 
-    /// The newest valid entries, newest first: at most `limit`, none older than `since`.
+    /// The valid entries, newest first, none older than `since`. `limit` is how many will be wanted, if that is known:
+    /// then one request fetches no more.
+    pub fn entries(
+        &self,
+        limit: Option<usize>,
+        since: Option<Timestamp>,
+    ) -> impl Stream<Item = Result<(Record, Fate)>> + '_ {
+        let valid = self.read(limit.map(|limit| limit.saturating_add(RACES))).try_filter_map(|step| {
+            ready(Ok(match step {
+                Step::Valid { record, fate } => Some((*record, fate)),
+                Step::Void(_) | Step::Damaged { .. } => None,
+            }))
+        });
+        let in_time = move |record: &Record| since.is_none_or(|since| record.created_at >= since);
+        let recent = valid.try_take_while(move |(record, _)| ready(Ok(in_time(record))));
+        recent.take(limit.unwrap_or(usize::MAX))
+    }
+
+    /// [`Self::entries`], read to the end.
     pub async fn history(
         &self,
         limit: Option<usize>,
         since: Option<Timestamp>,
     ) -> Result<Vec<(Record, Fate)>> {
-        let mut found = Vec::new();
-        let mut steps = std::pin::pin!(self.read(limit.map(|limit| limit.saturating_add(8))));
-        while found.len() < limit.unwrap_or(usize::MAX)
-            && let Some(step) = steps.try_next().await?
-        {
-            match step {
-                Step::Valid { record, .. } if since.is_some_and(|since| record.created_at < since) => break,
-                Step::Valid { record, fate } => found.push((*record, fate)),
-                Step::Void(_) | Step::Damaged { .. } => {}
+        self.entries(limit, since).try_collect().await
+    }
+
+    /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
+    pub async fn was_champion(&self, version: Version) -> Result<bool> {
+        let mut entries = std::pin::pin!(self.entries(None, None));
+        while let Some((record, fate)) = entries.try_next().await? {
+            let entry = &record.entry;
+            let took_effect = fate != Fate::Aborted;
+            let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
+            let held =
+                |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(&Some(version)));
+            if held(Alias::champion()) || held(Alias::archived()) {
+                return Ok(true);
             }
         }
-        Ok(found)
+        Ok(false)
     }
 
     /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
@@ -73,12 +74,16 @@ impl Ledger {
         if mirrored(&registered)?.is_none() {
             if backend.registry.model_versions(&name, None, 1, None).await?.items.is_empty() {
                 create_registered_model(backend, model, &name).await?;
+                failpoint("founding.named");
                 let run_id = create_run(backend, model, experiment, &settings.actor).await?;
+                failpoint("founding.run-created");
                 append_genesis(backend, &name, &registered, run_id, &settings.actor).await?;
             }
             let (id, run_id) = from_first_entry(backend, &name, &registered).await?;
+            failpoint("founding.begun");
             let set = |model, key, value| set_tag(backend, model, key, value);
             try_join(set(&name, ID_TAG, &id), set(model, RUN_TAG, run_id.as_str())).await?;
+            failpoint("founding.half-mirrored");
             // Last: whoever sees it finds the rest in place.
             set(model, ID_TAG, &id).await?;
         }

@@ -23,7 +23,6 @@ pub mod chain;
 mod commit;
 pub mod doctor;
 pub mod entry;
-mod failpoint;
 pub mod history;
 mod identity;
 mod look;
@@ -38,7 +37,7 @@ mod driver_tests;
 #[cfg(test)]
 mod entry_tests;
 
-pub use commit::{Decide, Proposal, Recorded, View};
+pub use commit::{Answer, Decide, Proposal, Recorded, View};
 pub use identity::ledger_name;
 
 /// What writes entries.

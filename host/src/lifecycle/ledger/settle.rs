@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::{self, failpoint};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Kind};
-use crate::lifecycle::ledger::failpoint::{self, failpoint};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
 use crate::mlflow::names::{Alias, Key, Version};
@@ -279,7 +279,10 @@ impl<'a> Settler<'a> {
         let mut entry = self.ledger.entry(kind, head.number, Some(head.digest), from, to, why);
         entry.target = if kind == Kind::Aborted { head.entry.target } else { None };
         match self.ledger.append(&mut entry).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                failpoint("ledger.repair-appended");
+                Ok(())
+            }
             Err(error) => self.bear(error).await,
         }
     }

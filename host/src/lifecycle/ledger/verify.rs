@@ -56,10 +56,20 @@ impl Ledger {
     /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
     /// found out.
     pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
+        self.verify_with(replay, &|| ()).await
+    }
+
+    /// [`Self::verify`], calling `progress` for each entry.
+    pub async fn verify_with(
+        &self,
+        replay: Option<&dyn Replay>,
+        progress: &(dyn Fn() + Send + Sync),
+    ) -> Result<Verified> {
         let mut verified = Verified::default();
         let mut newer: Option<Box<Record>> = None;
         let mut steps = std::pin::pin!(self.read(None));
         while let Some(step) = steps.try_next().await? {
+            progress();
             match step {
                 Step::Void(_) => verified.void += 1,
                 Step::Damaged { number, flaw } => {
@@ -137,7 +147,7 @@ impl Ledger {
         if !record.entry.explains(&rerun.explanation) {
             return Ok(Some("run again, the policy explains itself in other words".into()));
         }
-        if rerun.fuel.is_some_and(|fuel| fuel != decided.fuel) {
+        if rerun.fuel.is_some_and(|fuel| fuel != decided.usage.fuel) {
             return Ok(Some("run again, the policy takes other fuel".into()));
         }
         Ok(None)

@@ -13,6 +13,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::failpoint::failpoint;
 use crate::mlflow::file::tree::{Tree, failed, is_missing};
 
 /// The name of the journal, a file directly in the root, where MLflow looks at directories only.
@@ -104,7 +105,9 @@ impl Transaction {
             }
             _ => {
                 self.write_journal(tree)?;
+                failpoint("file.journaled");
                 self.apply(tree)?;
+                failpoint("file.applied");
                 remove_journal(tree)
             }
         }
@@ -142,7 +145,10 @@ impl Transaction {
 
     fn apply(&self, tree: &Tree) -> Result<()> {
         let mut unsynced = Unsynced::default();
-        self.steps.iter().try_for_each(|step| step.apply(tree, &mut unsynced))?;
+        for step in &self.steps {
+            step.apply(tree, &mut unsynced)?;
+            failpoint("file.half-applied");
+        }
         unsynced.sync()
     }
 }

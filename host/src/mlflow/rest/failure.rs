@@ -90,6 +90,8 @@ struct Details {
     kind: ErrorKind,
     message: String,
     outcome: Outcome,
+    /// Another request of the same moment made the row that this one was to make.
+    collided: bool,
     request: String,
     status: Option<StatusCode>,
     code: Option<String>,
@@ -111,6 +113,7 @@ impl Failure {
             kind,
             message: message.into(),
             outcome,
+            collided: false,
             request: request.to_owned(),
             status: None,
             code: None,
@@ -137,15 +140,25 @@ impl Failure {
             // The artifact routes say it without a code.
             kind = ErrorKind::NotFound;
         }
+        if matches!(kind, ErrorKind::BadRequest | ErrorKind::Server)
+            && text.as_deref().is_some_and(rows_collided)
+        {
+            (kind, outcome) = (ErrorKind::Server, Outcome::NotDone);
+        }
         if text.as_deref().is_some_and(artifacts_are_not_served) {
             (kind, outcome) = (ErrorKind::Unsupported, Outcome::Final);
         }
+        if text.as_deref().is_some_and(refuses_nul) {
+            (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
+        }
         let message = match &text {
-            Some(text) => format!("the server answered: {}", shorten(text)),
+            Some(text) => format!("the server answered: {}", shorten(without_sql(text))),
             None if !is_json => "the server answered with a page that is not MLflow's".to_owned(),
             None => "the server answered without saying why".to_owned(),
         };
         let mut failure = Self::new(kind, message, outcome, request);
+        failure.0.collided =
+            kind == ErrorKind::BadRequest && text.as_deref().is_some_and(violates_uniqueness);
         failure.0.hint = hint(kind, status, text.as_deref());
         failure.0.status = Some(status);
         failure.0.code = code;
@@ -234,6 +247,15 @@ impl Failure {
         self.0.outcome == Outcome::Unknown
     }
 
+    /// The same failure, worth another attempt if it lost against a request of the same moment. Only for requests that
+    /// replace what they find.
+    pub(super) fn repeatable_if_collided(mut self) -> Self {
+        if self.0.collided {
+            self.0.outcome = Outcome::NotDone;
+        }
+        self
+    }
+
     /// The same failure, as final.
     pub(super) fn into_final(mut self) -> Self {
         self.0.outcome = Outcome::Final;
@@ -292,6 +314,15 @@ impl fmt::Display for Failure {
     }
 }
 
+/// Whether two requests wrote the same tag or alias, or took the same version number, at once: MLflow passes on what its
+/// database says to the one that lost, as 400 or 500 depending on the release. That request was rolled back and does what
+/// it should when it is sent again. (In other tables, a broken constraint means a repetition.)
+fn rows_collided(text: &str) -> bool {
+    let databases_say = ["UNIQUE constraint failed", "duplicate key value", "Duplicate entry"];
+    let inserts = ["INSERT INTO model_version", "INSERT INTO registered_model_"];
+    databases_say.iter().any(|says| text.contains(says)) && inserts.iter().any(|says| text.contains(says))
+}
+
 /// The text of an answer that is neither JSON nor HTML.
 fn plain_text(body: &str, headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -307,6 +338,23 @@ fn shorten(text: &str) -> String {
     let cut: String = line.chars().take(MESSAGE_CHARS).collect();
     let dots = if cut.len() < line.len() { "…" } else { "" };
     format!("{}{dots}", cut.trim_end_matches('.'))
+}
+
+/// The words of a database's driver, without the statement that failed: it says nothing to a user.
+fn without_sql(text: &str) -> &str {
+    text.split_once("[SQL:").map_or(text, |(before, _)| before)
+}
+
+/// What PostgreSQL, SQLite and MySQL say when a row is there already.
+fn violates_uniqueness(text: &str) -> bool {
+    ["UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// PostgreSQL stores no NUL; the server calls that an internal error, but asking again would not help.
+fn refuses_nul(text: &str) -> bool {
+    text.contains("cannot contain NUL")
 }
 
 /// A server started with `--no-serve-artifacts` says so with a status that otherwise is worth a retry.
@@ -415,6 +463,34 @@ mod tests {
         }
     }
 
+    /// As 3.17.2 on sqlite, and 3.1.4 on PostgreSQL, answer two writers of one row.
+    #[test]
+    fn rows_that_collided_are_sent_again() {
+        let collided = [
+            (
+                400,
+                "BAD_REQUEST",
+                "(sqlite3.IntegrityError) UNIQUE constraint failed: model_version_tags.key [SQL: INSERT INTO model_version_tags",
+            ),
+            (
+                500,
+                "INTERNAL_ERROR",
+                "(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint [SQL: INSERT INTO model_versions",
+            ),
+        ];
+        for (status, code, message) in collided {
+            let body = format!(r#"{{"error_code":"{code}","message":"{message}"}}"#);
+            let failure = answer(status, "application/json", &body);
+            assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::Server, true));
+            assert!(!failure.may_have_happened());
+        }
+        let repeated = r#"{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) UNIQUE constraint failed: inputs.source_id [SQL: INSERT INTO inputs"}"#;
+        let failure = answer(400, "application/json", repeated);
+        assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::BadRequest, false));
+        let named = r#"{"error_code":"RESOURCE_ALREADY_EXISTS","message":"Experiment(name=x) already exists. Error: (sqlite3.IntegrityError) UNIQUE constraint failed: experiments.name"}"#;
+        assert_eq!(answer(400, "application/json", named).kind(), ErrorKind::AlreadyExists);
+    }
+
     #[test]
     fn a_missing_resource_takes_the_callers_kind_and_nothing_else_does() {
         let missing = |failure: Failure| failure.into_error(ErrorKind::VersionNotFound).kind();
@@ -440,6 +516,40 @@ mod tests {
         assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
         let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
         assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
+    }
+
+    #[test]
+    fn what_a_database_says_is_told_without_its_statement() {
+        let words =
+            "(psycopg2.errors.StringDataRightTruncation) value too long for type character varying(5000)";
+        let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}\n\n[SQL: INSERT INTO x]"}}"#);
+        let failure = answer(400, "application/json", &body);
+        assert_eq!(
+            failure.to_string(),
+            format!("the server answered: {words} (request: GET x, status: 400)")
+        );
+    }
+
+    #[test]
+    fn a_collision_is_repeatable_where_its_caller_says_so() {
+        let words = "(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint";
+        let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}"}}"#);
+        let collision = answer(400, "application/json", &body);
+        assert!(!collision.worth_retrying());
+        assert!(collision.repeatable_if_collided().worth_retrying());
+        assert!(!coded(400, "BAD_REQUEST").repeatable_if_collided().worth_retrying());
+        assert!(!coded(404, "RESOURCE_DOES_NOT_EXIST").repeatable_if_collided().worth_retrying());
+    }
+
+    #[test]
+    fn a_text_that_no_database_takes_is_not_sent_again() {
+        let words = "A string literal cannot contain NUL (0x00) characters.";
+        let failure = answer(
+            500,
+            "application/json",
+            &format!(r#"{{"error_code":"INTERNAL_ERROR","message":"{words}"}}"#),
+        );
+        assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::InvalidArgument, false));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::wire::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
+use crate::mlflow::local;
 use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::RegistryStore;
 
@@ -46,8 +47,7 @@ impl RegistryStore for RestStore {
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
         let body = json!({ "name": name, "key": key, "value": value });
-        self.model_call::<Empty>(&Call::post("registered-models/set-tag", body)).await?;
-        Ok(())
+        self.upsert(&Call::post("registered-models/set-tag", body), ErrorKind::ModelNotFound).await
     }
 
     async fn delete_registered_model(&self, name: &ModelName) -> Result<()> {
@@ -74,7 +74,7 @@ impl RegistryStore for RestStore {
         }
         let lookup = operation_filter(&version.tags)
             .zip(name_filter(name))
-            .map(|(operation, name)| search(format!("{name} and {operation}"), 1, None));
+            .map(|(operation, name)| search(format!("{name} and {operation}"), 1));
         let first = |found: ModelVersionsAnswer| {
             found.model_versions.into_iter().next().map(|model_version| ModelVersionAnswer { model_version })
         };
@@ -101,16 +101,20 @@ impl RegistryStore for RestStore {
             Error::new(ErrorKind::InvalidName, "a server cannot search for a name with both kinds of quotes")
                 .with_context("model", name)
         })?;
+        // MLflow's own tokens are offsets: a version created between two pages would be listed twice.
+        let below = local::parse_page_token(page_token)?.map(Version).or(below);
         if let Some(below) = below {
             filter = format!("{filter} and version_number < {below}");
         }
-        let answer: ModelVersionsAnswer = self.call(&search(filter, page_size, page_token)).await?;
+        let answer: ModelVersionsAnswer = self.call(&search(filter, page_size)).await?;
         let mut items = Vec::with_capacity(answer.model_versions.len());
         for version in answer.model_versions {
             // File-backed servers list aliases, others do not: nobody is to rely on it.
             items.push(ModelVersion { aliases: Vec::new(), ..version.into_entity(name)? });
         }
-        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
+        let more = answer.next_page_token.is_some_and(|token| !token.is_empty());
+        let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
+        Ok(Page { items, next })
     }
 
     async fn set_version_tag(
@@ -121,8 +125,7 @@ impl RegistryStore for RestStore {
         value: &str,
     ) -> Result<()> {
         let body = json!({ "name": name, "version": version.to_string(), "key": key, "value": value });
-        self.version_call::<Empty>(&Call::post("model-versions/set-tag", body)).await?;
-        Ok(())
+        self.upsert(&Call::post("model-versions/set-tag", body), ErrorKind::VersionNotFound).await
     }
 
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {
@@ -132,8 +135,7 @@ impl RegistryStore for RestStore {
 
     async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()> {
         let body = json!({ "name": name, "alias": alias, "version": version.to_string() });
-        self.version_call::<Empty>(&Call::post("registered-models/alias", body)).await?;
-        Ok(())
+        self.upsert(&Call::post("registered-models/alias", body), ErrorKind::VersionNotFound).await
     }
 
     async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()> {
@@ -179,6 +181,21 @@ impl RestStore {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
     }
 
+    /// Sets what may be set already. Some databases let two writers of the first value collide, and the server then
+    /// refuses one as a bad request; sent again, it finds the other's value and replaces it.
+    async fn upsert(&self, call: &Call, missing: ErrorKind) -> Result<()> {
+        let mut budget = self.transport.budget();
+        loop {
+            match self.transport.attempt::<Empty>(call, budget.deadline()).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => {
+                    let waited = budget.wait_after(failure.repeatable_if_collided()).await;
+                    waited.map_err(|failure| failure.into_error(missing))?;
+                }
+            }
+        }
+    }
+
     /// Deletes once: when an attempt had no answer and the next finds nothing, the first one did it.
     async fn delete(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
@@ -197,13 +214,13 @@ impl RestStore {
 }
 
 /// Newest first.
-fn search(filter: String, page_size: usize, page_token: Option<&str>) -> Call {
-    let mut query = vec![
+fn search(filter: String, page_size: usize) -> Call {
+    let query = vec![
         ("filter", filter),
         ("max_results", page_size.clamp(1, MAX_VERSIONS_PER_PAGE).to_string()),
+        // Without it the newest servers go by time, which does not follow the numbers.
         ("order_by", "version_number DESC".to_owned()),
     ];
-    query.extend(page_token.map(|token| ("page_token", token.to_owned())));
     Call::get("model-versions/search", query)
 }
 

@@ -1,5 +1,7 @@
 //! Faults between us and the server: what is sent again, what is not, and which error it becomes.
 
+mod versions;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::error::Result;
+use crate::failpoint::failpoint;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::local;
 use crate::mlflow::names::{Alias, Key, ModelName, Version};
@@ -134,7 +135,9 @@ impl AtomicRegistry for SqliteStore {
                 return Ok(AtomicOutcome::Conflict);
             }
             let entry = versions::create(db, &transition.entry)?;
+            failpoint("sqlite.appended");
             apply_moves(db, &transition.model, &transition.moves)?;
+            failpoint("sqlite.moved");
             Ok(AtomicOutcome::Committed(entry))
         })
         .await

@@ -14,14 +14,14 @@ use super::doctor::Finding;
 use super::entry::{Decided, Digest, Kind, PolicyId};
 use super::history::Fate;
 use super::rules::Windows;
-use super::{Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
+use super::{Answer, Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{NewModelVersion, Tags};
 use crate::mlflow::memory::MemoryStore;
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
 use crate::mlflow::store::{AliasMove, RegistryStore};
-use crate::policy::VerdictKind;
+use crate::policy::{Budget, Usage, VerdictKind};
 use crate::{ErrorKind, Result};
 use remote::{Fault, Remote};
 
@@ -116,14 +116,17 @@ struct Decider<'a> {
 
 #[async_trait]
 impl Decide for Decider<'_> {
-    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>> {
+    async fn decide(&mut self, view: &View) -> Result<Answer> {
         self.asked += 1;
         let evidence = self.world.store.registered_model(&self.world.model).await?.aliases;
+        if !view.agrees(&evidence) {
+            return Ok(Answer::Stale);
+        }
         let on = |alias: Alias| evidence.get(&alias).copied();
         let (champion, archived) = (on(Alias::champion()), on(Alias::archived()));
         let step = |alias: Alias, version: Option<Version>| AliasMove { alias, version };
         let (operation, target, moves) = match self.wish {
-            Wish::Promote(version) if champion == Some(Version(version)) => return Ok(None),
+            Wish::Promote(version) if champion == Some(Version(version)) => return Ok(Answer::Nothing),
             Wish::Promote(version) => {
                 let archived = champion.or(archived.filter(|archived| archived.0 != version));
                 let mut moves =
@@ -133,7 +136,7 @@ impl Decide for Decider<'_> {
                 }
                 (Kind::Promote, Some(Version(version)), moves)
             }
-            Wish::Rollback if archived.is_none() => return Ok(None),
+            Wish::Rollback if archived.is_none() => return Ok(Answer::Nothing),
             Wish::Rollback => (
                 Kind::Rollback,
                 archived,
@@ -143,7 +146,7 @@ impl Decide for Decider<'_> {
         };
         let verdict = if moves.is_empty() { VerdictKind::Reject } else { VerdictKind::Approve };
         let component: Arc<[u8]> = Arc::from(&b"component"[..]);
-        Ok(Some(Proposal {
+        Ok(Answer::Propose(Box::new(Proposal {
             operation,
             target,
             reason: None,
@@ -151,16 +154,16 @@ impl Decide for Decider<'_> {
             decided: Decided {
                 policy: PolicyId { name: "p".into(), version: "1".into(), sha256: Digest::of(&component) },
                 verdict,
-                fuel: 7,
+                usage: Usage { fuel: 7, elapsed: Duration::ZERO, memory: 0 },
+                budget: Budget::default(),
                 input_sha256: Digest::NONE,
                 evidence_sha256: Digest::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
                 model_sha256: None,
             },
-            evidence,
             moves,
             input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
             component,
-        }))
+        })))
     }
 }
 
@@ -216,11 +219,10 @@ async fn an_operation_id_is_carried_out_once() {
 struct Same(Option<Proposal>);
 #[async_trait]
 impl Decide for Same {
-    async fn decide(&mut self, view: &View) -> Result<Option<Proposal>> {
-        Ok(self
-            .0
-            .take()
-            .map(|proposal| Proposal { explanation: view.head.entry.explanation.clone(), ..proposal }))
+    async fn decide(&mut self, view: &View) -> Result<Answer> {
+        let Some(proposal) = self.0.take() else { return Ok(Answer::Nothing) };
+        let explanation = view.head.entry.explanation.clone();
+        Ok(Answer::Propose(Box::new(Proposal { explanation, ..proposal })))
     }
 }
 
@@ -234,8 +236,8 @@ async fn a_refusal_is_recorded_once_for_equal_evidence() {
     assert!(matches!(ledger.transition("b", &mut decider).await, Ok(Recorded::Now(_))));
     let before = world.assert_sound().await.len();
     let view = ledger.view().await.expect("a view");
-    let again = decider.decide(&view).await.expect("a decision").expect("a proposal");
-    let repeated = ledger.transition("c", &mut Same(Some(again))).await.expect("a refusal");
+    let Ok(Answer::Propose(again)) = decider.decide(&view).await else { panic!("a proposal") };
+    let repeated = ledger.transition("c", &mut Same(Some(*again))).await.expect("a refusal");
     assert!(matches!(repeated, Recorded::Before(_)), "{repeated:?}");
     assert_eq!(world.assert_sound().await.len(), before);
     assert_eq!(world.aliases().await, (None, None));

@@ -2,6 +2,8 @@
 //!
 //! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot write (NaN, infinities) are strings.
 
+mod ledger;
+
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
@@ -11,6 +13,8 @@ use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::ModelName;
 use crate::registry::{ChampionInfo, VersionInfo};
+
+pub use ledger::{AsOfReport, BacktestReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]
@@ -171,6 +175,8 @@ pub struct TransitionReport {
     pub at: String,
     /// Whether it was only tried out.
     pub dry_run: bool,
+    /// The number of the ledger entry that records it; none when there was nothing to record.
+    pub sequence: Option<u64>,
 }
 
 /// One alias that changed.
@@ -200,6 +206,7 @@ impl From<&Transition> for TransitionReport {
             reason: transition.reason.clone(),
             at: time(transition.at),
             dry_run: transition.dry_run,
+            sequence: transition.sequence,
         }
     }
 }

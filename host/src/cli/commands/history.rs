@@ -1,0 +1,68 @@
+//! `history`: the ledger, shown, verified or exported.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+
+use crate::ModelRegistry;
+use crate::cli::args::{HistoryArgs, HistoryCommand, VerifyArgs};
+use crate::cli::report::{EntryReport, ExportReport, VerifyReport};
+use crate::cli::{ExitStatus, Printer, Settings};
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::recording::PolicyReplay;
+
+/// Shows, verifies or exports.
+pub async fn run(
+    args: &HistoryArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let Some(ledger) = registry.existing_ledger().await? else {
+        printer.note(format!(
+            "{} has no history yet: it begins with the first `promote` or `rollback`",
+            registry.model()
+        ));
+        return Ok(ExitStatus::Done);
+    };
+    match &args.command {
+        None => show(args, &ledger, printer).await,
+        Some(HistoryCommand::Verify(args)) => verify(args, &ledger, settings, printer).await,
+        Some(HistoryCommand::Export) => export(&ledger, printer).await,
+    }
+}
+
+/// The entries, newest first, streamed: text for people, or one JSON document per line.
+async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let mut entries = pin!(ledger.entries(args.limit, args.since));
+    while let Some((record, fate)) = entries.try_next().await? {
+        printer.item(&EntryReport::new(ledger.model(), &record, fate), EntryReport::text)?;
+    }
+    Ok(ExitStatus::Done)
+}
+
+async fn verify(
+    args: &VerifyArgs,
+    ledger: &Ledger,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let replay =
+        if args.no_rerun { None } else { Some(PolicyReplay::new(settings.options.policy_engine()?)) };
+    let bar = printer.progress(None, false, "verifying");
+    let verified = ledger.verify_with(replay.as_ref().map(|replay| replay as _), &|| bar.inc(1)).await;
+    bar.finish_and_clear();
+    let report = VerifyReport::new(ledger.model(), &verified?);
+    printer.report(&report, VerifyReport::text)?;
+    Ok(if report.sound { ExitStatus::Done } else { ExitStatus::Rejected })
+}
+
+/// Everything that the ledger holds, entries that lost a race and damage included.
+async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let mut steps = pin!(ledger.read(None));
+    while let Some(step) = steps.try_next().await? {
+        serde_json::to_writer(&mut *printer.data(), &ExportReport::new(&step))?;
+        std::io::Write::write_all(printer.data(), b"\n")?;
+    }
+    Ok(ExitStatus::Done)
+}

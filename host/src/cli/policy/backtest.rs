@@ -1,0 +1,37 @@
+//! `policy backtest`: a policy on the recorded decisions of a model.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+
+use crate::ModelRegistry;
+use crate::cli::policy::args::BacktestArgs;
+use crate::cli::policy::load;
+use crate::cli::report::BacktestReport;
+use crate::cli::{ExitStatus, Printer, Settings};
+
+/// Asks the policy about every recorded decision. Differences are a result, not a failure: exit status 0.
+pub async fn run(
+    args: &BacktestArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let policy = load(Some(&args.file), settings, printer).await?;
+    let own_settings = policy.descriptor().resolve(&settings.options.policy_settings())?;
+    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let mut report = BacktestReport::new(registry.model(), &policy);
+    match registry.existing_ledger().await? {
+        None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
+        Some(ledger) => {
+            let bar = printer.progress(None, false, "asking again");
+            let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, args.since));
+            while let Some(comparison) = comparisons.try_next().await? {
+                report.add(&comparison);
+                bar.inc(1);
+            }
+            bar.finish_and_clear();
+        }
+    }
+    printer.report(&report, BacktestReport::text)?;
+    Ok(ExitStatus::Done)
+}

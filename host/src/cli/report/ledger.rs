@@ -1,0 +1,494 @@
+//! The JSON shapes of what the ledger's commands print, and their text for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{ChangeReport, time};
+use crate::lifecycle::backtest::{Answer, Comparison};
+use crate::lifecycle::doctor::Finding;
+use crate::lifecycle::ledger::chain::Record;
+use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry};
+use crate::lifecycle::ledger::history::{Fate, Step};
+use crate::lifecycle::ledger::verify::Verified;
+use crate::mlflow::entities::Timestamp;
+use crate::mlflow::names::{Alias, ModelName};
+use crate::policy::VerdictKind;
+
+/// One entry of `history`.
+#[derive(Debug, Serialize)]
+pub struct EntryReport {
+    /// `hydra-registry/entry/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// Its number in the ledger.
+    pub sequence: u64,
+    /// When the store took it.
+    pub at: String,
+    /// `promote`, `rollback`, or an entry of the ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
+    pub operation: String,
+    /// The version it was about.
+    pub target: Option<u64>,
+    /// The verdict; none for an entry of the ledger itself.
+    pub verdict: Option<VerdictKind>,
+    /// `done`, `aborted` or `pending`.
+    pub fate: &'static str,
+    /// The aliases that it moves.
+    pub changes: Vec<ChangeReport>,
+    /// Why.
+    pub explanation: String,
+    /// Who asked.
+    pub actor: String,
+    /// Why they asked.
+    pub reason: Option<String>,
+    /// The policy that decided.
+    pub policy: Option<PolicyReport>,
+    /// The instructions that the decision took.
+    pub fuel: Option<u64>,
+    /// What recognises the request in all its attempts.
+    pub operation_id: String,
+}
+
+/// A policy as the ledger names it.
+#[derive(Debug, Serialize)]
+pub struct PolicyReport {
+    /// The name it gives itself.
+    pub name: String,
+    /// The version it gives itself.
+    pub version: String,
+    /// The SHA-256 of the component.
+    pub sha256: String,
+}
+
+impl From<&Decided> for PolicyReport {
+    fn from(decided: &Decided) -> Self {
+        let policy = &decided.policy;
+        Self { name: policy.name.clone(), version: policy.version.clone(), sha256: policy.sha256.to_string() }
+    }
+}
+
+impl EntryReport {
+    /// An entry and what became of it.
+    pub fn new(model: &ModelName, record: &Record, fate: Fate) -> Self {
+        let entry = &record.entry;
+        let decided = entry.decided.as_ref();
+        Self {
+            schema: "hydra-registry/entry/1",
+            model: model.to_string(),
+            sequence: record.number,
+            at: time(record.created_at),
+            operation: entry.operation.to_string(),
+            target: entry.target.map(|version| version.0),
+            verdict: decided.map(|decided| decided.verdict),
+            fate: fate_text(fate),
+            changes: changes(entry),
+            explanation: entry.explanation.clone(),
+            actor: entry.actor.clone(),
+            reason: entry.reason.clone(),
+            policy: decided.map(PolicyReport::from),
+            fuel: decided.map(|decided| decided.usage.fuel),
+            operation_id: entry.operation_id.clone(),
+        }
+    }
+
+    /// For people: a headline and what belongs to it.
+    pub fn text(&self) -> String {
+        let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
+        // Writing to a string cannot fail.
+        let _ = self.target.map(|version| write!(text, " version {version}"));
+        let _ = self.verdict.map(|verdict| write!(text, ": {}", past(verdict)));
+        if self.fate != "done" {
+            let _ = write!(text, " ({})", self.fate);
+        }
+        text.push('\n');
+        for change in &self.changes {
+            let _ = writeln!(text, "       {}", change.text());
+        }
+        let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
+        let _ = writeln!(text, "       by {}{reason}", self.actor);
+        let _ = writeln!(text, "       {}", self.explanation);
+        if let Some(policy) = &self.policy {
+            let digest: String = policy.sha256.chars().take(12).collect();
+            let _ = writeln!(text, "       policy {} {} ({digest})", policy.name, policy.version);
+        }
+        text
+    }
+}
+
+impl ChangeReport {
+    /// For people: `champion: 3 -> 4`.
+    pub fn text(&self) -> String {
+        let version = |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| v.to_string());
+        format!("{}: {} -> {}", self.alias, version(self.from), version(self.to))
+    }
+}
+
+/// One line of `history export`: an entry as it is stored, or what stands in its place.
+#[derive(Debug, Serialize)]
+pub struct ExportReport {
+    /// `hydra-registry/ledger-export/1`.
+    pub schema: &'static str,
+    /// The number.
+    pub number: u64,
+    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `damaged`.
+    pub state: &'static str,
+    /// When the store took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// The SHA-256 of the entry's text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// What is wrong with a damaged one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<String>,
+    /// The entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
+}
+
+impl ExportReport {
+    /// A number of the ledger.
+    pub fn new(step: &Step) -> Self {
+        let (number, state, record, flaw) = match step {
+            Step::Valid { record, fate } => (record.number, fate_text(*fate), Some(record), None),
+            Step::Void(record) => (record.number, "void", Some(record), None),
+            Step::Damaged { number, flaw } => (*number, "damaged", None, Some(flaw.clone())),
+        };
+        Self {
+            schema: "hydra-registry/ledger-export/1",
+            number,
+            state,
+            created_at: record.map(|record| time(record.created_at)),
+            sha256: record.map(|record| record.digest.to_string()),
+            flaw,
+            entry: record.map(|record| record.entry.clone()),
+        }
+    }
+}
+
+/// `history verify`.
+#[derive(Debug, Serialize)]
+pub struct VerifyReport {
+    /// `hydra-registry/verify/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// Whether nothing is wrong.
+    pub sound: bool,
+    /// Entries of the chain.
+    pub entries: u64,
+    /// Entries that lost a race.
+    pub void: u64,
+    /// Decisions that were run again and came to the same.
+    pub rerun: u64,
+    /// What is wrong.
+    pub flaws: Vec<Value>,
+}
+
+impl VerifyReport {
+    /// The outcome for a model.
+    pub fn new(model: &ModelName, verified: &Verified) -> Self {
+        let flaw =
+            |flaw: &crate::lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
+        Self {
+            schema: "hydra-registry/verify/1",
+            model: model.to_string(),
+            sound: verified.is_sound(),
+            entries: verified.valid,
+            void: verified.void,
+            rerun: verified.rerun,
+            flaws: verified.flaws.iter().map(flaw).collect(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "ledger of {}: {} entries, {} that lost a race, {} decisions run again with the same result\n",
+            self.model, self.entries, self.void, self.rerun
+        );
+        for flaw in &self.flaws {
+            let _ =
+                writeln!(text, "  entry {}: {}", flaw["entry"], flaw["what"].as_str().unwrap_or_default());
+        }
+        text += if self.sound {
+            "nothing is wrong"
+        } else {
+            "next: hydra-registry doctor shows what can be done"
+        };
+        text
+    }
+}
+
+/// `doctor`.
+#[derive(Debug, Serialize)]
+pub struct DoctorReport {
+    /// `hydra-registry/doctor/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// What was repaired.
+    pub fixed: Vec<FindingReport>,
+    /// What is not as it should be.
+    pub findings: Vec<FindingReport>,
+}
+
+/// One finding with its remedy.
+#[derive(Debug, Serialize)]
+pub struct FindingReport {
+    /// What kind of finding it is.
+    pub code: &'static str,
+    /// What was found.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+impl DoctorReport {
+    /// The findings on a model.
+    pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
+        let report = |finding: &Finding| FindingReport {
+            code: finding.code(),
+            what: finding.to_string(),
+            remedy: finding.remedy(),
+        };
+        Self {
+            schema: "hydra-registry/doctor/1",
+            model: model.to_string(),
+            fixed: fixed.iter().map(report).collect(),
+            findings: found.iter().map(report).collect(),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for finding in &self.fixed {
+            let _ = writeln!(text, "repaired: {}", finding.what);
+        }
+        for finding in &self.findings {
+            let _ = writeln!(text, "{}: {}\n  remedy: {}", finding.code, finding.what, finding.remedy);
+        }
+        if self.findings.is_empty() {
+            let _ = writeln!(text, "{}: all is well", self.model);
+        }
+        text
+    }
+}
+
+/// `champion --as-of`.
+#[derive(Debug, Serialize)]
+pub struct AsOfReport {
+    /// `hydra-registry/champion-as-of/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The moment.
+    pub as_of: String,
+    /// The champion then.
+    pub version: Option<u64>,
+    /// The archived version then.
+    pub archived: Option<u64>,
+    /// The entry that says so.
+    pub sequence: u64,
+    /// When that was made.
+    pub since: String,
+}
+
+impl AsOfReport {
+    /// The state that an entry left behind.
+    pub fn new(model: &ModelName, moment: Timestamp, record: &Record, state: &Aliases) -> Self {
+        let on = |alias: Alias| state.get(&alias).copied().flatten().map(|version| version.0);
+        Self {
+            schema: "hydra-registry/champion-as-of/1",
+            model: model.to_string(),
+            as_of: time(moment),
+            version: on(Alias::champion()),
+            archived: on(Alias::archived()),
+            sequence: record.number,
+            since: time(record.created_at),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let version =
+            |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));
+        format!(
+            "champion of {} at {}: {}\n  archived {}\n  ledger   entry {} of {}",
+            self.model,
+            self.as_of,
+            version(self.version),
+            version(self.archived),
+            self.sequence,
+            self.since
+        )
+    }
+}
+
+/// One decision of `policy backtest` that came out otherwise.
+#[derive(Debug, Serialize)]
+pub struct ComparisonReport {
+    /// The entry of the decision.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: String,
+    /// `promote` or `rollback`.
+    pub operation: String,
+    /// The version it was about.
+    pub target: Option<u64>,
+    /// The verdict then.
+    pub recorded: VerdictKind,
+    /// `same`, `other-moves`, `other-verdict`, `failed` or `no-evidence`.
+    pub answer: &'static str,
+    /// The verdict of the policy under test, where it gave one.
+    pub verdict: Option<VerdictKind>,
+    /// Its explanation, or why there is none.
+    pub explanation: String,
+}
+
+impl ComparisonReport {
+    /// A comparison.
+    pub fn new(comparison: &Comparison) -> Self {
+        let recorded = comparison.recorded;
+        let (answer, verdict, explanation) = match &comparison.answer {
+            Answer::Same => ("same", Some(recorded), String::new()),
+            Answer::OtherMoves { explanation, .. } => ("other-moves", Some(recorded), explanation.clone()),
+            Answer::Other { verdict, explanation } => ("other-verdict", Some(*verdict), explanation.clone()),
+            Answer::Failed(why) => ("failed", None, why.clone()),
+            Answer::NoEvidence(why) => ("no-evidence", None, why.clone()),
+        };
+        let record = &comparison.record;
+        Self {
+            sequence: record.number,
+            at: time(record.created_at),
+            operation: record.entry.operation.to_string(),
+            target: record.entry.target.map(|version| version.0),
+            recorded,
+            answer,
+            verdict,
+            explanation,
+        }
+    }
+}
+
+/// `policy backtest`.
+#[derive(Debug, Serialize)]
+pub struct BacktestReport {
+    /// `hydra-registry/backtest/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The policy under test.
+    pub policy: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// How many decisions were asked about again.
+    pub decisions: u64,
+    /// How many came out the same.
+    pub agreements: u64,
+    /// How often each verdict then met each answer now: `approve` → `reject` → 3.
+    pub summary: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Each decision that did not come out the same.
+    pub changed: Vec<ComparisonReport>,
+}
+
+impl BacktestReport {
+    /// An empty report.
+    pub fn new(model: &ModelName, policy: &crate::policy::Policy) -> Self {
+        let descriptor = policy.descriptor();
+        Self {
+            schema: "hydra-registry/backtest/1",
+            model: model.to_string(),
+            policy: format!("{} {}", descriptor.name, descriptor.version),
+            sha256: policy.sha256().to_owned(),
+            decisions: 0,
+            agreements: 0,
+            summary: BTreeMap::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    /// Takes in a comparison.
+    pub fn add(&mut self, comparison: &Comparison) {
+        let report = ComparisonReport::new(comparison);
+        self.decisions += 1;
+        let now = match report.answer {
+            "same" => report.recorded.to_string(),
+            "other-verdict" => report.verdict.map_or_else(String::new, |verdict| verdict.to_string()),
+            other => other.to_owned(),
+        };
+        *self.summary.entry(report.recorded.to_string()).or_default().entry(now).or_default() += 1;
+        if report.answer == "same" {
+            self.agreements += 1;
+        } else {
+            self.changed.push(report);
+        }
+    }
+
+    /// For people: the changed decisions, then the table.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for change in &self.changed {
+            let target = change.target.map_or_else(String::new, |version| format!(" of version {version}"));
+            let now = change.verdict.map_or_else(|| change.answer.to_owned(), |verdict| verdict.to_string());
+            let now =
+                if change.answer == "other-moves" { "approve, with other moves".to_owned() } else { now };
+            let _ = writeln!(
+                text,
+                "{:>5}  {}  {}{target}: {} -> {now}\n       {}",
+                change.sequence, change.at, change.operation, change.recorded, change.explanation
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{} on {} recorded decisions of {}: {} the same, {} otherwise",
+            self.policy,
+            self.decisions,
+            self.model,
+            self.agreements,
+            self.changed.len()
+        );
+        let _ = writeln!(text, "  {:10} {:12} {:>6}", "then", "now", "count");
+        for (then, row) in &self.summary {
+            for (now, count) in row {
+                let _ = writeln!(text, "  {then:10} {now:12} {count:>6}");
+            }
+        }
+        text
+    }
+}
+
+fn changes(entry: &Entry) -> Vec<ChangeReport> {
+    let moved =
+        entry.after.iter().map(|(alias, to)| (alias, entry.before.get(alias).copied().flatten(), *to));
+    let side = entry.side.iter().map(|(alias, side)| (alias, side.from, side.to));
+    moved
+        .chain(side)
+        .filter(|(_, from, to)| from != to)
+        .map(|(alias, from, to)| ChangeReport {
+            alias: alias.to_string(),
+            from: from.map(|version| version.0),
+            to: to.map(|version| version.0),
+        })
+        .collect()
+}
+
+fn fate_text(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Done => "done",
+        Fate::Aborted => "aborted",
+        Fate::Pending => "pending",
+    }
+}
+
+fn past(verdict: VerdictKind) -> &'static str {
+    match verdict {
+        VerdictKind::Approve => "approved",
+        VerdictKind::Reject => "rejected",
+        VerdictKind::Hold => "held",
+    }
+}

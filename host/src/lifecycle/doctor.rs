@@ -1,0 +1,180 @@
+//! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
+//! versions that are gone or whose files are.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::now;
+use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::doctor::Finding as LedgerFinding;
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
+use crate::mlflow::flavor::MLMODEL_FILE;
+use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
+
+/// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
+const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
+
+/// How many runs one request asks for.
+const PAGE: usize = 100;
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// Something about the ledger.
+    Ledger(LedgerFinding),
+    /// An alias points to a version that was deleted.
+    Dangling {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+    },
+    /// The files of a version behind an alias cannot be read.
+    UnreadableModel {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+        /// Why, for people.
+        why: String,
+    },
+    /// A run of `log-candidate` that never ended.
+    UnfinishedRun {
+        /// The run.
+        run_id: RunId,
+        /// When it started.
+        started: Option<Timestamp>,
+    },
+}
+
+impl Finding {
+    /// What kind of finding it is, for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ledger(finding) => finding.code(),
+            Self::Dangling { .. } => "dangling-alias",
+            Self::UnreadableModel { .. } => "unreadable-model",
+            Self::UnfinishedRun { .. } => "unfinished-run",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Ledger(finding) => finding.remedy(),
+            Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
+            Self::UnreadableModel { .. } => {
+                "restore the files from a backup, promote another version, or roll back"
+            }
+            Self::UnfinishedRun { .. } => {
+                "if no `log-candidate` is at work, its process was killed: log the candidate again; `doctor --fix` ends runs older than a day as FAILED"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ledger(finding) => finding.fmt(f),
+            Self::Dangling { alias, version } => {
+                write!(f, "`{alias}` points to version {version}, which was deleted")
+            }
+            Self::UnreadableModel { alias, version, why } => {
+                write!(f, "the model of version {version}, which is `{alias}`, cannot be read: {why}")
+            }
+            Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} was started and never ended"),
+        }
+    }
+}
+
+/// One model under examination.
+#[derive(Debug)]
+pub(crate) struct Doctor<'a> {
+    pub backend: &'a Backend,
+    pub model: &'a ModelName,
+    pub ledger: Option<&'a Ledger>,
+    /// The experiment that candidates are logged in, if there is one yet.
+    pub experiment: Option<&'a ExperimentId>,
+}
+
+impl Doctor<'_> {
+    /// Looks at everything and writes nothing.
+    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        if let Some(ledger) = self.ledger {
+            findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
+        }
+        let registered = self.backend.registry.registered_model(self.model).await?;
+        for (alias, version) in &registered.aliases {
+            match self.backend.registry.model_version(self.model, *version).await {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {
+                    findings.push(Finding::Dangling { alias: alias.clone(), version: *version });
+                }
+                found => findings.extend(self.unreadable_model(alias, &found?).await?),
+            }
+        }
+        let unfinished = self.unfinished_runs().await?.into_iter();
+        findings
+            .extend(unfinished.map(|run| Finding::UnfinishedRun { run_id: run.id, started: run.start_time }));
+        Ok(findings)
+    }
+
+    /// Repairs what can be repaired without anybody's judgement.
+    pub async fn repair(&self) -> Result<()> {
+        if let Some(ledger) = self.ledger {
+            ledger.repair().await?;
+        }
+        let abandoned = |run: &Run| run.start_time.is_some_and(|start| now() - start > LONGEST_RUN_MS);
+        for run in self.unfinished_runs().await?.into_iter().filter(abandoned) {
+            self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
+        }
+        Ok(())
+    }
+
+    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
+        let looked = async {
+            let uri = self.backend.registry.download_uri(self.model, version.version).await?;
+            let listed = self.backend.artifact_store(&uri).await?.list("").await?;
+            let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
+            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {uri}")))
+        };
+        let why = match looked.await {
+            Ok(why) => why,
+            Err(error) if is_of_the_model(error.kind()) => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
+    }
+
+    /// The runs of this program in the experiment that have no end.
+    async fn unfinished_runs(&self) -> Result<Vec<Run>> {
+        let Some(experiment) = self.experiment else { return Ok(Vec::new()) };
+        let mut unfinished = Vec::new();
+        let mut token = None;
+        loop {
+            let tracking = &self.backend.tracking;
+            let page =
+                tracking.runs_by_status(experiment, RunStatus::Running, PAGE, token.as_deref()).await?;
+            // Others log runs in the same experiment; ours carry an operation id.
+            unfinished.extend(page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG)));
+            token = page.next;
+            if token.is_none() {
+                return Ok(unfinished);
+            }
+        }
+    }
+}
+
+/// Whether an error tells something about where the model is, as opposed to a server that cannot be asked now.
+fn is_of_the_model(kind: ErrorKind) -> bool {
+    use ErrorKind as K;
+    matches!(
+        kind,
+        K::ArtifactNotFound | K::NotFound | K::Unsupported | K::UnsupportedScheme | K::Untrusted | K::Config
+    )
+}

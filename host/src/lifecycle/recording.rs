@@ -1,0 +1,184 @@
+//! Between transitions and the ledger: a request as the ledger asks it, a decision as the ledger records it, and recorded
+//! decisions run again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::candidate::SHA256_TAG;
+use crate::lifecycle::evidence::{Evidence, timestamp};
+use crate::lifecycle::ledger::chain::Record;
+use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
+use crate::lifecycle::ledger::verify::{Replay, Rerun};
+use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
+use crate::lifecycle::transition::{Considered, Request, Transition, Transitions};
+use crate::mlflow::names::{Alias, Version};
+use crate::mlflow::store::AliasMove;
+use crate::policy::{self, Budget, Context, Decision, Input, Operation, Policy, PolicyEngine};
+
+/// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
+pub(super) struct Asking<'a> {
+    transitions: &'a Transitions<'a>,
+    request: &'a Request,
+    first: Option<Evidence>,
+    /// What was decided last.
+    pub last: Option<Transition>,
+}
+
+impl<'a> Asking<'a> {
+    /// `evidence` serves the first attempt.
+    pub fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
+        Self { transitions, request, first: Some(evidence), last: None }
+    }
+}
+
+#[async_trait]
+impl Decide for Asking<'_> {
+    async fn decide(&mut self, view: &View) -> Result<Answer> {
+        let evidence = match self.first.take() {
+            Some(evidence) => evidence,
+            None => self.transitions.gather(self.request).await?,
+        };
+        // A policy must not be asked about a transition half done.
+        if !view.agrees(&evidence.registered.aliases) {
+            return Ok(Answer::Stale);
+        }
+        match self.transitions.consider(self.request, &evidence, history(view)?).await? {
+            Considered::Unchanged(transition) => {
+                self.last = Some(*transition);
+                Ok(Answer::Nothing)
+            }
+            Considered::Decided { transition, input, decision, moves } => {
+                let proposal =
+                    proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
+                self.last = Some(*transition);
+                Ok(Answer::Propose(Box::new(proposal)))
+            }
+        }
+    }
+}
+
+/// The past as a policy is shown it.
+pub(crate) fn history(view: &View) -> Result<Vec<policy::Transition>> {
+    let newest = view.transitions.iter().take(Context::HISTORY);
+    newest
+        .map(|record| {
+            let entry = &record.entry;
+            let moved =
+                entry.after.iter().filter(|(alias, version)| entry.before.get(*alias) != Some(*version));
+            Ok(policy::Transition {
+                operation: match entry.operation {
+                    Kind::Promote => Operation::Promote,
+                    Kind::Rollback => Operation::Rollback,
+                    _ => Operation::External,
+                },
+                target: entry.target.map(|version| version.0),
+                moves: moved
+                    .map(|(alias, version)| policy::AliasMove {
+                        alias: alias.to_string(),
+                        version: version.map(|version| version.0),
+                    })
+                    .collect(),
+                at: timestamp(entry.at)?,
+                actor: entry.actor.clone(),
+                reason: entry.reason.clone(),
+                explanation: entry.explanation.clone(),
+            })
+        })
+        .collect()
+}
+
+/// How many policies are held compiled at once.
+const MAX_LOADED: usize = 16;
+
+/// Runs recorded decisions again, each component compiled once.
+#[derive(Debug)]
+pub struct PolicyReplay {
+    engine: PolicyEngine,
+    loaded: Mutex<HashMap<(Digest, String), Policy>>,
+}
+
+impl PolicyReplay {
+    /// Decisions run on `engine`, each under the budget that it had.
+    #[must_use]
+    pub fn new(engine: PolicyEngine) -> Self {
+        Self { engine, loaded: Mutex::default() }
+    }
+
+    fn policy(&self, sha256: Digest, budget: &Budget, component: &[u8]) -> Result<Policy> {
+        let key = (sha256, format!("{budget:?}"));
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(policy) = loaded.get(&key) {
+            return Ok(policy.clone());
+        }
+        let policy = Policy::load(&self.engine, component, budget)?;
+        if loaded.len() >= MAX_LOADED {
+            loaded.clear();
+        }
+        loaded.insert(key, policy.clone());
+        Ok(policy)
+    }
+}
+
+#[async_trait]
+impl Replay for PolicyReplay {
+    async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun> {
+        let decided = record.entry.decided.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
+        })?;
+        let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
+        let input = Input::from_json(&input)?;
+        let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
+        let decision = decided.map_err(|source| {
+            Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
+        })??;
+        Ok(Rerun {
+            verdict: decision.verdict.kind(),
+            explanation: decision.verdict.explanation().to_owned(),
+            // Another release may hold another wasmtime, which counts fuel in its own way.
+            fuel: record.is_of_this_release().then_some(decision.usage.fuel),
+        })
+    }
+}
+
+fn proposal(
+    policy: &Policy,
+    transition: &Transition,
+    evidence: &Evidence,
+    input: &Input,
+    decision: &Decision,
+    moves: &[policy::AliasMove],
+) -> Result<Proposal> {
+    let descriptor = policy.descriptor();
+    let target = evidence.target.as_ref();
+    Ok(Proposal {
+        operation: match transition.operation {
+            Operation::Rollback => Kind::Rollback,
+            Operation::Promote | Operation::External => Kind::Promote,
+        },
+        target: target.map(|version| version.version),
+        reason: transition.reason.clone(),
+        explanation: transition.explanation.clone(),
+        decided: Decided {
+            policy: PolicyId {
+                name: descriptor.name.clone(),
+                version: descriptor.version.clone(),
+                sha256: policy.sha256().parse()?,
+            },
+            verdict: decision.verdict.kind(),
+            usage: decision.usage.clone(),
+            budget: decision.budget.clone(),
+            input_sha256: input.sha256()?.parse()?,
+            evidence_sha256: input.evidence_sha256()?.parse()?,
+            model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
+        },
+        moves: moves
+            .iter()
+            .map(|step| Ok(AliasMove { alias: Alias::new(&step.alias)?, version: step.version.map(Version) }))
+            .collect::<Result<_>>()?,
+        input: input.canonical_json()?,
+        component: policy.bytes().into(),
+    })
+}

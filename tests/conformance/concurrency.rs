@@ -1,0 +1,119 @@
+//! What holds while several use a store at once. The ledger stands on these sentences.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
+use hydra_registry::mlflow::entities::NewModelVersion;
+use hydra_registry::mlflow::names::{Alias, Key, ModelName, Version};
+use hydra_registry::mlflow::store::RegistryStore;
+
+use super::{Stores, new_version, tags};
+
+/// The new version that says of itself which one of several it is.
+fn entry(name: &ModelName, index: usize) -> NewModelVersion {
+    let text = index.to_string();
+    NewModelVersion { tags: tags([("hydra.entry", &text)]), description: text, ..new_version(name) }
+}
+
+/// Numbers appear in order, and a version appears with its tags and description or not at all.
+pub async fn readers_see_new_versions_whole_and_in_order(stores: &Stores) {
+    const WRITERS: usize = 8;
+    const EACH: usize = 4;
+    let name = stores.model().await;
+    let done = Arc::new(AtomicBool::new(false));
+    let readers = (0..2).map(|_| tokio::spawn(watch(stores.registry.clone(), name.clone(), done.clone())));
+    let readers: Vec<_> = readers.collect();
+    let writers = (0..WRITERS).map(|writer| {
+        let (registry, name) = (stores.registry.clone(), name.clone());
+        tokio::spawn(async move {
+            for index in writer * EACH..(writer + 1) * EACH {
+                let created = registry.create_model_version(&entry(&name, index)).await.expect("a version");
+                let read = registry.model_version(&name, created.version).await.expect("it exists");
+                assert_eq!(
+                    (read.tags["hydra.entry"].as_str(), read.description),
+                    (&*index.to_string(), index.to_string())
+                );
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.expect("a writer");
+    }
+    done.store(true, Ordering::Release);
+    for reader in join_all(readers).await {
+        assert_eq!(reader.expect("a reader"), WRITERS * EACH);
+    }
+}
+
+/// Looks at all versions until all is written, and returns how many there were in the end.
+async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<AtomicBool>) -> usize {
+    loop {
+        let last = done.load(Ordering::Acquire);
+        let page = registry.model_versions(&name, None, 1000, None).await.expect("a page");
+        let numbers: Vec<u64> = page.items.iter().map(|version| version.version.0).collect();
+        assert!(numbers.iter().copied().eq((1..=numbers.len() as u64).rev()), "a gap: {numbers:?}");
+        for version in &page.items {
+            assert_eq!(version.tags.get("hydra.entry"), Some(&version.description));
+        }
+        if last {
+            return numbers.len();
+        }
+    }
+}
+
+/// A listing that goes on while versions are added names each that was there once.
+pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
+    let name = stores.model_with_versions(5).await;
+    let mut numbers = Vec::new();
+    let mut token = None;
+    loop {
+        let page = stores.registry.model_versions(&name, None, 2, token.as_deref()).await.expect("a page");
+        numbers.extend(page.items.iter().map(|version| version.version.0));
+        let Some(next) = page.next else { break };
+        token = Some(next);
+        stores.registry.create_model_version(&new_version(&name)).await.expect("a new version");
+    }
+    assert_eq!(numbers, [5, 4, 3, 2, 1]);
+}
+
+/// Of several that set what was not set before, each succeeds and one wins.
+pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Stores) {
+    let name = stores.model_with_versions(8).await;
+    for round in 0..4 {
+        let alias = Alias::new(format!("round-{round}")).expect("a legal alias");
+        let key = Key::new(format!("round.{round}")).expect("a legal key");
+        let sets = (1..=8).map(|version| {
+            let (registry, name, alias, key) =
+                (stores.registry.clone(), name.clone(), alias.clone(), key.clone());
+            tokio::spawn(async move {
+                registry.set_alias(&name, &alias, Version(version)).await.expect("the alias");
+                let value = version.to_string();
+                registry.set_version_tag(&name, Version(1), &key, &value).await.expect("the version's tag");
+                registry.set_registered_model_tag(&name, &key, &value).await.expect("the model's tag");
+            })
+        });
+        for set in join_all(sets).await {
+            set.expect("no panic");
+        }
+        let behind = stores.registry.version_by_alias(&name, &alias).await.expect("an answer");
+        assert!(behind.is_some());
+        let version = stores.registry.model_version(&name, Version(1)).await.expect("it exists");
+        assert!(version.tags.contains_key(key.as_str()));
+    }
+}
+
+/// The largest entry that the ledger writes is kept whole, tag and sentence.
+pub async fn a_large_entry_is_kept_whole(stores: &Stores) {
+    let name = stores.model().await;
+    let entry = "é".repeat(2_250);
+    let sentence = "ü".repeat(5_000);
+    let new = NewModelVersion {
+        tags: tags([("hydra.entry", &entry)]),
+        description: sentence.clone(),
+        ..new_version(&name)
+    };
+    let created = stores.registry.create_model_version(&new).await.expect("a new version");
+    let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
+    assert!(read.tags["hydra.entry"] == entry && read.description == sentence);
+}

@@ -1,0 +1,130 @@
+//! A process is killed with SIGKILL at every step of a transition; the next command finds its way.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_registry::mlflow::names::{Alias, Version};
+
+use super::{aliases, assert_sound, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::binary::Project;
+use crate::support::server::{NEWEST, Server};
+
+/// The steps of a transition up to its entry, on every backend.
+const BEFORE_THE_ENTRY: [&str; 2] = ["ledger.decided", "ledger.archived"];
+
+/// The steps from the entry on, where entry and aliases are separate requests.
+const ON_A_SERVER: [&str; 5] = [
+    "ledger.appended",
+    "ledger.before-aliases",
+    "ledger.between-aliases",
+    "ledger.before-mark",
+    "ledger.marked",
+];
+
+/// The steps of the first transition that make the ledger.
+const FOUNDING: [&str; 4] =
+    ["founding.named", "founding.run-created", "founding.begun", "founding.half-mirrored"];
+
+/// Starts a command and kills it when it says that it is at `failpoint`.
+fn kill_at(mut command: Command, failpoint: &str) {
+    command.env("HYDRA_FAILPOINT", failpoint).env("MLFLOW_ALLOW_FILE_STORE", "true");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    let out = BufReader::new(child.stdout.take().expect("its output"));
+    let reached = out.lines().map_while(Result::ok).any(|line| line == format!("failpoint {failpoint}"));
+    // SIGKILL; the process cannot do anything about it.
+    child.kill().expect("it is there to be killed");
+    child.wait().expect("it is gone");
+    assert!(reached, "{failpoint} was not reached");
+}
+
+/// Kills a promotion of version 2 at each step, promotes version 3, and compares.
+async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&str, bool)]) {
+    for (failpoint, committed) in failpoints {
+        let model = fresh_name("kill");
+        let registry = registry(backend, &model).await;
+        let project = Project::new(Some(uri), &model);
+        let founding = failpoint.starts_with("founding.");
+        if !founding {
+            registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+        }
+        kill_at(project.command(["promote", "2"]), failpoint);
+        let next = project.json(["promote", "3"]);
+        assert_eq!(next["outcome"], "done", "{failpoint}");
+        let history = assert_sound(&registry).await;
+        let decided: Vec<Option<u64>> = history
+            .iter()
+            .filter(|(record, _)| record.entry.operation == Kind::Promote)
+            .map(|(record, _)| record.entry.target.map(|version| version.0))
+            .collect();
+        let (expected, former) = match (founding, committed) {
+            (true, _) => (vec![Some(3)], None),
+            (false, true) => (vec![Some(1), Some(2), Some(3)], Some(2)),
+            (false, false) => (vec![Some(1), Some(3)], Some(1)),
+        };
+        assert_eq!(decided, expected, "{failpoint}: no decision is lost or doubled");
+        assert_eq!(aliases(&registry).await, (Some(3), former), "{failpoint}");
+    }
+}
+
+fn each(names: &[&'static str], committed: bool) -> Vec<(&'static str, bool)> {
+    names.iter().map(|name| (*name, committed)).collect()
+}
+
+async fn on_server(environment: &'static str) {
+    let failpoints =
+        [each(&FOUNDING, false), each(&BEFORE_THE_ENTRY, false), each(&ON_A_SERVER, true)].concat();
+    let url = &Server::shared(environment).url;
+    the_next_command_repairs(&Backend::server(environment), url, &failpoints).await;
+}
+
+async fn on_local(backend: Backend, own: &[(&'static str, bool)]) {
+    let uri = backend.options("m").resolved_tracking_uri();
+    let common = [each(&FOUNDING, false), each(&BEFORE_THE_ENTRY, false), each(&["ledger.appended"], true)];
+    the_next_command_repairs(&backend, &uri, &[common.concat(), own.to_vec()].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rest() {
+    on_server(NEWEST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "older releases; `cargo xtask test --all` runs it"]
+async fn on_older_servers() {
+    for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
+        on_server(environment).await;
+    }
+}
+
+/// Entry and aliases are one transaction: killed before its end, nothing happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    on_local(Backend::sqlite(), &each(&["sqlite.appended", "sqlite.moved"], false)).await;
+}
+
+/// Entry and aliases are in one journal: once that is written, everything will happen.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_file() {
+    on_local(Backend::file(), &each(&["file.journaled", "file.half-applied", "file.applied"], true)).await;
+}
+
+/// A repair that is killed half way is repaired as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_repair_is_repaired() {
+    let url = &Server::shared(NEWEST).url;
+    let model = fresh_name("kill");
+    let registry = registry(&Backend::rest(), &model).await;
+    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    let store = &registry.backend().registry;
+    store.set_alias(registry.model(), &Alias::champion(), Version(4)).await.expect("a move from outside");
+    let project = Project::new(Some(url), &model);
+    kill_at(project.command(["promote", "2"]), "ledger.repair-appended");
+    let next = project.json(["promote", "3"]);
+    assert_eq!(next["outcome"], "done");
+    let history = assert_sound(&registry).await;
+    let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::External, Kind::Promote]);
+    assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
+}

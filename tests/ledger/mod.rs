@@ -1,0 +1,104 @@
+//! The ledger on every backend: what is recorded, kills at every step, many writers at once, faulty networks, aliases
+//! moved by others, and what it costs.
+
+mod commands;
+mod cost;
+mod crash;
+mod faults;
+mod outside;
+mod race;
+
+use std::collections::BTreeMap;
+
+use hydra_registry::ModelRegistry;
+use hydra_registry::lifecycle::ledger::Ledger;
+use hydra_registry::lifecycle::ledger::chain::Record;
+use hydra_registry::lifecycle::ledger::history::Fate;
+use hydra_registry::lifecycle::recording::PolicyReplay;
+use hydra_registry::lifecycle::transition::Outcome;
+use hydra_registry::mlflow::entities::{NewModelVersion, Tags};
+use hydra_registry::mlflow::names::{Alias, Version};
+use hydra_registry::policy::{EngineOptions, PolicyEngine};
+
+use crate::support::backends::{Backend, fresh_name};
+
+/// A model of five versions whose files nobody needs.
+async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
+    let registry = ModelRegistry::open(backend.options(model)).await.expect("an open registry");
+    for _ in 0..5 {
+        let version = NewModelVersion {
+            name: registry.model().clone(),
+            source: "s3://bucket/model".into(),
+            run_id: None,
+            model_id: None,
+            tags: Tags::new(),
+            description: String::new(),
+        };
+        registry.backend().registry.create_model_version(&version).await.expect("a version");
+    }
+    registry
+}
+
+/// Where `champion` and `archived` are.
+async fn aliases(registry: &ModelRegistry) -> (Option<u64>, Option<u64>) {
+    let found =
+        registry.backend().registry.registered_model(registry.model()).await.expect("the model").aliases;
+    let on = |alias: Alias| found.get(&alias).map(|version| version.0);
+    (on(Alias::champion()), on(Alias::archived()))
+}
+
+async fn ledger(registry: &ModelRegistry) -> Ledger {
+    registry.existing_ledger().await.expect("an answer").expect("a ledger")
+}
+
+/// The invariants: one sound chain, aliases that it explains, decisions that come out the same again, each operation at
+/// most once. Returns the chain, oldest first.
+async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
+    let ledger = ledger(registry).await;
+    let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
+    let verified = ledger.verify(Some(&replay)).await.expect("a verification");
+    assert!(verified.is_sound(), "{verified:?}");
+    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    let (champion, archived) = aliases(registry).await;
+    assert!(champion.is_none() || champion != archived);
+    let mut history = ledger.history(None, None).await.expect("a history");
+    history.reverse();
+    let decisions = history.iter().filter(|(record, _)| record.entry.is_decision()).count() as u64;
+    assert_eq!(verified.rerun, decisions);
+    let mut operations = BTreeMap::new();
+    for (record, fate) in &history {
+        assert_ne!(*fate, Fate::Pending);
+        *operations.entry(&record.entry.operation_id).or_insert(0) += 1;
+    }
+    assert!(operations.values().all(|count| *count == 1), "{operations:?}");
+    history
+}
+
+async fn a_decision_is_recorded_and_comes_out_the_same_again(backend: &Backend) {
+    let registry = registry(backend, &fresh_name("ledger")).await;
+    let first = registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    assert_eq!((first.outcome, first.sequence), (Outcome::Done, Some(2)));
+    let second = registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    assert_eq!(second.sequence, Some(3));
+    assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
+    let unchanged = registry.promote_to_champion(Some(Version(2))).await.expect("nothing to do");
+    assert_eq!((unchanged.outcome, unchanged.sequence), (Outcome::Unchanged, None));
+    registry.rollback().await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    let history = assert_sound(&registry).await;
+    assert_eq!(history.len(), 4);
+    let decided = history[3].0.entry.decided.as_ref().expect("a decision");
+    assert!(decided.usage.fuel > 0 && decided.usage.fuel < decided.budget.fuel);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_recorded_on_rest() {
+    a_decision_is_recorded_and_comes_out_the_same_again(&Backend::rest()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_recorded_on_local_stores() {
+    for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
+        a_decision_is_recorded_and_comes_out_the_same_again(&backend).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! Many processes work on one model at once; afterwards the ledger is one chain that tells how it came about.
+
+use std::thread;
+
+use hydra_registry::lifecycle::ledger::chain::Record;
+use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_registry::mlflow::names::Version;
+use serde_json::Value;
+
+use super::{aliases, assert_sound, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::binary::{Outcome, Project};
+use crate::support::server::{NEWEST, Server};
+
+const PROCESSES: u64 = 8;
+
+/// What one process saw.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The entries of the operations that succeeded.
+    done: Vec<u64>,
+    /// Commands that gave up because others kept winning.
+    contended: u64,
+}
+
+/// Runs `operations` commands one after the other, chosen by the writer's number.
+fn work(project: &Project, writer: u64, operations: u64) -> Seen {
+    let mut seen = Seen::default();
+    for operation in 0..operations {
+        let pick = writer * 7 + operation * 3;
+        let version = (pick % 5 + 1).to_string();
+        let command: Vec<&str> = match pick % 8 {
+            0..=3 => vec!["promote", &version],
+            4 | 5 => vec!["rollback"],
+            6 => vec!["rollback", "--to", &version],
+            _ => vec!["promote", &version, "--dry-run"],
+        };
+        let outcome: Outcome = project.run([&["--output", "json"], &command[..]].concat());
+        match outcome.code {
+            0 => {
+                let report: Value = serde_json::from_str(&outcome.out).expect("a report");
+                if report["outcome"] == "done" && report["dry_run"] == false {
+                    seen.done.push(report["sequence"].as_u64().expect("a sequence"));
+                }
+            }
+            _ if outcome.err.contains("\"Contention\"") => seen.contended += 1,
+            // `rollback --to` a version that was never champion, or with none archived yet.
+            _ if outcome.err.contains("\"NeverChampion\"") => {}
+            1 => {}
+            code => panic!("{command:?} ended with {code}: {}", outcome.err),
+        }
+    }
+    seen
+}
+
+/// Carries out the recorded operations one after the other, by the default policy's rules.
+fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
+    let (mut champion, mut archived) = (None, None);
+    for record in history {
+        let entry = &record.entry;
+        if entry.before == entry.after {
+            continue;
+        }
+        let target = entry.target.map(|version| version.0);
+        (champion, archived) = match entry.operation {
+            Kind::Promote => (target, champion),
+            Kind::Rollback => (target.or(archived), champion),
+            other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
+        };
+    }
+    (champion, archived)
+}
+
+async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations: u64) {
+    let model = fresh_name("race");
+    let registry = registry(backend, &model).await;
+    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    let writers: Vec<_> = (0..PROCESSES)
+        .map(|writer| {
+            let project = Project::new(Some(uri), &model);
+            thread::spawn(move || work(&project, writer, operations))
+        })
+        .collect();
+    let seen: Vec<Seen> = writers.into_iter().map(|writer| writer.join().expect("no panic")).collect();
+    let mut done: Vec<u64> = seen.iter().flat_map(|seen| seen.done.iter().copied()).collect();
+    done.sort_unstable();
+    let contended: u64 = seen.iter().map(|seen| seen.contended).sum();
+    let history = assert_sound(&registry).await;
+    // Every successful operation is exactly one entry, and every entry that moved something a successful operation.
+    let moved = |record: &Record| record.entry.is_decision() && record.entry.before != record.entry.after;
+    let recorded: Vec<u64> = history
+        .iter()
+        .map(|(record, _)| record)
+        .filter(|record| moved(record))
+        .map(|record| record.number)
+        .collect();
+    assert_eq!(recorded[2..], done, "{contended} gave up");
+    let entries: Vec<Record> = history.into_iter().map(|(record, _)| record).collect();
+    assert_eq!(replay(&entries), aliases(&registry).await);
+    assert!(done.len() as u64 >= PROCESSES * operations / 3, "only {} of them succeeded", done.len());
+}
+
+async fn on_local(backend: Backend, operations: u64) {
+    let uri = backend.options("m").resolved_tracking_uri();
+    many_processes_leave_one_chain(&backend, &uri, operations).await;
+}
+
+async fn on_server(environment: &'static str, operations: u64) {
+    // Two workers: requests of two processes meet in the database.
+    let server = Server::start(environment, &["--workers", "2"]);
+    many_processes_leave_one_chain(&Backend::on(&server), &server.url, operations).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    on_local(Backend::sqlite(), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_file() {
+    on_local(Backend::file(), 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rest() {
+    on_server(NEWEST, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "many minutes; `cargo xtask test --all` runs it"]
+async fn on_rest_for_long() {
+    on_server(NEWEST, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "older releases; `cargo xtask test --all` runs it"]
+async fn on_older_servers() {
+    for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
+        on_server(environment, 10).await;
+    }
+}
