@@ -105,6 +105,11 @@ fn answers_that_break_the_abi_are_refused() {
 }
 
 #[test]
+fn an_explanation_cannot_pass_for_lines_of_the_host() {
+    fails_with(ErrorKind::PolicyProtocol, promote("forges_lines", &tight()));
+}
+
+#[test]
 fn an_error_reported_by_the_policy_is_not_a_verdict() {
     let error = promote("reports_error", &tight()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyError);

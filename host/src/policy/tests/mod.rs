@@ -8,6 +8,7 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
 mod refused;
+mod security;
 mod types;
 
 use std::collections::BTreeMap;
