@@ -2,6 +2,7 @@
 //! runs them.
 
 use super::*;
+use crate::error::ErrorKind;
 use crate::policy::Pooling;
 use crate::policy::tests::compiled_code;
 
@@ -27,17 +28,22 @@ fn assert_new_project_passes(language: Language, pooling: Pooling) {
     let load = |pooling| {
         let mut options = EngineOptions::default().with_cache_dir(&code);
         options.pooling = pooling;
-        Policy::load_file(&PolicyEngine::new(&options).unwrap(), &component, &Budget::default()).unwrap()
+        Policy::load_file(&PolicyEngine::new(&options).unwrap(), &component, &Budget::default())
     };
-    load(None);
+    load(None).unwrap();
     let compiled = compiled_code(&code);
-    let policy = load(None);
+    let policy = load(None).unwrap();
     assert!(!compiled.is_empty() && compiled_code(&code) == compiled, "it was compiled again");
 
-    let pooled = load(Some(pooling));
+    let pooled = load(Some(pooling)).unwrap();
     let case = CaseFile::read(&dir.join("cases/good.json")).unwrap().case;
     let (alone, together) = (case.decide(&policy).unwrap(), case.decide(&pooled).unwrap());
     assert_eq!((together.verdict, together.usage.fuel), (alone.verdict, alone.usage.fuel));
+    if pooling.instances > Pooling::default().instances {
+        let error = load(Some(Pooling::default())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+        assert!(error.hint().unwrap().contains("`Pooling::instances`"), "{error:?}");
+    }
 }
 
 #[test]
