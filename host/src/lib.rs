@@ -22,6 +22,7 @@ pub mod mlflow;
 pub mod model;
 mod open;
 pub mod policy;
+mod private_dir;
 pub mod project;
 mod registry;
 

@@ -1,12 +1,13 @@
 //! The kit for authors of policies, as commands.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use hydra_registry::policy::Policy;
 use serde_json::json;
 
 use crate::support::backends::fresh_name;
-use crate::support::binary::Project;
+use crate::support::binary::{Outcome, Project};
 
 const ROLLBACK: &str = r#"{
   "description": "a rollback swaps",
@@ -39,7 +40,7 @@ fn inspect_shows_what_a_policy_is() {
     assert_eq!((&report["imports"], &report["settings"]), (&json!([]), &json!([])));
     let embedded = project.json(["--budget", "fuel=5000000", "policy", "inspect"]);
     assert_eq!(embedded["sha256"], report["sha256"]);
-    assert_eq!(embedded["budget"]["fuel"], 5_000_000);
+    assert_eq!(embedded["budget"]["fuel"], "5000000");
     let text = project.run(["policy", "inspect"]);
     assert!(text.out.contains("  memory                  128 MiB  bytes of linear memories"), "{}", text.out);
 }
@@ -98,6 +99,54 @@ fn new_starts_a_project_once() {
     let unknown = project.run(["policy", "new", "x", "--lang", "cobol"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("rust, javascript, python"), "{}", unknown.err);
+}
+
+/// As an author would: in a directory of one's own, with the tools on the path, and here without network.
+#[test]
+fn a_new_project_is_tested_built_and_used_offline() {
+    let (project, _) = project();
+    project.json(["policy", "new", "my-gate"]);
+    let with_tools = |mut command: Command| {
+        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        let output = command.env("CARGO_NET_OFFLINE", "true").output().expect("the command runs");
+        let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(output.status.success(), "{}", said.join("\n"));
+        said.join("\n")
+    };
+
+    let mut own_test = Command::new("cargo");
+    own_test.args(["test", "--locked"]).current_dir(project.path().join("my-gate")).env_clear();
+    assert!(with_tools(own_test).contains("1 passed"));
+
+    let built = with_tools(project.command(["policy", "build", "my-gate"]));
+    assert!(built.contains("built ") && built.contains("next: hydra-registry policy inspect"), "{built}");
+    let component = "my-gate/target/my-gate.wasm";
+    let tested = project.run(["policy", "test", component, "my-gate/cases"]);
+    assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
+    assert!(tested.out.contains(": 3 passed, 0 failed"), "{}", tested.out);
+    let report = project.json(["policy", "inspect", component]);
+    assert_eq!((&report["name"], &report["settings"][0]["key"]), (&json!("my-gate"), &json!("metric")));
+    let decided = project.run(["policy", "run", component, "--case", "my-gate/cases/not-measured.json"]);
+    assert_eq!(decided.code, 3, "{}{}", decided.out, decided.err);
+}
+
+#[test]
+fn a_missing_tool_is_named_with_where_to_get_it() {
+    let (project, _) = project();
+    for (language, tool, source) in [
+        ("rust", "cargo", "https://rustup.rs"),
+        ("javascript", "npm", "https://nodejs.org"),
+        ("python", "python3", "https://python.org"),
+    ] {
+        let dir = format!("my-{language}");
+        project.json(["policy", "new", &dir, "--lang", language]);
+        let mut build = project.command(["policy", "build", &dir]);
+        let failed: Outcome = build.env("PATH", project.path()).output().expect("the binary runs").into();
+        assert_eq!(failed.code, 2, "{}", failed.err);
+        assert!(failed.err.contains(tool) && failed.err.contains(source), "{}", failed.err);
+    }
 }
 
 #[test]

@@ -106,7 +106,8 @@ fn a_policy_is_shown_the_transitions_before() {
     let path = walk(&project.path().join("mlruns"), "decisions").join(format!("{id}.json"));
     let input: Value = serde_json::from_slice(&std::fs::read(path).expect("the input")).expect("JSON");
     let history = input["context"]["history"].as_array().expect("a history");
-    let seen: Vec<_> = history.iter().map(|past| (&past["operation"], &past["target"], &past["reason"])).collect();
+    let seen: Vec<_> =
+        history.iter().map(|past| (&past["operation"], &past["target"], &past["reason"])).collect();
     let (promote, nightly) = (json!("promote"), json!("nightly"));
     assert_eq!(seen, [(&promote, &json!(2), &nightly), (&promote, &json!(1), &nightly)]);
 }

@@ -45,8 +45,8 @@ async fn a_running_server_and_the_store_share_a_database() {
                         let operation = format!("{index}-{count}");
                         let tags = tags([("hydra.operation_id", &operation)]);
                         let new = NewModelVersion { tags, ..new_version(&name) };
-                        let made = registry.create_model_version(&new).await.expect("a version").version;
-                        registry.set_alias(&name, &Alias::candidate(), made).await.expect("an alias");
+                        let version = registry.create_model_version(&new).await.expect("a version").version;
+                        registry.set_alias(&name, &Alias::candidate(), version).await.expect("an alias");
                     }
                 })
             })

@@ -1,4 +1,5 @@
-//! What only a server has: TLS, a path prefix, artifacts that it does not serve, and URIs that it resolves.
+//! What only a server has: TLS, a path prefix, artifacts that it does not serve, URIs that it resolves. And what it is asked.
 
 mod artifacts;
+mod loading;
 mod tls;

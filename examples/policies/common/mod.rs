@@ -1,10 +1,12 @@
-//! What the example policies share: the usual moves, and reading settings. Copy what you need.
+//! What the example policies share: the exports, the usual moves, and reading settings. Copy what you need.
 
 #![allow(dead_code, reason = "no example needs all of it")]
 
-use crate::contract::{
-    AliasMove, Approval, Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict,
-};
+mod export;
+
+pub use export::bindings::exports::hydra::lifecycle::policy as contract;
+
+use contract::{AliasMove, Approval, Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
 
 /// The moves that make `target` champion: the former champion is archived, and the target is no longer candidate.
 pub fn take_over(target: &ModelVersion, context: &Context) -> Vec<AliasMove> {

@@ -1,8 +1,9 @@
 //! Downloaded models, kept by content digest in a private directory.
 //!
 //! `blobs/<sha256>` holds a model file, `index/<key>` says which blob a model version is, where the key digests what
-//! identifies the version. Nothing in the directory is trusted: a blob is used only when the bytes read have the
-//! digest of its name. The directory is bounded: the blobs used longest ago go first.
+//! identifies the version. A blob is used only when the bytes read have the digest of its name; which blob a version is, the
+//! index decides, so both directories must be this user's alone. The directory is bounded: the blobs used longest ago go
+//! first.
 
 use std::fs;
 use std::io;
@@ -15,9 +16,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_file::hex_sha256;
 use crate::mlflow::entities::ModelVersion;
+use crate::private_dir;
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
+
+/// What the directories hold, for messages.
+const CONTENTS: &str = "cached models";
 
 /// A model file and what `MLmodel` says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +58,21 @@ impl ModelCache {
         Self { root, store: store.into(), max_bytes }
     }
 
-    /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent.
+    /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent, and so does a cache
+    /// that others can change.
     #[must_use]
     pub fn get(&self, version: &ModelVersion) -> Option<CachedModel> {
-        let entry: IndexEntry = serde_json::from_slice(&fs::read(self.index_path(version)).ok()?).ok()?;
+        let index = self.root.join("index");
+        if !index.exists() {
+            return None;
+        }
+        for directory in [index, self.root.join("blobs")] {
+            if let Err(error) = private_dir::check(&directory, CONTENTS) {
+                tracing::warn!(%error, "cached models are not used");
+                return None;
+            }
+        }
+        let entry = read_index(&self.index_path(version))?;
         let path = self.blob_path(&entry.sha256)?;
         let bytes = fs::read(&path).ok()?;
         if hex_sha256(&bytes) != entry.sha256 {
@@ -82,13 +98,11 @@ impl ModelCache {
         };
         let entry =
             serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
-        let written = self
-            .make_private("blobs")
-            .and_then(|blobs| write_whole(&blobs, &sha256, &model.bytes))
-            .and_then(|()| self.make_private("index"))
-            .and_then(|index| write_whole(&index, &self.key(version), &entry))
-            .and_then(|()| self.evict(&sha256));
-        written.map_err(|error| self.failed(error))
+        let (blobs, index) = (self.private("blobs")?, self.private("index")?);
+        write_whole(&blobs, &sha256, &model.bytes)
+            .and_then(|()| write_whole(&index, &self.key(version), &entry))
+            .and_then(|()| self.evict(&sha256))
+            .map_err(|error| self.failed(error))
     }
 
     fn evict(&self, keep: &str) -> io::Result<()> {
@@ -99,6 +113,9 @@ impl ModelCache {
             blobs.push((metadata.modified()?, metadata.len(), entry.path()));
         }
         let mut total: u64 = blobs.iter().map(|(_, size, _)| size).sum();
+        if total <= self.max_bytes {
+            return Ok(());
+        }
         blobs.sort();
         for (_, size, path) in blobs {
             if total <= self.max_bytes {
@@ -109,16 +126,25 @@ impl ModelCache {
                 total -= size;
             }
         }
+        self.forget_the_evicted()
+    }
+
+    /// Removes what the index says about blobs that are gone, so that it does not grow for ever.
+    fn forget_the_evicted(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.root.join("index"))? {
+            let path = entry?.path();
+            let blob = read_index(&path).and_then(|entry| self.blob_path(&entry.sha256));
+            if !blob.is_some_and(|blob| blob.exists()) {
+                fs::remove_file(&path)?;
+            }
+        }
         Ok(())
     }
 
-    fn make_private(&self, name: &str) -> io::Result<PathBuf> {
+    fn private(&self, name: &str) -> Result<PathBuf> {
         let directory = self.root.join(name);
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&directory)?;
+        private_dir::create(&directory).map_err(|error| self.failed(error))?;
+        private_dir::check(&directory, CONTENTS)?;
         Ok(directory)
     }
 
@@ -151,6 +177,10 @@ impl ModelCache {
             .with_source(source)
             .with_hint("name another directory in HYDRA_CACHE_DIR, or set HYDRA_CACHE_BYTES=0 to do without")
     }
+}
+
+fn read_index(path: &Path) -> Option<IndexEntry> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// Writes a file that is either whole or not there.
@@ -210,6 +240,23 @@ mod tests {
         }
     }
 
+    /// Whoever can write to the index could say that a version is another blob, one of their own.
+    #[cfg(unix)]
+    #[test]
+    fn a_cache_that_others_can_change_is_not_used() {
+        use std::os::unix::fs::PermissionsExt as _;
+        for name in ["blobs", "index"] {
+            let home = tempfile::tempdir().expect("a directory");
+            let cache = ModelCache::new(home.path().to_path_buf(), "s", 100);
+            cache.put(&version(1), &model(b"abc")).expect("put");
+            let open = fs::Permissions::from_mode(0o770);
+            fs::set_permissions(home.path().join(name), open).expect("permissions");
+            assert_eq!(cache.get(&version(1)), None, "{name}");
+            let error = cache.put(&version(1), &model(b"abc")).expect_err("not private");
+            assert_eq!(error.kind(), ErrorKind::Untrusted, "{name}");
+        }
+    }
+
     #[test]
     fn a_damaged_blob_is_not_served() {
         let home = tempfile::tempdir().expect("a directory");
@@ -231,6 +278,8 @@ mod tests {
         assert_eq!(cache.get(&version(1)), None);
         assert_eq!(cache.get(&version(2)), Some(model(b"22222")));
         assert_eq!(cache.get(&version(3)), Some(model(b"33333")));
+        let indexed = fs::read_dir(home.path().join("index")).expect("the index").count();
+        assert_eq!(indexed, 2, "what the index said about the evicted model is gone");
         cache.put(&version(4), &model(b"larger than it all")).expect("put is no error");
         assert_eq!(cache.get(&version(4)), None);
     }

@@ -3,6 +3,11 @@
 //! LightGBM stores the objective in the model and applies its transform (`ConvertOutput`) in `predict`. The
 //! transforms here do the same operations in the same order on doubles, with the C library's `exp` and `log1p` that
 //! LightGBM calls too, so that outputs are equal bit for bit where both run on the same C library.
+//!
+//! Where they do not, `exp` and `log1p` may round otherwise: C libraries promise them to about one unit in the last place, not
+//! to the bit, so the same Python wheel may give other probabilities on another machine. Transforms with one
+//! such call then differ by a unit or two; a softmax adds and divides the results of many, so a few units are possible there.
+//! Raw scores and labels do not depend on it, except for labels of classes whose probabilities differ by as little.
 
 use crate::{Error, ErrorKind, Result};
 

@@ -23,13 +23,17 @@ pub struct EngineOptions {
     pub pooling: Option<Pooling>,
 }
 
-/// The size of the instance pool.
+/// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pooling {
     /// How many decisions can run at once. Further ones wait for a place.
     pub decisions: u32,
     /// The most memory that one linear memory can have, in bytes: no budget can grant more.
     pub memory: u64,
+    /// The most core instances that one decision can have, and tables as many. The default of 8 does for policies in Rust
+    /// and JavaScript. A policy in Python is linked of dozens of modules and needs [`Pooling::PYTHON_INSTANCES`]; with
+    /// fewer it is refused when it is loaded, with [`ErrorKind::PolicyIncompatible`]. A budget with fewer still holds.
+    pub instances: u32,
 }
 
 /// Compiles and runs policies. Cloning shares it. Make one per process: it owns a thread that measures time.
@@ -46,9 +50,15 @@ pub(super) struct Inner {
 }
 
 impl Default for Pooling {
+    /// For policies in Rust and JavaScript: 64 decisions of at most 128 MiB at once.
     fn default() -> Self {
-        Self { decisions: 64, memory: 128 << 20 }
+        Self { decisions: 64, memory: 128 << 20, instances: 8 }
     }
+}
+
+impl Pooling {
+    /// Core instances that suffice for a policy made by componentize-py.
+    pub const PYTHON_INSTANCES: u32 = 64;
 }
 
 impl EngineOptions {
@@ -86,6 +96,15 @@ impl PolicyEngine {
         let ticker = Ticker::start(&engine)?;
         let places = Places::new(options.pooling.map(|pooling| pooling.decisions));
         Ok(Self { inner: Arc::new(Inner { engine, ticker, places, pooling: options.pooling }) })
+    }
+
+    /// What to do about a component that does not fit the instance pool, if there is one.
+    pub(super) fn hint_for_misfits(&self) -> Option<String> {
+        let pool = self.inner.pooling?;
+        Some(format!(
+            "the instance pool of this engine has room for {} core instances of a policy: `Pooling::instances` sets that",
+            pool.instances
+        ))
     }
 
     /// Refuses a budget that the instance pool cannot grant.
@@ -131,14 +150,13 @@ fn pool(pooling: &Pooling) -> Result<PoolingAllocationConfig> {
     let memory = usize::try_from(pooling.memory)
         .map_err(|_| Error::new(ErrorKind::Config, "the pool's memory does not fit the address space"))?;
     let mut pool = PoolingAllocationConfig::new();
-    // A policy made by a language toolchain has a handful of core instances: the program, adapters, fixups.
-    let instances = pooling.decisions.saturating_mul(8);
     pool.total_component_instances(pooling.decisions)
-        .total_core_instances(instances)
+        .total_core_instances(pooling.decisions.saturating_mul(pooling.instances))
         .total_memories(pooling.decisions)
-        .total_tables(pooling.decisions.saturating_mul(4))
+        .total_tables(pooling.decisions.saturating_mul(pooling.instances))
+        .max_core_instances_per_component(pooling.instances)
         .max_memories_per_component(1)
-        .max_tables_per_component(4)
+        .max_tables_per_component(pooling.instances)
         .table_elements(64 << 10)
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)

@@ -78,9 +78,14 @@ impl Policy {
         let guest = Component::from_binary(&engine.inner.engine, bytes)
             .and_then(|component| Guest::link(&component))
             .map_err(|error| {
-                Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
-                    .with_context("interface", format!("{}@{interface}", super::INTERFACE))
-                    .with_source(error)
+                let refused =
+                    Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+                        .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+                        .with_source(error);
+                match engine.hint_for_misfits() {
+                    Some(hint) => refused.with_hint(hint),
+                    None => refused,
+                }
             })?;
         let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
             .map_err(|error| error.with_context("call", "describe"))?;
@@ -230,10 +235,18 @@ fn check_descriptor(descriptor: &Descriptor, budget: &Budget) -> Result<()> {
     }
 }
 
+/// Text within the limit and on one line: it is shown to people between lines that are the host's own.
 fn check_text(what: &str, text: &str, budget: &Budget) -> Result<()> {
     let (bytes, limit) = (text.len(), budget.text_bytes);
     if bytes <= limit as usize {
-        return Ok(());
+        if !text.contains(char::is_control) {
+            return Ok(());
+        }
+        return Err(Error::new(
+            ErrorKind::PolicyProtocol,
+            format!("the policy's {what} contains a line end or another control character"),
+        )
+        .with_hint("say it on one line of plain text"));
     }
     Err(Error::new(
         ErrorKind::PolicyAnswer,

@@ -63,6 +63,21 @@ impl Limits {
         self.instantiated = true;
     }
 
+    /// Lets something grow to `desired` items of `size` bytes each.
+    fn grow(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+        size: usize,
+    ) -> wasmtime::Result<bool> {
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
+            return Ok(false);
+        }
+        self.take(desired.saturating_sub(current).saturating_mul(size))
+    }
+
     /// Takes `bytes` more out of the budget. Refusing is an error, not the -1 that `memory.grow` may return: a guest that
     /// was refused memory has failed, whatever it would make of it.
     fn take(&mut self, bytes: usize) -> wasmtime::Result<bool> {
@@ -86,11 +101,7 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
-            return Ok(false);
-        }
-        self.take(desired.saturating_sub(current))
+        self.grow(current, desired, maximum, 1)
     }
 
     fn table_growing(
@@ -99,10 +110,7 @@ impl ResourceLimiter for Limits {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        self.take(desired.saturating_sub(current).saturating_mul(size_of::<usize>()))
+        self.grow(current, desired, maximum, size_of::<usize>())
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {

@@ -60,4 +60,6 @@ fn damaged(message: &str) -> Error {
 }
 
 #[cfg(test)]
+mod bombs;
+#[cfg(test)]
 mod tests;

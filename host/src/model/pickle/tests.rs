@@ -1,7 +1,6 @@
 //! Malicious and damaged pickles, assembled by hand; real ones are read in `loaded::tests`.
 
-use std::time::{Duration, Instant};
-
+use super::bombs::{BOMBS, global, pickle, text};
 use super::*;
 use crate::model::extracted::Estimator;
 use crate::model::labels::ClassLabels;
@@ -12,16 +11,6 @@ fn read(bytes: &[u8]) -> Result<ExtractedModel<'_>> {
 
 fn kind(bytes: &[u8]) -> ErrorKind {
     read(bytes).unwrap_err().kind()
-}
-
-/// A short string, as protocol 4 writes it.
-fn text(text: &str) -> Vec<u8> {
-    [&[0x8c, text.len() as u8], text.as_bytes()].concat()
-}
-
-/// `module.name`, as protocol 4 writes it.
-fn global(module: &str, name: &str) -> Vec<u8> {
-    [text(module), text(name), vec![0x93]].concat()
 }
 
 /// An object of a class without arguments, with these attributes given as key and value opcodes.
@@ -37,10 +26,6 @@ fn object(module: &str, name: &str, attributes: &[(&str, Vec<u8>)]) -> Vec<u8> {
 
 fn booster() -> Vec<u8> {
     object("lightgbm.basic", "Booster", &[("_handle", text("tree\n")), ("best_iteration", b"K\x03".to_vec())])
-}
-
-fn pickle(body: &[u8]) -> Vec<u8> {
-    [b"\x80\x04", body, b"."].concat()
 }
 
 #[test]
@@ -238,43 +223,14 @@ fn cycles_and_shared_values_are_harmless() {
     assert_eq!(kind(&pickle(&own)), ErrorKind::InvalidModel);
 }
 
-type MakeBomb = fn() -> Vec<u8>;
-
-/// Pickles that cost little to send and would cost much to believe.
-const BOMBS: [(&str, MakeBomb); 11] = [
-    // Each level is a tuple of the one below, twice: 2^60 elements if anything expanded them.
-    ("doubling", || pickle(&[b"N".to_vec(), b"2\x86".repeat(60)].concat())),
-    ("nested lists", || pickle(&b"]".repeat(3_000_000))),
-    ("nested tuples", || pickle(&[b"N".to_vec(), b"\x85".repeat(3_000_000)].concat())),
-    ("dictionaries", || pickle(&b"}NNs".repeat(600_000))),
-    ("marks", || pickle(&b"(".repeat(3_000_000))),
-    ("calls", || {
-        pickle(&[global("builtins", "list"), b"\x94".to_vec(), b")h\x00)R0".repeat(600_000)].concat())
-    }),
-    ("memo", || {
-        let entry = |index: u32| [b"Nr".as_slice(), &index.to_le_bytes(), b"0"].concat();
-        pickle(&(0..600_000).flat_map(entry).collect::<Vec<u8>>())
-    }),
-    ("pops", || pickle(&b"N0".repeat(3_000_000))),
-    ("recalls", || pickle(&[b"]\x94".to_vec(), b"(h\x00h\x00h\x00h\x00e".repeat(400_000)].concat())),
-    ("digits", || pickle(&[b"L".to_vec(), b"9".repeat(3_000_000), b"\n".to_vec()].concat())),
-    ("a frame of 10^9 bytes", || pickle(b"\x95\x00\xca\x9a\x3b\x00\x00\x00\x00N")),
-];
-
 #[test]
-fn bombs_end_quickly() {
-    // The promise is for optimised builds.
-    let promised = Duration::from_millis(if cfg!(debug_assertions) { 60_000 } else { 100 });
+fn bombs_end_with_an_error() {
     for (name, bomb) in BOMBS {
-        let bomb = bomb();
-        let started = Instant::now();
-        let error = read(&bomb).unwrap_err();
-        let took = started.elapsed();
+        let error = read(&bomb()).unwrap_err();
         assert!(
             matches!(error.kind(), ErrorKind::InvalidModel | ErrorKind::UnsupportedModel),
             "{name}: {error}"
         );
-        assert!(took < promised, "{name} took {took:?}");
     }
 }
 

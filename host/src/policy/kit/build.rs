@@ -11,6 +11,13 @@ use super::Language;
 use super::guest_cargo;
 use crate::error::{Error, ErrorKind, Result};
 
+/// How to get what builds JavaScript.
+const NODE: &str = "a JavaScript policy is built with Node.js 20 or newer and its npm: get both from https://nodejs.org or your \
+                    system's packages (Debian and Ubuntu: `apt install nodejs npm`)";
+/// How to get what builds Python.
+const PYTHON: &str = "a Python policy is built with Python 3.10 or newer and its venv module: get both from https://python.org or \
+                      your system's packages (Debian and Ubuntu: `apt install python3 python3-venv`)";
+
 /// Builds the project in `dir` and returns the path of the component: `output`, or `<name>.wasm` in the project's
 /// `target` directory. Intermediate files go to `target_dir`, by default that same directory; projects that share one
 /// share the work.
@@ -70,44 +77,48 @@ fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Re
 /// The project's own build script calls componentize-js; its packages are installed once.
 fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
     if !dir.join("node_modules").is_dir() {
-        run(dir, Command::new("npm").args(["install", "--no-audit", "--no-fund"]), "install node and npm")?;
+        run(
+            dir,
+            Command::new("npm").args(["install", "--no-audit", "--no-fund"]),
+            NODE,
+            "look at package.json",
+        )?;
     }
-    run(dir, Command::new("node").arg("build.mjs").arg(output), "install node")
+    run(dir, Command::new("node").arg("build.mjs").arg(output), NODE, "look at policy.js")
 }
 
 /// componentize-py from the project's own virtual environment, made once.
 fn build_python(dir: &Path, output: &Path) -> Result<()> {
     let bin = dir.join(".venv").join(if cfg!(windows) { "Scripts" } else { "bin" });
     if !bin.join("componentize-py").exists() {
-        run(
-            dir,
-            Command::new("python3").args(["-m", "venv", ".venv"]),
-            "install python3 with its venv module",
-        )?;
+        run(dir, Command::new("python3").args(["-m", "venv", ".venv"]), PYTHON, PYTHON)?;
         let pip = ["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"];
-        run(dir, Command::new(bin.join("python")).args(pip), "look at requirements.txt")?;
+        run(dir, Command::new(bin.join("python")).args(pip), PYTHON, "look at requirements.txt")?;
     }
     // `--stub-wasi` gives the interpreter stand-ins for what WASI would provide: the component imports nothing.
     let world = ["--wit-path", "wit", "--world", "policy-component"];
     let mut command = Command::new(bin.join("componentize-py"));
     command.args(world).args(["componentize", "--stub-wasi", "app", "--output"]).arg(output);
-    run(dir, &mut command, "look at app.py")
+    run(dir, &mut command, PYTHON, "look at app.py")
 }
 
-fn run(dir: &Path, command: &mut Command, hint: &str) -> Result<()> {
+/// Runs a tool in the project. `missing` says how to get it, `failing` where to look when it fails.
+fn run(dir: &Path, command: &mut Command, missing: &str, failing: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |source: String| {
-        failed("cannot build the policy", dir)
+    let output = command.current_dir(dir).output().map_err(|error| {
+        failed("cannot run a tool that builds the policy", dir)
             .with_context("tool", &program)
-            .with_hint(hint)
-            .with_source(source)
-    };
-    let output = command.current_dir(dir).output().map_err(|error| failed(error.to_string()))?;
+            .with_hint(missing)
+            .with_source(error)
+    })?;
     if output.status.success() {
         return Ok(());
     }
     let words = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-    Err(failed(format!("{}: {}", output.status, words.join("\n"))))
+    Err(failed("cannot build the policy", dir)
+        .with_context("tool", &program)
+        .with_hint(failing)
+        .with_source(format!("{}: {}", output.status, words.join("\n"))))
 }
 
 fn package_name(dir: &Path) -> Result<String> {

@@ -28,7 +28,12 @@ pub(crate) fn build_module(
         .arg(target_dir);
     isolate(&mut command, root);
 
-    let output = command.output().map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
+    let output = command.output().map_err(|error| {
+        format!(
+            "cannot run {}: {error}\na Rust policy is built with cargo: get it from https://rustup.rs",
+            cargo.display()
+        )
+    })?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         // E0463: the target's standard library is not installed.

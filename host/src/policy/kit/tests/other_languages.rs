@@ -1,10 +1,10 @@
 //! Guests in other languages: they need node, npm, python3 and the network, and take minutes. `cargo xtask test --all`
 //! runs them.
 
-use std::fs;
-use std::time::Instant;
-
 use super::*;
+use crate::error::ErrorKind;
+use crate::policy::Pooling;
+use crate::policy::tests::compiled_code;
 
 /// The same rule in another language passes the same golden cases.
 #[track_caller]
@@ -16,40 +16,47 @@ fn assert_metric_gate_passes(name: &str) {
 }
 
 #[track_caller]
-fn assert_new_project_passes(language: Language) {
+fn assert_new_project_passes(language: Language, pooling: Pooling) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("my-gate");
     scaffold(&dir, "my-gate", language).unwrap();
     let component = build(&dir, None, None).unwrap();
     assert_cases_pass(&component, &dir.join("cases"));
 
-    // Compiling takes seconds once; from the cache it takes a fraction of that.
-    let options = EngineOptions::default().with_cache_dir(root.path().join("code"));
-    let load = || {
-        let started = Instant::now();
-        let engine = PolicyEngine::new(&options).unwrap();
-        let policy = Policy::load_file(&engine, &component, &Budget::default()).unwrap();
-        (policy, started.elapsed())
+    // Compiling takes seconds, once.
+    let code = root.path().join("code");
+    let load = |pooling| {
+        let mut options = EngineOptions::default().with_cache_dir(&code);
+        options.pooling = pooling;
+        Policy::load_file(&PolicyEngine::new(&options).unwrap(), &component, &Budget::default())
     };
-    let ((_, first), (policy, again)) = (load(), load());
+    load(None).unwrap();
+    let compiled = compiled_code(&code);
+    let policy = load(None).unwrap();
+    assert!(!compiled.is_empty() && compiled_code(&code) == compiled, "it was compiled again");
+
+    let pooled = load(Some(pooling)).unwrap();
     let case = CaseFile::read(&dir.join("cases/good.json")).unwrap().case;
-    let report = bench(&policy, &case.input, 100);
-    let size = fs::metadata(&component).unwrap().len();
-    println!("{language}: {size} bytes, compiled in {first:.1?}, loaded in {again:.1?}");
-    println!("{:?}\n{report:?}", policy.summary());
-    assert!(again < first / 5, "compiled in {first:?}, from the cache in {again:?}");
+    let (alone, together) = (case.decide(&policy).unwrap(), case.decide(&pooled).unwrap());
+    assert_eq!((together.verdict, together.usage.fuel), (alone.verdict, alone.usage.fuel));
+    if pooling.instances > Pooling::default().instances {
+        let error = load(Some(Pooling::default())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+        assert!(error.hint().unwrap().contains("`Pooling::instances`"), "{error:?}");
+    }
 }
 
 #[test]
 #[ignore = "needs node and npm: cargo xtask test --all"]
 fn a_new_javascript_project_builds_and_passes_its_cases() {
-    assert_new_project_passes(Language::JavaScript);
+    assert_new_project_passes(Language::JavaScript, Pooling { decisions: 2, ..Pooling::default() });
 }
 
 #[test]
 #[ignore = "needs python3 and the network: cargo xtask test --all"]
 fn a_new_python_project_builds_and_passes_its_cases() {
-    assert_new_project_passes(Language::Python);
+    let instances = Pooling::PYTHON_INSTANCES;
+    assert_new_project_passes(Language::Python, Pooling { decisions: 2, instances, ..Pooling::default() });
 }
 
 #[test]

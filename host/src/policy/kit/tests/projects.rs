@@ -45,13 +45,34 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     let dir = root.path().join("my-gate");
     let written = scaffold(&dir, "my-gate", Language::Rust).unwrap();
     assert!(written.contains(&dir.join("wit/lifecycle.wit")), "{written:?}");
-    // The versions that this repository uses are on this machine: no network is needed.
-    fs::copy(repository().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
     let component = build(&dir, None, Some(&guest_target_dir())).unwrap();
     assert_eq!(component, fs::canonicalize(&dir).unwrap().join("target/my-gate.wasm"));
     assert_cases_pass(&component, &dir.join("cases"));
     let policy = Policy::load_file(&engine(), &component, &Budget::default()).unwrap();
     assert_eq!(policy.descriptor().name, "my-gate");
+}
+
+/// `HYDRA_UPDATE=1 cargo test -p hydra-registry --lib policy::kit` writes it anew.
+#[test]
+fn new_projects_are_locked_to_the_versions_of_this_repository() {
+    let root = tempfile::tempdir().unwrap();
+    scaffold(root.path(), "my-gate", Language::Rust).unwrap();
+    let lock = root.path().join("Cargo.lock");
+    fs::copy(repository().join("Cargo.lock"), &lock).unwrap();
+    // Drops all that the project does not need.
+    let pruned = Command::new("cargo")
+        .args(["update", "--workspace", "--offline"])
+        .current_dir(root.path())
+        .output()
+        .unwrap();
+    assert!(pruned.status.success(), "{pruned:?}");
+    let current = fs::read_to_string(&lock).unwrap().replace("\"my-gate\"", "\"{{name}}\"");
+
+    let path = repository().join("host/src/policy/kit/templates/rust/Cargo.lock.in");
+    if std::env::var_os("HYDRA_UPDATE").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), current, "set HYDRA_UPDATE=1 to write it anew");
 }
 
 #[test]
@@ -83,7 +104,6 @@ fn names_that_no_project_can_have_are_refused() {
 fn a_project_that_does_not_compile_quotes_the_compiler() {
     let root = tempfile::tempdir().unwrap();
     scaffold(root.path(), "my-gate", Language::Rust).unwrap();
-    fs::copy(repository().join("Cargo.lock"), root.path().join("Cargo.lock")).unwrap();
     fs::write(root.path().join("src/lib.rs"), "this is not Rust").unwrap();
     let error = build(root.path(), None, Some(&guest_target_dir())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyBuild);

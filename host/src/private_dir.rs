@@ -1,0 +1,80 @@
+//! Directories that only their owner can get at: what is kept there runs as part of this program, or decides for it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Makes the directory with mode 0700, and what is missing above it. One that is there already stays as it is: see
+/// [`check`].
+pub(crate) fn create(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// Refuses a directory that is not this user's own or that others can look into, with [`ErrorKind::Untrusted`]. `what`
+/// names its contents.
+#[cfg(unix)]
+pub(crate) fn check(dir: &Path, what: &str) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let inspected = fs::metadata(dir).and_then(|found| Ok((found, own_uid(dir)?)));
+    let (found, own) = inspected.map_err(|error| {
+        Error::new(ErrorKind::Storage, format!("cannot inspect the directory of {what}"))
+            .with_context("path", dir.display())
+            .with_source(error)
+    })?;
+    #[expect(clippy::verbose_bit_mask, reason = "permissions are read in octal")]
+    let is_private = found.mode() & 0o077 == 0;
+    if is_private && found.uid() == own {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Untrusted, format!("the directory of {what} can be changed by others"))
+        .with_context("path", dir.display())
+        .with_context("mode", format!("{:o}", found.mode() & 0o7777))
+        .with_hint("remove the directory, or make it yours with mode 700 after checking what is in it"))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the unix version can fail")]
+pub(crate) fn check(_: &Path, _: &str) -> Result<()> {
+    Ok(())
+}
+
+/// Who this process is: the owner of its entry in `/proc`, or of a file that it makes.
+#[cfg(unix)]
+fn own_uid(dir: &Path) -> io::Result<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let entry = fs::metadata("/proc/self");
+    entry.or_else(|_| tempfile::tempfile_in(dir)?.metadata()).map(|found| found.uid())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_created_is_private_and_what_others_can_enter_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("deep/er");
+        create(&dir).unwrap();
+        create(&dir).unwrap();
+        for path in [&dir, dir.parent().unwrap()] {
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
+        }
+        check(&dir, "tests").unwrap();
+        for mode in [0o777, 0o770, 0o701] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+            let error = check(&dir, "tests").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Untrusted, "{mode:o}");
+        }
+        assert_eq!(check(&root.path().join("none"), "tests").unwrap_err().kind(), ErrorKind::Storage);
+    }
+}

@@ -1,0 +1,88 @@
+//! What loading a champion asks of a server.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hydra_registry::lifecycle::candidate::CandidateModel;
+use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::mlflow::names::{Alias, Version};
+use hydra_registry::project::{Project, ProjectConfig};
+use hydra_registry::{ModelRegistry, OpenOptions};
+use serde_json::json;
+
+use crate::support::backends::fresh_name;
+use crate::support::proxy::Proxy;
+use crate::support::root;
+use crate::support::server::{NEWEST, Server};
+
+/// A registry as a new process would open it.
+fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
+    let environment = Environment::from_iter([("HYDRA_CACHE_DIR".to_owned(), cache.display().to_string())]);
+    let options = OpenOptions::new(Project::around(cache), ProjectConfig::default(), environment);
+    ModelRegistry::open_existing(options.with_tracking_uri(url).with_model(model)).expect("options")
+}
+
+async fn log(registry: &ModelRegistry, case: &str) -> Version {
+    let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
+    let logged = registry.log_candidate(
+        CandidateModel::File(model),
+        BTreeMap::from([("auc".to_owned(), 0.9)]),
+        json!({}),
+        BTreeMap::new(),
+        None,
+    );
+    logged.await.expect("a version").1
+}
+
+async fn point_champion(registry: &ModelRegistry, version: Version) {
+    let champion = Alias::champion();
+    registry.backend().registry.set_alias(registry.model(), &champion, version).await.expect("an alias");
+}
+
+/// The requests of loading the champion in a process of its own.
+async fn requests(proxy: &Proxy, model: &str, cache: &Path, version: Version) -> Vec<String> {
+    let champion = open(&proxy.url, model, cache).load_champion().await.expect("a champion");
+    assert_eq!(champion.version.version, version);
+    proxy.take()
+}
+
+fn downloads(requests: &[String]) -> usize {
+    requests.iter().filter(|request| request.ends_with("/model.lgb")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_load_of_an_unchanged_champion_makes_one_request() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let (model, home, cache) = (fresh_name("loading"), tempfile::tempdir(), tempfile::tempdir());
+    let (home, cache) = (home.expect("a directory"), cache.expect("a directory"));
+    let one = ["GET registered-models/alias"];
+
+    let direct = open(&server.url, &model, home.path());
+    direct
+        .backend()
+        .registry
+        .create_registered_model(direct.model(), &BTreeMap::new(), "")
+        .await
+        .expect("a model");
+    let first = log(&direct, "binary_int").await;
+    point_champion(&direct, first).await;
+    let asked = requests(&proxy, &model, cache.path(), first).await;
+    assert_eq!((asked[0].as_str(), downloads(&asked)), (one[0], 1), "{asked:?}");
+    assert_eq!(requests(&proxy, &model, cache.path(), first).await, one);
+
+    // Another champion is fetched; the way back is not.
+    let second = log(&direct, "regression").await;
+    point_champion(&direct, second).await;
+    let asked = requests(&proxy, &model, cache.path(), second).await;
+    assert_eq!(downloads(&asked), 1, "{asked:?}");
+    point_champion(&direct, first).await;
+    assert_eq!(requests(&proxy, &model, cache.path(), first).await, one);
+
+    // What somebody did to the files is not believed.
+    for blob in std::fs::read_dir(cache.path().join("models/blobs")).expect("the cache") {
+        std::fs::write(blob.expect("a file").path(), "tree\nversion=v4\n").expect("damage");
+    }
+    let asked = requests(&proxy, &model, cache.path(), first).await;
+    assert_eq!(downloads(&asked), 1, "{asked:?}");
+}
