@@ -170,7 +170,13 @@ impl ModelRegistry {
             };
             return transitions.try_out(&request, &evidence, past).await;
         }
-        let (ledger, evidence) = try_join(self.ledger(), transitions.gather(&request)).await?;
+        let ledger = async {
+            let ledger = self.ledger().await?;
+            // Known by the time that it is needed. If it cannot be found out, that is told there.
+            ledger.locate_archive().await.ok();
+            Ok(ledger)
+        };
+        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
         was_champion(&request, Some(&ledger), None).await?;
         transitions.carry_out(&request, &ledger, evidence).await
     }

@@ -1,7 +1,7 @@
-//! A network that drops, delays, repeats and refuses: each request of a promotion is spoiled in turn.
+//! A network that drops, delays, repeats and refuses: each request of a promotion or a rollback is spoiled in turn.
 
 use hydra_registry::lifecycle::ledger::chain::Record;
-use hydra_registry::lifecycle::ledger::entry::{Entry, Kind};
+use hydra_registry::lifecycle::ledger::entry::Entry;
 use hydra_registry::lifecycle::ledger::history::Fate;
 use hydra_registry::mlflow::names::Version;
 
@@ -22,68 +22,82 @@ const FAULTS: [Fault; 8] = [
     Fault::DoneButAnswered(503),
 ];
 
-/// The promotion of version 2, with its request of that index spoiled. Returns whether the index was reached.
-async fn promote_with(server: &Server, fault: Fault, index: usize) -> bool {
+/// A command on a model whose champion is 2 and whose archived version is 1, with its request of that index spoiled.
+/// Returns whether the index was reached.
+async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize) -> bool {
     let backend = Backend::on(server);
     let proxy = Proxy::start(&server.url);
     let model = fresh_name("fault");
     let registry = registry(&backend, &model).await;
-    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    for version in [1, 2] {
+        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    }
     let project = Project::new(Some(&proxy.url), &model);
     proxy.spoil(index, fault);
-    let mut command = project.command(["--output", "json", "promote", "2"]);
+    let mut command = project.command([&["--output", "json"], request].concat());
     command.env("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0").env("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0");
     let outcome: Outcome = command.output().expect("the binary runs").into();
     let reached = proxy.take().len() > index;
-    let what = format!("{fault:?} of request {index}: {}", outcome.err);
-    let promotions = |history: &[(Record, Fate)]| {
-        let of_two = |entry: &Entry| entry.operation == Kind::Promote && entry.target == Some(Version(2));
-        history.iter().filter(|(record, _)| of_two(&record.entry)).count()
+    let what = format!("{request:?} with {fault:?} of request {index}: {}", outcome.err);
+    // Entries 1 to 3 are the beginning and the two promotions above.
+    let asked = |history: &[(Record, Fate)]| {
+        let of_request = |entry: &Entry| entry.operation.to_string() == request[0] && entry.actor == "tester";
+        history.iter().filter(|(record, _)| record.number > 3 && of_request(&record.entry)).count()
     };
     match outcome.code {
         0 => {
             let history = assert_sound(&registry).await;
-            assert_eq!(promotions(&history), 1, "{what}");
-            assert_eq!(aliases(&registry).await, (Some(2), Some(1)), "{what}");
+            assert_eq!(asked(&history), 1, "{what}");
+            let expected = if request[0] == "rollback" { (Some(1), Some(2)) } else { (Some(3), Some(2)) };
+            assert_eq!(aliases(&registry).await, expected, "{what}");
         }
         2 => {
             // It failed cleanly: an error that says so, and the next command finds its way.
             assert!(outcome.err.contains("\"hydra-registry/error/1\""), "{what}");
-            let next = registry.promote_to_champion(Some(Version(3))).await;
+            let next = registry.promote_to_champion(Some(Version(4))).await;
             assert!(next.is_ok(), "{what}: {next:?}");
             let history = assert_sound(&registry).await;
-            assert!(promotions(&history) <= 1, "{what}");
-            assert_eq!(aliases(&registry).await.0, Some(3), "{what}");
+            let recorded = asked(&history) - usize::from(request[0] == "promote");
+            assert!(recorded <= 1, "{what}");
+            let told = outcome.err.contains("the decision may be recorded");
+            assert!(told || recorded == 0, "{what}: recorded, and the error does not say so");
+            assert_eq!(aliases(&registry).await.0, Some(4), "{what}");
         }
         code => panic!("exit {code}: {what}"),
     }
     reached
 }
 
-async fn spoil_every_request(server: &Server, faults: &[Fault]) {
+async fn spoil_every_request(server: &Server, request: &[&str], faults: &[Fault]) {
     for fault in faults {
         let mut index = 0;
-        while promote_with(server, *fault, index).await {
+        while ask_with(server, request, *fault, index).await {
             index += 1;
         }
-        assert!(index >= 10, "a promotion takes more than {index} requests");
+        assert!(index >= 10, "it takes more than {index} requests");
     }
 }
 
+const PROMOTE: &[&str] = &["promote", "3"];
+const ROLLBACK: &[&str] = &["rollback"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_answers_and_refusals_at_every_request() {
-    spoil_every_request(Server::shared(NEWEST), &[Fault::AnswerLost, Fault::DoneButAnswered(503)]).await;
+    spoil_every_request(Server::shared(NEWEST), PROMOTE, &[Fault::AnswerLost]).await;
+    spoil_every_request(Server::shared(NEWEST), ROLLBACK, &[Fault::DoneButAnswered(503)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "many minutes; `cargo xtask test --all` runs it"]
 async fn every_fault_at_every_request() {
-    spoil_every_request(Server::shared(NEWEST), &FAULTS).await;
+    for request in [PROMOTE, ROLLBACK] {
+        spoil_every_request(Server::shared(NEWEST), request, &FAULTS).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
 async fn lost_answers_and_refusals_on_postgres() {
     let faults = [Fault::AnswerLost, Fault::Twice, Fault::DoneButAnswered(500)];
-    spoil_every_request(Server::shared(ON_POSTGRES), &faults).await;
+    spoil_every_request(Server::shared(ON_POSTGRES), ROLLBACK, &faults).await;
 }

@@ -1,14 +1,17 @@
 //! Another policy on the recorded evidence: what it would have decided.
 
+use std::collections::BTreeMap;
+
 use futures_util::stream::{Stream, TryStreamExt as _};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Entry};
+use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
+use crate::lifecycle::{AliasState, Plan, guards};
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::{Alias, Version};
-use crate::policy::{Decision, Input, Policy, Verdict, VerdictKind};
+use crate::policy::{Decision, Input, Operation, Policy, Verdict, VerdictKind};
 
 /// A recorded decision, and what the other policy makes of the same evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +33,8 @@ pub enum Answer {
     OtherMoves {
         /// Its reason.
         explanation: String,
-        /// The ledger's aliases as it would leave them.
-        after: Aliases,
+        /// The aliases as it would leave them.
+        after: AliasState,
     },
     /// Another verdict.
     Other {
@@ -48,11 +51,13 @@ pub enum Answer {
 
 impl Ledger {
     /// Asks `policy` about every recorded decision made since `since`, newest first. `settings` are its own: those in the
-    /// evidence belong to the policy that decided.
+    /// evidence belong to the policy that decided. `managed` are the aliases that a policy may move: the guards look at each
+    /// answer as they would at a real one, as far as the record tells them.
     pub fn backtest<'a>(
         &'a self,
         policy: &'a Policy,
-        settings: &'a std::collections::BTreeMap<String, String>,
+        settings: &'a BTreeMap<String, String>,
+        managed: &'a [String],
         since: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Comparison>> + 'a {
         self.entries(None, since).try_filter_map(move |(record, _)| async move {
@@ -64,7 +69,7 @@ impl Ledger {
                     input.context_mut().settings.clone_from(settings);
                     match decide(policy, input).await? {
                         Err(error) => Answer::Failed(error.to_string()),
-                        Ok(decision) => compare(&record.entry, recorded, &decision.verdict),
+                        Ok(decision) => compare(&record.entry, recorded, &decision.verdict, managed),
                     }
                 }
             };
@@ -75,7 +80,12 @@ impl Ledger {
     async fn evidence(&self, record: &Record) -> Result<Result<Input, String>> {
         let found = async { Input::from_json(&self.input(record).await?) };
         match found.await {
-            Err(error) if matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::Integrity) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity
+                ) =>
+            {
                 Ok(Err(error.to_string()))
             }
             other => other.map(Ok),
@@ -91,22 +101,36 @@ async fn decide(policy: &Policy, input: Input) -> Result<Result<Decision>> {
         .map_err(|source| Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source))
 }
 
-fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict) -> Answer {
+fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[String]) -> Answer {
+    let plan = match review(entry, verdict, managed) {
+        Ok(plan) => plan,
+        Err(error) => return Answer::Failed(error.to_string()),
+    };
     let kind = verdict.kind();
     let explanation = verdict.explanation().to_owned();
     if kind != recorded {
         return Answer::Other { verdict: kind, explanation };
     }
-    let mut after = entry.before.clone();
-    for step in verdict.moves() {
-        match Alias::new(&step.alias) {
-            Ok(alias) if alias == Alias::candidate() => {}
-            Ok(alias) => drop(after.insert(alias, step.version.map(Version))),
-            Err(error) => return Answer::Failed(error.to_string()),
-        }
-    }
-    let set = |state: &Aliases| -> Vec<(Alias, Version)> {
-        state.iter().filter_map(|(alias, version)| Some((alias.clone(), (*version)?))).collect()
-    };
-    if set(&after) == set(&entry.after) { Answer::Same } else { Answer::OtherMoves { explanation, after } }
+    let after = state(&entry.after, entry.side.iter().map(|(alias, side)| (alias, side.to)));
+    if plan.after == after { Answer::Same } else { Answer::OtherMoves { explanation, after: plan.after } }
+}
+
+/// The guards' opinion. Whether versions exist that the record does not name, it cannot tell: they count as there.
+fn review(entry: &Entry, verdict: &Verdict, managed: &[String]) -> Result<Plan> {
+    let operation = if entry.operation == Kind::Rollback { Operation::Rollback } else { Operation::Promote };
+    guards::review(
+        verdict,
+        &guards::Facts {
+            operation,
+            target: entry.target.map(|version| version.0),
+            aliases: &state(&entry.before, entry.side.iter().map(|(alias, side)| (alias, side.from))),
+            managed,
+            versions: &guards::named_versions(verdict).into_iter().map(|version| (version, true)).collect(),
+        },
+    )
+}
+
+fn state<'a>(aliases: &'a Aliases, side: impl Iterator<Item = (&'a Alias, Option<Version>)>) -> AliasState {
+    let all = aliases.iter().map(|(alias, version)| (alias, *version)).chain(side);
+    all.filter_map(|(alias, version)| Some((alias.to_string(), version?.0))).collect()
 }

@@ -23,14 +23,26 @@ pub(super) struct Asking<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
     first: Option<Evidence>,
-    /// What was decided last.
-    pub last: Option<Transition>,
+    /// What was decided, attempt by attempt, with the SHA-256 of the input.
+    attempts: Vec<(Option<Digest>, Transition)>,
 }
 
 impl<'a> Asking<'a> {
     /// `evidence` serves the first attempt.
     pub fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
-        Self { transitions, request, first: Some(evidence), last: None }
+        Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
+    }
+
+    /// The transition that was recorded: the last attempt, unless an earlier one turned out to have made it.
+    pub fn recorded(mut self, record: Option<&Record>) -> Option<Transition> {
+        let input =
+            record.and_then(|record| record.entry.decided.as_ref()).map(|decided| decided.input_sha256);
+        let index = self.attempts.iter().rposition(|(of, _)| input.is_some() && *of == input);
+        let (_, transition) = match index {
+            Some(index) => self.attempts.swap_remove(index),
+            None => self.attempts.pop()?,
+        };
+        Some(transition)
     }
 }
 
@@ -47,13 +59,13 @@ impl Decide for Asking<'_> {
         }
         match self.transitions.consider(self.request, &evidence, history(view)?).await? {
             Considered::Unchanged(transition) => {
-                self.last = Some(*transition);
+                self.attempts.push((None, *transition));
                 Ok(Answer::Nothing)
             }
             Considered::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
-                self.last = Some(*transition);
+                self.attempts.push((Some(Digest::of(&proposal.input)), *transition));
                 Ok(Answer::Propose(Box::new(proposal)))
             }
         }

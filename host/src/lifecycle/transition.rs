@@ -178,13 +178,14 @@ impl Transitions<'_> {
         let mut asking = Asking::new(self, request, evidence);
         let operation_id = Uuid::new_v4().simple().to_string();
         let recorded = ledger.transition(&operation_id, &mut asking).await?;
-        let mut transition = asking
-            .last
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
-        transition.sequence = match &recorded {
+        let record = match &recorded {
             Recorded::Nothing => None,
-            Recorded::Now(record) | Recorded::Before(record) => Some(record.number),
+            Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
         };
+        let mut transition = asking
+            .recorded(record)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
+        transition.sequence = record.map(|record| record.number);
         announce(&transition);
         Ok(transition)
     }

@@ -24,7 +24,9 @@ pub async fn run(
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
             let bar = printer.progress(None, false, "asking again");
-            let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, args.since));
+            let managed: Vec<String> =
+                settings.options.managed_aliases()?.into_iter().map(String::from).collect();
+            let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, &managed, args.since));
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);
                 bar.inc(1);

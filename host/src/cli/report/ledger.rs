@@ -182,6 +182,8 @@ pub struct VerifyReport {
     pub void: u64,
     /// Decisions that were run again and came to the same.
     pub rerun: u64,
+    /// Damage that a checkpoint bridges.
+    pub bridged: Vec<Value>,
     /// What is wrong.
     pub flaws: Vec<Value>,
 }
@@ -198,6 +200,7 @@ impl VerifyReport {
             entries: verified.valid,
             void: verified.void,
             rerun: verified.rerun,
+            bridged: verified.bridged.iter().map(flaw).collect(),
             flaws: verified.flaws.iter().map(flaw).collect(),
         }
     }
@@ -208,6 +211,10 @@ impl VerifyReport {
             "ledger of {}: {} entries, {} that lost a race, {} decisions run again with the same result\n",
             self.model, self.entries, self.void, self.rerun
         );
+        for flaw in &self.bridged {
+            let what = flaw["what"].as_str().unwrap_or_default();
+            let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {what}", flaw["entry"]);
+        }
         for flaw in &self.flaws {
             let _ =
                 writeln!(text, "  entry {}: {}", flaw["entry"], flaw["what"].as_str().unwrap_or_default());
@@ -215,7 +222,7 @@ impl VerifyReport {
         text += if self.sound {
             "nothing is wrong"
         } else {
-            "next: hydra-registry doctor shows what can be done"
+            "next: hydra-registry doctor repairs what is wrong with the aliases and the newest entries; older ones stay as they are"
         };
         text
     }

@@ -20,7 +20,8 @@ impl Ledger {
         let decided = record.entry.decided.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
         })?;
-        self.read_checked(&input_path(&record.entry.operation_id), decided.input_sha256).await
+        self.read_checked(&input_path(&record.entry.operation_id, decided.input_sha256), decided.input_sha256)
+            .await
     }
 
     /// The archived component of that digest. `ArtifactNotFound` when it is missing, `Integrity` when it is another.
@@ -30,7 +31,7 @@ impl Ledger {
 
     pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
         let store = self.artifacts().await?;
-        let path = input_path(operation_id);
+        let path = input_path(operation_id, Digest::of(&proposal.input));
         let input = store.put_bytes(&path, proposal.input.clone());
         try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
     }
@@ -43,6 +44,11 @@ impl Ledger {
 
     async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
         self.backend.artifact_store(self.artifact_uri().await?).await
+    }
+
+    /// Finds out where the archive is, which takes a request the first time.
+    pub async fn locate_archive(&self) -> Result<()> {
+        self.artifact_uri().await.map(drop)
     }
 
     pub(super) async fn artifact_uri(&self) -> Result<&str> {
@@ -75,8 +81,9 @@ async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Re
     store.put_bytes(&path, proposal.component.to_vec()).await
 }
 
-pub(super) fn input_path(operation_id: &str) -> String {
-    format!("decisions/{operation_id}.json")
+/// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
+pub(super) fn input_path(operation_id: &str, sha256: Digest) -> String {
+    format!("decisions/{operation_id}-{sha256}.json")
 }
 
 pub(super) fn component_path(sha256: Digest) -> String {

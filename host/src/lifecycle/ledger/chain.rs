@@ -108,6 +108,9 @@ pub fn source_uri(ledger: &str) -> String {
     format!("hydra-ledger:/{ledger}")
 }
 
+/// The widest gap between two entries that is bridged number by number.
+const MAX_GAP: Number = 100_000;
+
 /// The newest entries without gaps: a number that the store does not list is damaged.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
@@ -129,9 +132,13 @@ impl Window {
     #[must_use]
     pub fn of_readings(readings: Vec<(Number, Reading)>, reaches_start: bool) -> Self {
         let Some(oldest) = readings.last().map(|(number, _)| *number) else { return Self::default() };
-        let lowest = if reaches_start { 1 } else { oldest };
+        let lowest = if reaches_start && oldest <= MAX_GAP { 1 } else { oldest };
         let mut window = Self { lowest, readings: Vec::new(), slots: Vec::new() };
         for (number, reading) in readings.into_iter().rev() {
+            if number - window.next().min(number) > MAX_GAP {
+                // What lies below so wide a gap is out of reach; and no memory for each number of it.
+                window = Self { lowest: number, readings: Vec::new(), slots: Vec::new() };
+            }
             while window.next() < number {
                 window.readings.push(Reading::Damaged("it is missing".into()));
             }
@@ -174,6 +181,16 @@ impl Window {
         if let Some(Reading::Record(record)) = index.and_then(|index| self.readings.get_mut(index)) {
             record.applied = true;
         }
+    }
+
+    /// What was found, newest first.
+    pub fn into_readings(self) -> impl Iterator<Item = (Number, Reading)> {
+        let lowest = self.lowest;
+        self.readings
+            .into_iter()
+            .enumerate()
+            .rev()
+            .map(move |(index, reading)| (lowest + index as Number, reading))
     }
 
     /// Finds the head.

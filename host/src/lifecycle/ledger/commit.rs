@@ -10,12 +10,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
+use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove, tracked};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::{Quiet, Settler};
 use crate::lifecycle::ledger::{HOST, Ledger};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use crate::mlflow::names::{Alias, Version};
+use crate::mlflow::names::{Alias, Version, printable};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicTransition};
 use crate::policy::VerdictKind;
 
@@ -34,11 +34,13 @@ pub struct View {
 }
 
 impl View {
-    /// Whether evidence with these aliases is of the state that the ledger is in.
+    /// Whether evidence with these aliases is of the state that the ledger is in, and of the same candidate.
     #[must_use]
     pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
-        let seen = |alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
-        self.state.iter().all(|(alias, version)| seen(alias) == *version)
+        let seen = |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
+        let candidate = Alias::candidate();
+        tracked(&self.state).all(|(alias, version)| seen(&alias) == version)
+            && aliases.get(&candidate) == self.aliases.get(&candidate)
     }
 }
 
@@ -104,6 +106,24 @@ impl Ledger {
     /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first.
     pub async fn transition(&self, operation_id: &str, decider: &mut dyn Decide) -> Result<Recorded> {
         let mut settler = Settler::new(self);
+        let outcome = self.attempt(operation_id, decider, &mut settler).await;
+        // Once an entry was sent, a failure does not mean that nothing happened.
+        outcome.map_err(|error| {
+            if settler.reach == Number::MAX {
+                return error;
+            }
+            error.with_context("operation id", operation_id).with_hint(
+                "the decision may be recorded, and is carried out by the next command then: see `hydra-registry history` before asking again",
+            )
+        })
+    }
+
+    async fn attempt(
+        &self,
+        operation_id: &str,
+        decider: &mut dyn Decide,
+        settler: &mut Settler<'_>,
+    ) -> Result<Recorded> {
         let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
         loop {
             let quiet = settler.settle(first.take()).await?;
@@ -134,6 +154,7 @@ impl Ledger {
             self.archive(operation_id, &proposal).await?;
             failpoint("ledger.archived");
             let mut entry = self.decision_entry(operation_id, proposal, &quiet);
+            settler.reach = settler.reach.min(quiet.head.number);
             match self.commit(&mut entry, &quiet).await {
                 Ok(true) => failpoint("ledger.appended"),
                 Ok(false) => settler.pause().await?,
@@ -145,7 +166,7 @@ impl Ledger {
 
     /// What a decision would rest on now. Nothing is written, not even repairs.
     pub async fn view(&self) -> Result<View> {
-        let snapshot = self.look().await?;
+        let snapshot = self.look(Number::MAX).await?;
         let head = snapshot.head()?.clone();
         Ok(view(&Quiet { snapshot, head, own_work: false }))
     }
@@ -335,5 +356,9 @@ fn sentence(entry: &Entry) -> String {
         VerdictKind::Reject => " rejected".into(),
         VerdictKind::Hold => " held".into(),
     });
-    format!("{}{target}{verdict}, asked for by {}: {}", entry.operation, entry.actor, entry.explanation)
+    // Databases refuse NUL, and pages need no control characters.
+    printable(&format!(
+        "{}{target}{verdict}, asked for by {}: {}",
+        entry.operation, entry.actor, entry.explanation
+    ))
 }

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
-use crate::lifecycle::ledger::entry::{Aliases, Bridge, Digest, Kind};
+use crate::lifecycle::ledger::entry::{Aliases, Bridge, Digest, Kind, tracked};
 use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{Found, Number};
@@ -39,6 +39,11 @@ pub enum Finding {
         /// The file.
         path: String,
     },
+    /// The archive of inputs and policies cannot be read.
+    UnreadableArchive {
+        /// Why, for people.
+        why: String,
+    },
     /// A number of the ledger holds no readable entry.
     Damaged {
         /// The number.
@@ -56,6 +61,7 @@ impl Finding {
             Self::Interrupted { .. } => "interrupted-transition",
             Self::Drift { .. } => "drift",
             Self::MissingArtifact { .. } => "missing-artifact",
+            Self::UnreadableArchive { .. } => "unreadable-archive",
             Self::Damaged { .. } => "unknown-entry",
         }
     }
@@ -72,6 +78,9 @@ impl Finding {
             }
             Self::MissingArtifact { .. } => {
                 "restore the file from a backup; the decision stands, but cannot be verified"
+            }
+            Self::UnreadableArchive { .. } => {
+                "see that the ledger's run and its artifacts are there and may be read; nothing can be decided without them"
             }
             Self::Damaged { .. } => {
                 "`doctor --fix` bridges it with a checkpoint that takes the aliases as they are; find out who changes the ledger"
@@ -91,31 +100,41 @@ impl fmt::Display for Finding {
                 write!(f, "`{alias}` is {}, but {} in the ledger", place(actual), place(recorded))
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
+            Self::UnreadableArchive { why } => write!(f, "the archive of the ledger cannot be read: {why}"),
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }
     }
 }
 
 impl Ledger {
-    /// Looks at the newest entries, the aliases and the archive. Nothing is written.
+    /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
+    /// [`Ledger::verify`] finds.
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
-        let snapshot = self.look().await?;
+        let first = self.look(Number::MAX).await?;
+        // Tells which versions are gone; an unquiet ledger is shown as it was seen first.
+        let snapshot = self.confirm(&first).await?.unwrap_or(first);
         let mut findings = Self::damage(&snapshot);
         if let Some(head) = snapshot.readable_head() {
             if head.is_settled() {
                 let aliases = &snapshot.registered.aliases;
-                let drifted =
-                    head.state().iter().filter(|(alias, version)| aliases.get(*alias) != version.as_ref());
+                let actual = |alias: &Alias| aliases.get(alias).copied();
+                let there = |version: &Version| !snapshot.gone.contains(version);
+                let drifted = tracked(head.state())
+                    .filter(|(alias, version)| actual(alias).filter(there) != version.filter(there));
                 findings.extend(drifted.map(|(alias, recorded)| Finding::Drift {
-                    alias: alias.clone(),
-                    actual: aliases.get(alias).copied(),
-                    recorded: *recorded,
+                    actual: actual(&alias),
+                    alias,
+                    recorded,
                 }));
             } else {
                 findings.push(Finding::Interrupted { entry: head.number });
             }
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
-            findings.extend(self.missing_artifacts(&chain).await?);
+            match self.missing_artifacts(&chain).await {
+                Ok(missing) => findings.extend(missing),
+                // The registry has answered: this is about the archive.
+                Err(error) => findings.push(Finding::UnreadableArchive { why: error.to_string() }),
+            }
         }
         Ok(findings)
     }
@@ -126,7 +145,7 @@ impl Ledger {
         let mut checkpoint = None;
         let mut settler = Settler::new(self);
         loop {
-            let snapshot = self.look().await?;
+            let snapshot = self.look(Number::MAX).await?;
             if snapshot.head().is_ok() {
                 settler.settle(Some(snapshot)).await?;
                 return Ok(checkpoint);
@@ -176,8 +195,10 @@ impl Ledger {
         let mut findings = Vec::new();
         for record in chain {
             let Some(decided) = &record.entry.decided else { continue };
-            let (input, policy) =
-                (input_path(&record.entry.operation_id), component_path(decided.policy.sha256));
+            let (input, policy) = (
+                input_path(&record.entry.operation_id, decided.input_sha256),
+                component_path(decided.policy.sha256),
+            );
             for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
                 if !there {
                     findings.push(Finding::MissingArtifact { entry: record.number, path: path.clone() });

@@ -25,6 +25,15 @@ pub const MAX_ENTRY_BYTES: usize = 4_500;
 /// Where aliases point; `None` is an alias that was removed. An alias that no entry ever moved is not in it.
 pub type Aliases = BTreeMap<Alias, Option<Version>>;
 
+/// Where the ledger has its aliases: those of `state`, and `champion` and `archived` in any case.
+pub fn tracked(state: &Aliases) -> impl Iterator<Item = (Alias, Option<Version>)> {
+    let mut all = state.clone();
+    for alias in [Alias::champion(), Alias::archived()] {
+        all.entry(alias).or_insert(None);
+    }
+    all.into_iter()
+}
+
 /// What an entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

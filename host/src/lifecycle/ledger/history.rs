@@ -6,8 +6,9 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::error::Result;
 use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::{Reading, Record};
+use crate::lifecycle::ledger::chain::{Reading, Record, Window};
 use crate::lifecycle::ledger::entry::{Aliases, Digest, Kind};
+use crate::lifecycle::ledger::look::read_page;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::{Alias, Version};
@@ -59,19 +60,30 @@ pub enum Fate {
 /// Where a reading is.
 struct Reader<'a> {
     ledger: &'a Ledger,
+    /// What was fetched and not looked at yet, newest first.
     page: std::vec::IntoIter<(Number, Reading)>,
     page_size: usize,
-    /// Nothing is below what was read.
-    exhausted: bool,
+    progress: Progress,
     /// The number read last.
     last: Option<Number>,
     /// A reading that waits while the gap above it is reported.
     waiting: Option<(Number, Reading)>,
     /// The next valid entry, and the digest its successor knows it by.
-    expected: Option<(Number, Option<Digest>)>,
+    expected: (Number, Option<Digest>),
     /// A readable entry above the head that does not follow from it.
     misfit: Number,
     newer: Option<Kind>,
+}
+
+/// How far a reading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing was read yet.
+    New,
+    /// There is more in the store.
+    Under,
+    /// Nothing is below what was read.
+    Exhausted,
 }
 
 impl Ledger {
@@ -81,10 +93,10 @@ impl Ledger {
             ledger: self,
             page: Vec::new().into_iter(),
             page_size: page_size.unwrap_or(LONG_PAGE).clamp(1, LONG_PAGE),
-            exhausted: false,
+            progress: Progress::New,
             last: None,
             waiting: None,
-            expected: None,
+            expected: (0, None),
             misfit: 0,
             newer: None,
         };
@@ -128,9 +140,10 @@ impl Ledger {
             let entry = &record.entry;
             let took_effect = fate != Fate::Aborted;
             let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
-            let held =
+            let on =
                 |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(&Some(version)));
-            if held(Alias::champion()) || held(Alias::archived()) {
+            // What was archived before there was a ledger had been champion; later, entries tell.
+            if on(Alias::champion()) || (entry.operation == Kind::Genesis && on(Alias::archived())) {
                 return Ok(true);
             }
         }
@@ -155,34 +168,25 @@ impl Ledger {
 
 impl Reader<'_> {
     async fn step(&mut self) -> Result<Option<Step>> {
-        let Some((number, reading)) = self.next().await? else { return Ok(None) };
-        let (flaw, record) = match reading {
-            Reading::Damaged(flaw) => (Some(flaw), None),
-            Reading::Record(record) => (None, Some(record)),
-        };
-        let expected = match self.expected {
-            Some(expected) => expected,
-            None => {
-                let (head, damage) = self.head().await?;
-                self.misfit = damage;
-                (head, None)
+        let Some((lowest, number, reading)) = self.next().await? else { return Ok(None) };
+        let record = match reading {
+            Reading::Record(record) => record,
+            Reading::Damaged(flaw) => {
+                if (lowest..=number).contains(&self.expected.0) {
+                    self.expected = self.newest_below(lowest).await?;
+                }
+                return Ok(Some(Step::Damaged { number, flaw }));
             }
         };
-        self.expected = Some(expected);
-        let Some(record) = record else {
-            let flaw = flaw.unwrap_or_default();
-            return Ok(Some(Step::Damaged { number, flaw }));
-        };
-        if number == self.misfit && number > expected.0 {
+        if number == self.misfit && number > self.expected.0 {
             return Ok(Some(Step::Damaged { number, flaw: MISFIT.to_owned() }));
         }
-        if number != expected.0 {
+        if number != self.expected.0 {
             return Ok(Some(Step::Void(record)));
         }
-        if expected.1.is_some_and(|digest| digest != record.digest) {
-            let flaw = REPLACED.to_owned();
+        if self.expected.1.is_some_and(|digest| digest != record.digest) {
             self.expect_below(&record);
-            return Ok(Some(Step::Damaged { number, flaw }));
+            return Ok(Some(Step::Damaged { number, flaw: REPLACED.to_owned() }));
         }
         let fate = match self.newer {
             Some(Kind::Aborted) => Fate::Aborted,
@@ -196,63 +200,81 @@ impl Reader<'_> {
     fn expect_below(&mut self, record: &Record) {
         let entry = &record.entry;
         self.newer = Some(entry.operation);
-        self.expected = Some(match &entry.bridge {
+        self.expected = match &entry.bridge {
             Some(bridge) => (bridge.trusted, entry.previous.filter(|digest| *digest != Digest::NONE)),
             None => (entry.base, entry.previous),
-        });
-    }
-
-    /// The numbers of the head and of the newest damage; zero for a head that is lost, and where there is no damage.
-    async fn head(&self) -> Result<(Number, Number)> {
-        Ok(match self.ledger.read_window(Number::MAX).await?.find_head() {
-            Found::Head { number, damage } | Found::Lost { number, damage } => (number, damage),
-            Found::Empty | Found::ReadFrom(_) => (0, 0),
-        })
-    }
-
-    /// The next number down, gaps included.
-    async fn next(&mut self) -> Result<Option<(Number, Reading)>> {
-        let (number, reading) = match self.waiting.take() {
-            Some(waiting) => waiting,
-            None => match self.fetch().await? {
-                Some(found) => found,
-                // Below the oldest entry there is only what was deleted.
-                None => match self.last {
-                    Some(last) if last > 1 => (last - 1, missing()),
-                    _ => return Ok(None),
-                },
-            },
         };
-        match self.last {
-            Some(last) if number + 1 < last => {
-                self.waiting = Some((number, reading));
-                self.last = Some(last - 1);
-                Ok(Some((last - 1, missing())))
-            }
-            _ => {
-                self.last = Some(number);
-                Ok(Some((number, reading)))
-            }
+    }
+
+    /// The entry with which the chain goes on below a damaged one.
+    async fn newest_below(&self, number: Number) -> Result<(Number, Option<Digest>)> {
+        let window = self.ledger.read_window(Some(Version(number)), Number::MAX).await?;
+        Ok((head_of(&window).0, None))
+    }
+
+    /// The next number down, or the next run of missing ones: its lowest and its highest number.
+    async fn next(&mut self) -> Result<Option<(Number, Number, Reading)>> {
+        let found = match self.waiting.take() {
+            Some(waiting) => Some(waiting),
+            None => self.fetch().await?,
+        };
+        let (last, number) = (self.last, found.as_ref().map_or(0, |(number, _)| *number));
+        if let Some(last) = last
+            && number + 1 < last
+        {
+            // Below the oldest entry there is only what was deleted.
+            let (lowest, highest) = (number + 1, last - 1);
+            self.waiting = found;
+            self.last = Some(lowest);
+            return Ok(Some((lowest, highest, missing(lowest, highest))));
         }
+        self.last = Some(number);
+        Ok(found.map(|(number, reading)| (number, number, reading)))
     }
 
     async fn fetch(&mut self) -> Result<Option<(Number, Reading)>> {
         if let Some(found) = self.page.next() {
             return Ok(Some(found));
         }
-        if self.exhausted {
-            return Ok(None);
-        }
         let ledger = self.ledger;
-        let below = self.last.map(Version);
-        let page = ledger.backend.registry.model_versions(&ledger.name, below, self.page_size, None).await?;
-        self.exhausted = page.next.is_none();
-        let readings = page.items.iter().map(|version| (version.version.0, Reading::of(version, &ledger.id)));
-        self.page = readings.collect::<Vec<_>>().into_iter();
+        match self.progress {
+            Progress::Exhausted => return Ok(None),
+            // The head and what is first read are of one moment: nothing can be appended in between.
+            Progress::New => {
+                let window = ledger.read_window(None, Number::MAX).await?;
+                let (head, damage) = head_of(&window);
+                self.expected = (head, None);
+                self.misfit = damage;
+                self.progress = if window.lowest() <= 1 { Progress::Exhausted } else { Progress::Under };
+                self.page = window.into_readings().collect::<Vec<_>>().into_iter();
+            }
+            Progress::Under => {
+                let below = self.last.map(Version);
+                let page = read_page(&ledger.backend, &ledger.name, below, self.page_size).await?;
+                if page.next.is_none() {
+                    self.progress = Progress::Exhausted;
+                }
+                let readings =
+                    page.items.iter().map(|version| (version.version.0, Reading::of(version, &ledger.id)));
+                self.page = readings.collect::<Vec<_>>().into_iter();
+            }
+        }
         Ok(self.page.next())
     }
 }
 
-fn missing() -> Reading {
-    Reading::Damaged("it is missing".into())
+/// The numbers of the head and of the newest damage; zero for a head that is lost, and where there is no damage.
+fn head_of(window: &Window) -> (Number, Number) {
+    match window.find_head() {
+        Found::Head { number, damage } | Found::Lost { number, damage } => (number, damage),
+        Found::Empty | Found::ReadFrom(_) => (0, 0),
+    }
+}
+
+fn missing(lowest: Number, highest: Number) -> Reading {
+    Reading::Damaged(if lowest == highest {
+        "it is missing".into()
+    } else {
+        format!("it is missing, and so are all down to {lowest}")
+    })
 }

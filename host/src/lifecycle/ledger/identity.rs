@@ -11,7 +11,7 @@ use crate::failpoint::failpoint;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
-use crate::lifecycle::ledger::look::{PAGE, Snapshot};
+use crate::lifecycle::ledger::look::{PAGE, Snapshot, read_page};
 use crate::lifecycle::ledger::rules::Windows;
 use crate::lifecycle::ledger::{HOST, Ledger, Settings};
 use crate::lifecycle::{ARCHIVED, CHAMPION};
@@ -40,11 +40,8 @@ impl Ledger {
     pub async fn existing(backend: &Backend, model: &ModelName, settings: Settings) -> Result<Option<Self>> {
         let name = ledger_name(model)?;
         let asked_at = tokio::time::Instant::now();
-        let (registered, page) = try_join(
-            backend.registry.registered_model(model),
-            backend.registry.model_versions(&name, None, PAGE, None),
-        )
-        .await?;
+        let (registered, page) =
+            try_join(backend.registry.registered_model(model), read_page(backend, &name, None, PAGE)).await?;
         let identity = match (mirrored(&registered)?, page.items.first()) {
             (None, None) => return Ok(None),
             (Some(_), None) => return Err(gone(&name)),
@@ -73,10 +70,11 @@ impl Ledger {
         let name = ledger_name(model)?;
         if mirrored(&registered)?.is_none() {
             if backend.registry.model_versions(&name, None, 1, None).await?.items.is_empty() {
-                create_registered_model(backend, model, &name).await?;
-                failpoint("founding.named");
+                // First what may be refused: a ledger without entries would belong to somebody who may not write them.
                 let run_id = create_run(backend, model, experiment, &settings.actor).await?;
                 failpoint("founding.run-created");
+                create_registered_model(backend, model, &name).await?;
+                failpoint("founding.named");
                 append_genesis(backend, &name, &registered, run_id, &settings.actor).await?;
             }
             let (id, run_id) = from_first_entry(backend, &name, &registered).await?;

@@ -9,11 +9,12 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::{Reading, Record, Window, broken};
+use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
 use crate::lifecycle::ledger::entry::Aliases;
 use crate::lifecycle::ledger::rules::{Found, Number};
+use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel, Timestamp};
-use crate::mlflow::names::Version;
+use crate::mlflow::names::{ModelName, Version};
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;
@@ -27,6 +28,8 @@ pub(super) struct Snapshot {
     pub registered: RegisteredModel,
     /// When the first of the requests was sent.
     pub asked_at: Instant,
+    /// Down to which number the entries were wanted.
+    pub reach: Number,
     /// That moment by the wall clock.
     pub now: Timestamp,
     /// Whether the aliases were read after the head, which was then read again and had not changed.
@@ -50,7 +53,15 @@ impl Snapshot {
 
     fn new(window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
         let now = now() - i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
-        Self { window, registered, asked_at, now, confirmed: false, gone: BTreeSet::new() }
+        Self {
+            window,
+            registered,
+            asked_at,
+            reach: Number::MAX,
+            now,
+            confirmed: false,
+            gone: BTreeSet::new(),
+        }
     }
 
     /// The head, for writers: `LedgerBroken` when damage stands in the way.
@@ -91,14 +102,41 @@ impl Snapshot {
     }
 }
 
+/// Versions of the ledger, newest first, those below `below`.
+///
+/// A server finds the versions of a page with one query and their tags with another, which looks for the newest versions
+/// once more. What is appended between the two pushes the oldest versions of the page out of the second, and they come
+/// without tags. Those are asked for again, one by one.
+pub(super) async fn read_page(
+    backend: &Backend,
+    name: &ModelName,
+    below: Option<Version>,
+    size: usize,
+) -> Result<Page<ModelVersion>> {
+    let mut page = backend.registry.model_versions(name, below, size, None).await?;
+    let bare = page.items.iter().rev().take_while(|version| !version.tags.contains_key(ENTRY_TAG)).count();
+    let first_bare = page.items.len() - bare;
+    let again =
+        page.items[first_bare..].iter().map(|bare| backend.registry.model_version(name, bare.version));
+    for (index, version) in join_all(again).await.into_iter().enumerate() {
+        match version {
+            Ok(version) => page.items[first_bare + index] = version,
+            // Deleted meanwhile: without tags it counts as damaged all the same.
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
+}
+
 impl Ledger {
-    /// Reads both side by side.
-    pub(super) async fn look(&self) -> Result<Snapshot> {
+    /// Reads both side by side, the ledger at least down to number `reach`.
+    pub(super) async fn look(&self, reach: Number) -> Result<Snapshot> {
         let asked_at = Instant::now();
         let (window, registered) =
-            try_join(self.read_window(Number::MAX), self.backend.registry.registered_model(&self.model))
+            try_join(self.read_window(None, reach), self.backend.registry.registered_model(&self.model))
                 .await?;
-        Ok(Snapshot::new(window, registered, asked_at))
+        Ok(Snapshot { reach, ..Snapshot::new(window, registered, asked_at) })
     }
 
     /// Reads the aliases again, the versions they and the newest entries name, and then the head again. `None` when
@@ -107,9 +145,10 @@ impl Ledger {
         let asked_at = Instant::now();
         let registered = self.backend.registry.registered_model(&self.model).await?;
         let mut snapshot = Snapshot::new(Window::default(), registered, asked_at);
-        let reach = self.reach_of_slow_writers(earlier);
+        let reach = self.reach_of_slow_writers(earlier).min(earlier.reach);
         snapshot.gone = self.gone_versions(&snapshot.registered, &earlier.window).await?;
-        snapshot.window = self.read_window(reach).await?;
+        snapshot.window = self.read_window(None, reach).await?;
+        snapshot.reach = earlier.reach;
         snapshot.confirmed = true;
         let same = match (earlier.readable_head(), snapshot.readable_head()) {
             (Some(before), Some(after)) => {
@@ -121,12 +160,13 @@ impl Ledger {
         Ok(same.then_some(snapshot))
     }
 
-    /// The newest entries, at least one page, down to number `reach` and as far as it takes to find the head.
-    pub(super) async fn read_window(&self, reach: Number) -> Result<Window> {
+    /// The newest entries (of those below `below`), at least one page, down to number `reach` and as far as it takes to
+    /// find the head.
+    pub(super) async fn read_window(&self, below: Option<Version>, reach: Number) -> Result<Window> {
         let mut readings: Vec<(Number, Reading)> = Vec::new();
         loop {
-            let below = readings.last().map(|(number, _)| Version(*number));
-            let page = self.backend.registry.model_versions(&self.name, below, PAGE, None).await?;
+            let below = readings.last().map(|(number, _)| Version(*number)).or(below);
+            let page = read_page(&self.backend, &self.name, below, PAGE).await?;
             readings
                 .extend(page.items.iter().map(|version| (version.version.0, Reading::of(version, &self.id))));
             let window = Window::of_readings(readings.clone(), page.next.is_none());

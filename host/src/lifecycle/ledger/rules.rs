@@ -96,7 +96,7 @@ impl<D: Copy + PartialEq> Chain<D> {
             return Validity::Damaged;
         };
         if link.checkpoint.is_some() {
-            if link.base + 1 != number {
+            if link.base.checked_add(1) != Some(number) {
                 return Validity::Void;
             }
             self.accept(number, link);
@@ -167,7 +167,9 @@ pub fn find_head<D: Copy + PartialEq>(lowest: Number, slots: &[Slot<D>]) -> Foun
     }
     let anchor = numbered(lowest, slots)
         .filter_map(|(number, slot)| match slot {
-            Slot::Entry(link) if link.checkpoint.is_some() => (link.base + 1 == number).then_some(link.base),
+            Slot::Entry(link) if link.checkpoint.is_some() => {
+                (link.base.checked_add(1) == Some(number)).then_some(link.base)
+            }
             Slot::Entry(link) => (link.base < number).then_some(link.base),
             Slot::Damaged => None,
         })

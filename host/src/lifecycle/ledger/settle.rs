@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::{self, failpoint};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
-use crate::lifecycle::ledger::entry::{Aliases, Kind};
+use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
 use crate::mlflow::names::{Alias, Key, Version};
@@ -25,6 +25,8 @@ pub(super) struct Settler<'a> {
     ledger: &'a Ledger,
     deadline: Instant,
     attempts: u32,
+    /// The lowest number that an entry of this writer may have been appended above: down to there it looks for its own.
+    pub reach: Number,
     /// The alias states that this writer may have written, until it saw that all is well: should one of them turn up
     /// after its entry was superseded, this writer was the slow one.
     wrote: Vec<(Number, Aliases)>,
@@ -53,7 +55,7 @@ struct Assessed {
 impl<'a> Settler<'a> {
     pub fn new(ledger: &'a Ledger) -> Self {
         let deadline = Instant::now() + ledger.settings.deadline;
-        Self { ledger, deadline, attempts: 0, wrote: Vec::new() }
+        Self { ledger, deadline, attempts: 0, reach: Number::MAX, wrote: Vec::new() }
     }
 
     /// Repairs until aliases and ledger agree. `first` is what was read already.
@@ -61,7 +63,7 @@ impl<'a> Settler<'a> {
         loop {
             let snapshot = match first.take() {
                 Some(snapshot) => snapshot,
-                None => self.ledger.look().await?,
+                None => self.ledger.look(self.reach).await?,
             };
             let head = snapshot.head()?.clone();
             let assessed = self.assess(&snapshot, &head);
@@ -200,7 +202,10 @@ impl<'a> Settler<'a> {
             }
             let lease = Duration::from_millis(windows.lease - elapsed);
             let sent = join_all(writes.iter().map(|write| self.write(write)));
-            let Ok(results) = timeout(lease, sent).await else { return Ok(None) };
+            let Ok(results) = timeout(lease, sent).await else {
+                self.pause().await?;
+                return Ok(None);
+            };
             for result in results {
                 match result {
                     Ok(()) => {}
@@ -221,7 +226,7 @@ impl<'a> Settler<'a> {
         let key = Key::new(APPLIED_TAG)?;
         let moment = crate::lifecycle::candidate::now().to_string();
         let mark = registry.set_version_tag(&self.ledger.name, Version(head.number), &key, &moment);
-        let (marked, looked) = join(mark, self.ledger.look()).await;
+        let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
         match marked {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::VersionNotFound => return Ok(None),
@@ -289,8 +294,8 @@ impl<'a> Settler<'a> {
 }
 
 fn names(states: &[&Aliases]) -> Vec<Alias> {
-    let mut names: BTreeSet<Alias> = states.iter().flat_map(|state| state.keys().cloned()).collect();
-    names.insert(Alias::archived());
+    let mut names: BTreeSet<Alias> =
+        states.iter().flat_map(|state| tracked(state)).map(|(alias, _)| alias).collect();
     names.remove(&Alias::champion());
     std::iter::once(Alias::champion()).chain(names).collect()
 }

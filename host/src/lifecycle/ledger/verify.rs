@@ -6,9 +6,10 @@ use futures_util::TryStreamExt as _;
 use crate::error::{ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Decided};
+use crate::lifecycle::ledger::entry::{Aliases, Decided, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::rules::Number;
+use crate::mlflow::names::Version;
 use crate::policy::VerdictKind;
 
 /// What a decision came to when it was run again.
@@ -47,6 +48,8 @@ pub struct Verified {
     pub void: u64,
     /// Decisions that were run again and came to the same.
     pub rerun: u64,
+    /// Damage that a checkpoint names, or that is older than what it names.
+    pub bridged: Vec<Flaw>,
     /// What is wrong; empty is what one wants.
     pub flaws: Vec<Flaw>,
 }
@@ -67,22 +70,29 @@ impl Ledger {
     ) -> Result<Verified> {
         let mut verified = Verified::default();
         let mut newer: Option<Box<Record>> = None;
+        let mut bridged = 0;
+        let mut damage_between = false;
         let mut steps = std::pin::pin!(self.read(None));
         while let Some(step) = steps.try_next().await? {
             progress();
             match step {
                 Step::Void(_) => verified.void += 1,
                 Step::Damaged { number, flaw } => {
-                    let vouched = newer.as_ref().and_then(|newer| newer.entry.bridge.as_ref());
-                    if vouched.is_none_or(|bridge| number <= bridge.trusted) {
+                    damage_between = true;
+                    if number <= bridged {
+                        verified.bridged.push(Flaw { entry: number, what: flaw });
+                    } else {
                         verified.flaw(number, flaw);
                     }
                 }
                 Step::Valid { record, fate } => {
                     verified.valid += 1;
+                    if let Some(bridge) = &record.entry.bridge {
+                        bridged = bridged.max(bridge.damaged);
+                    }
                     match &newer {
                         None => self.check_aliases(&record, fate, &mut verified).await?,
-                        Some(newer) if newer.entry.is_decision() => {
+                        Some(newer) if newer.entry.is_decision() && !damage_between => {
                             if !follows(record.state(), &newer.entry.before) {
                                 verified
                                     .flaw(newer.number, "it does not start from the state before it".into());
@@ -97,8 +107,12 @@ impl Ledger {
                         }
                     }
                     newer = Some(record);
+                    damage_between = false;
                 }
             }
+        }
+        if verified.valid == 0 && verified.void > 0 {
+            verified.flaw(0, "none of its entries is part of a chain".into());
         }
         Ok(verified)
     }
@@ -109,18 +123,26 @@ impl Ledger {
             return Ok(());
         }
         let actual = self.backend.registry.registered_model(&self.model).await?.aliases;
-        for (alias, version) in head.state() {
-            let found = actual.get(alias).copied();
-            if found == *version {
+        for (alias, version) in tracked(head.state()) {
+            let found = actual.get(&alias).copied();
+            if found == version || (found.is_none() && self.is_gone(version).await?) {
                 continue;
             }
-            let text = |version: Option<_>| {
-                version.map_or_else(|| "unset".to_owned(), |v: crate::mlflow::names::Version| v.to_string())
-            };
-            let what = format!("`{alias}` is {}, the ledger says {}", text(found), text(*version));
+            let text =
+                |version: Option<_>| version.map_or_else(|| "unset".to_owned(), |v: Version| v.to_string());
+            let what = format!("`{alias}` is {}, the ledger says {}", text(found), text(version));
             verified.flaw(head.number, what);
         }
         Ok(())
+    }
+
+    /// Whether that version was deleted. Its aliases go with it, and no entry says so.
+    async fn is_gone(&self, version: Option<Version>) -> Result<bool> {
+        let Some(version) = version else { return Ok(false) };
+        match self.backend.registry.model_version(&self.model, version).await {
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(true),
+            other => other.map(|_| false),
+        }
     }
 
     /// What is wrong with a decision, if anything.
@@ -176,5 +198,5 @@ fn follows(state: &Aliases, before: &Aliases) -> bool {
 }
 
 fn missing_or_changed(error: &crate::error::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::Integrity)
+    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
 }

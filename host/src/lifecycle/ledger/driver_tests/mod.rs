@@ -431,9 +431,55 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
         assert_eq!(ledger.repair().await.expect("a repair"), Some(5));
         promote(&world, place, "e", 4).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(4), Some(3)));
-        let history = ledger.history(Some(3), None).await.expect("a history");
-        assert_eq!(kinds(&history), [Kind::Promote, Kind::Checkpoint, Kind::Promote]);
+        // What lies below the damage is history as well.
+        let history = ledger.history(None, None).await.expect("a history");
+        let expected = [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Checkpoint, Kind::Promote];
+        assert_eq!(kinds(&history), expected);
+        assert!(ledger.was_champion(Version(1)).await.expect("an answer"));
+        let verified = ledger.verify(None).await.expect("a verification");
+        assert!(verified.is_sound() && verified.valid == 5 && verified.bridged.len() == 1, "{verified:?}");
     }
+}
+
+/// MLflow deletes a version's aliases with it: nothing needs to be repaired.
+#[tokio::test]
+async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    world.store.delete_model_version(&world.model, Version(1)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::archived()).await.expect("its alias goes with it");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    assert!(ledger.verify(None).await.expect("a verification").is_sound());
+    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+}
+
+/// `archived` belongs to the ledger also before an entry moved it.
+#[tokio::test]
+async fn an_alias_that_no_entry_moved_can_drift() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    world.set(Alias::archived(), 3).await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let findings = ledger.diagnose().await.expect("findings");
+    assert!(matches!(&findings[..], [Finding::Drift { recorded: None, .. }]), "{findings:?}");
+    assert!(!ledger.verify(None).await.expect("a verification").is_sound());
+    // Set by hand, it was never the champion.
+    ledger.repair().await.expect("a repair");
+    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+}
+
+/// A number far away costs one finding, not memory for each number in between.
+#[tokio::test]
+async fn a_wide_gap_is_damage_and_takes_no_memory() {
+    use super::chain::{Reading, Window};
+    let reading = || Reading::Damaged("strange".into());
+    let window = Window::of_readings(vec![(u64::MAX / 2, reading()), (2, reading()), (1, reading())], true);
+    assert_eq!((window.lowest(), window.newest()), (u64::MAX / 2, u64::MAX / 2));
+    let window = Window::of_readings(vec![(u64::MAX / 2, reading())], true);
+    assert_eq!(window.lowest(), u64::MAX / 2);
 }
 
 #[tokio::test]
