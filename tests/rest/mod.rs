@@ -1,4 +1,6 @@
-//! What only a server has: TLS, a path prefix, artifacts that it does not serve, and URIs that it resolves.
+//! What only a server has: TLS, a path prefix, artifacts that it does not serve, URIs that it resolves, and
+//! what its database makes of it.
 
 mod artifacts;
+mod postgres;
 mod tls;
