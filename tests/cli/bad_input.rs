@@ -84,9 +84,18 @@ fn an_unreachable_server_and_an_unknown_scheme() {
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
     let mut command =
         project.command(["--output", "json", "--tracking-uri", &format!("http://127.0.0.1:{port}"), "list"]);
-    let output = command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
+    command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2").env("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.01");
+    let output = command.env("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0.01").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("\"Unreachable\""));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let warnings: Vec<&str> = stderr.lines().filter(|line| line.contains("trying again")).collect();
+    assert_eq!(warnings.len(), 2, "{stderr}");
+    for (warning, words) in warnings.iter().zip(["retry=1 of=2", "retry=2 of=2"]) {
+        assert!(warning.contains("cannot reach the server") && warning.contains(words), "{warning}");
+    }
+    let error: Value = serde_json::from_str(stderr.lines().last().unwrap_or_default()).expect("a report");
+    assert_eq!(error["kind"], "Unreachable");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("is it running")), "{error}");
     let error = error_of(&project, ["--tracking-uri", "postgresql://db/x", "list"]);
     assert_eq!(error["kind"], "UnsupportedScheme");
     assert!(

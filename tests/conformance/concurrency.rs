@@ -59,6 +59,8 @@ async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<Atom
         if last {
             return numbers.len();
         }
+        // A store in memory never waits: without this, readers would keep every thread.
+        tokio::task::yield_now().await;
     }
 }
 

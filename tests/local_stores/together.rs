@@ -25,12 +25,12 @@ async fn a_running_server_and_the_store_share_a_database() {
     let over_http = Backend::connect(&uri, None, &Environment::default()).expect("a server").registry;
     for journal_mode in ["delete", "wal"] {
         let file = server.home.join("mlflow.db");
-        let mode: String = rusqlite::Connection::open(&file)
+        let now: String = rusqlite::Connection::open(&file)
             .and_then(|connection| {
                 connection.pragma_update_and_check(None, "journal_mode", journal_mode, |row| row.get(0))
             })
             .expect("the mode is set");
-        assert_eq!(mode, journal_mode);
+        assert_eq!(now, journal_mode);
         let direct: Arc<dyn RegistryStore> = Arc::new(SqliteStore::open(&file).expect("a store"));
         let name = hydra_registry::mlflow::names::ModelName::new(journal_mode).expect("a name");
         direct.create_registered_model(&name, &Tags::new(), "").await.expect("a model");
@@ -45,8 +45,8 @@ async fn a_running_server_and_the_store_share_a_database() {
                         let operation = format!("{index}-{count}");
                         let tags = tags([("hydra.operation_id", &operation)]);
                         let new = NewModelVersion { tags, ..new_version(&name) };
-                        let version = registry.create_model_version(&new).await.expect("a version").version;
-                        registry.set_alias(&name, &Alias::candidate(), version).await.expect("an alias");
+                        let created = registry.create_model_version(&new).await.expect("a version").version;
+                        registry.set_alias(&name, &Alias::candidate(), created).await.expect("an alias");
                     }
                 })
             })

@@ -7,7 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hydra_registry::ErrorKind;
 use hydra_registry::mlflow::artifacts::{ArtifactStore, ObjectArtifacts};
+use hydra_registry::mlflow::connect::Backend;
+use hydra_registry::mlflow::entities::RunStatus;
 use hydra_registry::mlflow::environment::Environment;
+use hydra_registry::mlflow::names::ModelName;
+use hydra_registry::mlflow::uri::TrackingUri;
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::binary::Project;
@@ -17,13 +21,13 @@ use crate::support::{backends::fresh_name, python_of, root};
 const BUCKET: &str = "hydra-tests";
 
 /// An S3 server that ends with this process.
-struct S3 {
-    endpoint: String,
+pub struct S3Server {
+    pub endpoint: String,
     /// Held so that the server sees when this process is gone.
     _server: Child,
 }
 
-static S3: LazyLock<S3> = LazyLock::new(|| {
+pub static S3: LazyLock<S3Server> = LazyLock::new(|| {
     let mut server = Command::new(python_of("moto"))
         .arg(root().join("tests/python/serve_s3.py"))
         .arg(BUCKET)
@@ -35,10 +39,11 @@ static S3: LazyLock<S3> = LazyLock::new(|| {
     let mut port = String::new();
     let stdout = server.stdout.take().expect("stdout");
     BufReader::new(stdout).read_line(&mut port).expect("the port");
-    S3 { endpoint: format!("http://127.0.0.1:{}", port.trim()), _server: server }
+    S3Server { endpoint: format!("http://127.0.0.1:{}", port.trim()), _server: server }
 });
 
-fn variables(endpoint: &str) -> Vec<(String, String)> {
+/// What a client needs to reach the server.
+pub fn variables(endpoint: &str) -> Vec<(String, String)> {
     [
         ("MLFLOW_S3_ENDPOINT_URL", endpoint),
         ("AWS_ACCESS_KEY_ID", "id"),
@@ -49,9 +54,14 @@ fn variables(endpoint: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
+/// A place in the bucket that nobody else uses.
+pub fn bucket_uri(what: &str) -> String {
+    format!("s3://{BUCKET}/{}", fresh_name(what))
+}
+
 /// An artifact root of its own.
 fn artifacts() -> ObjectArtifacts {
-    let uri = format!("s3://{BUCKET}/{}/a root", fresh_name("root"));
+    let uri = format!("{}/a root", bucket_uri("root"));
     ObjectArtifacts::new(&uri, &variables(&S3.endpoint).into_iter().collect()).expect("a root")
 }
 
@@ -119,7 +129,7 @@ async fn failures_have_their_kinds() {
 /// A server whose clients reach the bucket themselves.
 #[test]
 fn a_server_without_an_artifact_proxy_works() {
-    let destination = format!("s3://{BUCKET}/{}", fresh_name("server"));
+    let destination = bucket_uri("server");
     let server = Server::start(NEWEST, &["--no-serve-artifacts", "--default-artifact-root", &destination]);
     let project = Project::new(Some(&server.url), &fresh_name("direct"));
     project.file("train.csv", crate::cli::training_csv());
@@ -128,4 +138,31 @@ fn a_server_without_an_artifact_proxy_works() {
         let output = project.command(args).envs(variables(&S3.endpoint)).output().expect("the binary runs");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// A run whose upload fails ends as FAILED, and no version comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_upload_fails_its_run_on_the_server() {
+    let options = ["--no-serve-artifacts", "--default-artifact-root", "s3://no-such-bucket/root"];
+    let server = Server::start(NEWEST, &options);
+    let model = fresh_name("doomed");
+    let project = Project::new(Some(&server.url), &model);
+    project.file("train.csv", crate::cli::training_csv());
+    let output = project.command(crate::cli::LOG).envs(variables(&S3.endpoint)).output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("no-such-bucket"), "{errors}");
+
+    let uri = TrackingUri::new(server.url.as_str()).expect("an address");
+    let stores = Backend::connect(&uri, None, &Environment::default()).expect("a server");
+    let experiment =
+        stores.tracking.experiment_by_name(&model).await.expect("an answer").expect("it was made");
+    let runs = async |status| {
+        let page = stores.tracking.runs_by_status(&experiment.id, status, 10, None).await.expect("a page");
+        page.items.into_iter().map(|run| run.end_time.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!(runs(RunStatus::Failed).await, [true]);
+    assert!(runs(RunStatus::Running).await.is_empty() && runs(RunStatus::Finished).await.is_empty());
+    let name = ModelName::new(model).expect("a name");
+    assert!(stores.registry.model_versions(&name, None, 10, None).await.expect("a page").items.is_empty());
 }

@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 use crate::support::backends::fresh_name;
 use crate::support::server::{NEWEST, Server};
 
-fn connect(url: &str, variables: &[(&str, &str)]) -> Backend {
+pub fn connect(url: &str, variables: &[(&str, &str)]) -> Backend {
     let environment: Environment = variables.iter().copied().collect();
     Backend::connect(&TrackingUri::new(url).expect("an address"), None, &environment).expect("a server")
 }

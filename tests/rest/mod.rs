@@ -1,5 +1,7 @@
-//! What only a server has: TLS, a path prefix, artifacts that it does not serve, URIs that it resolves. And what it is asked.
+//! What only a server has: TLS, a path prefix, artifacts that it does not serve, URIs that it resolves, what its database
+//! makes of it, and what it is asked.
 
 mod artifacts;
 mod loading;
+mod postgres;
 mod tls;

@@ -135,8 +135,11 @@ fn link_compiler_headers(home: &Path) -> Result<()> {
 fn install_environment(python: &Path, name: &str) -> Result<()> {
     let home = paths::tools().join(name);
     let requirements = paths::requirements(name);
-    if stamp_is_fresh(&home, &requirements)? {
+    if stamp_is_fresh(&home, &requirements)? && !was_moved(&home) {
         return Ok(());
+    }
+    if was_moved(&home) {
+        reset_directory(&home)?;
     }
     say(format!("installing {name} into .tools/{name} (a few minutes, once)"));
     make_venv(python, &home)?;
@@ -174,6 +177,14 @@ fn reset_directory(home: &Path) -> Result<()> {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     }
     fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))
+}
+
+/// Whether the repository lies elsewhere than when the environment was made: its programs name their Python by an
+/// absolute path.
+fn was_moved(home: &Path) -> bool {
+    let program = fs::read_to_string(home.join("bin/pip")).unwrap_or_default();
+    let python = program.lines().next().and_then(|line| line.strip_prefix("#!"));
+    python.is_some_and(|python| !Path::new(python).exists())
 }
 
 fn stamp_is_fresh(home: &Path, requirements: &Path) -> Result<bool> {

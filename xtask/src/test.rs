@@ -19,10 +19,13 @@ pub fn run(flags: &[String]) -> Result<()> {
     sh(&mut command)?;
 
     say(format!(
-        "\ncovered: {MLFLOW} server on sqlite, file store, memory store, sandboxed policies, models, command line"
+        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, command line"
     ));
     if all {
-        say(format!("         and the servers {}", OLDER_MLFLOWS.join(", ")));
+        say(format!(
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; the servers {}",
+            OLDER_MLFLOWS.join(", ")
+        ));
     } else {
         say(format!(
             "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages",

@@ -109,6 +109,13 @@ impl Disk {
     fn write<T>(&self, work: impl FnOnce(&Tree, &mut Transaction) -> Result<T>) -> Result<T> {
         let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let root = self.tree.root();
+        if !root.exists() {
+            tracing::warn!(
+                directory = %root.display(),
+                "making a file store: MLflow 3.13 and newer open it only with MLFLOW_ALLOW_FILE_STORE=true; \
+                 they prefer sqlite:///mlflow.db"
+            );
+        }
         fs::create_dir_all(root).map_err(|error| failed("make", root, error))?;
         let _lock = lock::for_writing(root)?;
         transaction::recover(&self.tree)?;

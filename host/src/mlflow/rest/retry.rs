@@ -81,6 +81,7 @@ impl RetryBudget {
         tracing::warn!(
             %failure,
             retry = self.retries,
+            of = self.policy.max_retries,
             wait_ms = wait.as_millis() as u64,
             "the server did not answer as it should; trying again"
         );

@@ -201,6 +201,37 @@ async fn a_failed_transition_leaves_no_row() {
 }
 
 #[tokio::test]
+async fn a_write_waits_for_a_lock_before_it_reads_anything() {
+    let scene = Scene::new().await;
+    let other = Connection::open(scene.path()).expect("a connection");
+    other
+        .execute_batch("BEGIN IMMEDIATE; INSERT INTO registered_models (name) VALUES ('other')")
+        .expect("a lock");
+    let writes = (0..2).map(|_| {
+        let store = scene.reopened();
+        tokio::spawn(async move { store.create_model_version(&version()).await })
+    });
+    let writes: Vec<_> = writes.collect();
+    let seen = scene.store.registered_model(&ModelName::new("other").expect("a name")).await;
+    assert_eq!(seen.expect_err("not committed").kind(), ErrorKind::ModelNotFound, "readers do not wait");
+    assert!(writes.iter().all(|write| !write.is_finished()));
+    other.execute_batch("COMMIT").expect("the lock is given back");
+    let mut numbers = Vec::new();
+    for write in writes {
+        numbers.push(write.await.expect("no panic").expect("a version").version.0);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [2, 3]);
+}
+
+#[test]
+fn a_lock_that_is_never_given_back_is_a_locked_database() {
+    let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+    let error = crate::mlflow::sqlite::database::Failure::from(busy).into_error(Path::new("mlflow.db"));
+    assert_eq!((error.kind(), error.retryable()), (ErrorKind::Locked, true));
+}
+
+#[tokio::test]
 async fn writers_of_several_processes_wait_for_each_other() {
     let scene = Scene::new().await;
     let writers: Vec<_> = (0..4)

@@ -1,0 +1,60 @@
+//! What is different on PostgreSQL.
+
+use hydra_registry::ErrorKind;
+use hydra_registry::mlflow::entities::NewModelVersion;
+use hydra_registry::mlflow::names::{Alias, ModelName, Version};
+
+use super::artifacts::connect;
+use crate::conformance::{fresh, kind, new_version, tags};
+use crate::object_store::{S3, bucket_uri, variables};
+use crate::support::backends::fresh_name;
+use crate::support::binary::Project;
+use crate::support::server::{ON_POSTGRES, Server};
+
+/// Texts that fit into SQLite and not into PostgreSQL are refused at once, in words that name the reason.
+#[tokio::test]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn what_does_not_fit_is_refused_at_once() {
+    let registry = connect(&Server::shared(ON_POSTGRES).url, &[]).registry;
+    let name = ModelName::new(fresh("model")).expect("a legal name");
+    registry.create_registered_model(&name, &tags([]), "").await.expect("a new model");
+    let nul = NewModelVersion { tags: tags([("note", "a\0b")]), ..new_version(&name) };
+    assert_eq!(kind(registry.create_model_version(&nul).await), ErrorKind::InvalidArgument);
+    let long = NewModelVersion { description: "x".repeat(5_001), ..new_version(&name) };
+    let error = registry.create_model_version(&long).await.expect_err("too long");
+    assert_eq!(error.kind(), ErrorKind::BadRequest);
+    let message = error.to_string();
+    assert!(message.contains("value too long") && !message.contains("INSERT"), "{message}");
+    let created = registry.create_model_version(&new_version(&name)).await.expect("a version");
+    assert_eq!(created.version, Version(1), "what was refused took no number");
+}
+
+/// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, artifacts in S3 that clients reach
+/// themselves.
+#[test]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+fn two_hosts_share_a_server_on_postgresql_with_artifacts_in_s3() {
+    let root = bucket_uri("deployment");
+    let server = Server::start(ON_POSTGRES, &["--no-serve-artifacts", "--default-artifact-root", &root]);
+    let model = fresh_name("shared");
+    let hosts = [Project::new(Some(&server.url), &model), Project::new(Some(&server.url), &model)];
+    let run = |host: &Project, args: &[&str]| {
+        let output = host.command(args).envs(variables(&S3.endpoint)).output().expect("the binary runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for host in &hosts {
+        host.file("train.csv", crate::cli::training_csv());
+        host.file("rows.csv", "size,weekday\n1,1\n99,1\n");
+        run(host, &crate::cli::LOG);
+        run(host, &["promote"]);
+    }
+    let predicted = hosts.each_ref().map(|host| run(host, &["predict", "rows.csv"]));
+    assert_eq!(predicted[0], predicted[1]);
+    run(&hosts[0], &["rollback"]);
+    let registry = connect(&server.url, &[]).registry;
+    let name = ModelName::new(model).expect("a legal name");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let champion = runtime.block_on(registry.version_by_alias(&name, &Alias::champion())).expect("an answer");
+    assert_eq!(champion.map(|champion| champion.version), Some(Version(1)));
+}
