@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use futures_util::TryStreamExt as _;
 use hydra_registry::lifecycle::transition::{Outcome, Transition};
 use hydra_registry::mlflow::environment::Environment;
@@ -56,6 +56,7 @@ impl Session {
         Ok(())
     }
 
+    /// Does an operation; what it answers is not looked at.
     async fn run(&self, operation: &str, version: u64) -> Result<()> {
         match operation {
             "log" => self.log().await,
@@ -64,12 +65,13 @@ impl Session {
                 done(&self.registry.promote_to_champion(version).await?)
             }
             "rollback" => done(&self.registry.rollback().await?),
-            "champion" => Ok(drop(self.registry.champion_info().await?)),
-            "load" => Ok(drop(self.registry.load_champion().await?)),
-            "load-uncached" => Ok(drop(self.uncached.load_champion().await?)),
+            "champion" => self.registry.champion_info().await.map(drop).map_err(Into::into),
+            "load" => self.registry.load_champion().await.map(drop).map_err(Into::into),
+            "load-uncached" => self.uncached.load_champion().await.map(drop).map_err(Into::into),
             "list" => {
                 let versions: Vec<_> = self.registry.list_versions().await?.try_collect().await?;
-                if versions.is_empty() { bail!("there are no versions") } else { Ok(()) }
+                ensure!(!versions.is_empty(), "there are no versions");
+                Ok(())
             }
             _ => bail!("no such operation"),
         }

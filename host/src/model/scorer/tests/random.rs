@@ -37,7 +37,7 @@ const SPECIAL: [f64; 22] = [
     5e-324,
     -5e-324,
     // The greatest subnormal, and one in the middle.
-    2.2250738585072009e-308,
+    2.225073858507201e-308,
     -1.5e-310,
     f64::INFINITY,
     f64::NEG_INFINITY,
@@ -53,6 +53,7 @@ const SPECIAL: [f64; 22] = [
 
 /// What a random model may have.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that a model may have or not")]
 struct Kind {
     features: usize,
     outputs: usize,
