@@ -15,10 +15,11 @@ Project tasks of hydra-registry
 Usage: cargo xtask <COMMAND> [OPTIONS]
 
 Commands:
-  setup [--all]          install the pinned build tools and test environments under .tools/
+  setup [--all|--bench]  install the pinned build tools and test environments under .tools/
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
-  bench [--quick]        time whole commands, then the parts; --quick: commands alone, development build
+  bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,
+                         registry, policy, or criterion for the benches of single parts; --quick: a few rounds
   help                   show this text
 
 It needs rustup, python3 (3.11 or newer, with venv) and a C++ compiler; everything else it installs into .tools/.";

@@ -25,7 +25,7 @@ impl Random {
     }
 }
 
-const SPECIAL: [f64; 20] = [
+const SPECIAL: [f64; 22] = [
     0.0,
     -0.0,
     1e-36,
@@ -36,6 +36,9 @@ const SPECIAL: [f64; 20] = [
     f64::MIN_POSITIVE,
     5e-324,
     -5e-324,
+    // The greatest subnormal, and one in the middle.
+    2.225073858507201e-308,
+    -1.5e-310,
     f64::INFINITY,
     f64::NEG_INFINITY,
     1e300,
@@ -50,14 +53,18 @@ const SPECIAL: [f64; 20] = [
 
 /// What a random model may have.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that a model may have or not")]
 struct Kind {
     features: usize,
     outputs: usize,
     iterations: usize,
+    least_leaves: usize,
     most_leaves: usize,
     categorical: bool,
     linear: bool,
     few_thresholds: bool,
+    /// Whether outputs are averages, as a random forest's.
+    average: bool,
 }
 
 fn random_model(random: &mut Random, kind: Kind) -> String {
@@ -69,10 +76,13 @@ fn random_model(random: &mut Random, kind: Kind) -> String {
         "tree\nversion=v4\nnum_class={outputs}\nnum_tree_per_iteration={outputs}\nlabel_index=0\nmax_feature_idx={}\n",
         features - 1
     );
+    if kind.average {
+        text.push_str("average_output\n");
+    }
     let _ = writeln!(text, "feature_names={}", list(features, Box::new(|index| format!("f{index}"))));
     let _ = writeln!(text, "feature_infos={}\n", list(features, Box::new(|_| "none".to_owned())));
     for tree in 0..kind.iterations * outputs {
-        let leaves = 1 + random.below(kind.most_leaves);
+        let leaves = kind.least_leaves + random.below(kind.most_leaves - kind.least_leaves + 1);
         let nodes = leaves - 1;
         let (mut left, mut right) = grow(random, leaves);
         // Nodes may have any numbers: here those of a random walk, not in the order of growth.
@@ -181,21 +191,26 @@ fn renumber(random: &mut Random, left: &mut [i32], right: &mut [i32]) {
     }
 }
 
-/// Rows of special values, categories, and values on and beside the model's thresholds.
+/// Rows of special values, categories, and values on and beside the thresholds of their feature.
 fn random_rows(random: &mut Random, model: &TextModel, count: usize) -> Vec<f64> {
-    let thresholds: Vec<f64> = model.trees().flat_map(|tree| tree.threshold().to_vec()).collect();
-    let cell = |random: &mut Random| match random.below(8) {
+    let mut thresholds = vec![Vec::new(); model.num_features()];
+    for tree in model.trees() {
+        for (feature, threshold) in tree.split_feature().iter().zip(tree.threshold()) {
+            thresholds[*feature as usize].push(*threshold);
+        }
+    }
+    let cell = |random: &mut Random, thresholds: &[f64]| match random.below(8) {
         0 => f64::NAN,
         1 => random.pick(&SPECIAL),
         2 | 3 if !thresholds.is_empty() => {
-            let threshold = random.pick(&thresholds);
+            let threshold = random.pick(thresholds);
             random.pick(&[threshold, threshold.next_up(), threshold.next_down()])
         }
         4 => random.below(130) as f64,
         5 => random.pick(&[-0.5, -1.0, -3.0, 0.99, 31.5, 2147483647.0, 2147483648.0, 4294967296.0, 1e20]),
         _ => random.unit() * 8.0 - 4.0,
     };
-    (0..count * model.num_features()).map(|_| cell(random)).collect()
+    (0..count).flat_map(|_| thresholds.iter().map(|known| cell(random, known)).collect::<Vec<_>>()).collect()
 }
 
 /// LightGBM's way down a tree, as its source spells it.
@@ -240,11 +255,14 @@ fn check(seed: u64, kind: Kind, rows: usize) {
     let scorer = Scorer::compile(&model);
     let name = format!("{kind:?} {seed}");
     let ours = score_every_way(&name, &scorer, &rows);
+    let mut outputs = ours.clone();
+    scorer.convert(&mut outputs);
     let width = kind.features as i32;
     // The text was validated, so that LightGBM's own parser can be trusted with it; and what is written for LightGBM.
     for text in [&text, &model.emit()] {
         let booster = lightgbm3::Booster::from_string(text).unwrap();
         assert_scores(&name, &ours, &booster.raw_scores(&rows, width, true).unwrap(), 0);
+        assert_scores(&name, &outputs, &booster.predict(&rows, width, true).unwrap(), 0);
     }
     let expected: Vec<u32> = rows
         .chunks(kind.features)
@@ -263,10 +281,11 @@ proptest! {
         outputs in 1_usize..4,
         iterations in 1_usize..6,
         most_leaves in 1_usize..70,
-        flags in 0_u8..8,
+        flags in 0_u8..16,
     ) {
-        let [categorical, linear, few_thresholds] = [1, 2, 4].map(|flag| flags & flag != 0);
-        check(seed, Kind { features, outputs, iterations, most_leaves, categorical, linear, few_thresholds }, 300);
+        let [categorical, linear, few_thresholds, average] = [1, 2, 4, 8].map(|flag| flags & flag != 0);
+        let shape = Kind { features, outputs, iterations, most_leaves, ..PLAIN };
+        check(seed, Kind { categorical, linear, few_thresholds, average, ..shape }, 300);
     }
 }
 
@@ -274,10 +293,12 @@ const PLAIN: Kind = Kind {
     features: 10,
     outputs: 1,
     iterations: 3,
+    least_leaves: 1,
     most_leaves: 40,
     categorical: true,
     linear: false,
     few_thresholds: false,
+    average: false,
 };
 
 #[test]
@@ -286,7 +307,13 @@ fn trees_of_many_leaves_are_walked() {
         check(seed, Kind { most_leaves: 5000, ..PLAIN }, 300);
         check(seed, Kind { most_leaves: 5000, linear: true, outputs: 2, ..PLAIN }, 40);
     }
-    check(9, Kind { most_leaves: 150_000, iterations: 1, categorical: false, ..PLAIN }, 60);
+}
+
+#[test]
+fn trees_of_more_nodes_than_16_bits_count_are_walked() {
+    let large = Kind { least_leaves: 70_000, most_leaves: 150_000, iterations: 1, ..PLAIN };
+    check(9, large, 60);
+    check(10, Kind { categorical: false, ..large }, 60);
 }
 
 #[test]

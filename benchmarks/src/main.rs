@@ -1,0 +1,62 @@
+//! Our side of the benchmarks: what `cargo xtask bench` measures of hydra-registry as a library, and of lightgbm3.
+//!
+//! A worker reads requests from standard input, one a line, and answers each with a line: `ok` and numbers, or `no` and a
+//! reason. It times what it does itself; whoever sends the requests decides when, so that engines take turns. The Python
+//! peers in `python/` do the same.
+
+mod memory;
+mod policy;
+mod registry;
+mod scoring;
+
+use std::io::{BufRead as _, Write as _};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+/// What a worker measures.
+trait Worker {
+    /// Does what is asked for and returns what it took, mostly in seconds.
+    fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>>;
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let worker: Box<dyn Worker> = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["scoring", "native", directory] => {
+            Box::new(scoring::Session::new(scoring::Native::default(), directory)?)
+        }
+        ["scoring", "lightgbm", directory] => {
+            Box::new(scoring::Session::new(scoring::LightGbm::default(), directory)?)
+        }
+        ["registry", uri, model, file, cache] => Box::new(registry::Session::open(uri, model, file, cache)?),
+        ["policy"] => Box::new(policy::Session::new()?),
+        _ => bail!("bench-worker scoring ENGINE DIRECTORY | registry URI MODEL FILE CACHE | policy"),
+    };
+    serve(worker)
+}
+
+fn serve(mut worker: Box<dyn Worker>) -> Result<()> {
+    let mut answers = std::io::stdout().lock();
+    for request in std::io::stdin().lock().lines() {
+        let request = request.context("cannot read a request")?;
+        let mut words = request.split_whitespace();
+        let Some(what) = words.next() else { continue };
+        match worker.answer(what, &words.collect::<Vec<_>>()) {
+            Ok(numbers) => {
+                let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
+                writeln!(answers, "ok {}", numbers.join(" "))?;
+            }
+            Err(error) => writeln!(answers, "no {}", format!("{error:#}").replace('\n', " "))?,
+        }
+        answers.flush()?;
+    }
+    Ok(())
+}
+
+/// Runs something and returns what it made, and the seconds that it took.
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+    let start = Instant::now();
+    let made = work()?;
+    Ok((made, start.elapsed().as_secs_f64()))
+}

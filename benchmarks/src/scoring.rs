@@ -1,0 +1,157 @@
+//! Scoring with one engine. `benchmarks/python/scoring.py` answers the same requests for the peers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use hydra_registry::model::Model;
+use hydra_registry::model::loaded::ModelLimits;
+use hydra_registry::model::matrix::Matrix;
+use lightgbm3::Booster;
+
+use crate::{Worker, memory, timed};
+
+/// Something that scores rows with a model.
+pub trait Engine {
+    /// Reads a model from LightGBM's text, ready to score.
+    fn load(&mut self, text: &Path) -> Result<()>;
+
+    /// The raw scores of rows, by as many threads.
+    fn batch(&mut self, rows: &[f64], width: usize, threads: usize) -> Result<Vec<f64>>;
+
+    /// The raw score of one row.
+    fn row(&mut self, row: &[f64]) -> Result<f64>;
+}
+
+/// hydra-registry's own scorer.
+#[derive(Default)]
+pub struct Native {
+    model: Option<Model>,
+}
+
+/// LightGBM by way of lightgbm3, which builds it without OpenMP: one thread.
+#[derive(Default)]
+pub struct LightGbm {
+    booster: Option<Booster>,
+}
+
+const NOT_LOADED: &str = "no model is loaded";
+
+impl Engine for Native {
+    fn load(&mut self, text: &Path) -> Result<()> {
+        self.model = None;
+        let text = fs::read(text)?;
+        self.model =
+            Some(Model::from_artifact("model.lgb", "lightgbm.Booster", &text, &ModelLimits::default())?);
+        Ok(())
+    }
+
+    fn batch(&mut self, rows: &[f64], width: usize, threads: usize) -> Result<Vec<f64>> {
+        let model = self.model.take().context(NOT_LOADED)?.with_threads(threads);
+        let scores = model.raw_scores(&Matrix::from_rows(rows, width)?);
+        self.model = Some(model);
+        Ok(scores?)
+    }
+
+    fn row(&mut self, row: &[f64]) -> Result<f64> {
+        let mut score = [0.0];
+        self.model.as_ref().context(NOT_LOADED)?.raw_row(row, &mut score)?;
+        Ok(score[0])
+    }
+}
+
+impl Engine for LightGbm {
+    fn load(&mut self, text: &Path) -> Result<()> {
+        self.booster = None;
+        self.booster = Some(Booster::from_string(&fs::read_to_string(text)?)?);
+        Ok(())
+    }
+
+    fn batch(&mut self, rows: &[f64], width: usize, threads: usize) -> Result<Vec<f64>> {
+        ensure!(threads == 1, "lightgbm3 is built without OpenMP");
+        Ok(self.booster.as_ref().context(NOT_LOADED)?.raw_scores(rows, i32::try_from(width)?, true)?)
+    }
+
+    fn row(&mut self, row: &[f64]) -> Result<f64> {
+        Ok(self.batch(row, row.len(), 1)?[0])
+    }
+}
+
+/// An engine, a model's directory, and its rows.
+pub struct Session<E> {
+    engine: E,
+    text: PathBuf,
+    rows: Vec<f64>,
+    expected: Vec<f64>,
+    width: usize,
+    next: usize,
+}
+
+impl<E: Engine> Session<E> {
+    /// A session on the model in `directory`, which is not loaded yet.
+    pub fn new(engine: E, directory: &str) -> Result<Self> {
+        let directory = Path::new(directory);
+        let (rows, expected) = (numbers(&directory.join("rows.f64"))?, numbers(&directory.join("raw.f64"))?);
+        ensure!(rows.len().is_multiple_of(expected.len()), "the rows are not whole");
+        let width = rows.len() / expected.len();
+        Ok(Self { engine, text: directory.join("model.txt"), rows, expected, width, next: 0 })
+    }
+
+    /// Scores row after row for a while; returns the time of one.
+    fn rows_for(&mut self, seconds: f64) -> Result<f64> {
+        let (start, mut count) = (Instant::now(), 0.0);
+        loop {
+            for _ in 0..64 {
+                let row = &self.rows[self.next * self.width..][..self.width];
+                std::hint::black_box(self.engine.row(std::hint::black_box(row))?);
+                self.next = (self.next + 1) % self.expected.len();
+            }
+            count += 64.0;
+            let taken = start.elapsed().as_secs_f64();
+            if taken >= seconds {
+                return Ok(taken / count);
+            }
+        }
+    }
+
+    /// The greatest difference from LightGBM's scores, and how many are not equal to them bit for bit.
+    fn check(&mut self) -> Result<Vec<f64>> {
+        let mut scores = self.engine.batch(&self.rows, self.width, 1)?;
+        for (row, score) in self.rows.chunks_exact(self.width).zip(&mut scores).take(1000) {
+            let alone = self.engine.row(row)?;
+            ensure!(alone.to_bits() == score.to_bits(), "a row alone scores {alone}, among others {score}");
+        }
+        let pairs = || scores.iter().zip(&self.expected);
+        let greatest = pairs().map(|(score, expected)| (score - expected).abs()).fold(0.0, f64::max);
+        let different = pairs().filter(|(score, expected)| score.to_bits() != expected.to_bits()).count();
+        Ok(vec![greatest, different as f64])
+    }
+}
+
+impl<E: Engine> Worker for Session<E> {
+    fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>> {
+        match (what, arguments) {
+            ("prepare", []) => Ok(Vec::new()),
+            ("load", []) => Ok(vec![timed(|| self.engine.load(&self.text))?.1]),
+            ("batch", threads @ ([] | [_])) => {
+                let threads = threads.first().map_or(Ok(1), |threads| threads.parse())?;
+                let (scores, seconds) = timed(|| self.engine.batch(&self.rows, self.width, threads))?;
+                std::hint::black_box(scores);
+                Ok(vec![seconds])
+            }
+            ("rows", [seconds]) => Ok(vec![self.rows_for(seconds.parse()?)?]),
+            ("check", []) => self.check(),
+            ("memory", []) => Ok(vec![memory::peak()?]),
+            _ => bail!("no such request"),
+        }
+    }
+}
+
+/// Reads a file of little-endian doubles.
+fn numbers(path: &Path) -> Result<Vec<f64>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (numbers, rest) = bytes.as_chunks();
+    ensure!(rest.is_empty(), "{} does not hold whole numbers", path.display());
+    Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
+}

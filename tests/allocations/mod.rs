@@ -1,0 +1,54 @@
+//! The single-row call of a hot loop allocates nothing.
+//!
+//! This binary's allocator counts per thread, so that other tests do not disturb the count.
+
+use std::hint::black_box;
+
+use allocation_counter::measure;
+use hydra_registry::model::loaded::{Model, ModelLimits};
+use serde_json::Value;
+
+use crate::support::root;
+
+/// The rows of a fixture; null is a missing value.
+fn rows(fixture: &Value) -> Vec<Vec<f64>> {
+    let number = |cell: &Value| match cell {
+        Value::Null => f64::NAN,
+        Value::String(text) => text.parse().expect("a number as text"),
+        number => number.as_f64().expect("a number"),
+    };
+    let rows = fixture["rows"].as_array().expect("rows");
+    rows.iter().map(|row| row.as_array().expect("a row").iter().map(number).collect()).collect()
+}
+
+#[test]
+fn the_allocator_counts() {
+    let info = measure(|| drop(black_box(Vec::<f64>::with_capacity(3))));
+    assert_eq!(info.count_total, 1);
+}
+
+#[test]
+fn a_single_row_is_scored_without_allocating() {
+    let mut models = 0;
+    for file in std::fs::read_dir(root().join("tests/fixtures/scores")).expect("the fixtures") {
+        let path = file.expect("a file").path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let text = std::fs::read(&path).expect("a model");
+        let model = Model::from_artifact("model.lgb", "lightgbm.Booster", &text, &ModelLimits::default());
+        let model = model.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let json = std::fs::read(path.with_extension("json")).expect("its rows");
+        let rows = rows(&serde_json::from_slice(&json).expect("JSON"));
+        let mut scores = vec![0.0; model.num_outputs()];
+        let info = measure(|| {
+            for row in &rows {
+                model.raw_row(row, &mut scores).expect("raw scores");
+                model.output_row(row, &mut scores).expect("outputs");
+            }
+        });
+        assert_eq!(info.count_total, 0, "{} allocates", path.display());
+        models += 1;
+    }
+    assert!(models >= 25, "the fixtures are there");
+}

@@ -1,0 +1,113 @@
+//! The text of `docs/benchmarks.md`.
+
+use std::fmt::Write as _;
+
+/// Markdown that grows.
+#[derive(Debug, Default)]
+pub struct Document {
+    text: String,
+}
+
+/// A promise, and what this run says about it.
+#[derive(Debug, Clone)]
+pub struct Goal {
+    /// What is promised.
+    pub what: String,
+    /// How much.
+    pub wanted: String,
+    /// What was measured.
+    pub measured: String,
+    /// Whether that is enough.
+    pub holds: bool,
+}
+
+impl Goal {
+    /// A number that must be at least so large.
+    pub fn at_least(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
+        Self {
+            what: what.into(),
+            wanted: format!("≥ {wanted}{unit}"),
+            measured: format!("{}{unit}", super::samples::digits(measured)),
+            holds: measured >= wanted,
+        }
+    }
+
+    /// A number that must be at most so large.
+    pub fn at_most(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
+        Self {
+            what: what.into(),
+            wanted: format!("≤ {wanted}{unit}"),
+            measured: format!("{}{unit}", super::samples::digits(measured)),
+            holds: measured <= wanted,
+        }
+    }
+}
+
+impl Document {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The heading, and what was measured where.
+    pub fn intro(&mut self, facts: &[(&str, String)]) {
+        self.text.push_str(
+            "# Benchmarks\n\n\
+             Written by `cargo xtask bench`; anyone can run it. All numbers below come from one run on one machine:\n\n",
+        );
+        self.table(
+            &["", ""],
+            &facts.iter().map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect::<Vec<_>>(),
+        );
+        self.text.push_str(
+            "Contenders are processes of their own and take turns, so that whatever else the machine does slows all of \
+             them. Cells like `1.2 / 1.3` are the best and the median of the turns; ratios compare medians.\n\n",
+        );
+    }
+
+    /// What must hold, and whether it does.
+    pub fn goals(&mut self, goals: &[Goal]) {
+        self.heading("What must hold");
+        let holds = |goal: &Goal| if goal.holds { "yes" } else { "**no**" }.to_owned();
+        let rows: Vec<_> = goals
+            .iter()
+            .map(|goal| vec![goal.what.clone(), goal.wanted.clone(), goal.measured.clone(), holds(goal)])
+            .collect();
+        self.table(&["", "wanted", "measured", "holds"], &rows);
+    }
+
+    /// Adds a section that was written apart.
+    pub fn push(&mut self, section: &Document) {
+        self.text.push_str(&section.text);
+    }
+
+    /// A section's heading.
+    pub fn heading(&mut self, text: &str) {
+        let _ = writeln!(self.text, "## {text}\n");
+    }
+
+    /// A paragraph.
+    pub fn paragraph(&mut self, text: &str) {
+        let _ = writeln!(self.text, "{text}\n");
+    }
+
+    /// A table, padded so that it can be read as it is.
+    pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
+        let width = |column: usize| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([head[column].chars().count(), 3]).max().unwrap_or(3)
+        };
+        let widths: Vec<usize> = (0..head.len()).map(width).collect();
+        let line = |cells: Vec<&str>| {
+            let padded = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} |"));
+            format!("|{}\n", padded.collect::<String>())
+        };
+        self.text.push_str(&line(head.to_vec()));
+        let rule: String = widths.iter().map(|width| format!(" {} |", "-".repeat(*width))).collect();
+        let _ = writeln!(self.text, "|{rule}");
+        for row in rows {
+            self.text.push_str(&line(row.iter().map(String::as_str).collect()));
+        }
+        self.text.push('\n');
+    }
+}

@@ -1,0 +1,63 @@
+//! Decisions of the default policy: how many a second, and how long one takes.
+
+use std::process::Command;
+use std::thread;
+
+use anyhow::Result;
+
+use crate::shell::say;
+
+use super::document::{Document, Goal};
+use super::samples::{Samples, digits, seconds};
+use super::worker::Worker;
+use super::{Effort, built};
+
+/// What was measured of one way to run the policy.
+#[derive(Default)]
+struct Rates {
+    per_second: Samples,
+    half: Samples,
+    most: Samples,
+}
+
+/// Measures decisions with one thread and with one per core, in turns.
+pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
+    say("policy: decisions per second");
+    let cores = thread::available_parallelism()?.get();
+    let (rounds, slice) = if effort == Effort::Full { (9, 1.0) } else { (2, 0.2) };
+    let mut worker = Worker::start("policy", Command::new(built("bench-worker")).arg("policy"))?;
+    let ways: Vec<(&str, usize)> =
+        [("on-demand", 1), ("on-demand", cores), ("pooled", 1), ("pooled", cores)].into_iter().collect();
+    let mut rates: Vec<Rates> = ways.iter().map(|_| Rates::default()).collect();
+    for _ in 0..rounds {
+        for ((mode, threads), rates) in ways.iter().zip(&mut rates) {
+            let numbers = worker.measure(&format!("{mode} {threads} {slice}"))?;
+            rates.per_second.push(numbers[0]);
+            rates.half.push(numbers[1]);
+            rates.most.push(numbers[2]);
+        }
+    }
+    let mut document = Document::default();
+    document.heading("Policy decisions");
+    document.paragraph(
+        "The embedded default policy on a promotion with two versions of twenty metrics each: a fresh WebAssembly instance \
+         per decision, under the default budget. Medians of the turns.",
+    );
+    let rows: Vec<_> = ways
+        .iter()
+        .zip(&rates)
+        .map(|((mode, threads), rates)| {
+            let per_second = rates.per_second.median();
+            vec![
+                format!("instances {}", if *mode == "pooled" { "from a pool" } else { "on demand" }),
+                threads.to_string(),
+                digits(per_second),
+                digits(per_second / *threads as f64),
+                seconds(rates.half.median()),
+                seconds(rates.most.median()),
+            ]
+        })
+        .collect();
+    document.table(&["", "threads", "decisions / s", "per core", "p50", "p99"], &rows);
+    Ok((document, Vec::new()))
+}

@@ -1,0 +1,303 @@
+//! The registry's operations: ours as a library and as a process, MLflow's Python client as both, on the same stores.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::MLFLOW;
+use crate::shell::say;
+
+use super::document::{Document, Goal};
+use super::samples::{Samples, times};
+use super::server::Server;
+use super::worker::Worker;
+use super::{Effort, built, home, python, script};
+
+/// The seed's operations, and what they are measured as.
+const OPERATIONS: [(&str, &str); 6] = [
+    ("log", "log a candidate"),
+    ("promote", "promote it"),
+    ("rollback", "roll back"),
+    ("champion", "champion's facts"),
+    ("load", "load the champion"),
+    ("list", "list versions"),
+];
+
+/// What the configuration of a candidate is, as in `registry.py`.
+const CONFIG: &str = r#"{"seed": 7, "name": "bench", "data": {"rows": 20000, "split": 0.8}}"#;
+
+/// Someone who uses the registry, each with a registered model of its own.
+struct Contender {
+    kind: Kind,
+    /// One per operation.
+    samples: Vec<Samples>,
+}
+
+enum Kind {
+    /// A worker that holds the registry open.
+    Worker(Worker),
+    /// A new process for each operation.
+    Process(Commands),
+}
+
+/// The command that does an operation, if there is one.
+type Commands = Box<dyn Fn(&str) -> Option<Command>>;
+
+/// A store, and the directory that its users run in.
+#[derive(Clone)]
+struct Place {
+    name: &'static str,
+    uri: String,
+    home: PathBuf,
+}
+
+/// Runs every operation on a server and on the local stores.
+pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
+    let home = home().join("registry");
+    if home.exists() {
+        fs::remove_dir_all(&home)?;
+    }
+    fs::create_dir_all(&home)?;
+    // The project root of our processes, with nothing set.
+    fs::write(home.join("hydra.toml"), "")?;
+    fs::write(home.join("config.json"), CONFIG)?;
+    super::scoring::make_models()?;
+    say("registry: starting an MLflow server");
+    let server = Server::start(&home)?;
+    let places = [
+        Place { name: "MLflow server", uri: server.url.clone(), home: home.clone() },
+        Place {
+            name: "local database",
+            uri: format!("sqlite:///{}", home.join("local.db").display()),
+            home: home.clone(),
+        },
+        Place { name: "file store", uri: home.join("mlruns").display().to_string(), home: home.clone() },
+    ];
+    let mut document = Document::default();
+    document.heading("Registry operations");
+    document.paragraph(
+        "The same operations on the same store: by hydra-registry as a library and as a process of its own, and by MLflow's \
+         Python client, in a process that has it imported and as a whole process. Every contender has a registered model of \
+         its own, with as many versions; the model logged is the small one above. A promotion of ours asks the sandboxed policy and \
+         checks what it says; one of the Python client moves three aliases. ms.",
+    );
+    let mut goals = Vec::new();
+    for place in &places {
+        goals.extend(measure(place, effort, &mut document)?);
+    }
+    document.paragraph(
+        "Python's `log_model` is told its requirements, or it would look for them in another process for seconds. Our `load` \
+         is answered from the cache of models, whose digest is checked; the row *without cache* fetches the model as Python does.",
+    );
+    Ok((document, goals))
+}
+
+fn measure(place: &Place, effort: Effort, document: &mut Document) -> Result<Vec<Goal>> {
+    say(format!("registry: {}", place.name));
+    let (rounds, processes) = if effort == Effort::Full { (15, 5) } else { (2, 1) };
+    // Python first: it makes its local database, and ours takes it as it is.
+    let mut python = Contender::new(Kind::Worker(python_worker(place)?));
+    python.start()?;
+    let mut ours = Contender::new(Kind::Worker(our_worker(place)?));
+    let mut our_process = Contender::new(Kind::Process(our_processes(place)));
+    let mut python_process = Contender::new(Kind::Process(python_processes(place)));
+    for contender in [&mut ours, &mut our_process, &mut python_process] {
+        contender.start()?;
+    }
+    let mut uncached = Samples::default();
+    for round in 0..rounds {
+        say(format!("  round {} of {rounds}", round + 1));
+        for index in 0..OPERATIONS.len() {
+            python.run(index)?;
+            ours.run(index)?;
+            if round < processes {
+                our_process.run(index)?;
+                python_process.run(index)?;
+            }
+        }
+        if let Kind::Worker(worker) = &mut ours.kind {
+            uncached.push(worker.number("load-uncached 0")?);
+        }
+    }
+    let contenders = [&ours, &python, &our_process, &python_process];
+    tabulate(place, contenders, &uncached, document);
+    Ok(goals(place, contenders, &uncached))
+}
+
+impl Contender {
+    fn new(kind: Kind) -> Self {
+        Self { kind, samples: vec![Samples::default(); OPERATIONS.len()] }
+    }
+
+    /// A first champion, so that there is something to archive and to go back to. Not measured.
+    fn start(&mut self) -> Result<()> {
+        self.time("log")?;
+        self.time("promote").map(drop)
+    }
+
+    fn run(&mut self, operation: usize) -> Result<()> {
+        if let Some(seconds) = self.time(OPERATIONS[operation].0)? {
+            self.samples[operation].push(seconds);
+        }
+        Ok(())
+    }
+
+    /// The seconds that an operation takes; none if there is no such command.
+    fn time(&mut self, operation: &str) -> Result<Option<f64>> {
+        match &mut self.kind {
+            // Version 0 is the one behind `candidate`.
+            Kind::Worker(worker) => worker.number(&format!("{operation} 0")).map(Some),
+            Kind::Process(command) => command(operation).map(|mut command| time(&mut command)).transpose(),
+        }
+    }
+}
+
+/// How long a process that must succeed takes.
+fn time(command: &mut Command) -> Result<f64> {
+    let start = Instant::now();
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    let seconds = start.elapsed().as_secs_f64();
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(seconds)
+}
+
+fn model_file() -> PathBuf {
+    home().join("models/small/model.txt")
+}
+
+fn our_worker(place: &Place) -> Result<Worker> {
+    let mut command = Command::new(built("bench-worker"));
+    command.args(["registry", &place.uri, "bench-library"]).arg(model_file()).arg(place.home.join("cache"));
+    Worker::start(&format!("library {}", place.name), clean(&mut command, &place.home))
+}
+
+fn python_command(place: &Place, model: &str) -> Command {
+    let mut command = Command::new(python(MLFLOW));
+    command.arg(script("registry.py")).args([&place.uri, model]).arg(model_file());
+    clean(&mut command, &place.home)
+        .env("MLFLOW_ALLOW_FILE_STORE", "true")
+        .env("MLFLOW_DISABLE_TELEMETRY", "true");
+    command
+}
+
+fn python_worker(place: &Place) -> Result<Worker> {
+    Worker::start(&format!("python {}", place.name), &mut python_command(place, "bench-python"))
+}
+
+fn our_processes(place: &Place) -> Commands {
+    let place = place.clone();
+    Box::new(move |operation| {
+        let model_file = model_file().display().to_string();
+        let words: Vec<&str> = match operation {
+            "log" => vec![
+                "log-candidate",
+                &model_file,
+                "--metric",
+                "auc=0.913",
+                "--metric",
+                "logloss=0.25",
+                "--metric",
+                "rows=20000",
+                "--config-file",
+                "config.json",
+                "--tag",
+                "team=bench",
+                "--run-name",
+                "bench",
+            ],
+            "promote" | "rollback" | "champion" | "list" => vec![operation],
+            // No command only loads.
+            _ => return None,
+        };
+        let mut command = Command::new(built("hydra-registry"));
+        command.args(["--tracking-uri", &place.uri, "--model", "bench-process"]).args(words);
+        clean(&mut command, &place.home).env("HYDRA_CACHE_DIR", place.home.join("cache"));
+        Some(command)
+    })
+}
+
+fn python_processes(place: &Place) -> Commands {
+    let place = place.clone();
+    Box::new(move |operation| {
+        let mut command = python_command(&place, "bench-python-process");
+        command.args([operation, "0"]);
+        Some(command)
+    })
+}
+
+/// Runs it in `home`, where no setting of the caller's environment steers it elsewhere.
+fn clean<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        if name.starts_with("MLFLOW_") || name.starts_with("HYDRA_") {
+            command.env_remove(&key);
+        }
+    }
+    command.current_dir(home)
+}
+
+fn tabulate(place: &Place, contenders: [&Contender; 4], uncached: &Samples, document: &mut Document) {
+    document.paragraph(&format!("### {}", place.name));
+    let [ours, python, our_process, python_process] = contenders;
+    let cells = |what: &str, row: [&Samples; 4]| {
+        vec![
+            what.to_owned(),
+            row[0].shown(1e-3),
+            row[1].shown(1e-3),
+            times(row[1].median(), row[0].median()),
+            row[2].shown(1e-3),
+            row[3].shown(1e-3),
+            times(row[3].median(), row[2].median()),
+        ]
+    };
+    let mut rows = Vec::new();
+    for (index, (operation, what)) in OPERATIONS.iter().enumerate() {
+        let all = [ours, python, our_process, python_process].map(|contender| &contender.samples[index]);
+        rows.push(cells(what, all));
+        if *operation == "load" {
+            let none = Samples::default();
+            rows.push(cells("… without cache", [uncached, all[1], &none, &none]));
+        }
+    }
+    document.table(
+        &["", "our library", "Python client", "ours ×", "our process", "Python process", "ours ×"],
+        &rows,
+    );
+}
+
+fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<Goal> {
+    let [ours, python, our_process, python_process] = contenders;
+    let champion = OPERATIONS.iter().position(|(operation, _)| *operation == "champion").unwrap_or(0);
+    let ratio = |slow: &Samples, fast: &Samples| slow.median() / fast.median();
+    let mut goals = vec![Goal::at_least(
+        format!("`champion` as a process, beside Python's, {}", place.name),
+        50.0,
+        ratio(&python_process.samples[champion], &our_process.samples[champion]),
+        " ×",
+    )];
+    if place.uri.starts_with("http") {
+        let all = python.samples.iter().zip(&ours.samples).zip(OPERATIONS);
+        let ratios = all.map(|((python, ours), (operation, _))| (ratio(python, ours), operation));
+        let with_load = ratios.chain([(ratio(&python.samples[LOAD], uncached), "load without cache")]);
+        let (slowest, operation) =
+            with_load.fold((f64::INFINITY, ""), |least, next| if next.0 < least.0 { next } else { least });
+        goals.push(Goal::at_least(
+            format!(
+                "slowest operation by the library (`{operation}`), beside Python's in-process, {}",
+                place.name
+            ),
+            1.0,
+            slowest,
+            " ×",
+        ));
+    }
+    goals
+}
+
+/// Where loading is among the operations.
+const LOAD: usize = 4;

@@ -1,0 +1,53 @@
+//! A real MLflow server for the benchmark.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths;
+use crate::setup::MLFLOW;
+
+/// A running server. It ends with this value, or with this process.
+pub struct Server {
+    /// Where it listens.
+    pub url: String,
+    supervisor: Child,
+    /// The supervisor ends the server when this closes.
+    lifeline: Option<ChildStdin>,
+}
+
+impl Server {
+    /// Starts the tests' server with its database and artifacts in `home`.
+    pub fn start(home: &Path) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut supervisor = Command::new(super::python(MLFLOW))
+            .arg(paths::root().join("tests/python/serve.py"))
+            .arg(port.to_string())
+            .arg(home)
+            .env("MLFLOW_DISABLE_TELEMETRY", "true")
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("cannot start the MLflow server")?;
+        let lifeline = supervisor.stdin.take();
+        let mut server = Self { url: format!("http://127.0.0.1:{port}"), supervisor, lifeline };
+        let deadline = Instant::now() + Duration::from_mins(3);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if server.supervisor.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("the MLflow server did not come up; its log is {}", home.join("server.log").display());
+            }
+            sleep(Duration::from_millis(200));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.lifeline = None;
+        let _ = self.supervisor.wait();
+    }
+}
