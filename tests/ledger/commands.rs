@@ -1,1 +1,270 @@
-//! To come.
+//! `history`, `doctor`, `champion --as-of`, `rollback --to` and `policy backtest`, from the outside.
+
+use serde_json::{Value, json};
+
+use crate::cli::{LOG, training_csv};
+use crate::support::backends::fresh_name;
+use crate::support::binary::Project;
+
+/// Three versions, each promoted in turn: the champion is 3, archived is 2.
+fn three_promotions() -> Project {
+    let project = Project::new(None, &fresh_name("commands"));
+    project.file("train.csv", training_csv());
+    for _ in 0..3 {
+        project.json(LOG);
+        project.json(["promote", "--reason", "nightly"]);
+    }
+    project
+}
+
+fn lines(project: &Project, command: &[&str]) -> Vec<Value> {
+    let outcome = project.run([&["--output", "json"], command].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.err);
+    outcome.out.lines().map(|line| serde_json::from_str(line).expect("a document per line")).collect()
+}
+
+#[test]
+fn the_history_tells_who_when_what_and_why() {
+    let project = three_promotions();
+    project.json(["rollback", "--actor", "ann"]);
+    let entries = lines(&project, &["history"]);
+    let told: Vec<_> =
+        entries.iter().map(|e| (&e["sequence"], &e["operation"], &e["verdict"], &e["target"])).collect();
+    let (promote, approve) = (json!("promote"), json!("approve"));
+    assert_eq!(
+        told,
+        [
+            (&json!(5), &json!("rollback"), &approve, &json!(null)),
+            (&json!(4), &promote, &approve, &json!(3)),
+            (&json!(3), &promote, &approve, &json!(2)),
+            (&json!(2), &promote, &approve, &json!(1)),
+            (&json!(1), &json!("genesis"), &json!(null), &json!(null)),
+        ]
+    );
+    assert_eq!((&entries[0]["actor"], &entries[1]["reason"]), (&json!("ann"), &json!("nightly")));
+    assert_eq!(
+        entries[0]["changes"],
+        json!([{"alias": "archived", "from": 2, "to": 3}, {"alias": "champion", "from": 3, "to": 2}])
+    );
+    assert_eq!(entries[0]["policy"]["sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(lines(&project, &["history", "--limit", "2"]).len(), 2);
+    assert_eq!(lines(&project, &["history", "--since", "1 hour ago"]).len(), 5);
+    assert_eq!(lines(&project, &["history", "--since", "2999-01-01"]).len(), 0);
+    let text = project.run(["history", "--limit", "1"]);
+    for part in ["rollback", "champion: 3 -> 2", "by ann", "policy default"] {
+        assert!(text.out.contains(part), "`{part}` is missing in:\n{}", text.out);
+    }
+}
+
+/// What an embedding pipeline subscribes to.
+#[test]
+fn a_transition_is_an_event_with_fields() {
+    let project = three_promotions();
+    let outcome = project.run(["-v", "rollback"]);
+    for field in [
+        "transition",
+        "operation=rollback",
+        "outcome=Done",
+        "sequence=5",
+        "after=archived -> 3, champion -> 2",
+    ] {
+        assert!(outcome.err.contains(field), "`{field}` is missing in:\n{}", outcome.err);
+    }
+}
+
+#[test]
+fn a_ledger_that_is_not_there_yet_is_no_error() {
+    let project = Project::new(None, &fresh_name("commands"));
+    project.file("train.csv", training_csv());
+    project.json(LOG);
+    let outcome = project.run(["history"]);
+    assert_eq!((outcome.code, outcome.out.as_str()), (0, ""));
+    assert!(outcome.err.contains("no history yet"), "{}", outcome.err);
+    assert_eq!(project.run(["doctor"]).code, 0);
+    let as_of = project.run(["champion", "--as-of", "1 day ago"]);
+    assert_eq!(as_of.code, 2, "{}", as_of.err);
+}
+
+#[test]
+fn the_champion_of_another_day() {
+    let project = three_promotions();
+    let second = lines(&project, &["history"])[1]["at"].as_str().expect("a time").to_owned();
+    let then = project.json(["champion", "--as-of", &second]);
+    assert_eq!((&then["version"], &then["archived"], &then["sequence"]), (&json!(2), &json!(1), &json!(3)));
+    assert_eq!(project.json(["champion", "--as-of", "2999-01-01"])["version"], 3);
+    let before = project.run(["champion", "--as-of", "2001-01-01"]);
+    assert_eq!(before.code, 2);
+    assert!(before.err.contains("had not begun"), "{}", before.err);
+}
+
+/// What a policy sees of the past: its archived input tells.
+#[test]
+fn a_policy_is_shown_the_transitions_before() {
+    let project = three_promotions();
+    let newest = &lines(&project, &["history"])[0];
+    let id = newest["operation_id"].as_str().expect("an id");
+    let path = walk(&project.path().join("mlruns"), "decisions").join(format!("{id}.json"));
+    let input: Value = serde_json::from_slice(&std::fs::read(path).expect("the input")).expect("JSON");
+    let history = input["context"]["history"].as_array().expect("a history");
+    let seen: Vec<_> =
+        history.iter().map(|past| (&past["operation"], &past["target"], &past["reason"])).collect();
+    let (promote, nightly) = (json!("promote"), json!("nightly"));
+    assert_eq!(seen, [(&promote, &json!(2), &nightly), (&promote, &json!(1), &nightly)]);
+}
+
+#[test]
+fn verification_runs_every_decision_again_and_finds_what_was_changed() {
+    let project = three_promotions();
+    let report = project.json(["history", "verify"]);
+    assert_eq!(
+        (&report["sound"], &report["entries"], &report["rerun"]),
+        (&json!(true), &json!(4), &json!(3))
+    );
+    assert_eq!(project.json(["history", "verify", "--no-rerun"])["rerun"], 0);
+
+    // Somebody edits an archived input, and an entry.
+    let inputs = walk(&project.path().join("mlruns"), "decisions");
+    let input =
+        std::fs::read_dir(inputs).expect("the inputs").next().expect("an input").expect("an input").path();
+    let text = std::fs::read_to_string(&input).expect("an input");
+    std::fs::write(&input, text.replace("nightly", "monthly")).expect("changed");
+    let outcome = project.run(["--output", "json", "history", "verify"]);
+    assert_eq!(outcome.code, 1);
+    let report: Value = serde_json::from_str(&outcome.out).expect("a report");
+    assert_eq!(
+        (report["flaws"].as_array().map(Vec::len), &report["rerun"]),
+        (Some(1), &json!(2)),
+        "{report}"
+    );
+
+    let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+    let changed = database
+        .execute(
+            "UPDATE model_version_tags SET value = replace(value, 'tester', 'nobody') WHERE key = 'hydra.entry' AND version > 1",
+            [],
+        )
+        .expect("changed entries");
+    assert_eq!(changed, 3);
+    let outcome = project.run(["history", "verify"]);
+    assert_eq!(outcome.code, 1);
+    assert!(
+        outcome.out.contains("entry 4: it and the entry before it do not fit together"),
+        "{}",
+        outcome.out
+    );
+    assert!(outcome.out.contains("entry 2: it is not the entry that its successor knew"), "{}", outcome.out);
+
+    // Writers stop, doctor tells why, and bridges it.
+    project.json(LOG);
+    let stopped = project.run(["promote"]);
+    assert_eq!(stopped.code, 2);
+    assert!(stopped.err.contains("doctor"), "{}", stopped.err);
+    let found = project.run(["doctor"]);
+    assert_eq!(found.code, 1);
+    assert!(found.out.contains("unknown-entry: entry 4 is damaged"), "{}", found.out);
+    let fixed = project.run(["doctor", "--fix"]);
+    assert!(fixed.out.contains("repaired: entry 4 is damaged"), "{}{}", fixed.out, fixed.err);
+    assert_eq!(project.json(["promote"])["outcome"], "done");
+    assert_eq!(lines(&project, &["history"])[1]["operation"], "checkpoint");
+}
+
+#[test]
+fn the_export_holds_every_entry_as_it_is() {
+    let project = three_promotions();
+    let exported = lines(&project, &["history", "export"]);
+    let numbers: Vec<_> = exported.iter().map(|line| line["number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(4), Some(3), Some(2), Some(1)]);
+    for pair in exported.windows(2) {
+        assert_eq!(pair[0]["entry"]["previous"], pair[1]["sha256"]);
+    }
+    assert_eq!(exported[3]["entry"]["operation"], "genesis");
+}
+
+#[test]
+fn doctor_names_each_finding_with_its_remedy() {
+    let project = three_promotions();
+    assert!(project.run(["doctor"]).out.contains("all is well"));
+    let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+    let execute = |sql: &str| assert!(database.execute(sql, []).expect("done") > 0, "{sql}");
+    // A killed `log-candidate`, an alias moved by hand, an archived policy and a champion's model lost.
+    execute(
+        "UPDATE runs SET status = 'RUNNING', end_time = NULL, start_time = 1000 WHERE run_uuid IN (SELECT run_id FROM model_versions WHERE version = 1 AND run_id IS NOT NULL)",
+    );
+    execute("UPDATE registered_model_aliases SET version = 1 WHERE alias = 'archived'");
+    std::fs::remove_dir_all(walk(&project.path().join("mlruns"), "policies")).expect("removed");
+    let champion = walk(&project.path().join("mlruns"), "models");
+    std::fs::remove_dir_all(&champion).expect("removed");
+    let outcome = project.run(["--output", "json", "doctor"]);
+    assert_eq!(outcome.code, 1, "{}", outcome.err);
+    let report: Value = serde_json::from_str(&outcome.out).expect("a report");
+    let findings = report["findings"].as_array().expect("findings");
+    let mut codes: Vec<&str> = findings.iter().filter_map(|finding| finding["code"].as_str()).collect();
+    codes.dedup();
+    assert_eq!(codes, ["drift", "missing-artifact", "unreadable-model", "unfinished-run"], "{report}");
+    assert!(findings.iter().all(|finding| finding["remedy"].as_str().is_some_and(|text| text.len() > 20)));
+    let outcome = project.run(["--output", "json", "doctor", "--fix"]);
+    let report: Value = serde_json::from_str(&outcome.out).expect("a report");
+    let fixed: Vec<&Value> =
+        report["fixed"].as_array().expect("repairs").iter().map(|f| &f["code"]).collect();
+    // Version 1, whose model is gone as well, is `archived` no more.
+    assert_eq!(fixed, ["drift", "unreadable-model", "unfinished-run"], "{report}");
+    let status: String = database
+        .query_row("SELECT status FROM runs WHERE start_time = 1000", [], |row| row.get(0))
+        .expect("the run");
+    assert_eq!(status, "FAILED");
+}
+
+#[test]
+fn a_rollback_goes_to_former_champions_only() {
+    let project = three_promotions();
+    project.json(LOG);
+    let never = project.run(["--output", "json", "rollback", "--to", "4"]);
+    assert_eq!(never.code, 2);
+    assert!(
+        never.err.contains("NeverChampion") && never.err.contains("was never the champion"),
+        "{}",
+        never.err
+    );
+    let tried = project.json(["rollback", "--to", "1", "--dry-run"]);
+    assert_eq!((&tried["outcome"], &tried["sequence"]), (&json!("done"), &json!(null)));
+    let report = project.json(["rollback", "--to", "1"]);
+    assert_eq!((&report["outcome"], &report["target"]), (&json!("done"), &json!(1)));
+    assert_eq!(project.json(["champion"])["version"], 1);
+    assert_eq!(project.json(["history", "verify"])["sound"], true);
+}
+
+#[test]
+fn another_policy_is_asked_about_the_recorded_evidence() {
+    let project = three_promotions();
+    project.json(["rollback"]);
+    let gate = crate::support::example_policy("metric-gate");
+    let report = project.json(["policy", "backtest", &gate, "--set", "metric=auc", "--set", "margin=0.5"]);
+    assert_eq!(report["decisions"], 4);
+    let agreements = report["agreements"].as_u64().expect("a count");
+    let changed = report["changed"].as_array().expect("changes");
+    assert_eq!(agreements + changed.len() as u64, 4);
+    // Equal models never beat each other by half: the two promotions over a champion come out otherwise.
+    let otherwise: Vec<_> = changed.iter().map(|change| (&change["target"], &change["verdict"])).collect();
+    assert_eq!(otherwise, [(&json!(3), &json!("reject")), (&json!(2), &json!("reject"))], "{report}");
+    assert_eq!(report["summary"]["approve"], json!({"approve": 2, "reject": 2}));
+    let text = project.run(["policy", "backtest", &gate, "--set", "metric=auc", "--set", "margin=0.5"]);
+    assert!(text.out.contains("2 the same, 2 otherwise"), "{}", text.out);
+    let recorded = project.json(["history", "verify"]);
+    assert_eq!((&recorded["sound"], &recorded["entries"]), (&json!(true), &json!(5)), "nothing was recorded");
+}
+
+/// The first directory of that name below `root`.
+fn walk(root: &std::path::Path, name: &str) -> std::path::PathBuf {
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a directory").map_while(Result::ok) {
+            if entry.file_name() == name {
+                return entry.path();
+            }
+            if entry.path().is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    panic!("there is no {name} below {}", root.display());
+}

@@ -1,1 +1,186 @@
-//! To come.
+//! What commands cost: round trips, requests and bytes, and that the length of the history does not matter.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use hydra_registry::ModelRegistry;
+use hydra_registry::lifecycle::ledger::chain::{ENTRY_TAG, Record};
+use hydra_registry::lifecycle::ledger::entry::{Digest, Entry, Kind};
+use hydra_registry::lifecycle::ledger::ledger_name;
+use hydra_registry::mlflow::names::Version;
+use hydra_registry::policy::VerdictKind;
+
+use super::{aliases, ledger, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::binary::Project;
+use crate::support::proxy::Proxy;
+use crate::support::server::{NEWEST, Server};
+
+/// Stated in ARCHITECTURE.md.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_takes_six_round_trips_after_opening() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let model = fresh_name("rounds");
+    let registry = registry(&Backend::rest(), &model).await;
+    for version in [1, 2] {
+        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    }
+    let project = Project::new(Some(&proxy.url), &model);
+    proxy.slow_down(Duration::from_millis(150));
+    let report = project.json(["promote", "3"]);
+    assert_eq!(report["outcome"], "done");
+    // The first of them opens the ledger.
+    let rounds = proxy.take_rounds();
+    assert!(rounds <= 1 + 6, "{rounds} round trips");
+    assert_eq!(aliases(&registry).await, (Some(3), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_champion_costs_two_requests() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("two"));
+    project.file("train.csv", crate::cli::training_csv());
+    project.json(crate::cli::LOG);
+    project.json(["promote"]);
+    proxy.take();
+    project.json(["champion"]);
+    assert_eq!(proxy.take(), ["GET registered-models/alias", "GET runs/get"]);
+}
+
+/// Appends refusals to the ledger in the server's own database: the chain that many days of `promote` would have made.
+async fn lengthen(registry: &ModelRegistry, to: u64) {
+    let ledger = ledger(registry).await;
+    let newest: Record = ledger.history(Some(1), None).await.expect("a history").remove(0).0;
+    let mut decided = newest.entry.decided.clone().expect("a decision");
+    decided.verdict = VerdictKind::Reject;
+    let state = newest.state().clone();
+    let (mut base, mut previous) = (newest.number, newest.digest);
+    let name = ledger_name(registry.model()).expect("a name");
+    let path = Server::shared(NEWEST).home.join("mlflow.db");
+    let mut database = rusqlite::Connection::open(path).expect("the server's database");
+    database.busy_timeout(Duration::from_mins(1)).expect("patience");
+    let transaction = database.transaction().expect("a transaction");
+    let columns = |table: &str| -> Vec<String> {
+        let mut statement =
+            transaction.prepare(&format!("SELECT name FROM pragma_table_info('{table}')")).expect("columns");
+        let names = statement.query_map([], |row| row.get(0)).expect("columns");
+        names.collect::<Result<_, _>>().expect("columns")
+    };
+    let copy = |table: &str, replaced: &[(&str, &str)]| {
+        let names = columns(table);
+        let value = |name: &String| {
+            replaced
+                .iter()
+                .find(|(column, _)| column == name)
+                .map_or(name.clone(), |(_, place)| (*place).to_owned())
+        };
+        let values: Vec<String> = names.iter().map(value).collect();
+        format!(
+            "INSERT INTO {table} ({}) SELECT {} FROM {table} WHERE name = ?1 AND version = ?2",
+            names.join(", "),
+            values.join(", ")
+        )
+    };
+    let versions = copy("model_versions", &[("version", "?3")]);
+    let tags = copy("model_version_tags", &[("version", "?3"), ("value", "?4")]) + " AND key = ?5";
+    for number in newest.number + 1..=to {
+        let mut entry = Entry {
+            operation: Kind::Promote,
+            operation_id: format!("operation-{number}"),
+            base,
+            previous: Some(previous),
+            before: state.clone(),
+            after: state.clone(),
+            side: Default::default(),
+            decided: Some(decided.clone()),
+            ..newest.entry.clone()
+        };
+        let text = entry.encode().expect("an entry");
+        (base, previous) = (number, Digest::of(text.as_bytes()));
+        let row = rusqlite::params![name.as_str(), newest.number as i64, number as i64];
+        assert_eq!(transaction.execute(&versions, row).expect("a version"), 1);
+        let row = rusqlite::params![name.as_str(), newest.number as i64, number as i64, text, ENTRY_TAG];
+        assert_eq!(transaction.execute(&tags, row).expect("a tag"), 1);
+    }
+    transaction.commit().expect("committed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_entries_cost_what_ten_cost() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let model = fresh_name("long");
+    let registry = registry(&Backend::rest(), &model).await;
+    for version in [1, 2] {
+        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    }
+    let project = Project::new(Some(&proxy.url), &model);
+    let measure = || {
+        let commands: [&[&str]; 3] =
+            [&["promote", "3", "--dry-run"], &["history", "--limit", "20"], &["champion"]];
+        commands.map(|command| {
+            proxy.take();
+            let outcome = project.run(command);
+            assert_eq!(outcome.code, 0, "{}", outcome.err);
+            proxy.take_cost()
+        })
+    };
+    // Pages that are full already, so that the sizes of the answers can be compared.
+    lengthen(&registry, 40).await;
+    let few = measure();
+    lengthen(&registry, 10_000).await;
+    let many = measure();
+    for ((requests, bytes), (more_requests, more_bytes)) in few.into_iter().zip(many) {
+        assert_eq!(more_requests, requests);
+        assert!(more_bytes <= bytes + bytes / 4, "{more_bytes} bytes, {bytes} before");
+    }
+    // The whole history in constant memory.
+    let mut child = project.command(["history"]).stdout(Stdio::null()).spawn().expect("the binary runs");
+    let peak = crate::scale::watch_child(&mut child);
+    assert!(peak < 96, "showing 10,000 entries took {peak} MiB");
+    // And it can be gone on with.
+    registry.promote_to_champion(Some(Version(4))).await.expect("a promotion");
+    assert_eq!(aliases(&registry).await, (Some(4), Some(2)));
+    let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
+    assert_eq!(newest.number, 10_001);
+}
+
+/// Medians of one run, taken in turns.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "compares times; `cargo xtask test --all` runs it"]
+async fn ten_thousand_entries_take_no_longer() {
+    let url = &Server::shared(NEWEST).url;
+    let mut projects = Vec::new();
+    for length in [10, 10_000] {
+        let model = fresh_name("long");
+        let registry = registry(&Backend::rest(), &model).await;
+        registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+        lengthen(&registry, length).await;
+        projects.push(Project::new(Some(url), &model));
+    }
+    for command in [&["promote", "2", "--dry-run"][..], &["history", "--limit", "20"], &["champion"]] {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..15 {
+            for (project, times) in projects.iter().zip(&mut times) {
+                let start = std::time::Instant::now();
+                project.run(command);
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        let [few, many] = times.map(|mut times| {
+            times.sort_by(f64::total_cmp);
+            times[times.len() / 2] * 1e3
+        });
+        println!("{command:?}: {few:.1} ms at 10 entries, {many:.1} ms at 10,000: {:.2} x", many / few);
+        assert!(many <= 2.0 * few, "{command:?}: {few:.1} ms at 10 entries, {many:.1} ms at 10,000");
+    }
+}
+
+/// The chain that [`lengthen`] makes is one that verifies.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lengthened_chain_is_sound() {
+    let registry = registry(&Backend::rest(), &fresh_name("sound")).await;
+    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    lengthen(&registry, 30).await;
+    let verified = ledger(&registry).await.verify(None).await.expect("a verification");
+    assert!(verified.is_sound() && verified.valid == 30, "{verified:?}");
+}

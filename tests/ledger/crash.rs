@@ -9,7 +9,7 @@ use hydra_registry::mlflow::names::{Alias, Version};
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
-use crate::support::server::{NEWEST, Server};
+use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
 
 /// The steps of a transition up to its entry, on every backend.
 const BEFORE_THE_ENTRY: [&str; 2] = ["ledger.decided", "ledger.archived"];
@@ -72,11 +72,11 @@ fn each(names: &[&'static str], committed: bool) -> Vec<(&'static str, bool)> {
     names.iter().map(|name| (*name, committed)).collect()
 }
 
-async fn on_server(environment: &'static str) {
+async fn on_server(deployment: impl Into<Deployment> + Copy) {
     let failpoints =
         [each(&FOUNDING, false), each(&BEFORE_THE_ENTRY, false), each(&ON_A_SERVER, true)].concat();
-    let url = &Server::shared(environment).url;
-    the_next_command_repairs(&Backend::server(environment), url, &failpoints).await;
+    let url = &Server::shared(deployment).url;
+    the_next_command_repairs(&Backend::server(deployment), url, &failpoints).await;
 }
 
 async fn on_local(backend: Backend, own: &[(&'static str, bool)]) {
@@ -96,6 +96,12 @@ async fn on_older_servers() {
     for environment in ["mlflow-2.9.2", "mlflow-2.22.5", "mlflow-3.1.4"] {
         on_server(environment).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_postgres() {
+    on_server(ON_POSTGRES).await;
 }
 
 /// Entry and aliases are one transaction: killed before its end, nothing happened.

@@ -28,7 +28,7 @@ async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     for _ in 0..5 {
         let version = NewModelVersion {
             name: registry.model().clone(),
-            source: "s3://bucket/model".into(),
+            source: "dbfs:/model".into(),
             run_id: None,
             model_id: None,
             tags: Tags::new(),
@@ -94,6 +94,12 @@ async fn a_decision_is_recorded_and_comes_out_the_same_again(backend: &Backend) 
 #[tokio::test(flavor = "multi_thread")]
 async fn decisions_are_recorded_on_rest() {
     a_decision_is_recorded_and_comes_out_the_same_again(&Backend::rest()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn decisions_are_recorded_on_postgres() {
+    a_decision_is_recorded_and_comes_out_the_same_again(&Backend::postgres()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,1 +1,62 @@
-//! To come.
+//! Aliases moved with MLflow's own client between commands.
+
+use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_registry::mlflow::names::{Alias, Version};
+
+use super::{aliases, assert_sound, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::python;
+use crate::support::server::{NEWEST, ON_POSTGRES, Server};
+
+async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
+    let model = fresh_name("outside");
+    let registry = registry(backend, &model).await;
+    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "4"]);
+    let findings = registry.diagnose().await.expect("a diagnosis");
+    assert!(findings.iter().any(|finding| finding.code() == "drift"), "{findings:?}");
+    registry.promote_to_champion(Some(Version(3))).await.expect("a promotion");
+    let history = assert_sound(&registry).await;
+    let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::External, Kind::Promote]);
+    assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "what Python made champion is archived");
+    // Put where an entry superseded a moment ago had it: that is what a slow writer of ours would do, so it is undone.
+    let store = &registry.backend().registry;
+    store.set_alias(registry.model(), &Alias::champion(), Version(4)).await.expect("a move");
+    registry.repair().await.expect("a repair");
+    assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
+    let history = assert_sound(&registry).await;
+    assert_eq!(history.last().expect("an entry").0.entry.operation, Kind::Reassert);
+    // A place where nothing ever was is somebody's wish.
+    python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
+    registry.rollback().await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(5), Some(3)));
+    assert_sound(&registry).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rest() {
+    let backend = Backend::rest();
+    a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_postgres() {
+    a_move_by_python_is_adopted(&Backend::postgres(), &Server::shared(ON_POSTGRES).url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    let backend = Backend::sqlite();
+    let uri = backend.options("m").resolved_tracking_uri();
+    a_move_by_python_is_adopted(&backend, &uri).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_file() {
+    let backend = Backend::file();
+    let uri = backend.options("m").resolved_tracking_uri();
+    a_move_by_python_is_adopted(&backend, &uri).await;
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::{Outcome, Project};
-use crate::support::server::{NEWEST, Server};
+use crate::support::server::{NEWEST, ON_POSTGRES, Server};
 
 const PROCESSES: u64 = 8;
 
@@ -131,6 +131,13 @@ async fn on_rest() {
 #[ignore = "many minutes; `cargo xtask test --all` runs it"]
 async fn on_rest_for_long() {
     on_server(NEWEST, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn on_postgres() {
+    let server = Server::shared(ON_POSTGRES);
+    many_processes_leave_one_chain(&Backend::on(server), &server.url, 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Local stores that Python and Rust share: each reads what the other wrote, and both leave the same rows.
 
+mod releases;
 mod scenario;
+mod together;
 
 use std::path::Path;
 
@@ -72,30 +74,6 @@ async fn a_database_is_used_on_while_python_brings_it_up_to_date() {
     store.create_experiment("later", &Tags::new()).await.expect("an experiment");
     let seen = python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()]);
     assert_eq!(seen["model"]["aliases"], json!({"champion": 1, "é-1": 1}));
-}
-
-#[tokio::test]
-#[ignore = "older releases; `cargo xtask test --all` runs it"]
-async fn databases_of_older_releases_are_used_without_migrating_them() {
-    for (release, logged_models) in
-        [("mlflow-2.9.2", false), ("mlflow-2.22.5", false), ("mlflow-3.1.4", true)]
-    {
-        let (by_rust, by_python) = (Home::new(), Home::new());
-        for home in [&by_rust, &by_python] {
-            python::ask(release, "local_store.py", &["make", &home.sqlite_uri()]);
-        }
-        scenario::write(&by_rust.sqlite(), logged_models).await;
-        python::ask(release, "local_store.py", &["write", &by_python.sqlite_uri()]);
-        let mut views = Vec::new();
-        for home in [&by_rust, &by_python] {
-            views.push(home.normal(python::ask(release, "local_store.py", &["read", &home.sqlite_uri()])));
-            views.push(home.normal(scenario::read(&home.sqlite(), logged_models).await));
-        }
-        assert_same(&views);
-        let rows = [&by_rust, &by_python]
-            .map(|home| home.normal(python::ask(release, "local_store.py", &["rows", &home.database()])));
-        assert_same(&rows);
-    }
 }
 
 /// A directory with a file store and a database in it.

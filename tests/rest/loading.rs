@@ -11,7 +11,7 @@ use hydra_registry::{ModelRegistry, OpenOptions};
 use serde_json::json;
 
 use crate::support::backends::fresh_name;
-use crate::support::proxy::RecordingProxy;
+use crate::support::proxy::Proxy;
 use crate::support::root;
 use crate::support::server::{NEWEST, Server};
 
@@ -40,7 +40,7 @@ async fn point_champion(registry: &ModelRegistry, version: Version) {
 }
 
 /// The requests of loading the champion in a process of its own.
-async fn requests(proxy: &RecordingProxy, model: &str, cache: &Path, version: Version) -> Vec<String> {
+async fn requests(proxy: &Proxy, model: &str, cache: &Path, version: Version) -> Vec<String> {
     let champion = open(&proxy.url, model, cache).load_champion().await.expect("a champion");
     assert_eq!(champion.version.version, version);
     proxy.take()
@@ -53,7 +53,7 @@ fn downloads(requests: &[String]) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_load_of_an_unchanged_champion_makes_one_request() {
     let server = Server::shared(NEWEST);
-    let proxy = RecordingProxy::start(&server.url);
+    let proxy = Proxy::start(&server.url);
     let (model, home, cache) = (fresh_name("loading"), tempfile::tempdir(), tempfile::tempdir());
     let (home, cache) = (home.expect("a directory"), cache.expect("a directory"));
     let one = ["GET registered-models/alias"];

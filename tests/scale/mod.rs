@@ -83,7 +83,11 @@ fn write_large_model(path: &Path) -> u64 {
 
 /// Runs a command to its end and returns the most memory it was seen to use, in MiB.
 fn watch(command: &mut Command) -> u64 {
-    let mut child = command.spawn().expect("the command runs");
+    watch_child(&mut command.spawn().expect("the command runs"))
+}
+
+/// Waits for the end of a process and returns the most memory it was seen to use, in MiB.
+pub fn watch_child(child: &mut Child) -> u64 {
     let mut peak = 0;
     loop {
         if let Some(status) = child.try_wait().expect("a status") {
@@ -91,7 +95,7 @@ fn watch(command: &mut Command) -> u64 {
             return peak;
         }
         if std::fs::metadata(format!("/proc/{}/status", child.id())).is_ok() {
-            peak = peak.max(std::panic::catch_unwind(|| peak_memory(&child)).unwrap_or(0));
+            peak = peak.max(std::panic::catch_unwind(|| peak_memory(child)).unwrap_or(0));
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

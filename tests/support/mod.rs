@@ -23,3 +23,15 @@ pub fn python_of(environment: &str) -> PathBuf {
     assert!(python.exists(), "{} is missing: `cargo xtask setup --all` installs it", python.display());
     python
 }
+
+/// One of the example policies, built once into a component.
+pub fn example_policy(name: &str) -> String {
+    static BUILDING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _one_at_a_time = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
+    let project = root().join("examples/policies").join(name);
+    let target = root().join("target/guests");
+    let path =
+        hydra_registry::policy::kit::build(&project, Some(&built), Some(&target)).expect("a component");
+    path.display().to_string()
+}

@@ -1,7 +1,6 @@
 //! Asking the real Python client.
 
-use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -9,21 +8,37 @@ use super::{python_of, root};
 
 /// Runs `tests/python/SCRIPT` in an environment and reads the JSON that it prints last.
 pub fn ask(environment: &str, script: &str, args: &[&str]) -> Value {
-    let path = root().join("tests/python").join(script);
-    let output = Command::new(python_of(environment))
-        .arg(&path)
+    ask_with(environment, script, args, &[])
+}
+
+/// The same with further environment variables.
+pub fn ask_with(environment: &str, script: &str, args: &[&str], variables: &[(&str, &str)]) -> Value {
+    let output = run(environment, script, args, variables);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script} failed:\n{text}\n{errors}");
+    let last = text.lines().last().unwrap_or_default();
+    serde_json::from_str(last)
+        .unwrap_or_else(|error| panic!("{error} in the answer of {script}:\n{text}\n{errors}"))
+}
+
+/// Runs the script where it must fail, and returns what it says.
+pub fn complaint_of(environment: &str, script: &str, args: &[&str]) -> String {
+    let output = run(environment, script, args, &[]);
+    assert!(!output.status.success(), "{script} of {environment} was expected to fail");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn run(environment: &str, script: &str, args: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(python_of(environment))
+        .arg(root().join("tests/python").join(script))
         .args(args)
         .env("MLFLOW_DISABLE_TELEMETRY", "true")
         .env("MLFLOW_ALLOW_FILE_STORE", "true")
         .env("GIT_PYTHON_REFRESH", "quiet")
         .env_remove("MLFLOW_TRACKING_URI")
+        .envs(variables.iter().copied())
         .current_dir(std::env::temp_dir())
         .output()
-        .expect("python runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{} failed:\n{text}\n{errors}", Path::new(script).display());
-    let last = text.lines().last().unwrap_or_default();
-    serde_json::from_str(last)
-        .unwrap_or_else(|error| panic!("{error} in the answer of {script}:\n{text}\n{errors}"))
+        .expect("python runs")
 }

@@ -64,11 +64,11 @@ impl Ledger {
                     input.context_mut().settings.clone_from(settings);
                     match decide(policy, input).await? {
                         Err(error) => Answer::Failed(error.to_string()),
-                        Ok(decision) => compare(&record.entry, recorded, decision.verdict),
+                        Ok(decision) => compare(&record.entry, recorded, &decision.verdict),
                     }
                 }
             };
-            Ok(Some(Comparison { recorded, answer, record }))
+            Ok(Some(Comparison { record, recorded, answer }))
         })
     }
 
@@ -91,7 +91,7 @@ async fn decide(policy: &Policy, input: Input) -> Result<Result<Decision>> {
         .map_err(|source| Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source))
 }
 
-fn compare(entry: &Entry, recorded: VerdictKind, verdict: Verdict) -> Answer {
+fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict) -> Answer {
     let kind = verdict.kind();
     let explanation = verdict.explanation().to_owned();
     if kind != recorded {

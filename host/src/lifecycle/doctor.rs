@@ -143,11 +143,8 @@ impl Doctor<'_> {
             let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
             Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {uri}")))
         };
-        let why = match looked.await {
-            Ok(why) => why,
-            Err(error) if is_of_the_model(error.kind()) => Some(error.to_string()),
-            Err(error) => return Err(error),
-        };
+        // The registry has answered: whatever goes wrong here is about where the model is.
+        let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
         Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
     }
 
@@ -168,13 +165,4 @@ impl Doctor<'_> {
             }
         }
     }
-}
-
-/// Whether an error tells something about where the model is, as opposed to a server that cannot be asked now.
-fn is_of_the_model(kind: ErrorKind) -> bool {
-    use ErrorKind as K;
-    matches!(
-        kind,
-        K::ArtifactNotFound | K::NotFound | K::Unsupported | K::UnsupportedScheme | K::Untrusted | K::Config
-    )
 }

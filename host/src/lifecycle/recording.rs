@@ -168,7 +168,7 @@ fn proposal(
                 sha256: policy.sha256().parse()?,
             },
             verdict: decision.verdict.kind(),
-            usage: decision.usage.clone(),
+            usage: decision.usage,
             budget: decision.budget.clone(),
             input_sha256: input.sha256()?.parse()?,
             evidence_sha256: input.evidence_sha256()?.parse()?,

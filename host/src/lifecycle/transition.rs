@@ -161,12 +161,10 @@ impl Transitions<'_> {
         evidence: &Evidence,
         history: Vec<policy::Transition>,
     ) -> Result<Transition> {
-        let transition = match self.consider(request, evidence, history).await? {
-            Considered::Unchanged(transition) => *transition,
-            Considered::Decided { transition, .. } => *transition,
-        };
+        let (Considered::Unchanged(transition) | Considered::Decided { transition, .. }) =
+            self.consider(request, evidence, history).await?;
         announce(&transition);
-        Ok(transition)
+        Ok(*transition)
     }
 
     /// Decides on a quiet ledger, records the decision and carries it out; all of it again when somebody else was faster.
@@ -359,6 +357,11 @@ fn announce(transition: &Transition) {
         operation = %transition.operation,
         target = transition.target.map(|version| version.0),
         outcome = ?transition.outcome,
+        sequence = transition.sequence,
+        before = %transition.before,
+        after = %transition.after,
+        policy = transition.policy.as_ref().map(|policy| policy.sha256.as_str()),
+        actor = %transition.actor,
         dry_run = transition.dry_run,
         explanation = %transition.explanation,
         "transition"

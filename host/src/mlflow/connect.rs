@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
 use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::file::FileStore;
+use crate::mlflow::names::{DEFAULT_WORKSPACE, Workspace, printable};
 use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
 use crate::mlflow::sqlite::SqliteStore;
 use crate::mlflow::store::{RegistryStore, TrackingStore};
@@ -109,8 +110,30 @@ fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
     })
 }
 
-fn open_sqlite(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
-    Ok(local(SqliteStore::open(uri.sqlite_path()?)?))
+fn open_sqlite(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
+    let store = SqliteStore::open(uri.sqlite_path()?)?;
+    Ok(local(match workspace_of_database(environment)? {
+        Some(workspace) => store.in_workspace(workspace),
+        None => store,
+    }))
+}
+
+/// The workspace that MLflow itself would use in a database: without the switch it knows only `default`.
+fn workspace_of_database(environment: &Environment) -> Result<Option<Workspace>> {
+    let named = environment.get(environment::WORKSPACE).map(str::trim).filter(|name| !name.is_empty());
+    match (environment.flag_or(environment::ENABLE_WORKSPACES, false)?, named) {
+        (true, Some(name)) => Workspace::new(name).map(Some),
+        (true, None) => Err(Error::new(ErrorKind::Config, "workspaces are enabled, but none is named")
+            .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE))),
+        (false, Some(name)) if name != DEFAULT_WORKSPACE => {
+            tracing::warn!(
+                workspace = printable(name),
+                "MLFLOW_WORKSPACE is not used on a local database unless MLFLOW_ENABLE_WORKSPACES is true"
+            );
+            Ok(None)
+        }
+        (false, _) => Ok(None),
+    }
 }
 
 fn open_file(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
@@ -142,6 +165,20 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
         assert!(error.hint().is_some_and(|hint| hint.contains("http(s)://host:port")));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_database_has_workspaces_where_they_are_enabled() {
+        let of = |variables: &[(&str, &str)]| {
+            let found = workspace_of_database(&variables.iter().copied().collect());
+            found.map(|workspace| workspace.map(String::from)).map_err(|error| error.kind())
+        };
+        let (on, name) = (environment::ENABLE_WORKSPACES, environment::WORKSPACE);
+        assert_eq!(of(&[]), Ok(None));
+        assert_eq!(of(&[(name, "team-a")]), Ok(None), "as MLflow does");
+        assert_eq!(of(&[(on, "true"), (name, " team-a ")]), Ok(Some("team-a".into())));
+        assert_eq!(of(&[(on, "true")]), Err(ErrorKind::Config));
+        assert_eq!(of(&[(on, "true"), (name, "Team'A")]), Err(ErrorKind::InvalidName));
     }
 
     #[test]

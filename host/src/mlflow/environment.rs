@@ -21,6 +21,8 @@ pub const EXPERIMENT_NAME: &str = "MLFLOW_EXPERIMENT_NAME";
 pub const EXPERIMENT_ID: &str = "MLFLOW_EXPERIMENT_ID";
 /// The workspace of a server that has workspaces; sent with every request, and never by default.
 pub const WORKSPACE: &str = "MLFLOW_WORKSPACE";
+/// Whether a local database is used with workspaces; a server knows by itself.
+pub const ENABLE_WORKSPACES: &str = "MLFLOW_ENABLE_WORKSPACES";
 /// The user name of HTTP basic authentication.
 pub const USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
 /// The password of HTTP basic authentication.

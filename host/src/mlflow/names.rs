@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest metric, param or tag key that every MLflow release takes, in characters.
 pub const MAX_KEY_CHARS: usize = 250;
 
+/// The workspace of everything that was made without thinking of workspaces.
+pub const DEFAULT_WORKSPACE: &str = "default";
+
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident, $check:ident) => {
         $(#[$doc])*
@@ -91,6 +94,12 @@ text_newtype!(
     /// The id of an MLflow 3 LoggedModel, such as `m-` and 32 hexadecimal digits.
     LoggedModelId,
     check_id
+);
+text_newtype!(
+    /// A workspace: 2 to 63 lower-case letters, digits or inner `-`; `default` in databases and servers that make no use
+    /// of workspaces.
+    Workspace,
+    check_workspace
 );
 text_newtype!(
     /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative path.
@@ -179,6 +188,20 @@ fn check_model_name(text: &str) -> Result<()> {
             text,
             "use 1 to 256 bytes without `/`, `:`, `\\` or control characters",
         ))
+    }
+}
+
+fn check_workspace(text: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let fits = (2..=63).contains(&text.len())
+        && text.bytes().all(|byte| is_plain(byte) || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    // MLflow's own paths.
+    if fits && !["workspaces", "api", "ajax-api", "static-files"].contains(&text) {
+        Ok(())
+    } else {
+        Err(refuse("workspace", text, "use 2 to 63 lower-case letters and digits, with `-` only inside"))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot write (NaN, infinities) are strings.
 
+mod backtest;
 mod ledger;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::ModelName;
 use crate::registry::{ChampionInfo, VersionInfo};
 
-pub use ledger::{AsOfReport, BacktestReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
+pub use backtest::BacktestReport;
+pub use ledger::{AsOfReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]

@@ -8,6 +8,7 @@ use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Bridge, Digest, Kind};
+use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::lifecycle::ledger::settle::Settler;
@@ -161,7 +162,8 @@ impl Ledger {
             .iter()
             .any(|finding| matches!(finding, Finding::Damaged { entry, .. } if *entry == damage));
         if damage != 0 && !known {
-            let flaw = "it is not the entry that its successor knew: the digests differ".to_owned();
+            let above_head = snapshot.readable_head().is_some_and(|head| damage > head.number);
+            let flaw = if above_head { MISFIT } else { REPLACED }.to_owned();
             findings.push(Finding::Damaged { entry: damage, flaw });
         }
         findings

@@ -18,6 +18,12 @@ const LONG_PAGE: usize = 500;
 /// How many entries that lost a race a short reading allows for before it takes a second request.
 const RACES: usize = 8;
 
+/// What is wrong with an entry whose digest is not the one that its successor names.
+pub(super) const REPLACED: &str = "it is not the entry that its successor knew: the digests differ";
+
+/// What is wrong with an entry that names its predecessor by another digest than that has.
+pub(super) const MISFIT: &str = "it and the entry before it do not fit together: one of them was changed";
+
 /// One number of the ledger, as a reading from the newest down finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -63,6 +69,8 @@ struct Reader<'a> {
     waiting: Option<(Number, Reading)>,
     /// The next valid entry, and the digest its successor knows it by.
     expected: Option<(Number, Option<Digest>)>,
+    /// A readable entry above the head that does not follow from it.
+    misfit: Number,
     newer: Option<Kind>,
 }
 
@@ -77,6 +85,7 @@ impl Ledger {
             last: None,
             waiting: None,
             expected: None,
+            misfit: 0,
             newer: None,
         };
         stream::try_unfold(
@@ -153,18 +162,25 @@ impl Reader<'_> {
         };
         let expected = match self.expected {
             Some(expected) => expected,
-            None => self.head().await?,
+            None => {
+                let (head, damage) = self.head().await?;
+                self.misfit = damage;
+                (head, None)
+            }
         };
         self.expected = Some(expected);
         let Some(record) = record else {
             let flaw = flaw.unwrap_or_default();
             return Ok(Some(Step::Damaged { number, flaw }));
         };
+        if number == self.misfit && number > expected.0 {
+            return Ok(Some(Step::Damaged { number, flaw: MISFIT.to_owned() }));
+        }
         if number != expected.0 {
             return Ok(Some(Step::Void(record)));
         }
         if expected.1.is_some_and(|digest| digest != record.digest) {
-            let flaw = "it is not the entry that its successor knew: the digests differ".to_owned();
+            let flaw = REPLACED.to_owned();
             self.expect_below(&record);
             return Ok(Some(Step::Damaged { number, flaw }));
         }
@@ -186,11 +202,11 @@ impl Reader<'_> {
         });
     }
 
-    /// The head's number; a number that none has when it is lost.
-    async fn head(&self) -> Result<(Number, Option<Digest>)> {
+    /// The numbers of the head and of the newest damage; zero for a head that is lost, and where there is no damage.
+    async fn head(&self) -> Result<(Number, Number)> {
         Ok(match self.ledger.read_window(Number::MAX).await?.find_head() {
-            Found::Head { number, .. } | Found::Lost { number, .. } => (number, None),
-            Found::Empty | Found::ReadFrom(_) => (0, None),
+            Found::Head { number, damage } | Found::Lost { number, damage } => (number, damage),
+            Found::Empty | Found::ReadFrom(_) => (0, 0),
         })
     }
 

@@ -140,11 +140,6 @@ impl Failure {
             // The artifact routes say it without a code.
             kind = ErrorKind::NotFound;
         }
-        if matches!(kind, ErrorKind::BadRequest | ErrorKind::Server)
-            && text.as_deref().is_some_and(rows_collided)
-        {
-            (kind, outcome) = (ErrorKind::Server, Outcome::NotDone);
-        }
         if text.as_deref().is_some_and(artifacts_are_not_served) {
             (kind, outcome) = (ErrorKind::Unsupported, Outcome::Final);
         }
@@ -314,15 +309,6 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether two requests wrote the same tag or alias, or took the same version number, at once: MLflow passes on what its
-/// database says to the one that lost, as 400 or 500 depending on the release. That request was rolled back and does what
-/// it should when it is sent again. (In other tables, a broken constraint means a repetition.)
-fn rows_collided(text: &str) -> bool {
-    let databases_say = ["UNIQUE constraint failed", "duplicate key value", "Duplicate entry"];
-    let inserts = ["INSERT INTO model_version", "INSERT INTO registered_model_"];
-    databases_say.iter().any(|says| text.contains(says)) && inserts.iter().any(|says| text.contains(says))
-}
-
 /// The text of an answer that is neither JSON nor HTML.
 fn plain_text(body: &str, headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -461,34 +447,6 @@ mod tests {
             });
             assert!(covered, "{known:?} has no test row");
         }
-    }
-
-    /// As 3.17.2 on sqlite, and 3.1.4 on PostgreSQL, answer two writers of one row.
-    #[test]
-    fn rows_that_collided_are_sent_again() {
-        let collided = [
-            (
-                400,
-                "BAD_REQUEST",
-                "(sqlite3.IntegrityError) UNIQUE constraint failed: model_version_tags.key [SQL: INSERT INTO model_version_tags",
-            ),
-            (
-                500,
-                "INTERNAL_ERROR",
-                "(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint [SQL: INSERT INTO model_versions",
-            ),
-        ];
-        for (status, code, message) in collided {
-            let body = format!(r#"{{"error_code":"{code}","message":"{message}"}}"#);
-            let failure = answer(status, "application/json", &body);
-            assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::Server, true));
-            assert!(!failure.may_have_happened());
-        }
-        let repeated = r#"{"error_code":"BAD_REQUEST","message":"(sqlite3.IntegrityError) UNIQUE constraint failed: inputs.source_id [SQL: INSERT INTO inputs"}"#;
-        let failure = answer(400, "application/json", repeated);
-        assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::BadRequest, false));
-        let named = r#"{"error_code":"RESOURCE_ALREADY_EXISTS","message":"Experiment(name=x) already exists. Error: (sqlite3.IntegrityError) UNIQUE constraint failed: experiments.name"}"#;
-        assert_eq!(answer(400, "application/json", named).kind(), ErrorKind::AlreadyExists);
     }
 
     #[test]

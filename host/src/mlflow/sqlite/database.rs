@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use crate::error::{Error, ErrorKind};
+use crate::mlflow::names::Workspace;
 use crate::mlflow::sqlite::schema::{self, Schema};
 
 /// How long a statement waits for another process's lock; what MLflow waits too.
@@ -83,7 +84,7 @@ pub(super) struct Db<'a> {
     transaction: Transaction<'a>,
     pub schema: &'a Schema,
     /// Where new experiments keep their artifacts; empty in a transaction that only reads.
-    pub artifact_root: &'a str,
+    pub artifact_root: String,
 }
 
 impl<'a> Deref for Db<'a> {
@@ -94,8 +95,9 @@ impl<'a> Deref for Db<'a> {
 }
 
 /// A connection, opened when it is first needed, with the schema as last seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Database {
+    workspace: Option<Workspace>,
     open: Option<Open>,
 }
 
@@ -107,6 +109,11 @@ struct Open {
 }
 
 impl Database {
+    /// A database not opened yet, used in `workspace`; see [`Schema::detect`].
+    pub(super) fn new(workspace: Option<Workspace>) -> Self {
+        Self { workspace, open: None }
+    }
+
     /// Runs `work` in one reading transaction. A file that is not there reads as a database without rows.
     pub(super) fn read<T>(&mut self, path: &Path, work: impl FnOnce(&Db<'_>) -> Work<T>) -> Work<T> {
         if self.open.is_none() && has_content(path) {
@@ -117,15 +124,15 @@ impl Database {
             let Open { connection, seen } = open;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
             if !schema::is_empty(&transaction)? {
-                let schema = current(&transaction, seen)?;
-                return work(&Db { transaction, schema, artifact_root: "" });
+                let schema = current(&transaction, seen, self.workspace.as_ref())?;
+                return work(&Db { transaction, schema, artifact_root: String::new() });
             }
         }
         let mut empty = Connection::open_in_memory()?;
         let transaction = empty.transaction()?;
         schema::create(&transaction)?;
-        let schema = Schema::detect(&transaction)?;
-        work(&Db { transaction, schema: &schema, artifact_root: "" })
+        let schema = Schema::detect(&transaction, None)?;
+        work(&Db { transaction, schema: &schema, artifact_root: String::new() })
     }
 
     /// Runs `work` in one writing transaction and commits it if it succeeds. The database is made if there is none.
@@ -147,8 +154,14 @@ impl Database {
             schema::create(&transaction)?;
             schema::create_default_experiment(&transaction, artifact_root)?;
         }
-        let schema = current(&transaction, seen)?;
+        let schema = current(&transaction, seen, self.workspace.as_ref())?;
         schema.check_writable()?;
+        let artifact_root = match &self.workspace {
+            Some(workspace) if schema.workspace.is_some() => {
+                format!("{artifact_root}/workspaces/{workspace}")
+            }
+            _ => artifact_root.to_owned(),
+        };
         let db = Db { transaction, schema, artifact_root };
         let value = work(&db)?;
         db.transaction.commit()?;
@@ -166,10 +179,14 @@ impl Open {
 }
 
 /// The schema as it is now: MLflow may have migrated the database since the last call.
-fn current<'a>(transaction: &Transaction<'_>, seen: &'a mut Option<(i64, Schema)>) -> Work<&'a Schema> {
+fn current<'a>(
+    transaction: &Transaction<'_>,
+    seen: &'a mut Option<(i64, Schema)>,
+    workspace: Option<&Workspace>,
+) -> Work<&'a Schema> {
     let version: i64 = transaction.pragma_query_value(None, "schema_version", |row| row.get(0))?;
     if seen.as_ref().is_none_or(|(as_of, _)| *as_of != version) {
-        *seen = Some((version, Schema::detect(transaction)?));
+        *seen = Some((version, Schema::detect(transaction, workspace)?));
     }
     match seen {
         Some((_, schema)) => Ok(schema),

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::local;
+use crate::mlflow::names::Workspace;
 use crate::mlflow::sqlite::database::{Database, Db, Work};
 
 /// The store in one SQLite file.
@@ -33,6 +34,7 @@ pub struct SqliteStore {
 struct Shared {
     path: PathBuf,
     artifact_root: String,
+    workspace: Option<Workspace>,
     database: Mutex<Database>,
 }
 
@@ -49,21 +51,28 @@ impl SqliteStore {
         let path = std::path::absolute(given).map_err(|error| refuse().with_source(error))?;
         let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Err(refuse()) };
         let artifact_root = parent.join("mlruns").display().to_string();
-        let shared = Shared { path, artifact_root, database: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
+        Ok(Self::new(path, artifact_root, None))
     }
 
     /// The same store with the artifacts of new experiments below `root`, an absolute path or an artifact URI.
     /// Experiments that exist keep theirs.
     #[must_use]
     pub fn with_artifact_root(self, root: impl Into<String>) -> Self {
-        let root: String = root.into();
-        let shared = Shared {
-            path: self.shared.path.clone(),
-            artifact_root: root.trim_end_matches('/').to_owned(),
-            database: Mutex::default(),
-        };
-        Self { shared: Arc::new(shared) }
+        let root = root.into().trim_end_matches('/').to_owned();
+        Self::new(self.shared.path.clone(), root, self.shared.workspace.clone())
+    }
+
+    /// The same store with the experiments and registered models of `workspace` alone, as MLflow sees them that runs with
+    /// `MLFLOW_ENABLE_WORKSPACES=true`. Calls fail with `Schema` when the database has no workspaces. Without this, the
+    /// store works in the workspace `default`.
+    #[must_use]
+    pub fn in_workspace(self, workspace: Workspace) -> Self {
+        Self::new(self.shared.path.clone(), self.shared.artifact_root.clone(), Some(workspace))
+    }
+
+    fn new(path: PathBuf, artifact_root: String, workspace: Option<Workspace>) -> Self {
+        let database = Mutex::new(Database::new(workspace.clone()));
+        Self { shared: Arc::new(Shared { path, artifact_root, workspace, database }) }
     }
 
     /// The database file.

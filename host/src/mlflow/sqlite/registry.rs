@@ -253,7 +253,7 @@ fn delete(db: &Db<'_>, name: &ModelName) -> Work<()> {
 
 fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) -> Work<()> {
     let insert = db.schema.insert("registered_model_aliases", &["name", "alias", "version"]);
-    let conflict = if db.schema.workspaces { "workspace, name, alias" } else { "name, alias" };
+    let conflict = if db.schema.workspace.is_some() { "workspace, name, alias" } else { "name, alias" };
     let set = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET version = excluded.version");
     let remove = format!(
         "DELETE FROM registered_model_aliases WHERE name = ?1 AND alias = ?2{}",

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::error::{Error, ErrorKind};
 use crate::mlflow::local;
+use crate::mlflow::names::{DEFAULT_WORKSPACE, Workspace};
 use crate::mlflow::sqlite::database::Work;
 
 /// What a database must have: the columns we use and MLflow 2.9 made.
@@ -106,8 +107,9 @@ const IN_WORKSPACES: &[&str] = &[
 pub(super) struct Schema {
     /// Alembic's name of the revision, for messages.
     revision: String,
-    /// Whether experiments and registered models belong to workspaces (MLflow after 3.9).
-    pub workspaces: bool,
+    /// The workspace that experiments and registered models are read from and written to; `None` where the tables know no
+    /// workspaces (MLflow up to 3.9).
+    pub workspace: Option<Workspace>,
     /// Whether there are LoggedModels (MLflow 3).
     pub logged_models: bool,
     /// Columns that a row must fill and that we know nothing of.
@@ -120,8 +122,9 @@ struct Column {
 }
 
 impl Schema {
-    /// Looks at the tables. `Schema` when one that we need, or a column of it, is missing.
-    pub(super) fn detect(transaction: &Transaction<'_>) -> Work<Self> {
+    /// Looks at the tables. `Schema` when one that we need, or a column of it, is missing; and when they know no
+    /// workspaces and `workspace` is another than `default`.
+    pub(super) fn detect(transaction: &Transaction<'_>, workspace: Option<&Workspace>) -> Work<Self> {
         let revision = revision(transaction)?;
         let tables = columns(transaction)?;
         let missing = missing(&tables, REQUIRED);
@@ -136,15 +139,29 @@ impl Schema {
             .into());
         }
         let has_workspace = |table: &&str| tables[*table].iter().any(|column| column.name == "workspace");
-        let workspaces = IN_WORKSPACES.iter().filter(|table| has_workspace(table)).count();
-        if workspaces != 0 && workspaces != IN_WORKSPACES.len() {
+        let has_workspaces = IN_WORKSPACES.iter().any(has_workspace);
+        if has_workspaces && !IN_WORKSPACES.iter().all(has_workspace) {
             return Err(Error::new(ErrorKind::Schema, "only some tables of the database have workspaces")
                 .with_context("revision", &revision)
                 .with_hint("a migration was interrupted: restore a backup, or run `mlflow db upgrade`")
                 .into());
         }
+        let workspace = match (has_workspaces, workspace) {
+            (true, Some(workspace)) => Some(workspace.clone()),
+            (true, None) => Some(Workspace::new(DEFAULT_WORKSPACE)?),
+            (false, Some(workspace)) if workspace.as_str() != DEFAULT_WORKSPACE => {
+                return Err(Error::new(ErrorKind::Schema, "the database has no workspaces")
+                    .with_context("workspace", workspace)
+                    .with_context("revision", &revision)
+                    .with_hint(
+                        "unset MLFLOW_WORKSPACE, or back the file up and open it with MLflow 3.13 or newer",
+                    )
+                    .into());
+            }
+            (false, _) => None,
+        };
         let logged_models = self::missing(&tables, LOGGED_MODELS).is_empty();
-        Ok(Self { revision, workspaces: workspaces != 0, logged_models, unknown_columns: unknown(&tables) })
+        Ok(Self { revision, workspace, logged_models, unknown_columns: unknown(&tables) })
     }
 
     /// `Schema` when a newer MLflow wants columns filled that we do not know.
@@ -165,16 +182,17 @@ impl Schema {
     /// A condition that keeps to the workspace we work in, for tables that have one: ` AND t.workspace = 'default'`.
     /// `table` is the table's name in the query.
     pub(super) fn in_workspace(&self, table: &str) -> String {
-        if self.workspaces { format!(" AND {table}.workspace = 'default'") } else { String::new() }
+        // The name needs no quoting: it is letters, digits and `-`.
+        self.workspace.as_ref().map(|name| format!(" AND {table}.workspace = '{name}'")).unwrap_or_default()
     }
 
     /// The start of an insert into a table that has a workspace: its columns and as many placeholders.
     pub(super) fn insert(&self, table: &str, columns: &[&str]) -> String {
         let mut names: Vec<&str> = columns.to_vec();
         let mut values: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
-        if self.workspaces && IN_WORKSPACES.contains(&table) {
+        if let Some(workspace) = self.workspace.as_ref().filter(|_| IN_WORKSPACES.contains(&table)) {
             names.push("workspace");
-            values.push("'default'".into());
+            values.push(format!("'{workspace}'"));
         }
         format!("INSERT INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "))
     }

@@ -54,7 +54,7 @@ pub(super) fn of_versions(
 /// Writes a tag, replacing its value. `key_columns` and `key` name the entity.
 pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> Work<()> {
     let insert = db.schema.insert("registered_model_tags", &["name", "key", "value"]);
-    let conflict = if db.schema.workspaces { "workspace, key, name" } else { "key, name" };
+    let conflict = if db.schema.workspace.is_some() { "workspace, key, name" } else { "key, name" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
     db.prepare_cached(&sql)?.execute(params![name.as_str(), key, value])?;
     Ok(())
@@ -69,7 +69,8 @@ pub(super) fn set_of_version(
     value: &str,
 ) -> Work<()> {
     let insert = db.schema.insert("model_version_tags", &["name", "version", "key", "value"]);
-    let conflict = if db.schema.workspaces { "workspace, key, name, version" } else { "key, name, version" };
+    let conflict =
+        if db.schema.workspace.is_some() { "workspace, key, name, version" } else { "key, name, version" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
     db.prepare_cached(&sql)?.execute(params![name.as_str(), version.0 as i64, key, value])?;
     Ok(())

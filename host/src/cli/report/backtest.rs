@@ -1,0 +1,144 @@
+//! The JSON shape of `policy backtest`, and its text for people.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::time;
+use crate::lifecycle::backtest::{Answer, Comparison};
+use crate::mlflow::names::ModelName;
+use crate::policy::{Policy, VerdictKind};
+
+/// One decision of `policy backtest` that came out otherwise.
+#[derive(Debug, Serialize)]
+pub struct ComparisonReport {
+    /// The entry of the decision.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: String,
+    /// `promote` or `rollback`.
+    pub operation: String,
+    /// The version it was about.
+    pub target: Option<u64>,
+    /// The verdict then.
+    pub recorded: VerdictKind,
+    /// `same`, `other-moves`, `other-verdict`, `failed` or `no-evidence`.
+    pub answer: &'static str,
+    /// The verdict of the policy under test, where it gave one.
+    pub verdict: Option<VerdictKind>,
+    /// Its explanation, or why there is none.
+    pub explanation: String,
+}
+
+impl ComparisonReport {
+    /// A comparison.
+    pub fn new(comparison: &Comparison) -> Self {
+        let recorded = comparison.recorded;
+        let (answer, verdict, explanation) = match &comparison.answer {
+            Answer::Same => ("same", Some(recorded), String::new()),
+            Answer::OtherMoves { explanation, .. } => ("other-moves", Some(recorded), explanation.clone()),
+            Answer::Other { verdict, explanation } => ("other-verdict", Some(*verdict), explanation.clone()),
+            Answer::Failed(why) => ("failed", None, why.clone()),
+            Answer::NoEvidence(why) => ("no-evidence", None, why.clone()),
+        };
+        let record = &comparison.record;
+        Self {
+            sequence: record.number,
+            at: time(record.created_at),
+            operation: record.entry.operation.to_string(),
+            target: record.entry.target.map(|version| version.0),
+            recorded,
+            answer,
+            verdict,
+            explanation,
+        }
+    }
+}
+
+/// `policy backtest`.
+#[derive(Debug, Serialize)]
+pub struct BacktestReport {
+    /// `hydra-registry/backtest/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The policy under test.
+    pub policy: String,
+    /// Its SHA-256.
+    pub sha256: String,
+    /// How many decisions were asked about again.
+    pub decisions: u64,
+    /// How many came out the same.
+    pub agreements: u64,
+    /// How often each verdict then met each answer now: `approve` → `reject` → 3.
+    pub summary: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Each decision that did not come out the same.
+    pub changed: Vec<ComparisonReport>,
+}
+
+impl BacktestReport {
+    /// An empty report.
+    pub fn new(model: &ModelName, policy: &Policy) -> Self {
+        let descriptor = policy.descriptor();
+        Self {
+            schema: "hydra-registry/backtest/1",
+            model: model.to_string(),
+            policy: format!("{} {}", descriptor.name, descriptor.version),
+            sha256: policy.sha256().to_owned(),
+            decisions: 0,
+            agreements: 0,
+            summary: BTreeMap::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    /// Takes in a comparison.
+    pub fn add(&mut self, comparison: &Comparison) {
+        let report = ComparisonReport::new(comparison);
+        self.decisions += 1;
+        let now = match report.answer {
+            "same" => report.recorded.to_string(),
+            "other-verdict" => report.verdict.map_or_else(String::new, |verdict| verdict.to_string()),
+            other => other.to_owned(),
+        };
+        *self.summary.entry(report.recorded.to_string()).or_default().entry(now).or_default() += 1;
+        if report.answer == "same" {
+            self.agreements += 1;
+        } else {
+            self.changed.push(report);
+        }
+    }
+
+    /// For people: the changed decisions, then the table.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for change in &self.changed {
+            let target = change.target.map_or_else(String::new, |version| format!(" of version {version}"));
+            let now = change.verdict.map_or_else(|| change.answer.to_owned(), |verdict| verdict.to_string());
+            let now =
+                if change.answer == "other-moves" { "approve, with other moves".to_owned() } else { now };
+            let _ = writeln!(
+                text,
+                "{:>5}  {}  {}{target}: {} -> {now}\n       {}",
+                change.sequence, change.at, change.operation, change.recorded, change.explanation
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{} on {} recorded decisions of {}: {} the same, {} otherwise",
+            self.policy,
+            self.decisions,
+            self.model,
+            self.agreements,
+            self.changed.len()
+        );
+        let _ = writeln!(text, "  {:10} {:12} {:>6}", "then", "now", "count");
+        for (then, row) in &self.summary {
+            for (now, count) in row {
+                let _ = writeln!(text, "  {then:10} {now:12} {count:>6}");
+            }
+        }
+        text
+    }
+}
