@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
+use crate::support::root;
 
 const ROLLBACK: &str = r#"{
   "description": "a rollback swaps",
@@ -99,6 +100,31 @@ fn new_starts_a_project_once() {
     let unknown = project.run(["policy", "new", "x", "--lang", "cobol"]);
     assert_eq!(unknown.code, 2);
     assert!(unknown.err.contains("rust, javascript, python"), "{}", unknown.err);
+}
+
+#[test]
+fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
+    let name = fresh_name("kit");
+    let project = Project::new(None, &name);
+    let model = root().join("tests/fixtures/models/binary_int/booster/model.lgb");
+    project.json(["log-candidate", model.to_str().expect("a path"), "--metric", "auc=0.9"]);
+    let promote = |config: &str, flags: &[&str]| {
+        project.file("hydra.toml", format!("model = \"{name}\"\n{config}"));
+        project.run(flags.iter().copied().chain(["promote"]))
+    };
+    for (config, objection) in [
+        ("[settings]\nmetric = \"auc\"\n", "the policy `default` has no setting `metric`"),
+        ("[budget]\nspeed = 3\n", "the limits are fuel, wall-clock, memory"),
+        ("[budget]\nmemory = \"much\"\n", "the policy limit `memory` cannot be `much`"),
+        ("[budget]\nfuel = 1000\n", "the policy used up its fuel of 1000"),
+    ] {
+        let refused = promote(config, &[]);
+        assert_eq!(refused.code, 2, "{config}: {}", refused.out);
+        assert!(refused.err.contains(objection), "{config}: {}", refused.err);
+    }
+    assert_eq!(project.run(["champion"]).code, 2, "nothing was moved");
+    let done = promote("[budget]\nfuel = 1000\n", &["--budget", "fuel=1_000_000"]);
+    assert_eq!(done.code, 0, "{}", done.err);
 }
 
 /// As an author would: in a directory of one's own, with the tools on the path, and here without network.

@@ -4,8 +4,13 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 /// Places in the instance pool; without a pool there is no end of them.
 pub(super) struct Places {
-    free: Option<Mutex<u32>>,
+    state: Option<Mutex<State>>,
     freed: Condvar,
+}
+
+struct State {
+    free: u32,
+    waiting: u32,
 }
 
 /// A place, given back when dropped.
@@ -13,17 +18,23 @@ pub(super) struct Place<'a>(&'a Places);
 
 impl Places {
     pub(super) fn new(count: Option<u32>) -> Self {
-        Self { free: count.map(Mutex::new), freed: Condvar::new() }
+        Self { state: count.map(|free| Mutex::new(State { free, waiting: 0 })), freed: Condvar::new() }
     }
 
     /// Takes a place, waiting for one if need be. A decision is bounded in time, so the wait is too.
     pub(super) fn take(&self) -> Place<'_> {
-        if let Some(free) = &self.free {
-            // The count is right even if a thread panicked: it is changed by one statement.
-            let free = free.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut free =
-                self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-            *free -= 1;
+        if let Some(state) = &self.state {
+            // The counts are right even if a thread panicked: each is changed by one statement.
+            let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.free == 0 {
+                state.waiting += 1;
+                state = self
+                    .freed
+                    .wait_while(state, |state| state.free == 0)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state.waiting -= 1;
+            }
+            state.free -= 1;
         }
         Place(self)
     }
@@ -31,8 +42,11 @@ impl Places {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(free) = &self.0.free {
-            *free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let Some(state) = &self.0.state else { return };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.free += 1;
+        // Waking nobody is a system call, too.
+        if state.waiting > 0 {
             self.0.freed.notify_one();
         }
     }

@@ -165,7 +165,9 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         ErrorKind::PolicyTimeout => {
             error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
         }
-        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
+        ErrorKind::PolicyMemory => {
+            error.with_hint("raise the policy limit `memory` or `instances` if you trust the policy")
+        }
         ErrorKind::PolicyAnswer => {
             error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
         }

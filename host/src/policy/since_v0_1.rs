@@ -125,14 +125,26 @@ fn transition(transition: &Transition) -> wit::Transition {
     }
 }
 
+/// What a policy says is shown between lines of the host's own, and might pass for them: line ends become spaces, other control
+/// characters the replacement character.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
 fn verdict(verdict: wit::Verdict) -> Verdict {
     match verdict {
         wit::Verdict::Approve(wit::Approval { moves, explanation }) => {
             let alias_move = |step: wit::AliasMove| AliasMove { alias: step.alias, version: step.version };
+            let explanation = one_line(&explanation);
             Verdict::Approve(Approval { moves: moves.into_iter().map(alias_move).collect(), explanation })
         }
-        wit::Verdict::Reject(explanation) => Verdict::Reject { explanation },
-        wit::Verdict::Hold(explanation) => Verdict::Hold { explanation },
+        wit::Verdict::Reject(explanation) => Verdict::reject(one_line(&explanation)),
+        wit::Verdict::Hold(explanation) => Verdict::hold(one_line(&explanation)),
     }
 }
 
@@ -157,12 +169,12 @@ fn descriptor(descriptor: wit::Descriptor) -> Descriptor {
         },
         default: setting.default,
         required: setting.required,
-        doc: setting.doc,
+        doc: one_line(&setting.doc),
     };
     Descriptor {
         name: descriptor.name,
         version: descriptor.version,
-        summary: descriptor.summary,
+        summary: one_line(&descriptor.summary),
         settings: descriptor.settings.into_iter().map(setting).collect(),
     }
 }
