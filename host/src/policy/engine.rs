@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wasmtime::{Config, Enabled, PoolingAllocationConfig};
+use wasmtime::{Config, PoolingAllocationConfig};
 
 use super::budget::Budget;
 use super::cache;
@@ -161,9 +161,6 @@ fn pool(pooling: &Pooling) -> Result<PoolingAllocationConfig> {
         .max_core_instance_size(4 << 20)
         .max_component_instance_size(4 << 20)
         .max_memory_size(memory)
-        // Pages that the last decision touched are zeroed in place instead of being given back to the system, where the
-        // system can tell which they are.
-        .pagemap_scan(Enabled::Auto)
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(64 << 10);
     Ok(pool)

@@ -12,7 +12,7 @@ use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::verify::Verified;
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::{Alias, ModelName};
+use crate::mlflow::names::{Alias, ModelName, printable};
 use crate::policy::VerdictKind;
 
 /// One entry of `history`.
@@ -105,9 +105,10 @@ impl EntryReport {
         for change in &self.changes {
             let _ = writeln!(text, "       {}", change.text());
         }
+        // A line end in what others wrote would make lines of its own.
         let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
-        let _ = writeln!(text, "       by {}{reason}", self.actor);
-        let _ = writeln!(text, "       {}", self.explanation);
+        let _ = writeln!(text, "       by {}", printable(&format!("{}{reason}", self.actor)));
+        let _ = writeln!(text, "       {}", printable(&self.explanation));
         if let Some(policy) = &self.policy {
             let digest: String = policy.sha256.chars().take(12).collect();
             let _ = writeln!(text, "       policy {} {} ({digest})", policy.name, policy.version);

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::ModelName;
+use crate::mlflow::names::{ModelName, printable};
 use crate::registry::{ChampionInfo, VersionInfo};
 
 pub use backtest::BacktestReport;
@@ -102,7 +102,7 @@ impl ChampionReport {
         );
         text += &metric_lines(&self.metrics);
         for (key, value) in self.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")) {
-            text += &format!("  tag     {key} = {value}\n");
+            text += &format!("  tag     {}\n", printable(&format!("{key} = {value}")));
         }
         text
     }
