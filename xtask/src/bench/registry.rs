@@ -80,8 +80,9 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     document.paragraph(
         "The same operations on the same store: by hydra-registry as a library and as a process of its own, and by MLflow's \
          Python client, in a process that has it imported and as a whole process. Every contender has a registered model of \
-         its own, with as many versions; the model logged is the small one of *Scoring*. A promotion of ours asks the sandboxed policy and \
-         checks what it says; one of the Python client moves three aliases. ms.",
+         its own, with as many versions; the model logged is the small one of *Scoring*. A promotion or a rollback of ours asks the sandboxed \
+         policy, checks what it says, and records evidence, decision and outcome in the ledger, safe against crashes and other \
+         writers; one of the Python client moves aliases. ms.",
     );
     let mut goals = Vec::new();
     for place in &places {
