@@ -136,8 +136,8 @@ pub fn run(effort: Effort, compile_limit: Duration) -> Result<(Document, Vec<Goa
         "Raw scores of 20,000 rows of doubles that the model has not seen, one thread. *Batch*: all rows in one call, µs per \
          row. *Row*: one row a call, in the language of the engine's package, µs. *Load*: from the model's text to ready, ms; \
          *prepare*: what an engine needs done before, once per model, and then loads the outcome. *Memory*: the process's peak \
-         after loading and scoring, less what it was before, MB. *Differs*: by how much at most, and for how many rows, \
-         scores are not LightGBM's.",
+         after loading and scoring, less what it was before, MB (0: it stayed below what reading the rows took). *Differs*: by how much at \
+         most, and for how many rows, scores are not LightGBM's.",
     );
     let mut engines = Vec::new();
     for engine in ENGINES {
