@@ -19,7 +19,8 @@ Commands:
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,
-                         registry, policy, or criterion for the benches of single parts; --quick: a few rounds
+                         registry, policy, or criterion for the benches of single parts; --quick: a few rounds;
+                         --compile-limit MINUTES: what compilers among the peers may take for a model (10)
   help                   show this text
 
 It needs rustup, python3 (3.11 or newer, with venv) and a C++ compiler; everything else it installs into .tools/.";

@@ -17,28 +17,33 @@ pub struct Goal {
     pub wanted: String,
     /// What was measured.
     pub measured: String,
-    /// Whether that is enough.
-    pub holds: bool,
+    /// Whether that is enough; `None` if there is no number to say so.
+    pub holds: Option<bool>,
 }
 
 impl Goal {
     /// A number that must be at least so large.
     pub fn at_least(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
-        Self {
-            what: what.into(),
-            wanted: format!("≥ {wanted}{unit}"),
-            measured: format!("{}{unit}", super::samples::digits(measured)),
-            holds: measured >= wanted,
-        }
+        Self::new(what, format!("≥ {wanted}{unit}"), measured, unit, measured >= wanted)
     }
 
     /// A number that must be at most so large.
     pub fn at_most(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
+        Self::new(what, format!("≤ {wanted}{unit}"), measured, unit, measured <= wanted)
+    }
+
+    /// A number that this run does not have, and why.
+    pub fn not_measured(what: impl Into<String>, wanted: &str, reason: impl Into<String>) -> Self {
+        Self { what: what.into(), wanted: wanted.to_owned(), measured: reason.into(), holds: None }
+    }
+
+    fn new(what: impl Into<String>, wanted: String, measured: f64, unit: &str, holds: bool) -> Self {
         Self {
             what: what.into(),
-            wanted: format!("≤ {wanted}{unit}"),
+            wanted,
             measured: format!("{}{unit}", super::samples::digits(measured)),
-            holds: measured <= wanted,
+            // A contender that did not take part leaves no number.
+            holds: measured.is_finite().then_some(holds),
         }
     }
 }
@@ -49,26 +54,25 @@ impl Document {
         &self.text
     }
 
-    /// The heading, and what was measured where.
-    pub fn intro(&mut self, facts: &[(&str, String)]) {
-        self.text.push_str(
-            "# Benchmarks\n\n\
-             Written by `cargo xtask bench`; anyone can run it. All numbers below come from one run on one machine:\n\n",
-        );
-        self.table(
-            &["", ""],
-            &facts.iter().map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect::<Vec<_>>(),
-        );
-        self.text.push_str(
-            "Contenders are processes of their own and take turns, so that whatever else the machine does slows all of \
-             them. Cells like `1.2 / 1.3` are the best and the median of the turns; ratios compare medians.\n\n",
-        );
+    /// What a part ran as, on which machine.
+    pub fn origin(&mut self, command: &str, facts: &[(&str, String)]) {
+        self.paragraph(&format!("Written by `{command}`, in one run on one machine:"));
+        let rows: Vec<_> =
+            facts.iter().map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect();
+        self.table(&["", ""], &rows);
     }
 
     /// What must hold, and whether it does.
     pub fn goals(&mut self, goals: &[Goal]) {
-        self.heading("What must hold");
-        let holds = |goal: &Goal| if goal.holds { "yes" } else { "**no**" }.to_owned();
+        if goals.is_empty() {
+            return;
+        }
+        self.paragraph("### What must hold");
+        let holds = |goal: &Goal| match goal.holds {
+            Some(true) => "yes".to_owned(),
+            Some(false) => "**no**".to_owned(),
+            None => "not measured".to_owned(),
+        };
         let rows: Vec<_> = goals
             .iter()
             .map(|goal| vec![goal.what.clone(), goal.wanted.clone(), goal.measured.clone(), holds(goal)])

@@ -1,27 +1,28 @@
 //! `cargo xtask bench`: hydra-registry beside what people would use instead, in one run on one machine.
 //!
 //! Every contender is a process of its own that is told what to do next, so that they take turns and a busy machine
-//! slows all of them. What comes out is printed and written to `docs/benchmarks.md`.
+//! slows all of them. What comes out is printed and written to `docs/benchmarks.md`, each part to its own section.
 
 mod document;
 mod machine;
 mod policy;
+mod published;
 mod registry;
 mod samples;
 mod scoring;
 mod server;
 mod worker;
 
-use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::setup::{self, Scope};
 use crate::shell::{cargo, run as sh, say};
 use crate::{demo, paths};
 
-use document::{Document, Goal};
+use document::Document;
 
 /// What to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,21 @@ enum Effort {
     Quick,
 }
 
-/// Runs the comparison, or the part of it that `--only` names. Only a full run is written to `docs/benchmarks.md`.
+/// What the flags say.
+struct Plan {
+    parts: Vec<Part>,
+    effort: Effort,
+    /// The most that a compiler may take for a model.
+    compile_limit: Duration,
+    /// The command as it was given, for whoever reads the numbers.
+    command: String,
+}
+
+/// Runs the comparison, or the part of it that `--only` names. With full effort, `docs/benchmarks.md` gets the sections
+/// of the parts that ran.
 pub fn run(flags: &[String]) -> Result<()> {
-    let (parts, effort) = parse(flags)?;
-    if parts == [Part::Criterion] {
+    let plan = parse(flags)?;
+    if plan.parts == [Part::Criterion] {
         setup::run(Scope::Build)?;
         return sh(cargo().args(["bench", "--workspace", "--locked"]));
     }
@@ -53,44 +65,61 @@ pub fn run(flags: &[String]) -> Result<()> {
     say("building hydra-registry and the benchmarks' worker, optimised");
     let bins = ["--bin", "hydra-registry", "--bin", "bench-worker"];
     sh(cargo().args(["build", "--workspace", "--locked", "--release"]).args(bins))?;
-
-    let mut document = Document::default();
-    document.intro(&machine::facts()?);
-    let mut goals: Vec<Goal> = Vec::new();
-    let mut sections = Vec::new();
-    for part in &parts {
-        let (section, reached) = match part {
-            Part::Scoring => scoring::run(effort)?,
-            Part::Registry => registry::run(effort)?,
-            Part::Policy => policy::run(effort)?,
+    for part in &plan.parts {
+        let facts = machine::facts()?;
+        let (body, goals) = match part {
+            Part::Scoring => scoring::run(plan.effort, plan.compile_limit)?,
+            Part::Registry => registry::run(plan.effort)?,
+            Part::Policy => policy::run(plan.effort)?,
             Part::Criterion => continue,
         };
-        sections.push(section);
-        goals.extend(reached);
-    }
-    document.goals(&goals);
-    for section in sections {
-        document.push(&section);
-    }
-    say(format!("\n{}", document.text()));
-    if parts == EVERYTHING && effort == Effort::Full {
-        let path = paths::root().join("docs/benchmarks.md");
-        fs::write(&path, document.text()).context("cannot write docs/benchmarks.md")?;
-        say("written to docs/benchmarks.md");
+        let mut section = Document::default();
+        section.heading(part.title());
+        section.origin(&plan.command, &facts);
+        section.goals(&goals);
+        section.push(&body);
+        say(format!("\n{}", section.text()));
+        if plan.effort == Effort::Full {
+            // At once, so that what was measured is kept whatever becomes of the parts to come.
+            published::write(*part, section.text())?;
+        }
     }
     Ok(())
 }
 
 const EVERYTHING: [Part; 3] = [Part::Scoring, Part::Registry, Part::Policy];
 
-fn parse(flags: &[String]) -> Result<(Vec<Part>, Effort)> {
-    let (mut parts, mut effort) = (EVERYTHING.to_vec(), Effort::Full);
+impl Part {
+    /// The heading of its section.
+    fn title(self) -> &'static str {
+        match self {
+            Part::Scoring => "Scoring",
+            Part::Registry => "Registry operations",
+            Part::Policy => "Policy decisions",
+            Part::Criterion => "Single parts",
+        }
+    }
+}
+
+fn parse(flags: &[String]) -> Result<Plan> {
+    let command = ["cargo xtask bench"].into_iter().chain(flags.iter().map(String::as_str));
+    let mut plan = Plan {
+        parts: EVERYTHING.to_vec(),
+        effort: Effort::Full,
+        compile_limit: Duration::from_mins(10),
+        command: command.collect::<Vec<_>>().join(" "),
+    };
     let mut flags = flags.iter().map(String::as_str);
     while let Some(flag) = flags.next() {
         match flag {
-            "--quick" => effort = Effort::Quick,
+            "--quick" => plan.effort = Effort::Quick,
+            "--compile-limit" => {
+                let minutes = flags.next().and_then(|minutes| minutes.parse().ok());
+                let minutes = minutes.context("`--compile-limit` takes a number of minutes")?;
+                plan.compile_limit = Duration::from_mins(minutes);
+            }
             "--only" => {
-                parts = vec![match flags.next() {
+                plan.parts = vec![match flags.next() {
                     Some("scoring") => Part::Scoring,
                     Some("registry") => Part::Registry,
                     Some("policy") => Part::Policy,
@@ -98,10 +127,12 @@ fn parse(flags: &[String]) -> Result<(Vec<Part>, Effort)> {
                     other => bail!("`--only` takes scoring, registry, policy or criterion, not {other:?}"),
                 }];
             }
-            other => bail!("unknown flag: {other:?}; `bench` takes --quick and --only PART"),
+            other => bail!(
+                "unknown flag: {other:?}; `bench` takes --quick, --only PART and --compile-limit MINUTES"
+            ),
         }
     }
-    Ok((parts, effort))
+    Ok(plan)
 }
 
 /// Where the benchmark's models, compiled peers and logs are kept: building cleans them away.

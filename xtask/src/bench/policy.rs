@@ -38,7 +38,6 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         }
     }
     let mut document = Document::default();
-    document.heading("Policy decisions");
     document.paragraph(
         "The embedded default policy on a promotion with two versions of twenty metrics each: a fresh WebAssembly instance \
          per decision, under the default budget. Medians of the turns.",

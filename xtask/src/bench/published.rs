@@ -1,0 +1,63 @@
+//! `docs/benchmarks.md`: a section for every part, each as the part's last full run left it.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use anyhow::{Context as _, Result};
+
+use crate::paths;
+use crate::shell::say;
+
+use super::{EVERYTHING, Part};
+
+const INTRO: &str = "# Benchmarks\n\n\
+    Written by `cargo xtask bench`; anyone can run it, and `--only PART` renews one section. Numbers are to be compared \
+    within a section: it says when, where and by which command it was measured.\n\n\
+    Contenders are processes of their own and take turns, so that whatever else the machine does slows all of them. Cells \
+    like `1.2 / 1.3` are the best and the median of the turns; ratios compare medians.\n\n";
+
+/// Replaces a part's section and leaves the others.
+pub fn write(part: Part, section: &str) -> Result<()> {
+    let path = paths::root().join("docs/benchmarks.md");
+    let former = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text.context("cannot read docs/benchmarks.md")?,
+    };
+    fs::write(&path, replace(&former, part, section)).context("cannot write docs/benchmarks.md")?;
+    say(format!("docs/benchmarks.md: {} is renewed", part.title()));
+    Ok(())
+}
+
+fn replace(former: &str, part: Part, section: &str) -> String {
+    let mut text = INTRO.to_owned();
+    for other in EVERYTHING {
+        if other == part {
+            text.push_str(section);
+        } else if let Some(kept) = find(former, other) {
+            text.push_str(kept);
+        }
+    }
+    format!("{}\n", text.trim_end())
+}
+
+/// A part's section: from its heading to the next of the same level.
+fn find(text: &str, part: Part) -> Option<&str> {
+    let start = text.find(&format!("## {}\n", part.title()))?;
+    let section = &text[start..];
+    let end = section[3..].find("\n## ").map_or(section.len(), |at| at + 4);
+    Some(&section[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_replaced_and_the_others_stay_in_order() {
+        let policy = replace("", Part::Policy, "## Policy decisions\n\nfast\n\n");
+        let both = replace(&policy, Part::Scoring, "## Scoring\n\n### one\n\nold\n\n");
+        let renewed = replace(&both, Part::Scoring, "## Scoring\n\n### one\n\nnew\n\n");
+        let wanted = "## Scoring\n\n### one\n\nnew\n\n## Policy decisions\n\nfast\n";
+        assert_eq!(renewed, format!("{INTRO}{wanted}"));
+    }
+}
