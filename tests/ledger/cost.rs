@@ -53,7 +53,7 @@ async fn the_champion_costs_two_requests() {
 }
 
 /// Appends refusals to the ledger in the server's own database: the chain that many days of `promote` would have made.
-async fn lengthen(registry: &ModelRegistry, to: u64) {
+async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let ledger = ledger(registry).await;
     let newest: Record = ledger.history(Some(1), None).await.expect("a history").remove(0).0;
     let mut decided = newest.entry.decided.clone().expect("a decision");
@@ -61,7 +61,7 @@ async fn lengthen(registry: &ModelRegistry, to: u64) {
     let state = newest.state().clone();
     let (mut base, mut previous) = (newest.number, newest.digest);
     let name = ledger_name(registry.model()).expect("a name");
-    let path = Server::shared(NEWEST).home.join("mlflow.db");
+    let path = server.home.join("mlflow.db");
     let mut database = rusqlite::Connection::open(path).expect("the server's database");
     database.busy_timeout(Duration::from_mins(1)).expect("patience");
     let transaction = database.transaction().expect("a transaction");
@@ -112,9 +112,11 @@ async fn lengthen(registry: &ModelRegistry, to: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_entries_cost_what_ten_cost() {
-    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    // A server of its own: a long transaction in its database would keep others waiting.
+    let server = Server::start(NEWEST, &[]);
+    let proxy = Proxy::start(&server.url);
     let model = fresh_name("long");
-    let registry = registry(&Backend::rest(), &model).await;
+    let registry = registry(&Backend::on(&server), &model).await;
     for version in [1, 2] {
         registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
     }
@@ -130,9 +132,9 @@ async fn ten_thousand_entries_cost_what_ten_cost() {
         })
     };
     // Pages that are full already, so that the sizes of the answers can be compared.
-    lengthen(&registry, 40).await;
+    lengthen(&server, &registry, 40).await;
     let few = measure();
-    lengthen(&registry, 10_000).await;
+    lengthen(&server, &registry, 10_000).await;
     let many = measure();
     for ((requests, bytes), (more_requests, more_bytes)) in few.into_iter().zip(many) {
         assert_eq!(more_requests, requests);
@@ -153,14 +155,14 @@ async fn ten_thousand_entries_cost_what_ten_cost() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "compares times; `cargo xtask test --all` runs it"]
 async fn ten_thousand_entries_take_no_longer() {
-    let url = &Server::shared(NEWEST).url;
+    let server = Server::start(NEWEST, &[]);
     let mut projects = Vec::new();
     for length in [10, 10_000] {
         let model = fresh_name("long");
-        let registry = registry(&Backend::rest(), &model).await;
+        let registry = registry(&Backend::on(&server), &model).await;
         registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
-        lengthen(&registry, length).await;
-        projects.push(Project::new(Some(url), &model));
+        lengthen(&server, &registry, length).await;
+        projects.push(Project::new(Some(&server.url), &model));
     }
     for command in [&["promote", "2", "--dry-run"][..], &["history", "--limit", "20"], &["champion"]] {
         let mut times = [Vec::new(), Vec::new()];
@@ -183,9 +185,10 @@ async fn ten_thousand_entries_take_no_longer() {
 /// The chain that [`lengthen`] makes is one that verifies.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lengthened_chain_is_sound() {
+    let server = Server::shared(NEWEST);
     let registry = registry(&Backend::rest(), &fresh_name("sound")).await;
     registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
-    lengthen(&registry, 30).await;
+    lengthen(server, &registry, 30).await;
     let verified = ledger(&registry).await.verify(None).await.expect("a verification");
     assert!(verified.is_sound() && verified.valid == 30, "{verified:?}");
 }

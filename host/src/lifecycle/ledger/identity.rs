@@ -16,7 +16,9 @@ use crate::lifecycle::ledger::rules::Windows;
 use crate::lifecycle::ledger::{HOST, Ledger, Settings};
 use crate::lifecycle::{ARCHIVED, CHAMPION};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, NewRun, RegisteredModel, RunStatus, Tags};
+use crate::mlflow::entities::{
+    ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
+};
 use crate::mlflow::names::{ExperimentId, Key, ModelName, RunId, Version};
 
 /// The tag on the model and on its ledger that names the ledger.
@@ -183,7 +185,11 @@ async fn create_run(
         name: format!("lifecycle ledger of {model}"),
         start_time: now(),
         user_id: actor.to_owned(),
-        tags: Tags::from([(MODEL_TAG.to_owned(), model.to_string())]),
+        tags: Tags::from([
+            (MODEL_TAG.to_owned(), model.to_string()),
+            // By which a create whose answer was lost is recognised.
+            (OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string()),
+        ]),
     };
     let run = backend.tracking.create_run(&run).await?;
     backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
