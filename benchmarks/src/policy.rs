@@ -4,11 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use hydra_registry::policy::{
-    Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, Pooling, RunData,
-};
+use hydra_registry::policy::{Budget, EngineOptions, Input, Policy, PolicyEngine, Pooling};
 
 use crate::Worker;
+
+#[path = "../../host/benches/common/mod.rs"]
+mod common;
 
 /// The default policy, with instances made on demand and from a pool.
 pub struct Session {
@@ -24,7 +25,7 @@ impl Session {
         Ok(Self {
             on_demand: policy(&EngineOptions::default())?,
             pooled: policy(&EngineOptions::default().with_pooling(Pooling::default()))?,
-            input: input(),
+            input: common::promotion(),
         })
     }
 }
@@ -69,19 +70,4 @@ fn decide_until(policy: &Policy, input: &Input, end: Instant) -> Result<Vec<Dura
         last = now;
     }
     Ok(times)
-}
-
-/// A promotion: two versions with twenty metrics each.
-fn input() -> Input {
-    let mut context = Context::new("churn", 1_700_000_000_000, "bench");
-    context.champion = Some(version(2));
-    Input::promotion(version(3), context)
-}
-
-fn version(number: u64) -> ModelVersion {
-    let metrics = (0..20).map(|index| (format!("metric_{index:02}"), 1.0 / f64::from(index + 1))).collect();
-    let mut version = ModelVersion::new(number, 1_700_000_000_000);
-    version.run_id = Some(format!("{number:032x}"));
-    version.run = Some(RunData { metrics, ..RunData::default() });
-    version
 }

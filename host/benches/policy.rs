@@ -1,6 +1,6 @@
 //! What a decision costs: the default policy, two model versions of twenty metrics each, a fresh instance every time.
 //!
-//! `cargo bench -p hydra-registry --bench policy` prints criterion's estimates, then percentiles of single decisions,
+//! `cargo bench --workspace --bench policy` prints criterion's estimates, then percentiles of single decisions,
 //! throughput by threads, and memory over a million decisions.
 
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
@@ -9,23 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hydra_registry::policy::{
-    Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, Pooling, RunData,
-};
+use hydra_registry::policy::{Budget, EngineOptions, Policy, PolicyEngine, Pooling};
 
-fn version(number: u64) -> ModelVersion {
-    let metrics = (0..20).map(|index| (format!("metric_{index:02}"), 1.0 / f64::from(index + 1))).collect();
-    let mut version = ModelVersion::new(number, 1_700_000_000_000);
-    version.run_id = Some(format!("{number:032x}"));
-    version.run = Some(RunData { metrics, ..RunData::default() });
-    version
-}
-
-fn input() -> Input {
-    let mut context = Context::new("churn", 1_700_000_000_000, "bench");
-    context.champion = Some(version(2));
-    Input::promotion(version(3), context)
-}
+mod common;
 
 fn policy(options: &EngineOptions) -> Policy {
     let engine = PolicyEngine::new(options).expect("the engine starts");
@@ -37,7 +23,7 @@ fn pooled() -> EngineOptions {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let input = input();
+    let input = common::promotion();
     for (name, options) in [("on demand", EngineOptions::default()), ("pooled", pooled())] {
         let policy = policy(&options);
         criterion.bench_function(&format!("decide/{name}"), |bencher| {
@@ -53,7 +39,7 @@ fn decisions(criterion: &mut Criterion) {
 }
 
 fn percentiles(_: &mut Criterion) {
-    let input = input();
+    let input = common::promotion();
     for (name, options) in [("on demand", EngineOptions::default()), ("pooled", pooled())] {
         let policy = policy(&options);
         let mut times: Vec<Duration> = (0..50_000)
@@ -70,7 +56,7 @@ fn percentiles(_: &mut Criterion) {
 }
 
 fn threads(_: &mut Criterion) {
-    let input = input();
+    let input = common::promotion();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     for (name, options) in [("on demand", EngineOptions::default()), ("pooled", pooled())] {
         let policy = policy(&options);
@@ -103,7 +89,7 @@ fn memory(_: &mut Criterion) {
         let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has /proc");
         statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a page count") * 4
     };
-    let (policy, input) = (policy(&EngineOptions::default()), input());
+    let (policy, input) = (policy(&EngineOptions::default()), common::promotion());
     let decide =
         |times: u32| (0..times).for_each(|_| drop(policy.decide(&input).expect("the policy decides")));
     decide(10_000);

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{Stream, TryStreamExt as _};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
+use crate::lifecycle::transition::decide;
 use crate::lifecycle::{AliasState, Plan, guards};
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::names::{Alias, Version};
-use crate::policy::{Decision, Input, Operation, Policy, Verdict, VerdictKind};
+use crate::policy::{Input, Operation, Policy, Verdict, VerdictKind};
 
 /// A recorded decision, and what the other policy makes of the same evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl Ledger {
                 Err(why) => Answer::NoEvidence(why),
                 Ok(mut input) => {
                     input.context_mut().settings.clone_from(settings);
-                    match decide(policy, input).await? {
+                    match decide(policy, input).await {
                         Err(error) => Answer::Failed(error.to_string()),
                         Ok(decision) => compare(&record.entry, recorded, &decision.verdict, managed),
                     }
@@ -80,25 +82,10 @@ impl Ledger {
     async fn evidence(&self, record: &Record) -> Result<Result<Input, String>> {
         let found = async { Input::from_json(&self.input(record).await?) };
         match found.await {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity
-                ) =>
-            {
-                Ok(Err(error.to_string()))
-            }
+            Err(error) if is_lost(&error) => Ok(Err(error.to_string())),
             other => other.map(Ok),
         }
     }
-}
-
-/// A decision on another thread; the inner error is the policy's.
-async fn decide(policy: &Policy, input: Input) -> Result<Result<Decision>> {
-    let policy = policy.clone();
-    tokio::task::spawn_blocking(move || policy.decide(&input))
-        .await
-        .map_err(|source| Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source))
 }
 
 fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[String]) -> Answer {

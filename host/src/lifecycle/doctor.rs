@@ -40,7 +40,7 @@ pub enum Finding {
         /// Why, for people.
         why: String,
     },
-    /// A run of `log-candidate` that never ended.
+    /// A run that this program started in the experiment and never ended.
     UnfinishedRun {
         /// The run.
         run_id: RunId,
@@ -71,7 +71,7 @@ impl Finding {
                 "restore the files from a backup, promote another version, or roll back"
             }
             Self::UnfinishedRun { .. } => {
-                "if no `log-candidate` is at work, its process was killed: log the candidate again; `doctor --fix` ends runs older than a day as FAILED"
+                "if nothing is at work, its process was killed: a candidate is to be logged again; `doctor --fix` ends runs older than a day as FAILED"
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
 use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
-use crate::lifecycle::transition::{Considered, Request, Transition, Transitions};
+use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
 use crate::mlflow::names::{Alias, Version};
 use crate::mlflow::store::AliasMove;
 use crate::policy::{self, Budget, Context, Decision, Input, Operation, Policy, PolicyEngine};
@@ -141,11 +141,7 @@ impl Replay for PolicyReplay {
             Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
         })?;
         let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
-        let input = Input::from_json(&input)?;
-        let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
-        let decision = decided.map_err(|source| {
-            Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
-        })??;
+        let decision = decide(&policy, Input::from_json(&input)?).await?;
         Ok(Rerun {
             verdict: decision.verdict.kind(),
             explanation: decision.verdict.explanation().to_owned(),

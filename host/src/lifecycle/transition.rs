@@ -204,7 +204,7 @@ impl Transitions<'_> {
             return Ok(Considered::Unchanged(Box::new(unchanged)));
         }
         let input = self.input(request, evidence, history)?;
-        let decision = self.decide(input.clone()).await?;
+        let decision = decide(self.policy, input.clone()).await?;
         let plan = self.review(&decision.verdict, request, evidence).await?;
         let moves = plan.moves.clone();
         let transition = Box::new(self.transition(request, evidence, &decision, plan));
@@ -258,14 +258,6 @@ impl Transitions<'_> {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
         })
-    }
-
-    async fn decide(&self, input: Input) -> Result<Decision> {
-        let policy = self.policy.clone();
-        let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
-        decided.map_err(|source| {
-            Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
-        })?
     }
 
     async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
@@ -336,6 +328,15 @@ impl Transitions<'_> {
             .with_context("model", self.model)
             .with_hint("name the version to promote; `hydra-registry list` shows them")
     }
+}
+
+/// A decision on a thread of its own: it may take as long as its budget allows.
+pub(super) async fn decide(policy: &Policy, input: Input) -> Result<Decision> {
+    let policy = policy.clone();
+    let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
+    decided.map_err(|source| {
+        Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
+    })?
 }
 
 /// What considering a request came to.

@@ -81,6 +81,11 @@ async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Re
     store.put_bytes(&path, proposal.component.to_vec()).await
 }
 
+/// Whether an error of reading the archive says that the file is gone or another: no reason to stop looking at the rest.
+pub(in crate::lifecycle) fn is_lost(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
+}
+
 /// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
 pub(super) fn input_path(operation_id: &str, sha256: Digest) -> String {
     format!("decisions/{operation_id}-{sha256}.json")

@@ -106,24 +106,23 @@ impl Ledger {
     /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first.
     pub async fn transition(&self, operation_id: &str, decider: &mut dyn Decide) -> Result<Recorded> {
         let mut settler = Settler::new(self);
-        let outcome = self.attempt(operation_id, decider, &mut settler).await;
-        // Once an entry was sent, a failure does not mean that nothing happened.
-        outcome.map_err(|error| {
-            if settler.reach == Number::MAX {
-                return error;
-            }
-            error.with_context("operation id", operation_id).with_hint(
+        match self.attempt(operation_id, decider, &mut settler).await {
+            Ok(outcome) => outcome,
+            Err(error) if settler.reach == Number::MAX => Err(error),
+            // Once an entry was sent, a failure does not mean that nothing happened.
+            Err(error) => Err(error.with_context("operation id", operation_id).with_hint(
                 "the decision may be recorded, and is carried out by the next command then: see `hydra-registry history` before asking again",
-            )
-        })
+            )),
+        }
     }
 
+    /// What became of the operation; the outer error says that it could not be found out.
     async fn attempt(
         &self,
         operation_id: &str,
         decider: &mut dyn Decide,
         settler: &mut Settler<'_>,
-    ) -> Result<Recorded> {
+    ) -> Result<Result<Recorded>> {
         let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
         loop {
             let quiet = settler.settle(first.take()).await?;
@@ -133,13 +132,13 @@ impl Ledger {
                     first = self.confirm(&quiet.snapshot).await?;
                     continue;
                 }
-                return fate(&quiet, own);
+                return Ok(fate(&quiet, own));
             }
             let view = view(&quiet);
             // Where the archive is, is found out meanwhile.
             let (proposal, artifacts) = join(decider.decide(&view), self.artifact_uri()).await;
             let proposal = match proposal? {
-                Answer::Nothing => return Ok(Recorded::Nothing),
+                Answer::Nothing => return Ok(Ok(Recorded::Nothing)),
                 Answer::Propose(proposal) => *proposal,
                 Answer::Stale => {
                     settler.pause().await?;
@@ -148,7 +147,7 @@ impl Ledger {
             };
             artifacts?;
             if let Some(earlier) = repeated(&proposal, &quiet.head) {
-                return Ok(Recorded::Before(Box::new(earlier)));
+                return Ok(Ok(Recorded::Before(Box::new(earlier))));
             }
             failpoint("ledger.decided");
             self.archive(operation_id, &proposal).await?;

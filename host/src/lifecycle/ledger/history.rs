@@ -87,7 +87,8 @@ enum Progress {
 }
 
 impl Ledger {
-    /// All entries, newest first. `page_size` entries per request, for readings that are known to be short.
+    /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
+    /// are known to be short.
     pub fn read(&self, page_size: Option<usize>) -> impl Stream<Item = Result<Step>> + '_ {
         let reader = Reader {
             ledger: self,
@@ -106,8 +107,8 @@ impl Ledger {
         )
     }
 
-    /// The valid entries, newest first, none older than `since`. `limit` is how many will be wanted, if that is known:
-    /// then one request fetches no more.
+    /// The valid entries, newest first, none older than `since`. `limit` is how many are wanted, if that is
+    /// known: then requests fetch little more.
     pub fn entries(
         &self,
         limit: Option<usize>,

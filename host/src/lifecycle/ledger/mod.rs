@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::names::{ModelName, RunId};
 
-mod archive;
+pub(super) mod archive;
 pub mod chain;
 mod commit;
 pub mod doctor;

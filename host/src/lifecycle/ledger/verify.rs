@@ -5,6 +5,7 @@ use futures_util::TryStreamExt as _;
 
 use crate::error::{ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
+use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Decided, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
@@ -153,7 +154,7 @@ impl Ledger {
         };
         let (component, input) = match archived.await {
             Ok(found) => found,
-            Err(error) if missing_or_changed(&error) => return Ok(Some(error.to_string())),
+            Err(error) if is_lost(&error) => return Ok(Some(error.to_string())),
             Err(error) => return Err(error),
         };
         let rerun = match replay.replay(record, component, input).await {
@@ -195,8 +196,4 @@ fn follows(state: &Aliases, before: &Aliases) -> bool {
         Some(seen) => seen == version || seen.is_none(),
         None => false,
     })
-}
-
-fn missing_or_changed(error: &crate::error::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
 }

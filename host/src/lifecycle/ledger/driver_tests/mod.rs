@@ -413,6 +413,32 @@ async fn a_target_deleted_meanwhile_aborts_the_transition() {
     assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted, Kind::Promote]);
 }
 
+/// The decision was made, and what it was about is gone when it is carried out: that is known, not doubtful.
+#[tokio::test]
+async fn a_decision_that_never_took_effect_is_told_as_such() {
+    struct Deletes<'a>(Decider<'a>);
+
+    #[async_trait]
+    impl Decide for Deletes<'_> {
+        async fn decide(&mut self, view: &View) -> Result<Answer> {
+            let Decider { world, .. } = self.0;
+            let answer = self.0.decide(view).await?;
+            world.store.delete_model_version(&world.model, Version(2)).await?;
+            Ok(answer)
+        }
+    }
+
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let mut decider = Deletes(Decider { world: &world, wish: Wish::Promote(2), asked: 0 });
+    let error = ledger.transition("b", &mut decider).await.expect_err("aborted");
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::Contention, Some("try again")));
+    assert_eq!(world.aliases().await, (Some(1), None));
+    let kinds = kinds(&world.assert_sound().await);
+    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted]);
+}
+
 #[tokio::test]
 async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
     for place in [Place::Local, Place::Remote] {
@@ -472,8 +498,8 @@ async fn an_alias_that_no_entry_moved_can_drift() {
 }
 
 /// A number far away costs one finding, not memory for each number in between.
-#[tokio::test]
-async fn a_wide_gap_is_damage_and_takes_no_memory() {
+#[test]
+fn a_wide_gap_is_damage_and_takes_no_memory() {
     use super::chain::{Reading, Window};
     let reading = || Reading::Damaged("strange".into());
     let window = Window::of_readings(vec![(u64::MAX / 2, reading()), (2, reading()), (1, reading())], true);
