@@ -19,7 +19,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     sh(&mut command)?;
 
     say(format!(
-        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, command line"
+        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line"
     ));
     if all {
         say(format!(
@@ -28,7 +28,7 @@ pub fn run(flags: &[String]) -> Result<()> {
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages",
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault",
             OLDER_MLFLOWS.join(", ")
         ));
     }
