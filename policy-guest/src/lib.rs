@@ -3,6 +3,9 @@
 //! The rules are in [`rules`]: pure functions, tested natively. This file is the glue that exports them under the
 //! interface `hydra:lifecycle/policy`; it is also the shortest example of a policy there is.
 
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
+mod heap;
 pub mod rules;
 
 pub use bindings::exports::hydra::lifecycle::policy as contract;

@@ -36,6 +36,12 @@ impl Guest for Policy {
     }
 }
 
+/// The default policy's heap, which makes a decision without a system call of the host.
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
+#[path = "../../../policy-guest/src/heap.rs"]
+mod heap;
+
 #[cfg(target_family = "wasm")]
 #[expect(unsafe_code, reason = "exported functions have fixed names")]
 mod glue {

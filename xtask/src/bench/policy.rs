@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::shell::say;
 
@@ -58,5 +58,19 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         })
         .collect();
     document.table(&["", "threads", "decisions / s", "per core", "p50", "p99"], &rows);
-    Ok((document, Vec::new()))
+    let [on_demand, _, pooled, shared] = &rates[..] else { bail!("there are four ways") };
+    let goal = |what: &str, limit, seconds: f64| Goal::at_most(what, limit, seconds * 1e6, " µs");
+    let mut goals = vec![
+        goal("a decision on demand, p50", 60.0, on_demand.half.median()),
+        goal("a decision on demand, p99", 300.0, on_demand.most.median()),
+    ];
+    if cores > 1 {
+        goals.push(Goal::at_least(
+            format!("decisions from a pool, {cores} threads beside one"),
+            0.75 * cores as f64,
+            shared.per_second.median() / pooled.per_second.median(),
+            " ×",
+        ));
+    }
+    Ok((document, goals))
 }

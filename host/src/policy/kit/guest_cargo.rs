@@ -8,6 +8,10 @@ use std::process::Command;
 /// The Rust target of policies. Unlike the WASI targets it imports nothing.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
+/// The stack of a guest in bytes, instead of the linker's mebibyte: what an instance starts with is cleared for the next one.
+/// It holds what the code takes the address of; the depth of calls is bounded by the host, in its own memory.
+const STACK: u32 = 64 << 10;
+
 /// Compiles `package` of the project at `root` into a core module and returns its path; the error is for people.
 ///
 /// `target_dir` must not be one that a running cargo has locked.
@@ -61,13 +65,16 @@ fn isolate(command: &mut Command, root: &Path) {
     }
 
     // Panic messages hold source paths: without the remapping the digest would tell one checkout from another.
-    let mut remap = vec![format!("--remap-path-prefix={}=/workspace", root.display())];
+    let mut flags = vec![
+        format!("-Clink-arg=-zstack-size={STACK}"),
+        format!("--remap-path-prefix={}=/workspace", root.display()),
+    ];
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    remap.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+    flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
     command
-        .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "s")
         .env("CARGO_PROFILE_RELEASE_LTO", "fat")
