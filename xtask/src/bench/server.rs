@@ -1,6 +1,7 @@
 //! A real MLflow server for the benchmark.
 
-use std::net::{TcpListener, TcpStream};
+use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::sleep;
@@ -21,13 +22,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the tests' server with its database and artifacts in `home`.
-    pub fn start(home: &Path) -> Result<Self> {
+    /// Starts a server of so many worker processes, with its database and artifacts in `home`.
+    pub fn start(home: &Path, workers: usize) -> Result<Self> {
+        fs::create_dir_all(home)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut supervisor = Command::new(super::python(MLFLOW))
             .arg(paths::root().join("tests/python/serve.py"))
             .arg(port.to_string())
             .arg(home)
+            .args(["--workers", &workers.to_string()])
             .env("MLFLOW_DISABLE_TELEMETRY", "true")
             .stdin(Stdio::piped())
             .spawn()
@@ -35,9 +38,13 @@ impl Server {
         let lifeline = supervisor.stdin.take();
         let mut server = Self { url: format!("http://127.0.0.1:{port}"), supervisor, lifeline };
         let deadline = Instant::now() + Duration::from_mins(3);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // The port is open before the first worker is up.
+        let log = home.join("server.log");
+        let up =
+            || fs::read_to_string(&log).map_or(0, |log| log.matches("Application startup complete").count());
+        while up() < workers {
             if server.supervisor.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the MLflow server did not come up; its log is {}", home.join("server.log").display());
+                bail!("the MLflow server did not come up; its log is {}", log.display());
             }
             sleep(Duration::from_millis(200));
         }

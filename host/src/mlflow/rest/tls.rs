@@ -62,7 +62,10 @@ impl TlsSettings {
         builder = if scheme == "https" || proxies_use_tls() {
             self.apply(builder)?
         } else {
-            builder.tls_certs_only([])
+            // A new connection for each request, which costs a fraction of a millisecond. An MLflow server with several worker
+            // processes, its default, leaves Nagle's algorithm on and sends an answer in two pieces: on a connection that was
+            // used before, the second waits 40 ms for the acknowledgement that this end delays.
+            builder.tls_certs_only([]).pool_max_idle_per_host(0)
         };
         builder.build().map_err(|error| {
             Error::new(ErrorKind::Config, "cannot set up the HTTP client").with_source(error)
