@@ -39,9 +39,7 @@ async fn use_as_it_is(release: &str, logged_models: bool) {
         views.push(home.normal(scenario::read(&home.sqlite(), logged_models).await));
     }
     assert_same(&views);
-    let rows = [&by_rust, &by_python]
-        .map(|home| home.normal(python::ask(release, "local_store.py", &["rows", &home.database()])));
-    assert_same(&rows);
+    assert_same(&[by_rust.rows(release), by_python.rows(release)]);
 }
 
 #[tokio::test]

@@ -89,9 +89,7 @@ async fn a_workspace_of_a_database_is_what_mlflow_sees_of_it() {
         views.push(home.normal(scenario::read(&team(home), true).await));
     }
     assert_same(&views);
-    let rows = [&by_rust, &by_python]
-        .map(|home| home.normal(python::ask(NEWEST, "local_store.py", &["rows", &home.database()])));
-    assert_same(&rows);
+    assert_same(&[by_rust.rows(NEWEST), by_python.rows(NEWEST)]);
 
     team(&by_rust).delete_alias(&scenario::model(), &Alias::champion()).await.expect("a deletion");
     let default = by_rust.sqlite().version_by_alias(&scenario::model(), &Alias::champion()).await;

@@ -117,7 +117,7 @@ def rows(path):
     for name in sorted(set(names) - {"alembic_version"}):
         found = [dict(row) for row in connection.execute(f'SELECT * FROM "{name}"')]
         if found:
-            tables[name] = sorted(found, key=lambda row: json.dumps(row, sort_keys=True))
+            tables[name] = found
     return tables
 
 
