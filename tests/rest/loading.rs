@@ -16,13 +16,13 @@ use crate::support::root;
 use crate::support::server::{NEWEST, Server};
 
 /// A registry as a new process would open it.
-fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
+pub(super) fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
     let environment = Environment::from_iter([("HYDRA_CACHE_DIR".to_owned(), cache.display().to_string())]);
     let options = OpenOptions::new(Project::around(cache), ProjectConfig::default(), environment);
     ModelRegistry::open_existing(options.with_tracking_uri(url).with_model(model)).expect("options")
 }
 
-async fn log(registry: &ModelRegistry, case: &str) -> Version {
+pub(super) async fn log(registry: &ModelRegistry, case: &str) -> Version {
     let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
     let logged = registry.log_candidate(
         CandidateModel::File(model),
@@ -34,7 +34,7 @@ async fn log(registry: &ModelRegistry, case: &str) -> Version {
     logged.await.expect("a version").1
 }
 
-async fn point_champion(registry: &ModelRegistry, version: Version) {
+pub(super) async fn point_champion(registry: &ModelRegistry, version: Version) {
     let champion = Alias::champion();
     registry.backend().registry.set_alias(registry.model(), &champion, version).await.expect("an alias");
 }

@@ -2,6 +2,7 @@
 //! makes of it, and what it is asked.
 
 mod artifacts;
+mod connections;
 mod loading;
 mod postgres;
 mod tls;
