@@ -213,7 +213,7 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
         Answer::Numbers(numbers) => numbers.first().copied(),
         Answer::Refused(reason) => return Ok(Err(format!("cannot take this model: {reason}"))),
         Answer::TimedOut => {
-            return Ok(Err(format!("did not finish compiling in {} minutes", compile_limit.as_secs() / 60)));
+            return Ok(Err(format!("did not finish compiling in {} min", compile_limit.as_secs() / 60)));
         }
     };
     drop(preparer);
