@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::moment::moment;
 pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
 use crate::mlflow::entities::Timestamp;
@@ -25,11 +26,12 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Exit status: 0 done or nothing to do, 1 the policy rejected, 2 error, 3 the policy holds.
-Settings come from flags, then the environment (MLFLOW_* and HYDRA_*), then hydra.toml in the project root.
+Settings: flags, then the environment (MLFLOW_*, HYDRA_*), then hydra.toml in the project root.
 stdout is data, stderr is talk: `hydra-registry --output json champion | jq .version` works.";
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct GlobalArgs {
     /// Where MLflow keeps runs: http(s)://…, sqlite:///file.db, file:///dir or a directory
     #[arg(long, global = true, env = "MLFLOW_TRACKING_URI", value_name = "URI", hide_env_values = true)]
@@ -40,11 +42,11 @@ pub struct GlobalArgs {
     pub registry_uri: Option<String>,
 
     /// The registered model [default: hydra-baseline]
-    #[arg(long, global = true, env = "HYDRA_MODEL", value_name = "NAME")]
+    #[arg(long, global = true, env = "HYDRA_MODEL", value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
     /// The policy component that decides [default: the embedded one]
-    #[arg(long, global = true, env = "HYDRA_POLICY", value_name = "FILE")]
+    #[arg(long, global = true, env = "HYDRA_POLICY", value_name = "FILE", hide_env_values = true)]
     pub policy: Option<PathBuf>,
 
     /// A setting of the policy; `policy inspect` lists them
@@ -56,11 +58,19 @@ pub struct GlobalArgs {
     pub budget: Vec<String>,
 
     /// Text for people or JSON for machines
-    #[arg(long, global = true, env = "HYDRA_OUTPUT", value_enum, default_value_t, value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        env = "HYDRA_OUTPUT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_env_values = true
+    )]
     pub output: OutputFormat,
 
     /// The configuration file [default: hydra.toml in the project root]
-    #[arg(long, global = true, env = "HYDRA_CONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "HYDRA_CONFIG", value_name = "FILE", hide_env_values = true)]
     pub config: Option<PathBuf>,
 
     /// Say more on stderr (-v, -vv, -vvv)
@@ -108,7 +118,10 @@ pub enum Command {
 
 /// Arguments of `log-candidate`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("origin").required(true).args(["model_file", "train"]))]
+#[command(
+    group = clap::ArgGroup::new("origin").required(true).args(["model_file", "train"]),
+    after_help = LOG_CANDIDATE_HELP
+)]
 pub struct LogCandidateArgs {
     /// A LightGBM text model to log (as `save_model` writes it)
     #[arg(value_name = "MODEL_FILE")]
@@ -138,7 +151,7 @@ pub struct LogCandidateArgs {
     #[arg(long = "config-value", value_name = "KEY=VALUE")]
     pub config_values: Vec<String>,
 
-    /// A metric, such as auc=0.91 (nan and inf are accepted)
+    /// A metric, such as auc=0.91
     #[arg(long = "metric", value_name = "KEY=VALUE")]
     pub metrics: Vec<String>,
 
@@ -159,8 +172,14 @@ pub struct LogCandidateArgs {
     pub run_name: Option<String>,
 }
 
+const LOG_CANDIDATE_HELP: &str = "\
+Examples:
+  hydra-registry log-candidate model.lgb --metric auc=0.913 --config-file config.toml
+  hydra-registry log-candidate --train rows.csv --label churned --param num_leaves=15";
+
 /// Arguments of `promote`.
 #[derive(Debug, Args)]
+#[command(after_help = PROMOTE_HELP)]
 pub struct PromoteArgs {
     /// The version to promote [default: the one behind `candidate`]
     pub version: Option<Version>,
@@ -169,8 +188,18 @@ pub struct PromoteArgs {
     pub decision: DecisionArgs,
 }
 
+const PROMOTE_HELP: &str = "\
+Examples:
+  hydra-registry promote --reason \"weekly retrain\"
+  hydra-registry promote 12 --dry-run
+  hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
+
+The former champion is archived, unless the policy wants it otherwise.
+Exit status: 0 promoted, staged or champion already, 1 the policy rejected, 2 error, 3 it holds.";
+
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
+#[command(after_help = ROLLBACK_HELP)]
 pub struct RollbackArgs {
     /// Go back to this version, which was champion before [default: the archived one]
     #[arg(long, value_name = "VERSION")]
@@ -179,6 +208,14 @@ pub struct RollbackArgs {
     #[command(flatten)]
     pub decision: DecisionArgs,
 }
+
+const ROLLBACK_HELP: &str = "\
+Examples:
+  hydra-registry rollback --reason \"latency alarm\"
+  hydra-registry rollback --to 7
+
+`champion` and `archived` swap, unless the policy wants it otherwise.
+Exit status: 0 rolled back, 1 the policy rejected, 2 error, 3 it holds.";
 
 /// What promote and rollback share.
 #[derive(Debug, Args)]
@@ -192,12 +229,13 @@ pub struct DecisionArgs {
     pub reason: Option<String>,
 
     /// Who asks, for the record and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
-    #[arg(long, env = "HYDRA_ACTOR", value_name = "NAME")]
+    #[arg(long, env = "HYDRA_ACTOR", value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
 }
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 there is a champion, 2 there is none, or an error.")]
 pub struct ChampionArgs {
     #[arg(long, value_name = "TIME", value_parser = moment, help = AS_OF)]
     pub as_of: Option<Timestamp>,
@@ -209,7 +247,7 @@ const SINCE: &str = "Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or
 
 /// Arguments of `history`.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = HISTORY_HELP)]
 pub struct HistoryArgs {
     /// What to do with the history instead of showing it.
     #[command(subcommand)]
@@ -222,6 +260,12 @@ pub struct HistoryArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
 }
+
+const HISTORY_HELP: &str = "\
+Examples:
+  hydra-registry history --since \"7 days ago\"
+  hydra-registry history verify
+  hydra-registry history export > ledger.jsonl";
 
 /// What `history` can do beside showing.
 #[derive(Debug, Subcommand)]
@@ -242,28 +286,11 @@ pub struct VerifyArgs {
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 all is well, 1 something was found and is left, 2 error.")]
 pub struct DoctorArgs {
     /// Repair what needs nobody's judgement
     #[arg(long)]
     pub fix: bool,
-}
-
-/// A moment: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
-pub fn moment(text: &str) -> Result<Timestamp, String> {
-    let utc = |time: jiff::civil::DateTime| jiff::tz::TimeZone::UTC.to_timestamp(time);
-    let found = text
-        .parse::<jiff::Timestamp>()
-        .or_else(|_| text.parse::<jiff::civil::DateTime>().and_then(utc))
-        .or_else(|_| {
-            let span: jiff::Span = text.parse()?;
-            let now = jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now());
-            // `3 days` without `ago` lies in the past as well: nothing here is about the future.
-            let back = if span.is_negative() { span } else { span.negate() };
-            now.checked_add(back).and_then(utc)
-        });
-    found
-        .map(|time| time.as_millisecond())
-        .map_err(|_| "not a time: write 2026-11-01, 2026-11-01T12:00Z or `3 days ago`".to_owned())
 }
 
 /// Arguments of `list`.
@@ -277,20 +304,6 @@ pub struct ListArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn moments_are_read_in_utc_and_spans_lead_back() {
-        assert_eq!(moment("2026-11-01"), Ok(1_793_491_200_000));
-        assert_eq!(moment("2026-11-01T12:00Z"), Ok(1_793_534_400_000));
-        assert_eq!(moment("2026-11-01T12:00:00+02:00"), Ok(1_793_527_200_000));
-        assert_eq!(moment("2026-11-01T12:00"), moment("2026-11-01T12:00Z"));
-        let now = jiff::Timestamp::now().as_millisecond();
-        for text in ["3 days ago", "3d", "72h"] {
-            let age = now - moment(text).expect("a moment");
-            assert!((259_199_000..259_260_000).contains(&age), "{text}: {age}");
-        }
-        assert!(moment("yesterday-ish").is_err());
-    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -5,9 +5,12 @@
 
 mod args;
 mod commands;
+mod moment;
 mod policy;
 mod predict;
 mod printer;
+#[cfg(test)]
+mod reference;
 mod report;
 mod settings;
 

@@ -10,6 +10,7 @@ use crate::policy::kit::Language;
 
 /// The commands of the kit.
 #[derive(Debug, Subcommand)]
+#[command(after_help = POLICY_HELP)]
 pub enum PolicyCommand {
     /// Start a policy project: the contract, a rule with its test, golden cases, a README
     New(NewArgs),
@@ -26,6 +27,12 @@ pub enum PolicyCommand {
     /// Ask a policy about every recorded decision, and show where it decides otherwise
     Backtest(BacktestArgs),
 }
+
+const POLICY_HELP: &str = "\
+From an empty directory to a tested policy:
+  hydra-registry policy new my-policy
+  hydra-registry policy build my-policy
+  hydra-registry policy test my-policy/target/my-policy.wasm my-policy/cases";
 
 /// Arguments of `policy new`.
 #[derive(Debug, Args)]
@@ -104,7 +111,7 @@ pub struct BacktestArgs {
     pub file: PathBuf,
 
     /// Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::args::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment::moment)]
     pub since: Option<Timestamp>,
 }
 

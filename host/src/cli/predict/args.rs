@@ -53,9 +53,13 @@ pub struct PredictArgs {
 }
 
 const AFTER_HELP: &str = "\
-Columns are found by name, in any order; other columns are ignored. Empty cells, NA, NaN and null are missing values.
-Memory does not grow with the input. `--out -` is stdout; Arrow goes there as a stream, into a file as a file.
-Example: hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet";
+Columns are found by name, in any order; other columns are ignored.
+Empty cells, NA, NaN and null are missing values. Memory does not grow with the input.
+`--out -` is stdout; Arrow goes there as a stream, into a file as a file.
+
+Examples:
+  hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
+  zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
