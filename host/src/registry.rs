@@ -13,7 +13,6 @@ use crate::lifecycle::evidence::Target;
 use crate::lifecycle::ledger::{Ledger, Settings};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
-use crate::lifecycle::recording::history;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags, Timestamp};
@@ -165,7 +164,7 @@ impl ModelRegistry {
             let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
             was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
             let past = match &ledger {
-                Some(ledger) => history(&ledger.view().await?)?,
+                Some(ledger) => ledger.view().await?.history,
                 None => Vec::new(),
             };
             return transitions.try_out(&request, &evidence, past).await;

@@ -97,11 +97,9 @@ fn the_champion_of_another_day() {
     assert!(before.err.contains("had not begun"), "{}", before.err);
 }
 
-/// What a policy sees of the past: its archived input tells.
-#[test]
-fn a_policy_is_shown_the_transitions_before() {
-    let project = three_promotions();
-    let newest = &lines(&project, &["history"])[0];
+/// What a policy was shown of the past when it made the newest decision: its archived input tells. Targets and reasons.
+fn past_shown_last(project: &Project) -> Vec<(String, String)> {
+    let newest = &lines(project, &["history", "--limit", "1"])[0];
     let id = newest["operation_id"].as_str().expect("an id");
     let inputs = std::fs::read_dir(walk(&project.path().join("mlruns"), "decisions")).expect("the inputs");
     let mut paths = inputs.map(|input| input.expect("an input").path());
@@ -109,10 +107,42 @@ fn a_policy_is_shown_the_transitions_before() {
     let path = paths.find(own).expect("the decision's input");
     let input: Value = serde_json::from_slice(&std::fs::read(path).expect("the input")).expect("JSON");
     let history = input["context"]["history"].as_array().expect("a history");
-    let seen: Vec<_> =
-        history.iter().map(|past| (&past["operation"], &past["target"], &past["reason"])).collect();
-    let (promote, nightly) = (json!("promote"), json!("nightly"));
-    assert_eq!(seen, [(&promote, &json!("2"), &nightly), (&promote, &json!("1"), &nightly)]);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    history
+        .iter()
+        .inspect(|past| assert_eq!(past["operation"], "promote"))
+        .map(|past| (text(&past["target"]), text(&past["reason"])))
+        .collect()
+}
+
+fn past(shown: &[(&str, &str)]) -> Vec<(String, String)> {
+    shown.iter().map(|(target, reason)| ((*target).to_owned(), (*reason).to_owned())).collect()
+}
+
+#[test]
+fn a_policy_is_shown_the_transitions_before() {
+    let project = three_promotions();
+    assert_eq!(past_shown_last(&project), past(&[("2", "nightly"), ("1", "nightly")]));
+}
+
+/// More refusals than one look at the ledger shows.
+#[test]
+fn refusals_do_not_hide_the_transitions_before() {
+    let project = three_promotions();
+    let soak = crate::support::example_policy("soak-time");
+    for attempt in 0..70 {
+        // Another reason is other evidence, so each of them is recorded.
+        let reason = format!("attempt {attempt}");
+        let held =
+            project.run(["promote", "1", "--policy", &soak, "--set", "min-age=1000h", "--reason", &reason]);
+        assert_eq!(held.code, 3, "{}", held.err);
+    }
+    let nightly = [("3", "nightly"), ("2", "nightly"), ("1", "nightly")];
+    assert_eq!(past_shown_last(&project), past(&nightly));
+    // Inputs are lost: the entries themselves still tell.
+    std::fs::remove_dir_all(walk(&project.path().join("mlruns"), "decisions")).expect("the inputs");
+    project.json(["promote", "1", "--reason", "now"]);
+    assert_eq!(past_shown_last(&project), past(&nightly));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod commands;
 mod cost;
 mod crash;
+mod evidence;
 mod faults;
 mod outside;
 mod race;

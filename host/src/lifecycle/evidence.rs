@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join, try_join3};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, RegisteredModel, Run};
+use crate::mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 use crate::mlflow::names::{Alias, ModelName, RunId, Version};
 use crate::policy;
 
@@ -112,7 +112,10 @@ impl Evidence {
         let mut runs = BTreeMap::new();
         for (id, run) in run_ids.into_iter().zip(answers) {
             match run {
-                Ok(run) => drop(runs.insert(id, run)),
+                Ok(run) if run.lifecycle_stage == LifecycleStage::Active => drop(runs.insert(id, run)),
+                Ok(_) => {
+                    tracing::warn!(run = %id, "the run behind a version is deleted; the policy decides without it");
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     tracing::warn!(run = %id, "the run behind a version is gone; the policy decides without it");
                 }

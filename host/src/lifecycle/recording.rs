@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
-use crate::lifecycle::evidence::{Evidence, timestamp};
+use crate::lifecycle::evidence::Evidence;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
@@ -16,7 +16,7 @@ use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
 use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
 use crate::mlflow::names::{Alias, Version};
 use crate::mlflow::store::AliasMove;
-use crate::policy::{self, Budget, Context, Decision, Input, Operation, Policy, PolicyEngine};
+use crate::policy::{self, Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
 pub(super) struct Asking<'a> {
@@ -57,7 +57,7 @@ impl Decide for Asking<'_> {
         if !view.agrees(&evidence.registered.aliases) {
             return Ok(Answer::Stale);
         }
-        match self.transitions.consider(self.request, &evidence, history(view)?).await? {
+        match self.transitions.consider(self.request, &evidence, view.history.clone()).await? {
             Considered::Unchanged(transition) => {
                 self.attempts.push((None, *transition));
                 Ok(Answer::Nothing)
@@ -70,36 +70,6 @@ impl Decide for Asking<'_> {
             }
         }
     }
-}
-
-/// The past as a policy is shown it.
-pub(crate) fn history(view: &View) -> Result<Vec<policy::Transition>> {
-    let newest = view.transitions.iter().take(Context::HISTORY);
-    newest
-        .map(|record| {
-            let entry = &record.entry;
-            let moved =
-                entry.after.iter().filter(|(alias, version)| entry.before.get(*alias) != Some(*version));
-            Ok(policy::Transition {
-                operation: match entry.operation {
-                    Kind::Promote => Operation::Promote,
-                    Kind::Rollback => Operation::Rollback,
-                    _ => Operation::External,
-                },
-                target: entry.target.map(|version| version.0),
-                moves: moved
-                    .map(|(alias, version)| policy::AliasMove {
-                        alias: alias.to_string(),
-                        version: version.map(|version| version.0),
-                    })
-                    .collect(),
-                at: timestamp(entry.at)?,
-                actor: entry.actor.clone(),
-                reason: entry.reason.clone(),
-                explanation: entry.explanation.clone(),
-            })
-        })
-        .collect()
 }
 
 /// How many policies are held compiled at once.

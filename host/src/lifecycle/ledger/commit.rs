@@ -1,6 +1,6 @@
 //! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if somebody else was faster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,39 +10,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::failpoint::failpoint;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove, tracked};
+use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::{Quiet, Settler};
+use crate::lifecycle::ledger::view::View;
 use crate::lifecycle::ledger::{HOST, Ledger};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
 use crate::mlflow::names::{Alias, Version, printable};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicTransition};
 use crate::policy::VerdictKind;
-
-/// What a decision may rest on: the ledger at a moment when the aliases agreed with it.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The head.
-    pub head: Record,
-    /// Every alias of the model, as read together with the head.
-    pub aliases: BTreeMap<Alias, Version>,
-    /// The newest entries that moved an alias and were not aborted, newest first, as far as one request showed them.
-    pub transitions: Vec<Record>,
-    /// Where the ledger has its aliases, versions that are gone taken out.
-    state: Aliases,
-    gone: BTreeSet<Version>,
-}
-
-impl View {
-    /// Whether evidence with these aliases is of the state that the ledger is in, and of the same candidate.
-    #[must_use]
-    pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
-        let seen = |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
-        let candidate = Alias::candidate();
-        tracked(&self.state).all(|(alias, version)| seen(&alias) == version)
-            && aliases.get(&candidate) == self.aliases.get(&candidate)
-    }
-}
 
 /// What to record, and what to do if that commits.
 #[derive(Debug, Clone)]
@@ -134,7 +110,7 @@ impl Ledger {
                 }
                 return Ok(fate(&quiet, own));
             }
-            let view = view(&quiet);
+            let view = self.view_of(&quiet).await?;
             // Where the archive is, is found out meanwhile.
             let (proposal, artifacts) = join(decider.decide(&view), self.artifact_uri()).await;
             let proposal = match proposal? {
@@ -161,13 +137,6 @@ impl Ledger {
                 Err(error) => settler.bear(error).await?,
             }
         }
-    }
-
-    /// What a decision would rest on now. Nothing is written, not even repairs.
-    pub async fn view(&self) -> Result<View> {
-        let snapshot = self.look(Number::MAX).await?;
-        let head = snapshot.head()?.clone();
-        Ok(view(&Quiet { snapshot, head, own_work: false }))
     }
 
     /// An entry on top of `base`.
@@ -311,27 +280,6 @@ fn fate(quiet: &Quiet, own: &Record) -> Result<Recorded> {
                 .with_hint("try again"))
         }
         _ => Ok(Recorded::Now(Box::new(own.clone()))),
-    }
-}
-
-fn view(quiet: &Quiet) -> View {
-    let chain: Vec<&Record> = quiet.snapshot.window.valid_from(quiet.head.number).collect();
-    let mut aborted = false;
-    let mut transitions = Vec::new();
-    for record in chain {
-        let undone = std::mem::replace(&mut aborted, record.entry.operation == Kind::Aborted);
-        let moves = record.entry.before != record.entry.after;
-        let counts = record.entry.is_decision() || record.entry.operation == Kind::External;
-        if moves && counts && !undone {
-            transitions.push(record.clone());
-        }
-    }
-    View {
-        head: quiet.head.clone(),
-        aliases: quiet.snapshot.registered.aliases.clone(),
-        transitions,
-        state: quiet.snapshot.existing(quiet.head.state()),
-        gone: quiet.snapshot.gone.clone(),
     }
 }
 

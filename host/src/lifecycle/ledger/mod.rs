@@ -29,6 +29,7 @@ mod look;
 pub mod rules;
 mod settle;
 pub mod verify;
+mod view;
 
 #[cfg(test)]
 mod chain_tests;
@@ -37,8 +38,9 @@ mod driver_tests;
 #[cfg(test)]
 mod entry_tests;
 
-pub use commit::{Answer, Decide, Proposal, Recorded, View};
+pub use commit::{Answer, Decide, Proposal, Recorded};
 pub use identity::ledger_name;
+pub use view::View;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));

@@ -185,6 +185,7 @@ impl<'a> Settler<'a> {
         let windows = self.ledger.settings.windows;
         let elapsed = u64::try_from(snapshot.asked_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !windows.may_write(elapsed) {
+            self.pause().await?;
             return Ok(None);
         }
         let mut writes = assessed.writes.clone();
@@ -229,7 +230,10 @@ impl<'a> Settler<'a> {
         let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
         match marked {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::VersionNotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => {
+                self.pause().await?;
+                return Ok(None);
+            }
             Err(error) => {
                 self.bear(error).await?;
                 return Ok(None);

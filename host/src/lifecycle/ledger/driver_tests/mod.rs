@@ -1,5 +1,6 @@
 //! The driver over the in-memory store, used as a local store and as a remote one.
 
+mod past;
 mod remote;
 
 use std::collections::BTreeMap;

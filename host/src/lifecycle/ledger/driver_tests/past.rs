@@ -1,0 +1,79 @@
+//! The past that a policy is shown.
+
+use super::{Alias, Digest, Kind, Place, World, promote};
+use crate::policy::{Operation, Transition};
+
+/// What a policy would be shown now.
+async fn shown(world: &World) -> Vec<Transition> {
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.view().await.expect("a view").history
+}
+
+fn targets(past: &[Transition]) -> Vec<Option<u64>> {
+    past.iter().map(|transition| transition.target).collect()
+}
+
+/// Appends entries that move nothing, as refusals are.
+async fn refuse(world: &World, times: u32) {
+    let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+    let head = ledger.view().await.expect("a view").head;
+    let (mut base, mut previous) = (head.number, head.digest);
+    for _ in 0..times {
+        let state = head.state().clone();
+        let why = "not good enough".to_owned();
+        let mut entry = ledger.entry(Kind::Promote, base, Some(previous), state.clone(), state, why);
+        base = ledger.append(&mut entry).await.expect("an entry").version.0;
+        previous = Digest::of(entry.encode().expect("a text").as_bytes());
+    }
+}
+
+/// The archive holds no inputs that are any: every entry is read.
+#[tokio::test]
+async fn refusals_do_not_push_transitions_out_of_sight() {
+    let world = World::new().await;
+    for version in 1..=3 {
+        promote(&world, Place::Local, &format!("p{version}"), version).await.expect("a promotion");
+    }
+    refuse(&world, 100).await;
+    assert_eq!(targets(&shown(&world).await), [Some(3), Some(2), Some(1)]);
+    // The same when a decision is made, not only tried out: what it rests on comes from there.
+    promote(&world, Place::Remote, "p4", 4).await.expect("a promotion");
+    assert_eq!(targets(&shown(&world).await), [Some(4), Some(3), Some(2), Some(1)]);
+    refuse(&world, 600).await;
+    assert_eq!(targets(&shown(&world).await), [Some(4), Some(3), Some(2), Some(1)]);
+}
+
+#[tokio::test]
+async fn the_newest_twenty_transitions_are_shown() {
+    let world = World::new().await;
+    for number in 0..45_u64 {
+        promote(&world, Place::Local, &format!("p{number}"), number % 5 + 1).await.expect("a promotion");
+    }
+    let newest_first: Vec<_> = (25..45_u64).rev().map(|number| Some(number % 5 + 1)).collect();
+    assert_eq!(targets(&shown(&world).await), newest_first);
+}
+
+#[tokio::test]
+async fn moves_begin_with_champion_and_include_the_candidates() {
+    let world = World::new().await;
+    promote(&world, Place::Local, "a", 1).await.expect("a promotion");
+    world.set(Alias::candidate(), 2).await;
+    promote(&world, Place::Local, "b", 2).await.expect("a promotion");
+    let past = shown(&world).await;
+    let moves: Vec<(&str, Option<u64>)> =
+        past[0].moves.iter().map(|step| (step.alias.as_str(), step.version)).collect();
+    assert_eq!(moves, [("champion", Some(2)), ("archived", Some(1)), ("candidate", None)]);
+    assert!(past[0].explanation.starts_with("because"), "{past:?}");
+}
+
+#[tokio::test]
+async fn what_others_moved_has_no_explanation() {
+    let world = World::new().await;
+    promote(&world, Place::Local, "a", 1).await.expect("a promotion");
+    world.set(Alias::champion(), 4).await;
+    promote(&world, Place::Local, "b", 2).await.expect("a promotion");
+    let past = shown(&world).await;
+    let outside = past.iter().find(|transition| transition.operation == Operation::External);
+    let outside = outside.expect("the move by others");
+    assert_eq!((outside.explanation.as_str(), outside.moves[0].version), ("", Some(4)));
+}

@@ -1,0 +1,67 @@
+//! What a policy is shown of runs that MLflow's own client deleted.
+
+use hydra_registry::lifecycle::evidence::{Evidence, Target};
+use hydra_registry::mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_registry::mlflow::names::{Alias, ExperimentId};
+use hydra_registry::policy;
+use serde_json::json;
+
+use super::registry;
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::python;
+use crate::support::server::{NEWEST, Server};
+
+async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
+    let registry = registry(backend, &fresh_name("deleted")).await;
+    let (stores, model) = (registry.backend(), registry.model());
+    let run = NewRun {
+        experiment_id: ExperimentId::new("0").expect("an id"),
+        name: "trained".into(),
+        start_time: 1,
+        user_id: "ada".into(),
+        tags: Tags::new(),
+    };
+    let run = stores.tracking.create_run(&run).await.expect("a run").id;
+    let auc = Metric { key: "auc".into(), value: 0.9, timestamp: 1, step: 0 };
+    let batch = RunBatch { metrics: vec![auc], ..RunBatch::default() };
+    stores.tracking.log_batch(&run, &batch).await.expect("a metric");
+    let version = NewModelVersion {
+        name: model.clone(),
+        source: "dbfs:/model".into(),
+        run_id: Some(run.clone()),
+        model_id: None,
+        tags: Tags::new(),
+        description: String::new(),
+    };
+    let version = stores.registry.create_model_version(&version).await.expect("a version").version;
+    stores.registry.set_alias(model, &Alias::candidate(), version).await.expect("an alias");
+    let shown = || async {
+        let evidence = Evidence::gather(stores, model, Target::Candidate).await.expect("evidence");
+        evidence.describe(evidence.target.as_ref().expect("a candidate")).expect("a version")
+    };
+    let before: policy::ModelVersion = shown().await;
+    assert_eq!(before.run.expect("a run").metrics["auc"], 0.9);
+    let answer = python::ask(NEWEST, "delete_run.py", &[uri, run.as_str()]);
+    assert_eq!(answer, json!({"lifecycle_stage": "deleted"}));
+    let after = shown().await;
+    assert_eq!((after.run, after.run_id.as_deref()), (None, Some(run.as_str())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rest() {
+    a_run_deleted_by_python_is_no_evidence(&Backend::rest(), &Server::shared(NEWEST).url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    let backend = Backend::sqlite();
+    let uri = backend.options("m").resolved_tracking_uri();
+    a_run_deleted_by_python_is_no_evidence(&backend, &uri).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_file() {
+    let backend = Backend::file();
+    let uri = backend.options("m").resolved_tracking_uri();
+    a_run_deleted_by_python_is_no_evidence(&backend, &uri).await;
+}
