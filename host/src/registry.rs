@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
 use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, Settings};
+use crate::lifecycle::ledger::{Ledger, Settings, refuse_ledger};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
@@ -266,7 +266,7 @@ impl ModelRegistry {
     async fn ensure_model(&self) -> Result<()> {
         match self.registered_model().await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
-            other => return other.map(drop),
+            found => return refuse_ledger(&found?),
         }
         match self.backend.registry.create_registered_model(&self.model, &own_operation(), "").await {
             // Another process was faster.

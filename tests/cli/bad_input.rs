@@ -52,6 +52,22 @@ fn an_unknown_version() {
     }
 }
 
+/// An error that shows the place in a file keeps its lines, and none of them looks like one of ours.
+#[test]
+fn a_mistake_in_the_configuration_is_shown_in_its_place() {
+    let project = embedded();
+    project.file("hydra.toml", "modle = \"churn\"\n");
+    let outcome = project.run(["list"]);
+    assert_eq!(outcome.code, 2);
+    let lines: Vec<&str> = outcome.err.lines().collect();
+    assert!(lines.iter().any(|line| line.trim_start().starts_with("1 | modle")), "{}", outcome.err);
+    assert!(!outcome.err.contains(char::REPLACEMENT_CHARACTER), "{}", outcome.err);
+    let ours = |line: &&&str| !line.starts_with("    ");
+    let starts: Vec<&str> =
+        lines.iter().filter(ours).map(|line| line.split(':').next().unwrap_or_default()).collect();
+    assert!(starts.iter().all(|start| ["error", "  caused by", "hint"].contains(start)), "{}", outcome.err);
+}
+
 #[test]
 fn no_such_model() {
     for project in [embedded(), on_server()] {

@@ -45,6 +45,8 @@ async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
     assert_eq!(answer, json!({"lifecycle_stage": "deleted"}));
     let after = shown().await;
     assert_eq!((after.run, after.run_id.as_deref()), (None, Some(run.as_str())));
+    let findings = registry.diagnose().await.expect("a diagnosis");
+    assert!(findings.iter().any(|finding| finding.code() == "deleted-run"), "{findings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

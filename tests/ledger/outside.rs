@@ -2,6 +2,7 @@
 
 use hydra_registry::lifecycle::ledger::entry::Kind;
 use hydra_registry::mlflow::names::{Alias, Version};
+use hydra_registry::{ErrorKind, ModelRegistry};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -35,6 +36,25 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     assert_sound(&registry).await;
 }
 
+/// `archived` is put on the champion: a rollback says so, and `doctor` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_champion_archived_by_hand_is_nowhere_to_go_back_to() {
+    let backend = Backend::sqlite();
+    let registry = registry(&backend, &fresh_name("both")).await;
+    for version in [1, 2] {
+        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.set_alias(registry.model(), &Alias::archived(), Version(2)).await.expect("a move");
+    registry.repair().await.expect("a repair");
+    let findings = registry.diagnose().await.expect("a diagnosis");
+    assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
+    let error = registry.rollback().await.expect_err("nowhere to go");
+    assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("rollback --to")), "{error:?}");
+    assert_eq!(aliases(&registry).await, (Some(2), Some(2)), "nothing moved");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_rest() {
     let backend = Backend::rest();
@@ -59,4 +79,19 @@ async fn on_file() {
     let backend = Backend::file();
     let uri = backend.options("m").resolved_tracking_uri();
     a_move_by_python_is_adopted(&backend, &uri).await;
+}
+
+/// The ledger is a registered model like any other, and none to log to or to promote in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_is_no_model() {
+    let backend = Backend::sqlite();
+    let registry = registry(&backend, "churn").await;
+    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    let error = ModelRegistry::open(backend.options("churn_ledger")).await.expect_err("a ledger");
+    assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
+    let opened = ModelRegistry::open_existing(backend.options("churn_ledger")).expect("nothing is contacted");
+    let error = opened.promote_to_champion(Some(Version(1))).await.expect_err("a ledger");
+    assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
+    assert_eq!(error.hint(), Some("name the model itself: `--model churn`"));
+    assert_sound(&registry).await;
 }

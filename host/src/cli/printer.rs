@@ -118,7 +118,9 @@ impl Printer {
         // What was printed before the error is still data.
         let _ = self.out.flush();
         let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-        let chain: Vec<String> = error.chain().map(|cause| printable(&cause.to_string())).collect();
+        // Some explain themselves with an excerpt of several lines.
+        let chain: Vec<String> =
+            error.chain().map(|cause| printable_block(&cause.to_string()).trim_end().to_owned()).collect();
         if self.is_json() {
             let report = serde_json::json!({
                 "schema": "hydra-registry/error/1",
@@ -132,6 +134,8 @@ impl Printer {
             return;
         }
         for (index, cause) in chain.iter().enumerate() {
+            // Indented, so that no line of a message passes for one of ours.
+            let cause = cause.replace('\n', "\n    ");
             eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
         }
         if let Some(hint) = ours.and_then(Error::hint) {

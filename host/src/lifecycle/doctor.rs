@@ -1,5 +1,5 @@
 //! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
-//! versions that are gone or whose files are.
+//! versions that are gone, or whose runs or files are.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::doctor::Finding as LedgerFinding;
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
+use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
 use crate::mlflow::flavor::MLMODEL_FILE;
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 
@@ -30,6 +30,20 @@ pub enum Finding {
         alias: Alias,
         /// The version.
         version: Version,
+    },
+    /// The champion is archived as well: a rollback has nowhere to go.
+    ArchivedChampion {
+        /// The version.
+        version: Version,
+    },
+    /// The run of a version behind an alias was deleted: policies are shown nothing of it.
+    DeletedRun {
+        /// The alias.
+        alias: Alias,
+        /// The version.
+        version: Version,
+        /// The run.
+        run_id: RunId,
     },
     /// The files of a version behind an alias cannot be read.
     UnreadableModel {
@@ -56,6 +70,8 @@ impl Finding {
         match self {
             Self::Ledger(finding) => finding.code(),
             Self::Dangling { .. } => "dangling-alias",
+            Self::ArchivedChampion { .. } => "archived-champion",
+            Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
             Self::UnfinishedRun { .. } => "unfinished-run",
         }
@@ -67,6 +83,10 @@ impl Finding {
         match self {
             Self::Ledger(finding) => finding.remedy(),
             Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
+            Self::ArchivedChampion { .. } => {
+                "`rollback --to` another former champion, or promote another version"
+            }
+            Self::DeletedRun { .. } => "restore the run in MLflow before it is purged",
             Self::UnreadableModel { .. } => {
                 "restore the files from a backup, promote another version, or roll back"
             }
@@ -83,6 +103,12 @@ impl fmt::Display for Finding {
             Self::Ledger(finding) => finding.fmt(f),
             Self::Dangling { alias, version } => {
                 write!(f, "`{alias}` points to version {version}, which was deleted")
+            }
+            Self::ArchivedChampion { version } => {
+                write!(f, "version {version} is `champion` and `archived`: there is nothing to roll back to")
+            }
+            Self::DeletedRun { alias, version, run_id } => {
+                write!(f, "run {run_id} of version {version}, which is `{alias}`, is deleted")
             }
             Self::UnreadableModel { alias, version, why } => {
                 write!(f, "the model of version {version}, which is `{alias}`, cannot be read: {why}")
@@ -115,9 +141,16 @@ impl Doctor<'_> {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
                     findings.push(Finding::Dangling { alias: alias.clone(), version: *version });
                 }
-                found => findings.extend(self.unreadable_model(alias, &found?).await?),
+                found => {
+                    let found = found?;
+                    findings.extend(self.deleted_run(alias, &found).await?);
+                    findings.extend(self.unreadable_model(alias, &found).await?);
+                }
             }
         }
+        let on = |alias: Alias| registered.aliases.get(&alias).copied();
+        let champion = on(Alias::champion()).filter(|champion| on(Alias::archived()) == Some(*champion));
+        findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
         let unfinished = self.unfinished_runs().await?.into_iter();
         findings
             .extend(unfinished.map(|run| Finding::UnfinishedRun { run_id: run.id, started: run.start_time }));
@@ -134,6 +167,17 @@ impl Doctor<'_> {
             self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
         }
         Ok(())
+    }
+
+    async fn deleted_run(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
+        let Some(run_id) = &version.run_id else { return Ok(None) };
+        let deleted = match self.backend.tracking.run(run_id).await {
+            Ok(run) => run.lifecycle_stage == LifecycleStage::Deleted,
+            Err(error) if error.kind() == ErrorKind::NotFound => true,
+            Err(error) => return Err(error),
+        };
+        let (alias, version, run_id) = (alias.clone(), version.version, run_id.clone());
+        Ok(deleted.then_some(Finding::DeletedRun { alias, version, run_id }))
     }
 
     async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {

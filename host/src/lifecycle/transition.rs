@@ -200,6 +200,18 @@ impl Transitions<'_> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
         }
+        if let Some(version) = nowhere_to_go_back_to(request, evidence) {
+            return Err(Error::new(
+                ErrorKind::NoArchived,
+                format!(
+                    "the archived version {version} is the champion itself: there is nothing to roll back to"
+                ),
+            )
+            .with_context("model", self.model)
+            .with_hint(
+                "name another former champion with `rollback --to`; `hydra-registry history` shows them",
+            ));
+        }
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(Considered::Unchanged(Box::new(unchanged)));
         }
@@ -328,6 +340,13 @@ impl Transitions<'_> {
             .with_context("model", self.model)
             .with_hint("name the version to promote; `hydra-registry list` shows them")
     }
+}
+
+/// The version that is champion and archived at once, which no policy makes it, where that leaves a rollback nowhere to go.
+fn nowhere_to_go_back_to(request: &Request, evidence: &Evidence) -> Option<Version> {
+    let unnamed = request.operation == Operation::Rollback && evidence.target.is_none();
+    let (champion, archived) = (evidence.champion.as_ref()?, evidence.archived.as_ref()?);
+    (unnamed && champion.version == archived.version).then_some(champion.version)
 }
 
 /// A decision on a thread of its own: it may take as long as its budget allows.

@@ -32,6 +32,11 @@ pub enum Finding {
         /// Where the ledger has it.
         recorded: Option<Version>,
     },
+    /// The champion's version was deleted, and with it the alias: there is no champion.
+    DeletedChampion {
+        /// The version.
+        version: Version,
+    },
     /// A decision's input or policy is not in the archive.
     MissingArtifact {
         /// The decision's entry.
@@ -60,6 +65,7 @@ impl Finding {
         match self {
             Self::Interrupted { .. } => "interrupted-transition",
             Self::Drift { .. } => "drift",
+            Self::DeletedChampion { .. } => "deleted-champion",
             Self::MissingArtifact { .. } => "missing-artifact",
             Self::UnreadableArchive { .. } => "unreadable-archive",
             Self::Damaged { .. } => "unknown-entry",
@@ -76,6 +82,7 @@ impl Finding {
             Self::Drift { .. } => {
                 "the next promotion or rollback, or `doctor --fix`, records the move, or undoes it where a slow writer did it"
             }
+            Self::DeletedChampion { .. } => "promote another version, or roll back",
             Self::MissingArtifact { .. } => {
                 "restore the file from a backup; the decision stands, but cannot be verified"
             }
@@ -98,6 +105,9 @@ impl fmt::Display for Finding {
             Self::Interrupted { entry } => write!(f, "the transition of entry {entry} was interrupted"),
             Self::Drift { alias, actual, recorded } => {
                 write!(f, "`{alias}` is {}, but {} in the ledger", place(actual), place(recorded))
+            }
+            Self::DeletedChampion { version } => {
+                write!(f, "there is no champion: version {version}, which was, is deleted")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
             Self::UnreadableArchive { why } => write!(f, "the archive of the ledger cannot be read: {why}"),
@@ -126,6 +136,11 @@ impl Ledger {
                     alias,
                     recorded,
                 }));
+                let champion = head.state().get(&Alias::champion()).copied().flatten();
+                let deleted = champion.filter(|version| !there(version));
+                if let Some(version) = deleted.filter(|_| actual(&Alias::champion()).is_none()) {
+                    findings.push(Finding::DeletedChampion { version });
+                }
             } else {
                 findings.push(Finding::Interrupted { entry: head.number });
             }

@@ -33,6 +33,16 @@ pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
     ModelName::new(format!("{model}_ledger"))
 }
 
+/// Refuses a registered model that is the ledger of another: what is written to it would damage that ledger.
+pub fn refuse_ledger(registered: &RegisteredModel) -> Result<()> {
+    let Some(of) = registered.tags.get(MODEL_TAG) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::LedgerIdentity,
+        format!("`{}` is the lifecycle ledger of `{of}`, not a model", registered.name),
+    )
+    .with_hint(format!("name the model itself: `--model {of}`")))
+}
+
 impl Ledger {
     /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
     /// written.
@@ -44,6 +54,7 @@ impl Ledger {
         let asked_at = tokio::time::Instant::now();
         let (registered, page) =
             try_join(backend.registry.registered_model(model), read_page(backend, &name, None, PAGE)).await?;
+        refuse_ledger(&registered)?;
         let identity = match (mirrored(&registered)?, page.items.first()) {
             (None, None) => return Ok(None),
             (Some(_), None) => return Err(gone(&name)),

@@ -39,7 +39,7 @@ mod driver_tests;
 mod entry_tests;
 
 pub use commit::{Answer, Decide, Proposal, Recorded};
-pub use identity::ledger_name;
+pub use identity::{ledger_name, refuse_ledger};
 pub use view::View;
 
 /// What writes entries.

@@ -483,6 +483,22 @@ async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
     assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
 }
 
+/// MLflow takes a deleted version's aliases away: the ledger agrees with what is left, but there is no champion.
+#[tokio::test]
+async fn a_deleted_champion_is_found() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    world.store.delete_model_version(&world.model, Version(2)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::champion()).await.expect("its alias goes with it");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let findings = ledger.diagnose().await.expect("findings");
+    assert_eq!(findings, [Finding::DeletedChampion { version: Version(2) }]);
+    promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
+    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+}
+
 /// `archived` belongs to the ledger also before an entry moved it.
 #[tokio::test]
 async fn an_alias_that_no_entry_moved_can_drift() {
