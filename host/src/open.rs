@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::environment::Environment;
+use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName};
-use crate::mlflow::uri::TrackingUri;
+use crate::mlflow::uri::{GivenUri, TrackingUri};
 use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
 use crate::project::{Project, ProjectConfig};
 
@@ -27,15 +27,15 @@ pub enum PolicySource {
     Loaded(Policy),
 }
 
-/// What a [`ModelRegistry`](crate::ModelRegistry) is opened with. `Default` reads the process's environment and the
-/// project around the current directory.
+/// What a [`ModelRegistry`](crate::ModelRegistry) is opened with; [`from_process`](Self::from_process) reads the process's
+/// environment and the project around the current directory. `Debug` shows no credentials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// The tracking URI; else `MLFLOW_TRACKING_URI`, `hydra.toml`, the embedded default.
-    pub tracking_uri: Option<String>,
+    pub tracking_uri: Option<GivenUri>,
     /// The registry URI; else `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
-    pub registry_uri: Option<String>,
+    pub registry_uri: Option<GivenUri>,
     /// The registered model; else `HYDRA_MODEL`, `hydra.toml`, [`DEFAULT_MODEL`].
     pub model: Option<String>,
     /// The policy; with `None`, `HYDRA_POLICY`, `hydra.toml`, the embedded one.
@@ -84,7 +84,7 @@ impl OpenOptions {
 
     /// Sets the tracking URI.
     #[must_use]
-    pub fn with_tracking_uri(mut self, uri: impl Into<String>) -> Self {
+    pub fn with_tracking_uri(mut self, uri: impl Into<GivenUri>) -> Self {
         self.tracking_uri = Some(uri.into());
         self
     }
@@ -113,13 +113,16 @@ impl OpenOptions {
     /// The tracking URI that these options lead to.
     #[must_use]
     pub fn resolved_tracking_uri(&self) -> String {
-        self.first(self.tracking_uri.as_ref(), "MLFLOW_TRACKING_URI", self.config.tracking_uri.as_ref())
+        let configured = self.config.tracking_uri.as_ref();
+        self.given(self.tracking_uri.as_ref(), environment::TRACKING_URI)
+            .or_else(|| configured.map(|uri| uri.expose().to_owned()))
             .unwrap_or_else(|| self.project.default_tracking_uri())
     }
 
     /// The registered model's name.
     pub fn model_name(&self) -> Result<ModelName> {
-        let name = self.first(self.model.as_ref(), "HYDRA_MODEL", self.config.model.as_ref());
+        let named = self.model.clone().or_else(|| self.variable(environment::MODEL));
+        let name = named.or_else(|| self.config.model.clone());
         ModelName::new(name.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
     }
 
@@ -127,7 +130,7 @@ impl OpenOptions {
     #[must_use]
     pub fn actor_name(&self) -> String {
         let from_environment = || {
-            ["HYDRA_ACTOR", "MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER"]
+            [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER"]
                 .iter()
                 .find_map(|key| self.variable(key))
         };
@@ -197,14 +200,15 @@ impl OpenOptions {
             return Ok(backend.clone());
         }
         let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
-        let registry =
-            self.first(self.registry_uri.as_ref(), "MLFLOW_REGISTRY_URI", self.config.registry_uri.as_ref());
-        let registry = registry.map(TrackingUri::new).transpose()?;
+        let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
+            Some(uri) => Some(TrackingUri::new(uri)?),
+            None => self.config.registry_uri.clone(),
+        };
         Backend::connect(&tracking, registry.as_ref(), &self.environment)
     }
 
     pub(crate) fn cache(&self) -> Result<Option<ModelCache>> {
-        let bytes = match self.variable("HYDRA_CACHE_BYTES") {
+        let bytes = match self.variable(environment::CACHE_BYTES) {
             None => DEFAULT_CACHE_BYTES,
             Some(text) => text.parse().map_err(|source| {
                 Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
@@ -216,18 +220,18 @@ impl OpenOptions {
     }
 
     pub(crate) fn experiment_id(&self) -> Result<Option<ExperimentId>> {
-        self.variable("MLFLOW_EXPERIMENT_ID").map(ExperimentId::new).transpose()
+        self.variable(environment::EXPERIMENT_ID).map(ExperimentId::new).transpose()
     }
 
     pub(crate) fn experiment_name(&self) -> Option<String> {
-        self.variable("MLFLOW_EXPERIMENT_NAME")
+        self.variable(environment::EXPERIMENT_NAME)
     }
 
     fn policy_source(&self) -> PolicySource {
         if let Some(source) = &self.policy {
             return source.clone();
         }
-        let file = self.variable("HYDRA_POLICY").map(PathBuf::from);
+        let file = self.variable(environment::POLICY).map(PathBuf::from);
         let configured = || self.config.policy.as_ref().map(|path| self.project.root().join(path));
         file.or_else(configured).map_or(PolicySource::Embedded, PolicySource::File)
     }
@@ -235,16 +239,20 @@ impl OpenOptions {
     /// `HYDRA_CACHE_DIR`, else the user's cache directory.
     fn cache_directory(&self) -> Option<PathBuf> {
         let named = |key: &str| self.variable(key).map(PathBuf::from);
-        named("HYDRA_CACHE_DIR")
+        named(environment::CACHE_DIR)
             .or_else(|| named("XDG_CACHE_HOME").map(|home| home.join("hydra-registry")))
             .or_else(|| named("HOME").map(|home| home.join(".cache/hydra-registry")))
     }
 
-    fn first(&self, given: Option<&String>, variable: &str, configured: Option<&String>) -> Option<String> {
-        given.cloned().or_else(|| self.variable(variable)).or_else(|| configured.cloned())
+    /// A URI from these options or the environment.
+    fn given(&self, option: Option<&GivenUri>, variable: &str) -> Option<String> {
+        option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
     }
 
     fn variable(&self, key: &str) -> Option<String> {
         self.environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 }
+
+#[cfg(test)]
+mod tests;

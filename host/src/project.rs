@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::uri::TrackingUri;
 
 /// The name of the configuration file; a directory that holds one is a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
@@ -15,9 +16,9 @@ pub const CONFIG_FILE: &str = "hydra.toml";
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProjectConfig {
     /// The tracking URI; relative paths are relative to the file.
-    pub tracking_uri: Option<String>,
+    pub tracking_uri: Option<TrackingUri>,
     /// The registry URI, if not the tracking URI.
-    pub registry_uri: Option<String>,
+    pub registry_uri: Option<TrackingUri>,
     /// The registered model's name.
     pub model: Option<String>,
     /// The policy component; a relative path is relative to the file.
@@ -41,10 +42,13 @@ impl ProjectConfig {
                 .with_context("path", path.display())
                 .with_source(source)
         })?;
-        toml::from_str(&text).map_err(|source| {
+        toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::new(ErrorKind::Config, "the configuration file is damaged")
                 .with_context("path", path.display())
-                .with_source(source)
+                .with_context("line", line)
+                // The message alone: in full, the error quotes the line, which may hold a password.
+                .with_source(error.message())
         })
     }
 
@@ -173,6 +177,19 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         let source = std::error::Error::source(&error).expect("a source").to_string();
         assert!(source.contains("champoin"), "{source}");
+    }
+
+    #[test]
+    fn a_damaged_configuration_is_not_quoted() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join(CONFIG_FILE);
+        for damaged in ["'http://ann:hunter2@h", "'http://ann:hunter2@h/?a=b'", "['http://ann:hunter2@h']"] {
+            fs::write(&path, format!("model = 'm'\ntracking-uri = {damaged}\n")).expect("a file");
+            let error = ProjectConfig::read(&path).expect_err(damaged);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("line: 2"), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 
     #[test]
