@@ -232,8 +232,7 @@ impl OpenOptions {
             return source.clone();
         }
         let file = self.variable(environment::POLICY).map(PathBuf::from);
-        let configured = || self.config.policy.as_ref().map(|path| self.project.root().join(path));
-        file.or_else(configured).map_or(PolicySource::Embedded, PolicySource::File)
+        file.or_else(|| self.config.policy.clone()).map_or(PolicySource::Embedded, PolicySource::File)
     }
 
     /// `HYDRA_CACHE_DIR`, else the user's cache directory.

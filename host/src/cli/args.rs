@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::moment::moment;
@@ -48,7 +49,7 @@ pub struct GlobalArgs {
     pub model: Option<String>,
 
     /// The policy component that decides [default: the embedded one]
-    #[arg(long, global = true, env = environment::POLICY, value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, env = environment::POLICY, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub policy: Option<PathBuf>,
 
     /// A setting of the policy; `policy inspect` lists them
@@ -72,7 +73,7 @@ pub struct GlobalArgs {
     pub output: OutputFormat,
 
     /// The configuration file [default: hydra.toml in the project root]
-    #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub config: Option<PathBuf>,
 
     /// Say more on stderr (-v, -vv, -vvv)
@@ -82,6 +83,11 @@ pub struct GlobalArgs {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+}
+
+/// A path that may be empty: clap's own parser refuses a variable that is set to nothing, which is as good as none.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// The form of what goes to stdout.

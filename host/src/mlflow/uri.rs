@@ -2,7 +2,7 @@
 //! ([`ArtifactUri`]), and which model is meant ([`ModelUri`]).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -103,6 +103,24 @@ impl TrackingUri {
             ("http" | "https", ..) => Err(refuse("it has a query or a fragment")),
             _ => Err(refuse("it is not http or https")),
         }
+    }
+
+    /// The same store, a relative path made absolute against the directory `base`; an empty `base` stands for the current
+    /// directory. URIs without a path of a local file stay as they are.
+    #[must_use]
+    pub fn absolute(&self, base: &Path) -> Self {
+        let absolute = |path: PathBuf| std::path::absolute(base.join(path)).ok();
+        let text = match self.scheme() {
+            "sqlite" => self.sqlite_path().ok().and_then(absolute).and_then(|path| {
+                let (scheme, rest) = self.text.split_once("://")?;
+                let query = rest.find('?').map_or("", |start| &rest[start..]);
+                Some(format!("{scheme}:///{}{query}", path.display()))
+            }),
+            // As a plain path, which nobody decodes again.
+            "file" => self.file_path().ok().and_then(absolute).map(|path| path.display().to_string()),
+            _ => None,
+        };
+        text.map_or_else(|| self.clone(), |text| Self { scheme: self.scheme.clone(), text })
     }
 
     /// The directory of a `file:` URI or a plain path, as written: it may be relative.

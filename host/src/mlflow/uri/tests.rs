@@ -51,6 +51,32 @@ fn local_paths_follow_sqlalchemy_and_file_urls() {
 }
 
 #[test]
+fn relative_stores_become_absolute_as_sqlalchemy_and_file_urls_mean_them() {
+    for (text, expected) in [
+        ("sqlite:///x.db", "sqlite:////srv/cfg/x.db"),
+        ("sqlite:///a b/x.db?timeout=1", "sqlite:////srv/cfg/a b/x.db?timeout=1"),
+        ("sqlite+pysqlite:///x.db", "sqlite+pysqlite:////srv/cfg/x.db"),
+        ("sqlite:////x.db", "sqlite:////x.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("mlruns", "/srv/cfg/mlruns"),
+        ("./ml%20runs", "/srv/cfg/ml%20runs"),
+        ("/mlruns", "/mlruns"),
+        ("file:ml%20runs", "/srv/cfg/ml runs"),
+        ("file:///ml%20runs", "/ml runs"),
+        ("file://elsewhere/x", "file://elsewhere/x"),
+        ("http://ann:pw@host/x", "http://ann:pw@host/x"),
+        ("databricks", "databricks"),
+    ] {
+        let uri = TrackingUri::new(text).expect(text).absolute(Path::new("/srv/cfg"));
+        assert_eq!(uri.expose(), expected, "{text}");
+        assert_eq!(uri.scheme(), TrackingUri::new(text).expect(text).scheme());
+    }
+    let here = std::env::current_dir().expect("the current directory").join("mlruns");
+    let uri = TrackingUri::new("mlruns").expect("a path").absolute(Path::new(""));
+    assert_eq!(uri.file_path().expect("a path"), here);
+}
+
+#[test]
 fn artifact_uris_are_taken_apart_and_joined() {
     let location = |text: &str| ArtifactUri::new(text).expect(text).location;
     let proxied = |authority: Option<&str>, path: &str| Location::Proxied {
