@@ -1,7 +1,7 @@
 //! How a registry is opened: what the caller sets, else the environment, else `hydra.toml`, else the defaults.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
@@ -200,11 +200,15 @@ impl OpenOptions {
             return Ok(backend.clone());
         }
         let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
-        let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
-            Some(uri) => Some(TrackingUri::new(uri)?),
-            None => self.config.registry_uri.clone(),
-        };
-        Backend::connect(&tracking, registry.as_ref(), &self.environment)
+        Backend::connect(&tracking, self.separate_registry()?.as_ref(), &self.environment)
+    }
+
+    /// The registry URI, where one is named.
+    fn separate_registry(&self) -> Result<Option<TrackingUri>> {
+        match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
+            Some(uri) => TrackingUri::new(uri).map(Some),
+            None => Ok(self.config.registry_uri.clone()),
+        }
     }
 
     pub(crate) fn cache(&self) -> Result<Option<ModelCache>> {
@@ -216,7 +220,19 @@ impl OpenOptions {
             })?,
         };
         let root = self.cache_directory().filter(|_| bytes > 0 && self.backend.is_none());
-        Ok(root.map(|root| ModelCache::new(root.join("models"), self.resolved_tracking_uri(), bytes)))
+        root.map(|root| Ok(ModelCache::new(root.join("models"), self.store_identity()?, bytes))).transpose()
+    }
+
+    /// What tells the registry from others that use the same model names: where versions come from, where their artifacts
+    /// do, and the workspace. Credentials included: what they open is not for others.
+    fn store_identity(&self) -> Result<String> {
+        let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
+        let registry = self.separate_registry()?.unwrap_or_else(|| tracking.clone());
+        // Relative paths mean another store in another directory.
+        let uris = [tracking, registry].map(|uri| uri.absolute(Path::new("")).expose().to_owned());
+        let workspace = [environment::WORKSPACE, environment::ENABLE_WORKSPACES]
+            .map(|name| self.variable(name).unwrap_or_default());
+        Ok([uris, workspace].concat().join("\n"))
     }
 
     pub(crate) fn experiment_id(&self) -> Result<Option<ExperimentId>> {
@@ -240,7 +256,7 @@ impl OpenOptions {
         let named = |key: &str| self.variable(key).map(PathBuf::from);
         named(environment::CACHE_DIR)
             .or_else(|| named("XDG_CACHE_HOME").map(|home| home.join("hydra-registry")))
-            .or_else(|| named("HOME").map(|home| home.join(".cache/hydra-registry")))
+            .or_else(|| self.environment.home().map(|home| home.join(".cache/hydra-registry")))
     }
 
     /// A URI from these options or the environment.
