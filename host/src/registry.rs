@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
@@ -21,7 +22,7 @@ use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
-use crate::policy::Operation;
+use crate::policy::{Operation, Policy};
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;
@@ -33,6 +34,7 @@ pub struct ModelRegistry {
     pub(crate) model: ModelName,
     pub(crate) options: OpenOptions,
     pub(crate) cache: Option<ModelCache>,
+    policy: OnceCell<Policy>,
 }
 
 /// The champion, ready to predict.
@@ -83,7 +85,7 @@ impl ModelRegistry {
     /// Opens the registry as it is: nothing is contacted or created. For readers.
     pub fn open_existing(options: OpenOptions) -> Result<Self> {
         let (backend, model, cache) = (options.connect()?, options.model_name()?, options.cache()?);
-        Ok(Self { backend, model, options, cache })
+        Ok(Self { backend, model, options, cache, policy: OnceCell::new() })
     }
 
     /// The registered model's name.
@@ -158,9 +160,12 @@ impl ModelRegistry {
     }
 
     /// Carries out a request for a promotion or a rollback, with every option.
+    ///
+    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
+    /// that is opened afterwards.
     pub async fn decide(&self, request: Request) -> Result<Transition> {
-        let policy = self.options.load_policy().await?;
-        let transitions = Transitions::new(&self.backend, &self.model, &policy, &self.options);
+        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
+        let transitions = Transitions::new(&self.backend, &self.model, policy, &self.options);
         if request.dry_run {
             let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
             was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
@@ -349,3 +354,6 @@ fn own_operation() -> Tags {
 fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {
     registered.aliases.iter().filter(|(_, on)| **on == version).map(|(alias, _)| alias.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;
