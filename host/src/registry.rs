@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
 use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, Settings};
+use crate::lifecycle::ledger::{Ledger, Settings, ledger_name};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
 use crate::lifecycle::recording::history;
@@ -75,7 +75,8 @@ pub struct VersionInfo {
 }
 
 impl ModelRegistry {
-    /// Opens the registry and creates the registered model if it is missing.
+    /// Opens the registry and creates the registered model if it is missing. `InvalidName` when the name of a model to
+    /// create leaves no room for its ledger's.
     pub async fn open(options: OpenOptions) -> Result<Self> {
         let registry = Self::open_existing(options)?;
         registry.ensure_model().await?;
@@ -120,6 +121,8 @@ impl ModelRegistry {
         candidate: &Candidate,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<LoggedCandidate> {
+        // A candidate that can never be promoted is not logged.
+        ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
         let user = self.options.actor_name();
         let target = LogTarget {
@@ -164,6 +167,7 @@ impl ModelRegistry {
     /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
     /// that is opened afterwards.
     pub async fn decide(&self, request: Request) -> Result<Transition> {
+        ledger_name(&self.model)?;
         let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
         let transitions = Transitions::new(&self.backend, &self.model, policy, &self.options);
         if request.dry_run {
@@ -191,6 +195,8 @@ impl ModelRegistry {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(ledger);
         }
+        // Before an experiment is made for it.
+        ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
         Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
     }
@@ -274,6 +280,7 @@ impl ModelRegistry {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
             other => return other.map(drop),
         }
+        ledger_name(&self.model)?;
         match self.backend.registry.create_registered_model(&self.model, &own_operation(), "").await {
             // Another process was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),

@@ -82,3 +82,38 @@ async fn a_policy_that_could_not_be_loaded_is_tried_again() {
     std::fs::write(&file, Policy::default_bytes()).expect("a policy");
     registry.decide(dry_run()).await.expect("a decision");
 }
+
+#[tokio::test]
+async fn names_without_room_for_a_ledger_are_refused_before_anything_is_made() {
+    for (bytes, fits) in [(249, true), (250, false), (256, false)] {
+        let name = "n".repeat(bytes);
+        let world = World::with_model(&name).await;
+        let registry = ModelRegistry::open(world.options(&name)).await.expect("it exists");
+        let candidate =
+            Candidate::new(std::path::Path::new("missing.lgb"), BTreeMap::from([("auc".into(), 1.0)]));
+        let logged = registry.log(&candidate, &|_| ()).await.expect_err("there is no such file");
+        let refused = |error: &Error| error.kind() == ErrorKind::InvalidName;
+        assert_eq!(refused(&logged), !fits, "{logged}");
+        let tried = registry.decide(dry_run()).await;
+        assert_eq!(tried.as_ref().err().is_some_and(refused), !fits, "{tried:?}");
+        let promoted = registry.promote_to_champion(Some(Version(1))).await;
+        assert_eq!(promoted.is_ok(), fits, "{promoted:?}");
+        assert_eq!(registry.ledger().await.err().is_some_and(|error| refused(&error)), !fits);
+        if !fits {
+            assert!(logged.message().contains(&format!("{bytes} bytes, at most 249")), "{logged}");
+            assert!(logged.hint().is_some_and(|hint| hint.contains("_ledger") && hint.contains("256")));
+            assert_eq!(registry.existing_experiment().await.expect("an answer"), None, "nothing was made");
+        }
+        // Who only reads is not refused.
+        let listed: Vec<_> =
+            registry.list_versions().await.expect("a list").try_collect().await.expect("versions");
+        assert_eq!(listed.len(), 1);
+        let champion = registry.champion_info().await.map(|info| info.version).map_err(|error| error.kind());
+        assert_eq!(champion, if fits { Ok(Version(1)) } else { Err(ErrorKind::NoChampion) });
+        assert_eq!(registry.existing_ledger().await.expect("an answer").is_some(), fits);
+        registry.diagnose().await.expect("a diagnosis");
+    }
+    let world = World::new();
+    let error = ModelRegistry::open(world.options(&"n".repeat(250))).await.expect_err("too long to make");
+    assert_eq!(error.kind(), ErrorKind::InvalidName);
+}
