@@ -79,6 +79,31 @@ fn a_model_file_is_logged_as_it_is() {
 }
 
 #[test]
+fn a_configuration_value_replaces_what_training_says_of_itself() {
+    let project = project();
+    project.file("config.toml", "[data]\nsource = 'warehouse'\n");
+    let more = [
+        "--config-file",
+        "config.toml",
+        "--config-value",
+        "data.rows=569",
+        "--config-value",
+        "data.origin.day=\"7\"",
+    ];
+    project.json(LOG.into_iter().chain(more));
+    let stored =
+        walk(&project.path().join("mlruns"), "config.json").expect("the configuration among the artifacts");
+    let config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(stored).expect("the artifact")).expect("a document");
+    assert_eq!(config["data"], json!({"source": "warehouse", "rows": 569, "origin": {"day": "7"}}));
+
+    project.json(LOG.into_iter().chain(["--config-value", "data.rows=569"]));
+    let crossed = project.run(LOG.into_iter().chain(["--config-value", "data.rows.train=1"]));
+    assert_eq!(crossed.code, 2);
+    assert!(crossed.err.contains("leads through `data.rows`"), "{}", crossed.err);
+}
+
+#[test]
 fn the_store_lies_in_the_project_root_wherever_one_stands() {
     let project = project();
     let inner = project.path().join("a/b");

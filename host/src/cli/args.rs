@@ -155,7 +155,8 @@ pub struct LogCandidateArgs {
     #[arg(long = "config-file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// A configuration value, such as data.rows=569; JSON where it parses, else text
+    /// A configuration value, such as data.rows=569, over the file's and what training says of itself; dots lead into
+    /// nested objects; JSON where it parses, else text
     #[arg(long = "config-value", value_name = "KEY=VALUE")]
     pub config_values: Vec<String>,
 
