@@ -121,8 +121,6 @@ pub enum ErrorKind {
     LedgerBroken,
     /// Other writers kept winning until the deadline.
     Contention,
-    /// Recorded decisions, aliases and the ledger do not agree; `history verify` reports where.
-    Verification,
 
     /// Something that should be impossible: a bug.
     Internal,

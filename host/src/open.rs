@@ -1,14 +1,14 @@
 //! How a registry is opened: what the caller sets, else the environment, else `hydra.toml`, else the defaults.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::environment::Environment;
+use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName};
-use crate::mlflow::uri::TrackingUri;
+use crate::mlflow::uri::{GivenUri, TrackingUri};
 use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
 use crate::project::{Project, ProjectConfig};
 
@@ -27,15 +27,15 @@ pub enum PolicySource {
     Loaded(Policy),
 }
 
-/// What a [`ModelRegistry`](crate::ModelRegistry) is opened with. `Default` reads the process's environment and the
-/// project around the current directory.
+/// What a [`ModelRegistry`](crate::ModelRegistry) is opened with; [`from_process`](Self::from_process) reads the process's
+/// environment and the project around the current directory. `Debug` shows no credentials.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenOptions {
     /// The tracking URI; else `MLFLOW_TRACKING_URI`, `hydra.toml`, the embedded default.
-    pub tracking_uri: Option<String>,
+    pub tracking_uri: Option<GivenUri>,
     /// The registry URI; else `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
-    pub registry_uri: Option<String>,
+    pub registry_uri: Option<GivenUri>,
     /// The registered model; else `HYDRA_MODEL`, `hydra.toml`, [`DEFAULT_MODEL`].
     pub model: Option<String>,
     /// The policy; with `None`, `HYDRA_POLICY`, `hydra.toml`, the embedded one.
@@ -84,7 +84,7 @@ impl OpenOptions {
 
     /// Sets the tracking URI.
     #[must_use]
-    pub fn with_tracking_uri(mut self, uri: impl Into<String>) -> Self {
+    pub fn with_tracking_uri(mut self, uri: impl Into<GivenUri>) -> Self {
         self.tracking_uri = Some(uri.into());
         self
     }
@@ -113,13 +113,16 @@ impl OpenOptions {
     /// The tracking URI that these options lead to.
     #[must_use]
     pub fn resolved_tracking_uri(&self) -> String {
-        self.first(self.tracking_uri.as_ref(), "MLFLOW_TRACKING_URI", self.config.tracking_uri.as_ref())
+        let configured = self.config.tracking_uri.as_ref();
+        self.given(self.tracking_uri.as_ref(), environment::TRACKING_URI)
+            .or_else(|| configured.map(|uri| uri.expose().to_owned()))
             .unwrap_or_else(|| self.project.default_tracking_uri())
     }
 
     /// The registered model's name.
     pub fn model_name(&self) -> Result<ModelName> {
-        let name = self.first(self.model.as_ref(), "HYDRA_MODEL", self.config.model.as_ref());
+        let named = self.model.clone().or_else(|| self.variable(environment::MODEL));
+        let name = named.or_else(|| self.config.model.clone());
         ModelName::new(name.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
     }
 
@@ -127,7 +130,7 @@ impl OpenOptions {
     #[must_use]
     pub fn actor_name(&self) -> String {
         let from_environment = || {
-            ["HYDRA_ACTOR", "MLFLOW_TRACKING_USERNAME", "LOGNAME", "USER"]
+            [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER"]
                 .iter()
                 .find_map(|key| self.variable(key))
         };
@@ -197,14 +200,19 @@ impl OpenOptions {
             return Ok(backend.clone());
         }
         let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
-        let registry =
-            self.first(self.registry_uri.as_ref(), "MLFLOW_REGISTRY_URI", self.config.registry_uri.as_ref());
-        let registry = registry.map(TrackingUri::new).transpose()?;
-        Backend::connect(&tracking, registry.as_ref(), &self.environment)
+        Backend::connect(&tracking, self.separate_registry()?.as_ref(), &self.environment)
+    }
+
+    /// The registry URI, where one is named.
+    fn separate_registry(&self) -> Result<Option<TrackingUri>> {
+        match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
+            Some(uri) => TrackingUri::new(uri).map(Some),
+            None => Ok(self.config.registry_uri.clone()),
+        }
     }
 
     pub(crate) fn cache(&self) -> Result<Option<ModelCache>> {
-        let bytes = match self.variable("HYDRA_CACHE_BYTES") {
+        let bytes = match self.variable(environment::CACHE_BYTES) {
             None => DEFAULT_CACHE_BYTES,
             Some(text) => text.parse().map_err(|source| {
                 Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
@@ -212,39 +220,54 @@ impl OpenOptions {
             })?,
         };
         let root = self.cache_directory().filter(|_| bytes > 0 && self.backend.is_none());
-        Ok(root.map(|root| ModelCache::new(root.join("models"), self.resolved_tracking_uri(), bytes)))
+        root.map(|root| Ok(ModelCache::new(root.join("models"), self.store_identity()?, bytes))).transpose()
+    }
+
+    /// What tells the registry from others that use the same model names: where versions come from, where their artifacts
+    /// do, and the workspace. Credentials included: what they open is not for others.
+    fn store_identity(&self) -> Result<String> {
+        let tracking = TrackingUri::new(self.resolved_tracking_uri())?;
+        let registry = self.separate_registry()?.unwrap_or_else(|| tracking.clone());
+        // Relative paths mean another store in another directory.
+        let uris = [tracking, registry].map(|uri| uri.absolute(Path::new("")).expose().to_owned());
+        let workspace = [environment::WORKSPACE, environment::ENABLE_WORKSPACES]
+            .map(|name| self.variable(name).unwrap_or_default());
+        Ok([uris, workspace].concat().join("\n"))
     }
 
     pub(crate) fn experiment_id(&self) -> Result<Option<ExperimentId>> {
-        self.variable("MLFLOW_EXPERIMENT_ID").map(ExperimentId::new).transpose()
+        self.variable(environment::EXPERIMENT_ID).map(ExperimentId::new).transpose()
     }
 
     pub(crate) fn experiment_name(&self) -> Option<String> {
-        self.variable("MLFLOW_EXPERIMENT_NAME")
+        self.variable(environment::EXPERIMENT_NAME)
     }
 
     fn policy_source(&self) -> PolicySource {
         if let Some(source) = &self.policy {
             return source.clone();
         }
-        let file = self.variable("HYDRA_POLICY").map(PathBuf::from);
-        let configured = || self.config.policy.as_ref().map(|path| self.project.root().join(path));
-        file.or_else(configured).map_or(PolicySource::Embedded, PolicySource::File)
+        let file = self.variable(environment::POLICY).map(PathBuf::from);
+        file.or_else(|| self.config.policy.clone()).map_or(PolicySource::Embedded, PolicySource::File)
     }
 
     /// `HYDRA_CACHE_DIR`, else the user's cache directory.
     fn cache_directory(&self) -> Option<PathBuf> {
         let named = |key: &str| self.variable(key).map(PathBuf::from);
-        named("HYDRA_CACHE_DIR")
+        named(environment::CACHE_DIR)
             .or_else(|| named("XDG_CACHE_HOME").map(|home| home.join("hydra-registry")))
-            .or_else(|| named("HOME").map(|home| home.join(".cache/hydra-registry")))
+            .or_else(|| self.environment.home().map(|home| home.join(".cache/hydra-registry")))
     }
 
-    fn first(&self, given: Option<&String>, variable: &str, configured: Option<&String>) -> Option<String> {
-        given.cloned().or_else(|| self.variable(variable)).or_else(|| configured.cloned())
+    /// A URI from these options or the environment.
+    fn given(&self, option: Option<&GivenUri>, variable: &str) -> Option<String> {
+        option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
     }
 
     fn variable(&self, key: &str) -> Option<String> {
         self.environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,21 +6,24 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mlflow::uri::TrackingUri;
 
 /// The name of the configuration file; a directory that holds one is a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
 
 /// `hydra.toml`: settings below flags and environment variables. Every field is optional; unknown ones are errors.
+///
+/// Paths in the file may be relative to it; [`read`](Self::read) makes them absolute.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ProjectConfig {
-    /// The tracking URI; relative paths are relative to the file.
-    pub tracking_uri: Option<String>,
+    /// The tracking URI.
+    pub tracking_uri: Option<TrackingUri>,
     /// The registry URI, if not the tracking URI.
-    pub registry_uri: Option<String>,
+    pub registry_uri: Option<TrackingUri>,
     /// The registered model's name.
     pub model: Option<String>,
-    /// The policy component; a relative path is relative to the file.
+    /// The policy component.
     pub policy: Option<PathBuf>,
     /// Further aliases that a policy may move, besides `champion`, `archived` and `candidate`.
     #[serde(default)]
@@ -34,18 +37,38 @@ pub struct ProjectConfig {
 }
 
 impl ProjectConfig {
-    /// Reads a configuration file; `Config` names the line if it is damaged.
+    /// Reads a configuration file, and makes the relative paths in it (also those of `sqlite:` and `file:` URIs) absolute
+    /// against its directory. `Config` names the line if it is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)
         })?;
-        toml::from_str(&text).map_err(|source| {
+        let config: Self = toml::from_str(&text).map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
             Error::new(ErrorKind::Config, "the configuration file is damaged")
                 .with_context("path", path.display())
+                .with_context("line", line)
+                // The message alone: in full, the error quotes the line, which may hold a password.
+                .with_source(error.message())
+        })?;
+        let directory = directory_of(path).map_err(|source| {
+            Error::new(ErrorKind::Config, "cannot tell the directory of the configuration file")
+                .with_context("path", path.display())
                 .with_source(source)
-        })
+        })?;
+        Ok(config.resolved(&directory))
+    }
+
+    /// The same configuration with its relative paths made absolute.
+    fn resolved(self, directory: &Path) -> Self {
+        Self {
+            tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
+            registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
+            policy: self.policy.map(|path| directory.join(path)),
+            ..self
+        }
     }
 
     /// The policy settings as text, the form in which a policy gets them.
@@ -59,6 +82,14 @@ impl ProjectConfig {
     pub fn budget_as_text(&self) -> BTreeMap<String, String> {
         self.budget.iter().map(|(key, value)| (key.clone(), plain_text(value))).collect()
     }
+}
+
+/// The absolute directory of a file, without `..`: stores write it into the locations of artifacts.
+fn directory_of(file: &Path) -> std::io::Result<PathBuf> {
+    let mut directory = std::path::absolute(file)?;
+    directory.pop();
+    let climbs = directory.components().any(|part| part == std::path::Component::ParentDir);
+    if climbs { directory.canonicalize() } else { Ok(directory) }
 }
 
 fn plain_text(value: &toml::Value) -> String {
@@ -173,6 +204,40 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         let source = std::error::Error::source(&error).expect("a source").to_string();
         assert!(source.contains("champoin"), "{source}");
+    }
+
+    #[test]
+    fn a_damaged_configuration_is_not_quoted() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join(CONFIG_FILE);
+        for damaged in ["'http://ann:hunter2@h", "'http://ann:hunter2@h/?a=b'", "['http://ann:hunter2@h']"] {
+            fs::write(&path, format!("model = 'm'\ntracking-uri = {damaged}\n")).expect("a file");
+            let error = ProjectConfig::read(&path).expect_err(damaged);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("line: 2"), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn paths_in_the_configuration_are_relative_to_it() {
+        let home = tempfile::tempdir().expect("a directory");
+        let root = home.path().canonicalize().expect("a path");
+        fs::create_dir_all(root.join("a/cfg")).expect("directories");
+        fs::create_dir(root.join("a/b")).expect("a directory");
+        fs::write(
+            root.join("a/cfg/hydra.toml"),
+            "tracking-uri = 'sqlite:///store.db'\nregistry-uri = 'mlruns'\npolicy = 'pol.wasm'",
+        )
+        .expect("a file");
+        for path in ["a/cfg/hydra.toml", "a/b/../cfg/hydra.toml"] {
+            let config = ProjectConfig::read(&root.join(path)).expect("a configuration");
+            let directory = root.join("a/cfg");
+            let uri = |uri: Option<TrackingUri>| uri.expect("a URI").expose().to_owned();
+            assert_eq!(uri(config.tracking_uri), format!("sqlite:///{}/store.db", directory.display()));
+            assert_eq!(uri(config.registry_uri), format!("{}/mlruns", directory.display()));
+            assert_eq!(config.policy, Some(directory.join("pol.wasm")));
+        }
     }
 
     #[test]

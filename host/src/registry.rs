@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join;
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
 use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, Settings, refuse_ledger};
+use crate::lifecycle::ledger::{Ledger, Settings, ledger_name, refuse_ledger};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
 use crate::lifecycle::transition::{Request, Transition, Transitions};
@@ -20,7 +21,7 @@ use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
-use crate::policy::Operation;
+use crate::policy::{Operation, Policy};
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;
@@ -32,6 +33,7 @@ pub struct ModelRegistry {
     pub(crate) model: ModelName,
     pub(crate) options: OpenOptions,
     pub(crate) cache: Option<ModelCache>,
+    policy: OnceCell<Policy>,
 }
 
 /// The champion, ready to predict.
@@ -72,7 +74,8 @@ pub struct VersionInfo {
 }
 
 impl ModelRegistry {
-    /// Opens the registry and creates the registered model if it is missing.
+    /// Opens the registry and creates the registered model if it is missing. `InvalidName` when the name of a model to
+    /// create leaves no room for its ledger's.
     pub async fn open(options: OpenOptions) -> Result<Self> {
         let registry = Self::open_existing(options)?;
         registry.ensure_model().await?;
@@ -82,7 +85,7 @@ impl ModelRegistry {
     /// Opens the registry as it is: nothing is contacted or created. For readers.
     pub fn open_existing(options: OpenOptions) -> Result<Self> {
         let (backend, model, cache) = (options.connect()?, options.model_name()?, options.cache()?);
-        Ok(Self { backend, model, options, cache })
+        Ok(Self { backend, model, options, cache, policy: OnceCell::new() })
     }
 
     /// The registered model's name.
@@ -117,6 +120,8 @@ impl ModelRegistry {
         candidate: &Candidate,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<LoggedCandidate> {
+        // A candidate that can never be promoted is not logged.
+        ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
         let user = self.options.actor_name();
         let target = LogTarget {
@@ -157,9 +162,13 @@ impl ModelRegistry {
     }
 
     /// Carries out a request for a promotion or a rollback, with every option.
+    ///
+    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
+    /// that is opened afterwards.
     pub async fn decide(&self, request: Request) -> Result<Transition> {
-        let policy = self.options.load_policy().await?;
-        let transitions = Transitions::new(&self.backend, &self.model, &policy, &self.options);
+        ledger_name(&self.model)?;
+        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
+        let transitions = Transitions::new(&self.backend, &self.model, policy, &self.options);
         if request.dry_run {
             let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
             was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
@@ -185,6 +194,8 @@ impl ModelRegistry {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(ledger);
         }
+        // Before an experiment is made for it.
+        ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
         Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
     }
@@ -268,6 +279,7 @@ impl ModelRegistry {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
             found => return refuse_ledger(&found?),
         }
+        ledger_name(&self.model)?;
         match self.backend.registry.create_registered_model(&self.model, &own_operation(), "").await {
             // Another process was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -348,3 +360,6 @@ fn own_operation() -> Tags {
 fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {
     registered.aliases.iter().filter(|(_, on)| **on == version).map(|(alias, _)| alias.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,6 +175,22 @@ fn training_data_and_rows_with_a_bad_cell() {
 }
 
 #[test]
+fn a_malformed_log_filter_is_told_and_not_used() {
+    let project = embedded();
+    let run = |filter: &str| {
+        let output = project.command(["list"]).env("HYDRA_LOG", filter).output().expect("the binary runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, err) = run("hydra_registry=loud");
+    assert!(err.contains("HYDRA_LOG is no log filter"), "{err}");
+    for fine in ["", "debug", "hydra_registry=info,warn"] {
+        let (same_code, err) = run(fine);
+        assert_eq!(code, same_code, "{err}");
+        assert!(!err.contains("HYDRA_LOG"), "{err}");
+    }
+}
+
+#[test]
 fn a_damaged_model_file() {
     let project = embedded();
     project.file("model.lgb", "tree\nversion=v4\nnum_class=1\n");

@@ -79,6 +79,31 @@ fn a_model_file_is_logged_as_it_is() {
 }
 
 #[test]
+fn a_configuration_value_replaces_what_training_says_of_itself() {
+    let project = project();
+    project.file("config.toml", "[data]\nsource = 'warehouse'\n");
+    let more = [
+        "--config-file",
+        "config.toml",
+        "--config-value",
+        "data.rows=569",
+        "--config-value",
+        "data.origin.day=\"7\"",
+    ];
+    project.json(LOG.into_iter().chain(more));
+    let stored =
+        walk(&project.path().join("mlruns"), "config.json").expect("the configuration among the artifacts");
+    let config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(stored).expect("the artifact")).expect("a document");
+    assert_eq!(config["data"], json!({"source": "warehouse", "rows": 569, "origin": {"day": "7"}}));
+
+    project.json(LOG.into_iter().chain(["--config-value", "data.rows=569"]));
+    let crossed = project.run(LOG.into_iter().chain(["--config-value", "data.rows.train=1"]));
+    assert_eq!(crossed.code, 2);
+    assert!(crossed.err.contains("leads through `data.rows`"), "{}", crossed.err);
+}
+
+#[test]
 fn the_store_lies_in_the_project_root_wherever_one_stands() {
     let project = project();
     let inner = project.path().join("a/b");
@@ -88,6 +113,67 @@ fn the_store_lies_in_the_project_root_wherever_one_stands() {
         project.command(["--output", "json", "list"]).current_dir(&inner).output().expect("the binary runs");
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"candidate\""));
     assert!(!inner.join("mlruns").exists() && !inner.join("mlflow.db").exists());
+}
+
+#[test]
+fn relative_paths_in_hydra_toml_are_relative_to_it() {
+    let project = project();
+    let inner = project.path().join("a/b");
+    let other = project.path().join("cfg");
+    for directory in [&inner, &other] {
+        std::fs::create_dir_all(directory).expect("a directory");
+    }
+    let config = "model = \"m\"\ntracking-uri = \"sqlite:///store.db\"\npolicy = \"pol.wasm\"\n";
+    project.file("hydra.toml", config);
+    project.file("cfg/hydra.toml", config);
+    let run = |directory: &std::path::Path, args: &[&str]| {
+        let output = project.command(args).current_dir(directory).output().expect("the binary runs");
+        crate::support::binary::Outcome::from(output)
+    };
+    let train = project.path().join("train.csv").display().to_string();
+    let log = ["log-candidate", "--train", &train, "--label", "label", "--param", "n_estimators=3"];
+
+    let logged = run(&inner, &log);
+    assert_eq!(logged.code, 0, "{}", logged.err);
+    assert!(project.path().join("store.db").exists() && !inner.join("store.db").exists());
+    assert!(run(project.path(), &["list"]).out.contains("candidate"));
+
+    let config = ["--config", "../../cfg/hydra.toml"];
+    let logged = run(&inner, &[&config[..], &log[..]].concat());
+    assert_eq!(logged.code, 0, "{}", logged.err);
+    assert!(other.join("store.db").exists() && !inner.join("store.db").exists());
+    let asked = run(&inner, &[&config[..], &["promote"]].concat());
+    assert_eq!(asked.code, 2);
+    assert!(asked.err.contains(&other.join("pol.wasm").display().to_string()), "{}", asked.err);
+
+    // What is typed or exported is relative to where one stands, as MLflow has it.
+    let exported = project
+        .command(["list"])
+        .env("MLFLOW_TRACKING_URI", "sqlite:///store.db")
+        .current_dir(&inner)
+        .output();
+    let missing = String::from_utf8_lossy(&exported.expect("the binary runs").stdout).into_owned();
+    assert!(!missing.contains("candidate"), "{missing}");
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let project = project();
+    let names = [
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "HYDRA_MODEL",
+        "HYDRA_POLICY",
+        "HYDRA_CONFIG",
+        "HYDRA_ACTOR",
+    ];
+    let mut command = project.command(LOG);
+    let output = command.envs(names.map(|name| (name, ""))).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(project.run(["list"]).out.contains("candidate"));
+    let promoted =
+        project.command(["promote"]).envs(names.map(|name| (name, ""))).output().expect("the binary runs");
+    assert_eq!(promoted.status.code(), Some(0), "{}", String::from_utf8_lossy(&promoted.stderr));
 }
 
 #[test]

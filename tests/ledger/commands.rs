@@ -80,6 +80,13 @@ fn a_ledger_that_is_not_there_yet_is_no_error() {
     let outcome = project.run(["history"]);
     assert_eq!((outcome.code, outcome.out.as_str()), (0, ""));
     assert!(outcome.err.contains("no history yet"), "{}", outcome.err);
+    assert_eq!(lines(&project, &["history"]), [] as [Value; 0], "entries come one a line");
+    assert_eq!(lines(&project, &["history", "export"]), [] as [Value; 0]);
+    let verified = project.json(["history", "verify"]);
+    assert_eq!(verified["schema"], "hydra-registry/verify/1");
+    assert_eq!((&verified["sound"], &verified["entries"]), (&json!(true), &json!(0)));
+    assert_eq!(verified["flaws"], json!([]));
+    assert!(project.run(["history", "verify"]).out.contains("0 entries"));
     assert_eq!(project.run(["doctor"]).code, 0);
     let as_of = project.run(["champion", "--as-of", "1 day ago"]);
     assert_eq!(as_of.code, 2, "{}", as_of.err);

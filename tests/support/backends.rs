@@ -68,7 +68,7 @@ impl Backend {
         ]);
         let project = Project::around(self.home.path());
         let mut options = OpenOptions::new(project, ProjectConfig::default(), environment).with_model(model);
-        options.tracking_uri.clone_from(&self.uri);
+        options.tracking_uri = self.uri.clone().map(Into::into);
         options.backend.clone_from(&self.stores);
         options
     }

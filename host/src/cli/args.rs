@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::moment::moment;
 pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
 use crate::mlflow::entities::Timestamp;
+use crate::mlflow::environment;
 use crate::mlflow::names::Version;
+use crate::mlflow::uri::GivenUri;
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -34,19 +37,19 @@ stdout is data, stderr is talk: `hydra-registry --output json champion | jq .ver
 #[command(next_help_heading = "Options of every command")]
 pub struct GlobalArgs {
     /// Where MLflow keeps runs: http(s)://…, sqlite:///file.db, file:///dir or a directory
-    #[arg(long, global = true, env = "MLFLOW_TRACKING_URI", value_name = "URI", hide_env_values = true)]
-    pub tracking_uri: Option<String>,
+    #[arg(long, global = true, env = environment::TRACKING_URI, value_name = "URI", hide_env_values = true)]
+    pub tracking_uri: Option<GivenUri>,
 
     /// Where MLflow keeps registered models, if not with the runs
-    #[arg(long, global = true, env = "MLFLOW_REGISTRY_URI", value_name = "URI", hide_env_values = true)]
-    pub registry_uri: Option<String>,
+    #[arg(long, global = true, env = environment::REGISTRY_URI, value_name = "URI", hide_env_values = true)]
+    pub registry_uri: Option<GivenUri>,
 
     /// The registered model [default: hydra-baseline]
-    #[arg(long, global = true, env = "HYDRA_MODEL", value_name = "NAME", hide_env_values = true)]
+    #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
     /// The policy component that decides [default: the embedded one]
-    #[arg(long, global = true, env = "HYDRA_POLICY", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, env = environment::POLICY, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub policy: Option<PathBuf>,
 
     /// A setting of the policy; `policy inspect` lists them
@@ -61,7 +64,7 @@ pub struct GlobalArgs {
     #[arg(
         long,
         global = true,
-        env = "HYDRA_OUTPUT",
+        env = environment::OUTPUT,
         value_enum,
         default_value_t,
         value_name = "FORMAT",
@@ -70,7 +73,7 @@ pub struct GlobalArgs {
     pub output: OutputFormat,
 
     /// The configuration file [default: hydra.toml in the project root]
-    #[arg(long, global = true, env = "HYDRA_CONFIG", value_name = "FILE", hide_env_values = true)]
+    #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub config: Option<PathBuf>,
 
     /// Say more on stderr (-v, -vv, -vvv)
@@ -80,6 +83,11 @@ pub struct GlobalArgs {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+}
+
+/// A path that may be empty: clap's own parser refuses a variable that is set to nothing, which is as good as none.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// The form of what goes to stdout.
@@ -147,7 +155,8 @@ pub struct LogCandidateArgs {
     #[arg(long = "config-file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// A configuration value, such as data.rows=569; JSON where it parses, else text
+    /// A configuration value, such as data.rows=569, over the file's and what training says of itself; dots lead into
+    /// nested objects; JSON where it parses, else text
     #[arg(long = "config-value", value_name = "KEY=VALUE")]
     pub config_values: Vec<String>,
 
@@ -229,7 +238,7 @@ pub struct DecisionArgs {
     pub reason: Option<String>,
 
     /// Who asks, for the record and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
-    #[arg(long, env = "HYDRA_ACTOR", value_name = "NAME", hide_env_values = true)]
+    #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
 }
 

@@ -14,11 +14,15 @@ mod reference;
 mod report;
 mod settings;
 
+use std::env::VarError;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::mlflow::environment;
+use crate::mlflow::names::printable;
 
 pub use args::Cli;
 pub use printer::{ExitStatus, Printer};
@@ -66,7 +70,14 @@ fn start_log(verbose: u8, quiet: bool) {
         (false, 2) => "hydra_registry=debug,info",
         (false, _) => "trace",
     };
-    let filter = EnvFilter::try_from_env("HYDRA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let (filter, malformed) = match std::env::var(environment::LOG) {
+        Ok(given) if !given.is_empty() => match EnvFilter::try_new(&given) {
+            Ok(filter) => (filter, None),
+            Err(error) => (EnvFilter::new(level), Some(error.to_string())),
+        },
+        Ok(_) | Err(VarError::NotPresent) => (EnvFilter::new(level), None),
+        Err(error @ VarError::NotUnicode(_)) => (EnvFilter::new(level), Some(error.to_string())),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -76,4 +87,7 @@ fn start_log(verbose: u8, quiet: bool) {
         .try_init()
         // An embedding test may have set one already.
         .ok();
+    if let Some(error) = malformed {
+        tracing::warn!(error = printable(&error), "HYDRA_LOG is no log filter and is not used");
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cli::args::GlobalArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::environment::Environment;
+use crate::mlflow::uri::GivenUri;
 use crate::open::{OpenOptions, PolicySource};
 use crate::project::{Project, ProjectConfig};
 
@@ -19,16 +20,18 @@ impl Settings {
     /// Resolves the options that every command takes.
     pub fn resolve(args: &GlobalArgs) -> Result<Self> {
         let project = Project::current()?;
-        let config = match &args.config {
+        let config = match args.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
         let mut options = OpenOptions::new(project, config, Environment::of_process());
-        // clap has put the environment variables of these into the arguments already.
-        options.tracking_uri.clone_from(&args.tracking_uri);
-        options.registry_uri.clone_from(&args.registry_uri);
-        options.model.clone_from(&args.model);
-        options.policy = args.policy.clone().map(PolicySource::File);
+        // clap has put the environment variables of these into the arguments already, those that are set to nothing too.
+        let uri = |uri: &Option<GivenUri>| uri.clone().filter(|uri| !uri.expose().is_empty());
+        options.tracking_uri = uri(&args.tracking_uri);
+        options.registry_uri = uri(&args.registry_uri);
+        options.model = args.model.clone().filter(|name| !name.is_empty());
+        let policy = args.policy.clone().filter(|path| !path.as_os_str().is_empty());
+        options.policy = policy.map(PolicySource::File);
         options.settings = key_values("--set", &args.set)?;
         options.budget = key_values("--budget", &args.budget)?;
         Ok(Self { options })
@@ -38,7 +41,7 @@ impl Settings {
     #[must_use]
     pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
         let mut options = self.options.clone();
-        options.actor = actor.cloned();
+        options.actor = actor.filter(|name| !name.is_empty()).cloned();
         options
     }
 }

@@ -1,12 +1,35 @@
 //! A training configuration as MLflow params.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::names::Key;
 
 /// The artifact that holds the whole configuration; MLflow cuts long params, but never an artifact.
 pub const CONFIG_ARTIFACT: &str = "config.json";
+
+/// Sets the value at `path`, the key that [`flatten`] gives it: dots lead into nested objects, which are made where they are
+/// missing, and a key that itself holds the dots is taken as it is where there is one. What is there is replaced.
+///
+/// `InvalidArgument` when the path leads through a value that is no object.
+pub fn set(config: &mut Map<String, Value>, path: &str, value: Value) -> Result<()> {
+    let mut fields = config;
+    let mut rest = path;
+    while let Some((key, inner)) = rest.split_once('.').filter(|_| !fields.contains_key(rest)) {
+        let next = fields.entry(key).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(next) = next else {
+            let parent = path.strip_suffix(inner).map_or(path, |parent| parent.trim_end_matches('.'));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("`{path}` leads through `{parent}`, which is no object in the configuration"),
+            )
+            .with_hint(format!("set `{parent}` itself, or choose another key")));
+        };
+        (fields, rest) = (next, inner);
+    }
+    fields.insert(rest.to_owned(), value);
+    Ok(())
+}
 
 /// The configuration's leaves as params, sorted as in the document: nested keys joined by dots, strings bare, every
 /// other scalar and every list as JSON text. An empty object becomes the param `{}`.
@@ -72,6 +95,36 @@ mod tests {
             ("seed", "7"),
         ];
         assert_eq!(params, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn a_value_is_set_where_its_key_says() {
+        let set_in = |mut config: Value, path: &str| {
+            set(config.as_object_mut().expect("an object"), path, json!(9)).map(|()| config)
+        };
+        for (before, path, after) in [
+            (json!({}), "a", json!({"a": 9})),
+            (json!({}), "a.b.c", json!({"a": {"b": {"c": 9}}})),
+            (
+                json!({"data": {"rows": 1, "label": "y"}}),
+                "data.rows",
+                json!({"data": {"rows": 9, "label": "y"}}),
+            ),
+            (json!({"data": {"rows": 1}}), "data", json!({"data": 9})),
+            (json!({"a.b": 1}), "a.b", json!({"a.b": 9})),
+            (json!({"a": {"b.c": 1}}), "a.b.c", json!({"a": {"b.c": 9}})),
+        ] {
+            let config = set_in(before, path).expect(path);
+            assert_eq!(config, after, "{path}");
+            flatten(&config).expect("no two values of one key");
+        }
+        for (before, path, parent) in
+            [(json!({"a": 1}), "a.b", "`a`"), (json!({"a": {"b": [1]}}), "a.b.c.d", "`a.b`")]
+        {
+            let error = set_in(before, path).expect_err(path);
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.message().contains(&format!("leads through {parent},")), "{error}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct CachedModel {
 #[derive(Debug, Clone)]
 pub struct ModelCache {
     root: PathBuf,
-    /// Tells stores apart that use the same model names.
+    /// Tells stores apart that use the same model names: a digest, since what identifies a store may hold a password.
     store: String,
     max_bytes: u64,
 }
@@ -55,7 +55,7 @@ impl ModelCache {
     /// A cache in `root` (made with mode 0700 when first written) for the store that `store` identifies.
     #[must_use]
     pub fn new(root: PathBuf, store: impl Into<String>, max_bytes: u64) -> Self {
-        Self { root, store: store.into(), max_bytes }
+        Self { root, store: hex_sha256(store.into().as_bytes()), max_bytes }
     }
 
     /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent, and so does a cache

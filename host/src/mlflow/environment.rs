@@ -54,6 +54,23 @@ pub const ALLOWED_ARTIFACT_HOSTS: &str = "HYDRA_ALLOWED_ARTIFACT_HOSTS";
 /// Local directories below which a remote server may send us for artifacts, separated as in `PATH`.
 pub const ALLOWED_ARTIFACT_ROOTS: &str = "HYDRA_ALLOWED_ARTIFACT_ROOTS";
 
+/// The registered model.
+pub const MODEL: &str = "HYDRA_MODEL";
+/// The policy component.
+pub const POLICY: &str = "HYDRA_POLICY";
+/// Who acts, for the record and for policies.
+pub const ACTOR: &str = "HYDRA_ACTOR";
+/// The form of what goes to stdout.
+pub const OUTPUT: &str = "HYDRA_OUTPUT";
+/// The configuration file.
+pub const CONFIG: &str = "HYDRA_CONFIG";
+/// Which events are logged to stderr.
+pub const LOG: &str = "HYDRA_LOG";
+/// Where models and compiled policies are cached.
+pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
+/// How many bytes of models are cached; 0 for none.
+pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
+
 /// A set of environment variables.
 #[derive(Clone, Default)]
 pub struct Environment {

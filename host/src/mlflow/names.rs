@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest metric, param or tag key that every MLflow release takes, in characters.
 pub const MAX_KEY_CHARS: usize = 250;
 
+/// The longest name of a registered model, in bytes: the width of MLflow's column.
+pub const MAX_MODEL_NAME_BYTES: usize = 256;
+
 /// The workspace of everything that was made without thinking of workspaces.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
@@ -175,7 +178,7 @@ fn is_word(c: char) -> bool {
 
 fn check_model_name(text: &str) -> Result<()> {
     let fits = !text.trim().is_empty()
-        && text.len() <= 256
+        && text.len() <= MAX_MODEL_NAME_BYTES
         && text != "."
         && text != ".."
         && !text.contains(['/', ':', '\\'])

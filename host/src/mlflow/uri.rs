@@ -2,19 +2,59 @@
 //! ([`ArtifactUri`]), and which model is meant ([`ModelUri`]).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::names::{Alias, LoggedModelId, ModelName, RunId, Version, printable};
 
-/// Where a tracking or registry store is: `http(s)://…`, `sqlite:///…`, `file:…` or a plain path.
+/// A URI as somebody gave it, not looked at yet.
 ///
 /// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
 #[derive(Clone, PartialEq, Eq)]
+pub struct GivenUri(String);
+
+impl GivenUri {
+    /// The text as given, credentials included.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for GivenUri {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for GivenUri {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for GivenUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.0))
+    }
+}
+
+impl fmt::Debug for GivenUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GivenUri({self})")
+    }
+}
+
+/// Where a tracking or registry store is: `http(s)://…`, `sqlite:///…`, `file:…` or a plain path.
+///
+/// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TrackingUri {
     scheme: String,
     text: String,
@@ -65,6 +105,24 @@ impl TrackingUri {
         }
     }
 
+    /// The same store, a relative path made absolute against the directory `base`; an empty `base` stands for the current
+    /// directory. URIs without a path of a local file stay as they are.
+    #[must_use]
+    pub fn absolute(&self, base: &Path) -> Self {
+        let absolute = |path: PathBuf| std::path::absolute(base.join(path)).ok();
+        let text = match self.scheme() {
+            "sqlite" => self.sqlite_path().ok().and_then(absolute).and_then(|path| {
+                let (scheme, rest) = self.text.split_once("://")?;
+                let query = rest.find('?').map_or("", |start| &rest[start..]);
+                Some(format!("{scheme}:///{}{query}", path.display()))
+            }),
+            // As a plain path, which nobody decodes again.
+            "file" => self.file_path().ok().and_then(absolute).map(|path| path.display().to_string()),
+            _ => None,
+        };
+        text.map_or_else(|| self.clone(), |text| Self { scheme: self.scheme.clone(), text })
+    }
+
     /// The directory of a `file:` URI or a plain path, as written: it may be relative.
     pub fn file_path(&self) -> Result<PathBuf> {
         match ArtifactUri::new(self.text.as_str())?.location {
@@ -103,6 +161,13 @@ impl fmt::Debug for TrackingUri {
 impl FromStr for TrackingUri {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for TrackingUri {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
         Self::new(text)
     }
 }
@@ -303,88 +368,4 @@ fn file_url_path(text: &str) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tracking_uri_never_shows_its_credentials() {
-        for secret in [
-            "http://ann:hunter2@host:5000/p",
-            "https://hunter2@host",
-            "http://ann:hun/hunter2@host",
-            "postgresql+psycopg2://ann:hunter2@host/db",
-            "postgresql://host/db?password=hunter2",
-        ] {
-            let shown =
-                TrackingUri::new(secret).map_or_else(|e| e.to_string(), |uri| format!("{uri} {uri:?}"));
-            assert!(!shown.contains("hunter2") && shown.contains("host"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn schemes_are_told_from_paths() {
-        for (text, scheme) in [
-            ("http://h", "http"),
-            ("HTTPS://h", "https"),
-            ("sqlite:///x.db", "sqlite"),
-            ("postgresql+psycopg2://h/d", "postgresql"),
-            ("mlruns", "file"),
-            ("./a:b/c", "file"),
-            ("C:\\mlruns", "file"),
-            ("file:///mlruns", "file"),
-            ("databricks", "databricks"),
-        ] {
-            assert_eq!(TrackingUri::new(text).expect(text).scheme(), scheme, "{text}");
-        }
-        for bad in ["", "  ", "http://", "http://h/?a=b", "http://h/#f"] {
-            assert_eq!(TrackingUri::new(bad).expect_err(bad).kind(), ErrorKind::Config);
-        }
-    }
-
-    #[test]
-    fn local_paths_follow_sqlalchemy_and_file_urls() {
-        let sqlite = |text: &str| TrackingUri::new(text).expect(text).sqlite_path();
-        assert_eq!(sqlite("sqlite:///a b.db").expect("relative"), PathBuf::from("a b.db"));
-        assert_eq!(sqlite("sqlite:////srv/a.db?timeout=1").expect("absolute"), PathBuf::from("/srv/a.db"));
-        for bad in ["sqlite:x.db", "sqlite://x.db", "sqlite://", "sqlite:///:memory:"] {
-            assert_eq!(sqlite(bad).expect_err(bad).kind(), ErrorKind::Config);
-        }
-        let file = |text: &str| TrackingUri::new(text).expect(text).file_path().expect(text);
-        assert_eq!(file("file:///a%20b/c d"), PathBuf::from("/a b/c d"));
-        assert_eq!(file("file://localhost/x"), PathBuf::from("/x"));
-        assert_eq!(file("file:x"), PathBuf::from("x"));
-        assert_eq!(file("/a%20b"), PathBuf::from("/a%20b"));
-        assert!(TrackingUri::new("file://elsewhere/x").expect("a URI").file_path().is_err());
-    }
-
-    #[test]
-    fn artifact_uris_are_taken_apart_and_joined() {
-        let location = |text: &str| ArtifactUri::new(text).expect(text).location;
-        let proxied = |authority: Option<&str>, path: &str| Location::Proxied {
-            authority: authority.map(str::to_owned),
-            path: path.to_owned(),
-        };
-        assert_eq!(location("mlflow-artifacts:/1/r/artifacts"), proxied(None, "1/r/artifacts"));
-        assert_eq!(location("mlflow-artifacts:///1/r/"), proxied(None, "1/r"));
-        assert_eq!(location("mlflow-artifacts://Else:80/1"), proxied(Some("else:80"), "1"));
-        assert_eq!(location("s3://bucket/x"), Location::Other("s3".into()));
-        assert_eq!(location("/a b/x"), Location::Local("/a b/x".into()));
-        let join = |root: &str, path: &str| ArtifactUri::new(root).expect(root).join(path);
-        assert_eq!(
-            join("mlflow-artifacts:/1/r/artifacts/", "model"),
-            "mlflow-artifacts:/1/r/artifacts/model"
-        );
-        assert_eq!(join("file:///a%20b", "c d/e"), "file:///a%20b/c%20d/e");
-        assert_eq!(join("/a", ""), "/a");
-    }
-
-    #[test]
-    fn model_uris_round_trip() {
-        for text in ["models:/m/1", "models:/a b@champion", "models:/m-0af1", "runs:/abc/model/x"] {
-            assert_eq!(text.parse::<ModelUri>().expect(text).to_string(), text);
-        }
-        for bad in ["models:/m/0", "models:/m/latest", "models:/", "runs:/abc", "models:/a@latest", "m/1"] {
-            assert_eq!(bad.parse::<ModelUri>().expect_err(bad).kind(), ErrorKind::InvalidName);
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ use crate::cli::settings::key_values;
 use crate::cli::{ExitStatus, Printer, Settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::Candidate;
+use crate::lifecycle::config;
 use crate::model::baseline::{self, BaselineModel, TrainingParameters};
 
 /// Logs a candidate.
@@ -103,15 +104,16 @@ fn metric_value(key: &str, text: &str) -> Result<f64> {
 }
 
 fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
-    let Value::Object(config) = &mut candidate.config else { return Ok(()) };
+    let Value::Object(values) = &mut candidate.config else { return Ok(()) };
     if let Some(path) = &args.config_file {
         let Value::Object(given) = read_document(path)? else {
             anyhow::bail!("{} holds no object", path.display());
         };
-        config.extend(given);
+        values.extend(given);
     }
     for (key, text) in key_values("--config-value", &args.config_values)? {
-        config.insert(key, json_or_text(text));
+        config::set(values, &key, json_or_text(text))
+            .map_err(|error| error.with_context("flag", "--config-value"))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::rows::RowsArgs;
 use crate::model::arrow::OutputType;
 use crate::model::loaded::Engine;
 use crate::{Error, ErrorKind, Result};
@@ -13,11 +14,11 @@ use crate::{Error, ErrorKind, Result};
 /// What it prints has the rows of the input, in its order: the columns to keep, then `prediction`, or one
 /// column `probability_LABEL`, `prediction_N` or `leaf_N` for each class, output or tree.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {
-    /// The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin
-    #[arg(value_name = "INPUT")]
-    pub input: PathBuf,
+    /// The rows to score, and what to repeat of them.
+    #[command(flatten)]
+    pub rows: RowsArgs,
 
     /// Where predictions go, written whole or not at all [default: stdout]
     #[arg(long, value_name = "FILE")]
@@ -34,10 +35,6 @@ pub struct PredictArgs {
     /// What to predict [default: what Python's predict answers: labels for a classifier, else the objective's output]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
-
-    /// Columns of the input to repeat before the predictions, such as an id; those of CSV are text
-    #[arg(long, value_name = "COLUMN", num_args = 1..)]
-    pub keep: Vec<String>,
 
     /// What computes the predictions
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
@@ -59,6 +56,7 @@ Empty cells, NA, NaN and null are missing values. Memory does not grow with the 
 
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
+  hydra-registry predict --keep client_id,region clients.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows.
@@ -127,12 +125,12 @@ impl PredictArgs {
         if let Some(format) = self.in_format {
             return Ok(format);
         }
-        if is_dash(&self.input) {
+        if is_dash(&self.rows.input) {
             return Ok(FileFormat::Csv);
         }
-        FileFormat::of(&self.input).ok_or_else(|| {
+        FileFormat::of(&self.rows.input).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "the input's ending does not tell its format")
-                .with_context("file", self.input.display())
+                .with_context("file", self.rows.input.display())
                 .with_hint("name it with --in-format csv, parquet, arrow or jsonl")
         })
     }

@@ -5,6 +5,7 @@
 mod args;
 mod input;
 mod output;
+mod rows;
 mod wanted;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
     let output = args.output();
     let batch_rows = args.batch_rows.map_or_else(|| batch_rows(&model, output), |rows| rows as usize);
 
-    let input = Input::open(&args.input, in_format, Wanted::new(&model, &args.keep, batch_rows))?;
+    let input = Input::open(&args.rows.input, in_format, Wanted::new(&model, &args.rows.keep, batch_rows))?;
     if !input.ignored.is_empty() {
         printer.note(format!("ignored columns: {}", listed(&input.ignored)));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::lifecycle::backtest::{Answer, Comparison};
-use crate::mlflow::names::ModelName;
+use crate::mlflow::names::{ModelName, printable};
 use crate::policy::{Policy, VerdictKind};
 
 /// One decision of `policy backtest` that came out otherwise.
@@ -121,7 +121,11 @@ impl BacktestReport {
             let _ = writeln!(
                 text,
                 "{:>5}  {}  {}{target}: {} -> {now}\n       {}",
-                change.sequence, change.at, change.operation, change.recorded, change.explanation
+                change.sequence,
+                change.at,
+                change.operation,
+                change.recorded,
+                printable(&change.explanation)
             );
         }
         let _ = writeln!(

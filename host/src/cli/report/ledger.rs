@@ -111,7 +111,8 @@ impl EntryReport {
         let _ = writeln!(text, "       {}", printable(&self.explanation));
         if let Some(policy) = &self.policy {
             let digest: String = policy.sha256.chars().take(12).collect();
-            let _ = writeln!(text, "       policy {} {} ({digest})", policy.name, policy.version);
+            let policy = printable(&format!("{} {} ({digest})", policy.name, policy.version));
+            let _ = writeln!(text, "       policy {policy}");
         }
         text
     }
@@ -212,18 +213,17 @@ impl VerifyReport {
             "ledger of {}: {} entries, {} that lost a race, {} decisions run again with the same result\n",
             self.model, self.entries, self.void, self.rerun
         );
+        let what = |flaw: &Value| printable(flaw["what"].as_str().unwrap_or_default());
         for flaw in &self.bridged {
-            let what = flaw["what"].as_str().unwrap_or_default();
-            let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {what}", flaw["entry"]);
+            let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {}", flaw["entry"], what(flaw));
         }
         for flaw in &self.flaws {
-            let _ =
-                writeln!(text, "  entry {}: {}", flaw["entry"], flaw["what"].as_str().unwrap_or_default());
+            let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
         text += if self.sound {
             "nothing is wrong"
         } else {
-            "next: hydra-registry doctor repairs what is wrong with the aliases and the newest entries; older ones stay as they are"
+            "next: hydra-registry doctor --fix repairs what is wrong with the aliases and the newest entries; older ones stay as they are"
         };
         text
     }
@@ -273,10 +273,11 @@ impl DoctorReport {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.fixed {
-            let _ = writeln!(text, "repaired: {}", finding.what);
+            let _ = writeln!(text, "repaired: {}", printable(&finding.what));
         }
         for finding in &self.findings {
-            let _ = writeln!(text, "{}: {}\n  remedy: {}", finding.code, finding.what, finding.remedy);
+            let what = printable(&finding.what);
+            let _ = writeln!(text, "{}: {what}\n  remedy: {}", finding.code, finding.remedy);
         }
         if self.findings.is_empty() {
             let _ = writeln!(text, "{}: all is well", self.model);

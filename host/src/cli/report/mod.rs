@@ -6,6 +6,7 @@ mod backtest;
 mod ledger;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
@@ -213,6 +214,58 @@ impl From<&Transition> for TransitionReport {
     }
 }
 
+impl TransitionReport {
+    /// For people: what happened, to which version, decided by which policy, and what to do next.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let subject = self
+            .target
+            .map_or_else(|| self.model.clone(), |version| format!("{} version {version}", self.model));
+        let what = match (self.outcome, self.dry_run) {
+            (Outcome::Done, false) => format!("{} of {subject}: done", self.operation),
+            (Outcome::Done, true) => {
+                format!("{} of {subject} would be done (dry run: nothing changed)", self.operation)
+            }
+            (Outcome::Staged, false) => {
+                format!("{} of {subject}: staged, the champion stays", self.operation)
+            }
+            (Outcome::Staged, true) => {
+                format!("{} of {subject} would be staged (dry run: nothing changed)", self.operation)
+            }
+            (Outcome::Unchanged, _) => format!("{} of {subject}: nothing to do", self.operation),
+            (Outcome::Rejected, _) => format!("{} of {subject}: rejected", self.operation),
+            (Outcome::Held, _) => format!("{} of {subject}: on hold", self.operation),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{what}");
+        let _ = writeln!(text, "  why     {}", printable(&self.explanation));
+        for change in &self.changes {
+            let _ = writeln!(text, "  alias   {}", change.text());
+        }
+        if let Some(policy) = &self.policy {
+            let digest: String = policy.sha256.chars().take(12).collect();
+            let policy = printable(&format!("{} {} ({digest})", policy.name, policy.version));
+            let _ = writeln!(text, "  policy  {policy}, {} instructions", self.fuel);
+        }
+        if let Some(sequence) = self.sequence {
+            let _ = writeln!(text, "  ledger  entry {sequence}");
+        }
+        let _ = match (self.outcome, self.dry_run) {
+            (Outcome::Done | Outcome::Staged, true) => {
+                writeln!(text, "next: the same command without --dry-run")
+            }
+            (Outcome::Done, false) => {
+                writeln!(text, "next: hydra-registry champion, or hydra-registry history")
+            }
+            (Outcome::Held, _) => {
+                writeln!(text, "next: try again later; exit status 3 tells a hold from a rejection")
+            }
+            _ => Ok(()),
+        };
+        text
+    }
+}
+
 fn changes(transition: &Transition) -> Vec<ChangeReport> {
     let (before, after) = (&transition.before, &transition.after);
     let mut aliases: Vec<&str> = before.aliases().chain(after.aliases()).collect();
@@ -243,6 +296,10 @@ fn number(value: f64) -> serde_json::Value {
     }
 }
 
+/// Keys are the registry's: a line end in one would make a line of its own.
 fn metric_lines(metrics: &BTreeMap<String, f64>) -> String {
-    metrics.iter().map(|(key, value)| format!("  metric  {key} = {value}\n")).collect()
+    metrics.iter().map(|(key, value)| format!("  metric  {} = {value}\n", printable(key))).collect()
 }
+
+#[cfg(test)]
+mod tests;

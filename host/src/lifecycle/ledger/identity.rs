@@ -19,7 +19,7 @@ use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
     ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
 };
-use crate::mlflow::names::{ExperimentId, Key, ModelName, RunId, Version};
+use crate::mlflow::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 
 /// The tag on the model and on its ledger that names the ledger.
 const ID_TAG: &str = "hydra.ledger.id";
@@ -28,9 +28,24 @@ const RUN_TAG: &str = "hydra.ledger.run";
 /// The tag on the ledger that names the model.
 const MODEL_TAG: &str = "hydra.ledger.model";
 
+/// What the name of a ledger adds to that of its model.
+const SUFFIX: &str = "_ledger";
+
 /// The registered model that holds the ledger of `model`.
+///
+/// `InvalidName` when there is no room for it: such a model can be read, but no decision about it can be recorded.
 pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
-    ModelName::new(format!("{model}_ledger"))
+    ModelName::new(format!("{model}{SUFFIX}")).map_err(|_| {
+        let longest = MAX_MODEL_NAME_BYTES - SUFFIX.len();
+        Error::new(
+            ErrorKind::InvalidName,
+            format!("the model's name is too long for a lifecycle: {} bytes, at most {longest}", model.as_str().len()),
+        )
+        .with_hint(format!(
+            "its ledger is the registered model `<name>{SUFFIX}`, and MLflow's names have at most {MAX_MODEL_NAME_BYTES} bytes: \
+             register the model under a shorter name"
+        ))
+    })
 }
 
 /// Refuses a registered model that is the ledger of another: what is written to it would damage that ledger.
@@ -45,12 +60,12 @@ pub fn refuse_ledger(registered: &RegisteredModel) -> Result<()> {
 
 impl Ledger {
     /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
-    /// written.
+    /// written. A model whose name leaves no room for a ledger's has none.
     ///
     /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and made
     /// anew, or the name was in use for something else.
     pub async fn existing(backend: &Backend, model: &ModelName, settings: Settings) -> Result<Option<Self>> {
-        let name = ledger_name(model)?;
+        let Ok(name) = ledger_name(model) else { return Ok(None) };
         let asked_at = tokio::time::Instant::now();
         let (registered, page) =
             try_join(backend.registry.registered_model(model), read_page(backend, &name, None, PAGE)).await?;

@@ -51,7 +51,7 @@ pub(super) fn of_versions(
     Ok(tags)
 }
 
-/// Writes a tag, replacing its value. `key_columns` and `key` name the entity.
+/// Writes a tag of a registered model, replacing its value.
 pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> Work<()> {
     let insert = db.schema.insert("registered_model_tags", &["name", "key", "value"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, key, name" } else { "key, name" };

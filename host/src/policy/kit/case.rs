@@ -104,7 +104,7 @@ impl CaseFile {
             return Err(Error::new(ErrorKind::InvalidArgument, "the directory holds no case files")
                 .with_context("path", dir.display())
                 .with_hint(
-                    "a case is a file `*.json`; `hydra-registry policy new` writes two to start from",
+                    "a case is a file `*.json`; `hydra-registry policy new` writes three to start from",
                 ));
         }
         paths.iter().map(|path| Self::read(path)).collect()

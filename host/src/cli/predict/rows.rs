@@ -1,0 +1,148 @@
+//! The input of `predict` and the columns to keep, which clap alone cannot tell apart: `--keep` takes any number of values, and
+//! so it takes an input that follows them too.
+
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+
+/// The rows to score, and the columns to repeat before the predictions.
+#[derive(Debug, Clone)]
+pub struct RowsArgs {
+    /// The file; `-` is stdin.
+    pub input: PathBuf,
+    /// The names of the columns to keep, in the order given.
+    pub keep: Vec<String>,
+}
+
+impl Args for RowsArgs {
+    fn augment_args(command: Command) -> Command {
+        let input = Arg::new("input")
+            .value_name("INPUT")
+            .value_parser(value_parser!(PathBuf))
+            // Without one, the last value of `--keep` may be it.
+            .required_unless_present("keep")
+            .help("The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin");
+        let keep = Arg::new("keep")
+            .long("keep")
+            .value_name("COLUMN")
+            .action(ArgAction::Append)
+            .num_args(1..)
+            .help(
+                "Columns of the input to repeat before the predictions, such as an id; those of CSV are text. \
+                 Several follow each other or are joined by commas, quoted as in CSV where a name has one",
+            );
+        command.arg(input).arg(keep)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RowsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut groups: Vec<Vec<&str>> = matches
+            .get_occurrences::<String>("keep")
+            .map(|groups| groups.map(|values| values.map(String::as_str).collect()).collect())
+            .unwrap_or_default();
+        let input = match matches.get_one::<PathBuf>("input") {
+            Some(input) => input.clone(),
+            None => swallowed_input(&mut groups)?,
+        };
+        let keep = groups.into_iter().flatten().map(names).collect::<Result<Vec<_>, _>>()?.concat();
+        Ok(Self { input, keep })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Takes the input back from where `--keep` took it: the end of the last occurrence that has a value to spare.
+fn swallowed_input(groups: &mut [Vec<&str>]) -> Result<PathBuf, clap::Error> {
+    let input = groups.iter_mut().rfind(|values| values.len() > 1).and_then(Vec::pop);
+    input.map(PathBuf::from).ok_or_else(|| {
+        clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "INPUT is not named: the rows to score, for example `hydra-registry predict rows.csv --keep id`\n",
+        )
+    })
+}
+
+/// The column names in one value of `--keep`, which is written like a line of CSV.
+fn names(value: &str) -> Result<Vec<String>, clap::Error> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(value.as_bytes());
+    let mut record = csv::StringRecord::new();
+    match reader.read_record(&mut record) {
+        Ok(true) if record.iter().all(|name| !name.is_empty()) => {
+            Ok(record.iter().map(str::to_owned).collect())
+        }
+        _ => Err(clap::Error::raw(
+            ErrorKind::ValueValidation,
+            format!("--keep names no column in `{}`\n", value.escape_debug()),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Typed {
+        #[command(flatten)]
+        rows: RowsArgs,
+        #[arg(long)]
+        out: Option<PathBuf>,
+    }
+
+    fn typed(words: &str) -> Result<(String, String), ErrorKind> {
+        let words = ["predict"].into_iter().chain(words.split_whitespace());
+        let rows = Typed::try_parse_from(words).map_err(|error| error.kind())?.rows;
+        Ok((rows.input.display().to_string(), rows.keep.join("|")))
+    }
+
+    #[test]
+    fn the_input_is_found_on_either_side_of_the_columns() {
+        for (words, input, keep) in [
+            ("rows.csv", "rows.csv", ""),
+            ("rows.csv --keep id", "rows.csv", "id"),
+            ("rows.csv --keep id name", "rows.csv", "id|name"),
+            ("rows.csv --keep id --keep name", "rows.csv", "id|name"),
+            ("rows.csv --keep id,name region", "rows.csv", "id|name|region"),
+            ("--keep id rows.csv", "rows.csv", "id"),
+            ("--keep id name rows.csv", "rows.csv", "id|name"),
+            ("--keep id,name rows.csv", "rows.csv", "id|name"),
+            ("--keep id --keep name rows.csv", "rows.csv", "id|name"),
+            ("--keep id rows.csv --keep name", "rows.csv", "id|name"),
+            ("--keep id rows.csv --out x", "rows.csv", "id"),
+            ("--keep id name --out x rows.csv", "rows.csv", "id|name"),
+            ("--keep id -- rows.csv", "rows.csv", "id"),
+            ("--keep id -", "-", "id"),
+            ("--keep id a,b.csv", "a,b.csv", "id"),
+            ("- --keep \"a,b\",c", "-", "a,b|c"),
+        ] {
+            assert_eq!(typed(words), Ok((input.to_owned(), keep.to_owned())), "{words}");
+        }
+    }
+
+    #[test]
+    fn without_an_input_or_a_name_nothing_is_guessed() {
+        for (words, kind) in [
+            ("", ErrorKind::MissingRequiredArgument),
+            ("--keep id", ErrorKind::MissingRequiredArgument),
+            ("--keep id --keep name", ErrorKind::MissingRequiredArgument),
+            ("--keep id,name", ErrorKind::MissingRequiredArgument),
+            ("rows.csv --keep id,", ErrorKind::ValueValidation),
+            ("rows.csv --keep ,", ErrorKind::ValueValidation),
+        ] {
+            assert_eq!(typed(words), Err(kind), "{words}");
+        }
+        let empty = Typed::try_parse_from(["predict", "rows.csv", "--keep", ""]);
+        assert_eq!(empty.expect_err("no name").kind(), ErrorKind::ValueValidation);
+    }
+}

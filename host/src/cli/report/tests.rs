@@ -1,0 +1,137 @@
+use serde_json::json;
+
+use super::backtest::ComparisonReport;
+use super::ledger::{FindingReport, PolicyReport};
+use super::*;
+use crate::policy::VerdictKind;
+
+/// What a registry may put where it likes.
+fn hostile() -> String {
+    "x\nforged line\r\nforged line\u{1b}[2J".to_owned()
+}
+
+/// A line of ours never begins with the words of others.
+#[track_caller]
+fn assert_forges_nothing(text: &str) {
+    assert!(text.contains("forged line"), "the words themselves are shown: {text:?}");
+    assert!(text.lines().all(|line| !line.starts_with("forged")), "{text:?}");
+    assert!(!text.contains(['\r', '\u{1b}']), "{text:?}");
+}
+
+#[test]
+fn metrics_and_tags_forge_no_lines() {
+    let champion = |metric: &str, tag: &str| ChampionReport {
+        schema: "",
+        model: "m".into(),
+        version: 1,
+        run_id: None,
+        created_at: time(0),
+        metrics: [(metric.to_owned(), 0.5)].into(),
+        tags: [(tag.to_owned(), tag.to_owned())].into(),
+    };
+    assert_forges_nothing(&champion(&hostile(), "team").text());
+    assert_forges_nothing(&champion("auc", &hostile()).text());
+    let candidate = CandidateReport {
+        schema: "",
+        model: "m".into(),
+        version: 1,
+        run_id: "r".into(),
+        sha256: String::new(),
+        metrics: [(hostile(), 0.5)].into(),
+    };
+    assert_forges_nothing(&candidate.text());
+}
+
+#[test]
+fn entries_forge_no_lines() {
+    let entry = |explanation: String, actor: String, policy: String| EntryReport {
+        schema: "",
+        model: "m".into(),
+        sequence: 2,
+        at: time(0),
+        operation: "promote".into(),
+        target: Some(1),
+        verdict: Some(VerdictKind::Approve),
+        fate: "done",
+        changes: Vec::new(),
+        explanation,
+        reason: Some(actor.clone()),
+        actor,
+        policy: Some(PolicyReport { version: policy.clone(), name: policy, sha256: "ab".repeat(32) }),
+        fuel: None,
+        operation_id: String::new(),
+    };
+    assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
+    assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
+    assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text());
+}
+
+#[test]
+fn flaws_and_findings_forge_no_lines() {
+    let verify = |bridged: serde_json::Value, flaws: serde_json::Value| VerifyReport {
+        schema: "",
+        model: "m".into(),
+        sound: false,
+        entries: 2,
+        void: 0,
+        rerun: 0,
+        bridged: vec![bridged],
+        flaws: vec![flaws],
+    };
+    let (flaw, fine) = (json!({"entry": 2, "what": hostile()}), json!({"entry": 2, "what": "x"}));
+    assert_forges_nothing(&verify(flaw.clone(), fine.clone()).text());
+    let text = verify(fine, flaw).text();
+    assert_forges_nothing(&text);
+    assert!(text.contains("doctor --fix repairs"), "{text}");
+    let finding = || FindingReport { code: "unreadable-model", what: hostile(), remedy: "restore it" };
+    let doctor = |fixed, findings| DoctorReport { schema: "", model: "m".into(), fixed, findings };
+    assert_forges_nothing(&doctor(vec![finding()], Vec::new()).text());
+    assert_forges_nothing(&doctor(Vec::new(), vec![finding()]).text());
+}
+
+#[test]
+fn backtests_forge_no_lines() {
+    let change = ComparisonReport {
+        sequence: 2,
+        at: time(0),
+        operation: "promote".into(),
+        target: Some(1),
+        recorded: VerdictKind::Approve,
+        answer: "no-evidence",
+        verdict: None,
+        explanation: hostile(),
+    };
+    let report = BacktestReport {
+        schema: "",
+        model: "m".into(),
+        policy: "p 1".into(),
+        sha256: String::new(),
+        decisions: 1,
+        agreements: 0,
+        summary: BTreeMap::new(),
+        changed: vec![change],
+    };
+    assert_forges_nothing(&report.text());
+}
+
+#[test]
+fn transitions_forge_no_lines() {
+    let transition = |explanation: String, policy: String| TransitionReport {
+        schema: "",
+        model: "m".into(),
+        operation: "promote".into(),
+        target: Some(1),
+        outcome: Outcome::Rejected,
+        explanation,
+        changes: Vec::new(),
+        policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: "ab".repeat(32) }),
+        fuel: 1,
+        actor: "ann".into(),
+        reason: None,
+        at: time(0),
+        dry_run: false,
+        sequence: None,
+    };
+    assert_forges_nothing(&transition(hostile(), "p".into()).text());
+    assert_forges_nothing(&transition(String::new(), hostile()).text());
+}
