@@ -54,6 +54,9 @@ pub const ALLOWED_ARTIFACT_HOSTS: &str = "HYDRA_ALLOWED_ARTIFACT_HOSTS";
 /// Local directories below which a remote server may send us for artifacts, separated as in `PATH`.
 pub const ALLOWED_ARTIFACT_ROOTS: &str = "HYDRA_ALLOWED_ARTIFACT_ROOTS";
 
+/// A year.
+const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;
+
 /// A set of environment variables.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -101,12 +104,13 @@ impl Environment {
         self.parsed(name, "a whole number from 0")
     }
 
-    /// A finite duration in seconds, fractions allowed.
+    /// A duration in seconds, fractions allowed. More than a year is a year: it means "without end", and sums with it stay
+    /// far from overflowing.
     pub fn seconds(&self, name: &'static str) -> Result<Option<Duration>> {
         let seconds: Option<f64> = self.parsed(name, "a number of seconds")?;
         seconds
             .map(|seconds| {
-                Duration::try_from_secs_f64(seconds)
+                Duration::try_from_secs_f64(seconds.clamp(f64::NEG_INFINITY, LONGEST_SECONDS))
                     .map_err(|_| malformed(name, "a number of seconds from 0"))
             })
             .transpose()
@@ -186,6 +190,17 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(MAX_RETRIES) && !error.message().contains("seven"));
         assert_eq!(environment.seconds(BACKOFF_FACTOR).expect_err("negative").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn seconds_without_end_are_a_year() {
+        let seconds = |text: &str| [(REQUEST_TIMEOUT, text)].into_iter().collect::<Environment>();
+        for long in ["31536001", "1e19", "1e300", "inf"] {
+            let year = seconds(long).seconds(REQUEST_TIMEOUT).expect(long);
+            assert_eq!(year, Some(Duration::from_secs(31_536_000)), "{long}");
+        }
+        let error = seconds("nan").seconds(REQUEST_TIMEOUT).expect_err("not a number");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -74,7 +74,8 @@ impl RetryBudget {
         }
         let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
         let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
-        if Instant::now() + wait >= self.deadline {
+        // The wait is the server's word: it may be longer than an `Instant` can hold.
+        if Instant::now().checked_add(wait).is_none_or(|end| end >= self.deadline) {
             return Err(failure);
         }
         self.retries += 1;
@@ -136,6 +137,14 @@ mod tests {
         assert!(parse("Fri, 01 Jan 2100 00:00:00 GMT").is_some_and(|wait| wait > Duration::from_secs(1000)));
         assert_eq!(parse("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_patience_without_end_has_a_deadline() {
+        let environment = [(environment::REQUEST_TIMEOUT, "1e19")].into_iter().collect();
+        let mut budget = RetryBudget::new(&RetryPolicy::new(&environment).expect("a policy"));
+        budget.forgive_since(Instant::now());
+        assert!(budget.deadline() > Instant::now() + Duration::from_secs(86_400));
     }
 
     #[test]

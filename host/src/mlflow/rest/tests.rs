@@ -93,10 +93,13 @@ async fn waiting_has_one_deadline() {
     let error = store_with(&server, &variables).registered_model(&name()).await.expect_err("too long");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::RateLimited, true));
     assert!(server.lines().len() < 50, "the deadline ends it, not the number of retries");
-    let server = FaultServer::start(vec![Answer::Json(429, "Retry-After: 3600\r\n", "{}".into())]);
-    let error = store(&server).registered_model(&name()).await.expect_err("too long");
-    assert_eq!(error.kind(), ErrorKind::RateLimited);
-    assert_eq!(server.lines().len(), 1, "an hour is longer than the deadline: no point in waiting");
+    // An hour, and more than any clock can count to: both are longer than the deadline, no point in waiting.
+    for asked in ["Retry-After: 3600\r\n", "Retry-After: 18446744073709551615\r\n"] {
+        let server = FaultServer::start(vec![Answer::Json(429, asked, "{}".into())]);
+        let error = store(&server).registered_model(&name()).await.expect_err("too long");
+        assert_eq!(error.kind(), ErrorKind::RateLimited, "{asked}");
+        assert_eq!(server.lines().len(), 1, "{asked}");
+    }
 }
 
 #[tokio::test]
