@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What the server does with one request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Status, further headers (each ending in `\r\n`) and a JSON body.
     Json(u16, &'static str, String),
     /// Bytes sent as they are after the request was read; then the connection is closed.
@@ -23,25 +23,32 @@ pub(super) enum Answer {
 
 /// A request that came in.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Method and target.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// By lower-case name.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The server; its threads end with the test.
-pub(super) struct FaultServer {
-    pub(super) url: String,
+pub(crate) struct FaultServer {
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl FaultServer {
     /// Serves `script`, one answer per request; a request too many is answered with status 418.
-    pub(super) fn start(script: Vec<Answer>) -> Self {
+    pub(crate) fn start(script: Vec<Answer>) -> Self {
+        Self::start_with(|_| script)
+    }
+
+    /// Serves a script that names the server itself: `script` is given its `host:port`.
+    pub(crate) fn start_with(script: impl FnOnce(&str) -> Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let authority = listener.local_addr().expect("an address").to_string();
+        let url = format!("http://{authority}");
+        let script = script(&authority);
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = requests.clone();
         thread::spawn(move || {
@@ -50,31 +57,33 @@ impl FaultServer {
                 let answer = script
                     .next()
                     .unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
-                // A client that gives up breaks the connection; that is part of the tests.
-                let _ = serve(&stream, answer, &log);
+                let log = log.clone();
+                // In a thread of its own: a stalled answer must not hold up those to later requests. A client that gives up
+                // breaks the connection; that is part of the tests.
+                thread::spawn(move || serve(&stream, answer, &log));
             }
         });
         Self { url, requests }
     }
 
     /// The requests so far.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic").clone()
     }
 
     /// Their request lines, without the version and the API's prefix.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
     }
 }
 
 /// A JSON answer with status 200.
-pub(super) fn ok(body: &str) -> Answer {
+pub(crate) fn ok(body: &str) -> Answer {
     Answer::Json(200, "", body.to_owned())
 }
 
 /// An empty answer with that status.
-pub(super) fn status(status: u16) -> Answer {
+pub(crate) fn status(status: u16) -> Answer {
     Answer::Json(status, "", "{}".to_owned())
 }
 
