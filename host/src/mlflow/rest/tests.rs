@@ -326,13 +326,17 @@ async fn a_servers_paths_and_hosts_are_not_trusted() {
 async fn an_allowed_host_gets_no_credentials() {
     let other = FaultServer::start(vec![ok("{}")]);
     let tracking = FaultServer::start(Vec::new());
-    let store = store_with(&tracking, &[(environment::TOKEN, "t0")]);
+    let store = store_with(&tracking, &[(environment::TOKEN, "t0"), (environment::WORKSPACE, "team-a")]);
     let authority = other.url.trim_start_matches("http://").to_owned();
     let proxy = ArtifactProxy::new(&store, vec![authority.clone()]);
     let uri = ArtifactUri::new(format!("mlflow-artifacts://{authority}/1")).expect("a URI");
     let root = proxy.open(&uri, Some(&authority), "1").expect("a root");
     assert!(root.list("").await.expect("an empty listing").is_empty());
-    assert!(!other.requests()[0].headers.contains_key("authorization"));
+    let headers = &other.requests()[0].headers;
+    assert!(
+        !headers.contains_key("authorization") && !headers.contains_key("x-mlflow-workspace"),
+        "{headers:?}"
+    );
 }
 
 #[tokio::test]
