@@ -21,15 +21,24 @@ const RUN: &str = r#"{"info":{"run_id":"r1","experiment_id":"0","status":"RUNNIN
 const VERSION: &str = r#"{"version":"7","status":"READY"}"#;
 
 fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
+    RestStore::new(config_with(server, variables))
+}
+
+/// A store that gives a single attempt up after a moment, long before the deadline.
+fn impatient(server: &FaultServer) -> RestStore {
+    let mut config = config_with(server, &[(environment::REQUEST_TIMEOUT, "20")]);
+    config.retry.attempt = Duration::from_millis(300);
+    RestStore::new(config)
+}
+
+fn config_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestConfig {
     let quick = [
         (environment::BACKOFF_FACTOR, "0.01"),
         (environment::BACKOFF_JITTER, "0.01"),
         (environment::REQUEST_TIMEOUT, "1"),
     ];
     let environment: Environment = quick.iter().chain(variables).copied().collect();
-    RestStore::new(
-        RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config"),
-    )
+    RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config")
 }
 
 fn store(server: &FaultServer) -> RestStore {
@@ -110,6 +119,18 @@ async fn a_silent_server_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn a_request_that_hangs_is_sent_again() {
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), model("there")]);
+    let found = impatient(&server).registered_model(&name()).await.expect("a model");
+    assert_eq!(found.description, "there");
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
+    impatient(&server).set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+    let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), Answer::Json(404, "", missing.into())]);
+    impatient(&server).delete_registered_model(&name()).await.expect("the first request deleted it");
+}
+
+#[tokio::test]
 async fn nobody_listening_is_unreachable() {
     let unused =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
@@ -151,6 +172,53 @@ async fn an_ambiguous_create_looks_for_its_operation_id_first() {
     let server = FaultServer::start(vec![Answer::Drop, ok("{}"), ok(&format!(r#"{{"run":{RUN}}}"#))]);
     create_run(&store(&server), operation()).await.expect("the run of the second attempt");
     assert_eq!(server.lines(), ["POST runs/create", "POST runs/search", "POST runs/create"]);
+}
+
+#[tokio::test]
+async fn a_create_that_hangs_is_looked_for() {
+    let found = ok(&format!(r#"{{"runs":[{RUN}]}}"#));
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), found]);
+    let run = create_run(&impatient(&server), operation()).await.expect("the run of the first attempt");
+    assert_eq!(run.id.as_str(), "r1");
+    assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
+}
+
+#[tokio::test]
+async fn a_create_is_looked_for_once_more_when_attempts_or_time_have_run_out() {
+    let found = || ok(&format!(r#"{{"runs":[{RUN}]}}"#));
+    let later = "Retry-After: 3600\r\n";
+    let (create, search) = ("POST runs/create", "POST runs/search");
+    for (failing, retries, requests) in [
+        (vec![Answer::Drop], "0", vec![create, search]),
+        (vec![Answer::Stall(Vec::new())], "7", vec![create, search]),
+        (vec![Answer::Json(503, later, "{}".into())], "7", vec![create, search]),
+        // Nothing at first: the server was still at it. Then the next attempt is turned away.
+        (
+            vec![Answer::Drop, ok("{}"), Answer::Json(429, later, "{}".into())],
+            "7",
+            vec![create, search, create, search],
+        ),
+        // The look itself fails for as long as it is tried.
+        (vec![Answer::Drop, status(500)], "1", vec![create, search, search]),
+    ] {
+        let server = FaultServer::start(failing.into_iter().chain([found()]).collect());
+        let store = store_with(&server, &[(environment::MAX_RETRIES, retries)]);
+        let run = create_run(&store, operation()).await.expect("the run of the first attempt");
+        assert_eq!(run.id.as_str(), "r1");
+        assert_eq!(server.lines(), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_is_not_found_in_the_end_stays_ambiguous() {
+    for last in [ok("{}"), Answer::Drop] {
+        let server = FaultServer::start(vec![Answer::Drop, last]);
+        let store = store_with(&server, &[(environment::MAX_RETRIES, "0")]);
+        let error = create_run(&store, operation()).await.expect_err("a lost answer");
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unreachable, false));
+        assert!(error.hint().is_some_and(|hint| hint.contains("look before you repeat it")), "{error:?}");
+        assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
+    }
 }
 
 #[tokio::test]

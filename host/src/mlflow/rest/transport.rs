@@ -118,7 +118,7 @@ impl Transport {
         budget: &mut RetryBudget,
     ) -> Result<T, Failure> {
         loop {
-            match self.attempt(call, budget.deadline()).await {
+            match self.attempt(call, budget.attempt_deadline()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => budget.wait_after(failure).await?,
             }
