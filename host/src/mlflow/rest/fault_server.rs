@@ -17,8 +17,8 @@ pub(crate) enum Answer {
     Drop,
     /// Sends bytes as they are, and keeps the connection open without another word.
     Stall(Vec<u8>),
-    /// Reads the body in pieces with a pause before each, then answers with success.
-    ReadSlowly(Duration),
+    /// Reads the body in pieces with a pause before each, then goes on as told.
+    ReadSlowly(Duration, Box<Answer>),
 }
 
 /// A request that came in.
@@ -103,7 +103,7 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
     let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     for piece in body.chunks_mut(1 << 20) {
-        if let Answer::ReadSlowly(pause) = answer {
+        if let Answer::ReadSlowly(pause, _) = answer {
             thread::sleep(pause);
         }
         reader.read_exact(piece)?;
@@ -115,15 +115,18 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
             format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
         format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
     };
+    let answer = match answer {
+        Answer::ReadSlowly(_, then) => *then,
+        answer => answer,
+    };
     match answer {
         Answer::Json(status, extra, body) => stream.write_all(text(status, extra, &body).as_bytes()),
         Answer::Raw(bytes) => stream.write_all(&bytes),
-        Answer::Drop => Ok(()),
+        Answer::Drop | Answer::ReadSlowly(..) => Ok(()),
         Answer::Stall(bytes) => {
             stream.write_all(&bytes)?;
             thread::sleep(Duration::from_secs(30));
             Ok(())
         }
-        Answer::ReadSlowly(_) => stream.write_all(text(200, "", "{}").as_bytes()),
     }
 }

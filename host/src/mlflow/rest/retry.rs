@@ -88,9 +88,9 @@ impl RetryBudget {
         end
     }
 
-    /// Does not count the time since `start` as waiting: a body was moving.
-    pub(super) fn forgive_since(&mut self, start: Instant) {
-        self.deadline += start.elapsed();
+    /// Does not count this time as waiting: a body was moving.
+    pub(super) fn forgive(&mut self, moving: Duration) {
+        self.deadline = self.deadline.checked_add(moving).unwrap_or(self.deadline);
     }
 
     /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time
@@ -184,7 +184,7 @@ mod tests {
     fn a_patience_without_end_has_a_deadline() {
         let environment = [(environment::REQUEST_TIMEOUT, "1e19")].into_iter().collect();
         let mut budget = RetryBudget::new(&RetryPolicy::new(&environment).expect("a policy"));
-        budget.forgive_since(Instant::now());
+        budget.forgive(Duration::MAX);
         assert!(budget.deadline() > Instant::now() + Duration::from_secs(86_400));
     }
 

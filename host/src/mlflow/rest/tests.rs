@@ -362,13 +362,40 @@ async fn an_upload_is_repeated_whole_and_progress_counts_once() {
 
 #[tokio::test]
 async fn a_slow_upload_may_take_longer_than_the_deadline() {
-    let server = FaultServer::start(vec![Answer::ReadSlowly(Duration::from_millis(100))]);
+    // Nor does what moved in an attempt that broke count as waiting.
+    let slowly = |then| Answer::ReadSlowly(Duration::from_millis(100), Box::new(then));
+    let server = FaultServer::start(vec![slowly(Answer::Drop), slowly(ok("{}"))]);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), vec![1; 24 << 20]).expect("a file");
     let started = Instant::now();
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "1.2")]);
     artifacts(&store).put_file("big", file.path(), &|_| {}).await.expect("an upload");
     assert!(started.elapsed() > Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_takes_the_patience_once() {
+    let server = FaultServer::start((0..8).map(|_| Answer::Stall(Vec::new())).collect());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "x").expect("a file");
+    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
+    let error = artifacts(&store).put_file("x", file.path(), &|_| {}).await.expect_err("no answer");
+    assert_eq!((error.kind(), server.lines().len()), (ErrorKind::Timeout, 1));
+}
+
+#[tokio::test]
+async fn small_writes_are_whole_and_sent_again_when_they_hang() {
+    let content: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
+    for content in [content, Vec::new()] {
+        let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
+        artifacts(&impatient(&server)).put_bytes("x", content.clone()).await.expect("written");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2);
+        for request in requests {
+            assert_eq!(request.headers["content-length"], content.len().to_string());
+            assert!(request.body == content);
+        }
+    }
 }
 
 #[tokio::test]

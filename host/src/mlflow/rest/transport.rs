@@ -111,6 +111,11 @@ impl Transport {
         self.config.retry.patience
     }
 
+    /// How long one attempt may take, as long as there may be others.
+    pub(super) fn attempt_timeout(&self) -> Duration {
+        self.config.retry.attempt
+    }
+
     /// Sends a call until it succeeds, fails for good, or `budget` is used up.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
