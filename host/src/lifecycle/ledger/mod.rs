@@ -33,7 +33,7 @@ pub mod verify;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
-mod driver_tests;
+pub(super) mod driver_tests;
 #[cfg(test)]
 mod entry_tests;
 
