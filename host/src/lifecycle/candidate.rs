@@ -27,6 +27,9 @@ const MODEL_DIRECTORY: &str = "model";
 /// The most params that one LoggedModel is created with.
 const LOGGED_MODEL_PARAMS: usize = 100;
 
+/// Among how many of the newest versions one's own is looked for: more than others log within one request's time.
+const NEWEST: usize = 100;
+
 /// The model of a candidate.
 #[derive(Debug, Clone)]
 pub enum CandidateModel {
@@ -150,7 +153,13 @@ impl LogTarget<'_> {
                 self.unregister(logged.version).await;
                 Err(error)
             }
-            (Err(error), _) => Err(error.with_context("run", &run.id)),
+            (Err(error), ended) => {
+                // Where even that had no answer, nothing can be taken back.
+                if ended.is_ok() {
+                    self.unregister_lost(&operation).await;
+                }
+                Err(error.with_context("run", &run.id))
+            }
         }
     }
 
@@ -303,6 +312,21 @@ impl LogTarget<'_> {
         self.backend.registry.set_alias(self.model, &Alias::candidate(), version).await
     }
 
+    /// Takes back what the store registered without our learning of it: the versions with the operation's id.
+    async fn unregister_lost(&self, operation: &str) {
+        match self.backend.registry.model_versions(self.model, None, NEWEST, None).await {
+            Ok(newest) => {
+                let own = |version: &&ModelVersion| {
+                    version.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == operation)
+                };
+                for version in newest.items.iter().filter(own) {
+                    self.unregister(version.version).await;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "it is not known whether a failed run left a version"),
+        }
+    }
+
     /// Takes back a registration whose run failed, as well as it can be done.
     async fn unregister(&self, version: Version) {
         if let Err(error) = self.backend.registry.delete_model_version(self.model, version).await {
@@ -319,4 +343,49 @@ struct PlacedModel {
 /// The time now, as MLflow counts it.
 pub(crate) fn now() -> Timestamp {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
+    use crate::mlflow::artifacts::ArtifactResolver;
+    use crate::mlflow::memory::MemoryStore;
+    use crate::mlflow::store::{RegistryStore as _, TrackingStore as _};
+
+    #[tokio::test]
+    async fn a_registration_whose_answer_was_lost_is_taken_back() {
+        let store = Arc::new(MemoryStore::new().expect("a store"));
+        let model = ModelName::new("m").expect("a name");
+        store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
+        let experiment = ExperimentId::new("0").expect("an id");
+        // The first write to the registry registers the version.
+        let backend = Backend {
+            tracking: store.clone(),
+            registry: Remote::new(&store, &[(0, Fault::AnswerLost)]),
+            artifacts: ArtifactResolver::local(),
+        };
+        let target = LogTarget {
+            backend: &backend,
+            model: &model,
+            experiment: &experiment,
+            user: "ann",
+            progress: &|_| {},
+        };
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
+        let metrics = BTreeMap::from([("auc".to_owned(), 0.9)]);
+        let candidate = Candidate::new(Path::new(path), metrics);
+        let error = target.log(&candidate).await.expect_err("the answer was lost");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        let left = store.model_versions(&model, None, 10, None).await.expect("versions");
+        assert_eq!(left.items, []);
+        let failed = store.runs_by_status(&experiment, RunStatus::Failed, 10, None).await.expect("runs");
+        assert_eq!(failed.items.len(), 1);
+        target.log(&candidate).await.expect("a candidate");
+        let left = store.model_versions(&model, None, 10, None).await.expect("versions");
+        assert_eq!(left.items.iter().map(|version| version.version).collect::<Vec<_>>(), [Version(2)]);
+    }
 }

@@ -11,6 +11,7 @@ use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
 use crate::mlflow::flavor::MLMODEL_FILE;
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use crate::mlflow::uri::redact;
 
 /// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
@@ -185,7 +186,7 @@ impl Doctor<'_> {
             let uri = self.backend.registry.download_uri(self.model, version.version).await?;
             let listed = self.backend.artifact_store(&uri).await?.list("").await?;
             let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
-            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {uri}")))
+            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
         };
         // The registry has answered: whatever goes wrong here is about where the model is.
         let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
@@ -208,5 +209,32 @@ impl Doctor<'_> {
                 return Ok(unfinished);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlflow::rest::fault_server::{FaultServer, ok};
+    use crate::mlflow::uri::TrackingUri;
+
+    #[tokio::test]
+    async fn a_place_without_a_model_is_named_without_its_secrets() {
+        let server = FaultServer::start_with(|authority| {
+            let uri = format!("mlflow-artifacts://ann:hunter2@{authority}/1");
+            vec![
+                ok(r#"{"registered_model":{"name":"m","aliases":[{"alias":"champion","version":"1"}]}}"#),
+                ok(r#"{"model_version":{"version":"1"}}"#),
+                ok(&format!(r#"{{"artifact_uri":"{uri}"}}"#)),
+                ok("{}"),
+            ]
+        });
+        let uri = TrackingUri::new(&server.url).expect("a URI");
+        let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
+        let model = ModelName::new("m").expect("a name");
+        let doctor = Doctor { backend: &backend, model: &model, ledger: None, experiment: None };
+        let findings = doctor.diagnose().await.expect("a diagnosis");
+        let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
+        assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");
     }
 }

@@ -1,8 +1,11 @@
 //! Evidence: what a policy is shown about a model's versions, gathered from the stores in two rounds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{join_all, try_join, try_join3};
+use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::state::AliasState;
@@ -50,6 +53,7 @@ impl Evidence {
                 evidence.runs = evidence.read_runs(backend).await?;
                 return Ok(evidence);
             }
+            sleep(pause()).await;
         }
         Err(Error::new(ErrorKind::Contention, "the aliases were moved each time they were read")
             .with_context("model", model)
@@ -145,6 +149,11 @@ impl Evidence {
             tags: version.tags.clone(),
         })
     }
+}
+
+/// From 10 to 50 ms, so that readers neither press a busy registry nor keep in step.
+fn pause() -> Duration {
+    Duration::from_millis(10 + Uuid::new_v4().as_u128() as u64 % 41)
 }
 
 /// The version behind an alias. One that dangles counts as not set: whoever deleted the version meant it.

@@ -1,20 +1,24 @@
 //! Loading the model behind a version: found, fetched, checked against its digest, kept in a private cache.
 
+use std::sync::Arc;
+
 use tokio::io::AsyncReadExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_cache::{CachedModel, ModelCache};
-use crate::lifecycle::model_file::hex_sha256;
-use crate::mlflow::artifacts::ArtifactStore;
+use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::ModelVersion;
-use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
+use crate::mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 
 /// The most bytes that a model file may have: 4 GiB.
 const MAX_MODEL_BYTES: u64 = 4 << 30;
+
+/// How often a download is started before its breaking is an error.
+const DOWNLOADS: u32 = 3;
 
 /// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
 /// version says which SHA-256 its model file has, and the bytes have another.
@@ -24,38 +28,82 @@ pub async fn load_model(
     version: &ModelVersion,
     limits: &ModelLimits,
 ) -> Result<Model> {
-    if let Some(found) = cache.and_then(|cache| cache.get(version)) {
-        check_digest(version, &found.bytes)?;
-        return open(&found, limits);
+    let wanted = Arc::new(Wanted { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
+    let cached = {
+        let wanted = wanted.clone();
+        blocking(move || wanted.cached())
+    };
+    if let Some(model) = cached.await? {
+        return Ok(model);
     }
-    let fetched = fetch(backend, version).await?;
-    check_digest(version, &fetched.bytes)?;
-    let model = open(&fetched, limits)?;
-    if let Some(Err(error)) = cache.map(|cache| cache.put(version, &fetched)) {
-        // A full disk must not keep a champion from predicting.
-        tracing::warn!(%error, "the model could not be cached");
-    }
-    Ok(model)
+    let (flavor, bytes) = fetch(backend, version).await?;
+    blocking(move || wanted.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
-fn open(found: &CachedModel, limits: &ModelLimits) -> Result<Model> {
-    Model::from_artifact(&found.data_file, &found.model_class, &found.bytes, limits)
+/// Reading, hashing and parsing gigabytes takes seconds: not on a thread that others' requests wait for.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| {
+        Error::new(ErrorKind::Internal, "loading the model was interrupted").with_source(source)
+    })?
 }
 
-async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<CachedModel> {
+/// The model to load.
+struct Wanted {
+    cache: Option<ModelCache>,
+    version: ModelVersion,
+    limits: ModelLimits,
+}
+
+impl Wanted {
+    fn cached(&self) -> Result<Option<Model>> {
+        let found = self.cache.as_ref().and_then(|cache| cache.get(&self.version));
+        found.map(|found| self.opened(&found)).transpose()
+    }
+
+    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<Model> {
+        let model = self.opened(fetched)?;
+        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, fetched)) {
+            // A full disk must not keep a champion from predicting.
+            tracing::warn!(%error, "the model could not be cached");
+        }
+        Ok(model)
+    }
+
+    fn opened(&self, found: &CachedModel) -> Result<Model> {
+        check_digest(&self.version, found.sha256())?;
+        Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)
+    }
+}
+
+async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFlavor, Vec<u8>)> {
     let uri = backend.registry.download_uri(&version.name, version.version).await?;
     let artifacts = backend.artifact_store(&uri).await?;
-    let mlmodel_limits = MlModelLimits::default();
-    let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, mlmodel_limits.bytes as u64).await?;
-    let flavor = MlModel::parse(&mlmodel, &mlmodel_limits)?.lightgbm;
+    let limits = MlModelLimits::default();
+    let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await?;
+    let flavor = MlModel::parse(&mlmodel, &limits)?.lightgbm;
     let bytes = read(artifacts.as_ref(), &flavor.data, MAX_MODEL_BYTES).await?;
-    Ok(CachedModel { data_file: flavor.data, model_class: flavor.model_class, bytes })
+    Ok((flavor, bytes))
 }
 
-/// A whole artifact, at most `limit` bytes of it.
+/// A whole artifact, at most `limit` bytes of it. A download that breaks starts again.
 async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Vec<u8>> {
+    let mut started = 1;
+    loop {
+        // A request that fails was repeated already.
+        let reader = artifacts.open(path).await?;
+        match read_once(reader, path, limit).await {
+            // One that stood still has used up the time for waiting.
+            Err(error) if error.retryable() && error.kind() != ErrorKind::Timeout && started < DOWNLOADS => {
+                started += 1;
+                tracing::warn!(%error, started, of = DOWNLOADS, "a download broke; starting again");
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn read_once(reader: ArtifactReader, path: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let reader = artifacts.open(path).await?;
     reader
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
@@ -68,10 +116,9 @@ async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<V
     Ok(bytes)
 }
 
-fn check_digest(version: &ModelVersion, bytes: &[u8]) -> Result<()> {
+fn check_digest(version: &ModelVersion, found: &str) -> Result<()> {
     let Some(promised) = version.tags.get(SHA256_TAG) else { return Ok(()) };
-    let found = hex_sha256(bytes);
-    if *promised == found {
+    if promised == found {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Integrity, "the model's bytes are not those that were logged")
@@ -82,4 +129,71 @@ fn check_digest(version: &ModelVersion, bytes: &[u8]) -> Result<()> {
         .with_hint(
             "do not use this model; find out who changed the artifact, then log it again or roll back",
         ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mlflow::entities::VersionStatus;
+    use crate::mlflow::names::{ModelName, Version};
+    use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
+    use crate::mlflow::uri::TrackingUri;
+
+    const MLMODEL: &str = "flavors:\n  lightgbm:\n    data: model.lgb\n    lgb_version: 4.6.0\n    model_class: lightgbm.basic.Booster\n";
+
+    fn located() -> Answer {
+        ok(r#"{"artifact_uri":"mlflow-artifacts:/1/m/artifacts"}"#)
+    }
+
+    fn file(content: &[u8], sent: usize) -> Answer {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len());
+        Answer::Raw([head.as_bytes(), &content[..sent]].concat())
+    }
+
+    fn booster() -> Vec<u8> {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
+        std::fs::read(path).expect("a model")
+    }
+
+    async fn load(server: &FaultServer) -> Result<Model> {
+        let uri = TrackingUri::new(&server.url).expect("a URI");
+        let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
+        let version = ModelVersion {
+            name: ModelName::new("m").expect("a name"),
+            version: Version(1),
+            created_at: 1,
+            description: String::new(),
+            source: "models:/m-1".into(),
+            run_id: None,
+            status: VersionStatus::Ready,
+            tags: Default::default(),
+            aliases: vec![],
+        };
+        load_model(&backend, None, &version, &ModelLimits::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_download_that_breaks_starts_again() {
+        let (mlmodel, booster) = (MLMODEL.as_bytes(), booster());
+        let server = FaultServer::start(vec![
+            located(),
+            file(mlmodel, 20),
+            file(mlmodel, mlmodel.len()),
+            file(&booster, 1000),
+            file(&booster, 0),
+            file(&booster, booster.len()),
+        ]);
+        load(&server).await.expect("a model");
+        assert_eq!(server.lines().len(), 6);
+    }
+
+    #[tokio::test]
+    async fn a_download_that_keeps_breaking_is_an_error() {
+        let cut = || file(MLMODEL.as_bytes(), 20);
+        let server = FaultServer::start(vec![located(), cut(), cut(), cut(), cut()]);
+        let error = load(&server).await.expect_err("no model");
+        assert_eq!((error.kind(), server.lines().len()), (ErrorKind::Integrity, 4));
+    }
 }

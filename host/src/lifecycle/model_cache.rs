@@ -27,12 +27,44 @@ const CONTENTS: &str = "cached models";
 /// A model file and what `MLmodel` says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CachedModel {
-    /// The file's name in the model directory; its ending tells the format.
-    pub data_file: String,
+    data_file: String,
+    model_class: String,
+    bytes: Vec<u8>,
+    sha256: String,
+}
+
+impl CachedModel {
+    /// A model of these bytes, which are hashed here and nowhere else. `data_file` is the file's name in the model directory,
+    /// `model_class` the class that the flavor names.
+    #[must_use]
+    pub fn new(data_file: String, model_class: String, bytes: Vec<u8>) -> Self {
+        let sha256 = hex_sha256(&bytes);
+        Self { data_file, model_class, bytes, sha256 }
+    }
+
+    /// The file's name; its ending tells the format.
+    #[must_use]
+    pub fn data_file(&self) -> &str {
+        &self.data_file
+    }
+
     /// The class that the flavor names.
-    pub model_class: String,
+    #[must_use]
+    pub fn model_class(&self) -> &str {
+        &self.model_class
+    }
+
     /// The file's bytes.
-    pub bytes: Vec<u8>,
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their SHA-256 in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
 }
 
 /// A private, bounded directory of model files.
@@ -74,15 +106,15 @@ impl ModelCache {
         }
         let entry = read_index(&self.index_path(version))?;
         let path = self.blob_path(&entry.sha256)?;
-        let bytes = fs::read(&path).ok()?;
-        if hex_sha256(&bytes) != entry.sha256 {
+        let model = CachedModel::new(entry.data_file, entry.model_class, fs::read(&path).ok()?);
+        if model.sha256 != entry.sha256 {
             tracing::warn!(path = %path.display(), "a cached model was damaged; it is fetched again");
             let _ = fs::remove_file(&path);
             return None;
         }
         // Remembers that it was used; a read-only cache still serves.
         let _ = fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        Some(CachedModel { data_file: entry.data_file, model_class: entry.model_class, bytes })
+        Some(model)
     }
 
     /// Keeps the model of a version, and drops models used longest ago while the cache is over its limit.
@@ -90,7 +122,7 @@ impl ModelCache {
         if model.bytes.len() as u64 > self.max_bytes {
             return Ok(());
         }
-        let sha256 = hex_sha256(&model.bytes);
+        let sha256 = &model.sha256;
         let entry = IndexEntry {
             sha256: sha256.clone(),
             data_file: model.data_file.clone(),
@@ -99,9 +131,9 @@ impl ModelCache {
         let entry =
             serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
         let (blobs, index) = (self.private("blobs")?, self.private("index")?);
-        write_whole(&blobs, &sha256, &model.bytes)
+        write_whole(&blobs, sha256, &model.bytes)
             .and_then(|()| write_whole(&index, &self.key(version), &entry))
-            .and_then(|()| self.evict(&sha256))
+            .and_then(|()| self.evict(sha256))
             .map_err(|error| self.failed(error))
     }
 
@@ -212,7 +244,7 @@ mod tests {
     }
 
     fn model(bytes: &[u8]) -> CachedModel {
-        CachedModel { data_file: "model.lgb".into(), model_class: "c".into(), bytes: bytes.to_vec() }
+        CachedModel::new("model.lgb".into(), "c".into(), bytes.to_vec())
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// How many bytes of models are cached; 0 for none.
 pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
 
+/// A year.
+const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;
+
 /// A set of environment variables.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -118,12 +121,13 @@ impl Environment {
         self.parsed(name, "a whole number from 0")
     }
 
-    /// A finite duration in seconds, fractions allowed.
+    /// A duration in seconds, fractions allowed. More than a year is a year: it means "without end", and sums with it stay
+    /// far from overflowing.
     pub fn seconds(&self, name: &'static str) -> Result<Option<Duration>> {
         let seconds: Option<f64> = self.parsed(name, "a number of seconds")?;
         seconds
             .map(|seconds| {
-                Duration::try_from_secs_f64(seconds)
+                Duration::try_from_secs_f64(seconds.clamp(f64::NEG_INFINITY, LONGEST_SECONDS))
                     .map_err(|_| malformed(name, "a number of seconds from 0"))
             })
             .transpose()
@@ -203,6 +207,17 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains(MAX_RETRIES) && !error.message().contains("seven"));
         assert_eq!(environment.seconds(BACKOFF_FACTOR).expect_err("negative").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn seconds_without_end_are_a_year() {
+        let seconds = |text: &str| [(REQUEST_TIMEOUT, text)].into_iter().collect::<Environment>();
+        for long in ["31536001", "1e19", "1e300", "inf"] {
+            let year = seconds(long).seconds(REQUEST_TIMEOUT).expect(long);
+            assert_eq!(year, Some(Duration::from_secs(31_536_000)), "{long}");
+        }
+        let error = seconds("nan").seconds(REQUEST_TIMEOUT).expect_err("not a number");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod view;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]
-mod driver_tests;
+pub(super) mod driver_tests;
 #[cfg(test)]
 mod entry_tests;
 

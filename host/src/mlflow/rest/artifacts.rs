@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Body, Method, Response};
 use tokio::io::AsyncReadExt;
@@ -128,43 +129,41 @@ impl ArtifactStore for ProxiedArtifacts {
     }
 
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
-        let (name, url) = self.upload(path)?;
-        let mut budget = self.transport.budget();
         // A repeated attempt starts over; progress is told of new ground only.
         let mut told = 0;
-        let mut tell = |sent: u64| {
+        let tell = |sent: u64| {
             if sent > told {
                 progress(sent - told);
                 told = sent;
             }
         };
-        loop {
-            let started = Instant::now();
-            match self.upload_once(&name, url.clone(), file, &mut tell).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => {
-                    budget.forgive_since(started);
-                    budget.wait_after(failure).await?;
-                }
-            }
-        }
+        self.upload(path, Source::File(file), self.transport.idle_timeout(), tell).await
     }
 
     async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        let (name, url) = self.upload(path)?;
-        let bytes = Bytes::from(bytes);
-        let mut budget = self.transport.budget();
-        loop {
-            let exchange = async {
-                let request = self.transport.request(&name, &Method::PUT, url.clone())?;
-                self.transport.send(&name, request.body(bytes.clone())).await
-            };
-            match timeout_at(budget.deadline(), exchange)
-                .await
-                .unwrap_or_else(|_| Err(Failure::timed_out(&name)))
-            {
-                Ok(_) => return Ok(()),
-                Err(failure) => budget.wait_after(failure).await?,
+        // A proxy says nothing until it has stored what it was sent; that takes long for files only.
+        self.upload(path, Source::Bytes(bytes.into()), self.transport.attempt_timeout(), |_| ()).await
+    }
+}
+
+/// What is uploaded; each attempt reads it anew.
+enum Source<'a> {
+    File(&'a Path),
+    Bytes(Bytes),
+}
+
+impl Source<'_> {
+    /// The size and the bytes.
+    async fn open(&self) -> Result<(u64, BoxStream<'static, io::Result<Bytes>>)> {
+        match self {
+            Self::File(path) => {
+                let (file, size) = open_source(path).await?;
+                Ok((size, ReaderStream::with_capacity(file.take(size), UPLOAD_CHUNK).boxed()))
+            }
+            Self::Bytes(bytes) => {
+                let chunk = |start: usize| Ok(bytes.slice(start..bytes.len().min(start + UPLOAD_CHUNK)));
+                let chunks: Vec<_> = (0..bytes.len()).step_by(UPLOAD_CHUNK).map(chunk).collect();
+                Ok((bytes.len() as u64, stream::iter(chunks).boxed()))
             }
         }
     }
@@ -193,7 +192,8 @@ impl ProxiedArtifacts {
         Ok(self.transport.url(ARTIFACTS.into_iter().chain(root).chain(segments)))
     }
 
-    fn upload(&self, path: &str) -> Result<(String, Url)> {
+    /// The address to upload to.
+    fn upload_url(&self, path: &str) -> Result<Url> {
         if path.contains(['#', '%', '?']) {
             return Err(Error::new(
                 ErrorKind::InvalidName,
@@ -202,20 +202,48 @@ impl ProxiedArtifacts {
             .with_context("artifact", printable(path))
             .with_hint("avoid `#`, `%` and `?`"));
         }
-        Ok((format!("PUT {path}"), self.file_url(path)?))
+        self.file_url(path)
     }
 
-    /// Streams a file once. Time counts only while nothing moves.
+    /// Uploads until it succeeds or fails for good. `tell` is called with the bytes that the attempt has sent so far.
+    async fn upload(
+        &self,
+        path: &str,
+        source: Source<'_>,
+        idle: Duration,
+        mut tell: impl FnMut(u64) + Send,
+    ) -> Result<()> {
+        let (name, url) = (format!("PUT {path}"), self.upload_url(path)?);
+        let mut budget = self.transport.budget();
+        loop {
+            let started = Instant::now();
+            let mut last_move = started;
+            let mut moved = |sent| {
+                last_move = Instant::now();
+                tell(sent);
+            };
+            match self.upload_once(&name, url.clone(), &source, idle, &mut moved).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    budget.forgive(last_move - started);
+                    budget.wait_after(failure).await?;
+                }
+            }
+        }
+    }
+
+    /// Streams a body once. It is given up when nothing has moved for as long as `idle`.
     async fn upload_once(
         &self,
         name: &str,
         url: Url,
-        file: &Path,
-        tell: &mut (dyn FnMut(u64) + Send),
+        source: &Source<'_>,
+        idle: Duration,
+        moved: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), Failure> {
-        let (file, size) = open_source(file).await.map_err(|error| Failure::of_setup(name, &error))?;
-        let (sender, mut moved) = mpsc::unbounded_channel();
-        let chunks = ReaderStream::with_capacity(file.take(size), UPLOAD_CHUNK).inspect(move |chunk| {
+        let (size, chunks) = source.open().await.map_err(|error| Failure::of_setup(name, &error))?;
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let chunks = chunks.inspect(move |chunk| {
             // The receiver is gone only when the upload has been given up.
             let _ = sender.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
         });
@@ -226,20 +254,19 @@ impl ProxiedArtifacts {
             read_up_to(name, answer, MAX_ANSWER_BYTES).await
         };
         tokio::pin!(exchange);
-        let idle = self.transport.idle_timeout();
-        let stillstand = sleep(idle);
-        tokio::pin!(stillstand);
+        let idle_deadline = sleep(idle);
+        tokio::pin!(idle_deadline);
         let mut sent = 0;
         loop {
             tokio::select! {
                 biased;
-                Some(bytes) = moved.recv() => {
+                Some(bytes) = receiver.recv() => {
                     sent += bytes;
-                    tell(sent);
-                    stillstand.as_mut().reset(Instant::now() + idle);
+                    moved(sent);
+                    idle_deadline.as_mut().reset(Instant::now() + idle);
                 }
                 answer = &mut exchange => return answer.map(drop),
-                () = &mut stillstand => return Err(Failure::timed_out(name)),
+                () = &mut idle_deadline => return Err(Failure::timed_out(name)),
             }
         }
     }

@@ -48,7 +48,8 @@ impl RestConfig {
         })
     }
 
-    /// The same configuration for another host, without the credentials: they belong to the tracking server alone.
+    /// The same configuration for another host, without what belongs to the tracking server alone: the credentials, the
+    /// client certificate, the workspace.
     pub(super) fn without_credentials_at(&self, authority: &str) -> Result<Self> {
         let refuse = || {
             Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host").with_context(
@@ -60,7 +61,13 @@ impl RestConfig {
         let mut base = self.base.clone();
         base.set_host(other.host_str()).map_err(|_| refuse())?;
         base.set_port(other.port()).map_err(|()| refuse())?;
-        Ok(Self { base, authorization: None, ..self.clone() })
+        Ok(Self {
+            base,
+            authorization: None,
+            workspace: None,
+            tls: self.tls.without_identity(),
+            retry: self.retry.clone(),
+        })
     }
 
     /// Whether `authority` (`host` or `host:port`) is this server.
@@ -94,10 +101,17 @@ mod tests {
 
     #[test]
     fn another_host_gets_no_credentials() {
-        let config = config("http://ann:hunter2@h:1/p", &[]).expect("a config");
+        let ours = [(environment::WORKSPACE, "team-a"), (environment::CLIENT_CERT_PATH, "/c.pem")];
+        let config = config("http://ann:hunter2@h:1/p", &ours).expect("a config");
         let other = config.without_credentials_at("else:99").expect("another host");
         assert_eq!(other.base.as_str(), "http://else:99/p");
         assert!(config.authorization.is_some() && other.authorization.is_none());
+        assert!(config.workspace.is_some() && other.workspace.is_none());
+        assert_ne!(config.tls, other.tls);
+        assert_eq!(other.tls, config.tls.without_identity());
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let shown = format!("{other:?}");
+        assert!(["hunter2", "YW5u", "team-a", "c.pem"].iter().all(|ours| !shown.contains(ours)), "{shown}");
         assert!(config.is_at("h:1") && !config.is_at("h") && !config.is_at("h:2") && !config.is_at("else:1"));
         assert!(config.without_credentials_at("a b").is_err());
     }

@@ -9,6 +9,7 @@
 use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
+use super::retry::RetryBudget;
 use super::transport::{Call, Transport};
 use crate::mlflow::entities::{OPERATION_ID_TAG, Tags};
 
@@ -24,7 +25,8 @@ pub(super) fn operation_filter(tags: &Tags) -> Option<String> {
 }
 
 /// Sends `create`. After an ambiguous failure `lookup` is sent, and `first` takes out of its answer what an
-/// earlier attempt created; only if there is nothing is `create` sent again.
+/// earlier attempt created; only if there is nothing is `create` sent again. When attempts or time have run out, one
+/// last look, for which time is kept, decides between what was created and an ambiguous failure.
 pub(super) async fn create<T, L>(
     transport: &Transport,
     create: &Call,
@@ -36,21 +38,41 @@ where
     L: DeserializeOwned,
 {
     let mut budget = transport.budget();
+    let Some(lookup) = lookup else { return create_unseen(transport, create, &mut budget).await };
+    let end = budget.set_aside();
+    let mut ambiguous = false;
     loop {
-        let failure = match transport.attempt(create, budget.deadline()).await {
+        let failure = match transport.attempt(create, budget.attempt_deadline()).await {
             Ok(created) => return Ok(created),
             Err(failure) => failure,
         };
-        let ambiguous = failure.may_have_happened();
-        if ambiguous && lookup.is_none() {
-            return Err(failure.into_ambiguous());
-        }
-        budget.wait_after(failure).await?;
-        if ambiguous
-            && let Some(lookup) = lookup
-            && let Some(found) = first(transport.json(lookup, &mut budget).await?)
-        {
-            return Ok(found);
+        ambiguous |= failure.may_have_happened();
+        let given_up = match budget.wait_after(failure).await {
+            Ok(()) if !ambiguous => continue,
+            Ok(()) => match transport.json(lookup, &mut budget).await.map(first) {
+                Ok(Some(found)) => return Ok(found),
+                Ok(None) => continue,
+                Err(failure) => failure,
+            },
+            Err(failure) if !ambiguous => return Err(failure),
+            Err(failure) => failure,
+        };
+        let found = transport.attempt(lookup, end).await.ok().and_then(first);
+        return found.ok_or_else(|| given_up.into_ambiguous());
+    }
+}
+
+/// Sends a create that nobody can look for: again only while it surely did not happen.
+async fn create_unseen<T: DeserializeOwned>(
+    transport: &Transport,
+    create: &Call,
+    budget: &mut RetryBudget,
+) -> Result<T, Failure> {
+    loop {
+        match transport.attempt(create, budget.attempt_deadline()).await {
+            Ok(created) => return Ok(created),
+            Err(failure) if failure.may_have_happened() => return Err(failure.into_ambiguous()),
+            Err(failure) => budget.wait_after(failure).await?,
         }
     }
 }

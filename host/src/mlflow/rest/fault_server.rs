@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What the server does with one request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Status, further headers (each ending in `\r\n`) and a JSON body.
     Json(u16, &'static str, String),
     /// Bytes sent as they are after the request was read; then the connection is closed.
@@ -17,31 +17,38 @@ pub(super) enum Answer {
     Drop,
     /// Sends bytes as they are, and keeps the connection open without another word.
     Stall(Vec<u8>),
-    /// Reads the body in pieces with a pause before each, then answers with success.
-    ReadSlowly(Duration),
+    /// Reads the body in pieces with a pause before each, then goes on as told.
+    ReadSlowly(Duration, Box<Answer>),
 }
 
 /// A request that came in.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(crate) struct Request {
     /// Method and target.
-    pub(super) line: String,
+    pub(crate) line: String,
     /// By lower-case name.
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: Vec<u8>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The server; its threads end with the test.
-pub(super) struct FaultServer {
-    pub(super) url: String,
+pub(crate) struct FaultServer {
+    pub(crate) url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl FaultServer {
     /// Serves `script`, one answer per request; a request too many is answered with status 418.
-    pub(super) fn start(script: Vec<Answer>) -> Self {
+    pub(crate) fn start(script: Vec<Answer>) -> Self {
+        Self::start_with(|_| script)
+    }
+
+    /// Serves a script that names the server itself: `script` is given its `host:port`.
+    pub(crate) fn start_with(script: impl FnOnce(&str) -> Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let authority = listener.local_addr().expect("an address").to_string();
+        let url = format!("http://{authority}");
+        let script = script(&authority);
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = requests.clone();
         thread::spawn(move || {
@@ -50,31 +57,33 @@ impl FaultServer {
                 let answer = script
                     .next()
                     .unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
-                // A client that gives up breaks the connection; that is part of the tests.
-                let _ = serve(&stream, answer, &log);
+                let log = log.clone();
+                // In a thread of its own: a stalled answer must not hold up those to later requests. A client that gives up
+                // breaks the connection; that is part of the tests.
+                thread::spawn(move || serve(&stream, answer, &log));
             }
         });
         Self { url, requests }
     }
 
     /// The requests so far.
-    pub(super) fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic").clone()
     }
 
     /// Their request lines, without the version and the API's prefix.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
     }
 }
 
 /// A JSON answer with status 200.
-pub(super) fn ok(body: &str) -> Answer {
+pub(crate) fn ok(body: &str) -> Answer {
     Answer::Json(200, "", body.to_owned())
 }
 
 /// An empty answer with that status.
-pub(super) fn status(status: u16) -> Answer {
+pub(crate) fn status(status: u16) -> Answer {
     Answer::Json(status, "", "{}".to_owned())
 }
 
@@ -94,7 +103,7 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
     let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     for piece in body.chunks_mut(1 << 20) {
-        if let Answer::ReadSlowly(pause) = answer {
+        if let Answer::ReadSlowly(pause, _) = answer {
             thread::sleep(pause);
         }
         reader.read_exact(piece)?;
@@ -106,15 +115,18 @@ fn serve(mut stream: &TcpStream, answer: Answer, log: &Mutex<Vec<Request>>) -> s
             format!("HTTP/1.1 {status} S\r\nContent-Type: application/json\r\nConnection: close\r\n{extra}");
         format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())
     };
+    let answer = match answer {
+        Answer::ReadSlowly(_, then) => *then,
+        answer => answer,
+    };
     match answer {
         Answer::Json(status, extra, body) => stream.write_all(text(status, extra, &body).as_bytes()),
         Answer::Raw(bytes) => stream.write_all(&bytes),
-        Answer::Drop => Ok(()),
+        Answer::Drop | Answer::ReadSlowly(..) => Ok(()),
         Answer::Stall(bytes) => {
             stream.write_all(&bytes)?;
             thread::sleep(Duration::from_secs(30));
             Ok(())
         }
-        Answer::ReadSlowly(_) => stream.write_all(text(200, "", "{}").as_bytes()),
     }
 }

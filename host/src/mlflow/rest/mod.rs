@@ -13,7 +13,7 @@ mod create;
 mod credentials;
 mod failure;
 #[cfg(test)]
-mod fault_server;
+pub(crate) mod fault_server;
 mod limits;
 mod registry;
 mod retry;

@@ -186,7 +186,7 @@ impl RestStore {
     async fn upsert(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
         loop {
-            match self.transport.attempt::<Empty>(call, budget.deadline()).await {
+            match self.transport.attempt::<Empty>(call, budget.attempt_deadline()).await {
                 Ok(_) => return Ok(()),
                 Err(failure) => {
                     let waited = budget.wait_after(failure.repeatable_if_collided()).await;
@@ -201,7 +201,7 @@ impl RestStore {
         let mut budget = self.transport.budget();
         let mut may_be_done = false;
         loop {
-            match self.transport.attempt::<Value>(call, budget.deadline()).await {
+            match self.transport.attempt::<Value>(call, budget.attempt_deadline()).await {
                 Ok(_) => return Ok(()),
                 Err(failure) if may_be_done && failure.kind() == ErrorKind::NotFound => return Ok(()),
                 Err(failure) => {

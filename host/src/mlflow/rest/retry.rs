@@ -10,7 +10,15 @@ use super::failure::Failure;
 use crate::error::Result;
 use crate::mlflow::environment::{self, Environment};
 
+/// The least time for one attempt, however short the patience.
+const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
+
 /// How often and how long, from the `MLFLOW_HTTP_*` variables, with MLflow's defaults.
+///
+/// One attempt has half of the patience: a request that hangs is sent again, and an answer that takes 40 s is waited for.
+/// A server that needs longer than half is for a larger `MLFLOW_HTTP_REQUEST_TIMEOUT`. The last attempt that is allowed
+/// may take all the time that is left. Files are counted otherwise: the patience is for each time that nothing moves, since
+/// a proxy says nothing before it has fetched the whole of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RetryPolicy {
     pub(super) max_retries: u32,
@@ -19,6 +27,8 @@ pub(super) struct RetryPolicy {
     pub(super) respect_retry_after: bool,
     /// How long one call may wait in all, and how long a body may stand still.
     pub(super) patience: Duration,
+    /// How long one attempt may take while others are left.
+    pub(super) attempt: Duration,
 }
 
 impl RetryPolicy {
@@ -26,12 +36,14 @@ impl RetryPolicy {
         let seconds = |name, default| {
             environment.seconds(name).map(|value| value.unwrap_or(Duration::from_secs(default)))
         };
+        let patience = seconds(environment::REQUEST_TIMEOUT, 120)?;
         Ok(Self {
             max_retries: environment.count(environment::MAX_RETRIES)?.unwrap_or(7),
             backoff_factor: seconds(environment::BACKOFF_FACTOR, 2)?,
             jitter: seconds(environment::BACKOFF_JITTER, 1)?,
             respect_retry_after: environment.flag_or(environment::RESPECT_RETRY_AFTER, true)?,
-            patience: seconds(environment::REQUEST_TIMEOUT, 120)?,
+            patience,
+            attempt: (patience / 2).max(LEAST_ATTEMPT),
         })
     }
 
@@ -61,9 +73,24 @@ impl RetryBudget {
         self.deadline
     }
 
-    /// Does not count the time since `start` as waiting: a body was moving.
-    pub(super) fn forgive_since(&mut self, start: Instant) {
-        self.deadline += start.elapsed();
+    /// When the next attempt is given up.
+    pub(super) fn attempt_deadline(&self) -> Instant {
+        if self.retries >= self.policy.max_retries {
+            return self.deadline;
+        }
+        self.deadline.min(Instant::now() + self.policy.attempt)
+    }
+
+    /// Keeps an eighth of the time for one last request, and returns when that one is to be answered.
+    pub(super) fn set_aside(&mut self) -> Instant {
+        let end = self.deadline;
+        self.deadline = end - self.policy.patience / 8;
+        end
+    }
+
+    /// Does not count this time as waiting: a body was moving.
+    pub(super) fn forgive(&mut self, moving: Duration) {
+        self.deadline = self.deadline.checked_add(moving).unwrap_or(self.deadline);
     }
 
     /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time
@@ -74,7 +101,8 @@ impl RetryBudget {
         }
         let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
         let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
-        if Instant::now() + wait >= self.deadline {
+        // The wait is the server's word: it may be longer than an `Instant` can hold.
+        if Instant::now().checked_add(wait).is_none_or(|end| end >= self.deadline) {
             return Err(failure);
         }
         self.retries += 1;
@@ -136,6 +164,28 @@ mod tests {
         assert!(parse("Fri, 01 Jan 2100 00:00:00 GMT").is_some_and(|wait| wait > Duration::from_secs(1000)));
         assert_eq!(parse("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn an_attempt_has_half_of_the_patience_and_the_last_one_all_of_it() {
+        let budget = |variables: &[(&str, &str)]| {
+            RetryBudget::new(&RetryPolicy::new(&variables.iter().copied().collect()).expect("a policy"))
+        };
+        let seconds = |deadline: Instant| (deadline - Instant::now()).as_secs_f64().round();
+        assert_eq!(seconds(budget(&[]).attempt_deadline()), 60.0);
+        assert_eq!(seconds(budget(&[(environment::MAX_RETRIES, "0")]).attempt_deadline()), 120.0);
+        assert_eq!(seconds(budget(&[(environment::REQUEST_TIMEOUT, "6")]).attempt_deadline()), 5.0);
+        assert_eq!(seconds(budget(&[(environment::REQUEST_TIMEOUT, "3")]).attempt_deadline()), 3.0);
+        let mut kept = budget(&[]);
+        assert_eq!((seconds(kept.set_aside()), seconds(kept.deadline())), (120.0, 105.0));
+    }
+
+    #[test]
+    fn a_patience_without_end_has_a_deadline() {
+        let environment = [(environment::REQUEST_TIMEOUT, "1e19")].into_iter().collect();
+        let mut budget = RetryBudget::new(&RetryPolicy::new(&environment).expect("a policy"));
+        budget.forgive(Duration::MAX);
+        assert!(budget.deadline() > Instant::now() + Duration::from_secs(86_400));
     }
 
     #[test]

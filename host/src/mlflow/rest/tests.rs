@@ -21,15 +21,24 @@ const RUN: &str = r#"{"info":{"run_id":"r1","experiment_id":"0","status":"RUNNIN
 const VERSION: &str = r#"{"version":"7","status":"READY"}"#;
 
 fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
+    RestStore::new(config_with(server, variables))
+}
+
+/// A store that gives a single attempt up after a moment, long before the deadline.
+fn impatient(server: &FaultServer) -> RestStore {
+    let mut config = config_with(server, &[(environment::REQUEST_TIMEOUT, "20")]);
+    config.retry.attempt = Duration::from_millis(300);
+    RestStore::new(config)
+}
+
+fn config_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestConfig {
     let quick = [
         (environment::BACKOFF_FACTOR, "0.01"),
         (environment::BACKOFF_JITTER, "0.01"),
         (environment::REQUEST_TIMEOUT, "1"),
     ];
     let environment: Environment = quick.iter().chain(variables).copied().collect();
-    RestStore::new(
-        RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config"),
-    )
+    RestConfig::new(&TrackingUri::new(&server.url).expect("a URI"), &environment).expect("a config")
 }
 
 fn store(server: &FaultServer) -> RestStore {
@@ -93,10 +102,13 @@ async fn waiting_has_one_deadline() {
     let error = store_with(&server, &variables).registered_model(&name()).await.expect_err("too long");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::RateLimited, true));
     assert!(server.lines().len() < 50, "the deadline ends it, not the number of retries");
-    let server = FaultServer::start(vec![Answer::Json(429, "Retry-After: 3600\r\n", "{}".into())]);
-    let error = store(&server).registered_model(&name()).await.expect_err("too long");
-    assert_eq!(error.kind(), ErrorKind::RateLimited);
-    assert_eq!(server.lines().len(), 1, "an hour is longer than the deadline: no point in waiting");
+    // An hour, and more than any clock can count to: both are longer than the deadline, no point in waiting.
+    for asked in ["Retry-After: 3600\r\n", "Retry-After: 18446744073709551615\r\n"] {
+        let server = FaultServer::start(vec![Answer::Json(429, asked, "{}".into())]);
+        let error = store(&server).registered_model(&name()).await.expect_err("too long");
+        assert_eq!(error.kind(), ErrorKind::RateLimited, "{asked}");
+        assert_eq!(server.lines().len(), 1, "{asked}");
+    }
 }
 
 #[tokio::test]
@@ -104,6 +116,18 @@ async fn a_silent_server_is_a_timeout() {
     let server = FaultServer::start(vec![Answer::Stall(Vec::new())]);
     let error = store(&server).registered_model(&name()).await.expect_err("no answer");
     assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_sent_again() {
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), model("there")]);
+    let found = impatient(&server).registered_model(&name()).await.expect("a model");
+    assert_eq!(found.description, "there");
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
+    impatient(&server).set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+    let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), Answer::Json(404, "", missing.into())]);
+    impatient(&server).delete_registered_model(&name()).await.expect("the first request deleted it");
 }
 
 #[tokio::test]
@@ -148,6 +172,53 @@ async fn an_ambiguous_create_looks_for_its_operation_id_first() {
     let server = FaultServer::start(vec![Answer::Drop, ok("{}"), ok(&format!(r#"{{"run":{RUN}}}"#))]);
     create_run(&store(&server), operation()).await.expect("the run of the second attempt");
     assert_eq!(server.lines(), ["POST runs/create", "POST runs/search", "POST runs/create"]);
+}
+
+#[tokio::test]
+async fn a_create_that_hangs_is_looked_for() {
+    let found = ok(&format!(r#"{{"runs":[{RUN}]}}"#));
+    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), found]);
+    let run = create_run(&impatient(&server), operation()).await.expect("the run of the first attempt");
+    assert_eq!(run.id.as_str(), "r1");
+    assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
+}
+
+#[tokio::test]
+async fn a_create_is_looked_for_once_more_when_attempts_or_time_have_run_out() {
+    let found = || ok(&format!(r#"{{"runs":[{RUN}]}}"#));
+    let later = "Retry-After: 3600\r\n";
+    let (create, search) = ("POST runs/create", "POST runs/search");
+    for (failing, retries, requests) in [
+        (vec![Answer::Drop], "0", vec![create, search]),
+        (vec![Answer::Stall(Vec::new())], "7", vec![create, search]),
+        (vec![Answer::Json(503, later, "{}".into())], "7", vec![create, search]),
+        // Nothing at first: the server was still at it. Then the next attempt is turned away.
+        (
+            vec![Answer::Drop, ok("{}"), Answer::Json(429, later, "{}".into())],
+            "7",
+            vec![create, search, create, search],
+        ),
+        // The look itself fails for as long as it is tried.
+        (vec![Answer::Drop, status(500)], "1", vec![create, search, search]),
+    ] {
+        let server = FaultServer::start(failing.into_iter().chain([found()]).collect());
+        let store = store_with(&server, &[(environment::MAX_RETRIES, retries)]);
+        let run = create_run(&store, operation()).await.expect("the run of the first attempt");
+        assert_eq!(run.id.as_str(), "r1");
+        assert_eq!(server.lines(), requests);
+    }
+}
+
+#[tokio::test]
+async fn a_create_that_is_not_found_in_the_end_stays_ambiguous() {
+    for last in [ok("{}"), Answer::Drop] {
+        let server = FaultServer::start(vec![Answer::Drop, last]);
+        let store = store_with(&server, &[(environment::MAX_RETRIES, "0")]);
+        let error = create_run(&store, operation()).await.expect_err("a lost answer");
+        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unreachable, false));
+        assert!(error.hint().is_some_and(|hint| hint.contains("look before you repeat it")), "{error:?}");
+        assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
+    }
 }
 
 #[tokio::test]
@@ -291,13 +362,40 @@ async fn an_upload_is_repeated_whole_and_progress_counts_once() {
 
 #[tokio::test]
 async fn a_slow_upload_may_take_longer_than_the_deadline() {
-    let server = FaultServer::start(vec![Answer::ReadSlowly(Duration::from_millis(100))]);
+    // Nor does what moved in an attempt that broke count as waiting.
+    let slowly = |then| Answer::ReadSlowly(Duration::from_millis(100), Box::new(then));
+    let server = FaultServer::start(vec![slowly(Answer::Drop), slowly(ok("{}"))]);
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), vec![1; 24 << 20]).expect("a file");
     let started = Instant::now();
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "1.2")]);
     artifacts(&store).put_file("big", file.path(), &|_| {}).await.expect("an upload");
     assert!(started.elapsed() > Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_takes_the_patience_once() {
+    let server = FaultServer::start((0..8).map(|_| Answer::Stall(Vec::new())).collect());
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "x").expect("a file");
+    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
+    let error = artifacts(&store).put_file("x", file.path(), &|_| {}).await.expect_err("no answer");
+    assert_eq!((error.kind(), server.lines().len()), (ErrorKind::Timeout, 1));
+}
+
+#[tokio::test]
+async fn small_writes_are_whole_and_sent_again_when_they_hang() {
+    let content: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
+    for content in [content, Vec::new()] {
+        let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
+        artifacts(&impatient(&server)).put_bytes("x", content.clone()).await.expect("written");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 2);
+        for request in requests {
+            assert_eq!(request.headers["content-length"], content.len().to_string());
+            assert!(request.body == content);
+        }
+    }
 }
 
 #[tokio::test]
@@ -323,13 +421,17 @@ async fn a_servers_paths_and_hosts_are_not_trusted() {
 async fn an_allowed_host_gets_no_credentials() {
     let other = FaultServer::start(vec![ok("{}")]);
     let tracking = FaultServer::start(Vec::new());
-    let store = store_with(&tracking, &[(environment::TOKEN, "t0")]);
+    let store = store_with(&tracking, &[(environment::TOKEN, "t0"), (environment::WORKSPACE, "team-a")]);
     let authority = other.url.trim_start_matches("http://").to_owned();
     let proxy = ArtifactProxy::new(&store, vec![authority.clone()]);
     let uri = ArtifactUri::new(format!("mlflow-artifacts://{authority}/1")).expect("a URI");
     let root = proxy.open(&uri, Some(&authority), "1").expect("a root");
     assert!(root.list("").await.expect("an empty listing").is_empty());
-    assert!(!other.requests()[0].headers.contains_key("authorization"));
+    let headers = &other.requests()[0].headers;
+    assert!(
+        !headers.contains_key("authorization") && !headers.contains_key("x-mlflow-workspace"),
+        "{headers:?}"
+    );
 }
 
 #[tokio::test]

@@ -51,6 +51,11 @@ impl TlsSettings {
         Ok(Self { trust, client_certificate: environment.path(environment::CLIENT_CERT_PATH) })
     }
 
+    /// The same trust, without a certificate of ours.
+    pub(super) fn without_identity(&self) -> Self {
+        Self { trust: self.trust.clone(), client_certificate: None }
+    }
+
     /// Builds the HTTP client for a server with that scheme. Reading the platform's certificates takes
     /// milliseconds: plain `http` is spared them.
     pub(super) fn client(&self, scheme: &str) -> Result<Client> {
@@ -134,6 +139,15 @@ mod tests {
         assert_eq!(trust(&[bundle, (environment::SERVER_CERT_PATH, "/s")]), Trust::Only("/s".into()));
         let both = settings(&[(environment::INSECURE_TLS, "true"), (environment::SERVER_CERT_PATH, "/s")]);
         assert_eq!(both.expect_err("both").kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn without_an_identity_the_trust_stays() {
+        let trusting = settings(&[(environment::SERVER_CERT_PATH, "/s")]).expect("settings");
+        let both = [(environment::SERVER_CERT_PATH, "/s"), (environment::CLIENT_CERT_PATH, "/c")];
+        let with_identity = settings(&both).expect("settings");
+        assert_ne!(with_identity, trusting);
+        assert_eq!(with_identity.without_identity(), trusting);
     }
 
     #[test]

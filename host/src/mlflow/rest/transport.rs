@@ -111,6 +111,11 @@ impl Transport {
         self.config.retry.patience
     }
 
+    /// How long one attempt may take, as long as there may be others.
+    pub(super) fn attempt_timeout(&self) -> Duration {
+        self.config.retry.attempt
+    }
+
     /// Sends a call until it succeeds, fails for good, or `budget` is used up.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
@@ -118,7 +123,7 @@ impl Transport {
         budget: &mut RetryBudget,
     ) -> Result<T, Failure> {
         loop {
-            match self.attempt(call, budget.deadline()).await {
+            match self.attempt(call, budget.attempt_deadline()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => budget.wait_after(failure).await?,
             }

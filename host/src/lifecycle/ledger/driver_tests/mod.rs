@@ -1,7 +1,7 @@
 //! The driver over the in-memory store, used as a local store and as a remote one.
 
 mod past;
-mod remote;
+pub(in crate::lifecycle) mod remote;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
