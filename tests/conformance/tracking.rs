@@ -76,6 +76,7 @@ pub async fn a_batch_is_read_back(stores: &Stores) {
             ("ü", "日本 'x' \"y\""),
         ]),
         tags: pairs([("note", "yes"), ("empty", ""), ("json", "{\"a\": [1, null]}")]),
+        model_id: None,
     };
     stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
     let run = stores.tracking.run(&id).await.expect("it exists");
@@ -93,6 +94,7 @@ pub async fn a_batch_larger_than_any_limit_is_logged_whole(stores: &Stores) {
         metrics: (0..1200).map(|i| metric(&format!("m{i:04}"), f64::from(i), 1, 0)).collect(),
         params: numbered(230),
         tags: numbered(210),
+        ..RunBatch::default()
     };
     stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
     let run = stores.tracking.run(&id).await.expect("it exists");

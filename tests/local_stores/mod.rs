@@ -30,6 +30,7 @@ async fn python_and_rust_see_the_same_file_store_whoever_wrote_it() {
         views.push(home.normal(scenario::read(&home.file(), true).await));
     }
     assert_same(&views);
+    assert_same(&[by_rust.logged_model_files(), by_python.logged_model_files()]);
 }
 
 #[tokio::test]
@@ -113,6 +114,27 @@ impl Home {
             table.as_array_mut().expect("rows").sort_by_cached_key(Value::to_string);
         }
         tables
+    }
+
+    /// The text of every param, tag and metric of the LoggedModels in the file store, by its path.
+    fn logged_model_files(&self) -> Value {
+        let mut files = Vec::new();
+        let mut directories = vec![self.0.path().join("mlruns")];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                let shown = path.display().to_string();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if shown.contains("/models/m-") && !shown.ends_with("/meta.yaml") {
+                    files.push(json!([shown, std::fs::read_to_string(&path).expect("text")]));
+                }
+            }
+        }
+        assert!(files.len() >= 5, "a param, two tags, three metrics: {files:?}");
+        let Value::Array(mut files) = self.normal(Value::Array(files)) else { unreachable!("a list") };
+        files.sort_by_cached_key(Value::to_string);
+        Value::Array(files)
     }
 
     /// `view` without what differs from run to run: this directory, ids, and times of today.

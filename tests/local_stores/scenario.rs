@@ -41,12 +41,13 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
         ],
         params: pairs([("lr", "0.1"), ("nested.key", "[1, null]"), ("text", "two\nlines: é # '\"")]),
         tags: pairs([("note", "no"), ("team", "credit")]),
+        model_id: None,
     };
     store.log_batch(&run.id, &batch).await.expect("a batch");
     let again = RunBatch {
         metrics: batch.metrics[..1].to_vec(),
         params: batch.params[..1].to_vec(),
-        tags: Vec::new(),
+        ..RunBatch::default()
     };
     store.log_batch(&run.id, &again).await.expect("a batch");
 
@@ -66,6 +67,19 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
         };
         let logged = store.create_logged_model(&new).await.expect("an answer").expect("a LoggedModel");
         store.log_output(&run.id, &logged.id).await.expect("a link");
+        let of_model = RunBatch {
+            metrics: vec![
+                batch.metrics[1].clone(),
+                batch.metrics[3].clone(),
+                metric("val/high", f64::INFINITY, 10, 0),
+            ],
+            model_id: Some(logged.id.clone()),
+            ..RunBatch::default()
+        };
+        store.log_batch(&run.id, &of_model).await.expect("a batch");
+        for version in [1, 7] {
+            store.note_version(&logged.id, &model(), Version(version)).await.expect("a note");
+        }
         store.finalize_logged_model(&logged.id, LoggedModelStatus::Ready).await.expect("an update");
         first = NewModelVersion {
             source: format!("models:/{}", logged.id),

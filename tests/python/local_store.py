@@ -43,6 +43,10 @@ def write(client):
             experiment, name="model", source_run_id=run.run_id, tags={"mlflow.user": "ada"}, params={"lr": "0.1"}
         )
         client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, 0)])
+        measured = [(m.key, m.value, m.timestamp, m.step) for m in [metrics[1], metrics[3], Metric("val/high", math.inf, 10, 0)]]
+        client.log_batch(run.run_id, metrics=[Metric(*point, model_id=model.model_id) for point in measured])
+        registered = json.dumps([{"name": MODEL, "version": 1}, {"name": MODEL, "version": 7}])
+        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
         source, ids = f"models:/{model.model_id}", {"model_id": model.model_id}
     client.create_registered_model(MODEL, tags={"owner": "bob"}, description="scores: loans\nand more")

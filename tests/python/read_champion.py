@@ -23,6 +23,17 @@ columns = flavor.feature_name()
 frame = pd.DataFrame(json.loads(rows), columns=columns, dtype="float64")
 config = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.json")
 signature = pyfunc.metadata.signature
+logged = None
+if version.source.startswith("models:/m-"):
+    model = client.get_logged_model(version.source.removeprefix("models:/"))
+    better = client.search_logged_models([run.info.experiment_id], filter_string="metrics.auc > 0.5")
+    logged = {
+        "metrics": {metric.key: metric.value for metric in model.metrics or []},
+        "runs": sorted({metric.run_id for metric in model.metrics or []}),
+        "params": model.params,
+        "tags": model.tags,
+        "found": model.model_id in [found.model_id for found in better],
+    }
 print(json.dumps({
     "version": int(version.version),
     "status": run.info.status,
@@ -35,6 +46,8 @@ print(json.dumps({
     "version_tags": version.tags,
     "aliases": {alias: int(number) for alias, number in client.get_registered_model(name).aliases.items()},
     "versions": sorted(int(found.version) for found in client.search_model_versions(f"name='{name}'")),
+    "run": version.run_id,
+    "logged_model": logged,
     "config": json.loads(config),
     "inputs": signature.inputs.to_dict() if signature else None,
     "flavor": np.asarray(flavor.predict(frame)).tolist(),

@@ -22,6 +22,8 @@ fn training_csv() -> String {
 
 fn python_sees_what_rust_wrote(environment: &str, project: &Project, uri: &str, model: &str) {
     project.file("train.csv", training_csv());
+    let many: serde_json::Map<String, Value> = (0..250).map(|n| (format!("p{n}"), json!(n))).collect();
+    project.file("many.json", Value::Object(many).to_string());
     project.file("rows.csv", "texture,radius\n20.38,11.42\n17.77,20.57\n15.0,13.0\n21.5,\n");
     for _ in 0..2 {
         project.json([
@@ -38,6 +40,8 @@ fn python_sees_what_rust_wrote(environment: &str, project: &Project, uri: &str, 
             "from rust",
             "--config-value",
             "nested={\"depth\": [1, 2]}",
+            "--config-file",
+            "many.json",
         ]);
         project.json(["promote"]);
     }
@@ -66,6 +70,16 @@ fn python_sees_what_rust_wrote(environment: &str, project: &Project, uri: &str, 
     assert_eq!(seen["config"]["nested"], json!({"depth": [1, 2]}));
     assert_eq!(seen["metrics"]["auc"], 0.93);
     assert_eq!(seen["tags"]["team"], "risk");
+    let logged = &seen["logged_model"];
+    assert_eq!(logged["metrics"], seen["metrics"]);
+    assert_eq!(logged["runs"], json!([seen["run"]]));
+    assert_eq!(logged["found"], true, "by its metric");
+    assert_eq!(logged["params"], seen["params"], "more than one request takes");
+    for key in ["mlflow.user", "mlflow.source.name", "mlflow.source.type"] {
+        assert_eq!(logged["tags"][key], seen["tags"][key], "{key}");
+    }
+    let versions = logged["tags"]["mlflow.modelVersions"].as_str().expect("the versions");
+    assert_eq!(versions, format!("[{{\"name\": \"{model}\", \"version\": 2}}]"));
     assert_eq!(seen["tags"]["mlflow.user"], "tester");
     assert_eq!(seen["aliases"], json!({"champion": 2, "archived": 1, "candidate": 3}));
     assert_eq!(seen["versions"], json!([1, 2, 3]));

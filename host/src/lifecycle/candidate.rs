@@ -11,11 +11,11 @@ use crate::lifecycle::model_file::ModelFile;
 use crate::mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
-    LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, OPERATION_ID_TAG, Run,
-    RunBatch, RunStatus, Tags, Timestamp,
+    LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
+    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags, Timestamp,
 };
 use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
-use crate::mlflow::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
+use crate::mlflow::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use crate::model::BaselineModel;
 
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
@@ -23,9 +23,6 @@ pub const SHA256_TAG: &str = "hydra.model.sha256";
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
-
-/// The most params that one LoggedModel is created with.
-const LOGGED_MODEL_PARAMS: usize = 100;
 
 /// Among how many of the newest versions one's own is looked for: more than others log within one request's time.
 const NEWEST: usize = 100;
@@ -166,12 +163,8 @@ impl LogTarget<'_> {
     async fn start_run(&self, candidate: &Candidate, operation: &str) -> Result<Run> {
         let start_time = now();
         let name = candidate.run_name.clone().unwrap_or_else(|| format!("{}-{}", self.model, start_time));
-        let source = std::env::current_exe()
-            .map_or_else(|_| "hydra-registry".into(), |path| path.display().to_string());
         let mut tags = candidate.tags.clone();
-        tags.insert("mlflow.source.name".into(), source);
-        tags.insert("mlflow.source.type".into(), "LOCAL".into());
-        tags.insert(OPERATION_ID_TAG.into(), operation.into());
+        tags.extend(source_tags(operation));
         let run = NewRun {
             experiment_id: self.experiment.clone(),
             name,
@@ -190,11 +183,62 @@ impl LogTarget<'_> {
         file: &ModelFile,
         operation: &str,
     ) -> Result<LoggedCandidate> {
+        let logged = self.create_logged_model(run, &params, operation).await?;
+        let stored = self.store(run, candidate, params, file, logged.as_ref()).await;
+        if let Some(model) = &logged {
+            let status =
+                if stored.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
+            let finalized = self.backend.tracking.finalize_logged_model(&model.id, status).await;
+            stored.and(finalized)?;
+        } else {
+            stored?;
+        }
+        let version = self.register(run, file, logged.as_ref(), operation).await?.version;
+        if let Err(error) = self.point_candidate(version, logged.as_ref()).await {
+            self.unregister(version).await;
+            return Err(error);
+        }
+        Ok(LoggedCandidate { run_id: run.id.clone(), version, sha256: file.sha256.clone() })
+    }
+
+    /// The LoggedModel that the model is to be, where the store has them.
+    async fn create_logged_model(
+        &self,
+        run: &Run,
+        params: &[(String, String)],
+        operation: &str,
+    ) -> Result<Option<LoggedModel>> {
+        let mut tags = source_tags(operation);
+        tags.insert("mlflow.user".into(), self.user.into());
+        let new = NewLoggedModel {
+            experiment_id: self.experiment.clone(),
+            name: MODEL_DIRECTORY.into(),
+            source_run_id: run.id.clone(),
+            params: params.to_vec(),
+            tags,
+        };
+        self.backend.tracking.create_logged_model(&new).await
+    }
+
+    /// Stores everything but the registration.
+    async fn store(
+        &self,
+        run: &Run,
+        candidate: &Candidate,
+        params: Vec<(String, String)>,
+        file: &ModelFile,
+        logged: Option<&LoggedModel>,
+    ) -> Result<()> {
         let timestamp = now();
         let metric =
             |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
-        let batch =
-            RunBatch { metrics: candidate.metrics.iter().map(metric).collect(), params, tags: vec![] };
+        let batch = RunBatch {
+            metrics: candidate.metrics.iter().map(metric).collect(),
+            params,
+            tags: vec![],
+            // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
+            model_id: logged.map(|model| model.id.clone()),
+        };
         self.backend.tracking.log_batch(&run.id, &batch).await?;
 
         let artifacts = self.backend.artifacts.open(&run.artifact_uri)?;
@@ -203,60 +247,24 @@ impl LogTarget<'_> {
         })?;
         artifacts.put_bytes(CONFIG_ARTIFACT, config).await?;
 
-        let placed = self.place_model(run, file, &batch.params, operation).await?;
-        let version = self.register(run, file, placed, operation).await?;
-        if let Err(error) = self.point_candidate(version.version).await {
-            self.unregister(version.version).await;
-            return Err(error);
+        match logged {
+            Some(model) => {
+                self.backend.tracking.log_output(&run.id, &model.id).await?;
+                let identity = Identity::LoggedModel {
+                    model_id: model.id.to_string(),
+                    artifact_uri: model.artifact_uri.clone(),
+                };
+                let artifacts = self.backend.artifacts.open(&model.artifact_uri)?;
+                self.upload(artifacts.as_ref(), "", run, file, identity).await
+            }
+            None => {
+                let identity = Identity::RunArtifact {
+                    artifact_path: MODEL_DIRECTORY.into(),
+                    model_uuid: uuid::Uuid::new_v4().simple().to_string(),
+                };
+                self.upload(artifacts.as_ref(), MODEL_DIRECTORY, run, file, identity).await
+            }
         }
-        Ok(LoggedCandidate { run_id: run.id.clone(), version: version.version, sha256: file.sha256.clone() })
-    }
-
-    /// Uploads the model directory: as a LoggedModel where the store has them, else among the run's artifacts.
-    async fn place_model(
-        &self,
-        run: &Run,
-        file: &ModelFile,
-        params: &[(String, String)],
-        operation: &str,
-    ) -> Result<PlacedModel> {
-        let new = NewLoggedModel {
-            experiment_id: self.experiment.clone(),
-            name: MODEL_DIRECTORY.into(),
-            source_run_id: run.id.clone(),
-            params: params.iter().take(LOGGED_MODEL_PARAMS).cloned().collect(),
-            tags: Tags::from([
-                ("mlflow.user".into(), self.user.into()),
-                (OPERATION_ID_TAG.into(), operation.into()),
-            ]),
-        };
-        let Some(logged) = self.backend.tracking.create_logged_model(&new).await? else {
-            return self.place_in_run(run, file).await;
-        };
-        let identity = Identity::LoggedModel {
-            model_id: logged.id.to_string(),
-            artifact_uri: logged.artifact_uri.clone(),
-        };
-        let artifacts = self.backend.artifacts.open(&logged.artifact_uri)?;
-        let uploaded = self.upload(artifacts.as_ref(), "", run, file, identity).await;
-        let status =
-            if uploaded.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
-        let finalized = self.backend.tracking.finalize_logged_model(&logged.id, status).await;
-        uploaded?;
-        finalized?;
-        self.backend.tracking.log_output(&run.id, &logged.id).await?;
-        Ok(PlacedModel { source: format!("models:/{}", logged.id), model_id: Some(logged.id) })
-    }
-
-    async fn place_in_run(&self, run: &Run, file: &ModelFile) -> Result<PlacedModel> {
-        let identity = Identity::RunArtifact {
-            artifact_path: MODEL_DIRECTORY.into(),
-            model_uuid: uuid::Uuid::new_v4().simple().to_string(),
-        };
-        let artifacts = self.backend.artifacts.open(&run.artifact_uri)?;
-        self.upload(artifacts.as_ref(), MODEL_DIRECTORY, run, file, identity).await?;
-        let source = format!("{}/{MODEL_DIRECTORY}", run.artifact_uri.trim_end_matches('/'));
-        Ok(PlacedModel { source, model_id: None })
     }
 
     async fn upload(
@@ -290,25 +298,30 @@ impl LogTarget<'_> {
         &self,
         run: &Run,
         file: &ModelFile,
-        placed: PlacedModel,
+        logged: Option<&LoggedModel>,
         operation: &str,
     ) -> Result<ModelVersion> {
         let tags = Tags::from([
             (SHA256_TAG.to_owned(), file.sha256.clone()),
             (OPERATION_ID_TAG.to_owned(), operation.to_owned()),
         ]);
+        let in_run = || format!("{}/{MODEL_DIRECTORY}", run.artifact_uri.trim_end_matches('/'));
         let version = NewModelVersion {
             name: self.model.clone(),
-            source: placed.source,
+            source: logged.map_or_else(in_run, |model| format!("models:/{}", model.id)),
             run_id: Some(run.id.clone()),
-            model_id: placed.model_id,
+            model_id: logged.map(|model| model.id.clone()),
             tags,
             description: String::new(),
         };
         self.backend.registry.create_model_version(&version).await
     }
 
-    async fn point_candidate(&self, version: Version) -> Result<()> {
+    /// Lets the LoggedModel know of its version, and the alias `candidate` lead to it.
+    async fn point_candidate(&self, version: Version, logged: Option<&LoggedModel>) -> Result<()> {
+        if let Some(model) = logged {
+            self.backend.tracking.note_version(&model.id, self.model, version).await?;
+        }
         self.backend.registry.set_alias(self.model, &Alias::candidate(), version).await
     }
 
@@ -335,9 +348,15 @@ impl LogTarget<'_> {
     }
 }
 
-struct PlacedModel {
-    source: String,
-    model_id: Option<LoggedModelId>,
+/// What MLflow's client says of where a run or a model comes from, and our own id of the operation.
+fn source_tags(operation: &str) -> Tags {
+    let source =
+        std::env::current_exe().map_or_else(|_| "hydra-registry".into(), |path| path.display().to_string());
+    Tags::from([
+        ("mlflow.source.name".into(), source),
+        ("mlflow.source.type".into(), "LOCAL".into()),
+        (OPERATION_ID_TAG.into(), operation.into()),
+    ])
 }
 
 /// The time now, as MLflow counts it.

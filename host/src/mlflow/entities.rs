@@ -133,6 +133,8 @@ pub struct RunBatch {
     pub params: Vec<(String, String)>,
     /// Tags.
     pub tags: Vec<(String, String)>,
+    /// The LoggedModel that the metrics measure: they are then its metrics as well as the run's.
+    pub model_id: Option<LoggedModelId>,
 }
 
 /// The state of an MLflow 3 LoggedModel.
@@ -174,7 +176,7 @@ pub struct NewLoggedModel {
     pub name: String,
     /// The run that makes it.
     pub source_run_id: RunId,
-    /// Params copied from the run.
+    /// Params copied from the run, however many.
     pub params: Vec<(String, String)>,
     /// Tags.
     pub tags: Tags,

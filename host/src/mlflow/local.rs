@@ -18,6 +18,8 @@ use crate::mlflow::uri::ModelUri;
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
+/// The tag that lists the versions that a LoggedModel was registered as.
+pub(crate) const MODEL_VERSIONS_TAG: &str = "mlflow.modelVersions";
 /// The tag that names who started a run.
 const USER_TAG: &str = "mlflow.user";
 /// MLflow cuts longer param values.
@@ -72,6 +74,7 @@ pub(crate) struct CheckedBatch {
     pub metrics: Vec<Metric>,
     pub params: BTreeMap<String, String>,
     pub tags: Tags,
+    pub model_id: Option<LoggedModelId>,
 }
 
 /// Checks a batch before anything of it is stored.
@@ -101,7 +104,7 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
         cut(&mut value, MAX_RUN_TAG_CHARS);
         tags.insert(key.clone(), value);
     }
-    Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags })
+    Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags, model_id: batch.model_id.clone() })
 }
 
 /// Params never change once written.
@@ -126,15 +129,28 @@ pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks what MLflow checks about a LoggedModel's name and tags.
-pub(crate) fn check_logged_model(model: &NewLoggedModel) -> Result<()> {
+/// A LoggedModel whose name and keys MLflow takes, with its params cut like those of the run that they are copied from.
+pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedModel> {
     if model.name.is_empty() || model.name.contains(['/', ':', '.', '%', '"', '\'']) {
         return Err(Error::new(ErrorKind::InvalidName, "not a valid LoggedModel name")
             .with_context("name", shorten(&model.name))
             .with_hint("the name is not empty and has none of / : . % \" '"));
     }
     checked_tags(&model.tags)?;
-    model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))
+    model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))?;
+    let mut model = model.clone();
+    model.params.iter_mut().for_each(|(_, value)| cut(value, MAX_PARAM_CHARS));
+    Ok(model)
+}
+
+/// The tag in which MLflow keeps what a LoggedModel was registered as, with this version added to what was `noted`: a JSON
+/// list, spaced as Python prints it.
+pub(crate) fn noted_versions(noted: Option<&str>, name: &ModelName, version: Version) -> String {
+    let list =
+        noted.and_then(|noted| noted.trim().strip_prefix('[')?.strip_suffix(']')).unwrap_or_default().trim();
+    let name = serde_json::Value::from(name.as_str());
+    let separator = if list.is_empty() { "" } else { ", " };
+    format!("[{list}{separator}{{\"name\": {name}, \"version\": {version}}}]")
 }
 
 /// Whether `a` takes the place of `b` as the latest point: the greater (step, timestamp, value); NaN counts as zero,

@@ -37,7 +37,7 @@ pub trait TrackingStore: Debug + Send + Sync {
     /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
     /// `InvalidName`, and nothing is logged. NaN and infinities survive, except that SQL-backed stores keep an infinity as
     /// the finite number of greatest magnitude. Values are cut where MLflow cuts them (params at 6,000 characters, tags
-    /// at 8,000 and on 2.9 at 5,000).
+    /// at 8,000 and on 2.9 at 5,000). SQL-backed stores keep a NaN of a LoggedModel's metric as 0.
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()>;
 
     /// Ends a run, or sets it running again. Without an `end_time` the stored one stays, as in MLflow.
@@ -63,6 +63,10 @@ pub trait TrackingStore: Debug + Send + Sync {
 
     /// Links a LoggedModel to the run as its output. Linking twice changes nothing.
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()>;
+
+    /// Notes on a LoggedModel that it was registered as this version, in MLflow's tag `mlflow.modelVersions`. Servers
+    /// do that by themselves when the version is created, so there it is not done again.
+    async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()>;
 }
 
 /// Registered models, their versions and aliases.

@@ -7,10 +7,10 @@ use crate::mlflow::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, MODELS};
 use crate::mlflow::local;
-use crate::mlflow::names::{LoggedModelId, RunId};
+use crate::mlflow::names::{LoggedModelId, ModelName, RunId, Version};
 
 pub(super) fn create(disk: &Disk, new: &NewLoggedModel) -> Result<LoggedModel> {
-    local::check_logged_model(new)?;
+    let new = local::checked_logged_model(new)?;
     let id = local::new_logged_model_id()?;
     disk.write(|tree, transaction| {
         let found = experiments::find_active(tree, &new.experiment_id)?;
@@ -49,6 +49,22 @@ pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatu
         meta.set("status", &Value::Number(local::logged_model_status_number(status)));
         meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
         transaction.write(format!("{directory}/{META}"), meta.text());
+        Ok(())
+    })
+}
+
+/// Notes that the LoggedModel was registered as this version.
+pub(super) fn note_version(
+    disk: &Disk,
+    id: &LoggedModelId,
+    name: &ModelName,
+    version: Version,
+) -> Result<()> {
+    disk.write(|tree, transaction| {
+        let (_, directory) = find(tree, id)?;
+        let path = format!("{directory}/tags/{}", local::MODEL_VERSIONS_TAG);
+        let noted = tree.is_file(&path)?.then(|| tree.read(&path)).transpose()?.flatten();
+        transaction.write(path, local::noted_versions(noted.as_deref(), name, version));
         Ok(())
     })
 }

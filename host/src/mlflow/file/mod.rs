@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/<experiment>/meta.yaml  tags/<key>
 //! <root>/<experiment>/<run>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/  outputs/<model>/meta.yaml
-//! <root>/<experiment>/models/<model>/meta.yaml  params/<key>  tags/<key>  metrics/  artifacts/
+//! <root>/<experiment>/models/<model>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/
 //! <root>/.trash/<experiment>/                      deleted experiments
 //! <root>/models/<registered model>/meta.yaml  tags/<key>  aliases/<alias>
 //! <root>/models/<registered model>/version-<n>/meta.yaml  tags/<key>

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::{LifecycleStage, NewRun, Page, Run, RunBatch, RunStatus, Timestamp};
+use crate::mlflow::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Timestamp};
 use crate::mlflow::file::experiments::{self, lifecycle_stage};
 use crate::mlflow::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{Disk, values};
+use crate::mlflow::file::{Disk, logged_models, values};
 use crate::mlflow::local;
 use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
 
@@ -83,10 +83,11 @@ pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()>
         }
         let mut points = batch.metrics;
         points.sort_by(|a, b| a.key.cmp(&b.key));
-        for of_one_key in points.chunk_by(|a, b| a.key == b.key) {
-            let path = format!("{directory}/metrics/{}", of_one_key[0].key);
-            let size = if tree.is_file(&path)? { tree.lines(&path)?.map_or(0, |(_, size)| size) } else { 0 };
-            transaction.append(path, size, of_one_key.iter().map(values::metric_line).collect::<String>());
+        values::plan_append(tree, transaction, &directory, &points, values::metric_line)?;
+        if let Some(model) = &batch.model_id {
+            let (_, directory) = logged_models::find(tree, model)?;
+            let line = |point: &Metric| values::model_metric_line(point, id);
+            values::plan_append(tree, transaction, &directory, &points, line)?;
         }
         Ok(())
     })

@@ -6,7 +6,7 @@ use crate::mlflow::entities::{
     Timestamp,
 };
 use crate::mlflow::file::{FileStore, experiments, logged_models, runs};
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::store::TrackingStore;
 
 #[async_trait]
@@ -79,5 +79,10 @@ impl TrackingStore for FileStore {
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let (run, model) = (run.clone(), model.clone());
         self.blocking(move |disk| runs::log_output(disk, &run, &model)).await
+    }
+
+    async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()> {
+        let (model, name) = (model.clone(), name.clone());
+        self.blocking(move |disk| logged_models::note_version(disk, &model, &name, version)).await
     }
 }

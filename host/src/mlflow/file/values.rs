@@ -1,15 +1,17 @@
 //! Params, tags and metrics: one file per key.
 //!
 //! A param or tag is the file's text. A metric is a line per point: timestamp, value and step, separated by single
-//! spaces; MLflow also reads lines without a step and lines with a dataset's name and digest.
+//! spaces, and for a LoggedModel's the run; MLflow also reads lines without a step and lines with a dataset's name and digest.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::Metric;
+use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::{Tree, failed};
 use crate::mlflow::local;
+use crate::mlflow::names::RunId;
 
 /// The longest line of a metric file that can mean something.
 const MAX_LINE_BYTES: usize = 4096;
@@ -33,6 +35,27 @@ pub(super) fn latest_metrics(tree: &Tree, directory: &str) -> Result<Vec<Metric>
         metrics.extend(latest_point(tree, directory, &key)?);
     }
     Ok(metrics)
+}
+
+/// Plans a line for each of `points`, sorted by key, below the directory of a run or a LoggedModel.
+pub(super) fn plan_append(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    directory: &str,
+    points: &[Metric],
+    line: impl Fn(&Metric) -> String,
+) -> Result<()> {
+    for of_one_key in points.chunk_by(|a, b| a.key == b.key) {
+        let path = format!("{directory}/metrics/{}", of_one_key[0].key);
+        let size = if tree.is_file(&path)? { tree.lines(&path)?.map_or(0, |(_, size)| size) } else { 0 };
+        transaction.append(path, size, of_one_key.iter().map(&line).collect::<String>());
+    }
+    Ok(())
+}
+
+/// The line of a LoggedModel's point, which names the run that measured it.
+pub(super) fn model_metric_line(point: &Metric, run: &RunId) -> String {
+    format!("{} {run}\n", metric_line(point).trim_end())
 }
 
 /// The line of a point, as Python prints it.

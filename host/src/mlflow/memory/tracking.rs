@@ -9,7 +9,7 @@ use crate::mlflow::entities::{
 };
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State};
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::store::TrackingStore;
 
 #[async_trait]
@@ -59,6 +59,7 @@ impl TrackingStore for MemoryStore {
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = local::check_batch(batch)?;
         let mut state = self.lock();
+        batch.model_id.as_ref().map_or(Ok(()), |model| state.check_logged_model(model))?;
         let run = state.run_mut(id)?;
         for (key, value) in &batch.params {
             run.params.get(key).map_or(Ok(()), |stored| local::check_param_unchanged(key, stored, value))?;
@@ -106,17 +107,17 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
-        local::check_logged_model(model)?;
+        let model = local::checked_logged_model(model)?;
         let id = local::new_logged_model_id()?;
         let mut state = self.lock();
         let experiment = state.experiment(&model.experiment_id)?;
         let created = LoggedModel {
             id: id.clone(),
-            experiment_id: model.experiment_id.clone(),
-            name: model.name.clone(),
+            experiment_id: model.experiment_id,
+            name: model.name,
             artifact_uri: format!("{}/models/{id}/artifacts", experiment.artifact_location),
             status: LoggedModelStatus::Pending,
-            source_run_id: Some(model.source_run_id.clone()),
+            source_run_id: Some(model.source_run_id),
         };
         state.logged_models.insert(id, created.clone());
         Ok(Some(created))
@@ -137,11 +138,12 @@ impl TrackingStore for MemoryStore {
         // nothing reads outputs back, so there is nothing to keep
         let mut state = self.lock();
         state.run_mut(run)?;
-        state
-            .logged_models
-            .contains_key(model)
-            .then_some(())
-            .ok_or_else(|| local::not_found("LoggedModel", model))
+        state.check_logged_model(model)
+    }
+
+    async fn note_version(&self, model: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
+        // nor does anything read this
+        self.lock().check_logged_model(model)
     }
 }
 
@@ -168,6 +170,10 @@ impl MemoryStore {
 impl State {
     fn experiment(&self, id: &ExperimentId) -> Result<&Experiment> {
         self.experiments.get(id).ok_or_else(|| local::not_found("experiment", id))
+    }
+
+    fn check_logged_model(&self, id: &LoggedModelId) -> Result<()> {
+        self.logged_models.get(id).map(drop).ok_or_else(|| local::not_found("LoggedModel", id))
     }
 
     fn run_mut(&mut self, id: &RunId) -> Result<&mut Run> {

@@ -70,8 +70,13 @@ mod tests {
             |prefix: &str, count| (0..count).map(|n| (format!("{prefix}{n}"), n.to_string())).collect();
         let metric = |step| Metric { key: "auc".into(), value: 0.5, timestamp: 1, step };
         let metrics = (0..metrics).map(metric).collect();
-        check_batch(&RunBatch { metrics, params: numbered("p", params), tags: numbered("t", tags) })
-            .expect("a batch")
+        check_batch(&RunBatch {
+            metrics,
+            params: numbered("p", params),
+            tags: numbered("t", tags),
+            model_id: None,
+        })
+        .expect("a batch")
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags, Timestamp,
 };
-use crate::mlflow::local::{check_batch, check_experiment_name, check_logged_model, tags_of_new_run};
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::store::TrackingStore;
 
 const MAX_RUNS_PER_PAGE: usize = 50_000;
@@ -88,11 +88,11 @@ impl TrackingStore for RestStore {
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = check_batch(batch)?;
         for chunk in limits::chunks(&batch) {
-            let mut result = self.log_chunk(id, &chunk).await;
+            let mut result = self.log_chunk(id, &chunk, batch.model_id.as_ref()).await;
             if is_refused(&result)
                 && let Some(shorter) = chunk.for_older_server()
             {
-                result = self.log_chunk(id, &shorter).await;
+                result = self.log_chunk(id, &shorter, batch.model_id.as_ref()).await;
             }
             match result {
                 Ok(_) => {}
@@ -138,7 +138,7 @@ impl TrackingStore for RestStore {
         if self.lacks_logged_models.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        check_logged_model(model)?;
+        let model = checked_logged_model(model)?;
         let params = model.params.iter().take(MAX_MODEL_PARAMS);
         let call = Call::post(
             "logged-models",
@@ -194,6 +194,11 @@ impl TrackingStore for RestStore {
         let refused = matches!(failure.kind(), ErrorKind::BadRequest | ErrorKind::InvalidArgument);
         if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
     }
+
+    async fn note_version(&self, _: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
+        // The server did, when it created the version.
+        Ok(())
+    }
 }
 
 impl RestStore {
@@ -219,8 +224,13 @@ impl RestStore {
         Ok(create(&self.transport, &call, lookup.as_ref(), first).await?.run)
     }
 
-    async fn log_chunk(&self, run: &RunId, chunk: &Chunk<'_>) -> Result<Empty, Failure> {
-        self.call(&Call::post("runs/log-batch", wire::batch(run, chunk))).await
+    async fn log_chunk(
+        &self,
+        run: &RunId,
+        chunk: &Chunk<'_>,
+        model: Option<&LoggedModelId>,
+    ) -> Result<Empty, Failure> {
+        self.call(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
     }
 
     /// The experiment of that name, if an earlier attempt of the same operation made it.

@@ -1,11 +1,11 @@
-//! Rows of `logged_models`, and of `inputs` for the link from a run to its output.
+//! Rows of `logged_models` with their params, tags and metrics, and of `inputs` for the link from a run to its output.
 
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
-use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, NewLoggedModel};
+use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
 use crate::mlflow::local;
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::runs;
 
@@ -104,5 +104,43 @@ pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> Wor
          ON CONFLICT (source_type, source_id, destination_type, destination_id) DO NOTHING",
     )?
     .execute(params![Uuid::new_v4().simple().to_string(), run.as_str(), model.as_str()])?;
+    Ok(())
+}
+
+/// Logs points of a run as metrics of the LoggedModel that they measure; a point that is there already stays.
+pub(super) fn log_metrics(db: &Db<'_>, id: &LoggedModelId, run: &RunId, metrics: &[Metric]) -> Work<()> {
+    get(db, id)?;
+    let mut point = db.prepare_cached(
+        "INSERT OR IGNORE INTO logged_model_metrics
+             (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, experiment_id, run_id)
+         SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid FROM runs WHERE run_uuid = ?6",
+    )?;
+    for metric in metrics {
+        let (value, _) = runs::stored_value(metric);
+        point.execute(params![
+            id.as_str(),
+            metric.key,
+            metric.timestamp,
+            metric.step,
+            value,
+            run.as_str()
+        ])?;
+    }
+    Ok(())
+}
+
+/// Notes that the LoggedModel was registered as this version.
+pub(super) fn note_version(db: &Db<'_>, id: &LoggedModelId, name: &ModelName, version: Version) -> Work<()> {
+    let experiment_id = runs::experiment_number(&get(db, id)?.experiment_id)?;
+    let key = local::MODEL_VERSIONS_TAG;
+    let mut statement =
+        db.prepare_cached("SELECT tag_value FROM logged_model_tags WHERE model_id = ?1 AND tag_key = ?2")?;
+    let noted: Option<String> = statement.query_row([id.as_str(), key], |row| row.get(0)).optional()?;
+    let value = local::noted_versions(noted.as_deref(), name, version);
+    db.prepare_cached(
+        "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (model_id, tag_key) DO UPDATE SET tag_value = excluded.tag_value",
+    )?
+    .execute(params![id.as_str(), experiment_id, key, value])?;
     Ok(())
 }

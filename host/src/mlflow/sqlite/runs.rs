@@ -11,6 +11,7 @@ use crate::mlflow::entities::{
 use crate::mlflow::local;
 use crate::mlflow::names::{ExperimentId, RunId};
 use crate::mlflow::sqlite::database::{Db, Work};
+use crate::mlflow::sqlite::logged_models;
 
 const EXPERIMENT_COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.lifecycle_stage";
 const RUN_COLUMNS: &str = "run_uuid, experiment_id, name, status, start_time, end_time, artifact_uri, lifecycle_stage, \
@@ -151,14 +152,20 @@ pub(super) fn log_batch(db: &Db<'_>, id: &RunId, batch: &RunBatch) -> Work<()> {
          WHERE (excluded.step, excluded.timestamp, excluded.value) > (step, timestamp, value)",
     )?;
     for metric in &batch.metrics {
-        // what MLflow stores: SQL databases have no NaN, and not all of them have infinities
-        let (value, is_nan) =
-            if metric.value.is_nan() { (0.0, true) } else { (metric.value.clamp(f64::MIN, f64::MAX), false) };
+        let (value, is_nan) = stored_value(metric);
         let row = params![metric.key, value, metric.timestamp, metric.step, is_nan, id.as_str()];
         point.execute(row)?;
         latest.execute(row)?;
     }
-    Ok(())
+    match &batch.model_id {
+        Some(model) => logged_models::log_metrics(db, model, id, &batch.metrics),
+        None => Ok(()),
+    }
+}
+
+/// What MLflow stores of a point, and whether it is NaN: SQL databases have no NaN, and not all of them have infinities.
+pub(super) fn stored_value(metric: &Metric) -> (f64, bool) {
+    if metric.value.is_nan() { (0.0, true) } else { (metric.value.clamp(f64::MIN, f64::MAX), false) }
 }
 
 /// Sets the state of an active run, and its end if one is given.

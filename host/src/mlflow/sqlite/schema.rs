@@ -89,6 +89,18 @@ const LOGGED_MODELS: &[(&str, &[&str])] = &[
     ),
     ("logged_model_params", &["model_id", "experiment_id", "param_key", "param_value"]),
     ("logged_model_tags", &["model_id", "experiment_id", "tag_key", "tag_value"]),
+    (
+        "logged_model_metrics",
+        &[
+            "model_id",
+            "metric_name",
+            "metric_timestamp_ms",
+            "metric_step",
+            "metric_value",
+            "experiment_id",
+            "run_id",
+        ],
+    ),
     ("inputs", &["input_uuid", "source_type", "source_id", "destination_type", "destination_id", "step"]),
 ];
 

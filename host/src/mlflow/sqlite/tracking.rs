@@ -6,7 +6,7 @@ use crate::mlflow::entities::{
     Timestamp,
 };
 use crate::mlflow::local;
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
+use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::sqlite::{SqliteStore, logged_models, runs};
 use crate::mlflow::store::TrackingStore;
 
@@ -62,8 +62,7 @@ impl TrackingStore for SqliteStore {
     }
 
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
-        local::check_logged_model(model)?;
-        let model = model.clone();
+        let model = local::checked_logged_model(model)?;
         self.write(move |db| logged_models::create(db, &model)).await
     }
 
@@ -80,5 +79,10 @@ impl TrackingStore for SqliteStore {
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let (run, model) = (run.clone(), model.clone());
         self.write(move |db| logged_models::log_output(db, &run, &model)).await
+    }
+
+    async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()> {
+        let (model, name) = (model.clone(), name.clone());
+        self.write(move |db| logged_models::note_version(db, &model, &name, version)).await
     }
 }

@@ -216,8 +216,8 @@ impl WireLoggedModel {
 }
 
 /// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
-/// success and loses the rest of the batch.
-pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
+/// success and loses the rest of the batch. Metrics that name the `model` they measure are stored with it too.
+pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&LoggedModelId>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {
             value if value.is_finite() => json!(value),
@@ -225,7 +225,12 @@ pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>) -> Value {
             value if value > 0.0 => json!("Infinity"),
             _ => json!("-Infinity"),
         };
-        json!({ "key": metric.key, "value": value, "timestamp": metric.timestamp, "step": metric.step })
+        let mut point =
+            json!({ "key": metric.key, "value": value, "timestamp": metric.timestamp, "step": metric.step });
+        if let Some(model) = model {
+            point["model_id"] = json!(model);
+        }
+        point
     };
     json!({
         "run_id": run,
@@ -286,7 +291,7 @@ mod tests {
         let metrics = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.1, 1e22, f64::MIN_POSITIVE].map(metric);
         let chunk = Chunk { metrics: &metrics, params: vec![("p", "1")], tags: Vec::new() };
         let run = RunId::new("r").expect("an id");
-        let text = batch(&run, &chunk).to_string();
+        let text = batch(&run, &chunk, None).to_string();
         let values: Vec<_> =
             text.split("\"value\":").skip(1).filter_map(|rest| rest.split(['}', ',']).next()).collect();
         let expected =
