@@ -122,6 +122,9 @@ pub enum ErrorKind {
     /// Other writers kept winning until the deadline.
     Contention,
 
+    /// The caller asked to stop, and what was begun was taken back.
+    Interrupted,
+
     /// Something that should be impossible: a bug.
     Internal,
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate};
+use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
 use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
 use crate::lifecycle::ledger::{Ledger, Settings, ledger_name, refuse_ledger};
@@ -120,6 +120,17 @@ impl ModelRegistry {
         candidate: &Candidate,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<LoggedCandidate> {
+        self.log_prepared(&candidate.prepare().await?, progress, std::future::pending()).await
+    }
+
+    /// [`Self::log`] of what was checked already, and until `interrupted` is ready: then the run ends FAILED, nothing stays
+    /// registered, and the error is `Interrupted`.
+    pub async fn log_prepared(
+        &self,
+        prepared: &PreparedCandidate<'_>,
+        progress: &(dyn Fn(u64) + Send + Sync),
+        interrupted: impl Future<Output = ()> + Send,
+    ) -> Result<LoggedCandidate> {
         // A candidate that can never be promoted is not logged.
         ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
@@ -131,7 +142,7 @@ impl ModelRegistry {
             user: &user,
             progress,
         };
-        target.log(candidate).await
+        target.log(prepared, interrupted).await
     }
 
     /// Asks the policy to make `version`, or the one behind `candidate`, the champion.

@@ -190,6 +190,25 @@ fn a_malformed_log_filter_is_told_and_not_used() {
     }
 }
 
+/// What is wrong without any store is found before one is made.
+#[test]
+fn a_candidate_that_cannot_be_logged_makes_no_store() {
+    let project = embedded();
+    let model = crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb");
+    let model = model.to_str().expect("a path");
+    let before = std::fs::read_dir(project.path()).expect("a directory").count();
+    project.file("train.csv", training_csv());
+    for args in [
+        &["log-candidate", model, "--metric", "a=1", "--tag", "a:b//=1"][..],
+        &["log-candidate", model],
+        &["log-candidate", "train.csv", "--metric", "a=1"],
+        &["log-candidate", model, "--metric", "a=1", "--config-value", "a//b=1"],
+    ] {
+        error_of(&project, args.iter().copied());
+        assert_eq!(std::fs::read_dir(project.path()).expect("a directory").count(), before, "{args:?}");
+    }
+}
+
 #[test]
 fn a_damaged_model_file() {
     let project = embedded();

@@ -23,14 +23,22 @@ pub enum ExitStatus {
     Held,
 }
 
+impl ExitStatus {
+    /// What the process ends with.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Rejected => 1,
+            Self::Error => 2,
+            Self::Held => 3,
+        }
+    }
+}
+
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        ExitCode::from(match status {
-            ExitStatus::Done => 0,
-            ExitStatus::Rejected => 1,
-            ExitStatus::Error => 2,
-            ExitStatus::Held => 3,
-        })
+        Self::from(status.code())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::args::LogCandidateArgs;
 use crate::cli::commands::training_data::TrainingData;
 use crate::cli::report::CandidateReport;
 use crate::cli::settings::key_values;
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::cli::{ExitStatus, Printer, Settings, interrupt};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::Candidate;
 use crate::lifecycle::config;
@@ -34,9 +34,12 @@ pub async fn run(
     candidate.run_name.clone_from(&args.run_name);
     candidate.allow_non_finite = args.allow_non_finite;
 
+    // Before a store is made or a model created for it.
+    let prepared = candidate.prepare().await?;
+    let interrupted = interrupt::first()?;
     let registry = ModelRegistry::open(settings.options.clone()).await?;
     let bar = printer.progress(None, true, "uploading");
-    let logged = registry.log(&candidate, &|bytes| bar.inc(bytes)).await?;
+    let logged = registry.log_prepared(&prepared, &|bytes| bar.inc(bytes), interrupted).await?;
     bar.finish_and_clear();
     let report = CandidateReport::new(registry.model(), &logged, &candidate.metrics);
     printer.report(&report, CandidateReport::text)?;

@@ -1,120 +1,27 @@
-//! Logging a candidate: one run with everything in it, the model, a registered version, the alias `candidate`.
+//! Carrying a candidate into the stores: the run first, the registration last, and nothing half-registered left behind.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::pin::{Pin, pin};
 
-use serde_json::Value;
+use futures_util::FutureExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::config::{self, CONFIG_ARTIFACT};
+use crate::lifecycle::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG, now};
+use crate::lifecycle::config::CONFIG_ARTIFACT;
 use crate::lifecycle::model_file::ModelFile;
 use crate::mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
-    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags, Timestamp,
+    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
 };
 use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
-use crate::mlflow::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
-use crate::model::BaselineModel;
-
-/// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
-pub const SHA256_TAG: &str = "hydra.model.sha256";
+use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
 
 /// Among how many of the newest versions one's own is looked for: more than others log within one request's time.
 const NEWEST: usize = 100;
-
-/// The model of a candidate.
-#[derive(Debug, Clone)]
-pub enum CandidateModel {
-    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole.
-    File(PathBuf),
-    /// The text of a LightGBM model.
-    Text(String),
-}
-
-impl From<BaselineModel> for CandidateModel {
-    fn from(model: BaselineModel) -> Self {
-        Self::Text(model.into_text())
-    }
-}
-
-impl From<PathBuf> for CandidateModel {
-    fn from(path: PathBuf) -> Self {
-        Self::File(path)
-    }
-}
-
-impl From<&Path> for CandidateModel {
-    fn from(path: &Path) -> Self {
-        Self::File(path.to_path_buf())
-    }
-}
-
-/// A trained model and what is known about it.
-#[derive(Debug, Clone)]
-pub struct Candidate {
-    /// The model.
-    pub model: CandidateModel,
-    /// Metrics by key, at least one; policies decide by them.
-    pub metrics: BTreeMap<String, f64>,
-    /// The training configuration: a JSON object.
-    pub config: Value,
-    /// Tags of the run.
-    pub tags: BTreeMap<String, String>,
-    /// The run's name; one is made from the model's name and the time if absent.
-    pub run_name: Option<String>,
-    /// Accept NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
-    pub allow_non_finite: bool,
-}
-
-impl Candidate {
-    /// A candidate with these metrics and nothing else said about it.
-    pub fn new(model: impl Into<CandidateModel>, metrics: BTreeMap<String, f64>) -> Self {
-        Self {
-            model: model.into(),
-            metrics,
-            config: Value::Object(serde_json::Map::new()),
-            tags: BTreeMap::new(),
-            run_name: None,
-            allow_non_finite: false,
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.metrics.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a candidate needs at least one metric")
-                .with_hint(
-                    "policies compare candidates by their metrics: pass for instance --metric auc=0.91",
-                ));
-        }
-        for (key, value) in &self.metrics {
-            Key::new(key)?;
-            if !value.is_finite() && !self.allow_non_finite {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    format!("metric `{key}` is not finite: {value}"),
-                )
-                .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
-            }
-        }
-        self.tags.keys().try_for_each(|key| Key::new(key).map(drop))
-    }
-}
-
-/// A candidate that was logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoggedCandidate {
-    /// The run.
-    pub run_id: RunId,
-    /// The registered version, now behind the alias `candidate`.
-    pub version: Version,
-    /// The SHA-256 of the model file, in hexadecimal.
-    pub sha256: String,
-}
 
 /// Where and as whom candidates are logged.
 #[derive(Clone, Copy)]
@@ -132,16 +39,22 @@ pub struct LogTarget<'a> {
 }
 
 impl LogTarget<'_> {
-    /// Logs `candidate`. Input is checked before anything is written. If anything fails after the run was created, the run
-    /// ends FAILED, and no version stays registered.
-    pub async fn log(&self, candidate: &Candidate) -> Result<LoggedCandidate> {
-        candidate.check()?;
-        let params = config::flatten(&candidate.config)?;
-        let file = ModelFile::open(&candidate.model).await?;
-
+    /// Logs a candidate. If anything fails after the run was created, the run ends FAILED, and no version stays registered.
+    ///
+    /// When `interrupted` is ready before the candidate is registered, logging ends in the same way, with `Interrupted`. What
+    /// creates something is waited for all the same: else nobody would know whether there is something to take back.
+    pub async fn log(
+        &self,
+        prepared: &PreparedCandidate<'_>,
+        interrupted: impl Future<Output = ()> + Send,
+    ) -> Result<LoggedCandidate> {
+        let mut interrupted = pin!(interrupted);
+        if interrupted.as_mut().now_or_never().is_some() {
+            return Err(interruption());
+        }
         let operation = uuid::Uuid::new_v4().to_string();
-        let run = self.start_run(candidate, &operation).await?;
-        let outcome = self.fill_run(&run, candidate, params, &file, &operation).await;
+        let run = self.start_run(prepared.candidate, &operation).await?;
+        let outcome = self.fill_run(&run, prepared, &operation, interrupted).await;
         let status = if outcome.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
         let ended = self.backend.tracking.update_run(&run.id, status, Some(now())).await;
         match (outcome, ended) {
@@ -178,13 +91,17 @@ impl LogTarget<'_> {
     async fn fill_run(
         &self,
         run: &Run,
-        candidate: &Candidate,
-        params: Vec<(String, String)>,
-        file: &ModelFile,
+        prepared: &PreparedCandidate<'_>,
         operation: &str,
+        mut interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<LoggedCandidate> {
-        let logged = self.create_logged_model(run, &params, operation).await?;
-        let stored = self.store(run, candidate, params, file, logged.as_ref()).await;
+        let file = &prepared.file;
+        let logged = self.create_logged_model(run, &prepared.params, operation).await?;
+        let stored = tokio::select! {
+            biased;
+            () = interrupted.as_mut() => Err(interruption()),
+            stored = self.store(run, prepared, logged.as_ref()) => stored,
+        };
         if let Some(model) = &logged {
             let status =
                 if stored.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
@@ -194,6 +111,10 @@ impl LogTarget<'_> {
             stored?;
         }
         let version = self.register(run, file, logged.as_ref(), operation).await?.version;
+        if interrupted.now_or_never().is_some() {
+            self.unregister(version).await;
+            return Err(interruption());
+        }
         if let Err(error) = self.point_candidate(version, logged.as_ref()).await {
             self.unregister(version).await;
             return Err(error);
@@ -224,17 +145,16 @@ impl LogTarget<'_> {
     async fn store(
         &self,
         run: &Run,
-        candidate: &Candidate,
-        params: Vec<(String, String)>,
-        file: &ModelFile,
+        prepared: &PreparedCandidate<'_>,
         logged: Option<&LoggedModel>,
     ) -> Result<()> {
+        let PreparedCandidate { candidate, params, file } = prepared;
         let timestamp = now();
         let metric =
             |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
         let batch = RunBatch {
             metrics: candidate.metrics.iter().map(metric).collect(),
-            params,
+            params: params.clone(),
             tags: vec![],
             // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
             model_id: logged.map(|model| model.id.clone()),
@@ -359,52 +279,6 @@ fn source_tags(operation: &str) -> Tags {
     ])
 }
 
-/// The time now, as MLflow counts it.
-pub(crate) fn now() -> Timestamp {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
-    use crate::mlflow::artifacts::ArtifactResolver;
-    use crate::mlflow::memory::MemoryStore;
-    use crate::mlflow::store::{RegistryStore as _, TrackingStore as _};
-
-    #[tokio::test]
-    async fn a_registration_whose_answer_was_lost_is_taken_back() {
-        let store = Arc::new(MemoryStore::new().expect("a store"));
-        let model = ModelName::new("m").expect("a name");
-        store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
-        let experiment = ExperimentId::new("0").expect("an id");
-        // The first write to the registry registers the version.
-        let backend = Backend {
-            tracking: store.clone(),
-            registry: Remote::new(&store, &[(0, Fault::AnswerLost)]),
-            artifacts: ArtifactResolver::local(),
-        };
-        let target = LogTarget {
-            backend: &backend,
-            model: &model,
-            experiment: &experiment,
-            user: "ann",
-            progress: &|_| {},
-        };
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
-        let metrics = BTreeMap::from([("auc".to_owned(), 0.9)]);
-        let candidate = Candidate::new(Path::new(path), metrics);
-        let error = target.log(&candidate).await.expect_err("the answer was lost");
-        assert_eq!(error.kind(), ErrorKind::Timeout);
-        let left = store.model_versions(&model, None, 10, None).await.expect("versions");
-        assert_eq!(left.items, []);
-        let failed = store.runs_by_status(&experiment, RunStatus::Failed, 10, None).await.expect("runs");
-        assert_eq!(failed.items.len(), 1);
-        target.log(&candidate).await.expect("a candidate");
-        let left = store.model_versions(&model, None, 10, None).await.expect("versions");
-        assert_eq!(left.items.iter().map(|version| version.version).collect::<Vec<_>>(), [Version(2)]);
-    }
+fn interruption() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted: nothing was registered")
 }

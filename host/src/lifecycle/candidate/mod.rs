@@ -1,0 +1,133 @@
+//! Logging a candidate: one run with everything in it, the model, a registered version, the alias `candidate`.
+
+mod log;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::config;
+use crate::lifecycle::model_file::ModelFile;
+use crate::mlflow::entities::Timestamp;
+use crate::mlflow::names::{Key, RunId, Version};
+use crate::model::BaselineModel;
+
+pub use log::LogTarget;
+
+/// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
+pub const SHA256_TAG: &str = "hydra.model.sha256";
+
+/// The model of a candidate.
+#[derive(Debug, Clone)]
+pub enum CandidateModel {
+    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole.
+    File(PathBuf),
+    /// The text of a LightGBM model.
+    Text(String),
+}
+
+impl From<BaselineModel> for CandidateModel {
+    fn from(model: BaselineModel) -> Self {
+        Self::Text(model.into_text())
+    }
+}
+
+impl From<PathBuf> for CandidateModel {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<&Path> for CandidateModel {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_path_buf())
+    }
+}
+
+/// A trained model and what is known about it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The model.
+    pub model: CandidateModel,
+    /// Metrics by key, at least one; policies decide by them.
+    pub metrics: BTreeMap<String, f64>,
+    /// The training configuration: a JSON object.
+    pub config: Value,
+    /// Tags of the run.
+    pub tags: BTreeMap<String, String>,
+    /// The run's name; one is made from the model's name and the time if absent.
+    pub run_name: Option<String>,
+    /// Accept NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
+    pub allow_non_finite: bool,
+}
+
+impl Candidate {
+    /// A candidate with these metrics and nothing else said about it.
+    pub fn new(model: impl Into<CandidateModel>, metrics: BTreeMap<String, f64>) -> Self {
+        Self {
+            model: model.into(),
+            metrics,
+            config: Value::Object(serde_json::Map::new()),
+            tags: BTreeMap::new(),
+            run_name: None,
+            allow_non_finite: false,
+        }
+    }
+
+    /// Checks and reads all that needs no store, so that nothing is written anywhere for a candidate that cannot be logged.
+    /// `InvalidModel` names tree, key and line of what is wrong with the model.
+    pub async fn prepare(&self) -> Result<PreparedCandidate<'_>> {
+        self.check()?;
+        let params = config::flatten(&self.config)?;
+        let file = ModelFile::open(&self.model).await?;
+        Ok(PreparedCandidate { candidate: self, params, file })
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.metrics.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a candidate needs at least one metric")
+                .with_hint(
+                    "policies compare candidates by their metrics: pass for instance --metric auc=0.91",
+                ));
+        }
+        for (key, value) in &self.metrics {
+            Key::new(key)?;
+            if !value.is_finite() && !self.allow_non_finite {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("metric `{key}` is not finite: {value}"),
+                )
+                .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
+            }
+        }
+        self.tags.keys().try_for_each(|key| Key::new(key).map(drop))
+    }
+}
+
+/// A candidate that was found fit to be logged.
+#[derive(Debug)]
+pub struct PreparedCandidate<'a> {
+    candidate: &'a Candidate,
+    params: Vec<(String, String)>,
+    file: ModelFile,
+}
+
+/// A candidate that was logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedCandidate {
+    /// The run.
+    pub run_id: RunId,
+    /// The registered version, now behind the alias `candidate`.
+    pub version: Version,
+    /// The SHA-256 of the model file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// The time now, as MLflow counts it.
+pub(crate) fn now() -> Timestamp {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -1,0 +1,123 @@
+//! Failures and interruptions while a candidate is logged.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
+use crate::mlflow::artifacts::ArtifactResolver;
+use crate::mlflow::connect::Backend;
+use crate::mlflow::entities::{Run, RunStatus, Tags};
+use crate::mlflow::memory::MemoryStore;
+use crate::mlflow::names::{Alias, ExperimentId, ModelName};
+use crate::mlflow::store::{RegistryStore as _, TrackingStore as _};
+
+struct Scene {
+    store: Arc<MemoryStore>,
+    backend: Backend,
+    model: ModelName,
+    experiment: ExperimentId,
+}
+
+impl Scene {
+    async fn new(faults: &[(u64, Fault)]) -> Self {
+        let store = Arc::new(MemoryStore::new().expect("a store"));
+        let model = ModelName::new("m").expect("a name");
+        store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
+        let backend = Backend {
+            tracking: store.clone(),
+            registry: Remote::new(&store, faults),
+            artifacts: ArtifactResolver::local(),
+        };
+        Self { store, backend, model, experiment: ExperimentId::new("0").expect("an id") }
+    }
+
+    async fn log(
+        &self,
+        progress: &(dyn Fn(u64) + Send + Sync),
+        interrupted: impl Future<Output = ()> + Send,
+    ) -> Result<LoggedCandidate> {
+        let target = LogTarget {
+            backend: &self.backend,
+            model: &self.model,
+            experiment: &self.experiment,
+            user: "ann",
+            progress,
+        };
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
+        let candidate = Candidate::new(Path::new(path), BTreeMap::from([("auc".to_owned(), 0.9)]));
+        target.log(&candidate.prepare().await.expect("a candidate"), interrupted).await
+    }
+
+    async fn versions(&self) -> Vec<Version> {
+        let left = self.store.model_versions(&self.model, None, 10, None).await.expect("versions");
+        left.items.iter().map(|version| version.version).collect()
+    }
+
+    async fn runs(&self, status: RunStatus) -> Vec<Run> {
+        self.store.runs_by_status(&self.experiment, status, 10, None).await.expect("runs").items
+    }
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_was_lost_is_taken_back() {
+    // The first write to the registry registers the version.
+    let scene = Scene::new(&[(0, Fault::AnswerLost)]).await;
+    let error = scene.log(&|_| {}, std::future::pending()).await.expect_err("the answer was lost");
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(scene.versions().await, []);
+    assert_eq!(scene.runs(RunStatus::Failed).await.len(), 1);
+    scene.log(&|_| {}, std::future::pending()).await.expect("a candidate");
+    assert_eq!(scene.versions().await, [Version(2)]);
+}
+
+#[tokio::test]
+async fn an_interruption_before_anything_was_written_writes_nothing() {
+    let scene = Scene::new(&[]).await;
+    let error = scene.log(&|_| {}, std::future::ready(())).await.expect_err("interrupted");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    for status in [RunStatus::Running, RunStatus::Failed, RunStatus::Finished] {
+        assert_eq!(scene.runs(status).await, []);
+    }
+}
+
+#[tokio::test]
+async fn an_interruption_during_the_upload_ends_the_run_and_registers_nothing() {
+    let scene = Scene::new(&[]).await;
+    let (interrupt, interrupted) = oneshot::channel::<()>();
+    let interrupt = Mutex::new(Some(interrupt));
+    let progress = |_| drop(interrupt.lock().expect("a lock").take());
+    let error = scene.log(&progress, async { drop(interrupted.await) }).await.expect_err("interrupted");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    let failed = scene.runs(RunStatus::Failed).await;
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].end_time.is_some());
+    assert_eq!(scene.runs(RunStatus::Running).await, []);
+    assert_eq!(scene.versions().await, []);
+    let candidate = scene.store.version_by_alias(&scene.model, &Alias::candidate()).await;
+    assert_eq!(candidate.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn an_interruption_during_the_registration_takes_the_version_back() {
+    let scene = Scene::new(&[]).await;
+    let store = scene.store.clone();
+    // Ready as soon as there is a version.
+    let registered = std::future::poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        let newest = futures_util::FutureExt::now_or_never(store.model_versions(
+            &ModelName::new("m").expect("a name"),
+            None,
+            1,
+            None,
+        ));
+        let is_there = newest.is_some_and(|page| page.is_ok_and(|page| !page.items.is_empty()));
+        if is_there { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    });
+    let error = scene.log(&|_| {}, registered).await.expect_err("interrupted");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert_eq!(scene.runs(RunStatus::Failed).await.len(), 1);
+    assert_eq!(scene.versions().await, []);
+}
