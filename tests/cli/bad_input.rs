@@ -194,8 +194,7 @@ fn a_malformed_log_filter_is_told_and_not_used() {
 #[test]
 fn a_candidate_that_cannot_be_logged_makes_no_store() {
     let project = embedded();
-    let model = crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb");
-    let model = model.to_str().expect("a path");
+    let model = &*fixture();
     let before = std::fs::read_dir(project.path()).expect("a directory").count();
     project.file("train.csv", training_csv());
     for args in [
@@ -207,6 +206,47 @@ fn a_candidate_that_cannot_be_logged_makes_no_store() {
         error_of(&project, args.iter().copied());
         assert_eq!(std::fs::read_dir(project.path()).expect("a directory").count(), before, "{args:?}");
     }
+}
+
+fn fixture() -> String {
+    crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb").display().to_string()
+}
+
+#[test]
+fn tags_that_the_program_sets_itself_and_an_empty_run_name() {
+    let project = embedded();
+    let log = ["log-candidate", &fixture(), "--metric", "a=1"];
+    for tag in ["hydra.operation_id=x", "mlflow.runName=x", "mlflow.user=x"] {
+        let error = error_of(&project, log.into_iter().chain(["--tag", tag]));
+        assert_eq!(error["kind"], "InvalidArgument", "{error}");
+    }
+    assert_nothing_registered(&project);
+    let source = ["--tag", "mlflow.source.name=train.py", "--run-name", ""];
+    project.json(log.into_iter().chain(source));
+    project.json(["promote"]);
+    let tags = &project.json(["champion"])["tags"];
+    assert_eq!(tags["mlflow.source.name"], "train.py");
+    assert!(tags["mlflow.runName"].as_str().is_some_and(|name| name.starts_with("bad")), "{tags}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_model_that_can_be_read_only_once() {
+    let project = embedded();
+    let text = std::fs::read(fixture()).expect("the model");
+    let log_from = |path: &str| {
+        let mut command = project.command(["--output", "json", "log-candidate", path, "--metric", "a=1"]);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("stdin");
+        std::io::Write::write_all(&mut stdin, &text).expect("the model is read");
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ends");
+        serde_json::from_slice::<Value>(&output.stdout).expect("a report")["sha256"].clone()
+    };
+    let of_file = project.json(["log-candidate", &fixture(), "--metric", "a=1"])["sha256"].clone();
+    assert_eq!(log_from("/dev/stdin"), of_file);
+    assert_eq!(log_from("-"), of_file);
 }
 
 #[test]

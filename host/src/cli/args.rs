@@ -131,7 +131,7 @@ pub enum Command {
     after_help = LOG_CANDIDATE_HELP
 )]
 pub struct LogCandidateArgs {
-    /// A LightGBM text model to log (as `save_model` writes it)
+    /// A LightGBM text model to log (as `save_model` writes it); `-` reads it from stdin
     #[arg(value_name = "MODEL_FILE")]
     pub model_file: Option<PathBuf>,
 

@@ -38,7 +38,8 @@ impl ModelFile {
         let model = model.clone();
         let opened = tokio::task::spawn_blocking(move || match model {
             CandidateModel::File(path) => Self::from_file(&path),
-            CandidateModel::Text(text) => Self::from_text(&text),
+            CandidateModel::Text(text) => Self::copied(text.as_bytes()),
+            CandidateModel::Stdin => Self::copied(std::io::stdin().lock()),
         });
         opened.await.map_err(|source| {
             Error::new(ErrorKind::Internal, "reading the model was interrupted").with_source(source)
@@ -62,22 +63,27 @@ impl ModelFile {
     }
 
     fn from_file(path: &Path) -> Result<Self> {
-        let origin = Origin::File(path.to_path_buf());
-        File::open(path)
-            .map_err(|source| {
-                Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source)
-            })
-            .and_then(|file| Self::checked(file, origin))
-            .map_err(|error| error.with_context("path", path.display()))
+        let unreadable =
+            |source| Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source);
+        let open = || -> Result<Self> {
+            let file = File::open(path).map_err(unreadable)?;
+            if file.metadata().map_err(unreadable)?.is_file() {
+                Self::checked(file, Origin::File(path.to_path_buf()))
+            } else {
+                Self::copied(file)
+            }
+        };
+        open().map_err(|error| error.with_context("path", path.display()))
     }
 
-    fn from_text(text: &str) -> Result<Self> {
+    /// A copy in a file of our own of what can be read but once, such as a pipe.
+    fn copied(bytes: impl Read) -> Result<Self> {
         let failed = |source: std::io::Error| {
             Error::new(ErrorKind::Storage, "cannot write a temporary file for the model").with_source(source)
         };
-        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.flush()).map_err(failed)?;
-        Self::checked(text.as_bytes(), Origin::Temporary(file))
+        let file = tempfile::NamedTempFile::new().map_err(failed)?;
+        let copy = file.reopen().map_err(failed)?;
+        Self::checked(Copying { inner: bytes, copy }, Origin::Temporary(file))
     }
 
     /// One pass over the bytes: hashed and validated on the way, never held as a whole.
@@ -93,6 +99,20 @@ impl ModelFile {
             has_categories: summary.has_categories,
             origin,
         })
+    }
+}
+
+/// Writes into a file what is read through it.
+struct Copying<R> {
+    inner: R,
+    copy: File,
+}
+
+impl<R: Read> Read for Copying<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.copy.write_all(&buffer[..read])?;
+        Ok(read)
     }
 }
 

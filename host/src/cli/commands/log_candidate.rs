@@ -13,7 +13,7 @@ use crate::cli::report::CandidateReport;
 use crate::cli::settings::key_values;
 use crate::cli::{ExitStatus, Printer, Settings, interrupt};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::candidate::Candidate;
+use crate::lifecycle::candidate::{Candidate, CandidateModel};
 use crate::lifecycle::config;
 use crate::model::baseline::{self, BaselineModel, TrainingParameters};
 
@@ -24,6 +24,9 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let mut candidate = match (&args.model_file, &args.train, &args.label) {
+        (Some(path), _, _) if path.as_os_str() == "-" => {
+            Candidate::new(CandidateModel::Stdin, BTreeMap::new())
+        }
         (Some(path), _, _) => Candidate::new(path.as_path(), BTreeMap::new()),
         (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
         _ => anyhow::bail!("name a model file, or training data and its label column"),
@@ -55,7 +58,8 @@ fn trained(
     let parameters = training_parameters(&args.params)?;
     let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
     printer.note(format!("training on {} rows, measuring on {}", data.rows.len(), held_out.rows.len()));
-    let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)?;
+    let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)
+        .map_err(|error| error.with_context("path", train.display()))?;
     let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
     let mut candidate = Candidate::new(model, metrics);
     candidate.config = serde_json::json!({

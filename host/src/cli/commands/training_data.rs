@@ -16,7 +16,8 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// Reads a CSV with a header. `InvalidData` names file, line and column of a cell that is no number.
+    /// Reads a CSV with a header. `InvalidData` names file, line and column of a cell that is no number, and of a label
+    /// that is neither 0 nor 1.
     pub fn read(path: &Path, label: &str) -> Result<Self> {
         Self::parse(path, label).map_err(|error| error.with_context("path", path.display()))
     }
@@ -46,7 +47,13 @@ impl TrainingData {
             let mut row = Vec::with_capacity(data.features.len());
             for (column, cell) in record.iter().enumerate() {
                 let value = number(cell).ok_or_else(|| bad_cell(cell, line, &header[column]))?;
-                if column == label_column { data.labels.push(value) } else { row.push(value) }
+                if column != label_column {
+                    row.push(value);
+                } else if value == 0.0 || value == 1.0 {
+                    data.labels.push(value);
+                } else {
+                    return Err(bad_label(cell, line, label));
+                }
             }
             data.rows.push(row);
         }
@@ -91,6 +98,14 @@ fn bad_cell(cell: &str, line: u64, column: &str) -> Error {
         .with_hint("training data is numeric; leave a cell empty where the value is missing")
 }
 
+fn bad_label(cell: &str, line: u64, column: &str) -> Error {
+    let shown: String = cell.chars().take(40).collect();
+    Error::new(ErrorKind::InvalidData, format!("a label is neither 0 nor 1: `{shown}`"))
+        .with_context("line", line)
+        .with_context("column", column)
+        .with_hint("the baseline is a binary classifier: encode the two classes as 0 and 1")
+}
+
 fn damaged(source: csv::Error) -> Error {
     let line = source.position().map_or(0, csv::Position::line);
     Error::new(ErrorKind::InvalidData, "the training data is damaged")
@@ -124,6 +139,11 @@ mod tests {
         let error = read("a,y\n1,0\nx,1\n").expect_err("a bad cell");
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert!(error.to_string().starts_with("not a number: `x` (line: 3, column: a, path: "), "{error}");
+        for label in ["2", "", "nan"] {
+            let error = read(&format!("a,y\n1,0\n3,1\n2,{label}\n")).expect_err("no label");
+            let start = format!("a label is neither 0 nor 1: `{label}` (line: 4, column: y, path: ");
+            assert!(error.to_string().starts_with(&start), "{error}");
+        }
         let error = read("a,b\n1,0\n").expect_err("no label");
         assert_eq!(error.hint(), Some("the columns are: a, b"));
         let error = read("a,y\n1\n").expect_err("a short row");

@@ -75,9 +75,11 @@ impl LogTarget<'_> {
 
     async fn start_run(&self, candidate: &Candidate, operation: &str) -> Result<Run> {
         let start_time = now();
-        let name = candidate.run_name.clone().unwrap_or_else(|| format!("{}-{}", self.model, start_time));
-        let mut tags = candidate.tags.clone();
-        tags.extend(source_tags(operation));
+        let given = candidate.run_name.clone().filter(|name| !name.is_empty());
+        let name = given.unwrap_or_else(|| format!("{}-{}", self.model, start_time));
+        // As in MLflow's client, the caller knows better where the run comes from.
+        let mut tags = source_tags(operation);
+        tags.extend(candidate.tags.clone());
         let run = NewRun {
             experiment_id: self.experiment.clone(),
             name,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::config;
 use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::entities::Timestamp;
+use crate::mlflow::entities::{OPERATION_ID_TAG, Timestamp};
 use crate::mlflow::names::{Key, RunId, Version};
 use crate::model::BaselineModel;
 
@@ -21,11 +21,21 @@ pub use log::LogTarget;
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
 pub const SHA256_TAG: &str = "hydra.model.sha256";
 
+/// Tags that a run gets in any case, and how to say what they say.
+const OWN_TAGS: [(&str, &str); 3] = [
+    (OPERATION_ID_TAG, "it tells this operation from every other; choose another key"),
+    ("mlflow.runName", "name the run with --run-name"),
+    ("mlflow.user", "say who logs it in HYDRA_ACTOR"),
+];
+
 /// The model of a candidate.
 #[derive(Debug, Clone)]
 pub enum CandidateModel {
-    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole.
+    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole. What is no regular file,
+    /// such as a pipe, is read once.
     File(PathBuf),
+    /// A LightGBM text model on the standard input, read once.
+    Stdin,
     /// The text of a LightGBM model.
     Text(String),
 }
@@ -59,7 +69,7 @@ pub struct Candidate {
     pub config: Value,
     /// Tags of the run.
     pub tags: BTreeMap<String, String>,
-    /// The run's name; one is made from the model's name and the time if absent.
+    /// The run's name; one is made from the model's name and the time if it is absent or empty.
     pub run_name: Option<String>,
     /// Accept NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
     pub allow_non_finite: bool,
@@ -104,7 +114,17 @@ impl Candidate {
                 .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
             }
         }
-        self.tags.keys().try_for_each(|key| Key::new(key).map(drop))
+        for key in self.tags.keys() {
+            Key::new(key)?;
+            if let Some((_, hint)) = OWN_TAGS.iter().find(|(own, _)| own == key) {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("the tag `{key}` is set by hydra-registry itself"),
+                )
+                .with_hint(*hint));
+            }
+        }
+        Ok(())
     }
 }
 
