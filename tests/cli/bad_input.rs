@@ -213,6 +213,22 @@ fn fixture() -> String {
 }
 
 #[test]
+fn metrics_and_configurations_that_json_cannot_hold() {
+    let project = embedded();
+    let model = fixture();
+    project.file("metrics.json", "{\"auc\": NaN, \"loss\": -Infinity}");
+    let log = ["log-candidate", &model, "--metrics-file", "metrics.json"];
+    let error = error_of(&project, log);
+    assert_eq!(error["message"], "metric `auc` is not finite: NaN");
+    project.file("config.toml", "[lr]\nrate = inf\n");
+    let error =
+        error_of(&project, ["log-candidate", &model, "--metric", "a=1", "--config-file", "config.toml"]);
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("`lr.rate`")), "{error}");
+    let logged = project.json(log.into_iter().chain(["--allow-non-finite"]));
+    assert_eq!((&logged["metrics"]["auc"], &logged["metrics"]["loss"]), (&"NaN".into(), &"-Infinity".into()));
+}
+
+#[test]
 fn tags_that_the_program_sets_itself_and_an_empty_run_name() {
     let project = embedded();
     let log = ["log-candidate", &fixture(), "--metric", "a=1"];

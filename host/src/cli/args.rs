@@ -151,7 +151,8 @@ pub struct LogCandidateArgs {
     #[arg(long = "param", value_name = "KEY=VALUE", requires = "train")]
     pub params: Vec<String>,
 
-    /// The training configuration: a JSON or TOML file, logged as params and as one artifact
+    /// The training configuration: a JSON or TOML file, logged as params and as one artifact; TOML's dates become text, and a
+    /// number that JSON cannot hold (NaN, infinities, integers over 64 bits) is refused
     #[arg(long = "config-file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
@@ -168,7 +169,7 @@ pub struct LogCandidateArgs {
     #[arg(long)]
     pub allow_non_finite: bool,
 
-    /// A JSON file of metrics: {"auc": 0.91}
+    /// A JSON or TOML file of metrics: {"auc": 0.91}
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::ModelRegistry;
 use crate::cli::args::LogCandidateArgs;
+use crate::cli::commands::document;
 use crate::cli::commands::training_data::TrainingData;
 use crate::cli::report::CandidateReport;
 use crate::cli::settings::key_values;
@@ -74,65 +74,43 @@ fn trained(
 fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
     let values = key_values("--param", given)?;
     let object: serde_json::Map<String, Value> =
-        values.into_iter().map(|(key, text)| (key, json_or_text(text))).collect();
+        values.into_iter().map(|(key, text)| (key, document::json_or_text(text))).collect();
     serde_json::from_value(Value::Object(object)).map_err(|source| {
         Error::new(ErrorKind::InvalidArgument, "not a training parameter").with_source(source)
     })
 }
 
-/// JSON where the text parses as such, else the text itself.
-fn json_or_text(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
-}
-
 fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
-        let Value::Object(metrics) = read_document(path)? else {
+        let Value::Object(metrics) = document::read(path)? else {
             anyhow::bail!("{} is no JSON object of metrics", path.display());
         };
         for (key, value) in metrics {
-            let value = metric_value(&key, &value.to_string().replace('"', ""))?;
+            let value =
+                document::number(&key, &value).map_err(|error| error.with_context("path", path.display()))?;
             candidate.metrics.insert(key, value);
         }
     }
     for (key, text) in key_values("--metric", &args.metrics)? {
-        let value = metric_value(&key, &text)?;
+        let value = document::number(&key, &Value::String(text))?;
         candidate.metrics.insert(key, value);
     }
     Ok(())
 }
 
-/// Numbers as Rust, Python and JSON write them, `nan` and `inf` included.
-fn metric_value(key: &str, text: &str) -> Result<f64> {
-    text.parse().map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is no number: `{text}`"))
-            .with_source(source)
-    })
-}
-
 fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     let Value::Object(values) = &mut candidate.config else { return Ok(()) };
     if let Some(path) = &args.config_file {
-        let Value::Object(given) = read_document(path)? else {
+        let given = document::read(path)?;
+        document::refuse_marked(&given).map_err(|error| error.with_context("path", path.display()))?;
+        let Value::Object(given) = given else {
             anyhow::bail!("{} holds no object", path.display());
         };
         values.extend(given);
     }
     for (key, text) in key_values("--config-value", &args.config_values)? {
-        config::set(values, &key, json_or_text(text))
+        config::set(values, &key, document::json_or_text(text))
             .map_err(|error| error.with_context("flag", "--config-value"))?;
     }
     Ok(())
-}
-
-/// A JSON file, or a TOML file by its ending.
-fn read_document(path: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let is_toml = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"));
-    let parsed = if is_toml {
-        toml::from_str(&text).map_err(anyhow::Error::from)
-    } else {
-        serde_json::from_str(&text).map_err(anyhow::Error::from)
-    };
-    parsed.with_context(|| format!("{} is damaged", path.display()))
 }

@@ -3,6 +3,7 @@
 mod champion;
 mod decide;
 mod doctor;
+mod document;
 mod history;
 mod list;
 mod log_candidate;
