@@ -213,6 +213,21 @@ fn fixture() -> String {
 }
 
 #[test]
+fn values_that_are_cut_are_told() {
+    for project in [embedded(), on_server()] {
+        let (tag, value) = (format!("note={}", "é".repeat(8001)), format!("text={}", "é".repeat(6001)));
+        let log = ["log-candidate", &fixture(), "--metric", "a=1", "--tag", &tag, "--config-value", &value];
+        let outcome = project.run(log);
+        assert_eq!(outcome.code, 0, "{}", outcome.err);
+        let told = |words: &[&str]| {
+            outcome.err.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+        };
+        assert_eq!(told(&["WARN", "note", "8001", "8000"]), 1, "{}", outcome.err);
+        assert_eq!(told(&["WARN", "text", "6001", "6000"]), 1, "{}", outcome.err);
+    }
+}
+
+#[test]
 fn metrics_and_configurations_that_json_cannot_hold() {
     let project = embedded();
     let model = fixture();

@@ -55,8 +55,8 @@ pub(crate) fn new_logged_model_id() -> Result<LoggedModelId> {
 /// The tags a new run is stored with: the caller's, its name and its user.
 pub(crate) fn tags_of_new_run(run: &NewRun) -> Result<Tags> {
     let mut tags = checked_tags(&run.tags)?;
-    for value in tags.values_mut() {
-        cut(value, MAX_RUN_TAG_CHARS);
+    for (key, value) in &mut tags {
+        cut_and_tell(key, value, MAX_RUN_TAG_CHARS);
     }
     tags.insert(RUN_NAME_TAG.into(), run.name.clone());
     tags.insert(USER_TAG.into(), run.user_id.clone());
@@ -91,7 +91,7 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
     for (key, value) in &batch.params {
         Key::new(key)?;
         let mut value = value.clone();
-        cut(&mut value, MAX_PARAM_CHARS);
+        cut_and_tell(key, &mut value, MAX_PARAM_CHARS);
         match params.get(key) {
             Some(earlier) => check_param_unchanged(key, earlier, &value)?,
             None => drop(params.insert(key.clone(), value)),
@@ -101,7 +101,7 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
     for (key, value) in &batch.tags {
         Key::new(key)?;
         let mut value = value.clone();
-        cut(&mut value, MAX_RUN_TAG_CHARS);
+        cut_and_tell(key, &mut value, MAX_RUN_TAG_CHARS);
         tags.insert(key.clone(), value);
     }
     Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags, model_id: batch.model_id.clone() })
@@ -139,6 +139,7 @@ pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedMo
     checked_tags(&model.tags)?;
     model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))?;
     let mut model = model.clone();
+    // the run's were cut too, and that was told
     model.params.iter_mut().for_each(|(_, value)| cut(value, MAX_PARAM_CHARS));
     Ok(model)
 }
@@ -259,6 +260,15 @@ pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
 /// `None` for empty text: a description that was not given is null for MLflow.
 pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
+}
+
+/// Cuts a value where MLflow cuts it. Like MLflow's client, it says so.
+pub(crate) fn cut_and_tell(key: &str, value: &mut String, kept: usize) {
+    let characters = value.chars().count();
+    if characters > kept {
+        tracing::warn!(key, characters, kept, "MLflow keeps no value as long as this: it is cut");
+        cut(value, kept);
+    }
 }
 
 fn cut(value: &mut String, max_chars: usize) {

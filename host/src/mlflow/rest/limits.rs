@@ -22,14 +22,14 @@ pub(super) struct Chunk<'a> {
 impl Chunk<'_> {
     /// The same entries with tags as short as MLflow 2.9 wants them; `None` if they are already.
     pub(super) fn for_older_server(&self) -> Option<Self> {
-        let tags: Vec<_> = self.tags.iter().map(|(key, value)| (*key, cut(value))).collect();
+        let tags: Vec<_> = self.tags.iter().map(|(key, value)| (*key, cut(key, value))).collect();
         (tags != self.tags).then(|| Self { metrics: self.metrics, params: self.params.clone(), tags })
     }
 }
 
 /// The same tags as short as MLflow 2.9 wants them; `None` if they are already.
 pub(super) fn tags_for_older_server(tags: &Tags) -> Option<Tags> {
-    let shorter: Tags = tags.iter().map(|(key, value)| (key.clone(), cut(value).to_owned())).collect();
+    let shorter: Tags = tags.iter().map(|(key, value)| (key.clone(), cut(key, value).to_owned())).collect();
     (shorter != *tags).then_some(shorter)
 }
 
@@ -55,8 +55,16 @@ pub(super) fn chunks(batch: &CheckedBatch) -> Vec<Chunk<'_>> {
     }
 }
 
-fn cut(text: &str) -> &str {
-    text.char_indices().nth(OLDER_TAG_CHARS).map_or(text, |(end, _)| &text[..end])
+fn cut<'a>(key: &str, text: &'a str) -> &'a str {
+    let Some((end, _)) = text.char_indices().nth(OLDER_TAG_CHARS) else { return text };
+    let characters = text.chars().count();
+    tracing::warn!(
+        key,
+        characters,
+        kept = OLDER_TAG_CHARS,
+        "an older server keeps no tag as long as this: it is cut"
+    );
+    &text[..end]
 }
 
 #[cfg(test)]
