@@ -260,6 +260,18 @@ fn tags_that_the_program_sets_itself_and_an_empty_run_name() {
     assert!(tags["mlflow.runName"].as_str().is_some_and(|name| name.starts_with("bad")), "{tags}");
 }
 
+#[test]
+fn a_name_that_would_break_a_file_store() {
+    let project = embedded();
+    let uri = project.path().join("mlruns").display().to_string();
+    let log = ["--tracking-uri", &uri, "--model", "50%", "log-candidate", &fixture(), "--metric", "a=1"];
+    let error = error_of(&project, log);
+    assert_eq!(error["kind"], "InvalidName");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("no `%`")), "{error}");
+    assert!(!project.path().join("mlruns").exists());
+    project.json(["--model", "50%", "log-candidate", &fixture(), "--metric", "a=1"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_model_that_can_be_read_only_once() {

@@ -52,7 +52,14 @@ pub async fn a_model_tag_is_replaced(stores: &Stores) {
 pub async fn a_model_of_an_odd_name_works(stores: &Stores) {
     for odd in ["a name", "modèle 日本", "50%", "dots.and-'quotes'", "1e5", "no"] {
         let name = ModelName::new(format!("{odd} {}", uuid::Uuid::new_v4().simple())).expect("a legal name");
-        stores.registry.create_registered_model(&name, &Tags::new(), "").await.expect("a new model");
+        match stores.registry.create_registered_model(&name, &Tags::new(), "").await {
+            // A file store refuses what MLflow's would: it could list no model any more.
+            Err(error) if odd.contains('%') => {
+                assert_eq!(error.kind(), ErrorKind::InvalidName);
+                continue;
+            }
+            created => drop(created.expect("a new model")),
+        }
         let version = stores.registry.create_model_version(&new_version(&name)).await.expect("a version");
         stores.registry.set_alias(&name, &Alias::champion(), version.version).await.expect("an alias");
         let champion = stores.registry.version_by_alias(&name, &Alias::champion()).await.expect("an answer");

@@ -72,7 +72,8 @@ pub trait TrackingStore: Debug + Send + Sync {
 /// Registered models, their versions and aliases.
 #[async_trait]
 pub trait RegistryStore: Debug + Send + Sync {
-    /// Creates a registered model; `AlreadyExists` when the name is taken.
+    /// Creates a registered model; `AlreadyExists` when the name is taken, `InvalidName` for one that MLflow could not read
+    /// back from such a store.
     async fn create_registered_model(
         &self,
         name: &ModelName,

@@ -209,7 +209,21 @@ fn alias_path(name: &ModelName, alias: &Alias) -> String {
     format!("{}/aliases/{alias}", directory(name))
 }
 
+/// The rule of MLflow's file store, which cannot list any model once one breaks it.
+fn check_name(name: &ModelName) -> Result<()> {
+    if name.as_str().contains('%') || name.as_str().contains(std::path::is_separator) {
+        return Err(Error::new(
+            ErrorKind::InvalidName,
+            "a registered model's name in a file store contains no `%` and no path separator",
+        )
+        .with_context("name", name)
+        .with_hint("choose another name, or keep models in a database: sqlite:///mlflow.db"));
+    }
+    Ok(())
+}
+
 fn create(disk: &Disk, name: ModelName, tags: Tags, description: String) -> Result<RegisteredModel> {
+    check_name(&name)?;
     disk.write(|tree, transaction| {
         let directory = directory(&name);
         if tree.is_dir(&directory)? {
