@@ -293,6 +293,14 @@ fn a_model_that_can_be_read_only_once() {
 }
 
 #[test]
+fn an_empty_listing_that_was_asked_for_says_nothing() {
+    let project = embedded();
+    project.json(["log-candidate", &fixture(), "--metric", "a=1"]);
+    let listed = project.run(["list", "--limit", "0"]);
+    assert_eq!((listed.code, listed.out.as_str(), listed.err.as_str()), (0, "", ""));
+}
+
+#[test]
 fn a_damaged_model_file() {
     let project = embedded();
     project.file("model.lgb", "tree\nversion=v4\nnum_class=1\n");

@@ -22,7 +22,8 @@ pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) ->
         empty = false;
         printer.item(&VersionReport::from(version?), VersionReport::text)?;
     }
-    if empty {
+    // Of none that were asked for there is nothing to say.
+    if empty && args.limit != Some(0) {
         printer.note(format!(
             "{} has no versions yet; `hydra-registry log-candidate` makes one",
             registry.model()
