@@ -263,15 +263,33 @@ impl ModelRegistry {
             let hint = "the alias `champion` points to a deleted version: promote another one, or roll back";
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
-        version.ok_or_else(|| {
-            Error::new(ErrorKind::NoChampion, "No champion model set")
-                .with_context("model", &self.model)
-                .with_hint("log a candidate and promote it: `hydra-registry promote`")
-        })
+        match version {
+            Some(version) => Ok(version),
+            None => Err(self.no_champion().await),
+        }
+    }
+
+    /// A store that nobody has written to looks like a mistyped one: the hint tells them apart.
+    async fn no_champion(&self) -> Error {
+        let missing =
+            self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
+        let hint = match &missing {
+            Some(missing) => missing.hint().unwrap_or_default().to_owned(),
+            None => "log a candidate and promote it: `hydra-registry promote`".to_owned(),
+        };
+        Error::new(ErrorKind::NoChampion, "No champion model set")
+            .with_context("model", &self.model)
+            .with_hint(hint)
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        self.backend.registry.registered_model(&self.model).await
+        self.backend.registry.registered_model(&self.model).await.map_err(|error| match error.kind() {
+            ErrorKind::ModelNotFound => error.with_hint(format!(
+                "nothing of that name is in {}: is the name right, and the tracking URI? `log-candidate` makes it",
+                self.options.registry_for_people()
+            )),
+            _ => error,
+        })
     }
 
     async fn ensure_model(&self) -> Result<()> {

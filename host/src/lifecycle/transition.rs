@@ -261,7 +261,10 @@ impl Transitions<'_> {
             now: timestamp(now())?,
             actor: self.options.actor_name(),
             reason: request.reason.clone(),
-            settings: self.policy.descriptor().resolve(&self.options.policy_settings())?,
+            settings: self
+                .policy
+                .descriptor()
+                .resolve(&self.options.policy_settings(self.policy.descriptor()))?,
             champion: describe(&evidence.champion)?,
             archived: describe(&evidence.archived)?,
             history,
