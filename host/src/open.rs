@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
+use crate::lifecycle::transition::Terms;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, printable};
@@ -171,6 +172,15 @@ impl OpenOptions {
         }
         settings.extend(self.settings.clone());
         settings
+    }
+
+    /// On what terms requests to that policy are decided.
+    pub(crate) fn terms(&self, policy: &Policy) -> Result<Terms> {
+        Ok(Terms {
+            actor: self.actor_name(),
+            settings: self.policy_settings(policy.descriptor()),
+            managed: self.managed_aliases()?,
+        })
     }
 
     /// The budget of a decision.

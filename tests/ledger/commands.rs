@@ -56,6 +56,19 @@ fn the_history_tells_who_when_what_and_why() {
     }
 }
 
+/// What is tried out rests on the aliases as they are; in earnest, the ledger would settle first.
+#[test]
+fn a_dry_run_says_that_aliases_were_moved() {
+    let project = three_promotions();
+    let quiet = project.run(["rollback", "--dry-run"]);
+    assert!(quiet.code == 0 && !quiet.err.contains("settled first"), "{}", quiet.err);
+    let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+    let moved = "UPDATE registered_model_aliases SET version = 1 WHERE alias = 'champion'";
+    assert_eq!(database.execute(moved, []).expect("done"), 1);
+    let told = project.run(["rollback", "--dry-run"]);
+    assert!(told.err.contains("settled first"), "{}", told.err);
+}
+
 /// What an embedding pipeline subscribes to.
 #[test]
 fn a_transition_is_an_event_with_fields() {

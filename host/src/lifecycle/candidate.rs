@@ -110,6 +110,7 @@ impl Candidate {
 
 /// A candidate that was logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoggedCandidate {
     /// The run.
     pub run_id: RunId,
