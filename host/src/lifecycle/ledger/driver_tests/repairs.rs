@@ -42,6 +42,20 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     assert_eq!(world.assert_sound().await[0].0.entry.operation, Kind::External);
 }
 
+/// On a local store there are no slow writers: whoever moves an alias back means it.
+#[tokio::test]
+async fn a_move_back_on_a_local_store_is_adopted_at_once() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2), ("c", 3)] {
+        promote(&world, Place::Local, id, version).await.expect("a promotion");
+    }
+    world.set(Alias::champion(), 1).await;
+    let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert_eq!(world.aliases().await, (Some(1), Some(2)));
+    assert_eq!(kinds(&world.assert_sound().await).last(), Some(&Kind::External));
+}
+
 #[tokio::test]
 async fn an_expired_transition_never_takes_place() {
     let world = World::new().await;
