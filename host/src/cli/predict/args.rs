@@ -39,6 +39,10 @@ pub struct PredictArgs {
     #[arg(long, value_name = "COLUMN", num_args = 1..)]
     pub keep: Vec<String>,
 
+    /// The columns that had pandas' category type in training; needed where neither the model nor the input tells
+    #[arg(long, value_name = "COLUMN", num_args = 1.., value_delimiter = ',')]
+    pub categories: Vec<String>,
+
     /// What computes the predictions
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
     pub engine: EngineArg,
@@ -120,6 +124,11 @@ impl PredictArgs {
             EngineArg::Native => Engine::Native,
             EngineArg::Lightgbm => Engine::LightGbm,
         }
+    }
+
+    /// What messages call the input.
+    pub(super) fn input_name(&self) -> String {
+        if is_dash(&self.input) { "stdin".to_owned() } else { self.input.display().to_string() }
     }
 
     /// The format of the input.

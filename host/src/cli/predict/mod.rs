@@ -37,11 +37,18 @@ const BATCH_ROWS: usize = 1 << 15;
 /// input lacks columns or is damaged, and says where; an output file appears only after the last row.
 pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
     let (in_format, out_format) = (args.input_format()?, args.output_format()?);
-    let model = model.with_engine(args.engine())?.with_threads(args.threads);
+    let mut model = model.with_engine(args.engine())?.with_threads(args.threads);
+    if !args.categories.is_empty() {
+        model = model.with_categories(&args.categories)?;
+    }
     let output = args.output();
     let batch_rows = args.batch_rows.map_or_else(|| batch_rows(&model, output), |rows| rows as usize);
 
-    let input = Input::open(&args.input, in_format, Wanted::new(&model, &args.keep, batch_rows))?;
+    let mut input = Input::open(&args.input, in_format, Wanted::new(&model, &args.keep, batch_rows), &model)?;
+    let model = match input.columns.take() {
+        Some(columns) => model.with_columns(&columns)?,
+        None => model,
+    };
     if !input.ignored.is_empty() {
         printer.note(format!("ignored columns: {}", listed(&input.ignored)));
     }
@@ -51,7 +58,9 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
     let batches = read_ahead(input.reader)?;
     let mut rows = 0;
     while let Some(batch) = next_batch(&batches)? {
-        predictions.write(&predict(&model, &batch, output)?)?;
+        let predicted =
+            predict(&model, &batch, output).map_err(|error| error.with_context("file", args.input_name()))?;
+        predictions.write(&predicted)?;
         rows += batch.features.num_rows() as u64;
         progress.set_position(batch.position);
     }

@@ -40,7 +40,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
     let reader = ColumnarReader::new(name, IpcBatches { kind, read: 0 }, schema, selection, wanted);
-    Ok(Input { reader: Box::new(reader), ignored, length, in_bytes })
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes })
 }
 
 type Bytes = Box<dyn Read + Send>;

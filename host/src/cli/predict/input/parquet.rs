@@ -52,7 +52,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
         file,
     };
     let reader = ColumnarReader::new(name, groups, Arc::new(schema), selection, wanted);
-    Ok(Input { reader: Box::new(reader), ignored, length: rows, in_bytes: false })
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length: rows, in_bytes: false })
 }
 
 /// The batches of a file, row group by row group, so that errors can name the group.

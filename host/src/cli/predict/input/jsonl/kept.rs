@@ -1,23 +1,14 @@
 //! Kept JSON values as Arrow columns.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field};
 use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result};
-
-/// Arrow's name of a column of JSON text, in a field's metadata.
-const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
-
-/// Whether a column is text that is JSON, rather than text.
-pub(in crate::cli::predict) fn is_json_text(field: &Field) -> bool {
-    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
-}
+use crate::Result;
+use crate::cli::predict::input::columns_of_fields;
+use crate::model::arrow::json_field;
 
 /// The values of a batch, each column of the narrowest type that holds all of them: whole numbers, numbers, booleans, text,
 /// or else JSON text.
@@ -25,12 +16,7 @@ pub(super) fn batch<'a>(
     columns: impl Iterator<Item = (&'a String, Vec<Value>)>,
     rows: usize,
 ) -> Result<RecordBatch> {
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
-        columns.map(|(name, values)| column(name, &values)).unzip();
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the columns do not make a batch").with_source(error)
-    })
+    columns_of_fields(columns.map(|(name, values)| column(name, &values)), rows)
 }
 
 fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
@@ -52,11 +38,6 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     }
     let texts = values.iter().map(|value| (!value.is_null()).then(|| value.to_string()));
     (json_field(name), Arc::new(texts.collect::<StringArray>()))
-}
-
-fn json_field(name: &str) -> Field {
-    let metadata = HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]);
-    Field::new(name, DataType::Utf8, true).with_metadata(metadata)
 }
 
 /// What `get` takes out of every value but nulls; `None` if it fails on one.

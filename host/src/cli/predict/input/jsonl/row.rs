@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use arrow_array::ArrayRef;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::cells::{Cell, Cells};
+use super::cells::{Cell, Cells, Column};
 use super::keys::{Key, Keys, Target};
 use crate::cli::predict::wanted::Wanted;
 use crate::{Error, ErrorKind, Result};
@@ -52,7 +51,7 @@ impl Rows {
     }
 
     /// The features and the kept columns of the rows so far; starts again without rows.
-    pub(super) fn take(&mut self) -> (Vec<ArrayRef>, Vec<Vec<Value>>) {
+    pub(super) fn take(&mut self) -> (Vec<Column>, Vec<Vec<Value>>) {
         self.rows = 0;
         let features = self.wanted.kinds.iter().map(|kind| Cells::of(*kind)).collect();
         let features = std::mem::replace(&mut self.features, features);
