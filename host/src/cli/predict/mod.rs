@@ -3,6 +3,7 @@
 //! A thread reads batches ahead while this one scores them and writes the answers.
 
 mod args;
+mod guard;
 mod input;
 mod output;
 mod wanted;
@@ -19,6 +20,7 @@ use crate::model::arrow::OutputType;
 use crate::model::loaded::Model;
 use crate::{Error, ErrorKind, Result};
 
+use guard::guarded;
 use input::{Batch, BatchReader, Input};
 use output::Output;
 use wanted::{Wanted, listed};
@@ -55,7 +57,7 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
     let progress = printer.progress(input.length, input.in_bytes, "predicting");
     let mut predictions = Output::open(args.out_file(), out_format, printer.data())?;
 
-    let batches = read_ahead(input.reader)?;
+    let batches = read_ahead(input.reader, args.input_name())?;
     let mut rows = 0;
     while let Some(batch) = next_batch(&batches)? {
         let predicted =
@@ -82,11 +84,14 @@ type Message = Result<Option<Batch>>;
 /// Lets a thread read the next batch while the one before it is scored.
 ///
 /// The thread is not joined: when nobody wants more batches it may still wait for its input.
-fn read_ahead(mut reader: Box<dyn BatchReader>) -> Result<Receiver<Message>> {
+fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
     let (sender, receiver) = sync_channel(1);
     let read = move || {
         loop {
-            let message = reader.next();
+            let message = guarded(|| reader.next()).map_err(|error| match named(&error) {
+                true => error,
+                false => error.with_context("file", &file),
+            });
             let last = !matches!(message, Ok(Some(_)));
             // Nobody listens any more when writing has failed.
             if sender.send(message).is_err() || last {
@@ -98,6 +103,11 @@ fn read_ahead(mut reader: Box<dyn BatchReader>) -> Result<Receiver<Message>> {
         Error::new(ErrorKind::Storage, "cannot start a thread that reads the input").with_source(error)
     })?;
     Ok(receiver)
+}
+
+/// Whether an error names its file.
+fn named(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "file")
 }
 
 fn next_batch(batches: &Receiver<Message>) -> Message {

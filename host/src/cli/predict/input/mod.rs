@@ -16,6 +16,7 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 
 use super::args::FileFormat;
+use super::guard::guarded;
 use super::wanted::Wanted;
 use crate::model::loaded::{ColumnKind, Model};
 use crate::{Error, ErrorKind, Result};
@@ -68,7 +69,7 @@ impl Input {
             FileFormat::Arrow => ipc::open(source, wanted),
             FileFormat::Jsonl => jsonl::open(source, wanted, model),
         };
-        open().map_err(|error: Error| error.with_context("file", name))
+        guarded(open).map_err(|error: Error| error.with_context("file", name))
     }
 }
 
