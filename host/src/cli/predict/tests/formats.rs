@@ -206,3 +206,35 @@ fn columns_of_category_type_get_the_lists_as_in_python() {
         }
     }
 }
+
+#[test]
+fn kept_numbers_of_json_are_never_changed() {
+    let case = Case::new("regression");
+    let row = |id: &str| format!(r#"{{"f0":1,"f1":1,"f2":1,"f3":1,"f4":1,"id":{id}}}"#);
+    let ids =
+        ["18446744073709551615", "1.5", "9007199254740993", "-9223372036854775808", "9223372036854775808"];
+    let folder = Folder::new();
+    for ids in [&ids[..], &ids[..1], &ids[1..3], &ids[2..4], &ids[3..], &[ids[4], ids[0]]] {
+        let rows: Vec<String> = ids.iter().map(|id| row(id)).collect();
+        folder.write("in.jsonl", rows.join("\n"));
+        for (batch, out) in [(1, "out.jsonl"), (10, "out.jsonl"), (1, "out.csv"), (10, "out.csv")] {
+            let options = format!("--keep id --batch-rows {batch}");
+            folder.predict(case.model("booster"), "in.jsonl", out, &options).unwrap();
+            let text = fs::read_to_string(folder.path(out)).unwrap();
+            let lines = text.lines().skip(usize::from(out == "out.csv"));
+            let kept: Vec<&str> =
+                lines.map(|line| line.trim_start_matches(r#"{"id":"#).split(',').next().unwrap()).collect();
+            assert_eq!(kept, ids, "{batch} {out}");
+        }
+    }
+    // A column of floats cannot take the second batch.
+    folder.write("in.jsonl", format!("{}\n{}\n", row("1.5"), row("9007199254740993")));
+    let options = "--keep id --batch-rows 1";
+    let error = folder.predict(case.model("booster"), "in.jsonl", "out.parquet", options).unwrap_err();
+    assert!(error.to_string().contains("changes its type"), "{error:?}");
+    folder.write("in.jsonl", row("18446744073709551616"));
+    let error = folder.predict(case.model("booster"), "in.jsonl", "out.jsonl", options).unwrap_err();
+    assert!(error.to_string().contains("more than 64 bits"), "{error:?}");
+    folder.write("in.jsonl", row("1e300"));
+    folder.predict(case.model("booster"), "in.jsonl", "out.jsonl", options).unwrap();
+}

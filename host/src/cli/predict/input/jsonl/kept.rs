@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow_schema::{DataType, Field};
 use serde_json::Value;
 
@@ -10,8 +10,8 @@ use crate::Result;
 use crate::cli::predict::input::columns_of_fields;
 use crate::model::arrow::json_field;
 
-/// The values of a batch, each column of the narrowest type that holds all of them: whole numbers, numbers, booleans, text,
-/// or else JSON text.
+/// The values of a batch, each column of the narrowest type that holds all of them as they are: whole numbers, numbers,
+/// booleans, text, or else JSON text.
 pub(super) fn batch<'a>(
     columns: impl Iterator<Item = (&'a String, Vec<Value>)>,
     rows: usize,
@@ -27,7 +27,10 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     if let Some(numbers) = all(values, Value::as_i64) {
         return (field(DataType::Int64), Arc::new(Int64Array::from(numbers)));
     }
-    if let Some(numbers) = all(values, Value::as_f64) {
+    if let Some(numbers) = all(values, Value::as_u64) {
+        return (field(DataType::UInt64), Arc::new(UInt64Array::from(numbers)));
+    }
+    if let Some(numbers) = all(values, exact) {
         return (field(DataType::Float64), Arc::new(Float64Array::from(numbers)));
     }
     if let Some(flags) = all(values, Value::as_bool) {
@@ -38,6 +41,25 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     }
     let texts = values.iter().map(|value| (!value.is_null()).then(|| value.to_string()));
     (json_field(name), Arc::new(texts.collect::<StringArray>()))
+}
+
+/// A number as a float, unless it is a whole one that a float would change, such as an identifier.
+fn exact(value: &Value) -> Option<f64> {
+    const WHOLE: u64 = 1 << 53;
+    let whole = value.as_u64().or_else(|| value.as_i64().map(i64::unsigned_abs));
+    value.as_f64().filter(|_| whole.is_none_or(|whole| whole <= WHOLE))
+}
+
+/// Whether a value holds a number that was read as a float because it does not fit 64 bits.
+pub(super) fn exceeds_integers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= 2_f64.powi(63))
+        }
+        Value::Array(items) => items.iter().any(exceeds_integers),
+        Value::Object(object) => object.values().any(exceeds_integers),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 /// What `get` takes out of every value but nulls; `None` if it fails on one.
