@@ -38,6 +38,50 @@ fn a_booster_is_its_text() {
     assert_eq!(model.classes, None);
 }
 
+/// A booster whose best iteration is this instruction's value.
+fn with_best(best: &[u8]) -> Vec<u8> {
+    pickle(&object(
+        "lightgbm.basic",
+        "Booster",
+        &[("_handle", text("tree\n")), ("best_iteration", best.to_vec())],
+    ))
+}
+
+#[test]
+fn the_best_iteration_may_be_numpys() {
+    let scalar = [
+        global("numpy._core.multiarray", "scalar"),
+        global("numpy", "dtype"),
+        text("i8"),
+        b"\x89\x88\x87R(K\x03".to_vec(),
+        text("<"),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb".to_vec(),
+        b"C\x08\x05\0\0\0\0\0\0\0\x86R".to_vec(),
+    ]
+    .concat();
+    assert_eq!(read(&with_best(&scalar)).unwrap().best_iteration, Some(5));
+    for (all, best) in [b"N".as_slice(), b"K\x00", b"J\xff\xff\xff\xff"].map(|best| (best, with_best(best))) {
+        assert_eq!(read(&best).unwrap().best_iteration, None, "{all:?}");
+    }
+    for unreadable in [b"G\x40\x14\0\0\0\0\0\0".as_slice(), b"]", b"\x8c\x015"] {
+        assert_eq!(kind(&with_best(unreadable)), ErrorKind::InvalidModel, "{unreadable:?}");
+    }
+}
+
+#[test]
+fn early_stopped_predictions_are_refused() {
+    let regressor = |flag: &[u8]| {
+        let attributes = [("_Booster", booster()), ("pred_early_stop", flag.to_vec())];
+        pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes))
+    };
+    for flag in [b"\x88".as_slice(), b"K\x01", b"\x8c\x04true"] {
+        assert_eq!(kind(&regressor(flag)), ErrorKind::UnsupportedModel, "{flag:?}");
+    }
+    for flag in [b"\x89".as_slice(), b"K\x00", b"N"] {
+        assert!(read(&regressor(flag)).is_ok(), "{flag:?}");
+    }
+}
+
 #[test]
 fn labels_come_from_the_encoder_where_the_classifier_has_none() {
     let dtype = [
