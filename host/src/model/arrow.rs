@@ -107,6 +107,12 @@ impl Model {
                 numbers(&probabilities, self.probability_names()?)
             }
             OutputType::Labels => vec![label_column(self.labels(data)?)],
+            OutputType::Leaves if self.num_trees() == 0 => {
+                return Err(Error::new(
+                    ErrorKind::UnsupportedModel,
+                    "the model has no trees, so no rows reach leaves",
+                ));
+            }
             OutputType::Leaves => {
                 let leaves = self.leaf_indices(data)?;
                 let trees = self.num_trees();
