@@ -148,9 +148,15 @@ impl PredictArgs {
 
     /// The format of the output.
     pub fn output_format(&self) -> Result<FileFormat> {
-        match self.out_format.or_else(|| FileFormat::of(self.out_file()?)) {
-            Some(format) => Ok(format),
-            None => self.input_format(),
+        match (self.out_format.or_else(|| FileFormat::of(self.out_file()?)), self.out_file()) {
+            (Some(format), _) => Ok(format),
+            // A compressed file, or one of tabs, would hold something else than its name says.
+            (None, Some(path)) if path.extension().is_some() => {
+                Err(Error::new(ErrorKind::InvalidArgument, "the output's ending does not tell its format")
+                    .with_context("file", path.display())
+                    .with_hint("name it with --out-format csv, parquet, arrow or jsonl"))
+            }
+            _ => self.input_format(),
         }
     }
 

@@ -74,7 +74,7 @@ impl Wanted {
     }
 
     /// Whether the model was trained without names.
-    fn has_placeholder_names(&self) -> bool {
+    pub(super) fn has_placeholder_names(&self) -> bool {
         self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
     }
 }

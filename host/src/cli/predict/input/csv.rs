@@ -35,6 +35,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<
         .iter()
         .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
         .collect::<Result<_>>()?;
+    refuse_missing_header(&header, &wanted)?;
     let selection = wanted.select(&header)?;
     let ignored = selection.ignored.clone();
     let reader =
@@ -59,6 +60,19 @@ fn sniffed(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
         }
     }
     columns
+}
+
+/// Where positions count instead of names, nothing else would notice that the first row is taken for the header.
+///
+/// The header of columns without names, as pandas writes it, is `0,1,2,...`.
+fn refuse_missing_header(header: &[String], wanted: &Wanted) -> Result<()> {
+    let is_row = header.iter().all(|name| cell::number(name.as_bytes()).is_some());
+    let is_count = header.iter().enumerate().all(|(index, name)| *name == index.to_string());
+    if !wanted.has_placeholder_names() || !is_row || is_count {
+        return Ok(());
+    }
+    Err(invalid("the file has no header: its first line is a row", 1)
+        .with_hint("the model takes columns by position; write any names in a line before the rows"))
 }
 
 /// The cell `3` may be the number and the text, which are different categories.
