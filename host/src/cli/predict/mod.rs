@@ -88,10 +88,8 @@ fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver
     let (sender, receiver) = sync_channel(1);
     let read = move || {
         loop {
-            let message = guarded(|| reader.next()).map_err(|error| match named(&error) {
-                true => error,
-                false => error.with_context("file", &file),
-            });
+            let message = guarded(|| reader.next())
+                .map_err(|error| if named(&error) { error } else { error.with_context("file", &file) });
             let last = !matches!(message, Ok(Some(_)));
             // Nobody listens any more when writing has failed.
             if sender.send(message).is_err() || last {

@@ -35,7 +35,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     roots.dedup();
     let schema = metadata.schema().project(&roots).map_err(|error| internal().with_source(error))?;
     let dictionaries: Vec<bool> = roots.iter().map(|root| dictionaries[*root]).collect();
-    let schema = Arc::new(with_dictionaries(schema, &dictionaries));
+    let schema = Arc::new(with_dictionaries(&schema, &dictionaries));
     let within = |columns: &[usize]| {
         columns.iter().map(|column| roots.partition_point(|root| root < column)).collect()
     };
@@ -107,7 +107,7 @@ fn without_dictionaries(metadata: ArrowReaderMetadata) -> Result<(ArrowReaderMet
 }
 
 /// The schema with these columns as dictionaries.
-fn with_dictionaries(schema: Schema, dictionaries: &[bool]) -> Schema {
+fn with_dictionaries(schema: &Schema, dictionaries: &[bool]) -> Schema {
     let fields = schema.fields().iter().zip(dictionaries).map(|(field, is_dictionary)| {
         if !is_dictionary {
             return field.clone();

@@ -23,7 +23,7 @@ pub(super) fn columns(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
             match value {
                 Value::String(text) if !is_number_text(text) => *kind = ColumnKind::Text,
                 Value::Number(_) | Value::Bool(_) if *kind == ColumnKind::Unknown => {
-                    *kind = ColumnKind::Number
+                    *kind = ColumnKind::Number;
                 }
                 _ => {}
             }
