@@ -137,6 +137,20 @@ fn code_is_refused_by_name_and_not_run() {
     );
 }
 
+/// As cloudpickle writes `random_state=numpy.random.default_rng()`.
+#[test]
+fn a_generators_seed_is_ignored() {
+    let seed = [
+        global("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
+        global("numpy.random.bit_generator", "SeedSequence"),
+        b"K\x07N\x87RK\x00\x85b".to_vec(),
+    ]
+    .concat();
+    let attributes = [("random_state", seed), ("_Booster", booster())];
+    let bytes = pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes));
+    assert_eq!(read(&bytes).unwrap().booster_text, "tree\n");
+}
+
 #[test]
 fn what_is_on_the_list_is_still_not_a_model() {
     for body in [
