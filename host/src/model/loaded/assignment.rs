@@ -114,7 +114,7 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
 
 /// Gives the lists to features, in order.
 ///
-/// Columns of category type and of text get them if there are as many, as in Python. Else every column of text has to get one,
+/// Columns of category type and of text get them if there are as many, as in Python, and they fit. Else every column of text has to get one,
 /// and the others go where the text of the model allows it, if there is one way only.
 pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind]) -> Result<Assignment> {
     if lists.is_empty() {
@@ -124,12 +124,6 @@ pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind])
         let is_typed = |kind: &ColumnKind| matches!(kind, ColumnKind::Text | ColumnKind::Category);
         columns.iter().enumerate().filter(move |(_, kind)| is_typed(kind)).map(|(feature, _)| feature)
     };
-    if typed().count() == lists.len() {
-        return Ok(Assignment::in_order(typed()));
-    }
-    if needs.len().saturating_mul(lists.len()) > MOST_PAIRS {
-        return Err(ambiguous());
-    }
     let fits = |feature: usize, list: usize| {
         let list: Accepts = lists[list];
         let typed = match columns[feature] {
@@ -139,6 +133,14 @@ pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind])
         };
         typed && matches!(needs[feature], Needs::Length(length) if length <= list.length)
     };
+    if typed().count() == lists.len() {
+        // Text in a column of numbers, such as a damaged cell of CSV, makes it no category.
+        let all_fit = typed().enumerate().all(|(list, feature)| fits(feature, list));
+        return if all_fit { Ok(Assignment::in_order(typed())) } else { Err(unfit()) };
+    }
+    if needs.len().saturating_mul(lists.len()) > MOST_PAIRS {
+        return Err(ambiguous());
+    }
     let may_skip = |feature: usize| columns[feature] != ColumnKind::Text;
 
     // In how many ways the lists from one on go to the features from one on; two stands for more.
@@ -259,6 +261,13 @@ mod tests {
         assert_eq!(features(&[TEXTS], &infos, &[Text, Text, Number]), Err(ErrorKind::InvalidData));
         // A dictionary too many is only a way to store numbers.
         assert_eq!(features(&[TEXTS], &infos, &[Text, Number, Category]), Ok(vec![0]));
+    }
+
+    #[test]
+    fn text_where_only_numbers_can_be_is_no_category() {
+        let infos = ["[0.5:1]", "[0:1]"];
+        assert_eq!(features(&[TEXTS], &infos, &[Text, Unknown]), Err(ErrorKind::InvalidData));
+        assert_eq!(features(&[NUMBERS], &infos, &[Number, Text]), Err(ErrorKind::InvalidData));
     }
 
     #[test]
