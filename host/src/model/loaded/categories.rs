@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::assignment::{Accepts, Assignment, ColumnKind, Needs, assign, named};
 use super::table::Values;
-use crate::model::text::TextModel;
+use crate::model::text::{TextModel, infinite};
 use crate::{Error, ErrorKind, Result};
 
 /// Whole numbers from here on share their `f64` with a neighbour.
@@ -158,8 +158,13 @@ impl Codes {
                 Value::Bool(flag) => {
                     codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code);
                 }
+                Value::Object(_) => {
+                    if let Some(number) = infinite(category) {
+                        codes.numbers.entry(key(number)).or_insert(code);
+                    }
+                }
                 // No value of a column is equal to these.
-                Value::Null | Value::Array(_) | Value::Object(_) => {}
+                Value::Null | Value::Array(_) => {}
             }
         }
         codes

@@ -124,6 +124,22 @@ fn whole_numbers_that_floats_cannot_tell_apart_are_refused() {
     assert!(with_list("[1, 2, 3, 9007199254740992]").encode(&table).is_err());
 }
 
+/// Python writes infinite numbers into the list in a way that JSON does not know.
+#[test]
+fn infinite_categories_are_read() {
+    for list in ["[0.5, Infinity, -Infinity]", "[0.5, Infinity, -Infinity, \"-Infinity\\\"Infinity\"]"] {
+        let values = [f64::NEG_INFINITY, 0.5, f64::INFINITY];
+        let table = Table::new(vec![Column { kind: ColumnKind::Unknown, ..numeric("k", &values) }]).unwrap();
+        let text = with_list(list).with_categories(&["k"]).unwrap();
+        let encoded = text.encode(&table).unwrap();
+        let codes: Vec<f64> = (0..3).map(|row| encoded.matrix().value(row, 0)).collect();
+        assert_eq!(codes, [2.0, 0.0, 1.0], "{list}");
+    }
+    let text = with_list("[\"Infinity\", Infinity]").with_categories(&["k"]).unwrap();
+    let table = Table::new(vec![texts("k", &[Some("Infinity")])]).unwrap();
+    assert_eq!(row(&text, &table, 0), [0.0]);
+}
+
 #[test]
 fn numbers_among_text_are_categories_of_their_own() {
     let model = with_list(r#"[3, 4, "3", "4"]"#);
