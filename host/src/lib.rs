@@ -29,3 +29,8 @@ mod registry;
 pub use error::{Error, ErrorKind, Result};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
+use crate::lifecycle::transition::Terms;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName};
-use crate::mlflow::uri::{GivenUri, TrackingUri};
-use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use crate::mlflow::names::{Alias, ExperimentId, ModelName, printable};
+use crate::mlflow::uri::{GivenUri, TrackingUri, redact};
+use crate::policy::{Budget, Descriptor, EngineOptions, Policy, PolicyEngine};
 use crate::project::{Project, ProjectConfig};
 
 /// The registered model's name unless another is given.
@@ -129,12 +130,13 @@ impl OpenOptions {
     /// Who acts, as they call themselves.
     #[must_use]
     pub fn actor_name(&self) -> String {
-        let from_environment = || {
-            [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER"]
-                .iter()
-                .find_map(|key| self.variable(key))
-        };
-        self.actor.clone().or_else(from_environment).unwrap_or_else(|| "unknown".to_owned())
+        let named = self.actor.clone().filter(|actor| !actor.trim().is_empty());
+        // As Python's `getpass.getuser` looks for it.
+        let variables = [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER", "LNAME", "USERNAME"];
+        named
+            .or_else(|| variables.iter().find_map(|key| self.variable(key)))
+            .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// The aliases that a policy may move.
@@ -149,12 +151,36 @@ impl OpenOptions {
         Ok(aliases)
     }
 
-    /// The policy's settings as given, `hydra.toml` first and then these options.
+    /// The settings for the policy that `descriptor` describes: those of `hydra.toml` and over them these options'. Where
+    /// another policy is named than `hydra.toml` means, that file's settings which this one does not know are left out, with a
+    /// warning.
     #[must_use]
-    pub fn policy_settings(&self) -> BTreeMap<String, String> {
+    pub fn policy_settings(&self, descriptor: &Descriptor) -> BTreeMap<String, String> {
         let mut settings = self.config.settings_as_text();
+        if self.policy.is_some() || self.variable(environment::POLICY).is_some() {
+            settings.retain(|key, _| {
+                let known = descriptor.settings.iter().any(|setting| setting.key == *key);
+                if !known {
+                    tracing::warn!(
+                        "hydra.toml's setting `{}` is not one of the policy `{}`: left out",
+                        printable(key),
+                        printable(&descriptor.name)
+                    );
+                }
+                known
+            });
+        }
         settings.extend(self.settings.clone());
         settings
+    }
+
+    /// On what terms requests to that policy are decided.
+    pub(crate) fn terms(&self, policy: &Policy) -> Result<Terms> {
+        Ok(Terms {
+            actor: self.actor_name(),
+            settings: self.policy_settings(policy.descriptor()),
+            managed: self.managed_aliases()?,
+        })
     }
 
     /// The budget of a decision.
@@ -209,6 +235,12 @@ impl OpenOptions {
             Some(uri) => TrackingUri::new(uri).map(Some),
             None => Ok(self.config.registry_uri.clone()),
         }
+    }
+
+    /// Where registered models are kept, without credentials.
+    pub(crate) fn registry_for_people(&self) -> String {
+        let separate = self.separate_registry().ok().flatten();
+        redact(&separate.map_or_else(|| self.resolved_tracking_uri(), |uri| uri.expose().to_owned()))
     }
 
     pub(crate) fn cache(&self) -> Result<Option<ModelCache>> {

@@ -33,7 +33,7 @@ pub(crate) fn check(dir: &Path, what: &str) -> Result<()> {
     if is_private && found.uid() == own {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Untrusted, format!("the directory of {what} can be changed by others"))
+    Err(Error::new(ErrorKind::Untrusted, format!("the directory of {what} is not private to its user"))
         .with_context("path", dir.display())
         .with_context("mode", format!("{:o}", found.mode() & 0o7777))
         .with_hint("remove the directory, or make it yours with mode 700 after checking what is in it"))

@@ -1,5 +1,7 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
+mod deciding;
+
 use std::collections::BTreeMap;
 
 use futures_util::future::try_join;
@@ -11,17 +13,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
 use crate::lifecycle::doctor::{Doctor, Finding};
 use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, Settings, ledger_name, refuse_ledger};
+use crate::lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
 use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
-use crate::lifecycle::transition::{Request, Transition, Transitions};
+use crate::lifecycle::transition::{Request, Transition};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
-use crate::policy::{Operation, Policy};
+use crate::policy::Policy;
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;
@@ -38,6 +40,7 @@ pub struct ModelRegistry {
 
 /// The champion, ready to predict.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Champion {
     /// The version it is.
     pub version: ModelVersion,
@@ -47,6 +50,7 @@ pub struct Champion {
 
 /// What is known about the champion without loading it.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ChampionInfo {
     /// The version.
     pub version: Version,
@@ -62,6 +66,7 @@ pub struct ChampionInfo {
 
 /// One version of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VersionInfo {
     /// The version.
     pub version: Version,
@@ -172,54 +177,6 @@ impl ModelRegistry {
         self.decide(Request::rollback(Target::Unnamed)).await
     }
 
-    /// Carries out a request for a promotion or a rollback, with every option.
-    ///
-    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
-    /// that is opened afterwards.
-    pub async fn decide(&self, request: Request) -> Result<Transition> {
-        ledger_name(&self.model)?;
-        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
-        let transitions = Transitions::new(&self.backend, &self.model, policy, &self.options);
-        if request.dry_run {
-            let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(&request)).await?;
-            was_champion(&request, ledger.as_ref(), Some(&evidence.registered)).await?;
-            let past = match &ledger {
-                Some(ledger) => ledger.view().await?.history,
-                None => Vec::new(),
-            };
-            return transitions.try_out(&request, &evidence, past).await;
-        }
-        let ledger = async {
-            let ledger = self.ledger().await?;
-            // Known by the time that it is needed. If it cannot be found out, that is told there.
-            ledger.locate_archive().await.ok();
-            Ok(ledger)
-        };
-        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
-        was_champion(&request, Some(&ledger), None).await?;
-        transitions.carry_out(&request, &ledger, evidence).await
-    }
-
-    /// The model's ledger, founded if there is none yet.
-    pub async fn ledger(&self) -> Result<Ledger> {
-        if let Some(ledger) = self.existing_ledger().await? {
-            return Ok(ledger);
-        }
-        // Before an experiment is made for it.
-        ledger_name(&self.model)?;
-        let experiment = self.ensure_experiment().await?;
-        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
-    }
-
-    /// The model's ledger, if a first decision founded it. For readers.
-    pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
-    }
-
-    fn ledger_settings(&self) -> Settings {
-        Settings::new(self.options.actor_name())
-    }
-
     /// Loads the model behind `champion`. `NoChampion` when there is none.
     pub async fn load_champion(&self) -> Result<Champion> {
         let version = self.champion_version().await?;
@@ -274,15 +231,33 @@ impl ModelRegistry {
             let hint = "the alias `champion` points to a deleted version: promote another one, or roll back";
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
-        version.ok_or_else(|| {
-            Error::new(ErrorKind::NoChampion, "No champion model set")
-                .with_context("model", &self.model)
-                .with_hint("log a candidate and promote it: `hydra-registry promote`")
-        })
+        match version {
+            Some(version) => Ok(version),
+            None => Err(self.no_champion().await),
+        }
+    }
+
+    /// A store that nobody has written to looks like a mistyped one: the hint tells them apart.
+    async fn no_champion(&self) -> Error {
+        let missing =
+            self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
+        let hint = match &missing {
+            Some(missing) => missing.hint().unwrap_or_default().to_owned(),
+            None => "log a candidate and promote it: `hydra-registry promote`".to_owned(),
+        };
+        Error::new(ErrorKind::NoChampion, "No champion model set")
+            .with_context("model", &self.model)
+            .with_hint(hint)
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        self.backend.registry.registered_model(&self.model).await
+        self.backend.registry.registered_model(&self.model).await.map_err(|error| match error.kind() {
+            ErrorKind::ModelNotFound => error.with_hint(format!(
+                "nothing of that name is in {}: is the name right, and the tracking URI? `log-candidate` makes it",
+                self.options.registry_for_people()
+            )),
+            _ => error,
+        })
     }
 
     async fn ensure_model(&self) -> Result<()> {
@@ -336,31 +311,6 @@ impl std::ops::Deref for Champion {
     fn deref(&self) -> &Model {
         &self.model
     }
-}
-
-/// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
-async fn was_champion(
-    request: &Request,
-    ledger: Option<&Ledger>,
-    registered: Option<&RegisteredModel>,
-) -> Result<()> {
-    let (Operation::Rollback, Target::Version(version)) = (request.operation, request.target) else {
-        return Ok(());
-    };
-    let was = match ledger {
-        Some(ledger) => ledger.was_champion(version).await?,
-        None => registered.is_some_and(|registered| {
-            [Alias::champion(), Alias::archived()]
-                .iter()
-                .any(|alias| registered.aliases.get(alias) == Some(&version))
-        }),
-    };
-    if was {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion")).with_hint(
-        "`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to",
-    ))
 }
 
 /// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.

@@ -92,6 +92,7 @@ pub fn watch_child(child: &mut Child) -> u64 {
     loop {
         if let Some(status) = child.try_wait().expect("a status") {
             assert!(status.success(), "{status}");
+            assert!(peak > 0, "the process ended before its memory was looked at, or /proc does not tell");
             return peak;
         }
         if std::fs::metadata(format!("/proc/{}/status", child.id())).is_ok() {

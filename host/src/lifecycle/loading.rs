@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::io::AsyncReadExt as _;
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_cache::{CachedModel, ModelCache};
-use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore};
+use crate::mlflow::artifacts::{ArtifactStore, read_whole};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::ModelVersion;
 use crate::mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
@@ -16,9 +14,6 @@ use crate::model::loaded::ModelLimits;
 
 /// The most bytes that a model file may have: 4 GiB.
 const MAX_MODEL_BYTES: u64 = 4 << 30;
-
-/// How often a download is started before its breaking is an error.
-const DOWNLOADS: u32 = 3;
 
 /// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
 /// version says which SHA-256 its model file has, and the bytes have another.
@@ -85,35 +80,11 @@ async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFla
     Ok((flavor, bytes))
 }
 
-/// A whole artifact, at most `limit` bytes of it. A download that breaks starts again.
 async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Vec<u8>> {
-    let mut started = 1;
-    loop {
-        // A request that fails was repeated already.
-        let reader = artifacts.open(path).await?;
-        match read_once(reader, path, limit).await {
-            // One that stood still has used up the time for waiting.
-            Err(error) if error.retryable() && error.kind() != ErrorKind::Timeout && started < DOWNLOADS => {
-                started += 1;
-                tracing::warn!(%error, started, of = DOWNLOADS, "a download broke; starting again");
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn read_once(reader: ArtifactReader, path: &str, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(crate::mlflow::artifacts::read_error)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
-            .with_context("path", path));
-    }
-    Ok(bytes)
+    read_whole(artifacts, path, limit).await?.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
+            .with_context("path", path)
+    })
 }
 
 fn check_digest(version: &ModelVersion, found: &str) -> Result<()> {

@@ -15,7 +15,6 @@ use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, Timestamp, VersionStatus};
 use crate::mlflow::names::{Alias, ModelName, Version};
-use crate::open::OpenOptions;
 use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
@@ -63,6 +62,7 @@ pub enum Outcome {
 
 /// Which policy decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct PolicyIdentity {
     /// The name it gives itself.
     pub name: String,
@@ -74,6 +74,7 @@ pub struct PolicyIdentity {
 
 /// A request with its decision and its effect.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Transition {
     /// The registered model.
     pub model: ModelName,
@@ -126,25 +127,31 @@ impl Transition {
     }
 }
 
+/// On what terms a request is decided.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Who asks, as they call themselves.
+    pub actor: String,
+    /// The policy's settings as they were given, to be checked against those that it declares.
+    pub settings: BTreeMap<String, String>,
+    /// The aliases that a policy may move.
+    pub managed: Vec<Alias>,
+}
+
 /// Carries out requests on one model.
 #[derive(Debug)]
 pub struct Transitions<'a> {
     backend: &'a Backend,
     model: &'a ModelName,
     pub(super) policy: &'a Policy,
-    options: &'a OpenOptions,
+    terms: Terms,
 }
 
 impl<'a> Transitions<'a> {
-    /// With this policy.
+    /// With this policy, on these terms.
     #[must_use]
-    pub fn new(
-        backend: &'a Backend,
-        model: &'a ModelName,
-        policy: &'a Policy,
-        options: &'a OpenOptions,
-    ) -> Self {
-        Self { backend, model, policy, options }
+    pub fn new(backend: &'a Backend, model: &'a ModelName, policy: &'a Policy, terms: Terms) -> Self {
+        Self { backend, model, policy, terms }
     }
 }
 
@@ -239,7 +246,7 @@ impl Transitions<'_> {
             policy: None,
             explanation: format!("version {} is the champion already", target.version),
             fuel: 0,
-            actor: self.options.actor_name(),
+            actor: self.terms.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,
@@ -259,9 +266,9 @@ impl Transitions<'_> {
         let context = Context {
             model_name: self.model.to_string(),
             now: timestamp(now())?,
-            actor: self.options.actor_name(),
+            actor: self.terms.actor.clone(),
             reason: request.reason.clone(),
-            settings: self.policy.descriptor().resolve(&self.options.policy_settings())?,
+            settings: self.policy.descriptor().resolve(&self.terms.settings)?,
             champion: describe(&evidence.champion)?,
             archived: describe(&evidence.archived)?,
             history,
@@ -286,7 +293,7 @@ impl Transitions<'_> {
                 }
             }
         }
-        let managed: Vec<String> = self.options.managed_aliases()?.into_iter().map(String::from).collect();
+        let managed: Vec<String> = self.terms.managed.iter().map(ToString::to_string).collect();
         let aliases = evidence.aliases();
         guards::review(
             verdict,
@@ -327,7 +334,7 @@ impl Transitions<'_> {
             }),
             explanation: decision.verdict.explanation().to_owned(),
             fuel: decision.usage.fuel,
-            actor: self.options.actor_name(),
+            actor: self.terms.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,

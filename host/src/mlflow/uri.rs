@@ -125,9 +125,11 @@ impl TrackingUri {
 
     /// The directory of a `file:` URI or a plain path, as written: it may be relative.
     pub fn file_path(&self) -> Result<PathBuf> {
-        match ArtifactUri::new(self.text.as_str())?.location {
-            Location::Local(path) => Ok(path),
-            _ => Err(Error::new(ErrorKind::Config, "not a local path").with_context("uri", self)),
+        match ArtifactUri::new(self.text.as_str()).map(|uri| uri.location) {
+            Ok(Location::Local(path)) => Ok(path),
+            _ => Err(Error::new(ErrorKind::Config, "not a local path").with_context("uri", self).with_hint(
+                "two slashes begin the name of a host: a path is written file:///dir, or as it is",
+            )),
         }
     }
 

@@ -3,18 +3,33 @@
 mod columns;
 mod strings;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
     UInt32Array,
 };
-use arrow_schema::{Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
 use crate::model::labels::ClassLabels;
 use crate::model::loaded::{Model, Prediction};
 use crate::model::matrix::Matrix;
 use crate::{Error, ErrorKind, Result};
+
+/// Arrow's name of a column of JSON text, in a field's metadata.
+const JSON_EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
+
+/// Whether a column is text that is JSON, rather than text.
+pub(crate) fn is_json(field: &Field) -> bool {
+    field.metadata().get(JSON_EXTENSION.0).is_some_and(|name| name == JSON_EXTENSION.1)
+}
+
+/// The field of a column of JSON text.
+pub(crate) fn json_field(name: &str) -> Field {
+    let metadata = HashMap::from([(JSON_EXTENSION.0.to_owned(), JSON_EXTENSION.1.to_owned())]);
+    Field::new(name, DataType::Utf8, true).with_metadata(metadata)
+}
 
 /// What a prediction tells about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +53,8 @@ impl Model {
     /// Predicts for every row of a record batch.
     ///
     /// The batch holds the model's features and nothing else, in any order: integers, floats, decimals and booleans, text
-    /// for categories, dictionaries of these; nulls are missing values. The answer has as many rows and these columns:
+    /// for categories, dictionaries of these; nulls are missing values. As in Python, the columns that are text or dictionaries
+    /// get the model's lists of pandas categories, in the model's order, if there are as many. The answer has as many rows and these columns:
     /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs; numbers, or labels
     ///   of their own type;
     /// - for [`OutputType::Probabilities`] `probability_LABEL` for every class;
@@ -91,6 +107,12 @@ impl Model {
                 numbers(&probabilities, self.probability_names()?)
             }
             OutputType::Labels => vec![label_column(self.labels(data)?)],
+            OutputType::Leaves if self.num_trees() == 0 => {
+                return Err(Error::new(
+                    ErrorKind::UnsupportedModel,
+                    "the model has no trees, so no rows reach leaves",
+                ));
+            }
             OutputType::Leaves => {
                 let leaves = self.leaf_indices(data)?;
                 let trees = self.num_trees();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::model::labels::ClassLabels;
+use crate::{Error, ErrorKind, Result};
 
 /// The parts of a Python estimator that matter, taken out of its file without running any of it.
 ///
@@ -18,6 +19,19 @@ pub struct ExtractedModel<'a> {
     pub estimator: Estimator,
     /// How many boosting rounds predictions use, where training stopped early.
     pub best_iteration: Option<u32>,
+}
+
+/// A parameter of scikit-learn style estimators that changes what they predict.
+pub(super) const EARLY_STOP: &str = "pred_early_stop";
+
+/// Refuses an estimator that leaves trees out of a row's prediction once they are sure enough: nobody else does so.
+pub(super) fn refuse_early_stop(is_set: bool) -> Result<()> {
+    if !is_set {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnsupportedModel, "the estimator's predictions stop before the last tree")
+        .with_context("parameter", EARLY_STOP)
+        .with_hint("set it to False and log the model again: its trees stay the same"))
 }
 
 /// The Python classes that LightGBM models are saved as.

@@ -71,7 +71,7 @@ pub struct Context {
     /// Why they ask.
     #[serde(default)]
     pub reason: Option<String>,
-    /// The policy's settings as [`Descriptor::resolve`] returns them.
+    /// The policy's settings, checked and completed as its descriptor says.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// The version behind the alias `champion`.

@@ -4,11 +4,11 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 
-use crate::ModelRegistry;
 use crate::cli::policy::args::BacktestArgs;
 use crate::cli::policy::load;
 use crate::cli::report::BacktestReport;
 use crate::cli::{ExitStatus, Printer, Settings};
+use crate::{ModelRegistry, OpenOptions, PolicySource};
 
 /// Asks the policy about every recorded decision. Differences are a result, not a failure: exit status 0.
 pub async fn run(
@@ -17,7 +17,9 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let policy = load(Some(&args.file), settings, printer).await?;
-    let own_settings = policy.descriptor().resolve(&settings.options.policy_settings())?;
+    // It is another policy than the one in use, whichever file that is.
+    let own = OpenOptions { policy: Some(PolicySource::File(args.file.clone())), ..settings.options.clone() };
+    let own_settings = policy.descriptor().resolve(&own.policy_settings(policy.descriptor()))?;
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let mut report = BacktestReport::new(registry.model(), &policy);
     match registry.existing_ledger().await? {

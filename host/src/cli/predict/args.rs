@@ -36,6 +36,10 @@ pub struct PredictArgs {
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
 
+    /// The columns that had pandas' category type in training; needed where neither the model nor the input tells
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub categories: Vec<String>,
+
     /// What computes the predictions
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
     pub engine: EngineArg,
@@ -120,6 +124,11 @@ impl PredictArgs {
         }
     }
 
+    /// What messages call the input.
+    pub(super) fn input_name(&self) -> String {
+        if is_dash(&self.rows.input) { "stdin".to_owned() } else { self.rows.input.display().to_string() }
+    }
+
     /// The format of the input.
     pub fn input_format(&self) -> Result<FileFormat> {
         if let Some(format) = self.in_format {
@@ -137,9 +146,15 @@ impl PredictArgs {
 
     /// The format of the output.
     pub fn output_format(&self) -> Result<FileFormat> {
-        match self.out_format.or_else(|| FileFormat::of(self.out_file()?)) {
-            Some(format) => Ok(format),
-            None => self.input_format(),
+        match (self.out_format.or_else(|| FileFormat::of(self.out_file()?)), self.out_file()) {
+            (Some(format), _) => Ok(format),
+            // A compressed file, or one of tabs, would hold something else than its name says.
+            (None, Some(path)) if path.extension().is_some() => {
+                Err(Error::new(ErrorKind::InvalidArgument, "the output's ending does not tell its format")
+                    .with_context("file", path.display())
+                    .with_hint("name it with --out-format csv, parquet, arrow or jsonl"))
+            }
+            _ => self.input_format(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A thread reads batches ahead while this one scores them and writes the answers.
 
 mod args;
+mod guard;
 mod input;
 mod output;
 mod rows;
@@ -20,6 +21,7 @@ use crate::model::arrow::OutputType;
 use crate::model::loaded::Model;
 use crate::{Error, ErrorKind, Result};
 
+use guard::guarded;
 use input::{Batch, BatchReader, Input};
 use output::Output;
 use wanted::{Wanted, listed};
@@ -38,21 +40,31 @@ const BATCH_ROWS: usize = 1 << 15;
 /// input lacks columns or is damaged, and says where; an output file appears only after the last row.
 pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
     let (in_format, out_format) = (args.input_format()?, args.output_format()?);
-    let model = model.with_engine(args.engine())?.with_threads(args.threads);
+    let mut model = model.with_engine(args.engine())?.with_threads(args.threads);
+    if !args.categories.is_empty() {
+        model = model.with_categories(&args.categories)?;
+    }
     let output = args.output();
     let batch_rows = args.batch_rows.map_or_else(|| batch_rows(&model, output), |rows| rows as usize);
 
-    let input = Input::open(&args.rows.input, in_format, Wanted::new(&model, &args.rows.keep, batch_rows))?;
+    let wanted = Wanted::new(&model, &args.rows.keep, batch_rows);
+    let mut input = Input::open(&args.rows.input, in_format, wanted, &model)?;
+    let model = match input.columns.take() {
+        Some(columns) => model.with_columns(&columns)?,
+        None => model,
+    };
     if !input.ignored.is_empty() {
         printer.note(format!("ignored columns: {}", listed(&input.ignored)));
     }
     let progress = printer.progress(input.length, input.in_bytes, "predicting");
     let mut predictions = Output::open(args.out_file(), out_format, printer.data())?;
 
-    let batches = read_ahead(input.reader)?;
+    let batches = read_ahead(input.reader, args.input_name())?;
     let mut rows = 0;
     while let Some(batch) = next_batch(&batches)? {
-        predictions.write(&predict(&model, &batch, output)?)?;
+        let predicted =
+            predict(&model, &batch, output).map_err(|error| error.with_context("file", args.input_name()))?;
+        predictions.write(&predicted)?;
         rows += batch.features.num_rows() as u64;
         progress.set_position(batch.position);
     }
@@ -74,11 +86,12 @@ type Message = Result<Option<Batch>>;
 /// Lets a thread read the next batch while the one before it is scored.
 ///
 /// The thread is not joined: when nobody wants more batches it may still wait for its input.
-fn read_ahead(mut reader: Box<dyn BatchReader>) -> Result<Receiver<Message>> {
+fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
     let (sender, receiver) = sync_channel(1);
     let read = move || {
         loop {
-            let message = reader.next();
+            let message = guarded(|| reader.next())
+                .map_err(|error| if named(&error) { error } else { error.with_context("file", &file) });
             let last = !matches!(message, Ok(Some(_)));
             // Nobody listens any more when writing has failed.
             if sender.send(message).is_err() || last {
@@ -90,6 +103,11 @@ fn read_ahead(mut reader: Box<dyn BatchReader>) -> Result<Receiver<Message>> {
         Error::new(ErrorKind::Storage, "cannot start a thread that reads the input").with_source(error)
     })?;
     Ok(receiver)
+}
+
+/// Whether an error names its file.
+fn named(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "file")
 }
 
 fn next_batch(batches: &Receiver<Message>) -> Message {

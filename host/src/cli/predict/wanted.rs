@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct Wanted {
     /// The model's features, in its order.
     pub(super) features: Vec<String>,
-    /// What each feature's column holds.
+    /// What each feature's column holds, where the format has no types of its own.
     pub(super) kinds: Vec<FeatureKind>,
     /// The columns to repeat before the predictions, each once.
     pub(super) keep: Vec<String>,
@@ -34,7 +34,8 @@ impl Wanted {
     pub(super) fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
-        Self { features: model.feature_names().to_vec(), kinds: model.feature_kinds(), keep, batch_rows }
+        let features = model.feature_names().to_vec();
+        Self { kinds: vec![FeatureKind::Numeric; features.len()], features, keep, batch_rows }
     }
 
     /// Finds the wanted columns among those of a file.
@@ -73,7 +74,7 @@ impl Wanted {
     }
 
     /// Whether the model was trained without names.
-    fn has_placeholder_names(&self) -> bool {
+    pub(super) fn has_placeholder_names(&self) -> bool {
         self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
     }
 }

@@ -138,6 +138,7 @@ pub struct PreparedCandidate<'a> {
 
 /// A candidate that was logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoggedCandidate {
     /// The run.
     pub run_id: RunId,

@@ -1,14 +1,13 @@
 //! The archive: what each decision rested on, as artifacts of the ledger's run.
 
 use futures_util::future::try_join;
-use tokio::io::AsyncReadExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::commit::Proposal;
 use crate::lifecycle::ledger::entry::Digest;
-use crate::mlflow::artifacts::ArtifactStore;
+use crate::mlflow::artifacts::{ArtifactStore, read_whole};
 
 /// The most bytes that are read of an archived input or policy.
 const MAX_BYTES: u64 = 256 << 20;
@@ -57,11 +56,8 @@ impl Ledger {
     }
 
     async fn read_checked(&self, path: &str, sha256: Digest) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let reader = self.artifacts().await?.open(path).await?;
-        let read = reader.take(MAX_BYTES).read_to_end(&mut bytes).await;
-        read.map_err(crate::mlflow::artifacts::read_error)?;
-        if Digest::of(&bytes) == sha256 {
+        let read = read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await?;
+        if let Some(bytes) = read.filter(|bytes| Digest::of(bytes) == sha256) {
             return Ok(bytes);
         }
         Err(Error::new(ErrorKind::Integrity, "an archived file is not what the ledger says it is")

@@ -22,6 +22,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// Whether it is marked as carried out.
     pub applied: bool,
+    /// Whether its aliases were moved in the transaction that appended it: then nobody moves them later.
+    pub atomic: bool,
     /// The digest of its text.
     pub digest: Digest,
     /// The entry.
@@ -80,10 +82,13 @@ impl Reading {
         if version.source != source_uri(&entry.ledger) {
             return Err("its source does not name its ledger".into());
         }
+        let applied = version.tags.get(APPLIED_TAG);
         Ok(Record {
             number: version.version.0,
             created_at: version.created_at,
-            applied: version.tags.contains_key(APPLIED_TAG),
+            applied: applied.is_some(),
+            // Whoever marks an entry after appending it does so at a later moment than it was made.
+            atomic: applied.is_some_and(|moment| *moment == entry.at.to_string()),
             digest: Digest::of(text.as_bytes()),
             entry,
         })

@@ -169,6 +169,8 @@ impl<'a> Settler<'a> {
             .take_while(|pair| self.ledger.settings.windows.may_be_slow(snapshot.age(pair[0].created_at)));
         let own = self.wrote.iter().filter(|(number, _)| *number != head.number);
         superseded
+            // A local store's transaction leaves no writer behind who could be slow.
+            .filter(|pair| !pair[1].atomic)
             .map(|pair| snapshot.existing(pair[1].state()))
             .chain(own.map(|(_, state)| snapshot.existing(state)))
             .collect()

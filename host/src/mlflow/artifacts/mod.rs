@@ -3,6 +3,7 @@
 mod local;
 mod object;
 mod resolver;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -20,6 +21,7 @@ use crate::mlflow::names::printable;
 pub use local::{LocalAccess, LocalArtifacts};
 pub use object::ObjectArtifacts;
 pub use resolver::ArtifactResolver;
+pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.
 pub type ArtifactReader = Pin<Box<dyn AsyncRead + Send>>;

@@ -113,7 +113,8 @@ mod tests {
         let shown = format!("{other:?}");
         assert!(["hunter2", "YW5u", "team-a", "c.pem"].iter().all(|ours| !shown.contains(ours)), "{shown}");
         assert!(config.is_at("h:1") && !config.is_at("h") && !config.is_at("h:2") && !config.is_at("else:1"));
-        assert!(config.without_credentials_at("a b").is_err());
+        let error = config.without_credentials_at("a b").expect_err("no host");
+        assert_eq!(error.kind(), ErrorKind::Untrusted);
     }
 
     #[test]

@@ -163,19 +163,26 @@ impl Failure {
 
     /// No answer: the connection could not be made, broke, or stood still for too long.
     pub(super) fn of_transport(request: &str, error: reqwest::Error) -> Self {
+        // Scheme, host and port: neither path nor credentials.
+        let server =
+            error.url().map_or_else(|| "the server".to_owned(), |url| url.origin().ascii_serialization());
         let error = error.without_url();
         let mut failure = if certificate_refused(&error) {
             let mut failure = Self::new(
                 ErrorKind::Unreachable,
-                "no trusted connection to the server",
+                format!("no trusted connection to {server}"),
                 Outcome::Final,
                 request,
             );
             failure.0.hint = Some("name its CA bundle in MLFLOW_TRACKING_SERVER_CERT_PATH".to_owned());
             failure
         } else if error.is_connect() {
-            let mut failure =
-                Self::new(ErrorKind::Unreachable, "cannot reach the server", Outcome::NotDone, request);
+            let mut failure = Self::new(
+                ErrorKind::Unreachable,
+                format!("cannot reach {server}"),
+                Outcome::NotDone,
+                request,
+            );
             failure.0.hint = Some("is it running, and is the tracking URI right?".to_owned());
             failure
         } else if error.is_timeout() {
@@ -183,7 +190,8 @@ impl Failure {
         } else if error.is_builder() {
             Self::new(ErrorKind::Internal, "cannot build the request", Outcome::Final, request)
         } else {
-            Self::new(ErrorKind::Unreachable, "the connection to the server broke", Outcome::Unknown, request)
+            let message = format!("the connection to {server} broke");
+            Self::new(ErrorKind::Unreachable, message, Outcome::Unknown, request)
         };
         failure.0.source = Some(error);
         failure

@@ -74,7 +74,8 @@ async fn reading_makes_nothing() {
 async fn a_store_that_looked_before_the_database_was_made_sees_it() {
     let directory = tempfile::tempdir().expect("a directory");
     let early = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
-    assert!(early.registered_model(&name()).await.is_err());
+    let missing = early.registered_model(&name()).await.expect_err("no database");
+    assert_eq!(missing.kind(), ErrorKind::ModelNotFound);
     let other = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
     other.create_registered_model(&name(), &Tags::new(), "").await.expect("a model");
     assert!(early.registered_model(&name()).await.is_ok());
@@ -254,6 +255,7 @@ async fn writers_of_several_processes_wait_for_each_other() {
 }
 
 #[tokio::test]
+#[ignore = "compares times; `cargo xtask test --all` runs it"]
 async fn the_champion_is_found_as_fast_among_many_versions() {
     let scene = Scene::new().await;
     for _ in 0..9 {

@@ -7,8 +7,8 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow_schema::DataType;
 
-use super::strings;
-use crate::model::loaded::{Column, Table, Values};
+use super::{is_json, strings};
+use crate::model::loaded::{Column, ColumnKind, Table, Values};
 use crate::{Error, ErrorKind, Result};
 
 /// The columns of a batch as a table. A `Float64` column without nulls and all text are borrowed.
@@ -17,7 +17,17 @@ pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
         let values =
             values(array).map_err(|error| error.with_context("column", field.name().escape_debug()))?;
-        Ok(Column { name: Cow::Borrowed(field.name()), values })
+        let column = Column::new(field.name(), values);
+        Ok(match (column.values, array.data_type()) {
+            (Values::Strings(texts), _) if is_json(field) => Column::new(field.name(), Values::Json(texts)),
+            (values @ Values::Numbers(_), DataType::Null) => {
+                Column { values, kind: ColumnKind::Unknown, ..column }
+            }
+            (values @ Values::Numbers(_), DataType::Dictionary(_, _)) => {
+                Column { values, kind: ColumnKind::Category, ..column }
+            }
+            (values, _) => Column { values, ..column },
+        })
     });
     Table::new(columns.collect::<Result<_>>()?)
 }

@@ -16,9 +16,12 @@ pub(super) fn column(array: &ArrayRef) -> Option<Box<dyn StringColumn + '_>> {
             let dictionary = array.as_any_dictionary();
             let values = column(dictionary.values())?;
             let nulls = dictionary.keys().logical_nulls();
-            let keys = dictionary.normalized_keys();
+            // Keys cannot be normalized to nothing: without values, all of them are null.
+            let empty = dictionary.values().is_empty();
+            let keys = if empty { vec![0; dictionary.len()] } else { dictionary.normalized_keys() };
             let valid = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-            let keys = keys.into_iter().enumerate().map(|(row, key)| valid(row).then_some(key)).collect();
+            let present = |(row, key)| (!empty && valid(row)).then_some(key);
+            let keys = keys.into_iter().enumerate().map(present).collect();
             Box::new(Dictionary { keys, values })
         }
         _ => return None,

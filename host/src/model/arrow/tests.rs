@@ -92,6 +92,19 @@ fn every_kind_of_text_is_read() {
 }
 
 #[test]
+fn a_dictionary_without_values_is_all_missing() {
+    let values = || Arc::new(StringArray::from(Vec::<&str>::new()));
+    for rows in [0, 3] {
+        let dictionary = DictionaryArray::<Int8Type>::new(vec![None; rows].into(), values());
+        let batch = one_column(Arc::new(dictionary));
+        let table = table(&batch).unwrap();
+        let Values::Strings(strings) = &table.columns()[0].values else { panic!("no text") };
+        assert_eq!(strings.rows(), rows);
+        assert!((0..rows).all(|row| strings.get(row).is_none()));
+    }
+}
+
+#[test]
 fn other_types_are_refused_by_name() {
     let batch = one_column(Arc::new(BinaryArray::from(vec![b"x".as_slice()])));
     let error = table(&batch).unwrap_err();

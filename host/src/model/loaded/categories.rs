@@ -1,12 +1,16 @@
-//! pandas categories: which features have them, and the codes of their values.
+//! pandas categories: the codes of their values.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
+use super::assignment::{Accepts, Assignment, ColumnKind, Needs, assign, named};
 use super::table::Values;
-use crate::model::text::TextModel;
+use crate::model::text::{TextModel, infinite};
 use crate::{Error, ErrorKind, Result};
+
+/// Whole numbers from here on share their `f64` with a neighbour.
+const INEXACT: u64 = 1 << 53;
 
 /// What a named column holds for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,70 +22,100 @@ pub enum FeatureKind {
     TextCategory,
     /// Categories that are numbers or booleans.
     NumberCategory,
+    /// Categories of which some are text and some are numbers or booleans.
+    MixedCategory,
 }
 
-/// The category lists of a model, by feature.
+/// The category lists of a model, in the order of the columns they were made from, and what the model's text says about the
+/// features that may be those columns.
 #[derive(Debug)]
-pub(super) enum Categories {
-    /// Codes by feature; features without an entry are numeric.
-    Known(HashMap<usize, Codes>),
-    /// The text has category lists but does not tell which features they belong to.
-    Unknown,
+pub(super) struct Categories {
+    lists: Vec<Codes>,
+    needs: Vec<Needs>,
+    /// What the caller says.
+    told: Option<Assignment>,
 }
 
-/// The code of every category of a feature: its position in the list.
+/// The code of every category of a list: its position.
 #[derive(Debug, Default)]
-pub(super) struct Codes {
+struct Codes {
+    length: usize,
     texts: HashMap<String, f64>,
     /// By the bits of the number.
     numbers: HashMap<u64, f64>,
+    /// A category that an `f64` cannot tell from others.
+    inexact: Option<String>,
 }
 
 impl Categories {
-    /// Reads the category lists, which are in the order of the categorical columns of the training data.
-    ///
-    /// The header tells categorical features by how it describes their values; features without any variety
-    /// (`none`) may have been categorical, too.
+    /// Reads the category lists.
     pub(super) fn of(model: &TextModel) -> Self {
         let lists = model.pandas_categorical().unwrap_or_default();
-        if lists.is_empty() {
-            return Self::Known(HashMap::new());
+        let infos = if lists.is_empty() { &[] } else { model.feature_infos() };
+        Self {
+            lists: lists.iter().map(|list| Codes::of(list)).collect(),
+            needs: infos.iter().map(|info| Needs::of(info)).collect(),
+            told: None,
         }
-        let infos = model.feature_infos();
-        let select = |accepts: fn(&str) -> bool| -> Vec<usize> {
-            infos.iter().enumerate().filter(|(_, info)| accepts(info)).map(|(feature, _)| feature).collect()
-        };
-        let categorical = select(|info| !info.starts_with('[') && info != "none");
-        let possible = select(|info| !info.starts_with('['));
-        let features = match lists.len() {
-            count if count == categorical.len() => categorical,
-            count if count == possible.len() => possible,
-            _ => return Self::Unknown,
-        };
-        Self::Known(features.into_iter().zip(lists.iter().map(|list| Codes::of(list))).collect())
     }
 
-    /// What a column holds for each feature.
-    pub(super) fn kinds(&self, features: usize) -> Vec<FeatureKind> {
-        let kind = |feature| match self {
-            Self::Known(codes) => codes.get(&feature).map_or(FeatureKind::Numeric, Codes::kind),
-            Self::Unknown => FeatureKind::Numeric,
-        };
+    /// Fixes the features that the lists belong to, by name.
+    ///
+    /// [`ErrorKind::InvalidArgument`] when a name is no feature's or there are not as many as lists.
+    pub(super) fn tell<S: AsRef<str>>(&mut self, columns: &[S], features: &[String]) -> Result<()> {
+        let assignment = named(columns, features, self.lists.len())?;
+        self.told = Some(assignment);
+        Ok(())
+    }
+
+    /// Fixes the features that the lists belong to as [`Categories::assign`] finds them.
+    pub(super) fn settle(&mut self, columns: &[ColumnKind], features: &[String]) -> Result<()> {
+        self.told = Some(self.assign(columns, features)?);
+        Ok(())
+    }
+
+    /// Finds the features that the lists belong to, from what is known about each feature's column.
+    ///
+    /// [`ErrorKind::UnsupportedModel`] when the lists fit the columns in no way or in several.
+    pub(super) fn assign(&self, columns: &[ColumnKind], features: &[String]) -> Result<Assignment> {
+        if let Some(told) = &self.told {
+            return Ok(told.clone());
+        }
+        let lists: Vec<Accepts> = self.lists.iter().map(Codes::accepts).collect();
+        assign(&lists, &self.needs, columns).map_err(|error| {
+            let possible: Vec<&str> = features
+                .iter()
+                .zip(&self.needs)
+                .filter(|(_, needs)| needs.possible())
+                .map(|(name, _)| name.as_str())
+                .collect();
+            error
+                .with_context("lists", self.lists.len())
+                .with_context("possible", super::table::listed(&possible))
+        })
+    }
+
+    /// What a column holds for each of `features` features.
+    pub(super) fn kinds(&self, assignment: &Assignment, features: usize) -> Vec<FeatureKind> {
+        let kind =
+            |feature| assignment.list(feature).map_or(FeatureKind::Numeric, |list| self.lists[list].kind());
         (0..features).map(kind).collect()
     }
 
-    /// Appends a column's values, as codes where the feature has categories.
-    pub(super) fn encode(&self, feature: usize, column: &Values<'_>, out: &mut Vec<f64>) -> Result<()> {
-        let Self::Known(codes) = self else {
+    /// Appends a column's values, as codes where the feature has a list.
+    pub(super) fn encode(&self, list: Option<usize>, column: &Values<'_>, out: &mut Vec<f64>) -> Result<()> {
+        let codes = list.map(|list| &self.lists[list]);
+        if let Some(category) = codes.and_then(|codes| codes.inexact.as_ref()) {
             return Err(Error::new(
                 ErrorKind::UnsupportedModel,
-                "the model does not tell which of its features have pandas categories",
+                "the column's categories are whole numbers too large to be told apart",
             )
-            .with_hint("predict with a matrix in which categories are already codes"));
-        };
-        match (codes.get(&feature), column) {
+            .with_context("category", category)
+            .with_hint("train with categories that are text, or numbers below 2^53"));
+        }
+        match (codes, column) {
             (None, Values::Numbers(numbers)) => out.extend_from_slice(numbers),
-            (None, Values::Strings(_)) => {
+            (None, Values::Strings(_) | Values::Json(_)) => {
                 return Err(Error::new(
                     ErrorKind::InvalidData,
                     "the model wants numbers where the column has text",
@@ -91,10 +125,13 @@ impl Categories {
                 out.extend(numbers.iter().map(|number| codes.of_number(*number)));
             }
             (Some(codes), Values::Strings(strings)) => {
-                out.extend(
-                    (0..strings.rows())
-                        .map(|row| strings.get(row).map_or(f64::NAN, |text| codes.of_text(text))),
-                );
+                let code = |row| strings.get(row).map_or(f64::NAN, |text| codes.of_text(text));
+                out.extend((0..strings.rows()).map(code));
+            }
+            (Some(codes), Values::Json(values)) => {
+                for row in 0..values.rows() {
+                    out.push(values.get(row).map_or(Ok(f64::NAN), |json| codes.of_json(json))?);
+                }
             }
         }
         Ok(())
@@ -103,7 +140,7 @@ impl Categories {
 
 impl Codes {
     fn of(list: &[Value]) -> Self {
-        let mut codes = Self::default();
+        let mut codes = Self { length: list.len(), ..Self::default() };
         for (code, category) in list.iter().enumerate() {
             let code = code as f64;
             match category {
@@ -111,21 +148,44 @@ impl Codes {
                     codes.texts.entry(text.clone()).or_insert(code);
                 }
                 Value::Number(number) => {
+                    let whole = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+                    if whole.is_some_and(|whole| whole >= INEXACT) {
+                        codes.inexact = Some(number.to_string());
+                    }
                     let number = number.as_f64().unwrap_or(f64::NAN);
                     codes.numbers.entry(key(number)).or_insert(code);
                 }
                 Value::Bool(flag) => {
                     codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code);
                 }
+                Value::Object(_) => {
+                    if let Some(number) = infinite(category) {
+                        codes.numbers.entry(key(number)).or_insert(code);
+                    }
+                }
                 // No value of a column is equal to these.
-                Value::Null | Value::Array(_) | Value::Object(_) => {}
+                Value::Null | Value::Array(_) => {}
             }
         }
         codes
     }
 
     fn kind(&self) -> FeatureKind {
-        if self.texts.is_empty() { FeatureKind::NumberCategory } else { FeatureKind::TextCategory }
+        match (self.texts.is_empty(), self.numbers.is_empty()) {
+            (false, false) => FeatureKind::MixedCategory,
+            (true, false) => FeatureKind::NumberCategory,
+            (_, true) => FeatureKind::TextCategory,
+        }
+    }
+
+    fn accepts(&self) -> Accepts {
+        // A list without categories says nothing.
+        let empty = self.texts.is_empty() && self.numbers.is_empty();
+        Accepts {
+            length: self.length,
+            text: empty || !self.texts.is_empty(),
+            numbers: empty || !self.numbers.is_empty(),
+        }
     }
 
     fn of_number(&self, number: f64) -> f64 {
@@ -134,6 +194,21 @@ impl Codes {
 
     fn of_text(&self, text: &str) -> f64 {
         self.texts.get(text).copied().unwrap_or(f64::NAN)
+    }
+
+    fn of_json(&self, json: &str) -> Result<f64> {
+        let value: Value = serde_json::from_str(json).map_err(|error| {
+            Error::new(ErrorKind::InvalidData, "a value of a column of JSON is damaged").with_source(error)
+        })?;
+        Ok(match value {
+            Value::String(text) => self.of_text(&text),
+            Value::Bool(flag) => self.of_number(f64::from(u8::from(flag))),
+            Value::Number(number) => self.of_number(number.as_f64().unwrap_or(f64::NAN)),
+            Value::Null => f64::NAN,
+            Value::Array(_) | Value::Object(_) => {
+                return Err(Error::new(ErrorKind::InvalidData, "a category is a list or an object"));
+            }
+        })
     }
 }
 

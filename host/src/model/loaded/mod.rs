@@ -1,5 +1,6 @@
 //! A model ready to predict, whatever file it came from.
 
+mod assignment;
 mod categories;
 mod load;
 mod predict;
@@ -16,6 +17,7 @@ use crate::{Error, ErrorKind, Result};
 
 use categories::Categories;
 
+pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
 pub use load::ModelLimits;
 pub use predict::Prediction;
@@ -71,6 +73,15 @@ impl Model {
         self
     }
 
+    /// Says which features had pandas' category type in training, for models and data that do not tell.
+    ///
+    /// LightGBM stores the categories of such columns but not which columns they are. [`ErrorKind::InvalidArgument`] when a
+    /// name is no feature's, or when there are not as many as the model has lists of categories.
+    pub fn with_categories<S: AsRef<str>>(mut self, features: &[S]) -> Result<Self> {
+        self.categories.tell(features, self.text.feature_names())?;
+        Ok(self)
+    }
+
     /// The Python class that the model was saved as.
     #[must_use]
     pub fn estimator(&self) -> Estimator {
@@ -89,10 +100,28 @@ impl Model {
         self.text.feature_names()
     }
 
-    /// What a named column holds for each feature, in the order of [`Model::feature_names`].
-    #[must_use]
-    pub fn feature_kinds(&self) -> Vec<FeatureKind> {
-        self.categories.kinds(self.text.num_features())
+    /// What a named column holds for each feature, in the order of [`Model::feature_names`], where `columns` says what is known
+    /// about each feature's column.
+    ///
+    /// [`ErrorKind::UnsupportedModel`] when that does not tell which features have categories, and [`ErrorKind::InvalidData`]
+    /// when it cannot be true.
+    pub fn feature_kinds(&self, columns: &[ColumnKind]) -> Result<Vec<FeatureKind>> {
+        if columns.len() != self.text.num_features() {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "something must be said about every feature's column",
+            )
+            .with_context("columns", columns.len())
+            .with_context("features", self.text.num_features()));
+        }
+        let assignment = self.categories.assign(columns, self.text.feature_names())?;
+        Ok(self.categories.kinds(&assignment, self.text.num_features()))
+    }
+
+    /// Keeps to what the kinds of columns tell about categories, whatever the columns of later tables are.
+    pub(crate) fn with_columns(mut self, columns: &[ColumnKind]) -> Result<Self> {
+        self.categories.settle(columns, self.text.feature_names())?;
+        Ok(self)
     }
 
     /// How many values [`Model::raw_scores`] and [`Model::outputs`] have per row.

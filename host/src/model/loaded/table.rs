@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Model;
+use super::assignment::ColumnKind;
 use crate::model::matrix::{Layout, Matrix};
 use crate::{Error, ErrorKind, Result};
 
@@ -21,6 +22,21 @@ pub struct Column<'a> {
     pub name: Cow<'a, str>,
     /// Its values.
     pub values: Values<'a>,
+    /// What else is known about it, which tells columns with categories from others.
+    pub kind: ColumnKind,
+}
+
+impl<'a> Column<'a> {
+    /// A column of numbers or of text, as its values say.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>, values: Values<'a>) -> Self {
+        let kind = match values {
+            Values::Numbers(_) => ColumnKind::Number,
+            Values::Strings(_) => ColumnKind::Text,
+            Values::Json(_) => ColumnKind::Category,
+        };
+        Self { name: name.into(), values, kind }
+    }
 }
 
 /// The values of a column.
@@ -30,6 +46,8 @@ pub enum Values<'a> {
     Numbers(Cow<'a, [f64]>),
     /// Text, for categories.
     Strings(Box<dyn StringColumn + 'a>),
+    /// JSON text, for categories of which some are numbers and some are text.
+    Json(Box<dyn StringColumn + 'a>),
 }
 
 /// Access to a column of text where it lies, such as in an Arrow array or in the cells of a CSV file.
@@ -99,7 +117,7 @@ impl Values<'_> {
     fn rows(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
-            Self::Strings(strings) => strings.rows(),
+            Self::Strings(strings) | Self::Json(strings) => strings.rows(),
         }
     }
 }
@@ -132,8 +150,8 @@ impl Model {
     /// become NaN, as in Python.
     ///
     /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
-    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`] when the model's text does not tell
-    /// which features its category lists belong to.
+    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`] when neither the model nor the columns'
+    /// kinds tell which features its category lists belong to: then [`Model::with_categories`] does.
     pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
         let features = self.feature_names();
         let order = if by_position(features, table) {
@@ -141,11 +159,13 @@ impl Model {
         } else {
             match_names(features, table)?
         };
+        let kinds: Vec<ColumnKind> = order.iter().map(|column| table.columns()[*column].kind).collect();
+        let assignment = self.categories.assign(&kinds, features)?;
         let mut values = Vec::with_capacity(table.rows() * features.len());
         for (feature, column) in order.into_iter().enumerate() {
             let column = &table.columns()[column];
             self.categories
-                .encode(feature, &column.values, &mut values)
+                .encode(assignment.list(feature), &column.values, &mut values)
                 .map_err(|error| error.with_context("column", column.name.escape_debug()))?;
         }
         Ok(EncodedTable { values, rows: table.rows(), columns: features.len() })
@@ -207,7 +227,7 @@ fn match_names(features: &[String], table: &Table<'_>) -> Result<Vec<usize>> {
 }
 
 /// Names for a message: the first twenty, and how many more there are.
-fn listed(names: &[&str]) -> String {
+pub(super) fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 20;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect();
     match names.len().checked_sub(SHOWN) {

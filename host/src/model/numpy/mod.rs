@@ -2,7 +2,7 @@
 
 mod npy;
 
-pub(super) use npy::read_npy;
+pub(super) use npy::{read_npy, read_npy_scalar};
 
 use crate::model::labels::ClassLabels;
 use crate::{Error, ErrorKind, Result};

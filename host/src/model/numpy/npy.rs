@@ -34,6 +34,15 @@ pub(in crate::model) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels
     element.decode(data, count)
 }
 
+/// Reads an array without dimensions, which has one element.
+pub(in crate::model) fn read_npy_scalar(bytes: &[u8]) -> Result<ClassLabels> {
+    let (header, data) = split(bytes)?;
+    if !field(header, "shape")?.trim_start().starts_with("()") {
+        return Err(damaged("an `.npy` file does not hold one value"));
+    }
+    ElementType::parse(text_field(header, "descr")?)?.decode(data, 1)
+}
+
 fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     let truncated = || damaged("an `.npy` file is truncated");
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("an `.npy` file does not start like one"))?;

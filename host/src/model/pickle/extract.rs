@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::damaged;
 use super::globals::Global;
 use super::value::{Id, Value, Values};
-use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel};
+use crate::model::extracted::{EARLY_STOP, Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::model::labels::ClassLabels;
 use crate::model::numpy::ElementType;
 use crate::{Error, ErrorKind, Result};
@@ -30,7 +30,12 @@ pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -
         Some(Value::Str(Cow::Owned(text))) => Cow::Owned(text.clone()),
         _ => return Err(damaged("the pickled booster has no model text")),
     };
-    let best_iteration = lookup(values, booster, "best_iteration").and_then(|id| values.int(id));
+    let best_iteration =
+        lookup(values, booster, "best_iteration").map(|id| whole(values, id)).transpose()?.flatten();
+    if estimator != Estimator::Booster {
+        let flag = lookup(values, outer, EARLY_STOP).map(|id| whole(values, id).unwrap_or(Some(1)));
+        refuse_early_stop(flag.flatten().is_some_and(|flag| flag != 0))?;
+    }
     let classes = match estimator {
         Estimator::Classifier => Some(class_labels(values, outer, limits)?),
         _ => None,
@@ -50,6 +55,30 @@ fn is_booster(values: &Values<'_>, id: Id) -> bool {
 }
 
 type Dict = [(Id, Id)];
+
+/// A whole number, or none for `None`; it may be NumPy's.
+fn whole(values: &Values<'_>, id: Id) -> Result<Option<i64>> {
+    if let Some(number) = values.int(id) {
+        return Ok(Some(number));
+    }
+    let unreadable = || damaged("a setting of the pickled model is no whole number");
+    match values.get(id) {
+        Value::None => Ok(None),
+        Value::Object(object) if object.class == Global::ArrayScalar => {
+            match values.tuple(object.arguments) {
+                Some([element, data]) => {
+                    match element_type(values, *element)?.decode(&bytes(values, *data)?, 1)? {
+                        ClassLabels::Ints(numbers) => Ok(numbers.first().copied()),
+                        ClassLabels::Bools(flags) => Ok(flags.first().map(|flag| i64::from(*flag))),
+                        _ => Err(unreadable()),
+                    }
+                }
+                _ => Err(unreadable()),
+            }
+        }
+        _ => Err(unreadable()),
+    }
+}
 
 /// An object's attributes: its state, or the first half of a state that also has slots.
 fn attributes<'v>(values: &'v Values<'_>, object: Id) -> Result<&'v Dict> {

@@ -55,6 +55,7 @@ impl Global {
                 "numpy.random._pickle",
                 "__randomstate_ctor" | "__generator_ctor" | "__bit_generator_ctor",
             )
+            | ("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence" | "SeedSequence")
             | ("numpy.random._mt19937", "MT19937")
             | ("numpy.random._pcg64", "PCG64" | "PCG64DXSM") => Self::Ignored,
             ("joblib.numpy_pickle", _) => {

@@ -38,6 +38,50 @@ fn a_booster_is_its_text() {
     assert_eq!(model.classes, None);
 }
 
+/// A booster whose best iteration is this instruction's value.
+fn with_best(best: &[u8]) -> Vec<u8> {
+    pickle(&object(
+        "lightgbm.basic",
+        "Booster",
+        &[("_handle", text("tree\n")), ("best_iteration", best.to_vec())],
+    ))
+}
+
+#[test]
+fn the_best_iteration_may_be_numpys() {
+    let scalar = [
+        global("numpy._core.multiarray", "scalar"),
+        global("numpy", "dtype"),
+        text("i8"),
+        b"\x89\x88\x87R(K\x03".to_vec(),
+        text("<"),
+        b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb".to_vec(),
+        b"C\x08\x05\0\0\0\0\0\0\0\x86R".to_vec(),
+    ]
+    .concat();
+    assert_eq!(read(&with_best(&scalar)).unwrap().best_iteration, Some(5));
+    for (all, best) in [b"N".as_slice(), b"K\x00", b"J\xff\xff\xff\xff"].map(|best| (best, with_best(best))) {
+        assert_eq!(read(&best).unwrap().best_iteration, None, "{all:?}");
+    }
+    for unreadable in [b"G\x40\x14\0\0\0\0\0\0".as_slice(), b"]", b"\x8c\x015"] {
+        assert_eq!(kind(&with_best(unreadable)), ErrorKind::InvalidModel, "{unreadable:?}");
+    }
+}
+
+#[test]
+fn early_stopped_predictions_are_refused() {
+    let regressor = |flag: &[u8]| {
+        let attributes = [("_Booster", booster()), ("pred_early_stop", flag.to_vec())];
+        pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes))
+    };
+    for flag in [b"\x88".as_slice(), b"K\x01", b"\x8c\x04true"] {
+        assert_eq!(kind(&regressor(flag)), ErrorKind::UnsupportedModel, "{flag:?}");
+    }
+    for flag in [b"\x89".as_slice(), b"K\x00", b"N"] {
+        assert!(read(&regressor(flag)).is_ok(), "{flag:?}");
+    }
+}
+
 #[test]
 fn labels_come_from_the_encoder_where_the_classifier_has_none() {
     let dtype = [
@@ -91,6 +135,20 @@ fn code_is_refused_by_name_and_not_run() {
         error,
         @"the pickle refers to a Python name that a LightGBM model does not need (name: os.system, offset: 14)"
     );
+}
+
+/// As cloudpickle writes `random_state=numpy.random.default_rng()`.
+#[test]
+fn a_generators_seed_is_ignored() {
+    let seed = [
+        global("numpy.random.bit_generator", "__pyx_unpickle_SeedSequence"),
+        global("numpy.random.bit_generator", "SeedSequence"),
+        b"K\x07N\x87RK\x00\x85b".to_vec(),
+    ]
+    .concat();
+    let attributes = [("random_state", seed), ("_Booster", booster())];
+    let bytes = pickle(&object("lightgbm.sklearn", "LGBMRegressor", &attributes));
+    assert_eq!(read(&bytes).unwrap().booster_text, "tree\n");
 }
 
 #[test]

@@ -8,13 +8,15 @@ mod schema;
 
 use std::borrow::Cow;
 
-use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel};
+use serde_json::Value;
+
+use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::model::labels::ClassLabels;
-use crate::model::numpy::read_npy;
+use crate::model::numpy::{read_npy, read_npy_scalar};
 use crate::{Error, ErrorKind, Result};
 
 use archive::Archive;
-use schema::{Array, Attributes, Root};
+use schema::{Array, Attributes, Root, Setting};
 
 /// Reads a model out of a skops file.
 ///
@@ -33,13 +35,16 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
             .with_context("class", name.escape_debug())
     })?;
     let attributes = root.attributes.ok_or_else(|| damaged("the skops file has no attributes"))?;
-    let Attributes { booster, handle, best_iteration, classes, encoder } = attributes;
+    let Attributes { booster, handle, best_iteration, pred_early_stop, classes, encoder } = attributes;
     let (handle, best_iteration) = if estimator == Estimator::Booster {
         (handle, best_iteration)
     } else {
         let booster = booster.ok_or_else(|| damaged("the estimator in the skops file is not fitted"))?;
+        let flag = pred_early_stop.map(|flag| whole(flag, &mut archive).unwrap_or(Some(1)));
+        refuse_early_stop(flag.flatten().is_some_and(|flag| flag != 0))?;
         (booster.handle, booster.best_iteration)
     };
+    let best_iteration = best_iteration.map(|rounds| whole(rounds, &mut archive)).transpose()?.flatten();
     let text = handle.ok_or_else(|| damaged("the booster in the skops file has no model text"))?;
     let classes = match estimator {
         Estimator::Classifier => {
@@ -56,6 +61,22 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
             .and_then(|rounds| u32::try_from(rounds).ok())
             .filter(|rounds| *rounds > 0),
     })
+}
+
+/// A whole number, or none for `None`; it may be NumPy's.
+fn whole(setting: Setting, archive: &mut Archive<'_>) -> Result<Option<i64>> {
+    let unreadable = || damaged("a setting of the model in the skops file is no whole number");
+    match setting {
+        Setting::Plain(Value::Null) => Ok(None),
+        Setting::Plain(Value::Bool(flag)) => Ok(Some(i64::from(flag))),
+        Setting::Plain(value) => value.as_i64().map(Some).ok_or_else(unreadable),
+        Setting::Numpy { file } => match read_npy_scalar(&archive.member(&file)?)? {
+            ClassLabels::Ints(numbers) => Ok(numbers.first().copied()),
+            ClassLabels::Bools(flags) => Ok(flags.first().map(|flag| i64::from(*flag))),
+            _ => Err(unreadable()),
+        },
+        Setting::Other => Err(unreadable()),
+    }
 }
 
 fn class_labels(array: Array, archive: &mut Archive<'_>, limits: &ExtractLimits) -> Result<ClassLabels> {

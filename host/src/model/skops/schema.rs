@@ -29,12 +29,27 @@ pub(super) struct Attributes {
     pub(super) booster: Option<Box<Attributes>>,
     #[serde(rename = "_handle", default, deserialize_with = "json")]
     pub(super) handle: Option<String>,
-    #[serde(default, deserialize_with = "json")]
-    pub(super) best_iteration: Option<i64>,
+    #[serde(default, deserialize_with = "setting")]
+    pub(super) best_iteration: Option<Setting>,
+    #[serde(default, deserialize_with = "setting")]
+    pub(super) pred_early_stop: Option<Setting>,
     #[serde(rename = "_classes", default, deserialize_with = "array")]
     pub(super) classes: Option<Array>,
     #[serde(rename = "_le", default, deserialize_with = "encoder")]
     pub(super) encoder: Option<Array>,
+}
+
+/// A setting: a plain value, or one of NumPy's.
+pub(super) enum Setting {
+    /// JSON, which is null when it cannot be read.
+    Plain(serde_json::Value),
+    /// The name of an `.npy` member.
+    Numpy {
+        /// The member.
+        file: String,
+    },
+    /// A node of another kind.
+    Other,
 }
 
 /// An array node.
@@ -131,6 +146,22 @@ fn json<'de, D: Deserializer<'de>, T: DeserializeOwned>(node: D) -> Result<Optio
         Some(Content::Json(text)) => Ok(serde_json::from_str(&text).ok()),
         _ => Ok(None),
     }
+}
+
+fn setting<'de, D: Deserializer<'de>>(node: D) -> Result<Option<Setting>, D::Error> {
+    #[derive(Deserialize)]
+    struct SettingNode {
+        file: Option<String>,
+        content: Option<Content<IgnoredAny>>,
+    }
+    let node = SettingNode::deserialize(node)?;
+    Ok(Some(match (node.file, node.content) {
+        (Some(file), _) => Setting::Numpy { file },
+        (None, Some(Content::Json(text))) => {
+            serde_json::from_str(&text).map_or(Setting::Other, Setting::Plain)
+        }
+        _ => Setting::Other,
+    }))
 }
 
 fn encoder<'de, D: Deserializer<'de>>(node: D) -> Result<Option<Array>, D::Error> {

@@ -134,3 +134,38 @@ fn bombs_are_refused() {
     let labels = vec![json!(1); 100_001];
     assert_eq!(kind(&stored(&classifier(&json_labels(&labels)))), ErrorKind::InvalidModel);
 }
+
+/// A NumPy number of 64 bits without dimensions.
+fn npy_scalar(number: i64) -> Vec<u8> {
+    let header = format!("{:<117}\n", "{'descr': '<i8', 'fortran_order': False, 'shape': (), }");
+    [b"\x93NUMPY\x01\x00\x76\x00", header.as_bytes(), &number.to_le_bytes()].concat()
+}
+
+#[test]
+fn the_best_iteration_may_be_numpys() {
+    let with_best = |best: Value| {
+        let attributes = json!({"_handle": json_node(&json!("tree\n")), "best_iteration": best});
+        let schema = object("lightgbm.basic", "Booster", &attributes).to_string();
+        let members = [("schema.json", schema.as_bytes()), ("7.npy", &npy_scalar(5))];
+        read(&archive(CompressionMethod::Stored, &members)).map(|model| model.best_iteration)
+    };
+    let numpy = json!({"__class__": "int64", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": "7.npy"});
+    assert_eq!(with_best(numpy).unwrap(), Some(5));
+    assert_eq!(with_best(json_node(&json!(-1))).unwrap(), None);
+    assert_eq!(with_best(json_node(&json!(null))).unwrap(), None);
+    for unreadable in [json_node(&json!(5.0)), json!({"__loader__": "ObjectNode", "content": {"a": 1}})] {
+        assert_eq!(with_best(unreadable).unwrap_err().kind(), ErrorKind::InvalidModel);
+    }
+}
+
+#[test]
+fn early_stopped_predictions_are_refused() {
+    let regressor = |flag: Value| {
+        let attributes = json!({"_Booster": booster(), "pred_early_stop": json_node(&flag)});
+        read(&stored(&object("lightgbm.sklearn", "LGBMRegressor", &attributes)))
+    };
+    for flag in [json!(true), json!(1), json!("true")] {
+        assert_eq!(regressor(flag).unwrap_err().kind(), ErrorKind::UnsupportedModel);
+    }
+    assert!(regressor(json!(false)).is_ok());
+}

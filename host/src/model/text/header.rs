@@ -50,6 +50,8 @@ struct Found<'a> {
     monotone_constraints: Option<&'a str>,
     feature_infos: Option<&'a str>,
     tree_sizes: Option<&'a str>,
+    /// The number of each key's line.
+    places: Vec<(&'a str, usize)>,
 }
 
 /// Reads up to the first `Tree=` or `end of trees` line.
@@ -76,10 +78,12 @@ pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
 impl<'a> Found<'a> {
     fn add(&mut self, line: &'a [u8], lines: &Lines<'_>) -> Result<()> {
         let text = std::str::from_utf8(line).map_err(|_| lines.invalid("a header line is not UTF-8", ""))?;
-        if text.contains(|c: char| c.is_ascii_control()) {
+        // LightGBM writes tabs in names as they are, and separates names by spaces only.
+        if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err(lines.invalid("a header line contains a control character", ""));
         }
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
+        self.places.push((key, lines.number()));
         let integer = || value.parse::<i32>().map_err(|_| lines.invalid("expected a whole number", key));
         let repeated = match key {
             "version" => self.version.replace(value).is_some(),
@@ -113,6 +117,11 @@ impl<'a> Found<'a> {
 
     fn check(self, lines: &Lines<'_>, limits: &Limits) -> Result<Header> {
         let missing = |key: &'static str| move || lines.invalid("the header lacks a line", key);
+        // For errors about the line of a key.
+        let at = |key: &str| {
+            let place = self.places.iter().find(|(found, _)| *found == key);
+            Lines::part(b"", 0, place.map_or(lines.number(), |(_, line)| *line))
+        };
         let version = match self.version.ok_or_else(missing("version"))? {
             "v3" => Version::V3,
             "v4" => Version::V4,
@@ -122,23 +131,30 @@ impl<'a> Found<'a> {
                     "unknown version of LightGBM's model format",
                 )
                 .with_context("version", other)
+                .with_context("line", at("version").number())
                 .with_hint("versions v3 and v4 can be read: those of LightGBM 3 and 4"));
             }
         };
-        let num_class =
-            capped(lines, "num_class", self.num_class.ok_or_else(missing("num_class"))?, limits.classes)?;
+        let num_class = capped(
+            &at("num_class"),
+            "num_class",
+            self.num_class.ok_or_else(missing("num_class"))?,
+            limits.classes,
+        )?;
         if let Some(trees) = self.num_tree_per_iteration
             && usize::try_from(trees) != Ok(num_class)
         {
             let message = format!("{trees} trees per iteration do not fit num_class {num_class}");
-            return Err(lines.invalid(message, "num_tree_per_iteration"));
+            return Err(at("num_tree_per_iteration").invalid(message, "num_tree_per_iteration"));
         }
         let last = self.max_feature_idx.ok_or_else(missing("max_feature_idx"))?;
-        let num_features = capped(lines, "max_feature_idx", last.saturating_add(1), limits.features)?;
+        let num_features =
+            capped(&at("max_feature_idx"), "max_feature_idx", last.saturating_add(1), limits.features)?;
         let feature_names = self.feature_names.ok_or_else(missing("feature_names"))?;
         let feature_infos = self.feature_infos.ok_or_else(missing("feature_infos"))?;
         let constraints = self.monotone_constraints;
-        let objective = self.objective.map(|text| read_objective(lines, text, num_class)).transpose()?;
+        let objective =
+            self.objective.map(|text| read_objective(&at("objective"), text, num_class)).transpose()?;
         Ok(Header {
             version,
             num_class,
@@ -146,10 +162,12 @@ impl<'a> Found<'a> {
             objective,
             objective_text: self.objective.map(str::to_owned),
             average_output: self.average_output.is_some(),
-            feature_names: words(lines, "feature_names", feature_names, num_features)?,
-            monotone_constraints: constraints.map(|text| signs(lines, text, num_features)).transpose()?,
-            feature_infos: words(lines, "feature_infos", feature_infos, num_features)?,
-            tree_sizes: self.tree_sizes.map(|text| sizes(lines, text, limits)).transpose()?,
+            feature_names: words(&at("feature_names"), "feature_names", feature_names, num_features)?,
+            monotone_constraints: constraints
+                .map(|text| signs(&at("monotone_constraints"), text, num_features))
+                .transpose()?,
+            feature_infos: words(&at("feature_infos"), "feature_infos", feature_infos, num_features)?,
+            tree_sizes: self.tree_sizes.map(|text| sizes(&at("tree_sizes"), text, limits)).transpose()?,
         })
     }
 }
@@ -162,7 +180,7 @@ fn capped(lines: &Lines<'_>, key: &str, value: i32, limit: usize) -> Result<usiz
 }
 
 fn read_objective(lines: &Lines<'_>, text: &str, num_class: usize) -> Result<Objective> {
-    let objective = Objective::parse(text)?;
+    let objective = Objective::parse(text).map_err(|error| error.with_context("line", lines.number()))?;
     // LightGBM's transform writes as many outputs as the objective says.
     if objective.num_outputs().is_some_and(|outputs| outputs != num_class) {
         return Err(lines.invalid(format!("`{text}` does not fit num_class {num_class}"), "objective"));

@@ -32,6 +32,11 @@ impl<'a> Lines<'a> {
         &self.bytes[self.at..]
     }
 
+    /// The number of the line at the position, from 1.
+    pub fn number(&self) -> usize {
+        self.line
+    }
+
     /// Says which tree errors are about from here on.
     pub fn set_tree(&mut self, tree: Option<usize>) {
         self.tree = tree;
@@ -52,6 +57,11 @@ impl<'a> Lines<'a> {
     /// An [`ErrorKind::InvalidModel`] about the line at the position.
     pub fn invalid(&self, message: impl Into<String>, key: &str) -> Error {
         self.error(ErrorKind::InvalidModel, message, key)
+    }
+
+    /// An [`ErrorKind::InvalidModel`] about the line that ends at the position.
+    pub fn invalid_above(&self, message: impl Into<String>, key: &str) -> Error {
+        Self { line: self.line.saturating_sub(1), ..*self }.invalid(message, key)
     }
 
     /// The line at the position, without its end, if there is one.

@@ -33,6 +33,8 @@ pub use check::{ModelSummary, check};
 pub use forest::{DecisionType, Linear, MissingType, Tree};
 pub use limits::Limits;
 
+pub(super) use tail::infinite;
+
 use forest::Forest;
 use header::Header;
 
@@ -153,7 +155,7 @@ impl TextModel {
     }
 
     /// The category values of each categorical column in pandas' order: a value's position is its category code.
-    /// `None` when the text has no such line or it says `null`.
+    /// `None` when the text has no such line or it says `null`. Infinite numbers, which JSON lacks, are objects.
     #[must_use]
     pub fn pandas_categorical(&self) -> Option<&[Vec<Value>]> {
         self.pandas_categorical.as_deref()

@@ -21,10 +21,11 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
             if categories.is_some() {
                 return Err(lines.invalid("a line appears twice", "pandas_categorical"));
             }
-            let read: Option<Vec<Vec<Value>>> = serde_json::from_slice(json).map_err(|error| {
+            let read = lists(json).map_err(|error| {
                 lines.invalid("the categories are not lists", "pandas_categorical").with_source(error)
             })?;
-            if read.iter().flatten().flatten().any(|value| value.is_array() || value.is_object()) {
+            let nested = |value: &Value| (value.is_array() || value.is_object()) && infinite(value).is_none();
+            if read.iter().flatten().flatten().any(nested) {
                 return Err(lines.invalid("a category is a list or an object", "pandas_categorical"));
             }
             categories = Some(read);
@@ -36,6 +37,47 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
         }
     }
     Ok(categories.flatten())
+}
+
+/// What stands for infinite categories.
+const INFINITE: &str = "Infinity";
+
+/// The lists; Python writes infinite numbers as `Infinity`, which is no JSON.
+fn lists(json: &[u8]) -> serde_json::Result<Option<Vec<Vec<Value>>>> {
+    serde_json::from_slice(json).or_else(|error| {
+        if !json.windows(INFINITE.len()).any(|bytes| bytes == INFINITE.as_bytes()) {
+            return Err(error);
+        }
+        let mut changed = Vec::with_capacity(json.len() + 64);
+        let (mut at, mut in_text) = (0, false);
+        while let Some(byte) = json.get(at) {
+            let rest = &json[at..];
+            let infinite = [("Infinity", "1"), ("-Infinity", "-1")];
+            let found = infinite.iter().find(|(word, _)| !in_text && rest.starts_with(word.as_bytes()));
+            if let Some((word, sign)) = found {
+                changed.extend(format!("{{\"{INFINITE}\":{sign}}}").into_bytes());
+                at += word.len();
+                continue;
+            }
+            changed.push(*byte);
+            at += 1;
+            match byte {
+                b'"' => in_text = !in_text,
+                b'\\' if in_text => {
+                    changed.extend(json.get(at));
+                    at += 1;
+                }
+                _ => {}
+            }
+        }
+        serde_json::from_slice(&changed)
+    })
+}
+
+/// The infinite number that a category stands for.
+pub(in crate::model) fn infinite(category: &Value) -> Option<f64> {
+    let object = category.as_object().filter(|object| object.len() == 1)?;
+    object.get(INFINITE)?.as_f64().map(|sign| f64::INFINITY.copysign(sign))
 }
 
 fn skip_section(lines: &mut Lines<'_>, end: &[u8]) -> Result<()> {

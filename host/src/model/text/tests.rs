@@ -188,7 +188,8 @@ fn damage_is_named() {
         ("feature_infos=[0:1] none", "feature_infos=[0:1]", InvalidModel, "expected 3 words, found 2"),
         ("constraints=0 1 -1", "constraints=0 1 -2", InvalidModel, "is not -1, 0 or 1"),
         ("constraints=0 1 -1", "constraints=0 1", InvalidModel, "expected 3 values, found 2"),
-        ("feature_names=a b c", "feature_names=a b\tc", InvalidModel, "control character"),
+        ("feature_names=a b c", "feature_names=a b\tc", InvalidModel, "expected 3 words, found 2"),
+        ("feature_names=a b c", "feature_names=a b c\u{1}", InvalidModel, "control character"),
         // Trees as a whole.
         ("Tree=1", "Tree=2", InvalidModel, "not numbered"),
         ("Tree=1", "Tree=one", InvalidModel, "whole number"),
@@ -274,6 +275,38 @@ fn damage_is_named() {
 fn errors_name_tree_key_and_line() {
     let error = parse(&SMALL.replacen("leaf_coeff=0.5 2", "leaf_coeff=0.5 x", 1)).unwrap_err();
     insta::assert_snapshot!(error, @"value 1 is not a number of the kind expected (tree: 1, key: leaf_coeff, line: 52)");
+}
+
+#[test]
+fn errors_name_the_line_that_is_wrong() {
+    for (from, to) in [
+        ("version=v4", "version=v2"),
+        ("num_class=1", "num_class=0"),
+        ("num_class=1", "num_class=x"),
+        ("num_tree_per_iteration=1", "num_tree_per_iteration=3"),
+        ("max_feature_idx=2", "max_feature_idx=-1"),
+        ("objective=regression", "objective=what"),
+        ("feature_names=a b c", "feature_names=a b"),
+        ("feature_infos=[0:1] none", "feature_infos=[0:1]"),
+        ("constraints=0 1 -1", "constraints=0 1 -2"),
+        ("Tree=1", "Tree=2"),
+        ("num_leaves=3", "num_leaves=99999999"),
+        ("num_leaves=3", "num_leaves=x"),
+        ("is_linear=1", "is_linear=2"),
+    ] {
+        assert!(SMALL.contains(from), "{from}");
+        let error = parse(&SMALL.replacen(from, to, 1)).unwrap_err();
+        let line = SMALL[..SMALL.find(from).unwrap()].matches('\n').count() + 1;
+        assert!(error.to_string().contains(&format!("line: {line})")), "{from} -> {to}: {error}, not {line}");
+    }
+}
+
+#[test]
+fn tabs_in_names_are_kept() {
+    let text = SMALL.replacen("feature_names=a b c", "feature_names=a\tx b c", 1);
+    let model = parse(&text).unwrap();
+    assert_eq!(model.feature_names(), ["a\tx", "b", "c"]);
+    assert!(model.emit().contains("feature_names=a\tx b c\n"));
 }
 
 #[test]

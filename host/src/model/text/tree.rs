@@ -51,7 +51,7 @@ impl<'a> Trees<'a> {
             return Err(lines.invalid(format!("more trees than the limit of {}", self.limits.trees), ""));
         }
         if usize::try_from(lines.integer("Tree")?) != Ok(index) {
-            return Err(lines.invalid("trees are not numbered from 0 without gaps", "Tree"));
+            return Err(lines.invalid_above("trees are not numbered from 0 without gaps", "Tree"));
         }
         let num_features = self.header.feature_names.len();
         let span = Block::new(&mut self.forest, num_features, self.limits).read(lines)?;
@@ -222,7 +222,7 @@ impl<'f> Block<'f> {
                     self.is_linear = value == 1;
                     Ok(())
                 }
-                _ => Err(lines.invalid("expected 0 or 1", name)),
+                _ => Err(lines.invalid_above("expected 0 or 1", name)),
             },
             Key::LeafConst | Key::NumFeatures | Key::LeafFeatures | Key::LeafCoeff => {
                 self.linear(key, name, lines)
@@ -317,7 +317,9 @@ fn count(lines: &mut Lines<'_>, name: &str, least: usize, limit: usize) -> Resul
     let value = lines.integer(name)?;
     match usize::try_from(value) {
         Ok(value) if (least..=limit).contains(&value) => Ok(value),
-        _ => Err(lines.invalid(format!("{value} is not between {least} and the limit of {limit}"), name)),
+        _ => {
+            Err(lines.invalid_above(format!("{value} is not between {least} and the limit of {limit}"), name))
+        }
     }
 }
 

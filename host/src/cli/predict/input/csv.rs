@@ -7,20 +7,24 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Float64Array};
 use csv::{ByteRecord, ReaderBuilder};
 
+use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
 use crate::cli::predict::BATCH_ROWS;
 use crate::cli::predict::wanted::{Selection, Wanted};
-use crate::model::loaded::FeatureKind;
+use crate::model::loaded::{ColumnKind, FeatureKind, Model};
 use crate::{Error, ErrorKind, Result};
 
 /// The longest row: a quote that is never closed must not fill the memory.
 const LONGEST: u64 = 64 << 20;
 
 /// Opens a CSV file: reads its header.
-pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
+    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &wanted))?;
+    wanted.kinds = model.feature_kinds(&columns)?;
+    refuse_mixed(&wanted)?;
     count.allow(LONGEST);
     let mut rows = ReaderBuilder::new().buffer_capacity(1 << 17).from_reader(bytes);
     let header = rows.byte_headers().map_err(|error| damaged(error, 1))?;
@@ -31,11 +35,57 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
         .iter()
         .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
         .collect::<Result<_>>()?;
+    refuse_missing_header(&header, &wanted)?;
     let selection = wanted.select(&header)?;
     let ignored = selection.ignored.clone();
     let reader =
         CsvReader { rows, count, name, header, wanted, selection, first: true, record: ByteRecord::new() };
-    Ok(Input { reader: Box::new(reader), ignored, length, in_bytes: true })
+    Ok(Input { reader: Box::new(reader), columns: Some(columns), ignored, length, in_bytes: true })
+}
+
+/// Which features are text in the first rows of a file; numbers may be text elsewhere.
+fn sniffed(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
+    let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
+    let mut rows = ReaderBuilder::new().from_reader(start);
+    let Ok(header) = rows.headers() else { return columns };
+    let names: Vec<String> = header.iter().map(str::to_owned).collect();
+    // What is wrong with the file is said by its reader.
+    let Ok(selection) = wanted.select(&names) else { return columns };
+    let mut record = ByteRecord::new();
+    while let Ok(true) = rows.read_byte_record(&mut record) {
+        for (kind, index) in columns.iter_mut().zip(&selection.features) {
+            if record.get(*index).is_some_and(|text| cell::number(text).is_none()) {
+                *kind = ColumnKind::Text;
+            }
+        }
+    }
+    columns
+}
+
+/// Where positions count instead of names, nothing else would notice that the first row is taken for the header.
+///
+/// The header of columns without names, as pandas writes it, is `0,1,2,...`.
+fn refuse_missing_header(header: &[String], wanted: &Wanted) -> Result<()> {
+    let is_row = header.iter().all(|name| cell::number(name.as_bytes()).is_some());
+    let is_count = header.iter().enumerate().all(|(index, name)| *name == index.to_string());
+    if !wanted.has_placeholder_names() || !is_row || is_count {
+        return Ok(());
+    }
+    Err(invalid("the file has no header: its first line is a row", 1)
+        .with_hint("the model takes columns by position; write any names in a line before the rows"))
+}
+
+/// The cell `3` may be the number and the text, which are different categories.
+fn refuse_mixed(wanted: &Wanted) -> Result<()> {
+    let mixed = wanted.kinds.iter().position(|kind| *kind == FeatureKind::MixedCategory);
+    mixed.map_or(Ok(()), |feature| {
+        Err(Error::new(
+            ErrorKind::InvalidData,
+            "the categories of a column are numbers and text mixed, which CSV does not tell apart",
+        )
+        .with_context("column", wanted.features[feature].escape_debug())
+        .with_hint("give JSON lines"))
+    })
 }
 
 struct CsvReader<R> {
@@ -121,10 +171,10 @@ enum Cells {
 impl Cells {
     fn of(kind: FeatureKind, rows: usize) -> Self {
         match kind {
-            FeatureKind::TextCategory => {
+            FeatureKind::TextCategory | FeatureKind::MixedCategory => {
                 Self::Texts { builder: StringBuilder::new(), missing: cell::is_missing }
             }
-            FeatureKind::Numeric | FeatureKind::NumberCategory => Self::Numbers(Vec::with_capacity(rows)),
+            _ => Self::Numbers(Vec::with_capacity(rows)),
         }
     }
 

@@ -6,6 +6,7 @@ mod csv;
 mod ipc;
 mod jsonl;
 mod parquet;
+mod sniff;
 mod source;
 
 use std::path::Path;
@@ -15,10 +16,11 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 
 use super::args::FileFormat;
+use super::guard::guarded;
 use super::wanted::Wanted;
+use crate::model::loaded::{ColumnKind, Model};
 use crate::{Error, ErrorKind, Result};
 
-pub(super) use jsonl::is_json_text;
 use source::Source;
 
 /// Rows of a file: what the model wants, and what is repeated in the output.
@@ -44,6 +46,8 @@ pub(super) trait BatchReader: Send {
 pub(super) struct Input {
     /// Brings the rows.
     pub(super) reader: Box<dyn BatchReader>,
+    /// What is known about each feature's column, if the batches do not say it by their types.
+    pub(super) columns: Option<Vec<ColumnKind>>,
     /// The columns that nobody asked for.
     pub(super) ignored: Vec<String>,
     /// How long the input is, if that is known.
@@ -56,16 +60,16 @@ impl Input {
     /// Opens a file or stdin (`-`) and finds the wanted columns in it.
     ///
     /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing.
-    pub(super) fn open(path: &Path, format: FileFormat, wanted: Wanted) -> Result<Self> {
+    pub(super) fn open(path: &Path, format: FileFormat, wanted: Wanted, model: &Model) -> Result<Self> {
         let source = Source::open(path)?;
         let name = source.name().to_owned();
         let open = || match format {
-            FileFormat::Csv => csv::open(source, wanted),
+            FileFormat::Csv => csv::open(source, wanted, model),
             FileFormat::Parquet => parquet::open(source, wanted),
             FileFormat::Arrow => ipc::open(source, wanted),
-            FileFormat::Jsonl => jsonl::open(source, wanted),
+            FileFormat::Jsonl => jsonl::open(source, wanted, model),
         };
-        open().map_err(|error: Error| error.with_context("file", name))
+        guarded(open).map_err(|error: Error| error.with_context("file", name))
     }
 }
 
@@ -74,10 +78,17 @@ fn named_columns<'a>(
     columns: impl IntoIterator<Item = (&'a String, ArrayRef)>,
     rows: usize,
 ) -> Result<RecordBatch> {
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
-        .into_iter()
-        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
-        .unzip();
+    let field =
+        |(name, array): (&String, ArrayRef)| (Field::new(name, array.data_type().clone(), true), array);
+    columns_of_fields(columns.into_iter().map(field), rows)
+}
+
+/// A batch of columns, which may be none.
+fn columns_of_fields(
+    columns: impl IntoIterator<Item = (Field, ArrayRef)>,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
         Error::new(ErrorKind::Internal, "the columns do not make a batch").with_source(error)

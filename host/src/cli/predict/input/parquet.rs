@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions};
+use arrow_schema::{DataType, Fields, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
@@ -22,6 +24,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     let file = source.into_regular_file()?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default())
         .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
+    let (metadata, dictionaries) = without_dictionaries(metadata)?;
     let names: Vec<&String> = metadata.schema().fields().iter().map(|field| field.name()).collect();
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
@@ -31,6 +34,8 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     roots.sort_unstable();
     roots.dedup();
     let schema = metadata.schema().project(&roots).map_err(|error| internal().with_source(error))?;
+    let dictionaries: Vec<bool> = roots.iter().map(|root| dictionaries[*root]).collect();
+    let schema = Arc::new(with_dictionaries(&schema, &dictionaries));
     let within = |columns: &[usize]| {
         columns.iter().map(|column| roots.partition_point(|root| root < column)).collect()
     };
@@ -48,11 +53,13 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
         current: None,
         batch_rows: wanted.batch_rows,
         rows: 0,
+        dictionaries,
+        schema: schema.clone(),
         metadata,
         file,
     };
-    let reader = ColumnarReader::new(name, groups, Arc::new(schema), selection, wanted);
-    Ok(Input { reader: Box::new(reader), ignored, length: rows, in_bytes: false })
+    let reader = ColumnarReader::new(name, groups, schema, selection, wanted);
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length: rows, in_bytes: false })
 }
 
 /// The batches of a file, row group by row group, so that errors can name the group.
@@ -66,10 +73,79 @@ struct RowGroups {
     groups: usize,
     current: Option<ParquetRecordBatchReader>,
     rows: u64,
+    /// Which columns the file's writer had as dictionaries, and are read as plain ones.
+    dictionaries: Vec<bool>,
+    /// Of the batches, with dictionaries.
+    schema: Arc<Schema>,
+}
+
+/// The file's metadata, such that dictionaries of anything but text are read as plain columns, and which columns that are.
+///
+/// The writer's Arrow types are kept in the file. Some dictionaries among them cannot be decoded, and those of booleans
+/// end in a panic.
+fn without_dictionaries(metadata: ArrowReaderMetadata) -> Result<(ArrowReaderMetadata, Vec<bool>)> {
+    let plain = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) if !matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
+            Some((**values).clone())
+        }
+        _ => None,
+    };
+    let fields = metadata.schema().fields();
+    let dictionaries: Vec<bool> = fields.iter().map(|field| plain(field.data_type()).is_some()).collect();
+    if !dictionaries.contains(&true) {
+        return Ok((metadata, dictionaries));
+    }
+    let fields = fields.iter().map(|field| match plain(field.data_type()) {
+        Some(values) => Arc::new(field.as_ref().clone().with_data_type(values)),
+        None => field.clone(),
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+    let options = ArrowReaderOptions::new().with_schema(schema);
+    let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
+        .map_err(|error| invalid("a dictionary's type does not fit its column").with_source(error))?;
+    Ok((metadata, dictionaries))
+}
+
+/// The schema with these columns as dictionaries.
+fn with_dictionaries(schema: &Schema, dictionaries: &[bool]) -> Schema {
+    let fields = schema.fields().iter().zip(dictionaries).map(|(field, is_dictionary)| {
+        if !is_dictionary {
+            return field.clone();
+        }
+        let wrapped = DataType::Dictionary(Box::new(DataType::Int32), Box::new(field.data_type().clone()));
+        Arc::new(field.as_ref().clone().with_data_type(wrapped))
+    });
+    Schema::new(fields.collect::<Fields>())
 }
 
 impl RowGroups {
+    /// The batch with dictionaries where the writer had them: a model takes them for categories.
+    fn wrap(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = batch.columns().iter().zip(&self.dictionaries).map(|(column, is_dictionary)| {
+            if !is_dictionary {
+                return Ok(column.clone());
+            }
+            let rows = i32::try_from(column.len()).map_err(|_| invalid("a batch has too many rows"))?;
+            let keys = Int32Array::from_iter_values(0..rows);
+            let wrapped = DictionaryArray::try_new(keys, column.clone());
+            Ok(Arc::new(wrapped.map_err(|error| internal().with_source(error))?) as ArrayRef)
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(|error| internal().with_source(error))
+    }
+
     fn open_group(&self) -> Result<ParquetRecordBatchReader> {
+        let columns = self.metadata.metadata().row_group(self.group).columns().iter().enumerate();
+        let mut codecs = columns
+            .filter(|(leaf, _)| self.mask.leaf_included(*leaf))
+            .map(|(_, column)| column.compression());
+        if let Some(codec) = codecs.find(|codec| matches!(codec, Compression::BROTLI(_) | Compression::LZO)) {
+            return Err(invalid("the file's compression is not supported")
+                .with_context("codec", codec)
+                .with_hint("write the file with zstd, snappy, gzip, lz4 or no compression"));
+        }
         let file = self.file.try_clone().map_err(unreadable)?;
         ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_projection(self.mask.clone())
@@ -93,7 +169,7 @@ impl Batches for RowGroups {
                         .with_source(error)
                 })?;
                 self.rows += batch.num_rows() as u64;
-                return Ok(Some(batch));
+                return self.wrap(&batch).map(Some);
             }
             if self.group == self.groups {
                 return Ok(None);

@@ -1,5 +1,7 @@
 //! Predictions in formats with types: Parquet and Arrow IPC.
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{DataType, SchemaRef};
@@ -101,10 +103,19 @@ fn widened(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     match column.data_type() {
         from if from == to => Ok(column.clone()),
         _ if empty => Ok(arrow_array::new_null_array(to, column.len())),
-        DataType::Int64 if to == &DataType::Float64 => arrow_cast::cast(column, to).map_err(unfit),
+        DataType::Int64 if to == &DataType::Float64 && is_exact_in_floats(column) => {
+            arrow_cast::cast(column, to).map_err(unfit)
+        }
         from => Err(Error::new(ErrorKind::InvalidData, "a column to keep changes its type on the way")
             .with_context("first", to)
             .with_context("later", from)
             .with_hint("write csv or jsonl, which have no types")),
     }
+}
+
+/// Whether floats hold all of these whole numbers as they are.
+fn is_exact_in_floats(column: &ArrayRef) -> bool {
+    const WHOLE: u64 = 1 << 53;
+    let numbers = column.as_primitive_opt::<Int64Type>();
+    numbers.is_some_and(|numbers| numbers.iter().flatten().all(|number| number.unsigned_abs() <= WHOLE))
 }

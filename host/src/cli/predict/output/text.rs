@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::{BatchWriter, Destination, unfit, unwritable};
 use crate::Result;
-use crate::cli::predict::input::is_json_text;
+use crate::model::arrow::is_json;
 
 /// Writes comma-separated values with a header; missing ones are empty.
 pub(super) struct CsvWriter<'p> {
@@ -107,7 +107,7 @@ impl EncoderFactory for JsonText {
         array: &'a dyn Array,
         _options: &'a EncoderOptions,
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        let texts = array.as_string_opt::<i32>().filter(|_| is_json_text(field));
+        let texts = array.as_string_opt::<i32>().filter(|_| is_json(field));
         Ok(texts.map(|texts| NullableEncoder::new(Box::new(Verbatim(texts)), texts.nulls().cloned())))
     }
 }

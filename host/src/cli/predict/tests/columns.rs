@@ -71,6 +71,39 @@ fn a_model_without_names_takes_columns_by_position() {
 }
 
 #[test]
+fn a_row_is_not_taken_for_a_header() {
+    let folder = Folder::new();
+    folder.write("in.csv", "0.5,1,-1,0,2\n0.5,1,-1,0,2\n");
+    assert_invalid(&folder.refused(nameless(), "in.csv", ""), "no header");
+    folder.write("in.csv", "1,2,3,4,5\n0.5,1,-1,0,2\n");
+    assert_invalid(&folder.refused(nameless(), "in.csv", ""), "no header");
+    let expected = Folder::new().predict_csv(regression(), ROW, "").unwrap();
+    let counted = ROW.replace("f0,f1,f2,f3,f4", "0,1,2,3,4");
+    assert_eq!(Folder::new().predict_csv(nameless(), counted, "").unwrap(), expected);
+}
+
+#[test]
+fn objects_have_no_positions() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", r#"{"a":1,"b":2,"c":3,"d":4,"e":5}"#);
+    let error = folder.refused(nameless(), "in.jsonl", "");
+    assert_eq!(context(&error, "missing"), "Column_0, Column_1, Column_2, Column_3, Column_4");
+    assert!(error.hint().is_some_and(|hint| hint.contains("by position")), "{error:?}");
+}
+
+#[test]
+fn an_output_of_unknown_ending_is_refused() {
+    let folder = Folder::new();
+    folder.write("in.csv", ROW);
+    for out in ["out.csv.gz", "out.tsv"] {
+        let error = folder.predict(regression(), "in.csv", out, "").unwrap_err();
+        assert_eq!(error.downcast_ref::<crate::Error>().unwrap().kind(), ErrorKind::InvalidArgument);
+        folder.predict(regression(), "in.csv", out, "--out-format csv").unwrap();
+    }
+    folder.predict(regression(), "in.csv", "out", "").unwrap();
+}
+
+#[test]
 fn a_header_without_rows_gives_a_header() {
     assert_eq!(Folder::new().predict_csv(regression(), "f0,f1,f2,f3,f4\n", "").unwrap(), "prediction\n");
 }

@@ -102,3 +102,44 @@ fn an_output_file_is_replaced_only_by_a_whole_one() {
     folder.predict_csv(regression(), format!("{HEADER}1,2,3,4,5\n"), "").unwrap();
     assert!(fs::read_to_string(folder.path("out.csv")).unwrap().starts_with("prediction\n"));
 }
+
+/// Lengths in Arrow's metadata and before its packed buffers can be anything; believing one ended the process.
+#[test]
+fn damaged_arrow_files_end_in_an_error() {
+    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let folder = Folder::new();
+    let (mut refused, mut runs) = (0, 0);
+    for file in ["zstd.arrows", "pandas.feather", "pandas.parquet"] {
+        let whole = fs::read(rows.join(file)).unwrap();
+        for (index, place) in (0..whole.len() - 8).step_by(8).enumerate() {
+            let mut bytes = whole.clone();
+            let value: u64 = [u64::MAX, 1 << 62, 0xff << 32, 1 << 31][index % 4];
+            bytes[place..place + 8].copy_from_slice(&value.to_le_bytes());
+            folder.write(file, bytes);
+            let model = super::Case::new("binary_cat").model("booster");
+            let options = "--categories city,tier --out-format csv --keep id";
+            runs += 1;
+            if let Err(error) = folder.predict(model, file, "out.csv", options) {
+                let error: crate::Error = error.downcast().unwrap();
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "{file} {place}: {error:?}");
+                assert_eq!(context(&error, "file"), folder.path(file).display().to_string());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > runs / 4, "{refused} of {runs}");
+}
+
+#[test]
+fn a_truncated_arrow_file_is_refused() {
+    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let folder = Folder::new();
+    for (file, cut) in [("pandas.feather", 1), ("pandas.feather", 100), ("zstd.arrows", 20)] {
+        let mut bytes = fs::read(rows.join(file)).unwrap();
+        bytes.truncate(bytes.len() - cut);
+        folder.write(file, bytes);
+        let model = super::Case::new("binary_cat").model("booster");
+        let error = folder.predict(model, file, "out.csv", "--categories city,tier").unwrap_err();
+        assert_invalid(error.downcast_ref().unwrap(), if cut == 20 { "ends within" } else { "not an Arrow" });
+    }
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Case, Folder};
+use crate::model::loaded::{Model, ModelLimits};
 
 const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
 
@@ -32,7 +33,7 @@ fn inputs(case: &Case) -> Folder {
     }
     folder.write("rows.jsonl", lines);
     for file in FILES.into_iter().filter(|file| *file != "rows.jsonl") {
-        let keep = format!("--keep id flag text {}", names.join(" "));
+        let keep = format!("--keep id flag text {}{}", names.join(" "), case.options());
         folder.predict(case.model("booster"), "rows.jsonl", file, &keep).unwrap();
     }
     folder
@@ -49,10 +50,11 @@ fn all_formats_bring_the_same_rows() {
             .filter(|line| !line.contains("inf"))
             .map(|line| line.to_owned() + "\n")
             .collect();
-        let expected = Folder::new().predict_csv(case.model("skops"), finite, "--output-type proba").unwrap();
+        let options = format!("--output-type proba{}", case.options());
+        let expected = Folder::new().predict_csv(case.model("skops"), finite, &options).unwrap();
         for file in FILES {
             for rows in [1, 5, 1000] {
-                let options = format!("--output-type proba --batch-rows {rows}");
+                let options = format!("--output-type proba --batch-rows {rows}{}", case.options());
                 folder.predict(case.model("skops"), file, "out.csv", &options).unwrap();
                 let out = fs::read_to_string(folder.path("out.csv")).unwrap();
                 assert_eq!(out, expected, "{name} {file} {rows}");
@@ -128,8 +130,14 @@ fn files_of_pandas_give_the_scores_of_python() {
     {
         let folder = Folder::new();
         fs::copy(rows.join(file), folder.path(file)).unwrap();
-        let model = Case::new("binary_cat").model("booster");
-        folder.predict(model, file, "out.csv", "--output-type raw --keep id").unwrap();
+        let case = Case::new("binary_cat");
+        // The columns of `tier` and `zeros` are numbers, either of which may have been a category in training.
+        let options = "--output-type raw --keep id";
+        let error = folder.predict(case.model("booster"), file, "out.csv", options).unwrap_err();
+        let message = "which columns the model's pandas categories belong to";
+        assert!(error.to_string().contains(message), "{error:?}");
+        let options = format!("{options}{}", case.options());
+        folder.predict(case.model("booster"), file, "out.csv", &options).unwrap();
         assert_eq!(numbers(&fs::read_to_string(folder.path("out.csv")).unwrap()), expected, "{file}");
     }
 }
@@ -141,17 +149,92 @@ fn times_are_kept_by_every_format_that_has_them() {
     for file in ["pandas.parquet", "pandas.feather"] {
         fs::copy(rows.join(file), folder.path(file)).unwrap();
         for out in ["a.parquet", "a.arrow", "a.arrows", "a.jsonl", "a.csv"] {
-            folder
-                .predict(
-                    Case::new("binary_cat").model("booster"),
-                    file,
-                    out,
-                    "--keep seen num city tier zeros",
-                )
-                .unwrap();
-            folder.predict(Case::new("binary_cat").model("booster"), out, "b.csv", "--keep seen").unwrap();
+            for (from, to, keep) in [(file, out, "seen num city tier zeros"), (out, "b.csv", "seen")] {
+                let model = Case::new("binary_cat").model("booster");
+                folder.predict(model, from, to, &format!("--keep {keep} --categories city,tier")).unwrap();
+            }
             let out = fs::read_to_string(folder.path("b.csv")).unwrap();
             assert!(out.lines().nth(2).unwrap().starts_with("2026-01-01T01:00:00Z,"), "{out}");
         }
     }
+}
+
+/// Models whose text does not tell which columns were of pandas' category type, with the scores that Python gave their rows.
+#[test]
+fn columns_of_category_type_get_the_lists_as_in_python() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/categories");
+    let model = |case: &str| {
+        let bytes = fs::read(folder.join(case).with_extension("lgb")).unwrap();
+        Model::from_artifact("model.lgb", "", &bytes, &ModelLimits::default()).unwrap()
+    };
+    let scores = |out: &Folder| {
+        let out = fs::read_to_string(out.path("out.csv")).unwrap();
+        let rows = out.lines().skip(1).map(|line| line.split_once(',').unwrap());
+        let bits = |text: &str| text.parse::<f64>().unwrap().to_bits();
+        let rows: Vec<(u64, u64)> = rows.map(|(python, ours)| (bits(python), bits(ours))).collect();
+        assert_eq!(rows.len(), 40);
+        rows
+    };
+    for (case, categories) in [
+        ("named_and_ordered", "e"),
+        ("ordered", "e"),
+        ("ordered_text", "e"),
+        ("ordered_and_text", "e,k"),
+        ("constant", "k,cc"),
+        ("constant_and_named", "cc"),
+        ("not_named", "e"),
+        ("named_both", "e"),
+        ("flags", "e"),
+    ] {
+        let out = Folder::new();
+        let file = format!("{case}.parquet");
+        fs::copy(folder.join(&file), out.path(&file)).unwrap();
+        out.predict(model(case), &file, "out.csv", "--output-type raw --keep score").unwrap();
+        for (python, ours) in scores(&out) {
+            assert_eq!(ours, python, "{case}");
+        }
+        // Text tells as well; numbers have to be named.
+        out.predict(model(case), &file, "rows.csv", "--keep score a b c e k cc z").unwrap();
+        let told = format!("--output-type raw --keep score --categories {categories}");
+        out.predict(model(case), "rows.csv", "out.csv", &told).unwrap();
+        for (python, ours) in scores(&out) {
+            assert_eq!(ours, python, "{case} as csv");
+        }
+        match out.predict(model(case), "rows.csv", "out.csv", "--output-type raw --keep score") {
+            Ok(_) => assert!(scores(&out).iter().all(|(python, ours)| python == ours), "{case} untold"),
+            Err(error) => assert!(error.to_string().contains("pandas categories"), "{case}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn kept_numbers_of_json_are_never_changed() {
+    let case = Case::new("regression");
+    let row = |id: &str| format!(r#"{{"f0":1,"f1":1,"f2":1,"f3":1,"f4":1,"id":{id}}}"#);
+    let ids =
+        ["18446744073709551615", "1.5", "9007199254740993", "-9223372036854775808", "9223372036854775808"];
+    let folder = Folder::new();
+    for ids in [&ids[..], &ids[..1], &ids[1..3], &ids[2..4], &ids[3..], &[ids[4], ids[0]]] {
+        let rows: Vec<String> = ids.iter().map(|id| row(id)).collect();
+        folder.write("in.jsonl", rows.join("\n"));
+        for (batch, out) in [(1, "out.jsonl"), (10, "out.jsonl"), (1, "out.csv"), (10, "out.csv")] {
+            let options = format!("--keep id --batch-rows {batch}");
+            folder.predict(case.model("booster"), "in.jsonl", out, &options).unwrap();
+            let text = fs::read_to_string(folder.path(out)).unwrap();
+            let lines = text.lines().skip(usize::from(out == "out.csv"));
+            let kept: Vec<&str> =
+                lines.map(|line| line.trim_start_matches(r#"{"id":"#).split(',').next().unwrap()).collect();
+            assert_eq!(kept, ids, "{batch} {out}");
+        }
+    }
+    // A column of floats cannot take the second batch.
+    folder.write("in.jsonl", format!("{}\n{}\n", row("1.5"), row("9007199254740993")));
+    let options = "--keep id --batch-rows 1";
+    let error = folder.predict(case.model("booster"), "in.jsonl", "out.parquet", options).unwrap_err();
+    assert!(error.to_string().contains("changes its type"), "{error:?}");
+    folder.write("in.jsonl", row("18446744073709551616"));
+    let error = folder.predict(case.model("booster"), "in.jsonl", "out.jsonl", options).unwrap_err();
+    assert!(error.to_string().contains("more than 64 bits"), "{error:?}");
+    folder.write("in.jsonl", row("1e300"));
+    folder.predict(case.model("booster"), "in.jsonl", "out.jsonl", options).unwrap();
 }

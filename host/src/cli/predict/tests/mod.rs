@@ -95,6 +95,11 @@ impl Case {
         Model::from_artifact(name, "", &fs::read(&file).unwrap(), &ModelLimits::default()).unwrap()
     }
 
+    /// What the command line has to say besides, since CSV and JSON have no types.
+    fn options(&self) -> &'static str {
+        if self.folder.ends_with("binary_cat") { " --categories city,tier" } else { "" }
+    }
+
     fn input(&self) -> String {
         fs::read_to_string(self.folder.join("input.csv")).unwrap()
     }

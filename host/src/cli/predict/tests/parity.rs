@@ -24,7 +24,7 @@ fn predictions_are_those_of_pyfunc() {
             let expected = &case.expected["pyfunc_predict"][format]["value"];
             for engine in ["native", "lightgbm"] {
                 let out = Folder::new();
-                let options = format!("--engine {engine} --batch-rows 7");
+                let options = format!("--engine {engine} --batch-rows 7{}", case.options());
                 let out = out.predict_csv(case.model(format), case.input(), &options).unwrap();
                 assert_rows(&out, expected, &format!("{name} {format} {engine}"));
             }
@@ -36,8 +36,8 @@ fn predictions_are_those_of_pyfunc() {
 fn raw_scores_are_those_of_lightgbm() {
     for name in CASES {
         let case = Case::new(name);
-        let out =
-            Folder::new().predict_csv(case.model("booster"), case.input(), "--output-type raw").unwrap();
+        let options = format!("--output-type raw{}", case.options());
+        let out = Folder::new().predict_csv(case.model("booster"), case.input(), &options).unwrap();
         assert_rows(&out, &case.expected["booster"]["raw_score"], name);
     }
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::ErrorKind;
-use crate::model::loaded::{Column, FeatureKind, Model, ModelLimits, StringColumn, Table, Values};
+use crate::model::loaded::{
+    Column, ColumnKind, FeatureKind, Model, ModelLimits, StringColumn, Table, Values,
+};
 use crate::model::matrix::Matrix;
 
 fn model(case: &str) -> Model {
@@ -16,12 +18,12 @@ fn model(case: &str) -> Model {
 }
 
 fn numeric<'a>(name: &'a str, values: &'a [f64]) -> Column<'a> {
-    Column { name: name.into(), values: Values::Numbers(values.into()) }
+    Column::new(name, Values::Numbers(values.into()))
 }
 
 fn texts<'a>(name: &'a str, values: &[Option<&str>]) -> Column<'a> {
     let values: Vec<Option<String>> = values.iter().map(|value| value.map(str::to_owned)).collect();
-    Column { name: name.into(), values: Values::Strings(Box::new(values) as Box<dyn StringColumn>) }
+    Column::new(name, Values::Strings(Box::new(values) as Box<dyn StringColumn>))
 }
 
 fn row(model: &Model, table: &Table<'_>, row: usize) -> Vec<f64> {
@@ -61,9 +63,9 @@ fn uneven_and_repeated_columns_are_refused() {
 
 #[test]
 fn pandas_categories_become_codes() {
-    let model = model("binary_cat");
+    let model = model("binary_cat").with_categories(&["tier", "city"]).unwrap();
     assert_eq!(
-        model.feature_kinds(),
+        model.feature_kinds(&[ColumnKind::Unknown; 4]).unwrap(),
         [FeatureKind::Numeric, FeatureKind::TextCategory, FeatureKind::NumberCategory, FeatureKind::Numeric]
     );
     let table = Table::new(vec![
@@ -81,9 +83,79 @@ fn pandas_categories_become_codes() {
     assert_eq!(row(&model, &table, 3), [4.0, 0.0, 0.0, 0.0]);
 }
 
+/// `tier` and `zeros` look alike in the model: either may be the second category of two.
+#[test]
+fn categories_of_unknown_columns_are_refused() {
+    let model = model("binary_cat");
+    let column = |name: &'static str| numeric(name, &[0.0]);
+    let table = |tier: ColumnKind, zeros: ColumnKind| {
+        let (tier, zeros) =
+            (Column { kind: tier, ..column("tier") }, Column { kind: zeros, ..column("zeros") });
+        Table::new(vec![column("num"), texts("city", &[Some("Rome")]), tier, zeros]).unwrap()
+    };
+    let error = model.encode(&table(ColumnKind::Number, ColumnKind::Number)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+    assert!(error.to_string().contains("possible: city, tier, zeros"), "{error}");
+    // Types decide, as in Python, whatever the values are.
+    let encoded = row(&model, &table(ColumnKind::Category, ColumnKind::Number), 0);
+    assert!(encoded[2].is_nan() && encoded[3] == 0.0, "{encoded:?}");
+    let encoded = row(&model, &table(ColumnKind::Number, ColumnKind::Category), 0);
+    assert!(encoded[2] == 0.0 && encoded[3].is_nan(), "{encoded:?}");
+    assert_eq!(model.feature_kinds(&[ColumnKind::Number]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+/// A model of one category whose list is this JSON.
+fn with_list(list: &str) -> Model {
+    let text = format!(
+        "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\nobjective=regression\n\
+         feature_names=k\nfeature_infos=0:1:2:3\ntree_sizes=\n\nend of trees\n\npandas_categorical:[{list}]\n"
+    );
+    Model::from_artifact("model.lgb", "", text.as_bytes(), &ModelLimits::default()).unwrap()
+}
+
+#[test]
+fn whole_numbers_that_floats_cannot_tell_apart_are_refused() {
+    let model = with_list("[1, 2, 3, 1152921504606846977]");
+    let table = Table::new(vec![numeric("k", &[1.0])]).unwrap();
+    let error = model.encode(&table).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+    assert!(error.to_string().contains("category: 1152921504606846977"), "{error}");
+    assert_eq!(row(&with_list("[1, 2, 3, 9007199254740991]"), &table, 0), [0.0]);
+    assert!(with_list("[1, 2, 3, 9007199254740992]").encode(&table).is_err());
+}
+
+/// Python writes infinite numbers into the list in a way that JSON does not know.
+#[test]
+fn infinite_categories_are_read() {
+    for list in ["[0.5, Infinity, -Infinity]", "[0.5, Infinity, -Infinity, \"-Infinity\\\"Infinity\"]"] {
+        let values = [f64::NEG_INFINITY, 0.5, f64::INFINITY];
+        let table = Table::new(vec![Column { kind: ColumnKind::Unknown, ..numeric("k", &values) }]).unwrap();
+        let text = with_list(list).with_categories(&["k"]).unwrap();
+        let encoded = text.encode(&table).unwrap();
+        let codes: Vec<f64> = (0..3).map(|row| encoded.matrix().value(row, 0)).collect();
+        assert_eq!(codes, [2.0, 0.0, 1.0], "{list}");
+    }
+    let text = with_list("[\"Infinity\", Infinity]").with_categories(&["k"]).unwrap();
+    let table = Table::new(vec![texts("k", &[Some("Infinity")])]).unwrap();
+    assert_eq!(row(&text, &table, 0), [0.0]);
+}
+
+#[test]
+fn numbers_among_text_are_categories_of_their_own() {
+    let model = with_list(r#"[3, 4, "3", "4"]"#);
+    assert_eq!(model.feature_kinds(&[ColumnKind::Unknown]).unwrap(), [FeatureKind::MixedCategory]);
+    let values = ["3", "\"3\"", "4.0", "\"4\"", "5", "null", "true"].map(|json| Some(json.to_owned()));
+    let values = Values::Json(Box::new(values.to_vec()) as Box<dyn StringColumn>);
+    let table = Table::new(vec![Column::new("k", values)]).unwrap();
+    let encoded = model.encode(&table).unwrap();
+    let codes: Vec<f64> = (0..7).map(|row| encoded.matrix().value(row, 0)).collect();
+    assert_eq!(codes[..4], [0.0, 2.0, 1.0, 3.0]);
+    assert!(codes[4..].iter().all(|code| code.is_nan()), "{codes:?}");
+}
+
 #[test]
 fn text_for_a_numeric_feature_is_refused() {
-    let model = model("binary_cat");
+    let model = model("binary_cat").with_categories(&["tier", "city"]).unwrap();
     let one = [1.0];
     let table = Table::new(vec![
         texts("num", &[Some("1")]),

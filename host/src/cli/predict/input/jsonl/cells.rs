@@ -14,20 +14,31 @@ use crate::model::loaded::FeatureKind;
 pub(super) enum Cells {
     Numbers(Vec<f64>),
     Texts(StringBuilder),
+    /// Numbers and text, as JSON.
+    Mixed(StringBuilder),
+}
+
+/// A column of a feature.
+pub(super) enum Column {
+    /// Numbers, or text.
+    Plain(ArrayRef),
+    /// JSON text.
+    Json(ArrayRef),
 }
 
 impl Cells {
     pub(super) fn of(kind: FeatureKind) -> Self {
         match kind {
             FeatureKind::TextCategory => Self::Texts(StringBuilder::new()),
-            FeatureKind::Numeric | FeatureKind::NumberCategory => Self::Numbers(Vec::new()),
+            FeatureKind::MixedCategory => Self::Mixed(StringBuilder::new()),
+            _ => Self::Numbers(Vec::new()),
         }
     }
 
     fn len(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
-            Self::Texts(texts) => texts.len(),
+            Self::Texts(texts) | Self::Mixed(texts) => texts.len(),
         }
     }
 
@@ -41,23 +52,33 @@ impl Cells {
     fn push_missing(&mut self) {
         match self {
             Self::Numbers(numbers) => numbers.push(f64::NAN),
-            Self::Texts(texts) => texts.append_null(),
+            Self::Texts(texts) | Self::Mixed(texts) => texts.append_null(),
         }
     }
 
-    fn push_number(&mut self, number: f64, text: impl fmt::Display) {
+    /// Adds a number; `json` is how it is written.
+    fn push_number<E: serde::de::Error>(&mut self, number: f64, json: impl fmt::Display) -> Result<(), E> {
         match self {
             Self::Numbers(numbers) => numbers.push(number),
-            Self::Texts(texts) => texts.append_value(text.to_string()),
+            // To Python, the number 3 is not the category `3`.
+            Self::Texts(_) => return Err(E::custom(format_args!("text was expected, not {json}"))),
+            Self::Mixed(texts) => texts.append_value(json.to_string()),
         }
+        Ok(())
     }
 
-    pub(super) fn finish(self) -> ArrayRef {
+    pub(super) fn finish(self) -> Column {
         match self {
-            Self::Numbers(numbers) => Arc::new(Float64Array::from(numbers)),
-            Self::Texts(mut texts) => Arc::new(texts.finish()),
+            Self::Numbers(numbers) => Column::Plain(Arc::new(Float64Array::from(numbers))),
+            Self::Texts(mut texts) => Column::Plain(Arc::new(texts.finish())),
+            Self::Mixed(mut texts) => Column::Json(Arc::new(texts.finish())),
         }
     }
+}
+
+/// Whether text stands for a number that JSON cannot write otherwise.
+pub(super) fn is_number_text(text: &str) -> bool {
+    matches!(text, "NaN" | "Infinity" | "-Infinity")
 }
 
 /// Reads the value of a feature.
@@ -85,6 +106,7 @@ impl Visitor<'_> for Cell<'_> {
         f.write_str(match self.cells {
             Cells::Numbers(_) => "a number",
             Cells::Texts(_) => "text",
+            Cells::Mixed(_) => "a number or text",
         })
     }
 
@@ -93,29 +115,26 @@ impl Visitor<'_> for Cell<'_> {
         Ok(())
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<(), E> {
-        self.cells.push_number(f64::from(u8::from(flag)), flag);
-        Ok(())
+    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<(), E> {
+        self.cells.push_number(f64::from(u8::from(flag)), flag)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.cells.push_number(number as f64, number);
-        Ok(())
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<(), E> {
+        self.cells.push_number(number as f64, number)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.cells.push_number(number as f64, number);
-        Ok(())
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
+        self.cells.push_number(number as f64, number)
     }
 
-    fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.cells.push_number(number, number);
-        Ok(())
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+        self.cells.push_number(number, number)
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         match &mut *self.cells {
             Cells::Texts(texts) => texts.append_value(text),
+            Cells::Mixed(texts) => texts.append_value(serde_json::Value::from(text).to_string()),
             // JSON has no other way to write them.
             Cells::Numbers(numbers) => numbers.push(match text {
                 "NaN" => f64::NAN,

@@ -1,36 +1,22 @@
 //! Kept JSON values as Arrow columns.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, RecordBatchOptions, StringArray,
-};
-use arrow_schema::{DataType, Field, Schema};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::{DataType, Field};
 use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
+use crate::cli::predict::input::columns_of_fields;
+use crate::model::arrow::json_field;
 
-/// Arrow's name of a column of JSON text, in a field's metadata.
-const EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
-
-/// Whether a column is text that is JSON, rather than text.
-pub(in crate::cli::predict) fn is_json_text(field: &Field) -> bool {
-    field.metadata().get(EXTENSION.0).is_some_and(|name| name == EXTENSION.1)
-}
-
-/// The values of a batch, each column of the narrowest type that holds all of them: whole numbers, numbers, booleans, text,
-/// or else JSON text.
+/// The values of a batch, each column of the narrowest type that holds all of them as they are: whole numbers, numbers,
+/// booleans, text, or else JSON text.
 pub(super) fn batch<'a>(
     columns: impl Iterator<Item = (&'a String, Vec<Value>)>,
     rows: usize,
 ) -> Result<RecordBatch> {
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
-        columns.map(|(name, values)| column(name, &values)).unzip();
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the columns do not make a batch").with_source(error)
-    })
+    columns_of_fields(columns.map(|(name, values)| column(name, &values)), rows)
 }
 
 fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
@@ -41,7 +27,10 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     if let Some(numbers) = all(values, Value::as_i64) {
         return (field(DataType::Int64), Arc::new(Int64Array::from(numbers)));
     }
-    if let Some(numbers) = all(values, Value::as_f64) {
+    if let Some(numbers) = all(values, Value::as_u64) {
+        return (field(DataType::UInt64), Arc::new(UInt64Array::from(numbers)));
+    }
+    if let Some(numbers) = all(values, exact) {
         return (field(DataType::Float64), Arc::new(Float64Array::from(numbers)));
     }
     if let Some(flags) = all(values, Value::as_bool) {
@@ -54,9 +43,23 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     (json_field(name), Arc::new(texts.collect::<StringArray>()))
 }
 
-fn json_field(name: &str) -> Field {
-    let metadata = HashMap::from([(EXTENSION.0.to_owned(), EXTENSION.1.to_owned())]);
-    Field::new(name, DataType::Utf8, true).with_metadata(metadata)
+/// A number as a float, unless it is a whole one that a float would change, such as an identifier.
+fn exact(value: &Value) -> Option<f64> {
+    const WHOLE: u64 = 1 << 53;
+    let whole = value.as_u64().or_else(|| value.as_i64().map(i64::unsigned_abs));
+    value.as_f64().filter(|_| whole.is_none_or(|whole| whole <= WHOLE))
+}
+
+/// Whether a value holds a number that was read as a float because it does not fit 64 bits.
+pub(super) fn exceeds_integers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= 2_f64.powi(63))
+        }
+        Value::Array(items) => items.iter().any(exceeds_integers),
+        Value::Object(object) => object.values().any(exceeds_integers),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 /// What `get` takes out of every value but nulls; `None` if it fails on one.

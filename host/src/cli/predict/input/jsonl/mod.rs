@@ -5,41 +5,55 @@ mod kept;
 mod keys;
 mod lines;
 mod row;
+mod sniff;
 
 use std::io::Read;
 
+use arrow_array::ArrayRef;
+use arrow_schema::Field;
+
+use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source};
-use super::{Batch, BatchReader, Input, named_columns};
+use super::{Batch, BatchReader, Input, columns_of_fields};
 use crate::cli::predict::wanted::{Wanted, listed};
+use crate::model::arrow::json_field;
+use crate::model::loaded::Model;
 use crate::{Error, ErrorKind, Result};
 
+use cells::Column;
 use lines::Lines;
 use row::Rows;
-
-pub(in crate::cli::predict) use kept::is_json_text;
 
 /// Opens JSON lines: reads the first batch, since only the rows tell which columns there are.
 ///
 /// A feature or kept column that no row of the first batch has is missing. In a row, a key that is missing is a missing
 /// value.
-pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
+    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniff::columns(start, &wanted))?;
+    wanted.kinds = model.feature_kinds(&columns)?;
     let rows = Rows::new(&wanted);
     let mut reader = JsonlReader { lines: Lines::new(bytes), count, name, wanted, rows, first: None };
     let first = reader.read()?;
     if first.features.num_rows() > 0 {
         let missing = reader.rows.keys().unseen();
         if !missing.is_empty() {
+            let hint = if reader.wanted.has_placeholder_names() {
+                "the model was trained without names and takes columns by position, which objects do not have: \
+                 name the keys Column_0, Column_1 and so on, or give CSV"
+            } else {
+                "write null for missing values"
+            };
             return Err(Error::new(ErrorKind::InvalidData, "columns are missing from the input")
                 .with_context("missing", listed(&missing))
                 .with_context("rows looked at", first.features.num_rows())
-                .with_hint("write null for missing values"));
+                .with_hint(hint));
         }
     }
     reader.first = Some(first);
     let ignored = reader.rows.keys().ignored();
-    Ok(Input { reader: Box::new(reader), ignored, length, in_bytes: true })
+    Ok(Input { reader: Box::new(reader), columns: Some(columns), ignored, length, in_bytes: true })
 }
 
 struct JsonlReader<R> {
@@ -73,9 +87,17 @@ impl<R: Read> JsonlReader<R> {
         }
         let (features, kept) = self.rows.take();
         Ok(Batch {
-            features: named_columns(self.wanted.features.iter().zip(features), rows)?,
+            features: columns_of_fields(self.wanted.features.iter().zip(features).map(field), rows)?,
             kept: kept::batch(self.wanted.keep.iter().zip(kept), rows)?,
             position: self.count.get(),
         })
+    }
+}
+
+/// A feature's column with its field.
+fn field((name, column): (&String, Column)) -> (Field, ArrayRef) {
+    match column {
+        Column::Plain(array) => (Field::new(name, array.data_type().clone(), true), array),
+        Column::Json(array) => (json_field(name), array),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use arrow_array::ArrayRef;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::cells::{Cell, Cells};
+use super::cells::{Cell, Cells, Column};
+use super::kept::exceeds_integers;
 use super::keys::{Key, Keys, Target};
 use crate::cli::predict::wanted::Wanted;
 use crate::{Error, ErrorKind, Result};
@@ -41,6 +41,7 @@ impl Rows {
         let mut json = serde_json::Deserializer::from_slice(line);
         let read = Row { rows: self, failed: &mut failed }.deserialize(&mut json).and_then(|()| json.end());
         read.map_err(|error| damaged(&error, failed))?;
+        self.refuse_changed(line)?;
         self.rows += 1;
         for cells in &mut self.features {
             cells.fill(self.rows);
@@ -51,8 +52,23 @@ impl Rows {
         Ok(())
     }
 
+    /// Whole numbers of more than 64 bits were read as floats, and would be repeated as other numbers.
+    fn refuse_changed(&self, line: &[u8]) -> Result<()> {
+        /// Digits of the smallest number that does not fit, with its sign.
+        const DIGITS: usize = 19;
+        let last = self.kept.iter().map(|values| values.get(self.rows));
+        let changed = last.zip(&self.wanted.keep).find(|(value, _)| value.is_some_and(exceeds_integers));
+        let Some((_, column)) = changed else { return Ok(()) };
+        if !line.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= DIGITS) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::InvalidData, "a column to keep has a whole number of more than 64 bits")
+            .with_context("column", column.escape_debug())
+            .with_hint("write such numbers as text"))
+    }
+
     /// The features and the kept columns of the rows so far; starts again without rows.
-    pub(super) fn take(&mut self) -> (Vec<ArrayRef>, Vec<Vec<Value>>) {
+    pub(super) fn take(&mut self) -> (Vec<Column>, Vec<Vec<Value>>) {
         self.rows = 0;
         let features = self.wanted.kinds.iter().map(|kind| Cells::of(*kind)).collect();
         let features = std::mem::replace(&mut self.features, features);

@@ -1,0 +1,173 @@
+//! Apache Arrow IPC: files by their footer, streams message by message, told apart by their first bytes.
+
+mod check;
+mod footer;
+mod message;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_schema::{ArrowError, Schema};
+
+use super::Input;
+use super::columnar::{Batches, ColumnarReader};
+use super::source::{ByteCount, Source, unreadable};
+use crate::cli::predict::wanted::Wanted;
+use crate::{Error, ErrorKind, Result};
+
+use footer::Footer;
+use message::Message;
+
+/// What a file starts with.
+const MAGIC: &[u8] = b"ARROW1";
+
+/// How long the magic is with its padding; what follows is a stream, up to the footer.
+const PREFIX: usize = 8;
+
+/// Opens Arrow IPC: reads the schema.
+pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+    let name = source.name().to_owned();
+    let (schema, kind, length, in_bytes) = match source.regular_file()? {
+        Some(file) if starts_with_magic(&file).map_err(unreadable)? => {
+            let mut file = BufReader::new(file);
+            let footer = Footer::read(&mut file)?;
+            let batches = footer.batches.len() as u64;
+            (footer.schema.clone(), Kind::File { file, footer }, Some(batches), false)
+        }
+        _ => {
+            let length = source.length();
+            let (reader, count) = source.into_reader();
+            let mut stream = past_magic(reader).map_err(unreadable)?;
+            let first = Message::read(&mut stream).map_err(|error| match error.kind() {
+                ErrorKind::InvalidData => not_arrow(error.message()),
+                _ => error,
+            })?;
+            let first = first.ok_or_else(|| not_arrow("there is no schema"))?;
+            (first.schema()?, Kind::Stream(stream, count), length, true)
+        }
+    };
+    let mut batches = IpcBatches { kind, schema: schema.clone(), dictionaries: HashMap::new(), read: 0 };
+    batches.read_dictionaries()?;
+    let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+    let selection = wanted.select(&names)?;
+    let ignored = selection.ignored.clone();
+    let reader = ColumnarReader::new(name, batches, schema, selection, wanted);
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes })
+}
+
+type Bytes = Box<dyn Read + Send>;
+
+struct IpcBatches {
+    kind: Kind,
+    schema: Arc<Schema>,
+    /// The dictionaries so far, by their numbers.
+    dictionaries: HashMap<i64, ArrayRef>,
+    /// How many batches have been read.
+    read: u64,
+}
+
+enum Kind {
+    File { file: BufReader<File>, footer: Footer },
+    Stream(BufReader<Bytes>, ByteCount),
+}
+
+impl IpcBatches {
+    /// Reads the dictionaries of a file, which come before everything else.
+    fn read_dictionaries(&mut self) -> Result<()> {
+        let Kind::File { file, footer } = &mut self.kind else { return Ok(()) };
+        for offset in std::mem::take(&mut footer.dictionaries) {
+            let message = message_at(file, offset)?;
+            let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
+            add_dictionary(message, schema, dictionaries)
+                .map_err(|error| error.with_context("dictionary at byte", offset))?;
+        }
+        Ok(())
+    }
+
+    /// The next message with rows.
+    fn next_message(&mut self) -> Result<Option<Message>> {
+        match &mut self.kind {
+            Kind::File { file, footer } => {
+                let offset = usize::try_from(self.read).ok().and_then(|read| footer.batches.get(read));
+                offset.map(|offset| message_at(file, *offset)).transpose()
+            }
+            Kind::Stream(stream, _) => loop {
+                let Some(message) = Message::read(stream)? else { return Ok(None) };
+                if !message.is_dictionary() {
+                    return Ok(Some(message));
+                }
+                add_dictionary(message, &self.schema, &mut self.dictionaries)?;
+            },
+        }
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(mut message) = self.next_message()? else { return Ok(None) };
+        let body = message.take_body();
+        let (batch, version) = message.record_batch()?;
+        let schema = self.schema.clone();
+        let batch = read_record_batch(&body.into(), batch, schema, &self.dictionaries, None, &version)
+            .map_err(damaged)?;
+        self.read += 1;
+        Ok(Some(batch))
+    }
+}
+
+impl Batches for IpcBatches {
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        self.next_batch().map_err(|error| error.with_context("batch", self.read))
+    }
+
+    fn position(&self) -> u64 {
+        match &self.kind {
+            Kind::File { .. } => self.read,
+            Kind::Stream(_, count) => count.get(),
+        }
+    }
+}
+
+fn add_dictionary(
+    mut message: Message,
+    schema: &Schema,
+    dictionaries: &mut HashMap<i64, ArrayRef>,
+) -> Result<()> {
+    let body = message.take_body();
+    let (batch, version) = message.dictionary()?;
+    read_dictionary(&body.into(), batch, schema, dictionaries, &version).map_err(damaged)
+}
+
+fn message_at(file: &mut BufReader<File>, offset: u64) -> Result<Message> {
+    file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    Message::read(file)?.ok_or_else(|| invalid("a message is missing").with_context("byte", offset))
+}
+
+fn starts_with_magic(mut file: &File) -> io::Result<bool> {
+    let mut start = Vec::with_capacity(MAGIC.len());
+    file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(start == MAGIC)
+}
+
+/// The stream within the bytes of a file that cannot be read from its end.
+fn past_magic(mut reader: Bytes) -> io::Result<BufReader<Bytes>> {
+    let mut start = Vec::with_capacity(PREFIX);
+    reader.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;
+    let reader = if start.starts_with(MAGIC) { reader } else { Box::new(Cursor::new(start).chain(reader)) };
+    Ok(BufReader::with_capacity(1 << 17, reader))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidData, message)
+}
+
+fn damaged(error: ArrowError) -> Error {
+    invalid("a record batch is damaged").with_source(error)
+}
+
+fn not_arrow(why: &str) -> Error {
+    invalid("not an Arrow IPC file or stream, or its start is damaged").with_source(why.to_owned())
+}

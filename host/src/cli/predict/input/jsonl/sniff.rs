@@ -1,0 +1,33 @@
+//! What the first objects tell about the columns of the features.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::cells::is_number_text;
+use crate::cli::predict::wanted::Wanted;
+use crate::model::loaded::ColumnKind;
+
+/// Which features are text and which are numbers in the first lines of a file; text among numbers is text.
+pub(super) fn columns(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
+    let features: HashMap<&str, usize> =
+        wanted.features.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+    let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    for line in start.split(|byte| *byte == b'\n') {
+        // What is wrong with a line is said when it is read.
+        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
+        for (key, value) in &object {
+            let feature = features.get(key.as_str()).or_else(|| features.get(key.replace(' ', "_").as_str()));
+            let Some(kind) = feature.map(|feature| &mut columns[*feature]) else { continue };
+            match value {
+                Value::String(text) if !is_number_text(text) => *kind = ColumnKind::Text,
+                Value::Number(_) | Value::Bool(_) if *kind == ColumnKind::Unknown => {
+                    *kind = ColumnKind::Number;
+                }
+                _ => {}
+            }
+        }
+    }
+    columns
+}

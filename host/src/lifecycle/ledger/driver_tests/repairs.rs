@@ -1,0 +1,202 @@
+//! Aliases moved by others, interrupted transitions, damage: what is found, and how it is repaired.
+
+use super::*;
+
+#[tokio::test]
+async fn aliases_moved_outside_are_adopted() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        world.set(Alias::champion(), 4).await;
+        let ledger = world.open(world.at(place)).await.expect("the ledger");
+        let findings = ledger.diagnose().await.expect("findings");
+        assert!(matches!(&findings[..], [Finding::Drift { actual: Some(Version(4)), .. }]), "{findings:?}");
+        promote(&world, place, "b", 2).await.expect("a promotion");
+        assert_eq!(world.aliases().await, (Some(2), Some(4)));
+        assert_eq!(
+            kinds(&world.assert_sound().await),
+            [Kind::Genesis, Kind::Promote, Kind::External, Kind::Promote]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
+    promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
+    // The writer of the first promotion wakes up.
+    world.set(Alias::champion(), 1).await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert_eq!(world.aliases().await, (Some(3), Some(2)));
+    let history = world.assert_sound().await;
+    assert_eq!(history[0].0.entry.operation, Kind::Reassert);
+    let impatient = Windows { lease: 1_000, slow_writer: 1, ..Windows::MILLISECONDS };
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.set(Alias::champion(), 1).await;
+    let ledger = world.open_with(world.at(Place::Remote), impatient).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert_eq!(world.aliases().await, (Some(1), Some(2)));
+    assert_eq!(world.assert_sound().await[0].0.entry.operation, Kind::External);
+}
+
+/// On a local store there are no slow writers: whoever moves an alias back means it.
+#[tokio::test]
+async fn a_move_back_on_a_local_store_is_adopted_at_once() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2), ("c", 3)] {
+        promote(&world, Place::Local, id, version).await.expect("a promotion");
+    }
+    world.set(Alias::champion(), 1).await;
+    let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert_eq!(world.aliases().await, (Some(1), Some(2)));
+    assert_eq!(kinds(&world.assert_sound().await).last(), Some(&Kind::External));
+}
+
+#[tokio::test]
+async fn an_expired_transition_never_takes_place() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let brief = Windows { lease: 50, slow_writer: 100, expiry: 300, guard: 100 };
+    // The first write of the transition is the append; the second, an alias, kills the process.
+    let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
+    let ledger = world.open_with(dying.clone(), brief).await.expect("the ledger");
+    run(&world, &ledger, "b", Wish::Promote(2)).await.expect_err("death");
+    assert!(dying.is_dead());
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    let ledger = world.open_with(world.at(Place::Remote), brief).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    let history = world.assert_sound().await;
+    assert_eq!(history[0].0.entry.operation, Kind::Aborted);
+    assert_eq!(history[1].1, Fate::Aborted);
+    // The dying process may have got as far as `archived`, which is sent side by side.
+    assert_eq!(world.aliases().await, (Some(1), None));
+}
+
+#[tokio::test]
+async fn a_target_deleted_meanwhile_aborts_the_transition() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
+    let ledger = world.open(dying).await.expect("the ledger");
+    run(&world, &ledger, "b", Wish::Promote(2)).await.expect_err("death");
+    world.store.delete_model_version(&world.model, Version(2)).await.expect("a deletion");
+    promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
+    assert_eq!(world.aliases().await, (Some(3), Some(1)));
+    let kinds = kinds(&world.assert_sound().await);
+    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted, Kind::Promote]);
+}
+
+/// The decision was made, and what it was about is gone when it is carried out: that is known, not doubtful.
+#[tokio::test]
+async fn a_decision_that_never_took_effect_is_told_as_such() {
+    struct Deletes<'a>(Decider<'a>);
+
+    #[async_trait]
+    impl Decide for Deletes<'_> {
+        async fn decide(&mut self, view: &View) -> Result<Answer> {
+            let Decider { world, .. } = self.0;
+            let answer = self.0.decide(view).await?;
+            world.store.delete_model_version(&world.model, Version(2)).await?;
+            Ok(answer)
+        }
+    }
+
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let mut decider = Deletes(Decider { world: &world, wish: Wish::Promote(2), asked: 0 });
+    let error = ledger.transition("b", &mut decider).await.expect_err("aborted");
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::Contention, Some("try again")));
+    assert_eq!(world.aliases().await, (Some(1), None));
+    let kinds = kinds(&world.assert_sound().await);
+    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted]);
+}
+
+#[tokio::test]
+async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        for (id, version) in [("a", 1), ("b", 2), ("c", 3)] {
+            promote(&world, place, id, version).await.expect("a promotion");
+        }
+        let name = ledger_name(&world.model).expect("a name");
+        world.store.delete_model_version(&name, Version(3)).await.expect("a deletion");
+        let error = promote(&world, place, "d", 4).await.expect_err("damage");
+        assert_eq!(error.kind(), ErrorKind::LedgerBroken);
+        assert_eq!(world.aliases().await, (Some(3), Some(2)));
+        let ledger = world.open(world.at(place)).await.expect("the ledger");
+        let findings = ledger.diagnose().await.expect("findings");
+        assert!(matches!(&findings[..], [Finding::Damaged { entry: 3, .. }]), "{findings:?}");
+        assert_eq!(ledger.repair().await.expect("a repair"), Some(5));
+        promote(&world, place, "e", 4).await.expect("a promotion");
+        assert_eq!(world.aliases().await, (Some(4), Some(3)));
+        // What lies below the damage is history as well.
+        let history = ledger.history(None, None).await.expect("a history");
+        let expected = [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Checkpoint, Kind::Promote];
+        assert_eq!(kinds(&history), expected);
+        assert!(ledger.was_champion(Version(1)).await.expect("an answer"));
+        let verified = ledger.verify(None).await.expect("a verification");
+        assert!(verified.is_sound() && verified.valid == 5 && verified.bridged.len() == 1, "{verified:?}");
+    }
+}
+
+/// MLflow deletes a version's aliases with it: nothing needs to be repaired.
+#[tokio::test]
+async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    world.store.delete_model_version(&world.model, Version(1)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::archived()).await.expect("its alias goes with it");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    assert!(ledger.verify(None).await.expect("a verification").is_sound());
+    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+}
+
+/// MLflow takes a deleted version's aliases away: the ledger agrees with what is left, but there is no champion.
+#[tokio::test]
+async fn a_deleted_champion_is_found() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    world.store.delete_model_version(&world.model, Version(2)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::champion()).await.expect("its alias goes with it");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let findings = ledger.diagnose().await.expect("findings");
+    assert_eq!(findings, [Finding::DeletedChampion { version: Version(2) }]);
+    promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
+    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+}
+
+/// `archived` belongs to the ledger also before an entry moved it.
+#[tokio::test]
+async fn an_alias_that_no_entry_moved_can_drift() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    world.set(Alias::archived(), 3).await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let findings = ledger.diagnose().await.expect("findings");
+    assert!(matches!(&findings[..], [Finding::Drift { recorded: None, .. }]), "{findings:?}");
+    assert!(!ledger.verify(None).await.expect("a verification").is_sound());
+    // Set by hand, it was never the champion.
+    ledger.repair().await.expect("a repair");
+    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+}
+
+/// A number far away costs one finding, not memory for each number in between.
+#[test]
+fn a_wide_gap_is_damage_and_takes_no_memory() {
+    use super::super::chain::{Reading, Window};
+    let reading = || Reading::Damaged("strange".into());
+    let window = Window::of_readings(vec![(u64::MAX / 2, reading()), (2, reading()), (1, reading())], true);
+    assert_eq!((window.lowest(), window.newest()), (u64::MAX / 2, u64::MAX / 2));
+    let window = Window::of_readings(vec![(u64::MAX / 2, reading())], true);
+    assert_eq!(window.lowest(), u64::MAX / 2);
+}

@@ -1,0 +1,205 @@
+//! Writers, alone and many at once, and what they leave behind when they die.
+
+use super::*;
+
+#[tokio::test]
+async fn promotions_and_rollbacks_move_the_aliases_and_are_recorded() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        world.set(Alias::candidate(), 2).await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        assert_eq!(world.aliases().await, (Some(1), None));
+        promote(&world, place, "b", 2).await.expect("a promotion");
+        assert_eq!(world.aliases().await, (Some(2), Some(1)));
+        let ledger = world.open(world.at(place)).await.expect("the ledger");
+        let candidate =
+            world.store.version_by_alias(&world.model, &Alias::candidate()).await.expect("an answer");
+        assert_eq!(candidate, None, "the candidate leaves the version");
+        run(&world, &ledger, "c", Wish::Rollback).await.expect("a rollback");
+        assert_eq!(world.aliases().await, (Some(1), Some(2)));
+        assert_eq!(promote(&world, place, "d", 1).await.expect("nothing to do"), Recorded::Nothing);
+        let history = world.assert_sound().await;
+        assert_eq!(kinds(&history), [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Rollback]);
+        assert!(history.iter().all(|(_, fate)| *fate == Fate::Done));
+        assert_eq!(ledger.diagnose().await.expect("findings"), []);
+        let before = history[1].0.created_at - 1;
+        assert!(ledger.as_of(before).await.expect("an answer").is_none_or(|(record, _)| record.number < 3));
+    }
+}
+
+#[tokio::test]
+async fn an_operation_id_is_carried_out_once() {
+    let world = World::new().await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let first = run(&world, &ledger, "same", Wish::Promote(1)).await.expect("a promotion");
+    let second = run(&world, &ledger, "same", Wish::Promote(2)).await.expect("the same");
+    assert!(matches!((first, second), (Recorded::Now(a), Recorded::Now(b)) if a.number == b.number));
+    assert_eq!(world.aliases().await, (Some(1), None));
+}
+
+/// Proposes once what it holds, with the explanation that the head has.
+struct Same(Option<Proposal>);
+#[async_trait]
+impl Decide for Same {
+    async fn decide(&mut self, view: &View) -> Result<Answer> {
+        let Some(proposal) = self.0.take() else { return Ok(Answer::Nothing) };
+        let explanation = view.head.entry.explanation.clone();
+        Ok(Answer::Propose(Box::new(Proposal { explanation, ..proposal })))
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_recorded_once_for_equal_evidence() {
+    let world = World::new().await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let mut decider = Decider { world: &world, wish: Wish::Reject(2), asked: 0 };
+    assert!(matches!(ledger.transition("a", &mut decider).await, Ok(Recorded::Now(_))));
+    // The explanation names the head, so the first repetition is another one.
+    assert!(matches!(ledger.transition("b", &mut decider).await, Ok(Recorded::Now(_))));
+    let before = world.assert_sound().await.len();
+    let view = ledger.view().await.expect("a view");
+    let Ok(Answer::Propose(again)) = decider.decide(&view).await else { panic!("a proposal") };
+    let repeated = ledger.transition("c", &mut Same(Some(*again))).await.expect("a refusal");
+    assert!(matches!(repeated, Recorded::Before(_)), "{repeated:?}");
+    assert_eq!(world.assert_sound().await.len(), before);
+    assert_eq!(world.aliases().await, (None, None));
+}
+
+#[tokio::test]
+async fn a_promotion_takes_six_rounds_at_most() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let remote = Remote::new(&world.store, &[]);
+    let settings = Settings::new("tester");
+    let ledger = Ledger::existing(&world.backend(remote.clone()), &world.model, settings).await;
+    let ledger = ledger.expect("an answer").expect("a ledger");
+    assert_eq!(remote.rounds(), 1, "opening");
+    remote.reset_rounds();
+    run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
+    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one each.
+    assert_eq!(remote.rounds(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writers_leave_one_chain_with_every_operation_once() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        let writers = (0..8_u64).map(|writer| {
+            let world = &world;
+            async move {
+                let mut done = Vec::new();
+                for operation in 0..5_u64 {
+                    let id = format!("{writer}-{operation}");
+                    let ledger = world.open(world.at(place)).await.expect("the ledger");
+                    let wish = if (writer + operation) % 3 == 0 {
+                        Wish::Rollback
+                    } else {
+                        Wish::Promote((writer + operation) % 5 + 1)
+                    };
+                    match run(world, &ledger, &id, wish).await {
+                        Ok(Recorded::Now(_)) => done.push(id),
+                        Ok(Recorded::Nothing | Recorded::Before(_)) => {}
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Contention, "{error:?}"),
+                    }
+                }
+                done
+            }
+        });
+        let done: Vec<String> = join_all(writers).await.into_iter().flatten().collect();
+        assert!(done.len() > 8, "{place:?}: {}", done.len());
+        let history = world.assert_sound().await;
+        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+        for (record, _) in &history {
+            *counts.entry(&record.entry.operation_id).or_default() += 1;
+        }
+        assert!(counts.values().all(|count| *count == 1), "{place:?}: {counts:?}");
+        for id in &done {
+            assert!(counts.contains_key(id.as_str()), "{place:?}: {id} is lost");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_death_before_any_write_is_repaired_by_the_next_command() {
+    for at in 0.. {
+        let world = World::new().await;
+        promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+        let dying = Remote::new(&world.store, &[(at, Fault::Dead)]);
+        let result = match world.open(dying.clone()).await {
+            Ok(ledger) => run(&world, &ledger, "b", Wish::Promote(2)).await,
+            Err(error) => Err(error),
+        };
+        if !dying.is_dead() {
+            result.expect("a promotion");
+            assert!(at >= 4, "append, two aliases and the mark are writes");
+            break;
+        }
+        promote(&world, Place::Remote, "c", 3).await.expect("the next promotion");
+        let history = world.assert_sound().await;
+        let appended = history.iter().any(|(record, _)| record.entry.operation_id == "b");
+        assert_eq!(
+            world.aliases().await,
+            (Some(3), Some(if appended { 2 } else { 1 })),
+            "death before write {at}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_or_request_never_doubles_a_decision() {
+    for fault in [Fault::Refused, Fault::AnswerLost] {
+        for at in 0..12 {
+            let world = World::new().await;
+            promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+            let flaky = Remote::new(&world.store, &[(at, fault), (at + 2, fault)]);
+            let ledger = world.open(flaky).await.expect("the ledger");
+            run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion in the end");
+            let history = world.assert_sound().await;
+            assert_eq!(history.iter().filter(|(record, _)| record.entry.operation_id == "b").count(), 1);
+            assert_eq!(world.aliases().await, (Some(2), Some(1)), "{fault:?} at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_archived_input_is_what_was_decided_upon() {
+    let world = World::new().await;
+    let recorded = promote(&world, Place::Local, "a", 1).await.expect("a promotion");
+    let Recorded::Now(record) = recorded else { panic!("{recorded:?}") };
+    let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+    assert_eq!(ledger.input(&record).await.expect("the input"), br#"{"wish":"Promote(1)"}"#);
+    let policy = record.entry.decided.as_ref().expect("a decision").policy.sha256;
+    assert_eq!(ledger.component(policy).await.expect("the component"), b"component");
+}
+
+#[tokio::test]
+async fn a_ledger_of_another_model_is_refused() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    world.store.delete_registered_model(&world.model).await.expect("a deletion");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.store.create_registered_model(&world.model, &Tags::new(), "").await.expect("a model");
+    let error = world.open(world.at(Place::Remote)).await.expect_err("another model");
+    assert_eq!(error.kind(), ErrorKind::LedgerIdentity);
+    let squatted = World::new().await;
+    let name = ledger_name(&squatted.model).expect("a name");
+    squatted.store.create_registered_model(&name, &Tags::new(), "somebody's").await.expect("a model");
+    let error = squatted.open(squatted.at(Place::Remote)).await.expect_err("taken");
+    assert_eq!(error.kind(), ErrorKind::LedgerIdentity);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn founders_agree_on_one_ledger() {
+    let world = World::new().await;
+    world.set(Alias::champion(), 5).await;
+    let founders = join_all((0..6).map(|_| world.open(world.at(Place::Remote)))).await;
+    let ids: Vec<String> =
+        founders.into_iter().map(|ledger| ledger.expect("a ledger").id().to_owned()).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    assert_eq!(world.aliases().await, (Some(1), Some(5)));
+    world.assert_sound().await;
+    let name = ledger_name(&world.model).expect("a name");
+    let first = world.store.model_version(&name, Version(1)).await.expect("the genesis");
+    assert!(first.tags[ENTRY_TAG].contains("genesis"));
+}

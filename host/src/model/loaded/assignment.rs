@@ -1,0 +1,290 @@
+//! Which features a model's category lists belong to.
+//!
+//! LightGBM's Python package writes one list for every column of pandas' category type, in the columns' order, and does not say
+//! which columns those were. The header does not tell either: an ordered category, or one that `categorical_feature` did not
+//! name, is described as numbers are; a constant one as `none`; and whole numbers that `categorical_feature` names look like a
+//! category. Python asks the input instead: its columns of category type get the lists one by one. So does this module, and
+//! where the input has no such types, it takes an assignment only if no other is possible.
+
+use std::collections::HashMap;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Most pairs of a feature and a list that are looked at.
+const MOST_PAIRS: usize = 1 << 22;
+
+/// What is known about a column besides its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Nothing: no values, or such as may be numbers and may be text.
+    Unknown,
+    /// It holds numbers.
+    Number,
+    /// It holds text, which only categories do.
+    Text,
+    /// Its type is one of categories: a dictionary, as pandas writes them.
+    Category,
+}
+
+/// What columns a category list can belong to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepts {
+    /// How many categories it has.
+    pub(super) length: usize,
+    /// Whether it has text.
+    pub(super) text: bool,
+    /// Whether it has numbers.
+    pub(super) numbers: bool,
+}
+
+/// How long a category list has to be for a feature's values in training to be its codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// As long as this.
+    Length(usize),
+    /// They are no codes.
+    NoCodes,
+}
+
+/// The list of every feature that has one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Assignment(HashMap<usize, usize>);
+
+impl Assignment {
+    /// The list of a feature.
+    pub(super) fn list(&self, feature: usize) -> Option<usize> {
+        self.0.get(&feature).copied()
+    }
+
+    /// Lists in the order of their features.
+    fn in_order(features: impl IntoIterator<Item = usize>) -> Self {
+        Self(features.into_iter().enumerate().map(|(list, feature)| (feature, list)).collect())
+    }
+}
+
+impl Needs {
+    /// From what the header says about a feature's values: `[min:max]`, categories joined by colons, or `none`.
+    pub(super) fn of(info: &str) -> Self {
+        if info == "none" {
+            return Self::Length(0);
+        }
+        let values = info.strip_prefix('[').and_then(|info| info.strip_suffix(']')).unwrap_or(info);
+        let mut length = 0;
+        for value in values.split(':') {
+            // -1 is a missing value of a categorical feature.
+            match value.parse::<f64>() {
+                Ok(code) if code.fract() == 0.0 && (-1.0..f64::from(u32::MAX)).contains(&code) => {
+                    length = length.max((code + 1.0) as usize);
+                }
+                _ => return Self::NoCodes,
+            }
+        }
+        Self::Length(length)
+    }
+
+    /// Whether the feature may have a list.
+    pub(super) fn possible(self) -> bool {
+        self != Self::NoCodes
+    }
+}
+
+/// The features that have these names, in the model's order.
+pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: usize) -> Result<Assignment> {
+    let invalid = |message: &str| Error::new(ErrorKind::InvalidArgument, message);
+    let mut found = Vec::with_capacity(columns.len());
+    for column in columns {
+        let column = column.as_ref();
+        let spelled = column.replace(' ', "_");
+        let feature = features.iter().position(|name| *name == column || *name == spelled);
+        found.push(feature.ok_or_else(|| {
+            invalid("a column with categories is no feature of the model")
+                .with_context("column", column.escape_debug())
+        })?);
+    }
+    found.sort_unstable();
+    found.dedup();
+    if found.len() != lists {
+        return Err(invalid("the model has another number of category lists than columns were named")
+            .with_context("lists", lists)
+            .with_context("columns", found.len())
+            .with_hint("name every column that had pandas' category type in training, and no other"));
+    }
+    Ok(Assignment::in_order(found))
+}
+
+/// Gives the lists to features, in order.
+///
+/// Columns of category type and of text get them if there are as many, as in Python, and they fit. Else every column of text has to get one,
+/// and the others go where the text of the model allows it, if there is one way only.
+pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind]) -> Result<Assignment> {
+    if lists.is_empty() {
+        return Ok(Assignment::default());
+    }
+    let typed = || {
+        let is_typed = |kind: &ColumnKind| matches!(kind, ColumnKind::Text | ColumnKind::Category);
+        columns.iter().enumerate().filter(move |(_, kind)| is_typed(kind)).map(|(feature, _)| feature)
+    };
+    let fits = |feature: usize, list: usize| {
+        let list: Accepts = lists[list];
+        let typed = match columns[feature] {
+            ColumnKind::Unknown | ColumnKind::Category => true,
+            ColumnKind::Number => list.numbers,
+            ColumnKind::Text => list.text,
+        };
+        typed && matches!(needs[feature], Needs::Length(length) if length <= list.length)
+    };
+    if typed().count() == lists.len() {
+        // Text in a column of numbers, such as a damaged cell of CSV, makes it no category.
+        let all_fit = typed().enumerate().all(|(list, feature)| fits(feature, list));
+        return if all_fit { Ok(Assignment::in_order(typed())) } else { Err(unfit()) };
+    }
+    if needs.len().saturating_mul(lists.len()) > MOST_PAIRS {
+        return Err(ambiguous());
+    }
+    let may_skip = |feature: usize| columns[feature] != ColumnKind::Text;
+
+    // In how many ways the lists from one on go to the features from one on; two stands for more.
+    let width = lists.len() + 1;
+    let mut ways = vec![0_u8; (needs.len() + 1) * width];
+    let at = |feature: usize, list: usize| feature * width + list;
+    ways[at(needs.len(), lists.len())] = 1;
+    for feature in (0..needs.len()).rev() {
+        for list in 0..=lists.len() {
+            let skipped = if may_skip(feature) { ways[at(feature + 1, list)] } else { 0 };
+            let given =
+                if list < lists.len() && fits(feature, list) { ways[at(feature + 1, list + 1)] } else { 0 };
+            ways[at(feature, list)] = (skipped + given).min(2);
+        }
+    }
+    match ways[0] {
+        0 => Err(unfit()),
+        1 => {
+            let mut features = Vec::with_capacity(lists.len());
+            for feature in 0..needs.len() {
+                let list = features.len();
+                if !may_skip(feature) || ways[at(feature + 1, list)] == 0 {
+                    features.push(feature);
+                }
+            }
+            Ok(Assignment::in_order(features))
+        }
+        _ => Err(ambiguous()),
+    }
+}
+
+fn ambiguous() -> Error {
+    Error::new(
+        ErrorKind::UnsupportedModel,
+        "neither the model nor the input tells which columns the model's pandas categories belong to",
+    )
+    .with_hint(
+        "name the columns that had pandas' category type in training (`--categories`, `Model::with_categories`), or give \
+         Parquet or Arrow in which they are of that type",
+    )
+}
+
+fn unfit() -> Error {
+    Error::new(
+        ErrorKind::InvalidData,
+        "the input's columns do not fit the model's pandas categories",
+    )
+    .with_hint(
+        "columns that had pandas' category type in training have to be text, dictionaries, or numbers if their categories are \
+         numbers; `--categories` or `Model::with_categories` names them",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXTS: Accepts = Accepts { length: 3, text: true, numbers: false };
+    const NUMBERS: Accepts = Accepts { length: 3, text: false, numbers: true };
+    use ColumnKind::{Category, Number, Text, Unknown};
+
+    fn features(lists: &[Accepts], infos: &[&str], columns: &[ColumnKind]) -> Result<Vec<usize>, ErrorKind> {
+        let needs: Vec<Needs> = infos.iter().map(|info| Needs::of(info)).collect();
+        let assignment = assign(lists, &needs, columns).map_err(|error| error.kind())?;
+        let mut features: Vec<(usize, usize)> =
+            assignment.0.into_iter().map(|(feature, list)| (list, feature)).collect();
+        features.sort_unstable();
+        Ok(features.into_iter().map(|(_, feature)| feature).collect())
+    }
+
+    #[test]
+    fn the_header_says_which_features_may_have_codes() {
+        for (info, needs) in [
+            ("none", Needs::Length(0)),
+            ("[0:2]", Needs::Length(3)),
+            ("2:0:-1", Needs::Length(3)),
+            ("-1", Needs::Length(0)),
+            ("[0.5:2]", Needs::NoCodes),
+            ("[-2:2]", Needs::NoCodes),
+            ("[0:inf]", Needs::NoCodes),
+            ("[0:1e300]", Needs::NoCodes),
+            ("x", Needs::NoCodes),
+            ("", Needs::NoCodes),
+        ] {
+            assert_eq!(Needs::of(info), needs, "{info:?}");
+        }
+    }
+
+    #[test]
+    fn types_of_the_input_decide_as_in_python() {
+        // A numeric feature with the look of a category, then an ordered category with the look of numbers.
+        let infos = ["0:1:2", "[0:2]"];
+        assert_eq!(features(&[NUMBERS], &infos, &[Number, Category]), Ok(vec![1]));
+        assert_eq!(features(&[NUMBERS], &infos, &[Category, Number]), Ok(vec![0]));
+        assert_eq!(features(&[TEXTS], &infos, &[Number, Text]), Ok(vec![1]));
+        assert_eq!(features(&[TEXTS, NUMBERS], &infos, &[Text, Category]), Ok(vec![0, 1]));
+        assert_eq!(features(&[TEXTS], &["none", "none"], &[Number, Text]), Ok(vec![1]));
+    }
+
+    #[test]
+    fn without_types_only_a_single_possibility_counts() {
+        for columns in [[Number, Number], [Unknown, Unknown]] {
+            assert_eq!(features(&[NUMBERS], &["0:1:2", "[0:2]"], &columns), Err(ErrorKind::UnsupportedModel));
+            assert_eq!(features(&[NUMBERS], &["0:1:2", "none"], &columns), Err(ErrorKind::UnsupportedModel));
+            assert_eq!(features(&[NUMBERS], &["0:1:2", "[-1.5:2]"], &columns), Ok(vec![0]));
+            assert_eq!(features(&[NUMBERS], &["0:1:3", "[0:2]"], &columns), Ok(vec![1]));
+            assert_eq!(features(&[NUMBERS, NUMBERS], &["[0:1]", "1:2"], &columns), Ok(vec![0, 1]));
+            assert_eq!(features(&[NUMBERS], &["0:1:3", "[0:9]"], &columns), Err(ErrorKind::InvalidData));
+        }
+    }
+
+    #[test]
+    fn text_has_to_get_a_list_and_numbers_one_of_numbers() {
+        let infos = ["[0:1]", "[0:1]", "[0.5:1]"];
+        assert_eq!(features(&[TEXTS, NUMBERS], &infos, &[Text, Number, Number]), Ok(vec![0, 1]));
+        assert_eq!(features(&[NUMBERS, TEXTS], &infos, &[Text, Number, Number]), Err(ErrorKind::InvalidData));
+        assert_eq!(features(&[TEXTS], &infos, &[Number, Unknown, Number]), Ok(vec![1]));
+        assert_eq!(features(&[TEXTS], &infos, &[Text, Text, Number]), Err(ErrorKind::InvalidData));
+        // A dictionary too many is only a way to store numbers.
+        assert_eq!(features(&[TEXTS], &infos, &[Text, Number, Category]), Ok(vec![0]));
+    }
+
+    #[test]
+    fn text_where_only_numbers_can_be_is_no_category() {
+        let infos = ["[0.5:1]", "[0:1]"];
+        assert_eq!(features(&[TEXTS], &infos, &[Text, Unknown]), Err(ErrorKind::InvalidData));
+        assert_eq!(features(&[NUMBERS], &infos, &[Number, Text]), Err(ErrorKind::InvalidData));
+    }
+
+    #[test]
+    fn very_many_pairs_are_not_looked_at() {
+        let lists = vec![NUMBERS; 3_000];
+        let needs = vec![Needs::Length(1); 3_000];
+        let error = assign(&lists, &needs, &vec![Number; 3_000]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
+        assert!(assign(&lists, &needs, &vec![Category; 3_000]).is_ok());
+    }
+
+    #[test]
+    fn named_columns_get_the_lists_in_the_order_of_the_model() {
+        let names = ["a_b".to_owned(), "c".to_owned(), "d".to_owned()];
+        assert_eq!(named(&["d", "a b"], &names, 2).unwrap(), Assignment::in_order([0, 2]));
+        for wrong in [vec!["d"], vec!["d", "d"], vec!["d", "e"], vec!["a_b", "c", "d"]] {
+            assert_eq!(named(&wrong, &names, 2).unwrap_err().kind(), ErrorKind::InvalidArgument, "{wrong:?}");
+        }
+    }
+}

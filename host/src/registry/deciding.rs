@@ -1,0 +1,99 @@
+//! Deciding: the policy, the ledger and the evidence brought together.
+
+use futures_util::future::try_join;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::evidence::Target;
+use crate::lifecycle::ledger::{Ledger, Settings, ledger_name};
+use crate::lifecycle::transition::{Request, Transition, Transitions};
+use crate::mlflow::entities::RegisteredModel;
+use crate::mlflow::names::Alias;
+use crate::policy::Operation;
+use crate::registry::ModelRegistry;
+
+impl ModelRegistry {
+    /// Carries out a request for a promotion or a rollback, with every option.
+    ///
+    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
+    /// that is opened afterwards.
+    pub async fn decide(&self, request: Request) -> Result<Transition> {
+        ledger_name(&self.model)?;
+        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
+        let transitions = Transitions::new(&self.backend, &self.model, policy, self.options.terms(policy)?);
+        if request.dry_run {
+            return self.try_out(&transitions, &request).await;
+        }
+        let ledger = async {
+            let ledger = self.ledger().await?;
+            // Found out ahead of its first use, which reports an error.
+            ledger.locate_archive().await.ok();
+            Ok(ledger)
+        };
+        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
+        was_champion(&request, Some(&ledger), None).await?;
+        transitions.carry_out(&request, &ledger, evidence).await
+    }
+
+    async fn try_out(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
+        let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
+        was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
+        let past = match &ledger {
+            Some(ledger) => {
+                let view = ledger.view().await?;
+                if !view.agrees(&evidence.registered.aliases) {
+                    tracing::warn!(
+                        "the aliases are not where the ledger has them: without --dry-run that is settled first; `hydra-registry doctor` tells more"
+                    );
+                }
+                view.history
+            }
+            None => Vec::new(),
+        };
+        transitions.try_out(request, &evidence, past).await
+    }
+
+    /// The model's ledger, founded if there is none yet.
+    pub async fn ledger(&self) -> Result<Ledger> {
+        if let Some(ledger) = self.existing_ledger().await? {
+            return Ok(ledger);
+        }
+        // Before an experiment is made for it.
+        ledger_name(&self.model)?;
+        let experiment = self.ensure_experiment().await?;
+        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
+    }
+
+    /// The model's ledger, if a first decision founded it. For readers.
+    pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
+        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
+    }
+
+    fn ledger_settings(&self) -> Settings {
+        Settings::new(self.options.actor_name())
+    }
+}
+
+/// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
+async fn was_champion(
+    request: &Request,
+    ledger: Option<&Ledger>,
+    registered: Option<&RegisteredModel>,
+) -> Result<()> {
+    let (Operation::Rollback, Target::Version(version)) = (request.operation, request.target) else {
+        return Ok(());
+    };
+    let was = match ledger {
+        Some(ledger) => ledger.was_champion(version).await?,
+        None => registered.is_some_and(|registered| {
+            [Alias::champion(), Alias::archived()]
+                .iter()
+                .any(|alias| registered.aliases.get(alias) == Some(&version))
+        }),
+    };
+    if was {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion")).with_hint(
+        "`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to",
+    ))
+}
