@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join, try_join3};
+use futures_util::future::{join_all, join3, try_join};
 use tokio::time::sleep;
 use uuid::Uuid;
 
@@ -71,12 +71,14 @@ impl Evidence {
                 Target::Unnamed => Ok(None),
             }
         };
-        let (registered, target, (champion, archived)) = try_join3(
+        let (registered, target, behind) = join3(
             registry.registered_model(model),
             target_version,
             try_join(behind(backend, model, &Alias::champion()), behind(backend, model, &Alias::archived())),
         )
-        .await?;
+        .await;
+        // Of several errors the first in this order, whichever came first: a model that is missing has no versions.
+        let (registered, target, (champion, archived)) = (registered?, target?, behind?);
         Ok(Self { registered, target, champion, archived, runs: BTreeMap::new() })
     }
 
