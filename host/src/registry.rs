@@ -125,6 +125,8 @@ impl ModelRegistry {
         candidate: &Candidate,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<LoggedCandidate> {
+        // Before a large model is read.
+        ledger_name(&self.model)?;
         self.log_prepared(&candidate.prepare().await?, progress, std::future::pending()).await
     }
 

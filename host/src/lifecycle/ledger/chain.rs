@@ -87,7 +87,7 @@ impl Reading {
             number: version.version.0,
             created_at: version.created_at,
             applied: applied.is_some(),
-            // Whoever marks an entry after appending it does so at a later moment than it was made.
+            // Whoever marks an entry after appending it gives a later moment.
             atomic: applied.is_some_and(|moment| *moment == entry.at.to_string()),
             digest: Digest::of(text.as_bytes()),
             entry,

@@ -227,7 +227,8 @@ impl<'a> Settler<'a> {
         failpoint("ledger.before-mark");
         let registry = &self.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
-        let moment = crate::lifecycle::candidate::now().to_string();
+        // Never the moment at which the entry was made: that is how entries are marked that took effect at once.
+        let moment = crate::lifecycle::candidate::now().max(head.entry.at.saturating_add(1)).to_string();
         let mark = registry.set_version_tag(&self.ledger.name, Version(head.number), &key, &moment);
         let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
         match marked {
