@@ -1,11 +1,12 @@
 //! What a file must be before any of it is compiled.
 //!
 //! Compiling is outside the budget of a decision, so what reaches the compiler is bounded here: size, nesting, number
-//! and size of functions. One pass over the bytes, no recursion.
+//! and size of functions, and by [`Costs`] whatever else multiplies. One pass over the bytes, no recursion.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, Parser, Payload};
 
 use super::budget::Budget;
+use super::cost::Costs;
 use super::since_v0_1;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,6 +26,14 @@ const MAX_FUNCTIONS: u32 = 100_000;
 const MAX_FUNCTION_BYTES: usize = 1 << 20;
 /// An upper bound for types within types, see [`Pass::types`].
 const MAX_TYPE_SCOPES: usize = 500;
+/// Component-level definitions of each sort: aliases, types, exports and so on. CPython has 1,400 aliases.
+const MAX_DEFINITIONS: usize = 6_000;
+/// Core instances made of modules or of other instances' exports. CPython has 107.
+const MAX_CORE_INSTANCES: usize = 400;
+/// Instances of components. wasmtime unrolls them, so their numbers on each level multiply: 8 make 18 at most.
+const MAX_COMPONENT_INSTANCES: usize = 8;
+/// Calls between components inside the component: each becomes code that no function of the file accounts for.
+const MAX_LOWERED: usize = 64;
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 20;
 
@@ -60,7 +69,13 @@ impl ComponentSummary {
             ))
             .with_hint("raise the policy limit `component-bytes` if you trust the component"));
         }
-        let mut pass = Pass { bytes, depth: 0, summary: Self { bytes: bytes.len(), ..Self::default() } };
+        let mut pass = Pass {
+            bytes,
+            depth: 0,
+            summary: Self { bytes: bytes.len(), ..Self::default() },
+            costs: Costs::default(),
+            outline: Outline::default(),
+        };
         for payload in Parser::new(0).parse_all(bytes) {
             pass.payload(payload.map_err(damaged)?)?;
         }
@@ -110,6 +125,17 @@ struct Pass<'a> {
     bytes: &'a [u8],
     depth: usize,
     summary: ComponentSummary,
+    costs: Costs,
+    outline: Outline,
+}
+
+/// How a component is put together.
+#[derive(Default)]
+struct Outline {
+    definitions: usize,
+    core_instances: usize,
+    component_instances: usize,
+    lowered: usize,
 }
 
 impl Pass<'_> {
@@ -131,20 +157,61 @@ impl Pass<'_> {
                 self.summary.functions = self.summary.functions.saturating_add(count);
                 at_most("functions", self.summary.functions as usize, MAX_FUNCTIONS as usize)?;
             }
+            Payload::Version { encoding: Encoding::Module, .. } => self.costs.module(),
+            Payload::TypeSection(section) => self.costs.types(section)?,
+            Payload::ImportSection(section) => self.costs.imports(section)?,
+            Payload::FunctionSection(section) => {
+                for function in section {
+                    self.costs.function(function.map_err(damaged)?);
+                }
+            }
+            Payload::TableSection(section) => self.costs.tables(section)?,
+            Payload::GlobalSection(section) => self.costs.globals(section)?,
+            Payload::ExportSection(section) => self.costs.exports(section.count())?,
+            Payload::ElementSection(section) => self.costs.elements(section)?,
+            Payload::DataSection(section) => self.costs.data(section)?,
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len();
                 self.summary.largest_function = self.summary.largest_function.max(size);
                 at_most("bytes in one function", size, MAX_FUNCTION_BYTES)?;
+                self.costs.code(&body)?;
             }
-            Payload::ComponentTypeSection(reader) => self.types(reader.range())?,
-            Payload::ComponentImportSection(reader) if self.depth == 0 => {
-                for import in reader {
-                    self.summary.imports.push(import.map_err(damaged)?.name.name.to_owned());
+            Payload::ComponentTypeSection(section) => {
+                self.outline.define(section.count())?;
+                self.types(section.range())?;
+            }
+            Payload::CoreTypeSection(section) => self.outline.define(section.count())?,
+            Payload::ComponentAliasSection(section) => self.outline.define(section.count())?,
+            Payload::InstanceSection(section) => self.outline.core_instances(section)?,
+            Payload::ComponentInstanceSection(section) => {
+                self.outline.component_instances += section.count() as usize;
+                let instances = self.outline.component_instances;
+                at_most("instances of components", instances, MAX_COMPONENT_INSTANCES)?;
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                self.outline.define(section.count())?;
+                for function in section {
+                    let lowers = matches!(function.map_err(damaged)?, CanonicalFunction::Lower { .. });
+                    self.outline.lowered += usize::from(lowers);
+                }
+                at_most("calls between components", self.outline.lowered, MAX_LOWERED)?;
+            }
+            Payload::ComponentImportSection(section) => {
+                self.outline.define(section.count())?;
+                for import in section {
+                    let name = import.map_err(damaged)?.name.name;
+                    if self.depth == 0 {
+                        self.summary.imports.push(name.to_owned());
+                    }
                 }
             }
-            Payload::ComponentExportSection(reader) if self.depth == 0 => {
-                for export in reader {
-                    self.summary.exports.push(export.map_err(damaged)?.name.name.to_owned());
+            Payload::ComponentExportSection(section) => {
+                self.outline.define(section.count())?;
+                for export in section {
+                    let name = export.map_err(damaged)?.name.name;
+                    if self.depth == 0 {
+                        self.summary.exports.push(name.to_owned());
+                    }
                 }
             }
             _ => {}
@@ -162,6 +229,26 @@ impl Pass<'_> {
     }
 }
 
+impl Outline {
+    fn define(&mut self, count: u32) -> Result<()> {
+        self.definitions += count as usize;
+        at_most("definitions outside its modules", self.definitions, MAX_DEFINITIONS)
+    }
+
+    fn core_instances(&mut self, section: InstanceSectionReader<'_>) -> Result<()> {
+        self.core_instances += section.count() as usize;
+        at_most("core instances", self.core_instances, MAX_CORE_INSTANCES)?;
+        for instance in section {
+            let names = match instance.map_err(damaged)? {
+                Instance::Instantiate { args, .. } => args.len(),
+                Instance::FromExports(exports) => exports.len(),
+            };
+            self.define(u32::try_from(names).unwrap_or(u32::MAX))?;
+        }
+        Ok(())
+    }
+}
+
 fn interface_version(export: &str) -> Option<&str> {
     match export.strip_prefix(INTERFACE)? {
         "" => Some("none"),
@@ -169,7 +256,7 @@ fn interface_version(export: &str) -> Option<&str> {
     }
 }
 
-fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
+pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
@@ -185,7 +272,7 @@ fn shown(names: &[String]) -> String {
     if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
-fn damaged(error: wasmparser::BinaryReaderError) -> Error {
+pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {
     incompatible("the file is not a WebAssembly component, or is damaged").with_source(error)
 }
 

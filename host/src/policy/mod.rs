@@ -19,6 +19,7 @@
 mod budget;
 mod cache;
 mod component;
+mod cost;
 mod engine;
 mod evaluation;
 mod input;

@@ -175,7 +175,7 @@ fn a_missing_or_oversized_file_is_refused() {
     assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
 }
 
-fn leb128(bytes: &mut Vec<u8>, mut value: usize) {
+pub(super) fn leb128(bytes: &mut Vec<u8>, mut value: usize) {
     loop {
         let byte = (value & 0x7f) as u8;
         value >>= 7;
