@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,18 +76,18 @@ impl Policy {
         engine.admit(budget)?;
         let summary = ComponentSummary::read(bytes, budget)?;
         let interface = summary.check()?;
-        let guest = Component::from_binary(&engine.inner.engine, bytes)
-            .and_then(|component| Guest::link(&component))
-            .map_err(|error| {
-                let refused =
-                    Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
-                        .with_context("interface", format!("{}@{interface}", super::INTERFACE))
-                        .with_source(error);
-                match engine.hint_for_misfits() {
-                    Some(hint) => refused.with_hint(hint),
-                    None => refused,
-                }
-            })?;
+        let compile = || {
+            Component::from_binary(&engine.inner.engine, bytes).and_then(|component| Guest::link(&component))
+        };
+        let guest = contained(compile)?.map_err(|error| {
+            let refused = Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+                .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+                .with_source(error);
+            match engine.hint_for_misfits() {
+                Some(hint) => refused.with_hint(hint),
+                None => refused,
+            }
+        })?;
         let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
             .map_err(|error| error.with_context("call", "describe"))?;
         check_descriptor(&descriptor, budget)?;
@@ -176,6 +177,16 @@ impl fmt::Debug for Policy {
             .field("sha256", &self.inner.sha256)
             .finish_non_exhaustive()
     }
+}
+
+/// Runs the compiler. Where it meets what its authors thought impossible it panics, and a file that somebody crafted must
+/// not take the process with it. (What the panic says still goes to stderr: the hook for that belongs to the whole process.)
+fn contained<T>(compile: impl FnOnce() -> T) -> Result<T> {
+    // Nothing of a failed compilation is used again, and the engine's own state is behind locks.
+    panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|_| {
+        Error::new(ErrorKind::PolicyIncompatible, "the component makes the compiler fail")
+            .with_hint("it is crafted, damaged, or has found a bug of wasmtime: do not use it")
+    })
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
@@ -270,4 +281,16 @@ fn refused(refusal: Refusal, budget: &Budget) -> Error {
     };
     message.truncate(message.floor_char_boundary(budget.text_bytes as usize));
     Error::new(kind, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_compiler_is_an_error() {
+        assert_eq!(contained(|| 7).unwrap(), 7);
+        let error = contained(|| panic!("impossible")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
+    }
 }
