@@ -53,13 +53,18 @@ pub struct ComponentSummary {
     pub functions: u32,
     /// Bytes of the largest function.
     pub largest_function: usize,
+    /// At most so many core instances come to be when it is instantiated.
+    instances: u64,
+    /// At most so many bytes each of them takes in the host, memories and tables apart.
+    instance_bytes: u64,
 }
 
 impl ComponentSummary {
     /// Reads the outline of a component without judging its imports and exports.
     ///
     /// Whatever is not a component, is damaged, or is larger than `budget` or the fixed caps allow is an error of kind
-    /// [`ErrorKind::PolicyIncompatible`].
+    /// [`ErrorKind::PolicyIncompatible`]; one whose instances would take more than the memory of `budget` by themselves, of
+    /// kind [`ErrorKind::PolicyMemory`].
     pub fn read(bytes: &[u8], budget: &Budget) -> Result<Self> {
         let limit = usize::try_from(budget.component_bytes).unwrap_or(usize::MAX);
         if bytes.len() > limit {
@@ -79,7 +84,28 @@ impl ComponentSummary {
         for payload in Parser::new(0).parse_all(bytes) {
             pass.payload(payload.map_err(damaged)?)?;
         }
+        // Each instance of a component may hold instances of all the modules, and at worst twice those of the one before.
+        pass.summary.instances = (pass.outline.core_instances as u64) << pass.outline.component_instances;
+        pass.summary.instance_bytes = pass.costs.largest_state();
+        pass.summary.check_state(budget)?;
         Ok(pass.summary)
+    }
+
+    /// The limiter of a store is not asked for what an instance itself takes, so that is checked before there is one.
+    fn check_state(&self, budget: &Budget) -> Result<()> {
+        let instances = self.instances.min(budget.instances.into());
+        let bytes = instances * self.instance_bytes;
+        if bytes <= budget.memory {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PolicyMemory,
+            format!(
+                "globals and functions of {instances} instances may take {bytes} bytes, {} are allowed",
+                budget.memory
+            ),
+        )
+        .with_hint("raise the policy limit `memory` if you trust the component"))
     }
 
     /// Checks that it imports nothing and exports a version of the interface that this host can call, and returns that

@@ -35,6 +35,11 @@ const MAX_CORE_IMPORTS: usize = 10_000;
 /// Exports of core modules.
 const MAX_CORE_EXPORTS: usize = 20_000;
 
+/// What wasmtime keeps in an instance for a global.
+const GLOBAL_BYTES: u64 = 16;
+/// What wasmtime keeps in an instance, at most, for a function that is imported, exported or put into a table.
+const REFERENCE_BYTES: u64 = 32;
+
 /// What one function may cost. The honest maxima: 167,000, 18,900, 1,000,000 and a few hundred.
 const PER_FUNCTION: FunctionCost =
     FunctionCost { operations: 400_000, merges: 75_000, places: 4_000_000, indirect_calls: 3_000 };
@@ -55,6 +60,7 @@ pub(super) struct Costs {
     exports: usize,
     functions: FunctionCost,
     squared_merges: usize,
+    largest_state: u64,
     module: Module,
 }
 
@@ -65,6 +71,8 @@ struct Module {
     arities: Vec<usize>,
     /// The type of each function, imported ones first.
     functions: Vec<u32>,
+    /// Bytes that the host keeps for each instance.
+    state: u64,
 }
 
 /// What makes a function slow to compile.
@@ -104,6 +112,7 @@ impl Costs {
         for import in section.into_imports() {
             self.imports += 1;
             at_most("imports between its modules", self.imports, MAX_CORE_IMPORTS)?;
+            self.keep(1, REFERENCE_BYTES);
             if let TypeRef::Func(index) | TypeRef::FuncExact(index) = import.map_err(damaged)?.ty {
                 self.module.functions.push(index);
             }
@@ -117,6 +126,7 @@ impl Costs {
 
     pub(super) fn exports(&mut self, count: u32) -> Result<()> {
         self.exports += count as usize;
+        self.keep(count as usize, REFERENCE_BYTES);
         at_most("exports of its modules", self.exports, MAX_CORE_EXPORTS)
     }
 
@@ -131,6 +141,7 @@ impl Costs {
 
     pub(super) fn globals(&mut self, section: GlobalSectionReader<'_>) -> Result<()> {
         self.globals += section.count() as usize;
+        self.keep(section.count() as usize, GLOBAL_BYTES);
         at_most("globals", self.globals, MAX_GLOBALS)?;
         for global in section {
             self.constant(&global.map_err(damaged)?.init_expr)?;
@@ -150,6 +161,7 @@ impl Costs {
             };
             // One for the segment itself: empty ones are not free.
             self.elements += count as usize + 1;
+            self.keep(count as usize, REFERENCE_BYTES);
             at_most("element segments and entries", self.elements, MAX_ELEMENTS)?;
             if let ElementItems::Expressions(_, items) = segment.items {
                 for item in items {
@@ -182,6 +194,17 @@ impl Costs {
             MAX_SQUARED_MERGES,
         )?;
         self.functions.at_most(&IN_ALL, "all functions")
+    }
+
+    /// An upper bound of what the host keeps for one instance of any of the modules, memories and tables apart.
+    pub(super) fn largest_state(&self) -> u64 {
+        self.largest_state
+    }
+
+    /// Adds `count` things that take `bytes` each in every instance of the present module.
+    fn keep(&mut self, count: usize, bytes: u64) {
+        self.module.state += count as u64 * bytes;
+        self.largest_state = self.largest_state.max(self.module.state);
     }
 
     fn constant(&mut self, value: &ConstExpr<'_>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! One call of a guest: a fresh store under a budget, and what became of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
@@ -16,6 +16,9 @@ pub(super) struct Limits {
     instances: usize,
     refused: bool,
     instantiated: bool,
+    started: Instant,
+    wall_clock: Duration,
+    late: bool,
 }
 
 /// Runs `call` in a store of its own. When this returns, whatever the guest did is gone.
@@ -55,6 +58,9 @@ impl Limits {
             instances: budget.instances as usize,
             refused: false,
             instantiated: false,
+            started: Instant::now(),
+            wall_clock: budget.wall_clock,
+            late: false,
         }
     }
 
@@ -74,6 +80,11 @@ impl Limits {
         if maximum.is_some_and(|maximum| desired > maximum) {
             // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
             return Ok(false);
+        }
+        // Epochs interrupt code, not the making of instances: those that have memories or tables pass here.
+        if !self.instantiated && self.started.elapsed() > self.wall_clock {
+            self.late = true;
+            return Err(wasmtime::Error::msg("the instances took longer than the wall clock allows"));
         }
         self.take(desired.saturating_sub(current).saturating_mul(size))
     }
@@ -138,14 +149,15 @@ impl ResourceLimiter for Limits {
 
 /// The one table from what wasmtime reports to error kinds.
 fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
+    let timeout =
+        || (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock));
     let (kind, message) = match error.downcast_ref::<Trap>() {
         _ if limits.refused => memory(budget),
+        _ if limits.late => timeout(),
         Some(Trap::OutOfFuel) => {
             (ErrorKind::PolicyFuel, format!("the policy used up its fuel of {}", budget.fuel))
         }
-        Some(Trap::Interrupt) => {
-            (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock))
-        }
+        Some(Trap::Interrupt) => timeout(),
         Some(Trap::StackOverflow) => (ErrorKind::PolicyTrap, "the policy overflowed its stack".to_owned()),
         Some(trap) => (ErrorKind::PolicyTrap, format!("the policy trapped: {}", cause(trap))),
         // These two have no type of their own in wasmtime; a test of each limit pins the texts.
