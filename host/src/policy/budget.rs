@@ -25,11 +25,12 @@ pub struct Budget {
     /// [`ErrorKind::PolicyTimeout`].
     #[serde(rename = "wall-clock-ms", with = "millis")]
     pub wall_clock: Duration,
-    /// Bytes of all linear memories and tables together. Over it: [`ErrorKind::PolicyMemory`].
+    /// Bytes of all linear memories and tables together; and, counted apart, of all that instances take besides, such as
+    /// globals. Over it: [`ErrorKind::PolicyMemory`].
     #[serde(rename = "memory-bytes", with = "decimal")]
     pub memory: u64,
     /// Core instances, linear memories and tables: as many of each. One does for Rust; CPython is linked of dozens. Over
-    /// it: [`ErrorKind::PolicyMemory`].
+    /// it: [`ErrorKind::PolicyInstances`].
     pub instances: u32,
     /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
     #[serde(with = "decimal")]
@@ -37,11 +38,11 @@ pub struct Budget {
     /// Bytes of the answer as the host would hold it, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
     #[serde(with = "decimal")]
     pub answer_bytes: u64,
-    /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyAnswer`].
+    /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyText`].
     pub text_bytes: u32,
-    /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyAnswer`].
+    /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyList`].
     pub list_items: u32,
-    /// Bytes of the component. Over it: [`ErrorKind::PolicyIncompatible`], before it is compiled.
+    /// Bytes of the component. Over it: [`ErrorKind::PolicySize`], before it is compiled.
     #[serde(with = "decimal")]
     pub component_bytes: u64,
 }

@@ -7,14 +7,11 @@ use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, P
 
 use super::budget::Budget;
 use super::cost::Costs;
-use super::since_v0_1;
+use super::interface::INTERFACE_VERSIONS;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";
-
-/// The versions of the interface that this host can call.
-pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
 
 /// Modules and components inside a component. Language toolchains need about ten.
 const MAX_PARTS: u32 = 64;
@@ -62,17 +59,22 @@ pub struct ComponentSummary {
 impl ComponentSummary {
     /// Reads the outline of a component without judging its imports and exports.
     ///
-    /// Whatever is not a component, is damaged, or is larger than `budget` or the fixed caps allow is an error of kind
+    /// A file larger than `budget` allows is an error of kind [`ErrorKind::PolicySize`]; whatever is not a component, is damaged,
+    /// or has more of something than the fixed caps allow, of kind
     /// [`ErrorKind::PolicyIncompatible`]; one whose instances would take more than the memory of `budget` by themselves, of
     /// kind [`ErrorKind::PolicyMemory`].
     pub fn read(bytes: &[u8], budget: &Budget) -> Result<Self> {
         let limit = usize::try_from(budget.component_bytes).unwrap_or(usize::MAX);
         if bytes.len() > limit {
-            return Err(incompatible(format!(
-                "the component has {} bytes, {limit} are allowed",
-                bytes.len()
-            ))
+            return Err(Error::new(
+                ErrorKind::PolicySize,
+                format!("the component has {} bytes, {limit} are allowed", bytes.len()),
+            )
             .with_hint("raise the policy limit `component-bytes` if you trust the component"));
+        }
+        if !bytes.starts_with(b"\0asm") {
+            return Err(incompatible("this is not a WebAssembly file")
+                .with_hint("`policy build` makes a component of a policy project; give that file"));
         }
         let mut pass = Pass {
             bytes,

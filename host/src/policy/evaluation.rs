@@ -10,14 +10,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
+use super::answer::{self, Answers};
 use super::budget::{Budget, Usage};
 use super::component::ComponentSummary;
 use super::engine::PolicyEngine;
 use super::input::Input;
+use super::interface::Guest;
 use super::sandbox;
-use super::settings::{Descriptor, Setting, SettingKind};
-use super::since_v0_1::{Guest, Refusal};
-use super::types::{Approval, Context, ModelVersion, Verdict, hex_sha256};
+use super::settings::Descriptor;
+
+use super::types::{Context, ModelVersion, Verdict, hex_sha256};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
@@ -77,7 +79,8 @@ impl Policy {
         let summary = ComponentSummary::read(bytes, budget)?;
         let interface = summary.check()?;
         let compile = || {
-            Component::from_binary(&engine.inner.engine, bytes).and_then(|component| Guest::link(&component))
+            Component::from_binary(&engine.inner.engine, bytes)
+                .and_then(|component| Guest::link(interface, &component))
         };
         let guest = contained(compile)?.map_err(|error| {
             let refused = Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
@@ -88,9 +91,11 @@ impl Policy {
                 None => refused,
             }
         })?;
-        let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
+        let describe = |store: &mut _| guest.describe(store, Answers(budget));
+        let descriptor = sandbox::run(engine, budget, describe)
+            .and_then(|(answer, _)| answer)
+            .and_then(check_descriptor)
             .map_err(|error| error.with_context("call", "describe"))?;
-        check_descriptor(&descriptor, budget)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
@@ -162,9 +167,9 @@ impl Policy {
     fn try_decide(&self, input: &Input) -> Result<Decision> {
         let Inner { engine, guest, budget, .. } = &*self.inner;
         check_input(input, budget)?;
-        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input))?;
-        let verdict = answer.map_err(|refusal| refused(refusal, budget))?;
-        check_verdict(&verdict, budget)?;
+        let answers = Answers(budget);
+        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
+        let verdict = answer::check(answer??)?;
         Ok(Decision { verdict, usage, budget: budget.clone() })
     }
 }
@@ -212,75 +217,14 @@ fn check_input(input: &Input, budget: &Budget) -> Result<()> {
         .with_hint("raise the policy limit `input-bytes`, or log fewer params and tags"))
 }
 
-fn check_verdict(verdict: &Verdict, budget: &Budget) -> Result<()> {
-    check_text("explanation", verdict.explanation(), budget)?;
-    if verdict.explanation().trim().is_empty() {
-        return Err(Error::new(ErrorKind::PolicyProtocol, "the policy gave no explanation"));
-    }
-    if let Verdict::Approve(Approval { moves, .. }) = verdict {
-        check_list("alias moves", moves.len(), budget)?;
-        for step in moves {
-            check_text("alias", &step.alias, budget)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_descriptor(descriptor: &Descriptor, budget: &Budget) -> Result<()> {
-    check_text("summary", &descriptor.summary, budget)?;
-    check_list("settings", descriptor.settings.len(), budget)?;
-    for Setting { key, kind, default, doc, .. } in &descriptor.settings {
-        for text in [key, doc].into_iter().chain(default) {
-            check_text("setting", text, budget)?;
-        }
-        if let SettingKind::Choice(choices) = kind {
-            check_list("choices", choices.len(), budget)?;
-        }
-    }
+fn check_descriptor(descriptor: Descriptor) -> Result<Descriptor> {
     match descriptor.flaw() {
-        None => Ok(()),
+        None => Ok(descriptor),
         Some(flaw) => {
             Err(Error::new(ErrorKind::PolicyProtocol, "the policy describes itself against the contract")
                 .with_context("flaw", flaw))
         }
     }
-}
-
-fn check_text(what: &str, text: &str, budget: &Budget) -> Result<()> {
-    let (bytes, limit) = (text.len(), budget.text_bytes);
-    if bytes <= limit as usize {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::PolicyAnswer,
-        format!("the policy's {what} has {bytes} bytes, {limit} are allowed"),
-    )
-    .with_hint("raise the policy limit `text-bytes`, or say it in fewer words"))
-}
-
-fn check_list(what: &str, items: usize, budget: &Budget) -> Result<()> {
-    let limit = budget.list_items;
-    if items <= limit as usize {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::PolicyAnswer,
-        format!("the policy answers {items} {what}, {limit} are allowed"),
-    )
-    .with_hint("raise the policy limit `list-items` if you trust the policy"))
-}
-
-/// The policy's own words, cut to what the budget allows a text.
-fn refused(refusal: Refusal, budget: &Budget) -> Error {
-    let (kind, mut message) = match refusal {
-        Refusal::InvalidSettings(message) => (ErrorKind::PolicySettings, message),
-        Refusal::InvalidInput(message) => {
-            (ErrorKind::PolicyError, format!("the evidence is invalid: {message}"))
-        }
-        Refusal::Internal(message) => (ErrorKind::PolicyError, format!("the policy failed: {message}")),
-    };
-    message.truncate(message.floor_char_boundary(budget.text_bytes as usize));
-    Error::new(kind, message)
 }
 
 #[cfg(test)]

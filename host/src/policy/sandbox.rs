@@ -166,8 +166,13 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
                 ErrorKind::PolicyAnswer,
                 format!("the policy's answer is larger than {} bytes", budget.answer_bytes),
             ),
-            text if text.contains("resource limit exceeded") => memory(budget),
-            _ if !limits.instantiated => (ErrorKind::Internal, "cannot instantiate the policy".to_owned()),
+            text if text.contains("resource limit exceeded") => (
+                ErrorKind::PolicyInstances,
+                format!("the policy has more than {} instances, memories or tables", budget.instances),
+            ),
+            _ if !limits.instantiated => {
+                (ErrorKind::PolicyInstantiation, "cannot instantiate the policy".to_owned())
+            }
             _ => (ErrorKind::PolicyProtocol, "the policy's answer breaks the contract".to_owned()),
         },
     };
@@ -177,8 +182,9 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         ErrorKind::PolicyTimeout => {
             error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
         }
-        ErrorKind::PolicyMemory => {
-            error.with_hint("raise the policy limit `memory` or `instances` if you trust the policy")
+        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
+        ErrorKind::PolicyInstances => {
+            error.with_hint("raise the policy limit `instances` if you trust the policy")
         }
         ErrorKind::PolicyAnswer => {
             error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
@@ -188,11 +194,7 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
 }
 
 fn memory(budget: &Budget) -> (ErrorKind, String) {
-    let message = format!(
-        "the policy asked for more than {} bytes of memory or {} instances",
-        budget.memory, budget.instances
-    );
-    (ErrorKind::PolicyMemory, message)
+    (ErrorKind::PolicyMemory, format!("the policy asked for more than {} bytes of memory", budget.memory))
 }
 
 fn cause(trap: &Trap) -> String {

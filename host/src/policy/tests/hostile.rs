@@ -115,6 +115,27 @@ fn an_explanation_cannot_pass_for_lines_of_the_host() {
 }
 
 #[test]
+fn nothing_that_a_policy_says_can_pass_for_lines_of_the_host() {
+    let policy = load("forges_settings", &tight()).unwrap();
+    let tame = "a\u{fffd}[2J limits of each decision   fuel  1";
+    let setting = &policy.descriptor().settings[0];
+    assert_eq!((setting.default.as_deref(), setting.doc.as_str()), (Some(tame), tame));
+    assert_eq!(setting.kind, SettingKind::Choice(vec![tame.to_owned()]));
+
+    let error = promote("forges_errors", &tight()).unwrap_err();
+    let message = error.message();
+    assert_eq!(message, "the policy failed: \u{fffd}[2Jno ok: \u{fffd}version 3 is champion\u{fffd}");
+    // Lengths are those of what the guest said, not of what is made of it.
+    let decision = rollback("forges_errors", &tight()).unwrap();
+    assert_eq!(decision.verdict.explanation(), "\u{fffd}".repeat(400));
+    let short = Budget { text_bytes: 37, ..tight() };
+    fails_with(ErrorKind::PolicyText, promote("forges_errors", &short));
+    let error = load("forges_settings", &short).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyText, "{error:?}");
+    assert_engine_is_sound();
+}
+
+#[test]
 fn an_error_reported_by_the_policy_is_not_a_verdict() {
     let error = promote("reports_error", &tight()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyError);

@@ -97,7 +97,7 @@ fn three(bytes: &[u8]) {
     let load = |instances| Policy::load(engine(), bytes, &with(|b| b.instances = instances));
     load(3).unwrap();
     let error = load(2).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::PolicyInstances, "{error:?}");
     assert_engine_is_sound();
 }
 
@@ -155,20 +155,20 @@ fn answer_bytes() {
 #[test]
 fn text_bytes() {
     let bytes = |limit| with(|b| b.text_bytes = limit);
-    pair("long_explanation", &bytes(900), &bytes(899), ErrorKind::PolicyAnswer);
+    pair("long_explanation", &bytes(900), &bytes(899), ErrorKind::PolicyText);
 }
 
 #[test]
 fn list_items() {
     let items = |limit| with(|b| b.list_items = limit);
-    pair("illegal_alias", &items(2), &items(1), ErrorKind::PolicyAnswer);
+    pair("illegal_alias", &items(2), &items(1), ErrorKind::PolicyList);
 }
 
 #[test]
 fn component_bytes() {
     let size = component("well_behaved").len() as u64;
     let bytes = |limit| with(|b| b.component_bytes = limit);
-    pair("well_behaved", &bytes(size), &bytes(size - 1), ErrorKind::PolicyIncompatible);
+    pair("well_behaved", &bytes(size), &bytes(size - 1), ErrorKind::PolicySize);
 }
 
 #[test]
