@@ -10,6 +10,7 @@ mod report;
 use std::path::Path;
 
 use crate::cli::{ExitStatus, Printer, Settings};
+use crate::error::{Error, ErrorKind};
 use crate::open::PolicySource;
 use crate::policy::Policy;
 
@@ -33,6 +34,16 @@ pub async fn run(
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
     }
+}
+
+/// Refuses `--set` where it would change nothing, with what to do instead.
+fn refuse_settings(settings: &Settings, hint: &str) -> crate::error::Result<()> {
+    if settings.options.settings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "this command takes no settings")
+        .with_context("flag", "--set")
+        .with_hint(hint))
 }
 
 /// Loads the named component, else the policy that `promote` would use.
