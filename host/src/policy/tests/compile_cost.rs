@@ -186,6 +186,18 @@ fn how_a_component_is_put_together() {
     pair(64, "calls between components", |count| wat::parse_str(calls(count)).unwrap());
 }
 
+/// Prints what it took: SECURITY.md quotes it.
+#[test]
+#[ignore = "takes minutes of all cores: cargo xtask test --all"]
+fn the_slowest_instructions_that_the_caps_allow_are_compiled() {
+    let function = format!("(func (result f32) f32.const 0 {})", "f32.nearest ".repeat(399_000));
+    let bytes = limits::many_instances(1, &function, 28);
+    let started = std::time::Instant::now();
+    Policy::load(engine(), &bytes, &Budget::default()).unwrap();
+    println!("{} bytes compiled in {:.0?}", bytes.len(), started.elapsed());
+    assert_engine_is_sound();
+}
+
 /// A component with a module of one function, whose locals and code are these bytes.
 fn module_of_body(body: &[u8]) -> Vec<u8> {
     let section = |bytes: &mut Vec<u8>, id: u8, content: &[u8]| {

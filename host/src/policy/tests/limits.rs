@@ -102,7 +102,7 @@ fn three(bytes: &[u8]) {
 }
 
 /// The well-behaved guest with `instances` instances of a module made of `fields` times `field`.
-fn many_instances(instances: usize, field: &str, fields: usize) -> Vec<u8> {
+pub(super) fn many_instances(instances: usize, field: &str, fields: usize) -> Vec<u8> {
     let mut bytes = component("well_behaved");
     let module = wat::parse_str(format!("(module {})", field.repeat(fields))).unwrap();
     let index = Parser::new(0)
