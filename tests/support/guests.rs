@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
-/// The component made of `tests/guests/<name>.wat`. The types of the contract are read off `policy`, any policy's component.
-pub fn component(name: &str, policy: &[u8]) -> Vec<u8> {
-    component_of(name, &read(name), policy)
-}
-
-/// The component made of the text of a guest.
+/// The component made of the text of a guest. The types of the contract are read off `policy`, any policy's component.
 pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
     let text = text.replace("(; prelude ;)", &read("prelude"));
     let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -204,3 +204,24 @@ fn cause(trap: &Trap) -> String {
 fn internal(error: wasmtime::Error) -> Error {
     Error::new(ErrorKind::Internal, "cannot set up the policy's store").with_source(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_while_instances_are_made() {
+        let budget = Budget { wall_clock: Duration::ZERO, ..Budget::default() };
+        let mut limits = Limits::new(&budget);
+        let error = limits.memory_growing(0, 65_536, None).unwrap_err();
+        assert_eq!(classify(error, &limits, &budget).kind(), ErrorKind::PolicyTimeout);
+
+        // From then on it is the epochs' business.
+        let mut limits = Limits::new(&budget);
+        limits.instantiated();
+        assert!(limits.table_growing(0, 10, None).unwrap());
+
+        let mut limits = Limits::new(&Budget::default());
+        assert!(limits.memory_growing(0, 65_536, None).unwrap());
+    }
+}

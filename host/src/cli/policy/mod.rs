@@ -52,6 +52,11 @@ async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> an
     if let Some(file) = file {
         options.policy = Some(PolicySource::File(file.to_owned()));
     }
+    let file = match &options.policy {
+        Some(PolicySource::File(file)) => Some(file),
+        Some(_) => None,
+        None => options.config.policy.as_ref(),
+    };
     let large =
         file.and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() > LARGE_COMPONENT_BYTES);
     let bar = large.then(|| {

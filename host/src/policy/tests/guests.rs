@@ -7,7 +7,7 @@ mod shared;
 
 /// The component made of `tests/guests/<name>.wat`.
 pub(super) fn component(name: &str) -> Vec<u8> {
-    shared::component(name, Policy::default_bytes())
+    shared::component_of(name, &shared::read(name), Policy::default_bytes())
 }
 
 /// The policy made of `tests/guests/<name>.wat`.
