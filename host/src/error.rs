@@ -96,12 +96,22 @@ pub enum ErrorKind {
     PolicyFuel,
     /// The policy ran past its wall-clock limit.
     PolicyTimeout,
-    /// The policy asked for more memory, tables or instances than its budget.
+    /// The policy asked for more memory than its budget, tables and the state of its instances included.
     PolicyMemory,
+    /// The policy has more instances, linear memories or tables than its budget.
+    PolicyInstances,
+    /// The policy cannot be instantiated, for a reason that is no limit.
+    PolicyInstantiation,
+    /// The component file is larger than the budget allows.
+    PolicySize,
     /// The evidence is larger than the budget's input limit.
     PolicyInput,
     /// The answer is larger than the budget allows.
     PolicyAnswer,
+    /// A single text in the answer is longer than the budget allows.
+    PolicyText,
+    /// A single list in the answer is longer than the budget allows.
+    PolicyList,
     /// The answer breaks the contract (invalid UTF-8, unknown discriminant, ...).
     PolicyProtocol,
     /// The policy itself reported an error instead of a verdict.

@@ -81,10 +81,29 @@ fn bench_measures() {
     let (project, _) = project();
     let report = project.json(["policy", "bench", "--case", "cases/rollback.json", "--runs", "20"]);
     assert_eq!(report["runs"], 20);
+    assert_eq!(project.json(["policy", "bench", "default.wasm", "--runs", "5"])["runs"], 5);
     assert!(
         report["fuel"].as_u64().expect("instructions") > 0 && report["elapsed_us"]["p99"].is_u64(),
         "{report}"
     );
+}
+
+#[test]
+fn settings_are_used_or_refused_never_ignored() {
+    let (project, _) = project();
+    for command in [
+        &["policy", "test", "default.wasm", "cases"][..],
+        &["policy", "inspect"],
+        &["policy", "run", "--case", "cases/rollback.json"],
+        &["policy", "bench", "--runs", "1"],
+    ] {
+        let refused = project.run(["--set", "nonsense=1"].iter().chain(command));
+        assert_eq!(refused.code, 2, "{command:?}: {}", refused.out);
+        assert!(refused.err.contains("hint: "), "{}", refused.err);
+    }
+    // The case is the truth: what is configured for promotions does not get into it.
+    project.file("hydra.toml", "[settings]\nmetric = \"auc\"\n");
+    assert_eq!(project.run(["policy", "run", "--case", "cases/rollback.json"]).code, 0);
 }
 
 #[test]
@@ -156,6 +175,17 @@ fn a_new_project_is_tested_built_and_used_offline() {
     assert_eq!((&report["name"], &report["settings"][0]["key"]), (&json!("my-gate"), &json!("metric")));
     let decided = project.run(["policy", "run", component, "--case", "my-gate/cases/not-measured.json"]);
     assert_eq!(decided.code, 3, "{}{}", decided.out, decided.err);
+
+    // What the compiler says keeps its lines.
+    project.file("my-gate/src/rules.rs", "fn broken( {\n");
+    let mut again = project.command(["policy", "build", "my-gate"]);
+    for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
+        again.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    let failed: Outcome = again.env("CARGO_NET_OFFLINE", "true").output().expect("the binary runs").into();
+    assert_eq!(failed.code, 2, "{}", failed.err);
+    assert!(failed.err.lines().any(|line| line.trim_start().starts_with("--> ")), "{}", failed.err);
+    assert!(!failed.err.contains('\u{fffd}'), "{}", failed.err);
 }
 
 #[test]
@@ -182,6 +212,9 @@ fn what_is_no_policy_is_refused_with_what_to_do() {
     let module = project.run(["policy", "inspect", "module.wasm"]);
     assert_eq!(module.code, 2);
     assert!(module.err.contains("this is a core module") && module.err.contains("hint: "), "{}", module.err);
+    project.file("text.wasm", "hello");
+    let text = project.run(["policy", "inspect", "text.wasm"]);
+    assert!(text.err.starts_with("error: this is not a WebAssembly file ("), "{}", text.err);
     let missing = project.run(["policy", "inspect", "missing.wasm"]);
     assert!(missing.err.contains("cannot read the policy"), "{}", missing.err);
     let no_project = project.run(["policy", "build", "."]);

@@ -6,6 +6,7 @@ mod cost;
 mod crash;
 mod evidence;
 mod faults;
+mod hostile;
 mod outside;
 mod race;
 

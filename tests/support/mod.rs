@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod binary;
+pub mod guests;
 pub mod postgres;
 pub mod proxy;
 pub mod python;

@@ -21,12 +21,16 @@ pub fn run(flags: &[String]) -> Result<()> {
         // A selection covers what it names.
         return Ok(());
     }
+    if all {
+        generated_guests()?;
+    }
+
     say(format!(
         "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line"
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; the servers {}",
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}",
             OLDER_MLFLOWS.join(", ")
         ));
     } else {
@@ -36,4 +40,14 @@ pub fn run(flags: &[String]) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Guests that nobody wrote: a crate outside the workspace, which fuzzing builds with flags of its own.
+fn generated_guests() -> Result<()> {
+    let mut command = cargo();
+    command
+        .args(["test", "--manifest-path", "fuzz/policy/Cargo.toml", "--locked", "--lib"])
+        .args(["--target-dir", "target/fuzz"])
+        .env("HYDRA_GUESTS", "200");
+    sh(&mut command)
 }

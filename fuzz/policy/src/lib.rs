@@ -202,5 +202,6 @@ mod tests {
             of(Fate::Decided)
         );
         assert!(of(Fate::Failed) + of(Fate::Decided) > fates.len() / 4, "most guests were never asked");
+        assert!(of(Fate::Failed) > 0 && of(Fate::Decided) > 0, "noise of one kind only");
     }
 }

@@ -25,11 +25,12 @@ pub struct Budget {
     /// [`ErrorKind::PolicyTimeout`].
     #[serde(rename = "wall-clock-ms", with = "millis")]
     pub wall_clock: Duration,
-    /// Bytes of all linear memories and tables together. Over it: [`ErrorKind::PolicyMemory`].
+    /// Bytes of all linear memories and tables together; and, counted apart, of all that instances take besides, such as
+    /// globals. Over it: [`ErrorKind::PolicyMemory`].
     #[serde(rename = "memory-bytes", with = "decimal")]
     pub memory: u64,
     /// Core instances, linear memories and tables: as many of each. One does for Rust; CPython is linked of dozens. Over
-    /// it: [`ErrorKind::PolicyMemory`].
+    /// it: [`ErrorKind::PolicyInstances`].
     pub instances: u32,
     /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
     #[serde(with = "decimal")]
@@ -37,11 +38,11 @@ pub struct Budget {
     /// Bytes of the answer as the host would hold it, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
     #[serde(with = "decimal")]
     pub answer_bytes: u64,
-    /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyAnswer`].
+    /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyText`].
     pub text_bytes: u32,
-    /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyAnswer`].
+    /// Items of a single list in an answer, such as the alias moves. Over it: [`ErrorKind::PolicyList`].
     pub list_items: u32,
-    /// Bytes of the component. Over it: [`ErrorKind::PolicyIncompatible`], before it is compiled.
+    /// Bytes of the component. Over it: [`ErrorKind::PolicySize`], before it is compiled.
     #[serde(with = "decimal")]
     pub component_bytes: u64,
 }
@@ -156,7 +157,12 @@ impl Budget {
             return Err(Error::new(ErrorKind::Config, format!("there is no policy limit `{key}`"))
                 .with_hint(format!("the limits are {}", known.join(", "))));
         };
-        (limit.write)(self, value).ok_or_else(|| {
+        let mut changed = self.clone();
+        let written = (limit.write)(&mut changed, value).filter(|()| !limit.forbids_all(&changed));
+        if written.is_some() {
+            *self = changed;
+        }
+        written.ok_or_else(|| {
             Error::new(ErrorKind::Config, format!("the policy limit `{key}` cannot be `{value}`")).with_hint(
                 format!("{key}: {}; write it like `{}`", limit.doc, (limit.read)(&Self::default())),
             )
@@ -164,7 +170,26 @@ impl Budget {
     }
 }
 
+impl Budget {
+    /// Refuses limits of zero that no policy could obey, with [`ErrorKind::Config`].
+    pub(super) fn check(&self) -> Result<()> {
+        match Self::LIMITS.iter().find(|limit| limit.forbids_all(self)) {
+            None => Ok(()),
+            Some(limit) => Err(Error::new(
+                ErrorKind::Config,
+                format!("the policy limit `{}` is zero, which no policy can obey", limit.key),
+            )),
+        }
+    }
+}
+
 impl Limit {
+    /// Whether no policy at all could obey it. An answer without a single list item is possible.
+    fn forbids_all(&self, budget: &Budget) -> bool {
+        let value = (self.read)(budget);
+        self.key != "list-items" && matches!(value.as_str(), "0" | "0s" | "0 B")
+    }
+
     /// The value in `budget`, with its unit.
     #[must_use]
     pub fn show(&self, budget: &Budget) -> String {
@@ -239,6 +264,20 @@ mod tests {
         assert_eq!(budget.wall_clock, Duration::from_millis(250));
         assert_eq!(budget.memory, 16 << 20);
         assert_eq!(budget.fuel, 1_000);
+    }
+
+    #[test]
+    fn limits_that_nothing_can_obey_are_refused() {
+        for limit in Budget::LIMITS.iter().filter(|limit| limit.key != "list-items") {
+            let mut budget = Budget::default();
+            let error =
+                budget.set(limit.key, if limit.key == "wall-clock" { "0s" } else { "0" }).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{}", limit.key);
+            assert_eq!(budget, Budget::default());
+        }
+        Budget::default().set("list-items", "0").unwrap();
+        let error = Budget { fuel: 0, ..Budget::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can obey");
     }
 
     #[test]

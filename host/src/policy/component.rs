@@ -1,19 +1,17 @@
 //! What a file must be before any of it is compiled.
 //!
 //! Compiling is outside the budget of a decision, so what reaches the compiler is bounded here: size, nesting, number
-//! and size of functions. One pass over the bytes, no recursion.
+//! and size of functions, and by [`Costs`] whatever else multiplies. One pass over the bytes, no recursion.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, Parser, Payload};
 
 use super::budget::Budget;
-use super::since_v0_1;
+use super::cost::Costs;
+use super::interface::INTERFACE_VERSIONS;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";
-
-/// The versions of the interface that this host can call.
-pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
 
 /// Modules and components inside a component. Language toolchains need about ten.
 const MAX_PARTS: u32 = 64;
@@ -25,6 +23,14 @@ const MAX_FUNCTIONS: u32 = 100_000;
 const MAX_FUNCTION_BYTES: usize = 1 << 20;
 /// An upper bound for types within types, see [`Pass::types`].
 const MAX_TYPE_SCOPES: usize = 500;
+/// Component-level definitions of each sort: aliases, types, exports and so on. CPython has 1,400 aliases.
+const MAX_DEFINITIONS: usize = 6_000;
+/// Core instances made of modules or of other instances' exports. CPython has 107.
+const MAX_CORE_INSTANCES: usize = 400;
+/// Instances of components. wasmtime unrolls them, so their numbers on each level multiply: 8 make 18 at most.
+const MAX_COMPONENT_INSTANCES: usize = 8;
+/// Calls between components inside the component: each becomes code that no function of the file accounts for.
+const MAX_LOWERED: usize = 64;
 /// How many names an error lists.
 const NAMES_SHOWN: usize = 20;
 
@@ -44,27 +50,64 @@ pub struct ComponentSummary {
     pub functions: u32,
     /// Bytes of the largest function.
     pub largest_function: usize,
+    /// At most so many core instances come to be when it is instantiated.
+    instances: u64,
+    /// At most so many bytes each of them takes in the host, memories and tables apart.
+    instance_bytes: u64,
 }
 
 impl ComponentSummary {
     /// Reads the outline of a component without judging its imports and exports.
     ///
-    /// Whatever is not a component, is damaged, or is larger than `budget` or the fixed caps allow is an error of kind
-    /// [`ErrorKind::PolicyIncompatible`].
+    /// A file larger than `budget` allows is an error of kind [`ErrorKind::PolicySize`]; whatever is not a component, is damaged,
+    /// or has more of something than the fixed caps allow, of kind
+    /// [`ErrorKind::PolicyIncompatible`]; one whose instances would take more than the memory of `budget` by themselves, of
+    /// kind [`ErrorKind::PolicyMemory`].
     pub fn read(bytes: &[u8], budget: &Budget) -> Result<Self> {
         let limit = usize::try_from(budget.component_bytes).unwrap_or(usize::MAX);
         if bytes.len() > limit {
-            return Err(incompatible(format!(
-                "the component has {} bytes, {limit} are allowed",
-                bytes.len()
-            ))
+            return Err(Error::new(
+                ErrorKind::PolicySize,
+                format!("the component has {} bytes, {limit} are allowed", bytes.len()),
+            )
             .with_hint("raise the policy limit `component-bytes` if you trust the component"));
         }
-        let mut pass = Pass { bytes, depth: 0, summary: Self { bytes: bytes.len(), ..Self::default() } };
+        if !bytes.starts_with(b"\0asm") {
+            return Err(incompatible("this is not a WebAssembly file")
+                .with_hint("`policy build` makes a component of a policy project; give that file"));
+        }
+        let mut pass = Pass {
+            bytes,
+            depth: 0,
+            summary: Self { bytes: bytes.len(), ..Self::default() },
+            costs: Costs::default(),
+            outline: Outline::default(),
+        };
         for payload in Parser::new(0).parse_all(bytes) {
             pass.payload(payload.map_err(damaged)?)?;
         }
+        // Each instance of a component may hold instances of all the modules, and at worst twice those of the one before.
+        pass.summary.instances = (pass.outline.core_instances as u64) << pass.outline.component_instances;
+        pass.summary.instance_bytes = pass.costs.largest_state();
+        pass.summary.check_state(budget)?;
         Ok(pass.summary)
+    }
+
+    /// The limiter of a store is not asked for what an instance itself takes, so that is checked before there is one.
+    fn check_state(&self, budget: &Budget) -> Result<()> {
+        let instances = self.instances.min(budget.instances.into());
+        let bytes = instances * self.instance_bytes;
+        if bytes <= budget.memory {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PolicyMemory,
+            format!(
+                "globals and functions of {instances} instances may take {bytes} bytes, {} are allowed",
+                budget.memory
+            ),
+        )
+        .with_hint("raise the policy limit `memory` if you trust the component"))
     }
 
     /// Checks that it imports nothing and exports a version of the interface that this host can call, and returns that
@@ -110,6 +153,17 @@ struct Pass<'a> {
     bytes: &'a [u8],
     depth: usize,
     summary: ComponentSummary,
+    costs: Costs,
+    outline: Outline,
+}
+
+/// How a component is put together.
+#[derive(Default)]
+struct Outline {
+    definitions: usize,
+    core_instances: usize,
+    component_instances: usize,
+    lowered: usize,
 }
 
 impl Pass<'_> {
@@ -131,20 +185,61 @@ impl Pass<'_> {
                 self.summary.functions = self.summary.functions.saturating_add(count);
                 at_most("functions", self.summary.functions as usize, MAX_FUNCTIONS as usize)?;
             }
+            Payload::Version { encoding: Encoding::Module, .. } => self.costs.module(),
+            Payload::TypeSection(section) => self.costs.types(section)?,
+            Payload::ImportSection(section) => self.costs.imports(section)?,
+            Payload::FunctionSection(section) => {
+                for function in section {
+                    self.costs.function(function.map_err(damaged)?);
+                }
+            }
+            Payload::TableSection(section) => self.costs.tables(section)?,
+            Payload::GlobalSection(section) => self.costs.globals(section)?,
+            Payload::ExportSection(section) => self.costs.exports(section.count())?,
+            Payload::ElementSection(section) => self.costs.elements(section)?,
+            Payload::DataSection(section) => self.costs.data(section)?,
             Payload::CodeSectionEntry(body) => {
                 let size = body.range().len();
                 self.summary.largest_function = self.summary.largest_function.max(size);
                 at_most("bytes in one function", size, MAX_FUNCTION_BYTES)?;
+                self.costs.code(&body)?;
             }
-            Payload::ComponentTypeSection(reader) => self.types(reader.range())?,
-            Payload::ComponentImportSection(reader) if self.depth == 0 => {
-                for import in reader {
-                    self.summary.imports.push(import.map_err(damaged)?.name.name.to_owned());
+            Payload::ComponentTypeSection(section) => {
+                self.outline.define(section.count())?;
+                self.types(section.range())?;
+            }
+            Payload::CoreTypeSection(section) => self.outline.define(section.count())?,
+            Payload::ComponentAliasSection(section) => self.outline.define(section.count())?,
+            Payload::InstanceSection(section) => self.outline.core_instances(section)?,
+            Payload::ComponentInstanceSection(section) => {
+                self.outline.component_instances += section.count() as usize;
+                let instances = self.outline.component_instances;
+                at_most("instances of components", instances, MAX_COMPONENT_INSTANCES)?;
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                self.outline.define(section.count())?;
+                for function in section {
+                    let lowers = matches!(function.map_err(damaged)?, CanonicalFunction::Lower { .. });
+                    self.outline.lowered += usize::from(lowers);
+                }
+                at_most("calls between components", self.outline.lowered, MAX_LOWERED)?;
+            }
+            Payload::ComponentImportSection(section) => {
+                self.outline.define(section.count())?;
+                for import in section {
+                    let name = import.map_err(damaged)?.name.name;
+                    if self.depth == 0 {
+                        self.summary.imports.push(name.to_owned());
+                    }
                 }
             }
-            Payload::ComponentExportSection(reader) if self.depth == 0 => {
-                for export in reader {
-                    self.summary.exports.push(export.map_err(damaged)?.name.name.to_owned());
+            Payload::ComponentExportSection(section) => {
+                self.outline.define(section.count())?;
+                for export in section {
+                    let name = export.map_err(damaged)?.name.name;
+                    if self.depth == 0 {
+                        self.summary.exports.push(name.to_owned());
+                    }
                 }
             }
             _ => {}
@@ -162,6 +257,26 @@ impl Pass<'_> {
     }
 }
 
+impl Outline {
+    fn define(&mut self, count: u32) -> Result<()> {
+        self.definitions += count as usize;
+        at_most("definitions outside its modules", self.definitions, MAX_DEFINITIONS)
+    }
+
+    fn core_instances(&mut self, section: InstanceSectionReader<'_>) -> Result<()> {
+        self.core_instances += section.count() as usize;
+        at_most("core instances", self.core_instances, MAX_CORE_INSTANCES)?;
+        for instance in section {
+            let names = match instance.map_err(damaged)? {
+                Instance::Instantiate { args, .. } => args.len(),
+                Instance::FromExports(exports) => exports.len(),
+            };
+            self.define(u32::try_from(names).unwrap_or(u32::MAX))?;
+        }
+        Ok(())
+    }
+}
+
 fn interface_version(export: &str) -> Option<&str> {
     match export.strip_prefix(INTERFACE)? {
         "" => Some("none"),
@@ -169,7 +284,7 @@ fn interface_version(export: &str) -> Option<&str> {
     }
 }
 
-fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
+pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
@@ -185,7 +300,7 @@ fn shown(names: &[String]) -> String {
     if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
-fn damaged(error: wasmparser::BinaryReaderError) -> Error {
+pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {
     incompatible("the file is not a WebAssembly component, or is damaged").with_source(error)
 }
 

@@ -107,8 +107,9 @@ impl PolicyEngine {
         ))
     }
 
-    /// Refuses a budget that the instance pool cannot grant.
+    /// Refuses a budget that no policy can obey, or that the instance pool cannot grant.
     pub(super) fn admit(&self, budget: &Budget) -> Result<()> {
+        budget.check()?;
         match self.inner.pooling {
             Some(pool) if budget.memory > pool.memory => Err(Error::new(
                 ErrorKind::Config,

@@ -3,20 +3,23 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
+use super::answer::{self, Answers};
 use super::budget::{Budget, Usage};
 use super::component::ComponentSummary;
 use super::engine::PolicyEngine;
 use super::input::Input;
+use super::interface::Guest;
 use super::sandbox;
-use super::settings::{Descriptor, Setting, SettingKind};
-use super::since_v0_1::{Guest, Refusal};
-use super::types::{Approval, Context, ModelVersion, Verdict, hex_sha256};
+use super::settings::Descriptor;
+
+use super::types::{Context, ModelVersion, Verdict, hex_sha256};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
@@ -75,21 +78,24 @@ impl Policy {
         engine.admit(budget)?;
         let summary = ComponentSummary::read(bytes, budget)?;
         let interface = summary.check()?;
-        let guest = Component::from_binary(&engine.inner.engine, bytes)
-            .and_then(|component| Guest::link(&component))
-            .map_err(|error| {
-                let refused =
-                    Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
-                        .with_context("interface", format!("{}@{interface}", super::INTERFACE))
-                        .with_source(error);
-                match engine.hint_for_misfits() {
-                    Some(hint) => refused.with_hint(hint),
-                    None => refused,
-                }
-            })?;
-        let (descriptor, _) = sandbox::run(engine, budget, |store| guest.describe(store))
+        let compile = || {
+            Component::from_binary(&engine.inner.engine, bytes)
+                .and_then(|component| Guest::link(interface, &component))
+        };
+        let guest = contained(compile)?.map_err(|error| {
+            let refused = Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+                .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+                .with_source(error);
+            match engine.hint_for_misfits() {
+                Some(hint) => refused.with_hint(hint),
+                None => refused,
+            }
+        })?;
+        let describe = |store: &mut _| guest.describe(store, Answers(budget));
+        let descriptor = sandbox::run(engine, budget, describe)
+            .and_then(|(answer, _)| answer)
+            .and_then(check_descriptor)
             .map_err(|error| error.with_context("call", "describe"))?;
-        check_descriptor(&descriptor, budget)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: engine.clone(),
@@ -161,9 +167,9 @@ impl Policy {
     fn try_decide(&self, input: &Input) -> Result<Decision> {
         let Inner { engine, guest, budget, .. } = &*self.inner;
         check_input(input, budget)?;
-        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input))?;
-        let verdict = answer.map_err(|refusal| refused(refusal, budget))?;
-        check_verdict(&verdict, budget)?;
+        let answers = Answers(budget);
+        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
+        let verdict = answer::check(answer??)?;
         Ok(Decision { verdict, usage, budget: budget.clone() })
     }
 }
@@ -176,6 +182,16 @@ impl fmt::Debug for Policy {
             .field("sha256", &self.inner.sha256)
             .finish_non_exhaustive()
     }
+}
+
+/// Runs the compiler. Where it meets what its authors thought impossible it panics, and a file that somebody crafted must
+/// not take the process with it. (What the panic says still goes to stderr: the hook for that belongs to the whole process.)
+fn contained<T>(compile: impl FnOnce() -> T) -> Result<T> {
+    // Nothing of a failed compilation is used again, and the engine's own state is behind locks.
+    panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|_| {
+        Error::new(ErrorKind::PolicyIncompatible, "the component makes the compiler fail")
+            .with_hint("it is crafted, damaged, or has found a bug of wasmtime: do not use it")
+    })
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
@@ -201,33 +217,9 @@ fn check_input(input: &Input, budget: &Budget) -> Result<()> {
         .with_hint("raise the policy limit `input-bytes`, or log fewer params and tags"))
 }
 
-fn check_verdict(verdict: &Verdict, budget: &Budget) -> Result<()> {
-    check_text("explanation", verdict.explanation(), budget)?;
-    if verdict.explanation().trim().is_empty() {
-        return Err(Error::new(ErrorKind::PolicyProtocol, "the policy gave no explanation"));
-    }
-    if let Verdict::Approve(Approval { moves, .. }) = verdict {
-        check_list("alias moves", moves.len(), budget)?;
-        for step in moves {
-            check_text("alias", &step.alias, budget)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_descriptor(descriptor: &Descriptor, budget: &Budget) -> Result<()> {
-    check_text("summary", &descriptor.summary, budget)?;
-    check_list("settings", descriptor.settings.len(), budget)?;
-    for Setting { key, kind, default, doc, .. } in &descriptor.settings {
-        for text in [key, doc].into_iter().chain(default) {
-            check_text("setting", text, budget)?;
-        }
-        if let SettingKind::Choice(choices) = kind {
-            check_list("choices", choices.len(), budget)?;
-        }
-    }
+fn check_descriptor(descriptor: Descriptor) -> Result<Descriptor> {
     match descriptor.flaw() {
-        None => Ok(()),
+        None => Ok(descriptor),
         Some(flaw) => {
             Err(Error::new(ErrorKind::PolicyProtocol, "the policy describes itself against the contract")
                 .with_context("flaw", flaw))
@@ -235,39 +227,14 @@ fn check_descriptor(descriptor: &Descriptor, budget: &Budget) -> Result<()> {
     }
 }
 
-fn check_text(what: &str, text: &str, budget: &Budget) -> Result<()> {
-    let (bytes, limit) = (text.len(), budget.text_bytes);
-    if bytes <= limit as usize {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::PolicyAnswer,
-        format!("the policy's {what} has {bytes} bytes, {limit} are allowed"),
-    )
-    .with_hint("raise the policy limit `text-bytes`, or say it in fewer words"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn check_list(what: &str, items: usize, budget: &Budget) -> Result<()> {
-    let limit = budget.list_items;
-    if items <= limit as usize {
-        return Ok(());
+    #[test]
+    fn a_panic_of_the_compiler_is_an_error() {
+        assert_eq!(contained(|| 7).unwrap(), 7);
+        let error = contained(|| panic!("impossible")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
     }
-    Err(Error::new(
-        ErrorKind::PolicyAnswer,
-        format!("the policy answers {items} {what}, {limit} are allowed"),
-    )
-    .with_hint("raise the policy limit `list-items` if you trust the policy"))
-}
-
-/// The policy's own words, cut to what the budget allows a text.
-fn refused(refusal: Refusal, budget: &Budget) -> Error {
-    let (kind, mut message) = match refusal {
-        Refusal::InvalidSettings(message) => (ErrorKind::PolicySettings, message),
-        Refusal::InvalidInput(message) => {
-            (ErrorKind::PolicyError, format!("the evidence is invalid: {message}"))
-        }
-        Refusal::Internal(message) => (ErrorKind::PolicyError, format!("the policy failed: {message}")),
-    };
-    message.truncate(message.floor_char_boundary(budget.text_bytes as usize));
-    Error::new(kind, message)
 }

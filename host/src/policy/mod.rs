@@ -16,12 +16,15 @@
 //! # }
 //! ```
 
+mod answer;
 mod budget;
 mod cache;
 mod component;
+mod cost;
 mod engine;
 mod evaluation;
 mod input;
+mod interface;
 mod json;
 pub mod kit;
 mod places;
@@ -36,10 +39,11 @@ mod types;
 mod tests;
 
 pub use budget::{Budget, Limit, Usage};
-pub use component::{ComponentSummary, INTERFACE, INTERFACE_VERSIONS};
+pub use component::{ComponentSummary, INTERFACE};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};
 pub use input::Input;
+pub use interface::INTERFACE_VERSIONS;
 pub use settings::{Descriptor, Setting, SettingKind};
 pub use types::{
     AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind,

@@ -1,6 +1,6 @@
 //! One call of a guest: a fresh store under a budget, and what became of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
@@ -16,6 +16,9 @@ pub(super) struct Limits {
     instances: usize,
     refused: bool,
     instantiated: bool,
+    started: Instant,
+    wall_clock: Duration,
+    late: bool,
 }
 
 /// Runs `call` in a store of its own. When this returns, whatever the guest did is gone.
@@ -55,6 +58,9 @@ impl Limits {
             instances: budget.instances as usize,
             refused: false,
             instantiated: false,
+            started: Instant::now(),
+            wall_clock: budget.wall_clock,
+            late: false,
         }
     }
 
@@ -74,6 +80,11 @@ impl Limits {
         if maximum.is_some_and(|maximum| desired > maximum) {
             // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
             return Ok(false);
+        }
+        // Epochs interrupt code, not the making of instances: those that have memories or tables pass here.
+        if !self.instantiated && self.started.elapsed() > self.wall_clock {
+            self.late = true;
+            return Err(wasmtime::Error::msg("the instances took longer than the wall clock allows"));
         }
         self.take(desired.saturating_sub(current).saturating_mul(size))
     }
@@ -138,14 +149,15 @@ impl ResourceLimiter for Limits {
 
 /// The one table from what wasmtime reports to error kinds.
 fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
+    let timeout =
+        || (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock));
     let (kind, message) = match error.downcast_ref::<Trap>() {
         _ if limits.refused => memory(budget),
+        _ if limits.late => timeout(),
         Some(Trap::OutOfFuel) => {
             (ErrorKind::PolicyFuel, format!("the policy used up its fuel of {}", budget.fuel))
         }
-        Some(Trap::Interrupt) => {
-            (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock))
-        }
+        Some(Trap::Interrupt) => timeout(),
         Some(Trap::StackOverflow) => (ErrorKind::PolicyTrap, "the policy overflowed its stack".to_owned()),
         Some(trap) => (ErrorKind::PolicyTrap, format!("the policy trapped: {}", cause(trap))),
         // These two have no type of their own in wasmtime; a test of each limit pins the texts.
@@ -154,8 +166,13 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
                 ErrorKind::PolicyAnswer,
                 format!("the policy's answer is larger than {} bytes", budget.answer_bytes),
             ),
-            text if text.contains("resource limit exceeded") => memory(budget),
-            _ if !limits.instantiated => (ErrorKind::Internal, "cannot instantiate the policy".to_owned()),
+            text if text.contains("resource limit exceeded") => (
+                ErrorKind::PolicyInstances,
+                format!("the policy has more than {} instances, memories or tables", budget.instances),
+            ),
+            _ if !limits.instantiated => {
+                (ErrorKind::PolicyInstantiation, "cannot instantiate the policy".to_owned())
+            }
             _ => (ErrorKind::PolicyProtocol, "the policy's answer breaks the contract".to_owned()),
         },
     };
@@ -165,8 +182,9 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         ErrorKind::PolicyTimeout => {
             error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
         }
-        ErrorKind::PolicyMemory => {
-            error.with_hint("raise the policy limit `memory` or `instances` if you trust the policy")
+        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
+        ErrorKind::PolicyInstances => {
+            error.with_hint("raise the policy limit `instances` if you trust the policy")
         }
         ErrorKind::PolicyAnswer => {
             error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
@@ -176,11 +194,7 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
 }
 
 fn memory(budget: &Budget) -> (ErrorKind, String) {
-    let message = format!(
-        "the policy asked for more than {} bytes of memory or {} instances",
-        budget.memory, budget.instances
-    );
-    (ErrorKind::PolicyMemory, message)
+    (ErrorKind::PolicyMemory, format!("the policy asked for more than {} bytes of memory", budget.memory))
 }
 
 fn cause(trap: &Trap) -> String {
@@ -189,4 +203,25 @@ fn cause(trap: &Trap) -> String {
 
 fn internal(error: wasmtime::Error) -> Error {
     Error::new(ErrorKind::Internal, "cannot set up the policy's store").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_looked_at_while_instances_are_made() {
+        let budget = Budget { wall_clock: Duration::ZERO, ..Budget::default() };
+        let mut limits = Limits::new(&budget);
+        let error = limits.memory_growing(0, 65_536, None).unwrap_err();
+        assert_eq!(classify(error, &limits, &budget).kind(), ErrorKind::PolicyTimeout);
+
+        // From then on it is the epochs' business.
+        let mut limits = Limits::new(&budget);
+        limits.instantiated();
+        assert!(limits.table_growing(0, 10, None).unwrap());
+
+        let mut limits = Limits::new(&Budget::default());
+        assert!(limits.memory_growing(0, 65_536, None).unwrap());
+    }
 }

@@ -76,10 +76,14 @@ impl Descriptor {
                 }
                 None => continue,
             };
+            if setting.required && value.trim().is_empty() {
+                return Err(self.refuse(format!("the setting `{}` cannot be empty", setting.key)));
+            }
             let normal = setting.kind.normalise(value).ok_or_else(|| {
                 self.refuse(format!(
                     "the setting `{}` cannot be `{value}`: it takes {}",
-                    setting.key, setting.kind
+                    setting.key,
+                    setting.kind.in_words()
                 ))
             })?;
             resolved.insert(setting.key.clone(), normal);
@@ -112,11 +116,9 @@ impl Descriptor {
                 return Some(format!("the setting `{key}` is declared twice"));
             }
             let default = setting.default.as_ref()?;
-            setting
-                .kind
-                .normalise(default)
-                .is_none()
-                .then(|| format!("the default {default:?} of the setting `{key}` is not {}", setting.kind))
+            setting.kind.normalise(default).is_none().then(|| {
+                format!("the default {default:?} of the setting `{key}` is not {}", setting.kind.in_words())
+            })
         })
     }
 
@@ -175,9 +177,24 @@ impl fmt::Display for SettingKind {
     }
 }
 
+impl SettingKind {
+    /// The kind as it stands in a sentence: `it takes …`.
+    fn in_words(&self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Integer => "a whole number".to_owned(),
+            Self::Number => "a finite number".to_owned(),
+            Self::Boolean => "`true` or `false`".to_owned(),
+            Self::Duration => "a duration such as `12h`".to_owned(),
+            Self::Choice(_) => self.to_string(),
+        }
+    }
+}
+
 /// A name that can stand in a log line and in the ledger.
-fn is_label(text: &str) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+fn is_label(label: &str) -> bool {
+    let odd = |c| text::is_unprintable(c) || c == char::REPLACEMENT_CHARACTER;
+    (1..=MAX_KEY_BYTES).contains(&label.len()) && !label.trim().is_empty() && !label.chars().any(odd)
 }
 
 fn is_key(key: &str) -> bool {
@@ -242,10 +259,11 @@ mod tests {
     fn unknown_missing_and_malformed_settings_list_the_known_ones() {
         for (settings, message) in [
             (given(&[("metric", "auc"), ("margn", "1")]), "the policy `gate` has no setting `margn`"),
+            (given(&[("metric", "")]), "the setting `metric` cannot be empty"),
             (given(&[]), "the policy `gate` needs the setting `metric`"),
             (
                 given(&[("metric", "auc"), ("margin", "NaN")]),
-                "the setting `margin` cannot be `NaN`: it takes number",
+                "the setting `margin` cannot be `NaN`: it takes a finite number",
             ),
             (
                 given(&[("metric", "auc"), ("mode", "MAX")]),

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
 
+use super::answer::{Answers, Refusal};
 use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::{Descriptor, Setting, SettingKind};
 use super::types::{AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
+use crate::error::Result;
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
 
@@ -17,14 +19,6 @@ pub(super) const VERSION: &str = "0.1.0";
 
 /// A component linked and type-checked, to be instantiated any number of times.
 pub(super) struct Guest(PolicyComponentPre<Limits>);
-
-/// The policy's own report that it cannot decide.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    InvalidSettings(String),
-    InvalidInput(String),
-    Internal(String),
-}
 
 mod bindings {
     wasmtime::component::bindgen!({
@@ -41,10 +35,14 @@ impl Guest {
     }
 
     /// Asks the policy what it is.
-    pub(super) fn describe(&self, store: &mut Store<Limits>) -> wasmtime::Result<Descriptor> {
+    pub(super) fn describe(
+        &self,
+        store: &mut Store<Limits>,
+        answers: Answers<'_>,
+    ) -> wasmtime::Result<Result<Descriptor>> {
         let instance = self.0.instantiate(&mut *store)?;
         store.data_mut().instantiated();
-        instance.hydra_lifecycle_policy().call_describe(store).map(descriptor)
+        instance.hydra_lifecycle_policy().call_describe(store).map(|answer| descriptor(answer, answers))
     }
 
     /// Asks the policy for a decision.
@@ -52,7 +50,8 @@ impl Guest {
         &self,
         store: &mut Store<Limits>,
         input: &Input,
-    ) -> wasmtime::Result<Result<Verdict, Refusal>> {
+        answers: Answers<'_>,
+    ) -> wasmtime::Result<Result<Result<Verdict, Refusal>>> {
         let instance = self.0.instantiate(&mut *store)?;
         store.data_mut().instantiated();
         let policy = instance.hydra_lifecycle_policy();
@@ -67,7 +66,10 @@ impl Guest {
                 &circumstances,
             )?,
         };
-        Ok(answer.map(verdict).map_err(refusal))
+        Ok(match answer {
+            Ok(answer) => verdict(answer, answers).map(Ok),
+            Err(error) => refusal(error, answers).map(Err),
+        })
     }
 }
 
@@ -125,56 +127,55 @@ fn transition(transition: &Transition) -> wit::Transition {
     }
 }
 
-/// What a policy says is shown between lines of the host's own, and might pass for them: line ends become spaces, other control
-/// characters the replacement character.
-fn one_line(text: &str) -> String {
-    let plain = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    text.chars().map(plain).collect()
-}
-
-fn verdict(verdict: wit::Verdict) -> Verdict {
-    match verdict {
-        wit::Verdict::Approve(wit::Approval { moves, explanation }) => {
-            let alias_move = |step: wit::AliasMove| AliasMove { alias: step.alias, version: step.version };
-            let explanation = one_line(&explanation);
-            Verdict::Approve(Approval { moves: moves.into_iter().map(alias_move).collect(), explanation })
+fn verdict(verdict: wit::Verdict, answers: Answers<'_>) -> Result<Verdict> {
+    let explanation = |text: String| answers.text("explanation", &text);
+    Ok(match verdict {
+        wit::Verdict::Approve(wit::Approval { moves, explanation: words }) => {
+            let moves = answers.list("alias moves", moves, |step| {
+                Ok(AliasMove { alias: answers.text("alias", &step.alias)?, version: step.version })
+            })?;
+            Verdict::Approve(Approval { moves, explanation: explanation(words)? })
         }
-        wit::Verdict::Reject(explanation) => Verdict::reject(one_line(&explanation)),
-        wit::Verdict::Hold(explanation) => Verdict::hold(one_line(&explanation)),
-    }
+        wit::Verdict::Reject(words) => Verdict::reject(explanation(words)?),
+        wit::Verdict::Hold(words) => Verdict::hold(explanation(words)?),
+    })
 }
 
-fn refusal(error: wit::PolicyError) -> Refusal {
-    match error {
-        wit::PolicyError::InvalidSettings(message) => Refusal::InvalidSettings(message),
-        wit::PolicyError::InvalidInput(message) => Refusal::InvalidInput(message),
-        wit::PolicyError::Internal(message) => Refusal::Internal(message),
-    }
+fn refusal(error: wit::PolicyError, answers: Answers<'_>) -> Result<Refusal> {
+    let message = |text: String| answers.text("error message", &text);
+    Ok(match error {
+        wit::PolicyError::InvalidSettings(words) => Refusal::InvalidSettings(message(words)?),
+        wit::PolicyError::InvalidInput(words) => Refusal::InvalidInput(message(words)?),
+        wit::PolicyError::Internal(words) => Refusal::Internal(message(words)?),
+    })
 }
 
-fn descriptor(descriptor: wit::Descriptor) -> Descriptor {
-    let setting = |setting: wit::Setting| Setting {
-        key: setting.key,
+fn descriptor(descriptor: wit::Descriptor, answers: Answers<'_>) -> Result<Descriptor> {
+    Ok(Descriptor {
+        name: answers.text("name", &descriptor.name)?,
+        version: answers.text("version", &descriptor.version)?,
+        summary: answers.text("summary", &descriptor.summary)?,
+        settings: answers.list("settings", descriptor.settings, |one| setting(one, answers))?,
+    })
+}
+
+fn setting(setting: wit::Setting, answers: Answers<'_>) -> Result<Setting> {
+    Ok(Setting {
+        key: answers.text("setting key", &setting.key)?,
         kind: match setting.kind {
             wit::SettingKind::Text => SettingKind::Text,
             wit::SettingKind::Integer => SettingKind::Integer,
             wit::SettingKind::Number => SettingKind::Number,
             wit::SettingKind::Boolean => SettingKind::Boolean,
             wit::SettingKind::Duration => SettingKind::Duration,
-            wit::SettingKind::Choice(choices) => SettingKind::Choice(choices),
+            wit::SettingKind::Choice(choices) => SettingKind::Choice(answers.list(
+                "choices",
+                choices,
+                |choice| answers.text("choice of a setting", &choice),
+            )?),
         },
-        default: setting.default,
+        default: setting.default.map(|text| answers.text("default of a setting", &text)).transpose()?,
         required: setting.required,
-        doc: one_line(&setting.doc),
-    };
-    Descriptor {
-        name: descriptor.name,
-        version: descriptor.version,
-        summary: one_line(&descriptor.summary),
-        settings: descriptor.settings.into_iter().map(setting).collect(),
-    }
+        doc: answers.text("setting's description", &setting.doc)?,
+    })
 }

@@ -95,9 +95,9 @@ pub struct BenchArgs {
     /// The component [default: the policy that `promote` would use]
     pub file: Option<PathBuf>,
 
-    /// The case to decide
+    /// The case to decide [default: a promotion over a champion, both with twenty metrics]
     #[arg(long, value_name = "FILE")]
-    pub case: PathBuf,
+    pub case: Option<PathBuf>,
 
     /// How many decisions to measure
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::cli::policy::args::{BenchArgs, RunArgs, TestArgs};
-use crate::cli::policy::load;
 use crate::cli::policy::report::{BenchReport, RunReport, TestReport};
+use crate::cli::policy::{load, refuse_settings};
 use crate::cli::{ExitStatus, Printer, Settings};
 use crate::policy::kit::{Case, CaseFile, bench as measure};
 use crate::policy::{Policy, VerdictKind};
@@ -24,6 +24,10 @@ pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> 
 
 /// Checks golden cases.
 pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    refuse_settings(
+        settings,
+        "each case holds its own settings; `policy run` and `policy bench` take others",
+    )?;
     let cases = CaseFile::read_dir(&args.cases)?;
     let policy = load(Some(&args.file), settings, printer).await?;
     let report = TestReport::new(&policy, &cases);
@@ -31,13 +35,16 @@ pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -
     Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
 }
 
-/// Measures decisions on one case.
+/// Measures decisions on one case, or on evidence such as most policies see.
 pub async fn bench(
     args: &BenchArgs,
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let case = read(&args.case, settings)?;
+    let case = match &args.case {
+        Some(path) => read(path, settings)?,
+        None => with_settings(Case::representative(), settings),
+    };
     let policy: Policy = load(args.file.as_deref(), settings, printer).await?;
     let input = case.resolve(&policy)?;
     let report = BenchReport::new(&policy, &measure(&policy, &input, args.runs)?);
@@ -47,7 +54,10 @@ pub async fn bench(
 
 /// The case, with the settings of `--set` over its own.
 fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
-    let mut case = CaseFile::read(path)?.case;
+    Ok(with_settings(CaseFile::read(path)?.case, settings))
+}
+
+fn with_settings(mut case: Case, settings: &Settings) -> Case {
     case.input.context_mut().settings.extend(settings.options.settings.clone());
-    Ok(case)
+    case
 }

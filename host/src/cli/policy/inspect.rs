@@ -1,7 +1,7 @@
 //! `policy inspect`.
 
 use crate::cli::policy::args::InspectArgs;
-use crate::cli::policy::{load, report::InspectReport};
+use crate::cli::policy::{load, refuse_settings, report::InspectReport};
 use crate::cli::{ExitStatus, Printer, Settings};
 
 /// Shows what a policy is.
@@ -10,6 +10,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    refuse_settings(settings, "settings belong to decisions: `policy run` takes them")?;
     let policy = load(args.file.as_deref(), settings, printer).await?;
     printer.report(&InspectReport::new(&policy), InspectReport::text)?;
     Ok(ExitStatus::Done)

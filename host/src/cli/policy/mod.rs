@@ -10,6 +10,7 @@ mod report;
 use std::path::Path;
 
 use crate::cli::{ExitStatus, Printer, Settings};
+use crate::error::{Error, ErrorKind};
 use crate::open::PolicySource;
 use crate::policy::Policy;
 
@@ -35,12 +36,27 @@ pub async fn run(
     }
 }
 
+/// Refuses `--set` where it would change nothing, with what to do instead.
+fn refuse_settings(settings: &Settings, hint: &str) -> crate::error::Result<()> {
+    if settings.options.settings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "this command takes no settings")
+        .with_context("flag", "--set")
+        .with_hint(hint))
+}
+
 /// Loads the named component, else the policy that `promote` would use.
 async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
     let mut options = settings.options.clone();
     if let Some(file) = file {
         options.policy = Some(PolicySource::File(file.to_owned()));
     }
+    let file = match &options.policy {
+        Some(PolicySource::File(file)) => Some(file),
+        Some(_) => None,
+        None => options.config.policy.as_ref(),
+    };
     let large =
         file.and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() > LARGE_COMPONENT_BYTES);
     let bar = large.then(|| {

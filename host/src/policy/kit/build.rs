@@ -10,6 +10,7 @@ use wit_component::ComponentEncoder;
 use super::Language;
 use super::guest_cargo;
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::{Budget, ComponentSummary};
 
 /// How to get what builds JavaScript.
 const NODE: &str = "a JavaScript policy is built with Node.js 20 or newer and its npm: get both from https://nodejs.org or your \
@@ -22,8 +23,9 @@ const PYTHON: &str = "a Python policy is built with Python 3.10 or newer and its
 /// `target` directory. Intermediate files go to `target_dir`, by default that same directory; projects that share one
 /// share the work.
 ///
-/// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes it. The result
-/// is a component, not yet a checked policy: load it to check it.
+/// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes it. A
+/// component that imports something or does not export the contract is one of kind [`ErrorKind::PolicyIncompatible`]. What
+/// `describe` says is not checked: load it for that.
 pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Result<PathBuf> {
     let dir = fs::canonicalize(dir).map_err(|error| storage("cannot find the project", dir, error))?;
     let project_target = dir.join("target");
@@ -54,7 +56,16 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
         Language::JavaScript => build_javascript(&dir, &output)?,
         Language::Python => build_python(&dir, &output)?,
     }
+    check(&output).map_err(|error| error.with_context("project", dir.display()))?;
     Ok(output)
+}
+
+/// A project can compile and still export nothing that the host could call.
+fn check(component: &Path) -> Result<()> {
+    let bytes =
+        fs::read(component).map_err(|error| storage("cannot read the component", component, error))?;
+    let budget = Budget { component_bytes: u64::MAX, ..Budget::default() };
+    ComponentSummary::read(&bytes, &budget)?.check().map(drop)
 }
 
 fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Result<()> {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::{AliasMove, Decision, Input, Policy, VerdictKind};
+use crate::policy::{AliasMove, Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
 /// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would
 /// write them; defaults may be left out.
@@ -84,7 +84,9 @@ impl CaseFile {
         let case = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the case file is malformed")
                 .with_context("path", path.display())
-                .with_hint("docs/policy-case.schema.json describes case files")
+                .with_hint(
+                    "policy-case.schema.json describes case files; `hydra-registry policy new` writes it",
+                )
                 .with_source(error)
         })?;
         Ok(Self { path: path.to_owned(), case })
@@ -118,6 +120,24 @@ impl CaseFile {
 }
 
 impl Case {
+    /// A promotion over a champion, both with twenty metrics, without settings: what most policies see.
+    #[must_use]
+    pub fn representative() -> Self {
+        let version = |number: u32| {
+            let metrics = (0..20).map(|index| {
+                (format!("metric_{index:02}"), f64::from(number) / f64::from(number + index + 1))
+            });
+            let mut version = ModelVersion::new(number.into(), 0);
+            version.run = Some(RunData { metrics: metrics.collect(), ..RunData::default() });
+            version
+        };
+        // A week later, for policies that look at ages.
+        let mut context = Context::new("model", 7 * 24 * 3_600_000, "bench");
+        context.champion = Some(version(2));
+        let input = Input::promotion(version(3), context);
+        Self { schema: None, description: String::new(), input, expect: None }
+    }
+
     /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
     pub fn resolve(&self, policy: &Policy) -> Result<Input> {
         let mut input = self.input.clone();

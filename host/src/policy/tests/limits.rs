@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use wasmparser::{Parser, Payload};
+
 use super::guests::{component, load, promote};
 use super::*;
 
@@ -54,13 +56,71 @@ fn memory() {
 fn memory_counts_tables() {
     let error = load("initial_table", &with(|b| b.memory = 30 << 20)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
+    assert_engine_is_sound();
     let decision = promote("initial_table", &with(|b| b.memory = 32 << 20)).unwrap();
     assert_eq!(decision.usage.memory, 4 * 65536 + 4_000_000 * 8);
 }
 
 #[test]
+fn memory_counts_the_state_of_instances() {
+    // 17 more instances of a module with 3,000 globals, which is the largest.
+    let bytes = many_instances(17, "(global i64 (i64.const 1))", 3_000);
+    let load = |memory| Policy::load(engine(), &bytes, &with(|b| b.memory = memory));
+    // Its exports are an instance of a component, which may double them.
+    let state = 2 * (17 + 1) * 3_000 * 16;
+    // What the instances take by themselves is counted apart from their memories.
+    load(state).unwrap();
+    let error = load(state - 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
+    assert_engine_is_sound();
+}
+
+#[test]
 fn instances() {
-    pair("well_behaved", &with(|b| b.instances = 1), &with(|b| b.instances = 0), ErrorKind::PolicyMemory);
+    three(&many_instances(2, "", 1));
+}
+
+#[test]
+fn instances_counts_memories() {
+    // Each of these is an instance, too; without memories of its own the policy's is the first.
+    three(&many_instances(2, "(memory 0)", 1));
+}
+
+#[test]
+fn instances_counts_tables() {
+    three(&many_instances(1, "(table 0 funcref)", 3));
+}
+
+/// A component that needs three instances, memories or tables.
+#[track_caller]
+fn three(bytes: &[u8]) {
+    let load = |instances| Policy::load(engine(), bytes, &with(|b| b.instances = instances));
+    load(3).unwrap();
+    let error = load(2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyInstances, "{error:?}");
+    assert_engine_is_sound();
+}
+
+/// The well-behaved guest with `instances` instances of a module made of `fields` times `field`.
+pub(super) fn many_instances(instances: usize, field: &str, fields: usize) -> Vec<u8> {
+    let mut bytes = component("well_behaved");
+    let module = wat::parse_str(format!("(module {})", field.repeat(fields))).unwrap();
+    let index = Parser::new(0)
+        .parse_all(&bytes)
+        .filter(|payload| matches!(payload, Ok(Payload::ModuleSection { .. })))
+        .count();
+    bytes.push(1);
+    refused::leb128(&mut bytes, module.len());
+    bytes.extend(module);
+    let mut section = Vec::new();
+    refused::leb128(&mut section, instances);
+    for _ in 0..instances {
+        section.extend([0, u8::try_from(index).unwrap(), 0]);
+    }
+    bytes.push(2);
+    refused::leb128(&mut bytes, section.len());
+    bytes.extend(section);
+    bytes
 }
 
 #[test]
@@ -83,6 +143,7 @@ fn input_within_the_limit_fits_into_a_guest() {
     target.tags.insert("larger".to_owned(), "x".repeat(1_000_000));
     let error = default_policy().decide_promotion(&target, &context(Some(2), None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyInput, "{error:?}");
+    assert_engine_is_sound();
 }
 
 #[test]
@@ -94,18 +155,30 @@ fn answer_bytes() {
 #[test]
 fn text_bytes() {
     let bytes = |limit| with(|b| b.text_bytes = limit);
-    pair("long_explanation", &bytes(900), &bytes(899), ErrorKind::PolicyAnswer);
+    pair("long_explanation", &bytes(900), &bytes(899), ErrorKind::PolicyText);
 }
 
 #[test]
 fn list_items() {
     let items = |limit| with(|b| b.list_items = limit);
-    pair("illegal_alias", &items(2), &items(1), ErrorKind::PolicyAnswer);
+    pair("illegal_alias", &items(2), &items(1), ErrorKind::PolicyList);
 }
 
 #[test]
 fn component_bytes() {
     let size = component("well_behaved").len() as u64;
     let bytes = |limit| with(|b| b.component_bytes = limit);
-    pair("well_behaved", &bytes(size), &bytes(size - 1), ErrorKind::PolicyIncompatible);
+    pair("well_behaved", &bytes(size), &bytes(size - 1), ErrorKind::PolicySize);
+}
+
+#[test]
+fn what_is_instantiated_without_fuel_is_bounded() {
+    // Initialisers cost no fuel: at the caps they are some hundred thousand stores.
+    let bytes = many_instances(120, "(global i64 (i64.const 1))", 3_900);
+    let tight = with(|b| b.fuel = 1_000_000);
+    Policy::load(engine(), &bytes, &tight).unwrap();
+    let more = many_instances(120, "(global i64 (i64.const 1))", 4_001);
+    let error = Policy::load(engine(), &more, &tight).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+    assert_engine_is_sound();
 }

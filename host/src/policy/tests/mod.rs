@@ -1,5 +1,6 @@
 //! Tests of the sandbox as a whole, with guests that do their worst.
 
+mod compile_cost;
 mod default_policy;
 mod determinism;
 mod guests;

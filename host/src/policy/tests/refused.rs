@@ -172,10 +172,10 @@ fn a_missing_or_oversized_file_is_refused() {
     assert_eq!(policy.sha256(), default_policy().sha256());
     let small = Budget { component_bytes: 1000, ..Budget::default() };
     let error = Policy::load_file(engine(), file.path(), &small).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
+    assert_eq!(error.kind(), ErrorKind::PolicySize);
 }
 
-fn leb128(bytes: &mut Vec<u8>, mut value: usize) {
+pub(super) fn leb128(bytes: &mut Vec<u8>, mut value: usize) {
     loop {
         let byte = (value & 0x7f) as u8;
         value >>= 7;

@@ -83,7 +83,7 @@ fn the_schema_in_docs_is_that_of_the_types() {
 #[test]
 fn a_bench_counts_what_it_ran() {
     let policy = Policy::load_default(&engine(), &Budget::default()).unwrap();
-    let input = case(include_str!("../templates/rollback.json")).input;
+    let input = Case::representative().resolve(&policy).unwrap();
     let report = bench(&policy, &input, 50).unwrap();
     assert_eq!(report.runs, 50);
     assert!(report.p50 <= report.p99 && report.p99 <= report.max && report.fuel > 0, "{report:?}");

@@ -112,6 +112,16 @@ fn a_project_that_does_not_compile_quotes_the_compiler() {
 }
 
 #[test]
+fn a_crate_that_exports_no_policy_is_not_built() {
+    let root = tempfile::tempdir().unwrap();
+    scaffold(root.path(), "my-gate", Language::Rust).unwrap();
+    fs::write(root.path().join("src/lib.rs"), "//! Nothing.\n").unwrap();
+    let error = build(root.path(), None, Some(&guest_target_dir())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+    assert_eq!(error.message(), "the component does not export the policy interface");
+}
+
+#[test]
 fn a_directory_that_is_no_project_says_what_it_lacks() {
     let root = tempfile::tempdir().unwrap();
     let error = build(root.path(), None, None).unwrap_err();

@@ -1,0 +1,341 @@
+//! What a component would cost the compiler, counted before it gets there.
+//!
+//! The time and memory of compiling are outside every budget, and grow with more than the size of a file: a local that is
+//! written in a hundred nested loops is a hundred values to the compiler, and an element segment is a statement for each of its
+//! entries. So whatever multiplies is counted here, once over the bytes and without recursion, and capped. Each cap is two to
+//! eight times what CPython and SpiderMonkey, the largest honest guests there are, need.
+
+use std::ops::AddAssign;
+
+use wasmparser::{
+    BlockType, CompositeInnerType, ConstExpr, DataKind, DataSectionReader, ElementItems,
+    ElementSectionReader, FunctionBody, GlobalSectionReader, ImportSectionReader, Operator, TableInit,
+    TableSectionReader, TypeRef, TypeSectionReader,
+};
+
+use super::component::{at_most, damaged};
+use crate::error::Result;
+
+/// Params and results of one function type. Multi-value blocks and calls move as many values with two bytes of code.
+const MAX_ARITY: usize = 64;
+/// Locals of one function, params included.
+const MAX_LOCALS: usize = 1_200;
+/// Blocks within blocks of one function.
+const MAX_BLOCK_DEPTH: usize = 4_000;
+/// Entries of element segments: each is a statement of the function that starts an instance.
+const MAX_ELEMENTS: usize = 32_000;
+/// Globals: each is such a statement, and 16 bytes of every instance.
+const MAX_GLOBALS: usize = 4_000;
+/// Data segments: each active one is such a statement.
+const MAX_DATA_SEGMENTS: usize = 40_000;
+/// Bytes of the expressions that give globals, tables and segments their values and offsets.
+const MAX_CONSTANT_BYTES: usize = 256 << 10;
+/// Imports of core modules from each other.
+const MAX_CORE_IMPORTS: usize = 10_000;
+/// Exports of core modules.
+const MAX_CORE_EXPORTS: usize = 20_000;
+
+/// What wasmtime keeps in an instance for a global.
+const GLOBAL_BYTES: u64 = 16;
+/// What wasmtime keeps in an instance, at most, for a function that is imported, exported or put into a table.
+const REFERENCE_BYTES: u64 = 32;
+
+/// What one function may cost. The honest maxima: 167,000, 18,900, 1,000,000 and a few hundred.
+const PER_FUNCTION: FunctionCost =
+    FunctionCost { operations: 400_000, merges: 75_000, places: 4_000_000, indirect_calls: 3_000 };
+/// What all functions together may cost. The honest maxima: 4,500,000, 650,000, 8,300,000 and 5,800.
+const IN_ALL: FunctionCost =
+    FunctionCost { operations: 12_000_000, merges: 2_600_000, places: 40_000_000, indirect_calls: 24_000 };
+/// The sum of the squares of [`FunctionCost::merges`]: the time for them grows like that. SpiderMonkey has 10^9.
+const MAX_SQUARED_MERGES: usize = 8_000_000_000;
+
+/// What a component has of all that is capped.
+#[derive(Debug, Default)]
+pub(super) struct Costs {
+    elements: usize,
+    globals: usize,
+    data_segments: usize,
+    constant_bytes: usize,
+    imports: usize,
+    exports: usize,
+    functions: FunctionCost,
+    squared_merges: usize,
+    largest_state: u64,
+    module: Module,
+}
+
+/// The module that is being read.
+#[derive(Debug, Default)]
+struct Module {
+    /// Params and results of each type.
+    arities: Vec<usize>,
+    /// The type of each function, imported ones first.
+    functions: Vec<u32>,
+    /// Bytes that the host keeps for each instance.
+    state: u64,
+}
+
+/// What makes a function slow to compile.
+#[derive(Debug, Default, Clone, Copy)]
+struct FunctionCost {
+    /// Instructions, and the values that calls and branches move.
+    operations: usize,
+    /// For each block, the locals written in it: as many values may have to be merged where it begins or ends.
+    merges: usize,
+    /// Locals times blocks: the size of the table in which the compiler looks up a local's value.
+    places: usize,
+    /// Calls through tables, each with checks of its own.
+    indirect_calls: usize,
+}
+
+impl Costs {
+    /// Begins the next module.
+    pub(super) fn module(&mut self) {
+        self.module = Module::default();
+    }
+
+    pub(super) fn types(&mut self, section: TypeSectionReader<'_>) -> Result<()> {
+        for group in section {
+            for subtype in group.map_err(damaged)?.into_types() {
+                let arity = match &subtype.composite_type.inner {
+                    CompositeInnerType::Func(function) => function.params().len() + function.results().len(),
+                    _ => 0,
+                };
+                at_most("params and results of one function", arity, MAX_ARITY)?;
+                self.module.arities.push(arity);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn imports(&mut self, section: ImportSectionReader<'_>) -> Result<()> {
+        for import in section.into_imports() {
+            self.imports += 1;
+            at_most("imports between its modules", self.imports, MAX_CORE_IMPORTS)?;
+            self.keep(1, REFERENCE_BYTES);
+            if let TypeRef::Func(index) | TypeRef::FuncExact(index) = import.map_err(damaged)?.ty {
+                self.module.functions.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn function(&mut self, type_index: u32) {
+        self.module.functions.push(type_index);
+    }
+
+    pub(super) fn exports(&mut self, count: u32) -> Result<()> {
+        self.exports += count as usize;
+        self.keep(count as usize, REFERENCE_BYTES);
+        at_most("exports of its modules", self.exports, MAX_CORE_EXPORTS)
+    }
+
+    pub(super) fn tables(&mut self, section: TableSectionReader<'_>) -> Result<()> {
+        for table in section {
+            if let TableInit::Expr(value) = table.map_err(damaged)?.init {
+                self.constant(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn globals(&mut self, section: GlobalSectionReader<'_>) -> Result<()> {
+        self.globals += section.count() as usize;
+        self.keep(section.count() as usize, GLOBAL_BYTES);
+        at_most("globals", self.globals, MAX_GLOBALS)?;
+        for global in section {
+            self.constant(&global.map_err(damaged)?.init_expr)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn elements(&mut self, section: ElementSectionReader<'_>) -> Result<()> {
+        for segment in section {
+            let segment = segment.map_err(damaged)?;
+            if let wasmparser::ElementKind::Active { offset_expr, .. } = &segment.kind {
+                self.constant(offset_expr)?;
+            }
+            let count = match &segment.items {
+                ElementItems::Functions(items) => items.count(),
+                ElementItems::Expressions(_, items) => items.count(),
+            };
+            // One for the segment itself: empty ones are not free.
+            self.elements += count as usize + 1;
+            self.keep(count as usize, REFERENCE_BYTES);
+            at_most("element segments and entries", self.elements, MAX_ELEMENTS)?;
+            if let ElementItems::Expressions(_, items) = segment.items {
+                for item in items {
+                    self.constant(&item.map_err(damaged)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn data(&mut self, section: DataSectionReader<'_>) -> Result<()> {
+        self.data_segments += section.count() as usize;
+        at_most("data segments", self.data_segments, MAX_DATA_SEGMENTS)?;
+        for segment in section {
+            if let DataKind::Active { offset_expr, .. } = &segment.map_err(damaged)?.kind {
+                self.constant(offset_expr)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a function's body.
+    pub(super) fn code(&mut self, body: &FunctionBody<'_>) -> Result<()> {
+        let cost = self.module.cost_of(body)?;
+        self.functions += cost;
+        self.squared_merges += cost.merges * cost.merges;
+        at_most(
+            "locals written in blocks, squared for each function",
+            self.squared_merges,
+            MAX_SQUARED_MERGES,
+        )?;
+        self.functions.at_most(&IN_ALL, "all functions")
+    }
+
+    /// An upper bound of what the host keeps for one instance of any of the modules, memories and tables apart.
+    pub(super) fn largest_state(&self) -> u64 {
+        self.largest_state
+    }
+
+    /// Adds `count` things that take `bytes` each in every instance of the present module.
+    fn keep(&mut self, count: usize, bytes: u64) {
+        self.module.state += count as u64 * bytes;
+        self.largest_state = self.largest_state.max(self.module.state);
+    }
+
+    fn constant(&mut self, value: &ConstExpr<'_>) -> Result<()> {
+        self.constant_bytes += value.get_binary_reader().range().len();
+        at_most("bytes of constant expressions", self.constant_bytes, MAX_CONSTANT_BYTES)
+    }
+}
+
+impl Module {
+    fn cost_of(&self, body: &FunctionBody<'_>) -> Result<FunctionCost> {
+        let mut locals = self.arities.iter().copied().max().unwrap_or(0);
+        for declared in body.get_locals_reader().map_err(damaged)? {
+            locals = locals.saturating_add(declared.map_err(damaged)?.0 as usize);
+            at_most("locals in one function", locals, MAX_LOCALS)?;
+        }
+        let mut function = Function { locals, written: vec![0; locals], ..Function::default() };
+        let mut code = body.get_operators_reader().map_err(damaged)?;
+        while !code.eof() {
+            function.operator(self, &code.read().map_err(damaged)?)?;
+        }
+        Ok(function.cost)
+    }
+
+    fn arity_of_type(&self, index: u32) -> usize {
+        self.arities.get(index as usize).copied().unwrap_or(0)
+    }
+
+    fn arity_of_function(&self, index: u32) -> usize {
+        self.functions.get(index as usize).map_or(0, |index| self.arity_of_type(*index))
+    }
+
+    fn arity_of_block(&self, block: &BlockType) -> usize {
+        match block {
+            BlockType::Empty => 0,
+            BlockType::Type(_) => 1,
+            BlockType::FuncType(index) => self.arity_of_type(*index),
+        }
+    }
+}
+
+/// A function that is being read.
+#[derive(Default)]
+struct Function {
+    cost: FunctionCost,
+    locals: usize,
+    /// Instructions so far.
+    now: usize,
+    /// When each local was last written.
+    written: Vec<usize>,
+    /// The open blocks: when each was opened, and how many values a branch to it moves.
+    open: Vec<(usize, usize)>,
+}
+
+impl Function {
+    fn operator(&mut self, module: &Module, operator: &Operator<'_>) -> Result<()> {
+        self.now += 1;
+        let mut moved = 0;
+        match operator {
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                moved = module.arity_of_block(blockty);
+                self.open.push((self.now, moved));
+                at_most("nested blocks", self.open.len(), MAX_BLOCK_DEPTH)?;
+                self.block();
+            }
+            Operator::End => drop(self.open.pop()),
+            Operator::Else => self.block(),
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                moved = self.arity_of_label(*relative_depth);
+                self.block();
+            }
+            Operator::BrTable { targets } => {
+                for target in targets.targets() {
+                    moved += 1 + self.arity_of_label(target.map_err(damaged)?);
+                    self.block();
+                }
+                moved += self.arity_of_label(targets.default());
+            }
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                moved = module.arity_of_function(*function_index);
+            }
+            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+                moved = module.arity_of_type(*type_index);
+                self.cost.indirect_calls += 1;
+            }
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
+                self.write(*local_index);
+            }
+            _ => {}
+        }
+        self.cost.operations += 1 + moved;
+        self.cost.at_most(&PER_FUNCTION, "one function")
+    }
+
+    fn block(&mut self) {
+        self.cost.places += self.locals;
+    }
+
+    /// Counts the local for every open block in which it was not written before: those opened since it was last written.
+    fn write(&mut self, local: u32) {
+        let Some(last) = self.written.get_mut(local as usize) else { return };
+        self.cost.merges += self.open.len() - self.open.partition_point(|(opened, _)| *opened <= *last);
+        *last = self.now;
+    }
+
+    fn arity_of_label(&self, depth: u32) -> usize {
+        let from_top = self.open.len().checked_sub(1 + depth as usize);
+        from_top.and_then(|index| self.open.get(index)).map_or(0, |(_, arity)| *arity)
+    }
+}
+
+impl FunctionCost {
+    fn at_most(&self, caps: &Self, of: &str) -> Result<()> {
+        for (what, found, cap) in [
+            ("instructions and values that calls and branches move", self.operations, caps.operations),
+            ("locals written in blocks", self.merges, caps.merges),
+            ("locals times blocks", self.places, caps.places),
+            ("indirect calls", self.indirect_calls, caps.indirect_calls),
+        ] {
+            if found > cap {
+                at_most(&format!("{what}, counted over {of}"), found, cap)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AddAssign for FunctionCost {
+    fn add_assign(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.merges += other.merges;
+        self.places += other.places;
+        self.indirect_calls += other.indirect_calls;
+    }
+}

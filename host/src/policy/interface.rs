@@ -1,0 +1,55 @@
+//! The versions of the contract that this host speaks. A later one is a module, a line in [`INTERFACE_VERSIONS`] and a variant of [`Guest`].
+
+use wasmtime::Store;
+use wasmtime::component::Component;
+
+use super::answer::{Answers, Refusal};
+use super::input::Input;
+use super::sandbox::Limits;
+use super::settings::Descriptor;
+use super::since_v0_1;
+use super::types::Verdict;
+use crate::error::Result;
+
+/// The versions of the interface that this host can call.
+pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
+
+/// A component linked and type-checked, to be instantiated any number of times.
+pub(super) enum Guest {
+    /// Exports version 0.1.
+    V0_1(since_v0_1::Guest),
+}
+
+impl Guest {
+    /// Links the component against nothing and checks the types of what it exports; `version` is one of
+    /// [`INTERFACE_VERSIONS`].
+    pub(super) fn link(version: &str, component: &Component) -> wasmtime::Result<Self> {
+        match version {
+            since_v0_1::VERSION => since_v0_1::Guest::link(component).map(Self::V0_1),
+            other => wasmtime::bail!("no module speaks version {other}"),
+        }
+    }
+
+    /// Asks the policy what it is. The inner error is about what it says.
+    pub(super) fn describe(
+        &self,
+        store: &mut Store<Limits>,
+        answers: Answers<'_>,
+    ) -> wasmtime::Result<Result<Descriptor>> {
+        match self {
+            Self::V0_1(guest) => guest.describe(store, answers),
+        }
+    }
+
+    /// Asks the policy for a decision. The outer of the inner errors is about what it says.
+    pub(super) fn decide(
+        &self,
+        store: &mut Store<Limits>,
+        input: &Input,
+        answers: Answers<'_>,
+    ) -> wasmtime::Result<Result<Result<Verdict, Refusal>>> {
+        match self {
+            Self::V0_1(guest) => guest.decide(store, input, answers),
+        }
+    }
+}

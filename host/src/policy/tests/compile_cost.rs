@@ -1,0 +1,218 @@
+//! What would keep the compiler busy is refused before it gets there: each cap, obeyed and violated.
+
+use super::*;
+
+/// A component with one core module of `fields`.
+fn module(fields: &str) -> Vec<u8> {
+    wat::parse_str(format!("(component (core module {fields}))")).unwrap()
+}
+
+/// `largest` of something is allowed, one more is not.
+#[track_caller]
+fn pair(largest: usize, what: &str, make: impl Fn(usize) -> Vec<u8>) {
+    let read = |count| ComponentSummary::read(&make(count), &Budget::default());
+    read(largest).unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let error = read(largest + 1).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+    assert!(error.message().contains(what), "{error}");
+}
+
+fn function(body: &str) -> Vec<u8> {
+    module(&format!(
+        "(type (func)) (type $wide (func (param i32 i32 i32 i32 i32 i32 i32) (result i32))) \
+                     (table 1 funcref) (memory 1) (func $f (type 0)) (func (param i32) (local i32) {body})"
+    ))
+}
+
+#[test]
+fn elements() {
+    let segment = |count: usize| {
+        module(&format!("(table 1 funcref) (func) (elem (i32.const 0) func {})", "0 ".repeat(count)))
+    };
+    pair(31_999, "element segments and entries", segment);
+    let empty =
+        |count: usize| module(&format!("(table 1 funcref) {}", "(elem (i32.const 0) func)".repeat(count)));
+    pair(32_000, "element segments and entries", empty);
+}
+
+#[test]
+fn globals() {
+    pair(4_000, "globals", |count| module(&"(global i64 (i64.const 1))".repeat(count)));
+}
+
+#[test]
+fn globals_of_all_modules_count() {
+    let two = |count: usize| {
+        let globals = "(global i64 (i64.const 1))";
+        let modules =
+            format!("(core module {}) (core module {})", globals.repeat(2_000), globals.repeat(count));
+        wat::parse_str(format!("(component {modules})")).unwrap()
+    };
+    pair(2_000, "globals", two);
+}
+
+#[test]
+fn data_segments() {
+    pair(40_000, "data segments", |count| {
+        module(&format!("(memory 1) {}", "(data (i32.const 0) \"\")".repeat(count)))
+    });
+}
+
+#[test]
+fn constant_expressions() {
+    // `i32.const 0` and `end` are three bytes, each further constant and its addition three more.
+    let long =
+        |count: usize| module(&format!("(global i32 i32.const 0 {})", "i32.const 0 i32.add ".repeat(count)));
+    pair(((256 << 10) - 3) / 3, "bytes of constant expressions", long);
+}
+
+#[test]
+fn imports_and_exports_of_modules() {
+    pair(10_000, "imports between its modules", |count| module(&"(import \"a\" \"b\" (func))".repeat(count)));
+    let exports = |count: usize| {
+        let exports: String = (0..count).map(|index| format!("(export \"{index}\" (func 0))")).collect();
+        module(&format!("(func) {exports}"))
+    };
+    pair(20_000, "exports of its modules", exports);
+}
+
+#[test]
+fn params_and_results() {
+    let wide = |count: usize| module(&format!("(type (func (param {})))", "i32 ".repeat(count)));
+    pair(64, "params and results of one function", wide);
+}
+
+#[test]
+fn locals() {
+    pair(1_200, "locals in one function", |count| {
+        module(&format!("(func (local {}))", "i32 ".repeat(count)))
+    });
+}
+
+#[test]
+fn nested_blocks() {
+    pair(4_000, "nested blocks", |count| {
+        // In bytes, because the reader of texts is recursive.
+        let mut code = vec![0];
+        code.extend([0x02, 0x40].repeat(count));
+        code.extend([0x0b].repeat(count + 1));
+        module_of_body(&code)
+    });
+}
+
+#[test]
+fn instructions() {
+    // One is the final `end`.
+    pair(399_999, "instructions", |count| function(&"nop ".repeat(count)));
+}
+
+#[test]
+fn values_that_calls_move() {
+    // Nine for the call and its eight values, seven for its arguments, one for its result.
+    let call = "local.get 0 local.get 0 local.get 0 local.get 0 local.get 0 local.get 0 local.get 0 call $wide drop ";
+    let calls = |count: usize| {
+        module(&format!(
+            "(func $wide (param i32 i32 i32 i32 i32 i32 i32) (result i32) local.get 0) (func (param i32) {})",
+            call.repeat(count)
+        ))
+    };
+    pair(399_999 / 17, "values that calls and branches move", calls);
+}
+
+#[test]
+fn locals_written_in_blocks() {
+    // Each block holds one write of its own and all those of the blocks in it.
+    let nested = |count: usize| {
+        let mut code = vec![1, 250, 1, 0x7f];
+        code.extend([0x02, 0x40].repeat(300));
+        for local in 0..250_usize {
+            code.extend([0x41, 0, 0x21]);
+            code.extend(if local < 128 { vec![local as u8] } else { vec![(local as u8 & 0x7f) | 0x80, 1] });
+        }
+        code.extend([0x0b].repeat(300));
+        // One more is written in a single block, so often.
+        code.extend([0x02, 0x40, 0x41, 0, 0x21, 0, 0x0b].repeat(count));
+        code.push(0x0b);
+        module_of_body(&code)
+    };
+    pair(0, "locals written in blocks", nested);
+}
+
+#[test]
+fn locals_times_blocks() {
+    let body = |count: usize| {
+        let locals = "i32 ".repeat(1_000);
+        module(&format!("(func (local {locals}) {})", "block end ".repeat(count)))
+    };
+    pair(4_000, "locals times blocks", body);
+}
+
+#[test]
+fn indirect_calls() {
+    pair(3_000, "indirect calls", |count| function(&"(call_indirect (type 0) (i32.const 0)) ".repeat(count)));
+}
+
+#[test]
+fn what_one_function_may_cost_not_many_may() {
+    let many = |count: usize| {
+        let function = format!("(func {})", "(call_indirect (type 0) (i32.const 0)) ".repeat(3_000));
+        module(&format!("(type (func)) (table 1 funcref) {}", function.repeat(count)))
+    };
+    pair(8, "indirect calls, counted over all functions", many);
+    let nested = |count: usize| {
+        let function = format!("(func (local {}) {}", "i32 ".repeat(250), "block ".repeat(200));
+        let writes: String = (0..250).map(|local| format!("i32.const 0 local.set {local} ")).collect();
+        module(&format!("{function}{writes}{})", "end ".repeat(200)).repeat(count))
+    };
+    // Each of these writes 50,000 locals in blocks.
+    pair(3, "squared for each function", nested);
+}
+
+#[test]
+fn how_a_component_is_put_together() {
+    let core = |count: usize| {
+        format!("(component (core module $m) {})", "(core instance (instantiate $m))".repeat(count))
+    };
+    pair(400, "core instances", |count| wat::parse_str(core(count)).unwrap());
+    let components =
+        |count: usize| format!("(component (component $c) {})", "(instance (instantiate $c))".repeat(count));
+    pair(8, "instances of components", |count| wat::parse_str(components(count)).unwrap());
+    let types = |count: usize| format!("(component {})", "(type u8)".repeat(count));
+    pair(6_000, "definitions outside its modules", |count| wat::parse_str(types(count)).unwrap());
+    let calls = |count: usize| {
+        let lower = "(core func (canon lower (func $f)))".repeat(count);
+        format!("(component (import \"f\" (func $f)) {lower})")
+    };
+    pair(64, "calls between components", |count| wat::parse_str(calls(count)).unwrap());
+}
+
+/// Prints what it took: SECURITY.md quotes it.
+#[test]
+#[ignore = "takes minutes of all cores: cargo xtask test --all"]
+fn the_slowest_instructions_that_the_caps_allow_are_compiled() {
+    let function = format!("(func (result f32) f32.const 0 {})", "f32.nearest ".repeat(399_000));
+    let bytes = limits::many_instances(1, &function, 28);
+    let started = std::time::Instant::now();
+    Policy::load(engine(), &bytes, &Budget::default()).unwrap();
+    println!("{} bytes compiled in {:.0?}", bytes.len(), started.elapsed());
+    assert_engine_is_sound();
+}
+
+/// A component with a module of one function, whose locals and code are these bytes.
+fn module_of_body(body: &[u8]) -> Vec<u8> {
+    let section = |bytes: &mut Vec<u8>, id: u8, content: &[u8]| {
+        bytes.push(id);
+        refused::leb128(bytes, content.len());
+        bytes.extend(content);
+    };
+    let mut code = vec![1];
+    refused::leb128(&mut code, body.len());
+    code.extend(body);
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    section(&mut module, 1, &[1, 0x60, 0, 0]);
+    section(&mut module, 3, &[1, 0]);
+    section(&mut module, 10, &code);
+    let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+    section(&mut component, 1, &module);
+    component
+}

@@ -1,0 +1,99 @@
+//! Hostile policies on real stores: each is an error of its kind, and neither an alias nor the ledger moves.
+
+use hydra_registry::mlflow::names::Version;
+
+use hydra_registry::policy::Policy;
+use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};
+
+use super::{aliases, assert_sound, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::guests;
+
+/// Guests that break a guard, a limit or the contract when they are asked for a promotion, or before.
+const GUESTS: [(&str, ErrorKind); 22] = [
+    ("champion_elsewhere", ErrorKind::Guard),
+    ("missing_version", ErrorKind::Guard),
+    ("archived_champion", ErrorKind::Guard),
+    ("illegal_alias", ErrorKind::Guard),
+    ("moves_twice", ErrorKind::Guard),
+    ("removes_champion", ErrorKind::Guard),
+    ("infinite_loop", ErrorKind::PolicyFuel),
+    ("start_loops", ErrorKind::PolicyFuel),
+    ("recursion", ErrorKind::PolicyTrap),
+    ("unreachable", ErrorKind::PolicyTrap),
+    ("out_of_bounds", ErrorKind::PolicyTrap),
+    ("divides_by_zero", ErrorKind::PolicyTrap),
+    ("memory_bomb", ErrorKind::PolicyMemory),
+    ("table_bomb", ErrorKind::PolicyMemory),
+    ("million_moves", ErrorKind::PolicyAnswer),
+    ("shared_string", ErrorKind::PolicyAnswer),
+    ("invalid_utf8", ErrorKind::PolicyProtocol),
+    ("bad_discriminant", ErrorKind::PolicyProtocol),
+    ("wild_pointer", ErrorKind::PolicyProtocol),
+    ("nameless", ErrorKind::PolicyProtocol),
+    ("reports_error", ErrorKind::PolicyError),
+    ("imports_wasi", ErrorKind::PolicyIncompatible),
+];
+
+/// In a rollback, the champion may go to any version that there is: this guest's answer is a fair one.
+const FAIR_IN_A_ROLLBACK: [&str; 1] = ["champion_elsewhere"];
+
+async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
+    let model = fresh_name("hostile");
+    let honest = registry(backend, &model).await;
+    for version in [1, 2] {
+        honest.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    }
+    let before = assert_sound(&honest).await.len();
+    let files = tempfile::tempdir().expect("a directory");
+    for (name, kind) in GUESTS.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+        let open = async |text: &str| {
+            let file = files.path().join(format!("{name}.wasm"));
+            std::fs::write(&file, guests::component_of(name, text, Policy::default_bytes())).expect("a file");
+            let mut options = backend.options(&model);
+            options.policy = Some(PolicySource::File(file));
+            options.budget = [("fuel", "50_000_000"), ("wall-clock", "1m")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into();
+            ModelRegistry::open(options).await
+        };
+        let text = guests::read(name);
+        let refused = match open(&text).await {
+            Ok(registry) => registry.promote_to_champion(Some(Version(3))).await.expect_err(name),
+            Err(error) => error,
+        };
+        assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");
+
+        // The same guest with the two decisions swapped does its worst to a rollback.
+        let swapped = text
+            .replace("#decide-promotion", "#swapped")
+            .replace("#decide-rollback", "#decide-promotion")
+            .replace("#swapped", "#decide-rollback");
+        if !FAIR_IN_A_ROLLBACK.contains(name) {
+            let refused = match open(&swapped).await {
+                Ok(registry) => registry.rollback().await.expect_err(name),
+                Err(error) => error,
+            };
+            assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");
+        }
+        assert_eq!(aliases(&honest).await, (Some(2), Some(1)), "{name} moved an alias");
+    }
+    assert_eq!(assert_sound(&honest).await.len(), before, "something was recorded");
+    honest.rollback().await.expect("an honest rollback after all that");
+    assert_eq!(aliases(&honest).await, (Some(1), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_policies_move_nothing_in_memory() {
+    hostile_policies_move_nothing(&Backend::memory(), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_policies_move_nothing_in_a_database() {
+    hostile_policies_move_nothing(&Backend::sqlite(), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_policies_move_nothing_on_rest() {
+    hostile_policies_move_nothing(&Backend::rest(), &["illegal_alias", "unreachable", "memory_bomb"]).await;
+}

@@ -1,0 +1,31 @@
+//! Makes components of the guests in `tests/guests`. Also part of the library's own tests, so it knows nothing of either.
+
+use std::path::PathBuf;
+
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
+
+/// The component made of the text of a guest. The types of the contract are read off `policy`, any policy's component.
+pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
+    let text = text.replace("(; prelude ;)", &read("prelude"));
+    let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    if wasm.starts_with(b"\0asm\x01\0\0\0") { wrap(wasm, policy) } else { wasm }
+}
+
+/// The text of a guest.
+pub fn read(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/guests/{name}.wat"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Wraps a core module as a component of the policy's world.
+fn wrap(mut module: Vec<u8>, policy: &[u8]) -> Vec<u8> {
+    let Ok(DecodedWasm::Component(resolve, world)) = decode(policy) else {
+        panic!("the policy is not a component");
+    };
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("metadata");
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|mut encoder| encoder.encode())
+        .expect("a component")
+}
