@@ -14,19 +14,17 @@
 //! # }
 //! ```
 
+pub mod base;
 pub mod cli;
-pub mod error;
-mod failpoint;
 pub mod lifecycle;
 pub mod mlflow;
 pub mod model;
 mod open;
 pub mod policy;
-mod private_dir;
 pub mod project;
 mod registry;
 
-pub use error::{Error, ErrorKind, Result};
+pub use base::{Error, ErrorKind, Result};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
 

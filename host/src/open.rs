@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ExperimentId, ModelName};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use crate::lifecycle::transition::Terms;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, printable};
 use crate::mlflow::uri::{GivenUri, TrackingUri, redact};
-use crate::policy::{Budget, Descriptor, EngineOptions, Policy, PolicyEngine};
+use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
 use crate::project::{Project, ProjectConfig};
 
 /// The registered model's name unless another is given.
@@ -151,34 +151,19 @@ impl OpenOptions {
         Ok(aliases)
     }
 
-    /// The settings for the policy that `descriptor` describes: those of `hydra.toml` and over them these options'. Where
-    /// another policy is named than `hydra.toml` means, that file's settings which this one does not know are left out, with a
-    /// warning.
+    /// The policy's settings as given, `hydra.toml` first and then these options.
     #[must_use]
-    pub fn policy_settings(&self, descriptor: &Descriptor) -> BTreeMap<String, String> {
+    pub fn policy_settings(&self) -> BTreeMap<String, String> {
         let mut settings = self.config.settings_as_text();
-        if self.policy.is_some() || self.variable(environment::POLICY).is_some() {
-            settings.retain(|key, _| {
-                let known = descriptor.settings.iter().any(|setting| setting.key == *key);
-                if !known {
-                    tracing::warn!(
-                        "hydra.toml's setting `{}` is not one of the policy `{}`: left out",
-                        printable(key),
-                        printable(&descriptor.name)
-                    );
-                }
-                known
-            });
-        }
         settings.extend(self.settings.clone());
         settings
     }
 
-    /// On what terms requests to that policy are decided.
-    pub(crate) fn terms(&self, policy: &Policy) -> Result<Terms> {
+    /// On what terms requests are decided.
+    pub(crate) fn terms(&self) -> Result<Terms> {
         Ok(Terms {
             actor: self.actor_name(),
-            settings: self.policy_settings(policy.descriptor()),
+            settings: self.policy_settings(),
             managed: self.managed_aliases()?,
         })
     }

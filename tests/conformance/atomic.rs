@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use hydra_registry::ErrorKind;
+use hydra_registry::base::names::{Alias, ModelName, Version};
 use hydra_registry::mlflow::entities::{ModelVersion, NewModelVersion};
-use hydra_registry::mlflow::names::{Alias, ModelName, Version};
 use hydra_registry::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition};
 
 use super::{Stores, fresh, kind, new_version, tags};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
+use hydra_registry::base::names::{Alias, Key, ModelName, Version};
 use hydra_registry::mlflow::entities::NewModelVersion;
-use hydra_registry::mlflow::names::{Alias, Key, ModelName, Version};
 use hydra_registry::mlflow::store::RegistryStore;
 
 use super::{Stores, new_version, tags};

@@ -14,11 +14,11 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use hydra_registry::base::names::{ExperimentId, ModelName, RunId};
 use hydra_registry::mlflow::artifacts::ArtifactResolver;
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::memory::MemoryStore;
-use hydra_registry::mlflow::names::{ExperimentId, ModelName, RunId};
 use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use hydra_registry::{ErrorKind, Result};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use hydra_registry::ErrorKind;
+use hydra_registry::base::names::{Alias, Key, ModelName, Version};
 use hydra_registry::mlflow::entities::{NewModelVersion, Tags, VersionStatus};
-use hydra_registry::mlflow::names::{Alias, Key, ModelName, Version};
 
 use super::tracking::logged_model;
 use super::{Stores, fresh, kind, new_version, tags};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use hydra_registry::ErrorKind;
+use hydra_registry::base::names::{ExperimentId, LoggedModelId, RunId};
 use hydra_registry::mlflow::entities::{
     LifecycleStage, LoggedModelStatus, Metric, NewLoggedModel, NewRun, Run, RunBatch, RunStatus, Tags,
 };
-use hydra_registry::mlflow::names::{ExperimentId, LoggedModelId, RunId};
 
 use super::{Stores, fresh, kind, new_run, pairs, params, tags};
 

@@ -302,6 +302,14 @@ fn another_policy_is_asked_about_the_recorded_evidence() {
     assert_eq!(report["summary"]["approve"], json!({"approve": 2, "reject": 2}));
     let text = project.run(["policy", "backtest", &gate, "--set", "metric=auc", "--set", "margin=0.5"]);
     assert!(text.out.contains("2 the same, 2 otherwise"), "{}", text.out);
+    // The settings of the policy in use do not stand in its way; a decision takes none that its policy does not have.
+    project.file("hydra.toml", "[settings]\nmetric = 'auc'\nmargin = 0.5\nmin-age = '1h'\n");
+    let text = project.run(["policy", "backtest", &gate]);
+    assert!(text.out.contains("2 the same, 2 otherwise"), "{}{}", text.out, text.err);
+    assert!(text.err.contains("`min-age` is none of this policy"), "{}", text.err);
+    let refused = project.run(["--output", "json", "promote", "1", "--policy", &gate]);
+    assert!(refused.code == 2 && refused.err.contains("PolicySettings"), "{}", refused.err);
+    std::fs::remove_file(project.path().join("hydra.toml")).expect("removed");
     let recorded = project.json(["history", "verify"]);
     assert_eq!((&recorded["sound"], &recorded["entries"]), (&json!(true), &json!(5)), "nothing was recorded");
 }

@@ -4,10 +4,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hydra_registry::ModelRegistry;
+use hydra_registry::base::names::Version;
 use hydra_registry::lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_registry::lifecycle::ledger::entry::{Digest, Entry, Kind};
 use hydra_registry::lifecycle::ledger::ledger_name;
-use hydra_registry::mlflow::names::Version;
 use hydra_registry::policy::VerdictKind;
 
 use super::{aliases, ledger, registry};

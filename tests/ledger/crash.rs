@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use hydra_registry::base::names::{Alias, Version};
 use hydra_registry::lifecycle::ledger::entry::Kind;
-use hydra_registry::mlflow::names::{Alias, Version};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};

@@ -1,8 +1,8 @@
 //! What a policy is shown of runs that MLflow's own client deleted.
 
+use hydra_registry::base::names::{Alias, ExperimentId};
 use hydra_registry::lifecycle::evidence::{Evidence, Target};
 use hydra_registry::mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch, Tags};
-use hydra_registry::mlflow::names::{Alias, ExperimentId};
 use hydra_registry::policy;
 use serde_json::json;
 

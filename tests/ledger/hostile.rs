@@ -1,6 +1,6 @@
 //! Hostile policies on real stores: each is an error of its kind, and neither an alias nor the ledger moves.
 
-use hydra_registry::mlflow::names::Version;
+use hydra_registry::base::names::Version;
 
 use hydra_registry::policy::Policy;
 use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};

@@ -13,13 +13,13 @@ mod race;
 use std::collections::BTreeMap;
 
 use hydra_registry::ModelRegistry;
+use hydra_registry::base::names::{Alias, Version};
 use hydra_registry::lifecycle::ledger::Ledger;
 use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::history::Fate;
 use hydra_registry::lifecycle::recording::PolicyReplay;
 use hydra_registry::lifecycle::transition::Outcome;
 use hydra_registry::mlflow::entities::{NewModelVersion, Tags};
-use hydra_registry::mlflow::names::{Alias, Version};
 use hydra_registry::policy::{EngineOptions, PolicyEngine};
 
 use crate::support::backends::{Backend, fresh_name};

@@ -2,9 +2,9 @@
 
 use std::thread;
 
+use hydra_registry::base::names::{Alias, Version};
 use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::entry::Kind;
-use hydra_registry::mlflow::names::{Alias, Version};
 use serde_json::Value;
 
 use super::{aliases, assert_sound, registry};

@@ -9,9 +9,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use hydra_registry::base::names::{Alias, Version};
 use hydra_registry::mlflow::entities::Tags;
 use hydra_registry::mlflow::file::FileStore;
-use hydra_registry::mlflow::names::{Alias, Version};
 use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore as _, TrackingStore as _};
 

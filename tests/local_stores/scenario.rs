@@ -1,9 +1,9 @@
 //! The actions of `tests/python/local_store.py`, done by Rust.
 
+use hydra_registry::base::names::{Alias, Key, LoggedModelId, ModelName, Version};
 use hydra_registry::mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus, Tags,
 };
-use hydra_registry::mlflow::names::{Alias, Key, LoggedModelId, ModelName, Version};
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use serde_json::{Value, json};
 

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hydra_registry::ErrorKind;
+use hydra_registry::base::names::ModelName;
 use hydra_registry::mlflow::artifacts::{ArtifactStore, ObjectArtifacts};
 use hydra_registry::mlflow::connect::Backend;
 use hydra_registry::mlflow::entities::RunStatus;
 use hydra_registry::mlflow::environment::Environment;
-use hydra_registry::mlflow::names::ModelName;
 use hydra_registry::mlflow::uri::TrackingUri;
 use tokio::io::AsyncReadExt as _;
 

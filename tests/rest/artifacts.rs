@@ -1,10 +1,10 @@
 //! Where a server keeps artifacts: behind its proxy, or on a disk that we share.
 
+use hydra_registry::base::names::{Alias, ModelName};
 use hydra_registry::mlflow::artifacts::ArtifactStore;
 use hydra_registry::mlflow::connect::Backend;
 use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, Run, Tags};
 use hydra_registry::mlflow::environment::{self, Environment};
-use hydra_registry::mlflow::names::{Alias, ModelName};
 use hydra_registry::mlflow::uri::TrackingUri;
 use hydra_registry::{ErrorKind, Result};
 use tokio::io::AsyncReadExt;

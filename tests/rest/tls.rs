@@ -3,9 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use hydra_registry::base::names::ModelName;
 use hydra_registry::mlflow::connect::Backend;
 use hydra_registry::mlflow::environment::{self, Environment};
-use hydra_registry::mlflow::names::ModelName;
 use hydra_registry::mlflow::uri::TrackingUri;
 use hydra_registry::{ErrorKind, Result};
 

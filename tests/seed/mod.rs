@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
+use hydra_registry::base::names::{Alias, Version};
 use hydra_registry::lifecycle::transition::Outcome;
-use hydra_registry::mlflow::names::{Alias, Version};
 use hydra_registry::model::baseline::{BaselineModel, TrainingParameters};
 use hydra_registry::model::matrix::Matrix;
 use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions};

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::base::names::Version;
 use crate::cli::moment::moment;
 pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
 use crate::mlflow::entities::Timestamp;
 use crate::mlflow::environment;
-use crate::mlflow::names::Version;
 use crate::mlflow::uri::GivenUri;
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::base::names::printable;
 use crate::mlflow::environment;
-use crate::mlflow::names::printable;
 
 pub use args::Cli;
 pub use printer::{ExitStatus, Printer};

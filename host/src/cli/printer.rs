@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::base::error::Error;
+use crate::base::names::printable;
 use crate::cli::args::OutputFormat;
-use crate::error::Error;
-use crate::mlflow::names::printable;
 
 /// The exit status, a contract with scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

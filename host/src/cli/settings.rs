@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::cli::args::GlobalArgs;
-use crate::error::{Error, ErrorKind, Result};
 use crate::mlflow::environment::Environment;
 use crate::mlflow::uri::GivenUri;
 use crate::open::{OpenOptions, PolicySource};
@@ -41,7 +41,7 @@ impl Settings {
     #[must_use]
     pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
         let mut options = self.options.clone();
-        options.actor = actor.filter(|name| !name.is_empty()).cloned();
+        options.actor = actor.cloned();
         options
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::names::Key;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::Key;
 
 /// The artifact that holds the whole configuration; MLflow cuts long params, but never an artifact.
 pub const CONFIG_ARTIFACT: &str = "config.json";

@@ -3,14 +3,14 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::doctor::Finding as LedgerFinding;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
 use crate::mlflow::flavor::MLMODEL_FILE;
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::mlflow::uri::redact;
 
 /// How long after its start a run that still runs is taken for one that was killed: longer than any upload.

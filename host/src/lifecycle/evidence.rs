@@ -7,11 +7,11 @@ use futures_util::future::{join_all, join3, try_join};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ModelName, RunId, Version};
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
-use crate::mlflow::names::{Alias, ModelName, RunId, Version};
 use crate::policy;
 
 /// Which version a request is about.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::AliasState;
 use super::{ARCHIVED, CHAMPION};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{AliasMove, Operation, Verdict};
 
 /// What the host knows about the request.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_cache::{CachedModel, ModelCache};
 use crate::mlflow::artifacts::{ArtifactStore, read_whole};
@@ -105,8 +105,8 @@ fn check_digest(version: &ModelVersion, found: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::names::{ModelName, Version};
     use crate::mlflow::entities::VersionStatus;
-    use crate::mlflow::names::{ModelName, Version};
     use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
     use crate::mlflow::uri::TrackingUri;
 

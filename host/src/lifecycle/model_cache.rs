@@ -12,11 +12,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::private_dir;
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_file::hex_sha256;
 use crate::mlflow::entities::ModelVersion;
-use crate::private_dir;
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
@@ -226,8 +226,8 @@ fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::names::{ModelName, Version};
     use crate::mlflow::entities::VersionStatus;
-    use crate::mlflow::names::{ModelName, Version};
 
     fn version(number: u64) -> ModelVersion {
         ModelVersion {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::CandidateModel;
 use crate::mlflow::flavor::Signature;
 use crate::model::text::{self, Limits};

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, Version};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::evidence::Evidence;
 use crate::lifecycle::ledger::chain::Record;
@@ -14,7 +15,6 @@ use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
 use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
 use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
-use crate::mlflow::names::{Alias, Version};
 use crate::mlflow::store::AliasMove;
 use crate::policy::{self, Budget, Decision, Input, Operation, Policy, PolicyEngine};
 

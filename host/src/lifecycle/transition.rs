@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ModelName, Version};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::evidence::{Evidence, Target, timestamp};
 use crate::lifecycle::guards::{self, Plan};
@@ -14,7 +15,6 @@ use crate::lifecycle::recording::Asking;
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, Timestamp, VersionStatus};
-use crate::mlflow::names::{Alias, ModelName, Version};
 use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{DEFAULT_WORKSPACE, Workspace, printable};
 use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
 use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::file::FileStore;
-use crate::mlflow::names::{DEFAULT_WORKSPACE, Workspace, printable};
 use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
 use crate::mlflow::sqlite::SqliteStore;
 use crate::mlflow::store::{RegistryStore, TrackingStore};

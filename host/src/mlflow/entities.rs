@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = i64;

@@ -8,12 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
 use crate::mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp,
     VersionStatus,
 };
-use crate::mlflow::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
 use crate::mlflow::uri::ModelUri;
 
 /// The tag that repeats a run's name; MLflow's UI reads it.

@@ -9,7 +9,6 @@ pub mod file;
 pub mod flavor;
 mod local;
 pub mod memory;
-pub mod names;
 pub mod rest;
 pub mod sqlite;
 pub mod store;

@@ -7,12 +7,12 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
     RegisteredModel, Run, RunBatch, RunStatus, Tags, Timestamp,
 };
-use crate::mlflow::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 
 /// Experiments, runs and logged models.
 #[async_trait]

@@ -9,8 +9,8 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::Url;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::names::{Alias, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, LoggedModelId, ModelName, RunId, Version, printable};
 
 /// A URI as somebody gave it, not looked at yet.
 ///

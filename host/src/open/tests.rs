@@ -90,32 +90,3 @@ fn an_actor_without_a_name_is_the_user_of_the_process() {
     given.actor = Some("ann".to_owned());
     assert_eq!(given.actor_name(), "ann");
 }
-
-#[test]
-fn settings_of_the_file_are_for_its_policy() {
-    let home = tempfile::tempdir().expect("a directory");
-    let known = crate::policy::Setting {
-        key: "metric".to_owned(),
-        kind: crate::policy::SettingKind::Text,
-        default: None,
-        required: true,
-        doc: "a metric".to_owned(),
-    };
-    let other = Descriptor {
-        name: "other".to_owned(),
-        version: "1".to_owned(),
-        summary: "decides otherwise".to_owned(),
-        settings: vec![known],
-    };
-    let file = "policy = 'gate.wasm'\n[settings]\nmetric = 'auc'\nmargin = 0.5";
-    let mut given = options(home.path(), file, &[]);
-    given.settings = [("mispelt".to_owned(), "1".to_owned())].into();
-    let keys = |given: &OpenOptions| given.policy_settings(&other).into_keys().collect::<Vec<_>>();
-    assert_eq!(
-        keys(&given),
-        ["margin", "metric", "mispelt"],
-        "the policy of the file gets all, to be checked"
-    );
-    given.policy = Some(PolicySource::File("other.wasm".into()));
-    assert_eq!(keys(&given), ["metric", "mispelt"], "what was given beside it is still checked");
-}

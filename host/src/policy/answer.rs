@@ -3,7 +3,7 @@
 use super::budget::Budget;
 use super::text::one_line;
 use super::types::Verdict;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// Takes the texts and lists of an answer over: each is checked against the budget as the guest gave it, and texts are made to fit
 /// on a line. Whatever a guest says goes through here.

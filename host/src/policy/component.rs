@@ -8,7 +8,7 @@ use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, P
 use super::budget::Budget;
 use super::cost::Costs;
 use super::interface::INTERFACE_VERSIONS;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";

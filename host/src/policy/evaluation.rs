@@ -20,7 +20,7 @@ use super::sandbox;
 use super::settings::Descriptor;
 
 use super::types::{Context, ModelVersion, Verdict, hex_sha256};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::{Descriptor, Setting, SettingKind};
 use super::types::{AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
-use crate::error::Result;
+use crate::base::error::Result;
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
 

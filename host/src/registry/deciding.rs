@@ -2,12 +2,12 @@
 
 use futures_util::future::try_join;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::Alias;
 use crate::lifecycle::evidence::Target;
 use crate::lifecycle::ledger::{Ledger, Settings, ledger_name};
 use crate::lifecycle::transition::{Request, Transition, Transitions};
 use crate::mlflow::entities::RegisteredModel;
-use crate::mlflow::names::Alias;
 use crate::policy::Operation;
 use crate::registry::ModelRegistry;
 
@@ -19,7 +19,7 @@ impl ModelRegistry {
     pub async fn decide(&self, request: Request) -> Result<Transition> {
         ledger_name(&self.model)?;
         let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
-        let transitions = Transitions::new(&self.backend, &self.model, policy, self.options.terms(policy)?);
+        let transitions = Transitions::new(&self.backend, &self.model, policy, self.options.terms()?);
         if request.dry_run {
             return self.try_out(&transitions, &request).await;
         }

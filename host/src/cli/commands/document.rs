@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Number, Value};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// What the text of a marked number starts with.
 const MARK: char = '\0';
@@ -179,7 +179,11 @@ mod tests {
         ] {
             assert_eq!(refused(&document(name, text)), message, "{text}");
         }
-        assert!(toml::from_str::<toml::Table>("a = 9223372036854775808").is_err());
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("c.toml");
+        std::fs::write(&path, "a = 9223372036854775808").expect("written");
+        let error = read(&path).expect_err("more than TOML holds");
+        assert!(error.to_string().ends_with("c.toml is damaged"), "{error}");
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::ModelRegistry;
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::cli::args::LogCandidateArgs;
 use crate::cli::commands::document;
 use crate::cli::commands::training_data::TrainingData;
 use crate::cli::report::CandidateReport;
 use crate::cli::settings::key_values;
 use crate::cli::{ExitStatus, Printer, Settings, interrupt};
-use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::candidate::{Candidate, CandidateModel};
 use crate::lifecycle::config;
 use crate::model::baseline::{self, BaselineModel, TrainingParameters};

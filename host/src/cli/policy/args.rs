@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::error::Error;
+use crate::base::error::Error;
 use crate::mlflow::entities::Timestamp;
 use crate::policy::kit::Language;
 

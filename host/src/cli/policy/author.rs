@@ -1,9 +1,9 @@
 //! `policy new` and `policy build`.
 
+use crate::base::error::{Error, ErrorKind};
 use crate::cli::policy::args::{BuildArgs, NewArgs};
 use crate::cli::policy::report::{BuildReport, NewReport};
 use crate::cli::{ExitStatus, Printer};
-use crate::error::{Error, ErrorKind};
 use crate::policy::kit::{Language, build as build_project, scaffold};
 
 /// Starts a project.

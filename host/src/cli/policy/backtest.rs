@@ -1,14 +1,16 @@
 //! `policy backtest`: a policy on the recorded decisions of a model.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 
+use crate::ModelRegistry;
 use crate::cli::policy::args::BacktestArgs;
 use crate::cli::policy::load;
 use crate::cli::report::BacktestReport;
 use crate::cli::{ExitStatus, Printer, Settings};
-use crate::{ModelRegistry, OpenOptions, PolicySource};
+use crate::policy::Policy;
 
 /// Asks the policy about every recorded decision. Differences are a result, not a failure: exit status 0.
 pub async fn run(
@@ -17,9 +19,7 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let policy = load(Some(&args.file), settings, printer).await?;
-    // It is another policy than the one in use, whichever file that is.
-    let own = OpenOptions { policy: Some(PolicySource::File(args.file.clone())), ..settings.options.clone() };
-    let own_settings = policy.descriptor().resolve(&own.policy_settings(policy.descriptor()))?;
+    let own_settings = policy.descriptor().resolve(&settings_for(&policy, settings, printer))?;
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let mut report = BacktestReport::new(registry.model(), &policy);
     match registry.existing_ledger().await? {
@@ -38,4 +38,17 @@ pub async fn run(
     }
     printer.report(&report, BacktestReport::text)?;
     Ok(ExitStatus::Done)
+}
+
+/// What was given for the policy that is asked, which need not be the one that `hydra.toml` is about: of that file's settings
+/// only those that it has.
+fn settings_for(policy: &Policy, settings: &Settings, printer: &mut Printer) -> BTreeMap<String, String> {
+    let has = |key: &String| policy.descriptor().settings.iter().any(|setting| setting.key == *key);
+    let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        settings.options.config.settings_as_text().into_iter().partition(|(key, _)| has(key));
+    for key in left_out.keys() {
+        printer.note(format!("hydra.toml's setting `{key}` is none of this policy, and is left out"));
+    }
+    given.extend(settings.options.settings.clone());
+    given
 }

@@ -9,8 +9,8 @@ mod report;
 
 use std::path::Path;
 
+use crate::base::error::{Error, ErrorKind};
 use crate::cli::{ExitStatus, Printer, Settings};
-use crate::error::{Error, ErrorKind};
 use crate::open::PolicySource;
 use crate::policy::Policy;
 
@@ -37,7 +37,7 @@ pub async fn run(
 }
 
 /// Refuses `--set` where it would change nothing, with what to do instead.
-fn refuse_settings(settings: &Settings, hint: &str) -> crate::error::Result<()> {
+fn refuse_settings(settings: &Settings, hint: &str) -> crate::base::error::Result<()> {
     if settings.options.settings.is_empty() {
         return Ok(());
     }

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::time;
+use crate::base::names::{ModelName, printable};
 use crate::lifecycle::backtest::{Answer, Comparison};
-use crate::mlflow::names::{ModelName, printable};
 use crate::policy::{Policy, VerdictKind};
 
 /// One decision of `policy backtest` that came out otherwise.

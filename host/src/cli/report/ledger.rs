@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
+use crate::base::names::{Alias, ModelName, printable};
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::verify::Verified;
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::{Alias, ModelName, printable};
 use crate::policy::VerdictKind;
 
 /// One entry of `history`.

@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
+use crate::base::names::{ModelName, printable};
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::{ModelName, printable};
 use crate::registry::{ChampionInfo, VersionInfo};
 
 pub use backtest::BacktestReport;

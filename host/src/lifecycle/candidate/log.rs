@@ -4,7 +4,8 @@ use std::pin::{Pin, pin};
 
 use futures_util::FutureExt as _;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, ExperimentId, ModelName, Version};
 use crate::lifecycle::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG, now};
 use crate::lifecycle::config::CONFIG_ARTIFACT;
 use crate::lifecycle::model_file::ModelFile;
@@ -15,7 +16,6 @@ use crate::mlflow::entities::{
     OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
 };
 use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";

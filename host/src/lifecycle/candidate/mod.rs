@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Key, RunId, Version};
 use crate::lifecycle::config;
 use crate::lifecycle::model_file::ModelFile;
 use crate::mlflow::entities::{OPERATION_ID_TAG, Timestamp};
-use crate::mlflow::names::{Key, RunId, Version};
 use crate::model::BaselineModel;
 
 pub use log::LogTarget;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::base::names::{Alias, ExperimentId, ModelName};
 use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{Run, RunStatus, Tags};
 use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::names::{Alias, ExperimentId, ModelName};
 use crate::mlflow::store::{RegistryStore as _, TrackingStore as _};
 
 struct Scene {

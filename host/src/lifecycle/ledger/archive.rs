@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::commit::Proposal;

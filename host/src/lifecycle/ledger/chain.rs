@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::HOST;
 use crate::lifecycle::ledger::entry::{Aliases, Digest, Entry, Kind};
 use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::failpoint;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::failpoint::failpoint;
+use crate::base::names::{Alias, Version, printable};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
@@ -16,7 +17,6 @@ use crate::lifecycle::ledger::settle::{Quiet, Settler};
 use crate::lifecycle::ledger::view::View;
 use crate::lifecycle::ledger::{HOST, Ledger};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use crate::mlflow::names::{Alias, Version, printable};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicTransition};
 use crate::policy::VerdictKind;
 

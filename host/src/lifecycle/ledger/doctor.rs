@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
@@ -12,7 +13,6 @@ use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::lifecycle::ledger::settle::Settler;
-use crate::mlflow::names::{Alias, Version};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, RunId, Version};
 use crate::lifecycle::ledger::rules::Number;
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::{Alias, RunId, Version};
 use crate::policy::{Budget, Usage, VerdictKind};
 
 /// The schema that this release writes; it reads all up to it.
@@ -372,7 +372,7 @@ mod text_number {
 mod text_version {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    use crate::mlflow::names::Version;
+    use crate::base::names::Version;
 
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(
@@ -397,7 +397,7 @@ mod text_aliases {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::{Aliases, text_version};
-    use crate::mlflow::names::{Alias, Version};
+    use crate::base::names::{Alias, Version};
 
     #[derive(Deserialize)]
     struct Target(#[serde(with = "text_version")] Option<Version>);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::entry::{Aliases, Decided, Digest, Entry, Kind, MAX_ENTRY_BYTES, PolicyId, SCHEMA, SideMove};
 use crate::ErrorKind;
-use crate::mlflow::names::{Alias, Version};
+use crate::base::names::{Alias, Version};
 use crate::policy::{Budget, Usage, VerdictKind};
 
 pub(super) fn sample() -> Entry {

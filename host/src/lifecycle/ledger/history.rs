@@ -4,14 +4,14 @@ use std::future::ready;
 
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{Reading, Record, Window};
 use crate::lifecycle::ledger::entry::{Aliases, Digest, Kind};
 use crate::lifecycle::ledger::look::read_page;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::mlflow::entities::Timestamp;
-use crate::mlflow::names::{Alias, Version};
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;

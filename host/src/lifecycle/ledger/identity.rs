@@ -6,8 +6,9 @@ use futures_util::future::try_join;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::failpoint;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::failpoint::failpoint;
+use crate::base::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
@@ -19,7 +20,6 @@ use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
     ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
 };
-use crate::mlflow::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 
 /// The tag on the model and on its ledger that names the ledger.
 const ID_TAG: &str = "hydra.ledger.id";

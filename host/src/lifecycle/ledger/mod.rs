@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::base::names::{ModelName, RunId};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::names::{ModelName, RunId};
 
 pub(super) mod archive;
 pub mod chain;

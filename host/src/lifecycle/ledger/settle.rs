@@ -10,14 +10,14 @@ use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::{self, failpoint};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::failpoint::{self, failpoint};
+use crate::base::names::{Alias, Key, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
-use crate::mlflow::names::{Alias, Key, Version};
 
 /// One writer at work.
 #[derive(Debug)]

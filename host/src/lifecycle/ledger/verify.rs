@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
-use crate::error::{ErrorKind, Result};
+use crate::base::error::{ErrorKind, Result};
+use crate::base::names::Version;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Decided, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::rules::Number;
-use crate::mlflow::names::Version;
 use crate::policy::VerdictKind;
 
 /// What a decision came to when it was run again.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
 
-use crate::error::{ErrorKind, Result};
+use crate::base::error::{ErrorKind, Result};
+use crate::base::names::{Alias, Version};
 use crate::lifecycle::evidence::timestamp;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::is_lost;
@@ -13,7 +14,6 @@ use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::Quiet;
-use crate::mlflow::names::{Alias, Version};
 use crate::policy::{AliasMove, Context, Input, Operation, Transition};
 
 /// The ledger at a moment when the aliases agreed with it.

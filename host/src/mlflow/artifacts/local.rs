@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::ArtifactInfo;
 
 const COPY_BUFFER: usize = 256 * 1024;

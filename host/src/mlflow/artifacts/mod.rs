@@ -14,9 +14,9 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::printable;
 use crate::mlflow::entities::ArtifactInfo;
-use crate::mlflow::names::printable;
 
 pub use local::{LocalAccess, LocalArtifacts};
 pub use object::ObjectArtifacts;

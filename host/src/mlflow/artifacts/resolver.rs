@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::object::{self, ObjectArtifacts};
 use super::{ArtifactStore, LocalAccess, LocalArtifacts};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::environment::Environment;
 use crate::mlflow::rest::ArtifactProxy;
 use crate::mlflow::uri::{ArtifactUri, Location};

@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncReadExt as _;
 
-use crate::error::{ErrorKind, Result};
+use crate::base::error::{ErrorKind, Result};
 use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, read_error};
 
 /// How often a download is started before its breaking is an error.

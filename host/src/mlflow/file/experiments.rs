@@ -2,14 +2,14 @@
 
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::ExperimentId;
 use crate::mlflow::entities::{Experiment, LifecycleStage, Tags};
 use crate::mlflow::file::meta::{self, ExperimentMeta, META, MetaText, Value};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, MODELS, TRASH};
 use crate::mlflow::local;
-use crate::mlflow::names::ExperimentId;
 
 /// The id of the experiment `Default`.
 pub(super) const DEFAULT_ID: &str = "0";

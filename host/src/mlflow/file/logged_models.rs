@@ -1,13 +1,13 @@
 //! LoggedModels of MLflow 3: directories below `models` of an experiment.
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
 use crate::mlflow::file::experiments::{self, lifecycle_stage};
 use crate::mlflow::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, MODELS};
 use crate::mlflow::local;
-use crate::mlflow::names::{LoggedModelId, ModelName, RunId, Version};
 
 pub(super) fn create(disk: &Disk, new: &NewLoggedModel) -> Result<LoggedModel> {
     let new = local::checked_logged_model(new)?;

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use url::Url;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::Tags;
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::{Tree, failed};

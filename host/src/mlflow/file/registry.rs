@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, FileStore, MODELS, values, versions};
 use crate::mlflow::local;
-use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 
 #[async_trait]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{ExperimentId, LoggedModelId, RunId};
 use crate::mlflow::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Timestamp};
 use crate::mlflow::file::experiments::{self, lifecycle_stage};
 use crate::mlflow::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, logged_models, values};
 use crate::mlflow::local;
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId};
 
 /// MLflow's number for a run that was started by a program on this machine.
 const SOURCE_TYPE_LOCAL: i64 = 4;

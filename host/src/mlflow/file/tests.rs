@@ -4,8 +4,8 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::mlflow::store::{
     AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore,
 };

@@ -1,12 +1,12 @@
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
     Timestamp,
 };
 use crate::mlflow::file::{FileStore, experiments, logged_models, runs};
-use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::store::TrackingStore;
 
 #[async_trait]

@@ -12,8 +12,8 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::failpoint::failpoint;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::failpoint::failpoint;
 use crate::mlflow::file::tree::{Tree, failed, is_missing};
 
 /// The name of the journal, a file directly in the root, where MLflow looks at directories only.

@@ -8,8 +8,8 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::mlflow::names::printable;
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::printable;
 
 /// No meta file, tag or param of MLflow comes near this size; a larger one is not read into memory.
 const MAX_TEXT_BYTES: u64 = 8 << 20;

@@ -1,13 +1,13 @@
 //! Model versions: directories of a registered model.
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Timestamp, VersionStatus};
 use crate::mlflow::file::meta::{self, META, MetaText, Value, VersionMeta};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{logged_models, registry, values};
 use crate::mlflow::local;
-use crate::mlflow::names::{LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::uri::ModelUri;
 
 /// The stage by which MLflow marks a deleted version; its directory stays, so that its number is not used again.

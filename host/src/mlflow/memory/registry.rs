@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State, StoredModel, StoredVersion};
-use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 use crate::mlflow::uri::ModelUri;
 

@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch,
     RunStatus, Tags, Timestamp,
 };
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State};
-use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::store::TrackingStore;
 
 #[async_trait]

@@ -22,10 +22,10 @@ use super::failure::Failure;
 use super::retry::RetryBudget;
 use super::transport::{ARTIFACTS, Call, Transport, read_up_to};
 use super::wire::FilesAnswer;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::printable;
 use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
 use crate::mlflow::entities::ArtifactInfo;
-use crate::mlflow::names::printable;
 use crate::mlflow::uri::ArtifactUri;
 
 const UPLOAD_CHUNK: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use url::Url;
 use super::credentials;
 use super::retry::RetryPolicy;
 use super::tls::TlsSettings;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::uri::TrackingUri;
 
@@ -54,7 +54,7 @@ impl RestConfig {
         let refuse = || {
             Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host").with_context(
                 "host",
-                crate::mlflow::names::printable(authority.rsplit('@').next().unwrap_or_default()),
+                crate::base::names::printable(authority.rsplit('@').next().unwrap_or_default()),
             )
         };
         let other = Url::parse(&format!("{}://{authority}/", self.base.scheme())).map_err(|_| refuse())?;

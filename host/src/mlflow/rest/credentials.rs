@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::environment::{self, Environment};
 
 /// The header's value for the server at `url`, if there are credentials for it.

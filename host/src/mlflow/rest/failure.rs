@@ -10,8 +10,8 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::retry::{is_retryable, retry_after};
-use crate::error::{Error, ErrorKind};
-use crate::mlflow::names::printable;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::names::printable;
 
 const MESSAGE_CHARS: usize = 600;
 

@@ -9,10 +9,10 @@ use super::transport::Call;
 use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
 use crate::mlflow::local;
-use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::RegistryStore;
 
 const MAX_VERSIONS_PER_PAGE: usize = 10_000;

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::mlflow::environment::{self, Environment};
 
 /// The least time for one attempt, however short the patience.

@@ -10,10 +10,10 @@ use tokio::io::AsyncReadExt;
 use super::fault_server::{Answer, FaultServer, ok, status};
 use super::{ArtifactProxy, RestConfig, RestStore};
 use crate::ErrorKind;
+use crate::base::names::{Alias, ExperimentId, ModelName, Version};
 use crate::mlflow::artifacts::{ArtifactStore, read_error};
 use crate::mlflow::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
 use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
 use crate::mlflow::store::{RegistryStore, TrackingStore};
 use crate::mlflow::uri::{ArtifactUri, TrackingUri};
 

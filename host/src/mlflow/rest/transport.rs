@@ -14,7 +14,7 @@ use url::Url;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::mlflow::uri::redact;
 
 /// More than any listing that MLflow sends on one page of ours.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 
-use crate::error::{Error, ErrorKind};
-use crate::mlflow::names::Workspace;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::names::Workspace;
 use crate::mlflow::sqlite::schema::{self, Schema};
 
 /// How long a statement waits for another process's lock; what MLflow waits too.

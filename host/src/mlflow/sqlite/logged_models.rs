@@ -3,9 +3,9 @@
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
+use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
 use crate::mlflow::local;
-use crate::mlflow::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::runs;
 

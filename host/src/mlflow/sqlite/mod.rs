@@ -19,9 +19,9 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::Workspace;
 use crate::mlflow::local;
-use crate::mlflow::names::Workspace;
 use crate::mlflow::sqlite::database::{Database, Db, Work};
 
 /// The store in one SQLite file.

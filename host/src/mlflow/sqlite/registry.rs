@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::error::Result;
-use crate::failpoint::failpoint;
+use crate::base::error::Result;
+use crate::base::failpoint::failpoint;
+use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, Timestamp};
 use crate::mlflow::local;
-use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::{SqliteStore, tags, versions};
 use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{ExperimentId, RunId};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags, Timestamp,
 };
 use crate::mlflow::local;
-use crate::mlflow::names::{ExperimentId, RunId};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::logged_models;
 
@@ -291,6 +291,6 @@ fn status_of(text: Option<&str>) -> Result<RunStatus> {
         Some("FAILED") => Ok(RunStatus::Failed),
         Some("KILLED") => Ok(RunStatus::Killed),
         Some(other) => Err(Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
-            .with_context("status", crate::mlflow::names::printable(other))),
+            .with_context("status", crate::base::names::printable(other))),
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
-use crate::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind};
+use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
 use crate::mlflow::local;
-use crate::mlflow::names::{DEFAULT_WORKSPACE, Workspace};
 use crate::mlflow::sqlite::database::Work;
 
 /// What a database must have: the columns we use and MLflow 2.9 made.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
+use crate::base::names::{ModelName, Version};
 use crate::mlflow::entities::Tags;
-use crate::mlflow::names::{ModelName, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 
 /// The tags of a registered model.

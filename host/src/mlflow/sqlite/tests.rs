@@ -5,8 +5,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
+use crate::base::names::{Alias, ExperimentId, ModelName, Version};
 use crate::mlflow::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
-use crate::mlflow::names::{Alias, ExperimentId, ModelName, Version};
 use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
 
 /// A database with the model `m`, its version 1 and `champion` on it.

@@ -2,9 +2,9 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use crate::base::names::{ModelName, RunId, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
 use crate::mlflow::local;
-use crate::mlflow::names::{ModelName, RunId, Version};
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::{logged_models, registry, tags};
 use crate::mlflow::uri::ModelUri;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::policy::{Input, Policy};
 
 /// What decisions cost, over many of them.

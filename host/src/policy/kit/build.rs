@@ -9,7 +9,7 @@ use wit_component::ComponentEncoder;
 
 use super::Language;
 use super::guest_cargo;
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{Budget, ComponentSummary};
 
 /// How to get what builds JavaScript.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use crate::policy::{AliasMove, Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
 /// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would

@@ -15,7 +15,7 @@ pub use build::build;
 pub use case::{Case, CaseFile, CaseOutcome, Expectation, ExpectedVerdict, case_schema};
 pub use scaffold::scaffold;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// The languages that the kit knows how to start and build. A policy may be written in any language that makes
 /// components.

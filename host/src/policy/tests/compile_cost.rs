@@ -186,6 +186,18 @@ fn how_a_component_is_put_together() {
     pair(64, "calls between components", |count| wat::parse_str(calls(count)).unwrap());
 }
 
+/// Seconds of processor time, and the most MB of memory, that this process has taken so far.
+fn taken() -> (u64, u64) {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit_once(") ").unwrap().1;
+    let ticks = |field: usize| after_name.split(' ').nth(field).unwrap().parse::<u64>().unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    // User and system time; a tick is a hundredth of a second.
+    ((ticks(11) + ticks(12)) / 100, kilobytes / 1024)
+}
+
 /// Prints what it took: SECURITY.md quotes it.
 #[test]
 #[ignore = "takes minutes of all cores: cargo xtask test --all"]
@@ -194,7 +206,12 @@ fn the_slowest_instructions_that_the_caps_allow_are_compiled() {
     let bytes = limits::many_instances(1, &function, 28);
     let started = std::time::Instant::now();
     Policy::load(engine(), &bytes, &Budget::default()).unwrap();
-    println!("{} bytes compiled in {:.0?}", bytes.len(), started.elapsed());
+    let (seconds, megabytes) = taken();
+    println!(
+        "{} bytes compiled in {:.0?}, {seconds} s of processor time and {megabytes} MB",
+        bytes.len(),
+        started.elapsed()
+    );
     assert_engine_is_sound();
 }
 

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use super::*;
-use crate::error::{ErrorKind, Result};
+use crate::base::error::{ErrorKind, Result};
 
 /// One engine for all tests, as in a process.
 fn engine() -> &'static PolicyEngine {

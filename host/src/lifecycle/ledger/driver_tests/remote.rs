@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use std::sync::Arc;
 
+use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::names::{Alias, Key, ModelName, Version};
 use crate::mlflow::store::RegistryStore;
 use crate::{Error, ErrorKind, Result};
 

@@ -19,10 +19,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::StreamReader;
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::printable;
 use crate::mlflow::entities::ArtifactInfo;
 use crate::mlflow::environment::Environment;
-use crate::mlflow::names::printable;
 use crate::mlflow::uri::redact;
 
 pub(super) use provider::SCHEMES;

@@ -2,8 +2,8 @@
 
 use super::{name, store, store_with};
 use crate::ErrorKind;
+use crate::base::names::{Alias, Version};
 use crate::mlflow::environment;
-use crate::mlflow::names::{Alias, Version};
 use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
 use crate::mlflow::store::RegistryStore;
 

@@ -8,9 +8,9 @@ mod tracking;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::RunId;
 use crate::mlflow::entities::{ArtifactInfo, Tags, Timestamp};
-use crate::mlflow::names::RunId;
 
 pub(super) use registry::{
     DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{WireTag, checked, optional_int, optional_run, pairs};
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::names::{Alias, ModelName, Version};
 use crate::mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use crate::mlflow::names::{Alias, ModelName, Version};
 
 #[derive(Debug, Deserialize)]
 pub(in crate::mlflow::rest) struct RegisteredModelAnswer {
@@ -119,7 +119,7 @@ impl WireModelVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::base::error::ErrorKind;
 
     #[test]
     fn a_servers_bad_names_are_protocol_errors() {

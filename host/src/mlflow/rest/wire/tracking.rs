@@ -4,11 +4,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{ExperimentId, LoggedModelId, RunId, printable};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus,
 };
-use crate::mlflow::names::{ExperimentId, LoggedModelId, RunId, printable};
 use crate::mlflow::rest::limits::Chunk;
 
 #[derive(Debug, Deserialize)]

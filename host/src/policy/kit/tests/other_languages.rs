@@ -2,7 +2,7 @@
 //! runs them.
 
 use super::*;
-use crate::error::ErrorKind;
+use crate::base::error::ErrorKind;
 use crate::policy::Pooling;
 use crate::policy::tests::compiled_code;
 

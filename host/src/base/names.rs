@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// The longest metric, param or tag key that every MLflow release takes, in characters.
 pub const MAX_KEY_CHARS: usize = 250;

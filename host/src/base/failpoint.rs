@@ -4,7 +4,7 @@
 /// SIGKILL: no handler runs, nothing is flushed. Only in development builds.
 #[cfg(debug_assertions)]
 #[expect(clippy::print_stdout, reason = "the signal to the test that waits for it")]
-pub(crate) fn failpoint(name: &str) {
+pub fn failpoint(name: &str) {
     if is_set(name) {
         println!("failpoint {name}");
         loop {
@@ -15,16 +15,16 @@ pub(crate) fn failpoint(name: &str) {
 
 /// Whether `HYDRA_FAILPOINT` names this place.
 #[cfg(debug_assertions)]
-pub(crate) fn is_set(name: &str) -> bool {
+pub fn is_set(name: &str) -> bool {
     std::env::var_os("HYDRA_FAILPOINT").is_some_and(|set| set == name)
 }
 
 /// Nothing, in builds for use.
 #[cfg(not(debug_assertions))]
-pub(crate) fn failpoint(_: &str) {}
+pub fn failpoint(_: &str) {}
 
 /// Nothing, in builds for use.
 #[cfg(not(debug_assertions))]
-pub(crate) fn is_set(_: &str) -> bool {
+pub fn is_set(_: &str) -> bool {
     false
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 
 /// Makes the directory with mode 0700, and what is missing above it. One that is there already stays as it is: see
 /// [`check`].
-pub(crate) fn create(dir: &Path) -> io::Result<()> {
+pub fn create(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -19,7 +19,7 @@ pub(crate) fn create(dir: &Path) -> io::Result<()> {
 /// Refuses a directory that is not this user's own or that others can look into, with [`ErrorKind::Untrusted`]. `what`
 /// names its contents.
 #[cfg(unix)]
-pub(crate) fn check(dir: &Path, what: &str) -> Result<()> {
+pub fn check(dir: &Path, what: &str) -> Result<()> {
     use std::os::unix::fs::MetadataExt as _;
 
     let inspected = fs::metadata(dir).and_then(|found| Ok((found, own_uid(dir)?)));
@@ -41,7 +41,7 @@ pub(crate) fn check(dir: &Path, what: &str) -> Result<()> {
 
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the unix version can fail")]
-pub(crate) fn check(_: &Path, _: &str) -> Result<()> {
+pub fn check(_: &Path, _: &str) -> Result<()> {
     Ok(())
 }
 

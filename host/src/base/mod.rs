@@ -1,0 +1,8 @@
+//! The ground floor: errors, and the names and numbers of the domain that every layer speaks of.
+
+pub mod error;
+pub mod failpoint;
+pub mod names;
+pub mod private_dir;
+
+pub use error::{Error, ErrorKind, Result};
