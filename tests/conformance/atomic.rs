@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use hydra_registry::ErrorKind;
 use hydra_registry::base::names::{Alias, ModelName, Version};
-use hydra_registry::mlflow::entities::{ModelVersion, NewModelVersion};
+use hydra_registry::mlflow::entities::ModelVersion;
 use hydra_registry::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition};
 
 use super::{Stores, fresh, kind, new_version, tags};
@@ -118,7 +118,7 @@ impl<'a> Scene<'a> {
             model: self.model.clone(),
             expected_aliases: vec![move_of("champion", Some(1)), move_of("archived", None)],
             moves: vec![move_of("champion", Some(target)), move_of("archived", Some(1))],
-            entry: NewModelVersion { tags: tags([("hydra.entry", "{}")]), ..new_version(&self.ledger) },
+            entry: new_version(&self.ledger).tags(tags([("hydra.entry", "{}")])),
             expected_newest: None,
         }
     }

@@ -13,7 +13,7 @@ use super::{Stores, new_version, tags};
 /// The new version that says of itself which one of several it is.
 fn entry(name: &ModelName, index: usize) -> NewModelVersion {
     let text = index.to_string();
-    NewModelVersion { tags: tags([("hydra.entry", &text)]), description: text, ..new_version(name) }
+    new_version(name).tags(tags([("hydra.entry", &text)])).description(text)
 }
 
 /// Numbers appear in order, and a version appears with its tags and description or not at all.
@@ -110,11 +110,7 @@ pub async fn a_large_entry_is_kept_whole(stores: &Stores) {
     let name = stores.model().await;
     let entry = "é".repeat(2_250);
     let sentence = "ü".repeat(5_000);
-    let new = NewModelVersion {
-        tags: tags([("hydra.entry", &entry)]),
-        description: sentence.clone(),
-        ..new_version(&name)
-    };
+    let new = new_version(&name).tags(tags([("hydra.entry", &entry)])).description(sentence.clone());
     let created = stores.registry.create_model_version(&new).await.expect("a new version");
     let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
     assert!(read.tags["hydra.entry"] == entry && read.description == sentence);

@@ -110,14 +110,7 @@ pub fn new_run(experiment_id: ExperimentId) -> NewRun {
 
 /// A version whose source every backend takes without asking for a run or a LoggedModel.
 pub fn new_version(name: &ModelName) -> NewModelVersion {
-    NewModelVersion {
-        name: name.clone(),
-        source: "hydra-ledger:/conformance".into(),
-        run_id: None,
-        model_id: None,
-        tags: Tags::new(),
-        description: String::new(),
-    }
+    NewModelVersion::new(name.clone(), "hydra-ledger:/conformance")
 }
 
 /// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.

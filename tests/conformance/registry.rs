@@ -81,11 +81,9 @@ pub async fn a_deleted_model_is_gone_with_its_versions(stores: &Stores) {
 pub async fn a_version_is_read_back(stores: &Stores) {
     let name = stores.model().await;
     let entry = "e".repeat(4500);
-    let new = NewModelVersion {
-        tags: tags([("hydra.entry", &entry), ("empty", ""), ("lines", "one\ntwo")]),
-        description: "approved: 'AUC' 0.91 > 0.89 # by the default policy\nsecond line".into(),
-        ..new_version(&name)
-    };
+    let new = new_version(&name)
+        .tags(tags([("hydra.entry", &entry), ("empty", ""), ("lines", "one\ntwo")]))
+        .description("approved: 'AUC' 0.91 > 0.89 # by the default policy\nsecond line");
     let created = stores.registry.create_model_version(&new).await.expect("a new version");
     let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
     assert_eq!(created, read);
@@ -98,7 +96,7 @@ pub async fn a_version_is_read_back(stores: &Stores) {
 pub async fn a_version_remembers_its_run(stores: &Stores) {
     let name = stores.model().await;
     let run = stores.run().await;
-    let new = NewModelVersion { run_id: Some(run.clone()), ..new_version(&name) };
+    let new = new_version(&name).run(run.clone());
     let created = stores.registry.create_model_version(&new).await.expect("a new version");
     let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
     assert_eq!(read.run_id, Some(run));
@@ -115,7 +113,7 @@ pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Store
     let name = stores.model().await;
     let creates = (0..12).map(|_| {
         let registry = stores.registry.clone();
-        let new = NewModelVersion { tags: tags([("hydra.entry", "x")]), ..new_version(&name) };
+        let new = new_version(&name).tags(tags([("hydra.entry", "x")]));
         tokio::spawn(async move { registry.create_model_version(&new).await })
     });
     let mut numbers = Vec::new();
@@ -261,11 +259,7 @@ pub async fn the_download_uri_of_a_logged_model_is_its_artifact_root(stores: &St
     let Some((run, model_id)) = logged_model(stores).await else { return };
     let name = stores.model().await;
     let model = stores.tracking.logged_model(&model_id).await.expect("it exists");
-    let new = NewModelVersion {
-        source: format!("models:/{model_id}"),
-        model_id: Some(model_id),
-        ..new_version(&name)
-    };
+    let new = NewModelVersion::new(name.clone(), format!("models:/{model_id}")).logged_model(model_id);
     let version = stores.registry.create_model_version(&new).await.expect("a new version");
     assert_eq!(version.run_id, Some(run));
     let uri = stores.registry.download_uri(&name, version.version).await.expect("a URI");

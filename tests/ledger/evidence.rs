@@ -25,14 +25,7 @@ async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
     let auc = Metric { key: "auc".into(), value: 0.9, timestamp: 1, step: 0 };
     let batch = RunBatch { metrics: vec![auc], ..RunBatch::default() };
     stores.tracking.log_batch(&run, &batch).await.expect("a metric");
-    let version = NewModelVersion {
-        name: model.clone(),
-        source: "dbfs:/model".into(),
-        run_id: Some(run.clone()),
-        model_id: None,
-        tags: Tags::new(),
-        description: String::new(),
-    };
+    let version = NewModelVersion::new(model.clone(), "dbfs:/model").run(run.clone());
     let version = stores.registry.create_model_version(&version).await.expect("a version").version;
     stores.registry.set_alias(model, &Alias::candidate(), version).await.expect("an alias");
     let shown = || async {

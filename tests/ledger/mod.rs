@@ -19,7 +19,7 @@ use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::history::Fate;
 use hydra_registry::lifecycle::recording::PolicyReplay;
 use hydra_registry::lifecycle::transition::Outcome;
-use hydra_registry::mlflow::entities::{NewModelVersion, Tags};
+use hydra_registry::mlflow::entities::NewModelVersion;
 use hydra_registry::policy::{EngineOptions, PolicyEngine};
 
 use crate::support::backends::{Backend, fresh_name};
@@ -28,14 +28,7 @@ use crate::support::backends::{Backend, fresh_name};
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = ModelRegistry::open(backend.options(model)).await.expect("an open registry");
     for _ in 0..5 {
-        let version = NewModelVersion {
-            name: registry.model().clone(),
-            source: "dbfs:/model".into(),
-            run_id: None,
-            model_id: None,
-            tags: Tags::new(),
-            description: String::new(),
-        };
+        let version = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
         registry.backend().registry.create_model_version(&version).await.expect("a version");
     }
     registry

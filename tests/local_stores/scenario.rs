@@ -2,7 +2,7 @@
 
 use hydra_registry::base::names::{Alias, Key, LoggedModelId, ModelName, Version};
 use hydra_registry::mlflow::entities::{
-    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus, Tags,
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus,
 };
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use serde_json::{Value, json};
@@ -51,12 +51,7 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     };
     store.log_batch(&run.id, &again).await.expect("a batch");
 
-    let mut first = NewModelVersion {
-        run_id: Some(run.id.clone()),
-        tags: tags([("hydra.entry", "{}"), ("empty", "")]),
-        description: "first".into(),
-        ..version(&format!("{}/model", run.artifact_uri))
-    };
+    let mut first = version(&format!("{}/model", run.artifact_uri)).run(run.id.clone());
     if logged_models {
         let new = NewLoggedModel {
             experiment_id,
@@ -81,26 +76,18 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
             store.note_version(&logged.id, &model(), Version(version)).await.expect("a note");
         }
         store.finalize_logged_model(&logged.id, LoggedModelStatus::Ready).await.expect("an update");
-        first = NewModelVersion {
-            source: format!("models:/{}", logged.id),
-            run_id: None,
-            model_id: Some(logged.id),
-            ..first
-        };
+        first = version(&format!("models:/{}", logged.id)).logged_model(logged.id);
     }
 
     let name = model();
     let owner = tags([("owner", "bob")]);
     store.create_registered_model(&name, &owner, "scores: loans\nand more").await.expect("a model");
     store.set_registered_model_tag(&name, &key("owner"), "ada").await.expect("a tag");
+    let first = first.tags(tags([("hydra.entry", "{}"), ("empty", "")])).description("first");
     store.create_model_version(&first).await.expect("a version");
-    let second = NewModelVersion { run_id: Some(run.id.clone()), ..version("s3://bucket/model") };
+    let second = version("s3://bucket/model").run(run.id.clone());
     store.create_model_version(&second).await.expect("a version");
-    let third = NewModelVersion {
-        tags: tags([("kept", "yes")]),
-        description: "third".into(),
-        ..version("s3://bucket/model")
-    };
+    let third = version("s3://bucket/model").tags(tags([("kept", "yes")])).description("third");
     store.create_model_version(&third).await.expect("a version");
     for value in ["no", "yes"] {
         store.set_version_tag(&name, Version(2), &key("hydra.applied"), value).await.expect("a tag");
@@ -179,14 +166,7 @@ fn as_python_prints(value: f64) -> Value {
 }
 
 fn version(source: &str) -> NewModelVersion {
-    NewModelVersion {
-        name: model(),
-        source: source.into(),
-        run_id: None,
-        model_id: None,
-        tags: Tags::new(),
-        description: String::new(),
-    }
+    NewModelVersion::new(model(), source)
 }
 
 fn key(text: &str) -> Key {

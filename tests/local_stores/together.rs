@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hydra_registry::ErrorKind;
 use hydra_registry::base::names::{Alias, Version, Workspace};
 use hydra_registry::mlflow::connect::Backend;
-use hydra_registry::mlflow::entities::{NewModelVersion, Tags};
+use hydra_registry::mlflow::entities::Tags;
 use hydra_registry::mlflow::environment::Environment;
 use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore, TrackingStore as _};
@@ -44,7 +44,7 @@ async fn a_running_server_and_the_store_share_a_database() {
                         // What a create that is sent again is recognised by.
                         let operation = format!("{index}-{count}");
                         let tags = tags([("hydra.operation_id", &operation)]);
-                        let new = NewModelVersion { tags, ..new_version(&name) };
+                        let new = new_version(&name).tags(tags);
                         let created = registry.create_model_version(&new).await.expect("a version").version;
                         registry.set_alias(&name, &Alias::candidate(), created).await.expect("an alias");
                     }

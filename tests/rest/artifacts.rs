@@ -44,14 +44,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
     root.put_bytes("model/MLmodel", "flavors".into()).await.expect("an upload");
     let name = ModelName::new(fresh_name("artifacts")).expect("a name");
     backend.registry.create_registered_model(&name, &Tags::new(), "").await.expect("a new model");
-    let new = NewModelVersion {
-        name: name.clone(),
-        source: format!("runs:/{}/model", run.id),
-        run_id: Some(run.id.clone()),
-        model_id: None,
-        tags: Tags::new(),
-        description: String::new(),
-    };
+    let new = NewModelVersion::new(name.clone(), format!("runs:/{}/model", run.id)).run(run.id.clone());
     let version = backend.registry.create_model_version(&new).await.expect("a new version").version;
     backend.registry.set_alias(&name, &Alias::champion(), version).await.expect("an alias");
     for uri in [

@@ -2,7 +2,6 @@
 
 use hydra_registry::ErrorKind;
 use hydra_registry::base::names::{Alias, ModelName, Version};
-use hydra_registry::mlflow::entities::NewModelVersion;
 
 use super::artifacts::connect;
 use crate::conformance::{fresh, kind, new_version, tags};
@@ -18,9 +17,9 @@ async fn what_does_not_fit_is_refused_at_once() {
     let registry = connect(&Server::shared(ON_POSTGRES).url, &[]).registry;
     let name = ModelName::new(fresh("model")).expect("a legal name");
     registry.create_registered_model(&name, &tags([]), "").await.expect("a new model");
-    let nul = NewModelVersion { tags: tags([("note", "a\0b")]), ..new_version(&name) };
+    let nul = new_version(&name).tags(tags([("note", "a\0b")]));
     assert_eq!(kind(registry.create_model_version(&nul).await), ErrorKind::InvalidArgument);
-    let long = NewModelVersion { description: "x".repeat(5_001), ..new_version(&name) };
+    let long = new_version(&name).description("x".repeat(5_001));
     let error = registry.create_model_version(&long).await.expect_err("too long");
     assert_eq!(error.kind(), ErrorKind::BadRequest);
     let message = error.to_string();

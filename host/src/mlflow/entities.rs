@@ -235,6 +235,7 @@ pub struct ModelVersion {
 
 /// What it takes to create a model version.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NewModelVersion {
     /// The registered model, which must exist.
     pub name: ModelName,
@@ -248,6 +249,45 @@ pub struct NewModelVersion {
     pub tags: Tags,
     /// Free text.
     pub description: String,
+}
+
+impl NewModelVersion {
+    /// A version of `name`, which must exist, with the model at `source`.
+    #[must_use]
+    pub fn new(name: ModelName, source: impl Into<String>) -> Self {
+        Self {
+            name,
+            source: source.into(),
+            run_id: None,
+            model_id: None,
+            tags: Tags::new(),
+            description: String::new(),
+        }
+    }
+
+    /// Sets the run that made the model.
+    #[must_use]
+    pub fn run(self, id: RunId) -> Self {
+        Self { run_id: Some(id), ..self }
+    }
+
+    /// Sets the LoggedModel behind the version.
+    #[must_use]
+    pub fn logged_model(self, id: LoggedModelId) -> Self {
+        Self { model_id: Some(id), ..self }
+    }
+
+    /// Sets all tags.
+    #[must_use]
+    pub fn tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+
+    /// Sets the description.
+    #[must_use]
+    pub fn description(self, text: impl Into<String>) -> Self {
+        Self { description: text.into(), ..self }
+    }
 }
 
 /// One page of a listing and the token of the next.

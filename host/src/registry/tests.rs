@@ -28,14 +28,7 @@ impl World {
         let world = Self::new();
         let name = ModelName::new(name).expect("a name");
         world.store.create_registered_model(&name, &Tags::new(), "").await.expect("a model");
-        let version = NewModelVersion {
-            name,
-            source: "s3://bucket/model".into(),
-            run_id: None,
-            model_id: None,
-            tags: Tags::new(),
-            description: String::new(),
-        };
+        let version = NewModelVersion::new(name, "s3://bucket/model");
         world.store.create_model_version(&version).await.expect("a version");
         world
     }

@@ -224,18 +224,18 @@ impl LogTarget<'_> {
         operation: &str,
     ) -> Result<ModelVersion> {
         let tags = Tags::from([
-            (SHA256_TAG.to_owned(), file.sha256.clone()),
+            (SHA256_TAG.to_owned(), file.sha256.to_string()),
             (OPERATION_ID_TAG.to_owned(), operation.to_owned()),
         ]);
-        let in_run = || format!("{}/{MODEL_DIRECTORY}", run.artifact_uri.trim_end_matches('/'));
-        let version = NewModelVersion {
-            name: self.model.clone(),
-            source: logged.map_or_else(in_run, |model| format!("models:/{}", model.id)),
-            run_id: Some(run.id.clone()),
-            model_id: logged.map(|model| model.id.clone()),
-            tags,
-            description: String::new(),
+        let version = match logged {
+            Some(model) => NewModelVersion::new(self.model.clone(), format!("models:/{}", model.id))
+                .logged_model(model.id.clone()),
+            None => {
+                let root = run.artifact_uri.trim_end_matches('/');
+                NewModelVersion::new(self.model.clone(), format!("{root}/{MODEL_DIRECTORY}"))
+            }
         };
+        let version = version.run(run.id.clone()).tags(tags);
         self.backend.registry.create_model_version(&version).await
     }
 

@@ -252,14 +252,9 @@ impl Ledger {
         if applied {
             tags.insert(APPLIED_TAG.to_owned(), entry.at.to_string());
         }
-        Ok(NewModelVersion {
-            name: self.name.clone(),
-            source: source_uri(&self.id),
-            run_id: None,
-            model_id: None,
-            tags,
-            description: sentence(entry),
-        })
+        Ok(NewModelVersion::new(self.name.clone(), source_uri(&self.id))
+            .tags(tags)
+            .description(sentence(entry)))
     }
 }
 

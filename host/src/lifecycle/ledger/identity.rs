@@ -259,14 +259,9 @@ async fn append_genesis(
         bridge: None,
         host: HOST.into(),
     };
-    let version = NewModelVersion {
-        name: name.clone(),
-        source: source_uri(&id),
-        run_id: None,
-        model_id: None,
-        tags: Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]),
-        description: format!("The lifecycle ledger of {} begins.", registered.name),
-    };
+    let version = NewModelVersion::new(name.clone(), source_uri(&id))
+        .tags(Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]))
+        .description(format!("The lifecycle ledger of {} begins.", registered.name));
     backend.registry.create_model_version(&version).await.map(drop)
 }
 

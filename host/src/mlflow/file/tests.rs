@@ -51,14 +51,9 @@ fn name(text: &str) -> ModelName {
 }
 
 fn version_of(model: &str) -> NewModelVersion {
-    NewModelVersion {
-        name: name(model),
-        source: "s3://bucket/model".into(),
-        run_id: None,
-        model_id: None,
-        tags: Tags::from([("hydra.entry".into(), "{}".into())]),
-        description: "why".into(),
-    }
+    NewModelVersion::new(name(model), "s3://bucket/model")
+        .tags(Tags::from([("hydra.entry".into(), "{}".into())]))
+        .description("why")
 }
 
 fn promotion() -> AtomicTransition {
@@ -240,7 +235,7 @@ async fn a_moved_store_still_finds_its_artifacts() {
     let scene = Scene::new().await;
     let run = scene.run().await;
     let old = scene.store.run(&run).await.expect("the run").artifact_uri;
-    let new = NewModelVersion { source: format!("{old}/model"), ..version_of("m") };
+    let new = NewModelVersion::new(name("m"), format!("{old}/model"));
     scene.store.create_model_version(&new).await.expect("a version");
     fs::create_dir_all(scene.path(&format!("0/{run}/artifacts/model"))).expect("a directory");
     let moved = scene.directory.path().join("moved here");

@@ -225,14 +225,7 @@ async fn a_create_that_is_not_found_in_the_end_stays_ambiguous() {
 async fn an_ambiguous_version_is_found_by_its_operation_id() {
     let found = ok(&format!(r#"{{"model_versions":[{VERSION}]}}"#));
     let server = FaultServer::start(vec![status(502), found]);
-    let new = NewModelVersion {
-        name: name(),
-        source: "s3://b/x".into(),
-        run_id: None,
-        model_id: None,
-        tags: operation(),
-        description: String::new(),
-    };
+    let new = NewModelVersion::new(name(), "s3://b/x").tags(operation());
     let version = store(&server).create_model_version(&new).await.expect("a version");
     assert_eq!(version.version, Version(7));
     let lines = server.lines();

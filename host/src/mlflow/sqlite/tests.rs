@@ -45,14 +45,7 @@ fn name() -> ModelName {
 }
 
 fn version() -> NewModelVersion {
-    NewModelVersion {
-        name: name(),
-        source: "s3://bucket/model".into(),
-        run_id: None,
-        model_id: None,
-        tags: Tags::from([("hydra.entry".into(), "{}".into())]),
-        description: String::new(),
-    }
+    NewModelVersion::new(name(), "s3://bucket/model").tags(Tags::from([("hydra.entry".into(), "{}".into())]))
 }
 
 #[tokio::test]

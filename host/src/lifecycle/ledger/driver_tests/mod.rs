@@ -55,14 +55,7 @@ impl World {
         let model = ModelName::new("m").expect("a name");
         store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
         for _ in 0..5 {
-            let version = NewModelVersion {
-                name: model.clone(),
-                source: "s3://bucket/model".into(),
-                run_id: None,
-                model_id: None,
-                tags: Tags::new(),
-                description: String::new(),
-            };
+            let version = NewModelVersion::new(model.clone(), "s3://bucket/model");
             store.create_model_version(&version).await.expect("a version");
         }
         Self { store, model }
