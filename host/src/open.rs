@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::base::blocking;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ExperimentId, ModelName};
 use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
@@ -182,17 +183,15 @@ impl OpenOptions {
         let source = self.policy_source();
         let budget = self.decision_budget()?;
         let options = self.engine_options();
-        let loaded = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let engine = || PolicyEngine::new(&options);
             match source {
                 PolicySource::Loaded(policy) => Ok(policy),
                 PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
                 PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
             }
-        });
-        loaded.await.map_err(|source| {
-            Error::new(ErrorKind::Internal, "loading the policy was interrupted").with_source(source)
-        })?
+        })
+        .await
     }
 
     /// An engine that shares the cache of compiled policies.

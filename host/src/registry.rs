@@ -9,6 +9,7 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
@@ -19,7 +20,7 @@ use crate::lifecycle::loading::load_model;
 use crate::lifecycle::model_cache::ModelCache;
 use crate::lifecycle::transition::{Request, Transition};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags, Timestamp};
+use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use crate::model::Model;
 use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;

@@ -4,9 +4,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hydra_registry::ModelRegistry;
+use hydra_registry::base::Sha256;
 use hydra_registry::base::names::Version;
 use hydra_registry::lifecycle::ledger::chain::{ENTRY_TAG, Record};
-use hydra_registry::lifecycle::ledger::entry::{Digest, Entry, Kind};
+use hydra_registry::lifecycle::ledger::entry::{Entry, Kind};
 use hydra_registry::lifecycle::ledger::ledger_name;
 use hydra_registry::policy::VerdictKind;
 
@@ -101,7 +102,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
             ..newest.entry.clone()
         };
         let text = entry.encode().expect("an entry");
-        (base, previous) = (number, Digest::of(text.as_bytes()));
+        (base, previous) = (number, Sha256::of(text.as_bytes()));
         let row = rusqlite::params![name.as_str(), newest.number as i64, number as i64];
         assert_eq!(transaction.execute(&versions, row).expect("a version"), 1);
         let row = rusqlite::params![name.as_str(), newest.number as i64, number as i64, text, ENTRY_TAG];
@@ -112,7 +113,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let input = ledger.input(&newest).await.expect("an input");
     let run = registry.backend().tracking.run(ledger.run_id()).await.expect("the ledger's run");
     let archive = registry.backend().artifact_store(&run.artifact_uri).await.expect("the archive");
-    let path = format!("decisions/operation-{to}-{}.json", Digest::of(&input));
+    let path = format!("decisions/operation-{to}-{}.json", Sha256::of(&input));
     archive.put_bytes(&path, input).await.expect("stored");
 }
 

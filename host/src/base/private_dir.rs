@@ -22,15 +22,14 @@ pub fn create(dir: &Path) -> io::Result<()> {
 pub fn check(dir: &Path, what: &str) -> Result<()> {
     use std::os::unix::fs::MetadataExt as _;
 
-    let inspected = fs::metadata(dir).and_then(|found| Ok((found, own_uid(dir)?)));
-    let (found, own) = inspected.map_err(|error| {
+    let found = fs::metadata(dir).map_err(|error| {
         Error::new(ErrorKind::Storage, format!("cannot inspect the directory of {what}"))
             .with_context("path", dir.display())
             .with_source(error)
     })?;
     #[expect(clippy::verbose_bit_mask, reason = "permissions are read in octal")]
     let is_private = found.mode() & 0o077 == 0;
-    if is_private && found.uid() == own {
+    if is_private && found.uid() == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Untrusted, format!("the directory of {what} is not private to its user"))
@@ -43,15 +42,6 @@ pub fn check(dir: &Path, what: &str) -> Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the unix version can fail")]
 pub fn check(_: &Path, _: &str) -> Result<()> {
     Ok(())
-}
-
-/// Who this process is: the owner of its entry in `/proc`, or of a file that it makes.
-#[cfg(unix)]
-fn own_uid(dir: &Path) -> io::Result<u32> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    let entry = fs::metadata("/proc/self");
-    entry.or_else(|_| tempfile::tempfile_in(dir)?.metadata()).map(|found| found.uid())
 }
 
 #[cfg(all(test, unix))]

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::base::Timestamp;
 use crate::base::names::Version;
 use crate::cli::moment::moment;
 pub use crate::cli::policy::PolicyCommand;
 pub use crate::cli::predict::PredictArgs;
-use crate::mlflow::entities::Timestamp;
 use crate::mlflow::environment;
 use crate::mlflow::uri::GivenUri;
 

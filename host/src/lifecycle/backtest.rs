@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{Stream, TryStreamExt as _};
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
@@ -12,7 +13,6 @@ use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
 use crate::lifecycle::transition::decide;
 use crate::lifecycle::{AliasState, Plan, guards};
-use crate::mlflow::entities::Timestamp;
 use crate::policy::{Input, Operation, Policy, Verdict, VerdictKind};
 
 /// A recorded decision, and what the other policy makes of the same evidence.

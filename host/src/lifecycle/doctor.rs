@@ -3,13 +3,14 @@
 
 use std::fmt;
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use crate::lifecycle::candidate::now;
+use crate::base::time::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::doctor::Finding as LedgerFinding;
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus, Timestamp};
+use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
 use crate::mlflow::flavor::MLMODEL_FILE;
 use crate::mlflow::uri::redact;
 

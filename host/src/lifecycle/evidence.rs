@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, join3, try_join};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::jitter;
 use crate::base::names::{Alias, ModelName, RunId, Version};
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
@@ -155,7 +155,7 @@ impl Evidence {
 
 /// From 10 to 50 ms, so that readers neither press a busy registry nor keep in step.
 fn pause() -> Duration {
-    Duration::from_millis(10 + Uuid::new_v4().as_u128() as u64 % 41)
+    jitter(Duration::from_millis(10)..Duration::from_millis(50))
 }
 
 /// The version behind an alias. One that dangles counts as not set: whoever deleted the version meant it.

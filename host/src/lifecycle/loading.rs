@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Sha256, blocking};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::model_cache::{CachedModel, ModelCache};
 use crate::mlflow::artifacts::{ArtifactStore, read_whole};
@@ -33,13 +34,6 @@ pub async fn load_model(
     }
     let (flavor, bytes) = fetch(backend, version).await?;
     blocking(move || wanted.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
-}
-
-/// Reading, hashing and parsing gigabytes takes seconds: not on a thread that others' requests wait for.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|source| {
-        Error::new(ErrorKind::Internal, "loading the model was interrupted").with_source(source)
-    })?
 }
 
 /// The model to load.
@@ -87,9 +81,10 @@ async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<V
     })
 }
 
-fn check_digest(version: &ModelVersion, found: &str) -> Result<()> {
+/// `Integrity` when the version's tag is not the digest `found`. A tag that is not a digest at all counts as a mismatch.
+fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
     let Some(promised) = version.tags.get(SHA256_TAG) else { return Ok(()) };
-    if promised == found {
+    if promised.parse().is_ok_and(|promised: Sha256| promised == found) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Integrity, "the model's bytes are not those that were logged")
@@ -128,10 +123,8 @@ mod tests {
         std::fs::read(path).expect("a model")
     }
 
-    async fn load(server: &FaultServer) -> Result<Model> {
-        let uri = TrackingUri::new(&server.url).expect("a URI");
-        let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
-        let version = ModelVersion {
+    fn version() -> ModelVersion {
+        ModelVersion {
             name: ModelName::new("m").expect("a name"),
             version: Version(1),
             created_at: 1,
@@ -141,8 +134,28 @@ mod tests {
             status: VersionStatus::Ready,
             tags: Default::default(),
             aliases: vec![],
+        }
+    }
+
+    async fn load(server: &FaultServer) -> Result<Model> {
+        let uri = TrackingUri::new(&server.url).expect("a URI");
+        let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
+        load_model(&backend, None, &version(), &ModelLimits::default()).await
+    }
+
+    #[test]
+    fn the_tag_must_be_the_digest_of_the_bytes_in_lower_case() {
+        let found = Sha256::of(b"model");
+        let check = |tag: &str| {
+            let mut version = version();
+            version.tags.insert(SHA256_TAG.into(), tag.into());
+            check_digest(&version, found).map_err(|error| error.kind())
         };
-        load_model(&backend, None, &version, &ModelLimits::default()).await
+        assert_eq!(check_digest(&version(), found).map_err(|error| error.kind()), Ok(()));
+        assert_eq!(check(&found.to_string()), Ok(()));
+        for other in ["", "sha256:ABC", &found.to_string().to_uppercase(), &Sha256::of(b"").to_string()] {
+            assert_eq!(check(other), Err(ErrorKind::Integrity), "{other}");
+        }
     }
 
     #[tokio::test]

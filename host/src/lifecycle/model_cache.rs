@@ -12,10 +12,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::private_dir;
 use crate::lifecycle::candidate::SHA256_TAG;
-use crate::lifecycle::model_file::hex_sha256;
 use crate::mlflow::entities::ModelVersion;
 
 /// The cache's size limit unless another is given: 2 GiB.
@@ -30,7 +30,7 @@ pub struct CachedModel {
     data_file: String,
     model_class: String,
     bytes: Vec<u8>,
-    sha256: String,
+    sha256: Sha256,
 }
 
 impl CachedModel {
@@ -38,7 +38,7 @@ impl CachedModel {
     /// `model_class` the class that the flavor names.
     #[must_use]
     pub fn new(data_file: String, model_class: String, bytes: Vec<u8>) -> Self {
-        let sha256 = hex_sha256(&bytes);
+        let sha256 = Sha256::of(&bytes);
         Self { data_file, model_class, bytes, sha256 }
     }
 
@@ -60,10 +60,10 @@ impl CachedModel {
         &self.bytes
     }
 
-    /// Their SHA-256 in hexadecimal.
+    /// Their SHA-256.
     #[must_use]
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 }
 
@@ -72,13 +72,13 @@ impl CachedModel {
 pub struct ModelCache {
     root: PathBuf,
     /// Tells stores apart that use the same model names: a digest, since what identifies a store may hold a password.
-    store: String,
+    store: Sha256,
     max_bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct IndexEntry {
-    sha256: String,
+    sha256: Sha256,
     data_file: String,
     model_class: String,
 }
@@ -87,7 +87,7 @@ impl ModelCache {
     /// A cache in `root` (made with mode 0700 when first written) for the store that `store` identifies.
     #[must_use]
     pub fn new(root: PathBuf, store: impl Into<String>, max_bytes: u64) -> Self {
-        Self { root, store: hex_sha256(store.into().as_bytes()), max_bytes }
+        Self { root, store: Sha256::of(store.into().as_bytes()), max_bytes }
     }
 
     /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent, and so does a cache
@@ -105,7 +105,7 @@ impl ModelCache {
             }
         }
         let entry = read_index(&self.index_path(version))?;
-        let path = self.blob_path(&entry.sha256)?;
+        let path = self.blob_path(entry.sha256);
         let model = CachedModel::new(entry.data_file, entry.model_class, fs::read(&path).ok()?);
         if model.sha256 != entry.sha256 {
             tracing::warn!(path = %path.display(), "a cached model was damaged; it is fetched again");
@@ -122,18 +122,15 @@ impl ModelCache {
         if model.bytes.len() as u64 > self.max_bytes {
             return Ok(());
         }
-        let sha256 = &model.sha256;
-        let entry = IndexEntry {
-            sha256: sha256.clone(),
-            data_file: model.data_file.clone(),
-            model_class: model.model_class.clone(),
-        };
+        let sha256 = model.sha256;
+        let entry =
+            IndexEntry { sha256, data_file: model.data_file.clone(), model_class: model.model_class.clone() };
         let entry =
             serde_json::to_vec(&entry).map_err(io::Error::from).map_err(|error| self.failed(error))?;
         let (blobs, index) = (self.private("blobs")?, self.private("index")?);
-        write_whole(&blobs, sha256, &model.bytes)
-            .and_then(|()| write_whole(&index, &self.key(version), &entry))
-            .and_then(|()| self.evict(sha256))
+        write_whole(&blobs, &sha256.to_string(), &model.bytes)
+            .and_then(|()| write_whole(&index, &self.key(version).to_string(), &entry))
+            .and_then(|()| self.evict(&sha256.to_string()))
             .map_err(|error| self.failed(error))
     }
 
@@ -165,7 +162,7 @@ impl ModelCache {
     fn forget_the_evicted(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.root.join("index"))? {
             let path = entry?.path();
-            let blob = read_index(&path).and_then(|entry| self.blob_path(&entry.sha256));
+            let blob = read_index(&path).map(|entry| self.blob_path(entry.sha256));
             if !blob.is_some_and(|blob| blob.exists()) {
                 fs::remove_file(&path)?;
             }
@@ -180,27 +177,25 @@ impl ModelCache {
         Ok(directory)
     }
 
-    fn key(&self, version: &ModelVersion) -> String {
+    fn key(&self, version: &ModelVersion) -> Sha256 {
         let digest = version.tags.get(SHA256_TAG).map_or("", String::as_str);
-        let identity = [
-            self.store.as_str(),
+        let identity: [&str; 6] = [
+            &self.store.to_string(),
             version.name.as_str(),
             &version.version.to_string(),
             &version.created_at.to_string(),
             &version.source,
             digest,
         ];
-        hex_sha256(identity.join("\n").as_bytes())
+        Sha256::of(identity.join("\n").as_bytes())
     }
 
     fn index_path(&self, version: &ModelVersion) -> PathBuf {
-        self.root.join("index").join(self.key(version))
+        self.root.join("index").join(self.key(version).to_string())
     }
 
-    /// The path of a blob; `None` for what is no digest, since the index is not trusted.
-    fn blob_path(&self, sha256: &str) -> Option<PathBuf> {
-        let is_digest = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_digest.then(|| self.root.join("blobs").join(sha256))
+    fn blob_path(&self, sha256: Sha256) -> PathBuf {
+        self.root.join("blobs").join(sha256.to_string())
     }
 
     fn failed(&self, source: io::Error) -> Error {
@@ -294,7 +289,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let cache = ModelCache::new(home.path().to_path_buf(), "s", 100);
         cache.put(&version(1), &model(b"abc")).expect("put");
-        fs::write(home.path().join("blobs").join(hex_sha256(b"abc")), b"abd").expect("damage");
+        fs::write(cache.blob_path(Sha256::of(b"abc")), b"abd").expect("damage");
         assert_eq!(cache.get(&version(1)), None);
     }
 
@@ -303,7 +298,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let cache = ModelCache::new(home.path().to_path_buf(), "s", 10);
         cache.put(&version(1), &model(b"11111")).expect("put");
-        let old = fs::File::open(home.path().join("blobs").join(hex_sha256(b"11111"))).expect("the blob");
+        let old = fs::File::open(cache.blob_path(Sha256::of(b"11111"))).expect("the blob");
         old.set_modified(SystemTime::UNIX_EPOCH).expect("an old time");
         cache.put(&version(2), &model(b"22222")).expect("put");
         cache.put(&version(3), &model(b"33333")).expect("put");

@@ -1,12 +1,12 @@
 //! A model file on its way into the registry: validated, measured and hashed before anything is written.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write as _};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
+use crate::base::blocking;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::sha256::{Hasher, Sha256};
 use crate::lifecycle::candidate::CandidateModel;
 use crate::mlflow::flavor::Signature;
 use crate::model::text::{self, Limits};
@@ -16,8 +16,8 @@ use crate::model::text::{self, Limits};
 pub struct ModelFile {
     /// The size in bytes.
     pub size: u64,
-    /// The SHA-256 of the bytes, in hexadecimal.
-    pub sha256: String,
+    /// The SHA-256 of the bytes.
+    pub sha256: Sha256,
     features: Vec<String>,
     outputs: usize,
     has_categories: bool,
@@ -36,14 +36,12 @@ impl ModelFile {
     /// Reads, validates and hashes the model of a candidate. `InvalidModel` names tree, key and line of what is wrong.
     pub async fn open(model: &CandidateModel) -> Result<Self> {
         let model = model.clone();
-        let opened = tokio::task::spawn_blocking(move || match model {
+        blocking(move || match model {
             CandidateModel::File(path) => Self::from_file(&path),
             CandidateModel::Text(text) => Self::copied(text.as_bytes()),
             CandidateModel::Stdin => Self::copied(std::io::stdin().lock()),
-        });
-        opened.await.map_err(|source| {
-            Error::new(ErrorKind::Internal, "reading the model was interrupted").with_source(source)
-        })?
+        })
+        .await
     }
 
     /// Where the bytes are.
@@ -83,17 +81,17 @@ impl ModelFile {
         };
         let file = tempfile::NamedTempFile::new().map_err(failed)?;
         let copy = file.reopen().map_err(failed)?;
-        Self::checked(Copying { inner: bytes, copy }, Origin::Temporary(file))
+        Self::checked(Tee { inner: bytes, copy }, Origin::Temporary(file))
     }
 
     /// One pass over the bytes: hashed and validated on the way, never held as a whole.
     fn checked(bytes: impl Read, origin: Origin) -> Result<Self> {
-        let mut digest = Sha256::new();
-        let tee = Hashing { inner: bytes, digest: &mut digest };
+        let mut hasher = Hasher::default();
+        let tee = Tee { inner: bytes, copy: &mut hasher };
         let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
         Ok(Self {
             size: summary.bytes,
-            sha256: hex(&digest.finalize()),
+            sha256: hasher.finish(),
             features: summary.feature_names,
             outputs: summary.num_outputs,
             has_categories: summary.has_categories,
@@ -102,44 +100,16 @@ impl ModelFile {
     }
 }
 
-/// Writes into a file what is read through it.
-struct Copying<R> {
+/// Writes elsewhere, too, what is read through it.
+struct Tee<R, W> {
     inner: R,
-    copy: File,
+    copy: W,
 }
 
-impl<R: Read> Read for Copying<R> {
+impl<R: Read, W: Write> Read for Tee<R, W> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.copy.write_all(&buffer[..read])?;
         Ok(read)
     }
-}
-
-/// Hashes what is read through it.
-struct Hashing<'a, R> {
-    inner: R,
-    digest: &'a mut Sha256,
-}
-
-impl<R: Read> Read for Hashing<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.digest.update(&buffer[..read]);
-        Ok(read)
-    }
-}
-
-/// The SHA-256 of `bytes` in lower-case hexadecimal.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(digest: &[u8]) -> String {
-    use std::fmt::Write as _;
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -6,12 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::evidence::Evidence;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Decided, Digest, Kind, PolicyId};
+use crate::lifecycle::ledger::entry::{Decided, Kind};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
 use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
 use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
@@ -24,7 +25,7 @@ pub(super) struct Asking<'a> {
     request: &'a Request,
     first: Option<Evidence>,
     /// What was decided, attempt by attempt, with the SHA-256 of the input.
-    attempts: Vec<(Option<Digest>, Transition)>,
+    attempts: Vec<(Option<Sha256>, Transition)>,
 }
 
 impl<'a> Asking<'a> {
@@ -65,7 +66,7 @@ impl Decide for Asking<'_> {
             Considered::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
-                self.attempts.push((Some(Digest::of(&proposal.input)), *transition));
+                self.attempts.push((Some(Sha256::of(&proposal.input)), *transition));
                 Ok(Answer::Propose(Box::new(proposal)))
             }
         }
@@ -79,7 +80,7 @@ const MAX_LOADED: usize = 16;
 #[derive(Debug)]
 pub struct PolicyReplay {
     engine: PolicyEngine,
-    loaded: Mutex<HashMap<(Digest, String), Policy>>,
+    loaded: Mutex<HashMap<(Sha256, String), Policy>>,
 }
 
 impl PolicyReplay {
@@ -89,7 +90,7 @@ impl PolicyReplay {
         Self { engine, loaded: Mutex::default() }
     }
 
-    fn policy(&self, sha256: Digest, budget: &Budget, component: &[u8]) -> Result<Policy> {
+    fn policy(&self, sha256: Sha256, budget: &Budget, component: &[u8]) -> Result<Policy> {
         let key = (sha256, format!("{budget:?}"));
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(policy) = loaded.get(&key) {
@@ -129,7 +130,6 @@ fn proposal(
     decision: &Decision,
     moves: &[policy::AliasMove],
 ) -> Result<Proposal> {
-    let descriptor = policy.descriptor();
     let target = evidence.target.as_ref();
     Ok(Proposal {
         operation: match transition.operation {
@@ -140,16 +140,12 @@ fn proposal(
         reason: transition.reason.clone(),
         explanation: transition.explanation.clone(),
         decided: Decided {
-            policy: PolicyId {
-                name: descriptor.name.clone(),
-                version: descriptor.version.clone(),
-                sha256: policy.sha256().parse()?,
-            },
+            policy: policy.identity(),
             verdict: decision.verdict.kind(),
             usage: decision.usage,
             budget: decision.budget.clone(),
-            input_sha256: input.sha256()?.parse()?,
-            evidence_sha256: input.evidence_sha256()?.parse()?,
+            input_sha256: input.sha256()?,
+            evidence_sha256: input.evidence_sha256()?,
             model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
         },
         moves: moves

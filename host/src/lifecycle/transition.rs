@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ModelName, Version};
-use crate::lifecycle::candidate::now;
+use crate::base::time::now;
+use crate::base::{PolicyIdentity, Timestamp, blocking};
 use crate::lifecycle::evidence::{Evidence, Target, timestamp};
 use crate::lifecycle::guards::{self, Plan};
 use crate::lifecycle::ledger::{Ledger, Recorded};
 use crate::lifecycle::recording::Asking;
 use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, Timestamp, VersionStatus};
+use crate::mlflow::entities::{ModelVersion, VersionStatus};
 use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
@@ -58,18 +59,6 @@ pub enum Outcome {
     Rejected,
     /// The policy said not yet.
     Held,
-}
-
-/// Which policy decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PolicyIdentity {
-    /// The name it gives itself.
-    pub name: String,
-    /// The version it gives itself.
-    pub version: String,
-    /// The SHA-256 of the component, in hexadecimal.
-    pub sha256: String,
 }
 
 /// A request with its decision and its effect.
@@ -327,11 +316,7 @@ impl Transitions<'_> {
             outcome,
             before: evidence.aliases(),
             after: plan.after,
-            policy: Some(PolicyIdentity {
-                name: self.policy.descriptor().name.clone(),
-                version: self.policy.descriptor().version.clone(),
-                sha256: self.policy.sha256().to_owned(),
-            }),
+            policy: Some(self.policy.identity()),
             explanation: decision.verdict.explanation().to_owned(),
             fuel: decision.usage.fuel,
             actor: self.terms.actor.clone(),
@@ -359,10 +344,7 @@ fn nowhere_to_go_back_to(request: &Request, evidence: &Evidence) -> Option<Versi
 /// A decision on a thread of its own: it may take as long as its budget allows.
 pub(super) async fn decide(policy: &Policy, input: Input) -> Result<Decision> {
     let policy = policy.clone();
-    let decided = tokio::task::spawn_blocking(move || policy.decide(&input)).await;
-    decided.map_err(|source| {
-        Error::new(ErrorKind::Internal, "the decision was interrupted").with_source(source)
-    })?
+    blocking(move || policy.decide(&input)).await
 }
 
 /// What considering a request came to.
@@ -388,7 +370,7 @@ fn announce(transition: &Transition) {
         sequence = transition.sequence,
         before = %transition.before,
         after = %transition.after,
-        policy = transition.policy.as_ref().map(|policy| policy.sha256.as_str()),
+        policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
         actor = %transition.actor,
         dry_run = transition.dry_run,
         explanation = %transition.explanation,

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
-
-/// Milliseconds since 1970-01-01T00:00:00Z.
-pub type Timestamp = i64;
 
 /// Key-value pairs, sorted by key.
 pub type Tags = BTreeMap<String, String>;

@@ -4,15 +4,13 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
 use crate::mlflow::entities::{
-    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, Timestamp,
-    VersionStatus,
+    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, VersionStatus,
 };
 use crate::mlflow::uri::ModelUri;
 
@@ -26,21 +24,6 @@ const USER_TAG: &str = "mlflow.user";
 const MAX_PARAM_CHARS: usize = 6000;
 /// MLflow cuts longer values of run tags.
 const MAX_RUN_TAG_CHARS: usize = 8000;
-
-/// The current time in milliseconds since the epoch.
-pub(crate) fn now_ms() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::try_from(since_epoch.as_millis()).unwrap_or(Timestamp::MAX)
-}
-
-/// Runs `work`, which may block, beside the tasks of the runtime.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Internal, "a store's work was cut short").with_source(error))
-    })
-}
 
 /// A fresh run id: 32 hexadecimal digits, as MLflow makes them.
 pub(crate) fn new_run_id() -> Result<RunId> {

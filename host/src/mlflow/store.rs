@@ -7,11 +7,12 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
-    RegisteredModel, Run, RunBatch, RunStatus, Tags, Timestamp,
+    RegisteredModel, Run, RunBatch, RunStatus, Tags,
 };
 
 /// Experiments, runs and logged models.

@@ -19,8 +19,9 @@ use super::interface::Guest;
 use super::sandbox;
 use super::settings::Descriptor;
 
-use super::types::{Context, ModelVersion, Verdict, hex_sha256};
+use super::types::{Context, ModelVersion, Verdict};
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{PolicyIdentity, Sha256};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ struct Inner {
     engine: PolicyEngine,
     guest: Guest,
     bytes: Vec<u8>,
-    sha256: String,
+    sha256: Sha256,
     interface: &'static str,
     summary: ComponentSummary,
     descriptor: Descriptor,
@@ -101,7 +102,7 @@ impl Policy {
                 engine: engine.clone(),
                 guest,
                 bytes: bytes.to_vec(),
-                sha256: hex_sha256(bytes),
+                sha256: Sha256::of(bytes),
                 interface,
                 summary,
                 descriptor,
@@ -140,10 +141,17 @@ impl Policy {
         &self.inner.bytes
     }
 
-    /// The SHA-256 of the component's bytes, in hexadecimal.
+    /// The SHA-256 of the component's bytes.
     #[must_use]
-    pub fn sha256(&self) -> &str {
-        &self.inner.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.inner.sha256
+    }
+
+    /// What the ledger and reports name it by.
+    #[must_use]
+    pub fn identity(&self) -> PolicyIdentity {
+        let Descriptor { name, version, .. } = self.descriptor();
+        PolicyIdentity { name: name.clone(), version: version.clone(), sha256: self.sha256() }
     }
 
     /// The version of the interface `hydra:lifecycle/policy` that it exports.

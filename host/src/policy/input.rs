@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::{Context, ModelVersion, Operation, Transition, hex_sha256};
+use super::types::{Context, ModelVersion, Operation, Transition};
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 
 /// One request with all its evidence: everything that a decision depends on.
@@ -98,14 +99,14 @@ impl Input {
         })
     }
 
-    /// The SHA-256 of the canonical JSON, in hexadecimal.
-    pub fn sha256(&self) -> Result<String> {
-        Ok(hex_sha256(&self.canonical_json()?))
+    /// The SHA-256 of the canonical JSON.
+    pub fn sha256(&self) -> Result<Sha256> {
+        Ok(Sha256::of(&self.canonical_json()?))
     }
 
     /// The SHA-256 of the evidence alone: like [`Input::sha256`], with the time of the decision taken out. Two requests
     /// on equal evidence have equal digests.
-    pub fn evidence_sha256(&self) -> Result<String> {
+    pub fn evidence_sha256(&self) -> Result<Sha256> {
         let mut timeless = self.clone();
         timeless.context_mut().now = 0;
         timeless.sha256()

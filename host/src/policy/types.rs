@@ -10,7 +10,6 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::json::{self, Decimal, Float};
 
@@ -298,14 +297,4 @@ impl fmt::Display for Operation {
             Self::External => "external",
         })
     }
-}
-
-/// The SHA-256 of `bytes` in hexadecimal.
-pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::base::Timestamp;
 use crate::base::error::Error;
-use crate::mlflow::entities::Timestamp;
 use crate::policy::kit::Language;
 
 /// The commands of the kit.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::base::Sha256;
 use crate::policy::kit::{self, CaseFile, Language};
 use crate::policy::{AliasMove, Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
 
@@ -94,7 +95,7 @@ pub struct InspectReport {
     /// What it decides.
     pub summary: String,
     /// The SHA-256 of the component.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// The component's size.
     pub bytes: usize,
     /// The interface that it exports, with its version.
@@ -118,7 +119,7 @@ impl InspectReport {
             name: descriptor.name.clone(),
             version: descriptor.version.clone(),
             summary: descriptor.summary.clone(),
-            sha256: policy.sha256().to_owned(),
+            sha256: policy.sha256(),
             bytes: policy.summary().bytes,
             interface: format!("{INTERFACE}@{}", policy.interface_version()),
             imports: policy.summary().imports.clone(),

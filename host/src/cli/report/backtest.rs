@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::time;
+use crate::base::Sha256;
 use crate::base::names::{ModelName, printable};
 use crate::lifecycle::backtest::{Answer, Comparison};
 use crate::policy::{Policy, VerdictKind};
@@ -66,7 +67,7 @@ pub struct BacktestReport {
     /// The policy under test.
     pub policy: String,
     /// Its SHA-256.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// How many decisions were asked about again.
     pub decisions: u64,
     /// How many came out the same.
@@ -85,7 +86,7 @@ impl BacktestReport {
             schema: "hydra-registry/backtest/1",
             model: model.to_string(),
             policy: format!("{} {}", descriptor.name, descriptor.version),
-            sha256: policy.sha256().to_owned(),
+            sha256: policy.sha256(),
             decisions: 0,
             agreements: 0,
             summary: BTreeMap::new(),

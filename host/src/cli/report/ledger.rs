@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
 use crate::base::names::{Alias, ModelName, printable};
+use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry};
+use crate::lifecycle::ledger::entry::{Aliases, Entry};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::verify::Verified;
-use crate::mlflow::entities::Timestamp;
 use crate::policy::VerdictKind;
 
 /// One entry of `history`.
@@ -43,29 +43,11 @@ pub struct EntryReport {
     /// Why they asked.
     pub reason: Option<String>,
     /// The policy that decided.
-    pub policy: Option<PolicyReport>,
+    pub policy: Option<PolicyIdentity>,
     /// The instructions that the decision took.
     pub fuel: Option<u64>,
     /// What recognises the request in all its attempts.
     pub operation_id: String,
-}
-
-/// A policy as the ledger names it.
-#[derive(Debug, Serialize)]
-pub struct PolicyReport {
-    /// The name it gives itself.
-    pub name: String,
-    /// The version it gives itself.
-    pub version: String,
-    /// The SHA-256 of the component.
-    pub sha256: String,
-}
-
-impl From<&Decided> for PolicyReport {
-    fn from(decided: &Decided) -> Self {
-        let policy = &decided.policy;
-        Self { name: policy.name.clone(), version: policy.version.clone(), sha256: policy.sha256.to_string() }
-    }
 }
 
 impl EntryReport {
@@ -86,7 +68,7 @@ impl EntryReport {
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
-            policy: decided.map(PolicyReport::from),
+            policy: decided.map(|decided| decided.policy.clone()),
             fuel: decided.map(|decided| decided.usage.fuel),
             operation_id: entry.operation_id.clone(),
         }
@@ -110,9 +92,7 @@ impl EntryReport {
         let _ = writeln!(text, "       by {}", printable(&format!("{}{reason}", self.actor)));
         let _ = writeln!(text, "       {}", printable(&self.explanation));
         if let Some(policy) = &self.policy {
-            let digest: String = policy.sha256.chars().take(12).collect();
-            let policy = printable(&format!("{} {} ({digest})", policy.name, policy.version));
-            let _ = writeln!(text, "       policy {policy}");
+            let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
         }
         text
     }
@@ -140,7 +120,7 @@ pub struct ExportReport {
     pub created_at: Option<String>,
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256>,
     /// What is wrong with a damaged one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
@@ -162,7 +142,7 @@ impl ExportReport {
             number,
             state,
             created_at: record.map(|record| time(record.created_at)),
-            sha256: record.map(|record| record.digest.to_string()),
+            sha256: record.map(|record| record.digest),
             flaw,
             entry: record.map(|record| record.entry.clone()),
         }

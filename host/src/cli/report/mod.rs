@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 use serde::{Serialize, Serializer};
 
 use crate::base::names::{ModelName, printable};
+use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::candidate::LoggedCandidate;
-use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
-use crate::mlflow::entities::Timestamp;
+use crate::lifecycle::transition::{Outcome, Transition};
 use crate::registry::{ChampionInfo, VersionInfo};
 
 pub use backtest::BacktestReport;
@@ -31,7 +31,7 @@ pub struct CandidateReport {
     /// The run.
     pub run_id: String,
     /// The SHA-256 of the model file.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// The metrics logged.
     #[serde(serialize_with = "metrics")]
     pub metrics: BTreeMap<String, f64>,
@@ -45,7 +45,7 @@ impl CandidateReport {
             model: model.to_string(),
             version: logged.version.0,
             run_id: logged.run_id.to_string(),
-            sha256: logged.sha256.clone(),
+            sha256: logged.sha256,
             metrics: metrics.clone(),
         }
     }
@@ -243,8 +243,7 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         if let Some(policy) = &self.policy {
-            let digest: String = policy.sha256.chars().take(12).collect();
-            let policy = printable(&format!("{} {} ({digest})", policy.name, policy.version));
+            let policy = printable(&policy.to_string());
             let _ = writeln!(text, "  policy  {policy}, {} instructions", self.fuel);
         }
         if let Some(sequence) = self.sequence {

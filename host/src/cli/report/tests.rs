@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::backtest::ComparisonReport;
-use super::ledger::{FindingReport, PolicyReport};
+use super::ledger::FindingReport;
 use super::*;
 use crate::policy::VerdictKind;
 
@@ -36,7 +36,7 @@ fn metrics_and_tags_forge_no_lines() {
         model: "m".into(),
         version: 1,
         run_id: "r".into(),
-        sha256: String::new(),
+        sha256: Sha256::of(b""),
         metrics: [(hostile(), 0.5)].into(),
     };
     assert_forges_nothing(&candidate.text());
@@ -57,7 +57,7 @@ fn entries_forge_no_lines() {
         explanation,
         reason: Some(actor.clone()),
         actor,
-        policy: Some(PolicyReport { version: policy.clone(), name: policy, sha256: "ab".repeat(32) }),
+        policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: None,
         operation_id: String::new(),
     };
@@ -105,7 +105,7 @@ fn backtests_forge_no_lines() {
         schema: "",
         model: "m".into(),
         policy: "p 1".into(),
-        sha256: String::new(),
+        sha256: Sha256::of(b""),
         decisions: 1,
         agreements: 0,
         summary: BTreeMap::new(),
@@ -124,7 +124,7 @@ fn transitions_forge_no_lines() {
         outcome: Outcome::Rejected,
         explanation,
         changes: Vec::new(),
-        policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: "ab".repeat(32) }),
+        policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: 1,
         actor: "ann".into(),
         reason: None,

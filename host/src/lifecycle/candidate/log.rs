@@ -6,7 +6,8 @@ use futures_util::FutureExt as _;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ExperimentId, ModelName, Version};
-use crate::lifecycle::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG, now};
+use crate::base::time::now;
+use crate::lifecycle::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
 use crate::lifecycle::config::CONFIG_ARTIFACT;
 use crate::lifecycle::model_file::ModelFile;
 use crate::mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
@@ -121,7 +122,7 @@ impl LogTarget<'_> {
             self.unregister(version).await;
             return Err(error);
         }
-        Ok(LoggedCandidate { run_id: run.id.clone(), version, sha256: file.sha256.clone() })
+        Ok(LoggedCandidate { run_id: run.id.clone(), version, sha256: file.sha256 })
     }
 
     /// The LoggedModel that the model is to be, where the store has them.

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Key, RunId, Version};
 use crate::lifecycle::config;
 use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::entities::{OPERATION_ID_TAG, Timestamp};
+use crate::mlflow::entities::OPERATION_ID_TAG;
 use crate::model::BaselineModel;
 
 pub use log::LogTarget;
@@ -144,11 +145,6 @@ pub struct LoggedCandidate {
     pub run_id: RunId,
     /// The registered version, now behind the alias `candidate`.
     pub version: Version,
-    /// The SHA-256 of the model file, in hexadecimal.
-    pub sha256: String,
-}
-
-/// The time now, as MLflow counts it.
-pub(crate) fn now() -> Timestamp {
-    jiff::Timestamp::now().as_millisecond()
+    /// The SHA-256 of the model file.
+    pub sha256: Sha256,
 }

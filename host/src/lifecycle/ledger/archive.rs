@@ -2,11 +2,11 @@
 
 use futures_util::future::try_join;
 
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::commit::Proposal;
-use crate::lifecycle::ledger::entry::Digest;
 use crate::mlflow::artifacts::{ArtifactStore, read_whole};
 
 /// The most bytes that are read of an archived input or policy.
@@ -24,13 +24,13 @@ impl Ledger {
     }
 
     /// The archived component of that digest. `ArtifactNotFound` when it is missing, `Integrity` when it is another.
-    pub async fn component(&self, sha256: Digest) -> Result<Vec<u8>> {
+    pub async fn component(&self, sha256: Sha256) -> Result<Vec<u8>> {
         self.read_checked(&component_path(sha256), sha256).await
     }
 
     pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
         let store = self.artifacts().await?;
-        let path = input_path(operation_id, Digest::of(&proposal.input));
+        let path = input_path(operation_id, Sha256::of(&proposal.input));
         let input = store.put_bytes(&path, proposal.input.clone());
         try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
     }
@@ -55,9 +55,9 @@ impl Ledger {
         self.artifact_uri.get_or_try_init(run).await.map(String::as_str)
     }
 
-    async fn read_checked(&self, path: &str, sha256: Digest) -> Result<Vec<u8>> {
+    async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
         let read = read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await?;
-        if let Some(bytes) = read.filter(|bytes| Digest::of(bytes) == sha256) {
+        if let Some(bytes) = read.filter(|bytes| Sha256::of(bytes) == sha256) {
             return Ok(bytes);
         }
         Err(Error::new(ErrorKind::Integrity, "an archived file is not what the ledger says it is")
@@ -83,10 +83,10 @@ pub(in crate::lifecycle) fn is_lost(error: &Error) -> bool {
 }
 
 /// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
-pub(super) fn input_path(operation_id: &str, sha256: Digest) -> String {
+pub(super) fn input_path(operation_id: &str, sha256: Sha256) -> String {
     format!("decisions/{operation_id}-{sha256}.json")
 }
 
-pub(super) fn component_path(sha256: Digest) -> String {
+pub(super) fn component_path(sha256: Sha256) -> String {
     format!("policies/{sha256}.wasm")
 }

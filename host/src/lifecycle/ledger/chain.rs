@@ -3,10 +3,11 @@
 use std::fmt;
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::{Sha256, Timestamp};
 use crate::lifecycle::ledger::HOST;
-use crate::lifecycle::ledger::entry::{Aliases, Digest, Entry, Kind};
+use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
 use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};
-use crate::mlflow::entities::{ModelVersion, Timestamp};
+use crate::mlflow::entities::ModelVersion;
 
 /// The tag that holds an entry.
 pub const ENTRY_TAG: &str = "hydra.entry";
@@ -25,7 +26,7 @@ pub struct Record {
     /// Whether its aliases were moved in the transaction that appended it: then nobody moves them later.
     pub atomic: bool,
     /// The digest of its text.
-    pub digest: Digest,
+    pub digest: Sha256,
     /// The entry.
     pub entry: Entry,
 }
@@ -89,17 +90,17 @@ impl Reading {
             applied: applied.is_some(),
             // Whoever marks an entry after appending it gives a later moment.
             atomic: applied.is_some_and(|moment| *moment == entry.at.to_string()),
-            digest: Digest::of(text.as_bytes()),
+            digest: Sha256::of(text.as_bytes()),
             entry,
         })
     }
 
-    fn slot(&self) -> Slot<Digest> {
+    fn slot(&self) -> Slot<Sha256> {
         match self {
             Self::Damaged(_) => Slot::Damaged,
             Self::Record(record) => Slot::Entry(Link {
                 base: record.entry.base,
-                previous: record.entry.previous.unwrap_or(Digest::NONE),
+                previous: record.entry.previous.unwrap_or(Sha256::NONE),
                 digest: record.digest,
                 checkpoint: record.entry.bridge.as_ref().map(|bridge| bridge.trusted),
             }),
@@ -121,7 +122,7 @@ const MAX_GAP: Number = 100_000;
 pub struct Window {
     lowest: Number,
     readings: Vec<Reading>,
-    slots: Vec<Slot<Digest>>,
+    slots: Vec<Slot<Sha256>>,
 }
 
 impl Window {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join;
 
+use crate::base::Sha256;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
 use crate::base::names::{Alias, Version, printable};
-use crate::lifecycle::candidate::now;
+use crate::base::time::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
+use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry, Kind, SCHEMA, SideMove};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::{Quiet, Settler};
 use crate::lifecycle::ledger::view::View;
@@ -144,7 +145,7 @@ impl Ledger {
         &self,
         operation: Kind,
         base: Number,
-        previous: Option<Digest>,
+        previous: Option<Sha256>,
         before: Aliases,
         after: Aliases,
         why: String,
@@ -203,7 +204,7 @@ impl Ledger {
             after,
             proposal.explanation,
         );
-        let input_sha256 = Digest::of(&proposal.input);
+        let input_sha256 = Sha256::of(&proposal.input);
         Entry {
             operation_id: operation_id.to_owned(),
             target: proposal.target,

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::base::Sha256;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
-use crate::lifecycle::ledger::entry::{Aliases, Bridge, Digest, Kind, tracked};
+use crate::lifecycle::ledger::entry::{Aliases, Bridge, Kind, tracked};
 use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{Found, Number};
@@ -244,7 +245,7 @@ impl Ledger {
         let number = snapshot.window.newest();
         let mut entry =
             self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
-        entry.previous = Some(trusted.map_or(Digest::NONE, |record| record.digest));
+        entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
         entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
         Ok(self.append(&mut entry).await?.version.0)
     }

@@ -5,15 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, RunId, Version};
+use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::ledger::rules::Number;
-use crate::mlflow::entities::Timestamp;
 use crate::policy::{Budget, Usage, VerdictKind};
 
 /// The schema that this release writes; it reads all up to it.
@@ -54,24 +52,12 @@ pub enum Kind {
     Checkpoint,
 }
 
-/// The policy that decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyId {
-    /// The name it gives itself.
-    pub name: String,
-    /// The version it gives itself.
-    pub version: String,
-    /// The SHA-256 of the component.
-    pub sha256: Digest,
-}
-
 /// What only a decision of a policy has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decided {
     /// The policy.
-    pub policy: PolicyId,
+    pub policy: PolicyIdentity,
     /// What it said.
     pub verdict: VerdictKind,
     /// What it took.
@@ -79,10 +65,11 @@ pub struct Decided {
     /// What it was allowed.
     pub budget: Budget,
     /// The SHA-256 of the archived input.
-    pub input_sha256: Digest,
+    pub input_sha256: Sha256,
     /// The SHA-256 of the evidence without the time: equal for requests that saw the same.
-    pub evidence_sha256: Digest,
-    /// The SHA-256 of the model file of the version decided about, where it is known.
+    pub evidence_sha256: Sha256,
+    /// The SHA-256 of the model file of the version decided about, as the version's tag has it: not a
+    /// [`Sha256`], because another program may have written anything into the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
 }
@@ -141,7 +128,7 @@ pub struct Entry {
     #[serde(with = "text_number")]
     pub base: Number,
     /// The digest of the head that the author saw; none for the first entry.
-    pub previous: Option<Digest>,
+    pub previous: Option<Sha256>,
     /// The version it is about.
     #[serde(default, with = "text_version", skip_serializing_if = "Option::is_none")]
     pub target: Option<Version>,
@@ -266,64 +253,6 @@ impl fmt::Display for Kind {
             Self::Reassert => "reassert",
             Self::Checkpoint => "checkpoint",
         })
-    }
-}
-
-/// A SHA-256, written in hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// What stands where there is no digest: before the first entry.
-    pub const NONE: Self = Self([0; 32]);
-
-    /// The digest of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        let malformed = || Error::new(ErrorKind::Integrity, "not a SHA-256 in lower-case hexadecimal");
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 64 || !text.bytes().all(is_hex) {
-            return Err(malformed());
-        }
-        let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| malformed())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| malformed())?;
-        }
-        Ok(Self(digest))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = Error;
-    fn try_from(text: String) -> Result<Self> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
     }
 }
 

@@ -6,12 +6,12 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
+use crate::base::{Sha256, Timestamp};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{Reading, Record, Window};
-use crate::lifecycle::ledger::entry::{Aliases, Digest, Kind};
+use crate::lifecycle::ledger::entry::{Aliases, Kind};
 use crate::lifecycle::ledger::look::read_page;
 use crate::lifecycle::ledger::rules::{Found, Number};
-use crate::mlflow::entities::Timestamp;
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;
@@ -69,7 +69,7 @@ struct Reader<'a> {
     /// A reading that waits while the gap above it is reported.
     waiting: Option<(Number, Reading)>,
     /// The next valid entry, and the digest its successor knows it by.
-    expected: (Number, Option<Digest>),
+    expected: (Number, Option<Sha256>),
     /// A readable entry above the head that does not follow from it.
     misfit: Number,
     newer: Option<Kind>,
@@ -202,13 +202,13 @@ impl Reader<'_> {
         let entry = &record.entry;
         self.newer = Some(entry.operation);
         self.expected = match &entry.bridge {
-            Some(bridge) => (bridge.trusted, entry.previous.filter(|digest| *digest != Digest::NONE)),
+            Some(bridge) => (bridge.trusted, entry.previous.filter(|digest| *digest != Sha256::NONE)),
             None => (entry.base, entry.previous),
         };
     }
 
     /// The entry with which the chain goes on below a damaged one.
-    async fn newest_below(&self, number: Number) -> Result<(Number, Option<Digest>)> {
+    async fn newest_below(&self, number: Number) -> Result<(Number, Option<Sha256>)> {
         let window = self.ledger.read_window(Some(Version(number)), Number::MAX).await?;
         Ok((head_of(&window).0, None))
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
 use crate::base::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
-use crate::lifecycle::candidate::now;
+use crate::base::time::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
 use crate::lifecycle::ledger::look::{PAGE, Snapshot, read_page};

@@ -6,15 +6,16 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ModelName, Version};
-use crate::lifecycle::candidate::now;
+use crate::base::time::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
 use crate::lifecycle::ledger::entry::Aliases;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel, Timestamp};
+use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel};
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
-use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::{self, failpoint};
+use crate::base::jitter;
 use crate::base::names::{Alias, Key, Version};
+use crate::base::time::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
 use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
@@ -92,9 +93,8 @@ impl<'a> Settler<'a> {
     /// Waits a little, longer each time and never as long as somebody else. `Contention` at the deadline.
     pub async fn pause(&mut self) -> Result<()> {
         self.attempts += 1;
-        let longest = 50 << self.attempts.min(5);
-        let random = u64::from_le_bytes(Uuid::new_v4().into_bytes()[..8].try_into().unwrap_or_default());
-        let wait = Duration::from_millis(10 + random % longest);
+        let least = Duration::from_millis(10);
+        let wait = jitter(least..least + Duration::from_millis(50 << self.attempts.min(5)));
         if Instant::now() + wait > self.deadline {
             return Err(Error::new(
                 ErrorKind::Contention,
@@ -228,7 +228,7 @@ impl<'a> Settler<'a> {
         let registry = &self.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
         // Never the moment at which the entry was made: that is how entries are marked that took effect at once.
-        let moment = crate::lifecycle::candidate::now().max(head.entry.at.saturating_add(1)).to_string();
+        let moment = now().max(head.entry.at.saturating_add(1)).to_string();
         let mark = registry.set_version_tag(&self.ledger.name, Version(head.number), &key, &moment);
         let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
         match marked {

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::ExperimentId;
+use crate::base::time::now;
 use crate::mlflow::entities::{Experiment, LifecycleStage, Tags};
 use crate::mlflow::file::meta::{self, ExperimentMeta, META, MetaText, Value};
 use crate::mlflow::file::transaction::Transaction;
@@ -84,7 +85,7 @@ pub(super) fn create(disk: &Disk, name: &str, tags: &Tags) -> Result<ExperimentI
 
 /// Plans the files of a new experiment.
 pub(super) fn plan_new(disk: &Disk, transaction: &mut Transaction, id: &str, name: &str, tags: &Tags) {
-    let now = local::now_ms();
+    let now = now();
     let artifact_location = disk.artifact_uri(id);
     let meta = MetaText::new(&[
         ("artifact_location", Value::Text(&artifact_location)),

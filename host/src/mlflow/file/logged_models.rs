@@ -2,6 +2,7 @@
 
 use crate::base::error::Result;
 use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
+use crate::base::time::now;
 use crate::mlflow::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
 use crate::mlflow::file::experiments::{self, lifecycle_stage};
 use crate::mlflow::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
@@ -47,7 +48,7 @@ pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatu
         let mut meta =
             MetaText::read(tree, &directory)?.ok_or_else(|| local::not_found("LoggedModel", id))?;
         meta.set("status", &Value::Number(local::logged_model_status_number(status)));
-        meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
+        meta.set("last_updated_timestamp", &Value::Number(now()));
         transaction.write(format!("{directory}/{META}"), meta.text());
         Ok(())
     })
@@ -91,7 +92,7 @@ pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, Stri
 }
 
 fn new_meta(model: &LoggedModel) -> MetaText {
-    let now = local::now_ms();
+    let now = now();
     MetaText::new(&[
         ("artifact_location", Value::Text(&model.artifact_uri)),
         ("creation_timestamp", Value::Number(now)),

@@ -32,11 +32,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use url::Url;
 
+use crate::base::blocking;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::mlflow::entities::Tags;
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::{Tree, failed};
-use crate::mlflow::local;
 
 /// Where deleted experiments go.
 const TRASH: &str = ".trash";
@@ -79,7 +79,7 @@ impl FileStore {
         work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let disk = Arc::clone(&self.disk);
-        local::blocking(move || work(&disk)).await
+        blocking(move || work(&disk)).await
     }
 }
 

@@ -2,9 +2,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, Timestamp};
+use crate::base::time::now;
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::mlflow::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
@@ -229,7 +231,7 @@ fn create(disk: &Disk, name: ModelName, tags: Tags, description: String) -> Resu
         if tree.is_dir(&directory)? {
             return Err(local::already_exists("a registered model", &name));
         }
-        let created_at = local::now_ms();
+        let created_at = now();
         for (key, value) in &tags {
             transaction.write(format!("{directory}/tags/{key}"), value);
         }
@@ -273,7 +275,7 @@ fn touch(
 ) -> Result<()> {
     let directory = directory(name);
     let mut meta = MetaText::read(tree, &directory)?.ok_or_else(|| local::model_not_found(name))?;
-    meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
+    meta.set("last_updated_timestamp", &Value::Number(now()));
     if let Some(aliases) = new_aliases {
         let pairs = aliases.iter().map(|(alias, version)| (alias.as_str(), version.to_string()));
         meta.set("aliases", &Value::Map(pairs.collect()));

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ExperimentId, LoggedModelId, RunId};
-use crate::mlflow::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Timestamp};
+use crate::mlflow::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus};
 use crate::mlflow::file::experiments::{self, lifecycle_stage};
 use crate::mlflow::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::mlflow::file::tree::Tree;

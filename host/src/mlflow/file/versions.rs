@@ -1,8 +1,10 @@
 //! Model versions: directories of a registered model.
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Timestamp, VersionStatus};
+use crate::base::time::now;
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, VersionStatus};
 use crate::mlflow::file::meta::{self, META, MetaText, Value, VersionMeta};
 use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
@@ -83,7 +85,7 @@ pub(super) fn plan_new(
     let version = ModelVersion {
         name: new.name.clone(),
         version: Version(newest(tree, &new.name)?.map_or(1, |newest| newest.0 + 1)),
-        created_at: local::now_ms(),
+        created_at: now(),
         description: new.description.clone(),
         source: new.source.clone(),
         run_id,
@@ -111,7 +113,7 @@ pub(super) fn plan_deletion(
     let mut meta =
         MetaText::read(tree, &directory)?.ok_or_else(|| local::version_not_found(name, version))?;
     meta.set("current_stage", &Value::Text(DELETED));
-    meta.set("last_updated_timestamp", &Value::Number(local::now_ms()));
+    meta.set("last_updated_timestamp", &Value::Number(now()));
     transaction.write(format!("{directory}/{META}"), meta.text());
     Ok(())
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::base::error::Result;
 use crate::base::names::{Alias, Key, ModelName, Version};
+use crate::base::time::now;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State, StoredModel, StoredVersion};
@@ -25,7 +26,7 @@ impl RegistryStore for MemoryStore {
         }
         let model = RegisteredModel {
             name: name.clone(),
-            created_at: local::now_ms(),
+            created_at: now(),
             description: description.to_owned(),
             tags,
             aliases: BTreeMap::new(),
@@ -200,7 +201,7 @@ impl State {
         let version = ModelVersion {
             name: new.name.clone(),
             version: Version(number),
-            created_at: local::now_ms(),
+            created_at: now(),
             description: new.description.clone(),
             source: new.source.clone(),
             run_id,

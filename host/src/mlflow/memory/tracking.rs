@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch,
-    RunStatus, Tags, Timestamp,
+    RunStatus, Tags,
 };
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State};

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use crate::base::error::Result;
+use crate::base::jitter;
 use crate::mlflow::environment::{self, Environment};
 
 /// The least time for one attempt, however short the patience.
@@ -51,7 +52,7 @@ impl RetryPolicy {
     fn backoff(&self, number: u32) -> Duration {
         let doublings = number.saturating_sub(1).min(16);
         let exponential = if number <= 1 { Duration::ZERO } else { self.backoff_factor * (1 << doublings) };
-        exponential + self.jitter.mul_f64(random_fraction())
+        jitter(exponential..exponential.saturating_add(self.jitter))
     }
 }
 
@@ -131,11 +132,6 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO))
-}
-
-/// From 0 to 1. Randomness that keeps clients from retrying in step; nothing depends on its quality.
-fn random_fraction() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -14,11 +14,12 @@ use super::wire::{
     self, Empty, ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer,
     RunsAnswer,
 };
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
-    Page, Run, RunBatch, RunStatus, Tags, Timestamp,
+    Page, Run, RunBatch, RunStatus, Tags,
 };
 use crate::mlflow::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
 use crate::mlflow::store::TrackingStore;

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
 use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
+use crate::base::time::now;
 use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Db, Work};
@@ -37,7 +38,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedMod
         experiment_id,
         model.name,
         model.artifact_uri,
-        local::now_ms(),
+        now(),
         local::logged_model_status_number(model.status),
         new.source_run_id.as_str(),
     ])?;
@@ -90,7 +91,7 @@ pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatu
     db.prepare_cached(
         "UPDATE logged_models SET status = ?2, last_updated_timestamp_ms = ?3 WHERE model_id = ?1",
     )?
-    .execute(params![id.as_str(), local::logged_model_status_number(status), local::now_ms()])?;
+    .execute(params![id.as_str(), local::logged_model_status_number(status), now()])?;
     Ok(())
 }
 

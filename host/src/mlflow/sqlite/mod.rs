@@ -19,9 +19,9 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::blocking;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::Workspace;
-use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Database, Db, Work};
 
 /// The store in one SQLite file.
@@ -87,7 +87,7 @@ impl SqliteStore {
         work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
-        local::blocking(move || shared.with(|database| database.read(&shared.path, work))).await
+        blocking(move || shared.with(|database| database.read(&shared.path, work))).await
     }
 
     /// Runs `work` in a transaction that holds the write lock from its start.
@@ -96,10 +96,8 @@ impl SqliteStore {
         work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
-        local::blocking(move || {
-            shared.with(|database| database.write(&shared.path, &shared.artifact_root, work))
-        })
-        .await
+        blocking(move || shared.with(|database| database.write(&shared.path, &shared.artifact_root, work)))
+            .await
     }
 }
 

@@ -3,10 +3,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, params};
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::failpoint::failpoint;
 use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, Timestamp};
+use crate::base::time::now;
+use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::{SqliteStore, tags, versions};
@@ -198,7 +200,7 @@ fn create(db: &Db<'_>, name: ModelName, tags: Tags, description: String) -> Work
     if exists(db, &name)? {
         return Err(local::already_exists("a registered model", &name).into());
     }
-    let created_at = local::now_ms();
+    let created_at = now();
     let insert =
         db.schema.insert("registered_models", &["name", "creation_time", "last_updated_time", "description"]);
     let description_or_null = local::none_if_empty(&description);

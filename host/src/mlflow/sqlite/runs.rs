@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ExperimentId, RunId};
+use crate::base::time::now;
 use crate::mlflow::entities::{
-    Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags, Timestamp,
+    Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Db, Work};
@@ -59,7 +61,7 @@ pub(super) fn create_experiment(db: &Db<'_>, name: &str, tags: &Tags) -> Work<Ex
     }
     let insert =
         db.schema.insert("experiments", &["name", "lifecycle_stage", "creation_time", "last_update_time"]);
-    let now = local::now_ms();
+    let now = now();
     db.prepare_cached(&insert)?.execute(params![name, "active", now, now])?;
     let id = db.last_insert_rowid();
     let location = format!("{}/{id}", db.artifact_root);

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
-use crate::mlflow::local;
+use crate::base::time::now;
 use crate::mlflow::sqlite::database::Work;
 
 /// What a database must have: the columns we use and MLflow 2.9 made.
@@ -222,7 +222,7 @@ pub(super) fn create(transaction: &Transaction<'_>) -> Work<()> {
 
 /// Makes the experiment that every MLflow database has.
 pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_root: &str) -> Work<()> {
-    let now = local::now_ms();
+    let now = now();
     transaction.execute(
         "INSERT INTO experiments
              (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)

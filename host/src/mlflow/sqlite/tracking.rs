@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 
+use crate::base::Timestamp;
 use crate::base::error::Result;
 use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
     Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
-    Timestamp,
 };
 use crate::mlflow::local;
 use crate::mlflow::sqlite::{SqliteStore, logged_models, runs};

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::base::names::{ModelName, RunId, Version};
+use crate::base::time::now;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Db, Work};
@@ -82,7 +83,7 @@ pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) 
 
 /// Appends a version; `ModelNotFound` when there is no such model.
 pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
-    let now = local::now_ms();
+    let now = now();
     registry::touch(db, &new.name, now)?;
     let (storage, run_id) = storage_of(db, new)?;
     let created = ModelVersion {
@@ -132,7 +133,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
 /// Deletes a version as MLflow does: the row stays without what it said.
 pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()> {
     check_exists(db, name, version)?;
-    let now = local::now_ms();
+    let now = now();
     registry::touch(db, name, now)?;
     let in_workspace = |table| db.schema.in_workspace(table);
     let redact = format!(

@@ -10,7 +10,7 @@ fn it_describes_itself() {
     assert!(policy.descriptor().settings.is_empty());
     assert_eq!(policy.interface_version(), "0.1.0");
     assert!(policy.summary().imports.is_empty());
-    assert_eq!(policy.sha256().len(), 64);
+    assert_eq!(policy.sha256(), Sha256::of(Policy::default_bytes()));
 }
 
 #[test]

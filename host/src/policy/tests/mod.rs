@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use super::*;
+use crate::base::Sha256;
 use crate::base::error::{ErrorKind, Result};
 
 /// One engine for all tests, as in a process.

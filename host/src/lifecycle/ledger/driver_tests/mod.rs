@@ -14,11 +14,12 @@ use futures_util::future::join_all;
 
 use super::chain::{ENTRY_TAG, Record};
 use super::doctor::Finding;
-use super::entry::{Decided, Digest, Kind, PolicyId};
+use super::entry::{Decided, Kind};
 use super::history::Fate;
 use super::rules::Windows;
 use super::{Answer, Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
 use crate::base::names::{Alias, ExperimentId, ModelName, Version};
+use crate::base::{PolicyIdentity, Sha256};
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{NewModelVersion, Tags};
@@ -148,12 +149,16 @@ impl Decide for Decider<'_> {
             reason: None,
             explanation: format!("because {:?} on {}", self.wish, view.head.number),
             decided: Decided {
-                policy: PolicyId { name: "p".into(), version: "1".into(), sha256: Digest::of(&component) },
+                policy: PolicyIdentity {
+                    name: "p".into(),
+                    version: "1".into(),
+                    sha256: Sha256::of(&component),
+                },
                 verdict,
                 usage: Usage { fuel: 7, elapsed: Duration::ZERO, memory: 0 },
                 budget: Budget::default(),
-                input_sha256: Digest::NONE,
-                evidence_sha256: Digest::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
+                input_sha256: Sha256::NONE,
+                evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
                 model_sha256: None,
             },
             moves,

@@ -1,6 +1,6 @@
 //! The past that a policy is shown.
 
-use super::{Alias, Digest, Kind, Place, World, promote};
+use super::{Alias, Kind, Place, Sha256, World, promote};
 use crate::policy::{Operation, Transition};
 
 /// What a policy would be shown now.
@@ -23,7 +23,7 @@ async fn refuse(world: &World, times: u32) {
         let why = "not good enough".to_owned();
         let mut entry = ledger.entry(Kind::Promote, base, Some(previous), state.clone(), state, why);
         base = ledger.append(&mut entry).await.expect("an entry").version.0;
-        previous = Digest::of(entry.encode().expect("a text").as_bytes());
+        previous = Sha256::of(entry.encode().expect("a text").as_bytes());
     }
 }
 

@@ -8,9 +8,10 @@ mod tracking;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::RunId;
-use crate::mlflow::entities::{ArtifactInfo, Tags, Timestamp};
+use crate::mlflow::entities::{ArtifactInfo, Tags};
 
 pub(super) use registry::{
     DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,

@@ -3,18 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
+use crate::base::Sha256;
 use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
 use crate::model::labels::{ClassLabel, ClassLabels};
 use crate::model::loaded::{
     Column, EncodedTable, Engine, Model, ModelLimits, Prediction, StringColumn, Table, Values,
 };
 use crate::model::matrix::Matrix;
-
-fn hex_sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-}
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
@@ -190,7 +186,7 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
                     .unwrap();
             // The digest is of what `model_to_string` says, to which pickling adds Python's categories in some versions.
             texts += usize::from(
-                expected["text_sha256"] == hex_sha256(extracted.booster_text.as_bytes()).as_str(),
+                expected["text_sha256"] == Sha256::of(extracted.booster_text.as_bytes()).to_string(),
             );
             assert_eq!(extracted.estimator.class(), expected["estimator"], "{name}");
             assert_eq!(

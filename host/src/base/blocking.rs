@@ -1,0 +1,28 @@
+//! Work that blocks its thread.
+
+use crate::base::error::{Error, ErrorKind, Result};
+
+/// Runs `work`, which may compute or wait for seconds, on a thread that no async task waits for.
+///
+/// Requires a Tokio runtime: called outside of one, it panics. A `work` that panics, and a runtime that shuts down before
+/// `work` starts, give [`ErrorKind::Internal`].
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| {
+        Error::new(ErrorKind::Internal, "work on a background thread was interrupted").with_source(source)
+    })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_result_comes_back_and_a_panic_is_an_internal_error() {
+        assert_eq!(blocking(|| Ok(1)).await.unwrap(), 1);
+        let failed = blocking(|| Err::<(), _>(Error::new(ErrorKind::Storage, "full"))).await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Storage);
+        let panicked = blocking(|| -> Result<()> { panic!("a bug") }).await.unwrap_err();
+        assert_eq!(panicked.kind(), ErrorKind::Internal);
+        assert!(std::error::Error::source(&panicked).is_some());
+    }
+}
