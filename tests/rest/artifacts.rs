@@ -53,7 +53,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
         description: String::new(),
     };
     let version = backend.registry.create_model_version(&new).await.expect("a new version").version;
-    backend.registry.set_alias(&name, &Alias::champion(), version).await.expect("an alias");
+    backend.registry.set_alias(&name, &Alias::CHAMPION, version).await.expect("an alias");
     for uri in [
         format!("{}/model", run.artifact_uri),
         format!("runs:/{}/model", run.id),

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::lifecycle::ledger::HOST;
-use crate::lifecycle::ledger::entry::{Aliases, Digest, Entry, Kind};
+use crate::lifecycle::ledger::entry::{Digest, Entry, Kind};
 use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};
 use crate::mlflow::entities::{ModelVersion, Timestamp};
 
@@ -57,7 +58,7 @@ impl Record {
 
     /// The aliases that it leaves behind once it is carried out.
     #[must_use]
-    pub fn state(&self) -> &Aliases {
+    pub fn state(&self) -> &AliasState {
         &self.entry.after
     }
 }
@@ -84,7 +85,7 @@ impl Reading {
         }
         let applied = version.tags.get(APPLIED_TAG);
         Ok(Record {
-            number: version.version.0,
+            number: version.version.get(),
             created_at: version.created_at,
             applied: applied.is_some(),
             // Whoever marks an entry after appending it gives a later moment.
@@ -129,7 +130,7 @@ impl Window {
     #[must_use]
     pub fn of(versions: &[ModelVersion], ledger: &str, reaches_start: bool) -> Self {
         let numbered: Vec<(Number, Reading)> =
-            versions.iter().map(|version| (version.version.0, Reading::of(version, ledger))).collect();
+            versions.iter().map(|version| (version.version.get(), Reading::of(version, ledger))).collect();
         Self::of_readings(numbered, reaches_start)
     }
 
