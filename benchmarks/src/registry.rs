@@ -61,7 +61,7 @@ impl Session {
         match operation {
             "log" => self.log().await,
             "promote" => {
-                let version = (version > 0).then_some(Version(version));
+                let version = Version::new(version).ok();
                 done(&self.registry.promote_to_champion(version).await?)
             }
             "rollback" => done(&self.registry.rollback().await?),

@@ -142,7 +142,7 @@ impl OpenOptions {
 
     /// The aliases that a policy may move.
     pub fn managed_aliases(&self) -> Result<Vec<Alias>> {
-        let mut aliases = vec![Alias::champion(), Alias::archived(), Alias::candidate()];
+        let mut aliases = vec![Alias::CHAMPION, Alias::ARCHIVED, Alias::CANDIDATE];
         for name in &self.config.managed_aliases {
             let alias = Alias::new(name)?;
             if !aliases.contains(&alias) {

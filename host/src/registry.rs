@@ -229,7 +229,7 @@ impl ModelRegistry {
     }
 
     async fn champion_version(&self) -> Result<ModelVersion> {
-        let found = self.backend.registry.version_by_alias(&self.model, &Alias::champion()).await;
+        let found = self.backend.registry.version_by_alias(&self.model, &Alias::CHAMPION).await;
         let version = found.map_err(|error| {
             let hint = "the alias `champion` points to a deleted version: promote another one, or roll back";
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }

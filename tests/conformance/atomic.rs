@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use hydra_registry::ErrorKind;
+use hydra_registry::base::aliases::AliasMove;
 use hydra_registry::base::names::{Alias, ModelName, Version};
-use hydra_registry::mlflow::entities::ModelVersion;
+use hydra_registry::mlflow::entities::{ModelVersion, NewModelVersion};
 use hydra_registry::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition};
 
 use super::{Stores, fresh, kind, new_version, tags};
+use crate::support::version;
 
 pub async fn a_commit_appends_the_entry_and_moves_the_aliases(stores: &Stores) {
     let scene = Scene::new(stores).await;
     let entry = committed(scene.atomic().commit(&scene.transition(2)).await.expect("an outcome"));
-    assert_eq!((&entry.name, entry.version), (&scene.ledger, Version(1)));
+    assert_eq!((&entry.name, entry.version), (&scene.ledger, version(1)));
     assert_eq!(entry.tags, tags([("hydra.entry", "{}")]));
-    let read = stores.registry.model_version(&scene.ledger, Version(1)).await.expect("it exists");
+    let read = stores.registry.model_version(&scene.ledger, version(1)).await.expect("it exists");
     assert_eq!(read, entry);
     assert_eq!(scene.aliases().await, aliases([("archived", 1), ("champion", 2)]));
 }
@@ -46,18 +48,18 @@ pub async fn a_newer_entry_is_a_conflict(stores: &Stores) {
     let transition = scene.transition(2);
     stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
     scene.assert_conflict(&transition).await;
-    let ahead = AtomicTransition { expected_newest: Some(Version(2)), ..scene.transition(2) };
+    let ahead = AtomicTransition { expected_newest: Some(version(2)), ..scene.transition(2) };
     scene.assert_conflict(&ahead).await;
 }
 
 pub async fn a_deleted_newest_entry_still_counts(stores: &Stores) {
     let scene = Scene::new(stores).await;
     stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
-    stores.registry.delete_model_version(&scene.ledger, Version(1)).await.expect("a deletion");
+    stores.registry.delete_model_version(&scene.ledger, version(1)).await.expect("a deletion");
     scene.assert_conflict(&scene.transition(2)).await;
-    let transition = AtomicTransition { expected_newest: Some(Version(1)), ..scene.transition(2) };
+    let transition = AtomicTransition { expected_newest: Some(version(1)), ..scene.transition(2) };
     let entry = committed(scene.atomic().commit(&transition).await.expect("an outcome"));
-    assert_eq!(entry.version, Version(2));
+    assert_eq!(entry.version, version(2));
 }
 
 pub async fn a_missing_target_changes_nothing(stores: &Stores) {
@@ -104,7 +106,7 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     async fn new(stores: &'a Stores) -> Self {
         let model = stores.model_with_versions(2).await;
-        stores.registry.set_alias(&model, &Alias::champion(), Version(1)).await.expect("an alias");
+        stores.registry.set_alias(&model, &Alias::CHAMPION, version(1)).await.expect("an alias");
         Self { stores, model, ledger: stores.model().await }
     }
 
@@ -152,13 +154,13 @@ fn committed(outcome: AtomicOutcome) -> ModelVersion {
     }
 }
 
-fn move_of(alias: &str, version: Option<u64>) -> AliasMove {
-    AliasMove { alias: Alias::new(alias).expect("a legal alias"), version: version.map(Version) }
+fn move_of(alias: &str, number: Option<u64>) -> AliasMove {
+    AliasMove { alias: Alias::new(alias).expect("a legal alias"), version: number.map(version) }
 }
 
 fn aliases<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<Alias, Version> {
     pairs
         .into_iter()
-        .map(|(alias, version)| (Alias::new(alias).expect("a legal alias"), Version(version)))
+        .map(|(alias, number)| (Alias::new(alias).expect("a legal alias"), version(number)))
         .collect()
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
-use hydra_registry::base::names::{Alias, Key, ModelName, Version};
+use hydra_registry::base::names::{Alias, Key, ModelName};
 use hydra_registry::mlflow::entities::NewModelVersion;
 use hydra_registry::mlflow::store::RegistryStore;
 
 use super::{Stores, new_version, tags};
+use crate::support::version;
 
 /// The new version that says of itself which one of several it is.
 fn entry(name: &ModelName, index: usize) -> NewModelVersion {
@@ -51,7 +52,7 @@ async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<Atom
     loop {
         let last = done.load(Ordering::Acquire);
         let page = registry.model_versions(&name, None, 1000, None).await.expect("a page");
-        let numbers: Vec<u64> = page.items.iter().map(|version| version.version.0).collect();
+        let numbers: Vec<u64> = page.items.iter().map(|version| version.version.get()).collect();
         assert!(numbers.iter().copied().eq((1..=numbers.len() as u64).rev()), "a gap: {numbers:?}");
         for version in &page.items {
             assert_eq!(version.tags.get("hydra.entry"), Some(&version.description));
@@ -71,7 +72,7 @@ pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
     let mut token = None;
     loop {
         let page = stores.registry.model_versions(&name, None, 2, token.as_deref()).await.expect("a page");
-        numbers.extend(page.items.iter().map(|version| version.version.0));
+        numbers.extend(page.items.iter().map(|version| version.version.get()));
         let Some(next) = page.next else { break };
         token = Some(next);
         stores.registry.create_model_version(&new_version(&name)).await.expect("a new version");
@@ -85,13 +86,13 @@ pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Sto
     for round in 0..4 {
         let alias = Alias::new(format!("round-{round}")).expect("a legal alias");
         let key = Key::new(format!("round.{round}")).expect("a legal key");
-        let sets = (1..=8).map(|version| {
+        let sets = (1..=8).map(|number| {
             let (registry, name, alias, key) =
                 (stores.registry.clone(), name.clone(), alias.clone(), key.clone());
             tokio::spawn(async move {
-                registry.set_alias(&name, &alias, Version(version)).await.expect("the alias");
-                let value = version.to_string();
-                registry.set_version_tag(&name, Version(1), &key, &value).await.expect("the version's tag");
+                registry.set_alias(&name, &alias, version(number)).await.expect("the alias");
+                let value = u64::to_string(&number);
+                registry.set_version_tag(&name, version(1), &key, &value).await.expect("the version's tag");
                 registry.set_registered_model_tag(&name, &key, &value).await.expect("the model's tag");
             })
         });
@@ -100,7 +101,7 @@ pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Sto
         }
         let behind = stores.registry.version_by_alias(&name, &alias).await.expect("an answer");
         assert!(behind.is_some());
-        let version = stores.registry.model_version(&name, Version(1)).await.expect("it exists");
+        let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
         assert!(version.tags.contains_key(key.as_str()));
     }
 }

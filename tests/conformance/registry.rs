@@ -9,6 +9,7 @@ use hydra_registry::mlflow::entities::{NewModelVersion, Tags, VersionStatus};
 
 use super::tracking::logged_model;
 use super::{Stores, fresh, kind, new_version, tags};
+use crate::support::version;
 
 pub async fn a_registered_model_is_read_back(stores: &Stores) {
     let name = ModelName::new(fresh("model")).expect("a legal name");
@@ -36,7 +37,7 @@ pub async fn an_unknown_model_is_not_found_by_any_call(stores: &Stores) {
     assert_eq!(kind(store.set_registered_model_tag(&name, &key, "x").await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.delete_registered_model(&name).await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.create_model_version(&new_version(&name)).await), ErrorKind::ModelNotFound);
-    assert_eq!(kind(store.delete_alias(&name, &Alias::champion()).await), ErrorKind::ModelNotFound);
+    assert_eq!(kind(store.delete_alias(&name, &Alias::CHAMPION).await), ErrorKind::ModelNotFound);
 }
 
 pub async fn a_model_tag_is_replaced(stores: &Stores) {
@@ -61,20 +62,20 @@ pub async fn a_model_of_an_odd_name_works(stores: &Stores) {
             created => drop(created.expect("a new model")),
         }
         let version = stores.registry.create_model_version(&new_version(&name)).await.expect("a version");
-        stores.registry.set_alias(&name, &Alias::champion(), version.version).await.expect("an alias");
-        let champion = stores.registry.version_by_alias(&name, &Alias::champion()).await.expect("an answer");
+        stores.registry.set_alias(&name, &Alias::CHAMPION, version.version).await.expect("an alias");
+        let champion = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
         assert_eq!(champion.expect("it is set").name, name);
     }
 }
 
 pub async fn a_deleted_model_is_gone_with_its_versions(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::champion(), Version(1)).await.expect("an alias");
+    stores.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
     stores.registry.delete_registered_model(&name).await.expect("a deletion");
     assert_eq!(kind(stores.registry.registered_model(&name).await), ErrorKind::ModelNotFound);
-    assert_eq!(kind(stores.registry.model_version(&name, Version(1)).await), ErrorKind::VersionNotFound);
+    assert_eq!(kind(stores.registry.model_version(&name, version(1)).await), ErrorKind::VersionNotFound);
     assert!(all_versions(stores, &name, None, 10).await.is_empty());
-    let champion = stores.registry.version_by_alias(&name, &Alias::champion()).await.expect("an answer");
+    let champion = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
     assert!(champion.is_none());
 }
 
@@ -87,7 +88,7 @@ pub async fn a_version_is_read_back(stores: &Stores) {
     let created = stores.registry.create_model_version(&new).await.expect("a new version");
     let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
     assert_eq!(created, read);
-    assert_eq!((&read.name, read.version, read.status), (&name, Version(1), VersionStatus::Ready));
+    assert_eq!((&read.name, read.version, read.status), (&name, version(1), VersionStatus::Ready));
     assert_eq!((&read.source, &read.tags, &read.description), (&new.source, &new.tags, &new.description));
     assert!(read.created_at > 1_600_000_000_000);
     assert_eq!((read.run_id, read.aliases), (None, vec![]));
@@ -104,9 +105,9 @@ pub async fn a_version_remembers_its_run(stores: &Stores) {
 
 pub async fn versions_are_numbered_from_one_and_never_reused(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.delete_model_version(&name, Version(2)).await.expect("a deletion");
+    stores.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
     let next = stores.registry.create_model_version(&new_version(&name)).await.expect("a new version");
-    assert_eq!(next.version, Version(3));
+    assert_eq!(next.version, version(3));
 }
 
 pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Stores) {
@@ -118,7 +119,7 @@ pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Store
     });
     let mut numbers = Vec::new();
     for created in join_all(creates).await {
-        numbers.push(created.expect("no panic").expect("a new version").version.0);
+        numbers.push(created.expect("no panic").expect("a new version").version.get());
     }
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
@@ -127,36 +128,36 @@ pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Store
 pub async fn a_missing_or_deleted_version_is_not_found_by_any_call(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
     let store = &stores.registry;
-    store.delete_model_version(&name, Version(1)).await.expect("a deletion");
+    store.delete_model_version(&name, version(1)).await.expect("a deletion");
     let key = Key::new("note").expect("a legal key");
-    for version in [Version(1), Version(3), Version(1_000_000_000)] {
+    for version in [version(1), version(3), version(1_000_000_000)] {
         assert_eq!(kind(store.model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.set_version_tag(&name, version, &key, "x").await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.delete_model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.download_uri(&name, version).await), ErrorKind::VersionNotFound);
     }
     let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
-    assert_eq!(kind(store.model_version(&nobody, Version(1)).await), ErrorKind::VersionNotFound);
+    assert_eq!(kind(store.model_version(&nobody, version(1)).await), ErrorKind::VersionNotFound);
 }
 
 pub async fn a_version_tag_is_replaced(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
     let key = Key::new("hydra.applied").expect("a legal key");
     for value in ["one", "two"] {
-        stores.registry.set_version_tag(&name, Version(1), &key, value).await.expect("a tag");
+        stores.registry.set_version_tag(&name, version(1), &key, value).await.expect("a tag");
     }
-    let version = stores.registry.model_version(&name, Version(1)).await.expect("it exists");
+    let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
     assert_eq!(version.tags, tags([("hydra.applied", "two")]));
 }
 
 pub async fn versions_are_listed_newest_first(stores: &Stores) {
     let name = stores.model_with_versions(12).await;
-    stores.registry.delete_model_version(&name, Version(11)).await.expect("a deletion");
-    stores.registry.set_alias(&name, &Alias::champion(), Version(12)).await.expect("an alias");
+    stores.registry.delete_model_version(&name, version(11)).await.expect("a deletion");
+    stores.registry.set_alias(&name, &Alias::CHAMPION, version(12)).await.expect("an alias");
     let page = stores.registry.model_versions(&name, None, 100, None).await.expect("a page");
     assert!(page.next.is_none());
     assert!(page.items.iter().all(|version| version.aliases.is_empty() && version.name == name));
-    let numbers: Vec<u64> = page.items.iter().map(|version| version.version.0).collect();
+    let numbers: Vec<u64> = page.items.iter().map(|version| version.version.get()).collect();
     assert_eq!(numbers, [12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
     let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
     assert!(all_versions(stores, &nobody, None, 10).await.is_empty());
@@ -164,9 +165,9 @@ pub async fn versions_are_listed_newest_first(stores: &Stores) {
 
 pub async fn versions_are_listed_below_a_number(stores: &Stores) {
     let name = stores.model_with_versions(4).await;
-    assert_eq!(all_versions(stores, &name, Some(Version(3)), 10).await, [2, 1]);
-    assert_eq!(all_versions(stores, &name, Some(Version(100)), 10).await, [4, 3, 2, 1]);
-    assert!(all_versions(stores, &name, Some(Version(1)), 10).await.is_empty());
+    assert_eq!(all_versions(stores, &name, Some(version(3)), 10).await, [2, 1]);
+    assert_eq!(all_versions(stores, &name, Some(version(100)), 10).await, [4, 3, 2, 1]);
+    assert!(all_versions(stores, &name, Some(version(1)), 10).await.is_empty());
 }
 
 pub async fn versions_are_listed_page_by_page(stores: &Stores) {
@@ -174,13 +175,13 @@ pub async fn versions_are_listed_page_by_page(stores: &Stores) {
     for page_size in [1, 2, 5, 6] {
         assert_eq!(all_versions(stores, &name, None, page_size).await, [5, 4, 3, 2, 1]);
     }
-    assert_eq!(all_versions(stores, &name, Some(Version(5)), 3).await, [4, 3, 2, 1]);
+    assert_eq!(all_versions(stores, &name, Some(version(5)), 3).await, [4, 3, 2, 1]);
 }
 
 pub async fn an_alias_is_set_moved_and_deleted(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    let champion = Alias::champion();
-    for version in [Version(1), Version(2), Version(2), Version(1)] {
+    let champion = Alias::CHAMPION;
+    for version in [version(1), version(2), version(2), version(1)] {
         stores.registry.set_alias(&name, &champion, version).await.expect("an alias");
         let behind = stores.registry.version_by_alias(&name, &champion).await.expect("an answer");
         assert_eq!(behind.expect("it is set").version, version);
@@ -198,7 +199,7 @@ pub async fn an_alias_that_is_not_set_is_none(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
     let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
     for model in [name, nobody] {
-        let behind = stores.registry.version_by_alias(&model, &Alias::champion()).await.expect("an answer");
+        let behind = stores.registry.version_by_alias(&model, &Alias::CHAMPION).await.expect("an answer");
         assert!(behind.is_none());
     }
 }
@@ -207,11 +208,11 @@ pub async fn a_version_has_all_its_aliases_sorted(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
     let new = |text: &str| Alias::new(text).expect("a legal alias");
     for alias in ["é", "beta", "alpha-1"] {
-        stores.registry.set_alias(&name, &new(alias), Version(1)).await.expect("an alias");
+        stores.registry.set_alias(&name, &new(alias), version(1)).await.expect("an alias");
     }
-    stores.registry.set_alias(&name, &new("other"), Version(2)).await.expect("an alias");
+    stores.registry.set_alias(&name, &new("other"), version(2)).await.expect("an alias");
     let expected = ["alpha-1", "beta", "é"].map(new);
-    let version = stores.registry.model_version(&name, Version(1)).await.expect("it exists");
+    let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
     assert_eq!(version.aliases, expected);
     let behind = stores.registry.version_by_alias(&name, &new("é")).await.expect("an answer");
     assert_eq!(behind.expect("it is set").aliases, expected);
@@ -219,19 +220,19 @@ pub async fn a_version_has_all_its_aliases_sorted(stores: &Stores) {
 
 pub async fn aliases_are_case_sensitive(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::champion(), Version(1)).await.expect("an alias");
+    stores.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
     let upper = Alias::new("Champion").expect("a legal alias");
     assert!(stores.registry.version_by_alias(&name, &upper).await.expect("an answer").is_none());
-    stores.registry.set_alias(&name, &upper, Version(2)).await.expect("an alias");
-    let lower = stores.registry.version_by_alias(&name, &Alias::champion()).await.expect("an answer");
-    assert_eq!(lower.expect("it is set").version, Version(1));
+    stores.registry.set_alias(&name, &upper, version(2)).await.expect("an alias");
+    let lower = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
+    assert_eq!(lower.expect("it is set").version, version(1));
 }
 
 pub async fn an_alias_never_points_to_a_missing_version(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.delete_model_version(&name, Version(1)).await.expect("a deletion");
-    for version in [Version(1), Version(3)] {
-        let set = stores.registry.set_alias(&name, &Alias::champion(), version).await;
+    stores.registry.delete_model_version(&name, version(1)).await.expect("a deletion");
+    for version in [version(1), version(3)] {
+        let set = stores.registry.set_alias(&name, &Alias::CHAMPION, version).await;
         assert_eq!(kind(set), ErrorKind::VersionNotFound);
     }
     assert!(stores.registry.registered_model(&name).await.expect("it exists").aliases.is_empty());
@@ -239,9 +240,9 @@ pub async fn an_alias_never_points_to_a_missing_version(stores: &Stores) {
 
 pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::champion(), Version(2)).await.expect("an alias");
-    stores.registry.delete_model_version(&name, Version(2)).await.expect("a deletion");
-    match stores.registry.version_by_alias(&name, &Alias::champion()).await {
+    stores.registry.set_alias(&name, &Alias::CHAMPION, version(2)).await.expect("an alias");
+    stores.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
+    match stores.registry.version_by_alias(&name, &Alias::CHAMPION).await {
         // the store removed the alias with the version
         Ok(behind) => assert!(behind.is_none()),
         // the alias dangles, as it does in MLflow up to 3.1
@@ -251,7 +252,7 @@ pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores)
 
 pub async fn the_download_uri_of_a_plain_source_is_the_source(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let uri = stores.registry.download_uri(&name, Version(1)).await.expect("a URI");
+    let uri = stores.registry.download_uri(&name, version(1)).await.expect("a URI");
     assert_eq!(uri, "hydra-ledger:/conformance");
 }
 
@@ -278,7 +279,7 @@ async fn all_versions(
         let page =
             stores.registry.model_versions(name, below, page_size, token.as_deref()).await.expect("a page");
         assert!(page.items.len() <= page_size);
-        numbers.extend(page.items.iter().map(|version| version.version.0));
+        numbers.extend(page.items.iter().map(|version| version.version.get()));
         token = page.next;
         if token.is_none() {
             return numbers;

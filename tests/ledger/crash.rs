@@ -3,13 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use hydra_registry::base::names::{Alias, Version};
+use hydra_registry::base::names::Alias;
 use hydra_registry::lifecycle::ledger::entry::Kind;
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
 use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
+use crate::support::version;
 
 /// The steps of a transition up to its entry, on every backend.
 const BEFORE_THE_ENTRY: [&str; 2] = ["ledger.decided", "ledger.archived"];
@@ -47,7 +48,7 @@ async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&
         let project = Project::new(Some(uri), &model);
         let founding = failpoint.starts_with("founding.");
         if !founding {
-            registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+            registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
         }
         kill_at(project.command(["promote", "2"]), failpoint);
         let next = project.json(["promote", "3"]);
@@ -56,7 +57,7 @@ async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&
         let decided: Vec<Option<u64>> = history
             .iter()
             .filter(|(record, _)| record.entry.operation == Kind::Promote)
-            .map(|(record, _)| record.entry.target.map(|version| version.0))
+            .map(|(record, _)| record.entry.target.map(|version| version.get()))
             .collect();
         let (expected, former) = match (founding, committed) {
             (true, _) => (vec![Some(3)], None),
@@ -122,9 +123,9 @@ async fn a_killed_repair_is_repaired() {
     let url = &Server::shared(NEWEST).url;
     let model = fresh_name("kill");
     let registry = registry(&Backend::rest(), &model).await;
-    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
     let store = &registry.backend().registry;
-    store.set_alias(registry.model(), &Alias::champion(), Version(4)).await.expect("a move from outside");
+    store.set_alias(registry.model(), &Alias::CHAMPION, version(4)).await.expect("a move from outside");
     let project = Project::new(Some(url), &model);
     kill_at(project.command(["promote", "2"]), "ledger.repair-appended");
     let next = project.json(["promote", "3"]);

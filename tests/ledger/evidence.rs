@@ -27,7 +27,7 @@ async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
     stores.tracking.log_batch(&run, &batch).await.expect("a metric");
     let version = NewModelVersion::new(model.clone(), "dbfs:/model").run(run.clone());
     let version = stores.registry.create_model_version(&version).await.expect("a version").version;
-    stores.registry.set_alias(model, &Alias::candidate(), version).await.expect("an alias");
+    stores.registry.set_alias(model, &Alias::CANDIDATE, version).await.expect("an alias");
     let shown = || async {
         let evidence = Evidence::gather(stores, model, Target::Candidate).await.expect("evidence");
         evidence.describe(evidence.target.as_ref().expect("a candidate")).expect("a version")

@@ -1,6 +1,5 @@
 //! A network that drops, delays, repeats and refuses: each request of a promotion or a rollback is spoiled in turn.
 
-use hydra_registry::base::names::Version;
 use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::entry::Entry;
 use hydra_registry::lifecycle::ledger::history::Fate;
@@ -10,6 +9,7 @@ use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::{Outcome, Project};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::server::{NEWEST, ON_POSTGRES, Server};
+use crate::support::version;
 
 const FAULTS: [Fault; 8] = [
     Fault::Dropped,
@@ -29,8 +29,8 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
     let proxy = Proxy::start(&server.url);
     let model = fresh_name("fault");
     let registry = registry(&backend, &model).await;
-    for version in [1, 2] {
-        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    for number in [1, 2] {
+        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
     }
     let project = Project::new(Some(&proxy.url), &model);
     proxy.spoil(index, fault);
@@ -54,7 +54,7 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
         2 => {
             // It failed cleanly: an error that says so, and the next command finds its way.
             assert!(outcome.err.contains("\"hydra-registry/error/1\""), "{what}");
-            let next = registry.promote_to_champion(Some(Version(4))).await;
+            let next = registry.promote_to_champion(Some(version(4))).await;
             assert!(next.is_ok(), "{what}: {next:?}");
             let history = assert_sound(&registry).await;
             let recorded = asked(&history) - usize::from(request[0] == "promote");

@@ -1,13 +1,12 @@
 //! Hostile policies on real stores: each is an error of its kind, and neither an alias nor the ledger moves.
 
-use hydra_registry::base::names::Version;
-
 use hydra_registry::policy::Policy;
 use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::guests;
+use crate::support::version;
 
 /// Guests that break a guard, a limit or the contract when they are asked for a promotion, or before.
 const GUESTS: [(&str, ErrorKind); 22] = [
@@ -41,8 +40,8 @@ const FAIR_IN_A_ROLLBACK: [&str; 1] = ["champion_elsewhere"];
 async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
     let model = fresh_name("hostile");
     let honest = registry(backend, &model).await;
-    for version in [1, 2] {
-        honest.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    for number in [1, 2] {
+        honest.promote_to_champion(Some(version(number))).await.expect("a promotion");
     }
     let before = assert_sound(&honest).await.len();
     let files = tempfile::tempdir().expect("a directory");
@@ -59,7 +58,7 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
         };
         let text = guests::read(name);
         let refused = match open(&text).await {
-            Ok(registry) => registry.promote_to_champion(Some(Version(3))).await.expect_err(name),
+            Ok(registry) => registry.promote_to_champion(Some(version(3))).await.expect_err(name),
             Err(error) => error,
         };
         assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");

@@ -13,7 +13,7 @@ mod race;
 use std::collections::BTreeMap;
 
 use hydra_registry::ModelRegistry;
-use hydra_registry::base::names::{Alias, Version};
+use hydra_registry::base::names::Alias;
 use hydra_registry::lifecycle::ledger::Ledger;
 use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::history::Fate;
@@ -23,6 +23,7 @@ use hydra_registry::mlflow::entities::NewModelVersion;
 use hydra_registry::policy::{EngineOptions, PolicyEngine};
 
 use crate::support::backends::{Backend, fresh_name};
+use crate::support::version;
 
 /// A model of five versions whose files nobody needs.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
@@ -38,8 +39,8 @@ async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
 async fn aliases(registry: &ModelRegistry) -> (Option<u64>, Option<u64>) {
     let found =
         registry.backend().registry.registered_model(registry.model()).await.expect("the model").aliases;
-    let on = |alias: Alias| found.get(&alias).map(|version| version.0);
-    (on(Alias::champion()), on(Alias::archived()))
+    let on = |alias: Alias| found.get(&alias).map(|version| version.get());
+    (on(Alias::CHAMPION), on(Alias::ARCHIVED))
 }
 
 async fn ledger(registry: &ModelRegistry) -> Ledger {
@@ -71,12 +72,12 @@ async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
 
 async fn a_decision_is_recorded_and_comes_out_the_same_again(backend: &Backend) {
     let registry = registry(backend, &fresh_name("ledger")).await;
-    let first = registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    let first = registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
     assert_eq!((first.outcome, first.sequence), (Outcome::Done, Some(2)));
-    let second = registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    let second = registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
     assert_eq!(second.sequence, Some(3));
     assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
-    let unchanged = registry.promote_to_champion(Some(Version(2))).await.expect("nothing to do");
+    let unchanged = registry.promote_to_champion(Some(version(2))).await.expect("nothing to do");
     assert_eq!((unchanged.outcome, unchanged.sequence), (Outcome::Unchanged, None));
     registry.rollback().await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(1), Some(2)));

@@ -1,6 +1,6 @@
 //! Aliases moved with MLflow's own client between commands.
 
-use hydra_registry::base::names::{Alias, Version};
+use hydra_registry::base::names::Alias;
 use hydra_registry::lifecycle::ledger::entry::Kind;
 use hydra_registry::{ErrorKind, ModelRegistry};
 
@@ -8,23 +8,24 @@ use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::python;
 use crate::support::server::{NEWEST, ON_POSTGRES, Server};
+use crate::support::version;
 
 async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     let model = fresh_name("outside");
     let registry = registry(backend, &model).await;
-    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
-    registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "4"]);
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "drift"), "{findings:?}");
-    registry.promote_to_champion(Some(Version(3))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(3))).await.expect("a promotion");
     let history = assert_sound(&registry).await;
     let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
     assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::External, Kind::Promote]);
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "what Python made champion is archived");
     // Put where an entry superseded a moment ago had it: that is what a slow writer of ours would do, so it is undone.
     let store = &registry.backend().registry;
-    store.set_alias(registry.model(), &Alias::champion(), Version(4)).await.expect("a move");
+    store.set_alias(registry.model(), &Alias::CHAMPION, version(4)).await.expect("a move");
     registry.repair().await.expect("a repair");
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
     let history = assert_sound(&registry).await;
@@ -41,11 +42,11 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
 async fn a_champion_archived_by_hand_is_nowhere_to_go_back_to() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, &fresh_name("both")).await;
-    for version in [1, 2] {
-        registry.promote_to_champion(Some(Version(version))).await.expect("a promotion");
+    for number in [1, 2] {
+        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
     }
     let store = &registry.backend().registry;
-    store.set_alias(registry.model(), &Alias::archived(), Version(2)).await.expect("a move");
+    store.set_alias(registry.model(), &Alias::ARCHIVED, version(2)).await.expect("a move");
     registry.repair().await.expect("a repair");
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
@@ -86,11 +87,11 @@ async fn on_file() {
 async fn a_ledger_is_no_model() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, "churn").await;
-    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
     let error = ModelRegistry::open(backend.options("churn_ledger")).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
     let opened = ModelRegistry::open_existing(backend.options("churn_ledger")).expect("nothing is contacted");
-    let error = opened.promote_to_champion(Some(Version(1))).await.expect_err("a ledger");
+    let error = opened.promote_to_champion(Some(version(1))).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
     assert_eq!(error.hint(), Some("name the model itself: `--model churn`"));
     assert_sound(&registry).await;

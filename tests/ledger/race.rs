@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use hydra_registry::base::names::{Alias, Version};
+use hydra_registry::base::names::Alias;
 use hydra_registry::lifecycle::ledger::chain::Record;
 use hydra_registry::lifecycle::ledger::entry::Kind;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, ON_POSTGRES, Server};
+use crate::support::version;
 
 const PROCESSES: u64 = 8;
 
@@ -62,7 +63,7 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
         if entry.before == entry.after {
             continue;
         }
-        let target = entry.target.map(|version| version.0);
+        let target = entry.target.map(|version| version.get());
         (champion, archived) = match entry.operation {
             Kind::Promote => (target, champion),
             Kind::Rollback => (target.or(archived), champion),
@@ -70,8 +71,8 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
             Kind::Reassert => (champion, archived),
             other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
         };
-        let after = |alias| entry.after.get(&alias).copied().flatten().map(|version| version.0);
-        assert_eq!((after(Alias::champion()), after(Alias::archived())), (champion, archived), "{record}");
+        let after = |alias| entry.after.get(&alias).map(|version| version.get());
+        assert_eq!((after(Alias::CHAMPION), after(Alias::ARCHIVED)), (champion, archived), "{record}");
     }
     (champion, archived)
 }
@@ -79,8 +80,8 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
 async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations: u64) {
     let model = fresh_name("race");
     let registry = registry(backend, &model).await;
-    registry.promote_to_champion(Some(Version(1))).await.expect("a promotion");
-    registry.promote_to_champion(Some(Version(2))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+    registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
     let writers: Vec<_> = (0..PROCESSES)
         .map(|writer| {
             let project = Project::new(Some(uri), &model);

@@ -9,13 +9,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use hydra_registry::base::names::{Alias, Version};
+use hydra_registry::base::names::Alias;
 use hydra_registry::mlflow::entities::Tags;
 use hydra_registry::mlflow::file::FileStore;
 use hydra_registry::mlflow::sqlite::SqliteStore;
 use hydra_registry::mlflow::store::{RegistryStore as _, TrackingStore as _};
 
 use crate::support::python;
+use crate::support::version;
 
 const NEWEST: &str = "mlflow-3.17.2";
 
@@ -67,7 +68,7 @@ async fn a_database_is_used_on_while_python_brings_it_up_to_date() {
     python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()]);
     let name = scenario::model();
     store
-        .set_alias(&name, &Alias::champion(), Version(1))
+        .set_alias(&name, &Alias::CHAMPION, version(1))
         .await
         .expect("the open connection sees the new columns");
     store.create_experiment("later", &Tags::new()).await.expect("an experiment");

@@ -1,6 +1,6 @@
 //! The actions of `tests/python/local_store.py`, done by Rust.
 
-use hydra_registry::base::names::{Alias, Key, LoggedModelId, ModelName, Version};
+use hydra_registry::base::names::{Alias, Key, LoggedModelId, ModelName};
 use hydra_registry::mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus,
 };
@@ -8,6 +8,7 @@ use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
 use serde_json::{Value, json};
 
 use crate::conformance::{pairs, tags};
+use crate::support::version;
 
 /// The registered model.
 pub fn model() -> ModelName {
@@ -51,7 +52,7 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     };
     store.log_batch(&run.id, &again).await.expect("a batch");
 
-    let mut first = version(&format!("{}/model", run.artifact_uri)).run(run.id.clone());
+    let mut first = new_version(&format!("{}/model", run.artifact_uri)).run(run.id.clone());
     if logged_models {
         let new = NewLoggedModel {
             experiment_id,
@@ -72,11 +73,11 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
             ..RunBatch::default()
         };
         store.log_batch(&run.id, &of_model).await.expect("a batch");
-        for version in [1, 7] {
-            store.note_version(&logged.id, &model(), Version(version)).await.expect("a note");
+        for number in [1, 7] {
+            store.note_version(&logged.id, &model(), version(number)).await.expect("a note");
         }
         store.finalize_logged_model(&logged.id, LoggedModelStatus::Ready).await.expect("an update");
-        first = version(&format!("models:/{}", logged.id)).logged_model(logged.id);
+        first = new_version(&format!("models:/{}", logged.id)).logged_model(logged.id);
     }
 
     let name = model();
@@ -85,21 +86,20 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     store.set_registered_model_tag(&name, &key("owner"), "ada").await.expect("a tag");
     let first = first.tags(tags([("hydra.entry", "{}"), ("empty", "")])).description("first");
     store.create_model_version(&first).await.expect("a version");
-    let second = version("s3://bucket/model").run(run.id.clone());
+    let second = new_version("s3://bucket/model").run(run.id.clone());
     store.create_model_version(&second).await.expect("a version");
-    let third = version("s3://bucket/model").tags(tags([("kept", "yes")])).description("third");
+    let third = new_version("s3://bucket/model").tags(tags([("kept", "yes")])).description("third");
     store.create_model_version(&third).await.expect("a version");
     for value in ["no", "yes"] {
-        store.set_version_tag(&name, Version(2), &key("hydra.applied"), value).await.expect("a tag");
+        store.set_version_tag(&name, version(2), &key("hydra.applied"), value).await.expect("a tag");
     }
-    for (text, version) in [("champion", 1), ("archived", 3), ("champion", 2), ("candidate", 1), ("é-1", 1)]
-    {
-        store.set_alias(&name, &alias(text), Version(version)).await.expect("an alias");
+    for (text, number) in [("champion", 1), ("archived", 3), ("champion", 2), ("candidate", 1), ("é-1", 1)] {
+        store.set_alias(&name, &alias(text), version(number)).await.expect("an alias");
     }
     for text in ["candidate", "archived"] {
         store.delete_alias(&name, &alias(text)).await.expect("an alias");
     }
-    store.delete_model_version(&name, Version(3)).await.expect("a deletion");
+    store.delete_model_version(&name, version(3)).await.expect("a deletion");
     store.update_run(&run.id, RunStatus::Finished, Some(2000)).await.expect("an end");
 }
 
@@ -114,7 +114,7 @@ pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: b
     for listed in store.model_versions(&name, None, 10, None).await.expect("a page").items {
         let version = store.model_version(&name, listed.version).await.expect("it exists");
         versions.push(json!({
-            "version": version.version.0,
+            "version": version.version.get(),
             "description": version.description,
             "source": version.source,
             "run_id": version.run_id,
@@ -141,11 +141,11 @@ pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: b
         "model": {
             "description": registered.description,
             "tags": registered.tags,
-            "aliases": registered.aliases.iter().map(|(alias, version)| (alias.to_string(), version.0)).collect::<Value>(),
+            "aliases": registered.aliases.iter().map(|(alias, version)| (alias.to_string(), version.get())).collect::<Value>(),
         },
         "versions": versions,
     });
-    let first = store.model_version(&name, Version(1)).await.expect("it exists").source;
+    let first = store.model_version(&name, version(1)).await.expect("it exists").source;
     if let Some(id) = first.strip_prefix("models:/").filter(|_| logged_models) {
         let id = LoggedModelId::new(id).expect("an id");
         let logged = store.logged_model(&id).await.expect("it exists");
@@ -165,7 +165,7 @@ fn as_python_prints(value: f64) -> Value {
     Value::String(text.replace('e', "e+").replace("e+-", "e-"))
 }
 
-fn version(source: &str) -> NewModelVersion {
+fn new_version(source: &str) -> NewModelVersion {
     NewModelVersion::new(model(), source)
 }
 

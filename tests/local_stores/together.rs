@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hydra_registry::ErrorKind;
-use hydra_registry::base::names::{Alias, Version, Workspace};
+use hydra_registry::base::names::{Alias, Workspace};
 use hydra_registry::mlflow::connect::Backend;
 use hydra_registry::mlflow::entities::Tags;
 use hydra_registry::mlflow::environment::Environment;
@@ -15,6 +15,7 @@ use super::{Home, NEWEST, assert_same, scenario};
 use crate::conformance::{new_version, tags};
 use crate::support::python;
 use crate::support::server::Server;
+use crate::support::version;
 
 /// Both write to one model; neither loses a version, and each sees what the other did.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +47,7 @@ async fn a_running_server_and_the_store_share_a_database() {
                         let tags = tags([("hydra.operation_id", &operation)]);
                         let new = new_version(&name).tags(tags);
                         let created = registry.create_model_version(&new).await.expect("a version").version;
-                        registry.set_alias(&name, &Alias::candidate(), created).await.expect("an alias");
+                        registry.set_alias(&name, &Alias::CANDIDATE, created).await.expect("an alias");
                     }
                 })
             })
@@ -56,13 +57,13 @@ async fn a_running_server_and_the_store_share_a_database() {
         }
         for registry in [&over_http, &direct] {
             let page = registry.model_versions(&name, None, 1000, None).await.expect("a page");
-            let numbers = page.items.iter().map(|version| version.version.0);
+            let numbers = page.items.iter().map(|version| version.version.get());
             assert!(numbers.eq((1..=4 * EACH).rev()), "{journal_mode}");
             assert!(page.items.iter().all(|version| version.tags.len() == 1));
         }
-        direct.set_alias(&name, &Alias::champion(), Version(3)).await.expect("an alias");
-        let seen = over_http.version_by_alias(&name, &Alias::champion()).await.expect("an answer");
-        assert_eq!(seen.map(|version| version.version), Some(Version(3)));
+        direct.set_alias(&name, &Alias::CHAMPION, version(3)).await.expect("an alias");
+        let seen = over_http.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
+        assert_eq!(seen.map(|version| version.version), Some(version(3)));
     }
 }
 
@@ -91,8 +92,8 @@ async fn a_workspace_of_a_database_is_what_mlflow_sees_of_it() {
     assert_same(&views);
     assert_same(&[by_rust.rows(NEWEST), by_python.rows(NEWEST)]);
 
-    team(&by_rust).delete_alias(&scenario::model(), &Alias::champion()).await.expect("a deletion");
-    let default = by_rust.sqlite().version_by_alias(&scenario::model(), &Alias::champion()).await;
+    team(&by_rust).delete_alias(&scenario::model(), &Alias::CHAMPION).await.expect("a deletion");
+    let default = by_rust.sqlite().version_by_alias(&scenario::model(), &Alias::CHAMPION).await;
     assert!(default.expect("an answer").is_some(), "the other workspace's alias stays");
 }
 

@@ -46,7 +46,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
     backend.registry.create_registered_model(&name, &Tags::new(), "").await.expect("a new model");
     let new = NewModelVersion::new(name.clone(), format!("runs:/{}/model", run.id)).run(run.id.clone());
     let version = backend.registry.create_model_version(&new).await.expect("a new version").version;
-    backend.registry.set_alias(&name, &Alias::champion(), version).await.expect("an alias");
+    backend.registry.set_alias(&name, &Alias::CHAMPION, version).await.expect("an alias");
     for uri in [
         format!("{}/model", run.artifact_uri),
         format!("runs:/{}/model", run.id),

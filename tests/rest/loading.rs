@@ -35,7 +35,7 @@ pub(super) async fn log(registry: &ModelRegistry, case: &str) -> Version {
 }
 
 pub(super) async fn point_champion(registry: &ModelRegistry, version: Version) {
-    let champion = Alias::champion();
+    let champion = Alias::CHAMPION;
     registry.backend().registry.set_alias(registry.model(), &champion, version).await.expect("an alias");
 }
 

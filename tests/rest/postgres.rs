@@ -2,6 +2,7 @@
 
 use hydra_registry::ErrorKind;
 use hydra_registry::base::names::{Alias, ModelName, Version};
+use hydra_registry::mlflow::entities::NewModelVersion;
 
 use super::artifacts::connect;
 use crate::conformance::{fresh, kind, new_version, tags};
@@ -9,6 +10,7 @@ use crate::object_store::{S3, bucket_uri, variables};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::server::{ON_POSTGRES, Server};
+use crate::support::version;
 
 /// Texts that fit into SQLite and not into PostgreSQL are refused at once, in words that name the reason.
 #[tokio::test]
@@ -25,7 +27,7 @@ async fn what_does_not_fit_is_refused_at_once() {
     let message = error.to_string();
     assert!(message.contains("value too long") && !message.contains("INSERT"), "{message}");
     let created = registry.create_model_version(&new_version(&name)).await.expect("a version");
-    assert_eq!(created.version, Version(1), "what was refused took no number");
+    assert_eq!(created.version, version(1), "what was refused took no number");
 }
 
 /// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, artifacts in S3 that clients reach
@@ -54,6 +56,6 @@ fn two_hosts_share_a_server_on_postgresql_with_artifacts_in_s3() {
     let registry = connect(&server.url, &[]).registry;
     let name = ModelName::new(model).expect("a legal name");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let champion = runtime.block_on(registry.version_by_alias(&name, &Alias::champion())).expect("an answer");
-    assert_eq!(champion.map(|champion| champion.version), Some(Version(1)));
+    let champion = runtime.block_on(registry.version_by_alias(&name, &Alias::CHAMPION)).expect("an answer");
+    assert_eq!(champion.map(|champion| champion.version), Some(version(1)));
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
-use crate::support::root;
 use crate::support::server::{NEWEST, Server};
+use crate::support::{root, version};
 
 /// The most memory that a process has used so far, in MiB.
 fn peak_memory(process: &Child) -> u64 {
@@ -133,7 +133,7 @@ const DOWNLOAD: &str = "HYDRA_TEST_DOWNLOAD";
 /// Reads the model of version 1 as a stream, in a process whose memory is watched.
 #[tokio::main(flavor = "current_thread")]
 async fn download(task: &str) {
-    use hydra_registry::base::names::{ModelName, Version};
+    use hydra_registry::base::names::ModelName;
     use hydra_registry::mlflow::connect::Backend;
     use hydra_registry::mlflow::environment::Environment;
     use hydra_registry::mlflow::uri::TrackingUri;
@@ -144,7 +144,7 @@ async fn download(task: &str) {
     let uri = TrackingUri::new(url).expect("a URI");
     let backend = Backend::connect(&uri, None, &Environment::default()).expect("a backend");
     let name = ModelName::new(model).expect("a name");
-    let source = backend.registry.download_uri(&name, Version(1)).await.expect("the version");
+    let source = backend.registry.download_uri(&name, version(1)).await.expect("the version");
     let artifacts = backend.artifact_store(&source).await.expect("its artifacts");
     let mut reader = artifacts.open("model.lgb").await.expect("the model");
     let read = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.expect("every byte");

@@ -48,8 +48,8 @@ async fn alias(registry: &ModelRegistry, alias: Alias) -> Option<Version> {
 pub async fn log_candidate(backend: &Backend) {
     let registry = open(backend).await;
     let version = log(&registry, 3).await;
-    assert_eq!(version, Version(1));
-    assert_eq!(alias(&registry, Alias::candidate()).await, Some(version));
+    assert_eq!(version, Version::FIRST);
+    assert_eq!(alias(&registry, Alias::CANDIDATE).await, Some(version));
     let stores = registry.backend();
     let found = stores.registry.model_version(registry.model(), version).await.expect("the version");
     let run = stores.tracking.run(&found.run_id.expect("a run")).await.expect("the run");
@@ -70,8 +70,8 @@ pub async fn promote_and_load_champion_that_predicts(backend: &Backend) {
     let version = log(&registry, 5).await;
     let transition = registry.promote_to_champion(None).await.expect("a promotion");
     assert_eq!(transition.outcome, Outcome::Done);
-    assert_eq!(alias(&registry, Alias::champion()).await, Some(version));
-    assert_eq!(alias(&registry, Alias::candidate()).await, None);
+    assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(version));
+    assert_eq!(alias(&registry, Alias::CANDIDATE).await, None);
     let champion = registry.load_champion().await.expect("a champion");
     assert_eq!(champion.version.version, version);
     let rows = [10.0, 1.0, 110.0, 1.0];
@@ -89,11 +89,11 @@ pub async fn promoting_archives_the_former_champion(backend: &Backend) {
     let second = log(&registry, 4).await;
     let transition = registry.promote_to_champion(Some(second)).await.expect("a promotion");
     assert_eq!(transition.outcome, Outcome::Done);
-    assert_eq!(alias(&registry, Alias::champion()).await, Some(second));
-    assert_eq!(alias(&registry, Alias::archived()).await, Some(first));
+    assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(second));
+    assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(first));
     let again = registry.promote_to_champion(Some(second)).await.expect("an answer");
     assert_eq!(again.outcome, Outcome::Unchanged);
-    assert_eq!(alias(&registry, Alias::archived()).await, Some(first));
+    assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(first));
 }
 
 pub async fn rollback(backend: &Backend) {
@@ -104,8 +104,8 @@ pub async fn rollback(backend: &Backend) {
     registry.promote_to_champion(None).await.expect("a promotion");
     let transition = registry.rollback().await.expect("a rollback");
     assert_eq!(transition.outcome, Outcome::Done);
-    assert_eq!(alias(&registry, Alias::champion()).await, Some(first));
-    assert_eq!(alias(&registry, Alias::archived()).await, Some(second));
+    assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(first));
+    assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(second));
 }
 
 pub async fn rollback_with_none_archived_is_an_error(backend: &Backend) {
@@ -129,7 +129,7 @@ pub async fn list_versions(backend: &Backend) {
         registry.list_versions().await.expect("a listing").try_collect().await.expect("every page");
     let seen: Vec<_> = versions
         .iter()
-        .map(|info| (info.version.0, info.aliases.iter().map(Alias::as_str).collect::<Vec<_>>()))
+        .map(|info| (info.version.get(), info.aliases.iter().map(Alias::as_str).collect::<Vec<_>>()))
         .collect();
     assert_eq!(seen, [(2, vec!["candidate"]), (1, vec!["champion"])]);
     assert!(versions.iter().all(|info| info.run_id.is_some() && info.created_at > 0));

@@ -10,6 +10,13 @@ pub mod server;
 
 use std::path::{Path, PathBuf};
 
+use hydra_registry::base::names::Version;
+
+/// The version of that number.
+pub fn version(number: u64) -> Version {
+    Version::new(number).expect("a positive number")
+}
+
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arbitrary::Unstructured;
 use hydra_registry::ErrorKind;
+use hydra_registry::base::names::Version;
 use hydra_registry::policy::{
     Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, RunData,
 };
@@ -78,6 +79,7 @@ pub fn assert_engine_is_sound() {
 
 fn inputs() -> [Input; 2] {
     let version = |number| {
+        let number = Version::new(number).expect("a positive number");
         let mut version = ModelVersion::new(number, 0);
         let metrics = [("auc".to_owned(), 0.9), ("nan".to_owned(), f64::NAN)].into();
         version.run = Some(RunData { metrics, ..RunData::default() });

@@ -1,5 +1,6 @@
 //! What benchmarks of policies decide about.
 
+use hydra_registry::base::names::Version;
 use hydra_registry::policy::{Context, Input, ModelVersion, RunData};
 
 /// A promotion: two versions with twenty metrics each.
@@ -11,7 +12,8 @@ pub fn promotion() -> Input {
 
 fn version(number: u64) -> ModelVersion {
     let metrics = (0..20).map(|index| (format!("metric_{index:02}"), 1.0 / f64::from(index + 1))).collect();
-    let mut version = ModelVersion::new(number, 1_700_000_000_000);
+    let name = Version::new(number).expect("a positive number");
+    let mut version = ModelVersion::new(name, 1_700_000_000_000);
     version.run_id = Some(format!("{number:032x}"));
     version.run = Some(RunData { metrics, ..RunData::default() });
     version

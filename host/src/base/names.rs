@@ -1,6 +1,8 @@
 //! Names and ids with checked constructors: what a registry or a user hands us never travels as a bare string.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -17,18 +19,18 @@ pub const MAX_MODEL_NAME_BYTES: usize = 256;
 pub const DEFAULT_WORKSPACE: &str = "default";
 
 macro_rules! text_newtype {
-    ($(#[$doc:meta])* $name:ident, $check:ident) => {
+    ($(#[$doc:meta])* $name:ident($text:ty), $check:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name($text);
 
         impl $name {
             /// Checks and wraps `text`; [`ErrorKind::InvalidName`] says what is wrong with it.
             pub fn new(text: impl Into<String>) -> Result<Self> {
                 let text = text.into();
                 $check(&text)?;
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The text itself.
@@ -60,7 +62,7 @@ macro_rules! text_newtype {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.into()
             }
         }
 
@@ -75,66 +77,85 @@ macro_rules! text_newtype {
 text_newtype!(
     /// The name of a registered model: not blank, without `/`, `:` or control characters, not `.` or `..`, at most
     /// 256 bytes (the column's width). It doubles as a directory name in file stores.
-    ModelName,
+    ModelName(String),
     check_model_name
 );
 text_newtype!(
     /// A registered model alias: 1 to 255 word characters or `-`; not `latest`, not `v<digits>`.
-    Alias,
+    Alias(Cow<'static, str>),
     check_alias
 );
 text_newtype!(
     /// A run id: a letter or digit, then word characters or `-`, at most 256.
-    RunId,
+    RunId(String),
     check_id
 );
 text_newtype!(
     /// An experiment id: digits in every store tried; letters and `-` are accepted too.
-    ExperimentId,
+    ExperimentId(String),
     check_id
 );
 text_newtype!(
     /// The id of an MLflow 3 LoggedModel, such as `m-` and 32 hexadecimal digits.
-    LoggedModelId,
+    LoggedModelId(String),
     check_id
 );
 text_newtype!(
     /// A workspace: 2 to 63 lower-case letters, digits or inner `-`; `default` in databases and servers that make no use
     /// of workspaces.
-    Workspace,
+    Workspace(String),
     check_workspace
 );
 text_newtype!(
     /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative path.
     /// `:` is left out because MLflow before 2.10 and on Windows refuses it.
-    Key,
+    Key(String),
     check_key
 );
 
 impl Alias {
     /// The alias of the version in production.
-    #[must_use]
-    pub fn champion() -> Self {
-        Self("champion".into())
-    }
+    pub const CHAMPION: Self = Self(Cow::Borrowed("champion"));
 
-    /// The alias of the newest logged version.
-    #[must_use]
-    pub fn candidate() -> Self {
-        Self("candidate".into())
-    }
+    /// The alias of the version logged last.
+    pub const CANDIDATE: Self = Self(Cow::Borrowed("candidate"));
 
-    /// The alias of the version that was champion before.
-    #[must_use]
-    pub fn archived() -> Self {
-        Self("archived".into())
-    }
+    /// The alias of the version that was champion before: what a rollback goes back to.
+    pub const ARCHIVED: Self = Self(Cow::Borrowed("archived"));
 }
 
 /// The number of a model version, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Version(pub u64);
+pub struct Version(NonZeroU64);
+
+impl Version {
+    /// The number of a model's first version.
+    pub const FIRST: Self = Self(NonZeroU64::MIN);
+
+    /// The version of that number; `InvalidName` for 0.
+    pub fn new(number: u64) -> Result<Self> {
+        NonZeroU64::new(number).map(Self).ok_or_else(|| refuse_version("0"))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The version after this one; `None` after the greatest number.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
+impl From<NonZeroU64> for Version {
+    fn from(number: NonZeroU64) -> Self {
+        Self(number)
+    }
+}
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,13 +167,15 @@ impl FromStr for Version {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         match text.parse() {
-            Ok(number) if number > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
-            _ => {
-                Err(Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", printable(text)))
-                    .with_hint("a version is a number from 1, as `hydra-registry list` shows it"))
-            }
+            Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
+            _ => Err(refuse_version(text)),
         }
     }
+}
+
+fn refuse_version(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", printable(text)))
+        .with_hint("a version is a number from 1, as `hydra-registry list` shows it")
 }
 
 /// `text` without control characters, for terminals and messages; registries and policies are not trusted with ours.
@@ -265,6 +288,9 @@ mod tests {
         for good in ["champion", "é", "1", "-", "v1a", "v"] {
             assert!(Alias::new(good).is_ok(), "{good}");
         }
+        for constant in [Alias::CHAMPION, Alias::CANDIDATE, Alias::ARCHIVED] {
+            assert_eq!(Alias::new(constant.as_str()).expect("a legal alias"), constant);
+        }
         for bad in ["", "latest", "Latest", "v1", "V20", "a b", "a/b", "a\u{1b}[2J", &"x".repeat(256)] {
             assert_eq!(Alias::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
         }
@@ -282,7 +308,10 @@ mod tests {
 
     #[test]
     fn versions_are_positive_decimal_numbers() {
-        assert_eq!("17".parse::<Version>().expect("a version"), Version(17));
+        assert_eq!("17".parse::<Version>().expect("a version").get(), 17);
+        assert_eq!(serde_json::from_str::<Version>("17").expect("a version").get(), 17);
+        assert_eq!(Version::new(0).expect_err("zero").kind(), ErrorKind::InvalidName);
+        assert!(serde_json::from_str::<Version>("0").is_err());
         for bad in ["", "0", "-1", "+1", "1.0", "abc", "99999999999999999999999"] {
             assert_eq!(bad.parse::<Version>().expect_err(bad).kind(), ErrorKind::InvalidName);
         }

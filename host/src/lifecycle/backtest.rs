@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use futures_util::stream::{Stream, TryStreamExt as _};
 
 use crate::base::Timestamp;
+use crate::base::aliases::AliasState;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
+use crate::lifecycle::ledger::entry::{Entry, Kind};
 use crate::lifecycle::transition::decide;
 use crate::lifecycle::{AliasState, Plan, guards};
+use crate::mlflow::entities::Timestamp;
 use crate::policy::{Input, Operation, Policy, Verdict, VerdictKind};
 
 /// A recorded decision, and what the other policy makes of the same evidence.
@@ -59,7 +61,7 @@ impl Ledger {
         &'a self,
         policy: &'a Policy,
         settings: &'a BTreeMap<String, String>,
-        managed: &'a [String],
+        managed: &'a [Alias],
         since: Option<Timestamp>,
     ) -> impl Stream<Item = Result<Comparison>> + 'a {
         self.entries(None, since).try_filter_map(move |(record, _)| async move {
@@ -88,7 +90,7 @@ impl Ledger {
     }
 }
 
-fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[String]) -> Answer {
+fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[Alias]) -> Answer {
     let plan = match review(entry, verdict, managed) {
         Ok(plan) => plan,
         Err(error) => return Answer::Failed(error.to_string()),
@@ -103,13 +105,13 @@ fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[S
 }
 
 /// The guards' opinion. Whether versions exist that the record does not name, it cannot tell: they count as there.
-fn review(entry: &Entry, verdict: &Verdict, managed: &[String]) -> Result<Plan> {
+fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
     let operation = if entry.operation == Kind::Rollback { Operation::Rollback } else { Operation::Promote };
     guards::review(
         verdict,
         &guards::Facts {
             operation,
-            target: entry.target.map(|version| version.0),
+            target: entry.target,
             aliases: &state(&entry.before, entry.side.iter().map(|(alias, side)| (alias, side.from))),
             managed,
             versions: &guards::named_versions(verdict).into_iter().map(|version| (version, true)).collect(),
@@ -117,7 +119,9 @@ fn review(entry: &Entry, verdict: &Verdict, managed: &[String]) -> Result<Plan> 
     )
 }
 
-fn state<'a>(aliases: &'a Aliases, side: impl Iterator<Item = (&'a Alias, Option<Version>)>) -> AliasState {
-    let all = aliases.iter().map(|(alias, version)| (alias, *version)).chain(side);
-    all.filter_map(|(alias, version)| Some((alias.to_string(), version?.0))).collect()
+fn state<'a>(
+    aliases: &'a AliasState,
+    side: impl Iterator<Item = (&'a Alias, Option<Version>)>,
+) -> AliasState {
+    aliases.iter().chain(side).map(|(alias, version)| (alias.clone(), version)).collect()
 }

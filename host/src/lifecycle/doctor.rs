@@ -151,7 +151,7 @@ impl Doctor<'_> {
             }
         }
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
-        let champion = on(Alias::champion()).filter(|champion| on(Alias::archived()) == Some(*champion));
+        let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
         let unfinished = self.unfinished_runs().await?.into_iter();
         findings

@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::{join_all, join3, try_join};
 use tokio::time::sleep;
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::jitter;
 use crate::base::names::{Alias, ModelName, RunId, Version};
-use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 use crate::policy;
@@ -66,7 +66,7 @@ impl Evidence {
         let registry = backend.registry.as_ref();
         let target_version = async {
             match target {
-                Target::Candidate => behind(backend, model, &Alias::candidate()).await,
+                Target::Candidate => behind(backend, model, &Alias::CANDIDATE).await,
                 Target::Version(version) => registry.model_version(model, version).await.map(Some),
                 Target::Unnamed => Ok(None),
             }
@@ -74,7 +74,7 @@ impl Evidence {
         let (registered, target, behind) = join3(
             registry.registered_model(model),
             target_version,
-            try_join(behind(backend, model, &Alias::champion()), behind(backend, model, &Alias::archived())),
+            try_join(behind(backend, model, &Alias::CHAMPION), behind(backend, model, &Alias::ARCHIVED)),
         )
         .await;
         // Of several errors the first in this order, whichever came first: a model that is missing has no versions.
@@ -84,9 +84,9 @@ impl Evidence {
 
     /// Whether the versions are those that the aliases name. An alias without its version dangles, or was moved.
     async fn is_of_one_moment(&self, backend: &Backend, target: Target) -> Result<bool> {
-        let mut behind = vec![(Alias::champion(), &self.champion), (Alias::archived(), &self.archived)];
+        let mut behind = vec![(Alias::CHAMPION, &self.champion), (Alias::ARCHIVED, &self.archived)];
         if target == Target::Candidate {
-            behind.push((Alias::candidate(), &self.target));
+            behind.push((Alias::CANDIDATE, &self.target));
         }
         for (alias, version) in behind {
             let (named, found) =
@@ -134,7 +134,7 @@ impl Evidence {
     /// The aliases as they were read.
     #[must_use]
     pub fn aliases(&self) -> AliasState {
-        self.registered.aliases.iter().map(|(alias, version)| (alias.to_string(), version.0)).collect()
+        self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
     }
 
     /// `version` as a policy sees it, with the evidence of its run.
@@ -143,10 +143,10 @@ impl Evidence {
         let on_it = self.registered.aliases.iter().filter(|(_, aliased)| **aliased == number);
         let run = version.run_id.as_ref().and_then(|id| self.runs.get(id));
         Ok(policy::ModelVersion {
-            version: number.0,
+            version: number,
             run_id: version.run_id.as_ref().map(ToString::to_string),
             created_at: timestamp(version.created_at)?,
-            aliases: on_it.map(|(alias, _)| alias.to_string()).collect(),
+            aliases: on_it.map(|(alias, _)| alias.clone()).collect(),
             run: run.map(run_data),
             tags: version.tags.clone(),
         })

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::state::AliasState;
-use super::{ARCHIVED, CHAMPION};
+use crate::base::aliases::{AliasMove, AliasState};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{AliasMove, Operation, Verdict};
+use crate::base::names::{Alias, Version};
+use crate::policy::{Operation, Verdict};
 
 /// What the host knows about the request.
 #[derive(Debug, Clone)]
@@ -17,13 +17,13 @@ pub struct Facts<'a> {
     /// What was asked for.
     pub operation: Operation,
     /// The version that the request names.
-    pub target: Option<u64>,
+    pub target: Option<Version>,
     /// Every alias of the model, as read before the decision.
     pub aliases: &'a AliasState,
     /// The aliases that a policy may move.
-    pub managed: &'a [String],
+    pub managed: &'a [Alias],
     /// The versions that the verdict names ([`named_versions`]) and that exist, each with whether it is READY.
-    pub versions: &'a BTreeMap<u64, bool>,
+    pub versions: &'a BTreeMap<Version, bool>,
 }
 
 /// What is to be done.
@@ -39,7 +39,7 @@ pub struct Plan {
 
 /// The versions that a verdict would move aliases to. The host looks them up before [`review`].
 #[must_use]
-pub fn named_versions(verdict: &Verdict) -> BTreeSet<u64> {
+pub fn named_versions(verdict: &Verdict) -> BTreeSet<Version> {
     verdict.moves().iter().filter_map(|step| step.version).collect()
 }
 
@@ -56,9 +56,10 @@ pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
     let mut effective: Vec<AliasMove> =
         moves.iter().filter(|step| facts.aliases.get(&step.alias) != step.version).cloned().collect();
     // A stable sort: the alias that readers follow moves first, the others keep their order.
-    effective.sort_by_key(|step| step.alias != CHAMPION);
+    effective.sort_by_key(|step| step.alias != Alias::CHAMPION);
     let after = after(&effective, facts);
-    let staged = matches!(verdict, Verdict::Approve(_)) && after.get(CHAMPION) == facts.aliases.get(CHAMPION);
+    let staged = matches!(verdict, Verdict::Approve(_))
+        && after.get(&Alias::CHAMPION) == facts.aliases.get(&Alias::CHAMPION);
     Ok(Plan { moves: effective, after, staged })
 }
 
@@ -79,7 +80,7 @@ fn only_managed_aliases(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
             Err(refuse(format!("the policy moves the alias `{}`, which is not managed", step.alias))
                 .with_hint(format!(
                     "a policy may move {}; hydra.toml can name more",
-                    facts.managed.join(", ")
+                    facts.managed.iter().map(Alias::as_str).collect::<Vec<_>>().join(", ")
                 )))
         }
         None => Ok(()),
@@ -127,14 +128,14 @@ fn champion_goes_to_the_target(moves: &[AliasMove], facts: &Facts<'_>) -> Result
         return Ok(());
     }
     Err(refuse(format!(
-        "the policy moves `{CHAMPION}` to version {version}, but version {target} was asked for"
+        "the policy moves `champion` to version {version}, but version {target} was asked for"
     )))
 }
 
 fn champion_is_not_removed(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
     match champion_move(moves) {
         Some(AliasMove { version: None, .. }) => {
-            Err(refuse(format!("the policy removes the alias `{CHAMPION}`")))
+            Err(refuse("the policy removes the alias `champion`".to_owned()))
         }
         _ => Ok(()),
     }
@@ -142,16 +143,16 @@ fn champion_is_not_removed(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
 
 fn archived_is_not_champion(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
     let after = after(moves, facts);
-    match after.get(CHAMPION) {
-        Some(version) if !moves.is_empty() && after.get(ARCHIVED) == Some(version) => Err(refuse(format!(
-            "the policy would leave version {version} both `{CHAMPION}` and `{ARCHIVED}`"
-        ))),
+    match after.get(&Alias::CHAMPION) {
+        Some(version) if !moves.is_empty() && after.get(&Alias::ARCHIVED) == Some(version) => {
+            Err(refuse(format!("the policy would leave version {version} both `champion` and `archived`")))
+        }
         _ => Ok(()),
     }
 }
 
 fn champion_move(moves: &[AliasMove]) -> Option<&AliasMove> {
-    moves.iter().find(|step| step.alias == CHAMPION)
+    moves.iter().find(|step| step.alias == Alias::CHAMPION)
 }
 
 fn after(moves: &[AliasMove], facts: &Facts<'_>) -> AliasState {

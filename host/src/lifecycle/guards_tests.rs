@@ -1,26 +1,30 @@
 use super::*;
-use crate::lifecycle::CANDIDATE;
+use crate::base::testing::{alias, set, unset, version};
 use crate::policy::Approval;
 use proptest::prelude::*;
+
+/// The aliases that a policy may move.
+const MANAGED: [&str; 4] = ["champion", "archived", "candidate", "challenger"];
 
 /// Versions 1 to 5 exist, 4 is not READY. Version 2 is champion, 1 archived, 3 candidate.
 struct World {
     aliases: AliasState,
-    managed: Vec<String>,
-    versions: BTreeMap<u64, bool>,
+    managed: Vec<Alias>,
+    versions: BTreeMap<Version, bool>,
 }
 
 impl World {
     fn new() -> Self {
-        let state = [(CHAMPION, 2), (ARCHIVED, 1), (CANDIDATE, 3), ("prod", 2)];
+        let state = [("champion", 2), ("archived", 1), ("candidate", 3), ("prod", 2)];
         Self {
-            aliases: state.map(|(alias, version)| (alias.to_owned(), version)).into_iter().collect(),
-            managed: [CHAMPION, ARCHIVED, CANDIDATE, "challenger"].map(str::to_owned).to_vec(),
-            versions: (1..=5).map(|version| (version, version != 4)).collect(),
+            aliases: state.map(|(name, number)| (alias(name), version(number))).into_iter().collect(),
+            managed: MANAGED.map(alias).to_vec(),
+            versions: (1..=5).map(|number| (version(number), number != 4)).collect(),
         }
     }
 
     fn facts(&self, operation: Operation, target: Option<u64>) -> Facts<'_> {
+        let target = target.map(version);
         Facts { operation, target, aliases: &self.aliases, managed: &self.managed, versions: &self.versions }
     }
 
@@ -41,9 +45,9 @@ fn refused(result: Result<Plan>) -> String {
 
 #[test]
 fn a_promotion_is_planned_with_the_champion_first() {
-    let moves = vec![AliasMove::unset(CANDIDATE), AliasMove::set(ARCHIVED, 2), AliasMove::set(CHAMPION, 3)];
+    let moves = vec![unset("candidate"), set("archived", 2), set("champion", 3)];
     let plan = World::new().promote(moves).unwrap();
-    let expected = [AliasMove::set(CHAMPION, 3), AliasMove::unset(CANDIDATE), AliasMove::set(ARCHIVED, 2)];
+    let expected = [set("champion", 3), unset("candidate"), set("archived", 2)];
     assert_eq!(plan.moves, expected);
     assert_eq!(plan.after.to_string(), "archived -> 2, champion -> 3, prod -> 2");
     assert!(!plan.staged);
@@ -51,17 +55,16 @@ fn a_promotion_is_planned_with_the_champion_first() {
 
 #[test]
 fn moves_that_change_nothing_are_left_out() {
-    let plan =
-        World::new().promote(vec![AliasMove::set(ARCHIVED, 1), AliasMove::unset("challenger")]).unwrap();
+    let plan = World::new().promote(vec![set("archived", 1), unset("challenger")]).unwrap();
     assert_eq!(plan.moves, []);
 }
 
 #[test]
 fn a_promotion_without_a_champion_move_is_staged() {
     let world = World::new();
-    let plan = world.promote(vec![AliasMove::set("challenger", 3)]).unwrap();
+    let plan = world.promote(vec![set("challenger", 3)]).unwrap();
     assert!(plan.staged);
-    assert_eq!(plan.after.get("challenger"), Some(3));
+    assert_eq!(plan.after.get(&alias("challenger")), Some(version(3)));
     assert!(world.promote(Vec::new()).unwrap().staged);
 }
 
@@ -76,20 +79,20 @@ fn nothing_moves_on_reject_and_hold() {
 
 #[test]
 fn an_alias_that_is_not_managed_is_refused() {
-    let error = World::new().promote(vec![AliasMove::set("prod", 3)]).unwrap_err();
+    let error = World::new().promote(vec![set("prod", 3)]).unwrap_err();
     assert_eq!(error.to_string(), "the policy moves the alias `prod`, which is not managed");
     assert!(error.hint().unwrap().contains("challenger"));
 }
 
 #[test]
 fn an_alias_moved_twice_is_refused() {
-    let moves = vec![AliasMove::set(CHAMPION, 3), AliasMove::set(CHAMPION, 3)];
+    let moves = vec![set("champion", 3), set("champion", 3)];
     assert_eq!(refused(World::new().promote(moves)), "the policy moves the alias `champion` twice");
 }
 
 #[test]
 fn a_version_that_does_not_exist_is_refused() {
-    let moves = vec![AliasMove::set(ARCHIVED, 99)];
+    let moves = vec![set("archived", 99)];
     assert_eq!(
         refused(World::new().promote(moves)),
         "the policy moves `archived` to version 99, which does not exist"
@@ -98,7 +101,7 @@ fn a_version_that_does_not_exist_is_refused() {
 
 #[test]
 fn a_version_that_is_not_ready_is_refused() {
-    let moves = vec![AliasMove::set("challenger", 4)];
+    let moves = vec![set("challenger", 4)];
     assert_eq!(
         refused(World::new().promote(moves)),
         "the policy moves `challenger` to version 4, which is not READY"
@@ -108,7 +111,7 @@ fn a_version_that_is_not_ready_is_refused() {
 #[test]
 fn a_champion_other_than_the_target_is_refused() {
     let world = World::new();
-    let moves = vec![AliasMove::set(CHAMPION, 5)];
+    let moves = vec![set("champion", 5)];
     let message = "the policy moves `champion` to version 5, but version 3 was asked for";
     assert_eq!(refused(world.promote(moves.clone())), message);
     let facts = world.facts(Operation::Rollback, Some(3));
@@ -121,7 +124,7 @@ fn a_champion_other_than_the_target_is_refused() {
 fn removing_the_champion_is_refused() {
     let world = World::new();
     for operation in [Operation::Promote, Operation::Rollback] {
-        let verdict = approve(vec![AliasMove::unset(CHAMPION)]);
+        let verdict = approve(vec![unset("champion")]);
         let result = review(&verdict, &world.facts(operation, None));
         assert_eq!(refused(result), "the policy removes the alias `champion`");
     }
@@ -130,23 +133,27 @@ fn removing_the_champion_is_refused() {
 #[test]
 fn a_champion_that_is_archived_is_refused() {
     let world = World::new();
-    let swap_half = vec![AliasMove::set(CHAMPION, 1)];
+    let swap_half = vec![set("champion", 1)];
     let result = review(&approve(swap_half), &world.facts(Operation::Rollback, None));
     assert_eq!(refused(result), "the policy would leave version 1 both `champion` and `archived`");
-    let swap = vec![AliasMove::set(CHAMPION, 1), AliasMove::set(ARCHIVED, 2)];
+    let swap = vec![set("champion", 1), set("archived", 2)];
     assert!(review(&approve(swap), &world.facts(Operation::Rollback, None)).is_ok());
 }
 
-fn any_alias() -> impl Strategy<Value = String> {
+fn any_alias() -> impl Strategy<Value = Alias> {
     prop_oneof![
-        6 => prop::sample::select(vec![CHAMPION, ARCHIVED, CANDIDATE, "challenger"]).prop_map(str::to_owned),
-        1 => prop::sample::select(vec!["prod", "", "Champion", "champion "]).prop_map(str::to_owned),
+        6 => prop::sample::select(MANAGED.to_vec()).prop_map(alias),
+        1 => prop::sample::select(vec!["prod", "Champion", "champion-"]).prop_map(alias),
     ]
 }
 
+fn any_number(end: u64) -> impl Strategy<Value = Version> {
+    (1..end).prop_map(version)
+}
+
 fn any_verdict() -> impl Strategy<Value = Verdict> {
-    let any_move =
-        (any_alias(), prop::option::of(0_u64..7)).prop_map(|(alias, version)| AliasMove { alias, version });
+    let any_move = (any_alias(), prop::option::of(any_number(7)))
+        .prop_map(|(alias, version)| AliasMove { alias, version });
     prop_oneof![
         8 => prop::collection::vec(any_move, 0..5).prop_map(approve),
         1 => Just(Verdict::reject("no")),
@@ -156,16 +163,17 @@ fn any_verdict() -> impl Strategy<Value = Verdict> {
 
 fn any_state() -> impl Strategy<Value = AliasState> {
     let aliases = prop::collection::btree_map(
-        prop::sample::select(vec![CHAMPION, ARCHIVED, CANDIDATE, "challenger", "prod"])
-            .prop_map(str::to_owned),
-        1_u64..6,
+        prop::sample::select([&MANAGED[..], &["prod"]].concat()).prop_map(alias),
+        any_number(6),
         0..5,
     );
-    aliases
-        .prop_map(|aliases| aliases.into_iter().collect::<AliasState>())
-        .prop_filter("the invariant holds before", |state| {
-            state.get(CHAMPION).is_none() || state.get(CHAMPION) != state.get(ARCHIVED)
-        })
+    aliases.prop_map(|aliases| aliases.into_iter().collect::<AliasState>()).prop_filter(
+        "the invariant holds before",
+        |state| {
+            state.get(&Alias::CHAMPION).is_none()
+                || state.get(&Alias::CHAMPION) != state.get(&Alias::ARCHIVED)
+        },
+    )
 }
 
 proptest! {
@@ -175,12 +183,12 @@ proptest! {
     fn whatever_the_policy_answers_the_aliases_stay_sound(
         verdict in any_verdict(),
         before in any_state(),
-        ready in prop::collection::btree_map(1_u64..6, any::<bool>(), 0..6),
+        ready in prop::collection::btree_map(any_number(6), any::<bool>(), 0..6),
         operation in prop::sample::select(vec![Operation::Promote, Operation::Rollback]),
-        target in 1_u64..6,
+        target in any_number(6),
         named in any::<bool>(),
     ) {
-        let managed = [CHAMPION, ARCHIVED, CANDIDATE, "challenger"].map(str::to_owned);
+        let managed = MANAGED.map(alias);
         let target = (named || operation == Operation::Promote).then_some(target);
         let facts = Facts { operation, target, aliases: &before, managed: &managed, versions: &ready };
         let Ok(Plan { moves, after, staged }) = review(&verdict, &facts) else { return Ok(()) };
@@ -190,22 +198,22 @@ proptest! {
             replayed.apply(step);
         }
         prop_assert_eq!(&replayed, &after);
-        prop_assert!(after.get(CHAMPION).is_none() || after.get(CHAMPION) != after.get(ARCHIVED));
-        prop_assert_eq!(after.get("prod"), before.get("prod"));
-        prop_assert!(before.get(CHAMPION).is_none() || after.get(CHAMPION).is_some());
+        prop_assert!(after.get(&Alias::CHAMPION).is_none() || after.get(&Alias::CHAMPION) != after.get(&Alias::ARCHIVED));
+        prop_assert_eq!(after.get(&alias("prod")), before.get(&alias("prod")));
+        prop_assert!(before.get(&Alias::CHAMPION).is_none() || after.get(&Alias::CHAMPION).is_some());
         if !matches!(verdict, Verdict::Approve(_)) {
             prop_assert_eq!(&after, &before);
         }
-        for (alias, version) in after.iter().filter(|(alias, version)| before.get(alias) != Some(*version)) {
-            prop_assert!(managed.iter().any(|name| name == alias));
+        for (alias, version) in after.iter_set().filter(|(alias, version)| before.get(alias) != Some(*version)) {
+            prop_assert!(managed.contains(alias));
             prop_assert_eq!(ready.get(&version), Some(&true));
-            if let (CHAMPION, Some(target)) = (alias, target) {
+            if let Some(target) = target.filter(|_| *alias == Alias::CHAMPION) {
                 prop_assert_eq!(version, target);
             }
         }
-        if after.get(CHAMPION) != before.get(CHAMPION) {
+        if after.get(&Alias::CHAMPION) != before.get(&Alias::CHAMPION) {
             prop_assert!(!staged);
-            prop_assert_eq!(&moves[0].alias, CHAMPION);
+            prop_assert_eq!(&moves[0].alias, &Alias::CHAMPION);
         }
     }
 }

@@ -100,7 +100,8 @@ fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::names::{ModelName, Version};
+    use crate::base::names::ModelName;
+    use crate::base::testing::version;
     use crate::mlflow::entities::VersionStatus;
     use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
     use crate::mlflow::uri::TrackingUri;
@@ -126,7 +127,7 @@ mod tests {
     fn version() -> ModelVersion {
         ModelVersion {
             name: ModelName::new("m").expect("a name"),
-            version: Version(1),
+            version: version(1),
             created_at: 1,
             description: String::new(),
             source: "models:/m-1".into(),

@@ -11,17 +11,6 @@ pub mod loading;
 pub mod model_cache;
 pub mod model_file;
 pub mod recording;
-pub mod state;
 pub mod transition;
 
 pub use guards::{Facts, Plan, review};
-pub use state::AliasState;
-
-/// The alias of the version in production.
-pub const CHAMPION: &str = "champion";
-
-/// The alias of the version that was champion before: what a rollback goes back to.
-pub const ARCHIVED: &str = "archived";
-
-/// The alias of the version logged last.
-pub const CANDIDATE: &str = "candidate";

@@ -227,7 +227,7 @@ mod tests {
     fn version(number: u64) -> ModelVersion {
         ModelVersion {
             name: ModelName::new("m").expect("a name"),
-            version: Version(number),
+            version: Version::new(number).expect("a positive number"),
             created_at: 1,
             description: String::new(),
             source: "models:/m-1".into(),

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::base::Sha256;
+use crate::base::aliases::AliasMove;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Version};
 use crate::lifecycle::candidate::SHA256_TAG;
 use crate::lifecycle::evidence::Evidence;
 use crate::lifecycle::ledger::chain::Record;
@@ -16,8 +16,7 @@ use crate::lifecycle::ledger::entry::{Decided, Kind};
 use crate::lifecycle::ledger::verify::{Replay, Rerun};
 use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
 use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
-use crate::mlflow::store::AliasMove;
-use crate::policy::{self, Budget, Decision, Input, Operation, Policy, PolicyEngine};
+use crate::policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
 pub(super) struct Asking<'a> {
@@ -128,7 +127,7 @@ fn proposal(
     evidence: &Evidence,
     input: &Input,
     decision: &Decision,
-    moves: &[policy::AliasMove],
+    moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
     Ok(Proposal {
@@ -148,10 +147,7 @@ fn proposal(
             evidence_sha256: input.evidence_sha256()?,
             model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
         },
-        moves: moves
-            .iter()
-            .map(|step| Ok(AliasMove { alias: Alias::new(&step.alias)?, version: step.version.map(Version) }))
-            .collect::<Result<_>>()?,
+        moves: moves.to_vec(),
         input: input.canonical_json()?,
         component: policy.bytes().into(),
     })

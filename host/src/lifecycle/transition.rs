@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::base::aliases::{AliasMove, AliasState};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, ModelName, Version};
 use crate::base::time::now;
@@ -13,7 +14,6 @@ use crate::lifecycle::evidence::{Evidence, Target, timestamp};
 use crate::lifecycle::guards::{self, Plan};
 use crate::lifecycle::ledger::{Ledger, Recorded};
 use crate::lifecycle::recording::Asking;
-use crate::lifecycle::state::AliasState;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, VersionStatus};
 use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
@@ -112,7 +112,7 @@ impl Transition {
     fn nothing_to_go_back_to(&self) -> bool {
         self.operation == Operation::Rollback
             && self.target.is_none()
-            && self.before.get(Alias::archived().as_str()).is_none()
+            && self.before.get(&Alias::ARCHIVED).is_none()
     }
 }
 
@@ -270,11 +270,11 @@ impl Transitions<'_> {
 
     async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
         let known = [&evidence.target, &evidence.champion, &evidence.archived];
-        let mut versions: BTreeMap<u64, bool> =
-            known.into_iter().flatten().map(|version| (version.version.0, is_ready(version))).collect();
+        let mut versions: BTreeMap<Version, bool> =
+            known.into_iter().flatten().map(|version| (version.version, is_ready(version))).collect();
         for named in guards::named_versions(verdict) {
             if let std::collections::btree_map::Entry::Vacant(unknown) = versions.entry(named) {
-                match self.backend.registry.model_version(self.model, Version(named)).await {
+                match self.backend.registry.model_version(self.model, named).await {
                     Ok(version) => drop(unknown.insert(is_ready(&version))),
                     // The guard that every named version exists says so better.
                     Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
@@ -282,15 +282,14 @@ impl Transitions<'_> {
                 }
             }
         }
-        let managed: Vec<String> = self.terms.managed.iter().map(ToString::to_string).collect();
         let aliases = evidence.aliases();
         guards::review(
             verdict,
             &guards::Facts {
                 operation: request.operation,
-                target: evidence.target.as_ref().map(|target| target.version.0),
+                target: evidence.target.as_ref().map(|target| target.version),
                 aliases: &aliases,
-                managed: &managed,
+                managed: &self.terms.managed,
                 versions: &versions,
             },
         )
@@ -352,12 +351,7 @@ pub(super) enum Considered {
     /// The version is champion already.
     Unchanged(Box<Transition>),
     /// The policy decided, and no guard objects.
-    Decided {
-        transition: Box<Transition>,
-        input: Box<Input>,
-        decision: Decision,
-        moves: Vec<policy::AliasMove>,
-    },
+    Decided { transition: Box<Transition>, input: Box<Input>, decision: Decision, moves: Vec<AliasMove> },
 }
 
 /// An event that an embedding pipeline can subscribe to.
@@ -365,7 +359,7 @@ fn announce(transition: &Transition) {
     tracing::info!(
         model = %transition.model,
         operation = %transition.operation,
-        target = transition.target.map(|version| version.0),
+        target = transition.target.map(Version::get),
         outcome = ?transition.outcome,
         sequence = transition.sequence,
         before = %transition.before,

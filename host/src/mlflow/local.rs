@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
@@ -127,6 +129,13 @@ pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedMo
     Ok(model)
 }
 
+/// The number of a new version, after the greatest one that was ever given out.
+pub(crate) fn next_version(newest: Option<Version>) -> Result<Version> {
+    newest.map_or(Some(Version::FIRST), Version::next).ok_or_else(|| {
+        Error::new(ErrorKind::Storage, "cannot number a new version: the greatest number is in use")
+    })
+}
+
 /// The tag in which MLflow keeps what a LoggedModel was registered as, with this version added to what was `noted`: a JSON
 /// list, spaced as Python prints it.
 pub(crate) fn noted_versions(noted: Option<&str>, name: &ModelName, version: Version) -> String {
@@ -148,8 +157,8 @@ pub(crate) fn is_later(a: &Metric, b: &Metric) -> bool {
     order == Ordering::Greater
 }
 
-/// Reads a page token of a local store: a decimal number.
-pub(crate) fn parse_page_token(token: Option<&str>) -> Result<Option<u64>> {
+/// Reads a page token of a local store: a decimal number, or the number of a version.
+pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option<T>> {
     let refuse = |token: &str| {
         Error::new(ErrorKind::InvalidArgument, "not a page token of this store")
             .with_context("page token", shorten(token))

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::base::Timestamp;
+use crate::base::aliases::AliasMove;
 use crate::base::error::Result;
 use crate::base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 use crate::mlflow::entities::{
@@ -135,15 +136,6 @@ pub trait RegistryStore: Debug + Send + Sync {
     fn atomic(&self) -> Option<&dyn AtomicRegistry> {
         None
     }
-}
-
-/// One alias change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AliasMove {
-    /// The alias.
-    pub alias: Alias,
-    /// Where it goes; `None` removes it.
-    pub version: Option<Version>,
 }
 
 /// A ledger append and the alias moves it stands for, applied together or not at all.

@@ -3,7 +3,9 @@
 use super::budget::Budget;
 use super::text::one_line;
 use super::types::Verdict;
+use crate::base::aliases::AliasMove;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::names::{Alias, Version};
 
 /// Takes the texts and lists of an answer over: each is checked against the budget as the guest gave it, and texts are made to fit
 /// on a line. Whatever a guest says goes through here.
@@ -28,6 +30,21 @@ impl Answers<'_> {
         let message = format!("the policy's {what} has {bytes} bytes, {limit} are allowed");
         Err(Error::new(ErrorKind::PolicyText, message)
             .with_hint("raise the policy limit `text-bytes`, or say it in fewer words"))
+    }
+
+    /// A move of an alias. A name that MLflow refuses is never a managed alias, and no version has the number 0: such a
+    /// move is an error of the kind with which the guards refuse other moves.
+    pub(super) fn alias_move(self, alias: &str, version: Option<u64>) -> Result<AliasMove> {
+        let refuse =
+            |what: String| move |source: Error| Error::new(ErrorKind::Guard, what).with_source(source);
+        let name = self.text("alias", alias)?;
+        let alias = Alias::new(name.as_str())
+            .map_err(refuse(format!("the policy moves the alias `{name}`, which is not managed")))?;
+        let version = version
+            .map(Version::new)
+            .transpose()
+            .map_err(refuse(format!("the policy moves `{name}` to version 0, which does not exist")))?;
+        Ok(AliasMove { alias, version })
     }
 
     /// Each item of a list, converted.
@@ -65,5 +82,30 @@ impl From<Refusal> for Error {
             Refusal::Internal(message) => (ErrorKind::PolicyError, format!("the policy failed: {message}")),
         };
         Self::new(kind, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_move_that_names_no_alias_or_version_is_refused_as_by_the_guards() {
+        let budget = Budget::default();
+        let step = |alias, version| Answers(&budget).alias_move(alias, version);
+        assert_eq!(step("champion", Some(3)).unwrap().to_string(), "champion -> 3");
+        assert_eq!(step("champion", None).unwrap().to_string(), "champion removed");
+        for (alias, version, objection) in [
+            ("champion", Some(0), "the policy moves `champion` to version 0, which does not exist"),
+            ("champion ", Some(3), "the policy moves the alias `champion `, which is not managed"),
+            ("v3\u{1b}", None, "the policy moves the alias `v3\u{fffd}`, which is not managed"),
+            ("latest", None, "the policy moves the alias `latest`, which is not managed"),
+            ("", None, "the policy moves the alias ``, which is not managed"),
+        ] {
+            let error = step(alias, version).unwrap_err();
+            assert_eq!((error.kind(), error.message()), (ErrorKind::Guard, objection));
+        }
+        let long = "a".repeat(budget.text_bytes as usize + 1);
+        assert_eq!(step(&long, None).unwrap_err().kind(), ErrorKind::PolicyText);
     }
 }

@@ -115,7 +115,7 @@ impl Input {
 
 impl ModelVersion {
     fn weight(&self) -> u64 {
-        let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias)).sum();
+        let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias.as_str())).sum();
         let run = self.run.as_ref().map_or(0, |run| {
             let metrics: u64 = run.metrics.keys().map(|key| ITEM + bytes(key)).sum();
             metrics + map_weight(&run.params) + map_weight(&run.tags)
@@ -140,7 +140,7 @@ impl Context {
 
 impl Transition {
     fn weight(&self) -> u64 {
-        let moves: u64 = self.moves.iter().map(|step| ITEM + bytes(&step.alias)).sum();
+        let moves: u64 = self.moves.iter().map(|step| ITEM + bytes(step.alias.as_str())).sum();
         let reason = self.reason.as_deref().map_or(0, bytes);
         ITEM + moves + bytes(&self.actor) + reason + bytes(&self.explanation)
     }

@@ -9,42 +9,104 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use crate::base::aliases;
+use crate::base::error::Error;
+use crate::base::names::{Alias, Version};
+
 /// An unsigned 64-bit integer: a decimal string, or when reading also a plain number.
 pub(super) struct Decimal(u64);
 
 /// A float: a number, or `"NaN"`, `"Infinity"`, `"-Infinity"` and `"-0"`, which JSON or its canonical form cannot write.
 pub(super) struct Float(f64);
 
-/// `#[serde(with)]` for a `u64`.
-pub(super) mod decimal {
-    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer};
+/// Where one alias is to point.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AliasMove {
+    /// The alias.
+    #[schemars(with = "String")]
+    alias: Alias,
+    /// The version it is to point at; none removes the alias.
+    #[serde(default, with = "optional_decimal")]
+    #[schemars(with = "Option<Decimal>")]
+    version: Option<Version>,
+}
 
-    pub(in crate::policy) fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-        Decimal(*value).serialize(serializer)
+/// `#[serde(with)]` for a `u64` or a version.
+pub(super) mod decimal {
+    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, de, fmt};
+
+    pub(in crate::policy) fn serialize<T: Copy + Into<Decimal>, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Into::<Decimal>::into(*value).serialize(serializer)
     }
 
-    pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<u64, D::Error> {
-        Decimal::deserialize(deserializer).map(|decimal| decimal.0)
+    pub(in crate::policy) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: TryFrom<Decimal, Error: fmt::Display>,
+        D: Deserializer<'de>,
+    {
+        Decimal::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
     }
 }
 
-/// `#[serde(with)]` for an `Option<u64>`.
+/// `#[serde(with)]` for an optional version.
 pub(super) mod optional_decimal {
-    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer};
+    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, Version, de};
 
     pub(in crate::policy) fn serialize<S: Serializer>(
-        value: &Option<u64>,
+        value: &Option<Version>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        value.map(Decimal).serialize(serializer)
+        value.map(Decimal::from).serialize(serializer)
     }
 
     pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Option<u64>, D::Error> {
-        Ok(Option::<Decimal>::deserialize(deserializer)?.map(|decimal| decimal.0))
+    ) -> Result<Option<Version>, D::Error> {
+        let decimal = Option::<Decimal>::deserialize(deserializer)?;
+        decimal.map(|decimal| decimal.try_into().map_err(de::Error::custom)).transpose()
+    }
+}
+
+/// `#[serde(with)]` for alias moves: versions are decimal strings.
+pub mod alias_moves {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::base::aliases::AliasMove;
+
+    /// Writes a list of `{"alias": …, "version": …}`.
+    pub fn serialize<S: Serializer>(moves: &[AliasMove], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(moves.iter().cloned().map(super::AliasMove::from))
+    }
+
+    /// Reads what [`serialize`] wrote, or a person.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AliasMove>, D::Error> {
+        let moves = Vec::<super::AliasMove>::deserialize(deserializer)?;
+        Ok(moves.into_iter().map(Into::into).collect())
+    }
+}
+
+/// `#[serde(with)]` for optional alias moves.
+pub(super) mod optional_alias_moves {
+    use super::{AliasMove, Deserialize, Deserializer, Serialize, Serializer, aliases};
+
+    pub(in crate::policy) fn serialize<S: Serializer>(
+        moves: &Option<Vec<aliases::AliasMove>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let moves =
+            moves.as_ref().map(|moves| moves.iter().cloned().map(AliasMove::from).collect::<Vec<_>>());
+        moves.serialize(serializer)
+    }
+
+    pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Vec<aliases::AliasMove>>, D::Error> {
+        let moves = Option::<Vec<AliasMove>>::deserialize(deserializer)?;
+        Ok(moves.map(|moves| moves.into_iter().map(Into::into).collect()))
     }
 }
 
@@ -64,6 +126,43 @@ pub(super) mod floats {
     ) -> Result<BTreeMap<String, f64>, D::Error> {
         let values = BTreeMap::<String, Float>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|(key, value)| (key, value.0)).collect())
+    }
+}
+
+impl From<aliases::AliasMove> for AliasMove {
+    fn from(aliases::AliasMove { alias, version }: aliases::AliasMove) -> Self {
+        Self { alias, version }
+    }
+}
+
+impl From<AliasMove> for aliases::AliasMove {
+    fn from(AliasMove { alias, version }: AliasMove) -> Self {
+        Self { alias, version }
+    }
+}
+
+impl From<u64> for Decimal {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Version> for Decimal {
+    fn from(version: Version) -> Self {
+        Self(version.get())
+    }
+}
+
+impl From<Decimal> for u64 {
+    fn from(decimal: Decimal) -> Self {
+        decimal.0
+    }
+}
+
+impl TryFrom<Decimal> for Version {
+    type Error = Error;
+    fn try_from(decimal: Decimal) -> Result<Self, Error> {
+        Self::new(decimal.0)
     }
 }
 

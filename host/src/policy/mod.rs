@@ -5,12 +5,14 @@
 //! of `lifecycle` decide what becomes of a [`Verdict`].
 //!
 //! ```
+//! use hydra_registry::base::names::Version;
 //! use hydra_registry::policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
 //!
 //! # fn main() -> hydra_registry::Result<()> {
 //! let engine = PolicyEngine::new(&EngineOptions::default())?;
 //! let policy = Policy::load_default(&engine, &Budget::default())?;
-//! let decision = policy.decide_promotion(&ModelVersion::new(3, 0), &Context::new("churn", 0, "me"))?;
+//! let target = ModelVersion::new(Version::new(3)?, 0);
+//! let decision = policy.decide_promotion(&target, &Context::new("churn", 0, "me"))?;
 //! assert_eq!(decision.verdict.moves()[0].to_string(), "champion -> 3");
 //! # Ok(())
 //! # }
@@ -44,7 +46,6 @@ pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};
 pub use input::Input;
 pub use interface::INTERFACE_VERSIONS;
+pub use json::alias_moves;
 pub use settings::{Descriptor, Setting, SettingKind};
-pub use types::{
-    AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind,
-};
+pub use types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind};

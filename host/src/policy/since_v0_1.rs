@@ -9,8 +9,10 @@ use super::answer::{Answers, Refusal};
 use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::{Descriptor, Setting, SettingKind};
-use super::types::{AliasMove, Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
+use super::types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
+use crate::base::aliases::AliasMove;
 use crate::base::error::Result;
+use crate::base::names::{Alias, Version};
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
 
@@ -88,10 +90,10 @@ fn context(context: &Context) -> wit::Context {
 
 fn model_version(version: &ModelVersion) -> wit::ModelVersion {
     wit::ModelVersion {
-        version: version.version,
+        version: version.version.get(),
         run_id: version.run_id.clone(),
         created_at: version.created_at,
-        aliases: version.aliases.iter().cloned().collect(),
+        aliases: version.aliases.iter().map(Alias::to_string).collect(),
         run: version.run.as_ref().map(run_data),
         tags: entries(&version.tags),
     }
@@ -111,14 +113,17 @@ fn entries(map: &BTreeMap<String, String>) -> Vec<wit::Entry> {
 }
 
 fn transition(transition: &Transition) -> wit::Transition {
-    let alias_move = |step: &AliasMove| wit::AliasMove { alias: step.alias.clone(), version: step.version };
+    let alias_move = |step: &AliasMove| wit::AliasMove {
+        alias: step.alias.to_string(),
+        version: step.version.map(Version::get),
+    };
     wit::Transition {
         operation: match transition.operation {
             Operation::Promote => wit::Operation::Promote,
             Operation::Rollback => wit::Operation::Rollback,
             Operation::External => wit::Operation::External,
         },
-        target: transition.target,
+        target: transition.target.map(Version::get),
         moves: transition.moves.iter().map(alias_move).collect(),
         at: transition.at,
         actor: transition.actor.clone(),
@@ -131,9 +136,8 @@ fn verdict(verdict: wit::Verdict, answers: Answers<'_>) -> Result<Verdict> {
     let explanation = |text: String| answers.text("explanation", &text);
     Ok(match verdict {
         wit::Verdict::Approve(wit::Approval { moves, explanation: words }) => {
-            let moves = answers.list("alias moves", moves, |step| {
-                Ok(AliasMove { alias: answers.text("alias", &step.alias)?, version: step.version })
-            })?;
+            let moves =
+                answers.list("alias moves", moves, |step| answers.alias_move(&step.alias, step.version))?;
             Verdict::Approve(Approval { moves, explanation: explanation(words)? })
         }
         wit::Verdict::Reject(words) => Verdict::reject(explanation(words)?),

@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::{self, Decimal, Float};
+use crate::base::aliases::AliasMove;
+use crate::base::names::{Alias, Version};
 
 /// A version of the registered model, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +22,7 @@ pub struct ModelVersion {
     /// The version's number.
     #[serde(with = "json::decimal")]
     #[schemars(with = "Decimal")]
-    pub version: u64,
+    pub version: Version,
     /// The id of the run that logged the model, if one did.
     #[serde(default)]
     pub run_id: Option<String>,
@@ -30,7 +32,8 @@ pub struct ModelVersion {
     pub created_at: u64,
     /// The aliases that point at it.
     #[serde(default)]
-    pub aliases: BTreeSet<String>,
+    #[schemars(with = "BTreeSet<String>")]
+    pub aliases: BTreeSet<Alias>,
     /// What the run recorded; none when there is no run, or it was deleted or cannot be read.
     #[serde(default)]
     pub run: Option<RunData>,
@@ -93,8 +96,10 @@ pub struct Transition {
     /// The version that was to be promoted or rolled back to, if one was named.
     #[serde(default, with = "json::optional_decimal")]
     #[schemars(with = "Option<Decimal>")]
-    pub target: Option<u64>,
+    pub target: Option<Version>,
     /// The aliases that moved, in order.
+    #[serde(with = "json::alias_moves")]
+    #[schemars(with = "Vec<json::AliasMove>")]
     pub moves: Vec<AliasMove>,
     /// When it was decided (or found, for [`Operation::External`]), in milliseconds since the epoch.
     #[serde(with = "json::decimal")]
@@ -122,18 +127,6 @@ pub enum Operation {
     External,
 }
 
-/// Where one alias is to point.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AliasMove {
-    /// The alias.
-    pub alias: String,
-    /// The version it is to point at; none removes the alias.
-    #[serde(default, with = "json::optional_decimal")]
-    #[schemars(with = "Option<Decimal>")]
-    pub version: Option<u64>,
-}
-
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
@@ -157,7 +150,8 @@ pub enum Verdict {
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// The aliases to move, in order.
-    #[serde(default)]
+    #[serde(default, with = "json::alias_moves")]
+    #[schemars(with = "Vec<json::AliasMove>")]
     pub moves: Vec<AliasMove>,
     /// Why, for people.
     pub explanation: String,
@@ -178,7 +172,7 @@ pub enum VerdictKind {
 impl ModelVersion {
     /// A version without run, aliases or tags.
     #[must_use]
-    pub fn new(version: u64, created_at: u64) -> Self {
+    pub fn new(version: Version, created_at: u64) -> Self {
         Self { version, run_id: None, created_at, aliases: BTreeSet::new(), run: None, tags: BTreeMap::new() }
     }
 }
@@ -252,29 +246,6 @@ impl Verdict {
         match self {
             Self::Approve(approval) => &approval.moves,
             Self::Reject { .. } | Self::Hold { .. } => &[],
-        }
-    }
-}
-
-impl AliasMove {
-    /// `alias` is to point at `version`.
-    #[must_use]
-    pub fn set(alias: impl Into<String>, version: u64) -> Self {
-        Self { alias: alias.into(), version: Some(version) }
-    }
-
-    /// `alias` is to be removed.
-    #[must_use]
-    pub fn unset(alias: impl Into<String>) -> Self {
-        Self { alias: alias.into(), version: None }
-    }
-}
-
-impl fmt::Display for AliasMove {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.version {
-            Some(version) => write!(f, "{} -> {version}", self.alias),
-            None => write!(f, "{} removed", self.alias),
         }
     }
 }

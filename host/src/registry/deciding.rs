@@ -85,7 +85,7 @@ async fn was_champion(
     let was = match ledger {
         Some(ledger) => ledger.was_champion(version).await?,
         None => registered.is_some_and(|registered| {
-            [Alias::champion(), Alias::archived()]
+            [Alias::CHAMPION, Alias::ARCHIVED]
                 .iter()
                 .any(|alias| registered.aliases.get(alias) == Some(&version))
         }),

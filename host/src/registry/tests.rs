@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::base::testing::version;
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::entities::NewModelVersion;
 use crate::mlflow::environment::Environment;
@@ -44,7 +45,7 @@ impl World {
 }
 
 fn dry_run() -> Request {
-    Request { dry_run: true, ..Request::promote(Target::Version(Version(1))) }
+    Request { dry_run: true, ..Request::promote(Target::Version(version(1))) }
 }
 
 #[tokio::test]
@@ -89,7 +90,7 @@ async fn names_without_room_for_a_ledger_are_refused_before_anything_is_made() {
         assert_eq!(refused(&logged), !fits, "{logged}");
         let tried = registry.decide(dry_run()).await;
         assert_eq!(tried.as_ref().err().is_some_and(refused), !fits, "{tried:?}");
-        let promoted = registry.promote_to_champion(Some(Version(1))).await;
+        let promoted = registry.promote_to_champion(Some(version(1))).await;
         assert_eq!(promoted.is_ok(), fits, "{promoted:?}");
         assert_eq!(registry.ledger().await.err().is_some_and(|error| refused(&error)), !fits);
         if !fits {
@@ -102,7 +103,7 @@ async fn names_without_room_for_a_ledger_are_refused_before_anything_is_made() {
             registry.list_versions().await.expect("a list").try_collect().await.expect("versions");
         assert_eq!(listed.len(), 1);
         let champion = registry.champion_info().await.map(|info| info.version).map_err(|error| error.kind());
-        assert_eq!(champion, if fits { Ok(Version(1)) } else { Err(ErrorKind::NoChampion) });
+        assert_eq!(champion, if fits { Ok(version(1)) } else { Err(ErrorKind::NoChampion) });
         assert_eq!(registry.existing_ledger().await.expect("an answer").is_some(), fits);
         registry.diagnose().await.expect("a diagnosis");
     }

@@ -26,8 +26,7 @@ pub async fn run(
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
             let bar = printer.progress(None, false, "asking again");
-            let managed: Vec<String> =
-                settings.options.managed_aliases()?.into_iter().map(String::from).collect();
+            let managed = settings.options.managed_aliases()?;
             let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, &managed, args.since));
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::base::Sha256;
+use crate::base::aliases::AliasMove;
 use crate::policy::kit::{self, CaseFile, Language};
-use crate::policy::{AliasMove, Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
+use crate::policy::{self, Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
 
 /// `policy new`.
 #[derive(Debug, Serialize)]
@@ -160,6 +161,7 @@ pub struct RunReport {
     /// The words.
     pub explanation: String,
     /// The alias moves that it proposes.
+    #[serde(serialize_with = "policy::alias_moves::serialize")]
     pub moves: Vec<AliasMove>,
     /// The fuel it took.
     pub fuel: u64,

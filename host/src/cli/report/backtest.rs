@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::base::Sha256;
-use crate::base::names::{ModelName, printable};
+use crate::base::names::{ModelName, printable, Version};
 use crate::lifecycle::backtest::{Answer, Comparison};
 use crate::policy::{Policy, VerdictKind};
 
@@ -21,7 +21,7 @@ pub struct ComparisonReport {
     /// `promote` or `rollback`.
     pub operation: String,
     /// The version it was about.
-    pub target: Option<u64>,
+    pub target: Option<Version>,
     /// The verdict then.
     pub recorded: VerdictKind,
     /// `same`, `other-moves`, `other-verdict`, `failed` or `no-evidence`.
@@ -48,7 +48,7 @@ impl ComparisonReport {
             sequence: record.number,
             at: time(record.created_at),
             operation: record.entry.operation.to_string(),
-            target: record.entry.target.map(|version| version.0),
+            target: record.entry.target,
             recorded,
             answer,
             verdict,

@@ -6,11 +6,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
-use crate::base::names::{Alias, ModelName, printable};
+use crate::base::names::{Alias, ModelName, printable, Version};
 use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Entry};
+use crate::lifecycle::ledger::entry::{Entry, Decided};
+use crate::base::aliases::AliasState;
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::verify::Verified;
 use crate::policy::VerdictKind;
@@ -29,7 +30,7 @@ pub struct EntryReport {
     /// `promote`, `rollback`, or an entry of the ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
     /// The version it was about.
-    pub target: Option<u64>,
+    pub target: Option<Version>,
     /// The verdict; none for an entry of the ledger itself.
     pub verdict: Option<VerdictKind>,
     /// `done`, `aborted` or `pending`.
@@ -61,7 +62,7 @@ impl EntryReport {
             sequence: record.number,
             at: time(record.created_at),
             operation: entry.operation.to_string(),
-            target: entry.target.map(|version| version.0),
+            target: entry.target,
             verdict: decided.map(|decided| decided.verdict),
             fate: fate_text(fate),
             changes: changes(entry),
@@ -99,9 +100,16 @@ impl EntryReport {
 }
 
 impl ChangeReport {
+    /// The aliases of `after` that point elsewhere than in `before`.
+    pub fn between(before: &AliasState, after: &AliasState) -> Vec<Self> {
+        let changes =
+            after.iter().map(|(alias, to)| Self { alias: alias.to_string(), from: before.get(alias), to });
+        changes.filter(|change| change.from != change.to).collect()
+    }
+
     /// For people: `champion: 3 -> 4`.
     pub fn text(&self) -> String {
-        let version = |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| v.to_string());
+        let version = |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |v| v.to_string());
         format!("{}: {} -> {}", self.alias, version(self.from), version(self.to))
     }
 }
@@ -276,9 +284,9 @@ pub struct AsOfReport {
     /// The moment.
     pub as_of: String,
     /// The champion then.
-    pub version: Option<u64>,
+    pub version: Option<Version>,
     /// The archived version then.
-    pub archived: Option<u64>,
+    pub archived: Option<Version>,
     /// The entry that says so.
     pub sequence: u64,
     /// When that was made.
@@ -287,14 +295,13 @@ pub struct AsOfReport {
 
 impl AsOfReport {
     /// The state that an entry left behind.
-    pub fn new(model: &ModelName, moment: Timestamp, record: &Record, state: &Aliases) -> Self {
-        let on = |alias: Alias| state.get(&alias).copied().flatten().map(|version| version.0);
+    pub fn new(model: &ModelName, moment: Timestamp, record: &Record, state: &AliasState) -> Self {
         Self {
             schema: "hydra-registry/champion-as-of/1",
             model: model.to_string(),
             as_of: time(moment),
-            version: on(Alias::champion()),
-            archived: on(Alias::archived()),
+            version: state.get(&Alias::CHAMPION),
+            archived: state.get(&Alias::ARCHIVED),
             sequence: record.number,
             since: time(record.created_at),
         }
@@ -303,7 +310,7 @@ impl AsOfReport {
     /// For people.
     pub fn text(&self) -> String {
         let version =
-            |version: Option<u64>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));
+            |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));
         format!(
             "champion of {} at {}: {}\n  archived {}\n  ledger   entry {} of {}",
             self.model,
@@ -317,18 +324,14 @@ impl AsOfReport {
 }
 
 fn changes(entry: &Entry) -> Vec<ChangeReport> {
-    let moved =
-        entry.after.iter().map(|(alias, to)| (alias, entry.before.get(alias).copied().flatten(), *to));
-    let side = entry.side.iter().map(|(alias, side)| (alias, side.from, side.to));
-    moved
-        .chain(side)
-        .filter(|(_, from, to)| from != to)
-        .map(|(alias, from, to)| ChangeReport {
-            alias: alias.to_string(),
-            from: from.map(|version| version.0),
-            to: to.map(|version| version.0),
-        })
-        .collect()
+    let side = entry.side.iter().map(|(alias, side)| ChangeReport {
+        alias: alias.to_string(),
+        from: side.from,
+        to: side.to,
+    });
+    let mut changes = ChangeReport::between(&entry.before, &entry.after);
+    changes.extend(side.filter(|change| change.from != change.to));
+    changes
 }
 
 fn fate_text(fate: Fate) -> &'static str {

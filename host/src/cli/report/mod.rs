@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
-use crate::base::names::{ModelName, printable};
+use crate::base::names::{ModelName, printable, Version};
 use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, Transition};
@@ -27,7 +27,7 @@ pub struct CandidateReport {
     /// The registered model.
     pub model: String,
     /// The version.
-    pub version: u64,
+    pub version: Version,
     /// The run.
     pub run_id: String,
     /// The SHA-256 of the model file.
@@ -43,7 +43,7 @@ impl CandidateReport {
         Self {
             schema: "hydra-registry/candidate/1",
             model: model.to_string(),
-            version: logged.version.0,
+            version: logged.version,
             run_id: logged.run_id.to_string(),
             sha256: logged.sha256,
             metrics: metrics.clone(),
@@ -67,7 +67,7 @@ pub struct ChampionReport {
     /// The registered model.
     pub model: String,
     /// The version.
-    pub version: u64,
+    pub version: Version,
     /// The run that logged it.
     pub run_id: Option<String>,
     /// When the version was created.
@@ -85,7 +85,7 @@ impl ChampionReport {
         Self {
             schema: "hydra-registry/champion/1",
             model: model.to_string(),
-            version: info.version.0,
+            version: info.version,
             run_id: info.run_id.as_ref().map(ToString::to_string),
             created_at: time(info.created_at),
             metrics: info.metrics.clone(),
@@ -115,7 +115,7 @@ pub struct VersionReport {
     /// `hydra-registry/version/1`.
     pub schema: &'static str,
     /// The version.
-    pub version: u64,
+    pub version: Version,
     /// The run that logged it.
     pub run_id: Option<String>,
     /// The aliases on it.
@@ -128,7 +128,7 @@ impl From<VersionInfo> for VersionReport {
     fn from(info: VersionInfo) -> Self {
         Self {
             schema: "hydra-registry/version/1",
-            version: info.version.0,
+            version: info.version,
             run_id: info.run_id.map(Into::into),
             aliases: info.aliases.into_iter().map(Into::into).collect(),
             created_at: time(info.created_at),
@@ -159,7 +159,7 @@ pub struct TransitionReport {
     /// `promote` or `rollback`.
     pub operation: String,
     /// The version it was about.
-    pub target: Option<u64>,
+    pub target: Option<Version>,
     /// What came of it.
     pub outcome: Outcome,
     /// Why.
@@ -188,9 +188,9 @@ pub struct ChangeReport {
     /// The alias.
     pub alias: String,
     /// The version before.
-    pub from: Option<u64>,
+    pub from: Option<Version>,
     /// The version after.
-    pub to: Option<u64>,
+    pub to: Option<Version>,
 }
 
 impl From<&Transition> for TransitionReport {
@@ -199,10 +199,10 @@ impl From<&Transition> for TransitionReport {
             schema: "hydra-registry/transition/1",
             model: transition.model.to_string(),
             operation: transition.operation.to_string(),
-            target: transition.target.map(|version| version.0),
+            target: transition.target,
             outcome: transition.outcome,
             explanation: transition.explanation.clone(),
-            changes: changes(transition),
+            changes: ChangeReport::between(&transition.before, &transition.after),
             policy: transition.policy.clone(),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
@@ -263,16 +263,6 @@ impl TransitionReport {
         };
         text
     }
-}
-
-fn changes(transition: &Transition) -> Vec<ChangeReport> {
-    let (before, after) = (&transition.before, &transition.after);
-    let mut aliases: Vec<&str> = before.aliases().chain(after.aliases()).collect();
-    aliases.sort_unstable();
-    aliases.dedup();
-    let change =
-        |alias: &str| ChangeReport { alias: alias.to_owned(), from: before.get(alias), to: after.get(alias) };
-    aliases.into_iter().map(change).filter(|change| change.from != change.to).collect()
 }
 
 /// A time for people and machines: RFC 3339, UTC, milliseconds.

@@ -245,7 +245,7 @@ impl LogTarget<'_> {
         if let Some(model) = logged {
             self.backend.tracking.note_version(&model.id, self.model, version).await?;
         }
-        self.backend.registry.set_alias(self.model, &Alias::candidate(), version).await
+        self.backend.registry.set_alias(self.model, &Alias::CANDIDATE, version).await
     }
 
     /// Takes back what the store registered without our learning of it: the versions with the operation's id.

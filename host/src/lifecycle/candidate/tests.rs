@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::base::names::{Alias, ExperimentId, ModelName};
+use crate::base::names::{Alias, ExperimentId, ModelName, Version};
+use crate::base::testing::version;
 use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::connect::Backend;
@@ -70,7 +71,7 @@ async fn a_registration_whose_answer_was_lost_is_taken_back() {
     assert_eq!(scene.versions().await, []);
     assert_eq!(scene.runs(RunStatus::Failed).await.len(), 1);
     scene.log(&|_| {}, std::future::pending()).await.expect("a candidate");
-    assert_eq!(scene.versions().await, [Version(2)]);
+    assert_eq!(scene.versions().await, [version(2)]);
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn an_interruption_during_the_upload_ends_the_run_and_registers_nothing() 
     assert!(failed[0].end_time.is_some());
     assert_eq!(scene.runs(RunStatus::Running).await, []);
     assert_eq!(scene.versions().await, []);
-    let candidate = scene.store.version_by_alias(&scene.model, &Alias::candidate()).await;
+    let candidate = scene.store.version_by_alias(&scene.model, &Alias::CANDIDATE).await;
     assert_eq!(candidate.expect("an answer"), None);
 }
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::{Sha256, Timestamp};
 use crate::lifecycle::ledger::HOST;
-use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind};
+use crate::lifecycle::ledger::entry::{Entry, Kind};
 use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};
 use crate::mlflow::entities::ModelVersion;
 
@@ -58,7 +59,7 @@ impl Record {
 
     /// The aliases that it leaves behind once it is carried out.
     #[must_use]
-    pub fn state(&self) -> &Aliases {
+    pub fn state(&self) -> &AliasState {
         &self.entry.after
     }
 }
@@ -85,7 +86,7 @@ impl Reading {
         }
         let applied = version.tags.get(APPLIED_TAG);
         Ok(Record {
-            number: version.version.0,
+            number: version.version.get(),
             created_at: version.created_at,
             applied: applied.is_some(),
             // Whoever marks an entry after appending it gives a later moment.
@@ -130,7 +131,7 @@ impl Window {
     #[must_use]
     pub fn of(versions: &[ModelVersion], ledger: &str, reaches_start: bool) -> Self {
         let numbered: Vec<(Number, Reading)> =
-            versions.iter().map(|version| (version.version.0, Reading::of(version, ledger))).collect();
+            versions.iter().map(|version| (version.version.get(), Reading::of(version, ledger))).collect();
         Self::of_readings(numbered, reaches_start)
     }
 

@@ -7,18 +7,19 @@ use async_trait::async_trait;
 use futures_util::future::join;
 
 use crate::base::Sha256;
+use crate::base::aliases::{AliasMove, AliasState};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
 use crate::base::names::{Alias, Version, printable};
 use crate::base::time::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry, Kind, SCHEMA, SideMove};
+use crate::lifecycle::ledger::entry::{Decided, Entry, Kind, SCHEMA, SideMove};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::{Quiet, Settler};
 use crate::lifecycle::ledger::view::View;
 use crate::lifecycle::ledger::{HOST, Ledger};
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicTransition};
+use crate::mlflow::store::{AtomicOutcome, AtomicTransition};
 use crate::policy::VerdictKind;
 
 /// What to record, and what to do if that commits.
@@ -146,8 +147,8 @@ impl Ledger {
         operation: Kind,
         base: Number,
         previous: Option<Sha256>,
-        before: Aliases,
-        after: Aliases,
+        before: AliasState,
+        after: AliasState,
         why: String,
     ) -> Entry {
         let at = now();
@@ -186,15 +187,15 @@ impl Ledger {
         let mut side = BTreeMap::new();
         for AliasMove { alias, version } in proposal.moves {
             let from = quiet.snapshot.registered.aliases.get(&alias).copied();
-            if alias == Alias::candidate() {
+            if alias == Alias::CANDIDATE {
                 side.insert(alias, SideMove { from, to: version });
             } else {
-                before.entry(alias.clone()).or_insert(from);
-                after.insert(alias, version);
+                before.set_if_missing(alias.clone(), from);
+                after.set(alias, version);
             }
         }
-        for (alias, version) in &before {
-            after.entry(alias.clone()).or_insert(*version);
+        for (alias, version) in before.iter() {
+            after.set_if_missing(alias.clone(), version);
         }
         let entry = self.entry(
             proposal.operation,
@@ -222,16 +223,10 @@ impl Ledger {
             return self.append(entry).await.map(|_| true);
         };
         let aliases = &quiet.snapshot.registered.aliases;
-        let mut moves: Vec<AliasMove> = entry
-            .after
-            .iter()
-            .filter(|(alias, version)| entry.before.get(*alias) != Some(*version))
-            .map(|(alias, version)| AliasMove { alias: alias.clone(), version: *version })
-            .collect();
-        moves.sort_by_key(|step| step.alias != Alias::champion());
+        let mut moves = entry.before.moves_to(&entry.after);
         let sides = entry.side.iter().filter(|(alias, side)| aliases.get(*alias).copied() == side.from);
         moves.extend(sides.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
-        let touched = entry.after.keys().chain(entry.side.keys());
+        let touched = entry.after.aliases().chain(entry.side.keys());
         let expected_aliases = touched
             .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })
             .collect();
@@ -240,7 +235,7 @@ impl Ledger {
             expected_aliases,
             moves,
             entry: self.new_version(entry, true)?,
-            expected_newest: Some(Version(quiet.snapshot.window.newest())),
+            expected_newest: Version::new(quiet.snapshot.window.newest()).ok(),
         };
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(true),

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::base::Sha256;
+use crate::base::aliases::AliasState;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::{component_path, input_path};
 use crate::lifecycle::ledger::chain::{Reading, Record};
-use crate::lifecycle::ledger::entry::{Aliases, Bridge, Kind, tracked};
+use crate::lifecycle::ledger::entry::{Bridge, Kind, tracked};
 use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{Found, Number};
@@ -130,16 +131,18 @@ impl Ledger {
                 let aliases = &snapshot.registered.aliases;
                 let actual = |alias: &Alias| aliases.get(alias).copied();
                 let there = |version: &Version| !snapshot.gone.contains(version);
-                let drifted = tracked(head.state())
+                let tracked = tracked(head.state());
+                let drifted = tracked
+                    .iter()
                     .filter(|(alias, version)| actual(alias).filter(there) != version.filter(there));
                 findings.extend(drifted.map(|(alias, recorded)| Finding::Drift {
-                    actual: actual(&alias),
-                    alias,
+                    actual: actual(alias),
+                    alias: alias.clone(),
                     recorded,
                 }));
-                let champion = head.state().get(&Alias::champion()).copied().flatten();
+                let champion = head.state().get(&Alias::CHAMPION);
                 let deleted = champion.filter(|version| !there(version));
-                if let Some(version) = deleted.filter(|_| actual(&Alias::champion()).is_none()) {
+                if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
                     findings.push(Finding::DeletedChampion { version });
                 }
             } else {
@@ -230,23 +233,17 @@ impl Ledger {
             Found::Lost { damage, .. } => (None, damage),
             Found::Empty | Found::ReadFrom(_) => (None, 0),
         };
-        let found = snapshot.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version));
-        let tracked: BTreeSet<Alias> = trusted.map_or_else(
-            || [Alias::champion(), Alias::archived()].into(),
-            |record| record.state().keys().cloned().collect(),
-        );
-        let mut actual: Aliases = tracked.iter().map(|alias| (alias.clone(), None)).collect();
-        actual.extend(
-            found.filter(|(alias, _)| tracked.contains(alias)).map(|(alias, version)| (alias, Some(version))),
-        );
+        let before = trusted.map_or_else(AliasState::default, |record| record.state().clone());
+        let known = if trusted.is_some() { before.clone() } else { tracked(&before) };
+        let found = &snapshot.registered.aliases;
+        let actual = known.aliases().map(|alias| (alias.clone(), found.get(alias).copied())).collect();
         let actual = snapshot.existing(&actual);
-        let before = trusted.map_or_else(Aliases::new, |record| record.state().clone());
         let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
         let number = snapshot.window.newest();
         let mut entry =
             self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
         entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
         entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
-        Ok(self.append(&mut entry).await?.version.0)
+        Ok(self.append(&mut entry).await?.version.get())
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, RunId, Version};
 use crate::base::{PolicyIdentity, Sha256, Timestamp};
@@ -20,16 +21,13 @@ pub const SCHEMA: u32 = 1;
 /// The most bytes that an entry may have. MLflow 2.x stores at most 5,000, and longer tags are slow there.
 pub const MAX_ENTRY_BYTES: usize = 4_500;
 
-/// Where aliases point; `None` is an alias that was removed. An alias that no entry ever moved is not in it.
-pub type Aliases = BTreeMap<Alias, Option<Version>>;
-
 /// Where the ledger has its aliases: those of `state`, and `champion` and `archived` in any case.
-pub fn tracked(state: &Aliases) -> impl Iterator<Item = (Alias, Option<Version>)> {
+pub fn tracked(state: &AliasState) -> AliasState {
     let mut all = state.clone();
-    for alias in [Alias::champion(), Alias::archived()] {
-        all.entry(alias).or_insert(None);
+    for alias in [Alias::CHAMPION, Alias::ARCHIVED] {
+        all.set_if_missing(alias, None);
     }
-    all.into_iter()
+    all
 }
 
 /// What an entry records.
@@ -145,12 +143,12 @@ pub struct Entry {
     pub expires: Timestamp,
     /// Why, for people.
     pub explanation: String,
-    /// The ledger's aliases before.
+    /// The ledger's aliases before. An alias that no entry ever moved is not in it.
     #[serde(with = "text_aliases")]
-    pub before: Aliases,
+    pub before: AliasState,
     /// The ledger's aliases after.
     #[serde(with = "text_aliases")]
-    pub after: Aliases,
+    pub after: AliasState,
     /// Moves of other aliases.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub side: BTreeMap<Alias, SideMove>,
@@ -325,19 +323,20 @@ mod text_aliases {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Aliases, text_version};
+    use super::text_version;
+    use crate::base::aliases::AliasState;
     use crate::base::names::{Alias, Version};
 
     #[derive(Deserialize)]
     struct Target(#[serde(with = "text_version")] Option<Version>);
 
-    pub(super) fn serialize<S: Serializer>(aliases: &Aliases, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(aliases: &AliasState, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
             aliases.iter().map(|(alias, version)| (alias, version.map(|version| version.to_string()))),
         )
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Aliases, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AliasState, D::Error> {
         let targets = BTreeMap::<Alias, Target>::deserialize(deserializer)?;
         Ok(targets.into_iter().map(|(alias, target)| (alias, target.0)).collect())
     }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::entry::{Aliases, Decided, Entry, Kind, MAX_ENTRY_BYTES, SCHEMA, SideMove};
+use super::entry::{Decided, Entry, Kind, MAX_ENTRY_BYTES, SCHEMA, SideMove};
 use crate::ErrorKind;
+use crate::base::aliases::AliasState;
 use crate::base::names::{Alias, Version};
 use crate::base::{PolicyIdentity, Sha256};
+use crate::base::testing::{alias, version};
 use crate::policy::{Budget, Usage, VerdictKind};
 
 pub(super) fn sample() -> Entry {
-    let aliases = |champion: u64| -> Aliases {
-        [(Alias::champion(), Some(Version(champion))), (Alias::archived(), None)].into()
+    let aliases = |champion: u64| -> AliasState {
+        [(Alias::CHAMPION, Some(version(champion))), (Alias::ARCHIVED, None)].into_iter().collect()
     };
     Entry {
         schema: SCHEMA,
@@ -20,7 +22,7 @@ pub(super) fn sample() -> Entry {
         operation_id: "op-1".into(),
         base: 7,
         previous: Some(Sha256::of(b"seven")),
-        target: Some(Version(3)),
+        target: Some(version(3)),
         actor: "ann".into(),
         reason: Some("nightly".into()),
         at: 1_700_000_000_000,
@@ -28,7 +30,7 @@ pub(super) fn sample() -> Entry {
         explanation: "better auc".into(),
         before: aliases(2),
         after: aliases(3),
-        side: BTreeMap::from([(Alias::candidate(), SideMove { from: Some(Version(3)), to: None })]),
+        side: BTreeMap::from([(Alias::CANDIDATE, SideMove { from: Some(version(3)), to: None })]),
         decided: Some(Decided {
             policy: PolicyIdentity {
                 name: "default".into(),
@@ -81,7 +83,7 @@ fn long_texts_are_cut_to_fit_and_still_explain() {
         assert!(!entry.explains("something else"));
         assert_eq!(Entry::decode(&text), Ok(entry));
     }
-    let aliases = (0..500).map(|n| (Alias::new(format!("alias-{n}")).expect("an alias"), None)).collect();
+    let aliases = (0..500).map(|n| (alias(&format!("alias-{n}")), None::<Version>)).collect();
     let error = Entry { after: aliases, ..sample() }.encode().expect_err("too many aliases");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
@@ -93,6 +95,8 @@ fn what_is_not_an_entry_says_why() {
     assert!(flaw(&text.replace(r#""schema":1"#, r#""schema":2"#)).contains("newer"));
     assert!(flaw(&text.replace(r#"{"actor""#, r#"{ "actor""#)).contains("canonical"));
     assert!(flaw(&text.replace(r#""base":"7""#, r#""base":"-7""#)).contains("not readable"));
+    assert!(flaw(&text.replace(r#""target":"3""#, r#""target":"0""#)).contains("not readable"));
+    assert!(flaw(&text.replace(r#""champion":"3""#, r#""champion":"0""#)).contains("not readable"));
     assert!(flaw(&text.replace(r#""host""#, r#""ghost":1,"host""#)).contains("not readable"));
     assert!(flaw("").contains("not readable"));
     assert!(flaw(&" ".repeat(5_000)).contains("5000 bytes"));

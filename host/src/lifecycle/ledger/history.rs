@@ -4,12 +4,13 @@ use std::future::ready;
 
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
+use crate::base::aliases::AliasState;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Version};
 use crate::base::{Sha256, Timestamp};
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{Reading, Record, Window};
-use crate::lifecycle::ledger::entry::{Aliases, Kind};
+use crate::lifecycle::ledger::entry::Kind;
 use crate::lifecycle::ledger::look::read_page;
 use crate::lifecycle::ledger::rules::{Found, Number};
 
@@ -141,10 +142,9 @@ impl Ledger {
             let entry = &record.entry;
             let took_effect = fate != Fate::Aborted;
             let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
-            let on =
-                |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(&Some(version)));
+            let on = |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(version));
             // What was archived before there was a ledger had been champion; later, entries tell.
-            if on(Alias::champion()) || (entry.operation == Kind::Genesis && on(Alias::archived())) {
+            if on(Alias::CHAMPION) || (entry.operation == Kind::Genesis && on(Alias::ARCHIVED)) {
                 return Ok(true);
             }
         }
@@ -152,7 +152,7 @@ impl Ledger {
     }
 
     /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.
-    pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, Aliases)>> {
+    pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, AliasState)>> {
         let mut steps = std::pin::pin!(self.read(None));
         while let Some(step) = steps.try_next().await? {
             if let Step::Valid { record, fate } = step
@@ -209,7 +209,7 @@ impl Reader<'_> {
 
     /// The entry with which the chain goes on below a damaged one.
     async fn newest_below(&self, number: Number) -> Result<(Number, Option<Sha256>)> {
-        let window = self.ledger.read_window(Some(Version(number)), Number::MAX).await?;
+        let window = self.ledger.read_window(Some(Version::new(number)?), Number::MAX).await?;
         Ok((head_of(&window).0, None))
     }
 
@@ -250,13 +250,15 @@ impl Reader<'_> {
                 self.page = window.into_readings().collect::<Vec<_>>().into_iter();
             }
             Progress::Under => {
-                let below = self.last.map(Version);
+                let below = self.last.map(Version::new).transpose()?;
                 let page = read_page(&ledger.backend, &ledger.name, below, self.page_size).await?;
                 if page.next.is_none() {
                     self.progress = Progress::Exhausted;
                 }
-                let readings =
-                    page.items.iter().map(|version| (version.version.0, Reading::of(version, &ledger.id)));
+                let readings = page
+                    .items
+                    .iter()
+                    .map(|version| (version.version.get(), Reading::of(version, &ledger.id)));
                 self.page = readings.collect::<Vec<_>>().into_iter();
             }
         }

@@ -6,16 +6,17 @@ use futures_util::future::try_join;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
-use crate::base::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
+use crate::base::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version, Alias};
 use crate::base::time::now;
+use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
-use crate::lifecycle::ledger::entry::{Aliases, Entry, Kind, Origin, SCHEMA};
+use crate::lifecycle::ledger::entry::{Entry, Kind, Origin, SCHEMA};
 use crate::lifecycle::ledger::look::{PAGE, Snapshot, read_page};
 use crate::lifecycle::ledger::rules::Windows;
 use crate::lifecycle::ledger::{HOST, Ledger, Settings};
-use crate::lifecycle::{ARCHIVED, CHAMPION};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{
     ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
@@ -160,7 +161,7 @@ async fn from_first_entry(
     name: &ModelName,
     registered: &RegisteredModel,
 ) -> Result<(String, RunId)> {
-    let first = match backend.registry.model_version(name, Version(1)).await {
+    let first = match backend.registry.model_version(name, Version::FIRST).await {
         Err(error) if error.kind() == ErrorKind::VersionNotFound => {
             return Err(not_ours(name, "its first entry was deleted"));
         }
@@ -230,8 +231,11 @@ async fn append_genesis(
     run_id: RunId,
     actor: &str,
 ) -> Result<()> {
-    let found = registered.aliases.iter().filter(|(alias, _)| [CHAMPION, ARCHIVED].contains(&alias.as_str()));
-    let aliases: Aliases = found.map(|(alias, version)| (alias.clone(), Some(*version))).collect();
+    let found = registered.aliases.iter();
+    let aliases: AliasState = found
+        .filter(|(alias, _)| [Alias::CHAMPION, Alias::ARCHIVED].contains(*alias))
+        .map(|(alias, version)| (alias.clone(), *version))
+        .collect();
     let id = Uuid::new_v4().simple().to_string();
     let at = now();
     let mut entry = Entry {

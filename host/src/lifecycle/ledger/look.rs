@@ -7,12 +7,12 @@ use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
 use crate::base::Timestamp;
+use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ModelName, Version};
 use crate::base::time::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
-use crate::lifecycle::ledger::entry::Aliases;
 use crate::lifecycle::ledger::rules::{Found, Number};
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel};
@@ -92,7 +92,7 @@ impl Snapshot {
     }
 
     /// `aliases` with the versions that do not exist taken out.
-    pub fn existing(&self, aliases: &Aliases) -> Aliases {
+    pub fn existing(&self, aliases: &AliasState) -> AliasState {
         let exists = |version: &Version| !self.gone.contains(version);
         aliases.iter().map(|(alias, version)| (alias.clone(), version.filter(exists))).collect()
     }
@@ -163,13 +163,14 @@ impl Ledger {
 
     /// The newest entries (of those below `below`), at least one page, down to number `reach` and as far as it takes to
     /// find the head.
-    pub(super) async fn read_window(&self, below: Option<Version>, reach: Number) -> Result<Window> {
+    pub(super) async fn read_window(&self, mut below: Option<Version>, reach: Number) -> Result<Window> {
         let mut readings: Vec<(Number, Reading)> = Vec::new();
         loop {
-            let below = readings.last().map(|(number, _)| Version(*number)).or(below);
             let page = read_page(&self.backend, &self.name, below, PAGE).await?;
-            readings
-                .extend(page.items.iter().map(|version| (version.version.0, Reading::of(version, &self.id))));
+            below = page.items.last().map(|oldest| oldest.version).or(below);
+            readings.extend(
+                page.items.iter().map(|version| (version.version.get(), Reading::of(version, &self.id))),
+            );
             let window = Window::of_readings(readings.clone(), page.next.is_none());
             let far_enough = match window.find_head() {
                 Found::ReadFrom(_) => false,
@@ -202,8 +203,8 @@ impl Ledger {
         let mut versions: BTreeSet<Version> = registered.aliases.values().copied().collect();
         if let Found::Head { number, .. } = window.find_head() {
             for record in window.valid_from(number).take(4) {
-                let named = record.entry.before.values().chain(record.entry.after.values());
-                versions.extend(named.flatten().copied().chain(record.entry.target));
+                let named = record.entry.before.iter_set().chain(record.entry.after.iter_set());
+                versions.extend(named.map(|(_, version)| version).chain(record.entry.target));
             }
         }
         let lookups =

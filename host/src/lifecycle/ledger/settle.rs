@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::base::aliases::{AliasMove, AliasState};
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::{self, failpoint};
 use crate::base::jitter;
@@ -16,7 +17,7 @@ use crate::base::names::{Alias, Key, Version};
 use crate::base::time::now;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
-use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
+use crate::lifecycle::ledger::entry::{Kind, tracked};
 use crate::lifecycle::ledger::look::Snapshot;
 use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
 
@@ -30,7 +31,7 @@ pub(super) struct Settler<'a> {
     pub reach: Number,
     /// The alias states that this writer may have written, until it saw that all is well: should one of them turn up
     /// after its entry was superseded, this writer was the slow one.
-    wrote: Vec<(Number, Aliases)>,
+    wrote: Vec<(Number, AliasState)>,
 }
 
 /// A moment at which aliases and ledger agree.
@@ -48,9 +49,9 @@ pub(super) struct Quiet {
 struct Assessed {
     situation: Situation,
     /// The aliases to write, `champion` first, and where to.
-    writes: Vec<(Alias, Option<Version>)>,
+    writes: Vec<AliasMove>,
     /// Where the ledger's aliases are, versions that are gone taken out.
-    actual: Aliases,
+    actual: AliasState,
 }
 
 impl<'a> Settler<'a> {
@@ -125,15 +126,15 @@ impl<'a> Settler<'a> {
 
     fn assess(&self, snapshot: &Snapshot, head: &Record) -> Assessed {
         let (before, after) = (snapshot.existing(&head.entry.before), snapshot.existing(&head.entry.after));
-        let recent: Vec<Aliases> = self.recent(snapshot, head);
+        let recent: Vec<AliasState> = self.recent(snapshot, head);
         let names = names(&[&before, &after]);
-        let actual: Aliases = names
+        let actual: AliasState = names
             .iter()
             .map(|alias| (alias.clone(), snapshot.registered.aliases.get(alias).copied()))
             .collect();
         let actual = snapshot.existing(&actual);
-        let row = |aliases: &Aliases| -> Vec<rules::Target> {
-            names.iter().map(|alias| aliases.get(alias).copied().flatten().map(|version| version.0)).collect()
+        let row = |aliases: &AliasState| -> Vec<rules::Target> {
+            names.iter().map(|alias| aliases.get(alias).map(Version::get)).collect()
         };
         let recent_rows: Vec<Vec<rules::Target>> = recent.iter().map(row).collect();
         let recent_slices: Vec<&[rules::Target]> = recent_rows.iter().map(Vec::as_slice).collect();
@@ -151,7 +152,9 @@ impl<'a> Settler<'a> {
         };
         let situation = rules::assess(&standing);
         let writes = (0..names.len()).filter(|&index| rules::is_written(&standing, index));
-        let writes = writes.map(|index| (names[index].clone(), after_row[index].map(Version))).collect();
+        let writes = writes
+            .map(|index| AliasMove { alias: names[index].clone(), version: after.get(&names[index]) })
+            .collect();
         Assessed { situation, writes, actual }
     }
 
@@ -162,7 +165,7 @@ impl<'a> Settler<'a> {
         Windows { expiry: life, ..self.ledger.settings.windows }.timeliness(age)
     }
 
-    fn recent(&self, snapshot: &Snapshot, head: &Record) -> Vec<Aliases> {
+    fn recent(&self, snapshot: &Snapshot, head: &Record) -> Vec<AliasState> {
         let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
         let superseded = chain
             .windows(2)
@@ -193,7 +196,7 @@ impl<'a> Settler<'a> {
         let mut writes = assessed.writes.clone();
         for (alias, side) in &head.entry.side {
             if snapshot.registered.aliases.get(alias).copied() == side.from && side.from != side.to {
-                writes.push((alias.clone(), side.to));
+                writes.push(AliasMove { alias: alias.clone(), version: side.to });
             }
         }
         failpoint("ledger.before-aliases");
@@ -229,7 +232,7 @@ impl<'a> Settler<'a> {
         let key = Key::new(APPLIED_TAG)?;
         // Never the moment at which the entry was made: that is how entries are marked that took effect at once.
         let moment = now().max(head.entry.at.saturating_add(1)).to_string();
-        let mark = registry.set_version_tag(&self.ledger.name, Version(head.number), &key, &moment);
+        let mark = registry.set_version_tag(&self.ledger.name, Version::new(head.number)?, &key, &moment);
         let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
         match marked {
             Ok(()) => {}
@@ -249,7 +252,7 @@ impl<'a> Settler<'a> {
         Ok(Some(snapshot))
     }
 
-    async fn write(&self, (alias, version): &(Alias, Option<Version>)) -> Result<()> {
+    async fn write(&self, AliasMove { alias, version }: &AliasMove) -> Result<()> {
         let registry = &self.ledger.backend.registry;
         match version {
             Some(version) => registry.set_alias(&self.ledger.model, alias, *version).await,
@@ -270,7 +273,9 @@ impl<'a> Settler<'a> {
         let restored = || {
             after
                 .iter()
-                .map(|(alias, version)| (alias.clone(), before.get(alias).copied().unwrap_or(*version)))
+                .map(|(alias, version)| {
+                    (alias.clone(), if before.contains(alias) { before.get(alias) } else { version })
+                })
                 .collect()
         };
         let (kind, from, to, why) = match situation {
@@ -300,11 +305,11 @@ impl<'a> Settler<'a> {
     }
 }
 
-fn names(states: &[&Aliases]) -> Vec<Alias> {
+fn names(states: &[&AliasState]) -> Vec<Alias> {
     let mut names: BTreeSet<Alias> =
-        states.iter().flat_map(|state| tracked(state)).map(|(alias, _)| alias).collect();
-    names.remove(&Alias::champion());
-    std::iter::once(Alias::champion()).chain(names).collect()
+        states.iter().flat_map(|state| tracked(state).aliases().cloned().collect::<Vec<_>>()).collect();
+    names.remove(&Alias::CHAMPION);
+    std::iter::once(Alias::CHAMPION).chain(names).collect()
 }
 
 fn abort_text(reason: AbortReason, head: &Record) -> String {

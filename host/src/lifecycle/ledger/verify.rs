@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
+use crate::base::aliases::AliasState;
 use crate::base::error::{ErrorKind, Result};
 use crate::base::names::Version;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Decided, tracked};
+use crate::lifecycle::ledger::entry::{Decided, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::rules::Number;
 use crate::policy::VerdictKind;
@@ -124,8 +125,8 @@ impl Ledger {
             return Ok(());
         }
         let actual = self.backend.registry.registered_model(&self.model).await?.aliases;
-        for (alias, version) in tracked(head.state()) {
-            let found = actual.get(&alias).copied();
+        for (alias, version) in tracked(head.state()).iter() {
+            let found = actual.get(alias).copied();
             if found == version || (found.is_none() && self.is_gone(version).await?) {
                 continue;
             }
@@ -191,9 +192,9 @@ impl Verified {
 
 /// Whether a decision may start from `before` when its predecessor left `state`: versions may have been deleted since, and
 /// aliases may come under the ledger's care.
-fn follows(state: &Aliases, before: &Aliases) -> bool {
-    state.iter().all(|(alias, version)| match before.get(alias) {
-        Some(seen) => seen == version || seen.is_none(),
-        None => false,
+fn follows(state: &AliasState, before: &AliasState) -> bool {
+    state.iter().all(|(alias, version)| {
+        let seen = before.get(alias);
+        before.contains(alias) && (seen.is_none() || seen == version)
     })
 }

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
 
+use crate::base::aliases::{AliasMove, AliasState};
 use crate::base::error::{ErrorKind, Result};
 use crate::base::names::{Alias, Version};
 use crate::lifecycle::evidence::timestamp;
 use crate::lifecycle::ledger::Ledger;
 use crate::lifecycle::ledger::archive::is_lost;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Aliases, Kind, tracked};
+use crate::lifecycle::ledger::entry::{Kind, tracked};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::rules::Number;
 use crate::lifecycle::ledger::settle::Quiet;
-use crate::policy::{AliasMove, Context, Input, Operation, Transition};
+use crate::policy::{Context, Input, Operation, Transition};
 
 /// The ledger at a moment when the aliases agreed with it.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct View {
     /// The newest transitions, newest first, as a policy is shown them; those that were aborted did not take place.
     pub history: Vec<Transition>,
     /// Where the ledger has its aliases, versions that are gone taken out.
-    state: Aliases,
+    state: AliasState,
     gone: BTreeSet<Version>,
 }
 
@@ -35,8 +36,8 @@ impl View {
     #[must_use]
     pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
         let seen = |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
-        let candidate = Alias::candidate();
-        tracked(&self.state).all(|(alias, version)| seen(&alias) == version)
+        let candidate = Alias::CANDIDATE;
+        tracked(&self.state).iter().all(|(alias, version)| seen(alias) == version)
             && aliases.get(&candidate) == self.aliases.get(&candidate)
     }
 }
@@ -144,24 +145,16 @@ fn transition(record: &Record) -> Result<Transition> {
         Kind::Rollback => Operation::Rollback,
         _ => Operation::External,
     };
-    let changed = entry.after.iter().filter(|(alias, version)| entry.before.get(*alias) != Some(*version));
-    let mut moves: Vec<_> = changed.map(|(alias, version)| (alias, *version)).collect();
     // As the ledger moves them: `champion` before the others, and what it keeps no record of last.
-    moves.sort_by_key(|(alias, _)| **alias != Alias::champion());
+    let mut moves = entry.before.moves_to(&entry.after);
     let aside = entry.side.iter().filter(|(_, side)| side.from != side.to);
-    moves.extend(aside.map(|(alias, side)| (alias, side.to)));
+    moves.extend(aside.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
     // Nobody's policy explained what others moved.
     let explanation = if operation == Operation::External { "" } else { &entry.explanation };
     Ok(Transition {
         operation,
-        target: entry.target.map(|version| version.0),
-        moves: moves
-            .into_iter()
-            .map(|(alias, version)| AliasMove {
-                alias: alias.to_string(),
-                version: version.map(|version| version.0),
-            })
-            .collect(),
+        target: entry.target,
+        moves,
         at: timestamp(entry.at)?,
         actor: entry.actor.clone(),
         reason: entry.reason.clone(),

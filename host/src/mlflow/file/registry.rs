@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::base::Timestamp;
+use crate::base::aliases::AliasMove;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::base::time::now;
@@ -12,7 +13,7 @@ use crate::mlflow::file::transaction::Transaction;
 use crate::mlflow::file::tree::Tree;
 use crate::mlflow::file::{Disk, FileStore, MODELS, values, versions};
 use crate::mlflow::local;
-use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 
 #[async_trait]
 impl RegistryStore for FileStore {
@@ -80,7 +81,7 @@ impl RegistryStore for FileStore {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
         let page_size = local::page_size_checked(page_size)?;
-        let below = local::parse_page_token(page_token)?.map(Version).or(below);
+        let below = local::parse_page_token(page_token)?.or(below);
         let name = name.clone();
         self.blocking(move |disk| disk.read(|tree| versions::page(tree, &name, below, page_size))).await
     }

@@ -115,7 +115,7 @@ pub(super) fn by_status(
     page_token: Option<&str>,
 ) -> Result<Page<Run>> {
     let page_size = local::page_size_checked(page_size)?;
-    let skip = local::parse_page_token(page_token)?.unwrap_or_default() as usize;
+    let skip: usize = local::parse_page_token(page_token)?.unwrap_or_default();
     disk.read(|tree| {
         let mut matching = Vec::new();
         let directory = experiments::find(tree, experiment)?.directory;

@@ -5,10 +5,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use crate::base::testing::{set, version};
 use crate::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use crate::mlflow::store::{
-    AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore,
-};
+use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
 
 /// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
 struct Scene {
@@ -26,7 +25,7 @@ impl Scene {
         for _ in 0..2 {
             store.create_model_version(&version_of("m")).await.expect("a version");
         }
-        store.set_alias(&name("m"), &Alias::champion(), Version(1)).await.expect("an alias");
+        store.set_alias(&name("m"), &Alias::CHAMPION, version(1)).await.expect("an alias");
         Self { directory, store }
     }
 
@@ -57,11 +56,10 @@ fn version_of(model: &str) -> NewModelVersion {
 }
 
 fn promotion() -> AtomicTransition {
-    let champion = |version| AliasMove { alias: Alias::champion(), version: Some(Version(version)) };
     AtomicTransition {
         model: name("m"),
-        expected_aliases: vec![champion(1)],
-        moves: vec![champion(2), AliasMove { alias: Alias::archived(), version: Some(Version(1)) }],
+        expected_aliases: vec![set("champion", 1)],
+        moves: vec![set("champion", 2), set("archived", 1)],
         entry: version_of("m_ledger"),
         expected_newest: None,
     }
@@ -78,9 +76,9 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         let scene = Scene::new().await;
         scene.store.disk.crash_after(done, &promotion());
         let reader = FileStore::open(scene.path("")).expect("a store");
-        let entry = reader.model_version(&name("m_ledger"), Version(1)).await.expect("the entry");
+        let entry = reader.model_version(&name("m_ledger"), version(1)).await.expect("the entry");
         assert_eq!(entry.tags["hydra.entry"], "{}", "after {done} steps");
-        let expected = BTreeMap::from([(Alias::champion(), Version(2)), (Alias::archived(), Version(1))]);
+        let expected = BTreeMap::from([(Alias::CHAMPION, version(2)), (Alias::ARCHIVED, version(1))]);
         assert_eq!(scene.aliases().await, expected, "after {done} steps");
         assert!(!scene.path(".hydra-registry.journal").exists());
         let again = reader.commit(&promotion()).await.expect("an outcome");
@@ -107,7 +105,7 @@ async fn a_torn_step_is_repeated() {
 async fn an_uncommitted_change_is_as_if_it_never_began() {
     let scene = Scene::new().await;
     fs::write(scene.path(".hydra-registry.tmp"), "{\"schema\":1,\"ste").expect("a file");
-    assert_eq!(scene.aliases().await, BTreeMap::from([(Alias::champion(), Version(1))]));
+    assert_eq!(scene.aliases().await, BTreeMap::from([(Alias::CHAMPION, version(1))]));
     let outcome = scene.store.commit(&promotion()).await.expect("an outcome");
     assert!(matches!(outcome, AtomicOutcome::Committed(_)));
 }
@@ -215,7 +213,7 @@ async fn damaged_files_name_their_path() {
         assert!(error.to_string().contains(&path), "{error}");
     }
     fs::write(scene.path("models/m/aliases/champion"), "one").expect("a file");
-    let error = scene.store.version_by_alias(&name("m"), &Alias::champion()).await.expect_err("no number");
+    let error = scene.store.version_by_alias(&name("m"), &Alias::CHAMPION).await.expect_err("no number");
     assert_eq!(error.kind(), ErrorKind::Storage);
 }
 
@@ -226,7 +224,7 @@ async fn a_model_behind_a_link_is_refused() {
     let outside = tempfile::tempdir().expect("a directory");
     fs::rename(scene.path("models/m/version-1"), outside.path().join("v")).expect("a move");
     std::os::unix::fs::symlink(outside.path().join("v"), scene.path("models/m/version-1")).expect("a link");
-    let read = scene.store.model_version(&name("m"), Version(1)).await.expect_err("a link");
+    let read = scene.store.model_version(&name("m"), version(1)).await.expect_err("a link");
     assert_eq!(read.kind(), ErrorKind::Untrusted);
 }
 
@@ -241,7 +239,7 @@ async fn a_moved_store_still_finds_its_artifacts() {
     let moved = scene.directory.path().join("moved here");
     fs::rename(scene.path(""), &moved).expect("a move");
     let uri =
-        FileStore::open(&moved).expect("a store").download_uri(&name("m"), Version(3)).await.expect("a URI");
+        FileStore::open(&moved).expect("a store").download_uri(&name("m"), version(3)).await.expect("a URI");
     assert!(uri.ends_with(&format!("/moved%20here/0/{run}/artifacts/model")), "{uri}");
 }
 
@@ -257,8 +255,8 @@ async fn many_versions_are_listed_page_by_page() {
     let (mut token, mut seen, mut expected) = (None, 0, 1_000);
     loop {
         let page = scene.store.model_versions(&name("m"), None, 300, token.as_deref()).await.expect("a page");
-        for version in &page.items {
-            assert_eq!(version.version, Version(expected));
+        for listed in &page.items {
+            assert_eq!(listed.version, version(expected));
             expected -= 1;
         }
         seen += page.items.len();

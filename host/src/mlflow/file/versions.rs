@@ -84,7 +84,7 @@ pub(super) fn plan_new(
     let (storage, run_id) = storage_of(tree, new)?;
     let version = ModelVersion {
         name: new.name.clone(),
-        version: Version(newest(tree, &new.name)?.map_or(1, |newest| newest.0 + 1)),
+        version: local::next_version(newest(tree, &new.name)?)?,
         created_at: now(),
         description: new.description.clone(),
         source: new.source.clone(),
@@ -188,7 +188,7 @@ fn new_meta(new: &NewModelVersion, version: &ModelVersion, storage: &str) -> Met
         ("status_message", Value::Null),
         ("storage_location", Value::Text(storage)),
         ("user_id", Value::Null),
-        ("version", Value::Number(version.version.0 as i64)),
+        ("version", Value::Number(version.version.get() as i64)),
         ("workspace", Value::Text("default")),
     ])
 }

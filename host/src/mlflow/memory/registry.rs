@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
+use crate::base::aliases::AliasMove;
 use crate::base::error::Result;
 use crate::base::names::{Alias, Key, ModelName, Version};
 use crate::base::time::now;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
 use crate::mlflow::local;
 use crate::mlflow::memory::{MemoryStore, State, StoredModel, StoredVersion};
-use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 use crate::mlflow::uri::ModelUri;
 
 #[async_trait]
@@ -66,10 +68,11 @@ impl RegistryStore for MemoryStore {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
         let page_size = local::page_size_checked(page_size)?;
-        let below = local::parse_page_token(page_token)?.map(Version).or(below).unwrap_or(Version(u64::MAX));
+        let below = local::parse_page_token(page_token)?.or(below).map_or(Bound::Unbounded, Bound::Excluded);
         let state = self.lock();
         let Ok(model) = state.model(name) else { return Ok(Page { items: Vec::new(), next: None }) };
-        let mut older = model.versions.range(..below).rev().map(|(_, stored)| stored.version.clone());
+        let mut older =
+            model.versions.range((Bound::Unbounded, below)).rev().map(|(_, stored)| stored.version.clone());
         let items: Vec<ModelVersion> = older.by_ref().take(page_size).collect();
         let next = older.next().and(items.last()).map(|last| last.version.to_string());
         Ok(Page { items, next })
@@ -197,10 +200,9 @@ impl State {
             run_id = run_id.or_else(|| model.source_run_id.clone());
         }
         let model = self.model_mut(&new.name)?;
-        let number = model.newest.map_or(1, |newest| newest.0 + 1);
         let version = ModelVersion {
             name: new.name.clone(),
-            version: Version(number),
+            version: local::next_version(model.newest)?,
             created_at: now(),
             description: new.description.clone(),
             source: new.source.clone(),

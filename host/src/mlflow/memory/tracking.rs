@@ -93,7 +93,7 @@ impl TrackingStore for MemoryStore {
         page_token: Option<&str>,
     ) -> Result<Page<Run>> {
         let page_size = local::page_size_checked(page_size)?;
-        let skip = local::parse_page_token(page_token)?.unwrap_or_default() as usize;
+        let skip: usize = local::parse_page_token(page_token)?.unwrap_or_default();
         let state = self.lock();
         let mut runs: Vec<&Run> = state
             .runs

@@ -102,7 +102,7 @@ impl RegistryStore for RestStore {
                 .with_context("model", name)
         })?;
         // MLflow's own tokens are offsets: a version created between two pages would be listed twice.
-        let below = local::parse_page_token(page_token)?.map(Version).or(below);
+        let below = local::parse_page_token(page_token)?.or(below);
         if let Some(below) = below {
             filter = format!("{filter} and version_number < {below}");
         }

@@ -10,7 +10,8 @@ use tokio::io::AsyncReadExt;
 use super::fault_server::{Answer, FaultServer, ok, status};
 use super::{ArtifactProxy, RestConfig, RestStore};
 use crate::ErrorKind;
-use crate::base::names::{Alias, ExperimentId, ModelName, Version};
+use crate::base::names::{Alias, ExperimentId, ModelName};
+use crate::base::testing::version;
 use crate::mlflow::artifacts::{ArtifactStore, read_error};
 use crate::mlflow::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
 use crate::mlflow::environment::{self, Environment};
@@ -124,7 +125,7 @@ async fn a_request_that_hangs_is_sent_again() {
     let found = impatient(&server).registered_model(&name()).await.expect("a model");
     assert_eq!(found.description, "there");
     let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
-    impatient(&server).set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+    impatient(&server).set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect("an alias");
     let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
     let server = FaultServer::start(vec![Answer::Stall(Vec::new()), Answer::Json(404, "", missing.into())]);
     impatient(&server).delete_registered_model(&name()).await.expect("the first request deleted it");
@@ -226,8 +227,8 @@ async fn an_ambiguous_version_is_found_by_its_operation_id() {
     let found = ok(&format!(r#"{{"model_versions":[{VERSION}]}}"#));
     let server = FaultServer::start(vec![status(502), found]);
     let new = NewModelVersion::new(name(), "s3://b/x").tags(operation());
-    let version = store(&server).create_model_version(&new).await.expect("a version");
-    assert_eq!(version.version, Version(7));
+    let created = store(&server).create_model_version(&new).await.expect("a version");
+    assert_eq!(created.version, version(7));
     let lines = server.lines();
     assert!(
         lines.len() == 2 && lines[1].starts_with("GET model-versions/search?filter=name%3D%27m%27"),
@@ -249,8 +250,8 @@ async fn a_delete_whose_answer_was_lost_is_done() {
 #[tokio::test]
 async fn writes_are_never_redirected() {
     let server = FaultServer::start(vec![Answer::Json(302, "Location: /login\r\n", String::new()), ok("{}")]);
-    let alias = Alias::champion();
-    let error = store(&server).set_alias(&name(), &alias, Version(1)).await.expect_err("a redirect");
+    let alias = Alias::CHAMPION;
+    let error = store(&server).set_alias(&name(), &alias, version(1)).await.expect_err("a redirect");
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert_eq!(server.lines().len(), 1);
 }

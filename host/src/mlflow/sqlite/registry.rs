@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::base::Timestamp;
+use crate::base::aliases::AliasMove;
 use crate::base::error::Result;
 use crate::base::failpoint::failpoint;
 use crate::base::names::{Alias, Key, ModelName, Version};
@@ -12,7 +13,7 @@ use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredMod
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::{Db, Work};
 use crate::mlflow::sqlite::{SqliteStore, tags, versions};
-use crate::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 
 #[async_trait]
 impl RegistryStore for SqliteStore {
@@ -63,7 +64,7 @@ impl RegistryStore for SqliteStore {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
         let page_size = local::page_size_checked(page_size)?;
-        let below = local::parse_page_token(page_token)?.map(Version).or(below);
+        let below = local::parse_page_token(page_token)?.or(below);
         let name = name.clone();
         self.read(move |db| versions::page(db, &name, below, page_size)).await
     }
@@ -173,7 +174,7 @@ pub(super) fn aliases(db: &Db<'_>, name: &ModelName) -> Work<BTreeMap<Alias, Ver
     while let Some(row) = rows.next()? {
         // names that MLflow would refuse are not aliases
         if let Ok(alias) = Alias::new(row.get::<_, String>(0)?) {
-            aliases.insert(alias, Version(row.get::<_, i64>(1)? as u64));
+            aliases.insert(alias, versions::from_number(row.get(1)?)?);
         }
     }
     Ok(aliases)
@@ -188,7 +189,7 @@ pub(super) fn alias(db: &Db<'_>, name: &ModelName, alias: &Alias) -> Work<Option
     let mut statement = db.prepare_cached(&sql)?;
     let target =
         statement.query_row([name.as_str(), alias.as_str()], |row| row.get::<_, i64>(0)).optional()?;
-    Ok(target.map(|version| Version(version as u64)))
+    target.map(versions::from_number).transpose()
 }
 
 fn exists(db: &Db<'_>, name: &ModelName) -> Work<bool> {

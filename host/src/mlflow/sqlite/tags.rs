@@ -11,6 +11,7 @@ use rusqlite::params;
 use crate::base::names::{ModelName, Version};
 use crate::mlflow::entities::Tags;
 use crate::mlflow::sqlite::database::{Db, Work};
+use crate::mlflow::sqlite::versions;
 
 /// The tags of a registered model.
 pub(super) fn of_model(db: &Db<'_>, name: &ModelName) -> Work<Tags> {
@@ -41,10 +42,11 @@ pub(super) fn of_versions(
         db.schema.in_workspace("t"),
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![name.as_str(), first.0 as i64, last.0 as i64])?;
+    let mut rows =
+        statement.query(params![name.as_str(), versions::number(first), versions::number(last)])?;
     let mut tags: BTreeMap<Version, Tags> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let version = Version(row.get::<_, i64>(0)? as u64);
+        let version = versions::from_number(row.get(0)?)?;
         let value: Option<String> = row.get(2)?;
         tags.entry(version).or_default().insert(row.get(1)?, value.unwrap_or_default());
     }
@@ -72,7 +74,7 @@ pub(super) fn set_of_version(
     let conflict =
         if db.schema.workspace.is_some() { "workspace, key, name, version" } else { "key, name, version" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
-    db.prepare_cached(&sql)?.execute(params![name.as_str(), version.0 as i64, key, value])?;
+    db.prepare_cached(&sql)?.execute(params![name.as_str(), versions::number(version), key, value])?;
     Ok(())
 }
 

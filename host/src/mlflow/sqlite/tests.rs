@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::names::{Alias, ExperimentId, ModelName, Version};
+use crate::base::names::{Alias, ExperimentId, ModelName};
+use crate::base::testing::{set, version};
 use crate::mlflow::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
 use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
 
@@ -20,8 +21,8 @@ impl Scene {
         let directory = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(directory.path().join("mlflow.db")).expect("a store");
         store.create_registered_model(&name(), &Tags::new(), "").await.expect("a model");
-        store.create_model_version(&version()).await.expect("a version");
-        store.set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+        store.create_model_version(&new_version()).await.expect("a version");
+        store.set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect("an alias");
         Self { directory, store }
     }
 
@@ -44,7 +45,7 @@ fn name() -> ModelName {
     ModelName::new("m").expect("a name")
 }
 
-fn version() -> NewModelVersion {
+fn new_version() -> NewModelVersion {
     NewModelVersion::new(name(), "s3://bucket/model").tags(Tags::from([("hydra.entry".into(), "{}".into())]))
 }
 
@@ -79,7 +80,7 @@ async fn the_journal_mode_stays_as_it_was_found() {
     for mode in ["delete", "wal"] {
         let scene = Scene::new().await;
         scene.sql(&format!("PRAGMA journal_mode = {mode}"));
-        scene.reopened().delete_alias(&name(), &Alias::champion()).await.expect("a deletion");
+        scene.reopened().delete_alias(&name(), &Alias::CHAMPION).await.expect("a deletion");
         let connection = Connection::open(scene.path()).expect("a connection");
         let now: String =
             connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).expect("a mode");
@@ -112,10 +113,10 @@ async fn an_unknown_revision_works_as_long_as_the_tables_do() {
          ALTER TABLE runs ADD COLUMN colour TEXT;
          ALTER TABLE model_versions ADD COLUMN weight BIGINT NOT NULL DEFAULT 0;",
     );
-    scene.store.create_model_version(&version()).await.expect("columns that need no value");
+    scene.store.create_model_version(&new_version()).await.expect("columns that need no value");
     scene.sql("ALTER TABLE model_versions RENAME COLUMN storage_location TO place");
     for store in [scene.store.clone(), scene.reopened()] {
-        let error = store.model_version(&name(), Version(1)).await.expect_err("a missing column");
+        let error = store.model_version(&name(), version(1)).await.expect_err("a missing column");
         assert_eq!(error.kind(), ErrorKind::Schema);
         assert!(error.to_string().contains("model_versions.storage_location"), "{error}");
         assert!(error.to_string().contains("ffffffffffff"), "{error}");
@@ -133,9 +134,9 @@ async fn columns_that_must_be_filled_stop_writes_only() {
              owner TEXT NOT NULL, PRIMARY KEY (name, alias));
          INSERT INTO registered_model_aliases SELECT name, alias, version, 'ada' FROM newer;",
     );
-    let champion = scene.store.version_by_alias(&name(), &Alias::champion()).await.expect("reading works");
+    let champion = scene.store.version_by_alias(&name(), &Alias::CHAMPION).await.expect("reading works");
     assert!(champion.is_some());
-    let error = scene.store.delete_alias(&name(), &Alias::champion()).await.expect_err("writing does not");
+    let error = scene.store.delete_alias(&name(), &Alias::CHAMPION).await.expect_err("writing does not");
     assert_eq!(error.kind(), ErrorKind::Schema);
     assert!(error.to_string().contains("registered_model_aliases.owner"), "{error}");
 }
@@ -167,10 +168,30 @@ async fn a_database_without_logged_models_says_so() {
 async fn a_dangling_alias_is_a_missing_version() {
     let scene = Scene::new().await;
     scene.sql("UPDATE model_versions SET current_stage = 'Deleted_Internal'");
-    let error = scene.store.version_by_alias(&name(), &Alias::champion()).await.expect_err("deleted");
+    let error = scene.store.version_by_alias(&name(), &Alias::CHAMPION).await.expect_err("deleted");
     assert_eq!(error.kind(), ErrorKind::VersionNotFound);
     let model = scene.store.registered_model(&name()).await.expect("the model");
-    assert_eq!(model.aliases, BTreeMap::from([(Alias::champion(), Version(1))]));
+    assert_eq!(model.aliases, BTreeMap::from([(Alias::CHAMPION, version(1))]));
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_a_number_from_one_is_damage() {
+    for number in [0, -1] {
+        let scene = Scene::new().await;
+        scene.sql(&format!(
+            "PRAGMA foreign_keys = OFF; UPDATE registered_model_aliases SET version = {number}"
+        ));
+        let store = &scene.store;
+        let kind = store.registered_model(&name()).await.expect_err("an alias").kind();
+        assert_eq!(kind, ErrorKind::Storage);
+        let kind = store.version_by_alias(&name(), &Alias::CHAMPION).await.expect_err("an alias").kind();
+        assert_eq!(kind, ErrorKind::Storage);
+        scene.sql(&format!("PRAGMA foreign_keys = OFF; UPDATE model_versions SET version = {number}"));
+        let kind = store.model_versions(&name(), None, 10, None).await.expect_err("a row").kind();
+        assert_eq!(kind, ErrorKind::Storage);
+        let kind = store.create_model_version(&new_version()).await.expect_err("a row").kind();
+        assert_eq!(kind, ErrorKind::Storage);
+    }
 }
 
 #[tokio::test]
@@ -182,9 +203,9 @@ async fn a_failed_transition_leaves_no_row() {
     let transition = AtomicTransition {
         model: name(),
         expected_aliases: Vec::new(),
-        moves: vec![crate::mlflow::store::AliasMove { alias: Alias::archived(), version: Some(Version(1)) }],
-        entry: version(),
-        expected_newest: Some(Version(1)),
+        moves: vec![set("archived", 1)],
+        entry: new_version(),
+        expected_newest: Some(version(1)),
     };
     assert_eq!(scene.store.commit(&transition).await.expect_err("a crash").kind(), ErrorKind::Storage);
     let page = scene.store.model_versions(&name(), None, 10, None).await.expect("a page");
@@ -203,7 +224,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
         .expect("a lock");
     let writes = (0..2).map(|_| {
         let store = scene.reopened();
-        tokio::spawn(async move { store.create_model_version(&version()).await })
+        tokio::spawn(async move { store.create_model_version(&new_version()).await })
     });
     let writes: Vec<_> = writes.collect();
     let seen = scene.store.registered_model(&ModelName::new("other").expect("a name")).await;
@@ -212,7 +233,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
     other.execute_batch("COMMIT").expect("the lock is given back");
     let mut numbers = Vec::new();
     for write in writes {
-        numbers.push(write.await.expect("no panic").expect("a version").version.0);
+        numbers.push(write.await.expect("no panic").expect("a version").version.get());
     }
     numbers.sort_unstable();
     assert_eq!(numbers, [2, 3]);
@@ -234,7 +255,7 @@ async fn writers_of_several_processes_wait_for_each_other() {
             let store = scene.reopened();
             tokio::spawn(async move {
                 for _ in 0..10 {
-                    store.create_model_version(&version()).await.expect("a version");
+                    store.create_model_version(&new_version()).await.expect("a version");
                 }
             })
         })
@@ -252,7 +273,7 @@ async fn writers_of_several_processes_wait_for_each_other() {
 async fn the_champion_is_found_as_fast_among_many_versions() {
     let scene = Scene::new().await;
     for _ in 0..9 {
-        scene.store.create_model_version(&version()).await.expect("a version");
+        scene.store.create_model_version(&new_version()).await.expect("a version");
     }
     let few = time_of_champion(&scene).await;
     scene.sql(
@@ -273,8 +294,7 @@ async fn time_of_champion(scene: &Scene) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..15 {
         let started = Instant::now();
-        let champion =
-            scene.reopened().version_by_alias(&name(), &Alias::champion()).await.expect("an answer");
+        let champion = scene.reopened().version_by_alias(&name(), &Alias::CHAMPION).await.expect("an answer");
         best = best.min(started.elapsed().as_secs_f64());
         assert_eq!(champion.map(|champion| champion.tags.len()), Some(1));
     }

@@ -56,7 +56,7 @@ impl TrackingStore for SqliteStore {
         page_token: Option<&str>,
     ) -> Result<Page<Run>> {
         let page_size = local::page_size_checked(page_size)?;
-        let skip = local::parse_page_token(page_token)?.unwrap_or_default();
+        let skip: u64 = local::parse_page_token(page_token)?.unwrap_or_default();
         let experiment = experiment.clone();
         self.read(move |db| runs::by_status(db, &experiment, status, page_size, skip)).await
     }

@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
+use crate::base::error::{Error, ErrorKind};
 use crate::base::names::{ModelName, RunId, Version};
 use crate::base::time::now;
 use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
@@ -72,7 +73,7 @@ pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> Work<Option<Version>> {
         db.schema.in_workspace("v")
     );
     let newest: Option<i64> = db.prepare_cached(&sql)?.query_row([name.as_str()], |row| row.get(0))?;
-    Ok(newest.map(|newest| Version(newest as u64)))
+    newest.map(from_number).transpose()
 }
 
 /// Where the version's artifacts are.
@@ -88,7 +89,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
     let (storage, run_id) = storage_of(db, new)?;
     let created = ModelVersion {
         name: new.name.clone(),
-        version: Version(newest(db, &new.name)?.map_or(1, |newest| newest.0 + 1)),
+        version: local::next_version(newest(db, &new.name)?)?,
         created_at: now,
         description: new.description.clone(),
         source: new.source.clone(),
@@ -154,7 +155,19 @@ pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()
 
 /// The version's number as SQLite holds it; one that does not fit names no row.
 pub(super) fn number(version: Version) -> i64 {
-    i64::try_from(version.0).unwrap_or(i64::MAX)
+    i64::try_from(version.get()).unwrap_or(i64::MAX)
+}
+
+/// The version of a number that SQLite holds; `Storage` for one that no version has.
+pub(super) fn from_number(number: i64) -> Work<Version> {
+    let version = u64::try_from(number).ok().and_then(|number| Version::new(number).ok());
+    Ok(version.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Storage,
+            format!("a version in the database is not a number from 1: `{number}`"),
+        )
+        .with_hint("restore the database from a backup, or delete the row")
+    })?)
 }
 
 fn column(db: &Db<'_>, name: &ModelName, version: Version, expression: &str) -> Work<Option<String>> {
@@ -173,7 +186,7 @@ fn read(name: &ModelName, row: &Row<'_>) -> Work<ModelVersion> {
     let run_id = text(4)?.filter(|id| !id.is_empty()).map(RunId::new).transpose()?;
     Ok(ModelVersion {
         name: name.clone(),
-        version: Version(row.get::<_, i64>(0)? as u64),
+        version: from_number(row.get(0)?)?,
         created_at: row.get::<_, Option<i64>>(1)?.unwrap_or_default(),
         description: text(2)?.unwrap_or_default(),
         source: text(3)?.unwrap_or_default(),

@@ -1,13 +1,16 @@
 //! Golden cases: an input, and what a policy is expected to answer.
 
 use std::fs;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::base::aliases::AliasMove;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{AliasMove, Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
+use crate::policy::json;
+use crate::policy::{Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
 /// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would
 /// write them; defaults may be left out.
@@ -34,7 +37,8 @@ pub struct Expectation {
     /// The verdict.
     pub verdict: ExpectedVerdict,
     /// The alias moves, in order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "json::optional_alias_moves", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<json::AliasMove>>")]
     pub moves: Option<Vec<AliasMove>>,
     /// The whole explanation, or the whole error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,18 +127,18 @@ impl Case {
     /// A promotion over a champion, both with twenty metrics, without settings: what most policies see.
     #[must_use]
     pub fn representative() -> Self {
-        let version = |number: u32| {
+        let version = |number: NonZeroU32| {
             let metrics = (0..20).map(|index| {
-                (format!("metric_{index:02}"), f64::from(number) / f64::from(number + index + 1))
+                (format!("metric_{index:02}"), f64::from(number.get()) / f64::from(number.get() + index + 1))
             });
-            let mut version = ModelVersion::new(number.into(), 0);
+            let mut version = ModelVersion::new(NonZeroU64::from(number).into(), 0);
             version.run = Some(RunData { metrics: metrics.collect(), ..RunData::default() });
             version
         };
         // A week later, for policies that look at ages.
         let mut context = Context::new("model", 7 * 24 * 3_600_000, "bench");
-        context.champion = Some(version(2));
-        let input = Input::promotion(version(3), context);
+        context.champion = Some(version(NonZeroU32::MIN.saturating_add(1)));
+        let input = Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context);
         Self { schema: None, description: String::new(), input, expect: None }
     }
 

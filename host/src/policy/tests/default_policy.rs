@@ -15,10 +15,10 @@ fn it_describes_itself() {
 
 #[test]
 fn it_promotes() {
-    let mut target = ModelVersion::new(3, 0);
-    target.aliases.insert("candidate".to_owned());
+    let mut target = ModelVersion::new(version(3), 0);
+    target.aliases.insert(alias("candidate"));
     let decision = default_policy().decide_promotion(&target, &context(Some(2), Some(1))).unwrap();
-    let moves = [AliasMove::set("champion", 3), AliasMove::set("archived", 2), AliasMove::unset("candidate")];
+    let moves = [set("champion", 3), set("archived", 2), unset("candidate")];
     assert_eq!(decision.verdict.moves(), moves);
     assert_eq!(
         decision.verdict.explanation(),
@@ -29,7 +29,7 @@ fn it_promotes() {
 #[test]
 fn it_rolls_back() {
     let decision = default_policy().decide_rollback(None, &context(Some(2), Some(1))).unwrap();
-    assert_eq!(decision.verdict.moves(), [AliasMove::set("champion", 1), AliasMove::set("archived", 2)]);
+    assert_eq!(decision.verdict.moves(), [set("champion", 1), set("archived", 2)]);
 }
 
 #[test]
@@ -40,8 +40,9 @@ fn it_rejects_a_rollback_to_nothing() {
 
 #[test]
 fn it_takes_a_thousandth_of_the_budget() {
-    let decision =
-        default_policy().decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), Some(1))).unwrap();
+    let decision = default_policy()
+        .decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), Some(1)))
+        .unwrap();
     assert!(decision.usage.fuel > 0 && decision.usage.fuel < decision.budget.fuel / 1000, "{decision:?}");
     assert!(default_policy().bytes().len() < 64 << 10, "{}", default_policy().bytes().len());
 }
@@ -53,7 +54,7 @@ fn its_memory_grows_for_large_evidence_only() {
         let run = target.run.as_mut().unwrap();
         run.metrics = (0..metrics).map(|index| (format!("metric_{index}"), 0.5)).collect();
         let decision = default_policy().decide_promotion(&target, &context(Some(2), Some(1))).unwrap();
-        assert_eq!(decision.verdict.moves()[0], AliasMove::set("champion", 3));
+        assert_eq!(decision.verdict.moves()[0], set("champion", 3));
         decision.usage.memory
     };
     // Growing costs the host system calls that its threads take turns at.

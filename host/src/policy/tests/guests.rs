@@ -17,7 +17,7 @@ pub(super) fn load(name: &str, budget: &Budget) -> Result<Policy> {
 
 /// Asks a guest to promote version 3 over version 2, with version 1 archived.
 pub(super) fn promote(name: &str, budget: &Budget) -> Result<Decision> {
-    load(name, budget)?.decide_promotion(&ModelVersion::new(3, 0), &super::context(Some(2), Some(1)))
+    load(name, budget)?.decide_promotion(&ModelVersion::new(version(3), 0), &super::context(Some(2), Some(1)))
 }
 
 /// Asks a guest to roll back from version 2 to version 1.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::guests::{load, promote, rollback};
 use super::*;
-use crate::lifecycle::{AliasState, Facts, guards};
+use crate::base::aliases::AliasState;
+use crate::lifecycle::{Facts, guards};
 
 /// A budget that a test does not wait long for.
 fn tight() -> Budget {
@@ -147,7 +148,8 @@ fn an_error_reported_by_the_policy_is_not_a_verdict() {
 fn nothing_is_kept_between_calls() {
     let policy = load("keeps_state", &tight()).unwrap();
     for _ in 0..3 {
-        let decision = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None)).unwrap();
+        let decision =
+            policy.decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), None)).unwrap();
         assert_eq!(decision.verdict.explanation(), "11");
     }
 }
@@ -155,11 +157,11 @@ fn nothing_is_kept_between_calls() {
 #[test]
 fn verdicts_that_break_a_guard_move_nothing() {
     let aliases: AliasState = [("champion", 2), ("archived", 1), ("production", 2)]
-        .map(|(a, v)| (a.to_owned(), v))
+        .map(|(name, number)| (alias(name), version(number)))
         .into_iter()
         .collect();
-    let managed = ["champion", "archived", "candidate"].map(str::to_owned);
-    let versions: BTreeMap<u64, bool> = [(1, true), (2, true), (3, true)].into();
+    let managed = ["champion", "archived", "candidate"].map(alias);
+    let versions = BTreeMap::from([1, 2, 3].map(|number| (version(number), true)));
     for (guest, objection) in [
         ("champion_elsewhere", "the policy moves `champion` to version 1, but version 3 was asked for"),
         (
@@ -174,7 +176,7 @@ fn verdicts_that_break_a_guard_move_nothing() {
         let decision = promote(guest, &tight()).unwrap();
         let facts = Facts {
             operation: Operation::Promote,
-            target: Some(3),
+            target: Some(version(3)),
             aliases: &aliases,
             managed: &managed,
             versions: &versions,
@@ -197,7 +199,8 @@ fn good_and_bad_guests_share_an_engine_on_many_threads() {
             scope.spawn(move || {
                 for turn in 0..30 {
                     let policy = &policies[(thread + turn) % policies.len()];
-                    let result = policy.decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None));
+                    let result =
+                        policy.decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), None));
                     let well_behaved = (thread + turn) % policies.len() == 5;
                     assert_eq!(result.is_ok(), well_behaved);
                     assert_engine_is_sound();

@@ -20,7 +20,9 @@ use std::time::SystemTime;
 
 use super::*;
 use crate::base::Sha256;
+use crate::base::aliases::AliasMove;
 use crate::base::error::{ErrorKind, Result};
+use crate::base::testing::{alias, set, unset, version};
 
 /// One engine for all tests, as in a process.
 fn engine() -> &'static PolicyEngine {
@@ -36,34 +38,35 @@ fn default_policy() -> &'static Policy {
 
 /// Whatever a guest did before: the engine still decides, and correctly.
 fn assert_engine_is_sound() {
-    let decision =
-        default_policy().decide_promotion(&ModelVersion::new(3, 0), &context(Some(2), None)).unwrap();
-    assert_eq!(decision.verdict.moves(), [AliasMove::set("champion", 3), AliasMove::set("archived", 2)]);
+    let decision = default_policy()
+        .decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), None))
+        .unwrap();
+    assert_eq!(decision.verdict.moves(), [set("champion", 3), set("archived", 2)]);
 }
 
 fn context(champion: Option<u64>, archived: Option<u64>) -> Context {
-    let version = |number, alias: &str| {
-        let mut version = ModelVersion::new(number, 0);
-        version.aliases.insert(alias.to_owned());
-        version
+    let behind = |number, name: &str| {
+        let mut found = ModelVersion::new(version(number), 0);
+        found.aliases.insert(alias(name));
+        found
     };
     let mut context = Context::new("churn", 1_700_000_000_000, "tester");
-    context.champion = champion.map(|number| version(number, "champion"));
-    context.archived = archived.map(|number| version(number, "archived"));
+    context.champion = champion.map(|number| behind(number, "champion"));
+    context.archived = archived.map(|number| behind(number, "archived"));
     context
 }
 
 /// A version whose run has twenty metrics.
 fn rich_version(number: u64) -> ModelVersion {
-    let mut version = ModelVersion::new(number, 1_690_000_000_000 + number);
+    let mut rich = ModelVersion::new(version(number), 1_690_000_000_000 + number);
     let mut run = RunData::default();
     for index in 0..20 {
         run.metrics.insert(format!("metric_{index:02}"), 1.0 / f64::from(index + 1));
     }
     run.metrics.insert("broken".to_owned(), f64::NAN);
     run.params.insert("num_leaves".to_owned(), "31".to_owned());
-    version.run = Some(run);
-    version
+    rich.run = Some(run);
+    rich
 }
 
 /// The files of compiled code in a cache, and when each was written: one that is compiled again is written again.

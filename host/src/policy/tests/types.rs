@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::names::Version;
 
 #[test]
 fn canonical_json_is_what_the_ledger_archives() {
-    let mut target = ModelVersion::new(9_007_199_254_740_993, 5);
+    let mut target = ModelVersion::new(version(9_007_199_254_740_993), 5);
     let metrics =
         [("auc", 0.9), ("nan", f64::NAN), ("inf", f64::NEG_INFINITY), ("zero", -0.0), ("large", 1e300)];
     let metrics: BTreeMap<String, f64> =
@@ -33,6 +34,30 @@ fn people_may_write_less() {
 }
 
 #[test]
+fn what_is_no_alias_or_version_is_an_error() {
+    let read = |archived: &str, moved: &str| {
+        let json = format!(
+            r#"{{"operation": "rollback", "context": {{"model_name": "churn", "now": 7, "actor": "me",
+            "archived": {{"version": {archived}, "created_at": 0}}, "history": [{{"operation": "external",
+            "moves": [{moved}], "at": "1", "actor": "me"}}]}}}}"#
+        );
+        Input::from_json(json.as_bytes()).map_err(|error| error.kind())
+    };
+    assert_eq!(
+        read("1", r#"{"alias": "champion", "version": "1"}"#).unwrap().context().history[0].moves.len(),
+        1
+    );
+    for (archived, moved) in [
+        ("0", r#"{"alias": "champion"}"#),
+        ("1", r#"{"alias": "champion", "version": "0"}"#),
+        ("1", r#"{"alias": "a b", "version": "1"}"#),
+        ("1", r#"{"alias": "champion", "versoin": "1"}"#),
+    ] {
+        assert_eq!(read(archived, moved), Err(ErrorKind::InvalidArgument), "{archived} {moved}");
+    }
+}
+
+#[test]
 fn misspelt_fields_are_errors() {
     let json = r#"{"operation": "rollback", "context": {"model_name": "churn", "now": 7, "actor": "me", "champ": null}}"#;
     let error = Input::from_json(json.as_bytes()).unwrap_err();
@@ -51,11 +76,15 @@ fn any_map() -> impl Strategy<Value = BTreeMap<String, String>> {
     prop::collection::btree_map(any::<String>(), any::<String>(), 0..4)
 }
 
+fn any_number() -> impl Strategy<Value = Version> {
+    (1..=u64::MAX).prop_map(version)
+}
+
 fn any_version() -> impl Strategy<Value = ModelVersion> {
     let metrics = prop::collection::btree_map(any::<String>(), any::<f64>(), 0..6);
     let run =
         (metrics, any_map(), any_map()).prop_map(|(metrics, params, tags)| RunData { metrics, params, tags });
-    (any::<u64>(), any::<u64>(), prop::option::of(any::<String>()), prop::option::of(run), any_map())
+    (any_number(), any::<u64>(), prop::option::of(any::<String>()), prop::option::of(run), any_map())
         .prop_map(|(version, created_at, run_id, run, tags)| ModelVersion {
             run_id,
             run,
@@ -65,12 +94,15 @@ fn any_version() -> impl Strategy<Value = ModelVersion> {
 }
 
 fn any_transition() -> impl Strategy<Value = Transition> {
-    let moves = prop::collection::vec((any::<String>(), prop::option::of(any::<u64>())), 0..3);
-    (prop::option::of(any::<u64>()), any::<u64>(), any::<String>(), moves).prop_map(
+    let moves = prop::collection::vec(("[a-z]{1,20}[é_-]", prop::option::of(any_number())), 0..3);
+    (prop::option::of(any_number()), any::<u64>(), any::<String>(), moves).prop_map(
         |(target, at, actor, moves)| Transition {
             operation: Operation::External,
             target,
-            moves: moves.into_iter().map(|(alias, version)| AliasMove { alias, version }).collect(),
+            moves: moves
+                .into_iter()
+                .map(|(name, version)| AliasMove { alias: alias(&name), version })
+                .collect(),
             at,
             actor,
             reason: None,

@@ -18,13 +18,15 @@ use super::entry::{Decided, Kind};
 use super::history::Fate;
 use super::rules::Windows;
 use super::{Answer, Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
+use crate::base::aliases::AliasMove;
 use crate::base::names::{Alias, ExperimentId, ModelName, Version};
 use crate::base::{PolicyIdentity, Sha256};
+use crate::base::testing::version;
 use crate::mlflow::artifacts::ArtifactResolver;
 use crate::mlflow::connect::Backend;
 use crate::mlflow::entities::{NewModelVersion, Tags};
 use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::store::{AliasMove, RegistryStore};
+use crate::mlflow::store::RegistryStore;
 use crate::policy::{Budget, Usage, VerdictKind};
 use crate::{ErrorKind, Result};
 use remote::{Fault, Remote};
@@ -85,12 +87,12 @@ impl World {
 
     async fn aliases(&self) -> (Option<u64>, Option<u64>) {
         let aliases = self.store.registered_model(&self.model).await.expect("the model").aliases;
-        let on = |alias: Alias| aliases.get(&alias).map(|version| version.0);
-        (on(Alias::champion()), on(Alias::archived()))
+        let on = |alias: Alias| aliases.get(&alias).map(|version| version.get());
+        (on(Alias::CHAMPION), on(Alias::ARCHIVED))
     }
 
-    async fn set(&self, alias: Alias, version: u64) {
-        self.store.set_alias(&self.model, &alias, Version(version)).await.expect("an alias");
+    async fn set(&self, alias: Alias, number: u64) {
+        self.store.set_alias(&self.model, &alias, version(number)).await.expect("an alias");
     }
 
     /// The invariants: a sound ledger, and aliases that it explains.
@@ -120,26 +122,26 @@ impl Decide for Decider<'_> {
             return Ok(Answer::Stale);
         }
         let on = |alias: Alias| evidence.get(&alias).copied();
-        let (champion, archived) = (on(Alias::champion()), on(Alias::archived()));
+        let (champion, archived) = (on(Alias::CHAMPION), on(Alias::ARCHIVED));
         let step = |alias: Alias, version: Option<Version>| AliasMove { alias, version };
         let (operation, target, moves) = match self.wish {
-            Wish::Promote(version) if champion == Some(Version(version)) => return Ok(Answer::Nothing),
-            Wish::Promote(version) => {
-                let archived = champion.or(archived.filter(|archived| archived.0 != version));
-                let mut moves =
-                    vec![step(Alias::champion(), Some(Version(version))), step(Alias::archived(), archived)];
-                if on(Alias::candidate()) == Some(Version(version)) {
-                    moves.push(step(Alias::candidate(), None));
+            Wish::Promote(number) if champion == Some(version(number)) => return Ok(Answer::Nothing),
+            Wish::Promote(number) => {
+                let target = Some(version(number));
+                let archived = champion.or(archived.filter(|archived| Some(*archived) != target));
+                let mut moves = vec![step(Alias::CHAMPION, target), step(Alias::ARCHIVED, archived)];
+                if on(Alias::CANDIDATE) == target {
+                    moves.push(step(Alias::CANDIDATE, None));
                 }
-                (Kind::Promote, Some(Version(version)), moves)
+                (Kind::Promote, target, moves)
             }
             Wish::Rollback if archived.is_none() => return Ok(Answer::Nothing),
             Wish::Rollback => (
                 Kind::Rollback,
                 archived,
-                vec![step(Alias::champion(), archived), step(Alias::archived(), champion)],
+                vec![step(Alias::CHAMPION, archived), step(Alias::ARCHIVED, champion)],
             ),
-            Wish::Reject(version) => (Kind::Promote, Some(Version(version)), Vec::new()),
+            Wish::Reject(number) => (Kind::Promote, Some(version(number)), Vec::new()),
         };
         let verdict = if moves.is_empty() { VerdictKind::Reject } else { VerdictKind::Approve };
         let component: Arc<[u8]> = Arc::from(&b"component"[..]);

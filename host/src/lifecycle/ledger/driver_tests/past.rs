@@ -1,6 +1,7 @@
 //! The past that a policy is shown.
 
 use super::{Alias, Kind, Place, Sha256, World, promote};
+use crate::base::names::Version;
 use crate::policy::{Operation, Transition};
 
 /// What a policy would be shown now.
@@ -10,7 +11,7 @@ async fn shown(world: &World) -> Vec<Transition> {
 }
 
 fn targets(past: &[Transition]) -> Vec<Option<u64>> {
-    past.iter().map(|transition| transition.target).collect()
+    past.iter().map(|transition| transition.target.map(Version::get)).collect()
 }
 
 /// Appends entries that move nothing, as refusals are.
@@ -22,7 +23,7 @@ async fn refuse(world: &World, times: u32) {
         let state = head.state().clone();
         let why = "not good enough".to_owned();
         let mut entry = ledger.entry(Kind::Promote, base, Some(previous), state.clone(), state, why);
-        base = ledger.append(&mut entry).await.expect("an entry").version.0;
+        base = ledger.append(&mut entry).await.expect("an entry").version.get();
         previous = Sha256::of(entry.encode().expect("a text").as_bytes());
     }
 }
@@ -57,11 +58,11 @@ async fn the_newest_twenty_transitions_are_shown() {
 async fn moves_begin_with_champion_and_include_the_candidates() {
     let world = World::new().await;
     promote(&world, Place::Local, "a", 1).await.expect("a promotion");
-    world.set(Alias::candidate(), 2).await;
+    world.set(Alias::CANDIDATE, 2).await;
     promote(&world, Place::Local, "b", 2).await.expect("a promotion");
     let past = shown(&world).await;
     let moves: Vec<(&str, Option<u64>)> =
-        past[0].moves.iter().map(|step| (step.alias.as_str(), step.version)).collect();
+        past[0].moves.iter().map(|step| (step.alias.as_str(), step.version.map(Version::get))).collect();
     assert_eq!(moves, [("champion", Some(2)), ("archived", Some(1)), ("candidate", None)]);
     assert!(past[0].explanation.starts_with("because"), "{past:?}");
 }
@@ -70,10 +71,11 @@ async fn moves_begin_with_champion_and_include_the_candidates() {
 async fn what_others_moved_has_no_explanation() {
     let world = World::new().await;
     promote(&world, Place::Local, "a", 1).await.expect("a promotion");
-    world.set(Alias::champion(), 4).await;
+    world.set(Alias::CHAMPION, 4).await;
     promote(&world, Place::Local, "b", 2).await.expect("a promotion");
     let past = shown(&world).await;
     let outside = past.iter().find(|transition| transition.operation == Operation::External);
     let outside = outside.expect("the move by others");
-    assert_eq!((outside.explanation.as_str(), outside.moves[0].version), ("", Some(4)));
+    assert_eq!(outside.explanation, "");
+    assert_eq!(outside.moves[0].to_string(), "champion -> 4");
 }

@@ -7,10 +7,11 @@ async fn aliases_moved_outside_are_adopted() {
     for place in [Place::Local, Place::Remote] {
         let world = World::new().await;
         promote(&world, place, "a", 1).await.expect("a promotion");
-        world.set(Alias::champion(), 4).await;
+        world.set(Alias::CHAMPION, 4).await;
         let ledger = world.open(world.at(place)).await.expect("the ledger");
         let findings = ledger.diagnose().await.expect("findings");
-        assert!(matches!(&findings[..], [Finding::Drift { actual: Some(Version(4)), .. }]), "{findings:?}");
+        let [Finding::Drift { actual, .. }] = &findings[..] else { panic!("{findings:?}") };
+        assert_eq!(*actual, Some(version(4)));
         promote(&world, place, "b", 2).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(2), Some(4)));
         assert_eq!(
@@ -27,7 +28,7 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
     promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
     // The writer of the first promotion wakes up.
-    world.set(Alias::champion(), 1).await;
+    world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(3), Some(2)));
@@ -35,7 +36,7 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     assert_eq!(history[0].0.entry.operation, Kind::Reassert);
     let impatient = Windows { lease: 1_000, slow_writer: 1, ..Windows::MILLISECONDS };
     tokio::time::sleep(Duration::from_millis(5)).await;
-    world.set(Alias::champion(), 1).await;
+    world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open_with(world.at(Place::Remote), impatient).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(1), Some(2)));
@@ -49,7 +50,7 @@ async fn a_move_back_on_a_local_store_is_adopted_at_once() {
     for (id, version) in [("a", 1), ("b", 2), ("c", 3)] {
         promote(&world, Place::Local, id, version).await.expect("a promotion");
     }
-    world.set(Alias::champion(), 1).await;
+    world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(1), Some(2)));
@@ -83,7 +84,7 @@ async fn a_target_deleted_meanwhile_aborts_the_transition() {
     let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
     let ledger = world.open(dying).await.expect("the ledger");
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect_err("death");
-    world.store.delete_model_version(&world.model, Version(2)).await.expect("a deletion");
+    world.store.delete_model_version(&world.model, version(2)).await.expect("a deletion");
     promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
     assert_eq!(world.aliases().await, (Some(3), Some(1)));
     let kinds = kinds(&world.assert_sound().await);
@@ -100,7 +101,7 @@ async fn a_decision_that_never_took_effect_is_told_as_such() {
         async fn decide(&mut self, view: &View) -> Result<Answer> {
             let Decider { world, .. } = self.0;
             let answer = self.0.decide(view).await?;
-            world.store.delete_model_version(&world.model, Version(2)).await?;
+            world.store.delete_model_version(&world.model, version(2)).await?;
             Ok(answer)
         }
     }
@@ -124,7 +125,7 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
             promote(&world, place, id, version).await.expect("a promotion");
         }
         let name = ledger_name(&world.model).expect("a name");
-        world.store.delete_model_version(&name, Version(3)).await.expect("a deletion");
+        world.store.delete_model_version(&name, version(3)).await.expect("a deletion");
         let error = promote(&world, place, "d", 4).await.expect_err("damage");
         assert_eq!(error.kind(), ErrorKind::LedgerBroken);
         assert_eq!(world.aliases().await, (Some(3), Some(2)));
@@ -138,7 +139,7 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
         let history = ledger.history(None, None).await.expect("a history");
         let expected = [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Checkpoint, Kind::Promote];
         assert_eq!(kinds(&history), expected);
-        assert!(ledger.was_champion(Version(1)).await.expect("an answer"));
+        assert!(ledger.was_champion(version(1)).await.expect("an answer"));
         let verified = ledger.verify(None).await.expect("a verification");
         assert!(verified.is_sound() && verified.valid == 5 && verified.bridged.len() == 1, "{verified:?}");
     }
@@ -151,12 +152,12 @@ async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
     for (id, version) in [("a", 1), ("b", 2)] {
         promote(&world, Place::Remote, id, version).await.expect("a promotion");
     }
-    world.store.delete_model_version(&world.model, Version(1)).await.expect("a deletion");
-    world.store.delete_alias(&world.model, &Alias::archived()).await.expect("its alias goes with it");
+    world.store.delete_model_version(&world.model, version(1)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::ARCHIVED).await.expect("its alias goes with it");
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     assert_eq!(ledger.diagnose().await.expect("findings"), []);
     assert!(ledger.verify(None).await.expect("a verification").is_sound());
-    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+    assert!(!ledger.was_champion(version(3)).await.expect("an answer"));
 }
 
 /// MLflow takes a deleted version's aliases away: the ledger agrees with what is left, but there is no champion.
@@ -166,11 +167,11 @@ async fn a_deleted_champion_is_found() {
     for (id, version) in [("a", 1), ("b", 2)] {
         promote(&world, Place::Remote, id, version).await.expect("a promotion");
     }
-    world.store.delete_model_version(&world.model, Version(2)).await.expect("a deletion");
-    world.store.delete_alias(&world.model, &Alias::champion()).await.expect("its alias goes with it");
+    world.store.delete_model_version(&world.model, version(2)).await.expect("a deletion");
+    world.store.delete_alias(&world.model, &Alias::CHAMPION).await.expect("its alias goes with it");
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let findings = ledger.diagnose().await.expect("findings");
-    assert_eq!(findings, [Finding::DeletedChampion { version: Version(2) }]);
+    assert_eq!(findings, [Finding::DeletedChampion { version: version(2) }]);
     promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
     assert_eq!(ledger.diagnose().await.expect("findings"), []);
 }
@@ -180,14 +181,14 @@ async fn a_deleted_champion_is_found() {
 async fn an_alias_that_no_entry_moved_can_drift() {
     let world = World::new().await;
     promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
-    world.set(Alias::archived(), 3).await;
+    world.set(Alias::ARCHIVED, 3).await;
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let findings = ledger.diagnose().await.expect("findings");
     assert!(matches!(&findings[..], [Finding::Drift { recorded: None, .. }]), "{findings:?}");
     assert!(!ledger.verify(None).await.expect("a verification").is_sound());
     // Set by hand, it was never the champion.
     ledger.repair().await.expect("a repair");
-    assert!(!ledger.was_champion(Version(3)).await.expect("an answer"));
+    assert!(!ledger.was_champion(version(3)).await.expect("an answer"));
 }
 
 /// A number far away costs one finding, not memory for each number in between.

@@ -6,14 +6,14 @@ use super::*;
 async fn promotions_and_rollbacks_move_the_aliases_and_are_recorded() {
     for place in [Place::Local, Place::Remote] {
         let world = World::new().await;
-        world.set(Alias::candidate(), 2).await;
+        world.set(Alias::CANDIDATE, 2).await;
         promote(&world, place, "a", 1).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(1), None));
         promote(&world, place, "b", 2).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(2), Some(1)));
         let ledger = world.open(world.at(place)).await.expect("the ledger");
         let candidate =
-            world.store.version_by_alias(&world.model, &Alias::candidate()).await.expect("an answer");
+            world.store.version_by_alias(&world.model, &Alias::CANDIDATE).await.expect("an answer");
         assert_eq!(candidate, None, "the candidate leaves the version");
         run(&world, &ledger, "c", Wish::Rollback).await.expect("a rollback");
         assert_eq!(world.aliases().await, (Some(1), Some(2)));
@@ -191,7 +191,7 @@ async fn a_ledger_of_another_model_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn founders_agree_on_one_ledger() {
     let world = World::new().await;
-    world.set(Alias::champion(), 5).await;
+    world.set(Alias::CHAMPION, 5).await;
     let founders = join_all((0..6).map(|_| world.open(world.at(Place::Remote)))).await;
     let ids: Vec<String> =
         founders.into_iter().map(|ledger| ledger.expect("a ledger").id().to_owned()).collect();
@@ -200,6 +200,6 @@ async fn founders_agree_on_one_ledger() {
     assert_eq!(world.aliases().await, (Some(1), Some(5)));
     world.assert_sound().await;
     let name = ledger_name(&world.model).expect("a name");
-    let first = world.store.model_version(&name, Version(1)).await.expect("the genesis");
+    let first = world.store.model_version(&name, version(1)).await.expect("the genesis");
     assert!(first.tags[ENTRY_TAG].contains("genesis"));
 }

@@ -2,7 +2,8 @@
 
 use super::{name, store, store_with};
 use crate::ErrorKind;
-use crate::base::names::{Alias, Version};
+use crate::base::names::Alias;
+use crate::base::testing::version;
 use crate::mlflow::environment;
 use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
 use crate::mlflow::store::RegistryStore;
@@ -14,9 +15,9 @@ async fn pages_go_by_number_not_by_offset() {
     let store = store(&server);
     let first = store.model_versions(&name(), None, 2, None).await.expect("a page");
     let second =
-        store.model_versions(&name(), Some(Version(6)), 2, first.next.as_deref()).await.expect("a page");
+        store.model_versions(&name(), Some(version(6)), 2, first.next.as_deref()).await.expect("a page");
     let numbers: Vec<u64> =
-        first.items.iter().chain(&second.items).map(|version| version.version.0).collect();
+        first.items.iter().chain(&second.items).map(|version| version.version.get()).collect();
     assert_eq!((numbers.as_slice(), second.next), ([5, 4, 3].as_slice(), None));
     let lines = server.lines();
     assert!(
@@ -40,12 +41,12 @@ async fn a_set_that_collides_with_another_is_repeated() {
         Answer::Json(400, "", format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}"}}"#))
     };
     let server = FaultServer::start(vec![collision(), collision(), ok("{}")]);
-    store(&server).set_alias(&name(), &Alias::champion(), Version(1)).await.expect("an alias");
+    store(&server).set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect("an alias");
     assert_eq!(server.lines(), vec!["POST registered-models/alias"; 3]);
     let server = FaultServer::start((0..20).map(|_| collision()).collect());
     // Attempts run out, not time.
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "60")]);
-    let error = store.set_alias(&name(), &Alias::champion(), Version(1)).await.expect_err("never");
+    let error = store.set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect_err("never");
     assert_eq!(
         (error.kind(), server.lines().len()),
         (ErrorKind::BadRequest, 8),
