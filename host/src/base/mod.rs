@@ -4,5 +4,6 @@ pub mod error;
 pub mod failpoint;
 pub mod names;
 pub mod private_dir;
+pub mod text;
 
 pub use error::{Error, ErrorKind, Result};

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::time;
-use crate::base::names::{ModelName, printable};
+use crate::base::names::ModelName;
+use crate::base::text::printable;
 use crate::lifecycle::backtest::{Answer, Comparison};
 use crate::policy::{Policy, VerdictKind};
 

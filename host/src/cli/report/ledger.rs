@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
-use crate::base::names::{Alias, ModelName, printable};
+use crate::base::names::{Alias, ModelName};
+use crate::base::text::printable;
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Aliases, Decided, Entry};

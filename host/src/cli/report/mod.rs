@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
-use crate::base::names::{ModelName, printable};
+use crate::base::names::ModelName;
+use crate::base::text::printable;
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, PolicyIdentity, Transition};
 use crate::mlflow::entities::Timestamp;

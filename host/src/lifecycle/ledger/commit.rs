@@ -8,7 +8,8 @@ use futures_util::future::join;
 
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
-use crate::base::names::{Alias, Version, printable};
+use crate::base::names::{Alias, Version};
+use crate::base::text::printable;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
 use crate::lifecycle::ledger::entry::{Aliases, Decided, Digest, Entry, Kind, SCHEMA, SideMove};
