@@ -4,10 +4,9 @@
 
 #![allow(dead_code)]
 
-#[path = "../../host/src/error.rs"]
-pub mod error;
+pub mod base;
 
-pub use error::{Error, ErrorKind, Result};
+pub use base::error::{Error, ErrorKind, Result};
 
 pub mod mlflow;
 pub mod model;

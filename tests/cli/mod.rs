@@ -1,6 +1,7 @@
 //! The command line as a contract: exit codes, what goes where, and what an error says.
 
 mod bad_input;
+mod foreign_text;
 mod interrupt;
 mod lifecycle;
 mod policy;

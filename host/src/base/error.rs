@@ -3,8 +3,13 @@
 //! Every fallible call returns [`Error`]: a [`ErrorKind`] that callers match on, a message for people, key-value
 //! context, an optional hint that says what to do next, and the source. `Display` prints the message and the
 //! context, never the source: walk [`std::error::Error::source`] for the chain.
+//!
+//! Messages, context and hints may quote what servers, files and policies say, so they are made
+//! [printable](crate::base::text) here, in one place; only messages may have several lines.
 
 use std::fmt;
+
+use crate::base::text::{printable, printable_block};
 
 /// The library's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -156,7 +161,7 @@ impl Error {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: printable_block(&message.into()),
             context: Vec::new(),
             hint: None,
             source: None,
@@ -174,14 +179,14 @@ impl Error {
     /// Adds a value that tells this occurrence from others, such as a path or a version.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+        self.0.context.push((key, printable(&value.to_string())));
         self
     }
 
     /// Adds what the reader can do about it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(printable(&hint.into()));
         self
     }
 
@@ -268,5 +273,15 @@ mod tests {
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("disk full"));
         assert_eq!(error.kind(), ErrorKind::Storage);
         assert!(!error.retryable());
+    }
+
+    #[test]
+    fn what_an_error_quotes_is_printable_and_only_messages_have_lines() {
+        let foreign = "a\n\u{1b}[2J\u{2028}\u{202e}\u{e0041}b";
+        let error = Error::new(ErrorKind::Protocol, foreign).with_context("name", foreign).with_hint(foreign);
+        let line = "a\u{fffd}\u{fffd}[2J\u{fffd}\u{fffd}\u{fffd}b";
+        assert_eq!(error.message(), line.replacen('\u{fffd}', "\n", 1));
+        assert_eq!(error.context(), [("name", line.to_owned())]);
+        assert_eq!(error.hint(), Some(line));
     }
 }

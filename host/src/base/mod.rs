@@ -12,6 +12,7 @@ pub mod sha256;
 pub mod time;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod text;
 
 pub use blocking::blocking;
 pub use error::{Error, ErrorKind, Result};

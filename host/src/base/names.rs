@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 
 /// The longest metric, param or tag key that every MLflow release takes, in characters.
 pub const MAX_KEY_CHARS: usize = 250;
@@ -174,25 +175,13 @@ impl FromStr for Version {
 }
 
 fn refuse_version(text: &str) -> Error {
-    Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", printable(text)))
+    Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", excerpt(text, QUOTED_CHARS)))
         .with_hint("a version is a number from 1, as `hydra-registry list` shows it")
 }
 
-/// `text` without control characters, for terminals and messages; registries and policies are not trusted with ours.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || is_bidi_control(c) { char::REPLACEMENT_CHARACTER } else { c })
-        .collect()
-}
-
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
-}
-
 fn refuse(what: &str, text: &str, rule: &str) -> Error {
-    let shown: String = printable(text).chars().take(80).collect();
-    Error::new(ErrorKind::InvalidName, format!("not a valid {what}: `{shown}`")).with_hint(rule)
+    let quoted = excerpt(text, QUOTED_CHARS);
+    Error::new(ErrorKind::InvalidName, format!("not a valid {what}: `{quoted}`")).with_hint(rule)
 }
 
 fn is_word(c: char) -> bool {

@@ -17,12 +17,12 @@ mod settings;
 
 use std::env::VarError;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::base::names::printable;
+use crate::base::text::is_unprintable;
 use crate::mlflow::environment;
 
 pub use args::Cli;
@@ -81,7 +81,7 @@ fn start_log(verbose: u8, quiet: bool) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| LogWriter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .without_time()
@@ -89,6 +89,28 @@ fn start_log(verbose: u8, quiet: bool) {
         // An embedding test may have set one already.
         .ok();
     if let Some(error) = malformed {
-        tracing::warn!(error = printable(&error), "HYDRA_LOG is no log filter and is not used");
+        tracing::warn!(error, "HYDRA_LOG is no log filter and is not used");
+    }
+}
+
+/// Standard error for the log, whose fields may hold what servers say.
+struct LogWriter;
+
+impl Write for LogWriter {
+    /// Writes an event. The escape character stays: it is of the formatter's own colours, which escapes those in fields.
+    /// Lines after the first are indented, so that none of them passes for another event.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let plain = |c: char| {
+            let kept = matches!(c, '\n' | '\t' | '\u{1b}') || !is_unprintable(c);
+            if kept { c } else { char::REPLACEMENT_CHARACTER }
+        };
+        let text: String = String::from_utf8_lossy(event).chars().map(plain).collect();
+        let text = text.trim_end_matches('\n').replace('\n', "\n    ");
+        io::stderr().write_all((text + "\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::base::error::Error;
-use crate::base::names::printable;
+use crate::base::text::{escape_json, printable_block};
 use crate::cli::args::OutputFormat;
 
 /// The exit status, a contract with scripts.
@@ -66,26 +66,25 @@ impl Printer {
     /// Prints a report: `report` itself as one JSON document, or what `text` makes of it for people.
     pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
         if self.is_json() {
-            serde_json::to_writer_pretty(&mut self.out, report)?;
-            self.out.write_all(b"\n")
+            writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(report)?))
         } else {
-            self.out.write_all(printable_block(&text(report)).as_bytes())
+            self.line(&text(report))
         }
     }
 
     /// Prints one item of a stream: a JSON line, or a line of text.
     pub fn item<R: Serialize>(&mut self, item: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
-        if self.is_json() {
-            serde_json::to_writer(&mut self.out, item)?;
-            self.out.write_all(b"\n")
-        } else {
-            self.out.write_all(printable_block(&text(item)).as_bytes())
-        }
+        if self.is_json() { self.json_line(item) } else { self.line(&text(item)) }
     }
 
-    /// Prints a line of text data, such as a heading.
+    /// Prints one item of a stream that is JSON lines in every format.
+    pub fn json_line<R: Serialize>(&mut self, item: &R) -> io::Result<()> {
+        writeln!(self.out, "{}", escape_json(&serde_json::to_string(item)?))
+    }
+
+    /// Prints text data, such as a heading: whole lines, or nothing of an empty text.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(printable_block(text).as_bytes())
+        self.out.write_all(whole_lines(text).as_bytes())
     }
 
     /// The data stream itself, for commands that write a format of their own.
@@ -97,7 +96,7 @@ impl Printer {
     #[expect(clippy::print_stderr, reason = "talk goes to stderr, through here alone")]
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprint!("{}", printable_block(text.as_ref()));
+            eprint!("{}", whole_lines(text.as_ref()));
         }
     }
 
@@ -135,10 +134,10 @@ impl Printer {
                 "kind": ours.map_or_else(|| "Error".to_owned(), |e| format!("{:?}", e.kind())),
                 "message": chain.first(),
                 "causes": chain.get(1..),
-                "hint": ours.and_then(Error::hint).map(printable),
+                "hint": ours.and_then(Error::hint),
                 "retryable": ours.is_some_and(Error::retryable),
             });
-            eprintln!("{report}");
+            eprintln!("{}", escape_json(&report.to_string()));
             return;
         }
         for (index, cause) in chain.iter().enumerate() {
@@ -147,7 +146,7 @@ impl Printer {
             eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
         }
         if let Some(hint) = ours.and_then(Error::hint) {
-            eprintln!("hint: {}", printable(hint));
+            eprintln!("hint: {hint}");
         }
     }
 
@@ -166,10 +165,10 @@ pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Text of several lines without control characters, ended by a newline.
-fn printable_block(text: &str) -> String {
-    let mut block = text.lines().map(printable).collect::<Vec<_>>().join("\n");
-    if !block.is_empty() {
+/// Printable text of several lines, ended by a newline.
+fn whole_lines(text: &str) -> String {
+    let mut block = printable_block(text);
+    if !block.is_empty() && !block.ends_with('\n') {
         block.push('\n');
     }
     block

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{DEFAULT_WORKSPACE, Workspace, printable};
+use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
 use crate::mlflow::environment::{self, Environment};
 use crate::mlflow::file::FileStore;
@@ -127,7 +128,7 @@ fn workspace_of_database(environment: &Environment) -> Result<Option<Workspace>>
             .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE))),
         (false, Some(name)) if name != DEFAULT_WORKSPACE => {
             tracing::warn!(
-                workspace = printable(name),
+                workspace = excerpt(name, QUOTED_CHARS),
                 "MLFLOW_WORKSPACE is not used on a local database unless MLFLOW_ENABLE_WORKSPACES is true"
             );
             Ok(None)

@@ -10,7 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, VersionStatus,
 };
@@ -99,8 +100,8 @@ pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Res
     }
     Err(Error::new(ErrorKind::InvalidArgument, "a param cannot be changed once it is logged")
         .with_context("key", key)
-        .with_context("stored", shorten(stored))
-        .with_context("given", shorten(value))
+        .with_context("stored", excerpt(stored, QUOTED_CHARS))
+        .with_context("given", excerpt(value, QUOTED_CHARS))
         .with_hint("log another value under another key, or in another run"))
 }
 
@@ -108,7 +109,7 @@ pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Res
 pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
     if name.trim().is_empty() || name.chars().count() > 500 || name.chars().any(char::is_control) {
         return Err(Error::new(ErrorKind::InvalidName, "not a valid experiment name")
-            .with_context("name", shorten(name))
+            .with_context("name", excerpt(name, QUOTED_CHARS))
             .with_hint("the name has 1 to 500 characters, none of them a control character"));
     }
     Ok(())
@@ -118,7 +119,7 @@ pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
 pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedModel> {
     if model.name.is_empty() || model.name.contains(['/', ':', '.', '%', '"', '\'']) {
         return Err(Error::new(ErrorKind::InvalidName, "not a valid LoggedModel name")
-            .with_context("name", shorten(&model.name))
+            .with_context("name", excerpt(&model.name, QUOTED_CHARS))
             .with_hint("the name is not empty and has none of / : . % \" '"));
     }
     checked_tags(&model.tags)?;
@@ -161,7 +162,7 @@ pub(crate) fn is_later(a: &Metric, b: &Metric) -> bool {
 pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option<T>> {
     let refuse = |token: &str| {
         Error::new(ErrorKind::InvalidArgument, "not a page token of this store")
-            .with_context("page token", shorten(token))
+            .with_context("page token", excerpt(token, QUOTED_CHARS))
     };
     token.map(|text| text.parse().map_err(|_| refuse(text))).transpose()
 }
@@ -266,14 +267,6 @@ pub(crate) fn cut_and_tell(key: &str, value: &mut String, kept: usize) {
 fn cut(value: &mut String, max_chars: usize) {
     if let Some((end, _)) = value.char_indices().nth(max_chars) {
         value.truncate(end);
-    }
-}
-
-fn shorten(text: &str) -> String {
-    let text = printable(text);
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
     }
 }
 

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, LoggedModelId, ModelName, RunId, Version, printable};
+use crate::base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
+use crate::base::text::printable;
 
 /// A URI as somebody gave it, not looked at yet.
 ///
@@ -283,7 +284,7 @@ impl FromStr for ModelUri {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         let refuse = || {
-            Error::new(ErrorKind::InvalidName, format!("not a model URI: `{}`", printable(text))).with_hint(
+            Error::new(ErrorKind::InvalidName, format!("not a model URI: `{text}`")).with_hint(
                 "use `models:/name/version`, `models:/name@alias`, `models:/m-…` or `runs:/run/path`",
             )
         };

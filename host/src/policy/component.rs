@@ -9,6 +9,7 @@ use super::budget::Budget;
 use super::cost::Costs;
 use super::interface::INTERFACE_VERSIONS;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::listed;
 
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";
@@ -31,8 +32,6 @@ const MAX_CORE_INSTANCES: usize = 400;
 const MAX_COMPONENT_INSTANCES: usize = 8;
 /// Calls between components inside the component: each becomes code that no function of the file accounts for.
 const MAX_LOWERED: usize = 64;
-/// How many names an error lists.
-const NAMES_SHOWN: usize = 20;
 
 /// What a look at the bytes tells about a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -130,7 +129,7 @@ impl ComponentSummary {
                 .with_hint("build it against the WIT of this host (`policy new` writes it), or use the host it was built for"),
             None => incompatible("the component does not export the policy interface")
                 .with_context("expected", expected)
-                .with_context("exports", shown(&self.exports))
+                .with_context("exports", listed(&self.exports))
                 .with_hint("build it for the world `policy-component` of the package `hydra:lifecycle`"),
         })
     }
@@ -143,7 +142,7 @@ impl ComponentSummary {
             "a policy imports nothing: everything it may know is in its arguments"
         };
         incompatible("the component imports what a policy must not have")
-            .with_context("imports", shown(&self.imports))
+            .with_context("imports", listed(&self.imports))
             .with_hint(hint)
     }
 }
@@ -289,15 +288,6 @@ pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
         return Ok(());
     }
     Err(incompatible(format!("the component has {found} {what}, {limit} are allowed")))
-}
-
-fn shown(names: &[String]) -> String {
-    let mut list =
-        names.iter().take(NAMES_SHOWN).map(|name| name.escape_debug().to_string()).collect::<Vec<_>>();
-    if names.len() > NAMES_SHOWN {
-        list.push(format!("and {} more", names.len() - NAMES_SHOWN));
-    }
-    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }
 
 pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text;
 use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::text::is_unprintable;
 
 const MAX_KEY_BYTES: usize = 64;
 
@@ -193,7 +194,7 @@ impl SettingKind {
 
 /// A name that can stand in a log line and in the ledger.
 fn is_label(label: &str) -> bool {
-    let odd = |c| text::is_unprintable(c) || c == char::REPLACEMENT_CHARACTER;
+    let odd = |c| is_unprintable(c) || c == char::REPLACEMENT_CHARACTER;
     (1..=MAX_KEY_BYTES).contains(&label.len()) && !label.trim().is_empty() && !label.chars().any(odd)
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::base::text::printable;
+
 /// Units of time with their milliseconds, longest name of a prefix first so that `ms` is not read as `m`.
 const TIME_UNITS: [(&str, u64); 6] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
@@ -17,21 +19,10 @@ const BYTE_UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
 ];
 
-/// What a policy says is shown between lines of the host's own, and might pass for them: line ends become spaces, other control
-/// characters and those that reorder or hide text the replacement character.
+/// What a policy says is shown between lines of the host's own, and might pass for them: line ends become spaces, what else
+/// is unprintable the replacement character.
 pub(super) fn one_line(text: &str) -> String {
-    let plain = |c: char| match c {
-        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-        c if is_unprintable(c) => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    text.chars().map(plain).collect()
-}
-
-/// Control characters, and format characters that change how the text around them is shown.
-pub(super) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    printable(&text.replace(['\n', '\r', '\t', '\u{2028}', '\u{2029}'], " "))
 }
 
 /// A whole number; `_` may group digits.

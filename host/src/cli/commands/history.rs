@@ -66,8 +66,7 @@ async fn verify(
 async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let mut steps = pin!(ledger.read(None));
     while let Some(step) = steps.try_next().await? {
-        serde_json::to_writer(&mut *printer.data(), &ExportReport::new(&step))?;
-        std::io::Write::write_all(printer.data(), b"\n")?;
+        printer.json_line(&ExportReport::new(&step))?;
     }
     Ok(ExitStatus::Done)
 }

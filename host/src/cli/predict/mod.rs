@@ -16,6 +16,7 @@ use std::thread;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
+use crate::base::text::{QUOTED_CHARS, excerpt, listed};
 use crate::cli::Printer;
 use crate::model::arrow::OutputType;
 use crate::model::loaded::Model;
@@ -24,7 +25,7 @@ use crate::{Error, ErrorKind, Result};
 use guard::guarded;
 use input::{Batch, BatchReader, Input};
 use output::Output;
-use wanted::{Wanted, listed};
+use wanted::Wanted;
 
 pub use args::PredictArgs;
 
@@ -122,7 +123,7 @@ fn predict(model: &Model, batch: &Batch, output: OutputType) -> Result<RecordBat
     let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
     if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a column to keep has the name of a prediction")
-            .with_context("column", field.name().escape_debug()));
+            .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
     }
     let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
     let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();

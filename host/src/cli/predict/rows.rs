@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 /// The rows to score, and the columns to repeat before the predictions.
 #[derive(Debug, Clone)]
 pub struct RowsArgs {
@@ -81,7 +82,7 @@ fn names(value: &str) -> Result<Vec<String>, clap::Error> {
         }
         _ => Err(clap::Error::raw(
             ErrorKind::ValueValidation,
-            format!("--keep names no column in `{}`\n", value.escape_debug()),
+            format!("--keep names no column in `{}`\n", excerpt(value, QUOTED_CHARS)),
         )),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::base::text::{QUOTED_CHARS, excerpt, listed};
 use crate::model::loaded::{FeatureKind, Model};
 use crate::{Error, ErrorKind, Result};
 
@@ -79,17 +80,6 @@ impl Wanted {
     }
 }
 
-/// Names for a message: the first twenty, and how many more there are.
-pub(super) fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    const SHOWN: usize = 20;
-    let shown: Vec<String> =
-        names.iter().take(SHOWN).map(|name| name.as_ref().escape_debug().to_string()).collect();
-    match names.len().checked_sub(SHOWN) {
-        Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
-        _ => shown.join(", "),
-    }
-}
-
 /// The columns of a file by name; a name that appears twice is an error only when it is asked for.
 struct Names<'a> {
     exact: HashMap<&'a str, Vec<usize>>,
@@ -123,7 +113,7 @@ impl<'a> Names<'a> {
 fn only(name: &str, columns: &[usize]) -> Result<usize> {
     match columns {
         [column] => Ok(*column),
-        _ => Err(invalid("a column name appears twice").with_context("column", name.escape_debug())),
+        _ => Err(invalid("a column name appears twice").with_context("column", excerpt(name, QUOTED_CHARS))),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{ChangeReport, time};
 use crate::base::names::{Alias, ModelName, printable, Version};
 use crate::base::{PolicyIdentity, Sha256, Timestamp};
+use crate::base::text::printable;
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
 use crate::lifecycle::ledger::entry::{Entry, Decided};

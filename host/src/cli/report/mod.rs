@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::base::names::{ModelName, printable, Version};
 use crate::base::{PolicyIdentity, Sha256, Timestamp};
+use crate::base::text::printable;
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, Transition};
 use crate::registry::{ChampionInfo, VersionInfo};

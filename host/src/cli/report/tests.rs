@@ -3,11 +3,12 @@ use serde_json::json;
 use super::backtest::ComparisonReport;
 use super::ledger::FindingReport;
 use super::*;
+use crate::base::text::is_unprintable;
 use crate::policy::VerdictKind;
 
 /// What a registry may put where it likes.
 fn hostile() -> String {
-    "x\nforged line\r\nforged line\u{1b}[2J".to_owned()
+    "x\nforged line\r\nforged line\u{1b}[2J\u{2028}\u{85}\u{202e}\u{e0041}".to_owned()
 }
 
 /// A line of ours never begins with the words of others.
@@ -15,7 +16,7 @@ fn hostile() -> String {
 fn assert_forges_nothing(text: &str) {
     assert!(text.contains("forged line"), "the words themselves are shown: {text:?}");
     assert!(text.lines().all(|line| !line.starts_with("forged")), "{text:?}");
-    assert!(!text.contains(['\r', '\u{1b}']), "{text:?}");
+    assert!(text.lines().all(|line| !line.chars().any(is_unprintable)), "{text:?}");
 }
 
 #[test]

@@ -12,6 +12,8 @@ use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
 use crate::base::names::{Alias, Version, printable};
 use crate::base::time::now;
+use crate::base::text::printable;
+use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
 use crate::lifecycle::ledger::entry::{Decided, Entry, Kind, SCHEMA, SideMove};
 use crate::lifecycle::ledger::rules::Number;

@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::printable;
 use crate::mlflow::entities::ArtifactInfo;
 
 pub use local::{LocalAccess, LocalArtifacts};
@@ -104,7 +103,7 @@ pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
     };
     if drive || segments.iter().any(bad) {
         return Err(Error::new(ErrorKind::Untrusted, "an artifact path leaves its root or is malformed")
-            .with_context("path", printable(path)));
+            .with_context("path", path));
     }
     Ok(segments)
 }

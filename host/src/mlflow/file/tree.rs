@@ -9,7 +9,6 @@ use std::io::{self, BufReader, ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::printable;
 
 /// No meta file, tag or param of MLflow comes near this size; a larger one is not read into memory.
 const MAX_TEXT_BYTES: u64 = 8 << 20;
@@ -166,7 +165,7 @@ pub(super) fn failed(action: &str, place: &Path, error: io::Error) -> Error {
         _ => "check the disk that holds the store",
     };
     Error::new(ErrorKind::Storage, format!("cannot {action} a file of the store"))
-        .with_context("path", printable(&place.display().to_string()))
+        .with_context("path", place.display())
         .with_source(error)
         .with_hint(hint)
 }
@@ -177,7 +176,7 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
 }
 
 fn untrusted(message: &str, path: &str) -> Error {
-    Error::new(ErrorKind::Untrusted, message).with_context("path", printable(path))
+    Error::new(ErrorKind::Untrusted, message).with_context("path", path)
 }
 
 #[cfg(test)]

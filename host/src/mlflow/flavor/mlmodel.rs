@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::BOOSTER_CLASS;
 use super::signature::{RawSignature, Signature};
+use crate::base::text::{QUOTED_CHARS, excerpt, listed};
 use crate::{Error, ErrorKind, Result};
 
 /// What an `MLmodel` file may cost.
@@ -77,7 +78,7 @@ impl MlModel {
         let Some(flavor) = flavors.lightgbm else {
             let others: Vec<&str> = flavors.others.keys().map(String::as_str).collect();
             return Err(Error::new(ErrorKind::UnsupportedModel, "the model has no lightgbm flavor")
-                .with_context("flavors", others.join(", "))
+                .with_context("flavors", listed(&others))
                 .with_hint("log the model with mlflow.lightgbm"));
         };
         let data = flavor.data.ok_or_else(|| invalid("`flavors.lightgbm` names no data file"))?;
@@ -178,7 +179,7 @@ fn check_data_path(path: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(ErrorKind::Untrusted, format!("the data path of `MLmodel` {problem}"))
-        .with_context("path", path.escape_debug()))
+        .with_context("path", excerpt(path, QUOTED_CHARS)))
 }
 
 fn invalid(message: &str) -> Error {

@@ -23,7 +23,6 @@ use super::retry::RetryBudget;
 use super::transport::{ARTIFACTS, Call, Transport, read_up_to};
 use super::wire::FilesAnswer;
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::printable;
 use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
 use crate::mlflow::entities::ArtifactInfo;
 use crate::mlflow::uri::ArtifactUri;
@@ -120,7 +119,7 @@ impl ArtifactStore for ProxiedArtifacts {
                         || (odd && !self.is_file(path, &mut budget).await?)
                     {
                         let failure = failure.into_kind(ErrorKind::ArtifactNotFound).into_final();
-                        return Err(Error::from(failure).with_context("artifact", printable(path)));
+                        return Err(Error::from(failure).with_context("artifact", path));
                     }
                     budget.wait_after(failure).await?;
                 }
@@ -199,7 +198,7 @@ impl ProxiedArtifacts {
                 ErrorKind::InvalidName,
                 "MLflow's proxy cannot store an artifact of this name",
             )
-            .with_context("artifact", printable(path))
+            .with_context("artifact", path)
             .with_hint("avoid `#`, `%` and `?`"));
         }
         self.file_url(path)
@@ -305,7 +304,7 @@ where
             let fail = |kind, message: &str| {
                 let expected = expected.map_or_else(|| "unknown".to_owned(), |expected| expected.to_string());
                 Error::new(kind, message)
-                    .with_context("artifact", printable(&path))
+                    .with_context("artifact", &path)
                     .with_context("received", received)
                     .with_context("expected", expected)
                     .with_retryable(true)

@@ -52,10 +52,8 @@ impl RestConfig {
     /// client certificate, the workspace.
     pub(super) fn without_credentials_at(&self, authority: &str) -> Result<Self> {
         let refuse = || {
-            Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host").with_context(
-                "host",
-                crate::base::names::printable(authority.rsplit('@').next().unwrap_or_default()),
-            )
+            Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host")
+                .with_context("host", authority.rsplit('@').next().unwrap_or_default())
         };
         let other = Url::parse(&format!("{}://{authority}/", self.base.scheme())).map_err(|_| refuse())?;
         let mut base = self.base.clone();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::retry::{is_retryable, retry_after};
 use crate::base::error::{Error, ErrorKind};
-use crate::base::names::printable;
+use crate::base::text::{QUOTED_CHARS, excerpt};
 
 const MESSAGE_CHARS: usize = 600;
 
@@ -147,7 +147,7 @@ impl Failure {
             (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
         }
         let message = match &text {
-            Some(text) => format!("the server answered: {}", shorten(without_sql(text))),
+            Some(text) => format!("the server answered: {}", on_one_line(without_sql(text))),
             None if !is_json => "the server answered with a page that is not MLflow's".to_owned(),
             None => "the server answered without saying why".to_owned(),
         };
@@ -223,7 +223,7 @@ impl Failure {
 
     /// A redirect that is not followed.
     pub(super) fn redirected(request: &str, status: StatusCode, target: &str) -> Self {
-        let message = format!("the server redirects to `{}`", shorten(target));
+        let message = format!("the server redirects to `{}`", on_one_line(target));
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
         failure.0.status = Some(status);
         failure.0.hint = Some("use the address that it leads to as the tracking URI".to_owned());
@@ -289,7 +289,7 @@ impl Failure {
             error = error.with_context("status", status.as_u16());
         }
         if let Some(code) = &details.code {
-            error = error.with_context("error_code", printable(code));
+            error = error.with_context("error_code", excerpt(code, QUOTED_CHARS));
         }
         if let Some(hint) = details.hint {
             error = error.with_hint(hint);
@@ -326,12 +326,9 @@ fn plain_text(body: &str, headers: &HeaderMap) -> Option<String> {
 }
 
 /// The server's words on one line, short enough for a message, without a final period.
-fn shorten(text: &str) -> String {
-    let line: Vec<&str> = text.split_whitespace().collect();
-    let line = printable(&line.join(" "));
-    let cut: String = line.chars().take(MESSAGE_CHARS).collect();
-    let dots = if cut.len() < line.len() { "…" } else { "" };
-    format!("{}{dots}", cut.trim_end_matches('.'))
+fn on_one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    excerpt(line.trim_end_matches('.'), MESSAGE_CHARS)
 }
 
 /// The words of a database's driver, without the statement that failed: it says nothing to a user.
@@ -388,6 +385,7 @@ fn certificate_refused(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::text::is_unprintable;
     use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
     fn answer(status: u16, content_type: &'static str, body: &str) -> Failure {
@@ -475,9 +473,10 @@ mod tests {
             error.to_string(),
             "the server answered: Because (request: GET x, status: 400, error_code: BAD_REQUEST)"
         );
-        let long = format!(r#"{{"message":"a\u001b[2Jb\n\n  {}"}}"#, "x".repeat(5000));
+        let long =
+            format!(r#"{{"message":"a\u001b[2Jb\n\n\u2028\u202e\udb40\udc41  {}"}}"#, "x".repeat(5000));
         let error: Error = answer(500, "application/json", &long).into();
-        assert!(error.message().len() < 700 && !error.message().contains(['\u{1b}', '\n']));
+        assert!(error.message().len() < 700 && !error.message().chars().any(is_unprintable));
         let page: Error = answer(502, "text/html", "<html>Bad Gateway</html>").into();
         assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
         let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");

@@ -8,6 +8,7 @@ use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ExperimentId, RunId};
 use crate::base::time::now;
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };
@@ -293,6 +294,6 @@ fn status_of(text: Option<&str>) -> Result<RunStatus> {
         Some("FAILED") => Ok(RunStatus::Failed),
         Some("KILLED") => Ok(RunStatus::Killed),
         Some(other) => Err(Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
-            .with_context("status", crate::base::names::printable(other))),
+            .with_context("status", excerpt(other, QUOTED_CHARS))),
     }
 }

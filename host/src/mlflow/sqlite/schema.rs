@@ -7,6 +7,8 @@ use rusqlite::{OptionalExtension as _, Transaction};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
 use crate::base::time::now;
+use crate::base::text::listed;
+use crate::mlflow::local;
 use crate::mlflow::sqlite::database::Work;
 
 /// What a database must have: the columns we use and MLflow 2.9 made.
@@ -145,7 +147,7 @@ impl Schema {
                 ErrorKind::Schema,
                 "the database lacks tables or columns of MLflow 2.9 or newer",
             )
-            .with_context("missing", missing.join(", "))
+            .with_context("missing", listed(&missing))
             .with_context("revision", &revision)
             .with_hint("back the file up and run `mlflow db upgrade sqlite:///FILE`, or name another file")
             .into());
@@ -185,7 +187,7 @@ impl Schema {
             ErrorKind::Schema,
             "the database was made by a newer MLflow, with columns that must be filled",
         )
-        .with_context("columns", self.unknown_columns.join(", "))
+        .with_context("columns", listed(&self.unknown_columns))
         .with_context("revision", &self.revision)
         .with_hint("reading works; to write, run an MLflow server on the database and use its http:// URI")
         .into())

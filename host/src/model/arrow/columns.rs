@@ -8,6 +8,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow_schema::DataType;
 
 use super::{is_json, strings};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::loaded::{Column, ColumnKind, Table, Values};
 use crate::{Error, ErrorKind, Result};
 
@@ -15,8 +16,8 @@ use crate::{Error, ErrorKind, Result};
 pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
-        let values =
-            values(array).map_err(|error| error.with_context("column", field.name().escape_debug()))?;
+        let values = values(array)
+            .map_err(|error| error.with_context("column", excerpt(field.name(), QUOTED_CHARS)))?;
         let column = Column::new(field.name(), values);
         Ok(match (column.values, array.data_type()) {
             (Values::Strings(texts), _) if is_json(field) => Column::new(field.name(), Values::Json(texts)),

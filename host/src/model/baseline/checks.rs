@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::{Error, ErrorKind, Result};
 
 /// Longer names are a mistake in the input, and LightGBM's fixed message buffers could cut them inside a character.
@@ -29,7 +30,7 @@ pub(super) fn feature_names(names: &[String]) -> Result<()> {
         };
         return Err(invalid(problem)
             .with_context("column", index)
-            .with_context("name", name.escape_debug())
+            .with_context("name", excerpt(name, QUOTED_CHARS))
             .with_hint("rename the column, for instance with underscores"));
     }
     Ok(())

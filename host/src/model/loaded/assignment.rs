@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::{Error, ErrorKind, Result};
 
 /// Most pairs of a feature and a list that are looked at.
@@ -98,7 +99,7 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
         let feature = features.iter().position(|name| *name == column || *name == spelled);
         found.push(feature.ok_or_else(|| {
             invalid("a column with categories is no feature of the model")
-                .with_context("column", column.escape_debug())
+                .with_context("column", excerpt(column, QUOTED_CHARS))
         })?);
     }
     found.sort_unstable();

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::assignment::{Accepts, Assignment, ColumnKind, Needs, assign, named};
 use super::table::Values;
+use crate::base::text::listed;
 use crate::model::text::{TextModel, infinite};
 use crate::{Error, ErrorKind, Result};
 
@@ -89,9 +90,7 @@ impl Categories {
                 .filter(|(_, needs)| needs.possible())
                 .map(|(name, _)| name.as_str())
                 .collect();
-            error
-                .with_context("lists", self.lists.len())
-                .with_context("possible", super::table::listed(&possible))
+            error.with_context("lists", self.lists.len()).with_context("possible", listed(&possible))
         })
     }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Model;
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel};
 use crate::model::pickle::read_pickle;
 use crate::model::skops::read_skops;
@@ -40,7 +41,9 @@ impl Model {
             Format::Pickle => Self::from_extracted(read_pickle(bytes, &limits.extract)?, limits),
         };
         load().map_err(|error: Error| {
-            error.with_context("file", shown(data_file_name)).with_context("class", shown(model_class))
+            error
+                .with_context("file", excerpt(data_file_name, QUOTED_CHARS))
+                .with_context("class", excerpt(model_class, QUOTED_CHARS))
         })
     }
 
@@ -73,9 +76,4 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format> {
                 ));
         }
     })
-}
-
-/// A string from the registry, fit for a message.
-fn shown(text: &str) -> String {
-    text.chars().take(160).flat_map(char::escape_debug).collect()
 }

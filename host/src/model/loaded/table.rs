@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::Model;
 use super::assignment::ColumnKind;
+use crate::base::text::{QUOTED_CHARS, excerpt, listed};
 use crate::model::matrix::{Layout, Matrix};
 use crate::{Error, ErrorKind, Result};
 
@@ -87,14 +88,13 @@ impl<'a> Table<'a> {
         for (index, column) in columns.iter().enumerate() {
             if column.values.rows() != rows {
                 return Err(invalid("the columns have different lengths")
-                    .with_context("column", column.name.escape_debug())
+                    .with_context("column", excerpt(&*column.name, QUOTED_CHARS))
                     .with_context("rows", column.values.rows())
                     .with_context("expected", rows));
             }
             if seen.insert(column.name.as_ref(), index).is_some() {
-                return Err(
-                    invalid("a column name appears twice").with_context("column", column.name.escape_debug())
-                );
+                return Err(invalid("a column name appears twice")
+                    .with_context("column", excerpt(&*column.name, QUOTED_CHARS)));
             }
         }
         Ok(Self { columns, rows })
@@ -166,7 +166,7 @@ impl Model {
             let column = &table.columns()[column];
             self.categories
                 .encode(assignment.list(feature), &column.values, &mut values)
-                .map_err(|error| error.with_context("column", column.name.escape_debug()))?;
+                .map_err(|error| error.with_context("column", excerpt(&*column.name, QUOTED_CHARS)))?;
         }
         Ok(EncodedTable { values, rows: table.rows(), columns: features.len() })
     }
@@ -224,16 +224,6 @@ fn match_names(features: &[String], table: &Table<'_>) -> Result<Vec<usize>> {
         error = error.with_context("extra", listed(&extra));
     }
     Err(error)
-}
-
-/// Names for a message: the first twenty, and how many more there are.
-pub(super) fn listed(names: &[&str]) -> String {
-    const SHOWN: usize = 20;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.escape_debug().to_string()).collect();
-    match names.len().checked_sub(SHOWN) {
-        Some(more @ 1..) => format!("{} and {more} more", shown.join(", ")),
-        _ => shown.join(", "),
-    }
 }
 
 fn invalid(message: &str) -> Error {

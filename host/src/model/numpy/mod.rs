@@ -4,6 +4,7 @@ mod npy;
 
 pub(super) use npy::{read_npy, read_npy_scalar};
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::labels::ClassLabels;
 use crate::{Error, ErrorKind, Result};
 
@@ -39,7 +40,7 @@ impl ElementType {
         };
         let unsupported = || {
             Error::new(ErrorKind::UnsupportedModel, "class labels of this NumPy type are not supported")
-                .with_context("dtype", text.escape_debug())
+                .with_context("dtype", excerpt(text, QUOTED_CHARS))
                 .with_hint("use whole numbers, booleans or strings as class labels")
         };
         // Type strings are ASCII, so splitting after the first byte is safe once the first character is known.

@@ -1,5 +1,6 @@
 //! The list of Python names a pickle may mention. Each stands for an inert value; none is ever called.
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::extracted::Estimator;
 use crate::{Error, ErrorKind, Result};
 
@@ -67,7 +68,7 @@ impl Global {
                     ErrorKind::UnsupportedModel,
                     "the pickle refers to a Python name that a LightGBM model does not need",
                 )
-                .with_context("name", format!("{}.{}", shown(module), shown(name)))
+                .with_context("name", format!("{}.{}", excerpt(module, QUOTED_CHARS), excerpt(name, QUOTED_CHARS)))
                 .with_hint(
                     "nothing was run; if the model can be trusted, log its native booster instead: \
                      `mlflow.lightgbm.log_model(model.booster_)`",
@@ -75,9 +76,4 @@ impl Global {
             }
         })
     }
-}
-
-/// A name from the file, fit for a message.
-fn shown(name: &str) -> String {
-    name.chars().take(80).flat_map(char::escape_debug).collect()
 }

@@ -6,6 +6,7 @@ use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::damaged;
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::extracted::ExtractLimits;
 use crate::{Error, ErrorKind, Result};
 
@@ -35,7 +36,7 @@ impl<'a> Archive<'a> {
 
     /// Unpacks the one member of this name.
     pub(super) fn member(&mut self, name: &str) -> Result<Vec<u8>> {
-        let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+        let shown = excerpt(name, QUOTED_CHARS);
         let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else {
             return Err(damaged("the skops file lacks a member").with_context("member", shown));
         };

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::model::labels::ClassLabels;
 use crate::model::numpy::{read_npy, read_npy_scalar};
@@ -30,9 +31,10 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
         .map_err(|error| damaged("the schema of the skops file is damaged").with_source(error))?;
     drop(schema);
     let estimator = Estimator::from_class(&root.module, &root.class).ok_or_else(|| {
-        let name: String = format!("{}.{}", root.module, root.class).chars().take(160).collect();
-        Error::new(ErrorKind::UnsupportedModel, "the skops file is not of a LightGBM model")
-            .with_context("class", name.escape_debug())
+        Error::new(ErrorKind::UnsupportedModel, "the skops file is not of a LightGBM model").with_context(
+            "class",
+            format!("{}.{}", excerpt(&root.module, QUOTED_CHARS), excerpt(&root.class, QUOTED_CHARS)),
+        )
     })?;
     let attributes = root.attributes.ok_or_else(|| damaged("the skops file has no attributes"))?;
     let Attributes { booster, handle, best_iteration, pred_early_stop, classes, encoder } = attributes;

@@ -74,17 +74,6 @@ fn short_decimal(text: &[u8]) -> Option<f64> {
     Some(if negative { -number } else { number })
 }
 
-/// A cell's text for a message: not too long, and without control characters.
-pub(super) fn shown(text: &[u8]) -> String {
-    const SHOWN: usize = 40;
-    let text = String::from_utf8_lossy(text);
-    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        shown.push_str("...");
-    }
-    shown
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -10,6 +10,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::cli::predict::BATCH_ROWS;
 use crate::cli::predict::wanted::{Selection, Wanted};
 use crate::model::loaded::{ColumnKind, FeatureKind, Model};
@@ -83,7 +84,7 @@ fn refuse_mixed(wanted: &Wanted) -> Result<()> {
             ErrorKind::InvalidData,
             "the categories of a column are numbers and text mixed, which CSV does not tell apart",
         )
-        .with_context("column", wanted.features[feature].escape_debug())
+        .with_context("column", excerpt(&wanted.features[feature], QUOTED_CHARS))
         .with_hint("give JSON lines"))
     })
 }
@@ -142,8 +143,8 @@ impl<R: Read> CsvReader<R> {
                 let text = self.record.get(column.index).unwrap_or_default();
                 if let Err(problem) = column.cells.push(text) {
                     return Err(invalid(problem, self.line())
-                        .with_context("column", self.header[column.index].escape_debug())
-                        .with_context("cell", cell::shown(text)));
+                        .with_context("column", excerpt(&self.header[column.index], QUOTED_CHARS))
+                        .with_context("cell", excerpt(text, QUOTED_CHARS)));
                 }
             }
         }

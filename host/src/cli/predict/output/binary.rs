@@ -10,6 +10,7 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::{BatchWriter, Destination, unfit};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::{Error, ErrorKind, Result};
 
 /// How many encoded bytes of a row group are held back at most.
@@ -85,7 +86,7 @@ impl<'p, W: TypedWriter<'p>> BatchWriter<'p> for Typed<W> {
         }
         let columns = self.schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
             widened(column, field.data_type())
-                .map_err(|error| error.with_context("column", field.name().escape_debug()))
+                .map_err(|error| error.with_context("column", excerpt(field.name(), QUOTED_CHARS)))
         });
         let columns = columns.collect::<Result<Vec<ArrayRef>>>()?;
         let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(unfit)?;

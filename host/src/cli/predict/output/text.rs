@@ -13,6 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::{BatchWriter, Destination, unfit, unwritable};
 use crate::Result;
+use crate::base::text::escape_json;
 use crate::model::arrow::is_json;
 
 /// Writes comma-separated values with a header; missing ones are empty.
@@ -68,7 +69,9 @@ impl<'p> BatchWriter<'p> for JsonlWriter<'p> {
             .with_encoder_factory(Arc::new(JsonText))
             .build::<_, LineDelimited>(&mut self.text);
         json.write(with_offsets(batch)?.as_ref()).and_then(|()| json.finish()).map_err(unfit)?;
-        self.out.write_all(&self.text).and_then(|()| self.out.flush()).map_err(unwritable)
+        let text = String::from_utf8_lossy(&self.text);
+        let lines = escape_json(&text);
+        self.out.write_all(lines.as_bytes()).and_then(|()| self.out.flush()).map_err(unwritable)
     }
 
     fn finish(self: Box<Self>) -> Result<Destination<'p>> {

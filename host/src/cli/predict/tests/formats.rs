@@ -238,3 +238,15 @@ fn kept_numbers_of_json_are_never_changed() {
     folder.write("in.jsonl", row("1e300"));
     folder.predict(case.model("booster"), "in.jsonl", "out.jsonl", options).unwrap();
 }
+
+#[test]
+fn kept_text_does_not_split_json_lines() {
+    let folder = Folder::new();
+    let text = "a\u{2028}b\u{85}c\u{e0041}é";
+    let row = serde_json::json!({"f0": 1, "f1": 1, "f2": 1, "f3": 1, "f4": 1, "id": text});
+    folder.write("in.jsonl", row.to_string());
+    folder.predict(super::regression(), "in.jsonl", "out.jsonl", "--keep id").unwrap();
+    let out = fs::read_to_string(folder.path("out.jsonl")).unwrap();
+    assert!(out.starts_with(r#"{"id":"a\u2028b\u0085c\udb40\udc41é""#), "{out}");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["id"], text);
+}

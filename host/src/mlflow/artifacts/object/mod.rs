@@ -20,7 +20,6 @@ use tokio_util::io::StreamReader;
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::printable;
 use crate::mlflow::entities::ArtifactInfo;
 use crate::mlflow::environment::Environment;
 use crate::mlflow::uri::redact;
@@ -57,7 +56,7 @@ impl ObjectArtifacts {
         let key = root.chain(parts).collect::<Vec<_>>().join("/");
         Key::parse(&key).map_err(|error| {
             Error::new(ErrorKind::Untrusted, "an artifact path cannot be a key of an object store")
-                .with_context("path", printable(path))
+                .with_context("path", path)
                 .with_source(error)
         })
     }
@@ -66,7 +65,7 @@ impl ObjectArtifacts {
         let (kind, hint) = classify(&error);
         Error::new(kind, format!("cannot {action} an artifact in the object store"))
             .with_context("root", redact(&self.uri))
-            .with_context("path", printable(path))
+            .with_context("path", path)
             .with_retryable(matches!(kind, ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Server))
             .with_source(error)
             .with_hint(hint)
@@ -81,7 +80,7 @@ impl ObjectArtifacts {
     ) -> Result<()> {
         let unreadable = |error| {
             Error::new(ErrorKind::Storage, "cannot read the file to upload")
-                .with_context("path", printable(path))
+                .with_context("path", path)
                 .with_source(error)
         };
         loop {
@@ -136,7 +135,7 @@ impl ArtifactStore for ObjectArtifacts {
         let body = found.into_stream().map_err(io::Error::other).inspect_ok(move |chunk: &Bytes| {
             count.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         });
-        let path = printable(path);
+        let path = path.to_owned();
         let end = stream::once(async move {
             let received = received.load(Ordering::Relaxed);
             if received == promised {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
 use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, LoggedModelId, RunId, printable};
+use crate::base::names::{ExperimentId, LoggedModelId, RunId};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus,
 };
@@ -258,7 +259,7 @@ fn run_status(status: Option<&str>) -> Result<RunStatus> {
         Some("FAILED") => Ok(RunStatus::Failed),
         Some("KILLED") => Ok(RunStatus::Killed),
         Some(other) => Err(Error::new(ErrorKind::Protocol, "the server sent an unknown run status")
-            .with_context("status", printable(other))),
+            .with_context("status", excerpt(other, QUOTED_CHARS))),
     }
 }
 

@@ -49,7 +49,7 @@ fn missing_and_extra_columns_are_listed() {
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert_eq!(
         error.to_string(),
-        "the columns are not the model's features (missing: f1, f3, extra: x\\u{1b}y, f5)"
+        "the columns are not the model's features (missing: f1, f3, extra: x\u{fffd}y, f5)"
     );
 }
 

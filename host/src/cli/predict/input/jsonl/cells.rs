@@ -7,7 +7,7 @@ use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::{ArrayRef, Float64Array};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, Visitor};
 
-use crate::cli::predict::input::cell;
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::model::loaded::FeatureKind;
 
 /// The values of a feature.
@@ -141,7 +141,7 @@ impl Visitor<'_> for Cell<'_> {
                 "Infinity" => f64::INFINITY,
                 "-Infinity" => f64::NEG_INFINITY,
                 _ => {
-                    let cell = cell::shown(text.as_bytes());
+                    let cell = excerpt(text, QUOTED_CHARS);
                     return Err(E::custom(format_args!("a number was expected, not the text `{cell}`")));
                 }
             }),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::cells::{Cell, Cells, Column};
 use super::kept::exceeds_integers;
 use super::keys::{Key, Keys, Target};
+use crate::base::text::{QUOTED_CHARS, excerpt};
 use crate::cli::predict::wanted::Wanted;
 use crate::{Error, ErrorKind, Result};
 
@@ -63,7 +64,7 @@ impl Rows {
             return Ok(());
         }
         Err(Error::new(ErrorKind::InvalidData, "a column to keep has a whole number of more than 64 bits")
-            .with_context("column", column.escape_debug())
+            .with_context("column", excerpt(column, QUOTED_CHARS))
             .with_hint("write such numbers as text"))
     }
 
@@ -142,7 +143,7 @@ fn damaged(error: &serde_json::Error, feature: Option<String>) -> Error {
     let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
     let mut damaged = Error::new(ErrorKind::InvalidData, format!("the row cannot be read: {detail}"));
     if let Some(feature) = feature {
-        damaged = damaged.with_context("column", feature.escape_debug());
+        damaged = damaged.with_context("column", excerpt(feature, QUOTED_CHARS));
     }
     damaged.with_context("character", error.column())
 }

@@ -1,0 +1,65 @@
+//! What tags, actors, reasons and names say moves no cursor, forges no line and hides nothing, whatever prints it.
+
+use hydra_registry::base::text::is_unprintable;
+use serde_json::Value;
+
+use super::{LOG, training_csv};
+use crate::support::backends::fresh_name;
+use crate::support::binary::{Outcome, Project};
+
+/// An escape sequence, C1's own, line ends that are not `\n`, a change of direction, and an `A` of invisible tags.
+const HOSTILE: &str = "x\u{1b}[2J\u{9b}2J\u{85}\u{2028}\u{2029}\u{202e}\u{feff}\u{e0041}y";
+
+/// Nothing on either stream but line feeds and visible characters.
+#[track_caller]
+fn assert_tame(outcome: &Outcome) {
+    for stream in [&outcome.out, &outcome.err] {
+        let bad = stream.chars().find(|c| *c != '\n' && is_unprintable(*c));
+        assert_eq!(bad, None, "{stream:?}");
+    }
+}
+
+#[test]
+fn text_and_json_of_every_listing_are_tame() {
+    let project = Project::new(None, &fresh_name("foreign"));
+    project.file("train.csv", training_csv());
+    let tag = format!("note={HOSTILE}");
+    assert_tame(&project.run(LOG.iter().copied().chain(["--tag", &tag, "--run-name", HOSTILE])));
+    assert_tame(&project.run(["-vv", "promote", "--actor", HOSTILE, "--reason", HOSTILE]));
+    for command in [
+        &["history"][..],
+        &["history", "export"],
+        &["history", "verify"],
+        &["champion"],
+        &["list"],
+        &["doctor"],
+    ] {
+        let text = project.run(command);
+        assert_tame(&text);
+        assert_eq!(text.code, 0, "{}", text.err);
+        assert_tame(&project.run([&["--output", "json"], command].concat()));
+    }
+    assert!(project.run(["champion"]).out.contains("note = x\u{fffd}[2J"));
+    // The values themselves are data, and arrive.
+    assert_eq!(project.json(["champion"])["tags"]["note"], HOSTILE);
+    let history = project.run(["--output", "json", "history", "--limit", "1"]).out;
+    let entry: Value = serde_json::from_str(&history).expect("a document");
+    assert_eq!((&entry["actor"], &entry["reason"]), (&HOSTILE.into(), &HOSTILE.into()));
+    let export = project.run(["history", "export"]).out;
+    let lines: Vec<Value> =
+        export.lines().map(|line| serde_json::from_str(line).expect("a document")).collect();
+    assert_eq!(lines[1]["entry"]["actor"], HOSTILE);
+}
+
+#[test]
+fn errors_are_tame() {
+    let project = Project::new(None, &fresh_name("foreign"));
+    let odd_name = "a\u{202e}b\u{2028}c\u{e0041}";
+    for command in [["--model", odd_name, "champion"], ["--model", HOSTILE, "champion"]] {
+        for output in ["text", "json"] {
+            let refused = project.run(["--output", output].iter().chain(&command));
+            assert_eq!(refused.code, 2, "{}", refused.err);
+            assert_tame(&refused);
+        }
+    }
+}
