@@ -13,7 +13,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::model::labels::ClassLabels;
-use crate::model::loaded::{Model, Prediction};
+use crate::model::loaded::{Engine, Model, Prediction};
 use crate::model::matrix::Matrix;
 use crate::{Error, ErrorKind, Result};
 
@@ -89,24 +89,39 @@ impl Model {
     /// # }
     /// ```
     pub fn predict_batch(&self, batch: &RecordBatch, output: OutputType) -> Result<RecordBatch> {
+        self.predict_batch_by(self, batch, output)
+    }
+
+    /// [`Model::predict_batch`] from the numbers of `engine`; leaves are this model's own in any case.
+    pub fn predict_batch_by(
+        &self,
+        engine: &dyn Engine,
+        batch: &RecordBatch,
+        output: OutputType,
+    ) -> Result<RecordBatch> {
         let encoded = self.encode(&columns::table(batch)?)?;
-        let columns = self.predict_columns(&encoded.matrix(), output)?;
+        let columns = self.predict_columns(engine, &encoded.matrix(), output)?;
         record_batch(columns, batch.num_rows())
     }
 
-    fn predict_columns(&self, data: &Matrix<'_>, output: OutputType) -> Result<Vec<(String, ArrayRef)>> {
+    fn predict_columns(
+        &self,
+        engine: &dyn Engine,
+        data: &Matrix<'_>,
+        output: OutputType,
+    ) -> Result<Vec<(String, ArrayRef)>> {
         Ok(match output {
-            OutputType::Predict => match self.predict(data)? {
+            OutputType::Predict => match self.predict_by(engine, data)? {
                 Prediction::Values { values, width } => numbers(&values, numbered("prediction", width)),
                 Prediction::Labels(labels) => vec![label_column(labels)],
             },
-            OutputType::Raw => numbers(&self.raw_scores(data)?, numbered("prediction", self.num_outputs())),
-            OutputType::Output => numbers(&self.outputs(data)?, numbered("prediction", self.num_outputs())),
+            OutputType::Raw => numbers(&engine.raw_scores(data)?, numbered("prediction", self.num_outputs())),
+            OutputType::Output => numbers(&engine.outputs(data)?, numbered("prediction", self.num_outputs())),
             OutputType::Probabilities => {
-                let probabilities = self.probabilities(data)?;
+                let probabilities = self.probabilities_by(engine, data)?;
                 numbers(&probabilities, self.probability_names()?)
             }
-            OutputType::Labels => vec![label_column(self.labels(data)?)],
+            OutputType::Labels => vec![label_column(self.labels_by(engine, data)?)],
             OutputType::Leaves if self.num_trees() == 0 => {
                 return Err(Error::new(
                     ErrorKind::UnsupportedModel,

@@ -82,6 +82,17 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// A copy of the values, one row after the other.
+    #[must_use]
+    pub fn to_row_major(&self) -> Vec<f64> {
+        match self.layout {
+            Layout::RowMajor => self.data.to_vec(),
+            Layout::ColumnMajor => (0..self.rows)
+                .flat_map(|row| (0..self.columns).map(move |column| self.data[column * self.rows + row]))
+                .collect(),
+        }
+    }
+
     /// The values of `column` in the rows from `first`, as many as `out` has room for.
     ///
     /// # Panics
@@ -118,6 +129,7 @@ mod tests {
                 assert_eq!(rows.value(row, column), columns.value(row, column));
             }
         }
+        assert_eq!((rows.to_row_major(), columns.to_row_major()), (by_row.to_vec(), by_row.to_vec()));
         let (mut a, mut b) = ([0.0; 2], [0.0; 2]);
         rows.copy_column(1, 1, &mut a);
         columns.copy_column(1, 1, &mut b);

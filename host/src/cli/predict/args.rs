@@ -6,7 +6,6 @@ use clap::{Args, ValueEnum};
 
 use super::rows::RowsArgs;
 use crate::model::arrow::OutputType;
-use crate::model::loaded::Engine;
 use crate::{Error, ErrorKind, Result};
 
 /// Arguments of `predict`.
@@ -112,15 +111,6 @@ impl PredictArgs {
             Some(OutputTypeArg::Proba) => OutputType::Probabilities,
             Some(OutputTypeArg::Label) => OutputType::Labels,
             Some(OutputTypeArg::Leaf) => OutputType::Leaves,
-        }
-    }
-
-    /// The engine to predict with.
-    #[must_use]
-    pub fn engine(&self) -> Engine {
-        match self.engine {
-            EngineArg::Native => Engine::Native,
-            EngineArg::Lightgbm => Engine::LightGbm,
         }
     }
 

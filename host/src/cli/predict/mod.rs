@@ -19,9 +19,11 @@ use arrow_schema::Schema;
 use crate::base::text::{QUOTED_CHARS, excerpt, listed};
 use crate::cli::Printer;
 use crate::model::arrow::OutputType;
-use crate::model::loaded::Model;
+use crate::model::booster::Booster;
+use crate::model::loaded::{Engine, Model};
 use crate::{Error, ErrorKind, Result};
 
+use args::EngineArg;
 use guard::guarded;
 use input::{Batch, BatchReader, Input};
 use output::Output;
@@ -37,14 +39,18 @@ const BATCH_ROWS: usize = 1 << 15;
 
 /// Predicts for every row of the input and returns how many there were.
 ///
-/// The engine and the number of threads of `model` become those of `args`. Fails with [`ErrorKind::InvalidData`] when the
+/// The number of threads of `model` becomes that of `args`. Fails with [`ErrorKind::InvalidData`] when the
 /// input lacks columns or is damaged, and says where; an output file appears only after the last row.
 pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
     let (in_format, out_format) = (args.input_format()?, args.output_format()?);
-    let mut model = model.with_engine(args.engine())?.with_threads(args.threads);
+    let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
         model = model.with_categories(&args.categories)?;
     }
+    let oracle = match args.engine {
+        EngineArg::Native => None,
+        EngineArg::Lightgbm => Some(Booster::of(&model)?),
+    };
     let output = args.output();
     let batch_rows = args.batch_rows.map_or_else(|| batch_rows(&model, output), |rows| rows as usize);
 
@@ -60,11 +66,15 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
     let progress = printer.progress(input.length, input.in_bytes, "predicting");
     let mut predictions = Output::open(args.out_file(), out_format, printer.data())?;
 
+    let engine: &dyn Engine = match &oracle {
+        Some(oracle) => oracle,
+        None => &model,
+    };
     let batches = read_ahead(input.reader, args.input_name())?;
     let mut rows = 0;
     while let Some(batch) = next_batch(&batches)? {
-        let predicted =
-            predict(&model, &batch, output).map_err(|error| error.with_context("file", args.input_name()))?;
+        let predicted = predict(&model, engine, &batch, output)
+            .map_err(|error| error.with_context("file", args.input_name()))?;
         predictions.write(&predicted)?;
         rows += batch.features.num_rows() as u64;
         progress.set_position(batch.position);
@@ -118,8 +128,8 @@ fn next_batch(batches: &Receiver<Message>) -> Message {
 }
 
 /// The kept columns, then the predictions.
-fn predict(model: &Model, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
-    let predictions = model.predict_batch(&batch.features, output)?;
+fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
+    let predictions = model.predict_batch_by(engine, &batch.features, output)?;
     let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
     if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a column to keep has the name of a prediction")

@@ -8,6 +8,8 @@ mod messages;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::model::loaded::{Engine, Model};
+use crate::model::matrix::Matrix;
 use crate::model::text::TextModel;
 use crate::{Error, ErrorKind, Result};
 
@@ -40,6 +42,11 @@ impl Booster {
     /// iteration, and it rejects models without trees or features.
     pub fn load(model: &TextModel) -> Result<Self> {
         Self::load_with(model, None)
+    }
+
+    /// LightGBM's copy of a loaded model, with as many iterations as the model predicts with. Fails like [`Booster::load`].
+    pub fn of(model: &Model) -> Result<Self> {
+        Self::load_with(model.text_model(), model.iterations())
     }
 
     /// Loads like [`Booster::load`] and predicts with the first `num_iterations` iterations, or all if there are fewer.
@@ -139,9 +146,33 @@ impl Booster {
         Ok(predictions)
     }
 
+    /// The values as LightGBM's bindings take them.
+    fn row_major(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        if data.columns() != self.features {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "the data has another number of columns than the model has features",
+            )
+            .with_context("columns", data.columns())
+            .with_context("features", self.features));
+        }
+        Ok(data.to_row_major())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Handle> {
         // A panic cannot leave LightGBM's object half changed: predicting does not change it.
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// LightGBM's numbers, for the answers of the [`Model`] that the booster was made [`of`](Booster::of).
+impl Engine for Booster {
+    fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Booster::raw_scores(self, &self.row_major(data)?)
+    }
+
+    fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        self.output(&self.row_major(data)?)
     }
 }
 

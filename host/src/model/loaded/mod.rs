@@ -6,9 +6,6 @@ mod load;
 mod predict;
 mod table;
 
-use std::sync::OnceLock;
-
-use crate::model::booster::Booster;
 use crate::model::extracted::Estimator;
 use crate::model::labels::ClassLabels;
 use crate::model::scorer::Scorer;
@@ -20,18 +17,8 @@ use categories::Categories;
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
 pub use load::ModelLimits;
-pub use predict::Prediction;
+pub use predict::{Engine, Prediction};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
-
-/// What computes predictions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Engine {
-    /// The compiled scorer of this crate: bit-equal to LightGBM, faster, several threads.
-    #[default]
-    Native,
-    /// LightGBM itself, on one thread.
-    LightGbm,
-}
 
 /// A loaded LightGBM model: a native booster, or a scikit-learn style estimator.
 ///
@@ -40,14 +27,11 @@ pub enum Engine {
 pub struct Model {
     text: TextModel,
     scorer: Scorer,
-    /// LightGBM's own copy, made when it is first needed.
-    booster: OnceLock<Booster>,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
     estimator: Estimator,
     classes: Option<ClassLabels>,
     categories: Categories,
-    engine: Engine,
     threads: usize,
 }
 
@@ -57,16 +41,7 @@ impl Model {
         Self::assemble(text, Estimator::Booster, None, None)
     }
 
-    /// Chooses the engine; [`ErrorKind::UnsupportedModel`] or [`ErrorKind::LightGbm`] when LightGBM cannot load the model.
-    pub fn with_engine(mut self, engine: Engine) -> Result<Self> {
-        self.engine = engine;
-        if engine == Engine::LightGbm {
-            self.booster()?;
-        }
-        Ok(self)
-    }
-
-    /// Chooses how many threads the native engine may use; 0, the default, means as many as the machine has.
+    /// Chooses how many threads predictions may use; 0, the default, means as many as the machine has.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -130,6 +105,12 @@ impl Model {
         self.scorer.num_outputs()
     }
 
+    /// How many iterations predictions use; `None` is all of them. An estimator that stopped early uses its best ones.
+    #[must_use]
+    pub fn iterations(&self) -> Option<usize> {
+        self.iterations
+    }
+
     /// The validated text.
     #[must_use]
     pub fn text_model(&self) -> &TextModel {
@@ -148,24 +129,13 @@ impl Model {
         let iterations = best_iteration.map(|iterations| iterations as usize);
         Ok(Self {
             scorer: Scorer::compile_with(&text, iterations),
-            booster: OnceLock::new(),
             iterations,
             estimator,
             classes,
             categories: Categories::of(&text),
-            engine: Engine::default(),
             threads: 0,
             text,
         })
-    }
-
-    fn booster(&self) -> Result<&Booster> {
-        if let Some(booster) = self.booster.get() {
-            return Ok(booster);
-        }
-        // Two threads may both get here; one of the two equal boosters is dropped.
-        let booster = Booster::load_with(&self.text, self.iterations)?;
-        Ok(self.booster.get_or_init(|| booster))
     }
 }
 
@@ -175,7 +145,6 @@ impl std::fmt::Debug for Model {
             .field("estimator", &self.estimator)
             .field("text", &self.text)
             .field("classes", &self.classes.as_ref().map(ClassLabels::len))
-            .field("engine", &self.engine)
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,9 @@
 //! Predictions, as Python's LightGBM makes them.
 
-use super::{Engine, Model};
+use super::Model;
 use crate::model::extracted::Estimator;
 use crate::model::labels::ClassLabels;
-use crate::model::matrix::{Layout, Matrix};
+use crate::model::matrix::Matrix;
 use crate::model::objective::Objective;
 use crate::{Error, ErrorKind, Result};
 
@@ -21,30 +21,52 @@ pub enum Prediction {
     Labels(ClassLabels),
 }
 
+/// What computes the numbers behind predictions: a [`Model`] itself, or LightGBM as an oracle.
+///
+/// The `_by` methods of [`Model`] derive probabilities, labels and tables from the numbers of any engine.
+pub trait Engine {
+    /// The sum of the trees per row and output, row-major. [`ErrorKind::InvalidData`] when the matrix has another width
+    /// than the model.
+    fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
+
+    /// The objective's output per row and output, row-major. Fails like [`Engine::raw_scores`].
+    fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
+}
+
+impl Engine for Model {
+    fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Model::raw_scores(self, data)
+    }
+
+    fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Model::outputs(self, data)
+    }
+}
+
 impl Model {
     /// What Python's `predict` answers: labels for a classifier, else the objective's output.
     ///
-    /// A classifier trained on an objective of the user's own answers raw scores, as in Python.
+    /// A classifier trained with a custom objective answers raw scores, as in Python.
     ///
     /// Like every prediction, it fails with [`ErrorKind::InvalidData`] when the matrix has another width than the model.
     pub fn predict(&self, data: &Matrix<'_>) -> Result<Prediction> {
+        self.predict_by(self, data)
+    }
+
+    /// [`Model::predict`] from the numbers of `engine`.
+    pub fn predict_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Prediction> {
         if self.estimator == Estimator::Classifier && !self.is_custom() {
-            return self.labels(data).map(Prediction::Labels);
+            return self.labels_by(engine, data).map(Prediction::Labels);
         }
-        Ok(Prediction::Values { values: self.outputs(data)?, width: self.num_outputs() })
+        Ok(Prediction::Values { values: engine.outputs(data)?, width: self.num_outputs() })
     }
 
     /// The sum of the trees per row and output, row-major.
     pub fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.check_width(data)?;
-        match self.engine {
-            Engine::Native => {
-                let mut scores = vec![0.0; data.rows() * self.num_outputs()];
-                self.scorer.raw(data, self.threads, &mut scores)?;
-                Ok(scores)
-            }
-            Engine::LightGbm => self.booster()?.raw_scores(&row_major(data)),
-        }
+        let mut scores = vec![0.0; data.rows() * self.num_outputs()];
+        self.scorer.raw(data, self.threads, &mut scores)?;
+        Ok(scores)
     }
 
     /// The objective's output per row and output, row-major: probabilities, counts, values.
@@ -52,25 +74,22 @@ impl Model {
     /// Within one unit in the last place of Python's numbers on every fixture, and equal to them on the same C library;
     /// [`crate::model::objective`] says why another one can round otherwise.
     pub fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
-        match self.engine {
-            Engine::Native => {
-                let mut scores = self.raw_scores(data)?;
-                self.scorer.convert(&mut scores);
-                Ok(scores)
-            }
-            Engine::LightGbm => {
-                self.check_width(data)?;
-                self.booster()?.output(&row_major(data))
-            }
-        }
+        let mut scores = self.raw_scores(data)?;
+        self.scorer.convert(&mut scores);
+        Ok(scores)
     }
 
     /// The probability of every class per row, row-major: two columns for a binary model.
     ///
     /// [`ErrorKind::UnsupportedModel`] when the objective does not make probabilities of classes.
     pub fn probabilities(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        self.probabilities_by(self, data)
+    }
+
+    /// [`Model::probabilities`] from the numbers of `engine`.
+    pub fn probabilities_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.num_classes()?;
-        let outputs = self.outputs(data)?;
+        let outputs = engine.outputs(data)?;
         if self.num_outputs() > 1 {
             return Ok(outputs);
         }
@@ -104,8 +123,13 @@ impl Model {
     /// A native booster has no labels: class indices stand for them. [`ErrorKind::UnsupportedModel`] when the objective
     /// does not make probabilities of classes.
     pub fn labels(&self, data: &Matrix<'_>) -> Result<ClassLabels> {
+        self.labels_by(self, data)
+    }
+
+    /// [`Model::labels`] from the numbers of `engine`.
+    pub fn labels_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<ClassLabels> {
         let classes = self.num_classes()?;
-        let probabilities = self.probabilities(data)?;
+        let probabilities = self.probabilities_by(engine, data)?;
         let indices: Vec<usize> = probabilities.chunks_exact(classes).map(argmax).collect();
         match &self.classes {
             Some(labels) => labels.select(&indices).ok_or_else(|| {
@@ -116,8 +140,6 @@ impl Model {
     }
 
     /// The index of the leaf that each row reaches in each tree, row-major.
-    ///
-    /// Always computed by the native engine: LightGBM's bindings cannot ask for it.
     pub fn leaf_indices(&self, data: &Matrix<'_>) -> Result<Vec<u32>> {
         self.check_width(data)?;
         let mut leaves = vec![0; data.rows() * self.num_trees()];
@@ -131,20 +153,12 @@ impl Model {
         self.scorer.num_trees()
     }
 
-    /// SHAP values per row, row-major: one per feature, then the expected raw score.
-    ///
-    /// Always computed by LightGBM. [`ErrorKind::UnsupportedModel`] for several outputs and for linear trees.
-    pub fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
-        self.check_width(data)?;
-        self.booster()?.contributions(&row_major(data))
-    }
-
-    /// Writes the raw scores of one row to `scores` without allocating, for hot loops. Always native.
+    /// Writes the raw scores of one row to `scores` without allocating, for hot loops.
     pub fn raw_row(&self, row: &[f64], scores: &mut [f64]) -> Result<()> {
         self.scorer.raw_row(row, scores)
     }
 
-    /// Writes the objective's output of one row to `outputs` without allocating, for hot loops. Always native.
+    /// Writes the objective's output of one row to `outputs` without allocating, for hot loops.
     pub fn output_row(&self, row: &[f64], outputs: &mut [f64]) -> Result<()> {
         self.scorer.raw_row(row, outputs)?;
         self.scorer.convert(outputs);
@@ -182,10 +196,4 @@ fn argmax(values: &[f64]) -> usize {
         }
     }
     best
-}
-
-/// The values as LightGBM's bindings want them.
-fn row_major(data: &Matrix<'_>) -> Vec<f64> {
-    debug_assert!(matches!(data.layout(), Layout::RowMajor | Layout::ColumnMajor));
-    (0..data.rows()).flat_map(|row| (0..data.columns()).map(move |column| data.value(row, column))).collect()
 }

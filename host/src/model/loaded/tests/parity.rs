@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::base::Sha256;
 use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
+use crate::model::booster::Booster;
 use crate::model::labels::{ClassLabel, ClassLabels};
 use crate::model::loaded::{
     Column, EncodedTable, Engine, Model, ModelLimits, Prediction, StringColumn, Table, Values,
@@ -109,16 +110,16 @@ fn assert_labels(ours: &ClassLabels, theirs: &Value, what: &str) {
     }
 }
 
-fn check_predictions(model: &Model, data: &EncodedTable, expected: &Value, what: &str) {
+fn check_predictions(model: &Model, engine: &dyn Engine, data: &EncodedTable, expected: &Value, what: &str) {
     let matrix = data.matrix();
-    let raw = model.raw_scores(&matrix).unwrap();
+    let raw = engine.raw_scores(&matrix).unwrap();
     assert_eq!(bits(&raw), bits(&numbers(&expected["booster"]["raw_score"])), "{what}: raw scores");
-    let outputs = model.outputs(&matrix).unwrap();
+    let outputs = engine.outputs(&matrix).unwrap();
     assert_close(&outputs, &numbers(&expected["booster"]["predict"]), what);
     let leaves: Vec<f64> = model.leaf_indices(&matrix).unwrap().into_iter().map(f64::from).collect();
     assert_eq!(leaves, numbers(&expected["booster"]["leaf_index"]), "{what}: leaves");
     if let Some(probabilities) = expected["sklearn"].get("predict_proba") {
-        assert_close(&model.probabilities(&matrix).unwrap(), &numbers(probabilities), what);
+        assert_close(&model.probabilities_by(engine, &matrix).unwrap(), &numbers(probabilities), what);
     }
 }
 
@@ -141,7 +142,7 @@ fn every_model_directory_predicts_what_python_predicts() {
             let what = directory.display().to_string();
             let native = load(&directory);
             let data = native.encode(&table(&expected)).unwrap();
-            check_predictions(&native, &data, &expected, &what);
+            check_predictions(&native, &native, &data, &expected, &what);
 
             match native.predict(&data.matrix()).unwrap() {
                 Prediction::Labels(labels) => {
@@ -153,17 +154,18 @@ fn every_model_directory_predicts_what_python_predicts() {
                 }
             }
 
-            let engine = load(&directory).with_engine(Engine::LightGbm).unwrap();
-            check_predictions(&engine, &data, &expected, &what);
+            let oracle = Booster::of(&native).unwrap();
+            check_predictions(&native, &oracle, &data, &expected, &what);
+            let values = data.matrix().to_row_major();
             if native.num_outputs() == 1 {
                 let width = native.feature_names().len() + 1;
-                let contributions = native.contributions(&data.matrix()).unwrap();
+                let contributions = oracle.contributions(&values).unwrap();
                 let raw = native.raw_scores(&data.matrix()).unwrap();
                 for (row, raw) in contributions.chunks_exact(width).zip(raw) {
                     assert!((row.iter().sum::<f64>() - raw).abs() < 1e-9, "{what}: contributions");
                 }
             } else {
-                assert!(native.contributions(&data.matrix()).is_err());
+                assert!(oracle.contributions(&values).is_err());
             }
             checked += 1;
         }
@@ -196,12 +198,11 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
             );
 
             let class = expected["estimator"].as_str().unwrap();
-            for engine in [Engine::Native, Engine::LightGbm] {
-                let model = Model::from_artifact("model.pkl", class, &bytes, &ModelLimits::default())
-                    .unwrap_or_else(|error| panic!("{name}: {error}"))
-                    .with_engine(engine)
-                    .unwrap();
-                match model.predict(&data).unwrap() {
+            let model = Model::from_artifact("model.pkl", class, &bytes, &ModelLimits::default())
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let oracle = Booster::of(&model).unwrap();
+            for engine in [&model as &dyn Engine, &oracle] {
+                match model.predict_by(engine, &data).unwrap() {
                     Prediction::Labels(labels) => {
                         assert_labels(&labels, &expected["predict"], name);
                         assert_labels(model.classes().unwrap(), &expected["classes"], name);
@@ -220,16 +221,21 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
 fn models_are_shared_by_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Model>();
+    shared::<Booster>();
     let directory = fixtures().join("models/binary_int/booster");
     let expected = json(&fixtures().join("models/binary_int/expected.json"));
-    let model = load(&directory).with_engine(Engine::LightGbm).unwrap();
+    let model = load(&directory);
+    let oracle = Booster::of(&model).unwrap();
     let data = model.encode(&table(&expected)).unwrap();
     let theirs = bits(&numbers(&expected["booster"]["raw_score"]));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    assert_eq!(bits(&model.raw_scores(&data.matrix()).unwrap()), theirs);
+                    let engines: [&dyn Engine; 2] = [&model, &oracle];
+                    for engine in engines {
+                        assert_eq!(bits(&engine.raw_scores(&data.matrix()).unwrap()), theirs);
+                    }
                 }
             });
         }

@@ -178,7 +178,6 @@ fn a_matrix_of_another_width_is_refused() {
         model.predict(&narrow).unwrap_err(),
         model.raw_scores(&narrow).unwrap_err(),
         model.leaf_indices(&narrow).unwrap_err(),
-        model.contributions(&narrow).unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
     }
