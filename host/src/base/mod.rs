@@ -1,7 +1,7 @@
 //! The ground floor: errors, and the names and numbers of the domain that every layer speaks of.
 
-mod blocking;
 pub mod aliases;
+mod blocking;
 pub mod error;
 pub mod failpoint;
 mod jitter;
@@ -9,10 +9,10 @@ pub mod names;
 mod policy_identity;
 pub mod private_dir;
 pub mod sha256;
-pub mod time;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod text;
+pub mod time;
 
 pub use blocking::blocking;
 pub use error::{Error, ErrorKind, Result};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::base::Sha256;
-use crate::base::names::{ModelName, printable, Version};
+use crate::base::names::{ModelName, Version, printable};
 use crate::base::text::printable;
 use crate::lifecycle::backtest::{Answer, Comparison};
 use crate::policy::{Policy, VerdictKind};

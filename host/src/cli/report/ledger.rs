@@ -6,13 +6,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
-use crate::base::names::{Alias, ModelName, printable, Version};
-use crate::base::{PolicyIdentity, Sha256, Timestamp};
+use crate::base::aliases::AliasState;
+use crate::base::names::{Alias, ModelName, Version, printable};
 use crate::base::text::printable;
+use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::doctor::Finding;
 use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Entry, Decided};
-use crate::base::aliases::AliasState;
+use crate::lifecycle::ledger::entry::{Decided, Entry};
 use crate::lifecycle::ledger::history::{Fate, Step};
 use crate::lifecycle::ledger::verify::Verified;
 use crate::policy::VerdictKind;

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
-use crate::base::names::{ModelName, printable, Version};
-use crate::base::{PolicyIdentity, Sha256, Timestamp};
+use crate::base::names::{ModelName, Version, printable};
 use crate::base::text::printable;
+use crate::base::{PolicyIdentity, Sha256, Timestamp};
 use crate::lifecycle::candidate::LoggedCandidate;
 use crate::lifecycle::transition::{Outcome, Transition};
 use crate::registry::{ChampionInfo, VersionInfo};

@@ -7,8 +7,8 @@ use super::entry::{Decided, Entry, Kind, MAX_ENTRY_BYTES, SCHEMA, SideMove};
 use crate::ErrorKind;
 use crate::base::aliases::AliasState;
 use crate::base::names::{Alias, Version};
-use crate::base::{PolicyIdentity, Sha256};
 use crate::base::testing::{alias, version};
+use crate::base::{PolicyIdentity, Sha256};
 use crate::policy::{Budget, Usage, VerdictKind};
 
 pub(super) fn sample() -> Entry {

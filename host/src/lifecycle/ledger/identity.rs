@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::base::aliases::AliasState;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::failpoint::failpoint;
-use crate::base::names::{ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version, Alias};
+use crate::base::names::{Alias, ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 use crate::base::time::now;
 use crate::lifecycle::candidate::now;
 use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};

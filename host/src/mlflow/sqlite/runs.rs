@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use crate::base::Timestamp;
 use crate::base::error::{Error, ErrorKind, Result};
 use crate::base::names::{ExperimentId, RunId};
-use crate::base::time::now;
 use crate::base::text::{QUOTED_CHARS, excerpt};
+use crate::base::time::now;
 use crate::mlflow::entities::{
     Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };

@@ -6,8 +6,8 @@ use rusqlite::{OptionalExtension as _, Transaction};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
-use crate::base::time::now;
 use crate::base::text::listed;
+use crate::base::time::now;
 use crate::mlflow::local;
 use crate::mlflow::sqlite::database::Work;
 
