@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use hydra_registry::model::baseline::{BaselineModel, TrainingParameters};
-use hydra_registry::model::matrix::Matrix;
+use hydra_lightgbm::matrix::Matrix;
+use hydra_models::candidate::CandidateModel;
 use hydra_registry::{ModelRegistry, OpenOptions};
+use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,10 +31,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn train_and_log(
-    registry: &ModelRegistry,
-    rounds: u32,
-) -> anyhow::Result<hydra_registry::base::names::Version> {
+async fn train_and_log(registry: &ModelRegistry, rounds: u32) -> anyhow::Result<hydra_base::names::Version> {
     let rows: Vec<[f64; 2]> = (0..200).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
     let labels: Vec<f64> = rows.iter().map(|row| f64::from(u8::from(row[0] + row[1] > 110.0))).collect();
     let parameters = TrainingParameters { n_estimators: rounds, ..Default::default() };
@@ -41,6 +39,7 @@ async fn train_and_log(
     let metrics = BTreeMap::from([("rounds".to_owned(), f64::from(rounds))]);
     let config = json!({"data": {"rows": rows.len()}, "n_estimators": rounds});
     let tags = BTreeMap::from([("pipeline".to_owned(), "example".to_owned())]);
-    let (_run, version) = registry.log_candidate(model, metrics, config, tags, None).await?;
+    let (_run, version) =
+        registry.log_candidate(CandidateModel::Text(model.into_text()), metrics, config, tags, None).await?;
     Ok(version)
 }

@@ -4,12 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use hydra_registry::policy::{Budget, EngineOptions, Input, Policy, PolicyEngine, Pooling};
+use hydra_policy::{Budget, EngineOptions, Input, Policy, PolicyEngine, Pooling};
 
 use crate::Worker;
 
-#[path = "../../host/benches/common/mod.rs"]
-mod common;
+use hydra_policy::testing as common;
 
 /// The default policy, with instances made on demand and from a pool.
 pub struct Session {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use futures_util::TryStreamExt as _;
-use hydra_registry::base::names::Version;
-use hydra_registry::lifecycle::transition::{Outcome, Transition};
-use hydra_registry::mlflow::environment::Environment;
-use hydra_registry::policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use hydra_base::names::Version;
+use hydra_lifecycle::transition::{Outcome, Transition};
+use hydra_mlflow::environment::Environment;
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 use hydra_registry::project::{Project, ProjectConfig};
 use hydra_registry::{ModelRegistry, OpenOptions, PolicySource};
 use serde_json::json;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use hydra_registry::model::Model;
-use hydra_registry::model::loaded::ModelLimits;
-use hydra_registry::model::matrix::Matrix;
+use hydra_lightgbm::Model;
+use hydra_lightgbm::loaded::ModelLimits;
+use hydra_lightgbm::matrix::Matrix;
 use lightgbm3::Booster;
 
 use crate::{Worker, memory, timed};

@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path};
 
-use hydra_registry_fuzz::mlflow::flavor::{MlModel, MlModelLimits};
+use hydra_mlflow::flavor::{MlModel, MlModelLimits};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

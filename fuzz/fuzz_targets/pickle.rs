@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use hydra_registry_fuzz::model::extracted::ExtractLimits;
-use hydra_registry_fuzz::model::pickle::read_pickle;
+use hydra_lightgbm::extracted::ExtractLimits;
+use hydra_lightgbm::pickle::read_pickle;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,8 +4,8 @@
 
 use std::io::{Cursor, Write as _};
 
-use hydra_registry_fuzz::model::extracted::ExtractLimits;
-use hydra_registry_fuzz::model::skops::read_skops;
+use hydra_lightgbm::extracted::ExtractLimits;
+use hydra_lightgbm::skops::read_skops;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,9 +3,9 @@
 
 #![no_main]
 
-use hydra_registry_fuzz::model::matrix::Matrix;
-use hydra_registry_fuzz::model::scorer::Scorer;
-use hydra_registry_fuzz::model::text::{Limits, TextModel};
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::text::{Limits, TextModel};
 use libfuzzer_sys::fuzz_target;
 
 const VALUES: [f64; 11] =

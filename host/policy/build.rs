@@ -6,14 +6,10 @@ use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
 
-#[path = "src/policy/kit/guest_cargo.rs"]
-mod guest_cargo;
-
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
-    let workspace = manifest_dir.parent().ok_or("the crate has no parent directory")?;
+    let workspace = manifest_dir.ancestors().nth(2).ok_or("the crate does not lie in the repository")?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    println!("cargo::rerun-if-changed=src/policy/kit/guest_cargo.rs");
     for input in ["policy-guest/src", "policy-guest/Cargo.toml", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
@@ -23,8 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target_dir =
         out_dir.ancestors().nth(4).ok_or("OUT_DIR is not inside a target directory")?.join("guests");
     let cargo = env::var_os("CARGO").ok_or("cargo does not name itself")?;
-    let module = guest_cargo::build_module(&cargo, workspace, "policy-guest", &target_dir, &["--locked"])
-        .map_err(|error| format!("cannot build the default policy\n{error}"))?;
+    let module =
+        hydra_guest_cargo::build_module(&cargo, workspace, "policy-guest", &target_dir, &["--locked"])
+            .map_err(|error| format!("cannot build the default policy\n{error}"))?;
     let component = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&fs::read(module)?)

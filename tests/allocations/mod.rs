@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use hydra_registry::model::loaded::{Model, ModelLimits};
+use hydra_lightgbm::loaded::{Model, ModelLimits};
 use serde_json::Value;
 
 use crate::support::root;

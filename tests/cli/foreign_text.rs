@@ -1,6 +1,6 @@
 //! What tags, actors, reasons and names say moves no cursor, forges no line and hides nothing, whatever prints it.
 
-use hydra_registry::base::text::is_unprintable;
+use hydra_base::text::is_unprintable;
 use serde_json::Value;
 
 use super::{LOG, training_csv};

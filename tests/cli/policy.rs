@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use hydra_registry::policy::Policy;
+use hydra_policy::Policy;
 use serde_json::json;
 
 use crate::support::backends::fresh_name;

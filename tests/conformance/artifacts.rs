@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hydra_registry::ErrorKind;
-use hydra_registry::mlflow::artifacts::{ArtifactStore, verify_sizes};
-use hydra_registry::mlflow::entities::ArtifactInfo;
+use hydra_base::ErrorKind;
+use hydra_mlflow::artifacts::{ArtifactStore, verify_sizes};
+use hydra_mlflow::entities::ArtifactInfo;
 use tokio::io::AsyncReadExt;
 
 use super::{Stores, kind};

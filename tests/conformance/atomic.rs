@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use hydra_registry::ErrorKind;
-use hydra_registry::base::aliases::AliasMove;
-use hydra_registry::base::names::{Alias, ModelName, Version};
-use hydra_registry::mlflow::entities::{ModelVersion, NewModelVersion};
-use hydra_registry::mlflow::store::{AliasMove, AtomicOutcome, AtomicRegistry, AtomicTransition};
+use hydra_base::ErrorKind;
+use hydra_base::aliases::AliasMove;
+use hydra_base::names::{Alias, ModelName, Version};
+use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition};
 
 use super::{Stores, fresh, kind, new_version, tags};
 use crate::support::version;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::join_all;
-use hydra_registry::base::names::{Alias, Key, ModelName};
-use hydra_registry::mlflow::entities::NewModelVersion;
-use hydra_registry::mlflow::store::RegistryStore;
+use hydra_base::names::{Alias, Key, ModelName};
+use hydra_mlflow::entities::NewModelVersion;
+use hydra_mlflow::store::RegistryStore;
 
 use super::{Stores, new_version, tags};
 use crate::support::version;

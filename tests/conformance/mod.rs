@@ -14,14 +14,14 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use hydra_registry::base::names::{ExperimentId, ModelName, RunId};
-use hydra_registry::mlflow::artifacts::ArtifactResolver;
-use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use hydra_registry::mlflow::file::FileStore;
-use hydra_registry::mlflow::memory::MemoryStore;
-use hydra_registry::mlflow::sqlite::SqliteStore;
-use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
-use hydra_registry::{ErrorKind, Result};
+use hydra_base::names::{ExperimentId, ModelName, RunId};
+use hydra_base::{ErrorKind, Result};
+use hydra_mlflow::artifacts::ArtifactResolver;
+use hydra_mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_mlflow::file::FileStore;
+use hydra_mlflow::memory::MemoryStore;
+use hydra_mlflow::sqlite::SqliteStore;
+use hydra_mlflow::store::{RegistryStore, TrackingStore};
 
 /// A backend under test.
 pub struct Stores {
@@ -199,7 +199,7 @@ macro_rules! store_cases {
     };
 }
 
-/// The cases of local stores, which offer [`AtomicRegistry`](hydra_registry::mlflow::store::AtomicRegistry).
+/// The cases of local stores, which offer [`AtomicRegistry`](hydra_mlflow::store::AtomicRegistry).
 macro_rules! atomic_cases {
     ($open:path) => {
         $crate::conformance::cases! { $open:
@@ -266,9 +266,9 @@ mod sqlite {
 mod rest {
     use std::future::{Ready, ready};
 
-    use hydra_registry::mlflow::connect::Backend;
-    use hydra_registry::mlflow::environment::Environment;
-    use hydra_registry::mlflow::uri::TrackingUri;
+    use hydra_mlflow::connect::Backend;
+    use hydra_mlflow::environment::Environment;
+    use hydra_mlflow::uri::TrackingUri;
 
     use super::Stores;
     use crate::support::server::{Deployment, NEWEST, Server};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::{Alias, Key, ModelName, Version};
-use hydra_registry::mlflow::entities::{NewModelVersion, Tags, VersionStatus};
+use hydra_base::ErrorKind;
+use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_mlflow::entities::{NewModelVersion, Tags, VersionStatus};
 
 use super::tracking::logged_model;
 use super::{Stores, fresh, kind, new_version, tags};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::{ExperimentId, LoggedModelId, RunId};
-use hydra_registry::mlflow::entities::{
+use hydra_base::ErrorKind;
+use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
+use hydra_mlflow::entities::{
     LifecycleStage, LoggedModelStatus, Metric, NewLoggedModel, NewRun, Run, RunBatch, RunStatus, Tags,
 };
 

@@ -3,13 +3,12 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use hydra_base::Sha256;
+use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
+use hydra_lifecycle::ledger::entry::{Entry, Kind};
+use hydra_lifecycle::ledger::ledger_name;
+use hydra_policy::VerdictKind;
 use hydra_registry::ModelRegistry;
-use hydra_registry::base::Sha256;
-use hydra_registry::base::names::Version;
-use hydra_registry::lifecycle::ledger::chain::{ENTRY_TAG, Record};
-use hydra_registry::lifecycle::ledger::entry::{Entry, Kind};
-use hydra_registry::lifecycle::ledger::ledger_name;
-use hydra_registry::policy::VerdictKind;
 
 use super::{aliases, ledger, registry};
 use crate::support::backends::{Backend, fresh_name};

@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use hydra_registry::base::names::Alias;
-use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_base::names::Alias;
+use hydra_lifecycle::ledger::entry::Kind;
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};

@@ -1,9 +1,8 @@
 //! What a policy is shown of runs that MLflow's own client deleted.
 
-use hydra_registry::base::names::{Alias, ExperimentId};
-use hydra_registry::lifecycle::evidence::{Evidence, Target};
-use hydra_registry::mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch, Tags};
-use hydra_registry::policy;
+use hydra_base::names::{Alias, ExperimentId};
+use hydra_lifecycle::evidence::{Evidence, Target};
+use hydra_mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch, Tags};
 use serde_json::json;
 
 use super::registry;
@@ -32,7 +31,7 @@ async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
         let evidence = Evidence::gather(stores, model, Target::Candidate).await.expect("evidence");
         evidence.describe(evidence.target.as_ref().expect("a candidate")).expect("a version")
     };
-    let before: policy::ModelVersion = shown().await;
+    let before: hydra_policy::ModelVersion = shown().await;
     assert_eq!(before.run.expect("a run").metrics["auc"], 0.9);
     let answer = python::ask(NEWEST, "delete_run.py", &[uri, run.as_str()]);
     assert_eq!(answer, json!({"lifecycle_stage": "deleted"}));

@@ -1,8 +1,8 @@
 //! A network that drops, delays, repeats and refuses: each request of a promotion or a rollback is spoiled in turn.
 
-use hydra_registry::lifecycle::ledger::chain::Record;
-use hydra_registry::lifecycle::ledger::entry::Entry;
-use hydra_registry::lifecycle::ledger::history::Fate;
+use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::entry::Entry;
+use hydra_lifecycle::ledger::history::Fate;
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};

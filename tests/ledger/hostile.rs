@@ -1,12 +1,12 @@
 //! Hostile policies on real stores: each is an error of its kind, and neither an alias nor the ledger moves.
 
-use hydra_registry::policy::Policy;
+use hydra_policy::Policy;
 use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
-use crate::support::guests;
 use crate::support::version;
+use hydra_test_guests as guests;
 
 /// Guests that break a guard, a limit or the contract when they are asked for a promotion, or before.
 const GUESTS: [(&str, ErrorKind); 22] = [

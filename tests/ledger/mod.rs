@@ -12,15 +12,15 @@ mod race;
 
 use std::collections::BTreeMap;
 
+use hydra_base::names::Alias;
+use hydra_lifecycle::ledger::Ledger;
+use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::history::Fate;
+use hydra_lifecycle::recording::PolicyReplay;
+use hydra_lifecycle::transition::Outcome;
+use hydra_mlflow::entities::NewModelVersion;
+use hydra_policy::{EngineOptions, PolicyEngine};
 use hydra_registry::ModelRegistry;
-use hydra_registry::base::names::Alias;
-use hydra_registry::lifecycle::ledger::Ledger;
-use hydra_registry::lifecycle::ledger::chain::Record;
-use hydra_registry::lifecycle::ledger::history::Fate;
-use hydra_registry::lifecycle::recording::PolicyReplay;
-use hydra_registry::lifecycle::transition::Outcome;
-use hydra_registry::mlflow::entities::NewModelVersion;
-use hydra_registry::policy::{EngineOptions, PolicyEngine};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;

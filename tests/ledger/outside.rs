@@ -1,7 +1,7 @@
 //! Aliases moved with MLflow's own client between commands.
 
-use hydra_registry::base::names::Alias;
-use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_base::names::Alias;
+use hydra_lifecycle::ledger::entry::Kind;
 use hydra_registry::{ErrorKind, ModelRegistry};
 
 use super::{aliases, assert_sound, registry};

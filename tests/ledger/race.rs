@@ -2,9 +2,9 @@
 
 use std::thread;
 
-use hydra_registry::base::names::Alias;
-use hydra_registry::lifecycle::ledger::chain::Record;
-use hydra_registry::lifecycle::ledger::entry::Kind;
+use hydra_base::names::Alias;
+use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::entry::Kind;
 use serde_json::Value;
 
 use super::{aliases, assert_sound, registry};

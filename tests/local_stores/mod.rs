@@ -9,11 +9,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use hydra_registry::base::names::Alias;
-use hydra_registry::mlflow::entities::Tags;
-use hydra_registry::mlflow::file::FileStore;
-use hydra_registry::mlflow::sqlite::SqliteStore;
-use hydra_registry::mlflow::store::{RegistryStore as _, TrackingStore as _};
+use hydra_base::names::Alias;
+use hydra_mlflow::entities::Tags;
+use hydra_mlflow::file::FileStore;
+use hydra_mlflow::sqlite::SqliteStore;
+use hydra_mlflow::store::{RegistryStore as _, TrackingStore as _};
 
 use crate::support::python;
 use crate::support::version;

@@ -1,10 +1,10 @@
 //! The actions of `tests/python/local_store.py`, done by Rust.
 
-use hydra_registry::base::names::{Alias, Key, LoggedModelId, ModelName};
-use hydra_registry::mlflow::entities::{
+use hydra_base::names::{Alias, Key, LoggedModelId, ModelName};
+use hydra_mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus,
 };
-use hydra_registry::mlflow::store::{RegistryStore, TrackingStore};
+use hydra_mlflow::store::{RegistryStore, TrackingStore};
 use serde_json::{Value, json};
 
 use crate::conformance::{pairs, tags};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::{Alias, Workspace};
-use hydra_registry::mlflow::connect::Backend;
-use hydra_registry::mlflow::entities::Tags;
-use hydra_registry::mlflow::environment::Environment;
-use hydra_registry::mlflow::sqlite::SqliteStore;
-use hydra_registry::mlflow::store::{RegistryStore, TrackingStore as _};
-use hydra_registry::mlflow::uri::TrackingUri;
+use hydra_base::ErrorKind;
+use hydra_base::names::{Alias, Workspace};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::Tags;
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::sqlite::SqliteStore;
+use hydra_mlflow::store::{RegistryStore, TrackingStore as _};
+use hydra_mlflow::uri::TrackingUri;
 
 use super::{Home, NEWEST, assert_same, scenario};
 use crate::conformance::{new_version, tags};
@@ -33,7 +33,7 @@ async fn a_running_server_and_the_store_share_a_database() {
             .expect("the mode is set");
         assert_eq!(now, journal_mode);
         let direct: Arc<dyn RegistryStore> = Arc::new(SqliteStore::open(&file).expect("a store"));
-        let name = hydra_registry::base::names::ModelName::new(journal_mode).expect("a name");
+        let name = hydra_base::names::ModelName::new(journal_mode).expect("a name");
         direct.create_registered_model(&name, &Tags::new(), "").await.expect("a model");
         let writers: Vec<_> = [&over_http, &over_http, &direct, &direct]
             .into_iter()

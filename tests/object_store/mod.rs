@@ -5,13 +5,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::ModelName;
-use hydra_registry::mlflow::artifacts::{ArtifactStore, ObjectArtifacts};
-use hydra_registry::mlflow::connect::Backend;
-use hydra_registry::mlflow::entities::RunStatus;
-use hydra_registry::mlflow::environment::Environment;
-use hydra_registry::mlflow::uri::TrackingUri;
+use hydra_base::ErrorKind;
+use hydra_base::names::ModelName;
+use hydra_mlflow::artifacts::{ArtifactStore, ObjectArtifacts};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::RunStatus;
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::uri::TrackingUri;
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::binary::Project;
@@ -115,7 +115,7 @@ async fn large_files_go_in_parts_and_report_their_progress() {
 #[tokio::test]
 async fn failures_have_their_kinds() {
     let store = artifacts();
-    let kind = |result: Result<_, hydra_registry::Error>| result.map(drop).expect_err("a failure").kind();
+    let kind = |result: Result<_, hydra_base::Error>| result.map(drop).expect_err("a failure").kind();
     assert_eq!(kind(store.open("missing").await.map(drop)), ErrorKind::ArtifactNotFound);
     for bad in ["../other/x", "/etc/passwd", "a//b", "a\nb"] {
         assert_eq!(kind(store.open(bad).await.map(drop)), ErrorKind::Untrusted, "{bad:?}");

@@ -1,12 +1,12 @@
 //! Where a server keeps artifacts: behind its proxy, or on a disk that we share.
 
-use hydra_registry::base::names::{Alias, ModelName};
-use hydra_registry::mlflow::artifacts::ArtifactStore;
-use hydra_registry::mlflow::connect::Backend;
-use hydra_registry::mlflow::entities::{NewModelVersion, NewRun, Run, Tags};
-use hydra_registry::mlflow::environment::{self, Environment};
-use hydra_registry::mlflow::uri::TrackingUri;
-use hydra_registry::{ErrorKind, Result};
+use hydra_base::names::{Alias, ModelName};
+use hydra_base::{ErrorKind, Result};
+use hydra_mlflow::artifacts::ArtifactStore;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{NewModelVersion, NewRun, Run, Tags};
+use hydra_mlflow::environment::{self, Environment};
+use hydra_mlflow::uri::TrackingUri;
 use tokio::io::AsyncReadExt;
 
 use crate::support::backends::fresh_name;

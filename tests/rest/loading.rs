@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hydra_registry::base::names::{Alias, Version};
-use hydra_registry::lifecycle::candidate::CandidateModel;
-use hydra_registry::mlflow::environment::Environment;
+use hydra_base::names::{Alias, Version};
+use hydra_mlflow::environment::Environment;
+use hydra_models::candidate::CandidateModel;
 use hydra_registry::project::{Project, ProjectConfig};
 use hydra_registry::{ModelRegistry, OpenOptions};
 use serde_json::json;

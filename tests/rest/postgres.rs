@@ -1,8 +1,7 @@
 //! What is different on PostgreSQL.
 
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::{Alias, ModelName, Version};
-use hydra_registry::mlflow::entities::NewModelVersion;
+use hydra_base::ErrorKind;
+use hydra_base::names::{Alias, ModelName};
 
 use super::artifacts::connect;
 use crate::conformance::{fresh, kind, new_version, tags};

@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use hydra_registry::base::names::ModelName;
-use hydra_registry::mlflow::connect::Backend;
-use hydra_registry::mlflow::environment::{self, Environment};
-use hydra_registry::mlflow::uri::TrackingUri;
-use hydra_registry::{ErrorKind, Result};
+use hydra_base::names::ModelName;
+use hydra_base::{ErrorKind, Result};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::environment::{self, Environment};
+use hydra_mlflow::uri::TrackingUri;
 
 use crate::support::server::NEWEST;
 use crate::support::{python_of, root};

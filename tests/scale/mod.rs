@@ -133,10 +133,10 @@ const DOWNLOAD: &str = "HYDRA_TEST_DOWNLOAD";
 /// Reads the model of version 1 as a stream, in a process whose memory is watched.
 #[tokio::main(flavor = "current_thread")]
 async fn download(task: &str) {
-    use hydra_registry::base::names::ModelName;
-    use hydra_registry::mlflow::connect::Backend;
-    use hydra_registry::mlflow::environment::Environment;
-    use hydra_registry::mlflow::uri::TrackingUri;
+    use hydra_base::names::ModelName;
+    use hydra_mlflow::connect::Backend;
+    use hydra_mlflow::environment::Environment;
+    use hydra_mlflow::uri::TrackingUri;
 
     let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else {
         panic!("three words in `{task}`")

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-use hydra_registry::base::names::{Alias, Version};
-use hydra_registry::lifecycle::transition::Outcome;
-use hydra_registry::model::baseline::{BaselineModel, TrainingParameters};
-use hydra_registry::model::matrix::Matrix;
+use hydra_base::names::{Alias, Version};
+use hydra_lifecycle::transition::Outcome;
+use hydra_lightgbm::matrix::Matrix;
+use hydra_models::candidate::CandidateModel;
 use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions};
+use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
 
 use crate::support::backends::{Backend, fresh_name};
@@ -35,8 +36,15 @@ async fn log(registry: &ModelRegistry, n_estimators: u32) -> Version {
     let metrics = BTreeMap::from([("auc".to_owned(), 0.9), ("rounds".to_owned(), f64::from(n_estimators))]);
     let config = json!({"seed": 7, "data": {"rows": 120}, "name": "seed"});
     let tags = BTreeMap::from([("team".to_owned(), "risk".to_owned())]);
-    let logged =
-        registry.log_candidate(model(n_estimators), metrics, config, tags, Some("a run".into())).await;
+    let logged = registry
+        .log_candidate(
+            CandidateModel::Text(model(n_estimators).into_text()),
+            metrics,
+            config,
+            tags,
+            Some("a run".into()),
+        )
+        .await;
     logged.expect("a logged candidate").1
 }
 
@@ -53,7 +61,7 @@ pub async fn log_candidate(backend: &Backend) {
     let stores = registry.backend();
     let found = stores.registry.model_version(registry.model(), version).await.expect("the version");
     let run = stores.tracking.run(&found.run_id.expect("a run")).await.expect("the run");
-    assert_eq!(run.status, hydra_registry::mlflow::entities::RunStatus::Finished);
+    assert_eq!(run.status, hydra_mlflow::entities::RunStatus::Finished);
     assert_eq!(run.params["data.rows"], "120");
     assert_eq!(run.params["name"], "seed");
     assert_eq!(run.tags["team"], "risk");

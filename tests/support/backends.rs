@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use hydra_mlflow::artifacts::ArtifactResolver;
+use hydra_mlflow::connect::Backend as Stores;
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::memory::MemoryStore;
 use hydra_registry::OpenOptions;
-use hydra_registry::mlflow::artifacts::ArtifactResolver;
-use hydra_registry::mlflow::connect::Backend as Stores;
-use hydra_registry::mlflow::environment::Environment;
-use hydra_registry::mlflow::memory::MemoryStore;
 use hydra_registry::project::{Project, ProjectConfig};
 
 use super::server::{Deployment, NEWEST, ON_POSTGRES, Server};

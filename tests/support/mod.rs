@@ -2,7 +2,6 @@
 
 pub mod backends;
 pub mod binary;
-pub mod guests;
 pub mod postgres;
 pub mod proxy;
 pub mod python;
@@ -10,7 +9,7 @@ pub mod server;
 
 use std::path::{Path, PathBuf};
 
-use hydra_registry::base::names::Version;
+use hydra_base::names::Version;
 
 /// The version of that number.
 pub fn version(number: u64) -> Version {
@@ -19,10 +18,8 @@ pub fn version(number: u64) -> Version {
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the host crate lies in the repository")
-        .to_path_buf()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("the crate lies in the repository").to_path_buf()
 }
 
 /// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.
@@ -39,7 +36,6 @@ pub fn example_policy(name: &str) -> String {
     let built = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.wasm"));
     let project = root().join("examples/policies").join(name);
     let target = root().join("target/guests");
-    let path =
-        hydra_registry::policy::kit::build(&project, Some(&built), Some(&target)).expect("a component");
+    let path = hydra_policy_kit::build(&project, Some(&built), Some(&target)).expect("a component");
     path.display().to_string()
 }

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use arbitrary::Unstructured;
-use hydra_registry::ErrorKind;
-use hydra_registry::base::names::Version;
-use hydra_registry::policy::{
+use hydra_base::ErrorKind;
+use hydra_base::names::Version;
+use hydra_policy::{
     Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, RunData,
 };
 use wasm_encoder::{CodeSection, Function, Instruction, MemArg, RawSection};

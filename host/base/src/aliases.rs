@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::base::names::{Alias, Version};
+use crate::names::{Alias, Version};
 
 /// Where one alias is to point.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -119,7 +119,7 @@ impl fmt::Display for AliasState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::testing::version;
+    use crate::testing::version;
 
     #[test]
     fn a_removed_alias_points_nowhere_and_stays_known() {

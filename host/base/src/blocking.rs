@@ -1,6 +1,6 @@
 //! Work that blocks its thread.
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Runs `work`, which may compute or wait for seconds, on a thread that no async task waits for.
 ///

@@ -5,11 +5,11 @@
 //! context, never the source: walk [`std::error::Error::source`] for the chain.
 //!
 //! Messages, context and hints may quote what servers, files and policies say, so they are made
-//! [printable](crate::base::text) here, in one place; only messages may have several lines.
+//! [printable](crate::text) here, in one place; only messages may have several lines.
 
 use std::fmt;
 
-use crate::base::text::{printable, printable_block};
+use crate::text::{printable, printable_block};
 
 /// The library's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

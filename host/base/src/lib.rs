@@ -1,6 +1,7 @@
 //! The ground floor: errors, and the names and numbers of the domain that every layer speaks of.
 
 pub mod aliases;
+#[cfg(feature = "runtime")]
 mod blocking;
 pub mod error;
 pub mod failpoint;
@@ -9,11 +10,12 @@ pub mod names;
 mod policy_identity;
 pub mod private_dir;
 pub mod sha256;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod text;
 pub mod time;
 
+#[cfg(feature = "runtime")]
 pub use blocking::blocking;
 pub use error::{Error, ErrorKind, Result};
 pub use jitter::jitter;

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::text::{QUOTED_CHARS, excerpt};
+use crate::error::{Error, ErrorKind, Result};
+use crate::text::{QUOTED_CHARS, excerpt};
 
 /// The longest metric, param or tag key that every MLflow release takes, in characters.
 pub const MAX_KEY_CHARS: usize = 250;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::sha256::Sha256;
+use crate::sha256::Sha256;
 
 /// A policy, as the ledger records it and reports name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Makes the directory with mode 0700, and what is missing above it. One that is there already stays as it is: see
 /// [`check`].

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::base::Timestamp;
-use crate::base::names::Version;
-use crate::cli::moment::moment;
-pub use crate::cli::policy::PolicyCommand;
-pub use crate::cli::predict::PredictArgs;
-use crate::mlflow::environment;
-use crate::mlflow::uri::GivenUri;
+use crate::moment::moment;
+pub use crate::policy::PolicyCommand;
+pub use crate::predict::PredictArgs;
+use hydra_base::Timestamp;
+use hydra_base::names::Version;
+use hydra_mlflow::environment;
+use hydra_mlflow::uri::GivenUri;
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -319,5 +319,19 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_credential_is_shown_by_debug() {
+        let line = [
+            "hydra-registry",
+            "--tracking-uri",
+            "http://ann:hunter2@t",
+            "--registry-uri",
+            "http://hunter2@r",
+        ];
+        let shown =
+            format!("{:?}", Cli::try_parse_from(line.into_iter().chain(["list"])).expect("a command"));
+        assert!(shown.contains("***@t") && shown.contains("***@r") && !shown.contains("hunter2"), "{shown}");
     }
 }

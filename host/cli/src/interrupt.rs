@@ -4,8 +4,8 @@ use std::future::pending;
 
 use tokio::sync::oneshot;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::cli::ExitStatus;
+use crate::ExitStatus;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// From now on signals no longer end the program; the first one makes the future ready. To be called in a runtime.
 pub fn first() -> Result<impl Future<Output = ()> + Send> {

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::base::text::is_unprintable;
-use crate::mlflow::environment;
+use hydra_base::text::is_unprintable;
+use hydra_mlflow::environment;
 
 pub use args::Cli;
 pub use printer::{ExitStatus, Printer};

@@ -1,7 +1,7 @@
-//! The command line of hydra-registry; see [`hydra_registry::cli`].
+//! The command line of hydra-registry; see [`hydra_registry_cli`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    hydra_registry::cli::main(std::env::args_os())
+    hydra_registry_cli::main(std::env::args_os())
 }

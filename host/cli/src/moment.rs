@@ -1,6 +1,6 @@
 //! Moments as people type them.
 
-use crate::base::Timestamp;
+use hydra_base::Timestamp;
 
 /// A moment: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
 pub fn moment(text: &str) -> Result<Timestamp, String> {

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::base::error::Error;
-use crate::base::text::{escape_json, printable_block};
-use crate::cli::args::OutputFormat;
+use crate::args::OutputFormat;
+use hydra_base::error::Error;
+use hydra_base::text::{escape_json, printable_block};
 
 /// The exit status, a contract with scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 
-use crate::cli::Cli;
+use crate::Cli;
 
 /// How the page begins.
 const INTRODUCTION: &str = "\
@@ -60,7 +60,7 @@ fn without_globals(help: &str) -> String {
 /// `HYDRA_UPDATE=1 cargo test --workspace --lib cli::reference` writes it anew.
 #[test]
 fn the_reference_in_docs_is_what_help_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
     let page = reference();
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &page).unwrap();

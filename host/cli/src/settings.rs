@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::cli::args::GlobalArgs;
-use crate::mlflow::environment::Environment;
-use crate::mlflow::uri::GivenUri;
-use crate::open::{OpenOptions, PolicySource};
-use crate::project::{Project, ProjectConfig};
+use crate::args::GlobalArgs;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::uri::GivenUri;
+use hydra_registry::project::{Project, ProjectConfig};
+use hydra_registry::{OpenOptions, PolicySource};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]

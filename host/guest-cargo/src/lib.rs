@@ -1,4 +1,4 @@
-//! Compiling a Rust guest. Also part of the build script, so it uses the standard library only.
+//! Compiles a Rust guest. The build script of the default policy uses it, so it depends on the standard library only.
 
 use std::env;
 use std::ffi::OsStr;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The Rust target of policies. Unlike the WASI targets it imports nothing.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The stack of a guest in bytes, instead of the linker's mebibyte: what an instance starts with is cleared for the next one.
 /// It holds what the code takes the address of; the depth of calls is bounded by the host, in its own memory.
@@ -15,7 +15,7 @@ const STACK: u32 = 64 << 10;
 /// Compiles `package` of the project at `root` into a core module and returns its path; the error is for people.
 ///
 /// `target_dir` must not be one that a running cargo has locked.
-pub(crate) fn build_module(
+pub fn build_module(
     cargo: &OsStr,
     root: &Path,
     package: &str,

@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{Stream, TryStreamExt as _};
 
-use crate::base::Timestamp;
-use crate::base::aliases::AliasState;
-use crate::base::error::Result;
-use crate::base::names::{Alias, Version};
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::archive::is_lost;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Entry, Kind};
-use crate::lifecycle::transition::decide;
-use crate::lifecycle::{AliasState, Plan, guards};
-use crate::mlflow::entities::Timestamp;
-use crate::policy::{Input, Operation, Policy, Verdict, VerdictKind};
+use crate::ledger::Ledger;
+use crate::ledger::archive::is_lost;
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{Entry, Kind};
+use crate::transition::decide;
+use crate::{Plan, guards};
+use hydra_base::Timestamp;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
+use hydra_policy::{Input, Operation, Policy, Verdict, VerdictKind};
 
 /// A recorded decision, and what the other policy makes of the same evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,16 +3,16 @@
 
 use std::fmt;
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::doctor::Finding as LedgerFinding;
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
-use crate::mlflow::flavor::MLMODEL_FILE;
-use crate::mlflow::uri::redact;
+use crate::ledger::Ledger;
+use crate::ledger::doctor::Finding as LedgerFinding;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::time::now;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
+use hydra_mlflow::flavor::MLMODEL_FILE;
+use hydra_mlflow::uri::redact;
 
 /// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
@@ -122,9 +122,12 @@ impl fmt::Display for Finding {
 
 /// One model under examination.
 #[derive(Debug)]
-pub(crate) struct Doctor<'a> {
+pub struct Doctor<'a> {
+    /// The stores.
     pub backend: &'a Backend,
+    /// The registered model.
     pub model: &'a ModelName,
+    /// Its ledger, if a first decision founded one.
     pub ledger: Option<&'a Ledger>,
     /// The experiment that candidates are logged in, if there is one yet.
     pub experiment: Option<&'a ExperimentId>,
@@ -216,8 +219,8 @@ impl Doctor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlflow::rest::fault_server::{FaultServer, ok};
-    use crate::mlflow::uri::TrackingUri;
+    use hydra_mlflow::testing::fault_server::{FaultServer, ok};
+    use hydra_mlflow::uri::TrackingUri;
 
     #[tokio::test]
     async fn a_place_without_a_model_is_named_without_its_secrets() {

@@ -6,13 +6,12 @@ use std::time::Duration;
 use futures_util::future::{join_all, join3, try_join};
 use tokio::time::sleep;
 
-use crate::base::aliases::AliasState;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::jitter;
-use crate::base::names::{Alias, ModelName, RunId, Version};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
-use crate::policy;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::jitter;
+use hydra_base::names::{Alias, ModelName, RunId, Version};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 
 /// Which version a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,11 +137,11 @@ impl Evidence {
     }
 
     /// `version` as a policy sees it, with the evidence of its run.
-    pub fn describe(&self, version: &ModelVersion) -> Result<policy::ModelVersion> {
+    pub fn describe(&self, version: &ModelVersion) -> Result<hydra_policy::ModelVersion> {
         let number = version.version;
         let on_it = self.registered.aliases.iter().filter(|(_, aliased)| **aliased == number);
         let run = version.run_id.as_ref().and_then(|id| self.runs.get(id));
-        Ok(policy::ModelVersion {
+        Ok(hydra_policy::ModelVersion {
             version: number,
             run_id: version.run_id.as_ref().map(ToString::to_string),
             created_at: timestamp(version.created_at)?,
@@ -166,8 +165,8 @@ async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<O
     }
 }
 
-fn run_data(run: &Run) -> policy::RunData {
-    policy::RunData {
+fn run_data(run: &Run) -> hydra_policy::RunData {
+    hydra_policy::RunData {
         metrics: run.metrics.iter().map(|metric| (metric.key.clone(), metric.value)).collect(),
         params: run.params.clone(),
         tags: run.tags.clone(),

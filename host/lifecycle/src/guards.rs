@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::aliases::{AliasMove, AliasState};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Version};
-use crate::policy::{Operation, Verdict};
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, Version};
+use hydra_policy::{Operation, Verdict};
 
 /// What the host knows about the request.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 use super::*;
-use crate::base::testing::{alias, set, unset, version};
-use crate::policy::Approval;
+use hydra_base::testing::{alias, set, unset, version};
+use hydra_policy::Approval;
 use proptest::prelude::*;
 
 /// The aliases that a policy may move.

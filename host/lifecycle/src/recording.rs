@@ -6,17 +6,17 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::base::Sha256;
-use crate::base::aliases::AliasMove;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::lifecycle::candidate::SHA256_TAG;
-use crate::lifecycle::evidence::Evidence;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Decided, Kind};
-use crate::lifecycle::ledger::verify::{Replay, Rerun};
-use crate::lifecycle::ledger::{Answer, Decide, Proposal, View};
-use crate::lifecycle::transition::{Considered, Request, Transition, Transitions, decide};
-use crate::policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
+use crate::evidence::Evidence;
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{Decided, Kind};
+use crate::ledger::verify::{Replay, Rerun};
+use crate::ledger::{Answer, Decide, Proposal, View};
+use crate::transition::{Considered, Request, Transition, Transitions, decide};
+use hydra_base::Sha256;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_models::candidate::SHA256_TAG;
+use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
 pub(super) struct Asking<'a> {

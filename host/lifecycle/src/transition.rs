@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::base::aliases::{AliasMove, AliasState};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ModelName, Version};
-use crate::base::time::now;
-use crate::base::{PolicyIdentity, Timestamp, blocking};
-use crate::lifecycle::evidence::{Evidence, Target, timestamp};
-use crate::lifecycle::guards::{self, Plan};
-use crate::lifecycle::ledger::{Ledger, Recorded};
-use crate::lifecycle::recording::Asking;
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, VersionStatus};
-use crate::policy::{self, Context, Decision, Input, Operation, Policy, Verdict};
+use crate::evidence::{Evidence, Target, timestamp};
+use crate::guards::{self, Plan};
+use crate::ledger::{Ledger, Recorded};
+use crate::recording::Asking;
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::time::now;
+use hydra_base::{PolicyIdentity, Timestamp, blocking};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{ModelVersion, VersionStatus};
+use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
 #[derive(Debug, Clone)]
@@ -155,7 +155,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        history: Vec<policy::Transition>,
+        history: Vec<hydra_policy::Transition>,
     ) -> Result<Transition> {
         let (Considered::Unchanged(transition) | Considered::Decided { transition, .. }) =
             self.consider(request, evidence, history).await?;
@@ -191,7 +191,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        history: Vec<policy::Transition>,
+        history: Vec<hydra_policy::Transition>,
     ) -> Result<Considered> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
@@ -247,7 +247,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        history: Vec<policy::Transition>,
+        history: Vec<hydra_policy::Transition>,
     ) -> Result<Input> {
         let describe = |version: &Option<ModelVersion>| {
             version.as_ref().map(|version| evidence.describe(version)).transpose()

@@ -12,21 +12,21 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Field, Schema};
 
-use crate::model::labels::ClassLabels;
-use crate::model::loaded::{Engine, Model, Prediction};
-use crate::model::matrix::Matrix;
-use crate::{Error, ErrorKind, Result};
+use crate::labels::ClassLabels;
+use crate::loaded::{Engine, Model, Prediction};
+use crate::matrix::Matrix;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Arrow's name of a column of JSON text, in a field's metadata.
 const JSON_EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
 /// Whether a column is text that is JSON, rather than text.
-pub(crate) fn is_json(field: &Field) -> bool {
+pub fn is_json(field: &Field) -> bool {
     field.metadata().get(JSON_EXTENSION.0).is_some_and(|name| name == JSON_EXTENSION.1)
 }
 
 /// The field of a column of JSON text.
-pub(crate) fn json_field(name: &str) -> Field {
+pub fn json_field(name: &str) -> Field {
     let metadata = HashMap::from([(JSON_EXTENSION.0.to_owned(), JSON_EXTENSION.1.to_owned())]);
     Field::new(name, DataType::Utf8, true).with_metadata(metadata)
 }
@@ -68,9 +68,9 @@ impl Model {
     /// use std::sync::Arc;
     ///
     /// use arrow_array::{ArrayRef, Float64Array, Int32Array, RecordBatch};
-    /// use hydra_registry::model::arrow::OutputType;
-    /// use hydra_registry::model::loaded::Model;
-    /// use hydra_registry::model::text::{Limits, TextModel};
+    /// use crate::arrow::OutputType;
+    /// use crate::loaded::Model;
+    /// use crate::text::{Limits, TextModel};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let text = include_bytes!("../../../tests/fixtures/models/regression/booster/model.lgb");

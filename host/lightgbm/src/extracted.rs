@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::model::labels::ClassLabels;
-use crate::{Error, ErrorKind, Result};
+use crate::labels::ClassLabels;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The parts of a Python estimator that matter, taken out of its file without running any of it.
 ///

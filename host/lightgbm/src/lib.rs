@@ -1,8 +1,9 @@
-//! What a model is: reading LightGBM models from untrusted bytes, training a baseline, and scoring.
+//! LightGBM models: read from untrusted bytes, validated, and scored to the bit of LightGBM, in safe Rust.
+//!
+//! [`Model`] is a model ready to predict; [`text`], [`pickle`] and [`skops`] read its files; [`scorer`] walks its trees.
 
+#[cfg(feature = "arrow")]
 pub mod arrow;
-pub mod baseline;
-pub mod booster;
 pub mod extracted;
 pub mod labels;
 pub mod loaded;
@@ -14,6 +15,6 @@ pub mod scorer;
 pub mod skops;
 pub mod text;
 
-pub use baseline::BaselineModel;
+pub use hydra_base::{Error, ErrorKind, Result};
 pub use loaded::Model;
 pub use text::Limits;

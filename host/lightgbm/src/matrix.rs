@@ -1,6 +1,6 @@
 //! Rows to score, borrowed from the caller.
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// How the values of a [`Matrix`] lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

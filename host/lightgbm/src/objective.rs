@@ -9,7 +9,7 @@
 //! such call then differ by a unit or two; a softmax adds and divides the results of many, so a few units are possible there.
 //! Raw scores and labels do not depend on it, except for labels of classes whose probabilities differ by as little.
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The objective of a model, with the parameters that its output needs.
 #[derive(Debug, Clone, Copy, PartialEq)]

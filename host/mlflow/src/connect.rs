@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::mlflow::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
-use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::file::FileStore;
-use crate::mlflow::rest::{ArtifactProxy, RestConfig, RestStore};
-use crate::mlflow::sqlite::SqliteStore;
-use crate::mlflow::store::{RegistryStore, TrackingStore};
-use crate::mlflow::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
+use crate::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
+use crate::environment::{self, Environment};
+use crate::file::FileStore;
+use crate::rest::{ArtifactProxy, RestConfig, RestStore};
+use crate::sqlite::SqliteStore;
+use crate::store::{RegistryStore, TrackingStore};
+use crate::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// The stores behind a tracking URI and a registry URI.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl Backend {
             };
         }
         Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles")
-            .with_context("uri", crate::mlflow::uri::redact(uri)))
+            .with_context("uri", crate::uri::redact(uri)))
     }
 }
 

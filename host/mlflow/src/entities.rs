@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 /// Key-value pairs, sorted by key.
 pub type Tags = BTreeMap<String, String>;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Where runs are tracked.
 pub const TRACKING_URI: &str = "MLFLOW_TRACKING_URI";

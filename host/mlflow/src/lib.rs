@@ -12,4 +12,6 @@ pub mod memory;
 pub mod rest;
 pub mod sqlite;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod uri;

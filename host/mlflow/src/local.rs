@@ -5,17 +5,16 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::mlflow::entities::{
+use crate::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, VersionStatus,
 };
-use crate::mlflow::uri::ModelUri;
+use crate::uri::ModelUri;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";

@@ -1,20 +1,20 @@
 //! The contracts of a backend. The sentences here are the contract; the conformance suite has a test for each.
 //!
-//! Every method maps failures onto the same [`ErrorKind`](crate::ErrorKind) in every backend. Reads never write. A
+//! Every method maps failures onto the same [`ErrorKind`](hydra_base::ErrorKind) in every backend. Reads never write. A
 //! write that returns `Ok` is visible to the next read of any client of the same store.
 
 use std::fmt::Debug;
 
 use async_trait::async_trait;
 
-use crate::base::Timestamp;
-use crate::base::aliases::AliasMove;
-use crate::base::error::Result;
-use crate::base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{
+use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
     RegisteredModel, Run, RunBatch, RunStatus, Tags,
 };
+use hydra_base::Timestamp;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 
 /// Experiments, runs and logged models.
 #[async_trait]

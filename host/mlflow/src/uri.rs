@@ -9,9 +9,9 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use url::Url;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
-use crate::base::text::printable;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::text::printable;
 
 /// A URI as somebody gave it, not looked at yet.
 ///
@@ -176,7 +176,7 @@ impl TryFrom<String> for TrackingUri {
 }
 
 /// Where artifacts are, as a server or a store names it. Untrusted: opening one goes through the
-/// [`ArtifactResolver`](crate::mlflow::artifacts::ArtifactResolver).
+/// [`ArtifactResolver`](crate::artifacts::ArtifactResolver).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArtifactUri {
     text: String,

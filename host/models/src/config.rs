@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::Key;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::Key;
 
 /// The artifact that holds the whole configuration; MLflow cuts long params, but never an artifact.
 pub const CONFIG_ARTIFACT: &str = "config.json";

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{Sha256, blocking};
-use crate::lifecycle::candidate::SHA256_TAG;
-use crate::lifecycle::model_cache::{CachedModel, ModelCache};
-use crate::mlflow::artifacts::{ArtifactStore, read_whole};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::ModelVersion;
-use crate::mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
-use crate::model::Model;
-use crate::model::loaded::ModelLimits;
+use crate::candidate::SHA256_TAG;
+use crate::model_cache::{CachedModel, ModelCache};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{Sha256, blocking};
+use hydra_lightgbm::Model;
+use hydra_lightgbm::loaded::ModelLimits;
+use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
 
 /// The most bytes that a model file may have: 4 GiB.
 const MAX_MODEL_BYTES: u64 = 4 << 30;
@@ -100,11 +100,11 @@ fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::names::ModelName;
-    use crate::base::testing::version;
-    use crate::mlflow::entities::VersionStatus;
-    use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
-    use crate::mlflow::uri::TrackingUri;
+    use hydra_base::names::ModelName;
+    use hydra_base::testing::version;
+    use hydra_mlflow::entities::VersionStatus;
+    use hydra_mlflow::testing::fault_server::{Answer, FaultServer, ok};
+    use hydra_mlflow::uri::TrackingUri;
 
     const MLMODEL: &str = "flavors:\n  lightgbm:\n    data: model.lgb\n    lgb_version: 4.6.0\n    model_class: lightgbm.basic.Booster\n";
 
@@ -120,11 +120,11 @@ mod tests {
 
     fn booster() -> Vec<u8> {
         let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
         std::fs::read(path).expect("a model")
     }
 
-    fn version() -> ModelVersion {
+    fn registered() -> ModelVersion {
         ModelVersion {
             name: ModelName::new("m").expect("a name"),
             version: version(1),
@@ -141,18 +141,18 @@ mod tests {
     async fn load(server: &FaultServer) -> Result<Model> {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
-        load_model(&backend, None, &version(), &ModelLimits::default()).await
+        load_model(&backend, None, &registered(), &ModelLimits::default()).await
     }
 
     #[test]
     fn the_tag_must_be_the_digest_of_the_bytes_in_lower_case() {
         let found = Sha256::of(b"model");
         let check = |tag: &str| {
-            let mut version = version();
+            let mut version = registered();
             version.tags.insert(SHA256_TAG.into(), tag.into());
             check_digest(&version, found).map_err(|error| error.kind())
         };
-        assert_eq!(check_digest(&version(), found).map_err(|error| error.kind()), Ok(()));
+        assert_eq!(check_digest(&registered(), found).map_err(|error| error.kind()), Ok(()));
         assert_eq!(check(&found.to_string()), Ok(()));
         for other in ["", "sha256:ABC", &found.to_string().to_uppercase(), &Sha256::of(b"").to_string()] {
             assert_eq!(check(other), Err(ErrorKind::Integrity), "{other}");

@@ -12,11 +12,11 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Sha256;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::private_dir;
-use crate::lifecycle::candidate::SHA256_TAG;
-use crate::mlflow::entities::ModelVersion;
+use crate::candidate::SHA256_TAG;
+use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::private_dir;
+use hydra_mlflow::entities::ModelVersion;
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
@@ -221,8 +221,8 @@ fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::names::{ModelName, Version};
-    use crate::mlflow::entities::VersionStatus;
+    use hydra_base::names::{ModelName, Version};
+    use hydra_mlflow::entities::VersionStatus;
 
     fn version(number: u64) -> ModelVersion {
         ModelVersion {

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::base::blocking;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::sha256::{Hasher, Sha256};
-use crate::lifecycle::candidate::CandidateModel;
-use crate::mlflow::flavor::Signature;
-use crate::model::text::{self, Limits};
+use crate::candidate::CandidateModel;
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::sha256::{Hasher, Sha256};
+use hydra_lightgbm::text::{self, Limits};
+use hydra_mlflow::flavor::Signature;
 
 /// A validated LightGBM text model in a local file.
 #[derive(Debug)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::base::error::Result;
-use crate::policy::{Input, Policy};
+use hydra_base::error::Result;
+use hydra_policy::{Input, Policy};
 
 /// What decisions cost, over many of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

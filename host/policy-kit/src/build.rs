@@ -8,9 +8,9 @@ use std::process::Command;
 use wit_component::ComponentEncoder;
 
 use super::Language;
-use super::guest_cargo;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::{Budget, ComponentSummary};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_guest_cargo as guest_cargo;
+use hydra_policy::{Budget, ComponentSummary};
 
 /// How to get what builds JavaScript.
 const NODE: &str = "a JavaScript policy is built with Node.js 20 or newer and its npm: get both from https://nodejs.org or your \

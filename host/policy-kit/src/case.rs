@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::aliases::AliasMove;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::policy::json;
-use crate::policy::{Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_policy::json;
+use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
 /// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would
 /// write them; defaults may be left out.

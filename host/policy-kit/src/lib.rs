@@ -3,7 +3,6 @@
 mod bench;
 mod build;
 mod case;
-mod guest_cargo;
 mod scaffold;
 
 use std::fmt;
@@ -15,7 +14,7 @@ pub use build::build;
 pub use case::{Case, CaseFile, CaseOutcome, Expectation, ExpectedVerdict, case_schema};
 pub use scaffold::scaffold;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The languages that the kit knows how to start and build. A policy may be written in any language that makes
 /// components.

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Language;
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
-const WIT: &str = include_str!("../../../../wit/lifecycle.wit");
+const WIT: &str = include_str!("../../../wit/lifecycle.wit");
 
 /// A file of a project: its path, and its text in which `{{name}}` is the name of the policy.
 type Template = (&'static str, &'static str);
 
 const COMMON: [Template; 5] = [
     ("wit/lifecycle.wit", WIT),
-    ("policy-case.schema.json", include_str!("../../../../docs/policy-case.schema.json")),
+    ("policy-case.schema.json", include_str!("../../../docs/policy-case.schema.json")),
     ("cases/good.json", include_str!("templates/good.json")),
     ("cases/not-measured.json", include_str!("templates/not-measured.json")),
     ("cases/rollback.json", include_str!("templates/rollback.json")),
@@ -24,7 +24,7 @@ const RUST: [Template; 7] = [
     // Whoever builds it gets the same component, and without network where this repository was built.
     ("Cargo.lock", include_str!("templates/rust/Cargo.lock.in")),
     ("src/lib.rs", include_str!("templates/rust/lib.rs.in")),
-    ("src/heap.rs", include_str!("../../../../policy-guest/src/heap.rs")),
+    ("src/heap.rs", include_str!("../../../policy-guest/src/heap.rs")),
     ("src/rules.rs", include_str!("templates/rust/rules.rs.in")),
     ("README.md", include_str!("templates/rust/README.md.in")),
     (".gitignore", "/target\n"),

@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hydra_registry::policy::{Budget, EngineOptions, Policy, PolicyEngine, Pooling};
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine, Pooling};
 
-mod common;
+use hydra_policy::testing as common;
 
 fn policy(options: &EngineOptions) -> Policy {
     let engine = PolicyEngine::new(options).expect("the engine starts");

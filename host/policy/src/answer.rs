@@ -3,9 +3,9 @@
 use super::budget::Budget;
 use super::text::one_line;
 use super::types::Verdict;
-use crate::base::aliases::AliasMove;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Version};
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, Version};
 
 /// Takes the texts and lists of an answer over: each is checked against the budget as the guest gave it, and texts are made to fit
 /// on a line. Whatever a guest says goes through here.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::json::decimal;
 use super::text;
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The limits under which a policy runs: each call of `describe`, `decide-promotion` and `decide-rollback` gets all of
 /// it anew. Going over any limit is an error of its own kind, and an error changes nothing in the registry.

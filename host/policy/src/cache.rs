@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use wasmtime::{Cache, CacheConfig};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::private_dir;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::private_dir;
 
 /// wasmtime's cache in `dir`; none when the directory cannot be used, since a cache is a convenience. A directory that
 /// somebody else controls is an error: its contents would run as part of this process.

@@ -8,8 +8,8 @@ use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, P
 use super::budget::Budget;
 use super::cost::Costs;
 use super::interface::INTERFACE_VERSIONS;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::text::listed;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::text::listed;
 
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";

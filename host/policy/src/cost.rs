@@ -14,7 +14,7 @@ use wasmparser::{
 };
 
 use super::component::{at_most, damaged};
-use crate::base::error::Result;
+use hydra_base::error::Result;
 
 /// Params and results of one function type. Multi-value blocks and calls move as many values with two bytes of code.
 const MAX_ARITY: usize = 64;

@@ -9,7 +9,7 @@ use super::budget::Budget;
 use super::cache;
 use super::places::Places;
 use super::ticker::Ticker;
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// How to make a [`PolicyEngine`].
 #[derive(Debug, Clone, Default)]

@@ -20,8 +20,8 @@ use super::sandbox;
 use super::settings::Descriptor;
 
 use super::types::{Context, ModelVersion, Verdict};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{PolicyIdentity, Sha256};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{PolicyIdentity, Sha256};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
 #[derive(Clone)]

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{Context, ModelVersion, Operation, Transition};
-use crate::base::Sha256;
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// One request with all its evidence: everything that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

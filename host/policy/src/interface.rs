@@ -9,7 +9,7 @@ use super::sandbox::Limits;
 use super::settings::Descriptor;
 use super::since_v0_1;
 use super::types::Verdict;
-use crate::base::error::Result;
+use hydra_base::error::Result;
 
 /// The versions of the interface that this host can call.
 pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];

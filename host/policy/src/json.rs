@@ -9,20 +9,20 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use crate::base::aliases;
-use crate::base::error::Error;
-use crate::base::names::{Alias, Version};
+use hydra_base::aliases;
+use hydra_base::error::Error;
+use hydra_base::names::{Alias, Version};
 
 /// An unsigned 64-bit integer: a decimal string, or when reading also a plain number.
-pub(super) struct Decimal(u64);
+pub struct Decimal(u64);
 
 /// A float: a number, or `"NaN"`, `"Infinity"`, `"-Infinity"` and `"-0"`, which JSON or its canonical form cannot write.
-pub(super) struct Float(f64);
+pub struct Float(f64);
 
 /// Where one alias is to point.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AliasMove {
+pub struct AliasMove {
     /// The alias.
     #[schemars(with = "String")]
     alias: Alias,
@@ -33,17 +33,17 @@ pub(super) struct AliasMove {
 }
 
 /// `#[serde(with)]` for a `u64` or a version.
-pub(super) mod decimal {
+pub mod decimal {
     use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, de, fmt};
 
-    pub(in crate::policy) fn serialize<T: Copy + Into<Decimal>, S: Serializer>(
+    pub fn serialize<T: Copy + Into<Decimal>, S: Serializer>(
         value: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         Into::<Decimal>::into(*value).serialize(serializer)
     }
 
-    pub(in crate::policy) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
     where
         T: TryFrom<Decimal, Error: fmt::Display>,
         D: Deserializer<'de>,
@@ -53,19 +53,14 @@ pub(super) mod decimal {
 }
 
 /// `#[serde(with)]` for an optional version.
-pub(super) mod optional_decimal {
+pub mod optional_decimal {
     use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, Version, de};
 
-    pub(in crate::policy) fn serialize<S: Serializer>(
-        value: &Option<Version>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(value: &Option<Version>, serializer: S) -> Result<S::Ok, S::Error> {
         value.map(Decimal::from).serialize(serializer)
     }
 
-    pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Version>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
         let decimal = Option::<Decimal>::deserialize(deserializer)?;
         decimal.map(|decimal| decimal.try_into().map_err(de::Error::custom)).transpose()
     }
@@ -75,7 +70,7 @@ pub(super) mod optional_decimal {
 pub mod alias_moves {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::base::aliases::AliasMove;
+    use hydra_base::aliases::AliasMove;
 
     /// Writes a list of `{"alias": …, "version": …}`.
     pub fn serialize<S: Serializer>(moves: &[AliasMove], serializer: S) -> Result<S::Ok, S::Error> {
@@ -90,10 +85,10 @@ pub mod alias_moves {
 }
 
 /// `#[serde(with)]` for optional alias moves.
-pub(super) mod optional_alias_moves {
+pub mod optional_alias_moves {
     use super::{AliasMove, Deserialize, Deserializer, Serialize, Serializer, aliases};
 
-    pub(in crate::policy) fn serialize<S: Serializer>(
+    pub fn serialize<S: Serializer>(
         moves: &Option<Vec<aliases::AliasMove>>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -102,7 +97,7 @@ pub(super) mod optional_alias_moves {
         moves.serialize(serializer)
     }
 
-    pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
+    pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Vec<aliases::AliasMove>>, D::Error> {
         let moves = Option::<Vec<AliasMove>>::deserialize(deserializer)?;
@@ -111,17 +106,17 @@ pub(super) mod optional_alias_moves {
 }
 
 /// `#[serde(with)]` for named floats.
-pub(super) mod floats {
+pub mod floats {
     use super::{BTreeMap, Deserialize, Deserializer, Float, Serializer};
 
-    pub(in crate::policy) fn serialize<S: Serializer>(
+    pub fn serialize<S: Serializer>(
         values: &BTreeMap<String, f64>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_map(values.iter().map(|(key, value)| (key, Float(*value))))
     }
 
-    pub(in crate::policy) fn deserialize<'de, D: Deserializer<'de>>(
+    pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<String, f64>, D::Error> {
         let values = BTreeMap::<String, Float>::deserialize(deserializer)?;

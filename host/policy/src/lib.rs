@@ -5,10 +5,10 @@
 //! of `lifecycle` decide what becomes of a [`Verdict`].
 //!
 //! ```
-//! use hydra_registry::base::names::Version;
-//! use hydra_registry::policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
+//! use hydra_base::names::Version;
+//! use crate::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
 //!
-//! # fn main() -> hydra_registry::Result<()> {
+//! # fn main() -> hydra_base::Result<()> {
 //! let engine = PolicyEngine::new(&EngineOptions::default())?;
 //! let policy = Policy::load_default(&engine, &Budget::default())?;
 //! let target = ModelVersion::new(Version::new(3)?, 0);
@@ -27,12 +27,15 @@ mod engine;
 mod evaluation;
 mod input;
 mod interface;
-mod json;
-pub mod kit;
+#[doc(hidden)]
+pub mod json;
 mod places;
 mod sandbox;
 mod settings;
 mod since_v0_1;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 mod text;
 mod ticker;
 mod types;

@@ -7,7 +7,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::budget::{Budget, Usage};
 use super::engine::PolicyEngine;
 use super::ticker;
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Counts the memory of a store, tables included, and the instances in it.
 pub(super) struct Limits {

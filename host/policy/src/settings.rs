@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::text::is_unprintable;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::text::is_unprintable;
 
 const MAX_KEY_BYTES: usize = 64;
 

@@ -10,11 +10,11 @@ use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::{Descriptor, Setting, SettingKind};
 use super::types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
-use crate::base::aliases::AliasMove;
-use crate::base::error::Result;
-use crate::base::names::{Alias, Version};
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
 
 /// The version of the interface that these bindings call.
 pub(super) const VERSION: &str = "0.1.0";
@@ -24,7 +24,7 @@ pub(super) struct Guest(PolicyComponentPre<Limits>);
 
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "../wit",
+        path: "../../wit",
         world: "policy-component",
     });
 }

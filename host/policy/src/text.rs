@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::text::printable;
+use hydra_base::text::printable;
 
 /// Units of time with their milliseconds, longest name of a prefix first so that `ms` is not read as `m`.
 const TIME_UNITS: [(&str, u64); 6] =

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::json::{self, Decimal, Float};
-use crate::base::aliases::AliasMove;
-use crate::base::names::{Alias, Version};
+use hydra_base::aliases::AliasMove;
+use hydra_base::names::{Alias, Version};
 
 /// A version of the registered model, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@
 //! ```no_run
 //! use hydra_registry::{ModelRegistry, OpenOptions};
 //!
-//! # async fn example() -> hydra_registry::Result<()> {
+//! # async fn example() -> hydra_base::Result<()> {
 //! let registry = ModelRegistry::open(OpenOptions::from_process()?.with_model("churn")).await?;
 //! let transition = registry.promote_to_champion(None).await?;
 //! println!("{:?}: {}", transition.outcome, transition.explanation);
@@ -14,21 +14,15 @@
 //! # }
 //! ```
 
-pub mod base;
-pub mod cli;
-pub mod lifecycle;
-pub mod mlflow;
-pub mod model;
 mod open;
-pub mod policy;
 pub mod project;
 mod registry;
 
-pub use base::{Error, ErrorKind, Result};
+pub use hydra_base::{Error, ErrorKind, Result};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
 
 /// The README's example compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../../../README.md")]
 struct Readme;

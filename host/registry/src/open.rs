@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::base::blocking;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ExperimentId, ModelName};
-use crate::lifecycle::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
-use crate::lifecycle::transition::Terms;
-use crate::mlflow::connect::Backend;
-use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::uri::{GivenUri, TrackingUri, redact};
-use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
 use crate::project::{Project, ProjectConfig};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_lifecycle::transition::Terms;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::environment::{self, Environment};
+use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
+use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 
 /// The registered model's name unless another is given.
 pub const DEFAULT_MODEL: &str = "hydra-baseline";

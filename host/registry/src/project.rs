@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::uri::TrackingUri;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_mlflow::uri::TrackingUri;
 
 /// The name of the configuration file; a directory that holds one is a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";

@@ -9,22 +9,22 @@ use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use crate::lifecycle::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
-use crate::lifecycle::doctor::{Doctor, Finding};
-use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
-use crate::lifecycle::loading::load_model;
-use crate::lifecycle::model_cache::ModelCache;
-use crate::lifecycle::transition::{Request, Transition};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
-use crate::model::Model;
-use crate::model::loaded::ModelLimits;
 use crate::open::OpenOptions;
-use crate::policy::Policy;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_lifecycle::doctor::{Doctor, Finding};
+use hydra_lifecycle::evidence::Target;
+use hydra_lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
+use hydra_lifecycle::transition::{Request, Transition};
+use hydra_lightgbm::Model;
+use hydra_lightgbm::loaded::ModelLimits;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
+use hydra_models::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
+use hydra_models::loading::load_model;
+use hydra_models::model_cache::ModelCache;
+use hydra_policy::Policy;
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 thread_local! {
     /// Whether this thread reports its panics as errors.
@@ -16,7 +16,7 @@ thread_local! {
 /// What `read` returns; a panic becomes [`ErrorKind::InvalidData`], and is not printed.
 ///
 /// Nothing that `read` was changing may be used afterwards.
-pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let print = panic::take_hook();

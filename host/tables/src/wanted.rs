@@ -2,37 +2,37 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::base::text::{QUOTED_CHARS, excerpt, listed};
-use crate::model::loaded::{FeatureKind, Model};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::loaded::{FeatureKind, Model};
 
 /// What a reader has to bring.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub struct Wanted {
     /// The model's features, in its order.
-    pub(super) features: Vec<String>,
+    pub features: Vec<String>,
     /// What each feature's column holds, where the format has no types of its own.
-    pub(super) kinds: Vec<FeatureKind>,
+    pub kinds: Vec<FeatureKind>,
     /// The columns to repeat before the predictions, each once.
-    pub(super) keep: Vec<String>,
+    pub keep: Vec<String>,
     /// How many rows a batch has.
-    pub(super) batch_rows: usize,
+    pub batch_rows: usize,
 }
 
 /// Where the wanted columns are in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Selection {
+pub struct Selection {
     /// The column of each feature.
-    pub(super) features: Vec<usize>,
+    pub features: Vec<usize>,
     /// The column of each kept one.
-    pub(super) kept: Vec<usize>,
+    pub kept: Vec<usize>,
     /// The names of those that are neither.
-    pub(super) ignored: Vec<String>,
+    pub ignored: Vec<String>,
 }
 
 impl Wanted {
     /// What `model` needs of a file.
-    pub(super) fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
+    pub fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
         let features = model.feature_names().to_vec();
@@ -44,7 +44,7 @@ impl Wanted {
     /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
     /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::InvalidData`] when
     /// columns are missing (the message lists them) or a wanted name appears twice.
-    pub(super) fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
+    pub fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
         let names = Names::new(columns);
         let kept: Vec<Option<usize>> =
             self.keep.iter().map(|name| names.exact(name)).collect::<Result<_>>()?;
@@ -75,7 +75,7 @@ impl Wanted {
     }
 
     /// Whether the model was trained without names.
-    pub(super) fn has_placeholder_names(&self) -> bool {
+    pub fn has_placeholder_names(&self) -> bool {
         self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
     }
 }

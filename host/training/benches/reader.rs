@@ -9,14 +9,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hydra_registry::model::extracted::ExtractLimits;
-use hydra_registry::model::pickle::read_pickle;
-use hydra_registry::model::text::{Limits, TextModel, check};
+use hydra_lightgbm::extracted::ExtractLimits;
+use hydra_lightgbm::pickle::{bombs, read_pickle};
+use hydra_lightgbm::text::{Limits, TextModel, check};
 use lightgbm3::{Booster, Dataset};
 use serde_json::json;
-
-#[path = "../src/model/pickle/bombs.rs"]
-mod bombs;
 
 /// Roughly normal values: the same every time.
 fn values(count: usize, mut state: u64) -> Vec<f64> {
@@ -42,7 +39,7 @@ fn train(trees: usize, leaves: usize, features: usize) -> String {
 
 fn texts(criterion: &mut Criterion) {
     let fixture = |name: &str| {
-        let path = format!("{}/../tests/fixtures/scores/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../../tests/fixtures/scores/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         std::fs::read_to_string(path).expect("a fixture")
     };
     let models = [

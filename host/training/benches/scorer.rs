@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use hydra_registry::model::matrix::Matrix;
-use hydra_registry::model::scorer::Scorer;
-use hydra_registry::model::text::{Limits, TextModel};
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::text::{Limits, TextModel};
 use lightgbm3::{Booster, Dataset};
 use serde_json::json;
 

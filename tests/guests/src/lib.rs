@@ -1,4 +1,4 @@
-//! Makes components of the guests in `tests/guests`. Also part of the library's own tests, so it knows nothing of either.
+//! Makes components of the guests beside this crate, for the unit tests of the sandbox and for the integration tests.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
 
 /// The text of a guest.
 pub fn read(name: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/guests/{name}.wat"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.wat"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -1,8 +1,7 @@
 //! A model check of the ledger protocol: every interleaving of three writers on one registered model, with crashes, slow
 //! writers, lost answers, outside alias moves and deletions, within stated bounds.
 //!
-//! The decisions are not modelled: [`rules`] is the host's own file, compiled a second time (optimised, so that millions of
-//! states take seconds). What is modelled is everything around it: a ledger that hands out numbers, aliases without
+//! The decisions are not modelled: [`rules`] is the host's own crate. What is modelled is everything around it: a ledger that hands out numbers, aliases without
 //! compare-and-swap, writers that read, append and write in separate steps, and time.
 //!
 //! - [`world`]: the state and the steps of the environment.
@@ -14,7 +13,7 @@
 pub mod explore;
 pub mod mutation;
 pub mod properties;
-#[path = "../../../host/src/lifecycle/ledger/rules.rs"]
-pub mod rules;
 pub mod world;
 pub mod writer;
+
+pub use hydra_ledger_rules as rules;

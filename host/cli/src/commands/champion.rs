@@ -1,10 +1,10 @@
 //! `champion`: who it is, without loading it.
 
-use crate::ModelRegistry;
-use crate::base::error::{Error, ErrorKind};
-use crate::cli::args::ChampionArgs;
-use crate::cli::report::{AsOfReport, ChampionReport};
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::args::ChampionArgs;
+use crate::report::{AsOfReport, ChampionReport};
+use crate::{ExitStatus, Printer, Settings};
+use hydra_base::error::{Error, ErrorKind};
+use hydra_registry::ModelRegistry;
 
 /// Shows the champion.
 pub async fn run(

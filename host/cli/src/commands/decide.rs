@@ -1,11 +1,11 @@
 //! `promote` and `rollback`: a request, a decision, its effect.
 
-use crate::ModelRegistry;
-use crate::cli::args::{DecisionArgs, PromoteArgs, RollbackArgs};
-use crate::cli::report::TransitionReport;
-use crate::cli::{ExitStatus, Printer, Settings};
-use crate::lifecycle::evidence::Target;
-use crate::lifecycle::transition::{Outcome, Request};
+use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
+use crate::report::TransitionReport;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_lifecycle::evidence::Target;
+use hydra_lifecycle::transition::{Outcome, Request};
+use hydra_registry::ModelRegistry;
 
 /// Asks for a promotion.
 pub async fn promote(

@@ -1,9 +1,9 @@
 //! `doctor`: what is not as it should be, and the repair of what can be repaired.
 
-use crate::ModelRegistry;
-use crate::cli::args::DoctorArgs;
-use crate::cli::report::DoctorReport;
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::args::DoctorArgs;
+use crate::report::DoctorReport;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_registry::ModelRegistry;
 
 /// Examines the model; with `--fix` repairs it first. Exit status 1 if something is left.
 pub async fn run(

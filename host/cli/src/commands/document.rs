@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Number, Value};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// What the text of a marked number starts with.
 const MARK: char = '\0';

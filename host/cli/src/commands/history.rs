@@ -4,13 +4,13 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 
-use crate::ModelRegistry;
-use crate::cli::args::{HistoryArgs, HistoryCommand, VerifyArgs};
-use crate::cli::report::{EntryReport, ExportReport, VerifyReport};
-use crate::cli::{ExitStatus, Printer, Settings};
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::verify::Verified;
-use crate::lifecycle::recording::PolicyReplay;
+use crate::args::{HistoryArgs, HistoryCommand, VerifyArgs};
+use crate::report::{EntryReport, ExportReport, VerifyReport};
+use crate::{ExitStatus, Printer, Settings};
+use hydra_lifecycle::ledger::Ledger;
+use hydra_lifecycle::ledger::verify::Verified;
+use hydra_lifecycle::recording::PolicyReplay;
+use hydra_registry::ModelRegistry;
 
 /// Shows, verifies or exports.
 pub async fn run(

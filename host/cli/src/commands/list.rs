@@ -4,10 +4,10 @@ use std::pin::pin;
 
 use futures_util::StreamExt as _;
 
-use crate::ModelRegistry;
-use crate::cli::args::ListArgs;
-use crate::cli::report::VersionReport;
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::args::ListArgs;
+use crate::report::VersionReport;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_registry::ModelRegistry;
 
 /// Lists versions, newest first: a table, or one JSON document per line.
 pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {

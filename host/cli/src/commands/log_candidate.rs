@@ -5,17 +5,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::ModelRegistry;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::cli::args::LogCandidateArgs;
-use crate::cli::commands::document;
-use crate::cli::commands::training_data::TrainingData;
-use crate::cli::report::CandidateReport;
-use crate::cli::settings::key_values;
-use crate::cli::{ExitStatus, Printer, Settings, interrupt};
-use crate::lifecycle::candidate::{Candidate, CandidateModel};
-use crate::lifecycle::config;
-use crate::model::baseline::{self, BaselineModel, TrainingParameters};
+use crate::args::LogCandidateArgs;
+use crate::commands::document;
+use crate::commands::training_data::TrainingData;
+use crate::report::CandidateReport;
+use crate::settings::key_values;
+use crate::{ExitStatus, Printer, Settings, interrupt};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_models::candidate::{Candidate, CandidateModel};
+use hydra_models::config;
+use hydra_registry::ModelRegistry;
+use hydra_training::baseline::{self, BaselineModel, TrainingParameters};
 
 /// Logs a candidate.
 pub async fn run(
@@ -61,7 +61,7 @@ fn trained(
     let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)
         .map_err(|error| error.with_context("path", train.display()))?;
     let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
-    let mut candidate = Candidate::new(model, metrics);
+    let mut candidate = Candidate::new(CandidateModel::Text(model.into_text()), metrics);
     candidate.config = serde_json::json!({
         "data": { "file": train.file_name().map(|name| name.to_string_lossy()), "label": label,
                   "rows": data.rows.len(), "holdout_rows": held_out.rows.len(), "features": data.features.len() },

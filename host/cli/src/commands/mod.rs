@@ -10,8 +10,8 @@ mod log_candidate;
 mod predict;
 mod training_data;
 
-use crate::cli::args::Command;
-use crate::cli::{ExitStatus, Printer, Settings, policy};
+use crate::args::Command;
+use crate::{ExitStatus, Printer, Settings, policy};
 
 /// Runs a command.
 pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {

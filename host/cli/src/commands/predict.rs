@@ -1,8 +1,8 @@
 //! `predict`: score a file with the champion.
 
-use crate::ModelRegistry;
-use crate::cli::predict::{self, PredictArgs};
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::predict::{self, PredictArgs};
+use crate::{ExitStatus, Printer, Settings};
+use hydra_registry::ModelRegistry;
 
 /// Loads the champion and scores the rows of a file.
 pub async fn run(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Rows, labels and the names of the feature columns.
 #[derive(Debug, Clone, Default, PartialEq)]

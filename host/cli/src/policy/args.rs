@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::base::Timestamp;
-use crate::base::error::Error;
-use crate::policy::kit::Language;
+use hydra_base::Timestamp;
+use hydra_base::error::Error;
+use hydra_policy_kit::Language;
 
 /// The commands of the kit.
 #[derive(Debug, Subcommand)]
@@ -111,7 +111,7 @@ pub struct BacktestArgs {
     pub file: PathBuf,
 
     /// Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
-    #[arg(long, value_name = "TIME", value_parser = crate::cli::moment::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::moment::moment)]
     pub since: Option<Timestamp>,
 }
 

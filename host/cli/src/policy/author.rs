@@ -1,10 +1,10 @@
 //! `policy new` and `policy build`.
 
-use crate::base::error::{Error, ErrorKind};
-use crate::cli::policy::args::{BuildArgs, NewArgs};
-use crate::cli::policy::report::{BuildReport, NewReport};
-use crate::cli::{ExitStatus, Printer};
-use crate::policy::kit::{Language, build as build_project, scaffold};
+use crate::policy::args::{BuildArgs, NewArgs};
+use crate::policy::report::{BuildReport, NewReport};
+use crate::{ExitStatus, Printer};
+use hydra_base::error::{Error, ErrorKind};
+use hydra_policy_kit::{Language, build as build_project, scaffold};
 
 /// Starts a project.
 pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {

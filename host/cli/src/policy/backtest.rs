@@ -5,12 +5,12 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 
-use crate::ModelRegistry;
-use crate::cli::policy::args::BacktestArgs;
-use crate::cli::policy::load;
-use crate::cli::report::BacktestReport;
-use crate::cli::{ExitStatus, Printer, Settings};
-use crate::policy::Policy;
+use crate::policy::args::BacktestArgs;
+use crate::policy::load;
+use crate::report::BacktestReport;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_policy::Policy;
+use hydra_registry::ModelRegistry;
 
 /// Asks the policy about every recorded decision. Differences are a result, not a failure: exit status 0.
 pub async fn run(

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::cli::policy::args::{BenchArgs, RunArgs, TestArgs};
-use crate::cli::policy::report::{BenchReport, RunReport, TestReport};
-use crate::cli::policy::{load, refuse_settings};
-use crate::cli::{ExitStatus, Printer, Settings};
-use crate::policy::kit::{Case, CaseFile, bench as measure};
-use crate::policy::{Policy, VerdictKind};
+use crate::policy::args::{BenchArgs, RunArgs, TestArgs};
+use crate::policy::report::{BenchReport, RunReport, TestReport};
+use crate::policy::{load, refuse_settings};
+use crate::{ExitStatus, Printer, Settings};
+use hydra_policy::{Policy, VerdictKind};
+use hydra_policy_kit::{Case, CaseFile, bench as measure};
 
 /// Decides one case.
 pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {

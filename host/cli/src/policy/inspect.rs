@@ -1,8 +1,8 @@
 //! `policy inspect`.
 
-use crate::cli::policy::args::InspectArgs;
-use crate::cli::policy::{load, refuse_settings, report::InspectReport};
-use crate::cli::{ExitStatus, Printer, Settings};
+use crate::policy::args::InspectArgs;
+use crate::policy::{load, refuse_settings, report::InspectReport};
+use crate::{ExitStatus, Printer, Settings};
 
 /// Shows what a policy is.
 pub async fn run(

@@ -9,10 +9,10 @@ mod report;
 
 use std::path::Path;
 
-use crate::base::error::{Error, ErrorKind};
-use crate::cli::{ExitStatus, Printer, Settings};
-use crate::open::PolicySource;
-use crate::policy::Policy;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_base::error::{Error, ErrorKind};
+use hydra_policy::Policy;
+use hydra_registry::PolicySource;
 
 pub use args::PolicyCommand;
 
@@ -37,7 +37,7 @@ pub async fn run(
 }
 
 /// Refuses `--set` where it would change nothing, with what to do instead.
-fn refuse_settings(settings: &Settings, hint: &str) -> crate::base::error::Result<()> {
+fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result<()> {
     if settings.options.settings.is_empty() {
         return Ok(());
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::Sha256;
-use crate::base::aliases::AliasMove;
-use crate::policy::kit::{self, CaseFile, Language};
-use crate::policy::{self, Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
+use hydra_base::Sha256;
+use hydra_base::aliases::AliasMove;
+use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
+use hydra_policy_kit::{CaseFile, Language};
 
 /// `policy new`.
 #[derive(Debug, Serialize)]
@@ -161,7 +161,7 @@ pub struct RunReport {
     /// The words.
     pub explanation: String,
     /// The alias moves that it proposes.
-    #[serde(serialize_with = "policy::alias_moves::serialize")]
+    #[serde(serialize_with = "hydra_policy::alias_moves::serialize")]
     pub moves: Vec<AliasMove>,
     /// The fuel it took.
     pub fuel: u64,
@@ -287,7 +287,7 @@ pub struct BenchReport {
 
 impl BenchReport {
     /// What decisions cost.
-    pub fn new(policy: &Policy, report: &kit::BenchReport) -> Self {
+    pub fn new(policy: &Policy, report: &hydra_policy_kit::BenchReport) -> Self {
         let times = [("p50", report.p50), ("p99", report.p99), ("max", report.max)];
         Self {
             schema: "hydra-registry/policy-bench/1",

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::rows::RowsArgs;
-use crate::model::arrow::OutputType;
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::arrow::OutputType;
+use hydra_tables::{FileFormat, is_dash};
 
 /// Arguments of `predict`.
 ///
@@ -25,11 +26,11 @@ pub struct PredictArgs {
 
     /// The format of the input [default: by its ending; CSV for stdin]
     #[arg(long = "in-format", visible_alias = "format", value_enum, value_name = "FORMAT")]
-    pub in_format: Option<FileFormat>,
+    pub in_format: Option<FormatArg>,
 
     /// The format of the output [default: by the ending of --out, else that of the input]
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub out_format: Option<FileFormat>,
+    pub out_format: Option<FormatArg>,
 
     /// What to predict [default: what Python's predict answers: labels for a classifier, else the objective's output]
     #[arg(long, value_enum, value_name = "TYPE")]
@@ -62,9 +63,9 @@ Examples:
   hydra-registry predict --keep client_id,region clients.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
-/// The formats of files of rows.
+/// The formats of files of rows, as arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FileFormat {
+pub enum FormatArg {
     /// Comma-separated values with a header (.csv)
     Csv,
     /// Apache Parquet (.parquet, .pq)
@@ -73,6 +74,17 @@ pub enum FileFormat {
     Arrow,
     /// One JSON object a line (.jsonl, .ndjson)
     Jsonl,
+}
+
+impl From<FormatArg> for FileFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Parquet => Self::Parquet,
+            FormatArg::Arrow => Self::Arrow,
+            FormatArg::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 /// What to predict.
@@ -122,7 +134,7 @@ impl PredictArgs {
     /// The format of the input.
     pub fn input_format(&self) -> Result<FileFormat> {
         if let Some(format) = self.in_format {
-            return Ok(format);
+            return Ok(format.into());
         }
         if is_dash(&self.rows.input) {
             return Ok(FileFormat::Csv);
@@ -136,7 +148,10 @@ impl PredictArgs {
 
     /// The format of the output.
     pub fn output_format(&self) -> Result<FileFormat> {
-        match (self.out_format.or_else(|| FileFormat::of(self.out_file()?)), self.out_file()) {
+        match (
+            self.out_format.map(FileFormat::from).or_else(|| FileFormat::of(self.out_file()?)),
+            self.out_file(),
+        ) {
             (Some(format), _) => Ok(format),
             // A compressed file, or one of tabs, would hold something else than its name says.
             (None, Some(path)) if path.extension().is_some() => {
@@ -153,24 +168,4 @@ impl PredictArgs {
     pub fn out_file(&self) -> Option<&Path> {
         self.out.as_deref().filter(|path| !is_dash(path))
     }
-}
-
-impl FileFormat {
-    /// The format that the ending of a file's name stands for.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
-        Some(match ending.as_str() {
-            "csv" => Self::Csv,
-            "parquet" | "pq" => Self::Parquet,
-            "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
-            "jsonl" | "ndjson" => Self::Jsonl,
-            _ => return None,
-        })
-    }
-}
-
-/// Whether a path stands for stdin or stdout.
-pub(super) fn is_dash(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }

@@ -3,11 +3,7 @@
 //! A thread reads batches ahead while this one scores them and writes the answers.
 
 mod args;
-mod guard;
-mod input;
-mod output;
 mod rows;
-mod wanted;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -16,26 +12,20 @@ use std::thread;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
-use crate::base::text::{QUOTED_CHARS, excerpt, listed};
-use crate::cli::Printer;
-use crate::model::arrow::OutputType;
-use crate::model::booster::Booster;
-use crate::model::loaded::{Engine, Model};
-use crate::{Error, ErrorKind, Result};
+use crate::Printer;
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::arrow::OutputType;
+use hydra_lightgbm::loaded::{Engine, Model};
+use hydra_tables::{BATCH_ROWS, Batch, BatchReader, Input, Output, Wanted, guarded};
+use hydra_training::booster::Booster;
 
 use args::EngineArg;
-use guard::guarded;
-use input::{Batch, BatchReader, Input};
-use output::Output;
-use wanted::Wanted;
 
 pub use args::PredictArgs;
 
 /// Most values that a batch holds unless the caller says otherwise: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
-
-/// Most rows that a batch has unless the caller says otherwise.
-const BATCH_ROWS: usize = 1 << 15;
 
 /// Predicts for every row of the input and returns how many there were.
 ///

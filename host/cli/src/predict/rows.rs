@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 /// The rows to score, and the columns to repeat before the predictions.
 #[derive(Debug, Clone)]
 pub struct RowsArgs {

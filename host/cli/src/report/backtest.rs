@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::time;
-use crate::base::Sha256;
-use crate::base::names::{ModelName, Version, printable};
-use crate::base::text::printable;
-use crate::lifecycle::backtest::{Answer, Comparison};
-use crate::policy::{Policy, VerdictKind};
+use hydra_base::Sha256;
+use hydra_base::names::{ModelName, Version};
+use hydra_base::text::printable;
+use hydra_lifecycle::backtest::{Answer, Comparison};
+use hydra_policy::{Policy, VerdictKind};
 
 /// One decision of `policy backtest` that came out otherwise.
 #[derive(Debug, Serialize)]

@@ -6,16 +6,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ChangeReport, time};
-use crate::base::aliases::AliasState;
-use crate::base::names::{Alias, ModelName, Version, printable};
-use crate::base::text::printable;
-use crate::base::{PolicyIdentity, Sha256, Timestamp};
-use crate::lifecycle::doctor::Finding;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Decided, Entry};
-use crate::lifecycle::ledger::history::{Fate, Step};
-use crate::lifecycle::ledger::verify::Verified;
-use crate::policy::VerdictKind;
+use hydra_base::aliases::AliasState;
+use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::text::printable;
+use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_lifecycle::doctor::Finding;
+use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::entry::Entry;
+use hydra_lifecycle::ledger::history::{Fate, Step};
+use hydra_lifecycle::ledger::verify::Verified;
+use hydra_policy::VerdictKind;
 
 /// One entry of `history`.
 #[derive(Debug, Serialize)]
@@ -183,7 +183,7 @@ impl VerifyReport {
     /// The outcome for a model.
     pub fn new(model: &ModelName, verified: &Verified) -> Self {
         let flaw =
-            |flaw: &crate::lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
+            |flaw: &hydra_lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
         Self {
             schema: "hydra-registry/verify/1",
             model: model.to_string(),

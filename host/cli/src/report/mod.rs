@@ -10,12 +10,12 @@ use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 
-use crate::base::names::{ModelName, Version, printable};
-use crate::base::text::printable;
-use crate::base::{PolicyIdentity, Sha256, Timestamp};
-use crate::lifecycle::candidate::LoggedCandidate;
-use crate::lifecycle::transition::{Outcome, Transition};
-use crate::registry::{ChampionInfo, VersionInfo};
+use hydra_base::names::{ModelName, Version};
+use hydra_base::text::printable;
+use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_lifecycle::transition::{Outcome, Transition};
+use hydra_models::candidate::LoggedCandidate;
+use hydra_registry::{ChampionInfo, VersionInfo};
 
 pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, EntryReport, ExportReport, VerifyReport};

@@ -3,8 +3,8 @@ use serde_json::json;
 use super::backtest::ComparisonReport;
 use super::ledger::FindingReport;
 use super::*;
-use crate::base::text::is_unprintable;
-use crate::policy::VerdictKind;
+use hydra_base::text::is_unprintable;
+use hydra_policy::VerdictKind;
 
 /// What a registry may put where it likes.
 fn hostile() -> String {

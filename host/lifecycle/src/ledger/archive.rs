@@ -2,12 +2,12 @@
 
 use futures_util::future::try_join;
 
-use crate::base::Sha256;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::commit::Proposal;
-use crate::mlflow::artifacts::{ArtifactStore, read_whole};
+use crate::ledger::Ledger;
+use crate::ledger::chain::Record;
+use crate::ledger::commit::Proposal;
+use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 
 /// The most bytes that are read of an archived input or policy.
 const MAX_BYTES: u64 = 256 << 20;
@@ -78,7 +78,7 @@ async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Re
 }
 
 /// Whether an error of reading the archive says that the file is gone or another: no reason to stop looking at the rest.
-pub(in crate::lifecycle) fn is_lost(error: &Error) -> bool {
+pub(crate) fn is_lost(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use crate::base::aliases::AliasState;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::{Sha256, Timestamp};
-use crate::lifecycle::ledger::HOST;
-use crate::lifecycle::ledger::entry::{Entry, Kind};
-use crate::lifecycle::ledger::rules::{self, Found, Link, Number, Slot};
-use crate::mlflow::entities::ModelVersion;
+use crate::ledger::HOST;
+use crate::ledger::entry::{Entry, Kind};
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{Sha256, Timestamp};
+use hydra_ledger_rules::{Found, Link, Number, Slot};
+use hydra_mlflow::entities::ModelVersion;
 
 /// The tag that holds an entry.
 pub const ENTRY_TAG: &str = "hydra.entry";
@@ -203,12 +203,13 @@ impl Window {
     /// Finds the head.
     #[must_use]
     pub fn find_head(&self) -> Found {
-        rules::find_head(self.lowest, &self.slots)
+        hydra_ledger_rules::find_head(self.lowest, &self.slots)
     }
 
     /// The valid entries from `head` down, as far as the window goes.
     pub fn valid_from(&self, head: Number) -> impl Iterator<Item = &Record> {
-        rules::valid_entries(self.lowest, &self.slots, head).filter_map(|(number, _)| self.record(number))
+        hydra_ledger_rules::valid_entries(self.lowest, &self.slots, head)
+            .filter_map(|(number, _)| self.record(number))
     }
 
     fn next(&self) -> Number {

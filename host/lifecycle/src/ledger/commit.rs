@@ -6,23 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::join;
 
-use crate::base::Sha256;
-use crate::base::aliases::{AliasMove, AliasState};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::failpoint::failpoint;
-use crate::base::names::{Alias, Version, printable};
-use crate::base::text::printable;
-use crate::base::time::now;
-use crate::lifecycle::candidate::now;
-use crate::lifecycle::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::lifecycle::ledger::entry::{Decided, Entry, Kind, SCHEMA, SideMove};
-use crate::lifecycle::ledger::rules::Number;
-use crate::lifecycle::ledger::settle::{Quiet, Settler};
-use crate::lifecycle::ledger::view::View;
-use crate::lifecycle::ledger::{HOST, Ledger};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use crate::mlflow::store::{AtomicOutcome, AtomicTransition};
-use crate::policy::VerdictKind;
+use crate::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
+use crate::ledger::entry::{Decided, Entry, Kind, SCHEMA, SideMove};
+use crate::ledger::settle::{Quiet, Settler};
+use crate::ledger::view::View;
+use crate::ledger::{HOST, Ledger};
+use hydra_base::Sha256;
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::failpoint::failpoint;
+use hydra_base::names::{Alias, Version};
+use hydra_base::text::printable;
+use hydra_base::time::now;
+use hydra_ledger_rules::Number;
+use hydra_mlflow::entities::{ModelVersion, NewModelVersion, Tags};
+use hydra_mlflow::store::{AtomicOutcome, AtomicTransition};
+use hydra_policy::VerdictKind;
 
 /// What to record, and what to do if that commits.
 #[derive(Debug, Clone)]

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::base::Sha256;
-use crate::base::aliases::AliasState;
-use crate::base::error::Result;
-use crate::base::names::{Alias, Version};
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::archive::{component_path, input_path};
-use crate::lifecycle::ledger::chain::{Reading, Record};
-use crate::lifecycle::ledger::entry::{Bridge, Kind, tracked};
-use crate::lifecycle::ledger::history::{MISFIT, REPLACED};
-use crate::lifecycle::ledger::look::Snapshot;
-use crate::lifecycle::ledger::rules::{Found, Number};
-use crate::lifecycle::ledger::settle::Settler;
+use crate::ledger::Ledger;
+use crate::ledger::archive::{component_path, input_path};
+use crate::ledger::chain::{Reading, Record};
+use crate::ledger::entry::{Bridge, Kind, tracked};
+use crate::ledger::history::{MISFIT, REPLACED};
+use crate::ledger::look::Snapshot;
+use crate::ledger::settle::Settler;
+use hydra_base::Sha256;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
+use hydra_ledger_rules::{Found, Number};
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]

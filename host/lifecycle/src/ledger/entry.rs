@@ -8,12 +8,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::aliases::AliasState;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, RunId, Version};
-use crate::base::{PolicyIdentity, Sha256, Timestamp};
-use crate::lifecycle::ledger::rules::Number;
-use crate::policy::{Budget, Usage, VerdictKind};
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, RunId, Version};
+use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_ledger_rules::Number;
+use hydra_policy::{Budget, Usage, VerdictKind};
 
 /// The schema that this release writes; it reads all up to it.
 pub const SCHEMA: u32 = 1;
@@ -299,7 +299,7 @@ mod text_number {
 mod text_version {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-    use crate::base::names::Version;
+    use hydra_base::names::Version;
 
     #[expect(clippy::ref_option, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(
@@ -324,8 +324,8 @@ mod text_aliases {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::text_version;
-    use crate::base::aliases::AliasState;
-    use crate::base::names::{Alias, Version};
+    use hydra_base::aliases::AliasState;
+    use hydra_base::names::{Alias, Version};
 
     #[derive(Deserialize)]
     struct Target(#[serde(with = "text_version")] Option<Version>);

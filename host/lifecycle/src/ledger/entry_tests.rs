@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::entry::{Decided, Entry, Kind, MAX_ENTRY_BYTES, SCHEMA, SideMove};
-use crate::ErrorKind;
-use crate::base::aliases::AliasState;
-use crate::base::names::{Alias, Version};
-use crate::base::testing::{alias, version};
-use crate::base::{PolicyIdentity, Sha256};
-use crate::policy::{Budget, Usage, VerdictKind};
+use hydra_base::ErrorKind;
+use hydra_base::aliases::AliasState;
+use hydra_base::names::{Alias, Version};
+use hydra_base::testing::{alias, version};
+use hydra_base::{PolicyIdentity, Sha256};
+use hydra_policy::{Budget, Usage, VerdictKind};
 
 pub(super) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {

@@ -4,15 +4,15 @@ use std::future::ready;
 
 use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 
-use crate::base::aliases::AliasState;
-use crate::base::error::Result;
-use crate::base::names::{Alias, Version};
-use crate::base::{Sha256, Timestamp};
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::{Reading, Record, Window};
-use crate::lifecycle::ledger::entry::Kind;
-use crate::lifecycle::ledger::look::read_page;
-use crate::lifecycle::ledger::rules::{Found, Number};
+use crate::ledger::Ledger;
+use crate::ledger::chain::{Reading, Record, Window};
+use crate::ledger::entry::Kind;
+use crate::ledger::look::read_page;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
+use hydra_base::{Sha256, Timestamp};
+use hydra_ledger_rules::{Found, Number};
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;

@@ -6,19 +6,18 @@ use futures_util::future::try_join;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::base::aliases::AliasState;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::failpoint::failpoint;
-use crate::base::names::{Alias, ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::lifecycle::candidate::now;
-use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, source_uri};
-use crate::lifecycle::ledger::entry::{Entry, Kind, Origin, SCHEMA};
-use crate::lifecycle::ledger::look::{PAGE, Snapshot, read_page};
-use crate::lifecycle::ledger::rules::Windows;
-use crate::lifecycle::ledger::{HOST, Ledger, Settings};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{
+use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
+use crate::ledger::entry::{Entry, Kind, Origin, SCHEMA};
+use crate::ledger::look::{PAGE, Snapshot, read_page};
+use crate::ledger::{HOST, Ledger, Settings};
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::failpoint::failpoint;
+use hydra_base::names::{Alias, ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
+use hydra_base::time::now;
+use hydra_ledger_rules::Windows;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{
     ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
 };
 

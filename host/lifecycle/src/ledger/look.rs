@@ -6,16 +6,16 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
-use crate::base::Timestamp;
-use crate::base::aliases::AliasState;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ModelName, Version};
-use crate::base::time::now;
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
-use crate::lifecycle::ledger::rules::{Found, Number};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{ModelVersion, Page, RegisteredModel};
+use crate::ledger::Ledger;
+use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
+use hydra_base::Timestamp;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ModelName, Version};
+use hydra_base::time::now;
+use hydra_ledger_rules::{Found, Number};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{ModelVersion, Page, RegisteredModel};
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;

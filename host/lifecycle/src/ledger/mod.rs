@@ -4,7 +4,7 @@
 //! hands out increasing numbers and stores its tags in the same transaction: an append-only log. The ledger of a model is
 //! the registered model `<name>_ledger`; each of its versions is an entry. The aliases are a view of the newest valid entry.
 //!
-//! - [`rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
+//! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`]: what an entry holds, and its canonical text.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `identity`, `look`, `settle`, `commit`, `archive`: the driver, the same loop over the store traits.
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::base::names::{ModelName, RunId};
-use crate::mlflow::connect::Backend;
+use hydra_base::names::{ModelName, RunId};
+use hydra_mlflow::connect::Backend;
 
 pub(super) mod archive;
 pub mod chain;
@@ -26,7 +26,6 @@ pub mod entry;
 pub mod history;
 mod identity;
 mod look;
-pub mod rules;
 mod settle;
 pub mod verify;
 mod view;
@@ -53,7 +52,7 @@ pub struct Settings {
     /// How long to keep trying when others are faster, or requests fail.
     pub deadline: Duration,
     /// The protocol's time limits. All writers of a ledger must agree on them.
-    pub windows: rules::Windows,
+    pub windows: hydra_ledger_rules::Windows,
 }
 
 impl Settings {
@@ -61,7 +60,7 @@ impl Settings {
     #[must_use]
     pub fn new(actor: impl Into<String>) -> Self {
         let deadline = Duration::from_mins(2);
-        Self { actor: actor.into(), deadline, windows: rules::Windows::MILLISECONDS }
+        Self { actor: actor.into(), deadline, windows: hydra_ledger_rules::Windows::MILLISECONDS }
     }
 }
 

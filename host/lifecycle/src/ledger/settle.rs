@@ -9,17 +9,17 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::base::aliases::{AliasMove, AliasState};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::failpoint::{self, failpoint};
-use crate::base::jitter;
-use crate::base::names::{Alias, Key, Version};
-use crate::base::time::now;
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::chain::{APPLIED_TAG, Record};
-use crate::lifecycle::ledger::entry::{Kind, tracked};
-use crate::lifecycle::ledger::look::Snapshot;
-use crate::lifecycle::ledger::rules::{self, AbortReason, Number, Situation, Standing, Windows};
+use crate::ledger::Ledger;
+use crate::ledger::chain::{APPLIED_TAG, Record};
+use crate::ledger::entry::{Kind, tracked};
+use crate::ledger::look::Snapshot;
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::failpoint::{self, failpoint};
+use hydra_base::jitter;
+use hydra_base::names::{Alias, Key, Version};
+use hydra_base::time::now;
+use hydra_ledger_rules::{AbortReason, Number, Situation, Standing, Windows};
 
 /// One writer at work.
 #[derive(Debug)]
@@ -133,11 +133,12 @@ impl<'a> Settler<'a> {
             .map(|alias| (alias.clone(), snapshot.registered.aliases.get(alias).copied()))
             .collect();
         let actual = snapshot.existing(&actual);
-        let row = |aliases: &AliasState| -> Vec<rules::Target> {
+        let row = |aliases: &AliasState| -> Vec<hydra_ledger_rules::Target> {
             names.iter().map(|alias| aliases.get(alias).map(Version::get)).collect()
         };
-        let recent_rows: Vec<Vec<rules::Target>> = recent.iter().map(row).collect();
-        let recent_slices: Vec<&[rules::Target]> = recent_rows.iter().map(Vec::as_slice).collect();
+        let recent_rows: Vec<Vec<hydra_ledger_rules::Target>> = recent.iter().map(row).collect();
+        let recent_slices: Vec<&[hydra_ledger_rules::Target]> =
+            recent_rows.iter().map(Vec::as_slice).collect();
         let (before, after_row, actual_row) = (row(&before), row(&after), row(&actual));
         let standing = Standing {
             before: &before,
@@ -150,15 +151,15 @@ impl<'a> Settler<'a> {
             target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
             recent: &recent_slices,
         };
-        let situation = rules::assess(&standing);
-        let writes = (0..names.len()).filter(|&index| rules::is_written(&standing, index));
+        let situation = hydra_ledger_rules::assess(&standing);
+        let writes = (0..names.len()).filter(|&index| hydra_ledger_rules::is_written(&standing, index));
         let writes = writes
             .map(|index| AliasMove { alias: names[index].clone(), version: after.get(&names[index]) })
             .collect();
         Assessed { situation, writes, actual }
     }
 
-    fn timeliness(&self, snapshot: &Snapshot, head: &Record) -> rules::Timeliness {
+    fn timeliness(&self, snapshot: &Snapshot, head: &Record) -> hydra_ledger_rules::Timeliness {
         let entry = &head.entry;
         let life = u64::try_from(entry.expires.saturating_sub(entry.at)).unwrap_or(0);
         let age = snapshot.age(entry.at).max(snapshot.age(head.created_at));

@@ -3,16 +3,16 @@
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
-use crate::base::aliases::AliasState;
-use crate::base::error::{ErrorKind, Result};
-use crate::base::names::Version;
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::archive::is_lost;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Decided, tracked};
-use crate::lifecycle::ledger::history::{Fate, Step};
-use crate::lifecycle::ledger::rules::Number;
-use crate::policy::VerdictKind;
+use crate::ledger::Ledger;
+use crate::ledger::archive::is_lost;
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{Decided, tracked};
+use crate::ledger::history::{Fate, Step};
+use hydra_base::aliases::AliasState;
+use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::Version;
+use hydra_ledger_rules::Number;
+use hydra_policy::VerdictKind;
 
 /// What a decision came to when it was run again.
 #[derive(Debug, Clone, PartialEq, Eq)]

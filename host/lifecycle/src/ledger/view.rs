@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::TryStreamExt as _;
 
-use crate::base::aliases::{AliasMove, AliasState};
-use crate::base::error::{ErrorKind, Result};
-use crate::base::names::{Alias, Version};
-use crate::lifecycle::evidence::timestamp;
-use crate::lifecycle::ledger::Ledger;
-use crate::lifecycle::ledger::archive::is_lost;
-use crate::lifecycle::ledger::chain::Record;
-use crate::lifecycle::ledger::entry::{Kind, tracked};
-use crate::lifecycle::ledger::history::{Fate, Step};
-use crate::lifecycle::ledger::rules::Number;
-use crate::lifecycle::ledger::settle::Quiet;
-use crate::policy::{Context, Input, Operation, Transition};
+use crate::evidence::timestamp;
+use crate::ledger::Ledger;
+use crate::ledger::archive::is_lost;
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{Kind, tracked};
+use crate::ledger::history::{Fate, Step};
+use crate::ledger::settle::Quiet;
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::{Alias, Version};
+use hydra_ledger_rules::Number;
+use hydra_policy::{Context, Input, Operation, Transition};
 
 /// The ledger at a moment when the aliases agreed with it.
 #[derive(Debug, Clone)]

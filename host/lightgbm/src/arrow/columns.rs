@@ -8,9 +8,9 @@ use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch};
 use arrow_schema::DataType;
 
 use super::{is_json, strings};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::loaded::{Column, ColumnKind, Table, Values};
-use crate::{Error, ErrorKind, Result};
+use crate::loaded::{Column, ColumnKind, Table, Values};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The columns of a batch as a table. A `Float64` column without nulls and all text are borrowed.
 pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {

@@ -4,7 +4,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, GenericStringArray, OffsetSizeTrait, StringViewArray};
 use arrow_schema::DataType;
 
-use crate::model::loaded::StringColumn;
+use crate::loaded::StringColumn;
 
 /// The text of an array; `None` if it does not hold text.
 pub(super) fn column(array: &ArrayRef) -> Option<Box<dyn StringColumn + '_>> {

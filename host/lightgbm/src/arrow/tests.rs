@@ -9,12 +9,12 @@ use arrow_array::{
 
 use super::OutputType;
 use super::columns::table;
-use crate::ErrorKind;
-use crate::model::loaded::{Model, ModelLimits, Values};
+use crate::loaded::{Model, ModelLimits, Values};
+use hydra_base::ErrorKind;
 
 fn model(case: &str, file: &str) -> Model {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/fixtures/models")
+        .join("../../tests/fixtures/models")
         .join(case)
         .join(file);
     let bytes = std::fs::read(path).unwrap();

@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Most pairs of a feature and a list that are looked at.
 const MOST_PAIRS: usize = 1 << 22;

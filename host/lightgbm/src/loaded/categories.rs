@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::assignment::{Accepts, Assignment, ColumnKind, Needs, assign, named};
 use super::table::Values;
-use crate::base::text::listed;
-use crate::model::text::{TextModel, infinite};
-use crate::{Error, ErrorKind, Result};
+use crate::text::{TextModel, infinite};
+use hydra_base::text::listed;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Whole numbers from here on share their `f64` with a neighbour.
 const INEXACT: u64 = 1 << 53;

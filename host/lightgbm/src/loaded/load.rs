@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::Model;
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel};
-use crate::model::pickle::read_pickle;
-use crate::model::skops::read_skops;
-use crate::model::text::{Limits, TextModel};
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::{Estimator, ExtractLimits, ExtractedModel};
+use crate::pickle::read_pickle;
+use crate::skops::read_skops;
+use crate::text::{Limits, TextModel};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What loading a model may cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,11 +6,11 @@ mod load;
 mod predict;
 mod table;
 
-use crate::model::extracted::Estimator;
-use crate::model::labels::ClassLabels;
-use crate::model::scorer::Scorer;
-use crate::model::text::TextModel;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::Estimator;
+use crate::labels::ClassLabels;
+use crate::scorer::Scorer;
+use crate::text::TextModel;
+use hydra_base::{Error, ErrorKind, Result};
 
 use categories::Categories;
 
@@ -94,7 +94,7 @@ impl Model {
     }
 
     /// Keeps to what the kinds of columns tell about categories, whatever the columns of later tables are.
-    pub(crate) fn with_columns(mut self, columns: &[ColumnKind]) -> Result<Self> {
+    pub fn with_columns(mut self, columns: &[ColumnKind]) -> Result<Self> {
         self.categories.settle(columns, self.text.feature_names())?;
         Ok(self)
     }

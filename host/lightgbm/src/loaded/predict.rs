@@ -1,11 +1,11 @@
 //! Predictions, as Python's LightGBM makes them.
 
 use super::Model;
-use crate::model::extracted::Estimator;
-use crate::model::labels::ClassLabels;
-use crate::model::matrix::Matrix;
-use crate::model::objective::Objective;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::Estimator;
+use crate::labels::ClassLabels;
+use crate::matrix::Matrix;
+use crate::objective::Objective;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What `predict` answers.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +72,7 @@ impl Model {
     /// The objective's output per row and output, row-major: probabilities, counts, values.
     ///
     /// Within one unit in the last place of Python's numbers on every fixture, and equal to them on the same C library;
-    /// [`crate::model::objective`] says why another one can round otherwise.
+    /// [`crate::objective`] says why another one can round otherwise.
     pub fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         let mut scores = self.raw_scores(data)?;
         self.scorer.convert(&mut scores);

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use super::Model;
 use super::assignment::ColumnKind;
-use crate::base::text::{QUOTED_CHARS, excerpt, listed};
-use crate::model::matrix::{Layout, Matrix};
-use crate::{Error, ErrorKind, Result};
+use crate::matrix::{Layout, Matrix};
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Named columns of equal length, borrowed where they already are what a model wants.
 #[derive(Debug, Default)]

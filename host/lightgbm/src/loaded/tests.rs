@@ -1,5 +1,3 @@
-//! Python's answers, on every file that Python wrote.
+//! Tables and the errors about them.
 
-mod mutations;
-mod parity;
 mod tables;

@@ -4,9 +4,9 @@ mod npy;
 
 pub(super) use npy::{read_npy, read_npy_scalar};
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::labels::ClassLabels;
-use crate::{Error, ErrorKind, Result};
+use crate::labels::ClassLabels;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The type of an array's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! The `.npy` file format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
 use super::{ElementType, damaged};
-use crate::model::labels::ClassLabels;
-use crate::{Error, ErrorKind, Result};
+use crate::labels::ClassLabels;
+use hydra_base::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -10,7 +10,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const MAX_HEADER: usize = 10_000;
 
 /// Reads a one-dimensional array of class labels, at most `max` of them.
-pub(in crate::model) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels> {
+pub(crate) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels> {
     let (header, data) = split(bytes)?;
     let descr = text_field(header, "descr")?;
     let element = ElementType::parse(descr)?;
@@ -35,7 +35,7 @@ pub(in crate::model) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels
 }
 
 /// Reads an array without dimensions, which has one element.
-pub(in crate::model) fn read_npy_scalar(bytes: &[u8]) -> Result<ClassLabels> {
+pub(crate) fn read_npy_scalar(bytes: &[u8]) -> Result<ClassLabels> {
     let (header, data) = split(bytes)?;
     if !field(header, "shape")?.trim_start().starts_with("()") {
         return Err(damaged("an `.npy` file does not hold one value"));

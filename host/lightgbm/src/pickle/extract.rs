@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use super::damaged;
 use super::globals::Global;
 use super::value::{Id, Value, Values};
-use crate::model::extracted::{EARLY_STOP, Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
-use crate::model::labels::ClassLabels;
-use crate::model::numpy::ElementType;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::{EARLY_STOP, Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
+use crate::labels::ClassLabels;
+use crate::numpy::ElementType;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The model that `root` is.
 pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {

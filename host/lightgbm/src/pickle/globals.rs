@@ -1,8 +1,8 @@
 //! The list of Python names a pickle may mention. Each stands for an inert value; none is ever called.
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::extracted::Estimator;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::Estimator;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// A name from the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

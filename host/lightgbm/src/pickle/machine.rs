@@ -5,8 +5,8 @@ use super::globals::Global;
 use super::source::Source;
 use super::stack::Stack;
 use super::value::{Id, Object, Value, Values};
-use crate::model::extracted::ExtractLimits;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::ExtractLimits;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Runs a pickle to its end and returns its values and which of them it is.
 pub(super) fn run<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<(Values<'a>, Id)> {

@@ -14,8 +14,8 @@ mod source;
 mod stack;
 mod value;
 
-use crate::model::extracted::{ExtractLimits, ExtractedModel};
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::{ExtractLimits, ExtractedModel};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Reads a model out of a pickle of protocol 0 to 5, as `pickle` and `cloudpickle` write it.
 ///
@@ -59,7 +59,8 @@ fn damaged(message: &str) -> Error {
     Error::new(ErrorKind::InvalidModel, message)
 }
 
-#[cfg(test)]
-mod bombs;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod bombs;
 #[cfg(test)]
 mod tests;

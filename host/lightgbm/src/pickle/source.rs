@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::damaged;
-use crate::{Error, Result};
+use hydra_base::{Error, Result};
 
 pub(super) struct Source<'a> {
     bytes: &'a [u8],

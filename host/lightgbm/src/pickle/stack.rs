@@ -2,7 +2,7 @@
 
 use super::damaged;
 use super::value::{Id, Value, Values};
-use crate::{Error, Result};
+use hydra_base::{Error, Result};
 
 /// Where a pickle's values are made and kept.
 pub(super) struct Stack<'a> {

@@ -2,8 +2,8 @@
 
 use super::bombs::{BOMBS, global, pickle, text};
 use super::*;
-use crate::model::extracted::Estimator;
-use crate::model::labels::ClassLabels;
+use crate::extracted::Estimator;
+use crate::labels::ClassLabels;
 
 fn read(bytes: &[u8]) -> Result<ExtractedModel<'_>> {
     read_pickle(bytes, &ExtractLimits::default())
@@ -299,7 +299,7 @@ fn bombs_take_less_than_64_mib() {
     const CHILD: &str = "HYDRA_TEST_CHILD_READS_BOMBS";
     if std::env::var_os(CHILD).is_none() {
         let output = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["model::pickle::tests::bombs_take_less_than_64_mib", "--exact", "--nocapture"])
+            .args(["pickle::tests::bombs_take_less_than_64_mib", "--exact", "--nocapture"])
             .env(CHILD, "1")
             .output()
             .unwrap();

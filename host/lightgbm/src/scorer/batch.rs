@@ -4,7 +4,7 @@ use super::Scorer;
 use super::predicates::{Answers, Rows};
 use super::segment::Plan;
 use super::sliced::Workspace;
-use crate::model::matrix::Matrix;
+use crate::matrix::Matrix;
 
 /// A block of rows of a matrix.
 #[derive(Clone, Copy)]

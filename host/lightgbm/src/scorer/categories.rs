@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::view::{Columns, View};
-use crate::model::text::{TextModel, Tree};
+use crate::text::{TextModel, Tree};
 
 /// The categories that any split of a column sends left, numbered in order: their codes.
 ///

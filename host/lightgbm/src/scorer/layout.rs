@@ -1,6 +1,6 @@
 //! A tree's nodes and leaves in breadth-first order.
 
-use crate::model::text::Tree;
+use crate::text::Tree;
 
 /// What is at a place of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

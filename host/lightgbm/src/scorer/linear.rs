@@ -1,7 +1,7 @@
 //! Linear models in leaves.
 
 use super::view::without_tiny;
-use crate::model::text::Tree;
+use crate::text::Tree;
 
 /// The linear models of one tree's leaves.
 pub(super) struct LinearTree {

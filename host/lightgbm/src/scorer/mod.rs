@@ -17,16 +17,13 @@ mod sliced;
 mod view;
 mod walk;
 
-#[cfg(test)]
-mod tests;
-
 use std::fmt;
 use std::num::NonZero;
 
-use crate::model::matrix::Matrix;
-use crate::model::objective::Objective;
-use crate::model::text::TextModel;
-use crate::{Error, ErrorKind, Result};
+use crate::matrix::Matrix;
+use crate::objective::Objective;
+use crate::text::TextModel;
+use hydra_base::{Error, ErrorKind, Result};
 
 use batch::{Batch, Block};
 use categories::Categories;

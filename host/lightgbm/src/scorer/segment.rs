@@ -6,7 +6,7 @@ use super::categories::Categories;
 use super::predicates::{Asked, Predicates, Question};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
 use super::view::{Columns, View};
-use crate::model::text::{TextModel, Tree};
+use crate::text::{TextModel, Tree};
 
 /// The most questions of a segment: their numbers fit 16 bits, and their answers the processor's second-level cache.
 const MOST_QUESTIONS: usize = 16_384;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::layout::{Item, breadth_first};
 use super::predicates::Bits;
-use crate::model::text::Tree;
+use crate::text::Tree;
 
 /// Trees of more leaves are walked instead: the work here grows with the leaves, there with the depth.
 pub(super) const MOST_LEAVES: usize = 1 << MOST_DIGITS;

@@ -4,7 +4,7 @@
 //! split's [`View`], every value has a place in the order of thresholds instead, and one comparison decides: `!(value
 //! <= threshold)` is "go right", for missing values too. Views of one feature are columns of their own.
 
-use crate::model::text::{DecisionType, MissingType, TextModel};
+use crate::text::{DecisionType, MissingType, TextModel};
 
 /// LightGBM's `kZeroThreshold`, a float: values of at most this size are zero.
 const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;

@@ -7,7 +7,7 @@ use super::categories::Categories;
 use super::layout::{Item, breadth_first};
 use super::membership::Membership;
 use super::view::{Column, Columns, View, category, without_tiny};
-use crate::model::text::TextModel;
+use crate::text::TextModel;
 
 /// One node. A row goes right unless the value in `slot` is at most `threshold`; the right child follows the left.
 ///

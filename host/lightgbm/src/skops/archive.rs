@@ -6,9 +6,9 @@ use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
 use super::damaged;
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::extracted::ExtractLimits;
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::ExtractLimits;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// How a member starts in the archive's directory.
 const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";

@@ -10,11 +10,11 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
-use crate::model::labels::ClassLabels;
-use crate::model::numpy::{read_npy, read_npy_scalar};
-use crate::{Error, ErrorKind, Result};
+use crate::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
+use crate::labels::ClassLabels;
+use crate::numpy::{read_npy, read_npy_scalar};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 use archive::Archive;
 use schema::{Array, Attributes, Root, Setting};

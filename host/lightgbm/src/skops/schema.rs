@@ -8,8 +8,8 @@ use serde::{Deserialize, de};
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::model::labels::ClassLabels;
-use crate::{Error, ErrorKind, Result};
+use crate::labels::ClassLabels;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The tree's root.
 #[derive(Deserialize)]

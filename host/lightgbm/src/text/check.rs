@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use super::lines::Lines;
 use super::tree::Trees;
 use super::{Limits, header, tail};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What a validated model's text says about its predictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,11 +120,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::text::TextModel;
+    use crate::text::TextModel;
 
     fn fixture(case: &str) -> Vec<u8> {
         let path =
-            format!("{}/../tests/fixtures/models/{case}/booster/model.lgb", env!("CARGO_MANIFEST_DIR"));
+            format!("{}/../../tests/fixtures/models/{case}/booster/model.lgb", env!("CARGO_MANIFEST_DIR"));
         std::fs::read(path).expect("the fixture")
     }
 

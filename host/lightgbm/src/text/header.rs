@@ -2,8 +2,8 @@
 
 use super::Limits;
 use super::lines::Lines;
-use crate::model::objective::Objective;
-use crate::{Error, ErrorKind, Result};
+use crate::objective::Objective;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What the header says.
 pub(super) struct Header {

@@ -1,6 +1,6 @@
 //! Caps on what a model may declare.
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Caps that a model must keep, checked before anything is allocated for what it declares.
 ///

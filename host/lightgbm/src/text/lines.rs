@@ -1,7 +1,7 @@
 //! A model's lines, read one value at a time, with their numbers for error messages.
 
 use super::number::{self, Number};
-use crate::{Error, ErrorKind};
+use hydra_base::{Error, ErrorKind};
 
 /// A position in the text.
 pub(super) struct Lines<'a> {

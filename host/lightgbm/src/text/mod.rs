@@ -26,8 +26,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::Result;
-use crate::model::objective::Objective;
+use crate::objective::Objective;
+use hydra_base::Result;
 
 pub use check::{ModelSummary, check};
 pub use forest::{DecisionType, Linear, MissingType, Tree};
@@ -53,8 +53,8 @@ pub struct TextModel {
 impl TextModel {
     /// Reads and validates a model.
     ///
-    /// Fails with [`InvalidModel`](crate::ErrorKind::InvalidModel) for damaged text and with
-    /// [`UnsupportedModel`](crate::ErrorKind::UnsupportedModel) for versions, keys and objectives that this reader does
+    /// Fails with [`InvalidModel`](hydra_base::ErrorKind::InvalidModel) for damaged text and with
+    /// [`UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) for versions, keys and objectives that this reader does
     /// not know, naming tree, key and line. Memory stays within a small multiple of `bytes.len()`, whatever
     /// the text declares.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {

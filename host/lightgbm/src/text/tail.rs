@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::lines::Lines;
-use crate::Result;
+use hydra_base::Result;
 
 /// Reads from behind `end of trees` to the end of the text; returns pandas' categories.
 pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
@@ -75,7 +75,7 @@ fn lists(json: &[u8]) -> serde_json::Result<Option<Vec<Vec<Value>>>> {
 }
 
 /// The infinite number that a category stands for.
-pub(in crate::model) fn infinite(category: &Value) -> Option<f64> {
+pub(crate) fn infinite(category: &Value) -> Option<f64> {
     let object = category.as_object().filter(|object| object.len() == 1)?;
     object.get(INFINITE)?.as_f64().map(|sign| f64::INFINITY.copysign(sign))
 }

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::ErrorKind::{InvalidModel, UnsupportedModel};
+use hydra_base::ErrorKind::{InvalidModel, UnsupportedModel};
 
 const SMALL: &str = "\
 tree
@@ -78,7 +78,7 @@ fn parse(text: &str) -> Result<TextModel> {
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models")
 }
 
 /// The text of every model that is stored as a booster, by the name of its case.

@@ -7,7 +7,7 @@ use super::keys::{KEYS, Key};
 use super::lines::Lines;
 use super::number::Number;
 use super::shape::Shape;
-use crate::{ErrorKind, Result};
+use hydra_base::{ErrorKind, Result};
 
 /// Reads all trees and the `end of trees` line.
 pub(super) fn read_all(lines: &mut Lines<'_>, header: &Header, limits: &Limits) -> Result<Forest> {

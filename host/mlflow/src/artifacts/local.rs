@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::ArtifactInfo;
+use crate::entities::ArtifactInfo;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 const COPY_BUFFER: usize = 256 * 1024;
 

@@ -14,8 +14,8 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::ArtifactInfo;
+use crate::entities::ArtifactInfo;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 pub use local::{LocalAccess, LocalArtifacts};
 pub use object::ObjectArtifacts;
@@ -72,7 +72,7 @@ pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)])
                     .with_context("artifact", path)
                     .with_context("sent", format!("{size} bytes"))
                     .with_context("stored", stored)
-                    .with_context("root", crate::mlflow::uri::redact(store.uri()))
+                    .with_context("root", crate::uri::redact(store.uri()))
                     .with_retryable(true));
             }
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::object::{self, ObjectArtifacts};
 use super::{ArtifactStore, LocalAccess, LocalArtifacts};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::environment::Environment;
-use crate::mlflow::rest::ArtifactProxy;
-use crate::mlflow::uri::{ArtifactUri, Location};
+use crate::environment::Environment;
+use crate::rest::ArtifactProxy;
+use crate::uri::{ArtifactUri, Location};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Turns artifact URIs, which come from a store and are not trusted, into artifact stores.
 #[derive(Debug, Clone)]

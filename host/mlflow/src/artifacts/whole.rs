@@ -2,8 +2,8 @@
 
 use tokio::io::AsyncReadExt as _;
 
-use crate::base::error::{ErrorKind, Result};
-use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, read_error};
+use crate::artifacts::{ArtifactReader, ArtifactStore, read_error};
+use hydra_base::error::{ErrorKind, Result};
 
 /// How often a download is started before its breaking is an error.
 const DOWNLOADS: u32 = 3;

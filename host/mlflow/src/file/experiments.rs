@@ -2,15 +2,15 @@
 
 use uuid::Uuid;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::ExperimentId;
-use crate::base::time::now;
-use crate::mlflow::entities::{Experiment, LifecycleStage, Tags};
-use crate::mlflow::file::meta::{self, ExperimentMeta, META, MetaText, Value};
-use crate::mlflow::file::transaction::Transaction;
-use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{Disk, MODELS, TRASH};
-use crate::mlflow::local;
+use crate::entities::{Experiment, LifecycleStage, Tags};
+use crate::file::meta::{self, ExperimentMeta, META, MetaText, Value};
+use crate::file::transaction::Transaction;
+use crate::file::tree::Tree;
+use crate::file::{Disk, MODELS, TRASH};
+use crate::local;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::ExperimentId;
+use hydra_base::time::now;
 
 /// The id of the experiment `Default`.
 pub(super) const DEFAULT_ID: &str = "0";

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::file::tree::{failed, is_missing};
+use crate::file::tree::{failed, is_missing};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The name of the lock file.
 const LOCK_FILE: &str = ".hydra-registry.lock";

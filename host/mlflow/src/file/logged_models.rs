@@ -1,14 +1,14 @@
 //! LoggedModels of MLflow 3: directories below `models` of an experiment.
 
-use crate::base::error::Result;
-use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
-use crate::mlflow::file::experiments::{self, lifecycle_stage};
-use crate::mlflow::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
-use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{Disk, MODELS};
-use crate::mlflow::local;
+use crate::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
+use crate::file::experiments::{self, lifecycle_stage};
+use crate::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
+use crate::file::tree::Tree;
+use crate::file::{Disk, MODELS};
+use crate::local;
+use hydra_base::error::Result;
+use hydra_base::names::{LoggedModelId, ModelName, RunId, Version};
+use hydra_base::time::now;
 
 pub(super) fn create(disk: &Disk, new: &NewLoggedModel) -> Result<LoggedModel> {
     let new = local::checked_logged_model(new)?;

@@ -10,8 +10,8 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::file::tree::Tree;
+use crate::file::tree::Tree;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The name of the file that describes the entity of its directory.
 pub(super) const META: &str = "meta.yaml";

@@ -32,11 +32,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use url::Url;
 
-use crate::base::blocking;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::Tags;
-use crate::mlflow::file::transaction::Transaction;
-use crate::mlflow::file::tree::{Tree, failed};
+use crate::entities::Tags;
+use crate::file::transaction::Transaction;
+use crate::file::tree::{Tree, failed};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Where deleted experiments go.
 const TRASH: &str = ".trash";

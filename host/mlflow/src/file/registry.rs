@@ -2,18 +2,18 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::base::Timestamp;
-use crate::base::aliases::AliasMove;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
-use crate::mlflow::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
-use crate::mlflow::file::transaction::Transaction;
-use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{Disk, FileStore, MODELS, values, versions};
-use crate::mlflow::local;
-use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
+use crate::file::transaction::Transaction;
+use crate::file::tree::Tree;
+use crate::file::{Disk, FileStore, MODELS, values, versions};
+use crate::local;
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use hydra_base::Timestamp;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_base::time::now;
 
 #[async_trait]
 impl RegistryStore for FileStore {

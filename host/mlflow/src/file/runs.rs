@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, LoggedModelId, RunId};
-use crate::mlflow::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus};
-use crate::mlflow::file::experiments::{self, lifecycle_stage};
-use crate::mlflow::file::meta::{self, META, MetaText, RunMeta, Value};
-use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{Disk, logged_models, values};
-use crate::mlflow::local;
+use crate::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus};
+use crate::file::experiments::{self, lifecycle_stage};
+use crate::file::meta::{self, META, MetaText, RunMeta, Value};
+use crate::file::tree::Tree;
+use crate::file::{Disk, logged_models, values};
+use crate::local;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
 
 /// MLflow's number for a run that was started by a program on this machine.
 const SOURCE_TYPE_LOCAL: i64 = 4;

@@ -4,10 +4,10 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use crate::base::testing::{set, version};
-use crate::mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
+use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
+use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::testing::{set, version};
 
 /// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
 struct Scene {
@@ -167,7 +167,7 @@ async fn a_deleted_experiment_is_found_but_takes_no_runs() {
     let found = scene.store.experiment_by_name("old").await.expect("an answer").expect("it exists");
     assert_eq!(
         (found.id.clone(), found.lifecycle_stage),
-        (id.clone(), crate::mlflow::entities::LifecycleStage::Deleted)
+        (id.clone(), crate::entities::LifecycleStage::Deleted)
     );
     let taken = scene.store.create_experiment("old", &Tags::new()).await.expect_err("taken");
     assert_eq!(taken.kind(), ErrorKind::AlreadyExists);

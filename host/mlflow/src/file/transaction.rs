@@ -12,9 +12,9 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::failpoint::failpoint;
-use crate::mlflow::file::tree::{Tree, failed, is_missing};
+use crate::file::tree::{Tree, failed, is_missing};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::failpoint::failpoint;
 
 /// The name of the journal, a file directly in the root, where MLflow looks at directories only.
 const JOURNAL: &str = ".hydra-registry.journal";

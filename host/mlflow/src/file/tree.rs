@@ -8,7 +8,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
 
-use crate::base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// No meta file, tag or param of MLflow comes near this size; a larger one is not read into memory.
 const MAX_TEXT_BYTES: u64 = 8 << 20;

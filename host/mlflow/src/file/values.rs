@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::RunId;
-use crate::mlflow::entities::Metric;
-use crate::mlflow::file::transaction::Transaction;
-use crate::mlflow::file::tree::{Tree, failed};
-use crate::mlflow::local;
+use crate::entities::Metric;
+use crate::file::transaction::Transaction;
+use crate::file::tree::{Tree, failed};
+use crate::local;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::RunId;
 
 /// The longest line of a metric file that can mean something.
 const MAX_LINE_BYTES: usize = 4096;

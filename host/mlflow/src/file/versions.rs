@@ -1,16 +1,16 @@
 //! Model versions: directories of a registered model.
 
-use crate::base::Timestamp;
-use crate::base::error::Result;
-use crate::base::names::{LoggedModelId, ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, VersionStatus};
-use crate::mlflow::file::meta::{self, META, MetaText, Value, VersionMeta};
-use crate::mlflow::file::transaction::Transaction;
-use crate::mlflow::file::tree::Tree;
-use crate::mlflow::file::{logged_models, registry, values};
-use crate::mlflow::local;
-use crate::mlflow::uri::ModelUri;
+use crate::entities::{ModelVersion, NewModelVersion, Page, VersionStatus};
+use crate::file::meta::{self, META, MetaText, Value, VersionMeta};
+use crate::file::transaction::Transaction;
+use crate::file::tree::Tree;
+use crate::file::{logged_models, registry, values};
+use crate::local;
+use crate::uri::ModelUri;
+use hydra_base::Timestamp;
+use hydra_base::error::Result;
+use hydra_base::names::{LoggedModelId, ModelName, RunId, Version};
+use hydra_base::time::now;
 
 /// The stage by which MLflow marks a deleted version; its directory stays, so that its number is not used again.
 const DELETED: &str = "Deleted_Internal";

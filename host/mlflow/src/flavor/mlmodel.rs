@@ -7,8 +7,8 @@ use serde::de::IgnoredAny;
 
 use super::BOOSTER_CLASS;
 use super::signature::{RawSignature, Signature};
-use crate::base::text::{QUOTED_CHARS, excerpt, listed};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What an `MLmodel` file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

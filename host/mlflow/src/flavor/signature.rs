@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The inputs and outputs of a model.
 #[derive(Debug, Clone, PartialEq)]

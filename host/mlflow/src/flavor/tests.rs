@@ -1,7 +1,7 @@
 use super::*;
-use crate::ErrorKind;
+use hydra_base::ErrorKind;
 
-fn parse(text: &str) -> crate::Result<MlModel> {
+fn parse(text: &str) -> hydra_base::Result<MlModel> {
     MlModel::parse(text.as_bytes(), &MlModelLimits::default())
 }
 
@@ -219,7 +219,7 @@ fn the_written_files_look_like_this() {
 
 #[test]
 fn every_fixture_of_python_is_read() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models");
     let mut read = 0;
     for case in std::fs::read_dir(&root).unwrap() {
         let case = case.unwrap().path();

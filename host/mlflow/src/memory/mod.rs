@@ -12,9 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, Tags};
+use crate::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, Tags};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 /// Everything in memory, artifacts in a temporary directory.
 #[derive(Debug)]

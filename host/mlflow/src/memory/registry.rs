@@ -3,15 +3,15 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 
-use crate::base::aliases::AliasMove;
-use crate::base::error::Result;
-use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
-use crate::mlflow::local;
-use crate::mlflow::memory::{MemoryStore, State, StoredModel, StoredVersion};
-use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
-use crate::mlflow::uri::ModelUri;
+use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
+use crate::local;
+use crate::memory::{MemoryStore, State, StoredModel, StoredVersion};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::uri::ModelUri;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_base::time::now;
 
 #[async_trait]
 impl RegistryStore for MemoryStore {

@@ -2,16 +2,16 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::base::Timestamp;
-use crate::base::error::Result;
-use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{
+use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch,
     RunStatus, Tags,
 };
-use crate::mlflow::local;
-use crate::mlflow::memory::{MemoryStore, State};
-use crate::mlflow::store::TrackingStore;
+use crate::local;
+use crate::memory::{MemoryStore, State};
+use crate::store::TrackingStore;
+use hydra_base::Timestamp;
+use hydra_base::error::Result;
+use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 #[async_trait]
 impl TrackingStore for MemoryStore {

@@ -22,10 +22,10 @@ use super::failure::Failure;
 use super::retry::RetryBudget;
 use super::transport::{ARTIFACTS, Call, Transport, read_up_to};
 use super::wire::FilesAnswer;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
-use crate::mlflow::entities::ArtifactInfo;
-use crate::mlflow::uri::ArtifactUri;
+use crate::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
+use crate::entities::ArtifactInfo;
+use crate::uri::ArtifactUri;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 const UPLOAD_CHUNK: usize = 256 * 1024;
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -72,7 +72,7 @@ impl ArtifactProxy {
 /// An artifact root behind a server's proxy.
 ///
 /// Uploads go from file to socket with their length announced, downloads from socket to reader with their length
-/// checked. The proxy has no checksums: [`verify_sizes`](crate::mlflow::artifacts::verify_sizes) compares afterwards.
+/// checked. The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares afterwards.
 #[derive(Debug)]
 pub struct ProxiedArtifacts {
     transport: Arc<Transport>,

@@ -6,9 +6,9 @@ use url::Url;
 use super::credentials;
 use super::retry::RetryPolicy;
 use super::tls::TlsSettings;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::uri::TrackingUri;
+use crate::environment::{self, Environment};
+use crate::uri::TrackingUri;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// How to reach an MLflow server: address, credentials, TLS, retries. `Debug` shows no secret.
 #[derive(Debug, Clone)]

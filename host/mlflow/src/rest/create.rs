@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::failure::Failure;
 use super::retry::RetryBudget;
 use super::transport::{Call, Transport};
-use crate::mlflow::entities::{OPERATION_ID_TAG, Tags};
+use crate::entities::{OPERATION_ID_TAG, Tags};
 
 /// The operation id that a caller put among the tags.
 pub(super) fn operation_id(tags: &Tags) -> Option<&str> {

@@ -11,8 +11,8 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
 use url::Url;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::environment::{self, Environment};
+use crate::environment::{self, Environment};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The header's value for the server at `url`, if there are credentials for it.
 pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Option<HeaderValue>> {

@@ -10,8 +10,8 @@ use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::retry::{is_retryable, retry_after};
-use crate::base::error::{Error, ErrorKind};
-use crate::base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 const MESSAGE_CHARS: usize = 600;
 
@@ -385,7 +385,7 @@ fn certificate_refused(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::text::is_unprintable;
+    use hydra_base::text::is_unprintable;
     use reqwest::header::{CONTENT_TYPE, HeaderValue};
 
     fn answer(status: u16, content_type: &'static str, body: &str) -> Failure {

@@ -1,7 +1,7 @@
 //! How a batch of what is logged on a run is cut to fit a server's limits.
 
-use crate::mlflow::entities::{Metric, Tags};
-use crate::mlflow::local::CheckedBatch;
+use crate::entities::{Metric, Tags};
+use crate::local::CheckedBatch;
 
 /// The most metrics, and the most entries of all kinds, in one `log-batch` request.
 const MAX_ENTRIES: usize = 1000;
@@ -70,8 +70,8 @@ fn cut<'a>(key: &str, text: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mlflow::entities::RunBatch;
-    use crate::mlflow::local::check_batch;
+    use crate::entities::RunBatch;
+    use crate::local::check_batch;
 
     fn checked(metrics: i64, params: usize, tags: usize) -> CheckedBatch {
         let numbered =

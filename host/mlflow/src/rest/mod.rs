@@ -12,8 +12,6 @@ mod config;
 mod create;
 mod credentials;
 mod failure;
-#[cfg(test)]
-pub(crate) mod fault_server;
 mod limits;
 mod registry;
 mod retry;

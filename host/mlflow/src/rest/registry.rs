@@ -9,11 +9,11 @@ use super::transport::Call;
 use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
 };
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
-use crate::mlflow::local;
-use crate::mlflow::store::RegistryStore;
+use crate::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
+use crate::local;
+use crate::store::RegistryStore;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, Key, ModelName, Version};
 
 const MAX_VERSIONS_PER_PAGE: usize = 10_000;
 

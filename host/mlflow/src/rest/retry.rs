@@ -7,9 +7,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use crate::base::error::Result;
-use crate::base::jitter;
-use crate::mlflow::environment::{self, Environment};
+use crate::environment::{self, Environment};
+use hydra_base::error::Result;
+use hydra_base::jitter;
 
 /// The least time for one attempt, however short the patience.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(5);

@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
 
-use super::fault_server::{Answer, FaultServer, ok, status};
 use super::{ArtifactProxy, RestConfig, RestStore};
-use crate::ErrorKind;
-use crate::base::names::{Alias, ExperimentId, ModelName};
-use crate::base::testing::version;
-use crate::mlflow::artifacts::{ArtifactStore, read_error};
-use crate::mlflow::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
-use crate::mlflow::environment::{self, Environment};
-use crate::mlflow::store::{RegistryStore, TrackingStore};
-use crate::mlflow::uri::{ArtifactUri, TrackingUri};
+use crate::artifacts::{ArtifactStore, read_error};
+use crate::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
+use crate::environment::{self, Environment};
+use crate::store::{RegistryStore, TrackingStore};
+use crate::testing::fault_server::{Answer, FaultServer, ok, status};
+use crate::uri::{ArtifactUri, TrackingUri};
+use hydra_base::ErrorKind;
+use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_base::testing::version;
 
 const RUN: &str = r#"{"info":{"run_id":"r1","experiment_id":"0","status":"RUNNING"}}"#;
 const VERSION: &str = r#"{"version":"7","status":"READY"}"#;
@@ -63,7 +63,7 @@ fn operation() -> Tags {
     Tags::from([(OPERATION_ID_TAG.to_owned(), "op-1".to_owned())])
 }
 
-async fn create_run(store: &RestStore, tags: Tags) -> crate::Result<Run> {
+async fn create_run(store: &RestStore, tags: Tags) -> hydra_base::Result<Run> {
     let experiment_id = ExperimentId::new("0").expect("an id");
     let new = NewRun { experiment_id, name: "n".into(), start_time: 1, user_id: "ann".into(), tags };
     store.create_run(&new).await

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::crypto;
-use crate::mlflow::environment::{self, Environment};
+use crate::crypto;
+use crate::environment::{self, Environment};
+use hydra_base::error::{Error, ErrorKind, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -14,15 +14,15 @@ use super::wire::{
     self, Empty, ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer,
     RunsAnswer,
 };
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{
+use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::mlflow::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
-use crate::mlflow::store::TrackingStore;
+use crate::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::store::TrackingStore;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 const MAX_RUNS_PER_PAGE: usize = 50_000;
 /// What a create request of a logged model takes; MLflow's client sends the rest afterwards.

@@ -14,8 +14,8 @@ use url::Url;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
-use crate::base::error::Result;
-use crate::mlflow::uri::redact;
+use crate::uri::redact;
+use hydra_base::error::Result;
 
 /// More than any listing that MLflow sends on one page of ours.
 const MAX_JSON_BYTES: usize = 256 * 1024 * 1024;

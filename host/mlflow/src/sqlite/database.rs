@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 
-use crate::base::error::{Error, ErrorKind};
-use crate::base::names::Workspace;
-use crate::mlflow::sqlite::schema::{self, Schema};
+use crate::sqlite::schema::{self, Schema};
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::names::Workspace;
 
 /// How long a statement waits for another process's lock; what MLflow waits too.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);

@@ -3,12 +3,12 @@
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
-use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
-use crate::mlflow::local;
-use crate::mlflow::sqlite::database::{Db, Work};
-use crate::mlflow::sqlite::runs;
+use crate::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
+use crate::local;
+use crate::sqlite::database::{Db, Work};
+use crate::sqlite::runs;
+use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::time::now;
 
 /// Creates a LoggedModel, or `None` in a database of MLflow 2.
 pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedModel>> {

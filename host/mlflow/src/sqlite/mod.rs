@@ -19,10 +19,10 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::blocking;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::Workspace;
-use crate::mlflow::sqlite::database::{Database, Db, Work};
+use crate::sqlite::database::{Database, Db, Work};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::Workspace;
 
 /// The store in one SQLite file.
 #[derive(Debug, Clone)]

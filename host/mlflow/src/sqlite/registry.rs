@@ -3,17 +3,17 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::base::Timestamp;
-use crate::base::aliases::AliasMove;
-use crate::base::error::Result;
-use crate::base::failpoint::failpoint;
-use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
-use crate::mlflow::local;
-use crate::mlflow::sqlite::database::{Db, Work};
-use crate::mlflow::sqlite::{SqliteStore, tags, versions};
-use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::local;
+use crate::sqlite::database::{Db, Work};
+use crate::sqlite::{SqliteStore, tags, versions};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use hydra_base::Timestamp;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::Result;
+use hydra_base::failpoint::failpoint;
+use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_base::time::now;
 
 #[async_trait]
 impl RegistryStore for SqliteStore {

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, RunId};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::base::time::now;
-use crate::mlflow::entities::{
-    Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags,
-};
-use crate::mlflow::local;
-use crate::mlflow::sqlite::database::{Db, Work};
-use crate::mlflow::sqlite::logged_models;
+use crate::entities::{Experiment, LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus, Tags};
+use crate::local;
+use crate::sqlite::database::{Db, Work};
+use crate::sqlite::logged_models;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ExperimentId, RunId};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::time::now;
 
 const EXPERIMENT_COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.lifecycle_stage";
 const RUN_COLUMNS: &str = "run_uuid, experiment_id, name, status, start_time, end_time, artifact_uri, lifecycle_stage, \

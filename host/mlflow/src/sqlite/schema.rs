@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
-use crate::base::error::{Error, ErrorKind};
-use crate::base::names::{DEFAULT_WORKSPACE, Workspace};
-use crate::base::text::listed;
-use crate::base::time::now;
-use crate::mlflow::local;
-use crate::mlflow::sqlite::database::Work;
+use crate::sqlite::database::Work;
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
+use hydra_base::text::listed;
+use hydra_base::time::now;
 
 /// What a database must have: the columns we use and MLflow 2.9 made.
 const REQUIRED: &[(&str, &[&str])] = &[

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use crate::base::names::{ModelName, Version};
-use crate::mlflow::entities::Tags;
-use crate::mlflow::sqlite::database::{Db, Work};
-use crate::mlflow::sqlite::versions;
+use crate::entities::Tags;
+use crate::sqlite::database::{Db, Work};
+use crate::sqlite::versions;
+use hydra_base::names::{ModelName, Version};
 
 /// The tags of a registered model.
 pub(super) fn of_model(db: &Db<'_>, name: &ModelName) -> Work<Tags> {

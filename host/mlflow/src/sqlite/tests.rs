@@ -5,10 +5,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::names::{Alias, ExperimentId, ModelName};
-use crate::base::testing::{set, version};
-use crate::mlflow::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
-use crate::mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
+use crate::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
+use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_base::testing::{set, version};
 
 /// A database with the model `m`, its version 1 and `champion` on it.
 struct Scene {
@@ -242,7 +242,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
 #[test]
 fn a_lock_that_is_never_given_back_is_a_locked_database() {
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
-    let error = crate::mlflow::sqlite::database::Failure::from(busy).into_error(Path::new("mlflow.db"));
+    let error = crate::sqlite::database::Failure::from(busy).into_error(Path::new("mlflow.db"));
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Locked, true));
 }
 

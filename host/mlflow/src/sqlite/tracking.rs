@@ -1,14 +1,14 @@
 use async_trait::async_trait;
 
-use crate::base::Timestamp;
-use crate::base::error::Result;
-use crate::base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
-use crate::mlflow::entities::{
+use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::mlflow::local;
-use crate::mlflow::sqlite::{SqliteStore, logged_models, runs};
-use crate::mlflow::store::TrackingStore;
+use crate::local;
+use crate::sqlite::{SqliteStore, logged_models, runs};
+use crate::store::TrackingStore;
+use hydra_base::Timestamp;
+use hydra_base::error::Result;
+use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 #[async_trait]
 impl TrackingStore for SqliteStore {

@@ -2,14 +2,14 @@
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::base::error::{Error, ErrorKind};
-use crate::base::names::{ModelName, RunId, Version};
-use crate::base::time::now;
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
-use crate::mlflow::local;
-use crate::mlflow::sqlite::database::{Db, Work};
-use crate::mlflow::sqlite::{logged_models, registry, tags};
-use crate::mlflow::uri::ModelUri;
+use crate::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
+use crate::local;
+use crate::sqlite::database::{Db, Work};
+use crate::sqlite::{logged_models, registry, tags};
+use crate::uri::ModelUri;
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::names::{ModelName, RunId, Version};
+use hydra_base::time::now;
 
 /// The stage by which MLflow marks a deleted version; its row stays, so that its number is not used again.
 const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";

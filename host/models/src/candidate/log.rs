@@ -4,19 +4,19 @@ use std::pin::{Pin, pin};
 
 use futures_util::FutureExt as _;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Alias, ExperimentId, ModelName, Version};
-use crate::base::time::now;
-use crate::lifecycle::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
-use crate::lifecycle::config::CONFIG_ARTIFACT;
-use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{
+use crate::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
+use crate::config::CONFIG_ARTIFACT;
+use crate::model_file::ModelFile;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
+use hydra_base::time::now;
+use hydra_mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
     OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
 };
-use crate::mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
+use hydra_mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::base::Sha256;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{Key, RunId, Version};
-use crate::lifecycle::config;
-use crate::lifecycle::model_file::ModelFile;
-use crate::mlflow::entities::OPERATION_ID_TAG;
-use crate::model::BaselineModel;
+use crate::config;
+use crate::model_file::ModelFile;
+use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Key, RunId, Version};
+use hydra_mlflow::entities::OPERATION_ID_TAG;
 
 pub use log::LogTarget;
 
@@ -39,12 +38,6 @@ pub enum CandidateModel {
     Stdin,
     /// The text of a LightGBM model.
     Text(String),
-}
-
-impl From<BaselineModel> for CandidateModel {
-    fn from(model: BaselineModel) -> Self {
-        Self::Text(model.into_text())
-    }
 }
 
 impl From<PathBuf> for CandidateModel {

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::base::names::{Alias, ExperimentId, ModelName, Version};
-use crate::base::testing::version;
-use crate::lifecycle::ledger::driver_tests::remote::{Fault, Remote};
-use crate::mlflow::artifacts::ArtifactResolver;
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{Run, RunStatus, Tags};
-use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::store::{RegistryStore as _, TrackingStore as _};
+use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
+use hydra_base::testing::version;
+use hydra_mlflow::artifacts::ArtifactResolver;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{Run, RunStatus, Tags};
+use hydra_mlflow::memory::MemoryStore;
+use hydra_mlflow::store::{RegistryStore as _, TrackingStore as _};
+use hydra_mlflow::testing::remote::{Fault, Remote};
 
 struct Scene {
     store: Arc<MemoryStore>,
@@ -47,7 +47,7 @@ impl Scene {
             progress,
         };
         let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/models/regression/booster/model.lgb");
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
         let candidate = Candidate::new(Path::new(path), BTreeMap::from([("auc".to_owned(), 0.9)]));
         target.log(&candidate.prepare().await.expect("a candidate"), interrupted).await
     }

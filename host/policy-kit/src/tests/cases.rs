@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::base::error::ErrorKind;
+use hydra_base::error::ErrorKind;
 
 fn case(json: &str) -> Case {
     serde_json::from_str(json).unwrap()

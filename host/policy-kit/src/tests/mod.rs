@@ -7,15 +7,16 @@ mod projects;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where the build script compiles guests too: everything they share is compiled once.
+/// Where the build script of the default policy compiles guests, too: what they share is compiled once.
 fn guest_target_dir() -> PathBuf {
-    Path::new(env!("OUT_DIR")).ancestors().nth(4).unwrap().join("guests")
+    // `<target>/<profile>/deps/<test>`
+    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("guests")
 }
 
 fn engine() -> PolicyEngine {

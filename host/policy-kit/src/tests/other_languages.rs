@@ -2,9 +2,9 @@
 //! runs them.
 
 use super::*;
-use crate::base::error::ErrorKind;
-use crate::policy::Pooling;
-use crate::policy::tests::compiled_code;
+use hydra_base::error::ErrorKind;
+use hydra_policy::Pooling;
+use hydra_policy::testing::compiled_code;
 
 /// The same rule in another language passes the same golden cases.
 #[track_caller]

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use super::*;
-use crate::base::error::ErrorKind;
+use hydra_base::error::ErrorKind;
 
 #[track_caller]
 fn assert_example_passes(name: &str) {

@@ -1,6 +1,7 @@
 //! Equal component, equal input: equal verdict, equal words, equal fuel.
 
 use super::*;
+use crate::testing::compiled_code;
 
 fn input() -> Input {
     let mut context = context(Some(2), Some(1));

@@ -2,8 +2,7 @@
 
 use super::*;
 
-#[path = "../../../../tests/support/guests.rs"]
-mod shared;
+use hydra_test_guests as shared;
 
 /// The component made of `tests/guests/<name>.wat`.
 pub(super) fn component(name: &str) -> Vec<u8> {

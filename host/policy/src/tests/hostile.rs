@@ -1,12 +1,9 @@
 //! Guests that break the rules while they run. None may crash, hang or leak, and each gets an error of the right kind.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::guests::{load, promote, rollback};
 use super::*;
-use crate::base::aliases::AliasState;
-use crate::lifecycle::{Facts, guards};
 
 /// A budget that a test does not wait long for.
 fn tight() -> Budget {
@@ -151,40 +148,6 @@ fn nothing_is_kept_between_calls() {
         let decision =
             policy.decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), None)).unwrap();
         assert_eq!(decision.verdict.explanation(), "11");
-    }
-}
-
-#[test]
-fn verdicts_that_break_a_guard_move_nothing() {
-    let aliases: AliasState = [("champion", 2), ("archived", 1), ("production", 2)]
-        .map(|(name, number)| (alias(name), version(number)))
-        .into_iter()
-        .collect();
-    let managed = ["champion", "archived", "candidate"].map(alias);
-    let versions = BTreeMap::from([1, 2, 3].map(|number| (version(number), true)));
-    for (guest, objection) in [
-        ("champion_elsewhere", "the policy moves `champion` to version 1, but version 3 was asked for"),
-        (
-            "missing_version",
-            "the policy moves `archived` to version 4000000000000000000, which does not exist",
-        ),
-        ("archived_champion", "the policy would leave version 3 both `champion` and `archived`"),
-        ("illegal_alias", "the policy moves the alias `production`, which is not managed"),
-        ("moves_twice", "the policy moves the alias `candidate` twice"),
-        ("removes_champion", "the policy removes the alias `champion`"),
-    ] {
-        let decision = promote(guest, &tight()).unwrap();
-        let facts = Facts {
-            operation: Operation::Promote,
-            target: Some(version(3)),
-            aliases: &aliases,
-            managed: &managed,
-            versions: &versions,
-        };
-        let error = guards::review(&decision.verdict, &facts).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Guard);
-        assert_eq!(error.to_string(), objection);
-        assert_engine_is_sound();
     }
 }
 

@@ -33,7 +33,7 @@ fn alone(test: &str, body: impl FnOnce()) {
         return body();
     }
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("policy::tests::memory::{test}"), "--include-ignored"])
+        .args(["--exact", &format!("tests::memory::{test}"), "--include-ignored"])
         .env(ALONE, "1")
         .output()
         .unwrap();

@@ -12,17 +12,13 @@ mod refused;
 mod security;
 mod types;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use super::*;
-use crate::base::Sha256;
-use crate::base::aliases::AliasMove;
-use crate::base::error::{ErrorKind, Result};
-use crate::base::testing::{alias, set, unset, version};
+use hydra_base::Sha256;
+use hydra_base::aliases::AliasMove;
+use hydra_base::error::{ErrorKind, Result};
+use hydra_base::testing::{alias, set, unset, version};
 
 /// One engine for all tests, as in a process.
 fn engine() -> &'static PolicyEngine {
@@ -67,19 +63,4 @@ fn rich_version(number: u64) -> ModelVersion {
     run.params.insert("num_leaves".to_owned(), "31".to_owned());
     rich.run = Some(run);
     rich
-}
-
-/// The files of compiled code in a cache, and when each was written: one that is compiled again is written again.
-pub(super) fn compiled_code(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap().map(std::result::Result::unwrap) {
-        let (path, metadata) = (entry.path(), entry.metadata().unwrap());
-        if metadata.is_dir() {
-            files.extend(compiled_code(&path));
-        } else if path.extension().is_none() {
-            // wasmtime's notes of how often a file is used lie beside it, with an extension.
-            files.insert(path, metadata.modified().unwrap());
-        }
-    }
-    files
 }

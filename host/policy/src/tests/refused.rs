@@ -6,7 +6,7 @@ use super::guests::{component, load};
 use super::*;
 
 #[track_caller]
-fn refused(bytes: &[u8]) -> crate::Error {
+fn refused(bytes: &[u8]) -> hydra_base::Error {
     let error = Policy::load(engine(), bytes, &Budget::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
     error

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::names::Version;
+use hydra_base::names::Version;
 
 #[test]
 fn canonical_json_is_what_the_ledger_archives() {

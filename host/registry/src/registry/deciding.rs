@@ -2,14 +2,14 @@
 
 use futures_util::future::try_join;
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::Alias;
-use crate::lifecycle::evidence::Target;
-use crate::lifecycle::ledger::{Ledger, Settings, ledger_name};
-use crate::lifecycle::transition::{Request, Transition, Transitions};
-use crate::mlflow::entities::RegisteredModel;
-use crate::policy::Operation;
 use crate::registry::ModelRegistry;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::Alias;
+use hydra_lifecycle::evidence::Target;
+use hydra_lifecycle::ledger::{Ledger, Settings, ledger_name};
+use hydra_lifecycle::transition::{Request, Transition, Transitions};
+use hydra_mlflow::entities::RegisteredModel;
+use hydra_policy::Operation;
 
 impl ModelRegistry {
     /// Carries out a request for a promotion or a rollback, with every option.

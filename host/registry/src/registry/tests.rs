@@ -3,14 +3,14 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::testing::version;
-use crate::mlflow::artifacts::ArtifactResolver;
-use crate::mlflow::entities::NewModelVersion;
-use crate::mlflow::environment::Environment;
-use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::store::RegistryStore as _;
 use crate::open::PolicySource;
 use crate::project::{Project, ProjectConfig};
+use hydra_base::testing::version;
+use hydra_mlflow::artifacts::ArtifactResolver;
+use hydra_mlflow::entities::NewModelVersion;
+use hydra_mlflow::environment::Environment;
+use hydra_mlflow::memory::MemoryStore;
+use hydra_mlflow::store::RegistryStore as _;
 
 /// A store in memory, and the project of those who use it.
 struct World {

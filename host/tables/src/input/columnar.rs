@@ -7,8 +7,8 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::Schema;
 
 use super::{Batch, BatchReader, named_columns};
-use crate::cli::predict::wanted::{Selection, Wanted};
-use crate::{Error, ErrorKind, Result};
+use crate::wanted::{Selection, Wanted};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Batches in the order of a file.
 pub(super) trait Batches: Send {

@@ -10,11 +10,11 @@ use csv::{ByteRecord, ReaderBuilder};
 use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::cli::predict::BATCH_ROWS;
-use crate::cli::predict::wanted::{Selection, Wanted};
-use crate::model::loaded::{ColumnKind, FeatureKind, Model};
-use crate::{Error, ErrorKind, Result};
+use crate::BATCH_ROWS;
+use crate::wanted::{Selection, Wanted};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::loaded::{ColumnKind, FeatureKind, Model};
 
 /// The longest row: a quote that is never closed must not fill the memory.
 const LONGEST: u64 = 64 << 20;

@@ -15,52 +15,52 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 
-use super::args::FileFormat;
-use super::guard::guarded;
-use super::wanted::Wanted;
-use crate::model::loaded::{ColumnKind, Model};
-use crate::{Error, ErrorKind, Result};
+use crate::FileFormat;
+use crate::guard::guarded;
+use crate::wanted::Wanted;
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::loaded::{ColumnKind, Model};
 
 use source::Source;
 
 /// Rows of a file: what the model wants, and what is repeated in the output.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub struct Batch {
     /// The model's features, by its names and in its order.
-    pub(super) features: RecordBatch,
+    pub features: RecordBatch,
     /// The columns to keep.
-    pub(super) kept: RecordBatch,
+    pub kept: RecordBatch,
     /// How far the reader has come, in units of [`Input::length`].
-    pub(super) position: u64,
+    pub position: u64,
 }
 
 /// Reads a file in batches.
 ///
 /// A reader brings at least one batch, without rows where the file has none, so that the output always has a header.
-pub(super) trait BatchReader: Send {
+pub trait BatchReader: Send {
     /// The next batch, or none at the end. Damage is [`ErrorKind::InvalidData`] and says where.
     fn next(&mut self) -> Result<Option<Batch>>;
 }
 
 /// An opened input.
-pub(super) struct Input {
+pub struct Input {
     /// Brings the rows.
-    pub(super) reader: Box<dyn BatchReader>,
+    pub reader: Box<dyn BatchReader>,
     /// What is known about each feature's column, if the batches do not say it by their types.
-    pub(super) columns: Option<Vec<ColumnKind>>,
+    pub columns: Option<Vec<ColumnKind>>,
     /// The columns that nobody asked for.
-    pub(super) ignored: Vec<String>,
+    pub ignored: Vec<String>,
     /// How long the input is, if that is known.
-    pub(super) length: Option<u64>,
+    pub length: Option<u64>,
     /// Whether lengths and positions are bytes; rows else.
-    pub(super) in_bytes: bool,
+    pub in_bytes: bool,
 }
 
 impl Input {
     /// Opens a file or stdin (`-`) and finds the wanted columns in it.
     ///
     /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing.
-    pub(super) fn open(path: &Path, format: FileFormat, wanted: Wanted, model: &Model) -> Result<Self> {
+    pub fn open(path: &Path, format: FileFormat, wanted: Wanted, model: &Model) -> Result<Self> {
         let source = Source::open(path)?;
         let name = source.name().to_owned();
         let open = || match format {

@@ -14,8 +14,8 @@ use parquet::basic::Compression;
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
 use super::source::{Source, unreadable};
-use crate::cli::predict::wanted::{Selection, Wanted};
-use crate::{Error, ErrorKind, Result};
+use crate::wanted::{Selection, Wanted};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Opens a Parquet file: reads its footer.
 pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {

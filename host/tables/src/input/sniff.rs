@@ -3,8 +3,8 @@
 use std::io::{self, Cursor, Read};
 
 use super::source::unreadable;
-use crate::Result;
-use crate::model::loaded::{ColumnKind, Model};
+use hydra_base::Result;
+use hydra_lightgbm::loaded::{ColumnKind, Model};
 
 /// How many bytes are looked at.
 const START: u64 = 1 << 20;

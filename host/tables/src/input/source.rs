@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cli::predict::args::is_dash;
-use crate::{Error, ErrorKind, Result};
+use crate::is_dash;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// An input that has been opened.
 pub(super) struct Source {

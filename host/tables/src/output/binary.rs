@@ -10,8 +10,8 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use super::{BatchWriter, Destination, unfit};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// How many encoded bytes of a row group are held back at most.
 const ROW_GROUP_BYTES: usize = 64 << 20;

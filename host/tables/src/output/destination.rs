@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::unwritable;
-use crate::Result;
+use hydra_base::Result;
 
 /// Takes the bytes of an output.
 ///

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::args::FileFormat;
-use crate::{Error, ErrorKind, Result};
+use crate::FileFormat;
+use hydra_base::{Error, ErrorKind, Result};
 
 use destination::Destination;
 
 /// An output that has been opened.
-pub(super) struct Output<'p> {
+pub struct Output<'p> {
     format: FileFormat,
     path: Option<PathBuf>,
     state: State<'p>,
@@ -47,11 +47,7 @@ impl<'p> Output<'p> {
     ///
     /// The file appears under its name when [`Output::finish`] has succeeded. [`ErrorKind::InvalidArgument`] when a terminal
     /// would have to show binary data.
-    pub(super) fn open(
-        path: Option<&Path>,
-        format: FileFormat,
-        stdout: &'p mut (dyn Write + Send),
-    ) -> Result<Self> {
+    pub fn open(path: Option<&Path>, format: FileFormat, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
         let destination = Destination::open(path, stdout).map_err(|error| named(error, path))?;
         if matches!(format, FileFormat::Parquet | FileFormat::Arrow) && destination.is_terminal() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a terminal cannot show this format")
@@ -61,7 +57,7 @@ impl<'p> Output<'p> {
     }
 
     /// Writes a batch; the first one starts the file.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let path = self.path.as_deref();
         let mut writer = match std::mem::replace(&mut self.state, State::Broken) {
             State::Opened(destination) => writer(self.format, path, batch.schema_ref(), destination),
@@ -75,7 +71,7 @@ impl<'p> Output<'p> {
     }
 
     /// Ends the file and lets it appear.
-    pub(super) fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
         let destination = match self.state {
             State::Opened(destination) => Ok(destination),
             State::Writing(writer) => writer.finish(),

@@ -12,9 +12,9 @@ use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited,
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::{BatchWriter, Destination, unfit, unwritable};
-use crate::Result;
-use crate::base::text::escape_json;
-use crate::model::arrow::is_json;
+use hydra_base::Result;
+use hydra_base::text::escape_json;
+use hydra_lightgbm::arrow::is_json;
 
 /// Writes comma-separated values with a header; missing ones are empty.
 pub(super) struct CsvWriter<'p> {

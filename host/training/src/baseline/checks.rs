@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::{Error, ErrorKind, Result};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// Longer names are a mistake in the input, and LightGBM's fixed message buffers could cut them inside a character.
 const MAX_NAME_BYTES: usize = 256;

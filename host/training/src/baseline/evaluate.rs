@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::baseline::BaselineModel;
-use crate::model::matrix::Matrix;
-use crate::model::scorer::Scorer;
-use crate::{Error, ErrorKind, Result};
+use crate::baseline::BaselineModel;
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::scorer::Scorer;
 
 /// `accuracy`, `auc` and `log_loss` of a model on labelled rows (labels 0 or 1), as scikit-learn defines them: ties count
 /// half in the AUC, and probabilities are kept 1e-15 away from 0 and 1 in the logarithm. `auc` is left out when only one

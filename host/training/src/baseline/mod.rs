@@ -4,9 +4,9 @@ mod checks;
 mod evaluate;
 mod parameters;
 
-use crate::model::booster::{lightgbm, redirect_messages};
-use crate::model::text::{Limits, TextModel};
-use crate::{Error, ErrorKind, Result};
+use crate::booster::{lightgbm, redirect_messages};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::text::{Limits, TextModel};
 
 pub use evaluate::evaluate;
 pub use parameters::TrainingParameters;
@@ -14,13 +14,13 @@ pub use parameters::TrainingParameters;
 /// A freshly trained binary classifier: LightGBM's model text and what the reader made of it.
 ///
 /// ```
-/// use hydra_registry::model::baseline::BaselineModel;
+/// use crate::baseline::BaselineModel;
 ///
 /// let rows: Vec<[f64; 2]> = (0..200).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
 /// let labels: Vec<f64> = (0..200).map(|i| f64::from(u8::from(i > 120))).collect();
 /// let model = BaselineModel::train(&rows, &labels, &["height", "weekday"])?;
 /// assert_eq!(model.text_model().feature_names(), ["height", "weekday"]);
-/// # Ok::<(), hydra_registry::Error>(())
+/// # Ok::<(), hydra_base::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct BaselineModel {

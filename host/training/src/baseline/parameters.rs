@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What to train; the default is what `LGBMClassifier()` does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::*;
-use crate::model::booster::Booster;
+use crate::booster::Booster;
 
 const NAMES: [&str; 3] = ["height", "weight", "größe"];
 
@@ -122,7 +122,7 @@ fn lightgbm_says_nothing_on_standard_output() {
         return;
     }
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["model::baseline::tests::lightgbm_says_nothing_on_standard_output", "--exact", "--nocapture"])
+        .args(["baseline::tests::lightgbm_says_nothing_on_standard_output", "--exact", "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();

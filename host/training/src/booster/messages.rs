@@ -13,7 +13,7 @@ thread_local! {
 /// Makes LightGBM on this thread log to `tracing` (target `lightgbm`, level debug).
 ///
 /// To be called before every call into LightGBM; all but the first on a thread cost one read.
-pub(in crate::model) fn redirect() {
+pub(crate) fn redirect() {
     let redirected = REDIRECTED.with(|redirected| *redirected);
     debug_assert!(redirected, "LightGBM refused the log callback");
 }

@@ -8,12 +8,12 @@ mod messages;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::loaded::{Engine, Model};
-use crate::model::matrix::Matrix;
-use crate::model::text::TextModel;
-use crate::{Error, ErrorKind, Result};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::loaded::{Engine, Model};
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::text::TextModel;
 
-pub(in crate::model) use messages::redirect as redirect_messages;
+pub(crate) use messages::redirect as redirect_messages;
 
 /// Rows per call: lightgbm3 narrows row counts to 32 bits, and a block keeps the lock short.
 const ROWS_PER_CALL: usize = 1 << 20;

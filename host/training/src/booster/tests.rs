@@ -1,10 +1,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::model::text::Limits;
+use hydra_lightgbm::text::Limits;
 
 fn fixture(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/scores").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/scores").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 

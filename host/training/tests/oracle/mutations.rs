@@ -5,17 +5,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::ErrorKind;
-use crate::model::booster::Booster;
-use crate::model::matrix::Matrix;
-use crate::model::scorer::Scorer;
-use crate::model::text::{Limits, TextModel};
+use hydra_base::ErrorKind;
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::text::{Limits, TextModel};
+use hydra_training::Booster;
 
 /// How many damaged models are tried.
 const MUTANTS: u64 = 20_000;
 
 const CHILD: &str = "HYDRA_TEST_CHILD_MUTATES";
-const TEST: &str = "model::loaded::tests::mutations::damaged_models_never_crash_lightgbm";
+const TEST: &str = "mutations::damaged_models_never_crash_lightgbm";
 
 /// Values that a row may hold, the awkward ones first.
 const CELLS: [f64; 12] = [
@@ -136,7 +136,7 @@ fn predict(text: &TextModel, booster: &Booster, what: &str) {
 
 /// The models of the fixtures, each cut to its first two iterations so that damage is dense.
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
     let mut files: Vec<PathBuf> = ["binary_cat", "multi_int", "regression"]
         .map(|case| fixtures.join("models").join(case).join("booster/model.lgb"))
         .into();

@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::base::Sha256;
-use crate::mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
-use crate::model::booster::Booster;
-use crate::model::labels::{ClassLabel, ClassLabels};
-use crate::model::loaded::{
+use hydra_base::Sha256;
+use hydra_lightgbm::labels::{ClassLabel, ClassLabels};
+use hydra_lightgbm::loaded::{
     Column, EncodedTable, Engine, Model, ModelLimits, Prediction, StringColumn, Table, Values,
 };
-use crate::model::matrix::Matrix;
+use hydra_lightgbm::matrix::Matrix;
+use hydra_mlflow::flavor::{MLMODEL_FILE, MlModel, MlModelLimits};
+use hydra_training::Booster;
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
 fn json(path: &Path) -> Value {
@@ -105,6 +105,7 @@ fn assert_labels(ours: &ClassLabels, theirs: &Value, what: &str) {
             ClassLabel::Bool(label) => theirs.as_bool() == Some(label),
             ClassLabel::Float(label) => theirs.as_f64() == Some(label),
             ClassLabel::String(label) => theirs.as_str() == Some(label),
+            _ => false,
         };
         assert!(equal, "{what}: {ours} is not {theirs}");
     }
@@ -183,9 +184,11 @@ fn every_pickle_of_lightgbm_3_and_4_predicts_what_python_predicts() {
         let data = Matrix::from_rows(&rows, 3).unwrap();
         for (name, expected) in expected["pickles"].as_object().unwrap() {
             let bytes = std::fs::read(directory.join(name)).unwrap();
-            let extracted =
-                crate::model::pickle::read_pickle(&bytes, &crate::model::extracted::ExtractLimits::default())
-                    .unwrap();
+            let extracted = hydra_lightgbm::pickle::read_pickle(
+                &bytes,
+                &hydra_lightgbm::extracted::ExtractLimits::default(),
+            )
+            .unwrap();
             // The digest is of what `model_to_string` says, to which pickling adds Python's categories in some versions.
             texts += usize::from(
                 expected["text_sha256"] == Sha256::of(extracted.booster_text.as_bytes()).to_string(),

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::model::text::{MissingType, Tree};
+use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::text::{Limits, MissingType, TextModel, Tree};
+
+use crate::scores::{assert_scores, leaves, score_every_way};
 
 /// A small linear congruential generator.
 struct Random(u64);

@@ -1,17 +1,17 @@
 //! Bit by bit against LightGBM: recorded predictions of trained models, and lightgbm3 on random models and rows.
 
-mod random;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::*;
-use crate::model::text::Limits;
+use hydra_base::ErrorKind;
+use hydra_lightgbm::matrix::Matrix;
+use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::text::{Limits, TextModel};
 
 fn fixtures(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(kind)
 }
 
 fn read_json(path: &Path) -> Value {
@@ -33,7 +33,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 /// Panics where our scores differ from `expected` by more than `ulps` units in the last place.
-fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
+pub fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
     assert_eq!(ours.len(), expected.len(), "{name}");
     for (index, (score, expected)) in ours.iter().zip(expected).enumerate() {
         let apart = score.to_bits().abs_diff(expected.to_bits());
@@ -44,7 +44,7 @@ fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
 }
 
 /// Checks that every way to score gives the same bits: blocks, single rows, columns first, several threads.
-fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
+pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
     let (features, outputs) = (scorer.num_features(), scorer.num_outputs());
     let count = rows.len() / features;
     let mut by_row = vec![0.0; count * outputs];
@@ -65,7 +65,7 @@ fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
     by_row
 }
 
-fn leaves(scorer: &Scorer, rows: &[f64]) -> Vec<u32> {
+pub fn leaves(scorer: &Scorer, rows: &[f64]) -> Vec<u32> {
     let data = Matrix::from_rows(rows, scorer.num_features()).unwrap();
     let mut leaves = vec![u32::MAX; data.rows() * scorer.num_trees()];
     scorer.leaves(&data, 1, &mut leaves).unwrap();

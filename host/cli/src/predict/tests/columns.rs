@@ -1,9 +1,9 @@
 //! Which columns are taken, kept and refused.
 
 use super::{Case, Folder, assert_invalid, context, regression};
-use crate::ErrorKind;
-use crate::model::loaded::Model;
-use crate::model::text::{Limits, TextModel};
+use hydra_base::ErrorKind;
+use hydra_lightgbm::loaded::Model;
+use hydra_lightgbm::text::{Limits, TextModel};
 
 const ROW: &str = "f0,f1,f2,f3,f4\n0.5,1,-1,0,2\n";
 
@@ -97,7 +97,7 @@ fn an_output_of_unknown_ending_is_refused() {
     folder.write("in.csv", ROW);
     for out in ["out.csv.gz", "out.tsv"] {
         let error = folder.predict(regression(), "in.csv", out, "").unwrap_err();
-        assert_eq!(error.downcast_ref::<crate::Error>().unwrap().kind(), ErrorKind::InvalidArgument);
+        assert_eq!(error.downcast_ref::<hydra_base::Error>().unwrap().kind(), ErrorKind::InvalidArgument);
         folder.predict(regression(), "in.csv", out, "--out-format csv").unwrap();
     }
     folder.predict(regression(), "in.csv", "out", "").unwrap();

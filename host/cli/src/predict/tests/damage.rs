@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Folder, assert_invalid, context, regression};
-use crate::ErrorKind;
+use hydra_base::ErrorKind;
 
 const HEADER: &str = "f0,f1,f2,f3,f4\n";
 
@@ -106,7 +106,7 @@ fn an_output_file_is_replaced_only_by_a_whole_one() {
 /// Lengths in Arrow's metadata and before its packed buffers can be anything; believing one ended the process.
 #[test]
 fn damaged_arrow_files_end_in_an_error() {
-    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
     let folder = Folder::new();
     let (mut refused, mut runs) = (0, 0);
     for file in ["zstd.arrows", "pandas.feather", "pandas.parquet"] {
@@ -120,7 +120,7 @@ fn damaged_arrow_files_end_in_an_error() {
             let options = "--categories city,tier --out-format csv --keep id";
             runs += 1;
             if let Err(error) = folder.predict(model, file, "out.csv", options) {
-                let error: crate::Error = error.downcast().unwrap();
+                let error: hydra_base::Error = error.downcast().unwrap();
                 assert_eq!(error.kind(), ErrorKind::InvalidData, "{file} {place}: {error:?}");
                 assert_eq!(context(&error, "file"), folder.path(file).display().to_string());
                 refused += 1;
@@ -132,7 +132,7 @@ fn damaged_arrow_files_end_in_an_error() {
 
 #[test]
 fn a_truncated_arrow_file_is_refused() {
-    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
     let folder = Folder::new();
     for (file, cut) in [("pandas.feather", 1), ("pandas.feather", 100), ("zstd.arrows", 20)] {
         let mut bytes = fs::read(rows.join(file)).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Case, Folder};
-use crate::model::loaded::{Model, ModelLimits};
+use hydra_lightgbm::loaded::{Model, ModelLimits};
 
 const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
 
@@ -118,7 +118,7 @@ fn kept_json_values_pass_as_they_are() {
 /// Files that pandas and PyArrow wrote, with the scores that Python's LightGBM gave their rows.
 #[test]
 fn files_of_pandas_give_the_scores_of_python() {
-    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
     let numbers = |csv: &str| -> Vec<(u32, u64)> {
         let cells = csv.lines().skip(1).map(|line| line.split_once(',').unwrap());
         cells.map(|(id, score)| (id.parse().unwrap(), score.parse::<f64>().unwrap().to_bits())).collect()
@@ -144,7 +144,7 @@ fn files_of_pandas_give_the_scores_of_python() {
 
 #[test]
 fn times_are_kept_by_every_format_that_has_them() {
-    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/rows");
+    let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
     let folder = Folder::new();
     for file in ["pandas.parquet", "pandas.feather"] {
         fs::copy(rows.join(file), folder.path(file)).unwrap();
@@ -162,7 +162,7 @@ fn times_are_kept_by_every_format_that_has_them() {
 /// Models whose text does not tell which columns were of pandas' category type, with the scores that Python gave their rows.
 #[test]
 fn columns_of_category_type_get_the_lists_as_in_python() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/categories");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/categories");
     let model = |case: &str| {
         let bytes = fs::read(folder.join(case).with_extension("lgb")).unwrap();
         Model::from_artifact("model.lgb", "", &bytes, &ModelLimits::default()).unwrap()

@@ -13,10 +13,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{PredictArgs, run};
-use crate::cli::Printer;
-use crate::cli::args::OutputFormat;
-use crate::model::loaded::{Model, ModelLimits};
-use crate::{Error, ErrorKind};
+use crate::Printer;
+use crate::args::OutputFormat;
+use hydra_base::{Error, ErrorKind};
+use hydra_lightgbm::loaded::{Model, ModelLimits};
 
 #[derive(Parser)]
 struct Command {
@@ -82,7 +82,7 @@ struct Case {
 
 impl Case {
     fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/models").join(name);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models").join(name);
         let expected = fs::read_to_string(folder.join("expected.json")).unwrap();
         Self { folder, expected: serde_json::from_str(&expected).unwrap() }
     }

@@ -1,8 +1,7 @@
 //! The driver over the in-memory store, used as a local store and as a remote one.
 
 mod past;
-pub(in crate::lifecycle) mod remote;
-mod repairs;
+pub(crate) mod repairs;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -16,20 +15,20 @@ use super::chain::{ENTRY_TAG, Record};
 use super::doctor::Finding;
 use super::entry::{Decided, Kind};
 use super::history::Fate;
-use super::rules::Windows;
 use super::{Answer, Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
-use crate::base::aliases::AliasMove;
-use crate::base::names::{Alias, ExperimentId, ModelName, Version};
-use crate::base::testing::version;
-use crate::base::{PolicyIdentity, Sha256};
-use crate::mlflow::artifacts::ArtifactResolver;
-use crate::mlflow::connect::Backend;
-use crate::mlflow::entities::{NewModelVersion, Tags};
-use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::store::RegistryStore;
-use crate::policy::{Budget, Usage, VerdictKind};
-use crate::{ErrorKind, Result};
-use remote::{Fault, Remote};
+use hydra_base::aliases::AliasMove;
+use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
+use hydra_base::testing::version;
+use hydra_base::{ErrorKind, Result};
+use hydra_base::{PolicyIdentity, Sha256};
+use hydra_ledger_rules::Windows;
+use hydra_mlflow::artifacts::ArtifactResolver;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{NewModelVersion, Tags};
+use hydra_mlflow::memory::MemoryStore;
+use hydra_mlflow::store::RegistryStore;
+use hydra_mlflow::testing::remote::{Fault, Remote};
+use hydra_policy::{Budget, Usage, VerdictKind};
 
 /// A store with a model of five versions.
 struct World {

@@ -1,8 +1,8 @@
 //! The past that a policy is shown.
 
 use super::{Alias, Kind, Place, Sha256, World, promote};
-use crate::base::names::Version;
-use crate::policy::{Operation, Transition};
+use hydra_base::names::Version;
+use hydra_policy::{Operation, Transition};
 
 /// What a policy would be shown now.
 async fn shown(world: &World) -> Vec<Transition> {

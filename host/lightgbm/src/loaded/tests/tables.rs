@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use crate::ErrorKind;
-use crate::model::loaded::{
-    Column, ColumnKind, FeatureKind, Model, ModelLimits, StringColumn, Table, Values,
-};
-use crate::model::matrix::Matrix;
+use crate::loaded::{Column, ColumnKind, FeatureKind, Model, ModelLimits, StringColumn, Table, Values};
+use crate::matrix::Matrix;
+use hydra_base::ErrorKind;
 
 fn model(case: &str) -> Model {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/fixtures/models")
+        .join("../../tests/fixtures/models")
         .join(case)
         .join("booster/model.lgb");
     let bytes = std::fs::read(path).unwrap();

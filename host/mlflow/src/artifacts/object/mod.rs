@@ -19,10 +19,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::StreamReader;
 
 use super::{ArtifactReader, ArtifactStore, OnProgress, segments};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::entities::ArtifactInfo;
-use crate::mlflow::environment::Environment;
-use crate::mlflow::uri::redact;
+use crate::entities::ArtifactInfo;
+use crate::environment::Environment;
+use crate::uri::redact;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 pub(super) use provider::SCHEMES;
 

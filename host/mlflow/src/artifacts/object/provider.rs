@@ -11,10 +11,10 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{Certificate, ClientOptions, ObjectStore, RetryConfig};
 
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::mlflow::crypto;
-use crate::mlflow::environment::Environment;
-use crate::mlflow::uri::redact;
+use crate::crypto;
+use crate::environment::Environment;
+use crate::uri::redact;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
@@ -30,7 +30,7 @@ const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// The schemes with an object store behind them, as MLflow writes them.
-pub(in crate::mlflow::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
+pub(in crate::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
 
 /// A client of one bucket or container, and the key of the artifact root in it.
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {

@@ -1,12 +1,12 @@
 //! Versions: pages that hold while others append, and writes that collide.
 
 use super::{name, store, store_with};
-use crate::ErrorKind;
-use crate::base::names::Alias;
-use crate::base::testing::version;
-use crate::mlflow::environment;
-use crate::mlflow::rest::fault_server::{Answer, FaultServer, ok};
-use crate::mlflow::store::RegistryStore;
+use crate::environment;
+use crate::store::RegistryStore;
+use crate::testing::fault_server::{Answer, FaultServer, ok};
+use hydra_base::ErrorKind;
+use hydra_base::names::Alias;
+use hydra_base::testing::version;
 
 #[tokio::test]
 async fn pages_go_by_number_not_by_offset() {

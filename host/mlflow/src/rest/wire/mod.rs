@@ -8,10 +8,10 @@ mod tracking;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-use crate::base::Timestamp;
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::RunId;
-use crate::mlflow::entities::{ArtifactInfo, Tags};
+use crate::entities::{ArtifactInfo, Tags};
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::RunId;
 
 pub(super) use registry::{
     DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{WireTag, checked, optional_int, optional_run, pairs};
-use crate::base::error::Result;
-use crate::base::names::{Alias, ModelName, Version};
-use crate::mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
+use crate::entities::{ModelVersion, RegisteredModel, VersionStatus};
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, ModelName, Version};
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct RegisteredModelAnswer {
-    pub(in crate::mlflow::rest) registered_model: WireRegisteredModel,
+pub(in crate::rest) struct RegisteredModelAnswer {
+    pub(in crate::rest) registered_model: WireRegisteredModel,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct WireRegisteredModel {
+pub(in crate::rest) struct WireRegisteredModel {
     #[serde(default, deserialize_with = "optional_int")]
     creation_timestamp: Option<i64>,
     #[serde(default)]
@@ -33,20 +33,20 @@ struct WireAlias {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct ModelVersionAnswer {
-    pub(in crate::mlflow::rest) model_version: WireModelVersion,
+pub(in crate::rest) struct ModelVersionAnswer {
+    pub(in crate::rest) model_version: WireModelVersion,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct ModelVersionsAnswer {
+pub(in crate::rest) struct ModelVersionsAnswer {
     #[serde(default)]
-    pub(in crate::mlflow::rest) model_versions: Vec<WireModelVersion>,
+    pub(in crate::rest) model_versions: Vec<WireModelVersion>,
     #[serde(default)]
-    pub(in crate::mlflow::rest) next_page_token: Option<String>,
+    pub(in crate::rest) next_page_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct WireModelVersion {
+pub(in crate::rest) struct WireModelVersion {
     version: String,
     #[serde(default, deserialize_with = "optional_int")]
     creation_timestamp: Option<i64>,
@@ -65,13 +65,13 @@ pub(in crate::mlflow::rest) struct WireModelVersion {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct DownloadUriAnswer {
+pub(in crate::rest) struct DownloadUriAnswer {
     #[serde(default)]
-    pub(in crate::mlflow::rest) artifact_uri: String,
+    pub(in crate::rest) artifact_uri: String,
 }
 
 impl WireRegisteredModel {
-    pub(in crate::mlflow::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
+    pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
         let mut aliases = BTreeMap::new();
         for WireAlias { alias, version } in self.aliases {
             aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
@@ -87,11 +87,11 @@ impl WireRegisteredModel {
 }
 
 impl WireModelVersion {
-    pub(in crate::mlflow::rest) fn number(&self) -> Result<Version> {
+    pub(in crate::rest) fn number(&self) -> Result<Version> {
         checked("version", self.version.parse())
     }
 
-    pub(in crate::mlflow::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
+    pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
         let version = self.number()?;
         let mut aliases = Vec::with_capacity(self.aliases.len());
         for alias in self.aliases {
@@ -119,7 +119,7 @@ impl WireModelVersion {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::error::ErrorKind;
+    use hydra_base::error::ErrorKind;
 
     #[test]
     fn a_servers_bad_names_are_protocol_errors() {

@@ -4,26 +4,24 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
-use crate::base::error::{Error, ErrorKind, Result};
-use crate::base::names::{ExperimentId, LoggedModelId, RunId};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::mlflow::entities::{
-    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus,
-};
-use crate::mlflow::rest::limits::Chunk;
+use crate::entities::{Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus};
+use crate::rest::limits::Chunk;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct ExperimentAnswer {
-    pub(in crate::mlflow::rest) experiment: WireExperiment,
+pub(in crate::rest) struct ExperimentAnswer {
+    pub(in crate::rest) experiment: WireExperiment,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct ExperimentCreated {
-    pub(in crate::mlflow::rest) experiment_id: String,
+pub(in crate::rest) struct ExperimentCreated {
+    pub(in crate::rest) experiment_id: String,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct WireExperiment {
+pub(in crate::rest) struct WireExperiment {
     experiment_id: String,
     #[serde(default)]
     name: String,
@@ -36,20 +34,20 @@ pub(in crate::mlflow::rest) struct WireExperiment {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct RunAnswer {
-    pub(in crate::mlflow::rest) run: WireRun,
+pub(in crate::rest) struct RunAnswer {
+    pub(in crate::rest) run: WireRun,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct RunsAnswer {
+pub(in crate::rest) struct RunsAnswer {
     #[serde(default)]
-    pub(in crate::mlflow::rest) runs: Vec<WireRun>,
+    pub(in crate::rest) runs: Vec<WireRun>,
     #[serde(default)]
-    pub(in crate::mlflow::rest) next_page_token: Option<String>,
+    pub(in crate::rest) next_page_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct WireRun {
+pub(in crate::rest) struct WireRun {
     info: RunInfo,
     #[serde(default)]
     data: RunData,
@@ -110,18 +108,18 @@ struct WireMetric {
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct LoggedModelAnswer {
-    pub(in crate::mlflow::rest) model: WireLoggedModel,
+pub(in crate::rest) struct LoggedModelAnswer {
+    pub(in crate::rest) model: WireLoggedModel,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct LoggedModelsAnswer {
+pub(in crate::rest) struct LoggedModelsAnswer {
     #[serde(default)]
-    pub(in crate::mlflow::rest) models: Vec<WireLoggedModel>,
+    pub(in crate::rest) models: Vec<WireLoggedModel>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(in crate::mlflow::rest) struct WireLoggedModel {
+pub(in crate::rest) struct WireLoggedModel {
     info: LoggedModelInfo,
 }
 
@@ -140,7 +138,7 @@ struct LoggedModelInfo {
 }
 
 impl WireExperiment {
-    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Experiment> {
+    pub(in crate::rest) fn into_entity(self) -> Result<Experiment> {
         Ok(Experiment {
             id: checked("experiment id", ExperimentId::new(self.experiment_id))?,
             name: self.name,
@@ -149,22 +147,22 @@ impl WireExperiment {
         })
     }
 
-    pub(in crate::mlflow::rest) fn id(&self) -> String {
+    pub(in crate::rest) fn id(&self) -> String {
         self.experiment_id.clone()
     }
 
-    pub(in crate::mlflow::rest) fn tag(&self, key: &str) -> Option<&str> {
+    pub(in crate::rest) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
     }
 }
 
 impl WireRun {
     /// Whether the run has that logged model among its outputs.
-    pub(in crate::mlflow::rest) fn has_output(&self, model: &LoggedModelId) -> bool {
+    pub(in crate::rest) fn has_output(&self, model: &LoggedModelId) -> bool {
         self.outputs.model_outputs.iter().any(|output| output.model_id == model.as_str())
     }
 
-    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<Run> {
+    pub(in crate::rest) fn into_entity(self) -> Result<Run> {
         let mut metrics: Vec<Metric> = self.data.metrics.into_iter().map(WireMetric::into_entity).collect();
         metrics.sort_by(|a, b| a.key.cmp(&b.key));
         let tags = pairs(self.data.tags);
@@ -198,7 +196,7 @@ impl WireMetric {
 }
 
 impl WireLoggedModel {
-    pub(in crate::mlflow::rest) fn into_entity(self) -> Result<LoggedModel> {
+    pub(in crate::rest) fn into_entity(self) -> Result<LoggedModel> {
         let info = self.info;
         Ok(LoggedModel {
             id: checked("logged model id", LoggedModelId::new(info.model_id))?,
@@ -218,7 +216,7 @@ impl WireLoggedModel {
 
 /// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
 /// success and loses the rest of the batch. Metrics that name the `model` they measure are stored with it too.
-pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&LoggedModelId>) -> Value {
+pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&LoggedModelId>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {
             value if value.is_finite() => json!(value),
@@ -242,7 +240,7 @@ pub(in crate::mlflow::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Opti
 }
 
 /// The name of a logged model's state.
-pub(in crate::mlflow::rest) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
+pub(in crate::rest) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
     match status {
         LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",
         LoggedModelStatus::Ready => "LOGGED_MODEL_READY",

@@ -3,7 +3,7 @@
 use arrow_ipc::{CompressionType, Message, RecordBatch};
 
 use super::invalid;
-use crate::{Error, Result};
+use hydra_base::{Error, Result};
 
 /// Most rows of a batch, as Arrow's specification recommends.
 const MOST_ROWS: i64 = i32::MAX as i64;

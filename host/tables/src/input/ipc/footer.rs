@@ -9,8 +9,8 @@ use arrow_schema::Schema;
 
 use super::message::schema_of;
 use super::{MAGIC, not_arrow};
-use crate::Result;
-use crate::cli::predict::input::source::unreadable;
+use crate::input::source::unreadable;
+use hydra_base::Result;
 
 /// How many bytes the footer's length and the magic take at the end of a file.
 const TRAILER: u64 = 10;

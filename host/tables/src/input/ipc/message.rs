@@ -7,8 +7,8 @@ use arrow_ipc::{DictionaryBatch, MessageHeader, MetadataVersion, RecordBatch, ro
 use arrow_schema::Schema;
 
 use super::{check, invalid, not_arrow};
-use crate::cli::predict::input::source::unreadable;
-use crate::{Error, Result};
+use crate::input::source::unreadable;
+use hydra_base::{Error, Result};
 
 /// Stands before the length of the metadata since version 5 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];

@@ -16,8 +16,8 @@ use arrow_schema::{ArrowError, Schema};
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
 use super::source::{ByteCount, Source, unreadable};
-use crate::cli::predict::wanted::Wanted;
-use crate::{Error, ErrorKind, Result};
+use crate::wanted::Wanted;
+use hydra_base::{Error, ErrorKind, Result};
 
 use footer::Footer;
 use message::Message;

@@ -7,8 +7,8 @@ use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::{ArrayRef, Float64Array};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, Visitor};
 
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::model::loaded::FeatureKind;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_lightgbm::loaded::FeatureKind;
 
 /// The values of a feature.
 pub(super) enum Cells {

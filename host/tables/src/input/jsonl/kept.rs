@@ -6,9 +6,9 @@ use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch,
 use arrow_schema::{DataType, Field};
 use serde_json::Value;
 
-use crate::Result;
-use crate::cli::predict::input::columns_of_fields;
-use crate::model::arrow::json_field;
+use crate::input::columns_of_fields;
+use hydra_base::Result;
+use hydra_lightgbm::arrow::json_field;
 
 /// The values of a batch, each column of the narrowest type that holds all of them as they are: whole numbers, numbers,
 /// booleans, text, or else JSON text.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
-use crate::cli::predict::wanted::Wanted;
+use crate::wanted::Wanted;
 
 /// Most names of ignored keys that are remembered.
 const MOST_IGNORED: usize = 1_000;

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use crate::cli::predict::input::source::unreadable;
-use crate::{Error, ErrorKind, Result};
+use crate::input::source::unreadable;
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The longest line: a file that is no JSON lines must not fill the memory.
 const LONGEST: u64 = 64 << 20;

@@ -15,11 +15,11 @@ use arrow_schema::Field;
 use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source};
 use super::{Batch, BatchReader, Input, columns_of_fields};
-use crate::base::text::listed;
-use crate::cli::predict::wanted::Wanted;
-use crate::model::arrow::json_field;
-use crate::model::loaded::Model;
-use crate::{Error, ErrorKind, Result};
+use crate::wanted::Wanted;
+use hydra_base::text::listed;
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::arrow::json_field;
+use hydra_lightgbm::loaded::Model;
 
 use cells::Column;
 use lines::Lines;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::cells::{Cell, Cells, Column};
 use super::kept::exceeds_integers;
 use super::keys::{Key, Keys, Target};
-use crate::base::text::{QUOTED_CHARS, excerpt};
-use crate::cli::predict::wanted::Wanted;
-use crate::{Error, ErrorKind, Result};
+use crate::wanted::Wanted;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// The columns of a batch that is being read.
 pub(super) struct Rows {

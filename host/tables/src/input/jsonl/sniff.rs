@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::cells::is_number_text;
-use crate::cli::predict::wanted::Wanted;
-use crate::model::loaded::ColumnKind;
+use crate::wanted::Wanted;
+use hydra_lightgbm::loaded::ColumnKind;
 
 /// Which features are text and which are numbers in the first lines of a file; text among numbers is text.
 pub(super) fn columns(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {

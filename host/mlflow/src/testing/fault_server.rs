@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What the server does with one request.
-pub(crate) enum Answer {
+pub enum Answer {
     /// Status, further headers (each ending in `\r\n`) and a JSON body.
     Json(u16, &'static str, String),
     /// Bytes sent as they are after the request was read; then the connection is closed.
@@ -23,28 +23,30 @@ pub(crate) enum Answer {
 
 /// A request that came in.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub struct Request {
     /// Method and target.
-    pub(crate) line: String,
+    pub line: String,
     /// By lower-case name.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
+    pub headers: BTreeMap<String, String>,
+    /// The bytes of the body.
+    pub body: Vec<u8>,
 }
 
 /// The server; its threads end with the test.
-pub(crate) struct FaultServer {
-    pub(crate) url: String,
+pub struct FaultServer {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl FaultServer {
     /// Serves `script`, one answer per request; a request too many is answered with status 418.
-    pub(crate) fn start(script: Vec<Answer>) -> Self {
+    pub fn start(script: Vec<Answer>) -> Self {
         Self::start_with(|_| script)
     }
 
     /// Serves a script that names the server itself: `script` is given its `host:port`.
-    pub(crate) fn start_with(script: impl FnOnce(&str) -> Vec<Answer>) -> Self {
+    pub fn start_with(script: impl FnOnce(&str) -> Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let authority = listener.local_addr().expect("an address").to_string();
         let url = format!("http://{authority}");
@@ -67,23 +69,23 @@ impl FaultServer {
     }
 
     /// The requests so far.
-    pub(crate) fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic").clone()
     }
 
     /// Their request lines, without the version and the API's prefix.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
     }
 }
 
 /// A JSON answer with status 200.
-pub(crate) fn ok(body: &str) -> Answer {
+pub fn ok(body: &str) -> Answer {
     Answer::Json(200, "", body.to_owned())
 }
 
 /// An empty answer with that status.
-pub(crate) fn status(status: u16) -> Answer {
+pub fn status(status: u16) -> Answer {
     Answer::Json(status, "", "{}".to_owned())
 }
 

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::base::names::{Alias, Key, ModelName, Version};
-use crate::mlflow::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
-use crate::mlflow::memory::MemoryStore;
-use crate::mlflow::store::RegistryStore;
-use crate::{Error, ErrorKind, Result};
+use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::memory::MemoryStore;
+use crate::store::RegistryStore;
+use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_base::{Error, ErrorKind, Result};
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Remote {
 }
 
 impl Remote {
+    /// A client of `store` whose writes of these numbers, counted from 0, meet a fault.
+    #[must_use]
     pub fn new(store: &Arc<MemoryStore>, faults: &[(u64, Fault)]) -> Arc<Self> {
         Arc::new(Self {
             store: store.clone(),
@@ -50,6 +52,7 @@ impl Remote {
         self.rounds.load(Ordering::SeqCst)
     }
 
+    /// Starts counting rounds again.
     pub fn reset_rounds(&self) {
         self.rounds.store(0, Ordering::SeqCst);
     }

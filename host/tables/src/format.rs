@@ -1,0 +1,36 @@
+//! The formats of files of rows.
+
+use std::path::Path;
+
+/// The formats of files of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Comma-separated values with a header (.csv)
+    Csv,
+    /// Apache Parquet (.parquet, .pq)
+    Parquet,
+    /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows)
+    Arrow,
+    /// One JSON object a line (.jsonl, .ndjson)
+    Jsonl,
+}
+
+impl FileFormat {
+    /// The format that the ending of a file's name stands for.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "csv" => Self::Csv,
+            "parquet" | "pq" => Self::Parquet,
+            "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
+            "jsonl" | "ndjson" => Self::Jsonl,
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a path stands for stdin or stdout.
+pub fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
