@@ -21,11 +21,13 @@ use hydra_base::{Error, ErrorKind, Result};
 const JSON_EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 
 /// Whether a column is text that is JSON, rather than text.
+#[must_use]
 pub fn is_json(field: &Field) -> bool {
     field.metadata().get(JSON_EXTENSION.0).is_some_and(|name| name == JSON_EXTENSION.1)
 }
 
 /// The field of a column of JSON text.
+#[must_use]
 pub fn json_field(name: &str) -> Field {
     let metadata = HashMap::from([(JSON_EXTENSION.0.to_owned(), JSON_EXTENSION.1.to_owned())]);
     Field::new(name, DataType::Utf8, true).with_metadata(metadata)

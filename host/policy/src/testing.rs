@@ -9,6 +9,7 @@ use crate::{Context, Input, ModelVersion, RunData};
 use hydra_base::names::Version;
 
 /// A promotion: two versions with twenty metrics each.
+#[must_use]
 pub fn promotion() -> Input {
     let mut context = Context::new("churn", 1_700_000_000_000, "bench");
     context.champion = Some(version(2));

@@ -31,6 +31,7 @@ impl FileFormat {
 }
 
 /// Whether a path stands for stdin or stdout.
+#[must_use]
 pub fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

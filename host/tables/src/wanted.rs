@@ -32,6 +32,7 @@ pub struct Selection {
 
 impl Wanted {
     /// What `model` needs of a file.
+    #[must_use]
     pub fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
@@ -75,6 +76,7 @@ impl Wanted {
     }
 
     /// Whether the model was trained without names.
+    #[must_use]
     pub fn has_placeholder_names(&self) -> bool {
         self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
     }

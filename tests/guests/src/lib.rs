@@ -1,10 +1,13 @@
 //! Makes components of the guests beside this crate, for the unit tests of the sandbox and for the integration tests.
 
+#![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
+
 use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
 /// The component made of the text of a guest. The types of the contract are read off `policy`, any policy's component.
+#[must_use]
 pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
     let text = text.replace("(; prelude ;)", &read("prelude"));
     let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -12,6 +15,7 @@ pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
 }
 
 /// The text of a guest.
+#[must_use]
 pub fn read(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.wat"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

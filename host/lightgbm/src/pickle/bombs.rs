@@ -25,16 +25,19 @@ pub const BOMBS: [(&str, MakeBomb); 11] = [
 ];
 
 /// A pickle of protocol 4 with these instructions.
+#[must_use]
 pub fn pickle(body: &[u8]) -> Vec<u8> {
     [b"\x80\x04", body, b"."].concat()
 }
 
 /// A short string, as protocol 4 writes it.
+#[must_use]
 pub fn text(text: &str) -> Vec<u8> {
     [&[0x8c, text.len() as u8], text.as_bytes()].concat()
 }
 
 /// `module.name`, as protocol 4 writes it.
+#[must_use]
 pub fn global(module: &str, name: &str) -> Vec<u8> {
     [text(module), text(name), vec![0x93]].concat()
 }

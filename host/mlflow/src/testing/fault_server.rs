@@ -41,6 +41,7 @@ pub struct FaultServer {
 
 impl FaultServer {
     /// Serves `script`, one answer per request; a request too many is answered with status 418.
+    #[must_use]
     pub fn start(script: Vec<Answer>) -> Self {
         Self::start_with(|_| script)
     }
@@ -69,22 +70,26 @@ impl FaultServer {
     }
 
     /// The requests so far.
+    #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().expect("no panic").clone()
     }
 
     /// Their request lines, without the version and the API's prefix.
+    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
     }
 }
 
 /// A JSON answer with status 200.
+#[must_use]
 pub fn ok(body: &str) -> Answer {
     Answer::Json(200, "", body.to_owned())
 }
 
 /// An empty answer with that status.
+#[must_use]
 pub fn status(status: u16) -> Answer {
     Answer::Json(status, "", "{}".to_owned())
 }

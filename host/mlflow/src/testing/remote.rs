@@ -76,7 +76,13 @@ impl Remote {
 
     async fn write<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
         let number = self.writes.fetch_add(1, Ordering::SeqCst);
-        let fault = self.faults.lock().unwrap().iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault);
+        let fault = self
+            .faults
+            .lock()
+            .expect("no panic while the faults were held")
+            .iter()
+            .find(|(at, _)| *at == number)
+            .map(|(_, fault)| *fault);
         let lost = || Err(Error::new(ErrorKind::Timeout, "the answer was lost").with_retryable(true));
         match fault {
             None => self.read(request).await,
