@@ -17,7 +17,8 @@ fn three_promotions() -> Project {
     project
 }
 
-fn lines(project: &Project, command: &[&str]) -> Vec<Value> {
+/// The documents that a command writes, one for each line.
+pub(super) fn lines(project: &Project, command: &[&str]) -> Vec<Value> {
     let outcome = project.run([&["--output", "json"], command].concat());
     assert_eq!(outcome.code, 0, "{}", outcome.err);
     outcome.out.lines().map(|line| serde_json::from_str(line).expect("a document per line")).collect()
