@@ -24,6 +24,7 @@ pub const SCHEMA: u32 = 1;
 pub const MAX_ENTRY_BYTES: usize = 4_500;
 
 /// Where the ledger has its aliases: those of `state`, and `champion` and `archived` in any case.
+#[must_use]
 pub fn tracked(state: &AliasState) -> AliasState {
     let mut all = state.clone();
     for alias in [Alias::CHAMPION, Alias::ARCHIVED] {
