@@ -26,6 +26,7 @@ pub fn failpoint(_: &str) {}
 
 /// Nothing, in builds for use.
 #[cfg(not(debug_assertions))]
+#[must_use]
 pub fn is_set(_: &str) -> bool {
     false
 }
