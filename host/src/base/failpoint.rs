@@ -15,6 +15,7 @@ pub fn failpoint(name: &str) {
 
 /// Whether `HYDRA_FAILPOINT` names this place.
 #[cfg(debug_assertions)]
+#[must_use]
 pub fn is_set(name: &str) -> bool {
     std::env::var_os("HYDRA_FAILPOINT").is_some_and(|set| set == name)
 }
@@ -25,6 +26,7 @@ pub fn failpoint(_: &str) {}
 
 /// Nothing, in builds for use.
 #[cfg(not(debug_assertions))]
+#[must_use]
 pub fn is_set(_: &str) -> bool {
     false
 }
