@@ -17,12 +17,12 @@ mod settings;
 
 use std::env::VarError;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use hydra_base::text::is_unprintable;
+use hydra_base::text::printable;
 use hydra_mlflow::environment;
 
 pub use args::Cli;
@@ -64,6 +64,8 @@ fn run(cli: Cli, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
 
 fn start_log(verbose: u8, quiet: bool) {
     use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::field::MakeExt as _;
+    use tracing_subscriber::fmt::format::debug_fn;
     let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
@@ -79,10 +81,17 @@ fn start_log(verbose: u8, quiet: bool) {
         Ok(_) | Err(VarError::NotPresent) => (EnvFilter::new(level), None),
         Err(error @ VarError::NotUnicode(_)) => (EnvFilter::new(level), Some(error.to_string())),
     };
+    // Fields may hold what servers say, and the formatter escapes nothing in them but the message.
+    let fields = debug_fn(|writer, field, value| match (field.name(), printable(&format!("{value:?}"))) {
+        ("message", text) => writer.write_str(&text),
+        (name, text) => write!(writer, "{name}={text}"),
+    })
+    .delimited(" ");
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(|| LogWriter)
+        .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        .fmt_fields(fields)
         .with_target(false)
         .without_time()
         .try_init()
@@ -90,27 +99,5 @@ fn start_log(verbose: u8, quiet: bool) {
         .ok();
     if let Some(error) = malformed {
         tracing::warn!(error, "HYDRA_LOG is no log filter and is not used");
-    }
-}
-
-/// Standard error for the log, whose fields may hold what servers say.
-struct LogWriter;
-
-impl Write for LogWriter {
-    /// Writes an event. The escape character stays: it is of the formatter's own colours, which escapes those in fields.
-    /// Lines after the first are indented, so that none of them passes for another event.
-    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let plain = |c: char| {
-            let kept = matches!(c, '\n' | '\t' | '\u{1b}') || !is_unprintable(c);
-            if kept { c } else { char::REPLACEMENT_CHARACTER }
-        };
-        let text: String = String::from_utf8_lossy(event).chars().map(plain).collect();
-        let text = text.trim_end_matches('\n').replace('\n', "\n    ");
-        io::stderr().write_all((text + "\n").as_bytes())?;
-        Ok(event.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }
