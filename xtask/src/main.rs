@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod layers;
 mod paths;
 mod setup;
 mod shell;
@@ -21,6 +22,7 @@ Commands:
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,
                          registry, policy, or criterion for the benches of single parts; --quick: a few rounds;
                          --compile-limit MINUTES: what compilers among the peers may take for a model (10)
+  layers                 check what programs depend on, and that no crate depends on one above it
   help                   show this text
 
 It needs rustup, python3 (3.11 or newer, with venv) and a C++ compiler; everything else it installs into .tools/.";
@@ -34,6 +36,7 @@ fn main() -> Result<()> {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "layers" => layers::run(),
         "help" | "--help" | "-h" => {
             shell::say(HELP);
             Ok(())
