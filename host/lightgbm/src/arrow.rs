@@ -70,9 +70,9 @@ impl Model {
     /// use std::sync::Arc;
     ///
     /// use arrow_array::{ArrayRef, Float64Array, Int32Array, RecordBatch};
-    /// use crate::arrow::OutputType;
-    /// use crate::loaded::Model;
-    /// use crate::text::{Limits, TextModel};
+    /// use hydra_lightgbm::arrow::OutputType;
+    /// use hydra_lightgbm::loaded::Model;
+    /// use hydra_lightgbm::text::{Limits, TextModel};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let text = include_bytes!("../../../tests/fixtures/models/regression/booster/model.lgb");

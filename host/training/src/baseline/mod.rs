@@ -14,7 +14,7 @@ pub use parameters::TrainingParameters;
 /// A freshly trained binary classifier: LightGBM's model text and what the reader made of it.
 ///
 /// ```
-/// use crate::baseline::BaselineModel;
+/// use hydra_training::BaselineModel;
 ///
 /// let rows: Vec<[f64; 2]> = (0..200).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
 /// let labels: Vec<f64> = (0..200).map(|i| f64::from(u8::from(i > 120))).collect();
