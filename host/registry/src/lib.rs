@@ -1,7 +1,7 @@
 //! The champion lifecycle of LightGBM models on MLflow, with promotion rules in a sandboxed WebAssembly component.
 //!
-//! [`ModelRegistry`] is the way in: it logs candidates, asks a [`policy`] for promotions and rollbacks, and loads the
-//! champion. [`mlflow`] holds the stores, [`model`] reads and scores LightGBM models, [`lifecycle`] ties them together.
+//! [`ModelRegistry`] is the way in: it logs candidates, asks a [policy](hydra_policy) for promotions and rollbacks, and loads the
+//! champion. [`hydra_mlflow`] holds the stores, [`hydra_lightgbm`] reads and scores LightGBM models, [`hydra_lifecycle`] decides.
 //!
 //! ```no_run
 //! use hydra_registry::{ModelRegistry, OpenOptions};
