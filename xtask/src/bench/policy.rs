@@ -40,7 +40,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     let mut document = Document::default();
     document.paragraph(
         "The embedded default policy on a promotion with two versions of twenty metrics each: a fresh WebAssembly instance \
-         per decision, under the default budget. Medians of the turns.",
+         per decision, under the default budget. The table shows medians of the rounds.",
     );
     let rows: Vec<_> = ways
         .iter()
@@ -66,7 +66,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     ];
     if cores > 1 {
         goals.push(Goal::at_least(
-            format!("decisions from a pool, {cores} threads beside one"),
+            format!("decisions from a pool, {cores} threads compared with one"),
             0.75 * cores as f64,
             shared.per_second.median() / pooled.per_second.median(),
             " ×",
