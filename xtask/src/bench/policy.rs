@@ -58,7 +58,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         })
         .collect();
     document.table(&["", "threads", "decisions / s", "per core", "p50", "p99"], &rows);
-    let [on_demand, _, pooled, shared] = &rates[..] else { bail!("there are four ways") };
+    let [on_demand, _, pooled, shared] = &rates[..] else { bail!("expected four measurements") };
     let goal = |what: &str, limit, seconds: f64| Goal::at_most(what, limit, seconds * 1e6, " µs");
     let mut goals = vec![
         goal("a decision on demand, p50", 60.0, on_demand.half.median()),

@@ -211,7 +211,7 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     let mut preparer = Worker::start(&format!("prepare {name}"), &mut engine.command(&model))?;
     let prepare = match preparer.ask("prepare", compile_limit)? {
         Answer::Numbers(numbers) => numbers.first().copied(),
-        Answer::Refused(reason) => return Ok(Err(format!("cannot take this model: {reason}"))),
+        Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
         Answer::TimedOut => {
             return Ok(Err(format!("did not finish compiling in {} min", compile_limit.as_secs() / 60)));
         }
@@ -221,13 +221,13 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     let before = worker.number("memory")?;
     match worker.ask("load", PATIENCE)? {
         Answer::Numbers(_) => {}
-        Answer::Refused(reason) => return Ok(Err(format!("cannot take this model: {reason}"))),
+        Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
         Answer::TimedOut => return Ok(Err("did not load within five minutes".to_owned())),
     }
     worker.number("batch")?;
     let memory = worker.number("memory")? - before;
     let [greatest_difference, different] = worker.measure("check")?[..] else {
-        bail!("`{name}` was checked for something else");
+        bail!("`{name}` did not answer `check` with two numbers");
     };
     let (load, batch, two_threads, row) = Default::default();
     Ok(Ok(Contender {
@@ -280,7 +280,7 @@ impl Contender {
 }
 
 fn tabulate(contenders: &[Contender], absent: &[(Engine, String)], document: &mut Document) -> Result<()> {
-    let ours = contenders.iter().find(|contender| contender.engine == Native).context("we take part")?;
+    let ours = contenders.iter().find(|contender| contender.engine == Native).context("hydra-registry is not among the contenders")?;
     let rows = contenders.iter().map(|contender| contender.cells(ours)).collect::<Result<Vec<_>>>()?;
     let head = ["engine", "batch", "ours ×", "row", "ours ×", "prepare", "load", "memory", "differs"];
     document.table(&head, &rows);
@@ -302,7 +302,7 @@ fn goals(
     absent: &[(Engine, String)],
 ) -> Result<Vec<Goal>> {
     let find = |engine| contenders.iter().find(|contender| contender.engine == engine);
-    let ours = find(Native).context("we take part")?;
+    let ours = find(Native).context("hydra-registry is not among the contenders")?;
     let of = |what: &str| format!("{what}, {}", shape.name);
     let ratio = |engine| find(engine).map(|other| other.batch.median() / ours.batch.median());
     let lightgbm = [LightGbmRust, LightGbmPython].into_iter().filter_map(ratio).fold(f64::INFINITY, f64::min);
