@@ -280,7 +280,10 @@ impl Contender {
 }
 
 fn tabulate(contenders: &[Contender], absent: &[(Engine, String)], document: &mut Document) -> Result<()> {
-    let ours = contenders.iter().find(|contender| contender.engine == Native).context("hydra-registry is not among the contenders")?;
+    let ours = contenders
+        .iter()
+        .find(|contender| contender.engine == Native)
+        .context("hydra-registry is not among the contenders")?;
     let rows = contenders.iter().map(|contender| contender.cells(ours)).collect::<Result<Vec<_>>>()?;
     let head = ["engine", "batch", "ours ×", "row", "ours ×", "prepare", "load", "memory", "differs"];
     document.table(&head, &rows);

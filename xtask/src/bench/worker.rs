@@ -86,7 +86,10 @@ impl Worker {
     /// Asks for one number.
     pub fn number(&mut self, request: &str) -> Result<f64> {
         let numbers = self.measure(request)?;
-        numbers.first().copied().with_context(|| format!("`{}` returned no number for `{request}`", self.name))
+        numbers
+            .first()
+            .copied()
+            .with_context(|| format!("`{}` returned no number for `{request}`", self.name))
     }
 
     fn died(&self, request: &str) -> String {
