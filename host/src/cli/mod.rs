@@ -89,6 +89,6 @@ fn start_log(verbose: u8, quiet: bool) {
         // An embedding test may have set one already.
         .ok();
     if let Some(error) = malformed {
-        tracing::warn!(error = printable(&error), "HYDRA_LOG is no log filter and is not used");
+        tracing::warn!(error = printable(&error), "ignoring HYDRA_LOG: not a valid log filter");
     }
 }

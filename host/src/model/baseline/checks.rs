@@ -69,7 +69,7 @@ pub(super) fn binary_labels(labels: &[f64], rows: usize) -> Result<Vec<f32>> {
         return Err(invalid("a label is neither 0 nor 1")
             .with_context("row", row)
             .with_context("label", label)
-            .with_hint("the baseline is a binary classifier: encode the two classes as 0 and 1"));
+            .with_hint("encode the two classes as 0 and 1; the baseline is a binary classifier"));
     }
     if labels.iter().all(|label| *label == labels[0]) {
         return Err(invalid("all labels are the same; a classifier needs both classes")
