@@ -60,7 +60,7 @@ impl Global {
             | ("numpy.random._pcg64", "PCG64" | "PCG64DXSM") => Self::Ignored,
             ("joblib.numpy_pickle", _) => {
                 return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is joblib's, not a plain pickle")
-                    .with_hint("log the model with mlflow.lightgbm, which writes plain files"));
+                    .with_hint("log the model with `mlflow.lightgbm`, which writes plain files"));
             }
             _ => {
                 return Err(Error::new(
