@@ -61,12 +61,12 @@ fn the_history_tells_who_when_what_and_why() {
 fn a_dry_run_says_that_aliases_were_moved() {
     let project = three_promotions();
     let quiet = project.run(["rollback", "--dry-run"]);
-    assert!(quiet.code == 0 && !quiet.err.contains("settled first"), "{}", quiet.err);
+    assert!(quiet.code == 0 && !quiet.err.contains("settles this first"), "{}", quiet.err);
     let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
     let moved = "UPDATE registered_model_aliases SET version = 1 WHERE alias = 'champion'";
     assert_eq!(database.execute(moved, []).expect("done"), 1);
     let told = project.run(["rollback", "--dry-run"]);
-    assert!(told.err.contains("settled first"), "{}", told.err);
+    assert!(told.err.contains("settles this first"), "{}", told.err);
 }
 
 /// What an embedding pipeline subscribes to.
@@ -200,12 +200,12 @@ fn verification_runs_every_decision_again_and_finds_what_was_changed() {
     assert_eq!(changed, 3);
     let outcome = project.run(["history", "verify"]);
     assert_eq!(outcome.code, 1);
+    assert!(outcome.out.contains("entry 4: its digest of the previous entry is wrong"), "{}", outcome.out);
     assert!(
-        outcome.out.contains("entry 4: it and the entry before it do not fit together"),
+        outcome.out.contains("entry 2: its digest differs from the one in the next entry"),
         "{}",
         outcome.out
     );
-    assert!(outcome.out.contains("entry 2: it is not the entry that its successor knew"), "{}", outcome.out);
 
     // Writers stop, doctor tells why, and bridges it.
     project.json(LOG);

@@ -147,10 +147,11 @@ impl FromStr for Version {
     fn from_str(text: &str) -> Result<Self> {
         match text.parse() {
             Ok(number) if number > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
-            _ => {
-                Err(Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", printable(text)))
-                    .with_hint("a version is a number from 1, as `hydra-registry list` shows it"))
-            }
+            _ => Err(Error::new(
+                ErrorKind::InvalidName,
+                format!("the text is not a model version: `{}`", printable(text)),
+            )
+            .with_hint("use a number of 1 or more; `hydra-registry list` shows the versions")),
         }
     }
 }
@@ -169,7 +170,7 @@ fn is_bidi_control(c: char) -> bool {
 
 fn refuse(what: &str, text: &str, rule: &str) -> Error {
     let shown: String = printable(text).chars().take(80).collect();
-    Error::new(ErrorKind::InvalidName, format!("not a valid {what}: `{shown}`")).with_hint(rule)
+    Error::new(ErrorKind::InvalidName, format!("the text is not a valid {what}: `{shown}`")).with_hint(rule)
 }
 
 fn is_word(c: char) -> bool {

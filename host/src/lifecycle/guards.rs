@@ -78,7 +78,7 @@ fn only_managed_aliases(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
         Some(step) => {
             Err(refuse(format!("the policy moves the alias `{}`, which is not managed", step.alias))
                 .with_hint(format!(
-                    "a policy may move {}; hydra.toml can name more",
+                    "use only {}, or add the alias to `managed-aliases` in hydra.toml",
                     facts.managed.join(", ")
                 )))
         }
@@ -127,7 +127,7 @@ fn champion_goes_to_the_target(moves: &[AliasMove], facts: &Facts<'_>) -> Result
         return Ok(());
     }
     Err(refuse(format!(
-        "the policy moves `{CHAMPION}` to version {version}, but version {target} was asked for"
+        "the policy moves `{CHAMPION}` to version {version}, but the request was for version {target}"
     )))
 }
 

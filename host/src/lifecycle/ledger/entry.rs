@@ -217,12 +217,12 @@ impl Entry {
             return Err(format!("it has {} bytes", text.len()));
         }
         let probe: Probe =
-            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
         if probe.schema > SCHEMA {
-            return Err(format!("its schema {} is newer than this program", probe.schema));
+            return Err(format!("its schema {} is newer than this program supports", probe.schema));
         }
         let entry: Self =
-            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
         match entry.canonical() {
             Ok(canonical) if canonical == text => Ok(entry),
             _ => Err("it is not in canonical form".into()),
@@ -300,7 +300,8 @@ impl fmt::Debug for Digest {
 impl FromStr for Digest {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
-        let malformed = || Error::new(ErrorKind::Integrity, "not a SHA-256 in lower-case hexadecimal");
+        let malformed =
+            || Error::new(ErrorKind::Integrity, "the text is not a SHA-256 in lower-case hexadecimal");
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if text.len() != 64 || !text.bytes().all(is_hex) {
             return Err(malformed());
@@ -374,7 +375,7 @@ mod text_version {
 
     use crate::base::names::Version;
 
-    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    #[expect(clippy::ref_option, reason = "serde requires this signature")]
     pub(super) fn serialize<S: Serializer>(
         version: &Option<Version>,
         serializer: S,

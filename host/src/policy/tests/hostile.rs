@@ -161,7 +161,7 @@ fn verdicts_that_break_a_guard_move_nothing() {
     let managed = ["champion", "archived", "candidate"].map(str::to_owned);
     let versions: BTreeMap<u64, bool> = [(1, true), (2, true), (3, true)].into();
     for (guest, objection) in [
-        ("champion_elsewhere", "the policy moves `champion` to version 1, but version 3 was asked for"),
+        ("champion_elsewhere", "the policy moves `champion` to version 1, but the request was for version 3"),
         (
             "missing_version",
             "the policy moves `archived` to version 4000000000000000000, which does not exist",
