@@ -45,7 +45,7 @@ explanation: expected to mention "patience", got "version 3 becomes champion; ve
 
 #[test]
 fn a_case_without_expectation_does_not_pass() {
-    assert_eq!(differences("null"), ["the case expects nothing: add `expect`"]);
+    assert_eq!(differences("null"), ["the case has no expectation: add `expect`"]);
 }
 
 #[test]
