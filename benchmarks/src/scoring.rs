@@ -120,7 +120,7 @@ impl<E: Engine> Session<E> {
         let mut scores = self.engine.batch(&self.rows, self.width, 1)?;
         for (row, score) in self.rows.chunks_exact(self.width).zip(&mut scores).take(1000) {
             let alone = self.engine.row(row)?;
-            ensure!(alone.to_bits() == score.to_bits(), "a row alone scores {alone}, among others {score}");
+            ensure!(alone.to_bits() == score.to_bits(), "a row scores {alone} alone and {score} in a batch");
         }
         let pairs = || scores.iter().zip(&self.expected);
         let greatest = pairs().map(|(score, expected)| (score - expected).abs()).fold(0.0, f64::max);
@@ -152,6 +152,6 @@ impl<E: Engine> Worker for Session<E> {
 fn numbers(path: &Path) -> Result<Vec<f64>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (numbers, rest) = bytes.as_chunks();
-    ensure!(rest.is_empty(), "{} does not hold whole numbers", path.display());
+    ensure!(rest.is_empty(), "{} does not contain integers", path.display());
     Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
 }

@@ -100,7 +100,7 @@ fn a_configuration_value_replaces_what_training_says_of_itself() {
     project.json(LOG.into_iter().chain(["--config-value", "data.rows=569"]));
     let crossed = project.run(LOG.into_iter().chain(["--config-value", "data.rows.train=1"]));
     assert_eq!(crossed.code, 2);
-    assert!(crossed.err.contains("leads through `data.rows`"), "{}", crossed.err);
+    assert!(crossed.err.contains("`data.rows` is not an object"), "{}", crossed.err);
 }
 
 #[test]

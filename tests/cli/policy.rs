@@ -133,8 +133,8 @@ fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
     };
     for (config, objection) in [
         ("[settings]\nmetric = \"auc\"\n", "the policy `default` has no setting `metric`"),
-        ("[budget]\nspeed = 3\n", "the limits are fuel, wall-clock, memory"),
-        ("[budget]\nmemory = \"much\"\n", "the policy limit `memory` cannot be `much`"),
+        ("[budget]\nspeed = 3\n", "use one of fuel, wall-clock, memory"),
+        ("[budget]\nmemory = \"much\"\n", "the policy limit `memory` is not valid: `much`"),
         ("[budget]\nfuel = 1000\n", "the policy used up its fuel of 1000"),
     ] {
         let refused = promote(config, &[]);
@@ -211,10 +211,14 @@ fn what_is_no_policy_is_refused_with_what_to_do() {
     project.file("module.wasm", b"\0asm\x01\0\0\0");
     let module = project.run(["policy", "inspect", "module.wasm"]);
     assert_eq!(module.code, 2);
-    assert!(module.err.contains("this is a core module") && module.err.contains("hint: "), "{}", module.err);
+    assert!(
+        module.err.contains("the file is a core module") && module.err.contains("hint: "),
+        "{}",
+        module.err
+    );
     project.file("text.wasm", "hello");
     let text = project.run(["policy", "inspect", "text.wasm"]);
-    assert!(text.err.starts_with("error: this is not a WebAssembly file ("), "{}", text.err);
+    assert!(text.err.starts_with("error: the file is not a WebAssembly file ("), "{}", text.err);
     let missing = project.run(["policy", "inspect", "missing.wasm"]);
     assert!(missing.err.contains("cannot read the policy"), "{}", missing.err);
     let no_project = project.run(["policy", "build", "."]);

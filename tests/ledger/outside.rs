@@ -93,6 +93,6 @@ async fn a_ledger_is_no_model() {
     let opened = ModelRegistry::open_existing(backend.options("churn_ledger")).expect("nothing is contacted");
     let error = opened.promote_to_champion(Some(version(1))).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
-    assert_eq!(error.hint(), Some("name the model itself: `--model churn`"));
+    assert_eq!(error.hint(), Some("use the model itself: `--model churn`"));
     assert_sound(&registry).await;
 }

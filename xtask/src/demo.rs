@@ -67,7 +67,7 @@ pub fn run(args: &[String]) -> Result<()> {
     let home = match args {
         [] => paths::root().join("demo"),
         [directory] if !directory.starts_with('-') => std::path::absolute(directory)?,
-        other => bail!("`demo` takes one directory, not {other:?}"),
+        other => bail!("`demo` takes one directory, got {other:?}"),
     };
     setup::run(Scope::Build)?;
     say("building hydra-registry (the first build takes several minutes)");
@@ -91,12 +91,12 @@ pub fn prepare(home: &Path) -> Result<()> {
     if home.join("hydra.toml").exists() {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     } else if home.exists() && fs::read_dir(home)?.next().is_some() {
-        bail!("{} is not empty and no earlier demo; name another directory", home.display());
+        bail!("{} is not empty and not an earlier demo; choose another directory", home.display());
     }
     fs::create_dir_all(home)?;
     fs::write(
         home.join("hydra.toml"),
-        "# The project root of the demo: the store lies beside this file.\nmodel = \"breast-cancer\"\n",
+        "# The project root of the demo: the store is next to this file.\nmodel = \"breast-cancer\"\n",
     )?;
     for name in [TRAIN, HOLDOUT] {
         fs::copy(paths::root().join("examples/data").join(name), home.join(name))?;

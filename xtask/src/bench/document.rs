@@ -11,13 +11,13 @@ pub struct Document {
 /// A promise, and what this run says about it.
 #[derive(Debug, Clone)]
 pub struct Goal {
-    /// What is promised.
+    /// The promise.
     pub what: String,
-    /// How much.
+    /// The limit, with its unit.
     pub wanted: String,
-    /// What was measured.
+    /// The measured value, with its unit.
     pub measured: String,
-    /// Whether that is enough; `None` if there is no number to say so.
+    /// Whether the measured value meets the limit; `None` without a number.
     pub holds: Option<bool>,
 }
 
@@ -56,7 +56,7 @@ impl Document {
 
     /// What a part ran as, on which machine.
     pub fn origin(&mut self, command: &str, facts: &[(&str, String)]) {
-        self.paragraph(&format!("Written by `{command}`, in one run on one machine:"));
+        self.paragraph(&format!("Written by `{command}` in one run on one machine:"));
         let rows: Vec<_> =
             facts.iter().map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect();
         self.table(&["", ""], &rows);

@@ -47,9 +47,9 @@ enum Effort {
 struct Plan {
     parts: Vec<Part>,
     effort: Effort,
-    /// The most that a compiler may take for a model.
+    /// The time limit of a compiler for one model.
     compile_limit: Duration,
-    /// The command as it was given, for whoever reads the numbers.
+    /// The command line of this run, quoted in the document.
     command: String,
 }
 
@@ -62,7 +62,7 @@ pub fn run(flags: &[String]) -> Result<()> {
         return sh(cargo().args(["bench", "--workspace", "--locked"]));
     }
     setup::run(Scope::Bench)?;
-    say("building hydra-registry and the benchmarks' worker, optimised");
+    say("building hydra-registry and the benchmark worker with optimisation");
     let bins = ["--bin", "hydra-registry", "--bin", "bench-worker"];
     sh(cargo().args(["build", "--workspace", "--locked", "--release"]).args(bins))?;
     for part in &plan.parts {
@@ -115,7 +115,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
             "--quick" => plan.effort = Effort::Quick,
             "--compile-limit" => {
                 let minutes = flags.next().and_then(|minutes| minutes.parse().ok());
-                let minutes = minutes.context("`--compile-limit` takes a number of minutes")?;
+                let minutes = minutes.context("`--compile-limit` takes a whole number of minutes")?;
                 plan.compile_limit = Duration::from_mins(minutes);
             }
             "--only" => {
@@ -124,7 +124,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
                     Some("registry") => Part::Registry,
                     Some("policy") => Part::Policy,
                     Some("criterion") => Part::Criterion,
-                    other => bail!("`--only` takes scoring, registry, policy or criterion, not {other:?}"),
+                    other => bail!("`--only` takes scoring, registry, policy or criterion, got {other:?}"),
                 }];
             }
             other => bail!(

@@ -21,7 +21,7 @@ const OPERATIONS: [(&str, &str); 6] = [
     ("log", "log a candidate"),
     ("promote", "promote it"),
     ("rollback", "roll back"),
-    ("champion", "champion's facts"),
+    ("champion", "look up the champion"),
     ("load", "load the champion"),
     ("list", "list versions"),
 ];
@@ -70,12 +70,12 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     super::scoring::make_models()?;
     let mut document = Document::default();
     document.paragraph(
-        "The same operations on the same store: by hydra-registry as a library and as a process of its own, and by MLflow's \
-         Python client, in a process that has it imported and as a whole process. Every contender has a registered model of \
-         its own, with as many versions; the model logged is the small one of *Scoring*. A promotion or a rollback of ours asks the sandboxed \
-         policy, checks what it says, and records evidence, decision and outcome in the ledger, safe against crashes and other \
-         writers; one of the Python client moves aliases. The server has the four worker processes that `mlflow server` starts \
-         unless told otherwise, on sqlite; then but one. ms.",
+        "All contenders do the same operations on the same store: hydra-registry as a library and as a new process for each \
+         operation, and MLflow's Python client in a process that has already imported it and as a new process. Every contender \
+         has its own registered model with the same number of versions; the logged model is the small one of *Scoring*. Our promotion and \
+         rollback run the sandboxed policy, check its answer, and record evidence, decision and outcome in the ledger, safely \
+         against crashes and concurrent writers; the Python client only moves aliases. The server runs on sqlite, first with the \
+         four worker processes that `mlflow server` starts by default, then with one. Times are in ms.",
     );
     let mut goals = Vec::new();
     for (name, workers) in SERVERS {
@@ -91,8 +91,8 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         goals.extend(measure(&place, effort, &mut document)?);
     }
     document.paragraph(
-        "Python's `log_model` is told its requirements, or it would look for them in another process for seconds. Our `load` \
-         is answered from the cache of models, whose digest is checked; the row *without cache* fetches the model as Python does.",
+        "Python's `log_model` receives its requirements as an argument; otherwise it would spend seconds inferring them in another \
+         process. Our `load` reads the model cache and checks the digest; the row *without cache* fetches the model as Python does.",
     );
     Ok((document, goals))
 }
@@ -277,7 +277,7 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
     let champion = OPERATIONS.iter().position(|(operation, _)| *operation == "champion").unwrap_or(0);
     let ratio = |slow: &Samples, fast: &Samples| slow.median() / fast.median();
     let mut goals = vec![Goal::at_least(
-        format!("`champion` as a process, beside Python's, {}", place.name),
+        format!("`champion` as a process, compared with Python's, {}", place.name),
         50.0,
         ratio(&python_process.samples[champion], &our_process.samples[champion]),
         " ×",
@@ -290,7 +290,7 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
             with_load.fold((f64::INFINITY, ""), |least, next| if next.0 < least.0 { next } else { least });
         goals.push(Goal::at_least(
             format!(
-                "slowest operation by the library (`{operation}`), beside Python's in-process, {}",
+                "slowest operation of the library (`{operation}`), compared with Python's in-process, {}",
                 place.name
             ),
             1.0,

@@ -44,7 +44,7 @@ impl Server {
             || fs::read_to_string(&log).map_or(0, |log| log.matches("Application startup complete").count());
         while up() < workers {
             if server.supervisor.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the MLflow server did not come up; its log is {}", log.display());
+                bail!("the MLflow server did not start; its log is {}", log.display());
             }
             sleep(Duration::from_millis(200));
         }

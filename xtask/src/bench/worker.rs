@@ -48,7 +48,7 @@ impl Worker {
             .spawn()
             .with_context(|| format!("cannot start the worker `{name}`"))?;
         let requests = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().context("a worker has an output")?).lines();
+        let lines = BufReader::new(child.stdout.take().context("the worker has no standard output")?).lines();
         let (sender, answers) = channel();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Ok(Self { name: name.to_owned(), child, requests, answers })
@@ -56,7 +56,7 @@ impl Worker {
 
     /// Sends a request and waits for its answer, at most for `limit`; a worker that takes longer is ended.
     pub fn ask(&mut self, request: &str, limit: Duration) -> Result<Answer> {
-        let requests = self.requests.as_mut().context("the worker was ended")?;
+        let requests = self.requests.as_mut().context("the worker has ended")?;
         writeln!(requests, "{request}").with_context(|| self.died(request))?;
         let line = match self.answers.recv_timeout(limit) {
             Ok(line) => line,
@@ -78,7 +78,7 @@ impl Worker {
     pub fn measure(&mut self, request: &str) -> Result<Vec<f64>> {
         match self.ask(request, PATIENCE)? {
             Answer::Numbers(numbers) => Ok(numbers),
-            Answer::Refused(reason) => bail!("`{}` cannot `{request}`: {reason}", self.name),
+            Answer::Refused(reason) => bail!("`{}` cannot do `{request}`: {reason}", self.name),
             Answer::TimedOut => bail!("`{}` took too long for `{request}`", self.name),
         }
     }
@@ -86,12 +86,15 @@ impl Worker {
     /// Asks for one number.
     pub fn number(&mut self, request: &str) -> Result<f64> {
         let numbers = self.measure(request)?;
-        numbers.first().copied().with_context(|| format!("`{}` has no number for `{request}`", self.name))
+        numbers
+            .first()
+            .copied()
+            .with_context(|| format!("`{}` returned no number for `{request}`", self.name))
     }
 
     fn died(&self, request: &str) -> String {
         format!(
-            "the worker `{}` ended at `{request}`; its log is in {}",
+            "the worker `{}` ended during `{request}`; its log is in {}",
             self.name,
             home().join("logs").display()
         )
