@@ -168,9 +168,9 @@ fn a_malformed_log_filter_is_told_and_not_used() {
         let output = project.command(["list"]).env("HYDRA_LOG", filter).output().expect("the binary runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, err) = run("hydra_registry=loud");
+    let (code, err) = run("hydra=loud");
     assert!(err.contains("ignoring HYDRA_LOG: not a valid log filter"), "{err}");
-    for fine in ["", "debug", "hydra_registry=info,warn"] {
+    for fine in ["", "debug", "hydra=info,warn"] {
         let (same_code, err) = run(fine);
         assert_eq!(code, same_code, "{err}");
         assert!(!err.contains("HYDRA_LOG"), "{err}");

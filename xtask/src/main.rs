@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod layers;
 mod paths;
 mod setup;
 mod shell;
@@ -23,6 +24,7 @@ Commands:
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)
+  layers                 check what programs depend on, and that no crate depends on one above it
   help                   show this text
 
 Requires rustup, python3 (3.11 or newer, with venv) and a C++ compiler. All other tools are installed into .tools/.";
@@ -36,6 +38,7 @@ fn main() -> Result<()> {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "bench" => bench::run(&rest),
+        "layers" => layers::run(),
         "help" | "--help" | "-h" => {
             shell::say(HELP);
             Ok(())

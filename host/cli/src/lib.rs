@@ -69,8 +69,8 @@ fn start_log(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
         (true, _) => "error",
         (false, 0) => "warn",
-        (false, 1) => "hydra_registry=info,warn",
-        (false, 2) => "hydra_registry=debug,info",
+        (false, 1) => "hydra=info,warn",
+        (false, 2) => "hydra=debug,info",
         (false, _) => "trace",
     };
     let (filter, malformed) = match std::env::var(environment::LOG) {

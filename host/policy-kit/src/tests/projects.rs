@@ -52,7 +52,7 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     assert_eq!(policy.descriptor().name, "my-gate");
 }
 
-/// `HYDRA_UPDATE=1 cargo test -p hydra-registry --lib policy::kit` writes it anew.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` writes it anew.
 #[test]
 fn new_projects_are_locked_to_the_versions_of_this_repository() {
     let root = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn new_projects_are_locked_to_the_versions_of_this_repository() {
     assert!(pruned.status.success(), "{pruned:?}");
     let current = fs::read_to_string(&lock).unwrap().replace("\"my-gate\"", "\"{{name}}\"");
 
-    let path = repository().join("host/src/policy/kit/templates/rust/Cargo.lock.in");
+    let path = repository().join("host/policy-kit/src/templates/rust/Cargo.lock.in");
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &current).unwrap();
     }
