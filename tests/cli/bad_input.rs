@@ -1,4 +1,4 @@
-//! Bad input: a clear error of its own kind, exit code 2, and nothing half-registered.
+//! Bad input: an error with a specific kind, exit code 2, and no partly registered version.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn log_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     LOG.into_iter().chain(more.iter().copied()).collect()
 }
 
-/// Nothing is registered: the model has no versions.
+/// Asserts that the model has no versions.
 fn assert_nothing_registered(project: &Project) {
     let listed = project.run(["--output", "json", "list"]);
     assert_eq!(listed.out, "", "{}", listed.out);
@@ -177,7 +177,7 @@ fn a_malformed_log_filter_is_told_and_not_used() {
     }
 }
 
-/// What is wrong without any store is found before one is made.
+/// Errors that need no store to be found are reported before a store is created.
 #[test]
 fn a_candidate_that_cannot_be_logged_makes_no_store() {
     let project = embedded();
@@ -323,7 +323,7 @@ fn a_failed_upload_leaves_a_failed_run_and_no_version() {
     let project = embedded();
     project.json(LOG);
     let mlruns = project.path().join("mlruns");
-    // A file where the run's artifact directory would have to be: every upload fails.
+    // A file at the path of the run's artifact directory makes every upload fail.
     std::fs::remove_dir_all(&mlruns).expect("the artifacts go");
     std::fs::write(&mlruns, "in the way").expect("a file");
     let failed = project.run(log_with(&["--run-name", "doomed"]));

@@ -1,4 +1,4 @@
-//! The kit for authors of policies, as commands.
+//! The commands for policy authors.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -101,7 +101,7 @@ fn settings_are_used_or_refused_never_ignored() {
         assert_eq!(refused.code, 2, "{command:?}: {}", refused.out);
         assert!(refused.err.contains("hint: "), "{}", refused.err);
     }
-    // The case is the truth: what is configured for promotions does not get into it.
+    // A case is self-contained: `policy run` ignores the settings that are configured for promotions.
     project.file("hydra.toml", "[settings]\nmetric = \"auc\"\n");
     assert_eq!(project.run(["policy", "run", "--case", "cases/rollback.json"]).code, 0);
 }
@@ -146,7 +146,7 @@ fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
     assert_eq!(done.code, 0, "{}", done.err);
 }
 
-/// As an author would: in a directory of one's own, with the tools on the path, and here without network.
+/// Works like a policy author: in a separate directory, with the tools on the path, but without network.
 #[test]
 fn a_new_project_is_tested_built_and_used_offline() {
     let (project, _) = project();
@@ -176,7 +176,7 @@ fn a_new_project_is_tested_built_and_used_offline() {
     let decided = project.run(["policy", "run", component, "--case", "my-gate/cases/not-measured.json"]);
     assert_eq!(decided.code, 3, "{}{}", decided.out, decided.err);
 
-    // What the compiler says keeps its lines.
+    // The compiler's message keeps its line breaks.
     project.file("my-gate/src/rules.rs", "fn broken( {\n");
     let mut again = project.command(["policy", "build", "my-gate"]);
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
