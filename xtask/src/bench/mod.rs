@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: hydra-registry beside what people would use instead, in one run on one machine.
+//! `cargo xtask bench`: compares hydra-registry with other tools, in one run on one machine.
 //!
-//! Every contender is a process of its own that is told what to do next, so that they take turns and a busy machine
-//! slows all of them. What comes out is printed and written to `docs/benchmarks.md`, each part to its own section.
+//! Every tool runs in a separate process that waits for requests, so that the tools take turns and a busy machine slows
+//! all of them. The results are printed and written to `docs/benchmarks.md`, each part to its section.
 
 mod document;
 mod machine;
@@ -24,26 +24,26 @@ use crate::{demo, paths};
 
 use document::Document;
 
-/// What to run.
+/// A part of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Scoring,
     Registry,
     Policy,
-    /// The criterion benches of single parts.
+    /// The criterion benches of single components.
     Criterion,
 }
 
-/// How thoroughly.
+/// The thoroughness of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// Numbers to publish.
+    /// For numbers to publish.
     Full,
-    /// A few rounds and no compilers: whether everything works.
+    /// A few rounds without compilers, to check that everything works.
     Quick,
 }
 
-/// What the flags say.
+/// The options from the command line.
 struct Plan {
     parts: Vec<Part>,
     effort: Effort,
@@ -80,7 +80,7 @@ pub fn run(flags: &[String]) -> Result<()> {
         section.push(&body);
         say(format!("\n{}", section.text()));
         if plan.effort == Effort::Full {
-            // At once, so that what was measured is kept whatever becomes of the parts to come.
+            // Write each section immediately, so that a failure in a later part does not lose it.
             published::write(*part, section.text())?;
         }
     }
@@ -135,7 +135,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Where the benchmark's models, compiled peers and logs are kept: building cleans them away.
+/// The directory of the benchmark's models, compiled tools and logs; `cargo clean` deletes it.
 fn home() -> PathBuf {
     demo::target_directory().join("bench")
 }

@@ -1,4 +1,4 @@
-//! Decisions of the default policy: how many a second, and how long one takes.
+//! Decisions of the default policy: decisions per second, and the time of one.
 
 use std::process::Command;
 use std::thread;
@@ -12,7 +12,7 @@ use super::samples::{Samples, digits, seconds};
 use super::worker::Worker;
 use super::{Effort, built};
 
-/// What was measured of one way to run the policy.
+/// The measurements of one way to run the policy.
 #[derive(Default)]
 struct Rates {
     per_second: Samples,
@@ -20,7 +20,7 @@ struct Rates {
     most: Samples,
 }
 
-/// Measures decisions with one thread and with one per core, in turns.
+/// Measures decisions with one thread and with one per core, alternating.
 pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     say("policy: decisions per second");
     let cores = thread::available_parallelism()?.get();

@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md`: a section for every part, each as the part's last full run left it.
+//! `docs/benchmarks.md`: a section for every part, from the part's last full run.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ const INTRO: &str = "# Benchmarks\n\n\
     Each contender is a separate process. The contenders take turns, so that other load on the machine slows all of them. \
     Cells like `1.2 / 1.3` show the best and the median round; ratios compare medians.\n\n";
 
-/// Replaces a part's section and leaves the others.
+/// Replaces a part's section and keeps the other sections.
 pub fn write(part: Part, section: &str) -> Result<()> {
     let path = paths::root().join("docs/benchmarks.md");
     let former = match fs::read_to_string(&path) {

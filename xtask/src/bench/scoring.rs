@@ -1,4 +1,4 @@
-//! Scoring: the same rows and models through every engine, in turns.
+//! Scoring: every engine scores the same rows with the same models, alternating.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use super::samples::{Samples, digits, seconds, times};
 use super::worker::{Answer, PATIENCE, Worker};
 use super::{Effort, built, home, python, script};
 
-/// The rows of a batch, as `make_models.py` makes them.
+/// The number of rows in a batch, as `make_models.py` writes them.
 const ROWS: f64 = 20_000.0;
 
-/// Fast engines score several batches in a turn, so that turns are of like length.
+/// The minimum duration of a turn, in seconds: fast engines score several batches, so that turns have similar lengths.
 const TURN: f64 = 0.2;
 
-/// A model, and what `make_models.py` gave it.
+/// A model, and its properties in `make_models.py`.
 struct Shape {
     name: &'static str,
     what: &'static str,
     rounds: usize,
-    /// Whether compilers are worth trying.
+    /// Whether compilers can handle the model in reasonable time.
     compilers: bool,
 }
 
@@ -41,7 +41,7 @@ const SHAPES: [Shape; 3] = [
     Shape { name: "large", what: "1000 trees × 255 leaves, 50 features", rounds: 5, compilers: false },
 ];
 
-/// Something that scores.
+/// A scoring engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
     Native,
@@ -58,7 +58,7 @@ use Engine::{LightGbmPython, LightGbmRust, Lleaves, Native, OnnxRuntime, Tl2cgen
 const ENGINES: [Engine; 7] = [Native, LightGbmRust, LightGbmPython, OnnxRuntime, Treelite, Tl2cgen, Lleaves];
 
 impl Engine {
-    /// Its name, and how it was built and is called.
+    /// The engine's name, and how it is built and called.
     fn description(self) -> Result<(String, String)> {
         let named = |name: &str, package: &str| {
             Ok::<_, anyhow::Error>(format!("{name} {}", version("peers", package)?))
@@ -114,7 +114,7 @@ impl Engine {
     }
 }
 
-/// An engine on a model, and what was measured of it.
+/// An engine with a model, and its measurements.
 struct Contender {
     engine: Engine,
     worker: Worker,
@@ -128,7 +128,7 @@ struct Contender {
     different: f64,
 }
 
-/// Scores every model with every engine.
+/// Measures every engine with every model.
 pub fn run(effort: Effort, compile_limit: Duration) -> Result<(Document, Vec<Goal>)> {
     make_models()?;
     let mut document = Document::default();
@@ -156,7 +156,7 @@ fn directory(shape: &str) -> PathBuf {
     home().join("models").join(shape)
 }
 
-/// Makes the models unless they are there, made by the same script.
+/// Creates the models, unless they exist and come from the same version of the script.
 pub(super) fn make_models() -> Result<()> {
     let (script, stamp) = (script("make_models.py"), home().join("models/.stamp"));
     let wanted = format!("{}{}", fs::read_to_string(&script)?, version("peers", "lightgbm")?);
@@ -203,11 +203,11 @@ fn score(
     goals(shape, text, &contenders, &absent)
 }
 
-/// Prepares and loads a model; the reason if that cannot be done.
+/// Prepares and loads a model; returns the reason if that fails.
 fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Result<Contender, String>> {
     let model = directory(shape.name);
     let name = format!("{engine:?} {}", shape.name);
-    // Apart, so that what it needs does not count as memory of scoring.
+    // A separate process, so that the memory of the preparation does not count as memory of scoring.
     let mut preparer = Worker::start(&format!("prepare {name}"), &mut engine.command(&model))?;
     let prepare = match preparer.ask("prepare", compile_limit)? {
         Answer::Numbers(numbers) => numbers.first().copied(),
