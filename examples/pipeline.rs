@@ -1,9 +1,8 @@
 //! A training pipeline that embeds the library: train, log, promote, predict, roll back.
 //!
-//! `cargo run --example pipeline` uses the embedded store of the project it is run in; set `MLFLOW_TRACKING_URI` for
-//! another one.
+//! `cargo run --example pipeline` uses the local store of the current project; set `MLFLOW_TRACKING_URI` to use another.
 
-#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::collections::BTreeMap;
 
@@ -24,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
 
     let champion = registry.load_champion().await?;
     let rows = Matrix::from_rows(&[10.0, 1.0, 150.0, 6.0], 2)?;
-    println!("champion {} says {:?}", champion.version.version, champion.outputs(&rows)?);
+    println!("champion {} predicts {:?}", champion.version.version, champion.outputs(&rows)?);
 
     let transition = registry.rollback().await?;
     println!("rollback: {:?}, because {}", transition.outcome, transition.explanation);

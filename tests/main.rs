@@ -1,4 +1,4 @@
-//! The integration tests: one binary, so that it links once.
+//! The integration tests, in one binary to link only once.
 
 mod allocations;
 mod cli;

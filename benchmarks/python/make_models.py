@@ -1,9 +1,9 @@
-"""Makes the models and rows that the scoring benchmark compares engines on.
+"""Creates the models and rows of the scoring benchmark.
 
 Usage: make_models.py DIRECTORY
 
 Every model gets a directory with `model.txt` (LightGBM's text), `rows.f64` (20,000 rows, row-major little-endian doubles)
-and `raw.f64` (LightGBM's raw score of each). Everything is seeded: the same LightGBM makes the same files.
+and `raw.f64` (LightGBM's raw score of each). All seeds are fixed: the same LightGBM writes the same files.
 """
 
 import sys
@@ -58,7 +58,7 @@ def make(directory, number, trees, leaves, features, categories):
     }
     booster = lgb.train(parameters, dataset, trees)
     booster.save_model(directory / "model.txt")
-    # Rows that the model has not seen.
+    # Rows that are not in the training data.
     rows = make_rows(rng, features, categories)
     rows.astype("<f8").tofile(directory / "rows.f64")
     scorer = lgb.Booster(model_file=directory / "model.txt")

@@ -1,10 +1,10 @@
-"""The seed's registry operations, as a team writes them with MLflow's Python client.
+"""The measured registry operations, as typical code with MLflow's Python client.
 
 Usage: registry.py TRACKING_URI MODEL MODEL_FILE [OPERATION VERSION]
 
-With an operation it runs that one and ends: what a whole process costs. Else it reads requests, `OPERATION VERSION` a
-line, and answers `ok` and the seconds that each took in this process, or `no` and a reason. VERSION is what `promote`
-promotes; 0 is the version behind `candidate`.
+With an operation, the script runs it and ends, to measure a whole process. Otherwise it reads requests, one
+`OPERATION VERSION` per line, and answers `ok` and the seconds that each took in this process, or `no` and a reason.
+`promote` promotes VERSION; 0 is the version behind `candidate`.
 """
 
 import sys
@@ -44,7 +44,7 @@ class Registry:
             mlflow.log_dict(CONFIG, "config.json")
             mlflow.log_metrics(METRICS)
             mlflow.set_tags(TAGS)
-            # Named here, so that MLflow does not look for requirements in another process.
+            # Explicit, because MLflow would otherwise infer the requirements in another process.
             logged = mlflow.lightgbm.log_model(
                 booster, name="model", registered_model_name=self.model, pip_requirements=["lightgbm"]
             )
@@ -94,7 +94,7 @@ def main():
         operation, version = once
         getattr(registry, operation)(version)
         return
-    # What MLflow prints on standard output is no answer.
+    # MLflow's output on standard output is not an answer.
     answers, sys.stdout = sys.stdout, sys.stderr
     for request in sys.stdin:
         operation, version = request.split()

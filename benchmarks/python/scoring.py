@@ -1,9 +1,9 @@
-"""One engine of the scoring benchmark, driven over standard input: a request a line, an answer a line.
+"""One engine of the scoring benchmark, controlled through standard input: one request and one answer per line.
 
 Usage: scoring.py ENGINE MODEL_DIRECTORY      (ENGINE: lightgbm, onnxruntime, treelite, tl2cgen or lleaves)
 
-The requests are those of the Rust side (`benchmarks/src/scoring.rs`), and `prepare`: what an engine needs done once per
-model before it can load it, such as a conversion or a compilation. Answers are `ok` and numbers, or `no` and a reason.
+The requests are those of the Rust side (`benchmarks/src/scoring.rs`), and `prepare`: the work that an engine needs once
+per model before loading it, such as a conversion or a compilation. Answers are `ok` and numbers, or `no` and a reason.
 """
 
 import resource
@@ -100,7 +100,7 @@ class Tl2cgen:
 
 
 class Lleaves:
-    """lleaves: a compiler by way of LLVM."""
+    """lleaves: a compiler that uses LLVM."""
 
     def __init__(self):
         import lleaves
@@ -154,7 +154,7 @@ class Session:
         return [timed(lambda: self.engine.predict(self.rows))]
 
     def rows_for(self, seconds):
-        """Scores row after row for a while; answers the time of one."""
+        """Scores single rows for a given time; answers the mean time of one row."""
         start, count = time.perf_counter(), 0
         while (taken := time.perf_counter() - start) < seconds:
             for _ in range(8):
@@ -164,12 +164,12 @@ class Session:
         return [taken / count]
 
     def check(self):
-        """The greatest difference from LightGBM's scores, and how many scores are not equal to them bit for bit."""
+        """The greatest difference from LightGBM's scores, and the number of scores that are not equal bit for bit."""
         scores = np.asarray(self.engine.predict(self.rows), dtype=np.float64)
         return [np.abs(scores - self.expected).max(), np.sum(scores != self.expected)]
 
     def memory(self):
-        """The most memory that this process has used, in bytes."""
+        """The peak memory of this process, in bytes."""
         unit = 1 if sys.platform == "darwin" else 1024
         return [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit]
 
@@ -184,7 +184,7 @@ class Session:
 
 def main():
     session = Session(*sys.argv[1:])
-    # What engines print on standard output is no answer.
+    # The engines' output on standard output is not an answer.
     answers, sys.stdout = sys.stdout, sys.stderr
     for request in sys.stdin:
         try:

@@ -1,8 +1,8 @@
-//! Our side of the benchmarks: what `cargo xtask bench` measures of hydra-registry as a library, and of lightgbm3.
+//! The Rust side of the benchmarks: `cargo xtask bench` measures hydra-registry as a library, and lightgbm3, with it.
 //!
-//! A worker reads requests from standard input, one a line, and answers each with a line: `ok` and numbers, or `no` and a
-//! reason. It times what it does itself; whoever sends the requests decides when, so that engines take turns. The Python
-//! peers in `python/` do the same.
+//! A worker reads requests from standard input, one per line, and answers each with a line: `ok` and numbers, or `no`
+//! and a reason. The worker measures the times; `cargo xtask bench` sends the requests, so that the workers take turns.
+//! The Python workers in `python/` use the same protocol.
 
 mod memory;
 mod policy;
@@ -14,9 +14,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-/// What a worker measures.
+/// A subject that a worker measures.
 trait Worker {
-    /// Does what is asked for and returns what it took, mostly in seconds.
+    /// Carries out a request and returns the measurements, in seconds unless the request defines another unit.
     fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>>;
 }
 
@@ -54,7 +54,7 @@ fn serve(mut worker: Box<dyn Worker>) -> Result<()> {
     Ok(())
 }
 
-/// Runs something and returns what it made, and the seconds that it took.
+/// Runs a closure and returns its result and its duration in seconds.
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
     let start = Instant::now();
     let made = work()?;

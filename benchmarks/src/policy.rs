@@ -10,7 +10,7 @@ use crate::Worker;
 
 use hydra_policy::testing as common;
 
-/// The default policy, with instances made on demand and from a pool.
+/// The default policy, with instances created on demand and from a pool.
 pub struct Session {
     on_demand: Policy,
     pooled: Policy,
@@ -30,8 +30,8 @@ impl Session {
 }
 
 impl Worker for Session {
-    /// `on-demand THREADS SECONDS` or `pooled THREADS SECONDS`: decisions per second, and in seconds the time that half of
-    /// them and 99 of 100 stayed below.
+    /// `on-demand THREADS SECONDS` or `pooled THREADS SECONDS`: decisions per second, and median and 99th percentile of
+    /// a decision's time in seconds.
     fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>> {
         let policy = match what {
             "on-demand" => &self.on_demand,
@@ -58,7 +58,7 @@ impl Worker for Session {
     }
 }
 
-/// Decides again and again; returns how long each decision took.
+/// Repeats a decision and returns the time of each.
 fn decide_until(policy: &Policy, input: &Input, end: Instant) -> Result<Vec<Duration>> {
     let mut times = Vec::new();
     let mut last = Instant::now();

@@ -1,4 +1,4 @@
-//! The registry's operations, by the library. `benchmarks/python/registry.py` does the same with MLflow's Python client.
+//! The registry's operations with the library. `benchmarks/python/registry.py` uses MLflow's Python client.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,17 +16,17 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{Worker, timed};
 
-/// An open registry, as a long-lived program has it: connections are kept, the policy is loaded.
+/// An open registry in the state of a long-lived program: connections are open, and the policy is loaded.
 pub struct Session {
     runtime: Runtime,
     registry: ModelRegistry,
-    /// The same without a cache of models.
+    /// The same registry without a model cache.
     uncached: ModelRegistry,
     model_file: PathBuf,
 }
 
 impl Session {
-    /// Opens the model at a tracking URI. Candidates log the model of `file`; `cache` is a directory.
+    /// Opens the model at a tracking URI. Candidates log the model in `file`; `cache` is the cache directory.
     pub fn open(uri: &str, model: &str, file: &str, cache: &str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let policy =
@@ -56,7 +56,7 @@ impl Session {
         Ok(())
     }
 
-    /// Does an operation; what it answers is not looked at.
+    /// Runs an operation and discards its result.
     async fn run(&self, operation: &str, version: u64) -> Result<()> {
         match operation {
             "log" => self.log().await,
@@ -70,7 +70,7 @@ impl Session {
             "load-uncached" => self.uncached.load_champion().await.map(drop).map_err(Into::into),
             "list" => {
                 let versions: Vec<_> = self.registry.list_versions().await?.try_collect().await?;
-                ensure!(!versions.is_empty(), "there are no versions");
+                ensure!(!versions.is_empty(), "the model has no versions");
                 Ok(())
             }
             _ => bail!("no such operation"),
@@ -79,7 +79,7 @@ impl Session {
 }
 
 impl Worker for Session {
-    /// `OPERATION VERSION`: the seconds that it took. Version 0 is the one behind `candidate`.
+    /// `OPERATION VERSION`: the duration in seconds. Version 0 is the version behind `candidate`.
     fn answer(&mut self, what: &str, arguments: &[&str]) -> Result<Vec<f64>> {
         let [version] = arguments else { bail!("which version?") };
         let version = version.parse()?;
@@ -87,7 +87,7 @@ impl Worker for Session {
     }
 }
 
-/// A transition that changed nothing would be no measure.
+/// Fails if a transition changed nothing, because then its time is not comparable.
 fn done(transition: &Transition) -> Result<()> {
     match transition.outcome {
         Outcome::Done => Ok(()),

@@ -1,4 +1,4 @@
-//! Scoring with one engine. `benchmarks/python/scoring.py` answers the same requests for the peers.
+//! Scoring with one engine. `benchmarks/python/scoring.py` answers the same requests with other engines.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use lightgbm3::Booster;
 
 use crate::{Worker, memory, timed};
 
-/// Something that scores rows with a model.
+/// An engine that scores rows with a model.
 pub trait Engine {
     /// Reads a model from LightGBM's text, ready to score.
     fn load(&mut self, text: &Path) -> Result<()>;
 
-    /// The raw scores of rows, by as many threads.
+    /// The raw scores of rows, computed by `threads` threads.
     fn batch(&mut self, rows: &[f64], width: usize, threads: usize) -> Result<Vec<f64>>;
 
     /// The raw score of one row.
@@ -30,7 +30,7 @@ pub struct Native {
     model: Option<Model>,
 }
 
-/// LightGBM by way of lightgbm3, which builds it without OpenMP: one thread.
+/// LightGBM through lightgbm3, which builds it without OpenMP, so with one thread.
 #[derive(Default)]
 pub struct LightGbm {
     booster: Option<Booster>,
@@ -89,7 +89,7 @@ pub struct Session<E> {
 }
 
 impl<E: Engine> Session<E> {
-    /// A session on the model in `directory`, which is not loaded yet.
+    /// A session for the model in `directory`, which is loaded later.
     pub fn new(engine: E, directory: &str) -> Result<Self> {
         let directory = Path::new(directory);
         let (rows, expected) = (numbers(&directory.join("rows.f64"))?, numbers(&directory.join("raw.f64"))?);
@@ -98,7 +98,7 @@ impl<E: Engine> Session<E> {
         Ok(Self { engine, text: directory.join("model.txt"), rows, expected, width, next: 0 })
     }
 
-    /// Scores row after row for a while; returns the time of one.
+    /// Scores single rows for a given time and returns the mean time of one row.
     fn rows_for(&mut self, seconds: f64) -> Result<f64> {
         let (start, mut count) = (Instant::now(), 0.0);
         loop {
@@ -115,12 +115,12 @@ impl<E: Engine> Session<E> {
         }
     }
 
-    /// The greatest difference from LightGBM's scores, and how many are not equal to them bit for bit.
+    /// The greatest difference from LightGBM's scores, and the number of scores that are not equal bit for bit.
     fn check(&mut self) -> Result<Vec<f64>> {
         let mut scores = self.engine.batch(&self.rows, self.width, 1)?;
         for (row, score) in self.rows.chunks_exact(self.width).zip(&mut scores).take(1000) {
             let alone = self.engine.row(row)?;
-            ensure!(alone.to_bits() == score.to_bits(), "a row alone scores {alone}, among others {score}");
+            ensure!(alone.to_bits() == score.to_bits(), "a row scores {alone} alone and {score} in a batch");
         }
         let pairs = || scores.iter().zip(&self.expected);
         let greatest = pairs().map(|(score, expected)| (score - expected).abs()).fold(0.0, f64::max);
@@ -152,6 +152,6 @@ impl<E: Engine> Worker for Session<E> {
 fn numbers(path: &Path) -> Result<Vec<f64>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let (numbers, rest) = bytes.as_chunks();
-    ensure!(rest.is_empty(), "{} does not hold whole numbers", path.display());
+    ensure!(rest.is_empty(), "{} does not contain integers", path.display());
     Ok(numbers.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
 }

@@ -1,6 +1,6 @@
-//! The single-row call of a hot loop allocates nothing.
+//! Scoring a single row allocates no memory.
 //!
-//! This binary's allocator counts per thread, so that other tests do not disturb the count.
+//! The allocator of this binary counts per thread, so concurrent tests do not change the count.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Bad input: a clear error of its own kind, exit code 2, and nothing half-registered.
+//! Bad input: an error with a specific kind, exit code 2, and no partly registered version.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn log_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     LOG.into_iter().chain(more.iter().copied()).collect()
 }
 
-/// Nothing is registered: the model has no versions.
+/// Asserts that the model has no versions.
 fn assert_nothing_registered(project: &Project) {
     let listed = project.run(["--output", "json", "list"]);
     assert_eq!(listed.out, "", "{}", listed.out);
@@ -98,7 +98,7 @@ fn an_unreachable_server_and_an_unknown_scheme() {
     }
     let error: Value = serde_json::from_str(stderr.lines().last().unwrap_or_default()).expect("a report");
     assert_eq!(error["kind"], "Unreachable");
-    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("is it running")), "{error}");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("is running")), "{error}");
     let error = error_of(&project, ["--tracking-uri", "postgresql://db/x", "list"]);
     assert_eq!(error["kind"], "UnsupportedScheme");
     assert!(
@@ -169,7 +169,7 @@ fn a_malformed_log_filter_is_told_and_not_used() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, err) = run("hydra=loud");
-    assert!(err.contains("HYDRA_LOG is no log filter"), "{err}");
+    assert!(err.contains("ignoring HYDRA_LOG: not a valid log filter"), "{err}");
     for fine in ["", "debug", "hydra=info,warn"] {
         let (same_code, err) = run(fine);
         assert_eq!(code, same_code, "{err}");
@@ -177,7 +177,7 @@ fn a_malformed_log_filter_is_told_and_not_used() {
     }
 }
 
-/// What is wrong without any store is found before one is made.
+/// Errors that need no store to be found are reported before a store is created.
 #[test]
 fn a_candidate_that_cannot_be_logged_makes_no_store() {
     let project = embedded();
@@ -254,7 +254,7 @@ fn a_name_that_would_break_a_file_store() {
     let log = ["--tracking-uri", &uri, "--model", "50%", "log-candidate", &fixture(), "--metric", "a=1"];
     let error = error_of(&project, log);
     assert_eq!(error["kind"], "InvalidName");
-    assert!(error["message"].as_str().is_some_and(|text| text.contains("no `%`")), "{error}");
+    assert!(error["message"].as_str().is_some_and(|text| text.contains("contains `%`")), "{error}");
     assert!(!project.path().join("mlruns").exists());
     project.json(["--model", "50%", "log-candidate", &fixture(), "--metric", "a=1"]);
 }
@@ -323,7 +323,7 @@ fn a_failed_upload_leaves_a_failed_run_and_no_version() {
     let project = embedded();
     project.json(LOG);
     let mlruns = project.path().join("mlruns");
-    // A file where the run's artifact directory would have to be: every upload fails.
+    // A file at the path of the run's artifact directory makes every upload fail.
     std::fs::remove_dir_all(&mlruns).expect("the artifacts go");
     std::fs::write(&mlruns, "in the way").expect("a file");
     let failed = project.run(log_with(&["--run-name", "doomed"]));

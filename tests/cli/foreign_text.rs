@@ -1,4 +1,4 @@
-//! What tags, actors, reasons and names say moves no cursor, forges no line and hides nothing, whatever prints it.
+//! Tags, actors, reasons and names cannot move the cursor, forge a line or hide text in the output of any command.
 
 use hydra_base::text::is_unprintable;
 use serde_json::Value;
@@ -7,10 +7,10 @@ use super::{LOG, training_csv};
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 
-/// An escape sequence, C1's own, line ends that are not `\n`, a change of direction, and an `A` of invisible tags.
+/// An escape sequence in C0 and in C1, line ends other than `\n`, a bidirectional override, and an invisible tag `A`.
 const HOSTILE: &str = "x\u{1b}[2J\u{9b}2J\u{85}\u{2028}\u{2029}\u{202e}\u{feff}\u{e0041}y";
 
-/// Nothing on either stream but line feeds and visible characters.
+/// Asserts that both streams contain only line feeds and printable characters.
 #[track_caller]
 fn assert_tame(outcome: &Outcome) {
     for stream in [&outcome.out, &outcome.err] {
@@ -40,7 +40,7 @@ fn text_and_json_of_every_listing_are_tame() {
         assert_tame(&project.run([&["--output", "json"], command].concat()));
     }
     assert!(project.run(["champion"]).out.contains("note = x\u{fffd}[2J"));
-    // The values themselves are data, and arrive.
+    // JSON output carries the values unchanged.
     assert_eq!(project.json(["champion"])["tags"]["note"], HOSTILE);
     let history = project.run(["--output", "json", "history", "--limit", "1"]).out;
     let entry: Value = serde_json::from_str(&history).expect("a document");

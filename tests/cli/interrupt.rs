@@ -27,7 +27,7 @@ impl Scene {
         Self { project, model, proxy: Proxy::start(&server.url) }
     }
 
-    /// Logs a candidate through the proxy, until the model is on its way.
+    /// Starts `log-candidate` through the proxy and returns while the model is being uploaded.
     fn start(&self) -> Child {
         let args = ["--tracking-uri", &self.proxy.url].into_iter().chain(LOG);
         let mut command = self.project.command(args);
@@ -44,7 +44,7 @@ impl Scene {
         }
     }
 
-    /// The states of the model's runs, and how many versions there are, as Python sees them.
+    /// The states of the model's runs and the number of versions, read by Python's client.
     fn left(&self) -> serde_json::Value {
         python::ask(NEWEST, "read_runs.py", &[&Server::shared(NEWEST).url, &self.model])
     }
@@ -80,7 +80,7 @@ fn a_second_interruption_ends_at_once() {
         scene.proxy.slow_down(Duration::from_millis(50));
         scene.start()
     };
-    // Longer than anything else here takes: what the first one begins does not come to its end.
+    // Longer than the test waits, so the clean-up that the first signal starts cannot finish.
     scene.proxy.slow_down(Duration::from_secs(20));
     send("-INT", &child);
     let mut err = BufReader::new(child.stderr.take().expect("stderr")).lines();

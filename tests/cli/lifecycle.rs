@@ -1,4 +1,4 @@
-//! The lifecycle from the outside, on the embedded default store.
+//! The lifecycle through the binary, on the embedded default store.
 
 use serde_json::json;
 
@@ -100,7 +100,7 @@ fn a_configuration_value_replaces_what_training_says_of_itself() {
     project.json(LOG.into_iter().chain(["--config-value", "data.rows=569"]));
     let crossed = project.run(LOG.into_iter().chain(["--config-value", "data.rows.train=1"]));
     assert_eq!(crossed.code, 2);
-    assert!(crossed.err.contains("leads through `data.rows`"), "{}", crossed.err);
+    assert!(crossed.err.contains("`data.rows` is not an object"), "{}", crossed.err);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn relative_paths_in_hydra_toml_are_relative_to_it() {
     assert_eq!(asked.code, 2);
     assert!(asked.err.contains(&other.join("pol.wasm").display().to_string()), "{}", asked.err);
 
-    // What is typed or exported is relative to where one stands, as MLflow has it.
+    // Paths in flags and variables are relative to the current directory, as in MLflow.
     let exported = project
         .command(["list"])
         .env("MLFLOW_TRACKING_URI", "sqlite:///store.db")

@@ -1,4 +1,4 @@
-//! The command line as a contract: exit codes, what goes where, and what an error says.
+//! The contract of the command line: exit codes, the content of stdout and stderr, and error messages.
 
 mod bad_input;
 mod foreign_text;
@@ -6,7 +6,7 @@ mod interrupt;
 mod lifecycle;
 mod policy;
 
-/// Rows that one feature separates: good enough to train on in milliseconds.
+/// Rows that one feature separates, so training takes milliseconds.
 pub fn training_csv() -> String {
     let mut csv = String::from("size,weekday,label\n");
     for i in 0..100 {

@@ -1,4 +1,4 @@
-//! The kit for authors of policies, as commands.
+//! The commands for policy authors.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -101,7 +101,7 @@ fn settings_are_used_or_refused_never_ignored() {
         assert_eq!(refused.code, 2, "{command:?}: {}", refused.out);
         assert!(refused.err.contains("hint: "), "{}", refused.err);
     }
-    // The case is the truth: what is configured for promotions does not get into it.
+    // A case is self-contained: `policy run` ignores the settings that are configured for promotions.
     project.file("hydra.toml", "[settings]\nmetric = \"auc\"\n");
     assert_eq!(project.run(["policy", "run", "--case", "cases/rollback.json"]).code, 0);
 }
@@ -133,8 +133,8 @@ fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
     };
     for (config, objection) in [
         ("[settings]\nmetric = \"auc\"\n", "the policy `default` has no setting `metric`"),
-        ("[budget]\nspeed = 3\n", "the limits are fuel, wall-clock, memory"),
-        ("[budget]\nmemory = \"much\"\n", "the policy limit `memory` cannot be `much`"),
+        ("[budget]\nspeed = 3\n", "use one of fuel, wall-clock, memory"),
+        ("[budget]\nmemory = \"much\"\n", "the policy limit `memory` is not valid: `much`"),
         ("[budget]\nfuel = 1000\n", "the policy used up its fuel of 1000"),
     ] {
         let refused = promote(config, &[]);
@@ -146,7 +146,7 @@ fn settings_and_limits_come_from_hydra_toml_and_flags_win() {
     assert_eq!(done.code, 0, "{}", done.err);
 }
 
-/// As an author would: in a directory of one's own, with the tools on the path, and here without network.
+/// Works like a policy author: in a separate directory, with the tools on the path, but without network.
 #[test]
 fn a_new_project_is_tested_built_and_used_offline() {
     let (project, _) = project();
@@ -176,7 +176,7 @@ fn a_new_project_is_tested_built_and_used_offline() {
     let decided = project.run(["policy", "run", component, "--case", "my-gate/cases/not-measured.json"]);
     assert_eq!(decided.code, 3, "{}{}", decided.out, decided.err);
 
-    // What the compiler says keeps its lines.
+    // The compiler's message keeps its line breaks.
     project.file("my-gate/src/rules.rs", "fn broken( {\n");
     let mut again = project.command(["policy", "build", "my-gate"]);
     for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME"] {
@@ -211,10 +211,14 @@ fn what_is_no_policy_is_refused_with_what_to_do() {
     project.file("module.wasm", b"\0asm\x01\0\0\0");
     let module = project.run(["policy", "inspect", "module.wasm"]);
     assert_eq!(module.code, 2);
-    assert!(module.err.contains("this is a core module") && module.err.contains("hint: "), "{}", module.err);
+    assert!(
+        module.err.contains("the file is a core module") && module.err.contains("hint: "),
+        "{}",
+        module.err
+    );
     project.file("text.wasm", "hello");
     let text = project.run(["policy", "inspect", "text.wasm"]);
-    assert!(text.err.starts_with("error: this is not a WebAssembly file ("), "{}", text.err);
+    assert!(text.err.starts_with("error: the file is not a WebAssembly file ("), "{}", text.err);
     let missing = project.run(["policy", "inspect", "missing.wasm"]);
     assert!(missing.err.contains("cannot read the policy"), "{}", missing.err);
     let no_project = project.run(["policy", "build", "."]);

@@ -1,4 +1,4 @@
-//! The sentences of `ArtifactStore`, on the artifact root of a run.
+//! The documented behavior of `ArtifactStore`, on the artifact root of a run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! The sentences of `AtomicRegistry`.
+//! The documented behavior of `AtomicRegistry`.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ impl<'a> Scene<'a> {
         self.stores.registry.atomic().expect("a local store")
     }
 
-    /// The promotion of `target`, as seen from the scene's first state.
+    /// The promotion of `target`, decided on the scene's initial state.
     fn transition(&self, target: u64) -> AtomicTransition {
         AtomicTransition {
             model: self.model.clone(),

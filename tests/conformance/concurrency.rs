@@ -1,4 +1,4 @@
-//! What holds while several use a store at once. The ledger stands on these sentences.
+//! Guarantees for concurrent clients of one store. The ledger depends on them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +11,13 @@ use hydra_mlflow::store::RegistryStore;
 use super::{Stores, new_version, tags};
 use crate::support::version;
 
-/// The new version that says of itself which one of several it is.
+/// A new version whose tag and description contain its index.
 fn entry(name: &ModelName, index: usize) -> NewModelVersion {
     let text = index.to_string();
     new_version(name).tags(tags([("hydra.entry", &text)])).description(text)
 }
 
-/// Numbers appear in order, and a version appears with its tags and description or not at all.
+/// Versions become visible in the order of their numbers, complete with tags and description.
 pub async fn readers_see_new_versions_whole_and_in_order(stores: &Stores) {
     const WRITERS: usize = 8;
     const EACH: usize = 4;
@@ -47,7 +47,7 @@ pub async fn readers_see_new_versions_whole_and_in_order(stores: &Stores) {
     }
 }
 
-/// Looks at all versions until all is written, and returns how many there were in the end.
+/// Lists all versions until `done` is set, and returns the final number of versions.
 async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<AtomicBool>) -> usize {
     loop {
         let last = done.load(Ordering::Acquire);
@@ -60,12 +60,12 @@ async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<Atom
         if last {
             return numbers.len();
         }
-        // A store in memory never waits: without this, readers would keep every thread.
+        // The memory store never suspends a task, so without this the readers would occupy every thread.
         tokio::task::yield_now().await;
     }
 }
 
-/// A listing that goes on while versions are added names each that was there once.
+/// A listing that overlaps with new versions returns every earlier version exactly once.
 pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
     let name = stores.model_with_versions(5).await;
     let mut numbers = Vec::new();
@@ -80,7 +80,7 @@ pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
     assert_eq!(numbers, [5, 4, 3, 2, 1]);
 }
 
-/// Of several that set what was not set before, each succeeds and one wins.
+/// When several clients set an unset alias or tag, every call succeeds and one value remains.
 pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Stores) {
     let name = stores.model_with_versions(8).await;
     for round in 0..4 {
@@ -106,7 +106,7 @@ pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Sto
     }
 }
 
-/// The largest entry that the ledger writes is kept whole, tag and sentence.
+/// A store keeps tag and description of the ledger's largest entry without truncation.
 pub async fn a_large_entry_is_kept_whole(stores: &Stores) {
     let name = stores.model().await;
     let entry = "é".repeat(2_250);

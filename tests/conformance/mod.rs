@@ -1,8 +1,8 @@
-//! The contract of the store traits, sentence by sentence, held against every backend.
+//! The contract of the store traits: one test per documented sentence and backend.
 //!
-//! A case is an `async fn` that takes a [`Stores`] and knows nothing about what is behind it. [`store_cases!`] turns the
-//! list of cases into one named test per backend. Cases share a store with others and run at the same time, so they
-//! never assume that it is empty: they take fresh names from [`fresh`].
+//! A case is an `async fn` that takes a [`Stores`] and does not depend on the backend. [`store_cases!`] turns the list
+//! of cases into one named test per backend. Cases run concurrently on a shared store, so they never assume that it is
+//! empty: they take fresh names from [`fresh`].
 
 mod artifacts;
 mod atomic;
@@ -30,12 +30,12 @@ pub struct Stores {
     pub artifacts: ArtifactResolver,
     /// Whether the store has MLflow 3's LoggedModels.
     pub has_logged_models: bool,
-    /// What must outlive the stores: a temporary directory, a server.
+    /// Resources that must outlive the stores, such as a temporary directory or a server.
     _keep: Box<dyn Any + Send + Sync>,
 }
 
 impl Stores {
-    /// One value that is both stores.
+    /// Uses one value as both stores.
     pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S, keep: impl Any + Send + Sync) -> Self {
         let store = Arc::new(store);
         Self {
@@ -81,7 +81,7 @@ pub fn fresh(what: &str) -> String {
     format!("{what}-{}", uuid::Uuid::new_v4().simple())
 }
 
-/// The kind of the error that `result` is expected to be.
+/// The kind of the error in `result`; panics on a success.
 pub fn kind<T: Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("an error was expected").kind()
 }
@@ -108,12 +108,12 @@ pub fn new_run(experiment_id: ExperimentId) -> NewRun {
     }
 }
 
-/// A version whose source every backend takes without asking for a run or a LoggedModel.
+/// A version whose source every backend accepts without a run or a LoggedModel.
 pub fn new_version(name: &ModelName) -> NewModelVersion {
     NewModelVersion::new(name.clone(), "hydra-ledger:/conformance")
 }
 
-/// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.
+/// One named test per case, for the backend that `$open` returns. Attributes before `$open` apply to each test.
 macro_rules! cases {
     ($(#[$attribute:meta])* $open:path: $($module:ident::{$($case:ident),* $(,)?}),* $(,)?) => {
         $crate::conformance::cases! { @each [$(#[$attribute])*] $open: $($module::{$($case),*}),* }
@@ -262,7 +262,7 @@ mod sqlite {
     super::atomic_cases!(self::open);
 }
 
-/// Real servers: of the newest release on sqlite and on PostgreSQL, and of older ones.
+/// Real servers: the newest release on SQLite and on PostgreSQL, and older releases.
 mod rest {
     use std::future::{Ready, ready};
 

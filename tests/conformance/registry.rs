@@ -1,4 +1,4 @@
-//! The sentences of `RegistryStore`.
+//! The documented behavior of `RegistryStore`.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub async fn a_model_of_an_odd_name_works(stores: &Stores) {
     for odd in ["a name", "modèle 日本", "50%", "dots.and-'quotes'", "1e5", "no"] {
         let name = ModelName::new(format!("{odd} {}", uuid::Uuid::new_v4().simple())).expect("a legal name");
         match stores.registry.create_registered_model(&name, &Tags::new(), "").await {
-            // A file store refuses what MLflow's would: it could list no model any more.
+            // A file store rejects this name: with such a directory, MLflow's file store could not list any model.
             Err(error) if odd.contains('%') => {
                 assert_eq!(error.kind(), ErrorKind::InvalidName);
                 continue;
@@ -243,9 +243,9 @@ pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores)
     stores.registry.set_alias(&name, &Alias::CHAMPION, version(2)).await.expect("an alias");
     stores.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
     match stores.registry.version_by_alias(&name, &Alias::CHAMPION).await {
-        // the store removed the alias with the version
+        // The store removed the alias with the version.
         Ok(behind) => assert!(behind.is_none()),
-        // the alias dangles, as it does in MLflow up to 3.1
+        // The alias dangles, as in MLflow up to 3.1.
         Err(error) => assert_eq!(error.kind(), ErrorKind::VersionNotFound),
     }
 }

@@ -1,4 +1,4 @@
-//! The sentences of `TrackingStore`.
+//! The documented behavior of `TrackingStore`.
 
 use std::collections::BTreeMap;
 
@@ -258,7 +258,7 @@ pub async fn a_logged_model_is_created_pending_and_finalized(stores: &Stores) {
     assert_eq!(kind(finalized), ErrorKind::NotFound);
 }
 
-/// A run and a LoggedModel it made; `None` from stores of MLflow 2.x, which have none.
+/// A run and its LoggedModel; `None` on stores of MLflow 2.x, which do not have LoggedModels.
 pub async fn logged_model(stores: &Stores) -> Option<(RunId, LoggedModelId)> {
     let experiment_id = stores.experiment().await;
     let run = stores.tracking.create_run(&new_run(experiment_id.clone())).await.expect("a new run");

@@ -1,4 +1,4 @@
-//! What commands cost: round trips, requests and bytes, and that the length of the history does not matter.
+//! The cost of commands in round trips, requests and bytes, which must not depend on the length of the history.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::support::proxy::Proxy;
 use crate::support::server::{NEWEST, Server};
 use crate::support::version;
 
-/// Stated in ARCHITECTURE.md.
+/// ARCHITECTURE.md states this number.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promotion_takes_six_round_trips_after_opening() {
     let proxy = Proxy::start(&Server::shared(NEWEST).url);
@@ -34,7 +34,7 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     proxy.slow_down(Duration::from_millis(150));
     let report = project.json(["promote", "3"]);
     assert_eq!(report["outcome"], "done");
-    // The first of them opens the ledger.
+    // The first round trip opens the ledger.
     let rounds = proxy.take_rounds();
     assert!(rounds <= 1 + 6, "{rounds} round trips");
     let changed = report["changes"].as_array().map(Vec::len);
@@ -53,7 +53,7 @@ async fn the_champion_costs_two_requests() {
     assert_eq!(proxy.take(), ["GET registered-models/alias", "GET runs/get"]);
 }
 
-/// Appends refusals to the ledger in the server's own database: the chain that many days of `promote` would have made.
+/// Appends rejections to the ledger directly in the server's database, as many runs of `promote` would.
 async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let ledger = ledger(registry).await;
     let newest: Record = ledger.history(Some(1), None).await.expect("a history").remove(0).0;
@@ -109,7 +109,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
         assert_eq!(transaction.execute(&tags, row).expect("a tag"), 1);
     }
     transaction.commit().expect("committed");
-    // Each decision has its input in the archive. The newest is the one that is looked at.
+    // Every decision has an archived input, but only the newest one is read.
     let input = ledger.input(&newest).await.expect("an input");
     let run = registry.backend().tracking.run(ledger.run_id()).await.expect("the ledger's run");
     let archive = registry.backend().artifact_store(&run.artifact_uri).await.expect("the archive");
@@ -119,7 +119,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_entries_cost_what_ten_cost() {
-    // A server of its own: a long transaction in its database would keep others waiting.
+    // A separate server, because a long transaction in a shared database would block other tests.
     let server = Server::start(NEWEST, &[]);
     let proxy = Proxy::start(&server.url);
     let model = fresh_name("long");
@@ -138,7 +138,7 @@ async fn ten_thousand_entries_cost_what_ten_cost() {
             proxy.take_cost()
         })
     };
-    // Pages that are full already, so that the sizes of the answers can be compared.
+    // Fill the first page of the listing, so that the sizes of the answers are comparable.
     lengthen(&server, &registry, 40).await;
     let few = measure();
     lengthen(&server, &registry, 10_000).await;
@@ -147,18 +147,18 @@ async fn ten_thousand_entries_cost_what_ten_cost() {
         assert_eq!(more_requests, requests);
         assert!(more_bytes <= bytes + bytes / 4, "{more_bytes} bytes, {bytes} before");
     }
-    // The whole history in constant memory.
+    // Listing the whole history takes constant memory.
     let mut child = project.command(["history"]).stdout(Stdio::null()).spawn().expect("the binary runs");
     let peak = crate::scale::watch_child(&mut child);
     assert!(peak < 96, "showing 10,000 entries took {peak} MiB");
-    // And it can be gone on with.
+    // The ledger accepts another decision.
     registry.promote_to_champion(Some(version(4))).await.expect("a promotion");
     assert_eq!(aliases(&registry).await, (Some(4), Some(2)));
     let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
     assert_eq!(newest.number, 10_001);
 }
 
-/// Medians of one run, taken in turns.
+/// Compares medians of alternating measurements from one run.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "compares times; `cargo xtask test --all` runs it"]
 async fn ten_thousand_entries_take_no_longer() {
@@ -189,7 +189,7 @@ async fn ten_thousand_entries_take_no_longer() {
     }
 }
 
-/// The chain that [`lengthen`] makes is one that verifies.
+/// The chain that [`lengthen`] writes passes verification.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lengthened_chain_is_sound() {
     let server = Server::shared(NEWEST);

@@ -1,4 +1,4 @@
-//! A process is killed with SIGKILL at every step of a transition; the next command finds its way.
+//! SIGKILL at every step of a transition; the next command must complete or abort it.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ use crate::support::binary::Project;
 use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
 use crate::support::version;
 
-/// The steps of a transition up to its entry, on every backend.
+/// The failpoints of a transition up to the append of its entry, on every backend.
 const BEFORE_THE_ENTRY: [&str; 2] = ["ledger.decided", "ledger.archived"];
 
-/// The steps from the entry on, where entry and aliases are separate requests.
+/// The failpoints after the append, where entry and aliases are separate requests.
 const ON_A_SERVER: [&str; 5] = [
     "ledger.appended",
     "ledger.before-aliases",
@@ -24,23 +24,23 @@ const ON_A_SERVER: [&str; 5] = [
     "ledger.marked",
 ];
 
-/// The steps of the first transition that make the ledger.
+/// The failpoints while the first transition creates the ledger.
 const FOUNDING: [&str; 4] =
     ["founding.named", "founding.run-created", "founding.begun", "founding.half-mirrored"];
 
-/// Starts a command and kills it when it says that it is at `failpoint`.
+/// Starts a command and kills it when it reports that it reached `failpoint`.
 fn kill_at(mut command: Command, failpoint: &str) {
     command.env("HYDRA_FAILPOINT", failpoint).env("MLFLOW_ALLOW_FILE_STORE", "true");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let out = BufReader::new(child.stdout.take().expect("its output"));
     let reached = out.lines().map_while(Result::ok).any(|line| line == format!("failpoint {failpoint}"));
-    // SIGKILL; the process cannot do anything about it.
+    // `kill` sends SIGKILL, which a process cannot handle.
     child.kill().expect("it is there to be killed");
     child.wait().expect("it is gone");
     assert!(reached, "{failpoint} was not reached");
 }
 
-/// Kills a promotion of version 2 at each step, promotes version 3, and compares.
+/// Kills a promotion of version 2 at each failpoint, promotes version 3, and compares the results.
 async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&str, bool)]) {
     for (failpoint, committed) in failpoints {
         let model = fresh_name("kill");
@@ -105,19 +105,19 @@ async fn on_postgres() {
     on_server(ON_POSTGRES).await;
 }
 
-/// Entry and aliases are one transaction: killed before its end, nothing happened.
+/// Entry and aliases are one transaction: a kill before its commit has no effect.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     on_local(Backend::sqlite(), &each(&["sqlite.appended", "sqlite.moved"], false)).await;
 }
 
-/// Entry and aliases are in one journal: once that is written, everything will happen.
+/// Entry and aliases are in one journal: after a kill, the next command carries out a complete journal.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_file() {
     on_local(Backend::file(), &each(&["file.journaled", "file.half-applied", "file.applied"], true)).await;
 }
 
-/// A repair that is killed half way is repaired as well.
+/// A killed repair is repaired, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_repair_is_repaired() {
     let url = &Server::shared(NEWEST).url;

@@ -1,4 +1,4 @@
-//! What a policy is shown of runs that MLflow's own client deleted.
+//! The evidence of runs that MLflow's Python client deleted.
 
 use hydra_base::names::{Alias, ExperimentId};
 use hydra_lifecycle::evidence::{Evidence, Target};

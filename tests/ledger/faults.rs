@@ -1,4 +1,4 @@
-//! A network that drops, delays, repeats and refuses: each request of a promotion or a rollback is spoiled in turn.
+//! A faulty network: each request of a promotion or rollback in turn is dropped, delayed, repeated or rejected.
 
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::entry::Entry;
@@ -22,8 +22,8 @@ const FAULTS: [Fault; 8] = [
     Fault::DoneButAnswered(503),
 ];
 
-/// A command on a model whose champion is 2 and whose archived version is 1, with its request of that index spoiled.
-/// Returns whether the index was reached.
+/// Runs a command on a model with champion 2 and archived version 1, with `fault` in request number `index` (from 0).
+/// Returns whether the command sent that many requests.
 async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize) -> bool {
     let backend = Backend::on(server);
     let proxy = Proxy::start(&server.url);
@@ -39,7 +39,7 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
     let outcome: Outcome = command.output().expect("the binary runs").into();
     let reached = proxy.take().len() > index;
     let what = format!("{request:?} with {fault:?} of request {index}: {}", outcome.err);
-    // Entries 1 to 3 are the beginning and the two promotions above.
+    // Entries 1 to 3 are the genesis and the two promotions above.
     let asked = |history: &[(Record, Fate)]| {
         let of_request = |entry: &Entry| entry.operation.to_string() == request[0] && entry.actor == "tester";
         history.iter().filter(|(record, _)| record.number > 3 && of_request(&record.entry)).count()
@@ -52,7 +52,7 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
             assert_eq!(aliases(&registry).await, expected, "{what}");
         }
         2 => {
-            // It failed cleanly: an error that says so, and the next command finds its way.
+            // The command reported an error, and the next command succeeds.
             assert!(outcome.err.contains("\"hydra-registry/error/1\""), "{what}");
             let next = registry.promote_to_champion(Some(version(4))).await;
             assert!(next.is_ok(), "{what}: {next:?}");

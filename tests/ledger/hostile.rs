@@ -1,4 +1,4 @@
-//! Hostile policies on real stores: each is an error of its kind, and neither an alias nor the ledger moves.
+//! Hostile policies on real stores: each gives an error of the expected kind, and changes neither aliases nor ledger.
 
 use hydra_policy::Policy;
 use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};
@@ -8,7 +8,7 @@ use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
 use hydra_test_guests as guests;
 
-/// Guests that break a guard, a limit or the contract when they are asked for a promotion, or before.
+/// Guests that break a guard, a limit or the contract in a promotion or while they are loaded.
 const GUESTS: [(&str, ErrorKind); 22] = [
     ("champion_elsewhere", ErrorKind::Guard),
     ("missing_version", ErrorKind::Guard),
@@ -34,7 +34,7 @@ const GUESTS: [(&str, ErrorKind); 22] = [
     ("imports_wasi", ErrorKind::PolicyIncompatible),
 ];
 
-/// In a rollback, the champion may go to any version that there is: this guest's answer is a fair one.
+/// A rollback may make any existing version the champion, so the guards accept this guest's answer.
 const FAIR_IN_A_ROLLBACK: [&str; 1] = ["champion_elsewhere"];
 
 async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
@@ -63,7 +63,7 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
         };
         assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");
 
-        // The same guest with the two decisions swapped does its worst to a rollback.
+        // With the two exports swapped, the guest attacks a rollback.
         let swapped = text
             .replace("#decide-promotion", "#swapped")
             .replace("#decide-rollback", "#decide-promotion")

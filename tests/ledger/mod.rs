@@ -1,5 +1,5 @@
-//! The ledger on every backend: what is recorded, kills at every step, many writers at once, faulty networks, aliases
-//! moved by others, and what it costs.
+//! The ledger on every backend: its records, kills at every step, concurrent writers, faulty networks, outside moves of
+//! aliases, and costs.
 
 mod commands;
 mod cost;
@@ -26,7 +26,7 @@ use hydra_registry::ModelRegistry;
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
 
-/// A model of five versions whose files nobody needs.
+/// A model of five versions without model files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = ModelRegistry::open(backend.options(model)).await.expect("an open registry");
     for _ in 0..5 {
@@ -36,7 +36,7 @@ async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     registry
 }
 
-/// Where `champion` and `archived` are.
+/// The versions behind `champion` and `archived`.
 async fn aliases(registry: &ModelRegistry) -> (Option<u64>, Option<u64>) {
     let found =
         registry.backend().registry.registered_model(registry.model()).await.expect("the model").aliases;
@@ -48,8 +48,8 @@ async fn ledger(registry: &ModelRegistry) -> Ledger {
     registry.existing_ledger().await.expect("an answer").expect("a ledger")
 }
 
-/// The invariants: one sound chain, aliases that it explains, decisions that come out the same again, each operation at
-/// most once. Returns the chain, oldest first.
+/// Asserts the invariants: one sound chain, aliases as in the chain, reproducible decisions, and at most one entry per
+/// operation. Returns the chain, oldest first.
 async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
     let ledger = ledger(registry).await;
     let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));

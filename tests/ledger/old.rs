@@ -1,4 +1,4 @@
-//! Ledgers that earlier releases wrote: this release reads, verifies and continues them. `tests/fixtures/ledgers` holds them.
+//! This release reads, verifies and continues ledgers of earlier releases, which are in `tests/fixtures/ledgers`.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::commands::lines;
 use crate::support::binary::Project;
 use crate::support::root;
 
-/// The directory in which each fixture was made, as the absolute paths in it name it.
+/// The placeholder in each fixture for the directory where its store was created.
 const MADE_IN: &str = "/old/home";
 
 #[test]
@@ -99,7 +99,7 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &[(u32, Strin
     assert_eq!(project.json(["champion"])["version"], 2);
 }
 
-/// A fixture that a later release made would show nothing.
+/// Ensures that the fixture comes from release 0.1: one of a later release would not test old formats.
 fn assert_was_written_by_the_first_release(exported: &[Value], marks: &[(u32, String)]) {
     for line in exported {
         let entry = &line["entry"];
@@ -121,7 +121,7 @@ fn assert_was_written_by_the_first_release(exported: &[Value], marks: &[(u32, St
     }
 }
 
-/// A project with the store of a fixture in it.
+/// A project with a copy of a fixture's store.
 fn copy_of(fixture: &str) -> Project {
     let project = Project::new(None, "old");
     let fixture = root().join("tests/fixtures/ledgers").join(fixture);

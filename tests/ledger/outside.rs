@@ -1,4 +1,4 @@
-//! Aliases moved with MLflow's own client between commands.
+//! Moves of aliases with MLflow's Python client between commands.
 
 use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::entry::Kind;
@@ -23,21 +23,21 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
     assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::External, Kind::Promote]);
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "what Python made champion is archived");
-    // Put where an entry superseded a moment ago had it: that is what a slow writer of ours would do, so it is undone.
+    // The alias returns to its value in a just superseded entry. A slow writer would do that, so the repair undoes it.
     let store = &registry.backend().registry;
     store.set_alias(registry.model(), &Alias::CHAMPION, version(4)).await.expect("a move");
     registry.repair().await.expect("a repair");
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
     let history = assert_sound(&registry).await;
     assert_eq!(history.last().expect("an entry").0.entry.operation, Kind::Reassert);
-    // A place where nothing ever was is somebody's wish.
+    // No entry ever had this value, so the move came from outside.
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
     registry.rollback().await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(5), Some(3)));
     assert_sound(&registry).await;
 }
 
-/// `archived` is put on the champion: a rollback says so, and `doctor` does.
+/// With `archived` on the champion, a rollback and `doctor` report the problem.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_champion_archived_by_hand_is_nowhere_to_go_back_to() {
     let backend = Backend::sqlite();
@@ -82,7 +82,7 @@ async fn on_file() {
     a_move_by_python_is_adopted(&backend, &uri).await;
 }
 
-/// The ledger is a registered model like any other, and none to log to or to promote in.
+/// The ledger is a registered model, but commands must not log candidates to it or promote in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_is_no_model() {
     let backend = Backend::sqlite();
@@ -93,6 +93,6 @@ async fn a_ledger_is_no_model() {
     let opened = ModelRegistry::open_existing(backend.options("churn_ledger")).expect("nothing is contacted");
     let error = opened.promote_to_champion(Some(version(1))).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
-    assert_eq!(error.hint(), Some("name the model itself: `--model churn`"));
+    assert_eq!(error.hint(), Some("use the model itself: `--model churn`"));
     assert_sound(&registry).await;
 }

@@ -1,4 +1,4 @@
-//! Many processes work on one model at once; afterwards the ledger is one chain that tells how it came about.
+//! Many processes change one model concurrently; the ledger must be one chain that explains the final aliases.
 
 use std::thread;
 
@@ -15,16 +15,16 @@ use crate::support::version;
 
 const PROCESSES: u64 = 8;
 
-/// What one process saw.
+/// The results of one process.
 #[derive(Debug, Default)]
 struct Seen {
     /// The entries of the operations that succeeded.
     done: Vec<u64>,
-    /// Commands that gave up because others kept winning.
+    /// Commands that gave up because other writers kept winning.
     contended: u64,
 }
 
-/// Runs `operations` commands one after the other, chosen by the writer's number.
+/// Runs `operations` commands in sequence; the writer's number determines which.
 fn work(project: &Project, writer: u64, operations: u64) -> Seen {
     let mut seen = Seen::default();
     for operation in 0..operations {
@@ -45,7 +45,7 @@ fn work(project: &Project, writer: u64, operations: u64) -> Seen {
                 }
             }
             _ if outcome.err.contains("\"Contention\"") => seen.contended += 1,
-            // `rollback --to` a version that was not champion yet; 1 and 2 were before the race.
+            // `rollback --to` a version that was not champion yet; versions 1 and 2 were champion before the race.
             _ if outcome.err.contains("\"NeverChampion\"") && !["1", "2"].contains(&version.as_str()) => {}
             1 => {}
             code => panic!("{command:?} ended with {code}: {}", outcome.err),
@@ -54,8 +54,7 @@ fn work(project: &Project, writer: u64, operations: u64) -> Seen {
     seen
 }
 
-/// Carries out the recorded operations one after the other, by the default policy's rules, and compares with what each
-/// entry says.
+/// Applies the recorded operations in sequence, by the default policy's rules, and compares the result with each entry.
 fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
     let (mut champion, mut archived) = (None, None);
     for record in history {
@@ -67,9 +66,9 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
         (champion, archived) = match entry.operation {
             Kind::Promote => (target, champion),
             Kind::Rollback => (target.or(archived), champion),
-            // A writer so slow that it was overtaken; what it wrote was undone.
+            // The undone alias moves of a slow writer.
             Kind::Reassert => (champion, archived),
-            other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
+            other => panic!("only the commands moved aliases, but the ledger has an entry `{other}`"),
         };
         let after = |alias| entry.after.get(&alias).map(|version| version.get());
         assert_eq!((after(Alias::CHAMPION), after(Alias::ARCHIVED)), (champion, archived), "{record}");
@@ -93,7 +92,7 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
     done.sort_unstable();
     let contended: u64 = seen.iter().map(|seen| seen.contended).sum();
     let history = assert_sound(&registry).await;
-    // Every successful operation is exactly one entry, and every entry that moved something a successful operation.
+    // Successful operations and entries with moves correspond one to one.
     let moved = |record: &Record| record.entry.is_decision() && record.entry.before != record.entry.after;
     let recorded: Vec<u64> = history
         .iter()
@@ -113,7 +112,7 @@ async fn on_local(backend: Backend, operations: u64) {
 }
 
 async fn on_server(environment: &'static str, operations: u64) {
-    // Two workers: requests of two processes meet in the database.
+    // Two server workers, so that requests of two processes meet in the database.
     let server = Server::start(environment, &["--workers", "2"]);
     many_processes_leave_one_chain(&Backend::on(&server), &server.url, operations).await;
 }

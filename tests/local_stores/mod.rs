@@ -1,4 +1,4 @@
-//! Local stores that Python and Rust share: each reads what the other wrote, and both leave the same rows.
+//! Local stores shared by Python and Rust: each reads the other's data, and both write the same rows.
 
 mod releases;
 mod scenario;
@@ -51,7 +51,7 @@ async fn the_same_actions_leave_the_same_rows() {
     scenario::write(&by_rust.sqlite(), true).await;
     python::ask(NEWEST, "local_store.py", &["write", &by_python.sqlite_uri()]);
     let mut views = vec![by_rust.normal(scenario::read(&by_rust.sqlite(), true).await)];
-    // reading brings the database that Rust made up to date: its rows have the columns of the other's after it
+    // Python's read migrates the database that Rust created, so both have the same columns afterwards.
     for home in [&by_rust, &by_python] {
         views.push(home.normal(python::ask(NEWEST, "local_store.py", &["read", &home.sqlite_uri()])));
         views.push(home.normal(scenario::read(&home.sqlite(), true).await));
@@ -108,7 +108,7 @@ impl Home {
         format!("sqlite:///{}", self.database())
     }
 
-    /// Every row of every table, sorted as they look without what differs from run to run.
+    /// Every row of every table, normalized (without values that differ from run to run) and sorted.
     fn rows(&self, environment: &str) -> Value {
         let mut tables = self.normal(python::ask(environment, "local_store.py", &["rows", &self.database()]));
         for table in tables.as_object_mut().expect("tables").values_mut() {

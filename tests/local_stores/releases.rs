@@ -1,4 +1,4 @@
-//! Databases of every release: those that MLflow made, and what MLflow makes of ours.
+//! Databases of every MLflow release, and MLflow's behavior on databases of hydra-registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +22,8 @@ async fn databases_of_older_releases_are_used_as_they_are() {
     }
 }
 
-/// Rust and Python do the same in databases that a release made: the same rows result, both read both, and what
-/// Rust wrote to has the tables and the revision that it had.
+/// The same actions by Rust and Python in databases of one release give the same rows. Both clients read both
+/// databases, and Rust changes neither tables nor revision.
 async fn use_as_it_is(release: &str, logged_models: bool) {
     let (by_rust, by_python) = (Home::new(), Home::new());
     for home in [&by_rust, &by_python] {
@@ -52,7 +52,7 @@ async fn the_newest_release_makes_our_database_its_own() {
     assert_eq!(tables(&by_rust), tables(&by_python));
 }
 
-/// From 3.1 on a release opens it; older ones say that they do not know it, and leave it alone.
+/// Releases from 3.1 open the database; older releases report an unknown revision and do not change it.
 #[tokio::test]
 #[ignore = "older releases; `cargo xtask test --all` runs it"]
 async fn older_releases_open_our_database_or_refuse_it_unharmed() {
@@ -74,7 +74,7 @@ async fn older_releases_open_our_database_or_refuse_it_unharmed() {
     assert_same(&views);
 }
 
-/// Tables, columns and indexes, whatever order they were made in, and the revision.
+/// Tables, columns and indexes, regardless of their order of creation, and the revision.
 fn tables(home: &Home) -> BTreeMap<String, BTreeSet<String>> {
     let connection = Connection::open(home.database()).expect("the database");
     let query = |sql: &str, name: &str| -> Vec<String> {

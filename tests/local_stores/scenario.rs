@@ -1,4 +1,4 @@
-//! The actions of `tests/python/local_store.py`, done by Rust.
+//! The actions of `tests/python/local_store.py`, in Rust.
 
 use hydra_base::names::{Alias, Key, LoggedModelId, ModelName};
 use hydra_mlflow::entities::{
@@ -15,7 +15,7 @@ pub fn model() -> ModelName {
     ModelName::new("risk model").expect("a name")
 }
 
-/// Does what `write` of the script does.
+/// Does the same as the script's `write`.
 pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: bool) {
     let experiment_id =
         store.create_experiment("risk é", &tags([("team", "risk")])).await.expect("an experiment");
@@ -103,7 +103,7 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     store.update_run(&run.id, RunStatus::Finished, Some(2000)).await.expect("an end");
 }
 
-/// Sees what `read` of the script sees.
+/// Returns the same view as the script's `read`.
 pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: bool) -> Value {
     let experiment = store.experiment_by_name("risk é").await.expect("an answer").expect("it exists");
     let runs = store.runs_by_status(&experiment.id, RunStatus::Finished, 10, None).await.expect("a page");
@@ -161,7 +161,7 @@ pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: b
 
 fn as_python_prints(value: f64) -> Value {
     let text = format!("{value:?}").to_lowercase();
-    // Python writes the sign of an exponent
+    // Python writes the sign of an exponent.
     Value::String(text.replace('e', "e+").replace("e+-", "e-"))
 }
 

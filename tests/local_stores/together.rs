@@ -1,4 +1,4 @@
-//! A database that others use at the same time: a running server, and other workspaces.
+//! A database with concurrent users: a running server, and other workspaces.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::support::python;
 use crate::support::server::Server;
 use crate::support::version;
 
-/// Both write to one model; neither loses a version, and each sees what the other did.
+/// Server and direct clients write to one model: no version is lost, and each sees the other's changes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_running_server_and_the_store_share_a_database() {
     const EACH: u64 = 10;
@@ -42,7 +42,7 @@ async fn a_running_server_and_the_store_share_a_database() {
                 let (registry, name) = (registry.clone(), name.clone());
                 tokio::spawn(async move {
                     for count in 0..EACH {
-                        // What a create that is sent again is recognised by.
+                        // The tag by which the client recognizes its own version after a repeated request.
                         let operation = format!("{index}-{count}");
                         let tags = tags([("hydra.operation_id", &operation)]);
                         let new = new_version(&name).tags(tags);

@@ -1,4 +1,4 @@
-//! Artifacts in an object store, tried on a real S3 server on this machine.
+//! Artifacts in an object store, tested with a local S3 server.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -20,10 +20,10 @@ use crate::support::{backends::fresh_name, python_of, root};
 
 const BUCKET: &str = "hydra-tests";
 
-/// An S3 server that ends with this process.
+/// An S3 server that stops when this process ends.
 pub struct S3Server {
     pub endpoint: String,
-    /// Held so that the server sees when this process is gone.
+    /// The server stops when this pipe closes.
     _server: Child,
 }
 
@@ -42,7 +42,7 @@ pub static S3: LazyLock<S3Server> = LazyLock::new(|| {
     S3Server { endpoint: format!("http://127.0.0.1:{}", port.trim()), _server: server }
 });
 
-/// What a client needs to reach the server.
+/// The environment variables with which a client reaches the server.
 pub fn variables(endpoint: &str) -> Vec<(String, String)> {
     [
         ("MLFLOW_S3_ENDPOINT_URL", endpoint),
@@ -54,12 +54,12 @@ pub fn variables(endpoint: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// A place in the bucket that nobody else uses.
+/// A unique prefix in the bucket.
 pub fn bucket_uri(what: &str) -> String {
     format!("s3://{BUCKET}/{}", fresh_name(what))
 }
 
-/// An artifact root of its own.
+/// A store on a unique artifact root.
 fn artifacts() -> ObjectArtifacts {
     let uri = format!("{}/a root", bucket_uri("root"));
     ObjectArtifacts::new(&uri, &variables(&S3.endpoint).into_iter().collect()).expect("a root")
@@ -126,7 +126,7 @@ async fn failures_have_their_kinds() {
     assert_eq!(kind(elsewhere.put_bytes("x", vec![1]).await), ErrorKind::ArtifactNotFound);
 }
 
-/// A server whose clients reach the bucket themselves.
+/// An MLflow server whose clients access the bucket directly.
 #[test]
 fn a_server_without_an_artifact_proxy_works() {
     let destination = bucket_uri("server");
@@ -140,7 +140,7 @@ fn a_server_without_an_artifact_proxy_works() {
     }
 }
 
-/// A run whose upload fails ends as FAILED, and no version comes of it.
+/// A run whose upload fails ends as FAILED, without a version.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_upload_fails_its_run_on_the_server() {
     let options = ["--no-serve-artifacts", "--default-artifact-root", "s3://no-such-bucket/root"];

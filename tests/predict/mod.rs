@@ -1,4 +1,4 @@
-//! `predict` as a user runs it: pipes, streams, and what is said on stderr.
+//! `predict` through the binary: pipes, streams, and messages on stderr.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,7 +10,7 @@ use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 use crate::support::root;
 
-/// A project whose champion is the model of a fixture: features `f0` to `f4`.
+/// A project whose champion is a fixture's model with the features `f0` to `f4`.
 fn champion(case: &str) -> Project {
     let project = Project::new(None, &fresh_name("predict"));
     let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
@@ -19,7 +19,7 @@ fn champion(case: &str) -> Project {
     project
 }
 
-/// A running `predict`, its input and its output.
+/// A running `predict` with its stdin and stdout.
 fn start(project: &Project, args: &[&str]) -> (Child, ChildStdin, BufReader<ChildStdout>) {
     let mut command = project.command(["predict"].iter().chain(args));
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -35,7 +35,7 @@ fn predict_stdin(project: &Project, args: &[&str], input: &[u8]) -> (i32, Vec<u8
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let mut output = Vec::new();
     stdout.read_to_end(&mut output).expect("its output");
-    // It need not read all of a damaged input.
+    // The write may fail, because `predict` can stop reading a damaged input early.
     let _ = writer.join().expect("the writer");
     let outcome = Outcome::from(child.wait_with_output().expect("its end"));
     (outcome.code, output, outcome.err)
@@ -59,7 +59,7 @@ fn rows(count: usize) -> String {
 /// The same rows as JSON lines.
 fn json_rows(count: usize) -> String {
     let object = |row: usize| {
-        // Not null everywhere: a kept column without any value has no type but text.
+        // Some values are not null, because a kept column with only nulls is written as text.
         let third = if row.is_multiple_of(2) { "null" } else { "3" };
         format!("{{\"f0\":{},\"f1\":0.25,\"f2\":{third},\"f3\":-1,\"f4\":{}}}\n", row as f64 / 16.0, row % 7)
     };
@@ -97,7 +97,7 @@ fn every_format_passes_through_pipes() {
     let expected = project.run(["predict", "rows.csv"]).out;
     for format in ["csv", "parquet", "arrow", "jsonl"] {
         let keep = ["--keep", "f0", "f1", "f2", "f3", "f4"];
-        // From JSON, since kept cells of CSV are text.
+        // JSON lines, because kept columns from CSV are text.
         let first = [&["-", "--in-format", "jsonl", "--out-format", format], keep.as_slice()].concat();
         let (code, table, err) = predict_stdin(&project, &first, json_rows(1000).as_bytes());
         assert_eq!(code, 0, "{format}: {err}");

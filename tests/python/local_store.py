@@ -1,9 +1,9 @@
-"""A local store (file: or sqlite:) as Python's client writes and reads it.
+"""Writes and reads a local store (file: or sqlite:) with MLflow's Python client.
 
 Usage: local_store.py make URI | write URI | read URI | rows DATABASE
 
-`make` makes an empty store, `write` does what `write` in tests/local_stores does, `read` prints what the client sees of it, and `rows` every row of
-the tables that hold it, as one JSON line.
+`make` creates an empty store, `write` does the same as `write` in tests/local_stores, `read` prints the client's view of
+the store, and `rows` prints every row of the database's tables; each prints one JSON line.
 """
 
 import json
@@ -130,7 +130,7 @@ if command == "rows":
     answer = rows(place)
 else:
     if place.startswith("sqlite:"):
-        # where the client keeps artifacts of a database that it opens itself
+        # The client's artifact root for a database that it opens directly.
         os.chdir(os.path.dirname(place.removeprefix("sqlite:///")))
     mlflow.set_tracking_uri(place)
     answer = {"make": make, "write": write, "read": read}[command](MlflowClient())

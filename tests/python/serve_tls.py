@@ -1,9 +1,9 @@
-"""Serves HTTPS with a fresh authority for as long as standard input stays open.
+"""Serves HTTPS with a new certificate authority for as long as standard input stays open.
 
 Usage: serve_tls.py DIRECTORY
 
-Writes `ca.pem` and `client.pem` (certificate and key) into DIRECTORY and prints one line of JSON: the port that takes
-every client, and the port that wants a certificate of the authority. Every request is answered with a registered model.
+Writes `ca.pem` and `client.pem` (certificate and key) into DIRECTORY and prints one line of JSON: the port for all
+clients, and the port for clients with a certificate of the authority. The answer to every request is a registered model.
 """
 
 import datetime

@@ -1,4 +1,4 @@
-//! Python's client and the binary meet in one store: each reads what the other wrote.
+//! Python's client and the binary share one store: each reads the other's data.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::support::server::{NEWEST, Server};
 
 const ROWS: &str = "[[11.42, 20.38], [20.57, 17.77], [13.0, 15.0], [null, 21.5]]";
 
-/// 160 rows that two features nearly separate.
+/// 160 rows; two features almost separate the two classes.
 fn training_csv() -> String {
     let mut csv = String::from("radius,texture,malignant\n");
     for i in 0..160 {

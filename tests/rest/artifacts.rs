@@ -1,4 +1,4 @@
-//! Where a server keeps artifacts: behind its proxy, or on a disk that we share.
+//! Artifact locations of a server: behind its proxy, or on a shared disk.
 
 use hydra_base::names::{Alias, ModelName};
 use hydra_base::{ErrorKind, Result};
@@ -66,7 +66,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
     }
 }
 
-/// A server below a path prefix that lets clients write artifacts to a shared disk themselves.
+/// A server below a path prefix whose clients write artifacts directly to a shared disk.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_disk_is_used_only_where_it_is_allowed() {
     let disk = tempfile::tempdir().expect("a directory");

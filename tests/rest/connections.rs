@@ -1,4 +1,4 @@
-//! How a server is connected to.
+//! Connections to a server.
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use super::loading::{log, open, point_champion};
 use crate::support::backends::fresh_name;
 use crate::support::server::{NEWEST, Server};
 
-/// Passes bytes on in both directions, and counts the connections.
+/// Forwards bytes in both directions and counts the connections.
 fn relay(server: &str) -> (String, Arc<AtomicUsize>) {
     let server = server.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -25,7 +25,7 @@ fn relay(server: &str) -> (String, Arc<AtomicUsize>) {
                 .map(|(from, to)| (from.try_clone().expect("a socket"), to.try_clone().expect("a socket")))
             {
                 thread::spawn(move || {
-                    // Whoever hangs up first ends both directions.
+                    // The end of one direction closes both.
                     io::copy(&mut from, &mut to).ok();
                     to.shutdown(std::net::Shutdown::Both).ok();
                 });
@@ -35,7 +35,7 @@ fn relay(server: &str) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-/// A kept connection would wait for every answer of a server with several workers: see `mlflow::rest::tls`.
+/// With several workers, a reused connection delays every answer of the server: see `host/mlflow/src/rest/tls.rs`.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_over_plain_http_has_a_connection_of_its_own() {
     let server = Server::shared(NEWEST);

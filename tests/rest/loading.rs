@@ -1,4 +1,4 @@
-//! What loading a champion asks of a server.
+//! The requests that loading a champion sends to a server.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::support::proxy::Proxy;
 use crate::support::root;
 use crate::support::server::{NEWEST, Server};
 
-/// A registry as a new process would open it.
+/// A registry with the state of a new process.
 pub(super) fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
     let environment = Environment::from_iter([("HYDRA_CACHE_DIR".to_owned(), cache.display().to_string())]);
     let options = OpenOptions::new(Project::around(cache), ProjectConfig::default(), environment);
@@ -39,7 +39,7 @@ pub(super) async fn point_champion(registry: &ModelRegistry, version: Version) {
     registry.backend().registry.set_alias(registry.model(), &champion, version).await.expect("an alias");
 }
 
-/// The requests of loading the champion in a process of its own.
+/// The requests of loading the champion in a new process.
 async fn requests(proxy: &Proxy, model: &str, cache: &Path, version: Version) -> Vec<String> {
     let champion = open(&proxy.url, model, cache).load_champion().await.expect("a champion");
     assert_eq!(champion.version.version, version);
@@ -71,7 +71,7 @@ async fn a_second_load_of_an_unchanged_champion_makes_one_request() {
     assert_eq!((asked[0].as_str(), downloads(&asked)), (one[0], 1), "{asked:?}");
     assert_eq!(requests(&proxy, &model, cache.path(), first).await, one);
 
-    // Another champion is fetched; the way back is not.
+    // A new champion is downloaded; the earlier one comes from the cache.
     let second = log(&direct, "regression").await;
     point_champion(&direct, second).await;
     let asked = requests(&proxy, &model, cache.path(), second).await;
@@ -79,7 +79,7 @@ async fn a_second_load_of_an_unchanged_champion_makes_one_request() {
     point_champion(&direct, first).await;
     assert_eq!(requests(&proxy, &model, cache.path(), first).await, one);
 
-    // What somebody did to the files is not believed.
+    // Changed files in the cache are detected and downloaded again.
     for blob in std::fs::read_dir(cache.path().join("models/blobs")).expect("the cache") {
         std::fs::write(blob.expect("a file").path(), "tree\nversion=v4\n").expect("damage");
     }

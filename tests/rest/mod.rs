@@ -1,5 +1,5 @@
-//! What only a server has: TLS, a path prefix, artifacts that it does not serve, URIs that it resolves, what its database
-//! makes of it, and what it is asked.
+//! Behavior specific to servers: TLS, path prefixes, artifacts outside the proxy, URIs that the server resolves, limits
+//! of the server's database, and the number of requests.
 
 mod artifacts;
 mod connections;

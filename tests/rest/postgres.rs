@@ -1,4 +1,4 @@
-//! What is different on PostgreSQL.
+//! Behavior specific to PostgreSQL.
 
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName};
@@ -11,7 +11,7 @@ use crate::support::binary::Project;
 use crate::support::server::{ON_POSTGRES, Server};
 use crate::support::version;
 
-/// Texts that fit into SQLite and not into PostgreSQL are refused at once, in words that name the reason.
+/// Values that SQLite accepts and PostgreSQL does not are rejected without retries, and the error names the reason.
 #[tokio::test]
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
 async fn what_does_not_fit_is_refused_at_once() {
@@ -29,8 +29,8 @@ async fn what_does_not_fit_is_refused_at_once() {
     assert_eq!(created.version, version(1), "what was refused took no number");
 }
 
-/// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, artifacts in S3 that clients reach
-/// themselves.
+/// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, and artifacts in S3 that clients access
+/// directly.
 #[test]
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
 fn two_hosts_share_a_server_on_postgresql_with_artifacts_in_s3() {

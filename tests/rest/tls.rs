@@ -1,4 +1,4 @@
-//! The TLS variables of MLflow, against a server with an authority of its own.
+//! MLflow's TLS variables, against a server with a private certificate authority.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -42,7 +42,7 @@ impl TlsServer {
     }
 }
 
-/// Reads a registered model with these variables set.
+/// Reads a registered model with the given variables set.
 async fn ask(port: u64, variables: &[(&str, &str)]) -> Result<String> {
     let environment: Environment = variables.iter().copied().collect();
     let uri = TrackingUri::new(format!("https://127.0.0.1:{port}")).expect("an address");
@@ -63,7 +63,7 @@ async fn a_server_is_trusted_as_mlflows_variables_say() {
     let trusted = ask(server.open, &[(environment::SERVER_CERT_PATH, &ca)]).await;
     assert_eq!(trusted.expect("a trusted server"), "over TLS");
     let unchecked = ask(server.open, &[(environment::INSECURE_TLS, "true")]).await;
-    assert_eq!(unchecked.expect("a server that nobody checks"), "over TLS");
+    assert_eq!(unchecked.expect("a server without certificate checks"), "over TLS");
 
     let trust = (environment::SERVER_CERT_PATH, ca.as_str());
     let none = (environment::MAX_RETRIES, "0");

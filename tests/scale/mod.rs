@@ -1,4 +1,4 @@
-//! Memory that does not grow with what is listed or moved.
+//! Memory does not grow with the size of listings and transfers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::support::binary::Project;
 use crate::support::server::{NEWEST, Server};
 use crate::support::{root, version};
 
-/// The most memory that a process has used so far, in MiB.
+/// The peak memory of a process so far, in MiB.
 fn peak_memory(process: &Child) -> u64 {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("the process is alive");
@@ -18,7 +18,7 @@ fn peak_memory(process: &Child) -> u64 {
     kib / 1024
 }
 
-/// The peak while `list` still has versions to print, and how many it printed in all.
+/// The peak memory while `list` still has versions to print, in MiB, and the total number of printed versions.
 fn list(project: &Project) -> (u64, usize) {
     let mut child = project
         .command(["--output", "json", "list"])
@@ -27,7 +27,7 @@ fn list(project: &Project) -> (u64, usize) {
         .expect("the binary runs");
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
     let mut seen = 0;
-    // The pipe holds 64 KiB, so after these lines the process is still busy with the last ones.
+    // The pipe holds 64 KiB, so the process still has lines to write at this point.
     let while_busy: Vec<_> = lines.by_ref().take(18_000).collect();
     seen += while_busy.len();
     let peak = if seen == 18_000 { peak_memory(&child) } else { 0 };
@@ -63,7 +63,7 @@ fn twenty_thousand_versions_are_listed_in_constant_memory() {
     assert!(peak < 64, "listing 20,000 versions took {peak} MiB");
 }
 
-/// A valid model of about 200 MiB: many trees, each as in the fixture.
+/// A valid model of about 200 MiB, which repeats the fixture's trees.
 fn write_large_model(path: &Path) -> u64 {
     let fixture = root().join("tests/fixtures/models/binary_int/booster/model.lgb");
     let text = std::fs::read_to_string(fixture).expect("the fixture");
@@ -81,18 +81,18 @@ fn write_large_model(path: &Path) -> u64 {
     path.metadata().expect("metadata").len()
 }
 
-/// Runs a command to its end and returns the most memory it was seen to use, in MiB.
+/// Runs a command to its end and returns the highest measured memory, in MiB.
 fn watch(command: &mut Command) -> u64 {
     watch_child(&mut command.spawn().expect("the command runs"))
 }
 
-/// Waits for the end of a process and returns the most memory it was seen to use, in MiB.
+/// Waits for the end of a process and returns the highest measured memory, in MiB.
 pub fn watch_child(child: &mut Child) -> u64 {
     let mut peak = 0;
     loop {
         if let Some(status) = child.try_wait().expect("a status") {
             assert!(status.success(), "{status}");
-            assert!(peak > 0, "the process ended before its memory was looked at, or /proc does not tell");
+            assert!(peak > 0, "the process ended before its memory was measured, or /proc has no value");
             return peak;
         }
         if std::fs::metadata(format!("/proc/{}/status", child.id())).is_ok() {
@@ -130,7 +130,7 @@ fn model_of(project: &Project) -> String {
 /// The variable that makes the test above a child process that downloads: "URL MODEL SIZE".
 const DOWNLOAD: &str = "HYDRA_TEST_DOWNLOAD";
 
-/// Reads the model of version 1 as a stream, in a process whose memory is watched.
+/// Reads the model of version 1 as a stream, in a process whose memory is measured.
 #[tokio::main(flavor = "current_thread")]
 async fn download(task: &str) {
     use hydra_base::names::ModelName;
@@ -139,7 +139,7 @@ async fn download(task: &str) {
     use hydra_mlflow::uri::TrackingUri;
 
     let [url, model, size] = task.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("three words in `{task}`")
+        panic!("expected URL, model and size in `{task}`")
     };
     let uri = TrackingUri::new(url).expect("a URI");
     let backend = Backend::connect(&uri, None, &Environment::default()).expect("a backend");

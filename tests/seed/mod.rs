@@ -1,4 +1,4 @@
-//! The seed's six cases, each as one named test per backend.
+//! The six cases of the original test suite, each as one named test per backend.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::support::backends::{Backend, fresh_name};
 
-/// Sixty rows of two features; the label is 1 where the first is large.
+/// Sixty rows of two features; the label is 1 where the first feature is large.
 fn training_rows() -> (Vec<[f64; 2]>, Vec<f64>) {
     let rows: Vec<[f64; 2]> = (0..120).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
     let labels = rows.iter().map(|row| f64::from(row[0] >= 60.0)).collect();
@@ -143,7 +143,7 @@ pub async fn list_versions(backend: &Backend) {
     assert!(versions.iter().all(|info| info.run_id.is_some() && info.created_at > 0));
 }
 
-/// One named test per case, for the backend that `$open` gives. Attributes before it go to each test.
+/// One named test per case, for the backend that `$open` returns. Attributes before `$open` apply to each test.
 macro_rules! seed {
     ($(#[$attribute:meta])* $module:ident: $open:expr) => {
         seed! { @each [$(#[$attribute])*] $module: $open;

@@ -1,4 +1,4 @@
-//! The backends that a suite runs on.
+//! The backends that the test suites run on.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use hydra_registry::project::{Project, ProjectConfig};
 
 use super::server::{Deployment, NEWEST, ON_POSTGRES, Server};
 
-/// A backend, and what must live as long as it is used.
+/// A backend, and the resources that it needs.
 #[derive(Debug)]
 pub struct Backend {
     home: tempfile::TempDir,
@@ -20,7 +20,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// A real server of the newest release, on sqlite.
+    /// A real server of the newest release, on SQLite.
     pub fn rest() -> Self {
         Self::server(NEWEST)
     }
@@ -40,14 +40,14 @@ impl Backend {
         Self::at(Some(server.url.clone()))
     }
 
-    /// A file store in a directory of its own.
+    /// A file store in a temporary directory.
     pub fn file() -> Self {
         let backend = Self::at(None);
         let uri = backend.home.path().join("mlruns").display().to_string();
         Self { uri: Some(uri), ..backend }
     }
 
-    /// A database in a directory of its own: the embedded default.
+    /// A database in a temporary directory: the embedded default.
     pub fn sqlite() -> Self {
         Self::at(None)
     }
@@ -75,13 +75,13 @@ impl Backend {
 
     fn at(uri: Option<String>) -> Self {
         let home = tempfile::tempdir().expect("a directory");
-        // A project root of its own, whatever lies above the temporary directory.
+        // A separate project root, regardless of the directories above the temporary one.
         std::fs::write(home.path().join("hydra.toml"), "").expect("hydra.toml");
         Self { home, uri, stores: None }
     }
 }
 
-/// A name that no other test uses.
+/// A unique name.
 pub fn fresh_name(what: &str) -> String {
     format!("{what}-{}", uuid::Uuid::new_v4().simple())
 }

@@ -13,19 +13,19 @@ pub struct Project {
     tracking_uri: Option<String>,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The exit code.
+    /// The exit code, or -1 after a signal.
     pub code: i32,
-    /// stdout.
+    /// The text on stdout.
     pub out: String,
-    /// stderr.
+    /// The text on stderr.
     pub err: String,
 }
 
 impl Project {
-    /// A project with a model of its own in the store at `tracking_uri`; `None` is the embedded default.
+    /// A project for `model` in the store at `tracking_uri`; `None` is the embedded default.
     pub fn new(tracking_uri: Option<&str>, model: &str) -> Self {
         let home = tempfile::tempdir().expect("a project directory");
         std::fs::write(home.path().join("hydra.toml"), format!("model = \"{model}\"\n")).expect("hydra.toml");
@@ -48,7 +48,7 @@ impl Project {
     pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hydra-registry"));
         command.args(args).current_dir(self.path()).env_clear();
-        // Not only what is needed to start: a cache that tests share spares compiling the policy in each.
+        // All tests share one cache, so that only the first one compiles the policy.
         command.env("HYDRA_CACHE_DIR", env!("CARGO_TARGET_TMPDIR")).env("HYDRA_ACTOR", "tester");
         if let Some(uri) = &self.tracking_uri {
             command.env("MLFLOW_TRACKING_URI", uri);

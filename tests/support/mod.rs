@@ -1,4 +1,4 @@
-//! What the integration tests share: real servers, the real Python client, and the real binary.
+//! Helpers of the integration tests: real servers, the real Python client, and the real binary.
 
 pub mod backends;
 pub mod binary;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use hydra_base::names::Version;
 
-/// The version of that number.
+/// The version with this number.
 pub fn version(number: u64) -> Version {
     Version::new(number).expect("a positive number")
 }
@@ -22,7 +22,7 @@ pub fn root() -> PathBuf {
     root.expect("the crate lies in the repository").to_path_buf()
 }
 
-/// The Python of a test environment. A test never passes by skipping: without it, it fails and says what provides it.
+/// The Python of a test environment. Without the environment, the test fails and names the command that installs it.
 pub fn python_of(environment: &str) -> PathBuf {
     let python = root().join(".tools").join(environment).join("bin/python");
     assert!(python.exists(), "{} is missing: `cargo xtask setup --all` installs it", python.display());

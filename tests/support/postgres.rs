@@ -1,4 +1,4 @@
-//! A real PostgreSQL for the servers that run on one.
+//! A real PostgreSQL for MLflow servers.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -7,23 +7,23 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::{python_of, root};
 
-/// A running PostgreSQL. It ends with the process that started it, however that ends.
+/// A running PostgreSQL. It stops when the process that started it ends, even after a kill.
 #[derive(Debug)]
 pub struct Postgres {
     home: PathBuf,
-    /// Names of databases go in, their addresses come out.
+    /// Takes names of databases and returns their addresses.
     conversation: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     _supervisor: Child,
 }
 
 impl Postgres {
-    /// The one that every server shares; each has a database of its own.
+    /// The PostgreSQL that all servers share; each server has a separate database.
     pub fn shared() -> &'static Postgres {
         static POSTGRES: LazyLock<Postgres> = LazyLock::new(Postgres::start);
         &POSTGRES
     }
 
-    /// Makes a database and returns its address, as `--backend-store-uri` takes it.
+    /// Creates a database and returns its address, in the form of `--backend-store-uri`.
     pub fn database(&self, name: &str) -> String {
         let mut conversation = self.conversation.lock().unwrap_or_else(PoisonError::into_inner);
         let (ask, answers) = &mut *conversation;
@@ -34,7 +34,7 @@ impl Postgres {
         uri.trim_end().to_owned()
     }
 
-    /// The directory that gives a Python the driver for it, by PYTHONPATH.
+    /// The directory with Python's PostgreSQL driver, for PYTHONPATH.
     pub fn driver(&self) -> PathBuf {
         self.home.join("driver")
     }

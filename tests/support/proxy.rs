@@ -1,4 +1,4 @@
-//! A proxy in front of a server: it keeps a record of the requests, slows them down, and spoils one of them.
+//! A proxy in front of a server that records requests, delays answers, and can inject a fault into one request.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,24 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What happens to a request.
+/// The fault in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It never reaches the server.
+    /// The request never reaches the server.
     Dropped,
-    /// The server carries it out, and its answer is lost.
+    /// The server handles the request, but the answer is lost.
     AnswerLost,
-    /// The server carries it out late.
+    /// The server handles the request late.
     Late,
-    /// The server carries it out twice.
+    /// The server handles the request twice.
     Twice,
-    /// It never reaches the server; this status is answered.
+    /// The request never reaches the server; the proxy answers with this status.
     Answered(u16),
-    /// The server carries it out; this status is answered all the same.
+    /// The server handles the request, but the proxy answers with this status.
     DoneButAnswered(u16),
 }
 
-/// Hands requests on to a server.
+/// A proxy that forwards requests to a server.
 #[derive(Debug)]
 pub struct Proxy {
     /// `http://127.0.0.1:port`.
@@ -47,7 +47,7 @@ struct Seen {
 }
 
 impl Proxy {
-    /// A proxy in front of the server at `http://host:port`; its threads end with the process.
+    /// Starts a proxy for the server at `http://host:port`; its threads end with the process.
     pub fn start(server: &str) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -57,38 +57,38 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (server, state) = (server.clone(), shared.clone());
-                // A client that goes away is its own business.
+                // A closed connection of the client is not an error here.
                 thread::spawn(move || drop(hand_on(&client, &server, &state)));
             }
         });
         Self { url, state }
     }
 
-    /// The requests since the last call: method and path, without the API's prefix and the query.
+    /// The requests since the last call: method and path, without API prefix and query.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.state().seen).into_iter().map(|seen| seen.line).collect()
     }
 
-    /// How many requests there were since the last call, and how many bytes were answered.
+    /// The number of requests and the bytes of their answers since the last call.
     pub fn take_cost(&self) -> (usize, usize) {
         let seen = std::mem::take(&mut self.state().seen);
         (seen.len(), seen.iter().map(|seen| seen.answered).sum())
     }
 
-    /// Slows every answer down by `delay`, so that requests sent side by side are seen to overlap.
+    /// Delays every answer by `delay`, so that concurrent requests overlap measurably.
     pub fn slow_down(&self, delay: Duration) {
         self.state().delay = delay;
     }
 
-    /// Spoils the request of that index, counted from now, from 0.
+    /// Injects `fault` into request number `index`, counted from this call, from 0.
     pub fn spoil(&self, index: usize, fault: Fault) {
         let mut state = self.state();
         state.seen.clear();
         state.fault = Some((index, fault));
     }
 
-    /// The longest sequence of requests since the last call each of which was sent after the one before was answered:
-    /// the round trips that a client waited for one after the other.
+    /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
+    /// after the answer to the previous one.
     pub fn take_rounds(&self) -> usize {
         let seen = std::mem::take(&mut self.state().seen);
         let mut spans: Vec<(Instant, Instant)> =
@@ -108,7 +108,7 @@ impl Proxy {
     }
 }
 
-/// One request per connection: the server is asked to close it after its answer, and its answer says so.
+/// Handles one request per connection: the proxy sends `Connection: close` to the server and to the client.
 fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::io::Result<()> {
     let Some(request) = read_request(client)? else { return Ok(()) };
     let lock = || shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -154,7 +154,7 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
     client.shutdown(Shutdown::Both)
 }
 
-/// The request as it is to be sent on; `None` for a connection that the client opened ahead and did not use.
+/// The request to forward; `None` for a connection that the client opened in advance and did not use.
 fn read_request(client: &TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut reader = BufReader::new(client);
     let mut request = Vec::new();

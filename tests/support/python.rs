@@ -1,4 +1,4 @@
-//! Asking the real Python client.
+//! Scripts that use the real Python client.
 
 use std::process::{Command, Output};
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::{python_of, root};
 
-/// Runs `tests/python/SCRIPT` in an environment and reads the JSON that it prints last.
+/// Runs `tests/python/SCRIPT` in an environment and parses the last line of its output as JSON.
 pub fn ask(environment: &str, script: &str, args: &[&str]) -> Value {
     ask_with(environment, script, args, &[])
 }
 
-/// The same with further environment variables.
+/// Like [`ask`], with additional environment variables.
 pub fn ask_with(environment: &str, script: &str, args: &[&str], variables: &[(&str, &str)]) -> Value {
     let output = run(environment, script, args, variables);
     let text = String::from_utf8_lossy(&output.stdout);
@@ -22,7 +22,7 @@ pub fn ask_with(environment: &str, script: &str, args: &[&str], variables: &[(&s
         .unwrap_or_else(|error| panic!("{error} in the answer of {script}:\n{text}\n{errors}"))
 }
 
-/// Runs the script where it must fail, and returns what it says.
+/// Runs a script that must fail, and returns its error output.
 pub fn complaint_of(environment: &str, script: &str, args: &[&str]) -> String {
     let output = run(environment, script, args, &[]);
     assert!(!output.status.success(), "{script} of {environment} was expected to fail");

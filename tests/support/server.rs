@@ -15,24 +15,24 @@ use super::{python_of, root};
 /// The release that most tests run against.
 pub const NEWEST: &str = "mlflow-3.17.2";
 
-/// The newest release as teams run it that have outgrown one machine: on PostgreSQL, in several processes.
+/// The newest release in a deployment for several machines: on PostgreSQL, with several worker processes.
 pub const ON_POSTGRES: Deployment = Deployment { release: NEWEST, database: Database::Postgres };
 
-/// How a server is run. The name of a release alone is that release on sqlite.
+/// The configuration of a server. A plain release name converts to that release on SQLite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Deployment {
     /// The test environment with the release, such as [`NEWEST`].
     pub release: &'static str,
-    /// Where it keeps everything but artifacts.
+    /// The storage of everything except artifacts.
     pub database: Database,
 }
 
-/// What a server keeps everything but artifacts in.
+/// The storage of everything except artifacts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Database {
-    /// A file in the server's home.
+    /// An SQLite file in the server's directory.
     Sqlite,
-    /// A database of its own in the PostgreSQL that all share.
+    /// A separate database in the shared PostgreSQL.
     Postgres,
 }
 
@@ -42,19 +42,19 @@ impl From<&'static str> for Deployment {
     }
 }
 
-/// A running server. It ends with the process that started it, however that ends.
+/// A running server. It stops when the process that started it ends, even after a kill.
 #[derive(Debug)]
 pub struct Server {
     /// `http://127.0.0.1:port`.
     pub url: String,
     /// The directory with its database, artifacts and log.
     pub home: PathBuf,
-    /// Held so that the server's supervisor sees when this process is gone.
+    /// The server's supervisor stops it when this pipe closes.
     supervisor: Mutex<Child>,
 }
 
 impl Server {
-    /// The server that tests share: they use names of their own, so they do not meet.
+    /// The server that all tests share; unique names keep them apart.
     pub fn shared(deployment: impl Into<Deployment>) -> &'static Server {
         static SERVERS: LazyLock<Mutex<HashMap<Deployment, &'static Server>>> = LazyLock::new(Mutex::default);
         let deployment = deployment.into();
@@ -62,7 +62,7 @@ impl Server {
         servers.entry(deployment).or_insert_with(|| Box::leak(Box::new(Server::start(deployment, &[]))))
     }
 
-    /// Starts a server with further options of `mlflow server`.
+    /// Starts a server with additional options of `mlflow server`.
     pub fn start(deployment: impl Into<Deployment>, options: &[&str]) -> Server {
         let Deployment { release, database } = deployment.into();
         let home = tempfile::tempdir().expect("a directory for the server").keep();
@@ -102,7 +102,7 @@ impl Server {
     }
 }
 
-/// Any answer will do: below a path prefix there is no `/health`.
+/// Any answer counts, because `/health` does not exist below a path prefix.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let timeout = Some(Duration::from_secs(5));

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole lifecycle on a small real data set, with no server.
+//! `cargo xtask demo`: the whole lifecycle on a small real data set, without a server.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::shell::{cargo, run as sh, say};
 pub const TRAIN: &str = "breast_cancer_train.csv";
 const HOLDOUT: &str = "breast_cancer_holdout.csv";
 
-/// The steps: what is about to happen, and the command line that does it.
+/// The steps: a sentence that describes each, and its command line.
 const STEPS: &[(&str, &[&str])] = &[
     (
         "Train a deliberately small model and log it as a candidate.",
@@ -62,16 +62,16 @@ const STEPS: &[(&str, &[&str])] = &[
     ("Every version and where the aliases are.", &["list"]),
 ];
 
-/// Runs the demo in the directory named, or `demo/` in the repository.
+/// Runs the demo in the given directory, or in `demo/` in the repository.
 pub fn run(args: &[String]) -> Result<()> {
     let home = match args {
         [] => paths::root().join("demo"),
         [directory] if !directory.starts_with('-') => std::path::absolute(directory)?,
-        other => bail!("`demo` takes one directory, not {other:?}"),
+        other => bail!("`demo` takes one directory, got {other:?}"),
     };
     setup::run(Scope::Build)?;
     say("building hydra-registry (the first build takes several minutes)");
-    // The whole workspace, so that the tests find what the demo has built: features are unified over what is selected.
+    // Build the whole workspace, so that the tests reuse the result: cargo unifies features over the selected packages.
     sh(cargo().args(["build", "--workspace", "--bin", "hydra-registry", "--locked"]))?;
     prepare(&home)?;
 
@@ -86,17 +86,17 @@ pub fn run(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Lays out a project with the demo's data in an empty directory, or one that an earlier demo left.
+/// Creates a project with the demo's data in an empty directory, or in the directory of an earlier demo.
 pub fn prepare(home: &Path) -> Result<()> {
     if home.join("hydra.toml").exists() {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     } else if home.exists() && fs::read_dir(home)?.next().is_some() {
-        bail!("{} is not empty and no earlier demo; name another directory", home.display());
+        bail!("{} is not empty and not an earlier demo; choose another directory", home.display());
     }
     fs::create_dir_all(home)?;
     fs::write(
         home.join("hydra.toml"),
-        "# The project root of the demo: the store lies beside this file.\nmodel = \"breast-cancer\"\n",
+        "# The project root of the demo: the store is next to this file.\nmodel = \"breast-cancer\"\n",
     )?;
     for name in [TRAIN, HOLDOUT] {
         fs::copy(paths::root().join("examples/data").join(name), home.join(name))?;
@@ -104,7 +104,7 @@ pub fn prepare(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A command in the demo's directory that no setting of the caller's environment steers elsewhere.
+/// A command in the demo's directory, without the settings in the caller's environment.
 pub fn registry_command(binary: &Path, home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.args(args).current_dir(home);
@@ -117,7 +117,7 @@ pub fn registry_command(binary: &Path, home: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Where cargo puts what it builds.
+/// The directory of cargo's build results.
 pub fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| paths::root().join("target"), PathBuf::from)
 }

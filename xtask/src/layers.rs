@@ -1,4 +1,4 @@
-//! `cargo xtask layers`: what a program depends on that uses one of our crates, and which way the crates depend on each other.
+//! `cargo xtask layers`: checks the dependencies of programs that use single crates, and those between the crates.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 use crate::shell::{cargo, say};
 
-/// A program written against our crates, and the dependencies that it may have.
+/// A program that uses crates of this workspace, and its permitted dependencies.
 struct Program {
     /// What the program does.
     what: &'static str,
     /// The arguments of `cargo tree` that select a crate and its features.
     selection: &'static [&'static str],
-    /// The most packages that it may depend on, including ours and build dependencies.
+    /// The maximum number of packages that it depends on, including this workspace's and build dependencies.
     most: usize,
     /// Packages that it must not depend on.
     without: &'static [&'static str],
@@ -43,7 +43,7 @@ const PROGRAMS: [Program; 3] = [
     },
 ];
 
-/// Which of our crates a crate may depend on, directly or not.
+/// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
 const ARROWS: [(&str, &[&str]); 12] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
@@ -80,8 +80,8 @@ const REGISTRY: &[&str] = &[
     "hydra-policy",
 ];
 
-/// Prints how many packages each program depends on. Fails where a program depends on too many or on a forbidden one, and
-/// where a crate depends on a crate above it.
+/// Prints the number of packages that each program depends on. Fails if a program depends on too many or on a forbidden
+/// one, or if a crate depends on a crate above it.
 pub fn run() -> Result<()> {
     for program in &PROGRAMS {
         let packages = packages(program.selection)?;

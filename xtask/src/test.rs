@@ -1,11 +1,11 @@
-//! `cargo xtask test`: every test, after the set-up they need.
+//! `cargo xtask test`: runs every test, after installing the tools that the tests need.
 
 use anyhow::Result;
 
 use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
 use crate::shell::{cargo, run as sh, say};
 
-/// Runs the tests; `--all` adds what takes older servers and long runs. Other arguments go to `cargo test`.
+/// Runs the tests; `--all` adds older servers and long runs. Other arguments go to `cargo test`.
 pub fn run(flags: &[String]) -> Result<()> {
     let all = flags.iter().any(|flag| flag == "--all");
     let passed_on: Vec<&String> = flags.iter().filter(|flag| *flag != "--all").collect();
@@ -18,7 +18,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     }
     sh(&mut command)?;
     if !passed_on.is_empty() {
-        // A selection covers what it names.
+        // The summary below is about a full run.
         return Ok(());
     }
     if all {
@@ -42,7 +42,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Guests that nobody wrote: a crate outside the workspace, which fuzzing builds with flags of its own.
+/// Runs generated guests. Their crate is outside the workspace, because fuzzing builds it with other flags.
 fn generated_guests() -> Result<()> {
     let mut command = cargo();
     command

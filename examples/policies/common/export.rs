@@ -1,5 +1,5 @@
-//! The page of glue that makes a crate a policy: it exports `rules` under the contract's interface. The same for every example,
-//! since name, version and summary are those of the crate.
+//! Exports `rules` under the contract's interface, which makes the crate a policy. The file is the same for every
+//! example, because name, version and summary come from the crate's manifest.
 
 use super::roll_back;
 use crate::rules;
@@ -36,7 +36,7 @@ impl Guest for Policy {
     }
 }
 
-/// The default policy's heap, which makes a decision without a system call of the host.
+/// The default policy's heap, with which a decision needs no system call of the host.
 #[cfg(target_family = "wasm")]
 #[expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
 #[path = "../../../policy-guest/src/heap.rs"]

@@ -1,4 +1,4 @@
-//! What the example policies share: the exports, the usual moves, and reading settings. Copy what you need.
+//! Code that the example policies share: the exports, the usual moves, and reading settings. Copy what you need.
 
 #![allow(dead_code, reason = "no example needs all of it")]
 
@@ -24,8 +24,8 @@ pub fn take_over(target: &ModelVersion, context: &Context) -> Vec<AliasMove> {
     moves
 }
 
-/// A rollback that is always allowed: to the version asked for, else to the archived one. A way back that needs evidence
-/// is no way back.
+/// Approves every rollback to the requested version, or else to the archived one. Rollbacks need no evidence, because
+/// an emergency leaves no time to collect it.
 pub fn roll_back(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     match target.or(context.archived.as_ref()) {
         Some(target) => approve(
@@ -52,7 +52,7 @@ pub fn has_alias(version: &ModelVersion, alias: &str) -> bool {
     version.aliases.iter().any(|name| name == alias)
 }
 
-/// The value of a metric; none when the run has none of that name, or cannot be read.
+/// The value of a metric; none if the run has no such metric or cannot be read.
 pub fn metric(version: &ModelVersion, key: &str) -> Option<f64> {
     version.run.as_ref()?.metrics.iter().find(|metric| metric.key == key).map(|metric| metric.value)
 }
@@ -86,7 +86,7 @@ pub fn parsed<T: std::str::FromStr>(context: &Context, key: &str) -> Result<T, P
         .map_err(|_| PolicyError::InvalidSettings(format!("the setting `{key}` cannot be `{value}`")))
 }
 
-/// A length of time for people: the two largest units.
+/// A length of time in hours and minutes.
 pub fn hours_and_minutes(millis: u64) -> String {
     let minutes = millis.div_ceil(60_000);
     match (minutes / 60, minutes % 60) {

@@ -1,4 +1,4 @@
-// The policy `metric-gate` in JavaScript. It passes the golden cases of the one in Rust: the contract knows no language.
+// The policy `metric-gate` in JavaScript. It passes the golden cases of the Rust version.
 
 const text = (key, fallback, doc) => declare(key, 'text', fallback, doc);
 const number = (key, fallback, doc) => declare(key, 'number', fallback, doc);
@@ -32,7 +32,7 @@ export const policy = {
     const gain = gate.gain(value, toBeat);
     if (gain < Number(settings.margin) || gain <= 0) {
       return reject(
-        `${gate.metric} is ${value}, the champion has ${toBeat}: a gain of ${gain.toFixed(6)}, ${settings.margin} is wanted`,
+        `${gate.metric} is ${value}, the champion has ${toBeat}: a gain of ${gain.toFixed(6)}, ${settings.margin} is required`,
       );
     }
     const names = settings.guards.split(',').map((name) => name.trim());

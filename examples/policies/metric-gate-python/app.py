@@ -1,4 +1,4 @@
-"""The policy `metric-gate` in Python. It passes the golden cases of the one in Rust: the contract knows no language."""
+"""The policy `metric-gate` in Python. It passes the golden cases of the Rust version."""
 
 import math
 
@@ -35,7 +35,7 @@ class Policy(exports.Policy):
         gain = gate.gain(value, to_beat)
         if gain < margin or gain <= 0:
             return contract.Verdict_Reject(
-                f"{gate.metric} is {value}, the champion has {to_beat}: a gain of {gain:.6f}, {margin} is wanted"
+                f"{gate.metric} is {value}, the champion has {to_beat}: a gain of {gain:.6f}, {margin} is required"
             )
         for guard in (Gate(name.strip()) for name in settings["guards"].split(",") if name.strip()):
             after, before = guard.of(target), guard.of(champion)
@@ -61,7 +61,7 @@ class Policy(exports.Policy):
 
 
 class Gate:
-    """A metric and which way is better."""
+    """A metric and its better direction."""
 
     def __init__(self, setting):
         metric, colon, direction = setting.rpartition(":")
@@ -71,7 +71,7 @@ class Gate:
             self.metric, self.sign = setting, 1
 
     def of(self, version):
-        """The value, if the run has a usable one: nothing compares with NaN."""
+        """The value if the run has one that is not NaN."""
         metrics = version.run.metrics if version.run else []
         values = (metric.value for metric in metrics if metric.key == self.metric)
         return next((value for value in values if not math.isnan(value)), None)

@@ -175,13 +175,14 @@ impl FromStr for Version {
 }
 
 fn refuse_version(text: &str) -> Error {
-    Error::new(ErrorKind::InvalidName, format!("not a model version: `{}`", excerpt(text, QUOTED_CHARS)))
-        .with_hint("a version is a number from 1, as `hydra-registry list` shows it")
+    let quoted = excerpt(text, QUOTED_CHARS);
+    Error::new(ErrorKind::InvalidName, format!("the text is not a model version: `{quoted}`"))
+        .with_hint("use a number of 1 or more; `hydra-registry list` shows the versions")
 }
 
 fn refuse(what: &str, text: &str, rule: &str) -> Error {
     let quoted = excerpt(text, QUOTED_CHARS);
-    Error::new(ErrorKind::InvalidName, format!("not a valid {what}: `{quoted}`")).with_hint(rule)
+    Error::new(ErrorKind::InvalidName, format!("the text is not a valid {what}: `{quoted}`")).with_hint(rule)
 }
 
 fn is_word(c: char) -> bool {

@@ -35,7 +35,7 @@ pub fn check(dir: &Path, what: &str) -> Result<()> {
     Err(Error::new(ErrorKind::Untrusted, format!("the directory of {what} is not private to its user"))
         .with_context("path", dir.display())
         .with_context("mode", format!("{:o}", found.mode() & 0o7777))
-        .with_hint("remove the directory, or make it yours with mode 700 after checking what is in it"))
+        .with_hint("remove the directory, or check its contents and make it yours with mode 700"))
 }
 
 #[cfg(not(unix))]

@@ -42,7 +42,8 @@ impl FromStr for Sha256 {
 
     /// Reads 64 lower-case hexadecimal digits; anything else is [`ErrorKind::Integrity`].
     fn from_str(text: &str) -> Result<Self> {
-        let malformed = || Error::new(ErrorKind::Integrity, "not a SHA-256 in lower-case hexadecimal");
+        let malformed =
+            || Error::new(ErrorKind::Integrity, "the text is not a SHA-256 in lower-case hexadecimal");
         let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if text.len() != 64 || !text.bytes().all(is_hex) {
             return Err(malformed());

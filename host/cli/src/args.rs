@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command-line arguments.
 
 use std::path::PathBuf;
 
@@ -22,25 +22,25 @@ pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
 
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
 const AFTER_HELP: &str = "\
-Exit status: 0 done or nothing to do, 1 the policy rejected, 2 error, 3 the policy holds.
-Settings: flags, then the environment (MLFLOW_*, HYDRA_*), then hydra.toml in the project root.
-stdout is data, stderr is talk: `hydra-registry --output json champion | jq .version` works.";
+Exit status: 0 done or nothing to do, 1 rejected by the policy, 2 error, 3 the policy holds.
+Precedence of settings: flags, environment (MLFLOW_*, HYDRA_*), hydra.toml in the project root.
+Only data goes to stdout, so `hydra-registry --output json champion | jq .version` works.";
 
 /// Options of every command.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct GlobalArgs {
-    /// Where MLflow keeps runs: http(s)://…, sqlite:///file.db, file:///dir or a directory
+    /// The store of MLflow's runs: http(s)://…, sqlite:///file.db, file:///dir or a directory
     #[arg(long, global = true, env = environment::TRACKING_URI, value_name = "URI", hide_env_values = true)]
     pub tracking_uri: Option<GivenUri>,
 
-    /// Where MLflow keeps registered models, if not with the runs
+    /// The store of MLflow's registered models, if it is not the store of the runs
     #[arg(long, global = true, env = environment::REGISTRY_URI, value_name = "URI", hide_env_values = true)]
     pub registry_uri: Option<GivenUri>,
 
@@ -60,7 +60,7 @@ pub struct GlobalArgs {
     #[arg(long = "budget", global = true, value_name = "LIMIT=VALUE")]
     pub budget: Vec<String>,
 
-    /// Text for people or JSON for machines
+    /// The format of reports: text for people or JSON for programs
     #[arg(
         long,
         global = true,
@@ -76,27 +76,27 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub config: Option<PathBuf>,
 
-    /// Say more on stderr (-v, -vv, -vvv)
+    /// Log more to stderr (-v, -vv, -vvv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Say nothing on stderr but errors
+    /// Print only errors to stderr
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 }
 
-/// A path that may be empty: clap's own parser refuses a variable that is set to nothing, which is as good as none.
+/// A path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// The form of what goes to stdout.
+/// The format of reports on stdout.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// For people.
     #[default]
     Text,
-    /// For machines; every document has a `schema` field.
+    /// For programs; every document has a `schema` field.
     Json,
 }
 
@@ -107,7 +107,7 @@ pub enum Command {
     LogCandidate(Box<LogCandidateArgs>),
     /// Ask the policy to make a version the champion
     Promote(PromoteArgs),
-    /// Ask the policy to bring the archived version back
+    /// Ask the policy to return to the archived version
     Rollback(RollbackArgs),
     /// Show the champion: version, run, metrics, tags
     Champion(ChampionArgs),
@@ -115,11 +115,11 @@ pub enum Command {
     List(ListArgs),
     /// Predict with the champion
     Predict(PredictArgs),
-    /// Show every decision: who, when, what, why, and which policy; verify or export them
+    /// Show, verify or export every decision: who, when, what, why, and by which policy
     History(HistoryArgs),
-    /// Look for what is not as it should be, each with its remedy
+    /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
-    /// Write, build, test and measure policies
+    /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
 }
@@ -143,7 +143,7 @@ pub struct LogCandidateArgs {
     #[arg(long, value_name = "COLUMN", requires = "train")]
     pub label: Option<String>,
 
-    /// The share of training rows held out to measure metrics on, taken from the end of the file
+    /// The share of rows to hold out for measuring metrics, taken from the end of the file
     #[arg(long, value_name = "SHARE", requires = "train", default_value_t = 0.2)]
     pub holdout: f64,
 
@@ -152,12 +152,12 @@ pub struct LogCandidateArgs {
     pub params: Vec<String>,
 
     /// The training configuration: a JSON or TOML file, logged as params and as one artifact; TOML's dates become text, and a
-    /// number that JSON cannot hold (NaN, infinities, integers over 64 bits) is refused
+    /// number that JSON cannot represent (NaN, infinities, integers over 64 bits) is an error
     #[arg(long = "config-file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// A configuration value, such as data.rows=569, over the file's and what training says of itself; dots lead into
-    /// nested objects; JSON where it parses, else text
+    /// A configuration value, such as data.rows=569; overrides the file and the values of the built-in training; dots
+    /// separate the keys of nested objects; a value that is not valid JSON is text
     #[arg(long = "config-value", value_name = "KEY=VALUE")]
     pub config_values: Vec<String>,
 
@@ -165,7 +165,7 @@ pub struct LogCandidateArgs {
     #[arg(long = "metric", value_name = "KEY=VALUE")]
     pub metrics: Vec<String>,
 
-    /// Log NaN and infinite metrics as they are instead of refusing them
+    /// Log NaN and infinite metrics instead of rejecting them
     #[arg(long)]
     pub allow_non_finite: bool,
 
@@ -193,7 +193,7 @@ Examples:
 pub struct PromoteArgs {
     /// The version to promote [default: the one behind `candidate`]
     pub version: Option<Version>,
-    /// What the decision's arguments share.
+    /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
 }
@@ -204,17 +204,17 @@ Examples:
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
 
-The former champion is archived, unless the policy wants it otherwise.
-Exit status: 0 promoted, staged or champion already, 1 the policy rejected, 2 error, 3 it holds.";
+The former champion becomes archived, unless the policy decides otherwise.
+Exit status: 0 promoted, staged or already champion, 1 rejected, 2 error, 3 the policy holds.";
 
 /// Arguments of `rollback`.
 #[derive(Debug, Args)]
 #[command(after_help = ROLLBACK_HELP)]
 pub struct RollbackArgs {
-    /// Go back to this version, which was champion before [default: the archived one]
+    /// Return to this version, which must be a former champion [default: the archived version]
     #[arg(long, value_name = "VERSION")]
     pub to: Option<Version>,
-    /// What the decision's arguments share.
+    /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
 }
@@ -224,42 +224,42 @@ Examples:
   hydra-registry rollback --reason \"latency alarm\"
   hydra-registry rollback --to 7
 
-`champion` and `archived` swap, unless the policy wants it otherwise.
-Exit status: 0 rolled back, 1 the policy rejected, 2 error, 3 it holds.";
+`champion` and `archived` swap, unless the policy decides otherwise.
+Exit status: 0 rolled back, 1 rejected, 2 error, 3 the policy holds.";
 
-/// What promote and rollback share.
+/// Arguments of `promote` and `rollback`.
 #[derive(Debug, Args)]
 pub struct DecisionArgs {
     /// Decide and explain, but change nothing
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Why, for the record and for the policy
+    /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 
-    /// Who asks, for the record and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
+    /// Your name, for the ledger and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
     #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
 }
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 there is a champion, 2 there is none, or an error.")]
+#[command(after_help = "Exit status: 0 there is a champion, 2 there is no champion, or an error.")]
 pub struct ChampionArgs {
     #[arg(long, value_name = "TIME", value_parser = moment, help = AS_OF)]
     pub as_of: Option<Timestamp>,
 }
 
 const AS_OF: &str =
-    "Show who was champion at that moment, by the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
-const SINCE: &str = "Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
+    "Show the champion of that time, according to the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
+const SINCE: &str = "Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
 
 /// Arguments of `history`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = HISTORY_HELP)]
 pub struct HistoryArgs {
-    /// What to do with the history instead of showing it.
+    /// The action; without one, the history is shown.
     #[command(subcommand)]
     pub command: Option<HistoryCommand>,
 
@@ -277,28 +277,28 @@ Examples:
   hydra-registry history verify
   hydra-registry history export > ledger.jsonl";
 
-/// What `history` can do beside showing.
+/// The subcommands of `history`.
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
-    /// Check the chain and the aliases, and run every decision again; exit status 1 if something is wrong
+    /// Check the chain and the aliases, and run every decision again; exit status 1 if a check fails
     Verify(VerifyArgs),
-    /// Write every entry as it is, one JSON document per line, newest first
+    /// Write every entry unchanged, one JSON document per line, newest first
     Export,
 }
 
 /// Arguments of `history verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Check chain and aliases only, and run no decision again
+    /// Check only the chain and the aliases; run no decisions again
     #[arg(long)]
     pub no_rerun: bool,
 }
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 all is well, 1 something was found and is left, 2 error.")]
+#[command(after_help = "Exit status: 0 no problem is left, 1 a problem is left, 2 error.")]
 pub struct DoctorArgs {
-    /// Repair what needs nobody's judgement
+    /// Repair the problems that need no human decision
     #[arg(long)]
     pub fix: bool,
 }

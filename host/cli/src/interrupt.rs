@@ -14,7 +14,7 @@ pub fn first() -> Result<impl Future<Output = ()> + Send> {
     let (tell, told) = oneshot::channel();
     tokio::spawn(async move {
         signals.next().await;
-        tracing::warn!("interrupted: ending what was begun; interrupt again to end at once");
+        tracing::warn!("interrupted: finishing the current operation; interrupt again to end immediately");
         // Where nobody waits any more, the work is done already.
         let _ = tell.send(());
         signals.next().await;

@@ -98,6 +98,6 @@ fn start_log(verbose: u8, quiet: bool) {
         // An embedding test may have set one already.
         .ok();
     if let Some(error) = malformed {
-        tracing::warn!(error, "HYDRA_LOG is no log filter and is not used");
+        tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");
     }
 }

@@ -15,9 +15,9 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
             let back = if span.is_negative() { span } else { span.negate() };
             now.checked_add(back).and_then(utc)
         });
-    found
-        .map(|time| time.as_millisecond())
-        .map_err(|_| "not a time: write 2026-11-01, 2026-11-01T12:00Z or `3 days ago`".to_owned())
+    found.map(|time| time.as_millisecond()).map_err(|_| {
+        "the value is not a time; write 2026-11-01, 2026-11-01T12:00Z or `3 days ago`".to_owned()
+    })
 }
 
 #[cfg(test)]

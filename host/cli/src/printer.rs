@@ -93,7 +93,7 @@ impl Printer {
     }
 
     /// A line of talk on stderr; silent with `--quiet`.
-    #[expect(clippy::print_stderr, reason = "talk goes to stderr, through here alone")]
+    #[expect(clippy::print_stderr, reason = "messages go to stderr only through this function")]
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             eprint!("{}", whole_lines(text.as_ref()));
@@ -120,7 +120,7 @@ impl Printer {
     }
 
     /// Prints an error with its chain and hint: as text on stderr, with `--output json` as a JSON object on stderr.
-    #[expect(clippy::print_stderr, reason = "errors go to stderr, through here alone")]
+    #[expect(clippy::print_stderr, reason = "errors go to stderr only through this function")]
     pub fn error(&mut self, error: &anyhow::Error) {
         // What was printed before the error is still data.
         let _ = self.out.flush();

@@ -1,4 +1,4 @@
-//! docs/cli.md: what `--help` says of every command, for reading in a browser.
+//! docs/cli.md: the `--help` of every command, for reading in a browser.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::Cli;
 const INTRODUCTION: &str = "\
 # The command line
 
-What `hydra-registry help COMMAND` says, command by command. The options of every command are listed once, at the end.
+The output of `hydra-registry help COMMAND` for every command. The options of every command are listed once, at the end.
 ";
 
 /// The options that every command repeats.
@@ -57,7 +57,7 @@ fn without_globals(help: &str) -> String {
     format!("{}\n\n{}", own.trim_end(), after.join("\n")).trim_end().to_owned()
 }
 
-/// `HYDRA_UPDATE=1 cargo test --workspace --lib cli::reference` writes it anew.
+/// `HYDRA_UPDATE=1 cargo test --workspace --lib cli::reference` writes it again.
 #[test]
 fn the_reference_in_docs_is_what_help_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
@@ -65,5 +65,5 @@ fn the_reference_in_docs_is_what_help_says() {
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &page).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "set HYDRA_UPDATE=1 to write it anew");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "set HYDRA_UPDATE=1 to write it again");
 }

@@ -53,7 +53,7 @@ pub fn key_values(flag: &str, given: &[String]) -> Result<BTreeMap<String, Strin
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("not of the form KEY=VALUE: `{text}`"),
+                format!("the argument is not of the form KEY=VALUE: `{text}`"),
             )
             .with_context("flag", flag));
         };

@@ -34,7 +34,7 @@ pub fn build_module(
 
     let output = command.output().map_err(|error| {
         format!(
-            "cannot run {}: {error}\na Rust policy is built with cargo: get it from https://rustup.rs",
+            "cannot run {}: {error}\ninstall cargo from https://rustup.rs to build a Rust policy",
             cargo.display()
         )
     })?;

@@ -93,7 +93,7 @@ impl Finding {
                 "restore the files from a backup, promote another version, or roll back"
             }
             Self::UnfinishedRun { .. } => {
-                "if nothing is at work, its process was killed: a candidate is to be logged again; `doctor --fix` ends runs older than a day as FAILED"
+                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED"
             }
         }
     }
@@ -107,15 +107,18 @@ impl fmt::Display for Finding {
                 write!(f, "`{alias}` points to version {version}, which was deleted")
             }
             Self::ArchivedChampion { version } => {
-                write!(f, "version {version} is `champion` and `archived`: there is nothing to roll back to")
+                write!(
+                    f,
+                    "version {version} is both `champion` and `archived`, so there is no version to roll back to"
+                )
             }
             Self::DeletedRun { alias, version, run_id } => {
-                write!(f, "run {run_id} of version {version}, which is `{alias}`, is deleted")
+                write!(f, "run {run_id} of version {version} (`{alias}`) is deleted")
             }
             Self::UnreadableModel { alias, version, why } => {
-                write!(f, "the model of version {version}, which is `{alias}`, cannot be read: {why}")
+                write!(f, "cannot read the model of version {version} (`{alias}`): {why}")
             }
-            Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} was started and never ended"),
+            Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
     }
 }

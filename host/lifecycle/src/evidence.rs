@@ -54,11 +54,11 @@ impl Evidence {
             }
             sleep(pause()).await;
         }
-        Err(Error::new(ErrorKind::Contention, "the aliases were moved each time they were read")
+        Err(Error::new(ErrorKind::Contention, "cannot read the aliases: they moved during every attempt")
             .with_context("model", model)
             .with_context("attempts", ATTEMPTS)
             .with_retryable(true)
-            .with_hint("others are at work on this model; try again"))
+            .with_hint("try again; other processes are changing this model"))
     }
 
     async fn read(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
@@ -119,10 +119,10 @@ impl Evidence {
             match run {
                 Ok(run) if run.lifecycle_stage == LifecycleStage::Active => drop(runs.insert(id, run)),
                 Ok(_) => {
-                    tracing::warn!(run = %id, "the run behind a version is deleted; the policy decides without it");
+                    tracing::warn!(run = %id, "the run of a version is deleted; the policy decides without it");
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::warn!(run = %id, "the run behind a version is gone; the policy decides without it");
+                    tracing::warn!(run = %id, "the run of a version does not exist; the policy decides without it");
                 }
                 Err(error) => return Err(error),
             }
@@ -176,6 +176,6 @@ fn run_data(run: &Run) -> hydra_policy::RunData {
 /// A time as a policy sees it.
 pub(crate) fn timestamp(milliseconds: i64) -> Result<u64> {
     u64::try_from(milliseconds).map_err(|_| {
-        Error::new(ErrorKind::Protocol, format!("a time before 1970 in the registry: {milliseconds}"))
+        Error::new(ErrorKind::Protocol, format!("a timestamp in the registry is before 1970: {milliseconds}"))
     })
 }

@@ -79,7 +79,7 @@ fn only_managed_aliases(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
         Some(step) => {
             Err(refuse(format!("the policy moves the alias `{}`, which is not managed", step.alias))
                 .with_hint(format!(
-                    "a policy may move {}; hydra.toml can name more",
+                    "use only {}, or add the alias to `managed-aliases` in hydra.toml",
                     facts.managed.iter().map(Alias::as_str).collect::<Vec<_>>().join(", ")
                 )))
         }
@@ -128,7 +128,7 @@ fn champion_goes_to_the_target(moves: &[AliasMove], facts: &Facts<'_>) -> Result
         return Ok(());
     }
     Err(refuse(format!(
-        "the policy moves `champion` to version {version}, but version {target} was asked for"
+        "the policy moves `champion` to version {version}, but the request was for version {target}"
     )))
 }
 

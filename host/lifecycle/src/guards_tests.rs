@@ -112,7 +112,7 @@ fn a_version_that_is_not_ready_is_refused() {
 fn a_champion_other_than_the_target_is_refused() {
     let world = World::new();
     let moves = vec![set("champion", 5)];
-    let message = "the policy moves `champion` to version 5, but version 3 was asked for";
+    let message = "the policy moves `champion` to version 5, but the request was for version 3";
     assert_eq!(refused(world.promote(moves.clone())), message);
     let facts = world.facts(Operation::Rollback, Some(3));
     assert_eq!(refused(review(&approve(moves.clone()), &facts)), message);

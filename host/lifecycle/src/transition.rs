@@ -178,9 +178,9 @@ impl Transitions<'_> {
             Recorded::Nothing => None,
             Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
         };
-        let mut transition = asking
-            .recorded(record)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
+        let mut transition = asking.recorded(record).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the ledger recorded a decision that was not made")
+        })?;
         transition.sequence = record.map(|record| record.number);
         announce(&transition);
         Ok(transition)
@@ -200,12 +200,12 @@ impl Transitions<'_> {
             return Err(Error::new(
                 ErrorKind::NoArchived,
                 format!(
-                    "the archived version {version} is the champion itself: there is nothing to roll back to"
+                    "the archived version {version} is also the champion, so there is no version to roll back to"
                 ),
             )
             .with_context("model", self.model)
             .with_hint(
-                "name another former champion with `rollback --to`; `hydra-registry history` shows them",
+                "choose another former champion with `rollback --to`; `hydra-registry history` shows them",
             ));
         }
         if let Some(unchanged) = self.unchanged(request, evidence) {
@@ -233,7 +233,7 @@ impl Transitions<'_> {
             before: evidence.aliases(),
             after: evidence.aliases(),
             policy: None,
-            explanation: format!("version {} is the champion already", target.version),
+            explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
             actor: self.terms.actor.clone(),
             reason: request.reason.clone(),
@@ -327,9 +327,9 @@ impl Transitions<'_> {
     }
 
     fn no_candidate(&self) -> Error {
-        Error::new(ErrorKind::NoCandidate, "no version is behind the alias `candidate`")
+        Error::new(ErrorKind::NoCandidate, "the alias `candidate` is not set")
             .with_context("model", self.model)
-            .with_hint("name the version to promote; `hydra-registry list` shows them")
+            .with_hint("choose the version to promote; `hydra-registry list` shows them")
     }
 }
 

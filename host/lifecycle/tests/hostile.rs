@@ -31,7 +31,7 @@ fn verdicts_that_break_a_guard_move_nothing() {
     let versions = BTreeMap::from([1, 2, 3].map(|number| (version(number), true)));
     let engine = PolicyEngine::new(&EngineOptions::default()).unwrap();
     for (guest, objection) in [
-        ("champion_elsewhere", "the policy moves `champion` to version 1, but version 3 was asked for"),
+        ("champion_elsewhere", "the policy moves `champion` to version 1, but the request was for version 3"),
         (
             "missing_version",
             "the policy moves `archived` to version 4000000000000000000, which does not exist",

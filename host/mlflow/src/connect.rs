@@ -84,7 +84,7 @@ impl Backend {
                 }
             };
         }
-        Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles")
+        Err(Error::new(ErrorKind::Protocol, "the model URI refers to itself")
             .with_context("uri", crate::uri::redact(uri)))
     }
 }
@@ -94,9 +94,12 @@ fn open(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
         return (scheme.open)(uri, environment);
     }
     let examples: Vec<_> = SCHEMES.iter().map(|scheme| format!("`{}`", scheme.example)).collect();
-    Err(Error::new(ErrorKind::UnsupportedScheme, format!("no store for the scheme `{}`", uri.scheme()))
-        .with_context("uri", uri)
-        .with_hint(format!("supported: {}", examples.join(", "))))
+    Err(Error::new(
+        ErrorKind::UnsupportedScheme,
+        format!("the scheme of the store is not supported: `{}`", uri.scheme()),
+    )
+    .with_context("uri", uri)
+    .with_hint(format!("use one of: {}", examples.join(", "))))
 }
 
 fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
@@ -124,12 +127,14 @@ fn workspace_of_database(environment: &Environment) -> Result<Option<Workspace>>
     let named = environment.get(environment::WORKSPACE).map(str::trim).filter(|name| !name.is_empty());
     match (environment.flag_or(environment::ENABLE_WORKSPACES, false)?, named) {
         (true, Some(name)) => Workspace::new(name).map(Some),
-        (true, None) => Err(Error::new(ErrorKind::Config, "workspaces are enabled, but none is named")
-            .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE))),
+        (true, None) => {
+            Err(Error::new(ErrorKind::Config, "workspaces are enabled, but the name of one is missing")
+                .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE)))
+        }
         (false, Some(name)) if name != DEFAULT_WORKSPACE => {
             tracing::warn!(
                 workspace = excerpt(name, QUOTED_CHARS),
-                "MLFLOW_WORKSPACE is not used on a local database unless MLFLOW_ENABLE_WORKSPACES is true"
+                "ignoring MLFLOW_WORKSPACE: a local database uses it only with MLFLOW_ENABLE_WORKSPACES=true"
             );
             Ok(None)
         }

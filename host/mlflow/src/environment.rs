@@ -118,7 +118,7 @@ impl Environment {
 
     /// A whole number.
     pub fn count(&self, name: &'static str) -> Result<Option<u32>> {
-        self.parsed(name, "a whole number from 0")
+        self.parsed(name, "a whole number of 0 or more")
     }
 
     /// A duration in seconds, fractions allowed. More than a year is a year: it means "without end", and sums with it stay
@@ -128,7 +128,7 @@ impl Environment {
         seconds
             .map(|seconds| {
                 Duration::try_from_secs_f64(seconds.clamp(f64::NEG_INFINITY, LONGEST_SECONDS))
-                    .map_err(|_| malformed(name, "a number of seconds from 0"))
+                    .map_err(|_| malformed(name, "a number of seconds of 0 or more"))
             })
             .transpose()
     }

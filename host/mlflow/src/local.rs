@@ -97,19 +97,19 @@ pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Res
     if stored == value {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidArgument, "a param cannot be changed once it is logged")
+    Err(Error::new(ErrorKind::InvalidArgument, "cannot change a logged param")
         .with_context("key", key)
         .with_context("stored", excerpt(stored, QUOTED_CHARS))
         .with_context("given", excerpt(value, QUOTED_CHARS))
-        .with_hint("log another value under another key, or in another run"))
+        .with_hint("use another key, or another run"))
 }
 
 /// Checks what MLflow checks about an experiment's name.
 pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
     if name.trim().is_empty() || name.chars().count() > 500 || name.chars().any(char::is_control) {
-        return Err(Error::new(ErrorKind::InvalidName, "not a valid experiment name")
+        return Err(Error::new(ErrorKind::InvalidName, "the name is not a valid experiment name")
             .with_context("name", excerpt(name, QUOTED_CHARS))
-            .with_hint("the name has 1 to 500 characters, none of them a control character"));
+            .with_hint("use 1 to 500 characters without control characters"));
     }
     Ok(())
 }
@@ -117,9 +117,9 @@ pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
 /// A LoggedModel whose name and keys MLflow takes, with its params cut like those of the run that they are copied from.
 pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedModel> {
     if model.name.is_empty() || model.name.contains(['/', ':', '.', '%', '"', '\'']) {
-        return Err(Error::new(ErrorKind::InvalidName, "not a valid LoggedModel name")
+        return Err(Error::new(ErrorKind::InvalidName, "the name is not a valid LoggedModel name")
             .with_context("name", excerpt(&model.name, QUOTED_CHARS))
-            .with_hint("the name is not empty and has none of / : . % \" '"));
+            .with_hint("use a name that is not empty and has none of / : . % \" '"));
     }
     checked_tags(&model.tags)?;
     model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))?;
@@ -160,7 +160,7 @@ pub(crate) fn is_later(a: &Metric, b: &Metric) -> bool {
 /// Reads a page token of a local store: a decimal number, or the number of a version.
 pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option<T>> {
     let refuse = |token: &str| {
-        Error::new(ErrorKind::InvalidArgument, "not a page token of this store")
+        Error::new(ErrorKind::InvalidArgument, "the page token is not from this store")
             .with_context("page token", excerpt(token, QUOTED_CHARS))
     };
     token.map(|text| text.parse().map_err(|_| refuse(text))).transpose()
@@ -169,7 +169,7 @@ pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option
 /// A page size that makes progress.
 pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
     if page_size == 0 {
-        return Err(Error::new(ErrorKind::InvalidArgument, "a page holds at least one item"));
+        return Err(Error::new(ErrorKind::InvalidArgument, "the page size is not at least 1"));
     }
     Ok(page_size)
 }
@@ -200,7 +200,7 @@ pub(crate) fn alias_not_set(name: &ModelName, alias: &Alias) -> Error {
 
 /// The name is taken.
 pub(crate) fn already_exists(what: &str, name: impl Display) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("{what} of this name exists already"))
+    Error::new(ErrorKind::AlreadyExists, format!("{what} with this name already exists"))
         .with_context("name", name)
 }
 
@@ -258,7 +258,7 @@ pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
 pub(crate) fn cut_and_tell(key: &str, value: &mut String, kept: usize) {
     let characters = value.chars().count();
     if characters > kept {
-        tracing::warn!(key, characters, kept, "MLflow keeps no value as long as this: it is cut");
+        tracing::warn!(key, characters, kept, "truncating a value that is too long for MLflow");
         cut(value, kept);
     }
 }

@@ -21,7 +21,7 @@ pub fn set(config: &mut Map<String, Value>, path: &str, value: Value) -> Result<
             let parent = path.strip_suffix(inner).map_or(path, |parent| parent.trim_end_matches('.'));
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("`{path}` leads through `{parent}`, which is no object in the configuration"),
+                format!("cannot set `{path}`: `{parent}` is not an object in the configuration"),
             )
             .with_hint(format!("set `{parent}` itself, or choose another key")));
         };
@@ -37,8 +37,8 @@ pub fn set(config: &mut Map<String, Value>, path: &str, value: Value) -> Result<
 /// `InvalidName` when a key is no legal param key, `InvalidArgument` when two leaves get the same key.
 pub fn flatten(config: &Value) -> Result<Vec<(String, String)>> {
     let Value::Object(fields) = config else {
-        return Err(Error::new(ErrorKind::InvalidArgument, "the configuration must be a JSON object")
-            .with_hint("wrap it, as in {\"config\": ...}"));
+        return Err(Error::new(ErrorKind::InvalidArgument, "the configuration is not a JSON object")
+            .with_hint("wrap it in an object, as in {\"config\": ...}"));
     };
     let mut params = Vec::new();
     for (key, value) in fields {
@@ -50,9 +50,9 @@ pub fn flatten(config: &Value) -> Result<Vec<(String, String)>> {
         None => Ok(params),
         Some(pair) => Err(Error::new(
             ErrorKind::InvalidArgument,
-            format!("two configuration values get the same param key `{}`", pair[0]),
+            format!("two configuration values have the same param key `{}`", pair[0]),
         )
-        .with_hint("a key that holds a dot collides with a nested one; rename one of them")),
+        .with_hint("rename one of the keys; a key with a dot collides with a nested key")),
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         {
             let error = set_in(before, path).expect_err(path);
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-            assert!(error.message().contains(&format!("leads through {parent},")), "{error}");
+            assert!(error.message().contains(&format!("{parent} is not an object")), "{error}");
         }
     }
 

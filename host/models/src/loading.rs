@@ -53,7 +53,7 @@ impl Wanted {
         let model = self.opened(fetched)?;
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, fetched)) {
             // A full disk must not keep a champion from predicting.
-            tracing::warn!(%error, "the model could not be cached");
+            tracing::warn!(%error, "cannot cache the model");
         }
         Ok(model)
     }
@@ -87,13 +87,13 @@ fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
     if promised.parse().is_ok_and(|promised: Sha256| promised == found) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Integrity, "the model's bytes are not those that were logged")
+    Err(Error::new(ErrorKind::Integrity, "the digest of the model's bytes is not the logged one")
         .with_context("model", &version.name)
         .with_context("version", version.version)
         .with_context("logged sha256", promised)
         .with_context("found sha256", found)
         .with_hint(
-            "do not use this model; find out who changed the artifact, then log it again or roll back",
+            "do not use this model; find out who changed the artifact, then log the model again or roll back",
         ))
 }
 

@@ -100,7 +100,7 @@ impl ModelCache {
         }
         for directory in [index, self.root.join("blobs")] {
             if let Err(error) = private_dir::check(&directory, CONTENTS) {
-                tracing::warn!(%error, "cached models are not used");
+                tracing::warn!(%error, "not using the cache of models");
                 return None;
             }
         }
@@ -108,7 +108,7 @@ impl ModelCache {
         let path = self.blob_path(entry.sha256);
         let model = CachedModel::new(entry.data_file, entry.model_class, fs::read(&path).ok()?);
         if model.sha256 != entry.sha256 {
-            tracing::warn!(path = %path.display(), "a cached model was damaged; it is fetched again");
+            tracing::warn!(path = %path.display(), "a cached model is damaged; downloading it again");
             let _ = fs::remove_file(&path);
             return None;
         }
@@ -202,7 +202,9 @@ impl ModelCache {
         Error::new(ErrorKind::Storage, "cannot write the model cache")
             .with_context("path", self.root.display())
             .with_source(source)
-            .with_hint("name another directory in HYDRA_CACHE_DIR, or set HYDRA_CACHE_BYTES=0 to do without")
+            .with_hint(
+                "set HYDRA_CACHE_DIR to another directory, or HYDRA_CACHE_BYTES=0 to disable the cache",
+            )
     }
 }
 

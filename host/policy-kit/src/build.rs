@@ -13,10 +13,10 @@ use hydra_guest_cargo as guest_cargo;
 use hydra_policy::{Budget, ComponentSummary};
 
 /// How to get what builds JavaScript.
-const NODE: &str = "a JavaScript policy is built with Node.js 20 or newer and its npm: get both from https://nodejs.org or your \
+const NODE: &str = "install Node.js 20 or newer with npm, from https://nodejs.org or your \
                     system's packages (Debian and Ubuntu: `apt install nodejs npm`)";
 /// How to get what builds Python.
-const PYTHON: &str = "a Python policy is built with Python 3.10 or newer and its venv module: get both from https://python.org or \
+const PYTHON: &str = "install Python 3.10 or newer with its venv module, from https://python.org or \
                       your system's packages (Debian and Ubuntu: `apt install python3 python3-venv`)";
 
 /// Builds the project in `dir` and returns the path of the component: `output`, or `<name>.wasm` in the project's
@@ -49,7 +49,7 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
         None => project_target.join(name.clone() + ".wasm"),
     };
     if let Some(parent) = output.parent() {
-        fs::create_dir_all(parent).map_err(|error| storage("cannot make the directory", parent, error))?;
+        fs::create_dir_all(parent).map_err(|error| storage("cannot create the directory", parent, error))?;
     }
     match language {
         Language::Rust => build_rust(&dir, &name, &target_dir, &output)?,
@@ -79,7 +79,7 @@ fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Re
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| {
             failed("cannot wrap the module as a component", dir)
-                .with_hint("the crate must export the world `policy-component` of wit/lifecycle.wit")
+                .with_hint("export the world `policy-component` of wit/lifecycle.wit from the crate")
                 .with_source(format!("{error:#}"))
         })?;
     fs::write(output, component).map_err(|error| storage("cannot write the component", output, error))
@@ -92,10 +92,10 @@ fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
             dir,
             Command::new("npm").args(["install", "--no-audit", "--no-fund"]),
             NODE,
-            "look at package.json",
+            "check package.json",
         )?;
     }
-    run(dir, Command::new("node").arg("build.mjs").arg(output), NODE, "look at policy.js")
+    run(dir, Command::new("node").arg("build.mjs").arg(output), NODE, "check policy.js")
 }
 
 /// componentize-py from the project's own virtual environment, made once.
@@ -104,13 +104,13 @@ fn build_python(dir: &Path, output: &Path) -> Result<()> {
     if !bin.join("componentize-py").exists() {
         run(dir, Command::new("python3").args(["-m", "venv", ".venv"]), PYTHON, PYTHON)?;
         let pip = ["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"];
-        run(dir, Command::new(bin.join("python")).args(pip), PYTHON, "look at requirements.txt")?;
+        run(dir, Command::new(bin.join("python")).args(pip), PYTHON, "check requirements.txt")?;
     }
     // `--stub-wasi` gives the interpreter stand-ins for what WASI would provide: the component imports nothing.
     let world = ["--wit-path", "wit", "--world", "policy-component"];
     let mut command = Command::new(bin.join("componentize-py"));
     command.args(world).args(["componentize", "--stub-wasi", "app", "--output"]).arg(output);
-    run(dir, &mut command, PYTHON, "look at app.py")
+    run(dir, &mut command, PYTHON, "check app.py")
 }
 
 /// Runs a tool in the project. `missing` says how to get it, `failing` where to look when it fails.
@@ -140,7 +140,7 @@ fn package_name(dir: &Path) -> Result<String> {
         .parse()
         .map_err(|error: toml::de::Error| failed("the manifest is malformed", dir).with_source(error))?;
     let name = manifest.get("package").and_then(|package| package.get("name")).and_then(toml::Value::as_str);
-    name.map(str::to_owned).ok_or_else(|| failed("the manifest names no package", dir))
+    name.map(str::to_owned).ok_or_else(|| failed("the manifest has no package name", dir))
 }
 
 fn failed(message: &str, dir: &Path) -> Error {

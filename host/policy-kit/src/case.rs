@@ -17,7 +17,7 @@ use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, Verd
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// Where editors find the schema of this file.
+    /// The location of the schema of this file, for editors.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// What the case shows, in a few words.
@@ -25,12 +25,12 @@ pub struct Case {
     pub description: String,
     /// The request with its evidence.
     pub input: Input,
-    /// What the policy must answer. A case without expectation can be run, not tested.
+    /// The expected answer. A case without one can be run but not tested.
     #[serde(default)]
     pub expect: Option<Expectation>,
 }
 
-/// What a policy must answer. Only what is given is compared.
+/// The expected answer. A test compares only the fields that are given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
@@ -58,7 +58,7 @@ pub enum ExpectedVerdict {
     Reject,
     /// The policy holds.
     Hold,
-    /// The settings are refused, or the policy reports an error. Running over the budget is never expected.
+    /// The host rejects the settings, or the policy reports an error. Exceeding the budget cannot be expected.
     Error,
 }
 
@@ -88,9 +88,7 @@ impl CaseFile {
         let case = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the case file is malformed")
                 .with_context("path", path.display())
-                .with_hint(
-                    "policy-case.schema.json describes case files; `hydra-registry policy new` writes it",
-                )
+                .with_hint("follow policy-case.schema.json, which `hydra-registry policy new` writes")
                 .with_source(error)
         })?;
         Ok(Self { path: path.to_owned(), case })
@@ -107,10 +105,10 @@ impl CaseFile {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
         if paths.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "the directory holds no case files")
+            return Err(Error::new(ErrorKind::InvalidArgument, "the directory contains no case files")
                 .with_context("path", dir.display())
                 .with_hint(
-                    "a case is a file `*.json`; `hydra-registry policy new` writes three to start from",
+                    "add a `*.json` file for each case; `hydra-registry policy new` writes three examples",
                 ));
         }
         paths.iter().map(|path| Self::read(path)).collect()
@@ -161,7 +159,7 @@ impl Case {
         let result = self.decide(policy);
         let differences = match &self.expect {
             Some(expect) => expect.differences(&result),
-            None => vec!["the case expects nothing: add `expect`".to_owned()],
+            None => vec!["the case has no expectation: add `expect`".to_owned()],
         };
         CaseOutcome { differences, decision: result.ok() }
     }

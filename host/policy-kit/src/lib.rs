@@ -38,7 +38,7 @@ impl Language {
             let markers = Self::ALL.map(Self::marker).join(", ");
             Error::new(ErrorKind::PolicyBuild, "the directory is not a policy project")
                 .with_context("path", dir.display())
-                .with_hint(format!("it has none of {markers}; `hydra-registry policy new` starts a project"))
+                .with_hint(format!("add one of {markers}; `hydra-registry policy new` creates a project"))
         })
     }
 
@@ -67,8 +67,8 @@ impl FromStr for Language {
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|language| language.to_string() == name).ok_or_else(|| {
             let known = Self::ALL.map(|language| language.to_string()).join(", ");
-            Error::new(ErrorKind::InvalidArgument, format!("the kit does not know the language `{name}`"))
-                .with_hint(format!("it knows {known}"))
+            Error::new(ErrorKind::InvalidArgument, format!("the language is not supported: `{name}`"))
+                .with_hint(format!("use one of {known}"))
         })
     }
 }

@@ -56,7 +56,7 @@ pub fn scaffold(dir: &Path, name: &str, language: Language) -> Result<Vec<PathBu
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file() {
         return Err(Error::new(ErrorKind::AlreadyExists, "the directory is not empty")
             .with_context("path", dir.display())
-            .with_hint("name a directory that is empty or does not exist"));
+            .with_hint("choose a directory that is empty or does not exist"));
     }
     let files: &[Template] = match language {
         Language::Rust => &RUST,
@@ -79,7 +79,7 @@ fn check_name(name: &str) -> Result<()> {
     if valid {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidName, format!("`{name}` cannot be the name of a policy"))
+    Err(Error::new(ErrorKind::InvalidName, format!("the name is not a valid policy name: `{name}`"))
         .with_hint("use 1 to 64 of a-z, 0-9 and -, starting with a letter, such as `metric-gate`"))
 }
 

@@ -27,9 +27,9 @@ impl Answers<'_> {
         if bytes <= limit as usize {
             return Ok(one_line(text));
         }
-        let message = format!("the policy's {what} has {bytes} bytes, {limit} are allowed");
+        let message = format!("the policy's {what} has {bytes} bytes; the limit is {limit}");
         Err(Error::new(ErrorKind::PolicyText, message)
-            .with_hint("raise the policy limit `text-bytes`, or say it in fewer words"))
+            .with_hint("raise the policy limit `text-bytes`, or shorten the text"))
     }
 
     /// A move of an alias. A name that MLflow refuses is never a managed alias, and no version has the number 0: such a
@@ -58,7 +58,7 @@ impl Answers<'_> {
         if items.len() <= limit as usize {
             return items.into_iter().map(convert).collect();
         }
-        let message = format!("the policy answers {} {what}, {limit} are allowed", items.len());
+        let message = format!("the policy's answer has {} {what}; the limit is {limit}", items.len());
         Err(Error::new(ErrorKind::PolicyList, message)
             .with_hint("raise the policy limit `list-items` if you trust the policy"))
     }
@@ -67,7 +67,7 @@ impl Answers<'_> {
 /// A verdict must say why.
 pub(super) fn check(verdict: Verdict) -> Result<Verdict> {
     if verdict.explanation().trim().is_empty() {
-        return Err(Error::new(ErrorKind::PolicyProtocol, "the policy gave no explanation"));
+        return Err(Error::new(ErrorKind::PolicyProtocol, "the policy's explanation is empty"));
     }
     Ok(verdict)
 }

@@ -154,8 +154,8 @@ impl Budget {
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let Some(limit) = Self::LIMITS.iter().find(|limit| limit.key == key) else {
             let known: Vec<_> = Self::LIMITS.iter().map(|limit| limit.key).collect();
-            return Err(Error::new(ErrorKind::Config, format!("there is no policy limit `{key}`"))
-                .with_hint(format!("the limits are {}", known.join(", "))));
+            return Err(Error::new(ErrorKind::Config, format!("the policy limit is unknown: `{key}`"))
+                .with_hint(format!("use one of {}", known.join(", "))));
         };
         let mut changed = self.clone();
         let written = (limit.write)(&mut changed, value).filter(|()| !limit.forbids_all(&changed));
@@ -163,9 +163,12 @@ impl Budget {
             *self = changed;
         }
         written.ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("the policy limit `{key}` cannot be `{value}`")).with_hint(
-                format!("{key}: {}; write it like `{}`", limit.doc, (limit.read)(&Self::default())),
-            )
+            Error::new(ErrorKind::Config, format!("the policy limit `{key}` is not valid: `{value}`"))
+                .with_hint(format!(
+                    "write it like `{}`; `{key}` limits {}",
+                    (limit.read)(&Self::default()),
+                    limit.doc
+                ))
         })
     }
 }
@@ -177,7 +180,7 @@ impl Budget {
             None => Ok(()),
             Some(limit) => Err(Error::new(
                 ErrorKind::Config,
-                format!("the policy limit `{}` is zero, which no policy can obey", limit.key),
+                format!("the policy limit `{}` is zero, which no policy can meet", limit.key),
             )),
         }
     }
@@ -277,7 +280,7 @@ mod tests {
         }
         Budget::default().set("list-items", "0").unwrap();
         let error = Budget { fuel: 0, ..Budget::default() }.check().unwrap_err();
-        assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can obey");
+        assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can meet");
     }
 
     #[test]
@@ -286,7 +289,7 @@ mod tests {
         assert_eq!(unknown.kind(), ErrorKind::Config);
         assert!(unknown.hint().unwrap().contains("wall-clock"), "{unknown:?}");
         let malformed = Budget::default().set("memory", "much").unwrap_err();
-        assert_eq!(malformed.to_string(), "the policy limit `memory` cannot be `much`");
+        assert_eq!(malformed.to_string(), "the policy limit `memory` is not valid: `much`");
         assert!(malformed.hint().unwrap().contains("128 MiB"), "{malformed:?}");
     }
 

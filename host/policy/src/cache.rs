@@ -15,7 +15,7 @@ pub(super) fn open(dir: &Path) -> Result<Option<Cache>> {
     let path = match create(dir) {
         Ok(path) => path,
         Err(error) => {
-            tracing::warn!(dir = %dir.display(), %error, "compiled policies are not cached");
+            tracing::warn!(dir = %dir.display(), %error, "not using the cache of compiled policies");
             return Ok(None);
         }
     };

@@ -67,13 +67,14 @@ impl ComponentSummary {
         if bytes.len() > limit {
             return Err(Error::new(
                 ErrorKind::PolicySize,
-                format!("the component has {} bytes, {limit} are allowed", bytes.len()),
+                format!("the component has {} bytes; the limit is {limit}", bytes.len()),
             )
             .with_hint("raise the policy limit `component-bytes` if you trust the component"));
         }
         if !bytes.starts_with(b"\0asm") {
-            return Err(incompatible("this is not a WebAssembly file")
-                .with_hint("`policy build` makes a component of a policy project; give that file"));
+            return Err(incompatible("the file is not a WebAssembly file").with_hint(
+                "run `policy build` on the policy project, and use the component that it writes",
+            ));
         }
         let mut pass = Pass {
             bytes,
@@ -102,7 +103,7 @@ impl ComponentSummary {
         Err(Error::new(
             ErrorKind::PolicyMemory,
             format!(
-                "globals and functions of {instances} instances may take {bytes} bytes, {} are allowed",
+                "globals and functions of {instances} instances may take {bytes} bytes; the limit is {}",
                 budget.memory
             ),
         )
@@ -123,10 +124,10 @@ impl ComponentSummary {
         }
         let expected = INTERFACE_VERSIONS.map(|version| format!("{INTERFACE}@{version}")).join(" or ");
         Err(match found.first() {
-            Some(version) => incompatible(format!("the component exports {INTERFACE} in another version"))
+            Some(version) => incompatible(format!("the component exports an unsupported version of {INTERFACE}"))
                 .with_context("found", version)
                 .with_context("expected", expected)
-                .with_hint("build it against the WIT of this host (`policy new` writes it), or use the host it was built for"),
+                .with_hint("build it with the WIT of this host (`policy new` writes it), or use the host that it was built for"),
             None => incompatible("the component does not export the policy interface")
                 .with_context("expected", expected)
                 .with_context("exports", listed(&self.exports))
@@ -136,12 +137,12 @@ impl ComponentSummary {
 
     fn unwanted_imports(&self) -> Error {
         let hint = if self.imports.iter().any(|name| name.starts_with("wasi:")) {
-            "a policy imports nothing, WASI included: compile Rust for wasm32-unknown-unknown, and give componentize-py \
-             `--stub-wasi` or componentize-js every `disableFeatures`; `policy build` does all of it"
+            "compile Rust for wasm32-unknown-unknown, and pass componentize-py \
+             `--stub-wasi` or componentize-js every `disableFeatures`; `policy build` does this. A policy must not import WASI"
         } else {
-            "a policy imports nothing: everything it may know is in its arguments"
+            "remove the imports; a policy receives all of its information as arguments"
         };
-        incompatible("the component imports what a policy must not have")
+        incompatible("the component has imports, but a policy must have none")
             .with_context("imports", listed(&self.imports))
             .with_hint(hint)
     }
@@ -169,8 +170,8 @@ impl Pass<'_> {
     fn payload(&mut self, payload: Payload<'_>) -> Result<()> {
         match payload {
             Payload::Version { encoding: Encoding::Module, .. } if self.depth == 0 => {
-                return Err(incompatible("this is a core module, not a component").with_hint(
-                    "`policy build` wraps it; by hand: `wasm-tools component new module.wasm -o policy.wasm`",
+                return Err(incompatible("the file is a core module, not a component").with_hint(
+                    "run `policy build`, or wrap it with `wasm-tools component new module.wasm -o policy.wasm`",
                 ));
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
@@ -287,7 +288,7 @@ pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
-    Err(incompatible(format!("the component has {found} {what}, {limit} are allowed")))
+    Err(incompatible(format!("the component has {found} {what}; the limit is {limit}")))
 }
 
 pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {

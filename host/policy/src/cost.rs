@@ -318,7 +318,7 @@ impl Function {
 impl FunctionCost {
     fn at_most(&self, caps: &Self, of: &str) -> Result<()> {
         for (what, found, cap) in [
-            ("instructions and values that calls and branches move", self.operations, caps.operations),
+            ("instructions and values moved by calls and branches", self.operations, caps.operations),
             ("locals written in blocks", self.merges, caps.merges),
             ("locals times blocks", self.places, caps.places),
             ("indirect calls", self.indirect_calls, caps.indirect_calls),

@@ -102,7 +102,7 @@ impl PolicyEngine {
     pub(super) fn hint_for_misfits(&self) -> Option<String> {
         let pool = self.inner.pooling?;
         Some(format!(
-            "the instance pool of this engine has room for {} core instances of a policy: `Pooling::instances` sets that",
+            "increase `Pooling::instances`; the instance pool of this engine has room for {} core instances of a policy",
             pool.instances
         ))
     }
@@ -149,7 +149,7 @@ fn config() -> Config {
 
 fn pool(pooling: &Pooling) -> Result<PoolingAllocationConfig> {
     let memory = usize::try_from(pooling.memory)
-        .map_err(|_| Error::new(ErrorKind::Config, "the pool's memory does not fit the address space"))?;
+        .map_err(|_| Error::new(ErrorKind::Config, "the pool's memory is larger than the address space"))?;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(pooling.decisions)
         .total_core_instances(pooling.decisions.saturating_mul(pooling.instances))

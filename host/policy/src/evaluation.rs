@@ -197,8 +197,8 @@ impl fmt::Debug for Policy {
 fn contained<T>(compile: impl FnOnce() -> T) -> Result<T> {
     // Nothing of a failed compilation is used again, and the engine's own state is behind locks.
     panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|_| {
-        Error::new(ErrorKind::PolicyIncompatible, "the component makes the compiler fail")
-            .with_hint("it is crafted, damaged, or has found a bug of wasmtime: do not use it")
+        Error::new(ErrorKind::PolicyIncompatible, "the compiler panicked on the component")
+            .with_hint("do not use it; it is crafted, damaged, or triggers a bug in wasmtime")
     })
 }
 
@@ -221,7 +221,7 @@ fn check_input(input: &Input, budget: &Budget) -> Result<()> {
         return Ok(());
     }
     let limit = budget.input_bytes;
-    Err(Error::new(ErrorKind::PolicyInput, format!("the evidence has {bytes} bytes, {limit} are allowed"))
+    Err(Error::new(ErrorKind::PolicyInput, format!("the evidence has {bytes} bytes; the limit is {limit}"))
         .with_hint("raise the policy limit `input-bytes`, or log fewer params and tags"))
 }
 
@@ -229,7 +229,7 @@ fn check_descriptor(descriptor: Descriptor) -> Result<Descriptor> {
     match descriptor.flaw() {
         None => Ok(descriptor),
         Some(flaw) => {
-            Err(Error::new(ErrorKind::PolicyProtocol, "the policy describes itself against the contract")
+            Err(Error::new(ErrorKind::PolicyProtocol, "the policy's description violates the contract")
                 .with_context("flaw", flaw))
         }
     }

@@ -17,15 +17,15 @@ pub enum Input {
     Promote {
         /// The version to promote.
         target: ModelVersion,
-        /// The circumstances.
+        /// The context.
         context: Context,
     },
     /// May the champion be rolled back?
     Rollback {
-        /// The version to go back to; none leaves the choice to the policy.
+        /// The version to return to; none leaves the choice to the policy.
         #[serde(default)]
         target: Option<ModelVersion>,
-        /// The circumstances.
+        /// The context.
         context: Context,
     },
 }
@@ -64,7 +64,7 @@ impl Input {
         }
     }
 
-    /// The circumstances.
+    /// The context.
     #[must_use]
     pub fn context(&self) -> &Context {
         match self {

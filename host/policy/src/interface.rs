@@ -26,7 +26,7 @@ impl Guest {
     pub(super) fn link(version: &str, component: &Component) -> wasmtime::Result<Self> {
         match version {
             since_v0_1::VERSION => since_v0_1::Guest::link(component).map(Self::V0_1),
-            other => wasmtime::bail!("no module speaks version {other}"),
+            other => wasmtime::bail!("no module implements version {other}"),
         }
     }
 

@@ -84,7 +84,7 @@ impl Limits {
         // Epochs interrupt code, not the making of instances: those that have memories or tables pass here.
         if !self.instantiated && self.started.elapsed() > self.wall_clock {
             self.late = true;
-            return Err(wasmtime::Error::msg("the instances took longer than the wall clock allows"));
+            return Err(wasmtime::Error::msg("creating the instances took longer than the wall-clock limit"));
         }
         self.take(desired.saturating_sub(current).saturating_mul(size))
     }
@@ -99,7 +99,7 @@ impl Limits {
             }
             _ => {
                 self.refused = true;
-                Err(wasmtime::Error::msg("the guest asked for more memory than its budget"))
+                Err(wasmtime::Error::msg("the guest requested more memory than its budget allows"))
             }
         }
     }
@@ -173,7 +173,7 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
             _ if !limits.instantiated => {
                 (ErrorKind::PolicyInstantiation, "cannot instantiate the policy".to_owned())
             }
-            _ => (ErrorKind::PolicyProtocol, "the policy's answer breaks the contract".to_owned()),
+            _ => (ErrorKind::PolicyProtocol, "the policy's answer violates the contract".to_owned()),
         },
     };
     let error = Error::new(kind, message).with_source(error);
@@ -194,7 +194,7 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
 }
 
 fn memory(budget: &Budget) -> (ErrorKind, String) {
-    (ErrorKind::PolicyMemory, format!("the policy asked for more than {} bytes of memory", budget.memory))
+    (ErrorKind::PolicyMemory, format!("the policy requested more than {} bytes of memory", budget.memory))
 }
 
 fn cause(trap: &Trap) -> String {

@@ -72,17 +72,19 @@ impl Descriptor {
             let value = match given.get(&setting.key).or(setting.default.as_ref()) {
                 Some(value) => value,
                 None if setting.required => {
-                    return Err(self
-                        .refuse(format!("the policy `{}` needs the setting `{}`", self.name, setting.key)));
+                    return Err(self.refuse(format!(
+                        "the policy `{}` requires the setting `{}`",
+                        self.name, setting.key
+                    )));
                 }
                 None => continue,
             };
             if setting.required && value.trim().is_empty() {
-                return Err(self.refuse(format!("the setting `{}` cannot be empty", setting.key)));
+                return Err(self.refuse(format!("the required setting `{}` is empty", setting.key)));
             }
             let normal = setting.kind.normalise(value).ok_or_else(|| {
                 self.refuse(format!(
-                    "the setting `{}` cannot be `{value}`: it takes {}",
+                    "the setting `{}` is not {}: `{value}`",
                     setting.key,
                     setting.kind.in_words()
                 ))
@@ -126,9 +128,9 @@ impl Descriptor {
     fn refuse(&self, message: String) -> Error {
         let known: Vec<_> = self.settings.iter().map(Setting::usage).collect();
         let hint = if known.is_empty() {
-            "this policy has no settings".to_owned()
+            "remove it; this policy has no settings".to_owned()
         } else {
-            format!("its settings are: {}", known.join("; "))
+            format!("use its settings: {}", known.join("; "))
         };
         Error::new(ErrorKind::PolicySettings, message).with_hint(hint)
     }
@@ -179,10 +181,10 @@ impl fmt::Display for SettingKind {
 }
 
 impl SettingKind {
-    /// The kind as it stands in a sentence: `it takes …`.
+    /// The kind in a sentence: `the setting is not …`.
     fn in_words(&self) -> String {
         match self {
-            Self::Text => "a text".to_owned(),
+            Self::Text => "text".to_owned(),
             Self::Integer => "a whole number".to_owned(),
             Self::Number => "a finite number".to_owned(),
             Self::Boolean => "`true` or `false`".to_owned(),
@@ -260,15 +262,15 @@ mod tests {
     fn unknown_missing_and_malformed_settings_list_the_known_ones() {
         for (settings, message) in [
             (given(&[("metric", "auc"), ("margn", "1")]), "the policy `gate` has no setting `margn`"),
-            (given(&[("metric", "")]), "the setting `metric` cannot be empty"),
-            (given(&[]), "the policy `gate` needs the setting `metric`"),
+            (given(&[("metric", "")]), "the required setting `metric` is empty"),
+            (given(&[]), "the policy `gate` requires the setting `metric`"),
             (
                 given(&[("metric", "auc"), ("margin", "NaN")]),
-                "the setting `margin` cannot be `NaN`: it takes a finite number",
+                "the setting `margin` is not a finite number: `NaN`",
             ),
             (
                 given(&[("metric", "auc"), ("mode", "MAX")]),
-                "the setting `mode` cannot be `MAX`: it takes one of max, min",
+                "the setting `mode` is not one of max, min: `MAX`",
             ),
         ] {
             let error = descriptor().resolve(&settings).unwrap_err();

@@ -34,7 +34,7 @@ pub struct ModelVersion {
     #[serde(default)]
     #[schemars(with = "BTreeSet<String>")]
     pub aliases: BTreeSet<Alias>,
-    /// What the run recorded; none when there is no run, or it was deleted or cannot be read.
+    /// The data of the run; none if there is no run, or if it was deleted or cannot be read.
     #[serde(default)]
     pub run: Option<RunData>,
     /// The tags of the model version itself.
@@ -42,7 +42,7 @@ pub struct ModelVersion {
     pub tags: BTreeMap<String, String>,
 }
 
-/// What the run behind a model version recorded.
+/// The data that the run behind a model version recorded.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunData {
@@ -58,7 +58,7 @@ pub struct RunData {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The circumstances of a decision.
+/// The context of a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Context {
@@ -68,12 +68,12 @@ pub struct Context {
     #[serde(with = "json::decimal")]
     #[schemars(with = "Decimal")]
     pub now: u64,
-    /// Who asks, as they call themselves.
+    /// The self-declared name of the requester.
     pub actor: String,
-    /// Why they ask.
+    /// The reason that the requester gave.
     #[serde(default)]
     pub reason: Option<String>,
-    /// The policy's settings, checked and completed as its descriptor says.
+    /// The policy's settings, checked and completed according to its descriptor.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// The version behind the alias `champion`.
@@ -91,7 +91,7 @@ pub struct Context {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transition {
-    /// What kind of change it was.
+    /// The kind of change.
     pub operation: Operation,
     /// The version that was to be promoted or rolled back to, if one was named.
     #[serde(default, with = "json::optional_decimal")]
@@ -105,9 +105,9 @@ pub struct Transition {
     #[serde(with = "json::decimal")]
     #[schemars(with = "Decimal")]
     pub at: u64,
-    /// Who asked for it, as they call themselves.
+    /// The self-declared name of the requester.
     pub actor: String,
-    /// Why they asked for it.
+    /// The reason that the requester gave.
     #[serde(default)]
     pub reason: Option<String>,
     /// The explanation that the policy gave.
@@ -115,7 +115,7 @@ pub struct Transition {
     pub explanation: String,
 }
 
-/// What kind of change a transition was.
+/// The kind of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
@@ -123,7 +123,7 @@ pub enum Operation {
     Promote,
     /// A rollback.
     Rollback,
-    /// Aliases moved by other means and found later.
+    /// Aliases that were moved by other means and detected later.
     External,
 }
 

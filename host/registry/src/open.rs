@@ -231,7 +231,7 @@ impl OpenOptions {
         let bytes = match self.variable(environment::CACHE_BYTES) {
             None => DEFAULT_CACHE_BYTES,
             Some(text) => text.parse().map_err(|source| {
-                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
+                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is not a number of bytes: `{text}`"))
                     .with_source(source)
             })?,
         };

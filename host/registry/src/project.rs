@@ -54,7 +54,7 @@ impl ProjectConfig {
                 .with_source(error.message())
         })?;
         let directory = directory_of(path).map_err(|source| {
-            Error::new(ErrorKind::Config, "cannot tell the directory of the configuration file")
+            Error::new(ErrorKind::Config, "cannot determine the directory of the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)
         })?;
@@ -124,7 +124,7 @@ impl Project {
     /// The project around the current directory.
     pub fn current() -> Result<Self> {
         let here = std::env::current_dir().map_err(|source| {
-            Error::new(ErrorKind::Storage, "cannot tell the current directory").with_source(source)
+            Error::new(ErrorKind::Storage, "cannot determine the current directory").with_source(source)
         })?;
         Ok(Self::around(&here))
     }

@@ -231,7 +231,8 @@ impl ModelRegistry {
     async fn champion_version(&self) -> Result<ModelVersion> {
         let found = self.backend.registry.version_by_alias(&self.model, &Alias::CHAMPION).await;
         let version = found.map_err(|error| {
-            let hint = "the alias `champion` points to a deleted version: promote another one, or roll back";
+            let hint =
+                "promote another version, or roll back; the alias `champion` points to a deleted version";
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
         match version {
@@ -246,7 +247,7 @@ impl ModelRegistry {
             self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
         let hint = match &missing {
             Some(missing) => missing.hint().unwrap_or_default().to_owned(),
-            None => "log a candidate and promote it: `hydra-registry promote`".to_owned(),
+            None => "log a candidate and promote it with `hydra-registry promote`".to_owned(),
         };
         Error::new(ErrorKind::NoChampion, "No champion model set")
             .with_context("model", &self.model)
@@ -256,7 +257,7 @@ impl ModelRegistry {
     async fn registered_model(&self) -> Result<RegisteredModel> {
         self.backend.registry.registered_model(&self.model).await.map_err(|error| match error.kind() {
             ErrorKind::ModelNotFound => error.with_hint(format!(
-                "nothing of that name is in {}: is the name right, and the tracking URI? `log-candidate` makes it",
+                "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
                 self.options.registry_for_people()
             )),
             _ => error,

@@ -32,11 +32,8 @@ pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     result.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
-        Err(Error::new(
-            ErrorKind::InvalidData,
-            "the input is damaged in a way that its reader did not expect",
-        )
-        .with_source(said.unwrap_or_else(|| "unknown".to_owned())))
+        Err(Error::new(ErrorKind::InvalidData, "the input is damaged and made its reader panic")
+            .with_source(said.unwrap_or_else(|| "unknown".to_owned())))
     })
 }
 

@@ -56,11 +56,11 @@ impl Wanted {
                 (0..columns.len()).filter(|column| !kept.contains(column)).collect();
             if by_position.len() != self.features.len() {
                 return Err(invalid(
-                    "the model takes columns by position, and the input has another number of them",
+                    "the input has another number of columns than the model, which takes them by position",
                 )
                 .with_context("columns", by_position.len())
                 .with_context("features", self.features.len())
-                .with_hint("kept columns do not count"));
+                .with_hint("do not count the columns to keep"));
             }
             by_position
         } else {

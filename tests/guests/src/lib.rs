@@ -1,4 +1,4 @@
-//! Makes components of the guests beside this crate, for the unit tests of the sandbox and for the integration tests.
+//! Turns the guests in this directory into components, for the sandbox's unit tests and the integration tests.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
-/// The component made of the text of a guest. The types of the contract are read off `policy`, any policy's component.
+/// The component of a guest in text format. `policy` is any policy's component; the contract's types come from it.
 #[must_use]
 pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
     let text = text.replace("(; prelude ;)", &read("prelude"));
@@ -14,7 +14,7 @@ pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
     if wasm.starts_with(b"\0asm\x01\0\0\0") { wrap(wasm, policy) } else { wasm }
 }
 
-/// The text of a guest.
+/// The guest's source in WebAssembly text format.
 #[must_use]
 pub fn read(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("{name}.wat"));

@@ -1,4 +1,4 @@
-//! Breadth-first search over all states, with the shortest way to a violation.
+//! Breadth-first search over all states, which finds a shortest path to a violation.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,32 +11,32 @@ use crate::writer::{self, Choice, Phase};
 /// One transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A writer's next step.
+    /// The next step of the writer with this index.
     Step(u8, Choice),
-    /// A writer dies. Only where that differs from dying earlier: a read leaves no trace.
+    /// The writer with this index dies. Not explored directly after a read, which changes no shared state.
     Crash(u8),
-    /// A create lands whose answer nobody waits for any more.
+    /// The store handles the pending create of the writer with this index, which no longer waits for the answer.
     Land(u8),
-    /// Time passes.
+    /// One tick of time passes.
     Tick,
-    /// Somebody sets an alias (zero: deletes it) without the ledger.
+    /// An outside client sets the alias with the first index to a version (zero: deletes it).
     Outside(u8, u8),
-    /// Somebody deletes a model version; its aliases go with it.
+    /// An outside client deletes a model version, and with it the version's aliases.
     DeleteVersion(u8),
-    /// Somebody deletes a ledger entry.
+    /// An outside client deletes the ledger entry with this number.
     DeleteEntry(u8),
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub struct Report {
-    /// Distinct states.
+    /// The number of distinct states.
     pub states: usize,
-    /// Transitions taken.
+    /// The number of transitions between states.
     pub transitions: usize,
-    /// The longest shortest path.
+    /// The greatest distance of a state from the start, in transitions.
     pub depth: usize,
-    /// The first violation, with the actions that lead there.
+    /// The first violation, with a shortest sequence of actions that leads to it.
     pub violation: Option<(Property, Vec<Action>)>,
 }
 
@@ -59,9 +59,9 @@ pub fn explore(setup: &Setup) -> Report {
     let start = World::start(setup);
     let mut seen: HashSet<u128, BuildHasherDefault<TakeFirst>> = HashSet::default();
     seen.insert(fingerprint(&start));
-    // What is left when all writers die; many states share it.
+    // The states without their writers, which recovery starts from. Many states share one.
     let mut survivable: HashSet<u128, BuildHasherDefault<TakeFirst>> = HashSet::default();
-    // The way back to the start: for each state its parent's index and the action taken.
+    // For each state the index of its parent and the action between them, to reconstruct paths.
     let mut origins: Vec<(u32, Action)> = vec![(0, Action::Tick)];
     let mut frontier = vec![(start, 0_u32)];
     let mut report = Report { states: 1, transitions: 0, depth: 0, violation: None };
@@ -96,7 +96,7 @@ pub fn explore(setup: &Setup) -> Report {
     report
 }
 
-/// Replays actions from the start and describes each state: for reading counterexamples.
+/// Replays actions from the start and describes each state, to explain a counterexample.
 #[must_use]
 pub fn replay(setup: &Setup, actions: &[Action]) -> String {
     let mut world = World::start(setup);
@@ -193,13 +193,13 @@ fn take(setup: &Setup, world: &World, action: Action) -> Option<World> {
             next.aliases = next.existing(next.aliases);
         }
         Action::DeleteEntry(number) => {
-            // An empty ledger is a matter of identity, not of the chain.
+            // The identity rules, not the chain rules, handle an empty ledger.
             if world.entry(number).deleted || world.len == 1 {
                 return None;
             }
             next.deleted_entries -= 1;
             next.log[usize::from(number) - 1].deleted = true;
-            // What was decided there is as good as somebody's whim from now on.
+            // Without the entry, its alias moves look like outside moves.
             next.causes = [Cause::Outside; 2];
         }
     }
@@ -217,7 +217,7 @@ fn path(origins: &[(u32, Action)], mut index: u32, last: Action) -> Vec<Action> 
     actions
 }
 
-/// States are remembered by 128 bits of hash: with ten million states, the chance that two share one is below 1e-24.
+/// The 128-bit hash that represents a state. Among ten million states, two equal hashes have a chance below 1e-24.
 fn fingerprint(value: &impl Hash) -> u128 {
     let mut hasher = Mix { low: 0x243f_6a88_85a3_08d3, high: 0x1319_8a2e_0370_7344 };
     value.hash(&mut hasher);

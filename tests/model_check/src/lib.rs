@@ -1,14 +1,15 @@
-//! A model check of the ledger protocol: every interleaving of three writers on one registered model, with crashes, slow
-//! writers, lost answers, outside alias moves and deletions, within stated bounds.
+//! A model check of the ledger protocol: every interleaving of three writers on one registered model, with crashes,
+//! slow writers, lost answers, outside alias moves and deletions, within stated bounds.
 //!
-//! The decisions are not modelled: [`rules`] is the host's own crate. What is modelled is everything around it: a ledger that hands out numbers, aliases without
-//! compare-and-swap, writers that read, append and write in separate steps, and time.
+//! The model takes the decisions from the host: [`rules`] is a crate of the host. It models everything around them: a
+//! ledger that assigns numbers, aliases without compare-and-swap, writers that read, append and write in separate
+//! steps, and time.
 //!
 //! - [`world`]: the state and the steps of the environment.
 //! - [`writer`]: the steps of a writer, the same loop as the host's driver.
-//! - [`properties`]: what must hold, each property under its name.
+//! - [`properties`]: the named properties that must hold.
 //! - [`explore`]: breadth-first search with shortest counterexamples.
-//! - [`mutation`]: deliberately broken rules, to show that the properties have teeth.
+//! - [`mutation`]: deliberately broken rules, which the properties must detect.
 
 pub mod explore;
 pub mod mutation;

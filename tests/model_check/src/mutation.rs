@@ -1,40 +1,40 @@
-//! Deliberately broken rules. Each is a change to what a writer feeds into, or makes of, the shared rules.
+//! Deliberately broken rules. Each one changes a writer's input to the shared rules, or its use of the result.
 
 /// A broken rule; `None` in a [`crate::world::Setup`] means that the protocol is explored as designed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mutation {
-    /// An append counts even when another valid entry came first.
+    /// An append counts even if another valid entry precedes it.
     VoidEntriesCount,
-    /// After losing a race the old decision is appended again on the new base.
+    /// After losing a race, a writer appends its old decision again on the new base.
     NoRedecision,
-    /// After a lost answer the create is sent again without looking for one's own operation id.
+    /// After a lost answer, a writer repeats the create without looking for its operation id.
     NoOperationId,
     /// Interrupted transitions never expire.
     NoExpiry,
-    /// Interrupted transitions are carried out until the very moment they expire.
+    /// Writers carry out interrupted transitions until the moment of expiry, without the guard interval.
     NoGuard,
-    /// An expired transition is declared aborted although its champion is in place.
+    /// A writer aborts an expired transition although its champion is already set.
     AbortStarted,
-    /// An aborted transition's aliases are left where they are.
+    /// Aborting a transition does not restore its aliases.
     AbortWithoutRestore,
-    /// Alias writes are sent however long ago the head was read.
+    /// A writer sends alias writes regardless of the time since it read the head.
     NoLease,
-    /// Every difference is taken for an outside move.
+    /// Every difference counts as an outside move.
     NoReassert,
-    /// Only the entry just before the head can have a slow writer.
+    /// Only the valid entry directly before the head can have a slow writer.
     SlowWriterOneEntryBack,
-    /// A slow writer is only recognised when all aliases equal an earlier state.
+    /// A slow writer is recognised only if all aliases equal those of an earlier entry.
     SlowWriterWholeState,
-    /// A writer does not look again after its alias writes.
+    /// A writer does not read again after its alias writes.
     NoVerify,
-    /// A writer that finds its own late alias writes does not know them for its own.
+    /// A writer does not recognise its own late alias writes.
     NoOwnMemory,
-    /// Aliases that were read before the head are taken for evidence of an outside move.
+    /// Aliases that were read before the head count as evidence of an outside move.
     NoConfirmation,
-    /// A recorded outside move counts at once, even if it was undone before the record was appended.
+    /// A recorded outside move is final, even if the aliases changed before the append.
     TrustObservations,
-    /// Missing entries are ignored.
+    /// Writers ignore missing entries.
     IgnoreDamage,
-    /// A transition whose version was deleted is carried out as far as possible.
+    /// Writers carry out the remaining moves of a transition whose version was deleted.
     IgnoreDeletedTarget,
 }

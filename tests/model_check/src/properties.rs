@@ -1,4 +1,4 @@
-//! What must hold, checked on every transition of the state machine.
+//! The properties, checked on every transition of the state machine.
 
 use crate::explore::Action;
 use crate::rules::{Found, Validity};
@@ -8,30 +8,30 @@ use crate::writer::{Choice, Outcome, Phase, Task, Writer, own_outcome, step};
 /// A named property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Property {
-    /// The valid entries form one chain, the same for a full scan and for the search from the newest entries.
+    /// The valid entries form one chain, and a full scan and the search from the newest entries find the same one.
     OneChain,
     /// An operation has at most one valid entry.
     NoDecisionDoubled,
-    /// Who was told "committed" has a valid entry that nobody declares void or aborted, and every decision builds on
-    /// the state that its predecessor decided.
+    /// If a writer's outcome is "committed", its entry stays valid and is never aborted. Every decision starts from the
+    /// state that its predecessor decided.
     NoDecisionLost,
-    /// After a promotion `archived` is the champion before it; a rollback swaps the two; an aborted transition leaves
-    /// what was there before.
+    /// After a promotion, `archived` is the previous champion. A rollback swaps the two. An aborted transition restores
+    /// the previous state.
     ArchivedIsFormerChampion,
-    /// The aliases are what the head says, unless a transition is under way, somebody moved them outside, or a slow
-    /// writer overwrote them and has not come back yet.
+    /// The aliases equal those of the head, unless a transition is under way, an outside client moved them, or a slow
+    /// writer overwrote them and has not read them again.
     ChampionIsExplained,
-    /// A transition that is still the head does not move the champion once it has expired.
+    /// After its expiry, a transition that is still the head does not move the champion.
     NoSurpriseDeploy,
-    /// Only what somebody did outside the ledger is recorded as an outside move. A slow writer's alias writes are told
-    /// from that, by others within the window and by itself always.
+    /// Writers record only real outside moves as such. Within the window, every writer recognises the alias writes of a
+    /// slow writer; the slow writer itself always recognises them.
     NothingInvented,
-    /// No alias write lands for an entry that has been superseded for longer than the window in which others recognise
-    /// it.
+    /// No alias write takes effect for an entry that was superseded longer ago than the window in which other writers
+    /// recognise the write.
     LateWritesAreRecognised,
     /// Carrying out a promotion does not leave the model without a champion.
     ChampionSurvives,
-    /// Whenever all writers die, one more command restores: aliases equal to the head, marked as applied, no damage.
+    /// If all writers die, one repair restores the ledger: aliases equal to the head, the head marked, no damage.
     Recoverable,
 }
 
@@ -47,14 +47,14 @@ pub fn check(before: &World, action: Action, after: &World) -> Result<(), Proper
     explained(after)
 }
 
-/// Kills every writer and lets one repair alone.
+/// Kills every writer and runs one repair alone.
 pub fn recoverable(setup: &Setup, world: &World) -> Result<(), Property> {
     let mut world = *world;
     for writer in &mut world.writers {
         writer.phase = Phase::Dead;
         writer.pending = None;
     }
-    // Whoever overwrote aliases late is dead now; the repairing writer takes the last seat.
+    // Slow writers are dead now. The repair uses the last writer's slot, so attribute late writes to the first writer.
     let seat = world.writers.len() - 1;
     for cause in &mut world.causes {
         if let Cause::SlowWriter(slow, _) = cause {
@@ -108,7 +108,7 @@ fn one_chain(world: &World) -> Result<(), Property> {
     if entries.iter().any(|entry| entry.deleted || entry.kind == Kind::Checkpoint) {
         return Ok(());
     }
-    // The definition, word by word: valid unless a valid entry lies between the base and the entry.
+    // The definition: an entry is valid unless a valid entry lies between its base and itself.
     for (index, entry) in entries.iter().enumerate() {
         let between = usize::from(entry.base)..index;
         let lost_race = between.into_iter().any(|other| validity[other] == Validity::Valid);

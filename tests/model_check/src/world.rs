@@ -1,162 +1,162 @@
-//! The state: ledger, aliases, versions, writers, and what the environment may still do.
+//! The state: ledger, aliases, versions, writers, and the remaining actions of the environment.
 
 use crate::mutation::Mutation;
 use crate::rules::{self, Chain, Link, Slot, Target, Validity, Windows};
 use crate::writer::{Outcome, Phase, Task, Writer};
 
-/// The longest ledger the state can hold; recovery runs may go beyond [`Setup::appends`] up to here.
+/// The maximum number of ledger entries. Recovery runs may append more than [`Setup::appends`], up to this limit.
 pub const CAPACITY: usize = 12;
-/// The base of an append that is void whatever happens.
+/// The base of an append that is void in every continuation.
 const NEVER: u8 = 0;
 /// The number of concurrent writers.
 pub const WRITERS: usize = 3;
-/// The protocol's limits in ticks. One tick is longer than the lease allows, so that each limit can be met or missed.
+/// The protocol's limits in ticks. One tick is longer than the lease, so a writer can meet or miss each limit.
 pub const WINDOWS: Windows = Windows { lease: 1, slow_writer: 1, expiry: 3, guard: 2 };
 
-/// What `champion` and `archived` point to; zero is none.
+/// The versions behind `champion` and `archived`; zero is none.
 pub type Aliases = [u8; 2];
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Kind {
-    /// Nothing that counts.
+    /// An entry without meaning: a free slot, or an append that is void in every continuation.
     #[default]
     Void,
     /// The first entry.
     Genesis,
     /// A decision of a writer.
     Operation,
-    /// The base never took effect.
+    /// States that the base never took effect.
     Aborted,
-    /// Aliases were moved outside.
+    /// Records aliases that an outside client moved.
     External,
-    /// The base's aliases, restored.
+    /// Restores the base's aliases.
     Reassert,
-    /// Damage is bridged.
+    /// Bridges damage.
     Checkpoint,
 }
 
 /// An entry of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Entry {
-    /// What it is.
+    /// The kind; determines the meaning of the other fields.
     pub kind: Kind,
-    /// The writer whose operation it is, from 1; zero for other kinds.
+    /// The number of the writer whose operation this is, from 1; zero for other kinds.
     pub operation: u8,
-    /// The head that its author saw.
+    /// The number of the head that the author read.
     pub base: u8,
-    /// For a checkpoint: the last entry that it vouches for.
+    /// For a checkpoint, the number of the last trusted entry; otherwise zero.
     pub trusted: u8,
-    /// The aliases it starts from.
+    /// The aliases that the entry starts from.
     pub before: Aliases,
-    /// The aliases it decides.
+    /// The aliases that the entry decides.
     pub after: Aliases,
-    /// Ticks since the store took it.
+    /// The age since the store appended the entry, in ticks.
     pub created: u8,
-    /// Ticks since its author decided it.
+    /// The age since the author's decision, in ticks.
     pub decided: u8,
-    /// Carried out in full.
+    /// Whether a writer marked the entry as carried out in full.
     pub applied: bool,
-    /// Deleted by somebody.
+    /// Whether an outside client deleted the entry.
     pub deleted: bool,
-    /// Ghost: an observation that was true when it was made.
+    /// Ghost: whether an observation was true when its author made it.
     pub justified: bool,
 }
 
 impl Entry {
-    /// Whether nothing remains to be done for it: it is marked, or moves nothing.
+    /// Whether the entry needs no further work: it is marked, or moves nothing.
     #[must_use]
     pub fn settled(&self) -> bool {
         self.applied || (self.before == self.after && !self.is_observation())
     }
 
-    /// Whether it records what was found.
+    /// Whether the entry records aliases that its author found.
     #[must_use]
     pub fn is_observation(&self) -> bool {
         matches!(self.kind, Kind::External | Kind::Checkpoint)
     }
 }
 
-/// Who last wrote an alias against the head's will; a ghost that the properties use.
+/// Ghost for the properties: the cause of an alias's current value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Cause {
-    /// The head's own transition.
+    /// The head's transition.
     #[default]
     Ledger,
-    /// A writer that was carrying out an entry superseded meanwhile, and for how many ticks.
+    /// A writer (by index) that carried out a superseded entry, and the ticks since that entry was superseded.
     SlowWriter(u8, u8),
-    /// Somebody without the ledger.
+    /// An outside client.
     Outside,
 }
 
-/// What is explored.
+/// The bounds of an exploration.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
-    /// What each writer wants.
+    /// The task of each writer.
     pub tasks: [Task; WRITERS],
-    /// No more appends than this; an append that is void from the start does not count.
+    /// The maximum number of appends; appends that are void from the start do not count.
     pub appends: u8,
-    /// How many ticks of time pass; `None` for any number.
+    /// The maximum number of ticks; `None` for no limit.
     pub ticks: Option<u8>,
-    /// How many writers may crash.
+    /// The maximum number of crashing writers.
     pub crashes: u8,
-    /// How many creates may lose their answer and land later.
+    /// The maximum number of creates whose answer is lost; the store may handle them later.
     pub lost_answers: u8,
-    /// How many times aliases are moved from outside.
+    /// The maximum number of outside moves of aliases.
     pub outside_moves: u8,
-    /// How many model versions are deleted.
+    /// The maximum number of deleted model versions.
     pub deleted_versions: u8,
-    /// How many ledger entries are deleted.
+    /// The maximum number of deleted ledger entries.
     pub deleted_entries: u8,
-    /// Whether a writer's alias writes are steps of their own, in any order, rather than one step.
+    /// Whether each alias write is a separate step, in any order; otherwise they form one step.
     pub split_writes: bool,
-    /// Whether the requests of one round of reads are answered at different moments.
+    /// Whether aliases and head are read in separate steps; otherwise the reads of a round form one step.
     pub split_reads: bool,
-    /// A deliberately broken rule.
+    /// The deliberately broken rule; `None` explores the protocol as designed.
     pub mutation: Option<Mutation>,
 }
 
-/// One state.
+/// One state of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct World {
     /// The ledger; entry number `n` is at index `n - 1`.
     pub log: [Entry; CAPACITY],
-    /// Its length.
+    /// The number of entries in `log`, including deleted ones.
     pub len: u8,
-    /// Where the aliases point.
+    /// The versions behind the aliases.
     pub aliases: Aliases,
-    /// Ghost: why.
+    /// Ghost: the cause of each alias's value.
     pub causes: [Cause; 2],
-    /// Ghost: which writer set them last, from 1.
+    /// Ghost: the number of the writer that last set each alias, from 1; zero is none.
     pub wrote_last: [u8; 2],
-    /// Bit `v` is set when version `v` was deleted.
+    /// The deleted versions: bit `v` is set if version `v` was deleted.
     pub gone: u8,
-    /// The writers.
+    /// The state of each writer.
     pub writers: [Writer; WRITERS],
-    /// What became of each writer's operation. A writer finds it out by its operation id.
+    /// The recorded outcome of each writer's operation, which a writer finds by its operation id.
     pub recorded: [Option<Outcome>; WRITERS],
-    /// The deliberately broken rule.
+    /// The deliberately broken rule, from the setup.
     pub mutation: Option<Mutation>,
-    /// Whether the whole ledger is kept, as deletions of entries need it.
+    /// Whether [`canonicalise`](Self::canonicalise) keeps the whole ledger, which deletions of entries require.
     pub keep_all: bool,
-    /// Appends left.
+    /// The remaining appends.
     pub appends: u8,
-    /// Ticks left.
+    /// The remaining ticks; `None` for no limit.
     pub ticks: Option<u8>,
-    /// Crashes left.
+    /// The remaining crashes.
     pub crashes: u8,
-    /// Lost answers left.
+    /// The remaining lost answers.
     pub lost_answers: u8,
-    /// Outside moves left.
+    /// The remaining outside moves.
     pub outside_moves: u8,
-    /// Version deletions left.
+    /// The remaining deletions of versions.
     pub deleted_versions: u8,
-    /// Entry deletions left.
+    /// The remaining deletions of entries.
     pub deleted_entries: u8,
 }
 
 impl World {
-    /// Version 1 is champion, nothing is archived, versions 2 and 3 wait.
+    /// The initial state: version 1 is champion, none is archived, versions 2 and 3 exist.
     #[must_use]
     pub fn start(setup: &Setup) -> Self {
         let genesis =
@@ -186,7 +186,7 @@ impl World {
         world
     }
 
-    /// The entry of that number; an empty one for zero, which stands for a beginning that is lost.
+    /// The entry with this number; an empty one for zero, which means that the start of the ledger is lost.
     #[must_use]
     pub fn entry(&self, number: u8) -> &Entry {
         const LOST: Entry = Entry {
@@ -205,8 +205,8 @@ impl World {
         usize::from(number).checked_sub(1).map_or(&LOST, |index| &self.log[index])
     }
 
-    /// What the chain rules see. The digest of an entry is its number: entries never change. A deleted entry shows once
-    /// there is a later one.
+    /// The ledger as input of the chain rules. Entries never change, so an entry's number serves as its digest. A
+    /// deleted entry is visible only if a later entry exists.
     #[must_use]
     pub fn slots(&self) -> ([Slot<u64>; CAPACITY], usize) {
         let mut slots = [Slot::Damaged; CAPACITY];
@@ -225,7 +225,7 @@ impl World {
         (slots, len)
     }
 
-    /// A full scan: the head (zero when unknown) and what each number is.
+    /// A full scan: the head (zero if unknown) and the validity of each number.
     #[must_use]
     pub fn scan(&self) -> (u8, [Validity; CAPACITY]) {
         let (slots, len) = self.slots();
@@ -237,7 +237,7 @@ impl World {
         (chain.head() as u8, validity)
     }
 
-    /// For how many ticks that entry has been superseded, if it has.
+    /// The ticks since the entry was superseded; `None` if it is the head.
     #[must_use]
     pub fn superseded(&self, number: u8) -> Option<u8> {
         let (head, validity) = self.scan();
@@ -245,7 +245,7 @@ impl World {
         Some(self.entry(newer).created)
     }
 
-    /// `aliases` with deleted versions taken out.
+    /// `aliases` with deleted versions replaced by zero.
     #[must_use]
     pub fn existing(&self, aliases: Aliases) -> Aliases {
         aliases.map(|version| if self.is_gone(version) { 0 } else { version })
@@ -263,7 +263,7 @@ impl World {
         self.log[..usize::from(self.len)].iter().any(|entry| entry.deleted)
     }
 
-    /// Appends an entry and keeps the ghosts.
+    /// Appends an entry and updates the ghosts.
     pub fn append(&mut self, entry: Entry) {
         self.log[usize::from(self.len)] = entry;
         self.len += 1;
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    /// One tick of time for everybody.
+    /// Advances every age by one tick.
     pub fn tick(&mut self) {
         let len = usize::from(self.len);
         for entry in &mut self.log[..len] {
@@ -312,10 +312,10 @@ impl World {
         }
     }
 
-    /// Forgets what no rule and no property can see any more, so that equal situations are equal states.
+    /// Erases everything that no rule or property depends on, so that equivalent states become equal.
     ///
-    /// Without deletions the ledger is cut down to the entries that still matter: the head, those superseded recently, and
-    /// those that some writer holds on to. So neither time nor the number of appends needs a bound.
+    /// Without deletions, the ledger keeps only the relevant entries: the head, recently superseded entries, and those
+    /// that a writer refers to. So neither time nor the number of appends needs a bound.
     pub fn canonicalise(&mut self) {
         for entry in &mut self.log[..usize::from(self.len)] {
             entry.created = entry.created.min(WINDOWS.slow_writer as u8 + 1);
@@ -345,7 +345,7 @@ impl World {
         }
     }
 
-    /// Puts a writer whose next step is bound to send it back to reading, without a trace, at that reading at once.
+    /// Returns a writer directly to reading if its next step would do only that.
     fn skip_idle_steps(&mut self) {
         let (head, _) = self.scan();
         let entry = *self.entry(head);
@@ -408,7 +408,7 @@ impl World {
                 _ => None,
             };
             for entry in payload.into_iter().chain(&mut writer.pending) {
-                // An append whose base is no longer the head will be void, whatever it holds.
+                // An append whose base is no longer the head will be void, regardless of its content.
                 *entry = if entry.base == head {
                     Entry { base: count, ..*entry }
                 } else {
@@ -418,7 +418,7 @@ impl World {
         }
     }
 
-    /// Whether every writer is at its end and nothing is on its way.
+    /// Whether every writer has ended and no request is pending.
     #[must_use]
     pub fn at_rest(&self) -> bool {
         self.writers.iter().all(|writer| {
@@ -427,13 +427,13 @@ impl World {
     }
 }
 
-/// An alias state as the rules take it.
+/// An alias state as input of the rules.
 #[must_use]
 pub fn targets(aliases: Aliases) -> [Target; 2] {
     aliases.map(|version| (version != 0).then_some(u64::from(version)))
 }
 
-/// The head as a writer finds it.
+/// The head that a writer finds.
 #[must_use]
 pub fn find_head(world: &World) -> rules::Found {
     let (slots, len) = world.slots();

@@ -1,94 +1,94 @@
-//! The steps of a writer: read, judge, and either repair, append or write aliases; then read again.
+//! The steps of a writer: read and assess; then repair, append or write aliases; then read again.
 
 use crate::mutation::Mutation;
 use crate::rules::{self, Found, Situation, Standing};
 use crate::world::{Aliases, CAPACITY, Cause, Entry, Kind, Setup, WINDOWS, World, find_head, targets};
 
-/// What a writer wants.
+/// The task of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// `champion` to this version.
+    /// Move `champion` to this version.
     Promote(u8),
     /// Swap `champion` and `archived`.
     Rollback,
-    /// Bring aliases and ledger together, and bridge damage.
+    /// Make aliases and ledger consistent, and bridge damage.
     Repair,
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// There was nothing to do.
+    /// The operation required no change.
     Nothing,
-    /// Recorded and carried out, or superseded by a later entry.
+    /// The operation was recorded, and then carried out or superseded by a later entry.
     Committed,
-    /// Recorded, but somebody declared that it never took effect.
+    /// The operation was recorded, but a later entry states that it never took effect.
     Aborted,
 }
 
-/// Where a writer is.
+/// The next step of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// About to read the aliases.
+    /// Read the aliases.
     ReadAliases,
-    /// About to read the ledger, the answer about the aliases being in hand.
+    /// Read the ledger, after the aliases.
     ReadHead,
-    /// Something is unusual: about to read the aliases again, now after the head.
+    /// Read the aliases again, after the head, because the first reads disagree.
     Confirm,
-    /// About to check that the head is still the one judged.
+    /// Check that the assessed head is still the head.
     Recheck,
-    /// About to append this entry.
+    /// Append this entry.
     Append(Entry),
-    /// About to write the aliases of this mask.
+    /// Write the aliases of this bit mask.
     Write(u8),
-    /// About to mark the head as applied.
+    /// Mark the head as applied.
     Mark,
-    /// The same, the aliases having been read for the verification already.
+    /// Mark the head as applied, after the aliases were read for the verification.
     LateMark,
-    /// Finished.
+    /// The operation ended.
     Done(Outcome),
-    /// Refused to go on: the ledger is damaged.
+    /// The writer stopped because the ledger is damaged.
     Stopped,
-    /// Crashed.
+    /// The writer crashed.
     Dead,
 }
 
-/// One writer.
+/// The state of one writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Writer {
-    /// What it wants.
+    /// The task, constant over the writer's life.
     pub task: Task,
-    /// Where it is.
+    /// The next step.
     pub phase: Phase,
-    /// The head it saw.
+    /// The number of the head that the writer read last.
     pub head: u8,
-    /// Whether that was settled.
+    /// Whether that head was settled.
     pub settled: bool,
-    /// The aliases it saw.
+    /// The aliases that the writer read last.
     pub seen: Aliases,
-    /// Ghost: whether a difference it saw had a cause outside the ledger.
+    /// Ghost: whether a difference between head and aliases had a cause outside the ledger.
     pub justified: bool,
-    /// What it made of the aliases when it confirmed them. Judging them later, by later ages, would let an expiry slip in
-    /// between.
+    /// The assessment at the time of the confirming read. A later assessment could see a higher age, and with it an
+    /// expiry.
     pub judged: Situation,
-    /// Whether that judgement rests on aliases read after the head.
+    /// Whether the assessment uses aliases that were read after the head.
     pub confirmed: bool,
-    /// The aliases to write, as a mask.
+    /// The aliases to write, as a bit mask.
     pub mask: u8,
-    /// Ticks since it saw the head.
+    /// The time since the writer read the head, in ticks.
     pub lease: u8,
-    /// The entry whose aliases it last wrote, until it saw that all is well.
+    /// The number of the entry whose aliases the writer last wrote; zero after it verified them.
     pub wrote: u8,
-    /// An earlier one, overwritten meanwhile.
+    /// The number of an entry whose aliases the writer wrote before `wrote`, not yet verified.
     pub wrote_before: u8,
-    /// The create that it has given up waiting for and that may still land.
+    /// A create whose answer was lost; the store may still handle it.
     pub pending: Option<Entry>,
     /// The decision to repeat, for [`Mutation::NoRedecision`].
     pub repeat: Option<Aliases>,
 }
 
 impl Writer {
-    /// A writer at its beginning.
+    /// A writer before its first step.
     #[must_use]
     pub fn new(task: Task) -> Self {
         Self {
@@ -109,19 +109,19 @@ impl Writer {
         }
     }
 
-    /// Whether the writer still acts.
+    /// Whether the writer still takes steps.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !matches!(self.phase, Phase::Done(_) | Phase::Stopped | Phase::Dead)
     }
 
-    /// Whether the writer's next step depends on that entry's details.
+    /// Whether the writer's next step depends on the details of entry `number`.
     #[must_use]
     pub fn looks_at(&self, number: u8) -> bool {
         self.is_live() && (self.head == number || self.wrote == number || self.wrote_before == number)
     }
 
-    /// Forgets what the next step does not use.
+    /// Resets everything that the next step does not use.
     pub fn canonicalise(&mut self) {
         let uses_head = matches!(
             self.phase,
@@ -158,20 +158,20 @@ impl Writer {
     }
 }
 
-/// The choices within a writer's step.
+/// The variants of a writer's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
-    /// The step as it is, or the write of the first alias outstanding.
+    /// The normal step; for alias writes, the first outstanding alias.
     Plain,
-    /// The write of the second alias before the first.
+    /// Writes the second alias before the first.
     SecondAlias,
-    /// The verifying read comes before the mark.
+    /// Reads the aliases for the verification before the mark.
     ReadBeforeMark,
-    /// The append's answer is lost, and the request lands later or never.
+    /// Loses the answer of the append; the store handles the request later or never.
     LoseAnswer,
 }
 
-/// Makes writer `who` take its next step; `None` when that choice does not exist here.
+/// The next step of writer `who`; `None` if the step does not have this variant.
 #[must_use]
 pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<World> {
     let mut next = *world;
@@ -195,7 +195,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                 read_head(setup, &mut next, who);
             }
         }
-        // A pair of reads that took too long is not evidence of anything.
+        // Two reads too far apart are not evidence.
         Phase::ReadHead if !WINDOWS.may_write(world.writers[who].lease.into()) => {
             next.writers[who].phase = Phase::ReadAliases;
         }
@@ -264,7 +264,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                 }
             }
         }
-        // The mark and the next reads go side by side: the aliases may be read before the mark is there.
+        // The mark and the next reads are concurrent, so the aliases may be read before the mark is set.
         Phase::Mark if choice == Choice::ReadBeforeMark => {
             next.writers[who].seen = world.aliases;
             next.writers[who].lease = 0;
@@ -286,7 +286,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
 }
 
 impl World {
-    /// Sets an alias on behalf of a writer, and keeps the ghost that says whether the head wanted it.
+    /// Sets an alias for a writer, and updates the ghost that states whether the head requires the value.
     fn write_alias(&mut self, who: usize, alias: usize, version: u8) {
         let (head, _) = self.scan();
         let writer_head = self.writers[who].head;
@@ -297,7 +297,7 @@ impl World {
         self.causes[alias] = match self.superseded(writer_head) {
             _ if wanted => Cause::Ledger,
             Some(age) if !self.is_damaged() => Cause::SlowWriter(who as u8, age),
-            // Whose value it is cannot be known once the entries that would say so are deleted.
+            // The entries that would identify the writer may be deleted, so the value counts as an outside move.
             _ => Cause::Outside,
         };
     }
@@ -307,7 +307,7 @@ fn ignores_damage(mutation: Option<Mutation>) -> bool {
     mutation == Some(Mutation::IgnoreDamage)
 }
 
-/// No entry's number.
+/// A number that no entry has.
 const NOWHERE: u8 = u8::MAX;
 
 fn recheck(setup: &Setup, world: &mut World, who: usize) {
@@ -353,7 +353,7 @@ fn read_head(setup: &Setup, world: &mut World, who: usize) {
     act(setup, world, who);
 }
 
-/// Turns what was found into the next phase.
+/// Sets the next phase according to the assessment.
 fn act(setup: &Setup, world: &mut World, who: usize) {
     let writer = world.writers[who];
     let head = writer.head;
@@ -371,7 +371,7 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
         return;
     }
     world.writers[who].phase = match writer.judged {
-        // Somebody else carried one's own operation out: only aliases read after the mark prove it.
+        // Another writer carried out this writer's operation; only aliases that were read after the mark prove it.
         Situation::Quiet
             if !writer.confirmed && writer.wrote != head && own_outcome(world, who).is_some() =>
         {
@@ -405,7 +405,7 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
     };
 }
 
-/// Judges what was read with the shared rules, through the mutation if there is one.
+/// Assesses the last reads with the shared rules, changed by the mutation if there is one.
 fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     let mutation = setup.mutation;
     let writer = world.writers[who];
@@ -472,7 +472,7 @@ fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     writer.mask = (0..2).filter(|&i| rules::is_written(&standing, i)).fold(0, |mask, i| mask | 1 << i);
 }
 
-/// All is well: ends, or decides and goes on to append.
+/// The next phase on a settled ledger: ends, or decides and appends.
 fn proceed(setup: &Setup, world: &World, who: usize) -> Phase {
     let writer = world.writers[who];
     if setup.mutation != Some(Mutation::NoOperationId)
@@ -502,7 +502,7 @@ fn proceed(setup: &Setup, world: &World, who: usize) -> Phase {
     Phase::Append(Entry { operation: who as u8 + 1, ..entry })
 }
 
-/// What became of the writer's operation, if a valid entry holds it.
+/// The outcome of the writer's operation; `None` if no valid entry records it.
 #[must_use]
 pub fn own_outcome(world: &World, who: usize) -> Option<Outcome> {
     if !world.keep_all {

@@ -1,5 +1,5 @@
-//! The properties have teeth: each deliberately broken rule is caught, by the property that one would expect, within bounds
-//! no wider than those in which `protocol.rs` shows the intact rules to hold.
+//! Each deliberately broken rule violates the expected property, within bounds no wider than those in which
+//! `protocol.rs` checks the intact rules.
 
 use ledger_model_check::explore::explore;
 use ledger_model_check::mutation::Mutation;

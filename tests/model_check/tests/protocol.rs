@@ -1,4 +1,4 @@
-//! The protocol as designed, explored within bounds that take seconds; `--ignored` runs wider ones.
+//! Explores the protocol as designed, within bounds that take seconds; `--ignored` uses wider bounds.
 
 use ledger_model_check::explore::{explore, replay};
 use ledger_model_check::world::Setup;
@@ -18,7 +18,7 @@ const CALM: Setup = Setup {
     mutation: None,
 };
 
-/// One operation fewer, one writer that only repairs.
+/// One operation fewer, and one writer that only repairs.
 const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..CALM };
 
 fn holds(setup: Setup) {

@@ -2,37 +2,37 @@
 
 use std::fmt::Write as _;
 
-/// Markdown that grows.
+/// A builder of Markdown text.
 #[derive(Debug, Default)]
 pub struct Document {
     text: String,
 }
 
-/// A promise, and what this run says about it.
+/// A promise, and this run's result for it.
 #[derive(Debug, Clone)]
 pub struct Goal {
-    /// What is promised.
+    /// The promise, as a sentence.
     pub what: String,
-    /// How much.
+    /// The limit, with its unit.
     pub wanted: String,
-    /// What was measured.
+    /// The measured value, with its unit.
     pub measured: String,
-    /// Whether that is enough; `None` if there is no number to say so.
+    /// Whether the measured value meets the limit; `None` without a number.
     pub holds: Option<bool>,
 }
 
 impl Goal {
-    /// A number that must be at least so large.
+    /// A promise with a lower limit.
     pub fn at_least(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
         Self::new(what, format!("≥ {wanted}{unit}"), measured, unit, measured >= wanted)
     }
 
-    /// A number that must be at most so large.
+    /// A promise with an upper limit.
     pub fn at_most(what: impl Into<String>, wanted: f64, measured: f64, unit: &str) -> Self {
         Self::new(what, format!("≤ {wanted}{unit}"), measured, unit, measured <= wanted)
     }
 
-    /// A number that this run does not have, and why.
+    /// A promise without a number in this run, and the reason.
     pub fn not_measured(what: impl Into<String>, wanted: &str, reason: impl Into<String>) -> Self {
         Self { what: what.into(), wanted: wanted.to_owned(), measured: reason.into(), holds: None }
     }
@@ -42,27 +42,27 @@ impl Goal {
             what: what.into(),
             wanted,
             measured: format!("{}{unit}", super::samples::digits(measured)),
-            // A contender that did not take part leaves no number.
+            // A tool that did not take part has no number.
             holds: measured.is_finite().then_some(holds),
         }
     }
 }
 
 impl Document {
-    /// The text.
+    /// The Markdown text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What a part ran as, on which machine.
+    /// The command line of a part, and its machine.
     pub fn origin(&mut self, command: &str, facts: &[(&str, String)]) {
-        self.paragraph(&format!("Written by `{command}`, in one run on one machine:"));
+        self.paragraph(&format!("Written by `{command}` in one run on one machine:"));
         let rows: Vec<_> =
             facts.iter().map(|(what, value)| vec![(*what).to_owned(), value.clone()]).collect();
         self.table(&["", ""], &rows);
     }
 
-    /// What must hold, and whether it does.
+    /// A table of promises and whether they are kept.
     pub fn goals(&mut self, goals: &[Goal]) {
         if goals.is_empty() {
             return;
@@ -80,22 +80,22 @@ impl Document {
         self.table(&["", "wanted", "measured", "holds"], &rows);
     }
 
-    /// Adds a section that was written apart.
+    /// Appends another document's text.
     pub fn push(&mut self, section: &Document) {
         self.text.push_str(&section.text);
     }
 
-    /// A section's heading.
+    /// Adds a section's heading.
     pub fn heading(&mut self, text: &str) {
         let _ = writeln!(self.text, "## {text}\n");
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn paragraph(&mut self, text: &str) {
         let _ = writeln!(self.text, "{text}\n");
     }
 
-    /// A table, padded so that it can be read as it is.
+    /// Adds a table, padded to be readable as plain text.
     pub fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());

@@ -1,4 +1,4 @@
-//! Where the numbers come from.
+//! The machine and the programs behind the numbers.
 
 use std::fs;
 use std::thread;
@@ -9,7 +9,7 @@ use crate::paths;
 use crate::setup::MLFLOW;
 use crate::shell::capture;
 
-/// What a reader needs to know about the machine and the programs.
+/// A description of the machine and the programs, for readers of the numbers.
 pub fn facts() -> Result<Vec<(&'static str, String)>> {
     let cores = thread::available_parallelism()?;
     let unknown = || "unknown".to_owned();

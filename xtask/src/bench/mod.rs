@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: hydra-registry beside what people would use instead, in one run on one machine.
+//! `cargo xtask bench`: compares hydra-registry with other tools, in one run on one machine.
 //!
-//! Every contender is a process of its own that is told what to do next, so that they take turns and a busy machine
-//! slows all of them. What comes out is printed and written to `docs/benchmarks.md`, each part to its own section.
+//! Every tool runs in a separate process that waits for requests, so that the tools take turns and a busy machine slows
+//! all of them. The results are printed and written to `docs/benchmarks.md`, each part to its section.
 
 mod document;
 mod machine;
@@ -24,32 +24,32 @@ use crate::{demo, paths};
 
 use document::Document;
 
-/// What to run.
+/// A part of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Scoring,
     Registry,
     Policy,
-    /// The criterion benches of single parts.
+    /// The criterion benches of single components.
     Criterion,
 }
 
-/// How thoroughly.
+/// The thoroughness of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// Numbers to publish.
+    /// For numbers to publish.
     Full,
-    /// A few rounds and no compilers: whether everything works.
+    /// A few rounds without compilers, to check that everything works.
     Quick,
 }
 
-/// What the flags say.
+/// The options from the command line.
 struct Plan {
     parts: Vec<Part>,
     effort: Effort,
-    /// The most that a compiler may take for a model.
+    /// The time limit of a compiler for one model.
     compile_limit: Duration,
-    /// The command as it was given, for whoever reads the numbers.
+    /// The command line of this run, quoted in the document.
     command: String,
 }
 
@@ -62,7 +62,7 @@ pub fn run(flags: &[String]) -> Result<()> {
         return sh(cargo().args(["bench", "--workspace", "--locked"]));
     }
     setup::run(Scope::Bench)?;
-    say("building hydra-registry and the benchmarks' worker, optimised");
+    say("building hydra-registry and the benchmark worker with optimisation");
     let bins = ["--bin", "hydra-registry", "--bin", "bench-worker"];
     sh(cargo().args(["build", "--workspace", "--locked", "--release"]).args(bins))?;
     for part in &plan.parts {
@@ -80,7 +80,7 @@ pub fn run(flags: &[String]) -> Result<()> {
         section.push(&body);
         say(format!("\n{}", section.text()));
         if plan.effort == Effort::Full {
-            // At once, so that what was measured is kept whatever becomes of the parts to come.
+            // Write each section immediately, so that a failure in a later part does not lose it.
             published::write(*part, section.text())?;
         }
     }
@@ -115,7 +115,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
             "--quick" => plan.effort = Effort::Quick,
             "--compile-limit" => {
                 let minutes = flags.next().and_then(|minutes| minutes.parse().ok());
-                let minutes = minutes.context("`--compile-limit` takes a number of minutes")?;
+                let minutes = minutes.context("`--compile-limit` takes a whole number of minutes")?;
                 plan.compile_limit = Duration::from_mins(minutes);
             }
             "--only" => {
@@ -124,7 +124,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
                     Some("registry") => Part::Registry,
                     Some("policy") => Part::Policy,
                     Some("criterion") => Part::Criterion,
-                    other => bail!("`--only` takes scoring, registry, policy or criterion, not {other:?}"),
+                    other => bail!("`--only` takes scoring, registry, policy or criterion, got {other:?}"),
                 }];
             }
             other => bail!(
@@ -135,7 +135,7 @@ fn parse(flags: &[String]) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Where the benchmark's models, compiled peers and logs are kept: building cleans them away.
+/// The directory of the benchmark's models, compiled tools and logs; `cargo clean` deletes it.
 fn home() -> PathBuf {
     demo::target_directory().join("bench")
 }

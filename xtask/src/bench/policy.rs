@@ -1,4 +1,4 @@
-//! Decisions of the default policy: how many a second, and how long one takes.
+//! Decisions of the default policy: decisions per second, and the time of one.
 
 use std::process::Command;
 use std::thread;
@@ -12,7 +12,7 @@ use super::samples::{Samples, digits, seconds};
 use super::worker::Worker;
 use super::{Effort, built};
 
-/// What was measured of one way to run the policy.
+/// The measurements of one way to run the policy.
 #[derive(Default)]
 struct Rates {
     per_second: Samples,
@@ -20,7 +20,7 @@ struct Rates {
     most: Samples,
 }
 
-/// Measures decisions with one thread and with one per core, in turns.
+/// Measures decisions with one thread and with one per core, alternating.
 pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     say("policy: decisions per second");
     let cores = thread::available_parallelism()?.get();
@@ -40,7 +40,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     let mut document = Document::default();
     document.paragraph(
         "The embedded default policy on a promotion with two versions of twenty metrics each: a fresh WebAssembly instance \
-         per decision, under the default budget. Medians of the turns.",
+         per decision, under the default budget. The table shows medians of the rounds.",
     );
     let rows: Vec<_> = ways
         .iter()
@@ -58,7 +58,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         })
         .collect();
     document.table(&["", "threads", "decisions / s", "per core", "p50", "p99"], &rows);
-    let [on_demand, _, pooled, shared] = &rates[..] else { bail!("there are four ways") };
+    let [on_demand, _, pooled, shared] = &rates[..] else { bail!("expected four measurements") };
     let goal = |what: &str, limit, seconds: f64| Goal::at_most(what, limit, seconds * 1e6, " µs");
     let mut goals = vec![
         goal("a decision on demand, p50", 60.0, on_demand.half.median()),
@@ -66,7 +66,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     ];
     if cores > 1 {
         goals.push(Goal::at_least(
-            format!("decisions from a pool, {cores} threads beside one"),
+            format!("decisions from a pool, {cores} threads compared with one"),
             0.75 * cores as f64,
             shared.per_second.median() / pooled.per_second.median(),
             " ×",

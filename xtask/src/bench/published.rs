@@ -1,4 +1,4 @@
-//! `docs/benchmarks.md`: a section for every part, each as the part's last full run left it.
+//! `docs/benchmarks.md`: a section for every part, from the part's last full run.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,12 +11,12 @@ use crate::shell::say;
 use super::{EVERYTHING, Part};
 
 const INTRO: &str = "# Benchmarks\n\n\
-    Written by `cargo xtask bench`; anyone can run it, and `--only PART` renews one section. Numbers are to be compared \
-    within a section: it says when, where and by which command it was measured.\n\n\
-    Contenders are processes of their own and take turns, so that whatever else the machine does slows all of them. Cells \
-    like `1.2 / 1.3` are the best and the median of the turns; ratios compare medians.\n\n";
+    `cargo xtask bench` writes this page; `--only PART` updates one section. Compare numbers only within a section. Each \
+    section names its date, its machine and its command.\n\n\
+    Each contender is a separate process. The contenders take turns, so that other load on the machine slows all of them. \
+    Cells like `1.2 / 1.3` show the best and the median round; ratios compare medians.\n\n";
 
-/// Replaces a part's section and leaves the others.
+/// Replaces a part's section and keeps the other sections.
 pub fn write(part: Part, section: &str) -> Result<()> {
     let path = paths::root().join("docs/benchmarks.md");
     let former = match fs::read_to_string(&path) {
@@ -24,7 +24,7 @@ pub fn write(part: Part, section: &str) -> Result<()> {
         text => text.context("cannot read docs/benchmarks.md")?,
     };
     fs::write(&path, replace(&former, part, section)).context("cannot write docs/benchmarks.md")?;
-    say(format!("docs/benchmarks.md: {} is renewed", part.title()));
+    say(format!("docs/benchmarks.md: {} is updated", part.title()));
     Ok(())
 }
 

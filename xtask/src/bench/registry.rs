@@ -1,4 +1,5 @@
-//! The registry's operations: ours as a library and as a process, MLflow's Python client as both, on the same stores.
+//! The registry's operations with hydra-registry and with MLflow's Python client, each as a library and as a process,
+//! on the same stores.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,26 +17,26 @@ use super::server::Server;
 use super::worker::Worker;
 use super::{Effort, built, home, python, script};
 
-/// The seed's operations, and what they are measured as.
+/// The measured operations, and their names in the tables.
 const OPERATIONS: [(&str, &str); 6] = [
     ("log", "log a candidate"),
     ("promote", "promote it"),
     ("rollback", "roll back"),
-    ("champion", "champion's facts"),
+    ("champion", "look up the champion"),
     ("load", "load the champion"),
     ("list", "list versions"),
 ];
 
-/// What the configuration of a candidate is, as in `registry.py`.
+/// The configuration of a candidate, as in `registry.py`.
 const CONFIG: &str = r#"{"seed": 7, "name": "bench", "data": {"rows": 20000, "split": 0.8}}"#;
 
-/// The servers, and their worker processes: MLflow's default, and the fewest.
+/// The servers and their numbers of worker processes: MLflow's default, and the minimum.
 const SERVERS: [(&str, usize); 2] = [("MLflow server", 4), ("MLflow server, one worker", 1)];
 
-/// Someone who uses the registry, each with a registered model of its own.
+/// A client of the registry, with a separate registered model.
 struct Contender {
     kind: Kind,
-    /// One per operation.
+    /// The times of each operation.
     samples: Vec<Samples>,
 }
 
@@ -46,10 +47,10 @@ enum Kind {
     Process(Commands),
 }
 
-/// The command that does an operation, if there is one.
+/// The command for an operation, if it exists.
 type Commands = Box<dyn Fn(&str) -> Option<Command>>;
 
-/// A store, and the directory that its users run in.
+/// A store, and the working directory of its clients.
 #[derive(Clone)]
 struct Place {
     name: &'static str,
@@ -64,18 +65,18 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         fs::remove_dir_all(&home)?;
     }
     fs::create_dir_all(&home)?;
-    // The project root of our processes, with nothing set.
+    // The project root of hydra-registry's processes, without settings.
     fs::write(home.join("hydra.toml"), "")?;
     fs::write(home.join("config.json"), CONFIG)?;
     super::scoring::make_models()?;
     let mut document = Document::default();
     document.paragraph(
-        "The same operations on the same store: by hydra-registry as a library and as a process of its own, and by MLflow's \
-         Python client, in a process that has it imported and as a whole process. Every contender has a registered model of \
-         its own, with as many versions; the model logged is the small one of *Scoring*. A promotion or a rollback of ours asks the sandboxed \
-         policy, checks what it says, and records evidence, decision and outcome in the ledger, safe against crashes and other \
-         writers; one of the Python client moves aliases. The server has the four worker processes that `mlflow server` starts \
-         unless told otherwise, on sqlite; then but one. ms.",
+        "All contenders do the same operations on the same store: hydra-registry as a library and as a new process for each \
+         operation, and MLflow's Python client in a process that has already imported it and as a new process. Every contender \
+         has its own registered model with the same number of versions; the logged model is the small one of *Scoring*. Our promotion and \
+         rollback run the sandboxed policy, check its answer, and record evidence, decision and outcome in the ledger, safely \
+         against crashes and concurrent writers; the Python client only moves aliases. The server runs on sqlite, first with the \
+         four worker processes that `mlflow server` starts by default, then with one. Times are in ms.",
     );
     let mut goals = Vec::new();
     for (name, workers) in SERVERS {
@@ -91,8 +92,8 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         goals.extend(measure(&place, effort, &mut document)?);
     }
     document.paragraph(
-        "Python's `log_model` is told its requirements, or it would look for them in another process for seconds. Our `load` \
-         is answered from the cache of models, whose digest is checked; the row *without cache* fetches the model as Python does.",
+        "Python's `log_model` receives its requirements as an argument; otherwise it would spend seconds inferring them in another \
+         process. Our `load` reads the model cache and checks the digest; the row *without cache* fetches the model as Python does.",
     );
     Ok((document, goals))
 }
@@ -100,7 +101,7 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
 fn measure(place: &Place, effort: Effort, document: &mut Document) -> Result<Vec<Goal>> {
     say(format!("registry: {}", place.name));
     let (rounds, processes) = if effort == Effort::Full { (11, 3) } else { (2, 1) };
-    // Python first: it makes its local database, and ours takes it as it is.
+    // Python first: it creates the local database, which hydra-registry then uses.
     let mut python = Contender::new(Kind::Worker(python_worker(place)?));
     python.start()?;
     let mut ours = Contender::new(Kind::Worker(our_worker(place)?));
@@ -134,7 +135,7 @@ impl Contender {
         Self { kind, samples: vec![Samples::default(); OPERATIONS.len()] }
     }
 
-    /// A first champion, so that there is something to archive and to go back to. Not measured.
+    /// Promotes a first champion, so that later transitions have a version to archive. Not measured.
     fn start(&mut self) -> Result<()> {
         self.time("log")?;
         self.time("promote").map(drop)
@@ -147,17 +148,17 @@ impl Contender {
         Ok(())
     }
 
-    /// The seconds that an operation takes; none if there is no such command.
+    /// The duration of an operation in seconds; `None` if no command exists for it.
     fn time(&mut self, operation: &str) -> Result<Option<f64>> {
         match &mut self.kind {
-            // Version 0 is the one behind `candidate`.
+            // Version 0 is the version behind `candidate`.
             Kind::Worker(worker) => worker.number(&format!("{operation} 0")).map(Some),
             Kind::Process(command) => command(operation).map(|mut command| time(&mut command)).transpose(),
         }
     }
 }
 
-/// How long a process that must succeed takes.
+/// The duration in seconds of a process that must succeed.
 fn time(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
@@ -213,7 +214,7 @@ fn our_processes(place: &Place) -> Commands {
                 "bench",
             ],
             "promote" | "rollback" | "champion" | "list" => vec![operation],
-            // No command only loads.
+            // No command loads a model without predicting.
             _ => return None,
         };
         let mut command = Command::new(built("hydra-registry"));
@@ -232,7 +233,7 @@ fn python_processes(place: &Place) -> Commands {
     })
 }
 
-/// Runs it in `home`, where no setting of the caller's environment steers it elsewhere.
+/// Runs a command in `home`, without the settings in the caller's environment.
 fn clean<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
     for (key, _) in std::env::vars_os() {
         let name = key.to_string_lossy();
@@ -277,7 +278,7 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
     let champion = OPERATIONS.iter().position(|(operation, _)| *operation == "champion").unwrap_or(0);
     let ratio = |slow: &Samples, fast: &Samples| slow.median() / fast.median();
     let mut goals = vec![Goal::at_least(
-        format!("`champion` as a process, beside Python's, {}", place.name),
+        format!("`champion` as a process, compared with Python's, {}", place.name),
         50.0,
         ratio(&python_process.samples[champion], &our_process.samples[champion]),
         " ×",
@@ -290,7 +291,7 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
             with_load.fold((f64::INFINITY, ""), |least, next| if next.0 < least.0 { next } else { least });
         goals.push(Goal::at_least(
             format!(
-                "slowest operation by the library (`{operation}`), beside Python's in-process, {}",
+                "slowest operation of the library (`{operation}`), compared with Python's in-process, {}",
                 place.name
             ),
             1.0,
@@ -301,5 +302,5 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
     goals
 }
 
-/// Where loading is among the operations.
+/// The index of loading in the operations.
 const LOAD: usize = 4;

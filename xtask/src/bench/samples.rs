@@ -1,6 +1,6 @@
-//! Times, and how they are shown.
+//! Times and their formatting.
 
-/// What repeated measurements gave.
+/// Repeated measurements of one quantity.
 #[derive(Debug, Clone, Default)]
 pub struct Samples(Vec<f64>);
 
@@ -10,17 +10,17 @@ impl Samples {
         self.0.push(value);
     }
 
-    /// Whether nothing was measured.
+    /// Whether there are no measurements.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The smallest.
+    /// The minimum.
     pub fn best(&self) -> f64 {
         self.0.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The one in the middle; NaN of none.
+    /// The median; NaN without measurements.
     pub fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -36,7 +36,7 @@ impl Samples {
     }
 }
 
-/// A number to three digits.
+/// A number with three significant digits.
 pub fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         v if !v.is_finite() => return "–".to_owned(),
@@ -48,13 +48,13 @@ pub fn digits(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// How many times more `value` is than `base`.
+/// The ratio of `value` to `base`, as text.
 pub fn times(value: f64, base: f64) -> String {
     let ratio = value / base;
     if ratio.is_finite() { format!("{} ×", digits(ratio)) } else { "–".to_owned() }
 }
 
-/// A time in the unit that suits it.
+/// A time in a unit that fits its size.
 pub fn seconds(value: f64) -> String {
     match value {
         v if v >= 1.0 => format!("{} s", digits(v)),

@@ -1,4 +1,4 @@
-//! Scoring: the same rows and models through every engine, in turns.
+//! Scoring: every engine scores the same rows with the same models, alternating.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use super::samples::{Samples, digits, seconds, times};
 use super::worker::{Answer, PATIENCE, Worker};
 use super::{Effort, built, home, python, script};
 
-/// The rows of a batch, as `make_models.py` makes them.
+/// The number of rows in a batch, as `make_models.py` writes them.
 const ROWS: f64 = 20_000.0;
 
-/// Fast engines score several batches in a turn, so that turns are of like length.
+/// The minimum duration of a turn, in seconds: fast engines score several batches, so that turns have similar lengths.
 const TURN: f64 = 0.2;
 
-/// A model, and what `make_models.py` gave it.
+/// A model, and its properties in `make_models.py`.
 struct Shape {
     name: &'static str,
     what: &'static str,
     rounds: usize,
-    /// Whether compilers are worth trying.
+    /// Whether compilers can handle the model in reasonable time.
     compilers: bool,
 }
 
@@ -41,7 +41,7 @@ const SHAPES: [Shape; 3] = [
     Shape { name: "large", what: "1000 trees × 255 leaves, 50 features", rounds: 5, compilers: false },
 ];
 
-/// Something that scores.
+/// A scoring engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Engine {
     Native,
@@ -58,7 +58,7 @@ use Engine::{LightGbmPython, LightGbmRust, Lleaves, Native, OnnxRuntime, Tl2cgen
 const ENGINES: [Engine; 7] = [Native, LightGbmRust, LightGbmPython, OnnxRuntime, Treelite, Tl2cgen, Lleaves];
 
 impl Engine {
-    /// Its name, and how it was built and is called.
+    /// The engine's name, and how it is built and called.
     fn description(self) -> Result<(String, String)> {
         let named = |name: &str, package: &str| {
             Ok::<_, anyhow::Error>(format!("{name} {}", version("peers", package)?))
@@ -114,7 +114,7 @@ impl Engine {
     }
 }
 
-/// An engine on a model, and what was measured of it.
+/// An engine with a model, and its measurements.
 struct Contender {
     engine: Engine,
     worker: Worker,
@@ -128,16 +128,16 @@ struct Contender {
     different: f64,
 }
 
-/// Scores every model with every engine.
+/// Measures every engine with every model.
 pub fn run(effort: Effort, compile_limit: Duration) -> Result<(Document, Vec<Goal>)> {
     make_models()?;
     let mut document = Document::default();
     document.paragraph(
-        "Raw scores of 20,000 rows of doubles that the model has not seen, one thread. *Batch*: all rows in one call, µs per \
-         row. *Row*: one row a call, in the language of the engine's package, µs. *Load*: from the model's text to ready, ms; \
-         *prepare*: what an engine needs done before, once per model, and then loads the outcome. *Memory*: the process's peak \
-         after loading and scoring, less what it was before, MB (0: it stayed below what reading the rows took). *Differs*: by how much at \
-         most, and for how many rows, scores are not LightGBM's.",
+        "Each engine computes raw scores of 20,000 rows of doubles that the model has not seen, on one thread. *Batch*: all rows \
+         in one call, µs per row. *Row*: one row per call, in the language of the engine's package, µs. *Prepare*: conversion or \
+         compilation, once per model; the engine then loads the result. *Load*: from the model's text to ready, ms. *Memory*: \
+         growth of the process's peak memory by loading and scoring, MB (0: below the peak of reading the rows). *Differs*: the \
+         largest difference to LightGBM's scores, and the share of rows that differ.",
     );
     let mut engines = Vec::new();
     for engine in ENGINES {
@@ -156,14 +156,14 @@ fn directory(shape: &str) -> PathBuf {
     home().join("models").join(shape)
 }
 
-/// Makes the models unless they are there, made by the same script.
+/// Creates the models, unless they exist and come from the same version of the script.
 pub(super) fn make_models() -> Result<()> {
     let (script, stamp) = (script("make_models.py"), home().join("models/.stamp"));
     let wanted = format!("{}{}", fs::read_to_string(&script)?, version("peers", "lightgbm")?);
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == wanted) {
         return Ok(());
     }
-    say("training the benchmark's models (a minute or two, once)");
+    say("training the benchmark's models (one or two minutes, only the first time)");
     fs::create_dir_all(home().join("models"))?;
     sh(Command::new(python("peers")).arg(script).arg(home().join("models")))?;
     fs::write(stamp, wanted).context("cannot write the stamp")
@@ -183,7 +183,7 @@ fn score(
             continue;
         }
         if engine.is_compiler() && !shape.compilers {
-            absent.push((engine, "not tried with this model".to_owned()));
+            absent.push((engine, "not measured with this model".to_owned()));
             continue;
         }
         match enter(engine, shape, compile_limit)? {
@@ -203,15 +203,15 @@ fn score(
     goals(shape, text, &contenders, &absent)
 }
 
-/// Prepares and loads a model; the reason if that cannot be done.
+/// Prepares and loads a model; returns the reason if that fails.
 fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Result<Contender, String>> {
     let model = directory(shape.name);
     let name = format!("{engine:?} {}", shape.name);
-    // Apart, so that what it needs does not count as memory of scoring.
+    // A separate process, so that the memory of the preparation does not count as memory of scoring.
     let mut preparer = Worker::start(&format!("prepare {name}"), &mut engine.command(&model))?;
     let prepare = match preparer.ask("prepare", compile_limit)? {
         Answer::Numbers(numbers) => numbers.first().copied(),
-        Answer::Refused(reason) => return Ok(Err(format!("cannot take this model: {reason}"))),
+        Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
         Answer::TimedOut => {
             return Ok(Err(format!("did not finish compiling in {} min", compile_limit.as_secs() / 60)));
         }
@@ -221,13 +221,13 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     let before = worker.number("memory")?;
     match worker.ask("load", PATIENCE)? {
         Answer::Numbers(_) => {}
-        Answer::Refused(reason) => return Ok(Err(format!("cannot take this model: {reason}"))),
-        Answer::TimedOut => return Ok(Err("did not load in five minutes".to_owned())),
+        Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
+        Answer::TimedOut => return Ok(Err("did not load within five minutes".to_owned())),
     }
     worker.number("batch")?;
     let memory = worker.number("memory")? - before;
     let [greatest_difference, different] = worker.measure("check")?[..] else {
-        bail!("`{name}` was checked for something else");
+        bail!("`{name}` did not answer `check` with two numbers");
     };
     let (load, batch, two_threads, row) = Default::default();
     Ok(Ok(Contender {
@@ -280,7 +280,10 @@ impl Contender {
 }
 
 fn tabulate(contenders: &[Contender], absent: &[(Engine, String)], document: &mut Document) -> Result<()> {
-    let ours = contenders.iter().find(|contender| contender.engine == Native).context("we take part")?;
+    let ours = contenders
+        .iter()
+        .find(|contender| contender.engine == Native)
+        .context("hydra-registry is not among the contenders")?;
     let rows = contenders.iter().map(|contender| contender.cells(ours)).collect::<Result<Vec<_>>>()?;
     let head = ["engine", "batch", "ours ×", "row", "ours ×", "prepare", "load", "memory", "differs"];
     document.table(&head, &rows);
@@ -302,29 +305,29 @@ fn goals(
     absent: &[(Engine, String)],
 ) -> Result<Vec<Goal>> {
     let find = |engine| contenders.iter().find(|contender| contender.engine == engine);
-    let ours = find(Native).context("we take part")?;
+    let ours = find(Native).context("hydra-registry is not among the contenders")?;
     let of = |what: &str| format!("{what}, {}", shape.name);
     let ratio = |engine| find(engine).map(|other| other.batch.median() / ours.batch.median());
     let lightgbm = [LightGbmRust, LightGbmPython].into_iter().filter_map(ratio).fold(f64::INFINITY, f64::min);
-    let mut goals = vec![Goal::at_least(of("batch, beside the faster LightGBM"), 8.0, lightgbm, " ×")];
+    let mut goals = vec![Goal::at_least(of("batch, compared with the faster LightGBM"), 8.0, lightgbm, " ×")];
     match (ratio(Lleaves), absent.iter().find(|(engine, _)| *engine == Lleaves)) {
-        (Some(ratio), _) => goals.push(Goal::at_least(of("batch, beside lleaves"), 2.0, ratio, " ×")),
+        (Some(ratio), _) => goals.push(Goal::at_least(of("batch, compared with lleaves"), 2.0, ratio, " ×")),
         (None, Some((_, reason))) if shape.compilers => {
-            goals.push(Goal::not_measured(of("batch, beside lleaves"), "≥ 2 ×", reason));
+            goals.push(Goal::not_measured(of("batch, compared with lleaves"), "≥ 2 ×", reason));
         }
         _ => {}
     }
     let two = ours.batch.median() / ours.two_threads.median();
-    goals.push(Goal::at_least(of("two threads, beside one"), 1.8, two, " ×"));
+    goals.push(Goal::at_least(of("two threads, compared with one"), 1.8, two, " ×"));
     let row = ours.row.median() * 1e6;
     match shape.name {
         "small" => goals.push(Goal::at_most(of("single row"), 2.0, row, " µs")),
         "medium" => goals.push(Goal::at_most(of("single row"), 15.0, row, " µs")),
         _ => {
-            goals.push(Goal::at_most(of("text to ready"), 150.0, ours.load.median() * 1e3, " ms"));
-            goals.push(Goal::at_most(of("memory, beside the text"), 3.0, ours.memory / text, " ×"));
+            goals.push(Goal::at_most(of("model text to ready"), 150.0, ours.load.median() * 1e3, " ms"));
+            goals.push(Goal::at_most(of("memory, compared with the text"), 3.0, ours.memory / text, " ×"));
         }
     }
-    goals.push(Goal::at_most(of("scores that are not LightGBM's to the bit"), 0.0, ours.different, ""));
+    goals.push(Goal::at_most(of("scores that differ from LightGBM's in any bit"), 0.0, ours.different, ""));
     Ok(goals)
 }

@@ -12,17 +12,17 @@ use anyhow::{Context, Result, bail};
 use crate::paths;
 use crate::setup::MLFLOW;
 
-/// A running server. It ends with this value, or with this process.
+/// A running server. It stops when this value is dropped or this process ends.
 pub struct Server {
-    /// Where it listens.
+    /// The URL at which the server listens.
     pub url: String,
     supervisor: Child,
-    /// The supervisor ends the server when this closes.
+    /// The supervisor stops the server when this pipe closes.
     lifeline: Option<ChildStdin>,
 }
 
 impl Server {
-    /// Starts a server of so many worker processes, with its database and artifacts in `home`.
+    /// Starts a server with `workers` worker processes, and with its database and artifacts in `home`.
     pub fn start(home: &Path, workers: usize) -> Result<Self> {
         fs::create_dir_all(home)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -38,13 +38,13 @@ impl Server {
         let lifeline = supervisor.stdin.take();
         let mut server = Self { url: format!("http://127.0.0.1:{port}"), supervisor, lifeline };
         let deadline = Instant::now() + Duration::from_mins(3);
-        // The port is open before the first worker is up.
+        // The port is open before the first worker is ready.
         let log = home.join("server.log");
         let up =
             || fs::read_to_string(&log).map_or(0, |log| log.matches("Application startup complete").count());
         while up() < workers {
             if server.supervisor.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("the MLflow server did not come up; its log is {}", log.display());
+                bail!("the MLflow server did not start; its log is {}", log.display());
             }
             sleep(Duration::from_millis(200));
         }

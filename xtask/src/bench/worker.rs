@@ -1,4 +1,4 @@
-//! Processes that measure: a request a line in, an answer a line out.
+//! Worker processes that measure: one request per line in, one answer per line out.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,10 +12,10 @@ use anyhow::{Context, Result, bail};
 
 use super::home;
 
-/// How long a worker may take for anything but a compilation.
+/// The time limit of a worker for everything except a compilation.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// A process that measures. It ends when this value goes.
+/// A worker process. It ends when this value is dropped.
 pub struct Worker {
     name: String,
     child: Child,
@@ -23,18 +23,18 @@ pub struct Worker {
     answers: Receiver<String>,
 }
 
-/// What became of a request.
+/// The result of a request.
 pub enum Answer {
-    /// It was measured.
+    /// The measurements.
     Numbers(Vec<f64>),
-    /// It cannot be done, and why.
+    /// The request cannot be carried out, for this reason.
     Refused(String),
-    /// It took longer than it may.
+    /// The request exceeded its time limit.
     TimedOut,
 }
 
 impl Worker {
-    /// Starts a worker; what it says on standard error goes to a file named after it.
+    /// Starts a worker; its standard error goes to a file named after it.
     pub fn start(name: &str, command: &mut Command) -> Result<Self> {
         let logs = home().join("logs");
         fs::create_dir_all(&logs)?;
@@ -43,20 +43,20 @@ impl Worker {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            // Its compilers end with it.
+            // A process group, so that the worker's compilers end with it.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start the worker `{name}`"))?;
         let requests = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().context("a worker has an output")?).lines();
+        let lines = BufReader::new(child.stdout.take().context("the worker has no standard output")?).lines();
         let (sender, answers) = channel();
         thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Ok(Self { name: name.to_owned(), child, requests, answers })
     }
 
-    /// Sends a request and waits for its answer, at most for `limit`; a worker that takes longer is ended.
+    /// Sends a request and waits at most `limit` for the answer; a worker that takes longer is killed.
     pub fn ask(&mut self, request: &str, limit: Duration) -> Result<Answer> {
-        let requests = self.requests.as_mut().context("the worker was ended")?;
+        let requests = self.requests.as_mut().context("the worker has ended")?;
         writeln!(requests, "{request}").with_context(|| self.died(request))?;
         let line = match self.answers.recv_timeout(limit) {
             Ok(line) => line,
@@ -74,34 +74,37 @@ impl Worker {
         }
     }
 
-    /// Asks for what must work.
+    /// Sends a request that must succeed.
     pub fn measure(&mut self, request: &str) -> Result<Vec<f64>> {
         match self.ask(request, PATIENCE)? {
             Answer::Numbers(numbers) => Ok(numbers),
-            Answer::Refused(reason) => bail!("`{}` cannot `{request}`: {reason}", self.name),
+            Answer::Refused(reason) => bail!("`{}` cannot do `{request}`: {reason}", self.name),
             Answer::TimedOut => bail!("`{}` took too long for `{request}`", self.name),
         }
     }
 
-    /// Asks for one number.
+    /// Sends a request that must return one number.
     pub fn number(&mut self, request: &str) -> Result<f64> {
         let numbers = self.measure(request)?;
-        numbers.first().copied().with_context(|| format!("`{}` has no number for `{request}`", self.name))
+        numbers
+            .first()
+            .copied()
+            .with_context(|| format!("`{}` returned no number for `{request}`", self.name))
     }
 
     fn died(&self, request: &str) -> String {
         format!(
-            "the worker `{}` ended at `{request}`; its log is in {}",
+            "the worker `{}` ended during `{request}`; its log is in {}",
             self.name,
             home().join("logs").display()
         )
     }
 
-    /// Ends the worker and what it has started.
+    /// Kills the worker and the processes that it started.
     fn end(&mut self) {
         self.requests = None;
         let group = format!("-{}", self.child.id());
-        // It may have ended by itself: then there is nothing to do.
+        // An error means that the worker has already ended.
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }

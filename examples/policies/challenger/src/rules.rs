@@ -1,4 +1,4 @@
-//! Two steps to the top.
+//! Promotes a version in two steps.
 
 use crate::common::{approve, declare, has_alias, hours_and_minutes, parsed, set, take_over, unset};
 use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
@@ -10,7 +10,7 @@ pub fn settings() -> Vec<Setting> {
         "min-time",
         SettingKind::Duration,
         Some("0s"),
-        "how long a version must have been challenger",
+        "how long a version must be challenger before it may become champion",
     )]
 }
 
@@ -25,13 +25,13 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
     if min_time > 0 {
         let Some(since) = challenger_since(version, context) else {
             return Ok(Verdict::Hold(format!(
-                "the recorded history does not say since when version {version} is challenger"
+                "the recorded history does not show when version {version} became challenger"
             )));
         };
         let time = context.now.saturating_sub(since);
         if time < min_time {
             return Ok(Verdict::Hold(format!(
-                "version {version} is challenger for {}; try again in {}",
+                "version {version} has been challenger for {}; try again in {}",
                 hours_and_minutes(time),
                 hours_and_minutes(min_time - time)
             )));
@@ -103,7 +103,7 @@ mod tests {
         assert!(matches!(promotion(&challenger(), &context).unwrap(), Verdict::Hold(_)));
         context.history = vec![became_challenger(2, 5 * HOUR), became_challenger(2, 0)];
         context.now = 14 * HOUR;
-        let held = "version 2 is challenger for 9 h; try again in 1 h";
+        let held = "version 2 has been challenger for 9 h; try again in 1 h";
         assert_eq!(promotion(&challenger(), &context).unwrap(), Verdict::Hold(held.to_owned()));
         context.now = 15 * HOUR;
         assert!(matches!(promotion(&challenger(), &context).unwrap(), Verdict::Approve(_)));

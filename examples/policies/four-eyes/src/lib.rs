@@ -1,4 +1,4 @@
-//! A promotion needs the approval of somebody other than the one who asks for it.
+//! A promotion needs the approval of a person other than the requester.
 
 mod rules;
 

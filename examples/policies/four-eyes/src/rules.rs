@@ -1,7 +1,7 @@
-//! Whose approval counts.
+//! Checks that the approver and the actor differ.
 //!
-//! Actors and tags are what people write: whoever can set a tag can sign with any name. Four eyes are a convention that a
-//! team keeps and that the ledger shows, not a lock.
+//! Actors and tags are self-declared: an account that can set a tag can sign with any name. The policy documents a
+//! convention of the team in the ledger; it is not a lock.
 
 use crate::common::{approve, declare, setting, take_over};
 use crate::contract::{Context, Entry, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
@@ -11,7 +11,7 @@ pub fn settings() -> Vec<Setting> {
         "tag",
         SettingKind::Text,
         Some("approved-by"),
-        "the tag of the model version (or of its run) that names who approved it",
+        "the tag of the model version (or of its run) with the name of the approver",
     )]
 }
 
@@ -22,7 +22,7 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
     Ok(match approver {
         None => Verdict::Hold(format!("version {} waits for approval: it has no tag {tag}", target.version)),
         Some(approver) if same_person(approver, &context.actor) => Verdict::Hold(format!(
-            "version {} is approved by {approver}, who also asks for the promotion: somebody else must approve it",
+            "version {} is approved by {approver}, who also requests the promotion: another person must approve it",
             target.version
         )),
         Some(approver) => approve(

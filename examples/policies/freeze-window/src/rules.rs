@@ -1,4 +1,4 @@
-//! When promotions rest.
+//! Holds promotions during freeze windows.
 
 use crate::common::{approve, declare, hours_and_minutes, setting, take_over};
 use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
@@ -15,7 +15,7 @@ pub fn settings() -> Vec<Setting> {
         "windows",
         SettingKind::Text,
         None,
-        "times in UTC, separated by commas: `fri 16:00 to mon 08:00` every week, `2026-12-20 to 2027-01-02` with both days",
+        "times in UTC, separated by commas: `fri 16:00 to mon 08:00` every week, `2026-12-20 to 2027-01-02` including both days",
     )]
 }
 
@@ -29,14 +29,16 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         })?;
         if let Some(left) = window.minutes_left(now) {
             let left = hours_and_minutes(left * MINUTE);
-            return Ok(Verdict::Hold(format!("promotions rest during {text} UTC; try again in {left}")));
+            return Ok(Verdict::Hold(format!(
+                "promotions are frozen during {text} UTC; try again in {left}"
+            )));
         }
     }
     let explanation = format!("version {} becomes champion outside every freeze window", target.version);
     Ok(approve(take_over(target, context), explanation))
 }
 
-/// A span from its first minute to before its last: minutes since Monday, or since the epoch.
+/// A half-open span of minutes since Monday, or since the epoch.
 #[derive(Debug, PartialEq)]
 enum Window {
     Weekly(u64, u64),
@@ -53,7 +55,7 @@ impl Window {
         (from <= to).then_some(Self::Once(from * DAY, (to + 1) * DAY))
     }
 
-    /// How long the window lasts still, if `now` is in it. A weekly window may span the end of the week.
+    /// The remaining time of the window, if `now` is in it. A weekly window may span the end of the week.
     fn minutes_left(&self, now: u64) -> Option<u64> {
         match *self {
             Self::Once(from, to) => (from..to).contains(&now).then(|| to - now),
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn a_weekly_window_spans_the_end_of_the_week() {
         let at = |hours: u64| decide("fri 16:00 to mon 08:00", MONDAY + hours * HOUR).unwrap();
-        let held = "promotions rest during fri 16:00 to mon 08:00 UTC; try again in 1 h";
+        let held = "promotions are frozen during fri 16:00 to mon 08:00 UTC; try again in 1 h";
         assert_eq!(at(7), Verdict::Hold(held.to_owned()));
         assert!(matches!(at(8), Verdict::Approve(_)));
         assert!(matches!(at(4 * 24 + 15), Verdict::Approve(_)));

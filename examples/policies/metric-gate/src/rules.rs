@@ -1,9 +1,9 @@
-//! When a candidate is better.
+//! Compares the metrics of candidate and champion.
 
 use crate::common::{approve, declare, metric, parsed, setting, take_over};
 use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
 
-/// A metric and which way is better.
+/// A metric and its better direction.
 struct Gate<'a> {
     metric: &'a str,
     larger_is_better: bool,
@@ -46,7 +46,7 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
     let gain = gate.gain(value, to_beat);
     if gain < margin || gain <= 0.0 {
         return Ok(Verdict::Reject(format!(
-            "{} is {value}, the champion has {to_beat}: a gain of {gain:.6}, {margin} is wanted",
+            "{} is {value}, the champion has {to_beat}: a gain of {gain:.6}, {margin} is required",
             gate.metric
         )));
     }
@@ -56,7 +56,7 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         let Some(value) = guard.of(target) else {
             return Ok(guard.missing(target));
         };
-        // What the champion never measured, the candidate cannot fall behind.
+        // Without a value of the champion there is nothing to compare.
         let Some(before) = guard.of(champion) else { continue };
         let loss = -guard.gain(value, before);
         if loss > tolerance {
@@ -80,7 +80,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// The value, if the run has a usable one: nothing compares with NaN.
+    /// The value if the run has one that is not NaN.
     fn of(&self, version: &ModelVersion) -> Option<f64> {
         metric(version, self.metric).filter(|value| !value.is_nan())
     }
@@ -89,7 +89,7 @@ impl<'a> Gate<'a> {
         if self.larger_is_better { value - than } else { than - value }
     }
 
-    /// Not evidence against the candidate, but no evidence for it either.
+    /// A missing value is not evidence against the candidate, so the policy holds.
     fn missing(&self, version: &ModelVersion) -> Verdict {
         Verdict::Hold(format!(
             "version {} has no usable value of the metric {}",

@@ -1,15 +1,20 @@
-//! When a version is old enough.
+//! Compares the age of a version with the minimum.
 
 use crate::common::{approve, declare, hours_and_minutes, parsed, take_over};
 use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
 
 pub fn settings() -> Vec<Setting> {
-    vec![declare("min-age", SettingKind::Duration, Some("24h"), "how long a version must be registered")]
+    vec![declare(
+        "min-age",
+        SettingKind::Duration,
+        Some("24h"),
+        "how long a version must be registered before it may become champion",
+    )]
 }
 
 pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, PolicyError> {
     let min_age: u64 = parsed(context, "min-age")?;
-    // A version from the future comes of a clock that is wrong: its age is nothing.
+    // A wrong clock can register a version in the future; its age is 0.
     let age = context.now.saturating_sub(target.created_at);
     if age < min_age {
         return Ok(Verdict::Hold(format!(
@@ -20,7 +25,7 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         )));
     }
     let explanation = format!(
-        "version {} is {} old, {} are wanted",
+        "version {} is {} old, {} are required",
         target.version,
         hours_and_minutes(age),
         hours_and_minutes(min_age)

@@ -19,8 +19,8 @@ pub async fn run(
             None => None,
         };
         let (record, state) = then.ok_or_else(|| {
-            Error::new(ErrorKind::NoChampion, "the ledger had not begun at that moment")
-                .with_hint("`hydra-registry history` shows when it began")
+            Error::new(ErrorKind::NoChampion, "the ledger did not exist at that time")
+                .with_hint("run `hydra-registry history` to see when it began")
         })?;
         let report = AsOfReport::new(registry.model(), moment, &record, &state);
         printer.report(&report, AsOfReport::text)?;

@@ -39,7 +39,7 @@ pub fn number(key: &str, value: &Value) -> Result<f64> {
         other => other.to_string(),
     };
     text.parse().map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is no number: `{text}`"))
+        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not a number: `{text}`"))
             .with_source(source)
     })
 }
@@ -49,10 +49,10 @@ pub fn refuse_marked(document: &Value) -> Result<()> {
     let Some((key, text)) = first_marked(document, "") else { return Ok(()) };
     Err(Error::new(
         ErrorKind::InvalidArgument,
-        format!("the value of `{key}` cannot be kept as it is: {text}"),
+        format!("cannot store the value of `{key}` exactly: {text}"),
     )
     .with_hint(format!(
-        "configurations hold finite numbers, and integers of at most 64 bits; write it as text: \"{text}\""
+        "a configuration can contain only finite numbers and integers of at most 64 bits; write the value as text: \"{text}\""
     )))
 }
 
@@ -166,15 +166,15 @@ mod tests {
     #[test]
     fn numbers_that_would_be_lost_are_refused_by_their_key() {
         for (name, text, message) in [
-            ("c.toml", "[a]\nb = nan", "the value of `a.b` cannot be kept as it is: NaN"),
-            ("c.toml", "a = [1, -inf]", "the value of `a.1` cannot be kept as it is: -inf"),
-            ("c.json", "{\"a\": {\"b\": NaN}}", "the value of `a.b` cannot be kept as it is: NaN"),
-            ("c.json", "{\"a\": -Infinity}", "the value of `a` cannot be kept as it is: -Infinity"),
-            ("c.json", "{\"a\": 1e999}", "the value of `a` cannot be kept as it is: 1e999"),
+            ("c.toml", "[a]\nb = nan", "cannot store the value of `a.b` exactly: NaN"),
+            ("c.toml", "a = [1, -inf]", "cannot store the value of `a.1` exactly: -inf"),
+            ("c.json", "{\"a\": {\"b\": NaN}}", "cannot store the value of `a.b` exactly: NaN"),
+            ("c.json", "{\"a\": -Infinity}", "cannot store the value of `a` exactly: -Infinity"),
+            ("c.json", "{\"a\": 1e999}", "cannot store the value of `a` exactly: 1e999"),
             (
                 "c.json",
                 "{\"a\":18446744073709551616}",
-                "the value of `a` cannot be kept as it is: 18446744073709551616",
+                "cannot store the value of `a` exactly: 18446744073709551616",
             ),
         ] {
             assert_eq!(refused(&document(name, text)), message, "{text}");
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(number("a", &metrics["a"]).expect("a number"), f64::INFINITY);
         assert_eq!(
             number("b", &metrics["b"]).expect_err("no number").message(),
-            "metric `b` is no number: `true`"
+            "metric `b` is not a number: `true`"
         );
     }
 }

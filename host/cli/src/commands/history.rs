@@ -21,7 +21,7 @@ pub async fn run(
     let registry = ModelRegistry::open_existing(settings.options.clone())?;
     let Some(ledger) = registry.existing_ledger().await? else {
         printer.note(format!(
-            "{} has no history yet: it begins with the first `promote` or `rollback`",
+            "{} has no history yet; the first `promote` or `rollback` creates it",
             registry.model()
         ));
         // Entries come one a line, so none are no line; a verdict is a document whatever there is to verify.

@@ -25,7 +25,7 @@ pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) ->
     // Of none that were asked for there is nothing to say.
     if empty && args.limit != Some(0) {
         printer.note(format!(
-            "{} has no versions yet; `hydra-registry log-candidate` makes one",
+            "{} has no versions yet; `hydra-registry log-candidate` creates one",
             registry.model()
         ));
     }

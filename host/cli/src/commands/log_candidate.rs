@@ -29,7 +29,7 @@ pub async fn run(
         }
         (Some(path), _, _) => Candidate::new(path.as_path(), BTreeMap::new()),
         (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
-        _ => anyhow::bail!("name a model file, or training data and its label column"),
+        _ => anyhow::bail!("name a model file, or training data (--train) and its label column (--label)"),
     };
     add_metrics(&mut candidate, args)?;
     add_config(&mut candidate, args)?;
@@ -83,7 +83,7 @@ fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
 fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
         let Value::Object(metrics) = document::read(path)? else {
-            anyhow::bail!("{} is no JSON object of metrics", path.display());
+            anyhow::bail!("{} is not an object of metrics", path.display());
         };
         for (key, value) in metrics {
             let value =
@@ -104,7 +104,7 @@ fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Res
         let given = document::read(path)?;
         document::refuse_marked(&given).map_err(|error| error.with_context("path", path.display()))?;
         let Value::Object(given) = given else {
-            anyhow::bail!("{} holds no object", path.display());
+            anyhow::bail!("{} is not an object", path.display());
         };
         values.extend(given);
     }

@@ -34,12 +34,12 @@ impl TrainingData {
                 ErrorKind::InvalidData,
                 format!("no column `{label}` in the training data"),
             )
-            .with_hint(format!("the columns are: {columns}")));
+            .with_hint(format!("use one of these columns: {columns}")));
         };
         let mut data = Self::default();
         data.features = header.iter().filter(|name| *name != label).map(str::to_owned).collect();
         if data.features.len() + 1 != header.len() {
-            return Err(Error::new(ErrorKind::InvalidData, format!("the column `{label}` is there twice")));
+            return Err(Error::new(ErrorKind::InvalidData, format!("the column `{label}` appears twice")));
         }
         for record in reader.records() {
             let record = record.map_err(damaged)?;
@@ -65,7 +65,7 @@ impl TrainingData {
         if !(0.0..1.0).contains(&holdout) || holdout == 0.0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("not a share between 0 and 1: {holdout}"),
+                format!("the holdout is not a share between 0 and 1: `{holdout}`"),
             )
             .with_context("flag", "--holdout"));
         }
@@ -74,7 +74,7 @@ impl TrainingData {
         if held >= rows {
             return Err(Error::new(
                 ErrorKind::InvalidData,
-                format!("{rows} rows are too few to hold some out"),
+                format!("cannot hold out rows: {rows} rows are not enough"),
             ));
         }
         let held_out = Self {
@@ -92,18 +92,18 @@ fn number(cell: &str) -> Option<f64> {
 
 fn bad_cell(cell: &str, line: u64, column: &str) -> Error {
     let shown: String = cell.chars().take(40).collect();
-    Error::new(ErrorKind::InvalidData, format!("not a number: `{shown}`"))
+    Error::new(ErrorKind::InvalidData, format!("the cell is not a number: `{shown}`"))
         .with_context("line", line)
         .with_context("column", column)
-        .with_hint("training data is numeric; leave a cell empty where the value is missing")
+        .with_hint("write numbers only; leave the cell of a missing value empty")
 }
 
 fn bad_label(cell: &str, line: u64, column: &str) -> Error {
     let shown: String = cell.chars().take(40).collect();
-    Error::new(ErrorKind::InvalidData, format!("a label is neither 0 nor 1: `{shown}`"))
+    Error::new(ErrorKind::InvalidData, format!("the label is not 0 or 1: `{shown}`"))
         .with_context("line", line)
         .with_context("column", column)
-        .with_hint("the baseline is a binary classifier: encode the two classes as 0 and 1")
+        .with_hint("encode the two classes as 0 and 1; the baseline is a binary classifier")
 }
 
 fn damaged(source: csv::Error) -> Error {
@@ -138,14 +138,17 @@ mod tests {
     fn what_is_wrong_is_named_with_line_and_column() {
         let error = read("a,y\n1,0\nx,1\n").expect_err("a bad cell");
         assert_eq!(error.kind(), ErrorKind::InvalidData);
-        assert!(error.to_string().starts_with("not a number: `x` (line: 3, column: a, path: "), "{error}");
+        assert!(
+            error.to_string().starts_with("the cell is not a number: `x` (line: 3, column: a, path: "),
+            "{error}"
+        );
         for label in ["2", "", "nan"] {
             let error = read(&format!("a,y\n1,0\n3,1\n2,{label}\n")).expect_err("no label");
-            let start = format!("a label is neither 0 nor 1: `{label}` (line: 4, column: y, path: ");
+            let start = format!("the label is not 0 or 1: `{label}` (line: 4, column: y, path: ");
             assert!(error.to_string().starts_with(&start), "{error}");
         }
         let error = read("a,b\n1,0\n").expect_err("no label");
-        assert_eq!(error.hint(), Some("the columns are: a, b"));
+        assert_eq!(error.hint(), Some("use one of these columns: a, b"));
         let error = read("a,y\n1\n").expect_err("a short row");
         assert!(error.to_string().contains("line: 2"), "{error}");
         assert!(read("a,y\n1,0\n").expect("one row").split(0.2).is_err());

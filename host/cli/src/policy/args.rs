@@ -1,4 +1,4 @@
-//! What can be typed after `policy`.
+//! The arguments of `policy`.
 
 use std::path::PathBuf;
 
@@ -12,19 +12,19 @@ use hydra_policy_kit::Language;
 #[derive(Debug, Subcommand)]
 #[command(after_help = POLICY_HELP)]
 pub enum PolicyCommand {
-    /// Start a policy project: the contract, a rule with its test, golden cases, a README
+    /// Create a policy project: the contract, a rule with its test, golden cases, a README
     New(NewArgs),
     /// Compile a policy project into one component
     Build(BuildArgs),
-    /// Show what a policy is: name, version, digest, interface, settings, limits
+    /// Describe a policy: name, version, digest, interface, settings, limits
     Inspect(InspectArgs),
-    /// Decide one case, and show the verdict and what it took
+    /// Decide one case, and show the verdict with its fuel, time and memory
     Run(RunArgs),
     /// Check a policy against golden cases; exit status 1 if one fails
     Test(TestArgs),
     /// Measure decisions: time, fuel, memory
     Bench(BenchArgs),
-    /// Ask a policy about every recorded decision, and show where it decides otherwise
+    /// Repeat every recorded decision with a policy, and show where it decides differently
     Backtest(BacktestArgs),
 }
 
@@ -37,10 +37,10 @@ From an empty directory to a tested policy:
 /// Arguments of `policy new`.
 #[derive(Debug, Args)]
 pub struct NewArgs {
-    /// The directory to make
+    /// The directory to create
     pub dir: PathBuf,
 
-    /// The policy's name [default: that of the directory]
+    /// The policy's name [default: the name of the directory]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 
@@ -74,7 +74,7 @@ pub struct RunArgs {
     /// The component [default: the policy that `promote` would use]
     pub file: Option<PathBuf>,
 
-    /// The case: a JSON file as docs/policy-case.schema.json describes it
+    /// The case: a JSON file that follows docs/policy-case.schema.json
     #[arg(long, value_name = "FILE")]
     pub case: PathBuf,
 }
@@ -99,7 +99,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub case: Option<PathBuf>,
 
-    /// How many decisions to measure
+    /// The number of decisions to measure
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
 }
@@ -110,7 +110,7 @@ pub struct BacktestArgs {
     /// The component
     pub file: PathBuf,
 
-    /// Only decisions made since: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
+    /// Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
     #[arg(long, value_name = "TIME", value_parser = crate::moment::moment)]
     pub since: Option<Timestamp>,
 }

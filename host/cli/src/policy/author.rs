@@ -14,8 +14,7 @@ pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> 
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the directory has no name")
-                .with_hint("give one with --name")
+            Error::new(ErrorKind::InvalidArgument, "the directory has no name").with_hint("set --name")
         })?,
     };
     let files = scaffold(&args.dir, &name, args.lang)?;

@@ -25,7 +25,7 @@ pub async fn run(
     match registry.existing_ledger().await? {
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
-            let bar = printer.progress(None, false, "asking again");
+            let bar = printer.progress(None, false, "repeating decisions");
             let managed = settings.options.managed_aliases()?;
             let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, &managed, args.since));
             while let Some(comparison) = comparisons.try_next().await? {
@@ -46,7 +46,7 @@ fn settings_for(policy: &Policy, settings: &Settings, printer: &mut Printer) -> 
     let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
         settings.options.config.settings_as_text().into_iter().partition(|(key, _)| has(key));
     for key in left_out.keys() {
-        printer.note(format!("hydra.toml's setting `{key}` is none of this policy, and is left out"));
+        printer.note(format!("ignoring the setting `{key}` of hydra.toml: this policy does not declare it"));
     }
     given.extend(settings.options.settings.clone());
     given

@@ -24,10 +24,7 @@ pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> 
 
 /// Checks golden cases.
 pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    refuse_settings(
-        settings,
-        "each case holds its own settings; `policy run` and `policy bench` take others",
-    )?;
+    refuse_settings(settings, "put settings into each case file, or use `policy run` or `policy bench`")?;
     let cases = CaseFile::read_dir(&args.cases)?;
     let policy = load(Some(&args.file), settings, printer).await?;
     let report = TestReport::new(&policy, &cases);

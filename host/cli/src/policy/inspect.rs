@@ -10,7 +10,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    refuse_settings(settings, "settings belong to decisions: `policy run` takes them")?;
+    refuse_settings(settings, "use `policy run`; settings apply only to decisions")?;
     let policy = load(args.file.as_deref(), settings, printer).await?;
     printer.report(&InspectReport::new(&policy), InspectReport::text)?;
     Ok(ExitStatus::Done)

@@ -60,7 +60,7 @@ async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> an
     let large =
         file.and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() > LARGE_COMPONENT_BYTES);
     let bar = large.then(|| {
-        let bar = printer.progress(None, false, "loading the policy (compiled once, then cached)");
+        let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
         bar
     });

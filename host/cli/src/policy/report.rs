@@ -41,7 +41,7 @@ impl NewReport {
 
     /// For people.
     pub fn text(&self) -> String {
-        let mut text = format!("started the {} policy {}\n", self.language, self.name);
+        let mut text = format!("created the {} policy {}\n", self.language, self.name);
         for file in &self.files {
             let _ = writeln!(text, "  {}", file.display());
         }

@@ -1,4 +1,4 @@
-//! What can be typed after `predict`.
+//! The arguments of `predict`.
 
 use std::path::{Path, PathBuf};
 
@@ -11,52 +11,52 @@ use hydra_tables::{FileFormat, is_dash};
 
 /// Arguments of `predict`.
 ///
-/// What it prints has the rows of the input, in its order: the columns to keep, then `prediction`, or one
+/// The output has the rows of the input in the same order: the columns to keep, then `prediction`, or one
 /// column `probability_LABEL`, `prediction_N` or `leaf_N` for each class, output or tree.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {
-    /// The rows to score, and what to repeat of them.
+    /// The rows to score, and the columns to keep.
     #[command(flatten)]
     pub rows: RowsArgs,
 
-    /// Where predictions go, written whole or not at all [default: stdout]
+    /// The output file, which appears only when it is complete [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// The format of the input [default: by its ending; CSV for stdin]
+    /// The format of the input [default: from the file extension; CSV for stdin]
     #[arg(long = "in-format", visible_alias = "format", value_enum, value_name = "FORMAT")]
     pub in_format: Option<FormatArg>,
 
-    /// The format of the output [default: by the ending of --out, else that of the input]
+    /// The format of the output [default: from the extension of --out, else the format of the input]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub out_format: Option<FormatArg>,
 
-    /// What to predict [default: what Python's predict answers: labels for a classifier, else the objective's output]
+    /// What to predict [default: as Python's predict: labels for a classifier, else the objective's output]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
 
-    /// The columns that had pandas' category type in training; needed where neither the model nor the input tells
+    /// The columns that had pandas' category type in training; needed if neither the model nor the input identifies them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     pub categories: Vec<String>,
 
-    /// What computes the predictions
+    /// The engine that computes the predictions
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t)]
     pub engine: EngineArg,
 
-    /// How many threads score; reading has one of its own [default: as many as the machine has]
+    /// The number of scoring threads, in addition to one that reads [default: the number of processors]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub threads: usize,
 
-    /// How many rows to score at a time [default: as many as fit in about 32 MB, at most 32768]
+    /// The number of rows to score at a time [default: as many as fit in about 32 MB, at most 32768]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_rows: Option<u32>,
 }
 
 const AFTER_HELP: &str = "\
-Columns are found by name, in any order; other columns are ignored.
-Empty cells, NA, NaN and null are missing values. Memory does not grow with the input.
-`--out -` is stdout; Arrow goes there as a stream, into a file as a file.
+Columns are matched by name, in any order; other columns are ignored.
+Empty cells, NA, NaN and null are missing values. Memory use does not grow with the input.
+`--out -` writes to stdout; Arrow data is a stream on stdout and a file otherwise.
 
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
@@ -72,7 +72,7 @@ pub enum FormatArg {
     Parquet,
     /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows)
     Arrow,
-    /// One JSON object a line (.jsonl, .ndjson)
+    /// One JSON object per line (.jsonl, .ndjson)
     Jsonl,
 }
 
@@ -105,7 +105,7 @@ pub enum OutputTypeArg {
 /// What computes predictions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum EngineArg {
-    /// The built-in scorer: LightGBM's numbers, faster
+    /// The built-in scorer: the same numbers as LightGBM, but faster
     #[default]
     Native,
     /// LightGBM itself, on one thread
@@ -126,7 +126,7 @@ impl PredictArgs {
         }
     }
 
-    /// What messages call the input.
+    /// The name of the input in messages.
     pub(super) fn input_name(&self) -> String {
         if is_dash(&self.rows.input) { "stdin".to_owned() } else { self.rows.input.display().to_string() }
     }
@@ -140,9 +140,9 @@ impl PredictArgs {
             return Ok(FileFormat::Csv);
         }
         FileFormat::of(&self.rows.input).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the input's ending does not tell its format")
+            Error::new(ErrorKind::InvalidArgument, "cannot tell the input's format from its extension")
                 .with_context("file", self.rows.input.display())
-                .with_hint("name it with --in-format csv, parquet, arrow or jsonl")
+                .with_hint("set --in-format to csv, parquet, arrow or jsonl")
         })
     }
 
@@ -153,12 +153,13 @@ impl PredictArgs {
             self.out_file(),
         ) {
             (Some(format), _) => Ok(format),
-            // A compressed file, or one of tabs, would hold something else than its name says.
-            (None, Some(path)) if path.extension().is_some() => {
-                Err(Error::new(ErrorKind::InvalidArgument, "the output's ending does not tell its format")
-                    .with_context("file", path.display())
-                    .with_hint("name it with --out-format csv, parquet, arrow or jsonl"))
-            }
+            // The content of a compressed or tab-separated file would contradict its name.
+            (None, Some(path)) if path.extension().is_some() => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "cannot tell the output's format from its extension",
+            )
+            .with_context("file", path.display())
+            .with_hint("set --out-format to csv, parquet, arrow or jsonl")),
             _ => self.input_format(),
         }
     }

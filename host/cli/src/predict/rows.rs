@@ -30,8 +30,8 @@ impl Args for RowsArgs {
             .action(ArgAction::Append)
             .num_args(1..)
             .help(
-                "Columns of the input to repeat before the predictions, such as an id; those of CSV are text. \
-                 Several follow each other or are joined by commas, quoted as in CSV where a name has one",
+                "Columns of the input to write before the predictions, such as an id; columns of CSV stay text. \
+                 Separate several columns by spaces or commas; quote a name that contains a comma as in CSV",
             );
         command.arg(input).arg(keep)
     }
@@ -67,7 +67,7 @@ fn swallowed_input(groups: &mut [Vec<&str>]) -> Result<PathBuf, clap::Error> {
     input.map(PathBuf::from).ok_or_else(|| {
         clap::Error::raw(
             ErrorKind::MissingRequiredArgument,
-            "INPUT is not named: the rows to score, for example `hydra-registry predict rows.csv --keep id`\n",
+            "the argument INPUT is missing; write for example `hydra-registry predict rows.csv --keep id`\n",
         )
     })
 }
@@ -82,7 +82,7 @@ fn names(value: &str) -> Result<Vec<String>, clap::Error> {
         }
         _ => Err(clap::Error::raw(
             ErrorKind::ValueValidation,
-            format!("--keep names no column in `{}`\n", excerpt(value, QUOTED_CHARS)),
+            format!("--keep has an empty column name in `{}`\n", excerpt(value, QUOTED_CHARS)),
         )),
     }
 }

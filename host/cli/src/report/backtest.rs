@@ -132,7 +132,7 @@ impl BacktestReport {
         }
         let _ = writeln!(
             text,
-            "{} on {} recorded decisions of {}: {} the same, {} otherwise",
+            "{} on {} recorded decisions of {}: {} the same, {} different",
             self.policy,
             self.decisions,
             self.model,

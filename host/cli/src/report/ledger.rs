@@ -199,7 +199,7 @@ impl VerifyReport {
     /// For people.
     pub fn text(&self) -> String {
         let mut text = format!(
-            "ledger of {}: {} entries, {} that lost a race, {} decisions run again with the same result\n",
+            "ledger of {}: {} entries, {} lost a race, {} decisions repeated with the same result\n",
             self.model, self.entries, self.void, self.rerun
         );
         let what = |flaw: &Value| printable(flaw["what"].as_str().unwrap_or_default());
@@ -210,9 +210,9 @@ impl VerifyReport {
             let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
         text += if self.sound {
-            "nothing is wrong"
+            "no problems found"
         } else {
-            "next: hydra-registry doctor --fix repairs what is wrong with the aliases and the newest entries; older ones stay as they are"
+            "next: hydra-registry doctor --fix repairs the aliases and the newest entries; it does not change older entries"
         };
         text
     }
@@ -269,7 +269,7 @@ impl DoctorReport {
             let _ = writeln!(text, "{}: {what}\n  remedy: {}", finding.code, finding.remedy);
         }
         if self.findings.is_empty() {
-            let _ = writeln!(text, "{}: all is well", self.model);
+            let _ = writeln!(text, "{}: no problems found", self.model);
         }
         text
     }

@@ -258,7 +258,7 @@ impl TransitionReport {
                 writeln!(text, "next: hydra-registry champion, or hydra-registry history")
             }
             (Outcome::Held, _) => {
-                writeln!(text, "next: try again later; exit status 3 tells a hold from a rejection")
+                writeln!(text, "next: try again later; exit status 3 means a hold, 1 a rejection")
             }
             _ => Ok(()),
         };

@@ -60,9 +60,12 @@ impl Ledger {
         if let Some(bytes) = read.filter(|bytes| Sha256::of(bytes) == sha256) {
             return Ok(bytes);
         }
-        Err(Error::new(ErrorKind::Integrity, "an archived file is not what the ledger says it is")
-            .with_context("artifact", path)
-            .with_context("expected sha256", sha256))
+        Err(Error::new(
+            ErrorKind::Integrity,
+            "an archived file does not have the digest that the ledger recorded",
+        )
+        .with_context("artifact", path)
+        .with_context("expected sha256", sha256))
     }
 }
 

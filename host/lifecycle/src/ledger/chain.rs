@@ -75,7 +75,7 @@ impl Reading {
     }
 
     fn read(version: &ModelVersion, ledger: &str) -> Result<Record, String> {
-        let text = version.tags.get(ENTRY_TAG).ok_or("it is no entry of a ledger")?;
+        let text = version.tags.get(ENTRY_TAG).ok_or("it is not an entry of a ledger")?;
         let entry = Entry::decode(text)?;
         // Somebody else's genesis lost the race to found the ledger; it is void like every loser.
         if entry.ledger != ledger && entry.operation != Kind::Genesis {
@@ -222,10 +222,10 @@ impl Window {
 pub fn broken(number: Number, reading: Option<&Reading>) -> Error {
     let flaw = match reading {
         Some(Reading::Damaged(flaw)) => flaw.as_str(),
-        _ => "it is not what a later entry says it was",
+        _ => "it is not the entry that a later entry recorded",
     };
     Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}")).with_hint(
-        "`hydra-registry doctor` shows what is left, and `doctor --fix` bridges the damage with a checkpoint",
+        "run `hydra-registry doctor` to see the damage, and `doctor --fix` to bridge it with a checkpoint",
     )
 }
 

@@ -90,7 +90,7 @@ impl Ledger {
             Err(error) if settler.reach == Number::MAX => Err(error),
             // Once an entry was sent, a failure does not mean that nothing happened.
             Err(error) => Err(error.with_context("operation id", operation_id).with_hint(
-                "the decision may be recorded, and is carried out by the next command then: see `hydra-registry history` before asking again",
+                "run `hydra-registry history` before you repeat the request; the decision may be recorded, and then the next command completes it",
             )),
         }
     }
@@ -297,7 +297,7 @@ fn sentence(entry: &Entry) -> String {
     });
     // Databases refuse NUL, and pages need no control characters.
     printable(&format!(
-        "{}{target}{verdict}, asked for by {}: {}",
+        "{}{target}{verdict}, requested by {}: {}",
         entry.operation, entry.actor, entry.explanation
     ))
 }

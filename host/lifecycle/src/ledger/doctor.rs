@@ -79,20 +79,20 @@ impl Finding {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Interrupted { .. } => {
-                "the next promotion or rollback, or `doctor --fix`, completes or aborts it"
+                "run `doctor --fix`, or wait for the next promotion or rollback; each completes or aborts it"
             }
             Self::Drift { .. } => {
-                "the next promotion or rollback, or `doctor --fix`, records the move, or undoes it where a slow writer did it"
+                "run `doctor --fix`, or wait for the next promotion or rollback; each records the move, or undoes that of a slow writer"
             }
             Self::DeletedChampion { .. } => "promote another version, or roll back",
             Self::MissingArtifact { .. } => {
-                "restore the file from a backup; the decision stands, but cannot be verified"
+                "restore the file from a backup; without it, the decision is valid but cannot be verified"
             }
             Self::UnreadableArchive { .. } => {
-                "see that the ledger's run and its artifacts are there and may be read; nothing can be decided without them"
+                "make the ledger's run and its artifacts readable; decisions are impossible without them"
             }
             Self::Damaged { .. } => {
-                "`doctor --fix` bridges it with a checkpoint that takes the aliases as they are; find out who changes the ledger"
+                "run `doctor --fix` to bridge it with a checkpoint that accepts the present aliases; find out who changes the ledger"
             }
         }
     }
@@ -109,10 +109,10 @@ impl fmt::Display for Finding {
                 write!(f, "`{alias}` is {}, but {} in the ledger", place(actual), place(recorded))
             }
             Self::DeletedChampion { version } => {
-                write!(f, "there is no champion: version {version}, which was, is deleted")
+                write!(f, "there is no champion: its version {version} was deleted")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
-            Self::UnreadableArchive { why } => write!(f, "the archive of the ledger cannot be read: {why}"),
+            Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }
     }
@@ -238,7 +238,7 @@ impl Ledger {
         let found = &snapshot.registered.aliases;
         let actual = known.aliases().map(|alias| (alias.clone(), found.get(alias).copied())).collect();
         let actual = snapshot.existing(&actual);
-        let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
+        let why = format!("entry {damaged} is damaged; this checkpoint accepts the aliases as found");
         let number = snapshot.window.newest();
         let mut entry =
             self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);

@@ -203,12 +203,12 @@ impl Entry {
             return Err(format!("it has {} bytes", text.len()));
         }
         let probe: Probe =
-            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
         if probe.schema > SCHEMA {
-            return Err(format!("its schema {} is newer than this program", probe.schema));
+            return Err(format!("its schema {} is newer than this program supports", probe.schema));
         }
         let entry: Self =
-            serde_json::from_str(text).map_err(|error| format!("it is not readable: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
         match entry.canonical() {
             Ok(canonical) if canonical == text => Ok(entry),
             _ => Err("it is not in canonical form".into()),
@@ -302,7 +302,7 @@ mod text_version {
 
     use hydra_base::names::Version;
 
-    #[expect(clippy::ref_option, reason = "the signature that serde calls")]
+    #[expect(clippy::ref_option, reason = "serde requires this signature")]
     pub(super) fn serialize<S: Serializer>(
         version: &Option<Version>,
         serializer: S,

@@ -94,10 +94,10 @@ fn what_is_not_an_entry_says_why() {
     let flaw = |text: &str| Entry::decode(text).expect_err("a flaw");
     assert!(flaw(&text.replace(r#""schema":1"#, r#""schema":2"#)).contains("newer"));
     assert!(flaw(&text.replace(r#"{"actor""#, r#"{ "actor""#)).contains("canonical"));
-    assert!(flaw(&text.replace(r#""base":"7""#, r#""base":"-7""#)).contains("not readable"));
-    assert!(flaw(&text.replace(r#""target":"3""#, r#""target":"0""#)).contains("not readable"));
-    assert!(flaw(&text.replace(r#""champion":"3""#, r#""champion":"0""#)).contains("not readable"));
-    assert!(flaw(&text.replace(r#""host""#, r#""ghost":1,"host""#)).contains("not readable"));
-    assert!(flaw("").contains("not readable"));
+    assert!(flaw(&text.replace(r#""base":"7""#, r#""base":"-7""#)).contains("cannot be read"));
+    assert!(flaw(&text.replace(r#""target":"3""#, r#""target":"0""#)).contains("cannot be read"));
+    assert!(flaw(&text.replace(r#""champion":"3""#, r#""champion":"0""#)).contains("cannot be read"));
+    assert!(flaw(&text.replace(r#""host""#, r#""ghost":1,"host""#)).contains("cannot be read"));
+    assert!(flaw("").contains("cannot be read"));
     assert!(flaw(&" ".repeat(5_000)).contains("5000 bytes"));
 }

@@ -39,11 +39,11 @@ pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
         let longest = MAX_MODEL_NAME_BYTES - SUFFIX.len();
         Error::new(
             ErrorKind::InvalidName,
-            format!("the model's name is too long for a lifecycle: {} bytes, at most {longest}", model.as_str().len()),
+            format!("the model's name is too long for a ledger: {} bytes, at most {longest}", model.as_str().len()),
         )
         .with_hint(format!(
-            "its ledger is the registered model `<name>{SUFFIX}`, and MLflow's names have at most {MAX_MODEL_NAME_BYTES} bytes: \
-             register the model under a shorter name"
+            "register the model under a shorter name; its ledger is the registered model `<name>{SUFFIX}`, and names in MLflow have \
+             at most {MAX_MODEL_NAME_BYTES} bytes"
         ))
     })
 }
@@ -55,7 +55,7 @@ pub fn refuse_ledger(registered: &RegisteredModel) -> Result<()> {
         ErrorKind::LedgerIdentity,
         format!("`{}` is the lifecycle ledger of `{of}`, not a model", registered.name),
     )
-    .with_hint(format!("name the model itself: `--model {of}`")))
+    .with_hint(format!("use the model itself: `--model {of}`")))
 }
 
 impl Ledger {
@@ -170,7 +170,7 @@ async fn from_first_entry(
     let record = match Reading::of(&first, &id) {
         Reading::Record(record) => record,
         Reading::Damaged(flaw) => {
-            return Err(not_ours(name, &format!("its first version is no entry: {flaw}")));
+            return Err(not_ours(name, &format!("its first version is not an entry: {flaw}")));
         }
     };
     match record.entry.origin {
@@ -181,7 +181,7 @@ async fn from_first_entry(
             Ok((id, origin.run_id))
         }
         _ => {
-            Err(not_ours(name, "it was founded for another model, or for one of the same name since deleted"))
+            Err(not_ours(name, "it was created for another model, or for a deleted model with the same name"))
         }
     }
 }
@@ -194,7 +194,11 @@ async fn create_registered_model(backend: &Backend, model: &ModelName, name: &Mo
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let found = backend.registry.registered_model(name).await?;
             let ours = found.tags.get(MODEL_TAG).is_some_and(|of| of == model.as_str());
-            if ours { Ok(()) } else { Err(not_ours(name, "a registered model of that name exists already")) }
+            if ours {
+                Ok(())
+            } else {
+                Err(not_ours(name, "a registered model with that name already exists"))
+            }
         }
         other => other.map(drop),
     }
@@ -249,7 +253,7 @@ async fn append_genesis(
         reason: None,
         at,
         expires: at + Windows::MILLISECONDS.expiry as i64,
-        explanation: "the ledger begins with the aliases as they were found".into(),
+        explanation: "the ledger begins with the present aliases".into(),
         before: aliases.clone(),
         after: aliases,
         side: Default::default(),
@@ -274,10 +278,12 @@ async fn set_tag(backend: &Backend, model: &ModelName, key: &str, value: &str) -
 
 fn not_ours(name: &ModelName, why: &str) -> Error {
     Error::new(ErrorKind::LedgerIdentity, format!("`{name}` is not the ledger of this model: {why}"))
-        .with_hint("rename or delete that registered model if it is not needed; a new ledger then begins with the next promotion")
+        .with_hint("rename or delete that registered model if you do not need it; the next promotion then creates a new ledger")
 }
 
 fn gone(name: &ModelName) -> Error {
-    Error::new(ErrorKind::LedgerIdentity, format!("the ledger `{name}` of this model is gone"))
-        .with_hint(format!("to begin a new one, delete the tag `{ID_TAG}` of the registered model in MLflow"))
+    Error::new(ErrorKind::LedgerIdentity, format!("the ledger `{name}` of this model does not exist"))
+        .with_hint(format!(
+            "delete the tag `{ID_TAG}` of the registered model in MLflow to start a new ledger"
+        ))
 }

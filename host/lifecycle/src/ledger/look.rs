@@ -222,5 +222,5 @@ impl Ledger {
 
 fn lost() -> Error {
     Error::new(ErrorKind::LedgerBroken, "the ledger has no readable head")
-        .with_hint("`hydra-registry doctor` shows what is left")
+        .with_hint("run `hydra-registry doctor` to see the damage")
 }

@@ -99,12 +99,12 @@ impl<'a> Settler<'a> {
         if Instant::now() + wait > self.deadline {
             return Err(Error::new(
                 ErrorKind::Contention,
-                "the ledger did not come to rest before the deadline",
+                "the ledger did not become stable before the deadline",
             )
             .with_context("model", &self.ledger.model)
             .with_context("attempts", self.attempts)
             .with_retryable(true)
-            .with_hint("other writers kept winning, or a transition is about to expire; try again"));
+            .with_hint("try again; other writers were faster, or a transition is about to expire"));
         }
         sleep(wait).await;
         Ok(())
@@ -120,7 +120,7 @@ impl<'a> Settler<'a> {
         if !passing {
             return Err(error);
         }
-        tracing::debug!(%error, "a request failed; looking at what came of it");
+        tracing::debug!(%error, "a request failed; reading the ledger to see its effect");
         self.pause().await.map_err(|_| error)
     }
 
@@ -282,7 +282,7 @@ impl<'a> Settler<'a> {
         let (kind, from, to, why) = match situation {
             Situation::Abort(reason) => (Kind::Aborted, after.clone(), restored(), abort_text(reason, head)),
             Situation::Reassert => {
-                let why = format!("a slow writer had overwritten the aliases of entry {}", head.number);
+                let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
                 (Kind::Reassert, assessed.actual, after, why)
             }
             Situation::Adopt => {
@@ -316,7 +316,7 @@ fn names(states: &[&AliasState]) -> Vec<Alias> {
 fn abort_text(reason: AbortReason, head: &Record) -> String {
     let number = head.number;
     match reason {
-        AbortReason::Expired => format!("entry {number} was interrupted and nobody carried it out in time"),
+        AbortReason::Expired => format!("entry {number} was interrupted and not completed in time"),
         AbortReason::TargetDeleted => {
             format!("the version of entry {number} was deleted before it took effect")
         }

@@ -96,8 +96,10 @@ impl Ledger {
                         None => self.check_aliases(&record, fate, &mut verified).await?,
                         Some(newer) if newer.entry.is_decision() && !damage_between => {
                             if !follows(record.state(), &newer.entry.before) {
-                                verified
-                                    .flaw(newer.number, "it does not start from the state before it".into());
+                                verified.flaw(
+                                    newer.number,
+                                    "it does not start from the state that the previous entry left".into(),
+                                );
                             }
                         }
                         Some(_) => {}
@@ -121,7 +123,7 @@ impl Ledger {
 
     async fn check_aliases(&self, head: &Record, fate: Fate, verified: &mut Verified) -> Result<()> {
         if fate == Fate::Pending {
-            verified.flaw(head.number, "it is not carried out in full".into());
+            verified.flaw(head.number, "it is not completed".into());
             return Ok(());
         }
         let actual = self.backend.registry.registered_model(&self.model).await?.aliases;
@@ -132,7 +134,7 @@ impl Ledger {
             }
             let text =
                 |version: Option<_>| version.map_or_else(|| "unset".to_owned(), |v: Version| v.to_string());
-            let what = format!("`{alias}` is {}, the ledger says {}", text(found), text(version));
+            let what = format!("`{alias}` is {}, but {} in the ledger", text(found), text(version));
             verified.flaw(head.number, what);
         }
         Ok(())
@@ -160,19 +162,16 @@ impl Ledger {
         };
         let rerun = match replay.replay(record, component, input).await {
             Ok(rerun) => rerun,
-            Err(error) => return Ok(Some(format!("its policy fails when run again: {error}"))),
+            Err(error) => return Ok(Some(format!("cannot repeat the decision: {error}"))),
         };
         if rerun.verdict != decided.verdict {
-            return Ok(Some(format!(
-                "run again, the policy answers {}, not {}",
-                rerun.verdict, decided.verdict
-            )));
+            return Ok(Some(format!("the repeated decision is {}, not {}", rerun.verdict, decided.verdict)));
         }
         if !record.entry.explains(&rerun.explanation) {
-            return Ok(Some("run again, the policy explains itself in other words".into()));
+            return Ok(Some("the repeated decision has another explanation".into()));
         }
         if rerun.fuel.is_some_and(|fuel| fuel != decided.usage.fuel) {
-            return Ok(Some("run again, the policy takes other fuel".into()));
+            return Ok(Some("the repeated decision uses another amount of fuel".into()));
         }
         Ok(None)
     }

@@ -104,7 +104,7 @@ impl Ledger {
         match input {
             Ok(input) => Ok(Some(input.context().history.clone())),
             Err(error) if is_lost(&error) || error.kind() == ErrorKind::InvalidArgument => {
-                tracing::warn!(%error, entry = decision.number, "the input of a decision is lost; reading the ledger instead");
+                tracing::warn!(%error, entry = decision.number, "the archived input of a decision is lost; reading the ledger instead");
                 Ok(None)
             }
             Err(error) => Err(error),

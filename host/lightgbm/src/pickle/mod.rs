@@ -51,7 +51,7 @@ fn refuse_containers(bytes: &[u8]) -> Result<()> {
             ErrorKind::UnsupportedModel,
             format!("the model file is {name}, not a plain pickle"),
         )
-        .with_hint("log the model with mlflow.lightgbm, which writes plain files")),
+        .with_hint("log the model with `mlflow.lightgbm`, which writes plain files")),
     }
 }
 

@@ -32,10 +32,10 @@ impl LocalAccess {
         if allowed {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Untrusted, "a remote server names a local directory for artifacts")
+        Err(Error::new(ErrorKind::Untrusted, "a remote server's artifact URI is a local directory")
             .with_context("path", path.display())
             .with_hint(
-                "if the server shares this disk, name the directory in HYDRA_ALLOWED_ARTIFACT_ROOTS; otherwise start \
+                "if the server shares this disk, add the directory to HYDRA_ALLOWED_ARTIFACT_ROOTS; otherwise start \
                  the server with `--serve-artifacts`",
             ))
     }
@@ -65,7 +65,7 @@ impl LocalArtifacts {
         if anchor.is_some_and(|anchor| leads_below(&full, &anchor)) {
             Ok(full)
         } else {
-            Err(Error::new(ErrorKind::Untrusted, "a link leads out of the artifact root")
+            Err(Error::new(ErrorKind::Untrusted, "the target of a link is outside the artifact root")
                 .with_context("path", full.display()))
         }
     }

@@ -68,12 +68,15 @@ pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)])
             let stored = found.map(|info| info.size.unwrap_or(0));
             if stored != Some(size) {
                 let stored = stored.map_or_else(|| "missing".to_owned(), |stored| format!("{stored} bytes"));
-                return Err(Error::new(ErrorKind::Integrity, "an uploaded artifact is not what was sent")
-                    .with_context("artifact", path)
-                    .with_context("sent", format!("{size} bytes"))
-                    .with_context("stored", stored)
-                    .with_context("root", crate::uri::redact(store.uri()))
-                    .with_retryable(true));
+                return Err(Error::new(
+                    ErrorKind::Integrity,
+                    "an uploaded artifact does not have the size that was sent",
+                )
+                .with_context("artifact", path)
+                .with_context("sent", format!("{size} bytes"))
+                .with_context("stored", stored)
+                .with_context("root", crate::uri::redact(store.uri()))
+                .with_retryable(true));
             }
         }
     }
@@ -102,7 +105,7 @@ pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
         matches!(*segment, "" | "." | "..") || segment.contains(|c: char| c == '\\' || c.is_control())
     };
     if drive || segments.iter().any(bad) {
-        return Err(Error::new(ErrorKind::Untrusted, "an artifact path leaves its root or is malformed")
+        return Err(Error::new(ErrorKind::Untrusted, "the artifact path is malformed or leaves its root")
             .with_context("path", path));
     }
     Ok(segments)

@@ -74,9 +74,9 @@ impl ArtifactResolver {
         } else {
             "local paths, `file:`, `s3:`, `gs:`, `wasbs:` and `abfss:`"
         };
-        Error::new(ErrorKind::UnsupportedScheme, "no artifact store for this URI")
+        Error::new(ErrorKind::UnsupportedScheme, "the URI's scheme is not supported for artifacts")
             .with_context("uri", uri)
-            .with_hint(format!("supported with this tracking store: {supported}"))
+            .with_hint(format!("use a scheme that this tracking store supports: {supported}"))
     }
 }
 

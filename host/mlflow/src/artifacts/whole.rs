@@ -18,7 +18,7 @@ pub async fn read_whole(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -
             // One that stood still has used up the time for waiting.
             Err(error) if error.retryable() && error.kind() != ErrorKind::Timeout && started < DOWNLOADS => {
                 started += 1;
-                tracing::warn!(%error, started, of = DOWNLOADS, "a download broke; starting again");
+                tracing::warn!(%error, started, of = DOWNLOADS, "a download failed; starting again");
             }
             result => return result,
         }

@@ -129,5 +129,5 @@ fn unused_id(tree: &Tree) -> Result<ExperimentId> {
             return ExperimentId::new(id);
         }
     }
-    Err(Error::new(ErrorKind::Internal, "found no unused experiment id"))
+    Err(Error::new(ErrorKind::Internal, "cannot find an unused experiment id"))
 }

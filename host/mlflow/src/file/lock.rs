@@ -59,10 +59,10 @@ fn wait(path: &Path, try_lock: impl Fn() -> Result<(), TryLockError>) -> Result<
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(failed("lock", path, error)),
             Err(TryLockError::WouldBlock) if started.elapsed() >= DEADLINE => {
-                return Err(Error::new(ErrorKind::Locked, "another process keeps the store locked")
+                return Err(Error::new(ErrorKind::Locked, "another process holds the lock of the store")
                     .with_context("lock file", path.display())
-                    .with_context("waited in seconds", DEADLINE.as_secs())
-                    .with_hint("see which process has the lock file open, for example with `lsof`")
+                    .with_context("waited seconds", DEADLINE.as_secs())
+                    .with_hint("find the process that has the lock file open, for example with `lsof`")
                     .with_retryable(true));
             }
             Err(TryLockError::WouldBlock) => thread::sleep(pause),

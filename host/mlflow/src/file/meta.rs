@@ -184,9 +184,9 @@ fn quoted(text: &str) -> String {
 }
 
 fn damaged(tree: &Tree, path: &str) -> Error {
-    Error::new(ErrorKind::Storage, "a meta file of the store is damaged")
+    Error::new(ErrorKind::Storage, "a metadata file of the store is damaged")
         .with_context("path", tree.root().join(path).display())
-        .with_hint("restore the file, or remove the directory it describes")
+        .with_hint("restore the file, or remove the directory that it describes")
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl FileStore {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let given = root.as_ref();
         let refuse = || {
-            Error::new(ErrorKind::Config, "the file store is not at a directory")
+            Error::new(ErrorKind::Config, "the path of the file store is not a directory")
                 .with_context("path", given.display())
         };
         let root = std::path::absolute(given).map_err(|error| refuse().with_source(error))?;
@@ -112,8 +112,8 @@ impl Disk {
         if !root.exists() {
             tracing::warn!(
                 directory = %root.display(),
-                "making a file store: MLflow 3.13 and newer open it only with MLFLOW_ALLOW_FILE_STORE=true; \
-                 they prefer sqlite:///mlflow.db"
+                "creating a file store: MLflow 3.13 and newer open it only with MLFLOW_ALLOW_FILE_STORE=true; \
+                 prefer sqlite:///mlflow.db"
             );
         }
         fs::create_dir_all(root).map_err(|error| failed("make", root, error))?;

@@ -184,7 +184,7 @@ fn read_meta(tree: &Tree, place: &Place, id: &RunId) -> Result<RunMeta> {
     let meta: RunMeta = meta::read(tree, &place.directory)?.ok_or_else(|| local::not_found("run", id))?;
     if meta.run_id.as_deref().is_some_and(|written| written != id.as_str()) {
         // MLflow refuses it too: the directory was copied or planted
-        return Err(Error::new(ErrorKind::InvalidState, "the run's meta file names another run")
+        return Err(Error::new(ErrorKind::InvalidState, "the run's metadata file names another run")
             .with_context("run", id)
             .with_context("path", tree.root().join(&place.directory).display()));
     }

@@ -176,15 +176,15 @@ pub(super) fn recover(tree: &Tree) -> Result<()> {
     let place = tree.root().join(JOURNAL);
     let damaged = |message: &str| {
         Error::new(ErrorKind::Storage, message.to_owned()).with_context("path", place.display()).with_hint(
-            "move the journal away after saving a copy of the store; it holds the interrupted change",
+            "save a copy of the store, then move the journal away; it contains the interrupted change",
         )
     };
     let journal: Transaction = serde_json::from_str(&text)
-        .map_err(|error| damaged("the store's journal cannot be read").with_source(error))?;
+        .map_err(|error| damaged("cannot read the store's journal").with_source(error))?;
     if journal.schema != JOURNAL_SCHEMA {
-        return Err(damaged("the store's journal was written by a newer release"));
+        return Err(damaged("a newer release wrote the store's journal"));
     }
-    tracing::info!(steps = journal.steps.len(), "finishing an interrupted change of the file store");
+    tracing::info!(steps = journal.steps.len(), "completing an interrupted change of the file store");
     journal.apply(tree)?;
     remove_journal(tree)
 }
@@ -255,7 +255,7 @@ impl Unsynced {
                 .chunks(share)
                 .map(|chunk| scope.spawn(|| chunk.iter().try_for_each(|file| sync(file))))
                 .collect();
-            let panicked = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes the disk panicked"));
+            let panicked = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes to disk panicked"));
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(panicked))
         })?;
         self.directories.iter().try_for_each(|directory| sync_dir(directory))
@@ -263,10 +263,10 @@ impl Unsynced {
 }
 
 fn both_file_and_directory(path: &str, in_the_way: &str) -> Error {
-    Error::new(ErrorKind::InvalidArgument, "a key is also the directory of other keys")
+    Error::new(ErrorKind::InvalidArgument, "a key is also a directory of other keys")
         .with_context("path", path)
-        .with_context("in the way", in_the_way)
-        .with_hint("in a file store `a` and `a/b` cannot both be keys; rename one of them")
+        .with_context("conflicts with", in_the_way)
+        .with_hint("rename one of the keys; a file store cannot have both `a` and `a/b`")
 }
 
 fn make_tree(

@@ -43,13 +43,13 @@ impl Tree {
         let mut place = self.root.clone();
         for part in path.split('/') {
             if matches!(part, "" | "." | "..") || part.contains(['\\', '\0']) {
-                return Err(untrusted("a path in the store is not made of plain names", path));
+                return Err(untrusted("a path in the store has a part that is not a plain name", path));
             }
             place.push(part);
             match fs::symlink_metadata(&place) {
                 Ok(metadata) if metadata.is_symlink() => {
                     return Err(untrusted("a path in the store goes through a symbolic link", path)
-                        .with_hint("replace the link by what it points to"));
+                        .with_hint("replace the link with its target"));
                 }
                 Err(error) if !is_missing(&error) => return Err(failed("read", &place, error)),
                 _ => {}
@@ -80,7 +80,7 @@ impl Tree {
         if text.len() as u64 > limit {
             return Err(Error::new(
                 ErrorKind::Storage,
-                "a file of the store is larger than any that MLflow writes",
+                "a file of the store is larger than any file that MLflow writes",
             )
             .with_context("path", place.display())
             .with_context("limit in bytes", limit));

@@ -70,7 +70,7 @@ fn latest_point(tree: &Tree, directory: &str, key: &str) -> Result<Option<Metric
     let damaged = || {
         Error::new(ErrorKind::Storage, "a metric file of the store is damaged")
             .with_context("path", tree.root().join(&path).display())
-            .with_hint("each line holds a timestamp, a value and a step, with single spaces between them")
+            .with_hint("write a timestamp, a value and a step on each line, separated by single spaces")
     };
     let Some((mut reader, _)) = tree.lines(&path)? else { return Ok(None) };
     let mut latest: Option<Metric> = None;

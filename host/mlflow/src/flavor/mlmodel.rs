@@ -79,7 +79,7 @@ impl MlModel {
             let others: Vec<&str> = flavors.others.keys().map(String::as_str).collect();
             return Err(Error::new(ErrorKind::UnsupportedModel, "the model has no lightgbm flavor")
                 .with_context("flavors", listed(&others))
-                .with_hint("log the model with mlflow.lightgbm"));
+                .with_hint("log the model with `mlflow.lightgbm`"));
         };
         let data = flavor.data.ok_or_else(|| invalid("`flavors.lightgbm` names no data file"))?;
         check_data_path(&data)?;

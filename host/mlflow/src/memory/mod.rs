@@ -27,7 +27,7 @@ impl MemoryStore {
     /// An empty store with MLflow's experiment `Default` of id 0. `Storage` when no temporary directory can be made.
     pub fn new() -> Result<Self> {
         let artifacts = TempDir::with_prefix("hydra-registry-").map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot make a temporary directory for artifacts")
+            Error::new(ErrorKind::Storage, "cannot create a temporary directory for artifacts")
                 .with_source(error)
                 .with_hint("set TMPDIR to a writable directory")
         })?;

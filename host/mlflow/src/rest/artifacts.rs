@@ -56,9 +56,12 @@ impl ArtifactProxy {
         let transport = match authority {
             Some(authority) if !config.is_at(authority) => {
                 if !self.allowed_hosts.iter().any(|allowed| allowed == authority) {
-                    return Err(Error::new(ErrorKind::Untrusted, "an artifact URI names another host")
-                        .with_context("uri", uri)
-                        .with_hint("if you trust that host, name it in HYDRA_ALLOWED_ARTIFACT_HOSTS"));
+                    return Err(Error::new(
+                        ErrorKind::Untrusted,
+                        "the artifact URI names another host than the tracking server's",
+                    )
+                    .with_context("uri", uri)
+                    .with_hint("if you trust that host, add it to HYDRA_ALLOWED_ARTIFACT_HOSTS"));
                 }
                 Arc::new(Transport::new(config.without_credentials_at(authority)?))
             }
@@ -196,10 +199,10 @@ impl ProxiedArtifacts {
         if path.contains(['#', '%', '?']) {
             return Err(Error::new(
                 ErrorKind::InvalidName,
-                "MLflow's proxy cannot store an artifact of this name",
+                "MLflow's proxy cannot store an artifact with this name",
             )
             .with_context("artifact", path)
-            .with_hint("avoid `#`, `%` and `?`"));
+            .with_hint("use a name without `#`, `%` and `?`"));
         }
         self.file_url(path)
     }
@@ -315,11 +318,11 @@ where
                     Ok(Some((chunk, (body, received))))
                 }
                 Ok(None) if expected.is_none_or(|expected| expected == received) => Ok(None),
-                Ok(None) => Err(io::Error::other(fail(ErrorKind::Integrity, "a download was cut short"))),
+                Ok(None) => Err(io::Error::other(fail(ErrorKind::Integrity, "the download ended early"))),
                 Ok(Some(Err(error))) => Err(io::Error::other(
-                    fail(ErrorKind::Integrity, "a download was cut short").with_source(error.without_url()),
+                    fail(ErrorKind::Integrity, "the download ended early").with_source(error.without_url()),
                 )),
-                Err(_) => Err(io::Error::other(fail(ErrorKind::Timeout, "a download stands still"))),
+                Err(_) => Err(io::Error::other(fail(ErrorKind::Timeout, "the download stalled"))),
             }
         }
     })

@@ -35,7 +35,7 @@ impl RestConfig {
             .get(environment::WORKSPACE)
             .map(|name| {
                 HeaderValue::from_str(name).map_err(|_| {
-                    Error::new(ErrorKind::Config, "the workspace's name does not fit into a header")
+                    Error::new(ErrorKind::Config, "the name of the workspace is not a valid header value")
                 })
             })
             .transpose()?;
@@ -52,7 +52,7 @@ impl RestConfig {
     /// client certificate, the workspace.
     pub(super) fn without_credentials_at(&self, authority: &str) -> Result<Self> {
         let refuse = || {
-            Error::new(ErrorKind::Untrusted, "an artifact URI names a malformed host")
+            Error::new(ErrorKind::Untrusted, "the host of the artifact URI is malformed")
                 .with_context("host", authority.rsplit('@').next().unwrap_or_default())
         };
         let other = Url::parse(&format!("{}://{authority}/", self.base.scheme())).map_err(|_| refuse())?;
@@ -76,7 +76,7 @@ impl RestConfig {
 
 fn strip_user_information(url: &mut Url) -> Result<()> {
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
-    cleared.map_err(|()| Error::new(ErrorKind::Config, "the tracking URI cannot hold a user name"))
+    cleared.map_err(|()| Error::new(ErrorKind::Config, "cannot set a user name in the tracking URI"))
 }
 
 #[cfg(test)]

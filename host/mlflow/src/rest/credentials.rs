@@ -38,11 +38,8 @@ fn refuse_unsupported(environment: &Environment) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!("`{unsupported}` asks for an unsupported way to authenticate"),
-    )
-    .with_hint("use a user name and password, or a token; or put a signing proxy before the server"))
+    Err(Error::new(ErrorKind::Unsupported, format!("the authentication of `{unsupported}` is not supported"))
+        .with_hint("use a user name and password, or a token, or put a signing proxy in front of the server"))
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue> {
@@ -51,7 +48,7 @@ fn basic(user: &str, password: &str) -> Result<HeaderValue> {
 
 fn secret_header(text: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(text)
-        .map_err(|_| Error::new(ErrorKind::Config, "the credentials do not fit into a header"))?;
+        .map_err(|_| Error::new(ErrorKind::Config, "the credentials are not a valid header value"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -148,8 +148,8 @@ impl Failure {
         }
         let message = match &text {
             Some(text) => format!("the server answered: {}", on_one_line(without_sql(text))),
-            None if !is_json => "the server answered with a page that is not MLflow's".to_owned(),
-            None => "the server answered without saying why".to_owned(),
+            None if !is_json => "the server's answer is not from MLflow".to_owned(),
+            None => "the server answered without a reason".to_owned(),
         };
         let mut failure = Self::new(kind, message, outcome, request);
         failure.0.collided =
@@ -170,11 +170,11 @@ impl Failure {
         let mut failure = if certificate_refused(&error) {
             let mut failure = Self::new(
                 ErrorKind::Unreachable,
-                format!("no trusted connection to {server}"),
+                format!("cannot verify the certificate of {server}"),
                 Outcome::Final,
                 request,
             );
-            failure.0.hint = Some("name its CA bundle in MLFLOW_TRACKING_SERVER_CERT_PATH".to_owned());
+            failure.0.hint = Some("set MLFLOW_TRACKING_SERVER_CERT_PATH to its CA bundle".to_owned());
             failure
         } else if error.is_connect() {
             let mut failure = Self::new(
@@ -183,14 +183,15 @@ impl Failure {
                 Outcome::NotDone,
                 request,
             );
-            failure.0.hint = Some("is it running, and is the tracking URI right?".to_owned());
+            failure.0.hint =
+                Some("check that the server is running and that the tracking URI is correct".to_owned());
             failure
         } else if error.is_timeout() {
             Self::timed_out(request)
         } else if error.is_builder() {
             Self::new(ErrorKind::Internal, "cannot build the request", Outcome::Final, request)
         } else {
-            let message = format!("the connection to {server} broke");
+            let message = format!("the connection to {server} failed");
             Self::new(ErrorKind::Unreachable, message, Outcome::Unknown, request)
         };
         failure.0.source = Some(error);
@@ -208,16 +209,17 @@ impl Failure {
     pub(super) fn timed_out(request: &str) -> Self {
         let mut failure =
             Self::new(ErrorKind::Timeout, "the server did not answer in time", Outcome::Unknown, request);
-        failure.0.hint = Some("MLFLOW_HTTP_REQUEST_TIMEOUT sets how many seconds to wait".to_owned());
+        failure.0.hint = Some("increase MLFLOW_HTTP_REQUEST_TIMEOUT (seconds)".to_owned());
         failure
     }
 
     /// A successful answer that is not what MLflow's protocol says.
     pub(super) fn protocol(request: &str, why: impl fmt::Display) -> Self {
-        let message = format!("not an answer of MLflow's: {why}");
+        let message = format!("the answer is not in MLflow's protocol: {why}");
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
-        failure.0.hint =
-            Some("is the tracking URI that of an MLflow server, with its path prefix?".to_owned());
+        failure.0.hint = Some(
+            "check that the tracking URI is the address of an MLflow server, with its path prefix".to_owned(),
+        );
         failure
     }
 
@@ -226,7 +228,7 @@ impl Failure {
         let message = format!("the server redirects to `{}`", on_one_line(target));
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
         failure.0.status = Some(status);
-        failure.0.hint = Some("use the address that it leads to as the tracking URI".to_owned());
+        failure.0.hint = Some("use the target of the redirect as the tracking URI".to_owned());
         failure
     }
 
@@ -267,7 +269,7 @@ impl Failure {
 
     /// The same failure, of a request that nobody can tell whether it took effect: not to be repeated unseen.
     pub(super) fn into_ambiguous(mut self) -> Self {
-        self.0.hint = Some("it may have taken effect all the same: look before you repeat it".to_owned());
+        self.0.hint = Some("check whether the request took effect before you repeat it".to_owned());
         self.into_final()
     }
 
@@ -359,13 +361,13 @@ fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> Option<Strin
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         }
         ErrorKind::PermissionDenied if text.is_some_and(|text| text.contains("Invalid Host header")) => {
-            "start the server with `--allowed-hosts` naming this host"
+            "start the server with this host in `--allowed-hosts`"
         }
         ErrorKind::Unsupported if text.is_some_and(artifacts_are_not_served) => {
             "start the server with `--serve-artifacts`"
         }
         ErrorKind::Unsupported if matches!(status.as_u16(), 404 | 405) => {
-            "is the tracking URI that of an MLflow server from 2.9, with its path prefix?"
+            "check that the tracking URI is the address of an MLflow server 2.9 or newer, with its path prefix"
         }
         _ => return None,
     };
@@ -478,7 +480,7 @@ mod tests {
         let error: Error = answer(500, "application/json", &long).into();
         assert!(error.message().len() < 700 && !error.message().chars().any(is_unprintable));
         let page: Error = answer(502, "text/html", "<html>Bad Gateway</html>").into();
-        assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
+        assert_eq!(page.message(), "the server's answer is not from MLflow");
         let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
         assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
     }

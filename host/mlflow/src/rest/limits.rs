@@ -62,7 +62,7 @@ fn cut<'a>(key: &str, text: &'a str) -> &'a str {
         key,
         characters,
         kept = OLDER_TAG_CHARS,
-        "an older server keeps no tag as long as this: it is cut"
+        "truncating a tag that is too long for this older server"
     );
     &text[..end]
 }

@@ -98,7 +98,7 @@ impl RegistryStore for RestStore {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
         let mut filter = name_filter(name).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidName, "a server cannot search for a name with both kinds of quotes")
+            Error::new(ErrorKind::InvalidName, "cannot search a server for a name with both kinds of quotes")
                 .with_context("model", name)
         })?;
         // MLflow's own tokens are offsets: a version created between two pages would be listed twice.

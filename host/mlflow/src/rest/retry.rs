@@ -112,7 +112,7 @@ impl RetryBudget {
             retry = self.retries,
             of = self.policy.max_retries,
             wait_ms = wait.as_millis() as u64,
-            "the server did not answer as it should; trying again"
+            "a request failed; trying again"
         );
         tokio::time::sleep(wait).await;
         Ok(())

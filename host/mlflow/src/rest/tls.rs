@@ -34,7 +34,7 @@ impl TlsSettings {
                 return Err(Error::new(
                     ErrorKind::Config,
                     format!(
-                        "`{}` and `{}` exclude each other",
+                        "cannot use `{}` and `{}` together",
                         environment::INSECURE_TLS,
                         environment::SERVER_CERT_PATH
                     ),
@@ -111,13 +111,13 @@ fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| {
         Error::new(ErrorKind::Config, "cannot read a certificate file")
             .with_context("path", path.display())
-            .with_hint(format!("it is named by `{variable}`"))
+            .with_hint(format!("check the path in `{variable}`"))
             .with_source(error)
     })
 }
 
 fn unusable(path: &Path, what: &str) -> Error {
-    Error::new(ErrorKind::Config, format!("the {what} holds no usable PEM"))
+    Error::new(ErrorKind::Config, format!("the {what} contains no usable PEM"))
         .with_context("path", path.display())
 }
 

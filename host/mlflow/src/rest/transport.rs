@@ -216,7 +216,7 @@ impl Transport {
                 _ => return Err(Failure::redirected(name, status, &redact(location))),
             }
         }
-        Err(Failure::protocol(name, "it redirects in circles"))
+        Err(Failure::protocol(name, "it redirects in a loop"))
     }
 }
 

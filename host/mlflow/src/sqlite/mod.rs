@@ -44,9 +44,9 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let given = path.as_ref();
         let refuse = || {
-            Error::new(ErrorKind::Config, "the database is not at a path of a file")
+            Error::new(ErrorKind::Config, "the path of the database is not a file")
                 .with_context("path", given.display())
-                .with_hint("an absolute path takes four slashes: sqlite:////data/mlflow.db")
+                .with_hint("write an absolute path with four slashes: sqlite:////data/mlflow.db")
         };
         let path = std::path::absolute(given).map_err(|error| refuse().with_source(error))?;
         let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Err(refuse()) };

@@ -291,7 +291,7 @@ fn status_of(text: Option<&str>) -> Result<RunStatus> {
         Some("FINISHED") => Ok(RunStatus::Finished),
         Some("FAILED") => Ok(RunStatus::Failed),
         Some("KILLED") => Ok(RunStatus::Killed),
-        Some(other) => Err(Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
+        Some(other) => Err(Error::new(ErrorKind::Protocol, "the status of a run is unknown")
             .with_context("status", excerpt(other, QUOTED_CHARS))),
     }
 }

@@ -148,7 +148,7 @@ impl Schema {
             )
             .with_context("missing", listed(&missing))
             .with_context("revision", &revision)
-            .with_hint("back the file up and run `mlflow db upgrade sqlite:///FILE`, or name another file")
+            .with_hint("back up the file and run `mlflow db upgrade sqlite:///FILE`, or use another file")
             .into());
         }
         let has_workspace = |table: &&str| tables[*table].iter().any(|column| column.name == "workspace");
@@ -156,7 +156,7 @@ impl Schema {
         if has_workspaces && !IN_WORKSPACES.iter().all(has_workspace) {
             return Err(Error::new(ErrorKind::Schema, "only some tables of the database have workspaces")
                 .with_context("revision", &revision)
-                .with_hint("a migration was interrupted: restore a backup, or run `mlflow db upgrade`")
+                .with_hint("restore a backup, or run `mlflow db upgrade`; a migration was interrupted")
                 .into());
         }
         let workspace = match (has_workspaces, workspace) {
@@ -167,7 +167,7 @@ impl Schema {
                     .with_context("workspace", workspace)
                     .with_context("revision", &revision)
                     .with_hint(
-                        "unset MLFLOW_WORKSPACE, or back the file up and open it with MLflow 3.13 or newer",
+                        "unset MLFLOW_WORKSPACE, or back up the file and open it with MLflow 3.13 or newer",
                     )
                     .into());
             }
@@ -184,11 +184,11 @@ impl Schema {
         }
         Err(Error::new(
             ErrorKind::Schema,
-            "the database was made by a newer MLflow, with columns that must be filled",
+            "cannot write the database: a newer MLflow added columns that require a value",
         )
         .with_context("columns", listed(&self.unknown_columns))
         .with_context("revision", &self.revision)
-        .with_hint("reading works; to write, run an MLflow server on the database and use its http:// URI")
+        .with_hint("run an MLflow server on the database and use its http:// URI; reading works without it")
         .into())
     }
 

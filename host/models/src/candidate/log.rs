@@ -259,14 +259,14 @@ impl LogTarget<'_> {
                     self.unregister(version.version).await;
                 }
             }
-            Err(error) => tracing::warn!(%error, "it is not known whether a failed run left a version"),
+            Err(error) => tracing::warn!(%error, "cannot check whether a failed run left a version"),
         }
     }
 
     /// Takes back a registration whose run failed, as well as it can be done.
     async fn unregister(&self, version: Version) {
         if let Err(error) = self.backend.registry.delete_model_version(self.model, version).await {
-            tracing::warn!(%version, %error, "a version of a failed run could not be deleted");
+            tracing::warn!(%version, %error, "cannot delete a version of a failed run");
         }
     }
 }

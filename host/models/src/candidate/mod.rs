@@ -23,9 +23,9 @@ pub const SHA256_TAG: &str = "hydra.model.sha256";
 
 /// Tags that a run gets in any case, and how to say what they say.
 const OWN_TAGS: [(&str, &str); 3] = [
-    (OPERATION_ID_TAG, "it tells this operation from every other; choose another key"),
+    (OPERATION_ID_TAG, "choose another key; hydra-registry uses this one to identify the operation"),
     ("mlflow.runName", "name the run with --run-name"),
-    ("mlflow.user", "say who logs it in HYDRA_ACTOR"),
+    ("mlflow.user", "set HYDRA_ACTOR to your name"),
 ];
 
 /// The model of a candidate.
@@ -95,7 +95,7 @@ impl Candidate {
         if self.metrics.is_empty() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a candidate needs at least one metric")
                 .with_hint(
-                    "policies compare candidates by their metrics: pass for instance --metric auc=0.91",
+                    "pass for instance --metric auc=0.91; policies compare candidates by their metrics",
                 ));
         }
         for (key, value) in &self.metrics {
@@ -105,7 +105,7 @@ impl Candidate {
                     ErrorKind::InvalidArgument,
                     format!("metric `{key}` is not finite: {value}"),
                 )
-                .with_hint("fix the evaluation, or pass --allow-non-finite to log it as it is"));
+                .with_hint("fix the evaluation, or pass --allow-non-finite to log the value anyway"));
             }
         }
         for key in self.tags.keys() {

@@ -45,7 +45,7 @@ explanation: expected to mention "patience", got "version 3 becomes champion; ve
 
 #[test]
 fn a_case_without_expectation_does_not_pass() {
-    assert_eq!(differences("null"), ["the case expects nothing: add `expect`"]);
+    assert_eq!(differences("null"), ["the case has no expectation: add `expect`"]);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_schema_in_docs_is_that_of_the_types() {
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &schema).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), schema, "set HYDRA_UPDATE=1 to write it anew");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), schema, "set HYDRA_UPDATE=1 to rewrite it");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn new_projects_are_locked_to_the_versions_of_this_repository() {
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &current).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap(), current, "set HYDRA_UPDATE=1 to write it anew");
+    assert_eq!(fs::read_to_string(&path).unwrap(), current, "set HYDRA_UPDATE=1 to rewrite it");
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn values_that_calls_move() {
             call.repeat(count)
         ))
     };
-    pair(399_999 / 17, "values that calls and branches move", calls);
+    pair(399_999 / 17, "values moved by calls and branches", calls);
 }
 
 #[test]

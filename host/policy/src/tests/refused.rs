@@ -18,7 +18,7 @@ fn imports_are_refused_by_name() {
     assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
     assert_eq!(
         error.to_string(),
-        "the component imports what a policy must not have (imports: wasi:clocks/monotonic-clock@0.2.6, host-log)"
+        "the component has imports, but a policy must have none (imports: wasi:clocks/monotonic-clock@0.2.6, host-log)"
     );
     assert!(error.hint().unwrap().contains("wasm32-unknown-unknown"));
 }
@@ -28,7 +28,7 @@ fn other_interface_versions_are_refused_with_what_was_found() {
     let error = refused(&component("other_version"));
     assert_eq!(
         error.to_string(),
-        "the component exports hydra:lifecycle/policy in another version \
+        "the component exports an unsupported version of hydra:lifecycle/policy \
          (found: 0.2.0, expected: hydra:lifecycle/policy@0.1.0)"
     );
 }
@@ -52,7 +52,7 @@ fn an_interface_of_other_types_is_refused() {
 #[test]
 fn a_core_module_is_refused_with_what_to_do() {
     let error = refused(&wat::parse_str("(module)").unwrap());
-    assert_eq!(error.to_string(), "this is a core module, not a component");
+    assert_eq!(error.to_string(), "the file is a core module, not a component");
     assert!(error.hint().unwrap().contains("policy build"));
 }
 

@@ -42,7 +42,7 @@ impl ModelRegistry {
                 let view = ledger.view().await?;
                 if !view.agrees(&evidence.registered.aliases) {
                     tracing::warn!(
-                        "the aliases are not where the ledger has them: without --dry-run that is settled first; `hydra-registry doctor` tells more"
+                        "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
                     );
                 }
                 view.history
@@ -94,6 +94,6 @@ async fn was_champion(
         return Ok(());
     }
     Err(Error::new(ErrorKind::NeverChampion, format!("version {version} was never the champion")).with_hint(
-        "`hydra-registry history` shows who was; a version that was not is promoted, not rolled back to",
+        "choose a former champion, which `hydra-registry history` shows, or promote the version instead",
     ))
 }

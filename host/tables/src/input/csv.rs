@@ -30,7 +30,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<
     let mut rows = ReaderBuilder::new().buffer_capacity(1 << 17).from_reader(bytes);
     let header = rows.byte_headers().map_err(|error| damaged(error, 1))?;
     if header.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidData, "the file is empty; a header was expected"));
+        return Err(Error::new(ErrorKind::InvalidData, "the file is empty, without a header"));
     }
     let header: Vec<String> = header
         .iter()
@@ -72,8 +72,8 @@ fn refuse_missing_header(header: &[String], wanted: &Wanted) -> Result<()> {
     if !wanted.has_placeholder_names() || !is_row || is_count {
         return Ok(());
     }
-    Err(invalid("the file has no header: its first line is a row", 1)
-        .with_hint("the model takes columns by position; write any names in a line before the rows"))
+    Err(invalid("the file has no header; its first line is a row", 1)
+        .with_hint("add a line with any column names before the rows; the model takes columns by position"))
 }
 
 /// The cell `3` may be the number and the text, which are different categories.
@@ -82,10 +82,10 @@ fn refuse_mixed(wanted: &Wanted) -> Result<()> {
     mixed.map_or(Ok(()), |feature| {
         Err(Error::new(
             ErrorKind::InvalidData,
-            "the categories of a column are numbers and text mixed, which CSV does not tell apart",
+            "the categories of a column mix numbers and text, which CSV cannot distinguish",
         )
         .with_context("column", excerpt(&wanted.features[feature], QUOTED_CHARS))
-        .with_hint("give JSON lines"))
+        .with_hint("use JSON lines"))
     })
 }
 
@@ -210,15 +210,15 @@ fn damaged(error: csv::Error, line: u64) -> Error {
                 <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<TooMuch>,
             ) =>
         {
-            invalid("the row is too long", line).with_hint("a quote may have been left open")
+            invalid("the row is too long", line).with_hint("check for a quote that is not closed")
         }
         csv::ErrorKind::Io(error) => unreadable(error),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            invalid("the row has another number of cells than the header", line)
+            invalid("the row and the header have different numbers of cells", line)
                 .with_context("cells", len)
                 .with_context("header", expected_len)
         }
-        other => invalid("the row cannot be read", line).with_source(format!("{other:?}")),
+        other => invalid("cannot read the row", line).with_source(format!("{other:?}")),
     }
 }
 

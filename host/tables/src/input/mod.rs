@@ -91,6 +91,6 @@ fn columns_of_fields(
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the columns do not make a batch").with_source(error)
+        Error::new(ErrorKind::Internal, "cannot build a batch from the columns").with_source(error)
     })
 }

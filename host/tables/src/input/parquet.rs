@@ -102,7 +102,7 @@ fn without_dictionaries(metadata: ArrowReaderMetadata) -> Result<(ArrowReaderMet
     let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
     let options = ArrowReaderOptions::new().with_schema(schema);
     let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
-        .map_err(|error| invalid("a dictionary's type does not fit its column").with_source(error))?;
+        .map_err(|error| invalid("the type of a dictionary does not match its column").with_source(error))?;
     Ok((metadata, dictionaries))
 }
 

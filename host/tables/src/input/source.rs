@@ -71,7 +71,7 @@ impl Source {
             return Ok(file);
         }
         let mut file = tempfile::tempfile().map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot make a temporary file for the input").with_source(error)
+            Error::new(ErrorKind::Storage, "cannot create a temporary file for the input").with_source(error)
         })?;
         let (mut reader, _) = self.into_reader();
         io::copy(&mut reader, &mut file).map_err(unreadable)?;

@@ -107,10 +107,10 @@ fn widened(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
         DataType::Int64 if to == &DataType::Float64 && is_exact_in_floats(column) => {
             arrow_cast::cast(column, to).map_err(unfit)
         }
-        from => Err(Error::new(ErrorKind::InvalidData, "a column to keep changes its type on the way")
+        from => Err(Error::new(ErrorKind::InvalidData, "a column to keep changes its type between batches")
             .with_context("first", to)
             .with_context("later", from)
-            .with_hint("write csv or jsonl, which have no types")),
+            .with_hint("write csv or jsonl, which do not fix the types of columns")),
     }
 }
 

@@ -95,7 +95,7 @@ fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
 
 /// What a new file gets, less the process's mask; temporary files are private otherwise.
 #[cfg(unix)]
-#[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no such mode")]
 fn new_file_permissions() -> Option<Permissions> {
     use std::os::unix::fs::PermissionsExt as _;
     Some(Permissions::from_mode(0o666))

@@ -62,7 +62,7 @@ impl<'p> Output<'p> {
         let mut writer = match std::mem::replace(&mut self.state, State::Broken) {
             State::Opened(destination) => writer(self.format, path, batch.schema_ref(), destination),
             State::Writing(writer) => Ok(writer),
-            State::Broken => Err(Error::new(ErrorKind::Internal, "writing goes on after it failed")),
+            State::Broken => Err(Error::new(ErrorKind::Internal, "cannot write after a failed write")),
         }
         .map_err(|error| named(error, path))?;
         writer.write(batch).map_err(|error| named(error, path))?;
@@ -75,7 +75,7 @@ impl<'p> Output<'p> {
         let destination = match self.state {
             State::Opened(destination) => Ok(destination),
             State::Writing(writer) => writer.finish(),
-            State::Broken => Err(Error::new(ErrorKind::Internal, "writing ends after it failed")),
+            State::Broken => Err(Error::new(ErrorKind::Internal, "cannot finish after a failed write")),
         };
         destination.and_then(Destination::commit).map_err(|error| named(error, self.path.as_deref()))
     }

@@ -55,7 +55,7 @@ impl ObjectArtifacts {
         let root = self.root.split('/').filter(|part| !part.is_empty());
         let key = root.chain(parts).collect::<Vec<_>>().join("/");
         Key::parse(&key).map_err(|error| {
-            Error::new(ErrorKind::Untrusted, "an artifact path cannot be a key of an object store")
+            Error::new(ErrorKind::Untrusted, "the artifact path is not a valid key of an object store")
                 .with_context("path", path)
                 .with_source(error)
         })
@@ -142,10 +142,10 @@ impl ArtifactStore for ObjectArtifacts {
                 return Ok(Bytes::new());
             }
             Err(io::Error::other(
-                Error::new(ErrorKind::Integrity, "an artifact was cut short on its way")
+                Error::new(ErrorKind::Integrity, "the download of an artifact ended early")
                     .with_context("path", path)
-                    .with_context("promised in bytes", promised)
-                    .with_context("received in bytes", received)
+                    .with_context("announced bytes", promised)
+                    .with_context("received bytes", received)
                     .with_retryable(true),
             ))
         });
@@ -165,7 +165,7 @@ impl ArtifactStore for ObjectArtifacts {
         if uploaded.is_err() {
             // parts of an abandoned upload are stored, and paid for, until somebody removes them
             if let Err(error) = writer.abort().await {
-                tracing::warn!(%error, "cannot remove the parts of an upload that failed");
+                tracing::warn!(%error, "cannot remove the parts of a failed upload");
             }
         }
         uploaded
@@ -180,10 +180,10 @@ impl ArtifactStore for ObjectArtifacts {
 fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
     match error {
         object_store::Error::NotFound { .. } => {
-            (ErrorKind::ArtifactNotFound, "the bucket or the file does not exist, or is in another region")
+            (ErrorKind::ArtifactNotFound, "check the names of bucket and file, and the region")
         }
         object_store::Error::PermissionDenied { .. } => {
-            (ErrorKind::PermissionDenied, "the credentials do not allow this on the bucket")
+            (ErrorKind::PermissionDenied, "use credentials with permission for this operation on the bucket")
         }
         object_store::Error::Unauthenticated { .. } => (
             ErrorKind::Unauthenticated,
@@ -195,7 +195,7 @@ fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
                 (ErrorKind::Unreachable, "check the network, and the endpoint if you set one")
             }
             Some(HttpErrorKind::Timeout) => (ErrorKind::Timeout, "check the network, then try again"),
-            _ => (ErrorKind::Server, "the object store failed; the cause is below"),
+            _ => (ErrorKind::Server, "see the cause below"),
         },
     }
 }

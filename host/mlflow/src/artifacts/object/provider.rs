@@ -36,7 +36,7 @@ pub(in crate::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs"
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
     crypto::install_provider();
     let malformed = |why: &str| {
-        Error::new(ErrorKind::Protocol, format!("not the URI of an object store: {why}"))
+        Error::new(ErrorKind::Protocol, format!("the URI is not one of an object store: {why}"))
             .with_context("uri", redact(uri))
     };
     // Without a provider, the HTTP library panics. An error means that there is one already.
@@ -80,7 +80,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
     }
     for (key, value) in upload_arguments(environment)? {
         let key = key.parse().map_err(|error: object_store::Error| {
-            Error::new(ErrorKind::Config, "a setting of S3 uploads is not known").with_source(error)
+            Error::new(ErrorKind::Config, "a setting of S3 uploads is unknown").with_source(error)
         })?;
         builder = builder.with_config(key, value);
     }
@@ -91,7 +91,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
 fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
     let Some(path) = environment.path(AWS_CA_BUNDLE) else { return Ok(Vec::new()) };
     let refuse = || {
-        Error::new(ErrorKind::Config, "the bundle of certificates cannot be read")
+        Error::new(ErrorKind::Config, "cannot read the CA bundle")
             .with_context("variable", AWS_CA_BUNDLE)
             .with_context("path", path.display())
     };
@@ -104,13 +104,13 @@ fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
 fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, String)>> {
     let Some(text) = environment.get(S3_UPLOAD_EXTRA_ARGS) else { return Ok(Vec::new()) };
     let refuse = |why: String| {
-        Error::new(ErrorKind::Config, why).with_context("variable", S3_UPLOAD_EXTRA_ARGS).with_hint(
-            "supported: a JSON object with ServerSideEncryption (AES256 or aws:kms) and SSEKMSKeyId",
-        )
+        Error::new(ErrorKind::Config, why)
+            .with_context("variable", S3_UPLOAD_EXTRA_ARGS)
+            .with_hint("set a JSON object with ServerSideEncryption (AES256 or aws:kms) and SSEKMSKeyId")
     };
     let arguments: std::collections::BTreeMap<String, String> =
         serde_json::from_str(text).map_err(|error| {
-            refuse("the extra arguments of S3 uploads are not a JSON object of texts".into())
+            refuse("the extra arguments of S3 uploads are not a JSON object of strings".into())
                 .with_source(error)
         })?;
     let setting = |(name, value): (String, String)| match (name.as_str(), value.as_str()) {
@@ -163,9 +163,11 @@ fn connection_string(environment: &Environment) -> Result<Vec<(&str, &str)>> {
     parts
         .map(|part| match pair(part) {
             Some(at) => Ok((&part[..at], &part[at + 1..])),
-            None => Err(Error::new(ErrorKind::Config, "not a connection string of Azure Storage")
-                .with_context("variable", AZURE_CONNECTION_STRING)
-                .with_hint("it is made of `Name=value` parts with `;` between them")),
+            None => {
+                Err(Error::new(ErrorKind::Config, "the value is not a connection string of Azure Storage")
+                    .with_context("variable", AZURE_CONNECTION_STRING)
+                    .with_hint("write `Name=value` parts separated by `;`"))
+            }
         })
         .collect()
 }
@@ -176,10 +178,10 @@ fn retries() -> RetryConfig {
 
 fn built<S: ObjectStore>(built: object_store::Result<S>, uri: &str) -> Result<Arc<dyn ObjectStore>> {
     let store = built.map_err(|error| {
-        Error::new(ErrorKind::Config, "the object store cannot be set up")
+        Error::new(ErrorKind::Config, "cannot set up the object store")
             .with_context("uri", redact(uri))
             .with_source(error)
-            .with_hint("credentials come from the provider's variables: AWS_*, GOOGLE_* or AZURE_*")
+            .with_hint("set the provider's variables: AWS_*, GOOGLE_* or AZURE_*")
     })?;
     Ok(Arc::new(store))
 }

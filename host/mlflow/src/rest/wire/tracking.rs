@@ -256,7 +256,7 @@ fn run_status(status: Option<&str>) -> Result<RunStatus> {
         Some("FINISHED") => Ok(RunStatus::Finished),
         Some("FAILED") => Ok(RunStatus::Failed),
         Some("KILLED") => Ok(RunStatus::Killed),
-        Some(other) => Err(Error::new(ErrorKind::Protocol, "the server sent an unknown run status")
+        Some(other) => Err(Error::new(ErrorKind::Protocol, "the run status from the server is unknown")
             .with_context("status", excerpt(other, QUOTED_CHARS))),
     }
 }

@@ -31,11 +31,11 @@ pub(super) fn message(message: &Message<'_>, body: &[u8]) -> Result<()> {
 
 fn record_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<()> {
     if !(0..=MOST_ROWS).contains(&batch.length()) {
-        return Err(damaged("its number of rows cannot be true").with_context("rows", batch.length()));
+        return Err(damaged("the number of rows is impossible").with_context("rows", batch.length()));
     }
     for node in batch.nodes().into_iter().flatten() {
         if !(0..=MOST_VALUES).contains(&node.length()) || !(0..=node.length()).contains(&node.null_count()) {
-            return Err(damaged("a column's length cannot be true").with_context("length", node.length()));
+            return Err(damaged("the length of a column is impossible").with_context("length", node.length()));
         }
     }
     let codec = batch.compression().map(|compression| compression.codec());
@@ -44,7 +44,7 @@ fn record_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<()> {
         let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
         let range = range.and_then(|(start, length)| Some(start..start.checked_add(length)?));
         let bytes = range.and_then(|range| body.get(range)).ok_or_else(|| {
-            damaged("a buffer is not within its bytes")
+            damaged("a buffer is outside its message")
                 .with_context("offset", buffer.offset())
                 .with_context("length", buffer.length())
                 .with_context("bytes", body.len())
@@ -76,7 +76,7 @@ fn unpacked_length(bytes: &[u8], codec: CompressionType) -> Result<u64> {
     }
     let most = (packed.len() as u64).saturating_mul(RATIO).max(ALWAYS);
     u64::try_from(length).ok().filter(|length| *length <= most).ok_or_else(|| {
-        damaged("a buffer cannot be as large as it says")
+        damaged("the declared size of a buffer is impossible")
             .with_context("unpacked", length)
             .with_context("packed", packed.len())
             .with_context("codec", codec.variant_name().unwrap_or("unknown"))

@@ -38,7 +38,8 @@ impl Message {
     /// The schema that the message holds.
     pub(super) fn schema(&self) -> Result<Arc<Schema>> {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
-        let schema = message.header_as_schema().ok_or_else(|| not_arrow("the first message is no schema"))?;
+        let schema =
+            message.header_as_schema().ok_or_else(|| not_arrow("the first message is not a schema"))?;
         schema_of(schema)
     }
 
@@ -58,7 +59,7 @@ impl Message {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
         let batch = message.header_as_record_batch();
         Ok((
-            batch.ok_or_else(|| invalid("a record batch is damaged: it is of another kind"))?,
+            batch.ok_or_else(|| invalid("a record batch is damaged: its message has another type"))?,
             message.version(),
         ))
     }
@@ -68,7 +69,7 @@ impl Message {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
         let batch = message.header_as_dictionary_batch();
         Ok((
-            batch.ok_or_else(|| invalid("a dictionary is damaged: it is of another kind"))?,
+            batch.ok_or_else(|| invalid("a dictionary is damaged: its message has another type"))?,
             message.version(),
         ))
     }
@@ -77,7 +78,7 @@ impl Message {
 /// The schema of a stream or a footer.
 pub(super) fn schema_of(schema: arrow_ipc::Schema<'_>) -> Result<Arc<Schema>> {
     if !schema.endianness().equals_to_target_endianness() {
-        return Err(invalid("the bytes of the file's numbers are in the other order"));
+        return Err(invalid("cannot read the file: its byte order is not this machine's"));
     }
     let schema = arrow_ipc::convert::try_fb_to_schema(schema);
     Ok(Arc::new(schema.map_err(|error| not_arrow(&error.to_string()))?))
@@ -97,7 +98,7 @@ fn metadata_length(reader: &mut impl Read) -> Result<Option<u64>> {
         0 => Ok(None),
         length => u64::try_from(length)
             .map(Some)
-            .map_err(|_| invalid("a record batch is damaged: the length of its description is negative")),
+            .map_err(|_| invalid("a record batch is damaged: the length of its metadata is negative")),
     }
 }
 

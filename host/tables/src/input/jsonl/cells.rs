@@ -61,7 +61,7 @@ impl Cells {
         match self {
             Self::Numbers(numbers) => numbers.push(number),
             // To Python, the number 3 is not the category `3`.
-            Self::Texts(_) => return Err(E::custom(format_args!("text was expected, not {json}"))),
+            Self::Texts(_) => return Err(E::custom(format_args!("expected text, not {json}"))),
             Self::Mixed(texts) => texts.append_value(json.to_string()),
         }
         Ok(())
@@ -142,7 +142,7 @@ impl Visitor<'_> for Cell<'_> {
                 "-Infinity" => f64::NEG_INFINITY,
                 _ => {
                     let cell = excerpt(text, QUOTED_CHARS);
-                    return Err(E::custom(format_args!("a number was expected, not the text `{cell}`")));
+                    return Err(E::custom(format_args!("expected a number, not the text `{cell}`")));
                 }
             }),
         }

@@ -41,7 +41,7 @@ impl<R: Read> Lines<R> {
                 return Err(Error::new(ErrorKind::InvalidData, "the line is too long")
                     .with_context("line", self.number)
                     .with_context("bytes", format_args!("more than {LONGEST}"))
-                    .with_hint("JSON lines hold one object a line"));
+                    .with_hint("write one JSON object per line"));
             }
             if !self.line.trim_ascii().is_empty() {
                 break;

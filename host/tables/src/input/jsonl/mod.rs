@@ -41,14 +41,14 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<
         let missing = reader.rows.keys().unseen();
         if !missing.is_empty() {
             let hint = if reader.wanted.has_placeholder_names() {
-                "the model was trained without names and takes columns by position, which objects do not have: \
-                 name the keys Column_0, Column_1 and so on, or give CSV"
+                "name the keys Column_0, Column_1 and so on, or use CSV; the model was trained without column names \
+                 and takes columns by position"
             } else {
                 "write null for missing values"
             };
             return Err(Error::new(ErrorKind::InvalidData, "columns are missing from the input")
                 .with_context("missing", listed(&missing))
-                .with_context("rows looked at", first.features.num_rows())
+                .with_context("rows checked", first.features.num_rows())
                 .with_hint(hint));
         }
     }

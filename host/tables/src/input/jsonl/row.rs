@@ -63,9 +63,9 @@ impl Rows {
         if !line.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() >= DIGITS) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::InvalidData, "a column to keep has a whole number of more than 64 bits")
+        Err(Error::new(ErrorKind::InvalidData, "a column to keep contains an integer of more than 64 bits")
             .with_context("column", excerpt(column, QUOTED_CHARS))
-            .with_hint("write such numbers as text"))
+            .with_hint("write it as text"))
     }
 
     /// The features and the kept columns of the rows so far; starts again without rows.
@@ -141,7 +141,7 @@ fn damaged(error: &serde_json::Error, feature: Option<String>) -> Error {
     // serde_json ends its messages with a place; the line is always its first.
     let text = error.to_string();
     let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
-    let mut damaged = Error::new(ErrorKind::InvalidData, format!("the row cannot be read: {detail}"));
+    let mut damaged = Error::new(ErrorKind::InvalidData, format!("cannot read the row: {detail}"));
     if let Some(feature) = feature {
         damaged = damaged.with_context("column", excerpt(feature, QUOTED_CHARS));
     }
