@@ -162,7 +162,7 @@ fn training_data_and_rows_with_a_bad_cell() {
 }
 
 #[test]
-fn a_malformed_log_filter_is_told_and_not_used() {
+fn a_malformed_log_filter_is_reported_and_ignored() {
     let project = embedded();
     let run = |filter: &str| {
         let output = project.command(["list"]).env("HYDRA_LOG", filter).output().expect("the binary runs");
@@ -200,7 +200,7 @@ fn fixture() -> String {
 }
 
 #[test]
-fn values_that_are_cut_are_told() {
+fn truncated_values_are_reported() {
     for project in [embedded(), on_server()] {
         let (tag, value) = (format!("note={}", "é".repeat(8001)), format!("text={}", "é".repeat(6001)));
         let log = ["log-candidate", &fixture(), "--metric", "a=1", "--tag", &tag, "--config-value", &value];
@@ -280,7 +280,7 @@ fn a_model_that_can_be_read_only_once() {
 }
 
 #[test]
-fn an_empty_listing_that_was_asked_for_says_nothing() {
+fn a_limit_of_zero_lists_nothing_without_a_warning() {
     let project = embedded();
     project.json(["log-candidate", &fixture(), "--metric", "a=1"]);
     let listed = project.run(["list", "--limit", "0"]);

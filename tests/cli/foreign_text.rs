@@ -20,7 +20,7 @@ fn assert_tame(outcome: &Outcome) {
 }
 
 #[test]
-fn text_and_json_of_every_listing_are_tame() {
+fn text_and_json_of_every_listing_have_only_printable_characters() {
     let project = Project::new(None, &fresh_name("foreign"));
     project.file("train.csv", training_csv());
     let tag = format!("note={HOSTILE}");
@@ -52,7 +52,7 @@ fn text_and_json_of_every_listing_are_tame() {
 }
 
 #[test]
-fn errors_are_tame() {
+fn errors_have_only_printable_characters() {
     let project = Project::new(None, &fresh_name("foreign"));
     let odd_name = "a\u{202e}b\u{2028}c\u{e0041}";
     for command in [["--model", odd_name, "champion"], ["--model", HOSTILE, "champion"]] {

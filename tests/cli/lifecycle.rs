@@ -54,7 +54,7 @@ fn the_whole_lifecycle_with_its_exit_codes() {
 }
 
 #[test]
-fn data_goes_to_stdout_and_talk_to_stderr() {
+fn data_goes_to_stdout_and_messages_to_stderr() {
     let project = project();
     let logged = project.run(LOG);
     assert_eq!(logged.code, 0, "{}", logged.err);
@@ -79,7 +79,7 @@ fn a_model_file_is_logged_as_it_is() {
 }
 
 #[test]
-fn a_configuration_value_replaces_what_training_says_of_itself() {
+fn a_configuration_value_replaces_a_training_parameter() {
     let project = project();
     project.file("config.toml", "[data]\nsource = 'warehouse'\n");
     let more = [
@@ -104,7 +104,7 @@ fn a_configuration_value_replaces_what_training_says_of_itself() {
 }
 
 #[test]
-fn the_store_lies_in_the_project_root_wherever_one_stands() {
+fn the_store_is_in_the_project_root_in_every_directory_below() {
     let project = project();
     let inner = project.path().join("a/b");
     std::fs::create_dir_all(&inner).expect("directories");
@@ -157,7 +157,7 @@ fn relative_paths_in_hydra_toml_are_relative_to_it() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn an_empty_variable_counts_as_unset() {
     let project = project();
     let names = [
         "MLFLOW_TRACKING_URI",
@@ -177,7 +177,7 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     use std::io::Read as _;
     let project = project();
     project.json(LOG);

@@ -206,7 +206,7 @@ fn a_missing_tool_is_named_with_where_to_get_it() {
 }
 
 #[test]
-fn what_is_no_policy_is_refused_with_what_to_do() {
+fn a_file_that_is_not_a_policy_is_refused_with_a_hint() {
     let (project, _) = project();
     project.file("module.wasm", b"\0asm\x01\0\0\0");
     let module = project.run(["policy", "inspect", "module.wasm"]);

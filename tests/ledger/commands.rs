@@ -59,7 +59,7 @@ fn the_history_tells_who_when_what_and_why() {
 
 /// A dry run decides on the current aliases; a real run would first settle the ledger.
 #[test]
-fn a_dry_run_says_that_aliases_were_moved() {
+fn a_dry_run_reports_moved_aliases() {
     let project = three_promotions();
     let quiet = project.run(["rollback", "--dry-run"]);
     assert!(quiet.code == 0 && !quiet.err.contains("settles this first"), "{}", quiet.err);
@@ -87,7 +87,7 @@ fn a_transition_is_an_event_with_fields() {
 }
 
 #[test]
-fn a_ledger_that_is_not_there_yet_is_no_error() {
+fn a_missing_ledger_is_not_an_error() {
     let project = Project::new(None, &fresh_name("commands"));
     project.file("train.csv", training_csv());
     project.json(LOG);
@@ -141,14 +141,14 @@ fn past(shown: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_policy_is_shown_the_transitions_before() {
+fn a_policy_receives_earlier_transitions() {
     let project = three_promotions();
     assert_eq!(past_shown_last(&project), past(&[("2", "nightly"), ("1", "nightly")]));
 }
 
 /// There are more rejections than a decision reads entries of the ledger.
 #[test]
-fn refusals_do_not_hide_the_transitions_before() {
+fn rejections_do_not_hide_earlier_transitions() {
     let project = three_promotions();
     let soak = crate::support::example_policy("soak-time");
     for attempt in 0..70 {
@@ -223,7 +223,7 @@ fn verification_runs_every_decision_again_and_finds_what_was_changed() {
 }
 
 #[test]
-fn the_export_holds_every_entry_as_it_is() {
+fn the_export_contains_every_entry_unchanged() {
     let project = three_promotions();
     let exported = lines(&project, &["history", "export"]);
     let numbers: Vec<_> = exported.iter().map(|line| line["number"].as_u64()).collect();
@@ -288,7 +288,7 @@ fn a_rollback_goes_to_former_champions_only() {
 }
 
 #[test]
-fn another_policy_is_asked_about_the_recorded_evidence() {
+fn a_backtest_runs_another_policy_on_recorded_evidence() {
     let project = three_promotions();
     project.json(["rollback"]);
     let gate = crate::support::example_policy("metric-gate");

@@ -118,7 +118,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_entries_cost_what_ten_cost() {
+async fn ten_thousand_entries_cost_as_much_as_ten() {
     // A separate server, because a long transaction in a shared database would block other tests.
     let server = Server::start(NEWEST, &[]);
     let proxy = Proxy::start(&server.url);

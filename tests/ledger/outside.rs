@@ -39,7 +39,7 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
 
 /// With `archived` on the champion, a rollback and `doctor` report the problem.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_champion_archived_by_hand_is_nowhere_to_go_back_to() {
+async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, &fresh_name("both")).await;
     for number in [1, 2] {
@@ -84,7 +84,7 @@ async fn on_file() {
 
 /// The ledger is a registered model, but commands must not log candidates to it or promote in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_is_no_model() {
+async fn a_ledger_is_not_a_model_for_candidates() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, "churn").await;
     registry.promote_to_champion(Some(version(1))).await.expect("a promotion");

@@ -21,7 +21,7 @@ use crate::support::version;
 const NEWEST: &str = "mlflow-3.17.2";
 
 #[tokio::test]
-async fn python_and_rust_see_the_same_file_store_whoever_wrote_it() {
+async fn python_and_rust_read_the_same_from_either_ones_file_store() {
     let (by_rust, by_python) = (Home::new(), Home::new());
     scenario::write(&by_rust.file(), true).await;
     python::ask(NEWEST, "local_store.py", &["write", &by_python.file_uri()]);
@@ -61,7 +61,7 @@ async fn the_same_actions_leave_the_same_rows() {
 }
 
 #[tokio::test]
-async fn a_database_is_used_on_while_python_brings_it_up_to_date() {
+async fn a_database_stays_usable_while_python_migrates_it() {
     let home = Home::new();
     let store = home.sqlite();
     scenario::write(&store, true).await;

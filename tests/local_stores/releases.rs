@@ -43,7 +43,7 @@ async fn use_as_it_is(release: &str, logged_models: bool) {
 }
 
 #[tokio::test]
-async fn the_newest_release_makes_our_database_its_own() {
+async fn the_newest_release_migrates_our_database() {
     let (by_rust, by_python) = (Home::new(), Home::new());
     scenario::write(&by_rust.sqlite(), true).await;
     python::ask(NEWEST, "local_store.py", &["make", &by_python.sqlite_uri()]);

@@ -68,7 +68,7 @@ async fn a_running_server_and_the_store_share_a_database() {
 }
 
 #[tokio::test]
-async fn a_workspace_of_a_database_is_what_mlflow_sees_of_it() {
+async fn a_workspace_of_a_database_is_the_same_for_mlflow() {
     let in_team = [("MLFLOW_ENABLE_WORKSPACES", "true"), ("MLFLOW_WORKSPACE", "team-a")];
     let ask = |command: &str, home: &Home| {
         let answer = python::ask_with(NEWEST, "local_store.py", &[command, &home.sqlite_uri()], &in_team);

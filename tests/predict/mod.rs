@@ -124,7 +124,7 @@ fn rows_are_answered_as_they_come() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let project = champion("regression");
     project.file("rows.csv", rows(200_000));
     let (child, _input, mut output) = start(&project, &["rows.csv", "--keep", "id"]);

@@ -37,7 +37,7 @@ fn relay(server: &str) -> (String, Arc<AtomicUsize>) {
 
 /// With several workers, a reused connection delays every answer of the server: see `host/mlflow/src/rest/tls.rs`.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_over_plain_http_has_a_connection_of_its_own() {
+async fn every_request_over_plain_http_has_a_separate_connection() {
     let server = Server::shared(NEWEST);
     let (model, cache) = (fresh_name("connections"), tempfile::tempdir().expect("a directory"));
     let direct = open(&server.url, &model, cache.path());

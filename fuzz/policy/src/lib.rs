@@ -194,7 +194,7 @@ mod tests {
 
     /// `HYDRA_GUESTS` sets how many.
     #[test]
-    fn guests_that_nobody_wrote_are_answered_with_errors_or_verdicts() {
+    fn generated_guests_end_with_errors_or_verdicts() {
         let count = std::env::var("HYDRA_GUESTS").map_or(1000, |count| count.parse().expect("a number"));
         let fates: Vec<_> = (0..count).map(|seed| try_guest(&noise(seed))).collect();
         assert_engine_is_sound();

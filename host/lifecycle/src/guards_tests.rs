@@ -180,7 +180,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn whatever_the_policy_answers_the_aliases_stay_sound(
+    fn no_answer_of_a_policy_makes_the_aliases_unsound(
         verdict in any_verdict(),
         before in any_state(),
         ready in prop::collection::btree_map(any_number(6), any::<bool>(), 0..6),

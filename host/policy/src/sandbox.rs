@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_is_looked_at_while_instances_are_made() {
+    fn the_wall_clock_is_checked_while_instances_are_created() {
         let budget = Budget { wall_clock: Duration::ZERO, ..Budget::default() };
         let mut limits = Limits::new(&budget);
         let error = limits.memory_growing(0, 65_536, None).unwrap_err();

@@ -132,7 +132,7 @@ async fn a_request_that_hangs_is_sent_again() {
 }
 
 #[tokio::test]
-async fn nobody_listening_is_unreachable() {
+async fn a_closed_port_is_unreachable() {
     let unused =
         std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let uri = TrackingUri::new(format!("http://ann:hunter2@{unused}")).expect("a URI");

@@ -10,7 +10,7 @@ fn input() -> Input {
 }
 
 #[test]
-fn a_thousand_runs_are_one() {
+fn a_thousand_runs_give_equal_results() {
     let first = default_policy().decide(&input()).unwrap();
     for _ in 0..1000 {
         let again = default_policy().decide(&input()).unwrap();

@@ -113,7 +113,7 @@ fn an_explanation_cannot_pass_for_lines_of_the_host() {
 }
 
 #[test]
-fn nothing_that_a_policy_says_can_pass_for_lines_of_the_host() {
+fn no_text_of_a_policy_can_pass_for_lines_of_the_host() {
     let policy = load("forges_settings", &tight()).unwrap();
     let tame = "a\u{fffd}[2J limits of each decision   fuel  1";
     let setting = &policy.descriptor().settings[0];

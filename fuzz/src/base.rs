@@ -1,6 +1,0 @@
-//! Errors, and foreign text in them.
-
-#[path = "../../host/src/base/error.rs"]
-pub mod error;
-#[path = "../../host/src/base/text.rs"]
-pub mod text;
