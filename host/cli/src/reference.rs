@@ -57,7 +57,7 @@ fn without_globals(help: &str) -> String {
     format!("{}\n\n{}", own.trim_end(), after.join("\n")).trim_end().to_owned()
 }
 
-/// `HYDRA_UPDATE=1 cargo test --workspace --lib cli::reference` writes it again.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-registry-cli --lib reference` rewrites the page.
 #[test]
 fn the_reference_in_docs_is_what_help_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
@@ -65,5 +65,5 @@ fn the_reference_in_docs_is_what_help_says() {
     if std::env::var_os("HYDRA_UPDATE").is_some() {
         fs::write(&path, &page).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "set HYDRA_UPDATE=1 to write it again");
+    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "set HYDRA_UPDATE=1 to rewrite it");
 }

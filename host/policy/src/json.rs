@@ -19,14 +19,14 @@ pub struct Decimal(u64);
 /// A float: a number, or `"NaN"`, `"Infinity"`, `"-Infinity"` and `"-0"`, which JSON or its canonical form cannot write.
 pub struct Float(f64);
 
-/// Where one alias is to point.
+/// The new target of one alias.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AliasMove {
     /// The alias.
     #[schemars(with = "String")]
     alias: Alias,
-    /// The version it is to point at; none removes the alias.
+    /// The version that the alias will point to; none removes the alias.
     #[serde(default, with = "optional_decimal")]
     #[schemars(with = "Option<Decimal>")]
     version: Option<Version>,

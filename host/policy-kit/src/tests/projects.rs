@@ -52,7 +52,7 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     assert_eq!(policy.descriptor().name, "my-gate");
 }
 
-/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` writes it anew.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` rewrites the lock file.
 #[test]
 fn new_projects_are_locked_to_the_versions_of_this_repository() {
     let root = tempfile::tempdir().unwrap();
