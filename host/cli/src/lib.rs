@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod document;
 mod interrupt;
 mod moment;
 mod policy;

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::args::LogCandidateArgs;
-use crate::commands::document;
 use crate::commands::training_data::TrainingData;
+use crate::document::{self, Document};
 use crate::report::CandidateReport;
 use crate::settings::key_values;
 use crate::{ExitStatus, Printer, Settings, interrupt};
@@ -82,17 +82,10 @@ fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
 
 fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
-        let Value::Object(metrics) = document::read(path)? else {
-            anyhow::bail!("{} is no JSON object of metrics", path.display());
-        };
-        for (key, value) in metrics {
-            let value =
-                document::number(&key, &value).map_err(|error| error.with_context("path", path.display()))?;
-            candidate.metrics.insert(key, value);
-        }
+        candidate.metrics.extend(Document::read(path)?.metrics()?);
     }
     for (key, text) in key_values("--metric", &args.metrics)? {
-        let value = document::number(&key, &Value::String(text))?;
+        let value = document::number(&key, &text)?;
         candidate.metrics.insert(key, value);
     }
     Ok(())
@@ -101,12 +94,7 @@ fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Re
 fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     let Value::Object(values) = &mut candidate.config else { return Ok(()) };
     if let Some(path) = &args.config_file {
-        let given = document::read(path)?;
-        document::refuse_marked(&given).map_err(|error| error.with_context("path", path.display()))?;
-        let Value::Object(given) = given else {
-            anyhow::bail!("{} holds no object", path.display());
-        };
-        values.extend(given);
+        values.extend(Document::read(path)?.config()?);
     }
     for (key, text) in key_values("--config-value", &args.config_values)? {
         config::set(values, &key, document::json_or_text(text))

@@ -3,7 +3,6 @@
 mod champion;
 mod decide;
 mod doctor;
-mod document;
 mod history;
 mod list;
 mod log_candidate;
