@@ -15,6 +15,7 @@ mod printer;
 mod reference;
 mod report;
 mod settings;
+mod training;
 
 use std::env::VarError;
 use std::ffi::OsString;

@@ -7,7 +7,6 @@ mod history;
 mod list;
 mod log_candidate;
 mod predict;
-mod training_data;
 
 use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};
