@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod document;
 mod interrupt;
 mod moment;
 mod policy;
@@ -14,6 +15,7 @@ mod printer;
 mod reference;
 mod report;
 mod settings;
+mod training;
 
 use std::env::VarError;
 use std::ffi::OsString;

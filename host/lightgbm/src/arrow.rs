@@ -17,6 +17,8 @@ use crate::loaded::{Engine, Model, Prediction};
 use crate::matrix::Matrix;
 use hydra_base::{Error, ErrorKind, Result};
 
+pub use columns::column_numbers;
+
 /// Arrow's name of a column of JSON text, in a field's metadata.
 const JSON_EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
 

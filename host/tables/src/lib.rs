@@ -1,16 +1,43 @@
-//! Tables in and out: CSV, Parquet, Arrow IPC and JSON lines, read and written in bounded memory.
+//! Tables in and out, for LightGBM models: CSV, Parquet, Arrow IPC and JSON lines, in bounded memory.
+//!
+//! [`Scoring`] reads rows, predicts for each and writes predictions, batch by batch. [`NumberTable`] reads the same files for
+//! training: both use the same readers, so a cell is the same number in training and in prediction.
+//!
+//! ```
+//! use hydra_lightgbm::loaded::Model;
+//! use hydra_lightgbm::text::{Limits, TextModel};
+//! use hydra_tables::{FileFormat, Output, Scoring, Source};
+//!
+//! # fn main() -> hydra_base::Result<()> {
+//! let text = include_bytes!("../../../tests/fixtures/models/regression/booster/model.lgb");
+//! let model = Model::from_text_model(TextModel::parse(text, &Limits::default())?)?;
+//! let rows = "id,f0,f1,f2,f3,f4\na7,0.5,1,-1,0,2\na8,,NA,true,0,2\n";
+//!
+//! let mut predictions = Vec::new();
+//! let scored = Scoring::new(model).keep(["id"]).run(
+//!     Source::from_reader("rows", rows.as_bytes()),
+//!     FileFormat::Csv,
+//!     Output::to_writer(&mut predictions, FileFormat::Csv),
+//! )?;
+//! assert_eq!(scored, 2);
+//! assert!(predictions.starts_with(b"id,prediction\na7,"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod format;
 mod guard;
 mod input;
+mod numbers;
 mod output;
+mod scoring;
 mod wanted;
 
 pub use format::{FileFormat, is_dash};
-pub use guard::guarded;
-pub use input::{Batch, BatchReader, Input};
+pub use input::Source;
+pub use numbers::NumberTable;
 pub use output::Output;
-pub use wanted::Wanted;
+pub use scoring::{Scoring, ScoringRun};
 
-/// Most rows that a batch has unless the caller says otherwise.
+/// The largest number of rows in a batch, unless [`Scoring::batch_rows`] sets another.
 pub const BATCH_ROWS: usize = 1 << 15;

@@ -8,7 +8,7 @@ use hydra_lightgbm::loaded::{FeatureKind, Model};
 
 /// What a reader has to bring.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// The model's features, in its order.
     pub features: Vec<String>,
     /// What each feature's column holds, where the format has no types of its own.
@@ -17,11 +17,15 @@ pub struct Wanted {
     pub keep: Vec<String>,
     /// How many rows a batch has.
     pub batch_rows: usize,
+    /// Whether every column of the file is a feature: [`Wanted::see_columns`] fills in which.
+    every_column: bool,
+    /// Whether batches say on which lines their rows are.
+    pub lines: bool,
 }
 
 /// Where the wanted columns are in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// The column of each feature.
     pub features: Vec<usize>,
     /// The column of each kept one.
@@ -32,12 +36,38 @@ pub struct Selection {
 
 impl Wanted {
     /// What `model` needs of a file.
-    #[must_use]
     pub fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
         let features = model.feature_names().to_vec();
-        Self { kinds: vec![FeatureKind::Numeric; features.len()], features, keep, batch_rows }
+        Self {
+            kinds: vec![FeatureKind::Numeric; features.len()],
+            features,
+            keep,
+            batch_rows,
+            every_column: false,
+            lines: false,
+        }
+    }
+
+    /// Every column of a file, as numbers, and on which line each row is.
+    pub fn every_column(batch_rows: usize) -> Self {
+        Self {
+            features: Vec::new(),
+            kinds: Vec::new(),
+            keep: Vec::new(),
+            batch_rows,
+            every_column: true,
+            lines: true,
+        }
+    }
+
+    /// Takes the columns of the file for the features, where every column is wanted.
+    pub fn see_columns<S: AsRef<str>>(&mut self, columns: &[S]) {
+        if self.every_column {
+            self.features = columns.iter().map(|name| name.as_ref().to_owned()).collect();
+            self.kinds = vec![FeatureKind::Numeric; columns.len()];
+        }
     }
 
     /// Finds the wanted columns among those of a file.
@@ -76,7 +106,6 @@ impl Wanted {
     }
 
     /// Whether the model was trained without names.
-    #[must_use]
     pub fn has_placeholder_names(&self) -> bool {
         self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
     }

@@ -1,21 +1,17 @@
 //! `log-candidate`: log a model file, or train a baseline and log that.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::args::LogCandidateArgs;
-use crate::commands::document;
-use crate::commands::training_data::TrainingData;
+use crate::document::{self, Document};
 use crate::report::CandidateReport;
 use crate::settings::key_values;
-use crate::{ExitStatus, Printer, Settings, interrupt};
-use hydra_base::error::{Error, ErrorKind, Result};
+use crate::{ExitStatus, Printer, Settings, interrupt, training};
 use hydra_models::candidate::{Candidate, CandidateModel};
 use hydra_models::config;
 use hydra_registry::ModelRegistry;
-use hydra_training::baseline::{self, BaselineModel, TrainingParameters};
 
 /// Logs a candidate.
 pub async fn run(
@@ -28,8 +24,8 @@ pub async fn run(
             Candidate::new(CandidateModel::Stdin, BTreeMap::new())
         }
         (Some(path), _, _) => Candidate::new(path.as_path(), BTreeMap::new()),
-        (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
-        _ => anyhow::bail!("name a model file, or training data (--train) and its label column (--label)"),
+        (None, Some(train), Some(label)) => training::trained(args, train, label, printer)?,
+        _ => anyhow::bail!("name a model file, or training data and its label column"),
     };
     add_metrics(&mut candidate, args)?;
     add_config(&mut candidate, args)?;
@@ -49,50 +45,12 @@ pub async fn run(
     Ok(ExitStatus::Done)
 }
 
-fn trained(
-    args: &LogCandidateArgs,
-    train: &Path,
-    label: &str,
-    printer: &Printer,
-) -> anyhow::Result<Candidate> {
-    let parameters = training_parameters(&args.params)?;
-    let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
-    printer.note(format!("training on {} rows, measuring on {}", data.rows.len(), held_out.rows.len()));
-    let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)
-        .map_err(|error| error.with_context("path", train.display()))?;
-    let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
-    let mut candidate = Candidate::new(CandidateModel::Text(model.into_text()), metrics);
-    candidate.config = serde_json::json!({
-        "data": { "file": train.file_name().map(|name| name.to_string_lossy()), "label": label,
-                  "rows": data.rows.len(), "holdout_rows": held_out.rows.len(), "features": data.features.len() },
-        "params": parameters,
-    });
-    Ok(candidate)
-}
-
-/// `--param` arguments over the defaults; an unknown one is an error that lists those there are.
-fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
-    let values = key_values("--param", given)?;
-    let object: serde_json::Map<String, Value> =
-        values.into_iter().map(|(key, text)| (key, document::json_or_text(text))).collect();
-    serde_json::from_value(Value::Object(object)).map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, "not a training parameter").with_source(source)
-    })
-}
-
 fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
-        let Value::Object(metrics) = document::read(path)? else {
-            anyhow::bail!("{} is not an object of metrics", path.display());
-        };
-        for (key, value) in metrics {
-            let value =
-                document::number(&key, &value).map_err(|error| error.with_context("path", path.display()))?;
-            candidate.metrics.insert(key, value);
-        }
+        candidate.metrics.extend(Document::read(path)?.metrics()?);
     }
     for (key, text) in key_values("--metric", &args.metrics)? {
-        let value = document::number(&key, &Value::String(text))?;
+        let value = document::number(&key, &text)?;
         candidate.metrics.insert(key, value);
     }
     Ok(())
@@ -101,12 +59,7 @@ fn add_metrics(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Re
 fn add_config(candidate: &mut Candidate, args: &LogCandidateArgs) -> anyhow::Result<()> {
     let Value::Object(values) = &mut candidate.config else { return Ok(()) };
     if let Some(path) = &args.config_file {
-        let given = document::read(path)?;
-        document::refuse_marked(&given).map_err(|error| error.with_context("path", path.display()))?;
-        let Value::Object(given) = given else {
-            anyhow::bail!("{} is not an object", path.display());
-        };
-        values.extend(given);
+        values.extend(Document::read(path)?.config()?);
     }
     for (key, text) in key_values("--config-value", &args.config_values)? {
         config::set(values, &key, document::json_or_text(text))

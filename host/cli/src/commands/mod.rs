@@ -3,12 +3,10 @@
 mod champion;
 mod decide;
 mod doctor;
-mod document;
 mod history;
 mod list;
 mod log_candidate;
 mod predict;
-mod training_data;
 
 use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};

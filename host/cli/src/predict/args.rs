@@ -126,11 +126,6 @@ impl PredictArgs {
         }
     }
 
-    /// The name of the input in messages.
-    pub(super) fn input_name(&self) -> String {
-        if is_dash(&self.rows.input) { "stdin".to_owned() } else { self.rows.input.display().to_string() }
-    }
-
     /// The format of the input.
     pub fn input_format(&self) -> Result<FileFormat> {
         if let Some(format) = self.in_format {

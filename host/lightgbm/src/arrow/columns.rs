@@ -33,6 +33,19 @@ pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
     Table::new(columns.collect::<Result<_>>()?)
 }
 
+/// The numbers of a column as predictions read them: missing values are NaN, booleans are 0 and 1. A `Float64` column
+/// without nulls is borrowed.
+///
+/// [`ErrorKind::InvalidData`] when the column is text or of another type that a model cannot take as numbers.
+pub fn column_numbers(array: &ArrayRef) -> Result<Cow<'_, [f64]>> {
+    match values(array)? {
+        Values::Numbers(numbers) => Ok(numbers),
+        Values::Strings(_) | Values::Json(_) => {
+            Err(Error::new(ErrorKind::InvalidData, "the column is text where numbers are expected"))
+        }
+    }
+}
+
 fn values(array: &ArrayRef) -> Result<Values<'_>> {
     if let Some(strings) = strings::column(array) {
         return Ok(Values::Strings(strings));

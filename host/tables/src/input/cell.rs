@@ -39,6 +39,11 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// [`number`] for a cell of a feature, where LightGBM's own readers also take `na`, in any case, for a missing value.
+pub(super) fn feature(text: &[u8]) -> Option<f64> {
+    number(text).or_else(|| text.trim_ascii().eq_ignore_ascii_case(b"na").then_some(f64::NAN))
+}
+
 fn parsed(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }

@@ -72,6 +72,7 @@ impl<B: Batches> ColumnarReader<B> {
         Ok(Batch {
             features: named_columns(self.wanted.features.iter().zip(features), rows)?,
             kept: named_columns(self.wanted.keep.iter().zip(kept), rows)?,
+            lines: Vec::new(),
             position: self.batches.position(),
         })
     }

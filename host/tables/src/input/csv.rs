@@ -20,12 +20,14 @@ use hydra_lightgbm::loaded::{ColumnKind, FeatureKind, Model};
 const LONGEST: u64 = 64 << 20;
 
 /// Opens a CSV file: reads its header.
-pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Model>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
     let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &wanted))?;
-    wanted.kinds = model.feature_kinds(&columns)?;
-    refuse_mixed(&wanted)?;
+    if let Some(model) = model {
+        wanted.kinds = model.feature_kinds(&columns)?;
+        refuse_mixed(&wanted)?;
+    }
     count.allow(LONGEST);
     let mut rows = ReaderBuilder::new().buffer_capacity(1 << 17).from_reader(bytes);
     let header = rows.byte_headers().map_err(|error| damaged(error, 1))?;
@@ -36,6 +38,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<
         .iter()
         .map(|name| String::from_utf8(name.to_vec()).map_err(|_| invalid("a column name is not UTF-8", 1)))
         .collect::<Result<_>>()?;
+    wanted.see_columns(&header);
     refuse_missing_header(&header, &wanted)?;
     let selection = wanted.select(&header)?;
     let ignored = selection.ignored.clone();
@@ -102,8 +105,9 @@ struct CsvReader<R> {
 
 impl<R: Read + Send> BatchReader for CsvReader<R> {
     fn next(&mut self) -> Result<Option<Batch>> {
-        let mut columns = self.columns();
-        let rows = self.fill(&mut columns).map_err(|error| error.with_context("file", &self.name))?;
+        let (mut columns, mut lines) = (self.columns(), Vec::new());
+        let rows =
+            self.fill(&mut columns, &mut lines).map_err(|error| error.with_context("file", &self.name))?;
         if rows == 0 && !self.first {
             return Ok(None);
         }
@@ -113,6 +117,7 @@ impl<R: Read + Send> BatchReader for CsvReader<R> {
         Ok(Some(Batch {
             features: named_columns(self.wanted.features.iter().zip(features), rows)?,
             kept: named_columns(self.wanted.keep.iter().zip(arrays), rows)?,
+            lines,
             position: self.count.get(),
         }))
     }
@@ -130,13 +135,16 @@ impl<R: Read> CsvReader<R> {
     }
 
     /// Reads the rows of a batch and says how many there were.
-    fn fill(&mut self, columns: &mut [Column]) -> Result<usize> {
+    fn fill(&mut self, columns: &mut [Column], lines: &mut Vec<u64>) -> Result<usize> {
         for row in 0..self.wanted.batch_rows {
             self.count.allow(LONGEST);
             match self.rows.read_byte_record(&mut self.record) {
                 Ok(true) => {}
                 Ok(false) => return Ok(row),
                 Err(error) => return Err(damaged(error, self.line())),
+            }
+            if self.wanted.lines {
+                lines.push(self.line());
             }
             for column in &mut *columns {
                 // The reader refuses rows that are shorter than the header.
@@ -186,7 +194,7 @@ impl Cells {
 
     fn push(&mut self, text: &[u8]) -> Result<(), &'static str> {
         match self {
-            Self::Numbers(numbers) => numbers.push(cell::number(text).ok_or("the cell is not a number")?),
+            Self::Numbers(numbers) => numbers.push(cell::feature(text).ok_or("the cell is not a number")?),
             Self::Texts { builder, missing } if missing(text) => builder.append_null(),
             Self::Texts { builder, .. } => {
                 builder.append_value(std::str::from_utf8(text).map_err(|_| "the cell is not UTF-8")?);
@@ -205,12 +213,8 @@ impl Cells {
 
 fn damaged(error: csv::Error, line: u64) -> Error {
     match error.into_kind() {
-        csv::ErrorKind::Io(error)
-            if error.get_ref().is_some_and(
-                <dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static>::is::<TooMuch>,
-            ) =>
-        {
-            invalid("the row is too long", line).with_hint("check for a quote that is not closed")
+        csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<TooMuch>()) => {
+            invalid("the row is too long", line).with_hint("a quote may have been left open")
         }
         csv::ErrorKind::Io(error) => unreadable(error),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

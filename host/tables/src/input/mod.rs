@@ -9,7 +9,6 @@ mod parquet;
 mod sniff;
 mod source;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -21,15 +20,17 @@ use crate::wanted::Wanted;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::loaded::{ColumnKind, Model};
 
-use source::Source;
+pub use source::Source;
 
 /// Rows of a file: what the model wants, and what is repeated in the output.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// The model's features, by its names and in its order.
     pub features: RecordBatch,
     /// The columns to keep.
     pub kept: RecordBatch,
+    /// The line on which each row starts, where [`Wanted::lines`] asks for them and the format has lines.
+    pub lines: Vec<u64>,
     /// How far the reader has come, in units of [`Input::length`].
     pub position: u64,
 }
@@ -37,13 +38,13 @@ pub struct Batch {
 /// Reads a file in batches.
 ///
 /// A reader brings at least one batch, without rows where the file has none, so that the output always has a header.
-pub trait BatchReader: Send {
+pub(crate) trait BatchReader: Send {
     /// The next batch, or none at the end. Damage is [`ErrorKind::InvalidData`] and says where.
     fn next(&mut self) -> Result<Option<Batch>>;
 }
 
 /// An opened input.
-pub struct Input {
+pub(crate) struct Input {
     /// Brings the rows.
     pub reader: Box<dyn BatchReader>,
     /// What is known about each feature's column, if the batches do not say it by their types.
@@ -57,17 +58,22 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file or stdin (`-`) and finds the wanted columns in it.
+    /// Finds the wanted columns in `source`; `model` says which features are text.
     ///
-    /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing.
-    pub fn open(path: &Path, format: FileFormat, wanted: Wanted, model: &Model) -> Result<Self> {
-        let source = Source::open(path)?;
+    /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing, and
+    /// [`ErrorKind::InvalidArgument`] for JSON lines without a model, which do not say which columns there are.
+    pub fn open(source: Source, format: FileFormat, wanted: Wanted, model: Option<&Model>) -> Result<Self> {
         let name = source.name().to_owned();
-        let open = || match format {
-            FileFormat::Csv => csv::open(source, wanted, model),
-            FileFormat::Parquet => parquet::open(source, wanted),
-            FileFormat::Arrow => ipc::open(source, wanted),
-            FileFormat::Jsonl => jsonl::open(source, wanted, model),
+        let open = || match (format, model) {
+            (FileFormat::Csv, model) => csv::open(source, wanted, model),
+            (FileFormat::Parquet, _) => parquet::open(source, wanted),
+            (FileFormat::Arrow, _) => ipc::open(source, wanted),
+            (FileFormat::Jsonl, Some(model)) => jsonl::open(source, wanted, model),
+            (FileFormat::Jsonl, None) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "JSON lines do not say which columns there are before the last line",
+            )
+            .with_hint("write the rows as CSV, Parquet or Arrow")),
         };
         guarded(open).map_err(|error: Error| error.with_context("file", name))
     }

@@ -18,7 +18,7 @@ use crate::wanted::{Selection, Wanted};
 use hydra_base::{Error, ErrorKind, Result};
 
 /// Opens a Parquet file: reads its footer.
-pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
     // The footer comes last, so bytes that cannot be read again go to the disk first.
     let file = source.into_regular_file()?;
@@ -26,6 +26,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
         .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
     let (metadata, dictionaries) = without_dictionaries(metadata)?;
     let names: Vec<&String> = metadata.schema().fields().iter().map(|field| field.name()).collect();
+    wanted.see_columns(&names);
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
 

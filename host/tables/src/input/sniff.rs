@@ -11,13 +11,14 @@ const START: u64 = 1 << 20;
 
 type Bytes = Box<dyn Read + Send>;
 
-/// What is known about each feature's column: nothing, if the model needs to know nothing, else what `sniff` finds in the
-/// input's first whole lines. Also the input's bytes, from the first one.
+/// What is known about each feature's column: nothing, if there is no model or it needs to know nothing, else what `sniff`
+/// finds in the input's first whole lines. Also the input's bytes, from the first one.
 pub(super) fn columns_or_sniff(
-    model: &Model,
+    model: Option<&Model>,
     mut bytes: Bytes,
     sniff: impl FnOnce(&[u8]) -> Vec<ColumnKind>,
 ) -> Result<(Vec<ColumnKind>, Bytes)> {
+    let Some(model) = model else { return Ok((Vec::new(), bytes)) };
     let unknown = vec![ColumnKind::Unknown; model.feature_names().len()];
     if model.feature_kinds(&unknown).is_ok() {
         return Ok((unknown, bytes));

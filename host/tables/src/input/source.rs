@@ -1,4 +1,4 @@
-//! Where bytes come from: a file or stdin, counted.
+//! Where bytes come from: a file, stdin or a reader, counted.
 
 use std::fmt;
 use std::fs::File;
@@ -10,22 +10,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::is_dash;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// An input that has been opened.
-pub(super) struct Source {
+/// An opened input: a file, stdin or any reader.
+pub struct Source {
     name: String,
     kind: Kind,
 }
 
 enum Kind {
-    Stdin,
+    Reader(Box<dyn Read + Send>),
     File { file: File, length: Option<u64> },
 }
 
 impl Source {
     /// Opens a file, or stdin for `-`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    ///
+    /// [`ErrorKind::Storage`] when the file does not exist, is a directory or cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
         if is_dash(path) {
-            return Ok(Self { name: "stdin".to_owned(), kind: Kind::Stdin });
+            return Ok(Self::from_reader("stdin", io::stdin()));
         }
         let name = path.display().to_string();
         let open = || {
@@ -44,8 +46,17 @@ impl Source {
         }
     }
 
-    /// What messages call it.
-    pub(super) fn name(&self) -> &str {
+    /// Takes the bytes of `reader`; errors call it `name`.
+    ///
+    /// Parquet is copied to a temporary file first, because its footer comes last.
+    #[must_use]
+    pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)) }
+    }
+
+    /// The path of the file, `stdin`, or the name of the reader.
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -53,7 +64,7 @@ impl Source {
     pub(super) fn length(&self) -> Option<u64> {
         match self.kind {
             Kind::File { length, .. } => length,
-            Kind::Stdin => None,
+            Kind::Reader(_) => None,
         }
     }
 
@@ -83,9 +94,15 @@ impl Source {
         let count = ByteCount::new();
         let reader: Box<dyn Read + Send> = match self.kind {
             Kind::File { file, .. } => Box::new(Counted { inner: file, count: count.clone() }),
-            Kind::Stdin => Box::new(Counted { inner: io::stdin(), count: count.clone() }),
+            Kind::Reader(reader) => Box::new(Counted { inner: reader, count: count.clone() }),
         };
         (reader, count)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

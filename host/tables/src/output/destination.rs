@@ -14,8 +14,10 @@ use hydra_base::Result;
 /// A regular file is written under another name beside its place and renamed by [`Destination::commit`]; dropped before
 /// that, it leaves nothing. Devices and pipes are written as they are.
 pub(super) enum Destination<'p> {
-    /// The process's stdout, or whatever stands for it.
+    /// The process's stdout, buffered.
     Stdout(&'p mut (dyn Write + Send)),
+    /// Any other writer.
+    Writer(&'p mut (dyn Write + Send)),
     /// A device or a pipe.
     Device(BufWriter<File>),
     /// A file in the making.
@@ -23,12 +25,9 @@ pub(super) enum Destination<'p> {
 }
 
 impl<'p> Destination<'p> {
-    /// Opens a file, or stdout if there is no path.
-    pub(super) fn open(path: Option<&Path>, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
-        match path {
-            None => Ok(Self::Stdout(stdout)),
-            Some(path) => open_file(path).map_err(unwritable),
-        }
+    /// Opens a file.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        open_file(path).map_err(unwritable)
     }
 
     /// Whether a person would see the bytes.
@@ -36,7 +35,7 @@ impl<'p> Destination<'p> {
         match self {
             Self::Stdout(_) => io::stdout().is_terminal(),
             Self::Device(file) => file.get_ref().is_terminal(),
-            Self::File { .. } => false,
+            Self::Writer(_) | Self::File { .. } => false,
         }
     }
 
@@ -54,7 +53,7 @@ impl<'p> Destination<'p> {
 impl Write for Destination<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(out) => out.write(bytes),
+            Self::Stdout(out) | Self::Writer(out) => out.write(bytes),
             Self::Device(out) => out.write(bytes),
             Self::File { temporary, .. } => temporary.write(bytes),
         }
@@ -62,7 +61,7 @@ impl Write for Destination<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(out) => out.flush(),
+            Self::Stdout(out) | Self::Writer(out) => out.flush(),
             Self::Device(out) => out.flush(),
             Self::File { temporary, .. } => temporary.flush(),
         }

@@ -43,12 +43,29 @@ trait BatchWriter<'p> {
 }
 
 impl<'p> Output<'p> {
-    /// Opens a file, or `stdout` if there is no path.
+    /// Writes to a file, which appears under its name when [`Output::finish`] has succeeded.
     ///
-    /// The file appears under its name when [`Output::finish`] has succeeded. [`ErrorKind::InvalidArgument`] when a terminal
-    /// would have to show binary data.
-    pub fn open(path: Option<&Path>, format: FileFormat, stdout: &'p mut (dyn Write + Send)) -> Result<Self> {
-        let destination = Destination::open(path, stdout).map_err(|error| named(error, path))?;
+    /// Arrow becomes a stream where the name ends in `.arrows`, else a file. [`ErrorKind::Storage`] when the file cannot be
+    /// created.
+    pub fn to_file(path: &Path, format: FileFormat) -> Result<Self> {
+        let destination = Destination::open(path).map_err(|error| named(error, Some(path)))?;
+        Self::new(destination, format, Some(path))
+    }
+
+    /// Writes to the process's stdout, through the caller's buffer `stdout`; Arrow becomes a stream.
+    ///
+    /// [`ErrorKind::InvalidArgument`] when stdout is a terminal and the format is binary.
+    pub fn to_stdout(stdout: &'p mut (dyn Write + Send), format: FileFormat) -> Result<Self> {
+        Self::new(Destination::Stdout(stdout), format, None)
+    }
+
+    /// Writes to any writer; Arrow becomes a stream.
+    #[must_use]
+    pub fn to_writer(writer: &'p mut (dyn Write + Send), format: FileFormat) -> Self {
+        Self { format, path: None, state: State::Opened(Destination::Writer(writer)) }
+    }
+
+    fn new(destination: Destination<'p>, format: FileFormat, path: Option<&Path>) -> Result<Self> {
         if matches!(format, FileFormat::Parquet | FileFormat::Arrow) && destination.is_terminal() {
             return Err(Error::new(ErrorKind::InvalidArgument, "a terminal cannot show this format")
                 .with_hint("write it to a file with --out, or choose --out-format csv"));

@@ -29,7 +29,7 @@ const MAGIC: &[u8] = b"ARROW1";
 const PREFIX: usize = 8;
 
 /// Opens Arrow IPC: reads the schema.
-pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
     let (schema, kind, length, in_bytes) = match source.regular_file()? {
         Some(file) if starts_with_magic(&file).map_err(unreadable)? => {
@@ -53,6 +53,7 @@ pub(super) fn open(source: Source, wanted: Wanted) -> Result<Input> {
     let mut batches = IpcBatches { kind, schema: schema.clone(), dictionaries: HashMap::new(), read: 0 };
     batches.read_dictionaries()?;
     let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+    wanted.see_columns(&names);
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
     let reader = ColumnarReader::new(name, batches, schema, selection, wanted);

@@ -32,7 +32,7 @@ use row::Rows;
 pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
-    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniff::columns(start, &wanted))?;
+    let (columns, bytes) = columns_or_sniff(Some(model), bytes, |start| sniff::columns(start, &wanted))?;
     wanted.kinds = model.feature_kinds(&columns)?;
     let rows = Rows::new(&wanted);
     let mut reader = JsonlReader { lines: Lines::new(bytes), count, name, wanted, rows, first: None };
@@ -90,6 +90,7 @@ impl<R: Read> JsonlReader<R> {
         Ok(Batch {
             features: columns_of_fields(self.wanted.features.iter().zip(features).map(field), rows)?,
             kept: kept::batch(self.wanted.keep.iter().zip(kept), rows)?,
+            lines: Vec::new(),
             position: self.count.get(),
         })
     }

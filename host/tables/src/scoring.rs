@@ -1,0 +1,246 @@
+//! Rows in, predictions out, in constant memory.
+//!
+//! A thread reads batches ahead while the caller's thread scores and writes.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+
+use crate::guard::guarded;
+use crate::input::{Batch, BatchReader, Input, Source};
+use crate::wanted::Wanted;
+use crate::{BATCH_ROWS, FileFormat, Output};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_lightgbm::arrow::OutputType;
+use hydra_lightgbm::loaded::{Engine, Model};
+
+/// The largest number of values in a batch, unless [`Scoring::batch_rows`] sets the rows: 32 MB.
+const BATCH_VALUES: usize = 1 << 22;
+
+/// How to score the rows of a file.
+///
+/// Threads and categories are the model's: [`Model::with_threads`], [`Model::with_categories`].
+pub struct Scoring<'e> {
+    model: Model,
+    engine: Option<Box<dyn Engine + 'e>>,
+    keep: Vec<String>,
+    output: OutputType,
+    batch_rows: Option<usize>,
+}
+
+impl<'e> Scoring<'e> {
+    /// Scores with `model`, what Python's `predict` answers, without kept columns.
+    #[must_use]
+    pub fn new(model: Model) -> Self {
+        Self { model, engine: None, keep: Vec::new(), output: OutputType::default(), batch_rows: None }
+    }
+
+    /// Takes scores from `engine` instead of the model's own scorer.
+    #[must_use]
+    pub fn engine(mut self, engine: Box<dyn Engine + 'e>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Repeats these columns of the input before the predictions, in this order and each once. Columns of CSV stay text.
+    #[must_use]
+    pub fn keep<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.keep = columns.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What to predict.
+    #[must_use]
+    pub fn output(mut self, output: OutputType) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// How many rows a batch has, at least 1; by default as many as 32 MB hold, at most [`BATCH_ROWS`].
+    #[must_use]
+    pub fn batch_rows(mut self, rows: usize) -> Self {
+        self.batch_rows = Some(rows.max(1));
+        self
+    }
+
+    /// Reads the header or schema of `source`, finds the columns, and starts reading ahead.
+    ///
+    /// Columns are found by name, with spaces and underscores alike, in any order; a model that was trained without names
+    /// takes columns by position.
+    ///
+    /// [`ErrorKind::Storage`] when the source cannot be read; [`ErrorKind::InvalidData`] when columns are missing (the
+    /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] when it is
+    /// unknown which columns have the model's pandas categories.
+    pub fn open(self, source: Source, format: FileFormat) -> Result<ScoringRun<'e>> {
+        let Self { model, engine, keep, output, batch_rows } = self;
+        let batch_rows = batch_rows.unwrap_or_else(|| default_batch_rows(&model, output));
+        let file = source.name().to_owned();
+        let wanted = Wanted::new(&model, &keep, batch_rows);
+        let input = Input::open(source, format, wanted, Some(&model))?;
+        let model = match &input.columns {
+            Some(columns) => model.with_columns(columns)?,
+            None => model,
+        };
+        Ok(ScoringRun {
+            model,
+            engine,
+            output,
+            batches: read_ahead(input.reader, file.clone())?,
+            file,
+            ignored: input.ignored,
+            length: input.length,
+            in_bytes: input.in_bytes,
+            position: 0,
+            ended: false,
+        })
+    }
+
+    /// Scores all rows of `source` into `output` and returns their number.
+    ///
+    /// Fails like [`Scoring::open`] and [`ScoringRun::write_to`]; a file of predictions appears only after the last row.
+    pub fn run(self, source: Source, format: FileFormat, output: Output<'_>) -> Result<u64> {
+        self.open(source, format)?.write_to(output, |_| ())
+    }
+}
+
+/// Rows that are being scored: an iterator over batches of predictions.
+///
+/// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch, without rows
+/// if the input has none. After an error there are no further batches. The errors, which name the file:
+/// [`ErrorKind::InvalidData`] for a damaged row (with its line or batch), [`ErrorKind::Storage`] when reading fails,
+/// [`ErrorKind::InvalidArgument`] when a kept column has the name of a prediction, [`ErrorKind::UnsupportedModel`] when the
+/// model does not make the output asked for.
+pub struct ScoringRun<'e> {
+    model: Model,
+    engine: Option<Box<dyn Engine + 'e>>,
+    output: OutputType,
+    batches: Receiver<Message>,
+    file: String,
+    ignored: Vec<String>,
+    length: Option<u64>,
+    in_bytes: bool,
+    position: u64,
+    ended: bool,
+}
+
+impl ScoringRun<'_> {
+    /// The columns of the input that are neither features nor kept. For JSON lines: of its first batch, and at most 1000.
+    #[must_use]
+    pub fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
+    /// The length of the input in units of [`ScoringRun::position`], if it is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Whether length and position count bytes. Otherwise they count rows (Parquet) or record batches (Arrow files).
+    #[must_use]
+    pub fn is_in_bytes(&self) -> bool {
+        self.in_bytes
+    }
+
+    /// How far the input had been read when the last batch was complete.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Writes all batches to `output`, calls `progress` with the position after each, and returns the number of rows.
+    ///
+    /// Besides the errors of the batches: [`ErrorKind::Storage`] when writing fails, [`ErrorKind::InvalidData`] when the format
+    /// cannot hold a kept column.
+    pub fn write_to(mut self, mut output: Output<'_>, mut progress: impl FnMut(u64)) -> Result<u64> {
+        let mut rows = 0;
+        while let Some(batch) = self.next() {
+            let batch = batch?;
+            output.write(&batch)?;
+            rows += batch.num_rows() as u64;
+            progress(self.position);
+        }
+        output.finish()?;
+        Ok(rows)
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let batch = self.batches.recv().unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Internal, "the thread that reads the input died"))
+        })?;
+        let Some(batch) = batch else { return Ok(None) };
+        self.position = batch.position;
+        let engine = self.engine.as_deref().unwrap_or(&self.model);
+        let predicted = predict(&self.model, engine, &batch, self.output);
+        predicted.map(Some).map_err(|error| error.with_context("file", &self.file))
+    }
+}
+
+impl Iterator for ScoringRun<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let next = self.next_batch().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
+fn default_batch_rows(model: &Model, output: OutputType) -> usize {
+    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
+    let widest = model.feature_names().len().max(outputs).max(1);
+    (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
+}
+
+/// A batch, the end, or what went wrong.
+type Message = Result<Option<Batch>>;
+
+/// Lets a thread read the next batch while the one before it is scored.
+///
+/// The thread is not joined: when the receiver is gone it may still be waiting for its input.
+fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
+    let (sender, receiver) = sync_channel(1);
+    let read = move || {
+        loop {
+            let message = guarded(|| reader.next())
+                .map_err(|error| if named(&error) { error } else { error.with_context("file", &file) });
+            let last = !matches!(message, Ok(Some(_)));
+            // Sending fails when the run was dropped, for instance because writing failed.
+            if sender.send(message).is_err() || last {
+                break;
+            }
+        }
+    };
+    thread::Builder::new().name("predict-reader".to_owned()).spawn(read).map_err(|error| {
+        Error::new(ErrorKind::Storage, "cannot start a thread that reads the input").with_source(error)
+    })?;
+    Ok(receiver)
+}
+
+/// Whether an error names its file.
+fn named(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "file")
+}
+
+/// The kept columns, then the predictions.
+fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
+    let predictions = model.predict_batch_by(engine, &batch.features, output)?;
+    let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
+    if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a column to keep has the name of a prediction")
+            .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+    }
+    let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
+    let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the predictions are not one a row").with_source(error)
+    })
+}
