@@ -6,6 +6,7 @@
 use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, Parser, Payload};
 
 use super::budget::Budget;
+use super::caps::{at_most, damaged, incompatible};
 use super::cost::Costs;
 use super::interface::INTERFACE_VERSIONS;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -281,19 +282,4 @@ fn interface_version(export: &str) -> Option<&str> {
         "" => Some("none"),
         rest => rest.strip_prefix('@'),
     }
-}
-
-pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
-    if found <= limit {
-        return Ok(());
-    }
-    Err(incompatible(format!("the component has {found} {what}, {limit} are allowed")))
-}
-
-pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {
-    incompatible("the file is not a WebAssembly component, or is damaged").with_source(error)
-}
-
-fn incompatible(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::PolicyIncompatible, message)
 }

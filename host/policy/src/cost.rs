@@ -2,8 +2,7 @@
 //!
 //! The time and memory of compiling are outside every budget, and grow with more than the size of a file: a local that is
 //! written in a hundred nested loops is a hundred values to the compiler, and an element segment is a statement for each of its
-//! entries. So whatever multiplies is counted here, once over the bytes and without recursion, and capped. Each cap is two to
-//! eight times what CPython and SpiderMonkey, the largest honest guests there are, need.
+//! entries. So whatever multiplies is counted here, once over the bytes and without recursion, and capped.
 
 use std::ops::AddAssign;
 
@@ -13,7 +12,7 @@ use wasmparser::{
     TableSectionReader, TypeRef, TypeSectionReader,
 };
 
-use super::component::{at_most, damaged};
+use super::caps::{at_most, damaged};
 use hydra_base::error::Result;
 
 /// Params and results of one function type. Multi-value blocks and calls move as many values with two bytes of code.

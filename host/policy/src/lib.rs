@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use hydra_base::names::Version;
-//! use crate::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
+//! use hydra_policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
 //!
 //! # fn main() -> hydra_base::Result<()> {
 //! let engine = PolicyEngine::new(&EngineOptions::default())?;
@@ -21,6 +21,7 @@
 mod answer;
 mod budget;
 mod cache;
+mod caps;
 mod component;
 mod cost;
 mod engine;
