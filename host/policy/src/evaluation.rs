@@ -94,8 +94,7 @@ impl Policy {
         })?;
         let describe = |store: &mut _| guest.describe(store, Answers(budget));
         let descriptor = sandbox::run(engine, budget, describe)
-            .and_then(|(answer, _)| answer)
-            .and_then(check_descriptor)
+            .and_then(|(descriptor, _)| check_descriptor(descriptor))
             .map_err(|error| error.with_context("call", "describe"))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -176,8 +175,8 @@ impl Policy {
         let Inner { engine, guest, budget, .. } = &*self.inner;
         check_input(input, budget)?;
         let answers = Answers(budget);
-        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
-        let verdict = answer::check(answer??)?;
+        let (verdict, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
+        let verdict = answer::check(verdict)?;
         Ok(Decision { verdict, usage, budget: budget.clone() })
     }
 }

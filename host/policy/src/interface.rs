@@ -3,13 +3,13 @@
 use wasmtime::Store;
 use wasmtime::component::Component;
 
-use super::answer::{Answers, Refusal};
+use super::answer::Answers;
 use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::Descriptor;
 use super::since_v0_1;
 use super::types::Verdict;
-use hydra_base::error::Result;
+use hydra_base::error::{Error, Result};
 
 /// The versions of the interface that this host can call.
 pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
@@ -18,6 +18,14 @@ pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
 pub(super) enum Guest {
     /// Exports version 0.1.
     V0_1(since_v0_1::Guest),
+}
+
+/// Why a call of a guest gave nothing that the host can use.
+pub(super) enum Failure {
+    /// wasmtime stopped the guest, or could not read its answer.
+    Call(wasmtime::Error),
+    /// The guest answered with an error of its own, or with something that the host does not accept.
+    Answer(Error),
 }
 
 impl Guest {
@@ -30,26 +38,38 @@ impl Guest {
         }
     }
 
-    /// Asks the policy what it is. The inner error is about what it says.
+    /// Asks the policy what it is.
     pub(super) fn describe(
         &self,
         store: &mut Store<Limits>,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Descriptor>> {
+    ) -> Result<Descriptor, Failure> {
         match self {
             Self::V0_1(guest) => guest.describe(store, answers),
         }
     }
 
-    /// Asks the policy for a decision. The outer of the inner errors is about what it says.
+    /// Asks the policy for a decision.
     pub(super) fn decide(
         &self,
         store: &mut Store<Limits>,
         input: &Input,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Result<Verdict, Refusal>>> {
+    ) -> Result<Verdict, Failure> {
         match self {
             Self::V0_1(guest) => guest.decide(store, input, answers),
         }
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Answer(error)
     }
 }

@@ -6,6 +6,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::budget::{Budget, Usage};
 use super::engine::PolicyEngine;
+use super::interface::Failure;
 use super::ticker;
 use hydra_base::error::{Error, ErrorKind, Result};
 
@@ -25,7 +26,7 @@ pub(super) struct Limits {
 pub(super) fn run<T>(
     engine: &PolicyEngine,
     budget: &Budget,
-    call: impl FnOnce(&mut Store<Limits>) -> wasmtime::Result<T>,
+    call: impl FnOnce(&mut Store<Limits>) -> Result<T, Failure>,
 ) -> Result<(T, Usage)> {
     let _running = engine.inner.ticker.running();
     let _place = engine.inner.places.take();
@@ -44,7 +45,8 @@ pub(super) fn run<T>(
     };
     match result {
         Ok(value) => Ok((value, usage)),
-        Err(error) => Err(classify(error, store.data(), budget)
+        Err(Failure::Answer(error)) => Err(error),
+        Err(Failure::Call(error)) => Err(classify(error, store.data(), budget)
             .with_context("fuel", usage.fuel)
             .with_context("elapsed", format!("{:.1?}", usage.elapsed))),
     }
@@ -160,7 +162,9 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         Some(Trap::Interrupt) => timeout(),
         Some(Trap::StackOverflow) => (ErrorKind::PolicyTrap, "the policy overflowed its stack".to_owned()),
         Some(trap) => (ErrorKind::PolicyTrap, format!("the policy trapped: {}", cause(trap))),
-        // These two have no type of their own in wasmtime; a test of each limit pins the texts.
+        // wasmtime 48 has no public type for either error: exhausted hostcall fuel is its private `HostcallFuelExhausted`,
+        // and `bump_resource_counts` builds the other one from text. Only the messages tell them apart; a test of each
+        // limit fails when an upgrade changes them.
         None => match error.root_cause().to_string() {
             text if text.contains("fuel allocated for hostcalls") => (
                 ErrorKind::PolicyAnswer,
@@ -177,20 +181,22 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         },
     };
     let error = Error::new(kind, message).with_source(error);
-    match kind {
-        ErrorKind::PolicyFuel => error.with_hint("raise the policy limit `fuel` if you trust the policy"),
-        ErrorKind::PolicyTimeout => {
-            error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
-        }
-        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
-        ErrorKind::PolicyInstances => {
-            error.with_hint("raise the policy limit `instances` if you trust the policy")
-        }
-        ErrorKind::PolicyAnswer => {
-            error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
-        }
-        _ => error,
+    match limit_behind(kind) {
+        Some(limit) => error.with_hint(format!("raise the policy limit `{limit}` if you trust the policy")),
+        None => error,
     }
+}
+
+/// The key of the limit that a call of this outcome ran over.
+fn limit_behind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::PolicyFuel => "fuel",
+        ErrorKind::PolicyTimeout => "wall-clock",
+        ErrorKind::PolicyMemory => "memory",
+        ErrorKind::PolicyInstances => "instances",
+        ErrorKind::PolicyAnswer => "answer-bytes",
+        _ => return None,
+    })
 }
 
 fn memory(budget: &Budget) -> (ErrorKind, String) {
