@@ -69,8 +69,20 @@ pub struct Limit {
     pub key: &'static str,
     /// What it bounds.
     pub doc: &'static str,
-    read: fn(&Budget) -> String,
-    write: fn(&mut Budget, &str) -> Option<()>,
+    unit: Unit,
+    /// The smallest value that a policy can obey.
+    min: u64,
+    read: fn(&Budget) -> u64,
+    write: fn(&mut Budget, u64) -> Option<()>,
+}
+
+/// How a limit is written.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Count,
+    Bytes,
+    /// In milliseconds.
+    Time,
 }
 
 impl Default for Budget {
@@ -90,64 +102,38 @@ impl Default for Budget {
     }
 }
 
+/// Makes [`Budget::LIMITS`] of a row for each field: its key, how it is written, the smallest value that a policy can obey,
+/// and what it bounds.
+macro_rules! limits {
+    ($($key:literal $field:ident: $unit:ident >= $min:literal, $doc:literal;)*) => {
+        [$(Limit {
+            key: $key,
+            doc: $doc,
+            unit: Unit::$unit,
+            min: $min,
+            read: |budget| budget.$field.amount(),
+            write: |budget, amount| {
+                budget.$field = Amount::of(amount)?;
+                Some(())
+            },
+        }),*]
+    };
+}
+
 impl Budget {
     /// Every limit, in the order of the fields.
-    pub const LIMITS: [Limit; 9] = [
-        Limit {
-            key: "fuel",
-            doc: "instructions per call, about one unit each",
-            read: |budget| budget.fuel.to_string(),
-            write: |budget, value| store(&mut budget.fuel, text::parse_count(value)),
-        },
-        Limit {
-            key: "wall-clock",
-            doc: "time per call",
-            read: |budget| text::format_duration(budget.wall_clock),
-            write: |budget, value| store(&mut budget.wall_clock, text::parse_duration(value)),
-        },
-        Limit {
-            key: "memory",
-            doc: "bytes of linear memories and tables together",
-            read: |budget| text::format_bytes(budget.memory),
-            write: |budget, value| store(&mut budget.memory, text::parse_bytes(value)),
-        },
-        Limit {
-            key: "instances",
-            doc: "core instances, memories and tables, as many of each",
-            read: |budget| budget.instances.to_string(),
-            write: |budget, value| store(&mut budget.instances, parse_u32(value)),
-        },
-        Limit {
-            key: "input-bytes",
-            doc: "bytes of evidence",
-            read: |budget| text::format_bytes(budget.input_bytes),
-            write: |budget, value| store(&mut budget.input_bytes, text::parse_bytes(value)),
-        },
-        Limit {
-            key: "answer-bytes",
-            doc: "bytes of the answer",
-            read: |budget| text::format_bytes(budget.answer_bytes),
-            write: |budget, value| store(&mut budget.answer_bytes, text::parse_bytes(value)),
-        },
-        Limit {
-            key: "text-bytes",
-            doc: "bytes of one text in the answer",
-            read: |budget| budget.text_bytes.to_string(),
-            write: |budget, value| store(&mut budget.text_bytes, parse_u32(value)),
-        },
-        Limit {
-            key: "list-items",
-            doc: "items of one list in the answer",
-            read: |budget| budget.list_items.to_string(),
-            write: |budget, value| store(&mut budget.list_items, parse_u32(value)),
-        },
-        Limit {
-            key: "component-bytes",
-            doc: "bytes of the component file",
-            read: |budget| text::format_bytes(budget.component_bytes),
-            write: |budget, value| store(&mut budget.component_bytes, text::parse_bytes(value)),
-        },
-    ];
+    pub const LIMITS: [Limit; 9] = limits! {
+        "fuel" fuel: Count >= 1, "instructions per call, about one unit each";
+        "wall-clock" wall_clock: Time >= 1, "time per call";
+        "memory" memory: Bytes >= 1, "bytes of linear memories and tables together";
+        "instances" instances: Count >= 1, "core instances, memories and tables, as many of each";
+        "input-bytes" input_bytes: Bytes >= 1, "bytes of evidence";
+        "answer-bytes" answer_bytes: Bytes >= 1, "bytes of the answer";
+        "text-bytes" text_bytes: Count >= 1, "bytes of one text in the answer";
+        // A rejection has no list items.
+        "list-items" list_items: Count >= 0, "items of one list in the answer";
+        "component-bytes" component_bytes: Bytes >= 1, "bytes of the component file";
+    };
 
     /// Sets one limit by its key, from text such as `2s`, `64 MiB` or `10_000_000`. An unknown key or a malformed value
     /// is an error of kind [`ErrorKind::Config`] that lists the keys there are.
@@ -158,19 +144,22 @@ impl Budget {
                 .with_hint(format!("the limits are {}", known.join(", "))));
         };
         let mut changed = self.clone();
-        let written = (limit.write)(&mut changed, value).filter(|()| !limit.forbids_all(&changed));
-        if written.is_some() {
-            *self = changed;
-        }
-        written.ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("the policy limit `{key}` cannot be `{value}`")).with_hint(
-                format!("{key}: {}; write it like `{}`", limit.doc, (limit.read)(&Self::default())),
+        let written = limit.unit.parse(value).and_then(|amount| (limit.write)(&mut changed, amount));
+        if written.is_none() || limit.forbids_all(&changed) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("the policy limit `{key}` cannot be `{value}`"),
             )
-        })
+            .with_hint(format!(
+                "{key}: {}; write it like `{}`",
+                limit.doc,
+                limit.show(&Self::default())
+            )));
+        }
+        *self = changed;
+        Ok(())
     }
-}
 
-impl Budget {
     /// Refuses limits of zero that no policy could obey, with [`ErrorKind::Config`].
     pub(super) fn check(&self) -> Result<()> {
         match Self::LIMITS.iter().find(|limit| limit.forbids_all(self)) {
@@ -184,16 +173,69 @@ impl Budget {
 }
 
 impl Limit {
-    /// Whether no policy at all could obey it. An answer without a single list item is possible.
-    fn forbids_all(&self, budget: &Budget) -> bool {
-        let value = (self.read)(budget);
-        self.key != "list-items" && matches!(value.as_str(), "0" | "0s" | "0 B")
-    }
-
     /// The value in `budget`, with its unit.
     #[must_use]
     pub fn show(&self, budget: &Budget) -> String {
-        (self.read)(budget)
+        self.unit.format((self.read)(budget))
+    }
+
+    /// Whether no policy at all could obey it.
+    fn forbids_all(&self, budget: &Budget) -> bool {
+        (self.read)(budget) < self.min
+    }
+}
+
+impl Unit {
+    fn parse(self, text: &str) -> Option<u64> {
+        match self {
+            Self::Count => text::parse_count(text),
+            Self::Bytes => text::parse_bytes(text),
+            Self::Time => text::parse_duration(text).map(Amount::amount),
+        }
+    }
+
+    fn format(self, amount: u64) -> String {
+        match self {
+            Self::Count => amount.to_string(),
+            Self::Bytes => text::format_bytes(amount),
+            Self::Time => text::format_duration(Duration::from_millis(amount)),
+        }
+    }
+}
+
+/// The value of a limit as a number: of milliseconds for a duration.
+trait Amount: Sized {
+    fn amount(self) -> u64;
+    fn of(amount: u64) -> Option<Self>;
+}
+
+impl Amount for u64 {
+    fn amount(self) -> u64 {
+        self
+    }
+
+    fn of(amount: u64) -> Option<Self> {
+        Some(amount)
+    }
+}
+
+impl Amount for u32 {
+    fn amount(self) -> u64 {
+        self.into()
+    }
+
+    fn of(amount: u64) -> Option<Self> {
+        amount.try_into().ok()
+    }
+}
+
+impl Amount for Duration {
+    fn amount(self) -> u64 {
+        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn of(amount: u64) -> Option<Self> {
+        Some(Self::from_millis(amount))
     }
 }
 
@@ -207,21 +249,12 @@ impl fmt::Display for Budget {
     }
 }
 
-fn store<T>(field: &mut T, value: Option<T>) -> Option<()> {
-    *field = value?;
-    Some(())
-}
-
-fn parse_u32(value: &str) -> Option<u32> {
-    text::parse_count(value)?.try_into().ok()
-}
-
 /// `#[serde(with)]` for a duration in whole milliseconds.
 mod millis {
-    use super::{Deserializer, Duration, Serializer, decimal};
+    use super::{Amount, Deserializer, Duration, Serializer, decimal};
 
     pub(super) fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        decimal::serialize(&u64::try_from(value.as_millis()).unwrap_or(u64::MAX), serializer)
+        decimal::serialize(&value.amount(), serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
