@@ -3,8 +3,8 @@
 //! Actors and tags are what people write: whoever can set a tag can sign with any name. Four eyes are a convention that a
 //! team keeps and that the ledger shows, not a lock.
 
-use crate::common::{approve, declare, setting, take_over};
-use crate::contract::{Context, Entry, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::contract::{Context, Entry, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::{approve, declare, setting, take_over};
 
 pub fn settings() -> Vec<Setting> {
     vec![declare(
@@ -44,7 +44,7 @@ fn same_person(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::evidence::{context, version};
+    use example_common::evidence::{context, version};
 
     fn decide(version_tag: Option<&str>, run_tag: Option<&str>) -> Verdict {
         let tag = |value: &str| Entry { key: "approved-by".to_owned(), value: value.to_owned() };
