@@ -64,7 +64,7 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
 fn check(component: &Path) -> Result<()> {
     let bytes =
         fs::read(component).map_err(|error| storage("cannot read the component", component, error))?;
-    let budget = Budget { component_bytes: u64::MAX, ..Budget::default() };
+    let budget = Budget::default().with_component_bytes(u64::MAX);
     ComponentSummary::read(&bytes, &budget)?.check().map(drop)
 }
 

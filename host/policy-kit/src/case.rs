@@ -16,6 +16,7 @@ use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, Verd
 /// write them; defaults may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Case {
     /// Where editors find the schema of this file.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +34,7 @@ pub struct Case {
 /// What a policy must answer. Only what is given is compared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Expectation {
     /// The verdict.
     pub verdict: ExpectedVerdict,
@@ -64,6 +66,7 @@ pub enum ExpectedVerdict {
 
 /// A case and the file it came from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CaseFile {
     /// The file.
     pub path: PathBuf,
@@ -124,6 +127,19 @@ impl CaseFile {
 }
 
 impl Case {
+    /// A case without description and expectation.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        Self { schema: None, description: String::new(), input, expect: None }
+    }
+
+    /// The same case with what the policy must answer.
+    #[must_use]
+    pub fn expecting(mut self, expect: Expectation) -> Self {
+        self.expect = Some(expect);
+        self
+    }
+
     /// A promotion over a champion, both with twenty metrics, without settings: what most policies see.
     #[must_use]
     pub fn representative() -> Self {
@@ -132,14 +148,13 @@ impl Case {
                 (format!("metric_{index:02}"), f64::from(number.get()) / f64::from(number.get() + index + 1))
             });
             let mut version = ModelVersion::new(NonZeroU64::from(number).into(), 0);
-            version.run = Some(RunData { metrics: metrics.collect(), ..RunData::default() });
+            version.run = Some(RunData::default().with_metrics(metrics));
             version
         };
         // A week later, for policies that look at ages.
         let mut context = Context::new("model", 7 * 24 * 3_600_000, "bench");
         context.champion = Some(version(NonZeroU32::MIN.saturating_add(1)));
-        let input = Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context);
-        Self { schema: None, description: String::new(), input, expect: None }
+        Self::new(Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context))
     }
 
     /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
@@ -176,6 +191,12 @@ impl CaseOutcome {
 }
 
 impl Expectation {
+    /// Expects a verdict, whatever its moves and explanation.
+    #[must_use]
+    pub fn new(verdict: ExpectedVerdict) -> Self {
+        Self { verdict, moves: None, explanation: None, mentions: Vec::new() }
+    }
+
     fn differences(&self, result: &Result<Decision>) -> Vec<String> {
         let (found, moves, words) = match result {
             Ok(Decision { verdict, .. }) => {

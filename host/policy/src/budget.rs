@@ -17,6 +17,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 /// too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Budget {
     /// Instructions, roughly one unit each: deterministic, unlike time. Over it: [`ErrorKind::PolicyFuel`].
     #[serde(with = "decimal")]
@@ -50,6 +51,7 @@ pub struct Budget {
 /// What a call took of its [`Budget`]. In JSON all numbers are decimal strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Usage {
     /// Instructions. Equal input and equal component take equal fuel.
     #[serde(with = "decimal")]
@@ -102,39 +104,50 @@ impl Default for Budget {
     }
 }
 
-/// Makes [`Budget::LIMITS`] of a row for each field: its key, how it is written, the smallest value that a policy can obey,
-/// and what it bounds.
+/// Makes [`Budget::LIMITS`] and the `with_` methods from a row for each field: its key, its method, its type, how it is
+/// written, the smallest value that a policy can obey, and what it bounds.
 macro_rules! limits {
-    ($($key:literal $field:ident: $unit:ident >= $min:literal, $doc:literal;)*) => {
-        [$(Limit {
-            key: $key,
-            doc: $doc,
-            unit: Unit::$unit,
-            min: $min,
-            read: |budget| budget.$field.amount(),
-            write: |budget, amount| {
-                budget.$field = Amount::of(amount)?;
-                Some(())
-            },
-        }),*]
+    ($($key:literal $field:ident $with:ident: $type:ty as $unit:ident >= $min:literal, $doc:literal;)*) => {
+        impl Budget {
+            /// Every limit, in the order of the fields.
+            pub const LIMITS: &'static [Limit] = &[$(Limit {
+                key: $key,
+                doc: $doc,
+                unit: Unit::$unit,
+                min: $min,
+                read: |budget| budget.$field.amount(),
+                write: |budget, amount| {
+                    budget.$field = Amount::of(amount)?;
+                    Some(())
+                },
+            }),*];
+
+            $(
+                #[doc = concat!("The same budget with another limit `", $key, "`: ", $doc, ".")]
+                #[must_use]
+                pub fn $with(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
     };
 }
 
-impl Budget {
-    /// Every limit, in the order of the fields.
-    pub const LIMITS: [Limit; 9] = limits! {
-        "fuel" fuel: Count >= 1, "instructions per call, about one unit each";
-        "wall-clock" wall_clock: Time >= 1, "time per call";
-        "memory" memory: Bytes >= 1, "bytes of linear memories and tables together";
-        "instances" instances: Count >= 1, "core instances, memories and tables, as many of each";
-        "input-bytes" input_bytes: Bytes >= 1, "bytes of evidence";
-        "answer-bytes" answer_bytes: Bytes >= 1, "bytes of the answer";
-        "text-bytes" text_bytes: Count >= 1, "bytes of one text in the answer";
-        // A rejection has no list items.
-        "list-items" list_items: Count >= 0, "items of one list in the answer";
-        "component-bytes" component_bytes: Bytes >= 1, "bytes of the component file";
-    };
+limits! {
+    "fuel" fuel with_fuel: u64 as Count >= 1, "instructions per call, about one unit each";
+    "wall-clock" wall_clock with_wall_clock: Duration as Time >= 1, "time per call";
+    "memory" memory with_memory: u64 as Bytes >= 1, "bytes of linear memories and tables together";
+    "instances" instances with_instances: u32 as Count >= 1, "core instances, memories and tables, as many of each";
+    "input-bytes" input_bytes with_input_bytes: u64 as Bytes >= 1, "bytes of evidence";
+    "answer-bytes" answer_bytes with_answer_bytes: u64 as Bytes >= 1, "bytes of the answer";
+    "text-bytes" text_bytes with_text_bytes: u32 as Count >= 1, "bytes of one text in the answer";
+    // A rejection has no list items.
+    "list-items" list_items with_list_items: u32 as Count >= 0, "items of one list in the answer";
+    "component-bytes" component_bytes with_component_bytes: u64 as Bytes >= 1, "bytes of the component file";
+}
 
+impl Budget {
     /// Sets one limit by its key, from text such as `2s`, `64 MiB` or `10_000_000`. An unknown key or a malformed value
     /// is an error of kind [`ErrorKind::Config`] that lists the keys there are.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
@@ -169,6 +182,14 @@ impl Budget {
                 format!("the policy limit `{}` is zero, which no policy can obey", limit.key),
             )),
         }
+    }
+}
+
+impl Usage {
+    /// What a call took: fuel, time, and bytes of memory.
+    #[must_use]
+    pub fn new(fuel: u64, elapsed: Duration, memory: u64) -> Self {
+        Self { fuel, elapsed, memory }
     }
 }
 
@@ -276,68 +297,4 @@ mod micros {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_limit_reads_what_it_shows() {
-        let mut budget = Budget { fuel: 0, memory: 0, ..Budget::default() };
-        for limit in &Budget::LIMITS {
-            budget.set(limit.key, &limit.show(&Budget::default())).unwrap();
-        }
-        assert_eq!(budget, Budget::default());
-    }
-
-    #[test]
-    fn limits_are_set_with_units() {
-        let mut budget = Budget::default();
-        budget.set("wall-clock", "250ms").unwrap();
-        budget.set("memory", "16 MiB").unwrap();
-        budget.set("fuel", "1_000").unwrap();
-        assert_eq!(budget.wall_clock, Duration::from_millis(250));
-        assert_eq!(budget.memory, 16 << 20);
-        assert_eq!(budget.fuel, 1_000);
-    }
-
-    #[test]
-    fn limits_that_nothing_can_obey_are_refused() {
-        for limit in Budget::LIMITS.iter().filter(|limit| limit.key != "list-items") {
-            let mut budget = Budget::default();
-            let error =
-                budget.set(limit.key, if limit.key == "wall-clock" { "0s" } else { "0" }).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config, "{}", limit.key);
-            assert_eq!(budget, Budget::default());
-        }
-        Budget::default().set("list-items", "0").unwrap();
-        let error = Budget { fuel: 0, ..Budget::default() }.check().unwrap_err();
-        assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can obey");
-    }
-
-    #[test]
-    fn unknown_and_malformed_limits_say_what_there_is() {
-        let unknown = Budget::default().set("speed", "1").unwrap_err();
-        assert_eq!(unknown.kind(), ErrorKind::Config);
-        assert!(unknown.hint().unwrap().contains("wall-clock"), "{unknown:?}");
-        let malformed = Budget::default().set("memory", "much").unwrap_err();
-        assert_eq!(malformed.to_string(), "the policy limit `memory` cannot be `much`");
-        assert!(malformed.hint().unwrap().contains("128 MiB"), "{malformed:?}");
-    }
-
-    #[test]
-    fn canonical_json_keeps_every_limit_and_every_use() {
-        let budget = Budget { fuel: u64::MAX, ..Budget::default() };
-        let json = serde_json_canonicalizer::to_string(&budget).unwrap();
-        assert!(json.contains(r#""fuel":"18446744073709551615""#), "{json}");
-        assert!(json.contains(r#""wall-clock-ms":"5000""#), "{json}");
-        assert_eq!(serde_json::from_str::<Budget>(&json).unwrap(), budget);
-        assert_eq!(serde_json::from_str::<Budget>(r#"{"fuel": 7}"#).unwrap().fuel, 7);
-
-        let usage = Usage { fuel: u64::MAX, elapsed: Duration::from_micros(42), memory: 1 << 60 };
-        let json = serde_json_canonicalizer::to_string(&usage).unwrap();
-        assert_eq!(
-            json,
-            r#"{"elapsed-us":"42","fuel":"18446744073709551615","memory-bytes":"1152921504606846976"}"#
-        );
-        assert_eq!(serde_json::from_str::<Usage>(&json).unwrap(), usage);
-    }
-}
+mod tests;

@@ -118,11 +118,13 @@ impl ComponentSummary {
         }
         let found: Vec<&str> = self.exports.iter().filter_map(|name| interface_version(name)).collect();
         for version in INTERFACE_VERSIONS {
-            if found.contains(&version) {
+            if found.contains(version) {
                 return Ok(version);
             }
         }
-        let expected = INTERFACE_VERSIONS.map(|version| format!("{INTERFACE}@{version}")).join(" or ");
+        let expected: Vec<_> =
+            INTERFACE_VERSIONS.iter().map(|version| format!("{INTERFACE}@{version}")).collect();
+        let expected = expected.join(" or ");
         Err(match found.first() {
             Some(version) => incompatible(format!("the component exports {INTERFACE} in another version"))
                 .with_context("found", version)

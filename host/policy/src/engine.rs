@@ -25,6 +25,7 @@ pub struct EngineOptions {
 
 /// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pooling {
     /// How many decisions can run at once. Further ones wait for a place.
     pub decisions: u32,
@@ -59,6 +60,27 @@ impl Default for Pooling {
 impl Pooling {
     /// Core instances that suffice for a policy made by componentize-py.
     pub const PYTHON_INSTANCES: u32 = 64;
+
+    /// The same pool for another number of decisions at once.
+    #[must_use]
+    pub fn with_decisions(mut self, decisions: u32) -> Self {
+        self.decisions = decisions;
+        self
+    }
+
+    /// The same pool with another size of the largest linear memory, in bytes.
+    #[must_use]
+    pub fn with_memory(mut self, memory: u64) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The same pool with another number of core instances for each decision.
+    #[must_use]
+    pub fn with_instances(mut self, instances: u32) -> Self {
+        self.instances = instances;
+        self
+    }
 }
 
 impl EngineOptions {

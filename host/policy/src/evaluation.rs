@@ -42,6 +42,7 @@ struct Inner {
 
 /// A verdict and what it took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// The answer, as the policy gave it: no guard has looked at it yet.
     pub verdict: Verdict,

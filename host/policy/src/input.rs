@@ -12,6 +12,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 /// One request with all its evidence: everything that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Input {
     /// May `target` become champion?
     Promote {

@@ -12,7 +12,7 @@ use super::types::Verdict;
 use hydra_base::error::{Error, Result};
 
 /// The versions of the interface that this host can call.
-pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
+pub const INTERFACE_VERSIONS: &[&str] = &[since_v0_1::VERSION];
 
 /// A component linked and type-checked, to be instantiated any number of times.
 pub(super) enum Guest {

@@ -50,6 +50,7 @@ pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};
 pub use input::Input;
 pub use interface::INTERFACE_VERSIONS;
+#[doc(hidden)]
 pub use json::alias_moves;
 pub use settings::{Descriptor, Setting, SettingKind};
 pub use types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind};

@@ -18,6 +18,7 @@ use hydra_base::names::{Alias, Version};
 /// A version of the registered model, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModelVersion {
     /// The version's number.
     #[serde(with = "json::decimal")]
@@ -45,6 +46,7 @@ pub struct ModelVersion {
 /// What the run behind a model version recorded.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunData {
     /// The latest value of every metric.
     #[serde(default, with = "json::floats")]
@@ -61,6 +63,7 @@ pub struct RunData {
 /// The circumstances of a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Context {
     /// The name of the registered model.
     pub model_name: String,
@@ -90,6 +93,7 @@ pub struct Context {
 /// A change of the aliases that took place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Transition {
     /// What kind of change it was.
     pub operation: Operation,
@@ -118,6 +122,7 @@ pub struct Transition {
 /// What kind of change a transition was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Operation {
     /// A promotion.
     Promote,
@@ -148,6 +153,7 @@ pub enum Verdict {
 /// A yes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Approval {
     /// The aliases to move, in order.
     #[serde(default, with = "json::alias_moves")]
@@ -177,6 +183,29 @@ impl ModelVersion {
     }
 }
 
+impl RunData {
+    /// The same run with these metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: impl IntoIterator<Item = (String, f64)>) -> Self {
+        self.metrics = metrics.into_iter().collect();
+        self
+    }
+
+    /// The same run with these params.
+    #[must_use]
+    pub fn with_params(mut self, params: BTreeMap<String, String>) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// The same run with these tags.
+    #[must_use]
+    pub fn with_tags(mut self, tags: BTreeMap<String, String>) -> Self {
+        self.tags = tags;
+        self
+    }
+}
+
 impl Context {
     /// How many transitions a policy is shown at most.
     pub const HISTORY: usize = 20;
@@ -197,6 +226,22 @@ impl Context {
     }
 }
 
+impl Transition {
+    /// A change without target, moves, reason and explanation.
+    #[must_use]
+    pub fn new(operation: Operation, at: u64, actor: impl Into<String>) -> Self {
+        Self {
+            operation,
+            target: None,
+            moves: Vec::new(),
+            at,
+            actor: actor.into(),
+            reason: None,
+            explanation: String::new(),
+        }
+    }
+}
+
 /// Metrics are compared by their bits: evidence that holds a NaN is equal to itself.
 impl PartialEq for RunData {
     fn eq(&self, other: &Self) -> bool {
@@ -208,6 +253,12 @@ impl PartialEq for RunData {
 }
 
 impl Verdict {
+    /// An approval of these alias moves.
+    #[must_use]
+    pub fn approve(moves: Vec<AliasMove>, explanation: impl Into<String>) -> Self {
+        Self::Approve(Approval { moves, explanation: explanation.into() })
+    }
+
     /// A rejection.
     #[must_use]
     pub fn reject(explanation: impl Into<String>) -> Self {

@@ -50,7 +50,7 @@ fn a_case_without_expectation_does_not_pass() {
 
 #[test]
 fn running_over_the_budget_is_no_expected_error() {
-    let budget = Budget { input_bytes: 1, ..Budget::default() };
+    let budget = Budget::default().with_input_bytes(1);
     let policy = Policy::load_default(&engine(), &budget).unwrap();
     let json = r#"{"input": {"operation": "rollback", "context": {"model_name": "m", "now": 0, "actor": "a"}},
         "expect": {"verdict": "error"}}"#;
