@@ -1,4 +1,4 @@
-//! What a decision may cost.
+//! The limits of a decision.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::json::decimal;
 use super::text;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The limits under which a policy runs: each call of `describe`, `decide-promotion` and `decide-rollback` gets all of
-/// it anew. Going over any limit is an error of its own kind, and an error changes nothing in the registry.
+/// The limits under which a policy runs. Each call of `describe`, `decide-promotion` and `decide-rollback` gets the whole
+/// budget. Each limit has its own error kind, and an error changes nothing in the registry.
 ///
 /// Each limit is set by its key, as text with units (`Budget::set("memory", "64 MiB")`), in `hydra.toml` or by flag.
 /// The JSON form has the same keys, in the units that they name; 64-bit numbers are decimal strings, and read as numbers
@@ -19,24 +19,24 @@ use hydra_base::error::{Error, ErrorKind, Result};
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Budget {
-    /// Instructions, roughly one unit each: deterministic, unlike time. Over it: [`ErrorKind::PolicyFuel`].
+    /// Instructions, about one unit each: deterministic, unlike time. Over it: [`ErrorKind::PolicyFuel`].
     #[serde(with = "decimal")]
     pub fuel: u64,
-    /// Time on the wall clock, checked every few milliseconds. A safety net: `fuel` should strike first. Over it:
+    /// Time on the wall clock, checked every 5 ms. A second line of defence: `fuel` should run out first. Over it:
     /// [`ErrorKind::PolicyTimeout`].
     #[serde(rename = "wall-clock-ms", with = "millis")]
     pub wall_clock: Duration,
-    /// Bytes of all linear memories and tables together; and, counted apart, of all that instances take besides, such as
-    /// globals. Over it: [`ErrorKind::PolicyMemory`].
+    /// Bytes of all linear memories and tables together. What instances take in addition, such as globals, is counted
+    /// separately and has the same limit. Over it: [`ErrorKind::PolicyMemory`].
     #[serde(rename = "memory-bytes", with = "decimal")]
     pub memory: u64,
-    /// Core instances, linear memories and tables: as many of each. One does for Rust; CPython is linked of dozens. Over
-    /// it: [`ErrorKind::PolicyInstances`].
+    /// The most core instances, the most linear memories and the most tables. Rust needs one; CPython is linked from dozens
+    /// of modules. Over it: [`ErrorKind::PolicyInstances`].
     pub instances: u32,
     /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
     #[serde(with = "decimal")]
     pub input_bytes: u64,
-    /// Bytes of the answer as the host would hold it, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
+    /// Bytes of the answer in the host's memory, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].
     #[serde(with = "decimal")]
     pub answer_bytes: u64,
     /// Bytes of a single text in an answer, such as the explanation. Over it: [`ErrorKind::PolicyText`].
@@ -48,18 +48,18 @@ pub struct Budget {
     pub component_bytes: u64,
 }
 
-/// What a call took of its [`Budget`]. In JSON all numbers are decimal strings.
+/// What a call used of its [`Budget`]. In JSON all numbers are decimal strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Instructions. Equal input and equal component take equal fuel.
+    /// Instructions, about one unit each. The same component uses the same fuel for the same input.
     #[serde(with = "decimal")]
     pub fuel: u64,
-    /// Time on the wall clock, setting up the instance included.
+    /// Time on the wall clock, including that for creating the instance.
     #[serde(rename = "elapsed-us", with = "micros")]
     pub elapsed: Duration,
-    /// The most that was held, in bytes: linear memories and tables.
+    /// Bytes of linear memories and tables when the call ended; they never shrink.
     #[serde(rename = "memory-bytes", with = "decimal")]
     pub memory: u64,
 }
@@ -78,7 +78,7 @@ pub struct Limit {
     write: fn(&mut Budget, u64) -> Option<()>,
 }
 
-/// How a limit is written.
+/// How users write the value of a limit.
 #[derive(Debug, Clone, Copy)]
 enum Unit {
     Count,
@@ -88,7 +88,7 @@ enum Unit {
 }
 
 impl Default for Budget {
-    /// Generous for a rule, tight for an attack: the default policy uses less than a thousandth of it.
+    /// Generous for a rule and tight for an attack: the default policy uses less than a thousandth of the fuel.
     fn default() -> Self {
         Self {
             fuel: 1_000_000_000,
@@ -104,7 +104,7 @@ impl Default for Budget {
     }
 }
 
-/// Makes [`Budget::LIMITS`] and the `with_` methods from a row for each field: its key, its method, its type, how it is
+/// Generates [`Budget::LIMITS`] and the `with_` methods from a row for each field: its key, its method, its type, how it is
 /// written, the smallest value that a policy can obey, and what it bounds.
 macro_rules! limits {
     ($($key:literal $field:ident $with:ident: $type:ty as $unit:ident >= $min:literal, $doc:literal;)*) => {
@@ -149,7 +149,7 @@ limits! {
 
 impl Budget {
     /// Sets one limit by its key, from text such as `2s`, `64 MiB` or `10_000_000`. An unknown key or a malformed value
-    /// is an error of kind [`ErrorKind::Config`] that lists the keys there are.
+    /// is an error of kind [`ErrorKind::Config`] that lists the known keys.
     pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let Some(limit) = Self::LIMITS.iter().find(|limit| limit.key == key) else {
             let known: Vec<_> = Self::LIMITS.iter().map(|limit| limit.key).collect();
@@ -186,7 +186,7 @@ impl Budget {
 }
 
 impl Usage {
-    /// What a call took: fuel, time, and bytes of memory.
+    /// The fuel, the time and the bytes of memory that a call used.
     #[must_use]
     pub fn new(fuel: u64, elapsed: Duration, memory: u64) -> Self {
         Self { fuel, elapsed, memory }
@@ -200,7 +200,7 @@ impl Limit {
         self.unit.format((self.read)(budget))
     }
 
-    /// Whether no policy at all could obey it.
+    /// Whether no policy could obey the value in `budget`.
     fn forbids_all(&self, budget: &Budget) -> bool {
         (self.read)(budget) < self.min
     }
@@ -224,7 +224,7 @@ impl Unit {
     }
 }
 
-/// The value of a limit as a number: of milliseconds for a duration.
+/// The value of a limit as a number; for a duration, in milliseconds.
 trait Amount: Sized {
     fn amount(self) -> u64;
     fn of(amount: u64) -> Option<Self>;

@@ -1,8 +1,8 @@
-//! The two ways in which a file is refused before it is compiled: it has more of something than a fixed cap allows, or it
-//! cannot be read.
+//! The two reasons to refuse a file before it is compiled: it has more of something than a fixed cap allows, or it cannot be
+//! read.
 //!
-//! No budget changes the caps. Those that bound how a component is put together are in `component.rs`, those that bound
-//! what compiling costs in `cost.rs`. Each is two to eight times what CPython and SpiderMonkey need, the largest components
+//! A budget cannot change the caps. `component.rs` holds those on the structure of a component, `cost.rs` those on the cost
+//! of compiling it. Each is two to eight times what CPython and SpiderMonkey need, the largest components
 //! that language toolchains make.
 
 use hydra_base::error::{Error, ErrorKind, Result};

@@ -31,7 +31,7 @@ pub enum Input {
     },
 }
 
-/// What a list item counts beside its text.
+/// Bytes that a list item counts in addition to its text.
 const ITEM: u64 = 16;
 
 impl Input {
@@ -65,7 +65,7 @@ impl Input {
         }
     }
 
-    /// The circumstances.
+    /// The circumstances of the decision.
     #[must_use]
     pub fn context(&self) -> &Context {
         match self {
@@ -73,7 +73,7 @@ impl Input {
         }
     }
 
-    /// The circumstances, to change them.
+    /// The circumstances of the decision, mutable.
     #[must_use]
     pub fn context_mut(&mut self) -> &mut Context {
         match self {
@@ -93,7 +93,7 @@ impl Input {
         })
     }
 
-    /// Reads what [`Input::canonical_json`] wrote, or a person.
+    /// Reads canonical JSON, and the shorter form that users write in case files.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the policy input is malformed").with_source(error)

@@ -1,4 +1,5 @@
-//! The versions of the contract that this host speaks. A later one is a module, a line in [`INTERFACE_VERSIONS`] and a variant of [`Guest`].
+//! The versions of the contract that this host supports. To add one, add a module, a line in [`INTERFACE_VERSIONS`] and a
+//! variant of [`Guest`].
 
 use wasmtime::Store;
 use wasmtime::component::Component;
@@ -20,11 +21,11 @@ pub(super) enum Guest {
     V0_1(since_v0_1::Guest),
 }
 
-/// Why a call of a guest gave nothing that the host can use.
+/// Why a call of a guest gave no usable answer.
 pub(super) enum Failure {
     /// wasmtime stopped the guest, or could not read its answer.
     Call(wasmtime::Error),
-    /// The guest answered with an error of its own, or with something that the host does not accept.
+    /// The guest reported an error, or the host does not accept its answer.
     Answer(Error),
 }
 
@@ -38,7 +39,7 @@ impl Guest {
         }
     }
 
-    /// Asks the policy what it is.
+    /// Calls `describe`.
     pub(super) fn describe(
         &self,
         store: &mut Store<Limits>,
@@ -49,7 +50,7 @@ impl Guest {
         }
     }
 
-    /// Asks the policy for a decision.
+    /// Calls `decide-promotion` or `decide-rollback`.
     pub(super) fn decide(
         &self,
         store: &mut Store<Limits>,

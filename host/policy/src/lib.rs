@@ -2,7 +2,7 @@
 //!
 //! One [`PolicyEngine`] per process compiles components and measures time; a [`Policy`] is a component, checked and
 //! compiled; each [`Policy::decide`] runs it in a fresh instance under a [`Budget`]. A policy only proposes: the guards
-//! of `lifecycle` decide what becomes of a [`Verdict`].
+//! of `hydra-lifecycle` check a [`Verdict`] before anything is changed.
 //!
 //! ```
 //! use hydra_base::names::Version;
@@ -30,8 +30,8 @@ mod input;
 mod interface;
 #[doc(hidden)]
 pub mod json;
-mod places;
 mod sandbox;
+mod semaphore;
 mod settings;
 mod since_v0_1;
 #[cfg(any(test, feature = "testing"))]

@@ -1,4 +1,4 @@
-//! Settings of a policy: declared by the policy, given by the user, checked by the host.
+//! Settings of a policy: the policy declares them, the user sets them, the host checks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -62,10 +62,10 @@ pub enum SettingKind {
 }
 
 impl Descriptor {
-    /// The settings for a decision: the given ones checked and brought to their normal form, defaults added.
+    /// The settings for a decision: checks the given ones, normalises them and adds defaults.
     ///
     /// An unknown key, a malformed value or a required one that is missing is an error of kind
-    /// [`ErrorKind::PolicySettings`] whose hint lists what the policy understands.
+    /// [`ErrorKind::PolicySettings`] whose hint lists the policy's settings.
     pub fn resolve(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         if let Some(unknown) = given.keys().find(|key| self.setting(key).is_none()) {
             return Err(self.refuse(format!("the policy `{}` has no setting `{unknown}`", self.name)));
@@ -101,7 +101,7 @@ impl Descriptor {
         self.settings.iter().find(|setting| setting.key == key)
     }
 
-    /// Says what is wrong with the declarations themselves, if anything is.
+    /// What is wrong with the declarations themselves, if anything is.
     pub(super) fn flaw(&self) -> Option<String> {
         let mut seen = BTreeSet::new();
         for name in [&self.name, &self.version] {
@@ -151,7 +151,7 @@ impl Setting {
 }
 
 impl SettingKind {
-    /// The value in the normal form that the contract promises to policies; none when it is malformed.
+    /// The value in the normal form that the contract promises to policies; `None` if it is malformed.
     #[must_use]
     pub fn normalise(&self, value: &str) -> Option<String> {
         match self {
@@ -182,7 +182,7 @@ impl fmt::Display for SettingKind {
 }
 
 impl SettingKind {
-    /// The kind as it stands in a sentence: `it takes …`.
+    /// The kind in the sentence `it takes …`.
     fn in_words(&self) -> String {
         match self {
             Self::Text => "a text".to_owned(),
@@ -195,7 +195,7 @@ impl SettingKind {
     }
 }
 
-/// A name that can stand in a log line and in the ledger.
+/// Whether a name can be shown in a log line and kept in the ledger.
 fn is_label(label: &str) -> bool {
     let odd = |c| is_unprintable(c) || c == char::REPLACEMENT_CHARACTER;
     (1..=MAX_KEY_BYTES).contains(&label.len()) && !label.trim().is_empty() && !label.chars().any(odd)

@@ -37,7 +37,7 @@ impl Guest {
         PolicyComponentPre::new(linker.instantiate_pre(component)?).map(Self)
     }
 
-    /// Asks the policy what it is.
+    /// Calls `describe`.
     pub(super) fn describe(
         &self,
         store: &mut Store<Limits>,
@@ -49,7 +49,7 @@ impl Guest {
         Ok(descriptor(answer, answers)?)
     }
 
-    /// Asks the policy for a decision.
+    /// Calls `decide-promotion` or `decide-rollback`.
     pub(super) fn decide(
         &self,
         store: &mut Store<Limits>,
@@ -59,16 +59,14 @@ impl Guest {
         let instance = self.0.instantiate(&mut *store)?;
         store.data_mut().instantiated();
         let policy = instance.hydra_lifecycle_policy();
-        let circumstances = context(input.context());
+        let context = context(input.context());
         let answer = match input {
             Input::Promote { target, .. } => {
-                policy.call_decide_promotion(store, &model_version(target), &circumstances)?
+                policy.call_decide_promotion(store, &model_version(target), &context)?
             }
-            Input::Rollback { target, .. } => policy.call_decide_rollback(
-                store,
-                target.as_ref().map(model_version).as_ref(),
-                &circumstances,
-            )?,
+            Input::Rollback { target, .. } => {
+                policy.call_decide_rollback(store, target.as_ref().map(model_version).as_ref(), &context)?
+            }
         };
         match answer {
             Ok(answer) => Ok(verdict(answer, answers)?),

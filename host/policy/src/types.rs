@@ -1,9 +1,11 @@
-//! The words of the contract as domain types: what a policy is shown, and what it answers.
+//! The contract as domain types: the evidence for a policy, and its answer.
 //!
 //! Their JSON form is what the ledger archives and what case files contain. It survives canonical JSON (RFC 8785)
 //! without loss: 64-bit integers and the numbers that JSON cannot write (NaN, infinities, negative zero) are strings,
-//! and everything keyed is a sorted map, so equal evidence is equal bytes. Reading is more lenient than writing: small
+//! and everything keyed is a sorted map, so equal evidence gives equal bytes. Reading is more lenient than writing: small
 //! integers may be plain numbers, and lists and optional fields may be left out.
+//!
+//! `docs/policy-case.schema.json` quotes the docs of these types.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -207,7 +209,7 @@ impl RunData {
 }
 
 impl Context {
-    /// How many transitions a policy is shown at most.
+    /// The most transitions that a policy gets to see.
     pub const HISTORY: usize = 20;
 
     /// Circumstances without champion, archived version, history, settings and reason.
@@ -242,7 +244,7 @@ impl Transition {
     }
 }
 
-/// Metrics are compared by their bits: evidence that holds a NaN is equal to itself.
+/// Compares metrics by their bits, so that evidence with a NaN is equal to itself.
 impl PartialEq for RunData {
     fn eq(&self, other: &Self) -> bool {
         let bits = |metrics: &BTreeMap<String, f64>| {
@@ -271,7 +273,7 @@ impl Verdict {
         Self::Hold { explanation: explanation.into() }
     }
 
-    /// The verdict without its words.
+    /// The verdict without its explanation.
     #[must_use]
     pub fn kind(&self) -> VerdictKind {
         match self {
@@ -281,7 +283,7 @@ impl Verdict {
         }
     }
 
-    /// The words.
+    /// Why the policy decided so, for users.
     #[must_use]
     pub fn explanation(&self) -> &str {
         match self {
