@@ -74,7 +74,7 @@ pub struct CaseFile {
     pub case: Case,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CaseOutcome {
@@ -99,8 +99,8 @@ impl CaseFile {
         Ok(Self { path: path.to_owned(), case })
     }
 
-    /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error: a test of nothing would
-    /// pass.
+    /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error, since a test without cases
+    /// would pass.
     pub fn read_dir(dir: &Path) -> Result<Vec<Self>> {
         let entries = fs::read_dir(dir).map_err(|error| unreadable(dir, error))?;
         let mut paths = entries
@@ -140,7 +140,7 @@ impl Case {
         self
     }
 
-    /// A promotion over a champion, both with twenty metrics, without settings: what most policies see.
+    /// A promotion over a champion, both with twenty metrics, without settings: a typical request.
     #[must_use]
     pub fn representative() -> Self {
         let version = |number: NonZeroU32| {
@@ -151,13 +151,13 @@ impl Case {
             version.run = Some(RunData::default().with_metrics(metrics));
             version
         };
-        // A week later, for policies that look at ages.
+        // A week after registration, for policies that check the age of a version.
         let mut context = Context::new("model", 7 * 24 * 3_600_000, "bench");
         context.champion = Some(version(NonZeroU32::MIN.saturating_add(1)));
         Self::new(Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context))
     }
 
-    /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
+    /// The input that the policy receives: settings checked against the declared ones, with defaults added.
     pub fn resolve(&self, policy: &Policy) -> Result<Input> {
         let mut input = self.input.clone();
         let context = input.context_mut();
@@ -165,12 +165,12 @@ impl Case {
         Ok(input)
     }
 
-    /// Asks the policy.
+    /// Runs the case.
     pub fn decide(&self, policy: &Policy) -> Result<Decision> {
         policy.decide(&self.resolve(policy)?)
     }
 
-    /// Asks the policy and compares. Errors of the policy are part of the outcome; there are no others.
+    /// Runs the case and compares. An error of the policy is part of the outcome.
     #[must_use]
     pub fn check(&self, policy: &Policy) -> CaseOutcome {
         let result = self.decide(policy);
@@ -191,7 +191,7 @@ impl CaseOutcome {
 }
 
 impl Expectation {
-    /// Expects a verdict, whatever its moves and explanation.
+    /// Expects a verdict with any moves and any explanation.
     #[must_use]
     pub fn new(verdict: ExpectedVerdict) -> Self {
         Self { verdict, moves: None, explanation: None, mentions: Vec::new() }

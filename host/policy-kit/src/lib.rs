@@ -29,8 +29,7 @@ pub use scaffold::scaffold;
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The languages that the kit knows how to start and build. A policy may be written in any language that makes
-/// components.
+/// The languages that the kit can start and build. A policy may be written in any language that compiles to components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {
@@ -46,7 +45,7 @@ impl Language {
     /// Every language, the recommended one first.
     pub const ALL: &'static [Self] = &[Self::Rust, Self::JavaScript, Self::Python];
 
-    /// The language of a project, told by the file that every project of that language has.
+    /// The language of a project, recognised by the file that every project of that language has.
     pub fn of_project(dir: &Path) -> Result<Self> {
         let found = Self::ALL.iter().copied().find(|language| dir.join(language.marker()).is_file());
         found.ok_or_else(|| {

@@ -69,7 +69,7 @@ fn a_directory_without_cases_and_a_malformed_case_are_errors() {
     assert_eq!(CaseFile::read_dir(&dir.path().join("no")).unwrap_err().kind(), ErrorKind::Storage);
 }
 
-/// `HYDRA_UPDATE=1 cargo test --workspace --lib policy::kit` writes it anew.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` updates it.
 #[test]
 fn the_schema_in_docs_is_that_of_the_types() {
     let path = repository().join("docs/policy-case.schema.json");
