@@ -1,4 +1,4 @@
-//! When a version becomes champion, and what becomes of the one before it.
+//! The moves of aliases on a promotion and on a rollback.
 
 use crate::contract::{AliasMove, Approval, Context, ModelVersion, Verdict};
 

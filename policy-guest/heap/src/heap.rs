@@ -1,8 +1,8 @@
-//! The heap of the guest: memory is handed out from front to back and all but never taken back.
+//! The heap of the guest: a bump allocator that frees only the most recent allocation.
 //!
-//! An instance lives for one decision, so whatever it leaves behind goes with it. What this saves is growth: the standard
-//! library's allocator asks for more memory in every decision, and the host then changes the protection of pages twice, under a
-//! lock that all its threads share. Here a decision of usual size makes do with the memory that the instance starts with.
+//! An instance lives for one decision, and its memory is dropped with it. The standard library's allocator grows the memory in
+//! every decision, and for each growth the host changes the protection of pages twice, under a lock that all its threads share.
+//! With this allocator, a decision of usual size fits into the memory that the instance starts with.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::arch::wasm32::{memory_grow, memory_size};
@@ -12,7 +12,7 @@ use core::ptr;
 /// A page of WebAssembly, in bytes.
 const PAGE: usize = 64 << 10;
 
-/// The pages that memory grows by at least.
+/// The least number of pages by which memory grows.
 const STEP: usize = 16;
 
 #[global_allocator]
@@ -42,55 +42,55 @@ impl Heap {
             if grown == usize::MAX {
                 return None;
             }
-            // As a size, the whole address space of 4 GiB would be 0: its last byte is done without.
+            // 4 GiB does not fit into a `usize`, so the last byte of the address space stays unused.
             self.end.set(memory_size(0).checked_mul(PAGE).unwrap_or(usize::MAX));
         }
         self.next.set(new);
         Some(())
     }
 
-    /// Whether nothing has been handed out behind this.
-    fn is_last(&self, place: *mut u8, layout: Layout) -> bool {
-        place.addr() + layout.size() == self.next.get()
+    /// Whether this is the most recent allocation.
+    fn is_last(&self, pointer: *mut u8, layout: Layout) -> bool {
+        pointer.addr() + layout.size() == self.next.get()
     }
 }
 
-// SAFETY: every place handed out is inside memory, aligned, and beyond all others that are in use: `next` only moves back
-// over the last one.
+// SAFETY: every allocation is inside memory, aligned, and behind all others that are in use: `next` only moves back over the
+// most recent one.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if self.end.get() == 0 {
             self.next.set((&raw const __heap_base).addr());
             self.end.set(memory_size(0) * PAGE);
         }
-        let place = self.next.get().checked_next_multiple_of(layout.align());
-        let end = place.and_then(|place| place.checked_add(layout.size()));
-        match (place, end.and_then(|end| self.reach(end))) {
-            (Some(place), Some(())) => ptr::with_exposed_provenance_mut(place),
+        let pointer = self.next.get().checked_next_multiple_of(layout.align());
+        let end = pointer.and_then(|pointer| pointer.checked_add(layout.size()));
+        match (pointer, end.and_then(|end| self.reach(end))) {
+            (Some(pointer), Some(())) => ptr::with_exposed_provenance_mut(pointer),
             _ => ptr::null_mut(),
         }
     }
 
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        if self.is_last(place, layout) {
-            self.next.set(place.addr());
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if self.is_last(pointer, layout) {
+            self.next.set(pointer.addr());
         }
     }
 
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if self.is_last(place, layout) {
-            let reached = place.addr().checked_add(size).and_then(|end| self.reach(end));
-            return if reached.is_some() { place } else { ptr::null_mut() };
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if self.is_last(pointer, layout) {
+            let reached = pointer.addr().checked_add(size).and_then(|end| self.reach(end));
+            return if reached.is_some() { pointer } else { ptr::null_mut() };
         }
         if size <= layout.size() {
-            return place;
+            return pointer;
         }
-        // SAFETY: the caller's size, rounded up to the alignment, does not overflow; the old place holds `layout.size()` bytes, fewer
+        // SAFETY: the caller's size, rounded up to the alignment, does not overflow; the old allocation holds `layout.size()` bytes, fewer
         // than the new one, which does not overlap it.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {
-                ptr::copy_nonoverlapping(place, new, layout.size());
+                ptr::copy_nonoverlapping(pointer, new, layout.size());
             }
             new
         }

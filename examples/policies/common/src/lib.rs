@@ -2,7 +2,7 @@
 
 mod export;
 
-/// The default policy's heap, which makes a decision without a system call of the host.
+/// The default policy's heap: decisions of usual size need no system call of the host.
 #[cfg(target_family = "wasm")]
 use policy_guest_heap as _;
 
