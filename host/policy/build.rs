@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let workspace = manifest_dir.ancestors().nth(2).ok_or("the crate does not lie in the repository")?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    for input in ["policy-guest/src", "policy-guest/Cargo.toml", "wit", "Cargo.lock"] {
+    for input in ["policy-guest", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
 

@@ -3,10 +3,10 @@
 //! The rules are in [`rules`]: pure functions, tested natively. This file is the glue that exports them under the
 //! interface `hydra:lifecycle/policy`; it is also the shortest example of a policy there is.
 
-#[cfg(target_family = "wasm")]
-#[expect(unsafe_code, reason = "an allocator is unsafe by its nature")]
-mod heap;
 pub mod rules;
+
+#[cfg(target_family = "wasm")]
+use policy_guest_heap as _;
 
 pub use bindings::exports::hydra::lifecycle::policy as contract;
 

@@ -9,9 +9,7 @@ use std::time::Duration;
 use arbitrary::Unstructured;
 use hydra_base::ErrorKind;
 use hydra_base::names::Version;
-use hydra_policy::{
-    Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, RunData,
-};
+use hydra_policy::{Budget, Context, EngineOptions, Input, ModelVersion, Policy, PolicyEngine, RunData};
 use wasm_encoder::{CodeSection, Function, Instruction, MemArg, RawSection};
 use wasm_smith::{Config, Module};
 use wasmparser::{ExternalKind, Parser, Payload};
@@ -48,7 +46,7 @@ pub enum Fate {
 pub fn try_guest(noise: &[u8]) -> Fate {
     let Some(bytes) = component(noise) else { return Fate::NoGuest };
     let budget =
-        Budget { fuel: 200_000, wall_clock: Duration::from_secs(5), memory: 16 << 20, ..Budget::default() };
+        Budget::default().with_fuel(200_000).with_wall_clock(Duration::from_secs(5)).with_memory(16 << 20);
     let policy = match Policy::load(&ENGINE, &bytes, &budget) {
         Ok(policy) => policy,
         Err(error) => {
@@ -81,8 +79,8 @@ fn inputs() -> [Input; 2] {
     let version = |number| {
         let number = Version::new(number).expect("a positive number");
         let mut version = ModelVersion::new(number, 0);
-        let metrics = [("auc".to_owned(), 0.9), ("nan".to_owned(), f64::NAN)].into();
-        version.run = Some(RunData { metrics, ..RunData::default() });
+        let metrics = [("auc".to_owned(), 0.9), ("nan".to_owned(), f64::NAN)];
+        version.run = Some(RunData::default().with_metrics(metrics));
         version
     };
     let mut context = Context::new("churn", 1_700_000_000_000, "fuzz");

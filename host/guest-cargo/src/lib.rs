@@ -8,11 +8,11 @@ use std::process::Command;
 /// The Rust target of policies. Unlike the WASI targets it imports nothing.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The stack of a guest in bytes, instead of the linker's mebibyte: what an instance starts with is cleared for the next one.
-/// It holds what the code takes the address of; the depth of calls is bounded by the host, in its own memory.
+/// The stack of a guest in bytes. The linker's default is 1 MiB, but the host clears the initial memory of each instance. This
+/// stack holds only values whose address is taken; the host keeps the call stack, and bounds it.
 const STACK: u32 = 64 << 10;
 
-/// Compiles `package` of the project at `root` into a core module and returns its path; the error is for people.
+/// Compiles `package` of the project at `root` into a core module and returns its path. The error is a text for users.
 ///
 /// `target_dir` must not be one that a running cargo has locked.
 pub fn build_module(
@@ -52,7 +52,7 @@ pub fn build_module(
 }
 
 /// Gives cargo a clean environment: flags and wrappers meant for the host (coverage, sanitizers, clippy, a target CPU)
-/// would break a WebAssembly build, and the component must be the same bytes whoever builds it.
+/// would break a WebAssembly build, and the component must have the same bytes on every machine.
 fn isolate(command: &mut Command, root: &Path) {
     const KEEP: [&str; 6] =
         ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
@@ -64,7 +64,7 @@ fn isolate(command: &mut Command, root: &Path) {
         }
     }
 
-    // Panic messages hold source paths: without the remapping the digest would tell one checkout from another.
+    // Panic messages hold source paths: without the remapping the digest would depend on the directory of the checkout.
     let mut flags = vec![
         format!("-Clink-arg=-zstack-size={STACK}"),
         format!("--remap-path-prefix={}=/workspace", root.display()),

@@ -141,14 +141,12 @@ impl Evidence {
         let number = version.version;
         let on_it = self.registered.aliases.iter().filter(|(_, aliased)| **aliased == number);
         let run = version.run_id.as_ref().and_then(|id| self.runs.get(id));
-        Ok(hydra_policy::ModelVersion {
-            version: number,
-            run_id: version.run_id.as_ref().map(ToString::to_string),
-            created_at: timestamp(version.created_at)?,
-            aliases: on_it.map(|(alias, _)| alias.clone()).collect(),
-            run: run.map(run_data),
-            tags: version.tags.clone(),
-        })
+        let mut described = hydra_policy::ModelVersion::new(number, timestamp(version.created_at)?);
+        described.run_id = version.run_id.as_ref().map(ToString::to_string);
+        described.aliases = on_it.map(|(alias, _)| alias.clone()).collect();
+        described.run = run.map(run_data);
+        described.tags.clone_from(&version.tags);
+        Ok(described)
     }
 }
 
@@ -166,11 +164,10 @@ async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<O
 }
 
 fn run_data(run: &Run) -> hydra_policy::RunData {
-    hydra_policy::RunData {
-        metrics: run.metrics.iter().map(|metric| (metric.key.clone(), metric.value)).collect(),
-        params: run.params.clone(),
-        tags: run.tags.clone(),
-    }
+    hydra_policy::RunData::default()
+        .with_metrics(run.metrics.iter().map(|metric| (metric.key.clone(), metric.value)))
+        .with_params(run.params.clone())
+        .with_tags(run.tags.clone())
 }
 
 /// A time as a policy sees it.

@@ -1,6 +1,5 @@
 use super::*;
 use hydra_base::testing::{alias, set, unset, version};
-use hydra_policy::Approval;
 use proptest::prelude::*;
 
 /// The aliases that a policy may move.
@@ -34,7 +33,7 @@ impl World {
 }
 
 fn approve(moves: Vec<AliasMove>) -> Verdict {
-    Verdict::Approve(Approval { moves, explanation: "because".to_owned() })
+    Verdict::approve(moves, "because")
 }
 
 fn refused(result: Result<Plan>) -> String {

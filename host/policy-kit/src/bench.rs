@@ -5,17 +5,17 @@ use std::time::Duration;
 use hydra_base::error::Result;
 use hydra_policy::{Input, Policy};
 
-/// What decisions cost, over many of them.
+/// The cost of many decisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BenchReport {
     /// How many decisions were measured.
     pub runs: u32,
-    /// The time that half of them stayed below.
+    /// The median time of a decision.
     pub p50: Duration,
-    /// The time that 99 of 100 stayed below.
+    /// The 99th percentile of the time of a decision.
     pub p99: Duration,
-    /// The longest.
+    /// The longest time of a decision.
     pub max: Duration,
     /// The fuel of each: the same for all.
     pub fuel: u64,
@@ -23,7 +23,7 @@ pub struct BenchReport {
     pub memory: u64,
 }
 
-/// Decides `runs` times (at least once) on the same input, after a few runs that are not counted.
+/// Decides `runs` times (at least once) on the same input, after up to 21 decisions that are not counted.
 pub fn bench(policy: &Policy, input: &Input, runs: u32) -> Result<BenchReport> {
     let runs = runs.max(1);
     let mut last = policy.decide(input)?;

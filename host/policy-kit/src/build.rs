@@ -12,20 +12,20 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_guest_cargo as guest_cargo;
 use hydra_policy::{Budget, ComponentSummary};
 
-/// How to get what builds JavaScript.
-const NODE: &str = "install Node.js 20 or newer with npm, from https://nodejs.org or your \
+/// How to install the tools that build JavaScript.
+const NODE: &str = "a JavaScript policy is built with Node.js 20 or newer and its npm: get both from https://nodejs.org or your \
                     system's packages (Debian and Ubuntu: `apt install nodejs npm`)";
-/// How to get what builds Python.
-const PYTHON: &str = "install Python 3.10 or newer with its venv module, from https://python.org or \
+/// How to install the tools that build Python.
+const PYTHON: &str = "a Python policy is built with Python 3.10 or newer and its venv module: get both from https://python.org or \
                       your system's packages (Debian and Ubuntu: `apt install python3 python3-venv`)";
 
 /// Builds the project in `dir` and returns the path of the component: `output`, or `<name>.wasm` in the project's
 /// `target` directory. Intermediate files go to `target_dir`, by default that same directory; projects that share one
 /// share the work.
 ///
-/// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes it. A
-/// component that imports something or does not export the contract is one of kind [`ErrorKind::PolicyIncompatible`]. What
-/// `describe` says is not checked: load it for that.
+/// A compiler or tool that is missing or fails is an error of kind [`ErrorKind::PolicyBuild`] that quotes its output. A
+/// component that imports something or does not export the contract is one of kind [`ErrorKind::PolicyIncompatible`]. The
+/// answer of `describe` is not checked here; loading the policy checks it.
 pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Result<PathBuf> {
     let dir = fs::canonicalize(dir).map_err(|error| storage("cannot find the project", dir, error))?;
     let project_target = dir.join("target");
@@ -60,11 +60,11 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
     Ok(output)
 }
 
-/// A project can compile and still export nothing that the host could call.
+/// Checks the interface: a project can compile without exporting it.
 fn check(component: &Path) -> Result<()> {
     let bytes =
         fs::read(component).map_err(|error| storage("cannot read the component", component, error))?;
-    let budget = Budget { component_bytes: u64::MAX, ..Budget::default() };
+    let budget = Budget::default().with_component_bytes(u64::MAX);
     ComponentSummary::read(&bytes, &budget)?.check().map(drop)
 }
 
@@ -85,7 +85,7 @@ fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Re
     fs::write(output, component).map_err(|error| storage("cannot write the component", output, error))
 }
 
-/// The project's own build script calls componentize-js; its packages are installed once.
+/// Runs the project's build script, which calls componentize-js. Installs the packages if they are missing.
 fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
     if !dir.join("node_modules").is_dir() {
         run(
@@ -98,7 +98,7 @@ fn build_javascript(dir: &Path, output: &Path) -> Result<()> {
     run(dir, Command::new("node").arg("build.mjs").arg(output), NODE, "check policy.js")
 }
 
-/// componentize-py from the project's own virtual environment, made once.
+/// Runs componentize-py from the project's virtual environment, which is created if it is missing.
 fn build_python(dir: &Path, output: &Path) -> Result<()> {
     let bin = dir.join(".venv").join(if cfg!(windows) { "Scripts" } else { "bin" });
     if !bin.join("componentize-py").exists() {
@@ -113,7 +113,7 @@ fn build_python(dir: &Path, output: &Path) -> Result<()> {
     run(dir, &mut command, PYTHON, "check app.py")
 }
 
-/// Runs a tool in the project. `missing` says how to get it, `failing` where to look when it fails.
+/// Runs a tool in the project. `missing` is the hint if it cannot be run, `failing` the hint if it fails.
 fn run(dir: &Path, command: &mut Command, missing: &str, failing: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.current_dir(dir).output().map_err(|error| {

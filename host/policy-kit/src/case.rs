@@ -16,6 +16,7 @@ use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, Verd
 /// write them; defaults may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Case {
     /// The location of the schema of this file, for editors.
     #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
@@ -33,6 +34,7 @@ pub struct Case {
 /// The expected answer. A test compares only the fields that are given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Expectation {
     /// The verdict.
     pub verdict: ExpectedVerdict,
@@ -64,6 +66,7 @@ pub enum ExpectedVerdict {
 
 /// A case and the file it came from.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct CaseFile {
     /// The file.
     pub path: PathBuf,
@@ -71,7 +74,7 @@ pub struct CaseFile {
     pub case: Case,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CaseOutcome {
@@ -94,8 +97,8 @@ impl CaseFile {
         Ok(Self { path: path.to_owned(), case })
     }
 
-    /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error: a test of nothing would
-    /// pass.
+    /// Reads every `*.json` in a directory, sorted by name. A directory without any is an error, since a test without cases
+    /// would pass.
     pub fn read_dir(dir: &Path) -> Result<Vec<Self>> {
         let entries = fs::read_dir(dir).map_err(|error| unreadable(dir, error))?;
         let mut paths = entries
@@ -122,7 +125,20 @@ impl CaseFile {
 }
 
 impl Case {
-    /// A promotion over a champion, both with twenty metrics, without settings: what most policies see.
+    /// A case without description and expectation.
+    #[must_use]
+    pub fn new(input: Input) -> Self {
+        Self { schema: None, description: String::new(), input, expect: None }
+    }
+
+    /// The same case with what the policy must answer.
+    #[must_use]
+    pub fn expecting(mut self, expect: Expectation) -> Self {
+        self.expect = Some(expect);
+        self
+    }
+
+    /// A promotion over a champion, both with twenty metrics, without settings: a typical request.
     #[must_use]
     pub fn representative() -> Self {
         let version = |number: NonZeroU32| {
@@ -130,17 +146,16 @@ impl Case {
                 (format!("metric_{index:02}"), f64::from(number.get()) / f64::from(number.get() + index + 1))
             });
             let mut version = ModelVersion::new(NonZeroU64::from(number).into(), 0);
-            version.run = Some(RunData { metrics: metrics.collect(), ..RunData::default() });
+            version.run = Some(RunData::default().with_metrics(metrics));
             version
         };
-        // A week later, for policies that look at ages.
+        // A week after registration, for policies that check the age of a version.
         let mut context = Context::new("model", 7 * 24 * 3_600_000, "bench");
         context.champion = Some(version(NonZeroU32::MIN.saturating_add(1)));
-        let input = Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context);
-        Self { schema: None, description: String::new(), input, expect: None }
+        Self::new(Input::promotion(version(NonZeroU32::MIN.saturating_add(2)), context))
     }
 
-    /// The input as the policy is shown it: its settings checked against what the policy declares, defaults added.
+    /// The input that the policy receives: settings checked against the declared ones, with defaults added.
     pub fn resolve(&self, policy: &Policy) -> Result<Input> {
         let mut input = self.input.clone();
         let context = input.context_mut();
@@ -148,12 +163,12 @@ impl Case {
         Ok(input)
     }
 
-    /// Asks the policy.
+    /// Runs the case.
     pub fn decide(&self, policy: &Policy) -> Result<Decision> {
         policy.decide(&self.resolve(policy)?)
     }
 
-    /// Asks the policy and compares. Errors of the policy are part of the outcome; there are no others.
+    /// Runs the case and compares. An error of the policy is part of the outcome.
     #[must_use]
     pub fn check(&self, policy: &Policy) -> CaseOutcome {
         let result = self.decide(policy);
@@ -174,6 +189,12 @@ impl CaseOutcome {
 }
 
 impl Expectation {
+    /// Expects a verdict with any moves and any explanation.
+    #[must_use]
+    pub fn new(verdict: ExpectedVerdict) -> Self {
+        Self { verdict, moves: None, explanation: None, mentions: Vec::new() }
+    }
+
     fn differences(&self, result: &Result<Decision>) -> Vec<String> {
         let (found, moves, words) = match result {
             Ok(Decision { verdict, .. }) => {

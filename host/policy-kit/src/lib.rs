@@ -1,4 +1,17 @@
 //! The kit for authors of policies: start a project, build it, test it against golden cases, measure it.
+//!
+//! ```
+//! use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine, VerdictKind};
+//! use hydra_policy_kit::{Case, Expectation};
+//!
+//! # fn main() -> hydra_base::Result<()> {
+//! let engine = PolicyEngine::new(&EngineOptions::default())?;
+//! let policy = Policy::load_default(&engine, &Budget::default())?;
+//! let case = Case::representative().expecting(Expectation::new(VerdictKind::Approve.into()));
+//! assert!(case.check(&policy).passed());
+//! # Ok(())
+//! # }
+//! ```
 
 mod bench;
 mod build;
@@ -16,9 +29,9 @@ pub use scaffold::scaffold;
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The languages that the kit knows how to start and build. A policy may be written in any language that makes
-/// components.
+/// The languages that the kit can start and build. A policy may be written in any language that compiles to components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Language {
     /// Rust, with wit-bindgen: components of 40 KB that decide in microseconds.
     Rust,
@@ -30,12 +43,13 @@ pub enum Language {
 
 impl Language {
     /// Every language, the recommended one first.
-    pub const ALL: [Self; 3] = [Self::Rust, Self::JavaScript, Self::Python];
+    pub const ALL: &'static [Self] = &[Self::Rust, Self::JavaScript, Self::Python];
 
-    /// The language of a project, told by the file that every project of that language has.
+    /// The language of a project, recognised by the file that every project of that language has.
     pub fn of_project(dir: &Path) -> Result<Self> {
-        Self::ALL.into_iter().find(|language| dir.join(language.marker()).is_file()).ok_or_else(|| {
-            let markers = Self::ALL.map(Self::marker).join(", ");
+        let found = Self::ALL.iter().copied().find(|language| dir.join(language.marker()).is_file());
+        found.ok_or_else(|| {
+            let markers = Self::ALL.iter().map(|language| language.marker()).collect::<Vec<_>>().join(", ");
             Error::new(ErrorKind::PolicyBuild, "the directory is not a policy project")
                 .with_context("path", dir.display())
                 .with_hint(format!("add one of {markers}; `hydra-registry policy new` creates a project"))
@@ -65,10 +79,10 @@ impl FromStr for Language {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|language| language.to_string() == name).ok_or_else(|| {
-            let known = Self::ALL.map(|language| language.to_string()).join(", ");
-            Error::new(ErrorKind::InvalidArgument, format!("the language is not supported: `{name}`"))
-                .with_hint(format!("use one of {known}"))
+        Self::ALL.iter().copied().find(|language| language.to_string() == name).ok_or_else(|| {
+            let known = Self::ALL.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
+            Error::new(ErrorKind::InvalidArgument, format!("the kit does not know the language `{name}`"))
+                .with_hint(format!("it knows {known}"))
         })
     }
 }

@@ -24,7 +24,7 @@ const RUST: [Template; 7] = [
     // Whoever builds it gets the same component, and without network where this repository was built.
     ("Cargo.lock", include_str!("templates/rust/Cargo.lock.in")),
     ("src/lib.rs", include_str!("templates/rust/lib.rs.in")),
-    ("src/heap.rs", include_str!("../../../policy-guest/src/heap.rs")),
+    ("src/heap.rs", include_str!("../../../policy-guest/heap/src/heap.rs")),
     ("src/rules.rs", include_str!("templates/rust/rules.rs.in")),
     ("README.md", include_str!("templates/rust/README.md.in")),
     (".gitignore", "/target\n"),

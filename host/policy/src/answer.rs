@@ -1,4 +1,4 @@
-//! What a guest answers, before the host believes any of it.
+//! Checks what a guest answers.
 
 use super::budget::Budget;
 use super::text::one_line;
@@ -7,8 +7,8 @@ use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 
-/// Takes the texts and lists of an answer over: each is checked against the budget as the guest gave it, and texts are made to fit
-/// on a line. Whatever a guest says goes through here.
+/// Converts the texts and lists of an answer: checks the size of each, as the guest gave it, against the budget, and makes
+/// texts fit on a line. Every text of a guest passes through here.
 #[derive(Clone, Copy)]
 pub(super) struct Answers<'a>(pub(super) &'a Budget);
 
@@ -21,7 +21,7 @@ pub(super) enum Refusal {
 }
 
 impl Answers<'_> {
-    /// A text without control characters.
+    /// The text without control characters.
     pub(super) fn text(self, what: &str, text: &str) -> Result<String> {
         let (bytes, limit) = (text.len(), self.0.text_bytes);
         if bytes <= limit as usize {
@@ -32,8 +32,8 @@ impl Answers<'_> {
             .with_hint("raise the policy limit `text-bytes`, or shorten the text"))
     }
 
-    /// A move of an alias. A name that MLflow refuses is never a managed alias, and no version has the number 0: such a
-    /// move is an error of the kind with which the guards refuse other moves.
+    /// A move of an alias. An alias name that MLflow refuses is never managed, and version numbers begin with 1: such a move
+    /// is an error of kind [`ErrorKind::Guard`], like those that the guards refuse.
     pub(super) fn alias_move(self, alias: &str, version: Option<u64>) -> Result<AliasMove> {
         let refuse =
             |what: String| move |source: Error| Error::new(ErrorKind::Guard, what).with_source(source);
@@ -64,7 +64,7 @@ impl Answers<'_> {
     }
 }
 
-/// A verdict must say why.
+/// Refuses a verdict without an explanation.
 pub(super) fn check(verdict: Verdict) -> Result<Verdict> {
     if verdict.explanation().trim().is_empty() {
         return Err(Error::new(ErrorKind::PolicyProtocol, "the policy's explanation is empty"));

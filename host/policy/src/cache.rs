@@ -1,4 +1,4 @@
-//! Where compiled code is kept: a directory that only its owner can write to.
+//! The cache of compiled code: a directory that only its owner can write to.
 
 use std::fs;
 use std::io;
@@ -9,8 +9,8 @@ use wasmtime::{Cache, CacheConfig};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
 
-/// wasmtime's cache in `dir`; none when the directory cannot be used, since a cache is a convenience. A directory that
-/// somebody else controls is an error: its contents would run as part of this process.
+/// Opens wasmtime's cache in `dir`. Returns `None` if the directory cannot be used: the cache only saves time. A directory that
+/// another user controls is an error, since its contents would run as part of this process.
 pub(super) fn open(dir: &Path) -> Result<Option<Cache>> {
     let path = match create(dir) {
         Ok(path) => path,
@@ -27,7 +27,7 @@ pub(super) fn open(dir: &Path) -> Result<Option<Cache>> {
     })
 }
 
-/// Makes the directory, and shows by writing to it that it can be used.
+/// Creates the directory and checks that it can be written to.
 fn create(dir: &Path) -> io::Result<PathBuf> {
     private_dir::create(dir)?;
     tempfile::tempfile_in(dir)?;

@@ -1,11 +1,12 @@
-//! What a file must be before any of it is compiled.
+//! Checks a file before any of it is compiled.
 //!
-//! Compiling is outside the budget of a decision, so what reaches the compiler is bounded here: size, nesting, number
-//! and size of functions, and by [`Costs`] whatever else multiplies. One pass over the bytes, no recursion.
+//! The budget of a decision does not cover compiling, so this module bounds what reaches the compiler: size, nesting, number
+//! and size of functions, and through [`Costs`] everything that multiplies. It takes one pass over the bytes, without recursion.
 
 use wasmparser::{CanonicalFunction, Encoding, Instance, InstanceSectionReader, Parser, Payload};
 
 use super::budget::Budget;
+use super::caps::{at_most, damaged, incompatible};
 use super::cost::Costs;
 use super::interface::INTERFACE_VERSIONS;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -14,7 +15,7 @@ use hydra_base::text::listed;
 /// The interface that a policy exports, without its version.
 pub const INTERFACE: &str = "hydra:lifecycle/policy";
 
-/// Modules and components inside a component. Language toolchains need about ten.
+/// Modules and components inside a component. Language toolchains make about ten.
 const MAX_PARTS: u32 = 64;
 /// Components within components.
 const MAX_DEPTH: usize = 8;
@@ -22,26 +23,26 @@ const MAX_DEPTH: usize = 8;
 const MAX_FUNCTIONS: u32 = 100_000;
 /// Bytes of one function: compile time grows faster than size. The largest of CPython has 430 kB.
 const MAX_FUNCTION_BYTES: usize = 1 << 20;
-/// An upper bound for types within types, see [`Pass::types`].
+/// Nested types, counted as in [`Pass::types`].
 const MAX_TYPE_SCOPES: usize = 500;
 /// Component-level definitions of each sort: aliases, types, exports and so on. CPython has 1,400 aliases.
 const MAX_DEFINITIONS: usize = 6_000;
 /// Core instances made of modules or of other instances' exports. CPython has 107.
 const MAX_CORE_INSTANCES: usize = 400;
-/// Instances of components. wasmtime unrolls them, so their numbers on each level multiply: 8 make 18 at most.
+/// Instances of components. wasmtime unrolls them, so their numbers on each level multiply: 8 become 18 at most.
 const MAX_COMPONENT_INSTANCES: usize = 8;
-/// Calls between components inside the component: each becomes code that no function of the file accounts for.
+/// Calls between components inside the component: wasmtime generates code for each, in addition to the functions of the file.
 const MAX_LOWERED: usize = 64;
 
-/// What a look at the bytes tells about a component.
+/// The outline of a component, read from its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ComponentSummary {
     /// Its size in bytes.
     pub bytes: usize,
-    /// What it imports. A policy imports nothing.
+    /// The names of its imports. A policy has none.
     pub imports: Vec<String>,
-    /// What it exports.
+    /// The names of its exports.
     pub exports: Vec<String>,
     /// Core modules and components inside it.
     pub parts: u32,
@@ -49,19 +50,19 @@ pub struct ComponentSummary {
     pub functions: u32,
     /// Bytes of the largest function.
     pub largest_function: usize,
-    /// At most so many core instances come to be when it is instantiated.
+    /// An upper bound of the core instances that instantiating it creates.
     instances: u64,
-    /// At most so many bytes each of them takes in the host, memories and tables apart.
+    /// An upper bound of the bytes that each of them takes in the host, without memories and tables.
     instance_bytes: u64,
 }
 
 impl ComponentSummary {
     /// Reads the outline of a component without judging its imports and exports.
     ///
-    /// A file larger than `budget` allows is an error of kind [`ErrorKind::PolicySize`]; whatever is not a component, is damaged,
-    /// or has more of something than the fixed caps allow, of kind
-    /// [`ErrorKind::PolicyIncompatible`]; one whose instances would take more than the memory of `budget` by themselves, of
-    /// kind [`ErrorKind::PolicyMemory`].
+    /// A file larger than `budget` allows is an error of kind [`ErrorKind::PolicySize`]. A file that is not a component, is
+    /// damaged, or has more of something than the fixed caps allow, is one of kind [`ErrorKind::PolicyIncompatible`]. A
+    /// component whose instances alone would take more than the memory of `budget` is one of kind
+    /// [`ErrorKind::PolicyMemory`].
     pub fn read(bytes: &[u8], budget: &Budget) -> Result<Self> {
         let limit = usize::try_from(budget.component_bytes).unwrap_or(usize::MAX);
         if bytes.len() > limit {
@@ -86,14 +87,14 @@ impl ComponentSummary {
         for payload in Parser::new(0).parse_all(bytes) {
             pass.payload(payload.map_err(damaged)?)?;
         }
-        // Each instance of a component may hold instances of all the modules, and at worst twice those of the one before.
+        // Each instance of a component may hold instances of all modules: in the worst case twice as many as the one before it.
         pass.summary.instances = (pass.outline.core_instances as u64) << pass.outline.component_instances;
         pass.summary.instance_bytes = pass.costs.largest_state();
         pass.summary.check_state(budget)?;
         Ok(pass.summary)
     }
 
-    /// The limiter of a store is not asked for what an instance itself takes, so that is checked before there is one.
+    /// Checks the memory that instances themselves take: wasmtime does not ask the limiter of a store for it.
     fn check_state(&self, budget: &Budget) -> Result<()> {
         let instances = self.instances.min(budget.instances.into());
         let bytes = instances * self.instance_bytes;
@@ -118,11 +119,13 @@ impl ComponentSummary {
         }
         let found: Vec<&str> = self.exports.iter().filter_map(|name| interface_version(name)).collect();
         for version in INTERFACE_VERSIONS {
-            if found.contains(&version) {
+            if found.contains(version) {
                 return Ok(version);
             }
         }
-        let expected = INTERFACE_VERSIONS.map(|version| format!("{INTERFACE}@{version}")).join(" or ");
+        let expected: Vec<_> =
+            INTERFACE_VERSIONS.iter().map(|version| format!("{INTERFACE}@{version}")).collect();
+        let expected = expected.join(" or ");
         Err(match found.first() {
             Some(version) => incompatible(format!("the component exports an unsupported version of {INTERFACE}"))
                 .with_context("found", version)
@@ -157,7 +160,7 @@ struct Pass<'a> {
     outline: Outline,
 }
 
-/// How a component is put together.
+/// Counts of how a component is put together.
 #[derive(Default)]
 struct Outline {
     definitions: usize,
@@ -247,9 +250,9 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// wasmparser, and so wasmtime, reads types within types by recursion: a small file can nest them so deeply that the
-    /// process overflows its stack. Each level is opened by its own byte 0x41 (component type) or 0x42 (instance type),
-    /// so the number of such bytes bounds the depth, whatever else they may mean.
+    /// Bounds the nesting of types. wasmparser, and with it wasmtime, reads nested types by recursion: a small file can nest
+    /// them so deeply that the stack overflows. Each level begins with a byte 0x41 (component type) or 0x42 (instance type),
+    /// so the number of these bytes is an upper bound of the depth, even if some of them mean something else.
     fn types(&self, range: std::ops::Range<usize>) -> Result<()> {
         let section = self.bytes.get(range).unwrap_or_default();
         let scopes = section.iter().filter(|byte| matches!(byte, 0x41 | 0x42)).count();
@@ -282,19 +285,4 @@ fn interface_version(export: &str) -> Option<&str> {
         "" => Some("none"),
         rest => rest.strip_prefix('@'),
     }
-}
-
-pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
-    if found <= limit {
-        return Ok(());
-    }
-    Err(incompatible(format!("the component has {found} {what}; the limit is {limit}")))
-}
-
-pub(super) fn damaged(error: wasmparser::BinaryReaderError) -> Error {
-    incompatible("the file is not a WebAssembly component, or is damaged").with_source(error)
-}
-
-fn incompatible(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::PolicyIncompatible, message)
 }

@@ -1,9 +1,8 @@
-//! What a component would cost the compiler, counted before it gets there.
+//! Counts what a component would cost the compiler, before it is compiled.
 //!
-//! The time and memory of compiling are outside every budget, and grow with more than the size of a file: a local that is
-//! written in a hundred nested loops is a hundred values to the compiler, and an element segment is a statement for each of its
-//! entries. So whatever multiplies is counted here, once over the bytes and without recursion, and capped. Each cap is two to
-//! eight times what CPython and SpiderMonkey, the largest honest guests there are, need.
+//! No budget covers the time and memory of compiling, and they grow with more than the size of a file: the compiler sees a
+//! local that is written in a hundred nested loops as a hundred values, and an element segment as a statement for each of its
+//! entries. Everything that multiplies like this is counted here, in one pass over the bytes and without recursion, and capped.
 
 use std::ops::AddAssign;
 
@@ -13,10 +12,10 @@ use wasmparser::{
     TableSectionReader, TypeRef, TypeSectionReader,
 };
 
-use super::component::{at_most, damaged};
+use super::caps::{at_most, damaged};
 use hydra_base::error::Result;
 
-/// Params and results of one function type. Multi-value blocks and calls move as many values with two bytes of code.
+/// Params and results of one function type. Two bytes of code, a block or a call, can move that many values.
 const MAX_ARITY: usize = 64;
 /// Locals of one function, params included.
 const MAX_LOCALS: usize = 1_200;
@@ -35,21 +34,25 @@ const MAX_CORE_IMPORTS: usize = 10_000;
 /// Exports of core modules.
 const MAX_CORE_EXPORTS: usize = 20_000;
 
-/// What wasmtime keeps in an instance for a global.
+/// Bytes that wasmtime keeps in an instance for a global.
 const GLOBAL_BYTES: u64 = 16;
-/// What wasmtime keeps in an instance, at most, for a function that is imported, exported or put into a table.
+/// The most bytes that wasmtime keeps in an instance for a function that is imported, exported or put into a table.
 const REFERENCE_BYTES: u64 = 32;
 
-/// What one function may cost. The honest maxima: 167,000, 18,900, 1,000,000 and a few hundred.
+/// What one function may cost. The maxima of real components: 167,000, 18,900, 1,000,000 and a few hundred.
 const PER_FUNCTION: FunctionCost =
-    FunctionCost { operations: 400_000, merges: 75_000, places: 4_000_000, indirect_calls: 3_000 };
-/// What all functions together may cost. The honest maxima: 4,500,000, 650,000, 8,300,000 and 5,800.
-const IN_ALL: FunctionCost =
-    FunctionCost { operations: 12_000_000, merges: 2_600_000, places: 40_000_000, indirect_calls: 24_000 };
+    FunctionCost { operations: 400_000, merges: 75_000, local_slots: 4_000_000, indirect_calls: 3_000 };
+/// What all functions together may cost. The maxima of real components: 4,500,000, 650,000, 8,300,000 and 5,800.
+const IN_ALL: FunctionCost = FunctionCost {
+    operations: 12_000_000,
+    merges: 2_600_000,
+    local_slots: 40_000_000,
+    indirect_calls: 24_000,
+};
 /// The sum of the squares of [`FunctionCost::merges`]: the time for them grows like that. SpiderMonkey has 10^9.
 const MAX_SQUARED_MERGES: usize = 8_000_000_000;
 
-/// What a component has of all that is capped.
+/// The counts of a component.
 #[derive(Debug, Default)]
 pub(super) struct Costs {
     elements: usize,
@@ -80,16 +83,17 @@ struct Module {
 struct FunctionCost {
     /// Instructions, and the values that calls and branches move.
     operations: usize,
-    /// For each block, the locals written in it: as many values may have to be merged where it begins or ends.
+    /// Summed over all blocks, the locals written in the block: the compiler may have to merge each where the block begins
+    /// or ends.
     merges: usize,
     /// Locals times blocks: the size of the table in which the compiler looks up a local's value.
-    places: usize,
-    /// Calls through tables, each with checks of its own.
+    local_slots: usize,
+    /// Calls through tables, each of which is compiled with its checks.
     indirect_calls: usize,
 }
 
 impl Costs {
-    /// Begins the next module.
+    /// Starts counting for the next module.
     pub(super) fn module(&mut self) {
         self.module = Module::default();
     }
@@ -159,7 +163,7 @@ impl Costs {
                 ElementItems::Functions(items) => items.count(),
                 ElementItems::Expressions(_, items) => items.count(),
             };
-            // One for the segment itself: empty ones are not free.
+            // One for the segment itself: an empty one also costs.
             self.elements += count as usize + 1;
             self.keep(count as usize, REFERENCE_BYTES);
             at_most("element segments and entries", self.elements, MAX_ELEMENTS)?;
@@ -252,9 +256,9 @@ struct Function {
     locals: usize,
     /// Instructions so far.
     now: usize,
-    /// When each local was last written.
+    /// For each local, the number of the instruction that last wrote it.
     written: Vec<usize>,
-    /// The open blocks: when each was opened, and how many values a branch to it moves.
+    /// The open blocks: the number of the instruction that opened each, and how many values a branch to it moves.
     open: Vec<(usize, usize)>,
 }
 
@@ -299,10 +303,10 @@ impl Function {
     }
 
     fn block(&mut self) {
-        self.cost.places += self.locals;
+        self.cost.local_slots += self.locals;
     }
 
-    /// Counts the local for every open block in which it was not written before: those opened since it was last written.
+    /// Counts the local once for each open block that was opened since the local was last written.
     fn write(&mut self, local: u32) {
         let Some(last) = self.written.get_mut(local as usize) else { return };
         self.cost.merges += self.open.len() - self.open.partition_point(|(opened, _)| *opened <= *last);
@@ -320,7 +324,7 @@ impl FunctionCost {
         for (what, found, cap) in [
             ("instructions and values moved by calls and branches", self.operations, caps.operations),
             ("locals written in blocks", self.merges, caps.merges),
-            ("locals times blocks", self.places, caps.places),
+            ("locals times blocks", self.local_slots, caps.local_slots),
             ("indirect calls", self.indirect_calls, caps.indirect_calls),
         ] {
             if found > cap {
@@ -335,7 +339,7 @@ impl AddAssign for FunctionCost {
     fn add_assign(&mut self, other: Self) {
         self.operations += other.operations;
         self.merges += other.merges;
-        self.places += other.places;
+        self.local_slots += other.local_slots;
         self.indirect_calls += other.indirect_calls;
     }
 }

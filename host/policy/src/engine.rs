@@ -7,7 +7,7 @@ use wasmtime::{Config, PoolingAllocationConfig};
 
 use super::budget::Budget;
 use super::cache;
-use super::places::Places;
+use super::semaphore::Semaphore;
 use super::ticker::Ticker;
 use hydra_base::error::{Error, ErrorKind, Result};
 
@@ -15,28 +15,29 @@ use hydra_base::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct EngineOptions {
-    /// Where compiled code is kept between processes; none compiles anew in each. The directory is made with mode 0700.
-    /// Compiled code is trusted like the program itself, so a directory that others can write to is refused.
+    /// Where compiled code is kept between processes; with `None` each process compiles again. The directory is created with
+    /// mode 0700. Compiled code is trusted like the program itself, so a directory that other users can write to is refused.
     pub cache_dir: Option<PathBuf>,
-    /// Instances come from a pool that is reserved once. For services that decide much on many threads: a single
-    /// decision gains nothing and the reservation costs a few milliseconds.
+    /// Takes instances from a pool that is reserved once. Meant for services that decide often on many threads: a single
+    /// decision gains nothing, and the reservation costs a few milliseconds.
     pub pooling: Option<Pooling>,
 }
 
 /// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pooling {
-    /// How many decisions can run at once. Further ones wait for a place.
+    /// How many decisions can run at once. Further ones wait.
     pub decisions: u32,
     /// The most memory that one linear memory can have, in bytes: no budget can grant more.
     pub memory: u64,
-    /// The most core instances that one decision can have, and tables as many. The default of 8 does for policies in Rust
-    /// and JavaScript. A policy in Python is linked of dozens of modules and needs [`Pooling::PYTHON_INSTANCES`]; with
-    /// fewer it is refused when it is loaded, with [`ErrorKind::PolicyIncompatible`]. A budget with fewer still holds.
+    /// The most core instances, and the most tables, that one decision can have. The default of 8 is enough for policies in
+    /// Rust and JavaScript. A policy in Python is linked from dozens of modules and needs [`Pooling::PYTHON_INSTANCES`]; with
+    /// fewer it is refused when it is loaded, with [`ErrorKind::PolicyIncompatible`]. A smaller limit in a budget still applies.
     pub instances: u32,
 }
 
-/// Compiles and runs policies. Cloning shares it. Make one per process: it owns a thread that measures time.
+/// Compiles and runs policies. Clones share one engine. Create one per process: it owns a thread that measures time.
 #[derive(Clone)]
 pub struct PolicyEngine {
     pub(super) inner: Arc<Inner>,
@@ -45,7 +46,7 @@ pub struct PolicyEngine {
 pub(super) struct Inner {
     pub(super) engine: wasmtime::Engine,
     pub(super) ticker: Ticker,
-    pub(super) places: Places,
+    pub(super) decisions: Semaphore,
     pub(super) pooling: Option<Pooling>,
 }
 
@@ -59,6 +60,27 @@ impl Default for Pooling {
 impl Pooling {
     /// Core instances that suffice for a policy made by componentize-py.
     pub const PYTHON_INSTANCES: u32 = 64;
+
+    /// The same pool for another number of decisions at once.
+    #[must_use]
+    pub fn with_decisions(mut self, decisions: u32) -> Self {
+        self.decisions = decisions;
+        self
+    }
+
+    /// The same pool with another size of the largest linear memory, in bytes.
+    #[must_use]
+    pub fn with_memory(mut self, memory: u64) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The same pool with another number of core instances for each decision.
+    #[must_use]
+    pub fn with_instances(mut self, instances: u32) -> Self {
+        self.instances = instances;
+        self
+    }
 }
 
 impl EngineOptions {
@@ -78,10 +100,10 @@ impl EngineOptions {
 }
 
 impl PolicyEngine {
-    /// Makes an engine.
+    /// Starts an engine.
     ///
-    /// A cache directory that cannot be made or written is reported as a warning and done without; one that others can
-    /// write to is an error of kind [`ErrorKind::Untrusted`].
+    /// If the cache directory cannot be created or written, the engine logs a warning and does not cache; one that other
+    /// users can write to is an error of kind [`ErrorKind::Untrusted`].
     pub fn new(options: &EngineOptions) -> Result<Self> {
         let mut config = config();
         if let Some(dir) = &options.cache_dir {
@@ -94,11 +116,11 @@ impl PolicyEngine {
             Error::new(ErrorKind::Internal, "cannot start the policy engine").with_source(error)
         })?;
         let ticker = Ticker::start(&engine)?;
-        let places = Places::new(options.pooling.map(|pooling| pooling.decisions));
-        Ok(Self { inner: Arc::new(Inner { engine, ticker, places, pooling: options.pooling }) })
+        let decisions = Semaphore::new(options.pooling.map(|pooling| pooling.decisions));
+        Ok(Self { inner: Arc::new(Inner { engine, ticker, decisions, pooling: options.pooling }) })
     }
 
-    /// What to do about a component that does not fit the instance pool, if there is one.
+    /// How to fix a component that does not fit the instance pool; `None` without a pool.
     pub(super) fn hint_for_misfits(&self) -> Option<String> {
         let pool = self.inner.pooling?;
         Some(format!(
@@ -128,8 +150,8 @@ impl std::fmt::Debug for PolicyEngine {
     }
 }
 
-/// What every guest runs with. A decision must be repeatable, so whatever may differ between two runs or two machines is
-/// off or pinned down.
+/// The settings of every guest. A decision must be repeatable, so each feature that can differ between two runs or two
+/// machines is off or fixed.
 fn config() -> Config {
     let mut config = Config::new();
     config
@@ -138,7 +160,7 @@ fn config() -> Config {
         .epoch_interruption(true)
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false)
-        // Threads and shared memories are not even compiled into this build of wasmtime.
+        // This build of wasmtime does not contain threads and shared memories at all.
         .wasm_features(wasmtime::WasmFeatures::THREADS, false)
         .wasm_memory64(false)
         .wasm_multi_memory(false)

@@ -23,7 +23,7 @@ use super::types::{Context, ModelVersion, Verdict};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::{PolicyIdentity, Sha256};
 
-/// A policy component, checked and compiled, ready to decide on any thread. Cloning shares it.
+/// A policy component, checked and compiled, ready to decide on any thread. Clones share the compiled code.
 #[derive(Clone)]
 pub struct Policy {
     inner: Arc<Inner>,
@@ -40,14 +40,15 @@ struct Inner {
     budget: Budget,
 }
 
-/// A verdict and what it took.
+/// A verdict and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Decision {
-    /// The answer, as the policy gave it: no guard has looked at it yet.
+    /// The policy's answer, before any guard has checked it.
     pub verdict: Verdict,
-    /// What it took.
+    /// Fuel, time and memory of the call.
     pub usage: Usage,
-    /// The budget that it ran under.
+    /// The budget of the call.
     pub budget: Budget,
 }
 
@@ -71,10 +72,10 @@ impl Policy {
         Self::load(engine, &bytes, budget).map_err(|error| error.with_context("policy", path.display()))
     }
 
-    /// Checks and compiles a component (or takes the compiled code from the engine's cache), and asks it what it is.
+    /// Checks and compiles a component (or takes the compiled code from the engine's cache), and calls its `describe`.
     ///
-    /// What is not a policy of a known interface version, or imports anything, is refused before it is compiled, with
-    /// [`ErrorKind::PolicyIncompatible`]. `describe` runs under the same budget as decisions and fails like them.
+    /// A file that is not a policy of a known interface version, or that imports anything, is refused before it is compiled,
+    /// with [`ErrorKind::PolicyIncompatible`]. `describe` runs under the same budget as decisions and fails like them.
     pub fn load(engine: &PolicyEngine, bytes: &[u8], budget: &Budget) -> Result<Self> {
         engine.admit(budget)?;
         let summary = ComponentSummary::read(bytes, budget)?;
@@ -94,8 +95,7 @@ impl Policy {
         })?;
         let describe = |store: &mut _| guest.describe(store, Answers(budget));
         let descriptor = sandbox::run(engine, budget, describe)
-            .and_then(|(answer, _)| answer)
-            .and_then(check_descriptor)
+            .and_then(|(descriptor, _)| check_descriptor(descriptor))
             .map_err(|error| error.with_context("call", "describe"))?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -121,15 +121,15 @@ impl Policy {
         self.decide(&Input::rollback(target.cloned(), context.clone()))
     }
 
-    /// Decides, in an instance of its own, on the calling thread.
+    /// Decides in a fresh instance, on the calling thread.
     ///
-    /// Equal inputs give equal verdicts for equal fuel. Every limit of the budget has an error kind of its own; a policy
-    /// that reports an error instead of a verdict gives [`ErrorKind::PolicySettings`] or [`ErrorKind::PolicyError`].
+    /// Equal inputs give equal verdicts for equal fuel. Each limit of the budget has its own error kind; a policy that
+    /// reports an error instead of a verdict gives [`ErrorKind::PolicySettings`] or [`ErrorKind::PolicyError`].
     pub fn decide(&self, input: &Input) -> Result<Decision> {
         self.try_decide(input).map_err(|error| error.with_context("policy", &self.inner.descriptor.name))
     }
 
-    /// What the policy says about itself.
+    /// The policy's description of itself.
     #[must_use]
     pub fn descriptor(&self) -> &Descriptor {
         &self.inner.descriptor
@@ -147,7 +147,7 @@ impl Policy {
         self.inner.sha256
     }
 
-    /// What the ledger and reports name it by.
+    /// Name, version and digest, as in ledger entries and reports.
     #[must_use]
     pub fn identity(&self) -> PolicyIdentity {
         let Descriptor { name, version, .. } = self.descriptor();
@@ -176,8 +176,8 @@ impl Policy {
         let Inner { engine, guest, budget, .. } = &*self.inner;
         check_input(input, budget)?;
         let answers = Answers(budget);
-        let (answer, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
-        let verdict = answer::check(answer??)?;
+        let (verdict, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
+        let verdict = answer::check(verdict)?;
         Ok(Decision { verdict, usage, budget: budget.clone() })
     }
 }
@@ -192,10 +192,10 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Runs the compiler. Where it meets what its authors thought impossible it panics, and a file that somebody crafted must
-/// not take the process with it. (What the panic says still goes to stderr: the hook for that belongs to the whole process.)
+/// Runs the compiler and turns a panic into an error, so that a crafted file cannot end the process. The panic's message
+/// still goes to stderr: only the program may replace the panic hook.
 fn contained<T>(compile: impl FnOnce() -> T) -> Result<T> {
-    // Nothing of a failed compilation is used again, and the engine's own state is behind locks.
+    // A failed compilation leaves nothing that is used later, and locks guard the engine's state.
     panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|_| {
         Error::new(ErrorKind::PolicyIncompatible, "the compiler panicked on the component")
             .with_hint("do not use it; it is crafted, damaged, or triggers a bug in wasmtime")
@@ -210,7 +210,7 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     };
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    // One byte more than allowed is enough for the check of the size to refuse it.
+    // One byte more than allowed is enough for the size check to refuse the file.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }

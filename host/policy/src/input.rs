@@ -12,6 +12,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 /// One request with all its evidence: everything that a decision depends on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "operation", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Input {
     /// May `target` become champion?
     Promote {
@@ -30,7 +31,7 @@ pub enum Input {
     },
 }
 
-/// What a list item counts beside its text.
+/// Bytes that a list item counts in addition to its text.
 const ITEM: u64 = 16;
 
 impl Input {
@@ -64,7 +65,7 @@ impl Input {
         }
     }
 
-    /// The context.
+    /// The circumstances of the decision.
     #[must_use]
     pub fn context(&self) -> &Context {
         match self {
@@ -72,7 +73,7 @@ impl Input {
         }
     }
 
-    /// The circumstances, to change them.
+    /// The circumstances of the decision, mutable.
     #[must_use]
     pub fn context_mut(&mut self) -> &mut Context {
         match self {
@@ -92,7 +93,7 @@ impl Input {
         })
     }
 
-    /// Reads what [`Input::canonical_json`] wrote, or a person.
+    /// Reads canonical JSON, and the shorter form that users write in case files.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the policy input is malformed").with_source(error)

@@ -1,23 +1,32 @@
-//! The versions of the contract that this host speaks. A later one is a module, a line in [`INTERFACE_VERSIONS`] and a variant of [`Guest`].
+//! The versions of the contract that this host supports. To add one, add a module, a line in [`INTERFACE_VERSIONS`] and a
+//! variant of [`Guest`].
 
 use wasmtime::Store;
 use wasmtime::component::Component;
 
-use super::answer::{Answers, Refusal};
+use super::answer::Answers;
 use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::Descriptor;
 use super::since_v0_1;
 use super::types::Verdict;
-use hydra_base::error::Result;
+use hydra_base::error::{Error, Result};
 
 /// The versions of the interface that this host can call.
-pub const INTERFACE_VERSIONS: [&str; 1] = [since_v0_1::VERSION];
+pub const INTERFACE_VERSIONS: &[&str] = &[since_v0_1::VERSION];
 
 /// A component linked and type-checked, to be instantiated any number of times.
 pub(super) enum Guest {
     /// Exports version 0.1.
     V0_1(since_v0_1::Guest),
+}
+
+/// Why a call of a guest gave no usable answer.
+pub(super) enum Failure {
+    /// wasmtime stopped the guest, or could not read its answer.
+    Call(wasmtime::Error),
+    /// The guest reported an error, or the host does not accept its answer.
+    Answer(Error),
 }
 
 impl Guest {
@@ -30,26 +39,38 @@ impl Guest {
         }
     }
 
-    /// Asks the policy what it is. The inner error is about what it says.
+    /// Calls `describe`.
     pub(super) fn describe(
         &self,
         store: &mut Store<Limits>,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Descriptor>> {
+    ) -> Result<Descriptor, Failure> {
         match self {
             Self::V0_1(guest) => guest.describe(store, answers),
         }
     }
 
-    /// Asks the policy for a decision. The outer of the inner errors is about what it says.
+    /// Calls `decide-promotion` or `decide-rollback`.
     pub(super) fn decide(
         &self,
         store: &mut Store<Limits>,
         input: &Input,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Result<Verdict, Refusal>>> {
+    ) -> Result<Verdict, Failure> {
         match self {
             Self::V0_1(guest) => guest.decide(store, input, answers),
         }
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Answer(error)
     }
 }

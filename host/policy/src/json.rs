@@ -77,7 +77,7 @@ pub mod alias_moves {
         serializer.collect_seq(moves.iter().cloned().map(super::AliasMove::from))
     }
 
-    /// Reads what [`serialize`] wrote, or a person.
+    /// Reads the form that [`serialize`] writes, and versions as plain numbers.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AliasMove>, D::Error> {
         let moves = Vec::<super::AliasMove>::deserialize(deserializer)?;
         Ok(moves.into_iter().map(Into::into).collect())

@@ -2,7 +2,7 @@
 //!
 //! One [`PolicyEngine`] per process compiles components and measures time; a [`Policy`] is a component, checked and
 //! compiled; each [`Policy::decide`] runs it in a fresh instance under a [`Budget`]. A policy only proposes: the guards
-//! of `lifecycle` decide what becomes of a [`Verdict`].
+//! of `hydra-lifecycle` check a [`Verdict`] before anything is changed.
 //!
 //! ```
 //! use hydra_base::names::Version;
@@ -21,6 +21,7 @@
 mod answer;
 mod budget;
 mod cache;
+mod caps;
 mod component;
 mod cost;
 mod engine;
@@ -29,8 +30,8 @@ mod input;
 mod interface;
 #[doc(hidden)]
 pub mod json;
-mod places;
 mod sandbox;
+mod semaphore;
 mod settings;
 mod since_v0_1;
 #[cfg(any(test, feature = "testing"))]
@@ -49,6 +50,7 @@ pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use evaluation::{Decision, Policy};
 pub use input::Input;
 pub use interface::INTERFACE_VERSIONS;
+#[doc(hidden)]
 pub use json::alias_moves;
 pub use settings::{Descriptor, Setting, SettingKind};
 pub use types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind};

@@ -1,4 +1,4 @@
-//! One call of a guest: a fresh store under a budget, and what became of it.
+//! Runs one call of a guest, in a fresh store under a budget.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,11 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::budget::{Budget, Usage};
 use super::engine::PolicyEngine;
+use super::interface::Failure;
 use super::ticker;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// Counts the memory of a store, tables included, and the instances in it.
+/// Limits and counts the memory of a store, including tables, and its instances.
 pub(super) struct Limits {
     memory_limit: usize,
     memory_used: usize,
@@ -21,14 +22,14 @@ pub(super) struct Limits {
     late: bool,
 }
 
-/// Runs `call` in a store of its own. When this returns, whatever the guest did is gone.
+/// Runs `call` in a fresh store, which is dropped afterwards: a guest keeps no state between calls.
 pub(super) fn run<T>(
     engine: &PolicyEngine,
     budget: &Budget,
-    call: impl FnOnce(&mut Store<Limits>) -> wasmtime::Result<T>,
+    call: impl FnOnce(&mut Store<Limits>) -> Result<T, Failure>,
 ) -> Result<(T, Usage)> {
     let _running = engine.inner.ticker.running();
-    let _place = engine.inner.places.take();
+    let _permit = engine.inner.decisions.acquire();
     let started = Instant::now();
     let mut store = Store::new(&engine.inner.engine, Limits::new(budget));
     store.limiter(|limits| limits);
@@ -44,7 +45,8 @@ pub(super) fn run<T>(
     };
     match result {
         Ok(value) => Ok((value, usage)),
-        Err(error) => Err(classify(error, store.data(), budget)
+        Err(Failure::Answer(error)) => Err(error),
+        Err(Failure::Call(error)) => Err(classify(error, store.data(), budget)
             .with_context("fuel", usage.fuel)
             .with_context("elapsed", format!("{:.1?}", usage.elapsed))),
     }
@@ -64,7 +66,7 @@ impl Limits {
         }
     }
 
-    /// From here on, errors are about answers.
+    /// Marks the end of instantiation: later errors are about the answer.
     pub(super) fn instantiated(&mut self) {
         self.instantiated = true;
     }
@@ -78,10 +80,10 @@ impl Limits {
         size: usize,
     ) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
-            // Beyond what the guest itself declared: it fails as WebAssembly says, and costs nothing.
+            // More than the guest declared: growing fails as WebAssembly specifies, and costs nothing.
             return Ok(false);
         }
-        // Epochs interrupt code, not the making of instances: those that have memories or tables pass here.
+        // Epochs interrupt running code, but not instantiation. Instances with memories or tables are checked here.
         if !self.instantiated && self.started.elapsed() > self.wall_clock {
             self.late = true;
             return Err(wasmtime::Error::msg("creating the instances took longer than the wall-clock limit"));
@@ -89,8 +91,8 @@ impl Limits {
         self.take(desired.saturating_sub(current).saturating_mul(size))
     }
 
-    /// Takes `bytes` more out of the budget. Refusing is an error, not the -1 that `memory.grow` may return: a guest that
-    /// was refused memory has failed, whatever it would make of it.
+    /// Takes `bytes` more out of the budget. A refusal is an error, not the -1 that `memory.grow` may return: a guest that
+    /// exceeds its memory has failed, even if it could handle the -1.
     fn take(&mut self, bytes: usize) -> wasmtime::Result<bool> {
         match self.memory_used.checked_add(bytes) {
             Some(used) if used <= self.memory_limit => {
@@ -147,7 +149,7 @@ impl ResourceLimiter for Limits {
     }
 }
 
-/// The one table from what wasmtime reports to error kinds.
+/// Maps each error of wasmtime to an error kind.
 fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
     let timeout =
         || (ErrorKind::PolicyTimeout, format!("the policy ran longer than {:?}", budget.wall_clock));
@@ -160,7 +162,9 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         Some(Trap::Interrupt) => timeout(),
         Some(Trap::StackOverflow) => (ErrorKind::PolicyTrap, "the policy overflowed its stack".to_owned()),
         Some(trap) => (ErrorKind::PolicyTrap, format!("the policy trapped: {}", cause(trap))),
-        // These two have no type of their own in wasmtime; a test of each limit pins the texts.
+        // wasmtime 48 has no public type for either error: exhausted hostcall fuel is its private `HostcallFuelExhausted`,
+        // and `bump_resource_counts` builds the other one from text. Only the messages tell them apart; a test of each
+        // limit fails when an upgrade changes them.
         None => match error.root_cause().to_string() {
             text if text.contains("fuel allocated for hostcalls") => (
                 ErrorKind::PolicyAnswer,
@@ -177,20 +181,22 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
         },
     };
     let error = Error::new(kind, message).with_source(error);
-    match kind {
-        ErrorKind::PolicyFuel => error.with_hint("raise the policy limit `fuel` if you trust the policy"),
-        ErrorKind::PolicyTimeout => {
-            error.with_hint("raise the policy limit `wall-clock` if you trust the policy")
-        }
-        ErrorKind::PolicyMemory => error.with_hint("raise the policy limit `memory` if you trust the policy"),
-        ErrorKind::PolicyInstances => {
-            error.with_hint("raise the policy limit `instances` if you trust the policy")
-        }
-        ErrorKind::PolicyAnswer => {
-            error.with_hint("raise the policy limit `answer-bytes` if you trust the policy")
-        }
-        _ => error,
+    match limit_behind(kind) {
+        Some(limit) => error.with_hint(format!("raise the policy limit `{limit}` if you trust the policy")),
+        None => error,
     }
+}
+
+/// The key of the limit that a call exceeded, if its error is about one.
+fn limit_behind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::PolicyFuel => "fuel",
+        ErrorKind::PolicyTimeout => "wall-clock",
+        ErrorKind::PolicyMemory => "memory",
+        ErrorKind::PolicyInstances => "instances",
+        ErrorKind::PolicyAnswer => "answer-bytes",
+        _ => return None,
+    })
 }
 
 fn memory(budget: &Budget) -> (ErrorKind, String) {
@@ -216,7 +222,7 @@ mod tests {
         let error = limits.memory_growing(0, 65_536, None).unwrap_err();
         assert_eq!(classify(error, &limits, &budget).kind(), ErrorKind::PolicyTimeout);
 
-        // From then on it is the epochs' business.
+        // After instantiation, epochs measure the time.
         let mut limits = Limits::new(&budget);
         limits.instantiated();
         assert!(limits.table_growing(0, 10, None).unwrap());

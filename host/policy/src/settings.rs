@@ -1,4 +1,4 @@
-//! Settings of a policy: declared by the policy, given by the user, checked by the host.
+//! Settings of a policy: the policy declares them, the user sets them, the host checks them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,6 +14,7 @@ const MAX_KEY_BYTES: usize = 64;
 
 /// What a policy says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Descriptor {
     /// A short name.
     pub name: String,
@@ -27,6 +28,7 @@ pub struct Descriptor {
 
 /// A setting that a policy understands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[non_exhaustive]
 pub struct Setting {
     /// The name by which it is set.
     pub key: String,
@@ -43,6 +45,7 @@ pub struct Setting {
 /// The type of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SettingKind {
     /// Any text.
     Text,
@@ -59,10 +62,10 @@ pub enum SettingKind {
 }
 
 impl Descriptor {
-    /// The settings for a decision: the given ones checked and brought to their normal form, defaults added.
+    /// The settings for a decision: checks the given ones, normalises them and adds defaults.
     ///
     /// An unknown key, a malformed value or a required one that is missing is an error of kind
-    /// [`ErrorKind::PolicySettings`] whose hint lists what the policy understands.
+    /// [`ErrorKind::PolicySettings`] whose hint lists the policy's settings.
     pub fn resolve(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
         if let Some(unknown) = given.keys().find(|key| self.setting(key).is_none()) {
             return Err(self.refuse(format!("the policy `{}` has no setting `{unknown}`", self.name)));
@@ -100,7 +103,7 @@ impl Descriptor {
         self.settings.iter().find(|setting| setting.key == key)
     }
 
-    /// Says what is wrong with the declarations themselves, if anything is.
+    /// What is wrong with the declarations themselves, if anything is.
     pub(super) fn flaw(&self) -> Option<String> {
         let mut seen = BTreeSet::new();
         for name in [&self.name, &self.version] {
@@ -150,7 +153,7 @@ impl Setting {
 }
 
 impl SettingKind {
-    /// The value in the normal form that the contract promises to policies; none when it is malformed.
+    /// The value in the normal form that the contract promises to policies; `None` if it is malformed.
     #[must_use]
     pub fn normalise(&self, value: &str) -> Option<String> {
         match self {
@@ -181,7 +184,7 @@ impl fmt::Display for SettingKind {
 }
 
 impl SettingKind {
-    /// The kind in a sentence: `the setting is not …`.
+    /// The kind in the sentence `it takes …`.
     fn in_words(&self) -> String {
         match self {
             Self::Text => "text".to_owned(),
@@ -194,7 +197,7 @@ impl SettingKind {
     }
 }
 
-/// A name that can stand in a log line and in the ledger.
+/// Whether a name can be shown in a log line and kept in the ledger.
 fn is_label(label: &str) -> bool {
     let odd = |c| is_unprintable(c) || c == char::REPLACEMENT_CHARACTER;
     (1..=MAX_KEY_BYTES).contains(&label.len()) && !label.trim().is_empty() && !label.chars().any(odd)
@@ -207,93 +210,4 @@ fn is_key(key: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn descriptor() -> Descriptor {
-        let setting = |key: &str, kind, default: Option<&str>, required| Setting {
-            key: key.to_owned(),
-            kind,
-            default: default.map(str::to_owned),
-            required,
-            doc: format!("what {key} does"),
-        };
-        Descriptor {
-            name: "gate".to_owned(),
-            version: "1.2.3".to_owned(),
-            summary: String::new(),
-            settings: vec![
-                setting("metric", SettingKind::Text, None, true),
-                setting("margin", SettingKind::Number, Some("0.0"), false),
-                setting("min-age", SettingKind::Duration, Some("1d"), false),
-                setting("runs", SettingKind::Integer, None, false),
-                setting("strict", SettingKind::Boolean, None, false),
-                setting(
-                    "mode",
-                    SettingKind::Choice(vec!["max".to_owned(), "min".to_owned()]),
-                    Some("max"),
-                    false,
-                ),
-            ],
-        }
-    }
-
-    fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    }
-
-    #[test]
-    fn values_are_normalised_and_defaults_added() {
-        let resolved = descriptor()
-            .resolve(&given(&[("metric", "auc"), ("margin", "1e-3"), ("runs", "+07"), ("strict", "true")]))
-            .unwrap();
-        let expected = given(&[
-            ("margin", "0.001"),
-            ("metric", "auc"),
-            ("min-age", "86400000"),
-            ("mode", "max"),
-            ("runs", "7"),
-            ("strict", "true"),
-        ]);
-        assert_eq!(resolved, expected);
-    }
-
-    #[test]
-    fn unknown_missing_and_malformed_settings_list_the_known_ones() {
-        for (settings, message) in [
-            (given(&[("metric", "auc"), ("margn", "1")]), "the policy `gate` has no setting `margn`"),
-            (given(&[("metric", "")]), "the required setting `metric` is empty"),
-            (given(&[]), "the policy `gate` requires the setting `metric`"),
-            (
-                given(&[("metric", "auc"), ("margin", "NaN")]),
-                "the setting `margin` is not a finite number: `NaN`",
-            ),
-            (
-                given(&[("metric", "auc"), ("mode", "MAX")]),
-                "the setting `mode` is not one of max, min: `MAX`",
-            ),
-        ] {
-            let error = descriptor().resolve(&settings).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::PolicySettings);
-            assert_eq!(error.to_string(), message);
-            let hint = error.hint().unwrap();
-            assert!(hint.contains("metric (text, required): what metric does"), "{hint}");
-            assert!(hint.contains("min-age (duration, default 1d): what min-age does"), "{hint}");
-        }
-    }
-
-    #[test]
-    fn flawed_declarations_are_named() {
-        let flaw = |change: fn(&mut Descriptor)| {
-            let mut descriptor = descriptor();
-            change(&mut descriptor);
-            descriptor.flaw()
-        };
-        assert_eq!(flaw(|_| {}), None);
-        assert!(flaw(|d| d.name.clear()).unwrap().contains("name"));
-        assert!(flaw(|d| d.version = "1\n".to_owned()).unwrap().contains("printable"));
-        assert!(flaw(|d| d.settings[0].key = "Metric".to_owned()).unwrap().contains("malformed"));
-        assert!(flaw(|d| d.settings[1].key = "metric".to_owned()).unwrap().contains("twice"));
-        assert!(flaw(|d| d.settings[1].default = Some("much".to_owned())).unwrap().contains("default"));
-    }
-}
+mod tests;

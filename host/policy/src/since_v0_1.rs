@@ -7,13 +7,14 @@ use wasmtime::component::{Component, Linker};
 
 use super::answer::{Answers, Refusal};
 use super::input::Input;
+use super::interface::Failure;
 use super::sandbox::Limits;
 use super::settings::{Descriptor, Setting, SettingKind};
 use super::types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict};
 use bindings::PolicyComponentPre;
 use bindings::exports::hydra::lifecycle::policy as wit;
 use hydra_base::aliases::AliasMove;
-use hydra_base::error::Result;
+use hydra_base::error::{Error, Result};
 use hydra_base::names::{Alias, Version};
 
 /// The version of the interface that these bindings call.
@@ -36,42 +37,41 @@ impl Guest {
         PolicyComponentPre::new(linker.instantiate_pre(component)?).map(Self)
     }
 
-    /// Asks the policy what it is.
+    /// Calls `describe`.
     pub(super) fn describe(
         &self,
         store: &mut Store<Limits>,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Descriptor>> {
+    ) -> Result<Descriptor, Failure> {
         let instance = self.0.instantiate(&mut *store)?;
         store.data_mut().instantiated();
-        instance.hydra_lifecycle_policy().call_describe(store).map(|answer| descriptor(answer, answers))
+        let answer = instance.hydra_lifecycle_policy().call_describe(store)?;
+        Ok(descriptor(answer, answers)?)
     }
 
-    /// Asks the policy for a decision.
+    /// Calls `decide-promotion` or `decide-rollback`.
     pub(super) fn decide(
         &self,
         store: &mut Store<Limits>,
         input: &Input,
         answers: Answers<'_>,
-    ) -> wasmtime::Result<Result<Result<Verdict, Refusal>>> {
+    ) -> Result<Verdict, Failure> {
         let instance = self.0.instantiate(&mut *store)?;
         store.data_mut().instantiated();
         let policy = instance.hydra_lifecycle_policy();
-        let circumstances = context(input.context());
+        let context = context(input.context());
         let answer = match input {
             Input::Promote { target, .. } => {
-                policy.call_decide_promotion(store, &model_version(target), &circumstances)?
+                policy.call_decide_promotion(store, &model_version(target), &context)?
             }
-            Input::Rollback { target, .. } => policy.call_decide_rollback(
-                store,
-                target.as_ref().map(model_version).as_ref(),
-                &circumstances,
-            )?,
+            Input::Rollback { target, .. } => {
+                policy.call_decide_rollback(store, target.as_ref().map(model_version).as_ref(), &context)?
+            }
         };
-        Ok(match answer {
-            Ok(answer) => verdict(answer, answers).map(Ok),
-            Err(error) => refusal(error, answers).map(Err),
-        })
+        match answer {
+            Ok(answer) => Ok(verdict(answer, answers)?),
+            Err(error) => Err(Error::from(refusal(error, answers)?).into()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What tests and benches of policies share.
+//! Helpers shared by tests and benches of policies.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ fn version(number: u64) -> ModelVersion {
     version
 }
 
-/// The files of compiled code in a cache, and when each was written: one that is compiled again is written again.
+/// The files of compiled code in a cache with their modification times: compiling again changes them.
 #[must_use]
 pub fn compiled_code(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
     let mut files = BTreeMap::new();
@@ -34,7 +34,7 @@ pub fn compiled_code(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
         if metadata.is_dir() {
             files.extend(compiled_code(&path));
         } else if path.extension().is_none() {
-            // wasmtime's notes of how often a file is used lie beside it, with an extension.
+            // Files with an extension hold wasmtime's usage counts.
             files.insert(path, metadata.modified().expect("a readable cache"));
         }
     }

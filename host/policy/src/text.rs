@@ -1,4 +1,7 @@
-//! Counts, byte sizes and durations as people write them.
+//! Counts, byte sizes and durations as users write them.
+//!
+//! `jiff` reads durations too, but another language: fractions, signs, years and full unit names, each unit once and in
+//! descending order, without `_`. Settings that ledger entries hold must read the same in every release, so this grammar stays.
 
 use std::time::Duration;
 
@@ -19,8 +22,8 @@ const BYTE_UNITS: [(&str, u64); 8] = [
     ("GiB", 1 << 30),
 ];
 
-/// What a policy says is shown between lines of the host's own, and might pass for them: line ends become spaces, what else
-/// is unprintable the replacement character.
+/// Makes a policy's text fit on one line: line ends become spaces, other unprintable characters the replacement character.
+/// Otherwise a text could imitate the host's lines around it.
 pub(super) fn one_line(text: &str) -> String {
     printable(&text.replace(['\n', '\r', '\t', '\u{2028}', '\u{2029}'], " "))
 }
@@ -41,7 +44,7 @@ pub(super) fn parse_bytes(text: &str) -> Option<u64> {
     parse_count(number)?.checked_mul(*factor)
 }
 
-/// A length of time as numbers with units, longest first by custom but in any order: `90s`, `1d12h`.
+/// A duration as a sum of whole numbers with units, in any order: `90s`, `1d12h`. A day has 24 hours.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut millis = 0_u64;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// How often a running guest is looked at.
+/// The time between two epochs: wasmtime interrupts a guest only when an epoch ends.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// Ticks without a decision after which the thread goes to sleep.
@@ -19,7 +19,7 @@ pub(super) struct Ticker {
     thread: thread::Thread,
 }
 
-/// While this lives, time is measured.
+/// Keeps the thread awake while a decision runs.
 pub(super) struct Running<'a>(&'a Shared);
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Ticker {
         Ok(Self { shared, thread: handle.thread().clone() })
     }
 
-    /// Starts measuring for one decision.
+    /// Measures time until the returned guard is dropped.
     pub(super) fn running(&self) -> Running<'_> {
         self.shared.running.fetch_add(1, SeqCst);
         if self.shared.asleep.load(SeqCst) {
@@ -56,7 +56,7 @@ impl Ticker {
     }
 }
 
-/// The number of epochs that last at least `duration`: one more, because the present one is already running.
+/// The number of epochs that last at least `duration`: one more than needed, because the current one has already begun.
 pub(super) fn ticks(duration: Duration) -> u64 {
     let ticks = duration.as_nanos().div_ceil(TICK.as_nanos());
     u64::try_from(ticks).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1) + 1
@@ -85,7 +85,7 @@ fn run(shared: &Shared, engine: &wasmtime::EngineWeak) {
         }
         if idle > IDLE_TICKS {
             shared.asleep.store(true, SeqCst);
-            // A decision that starts now either is seen here or sees `asleep` and wakes the thread.
+            // If a decision starts now, either this check sees it, or it sees `asleep` and wakes the thread.
             if shared.running.load(SeqCst) == 0 && !shared.stop.load(SeqCst) {
                 thread::park();
             }

@@ -1,9 +1,11 @@
-//! The words of the contract as domain types: what a policy is shown, and what it answers.
+//! The contract as domain types: the evidence for a policy, and its answer.
 //!
 //! Their JSON form is what the ledger archives and what case files contain. It survives canonical JSON (RFC 8785)
 //! without loss: 64-bit integers and the numbers that JSON cannot write (NaN, infinities, negative zero) are strings,
-//! and everything keyed is a sorted map, so equal evidence is equal bytes. Reading is more lenient than writing: small
+//! and everything keyed is a sorted map, so equal evidence gives equal bytes. Reading is more lenient than writing: small
 //! integers may be plain numbers, and lists and optional fields may be left out.
+//!
+//! `docs/policy-case.schema.json` quotes the docs of these types.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +20,7 @@ use hydra_base::names::{Alias, Version};
 /// A version of the registered model, with its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct ModelVersion {
     /// The version's number.
     #[serde(with = "json::decimal")]
@@ -45,6 +48,7 @@ pub struct ModelVersion {
 /// The data that the run behind a model version recorded.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct RunData {
     /// The latest value of every metric.
     #[serde(default, with = "json::floats")]
@@ -61,6 +65,7 @@ pub struct RunData {
 /// The context of a decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Context {
     /// The name of the registered model.
     pub model_name: String,
@@ -90,6 +95,7 @@ pub struct Context {
 /// A change of the aliases that took place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Transition {
     /// The kind of change.
     pub operation: Operation,
@@ -118,6 +124,7 @@ pub struct Transition {
 /// The kind of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Operation {
     /// A promotion.
     Promote,
@@ -148,6 +155,7 @@ pub enum Verdict {
 /// A yes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Approval {
     /// The aliases to move, in order.
     #[serde(default, with = "json::alias_moves")]
@@ -177,8 +185,31 @@ impl ModelVersion {
     }
 }
 
+impl RunData {
+    /// The same run with these metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: impl IntoIterator<Item = (String, f64)>) -> Self {
+        self.metrics = metrics.into_iter().collect();
+        self
+    }
+
+    /// The same run with these params.
+    #[must_use]
+    pub fn with_params(mut self, params: BTreeMap<String, String>) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// The same run with these tags.
+    #[must_use]
+    pub fn with_tags(mut self, tags: BTreeMap<String, String>) -> Self {
+        self.tags = tags;
+        self
+    }
+}
+
 impl Context {
-    /// How many transitions a policy is shown at most.
+    /// The most transitions that a policy gets to see.
     pub const HISTORY: usize = 20;
 
     /// Circumstances without champion, archived version, history, settings and reason.
@@ -197,7 +228,23 @@ impl Context {
     }
 }
 
-/// Metrics are compared by their bits: evidence that holds a NaN is equal to itself.
+impl Transition {
+    /// A change without target, moves, reason and explanation.
+    #[must_use]
+    pub fn new(operation: Operation, at: u64, actor: impl Into<String>) -> Self {
+        Self {
+            operation,
+            target: None,
+            moves: Vec::new(),
+            at,
+            actor: actor.into(),
+            reason: None,
+            explanation: String::new(),
+        }
+    }
+}
+
+/// Compares metrics by their bits, so that evidence with a NaN is equal to itself.
 impl PartialEq for RunData {
     fn eq(&self, other: &Self) -> bool {
         let bits = |metrics: &BTreeMap<String, f64>| {
@@ -208,6 +255,12 @@ impl PartialEq for RunData {
 }
 
 impl Verdict {
+    /// An approval of these alias moves.
+    #[must_use]
+    pub fn approve(moves: Vec<AliasMove>, explanation: impl Into<String>) -> Self {
+        Self::Approve(Approval { moves, explanation: explanation.into() })
+    }
+
     /// A rejection.
     #[must_use]
     pub fn reject(explanation: impl Into<String>) -> Self {
@@ -220,7 +273,7 @@ impl Verdict {
         Self::Hold { explanation: explanation.into() }
     }
 
-    /// The verdict without its words.
+    /// The verdict without its explanation.
     #[must_use]
     pub fn kind(&self) -> VerdictKind {
         match self {
@@ -230,7 +283,7 @@ impl Verdict {
         }
     }
 
-    /// The words.
+    /// Why the policy decided so, for users.
     #[must_use]
     pub fn explanation(&self) -> &str {
         match self {

@@ -1,4 +1,4 @@
-//! Turns the guests in this directory into components, for the sandbox's unit tests and the integration tests.
+//! Compiles the guests in this directory to components, for the unit tests of the sandbox and for the integration tests.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
-/// The component of a guest in text format. `policy` is any policy's component; the contract's types come from it.
+/// The component of a guest, given its text. The types of the contract are read from `policy`, the component of any policy.
 #[must_use]
 pub fn component_of(name: &str, text: &str, policy: &[u8]) -> Vec<u8> {
     let text = text.replace("(; prelude ;)", &read("prelude"));

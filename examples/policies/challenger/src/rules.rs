@@ -1,7 +1,7 @@
 //! Promotes a version in two steps.
 
-use crate::common::{approve, declare, has_alias, hours_and_minutes, parsed, set, take_over, unset};
-use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::{approve, declare, has_alias, hours_and_minutes, parsed, set, take_over, unset};
 
 const CHALLENGER: &str = "challenger";
 
@@ -54,8 +54,8 @@ fn challenger_since(version: u64, context: &Context) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::evidence::{context, version};
-    use crate::contract::{AliasMove, Operation, Transition};
+    use example_common::contract::{AliasMove, Operation, Transition};
+    use example_common::evidence::{context, version};
 
     const HOUR: u64 = 3_600_000;
 

@@ -3,8 +3,8 @@
 //! Actors and tags are self-declared: an account that can set a tag can sign with any name. The policy documents a
 //! convention of the team in the ledger; it is not a lock.
 
-use crate::common::{approve, declare, setting, take_over};
-use crate::contract::{Context, Entry, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::contract::{Context, Entry, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::{approve, declare, setting, take_over};
 
 pub fn settings() -> Vec<Setting> {
     vec![declare(
@@ -44,7 +44,7 @@ fn same_person(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::evidence::{context, version};
+    use example_common::evidence::{context, version};
 
     fn decide(version_tag: Option<&str>, run_tag: Option<&str>) -> Verdict {
         let tag = |value: &str| Entry { key: "approved-by".to_owned(), value: value.to_owned() };

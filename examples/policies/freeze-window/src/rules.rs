@@ -1,7 +1,7 @@
 //! Holds promotions during freeze windows.
 
-use crate::common::{approve, declare, hours_and_minutes, setting, take_over};
-use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::{approve, declare, hours_and_minutes, setting, take_over};
 
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 24 * 60;
@@ -100,7 +100,7 @@ fn number(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::evidence::{context, version};
+    use example_common::evidence::{context, version};
 
     /// Monday, 2026-11-23, 00:00 UTC.
     const MONDAY: u64 = 1_795_392_000_000;

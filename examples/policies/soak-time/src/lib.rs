@@ -2,7 +2,4 @@
 
 mod rules;
 
-#[path = "../../common/mod.rs"]
-mod common;
-
-use common::contract;
+example_common::policy!(rules);

@@ -1,7 +1,7 @@
 //! Compares the age of a version with the minimum.
 
-use crate::common::{approve, declare, hours_and_minutes, parsed, take_over};
-use crate::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
+use example_common::{approve, declare, hours_and_minutes, parsed, take_over};
 
 pub fn settings() -> Vec<Setting> {
     vec![declare(
@@ -36,7 +36,7 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::evidence::{context, version};
+    use example_common::evidence::{context, version};
 
     const HOUR: u64 = 3_600_000;
 

@@ -142,7 +142,7 @@ impl InspectReport {
             let _ = writeln!(text, "  {}", setting.usage());
         }
         let _ = writeln!(text, "limits of each decision (--budget LIMIT=VALUE)");
-        for limit in &Budget::LIMITS {
+        for limit in Budget::LIMITS {
             let _ = writeln!(text, "  {:<15}  {:>14}  {}", limit.key, limit.show(&self.budget), limit.doc);
         }
         text

@@ -38,7 +38,7 @@ pub(super) fn sample() -> Entry {
                 sha256: Sha256::of(b"wasm"),
             },
             verdict: VerdictKind::Approve,
-            usage: Usage { fuel: u64::MAX, elapsed: Duration::from_micros(42), memory: 1 << 20 },
+            usage: Usage::new(u64::MAX, Duration::from_micros(42), 1 << 20),
             budget: Budget::default(),
             input_sha256: Sha256::of(b"input"),
             evidence_sha256: Sha256::of(b"evidence"),

@@ -151,13 +151,10 @@ fn transition(record: &Record) -> Result<Transition> {
     moves.extend(aside.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
     // Nobody's policy explained what others moved.
     let explanation = if operation == Operation::External { "" } else { &entry.explanation };
-    Ok(Transition {
-        operation,
-        target: entry.target,
-        moves,
-        at: timestamp(entry.at)?,
-        actor: entry.actor.clone(),
-        reason: entry.reason.clone(),
-        explanation: explanation.to_owned(),
-    })
+    let mut transition = Transition::new(operation, timestamp(entry.at)?, entry.actor.clone());
+    transition.target = entry.target;
+    transition.moves = moves;
+    transition.reason.clone_from(&entry.reason);
+    explanation.clone_into(&mut transition.explanation);
+    Ok(transition)
 }

@@ -50,7 +50,7 @@ fn a_case_without_expectation_does_not_pass() {
 
 #[test]
 fn running_over_the_budget_is_no_expected_error() {
-    let budget = Budget { input_bytes: 1, ..Budget::default() };
+    let budget = Budget::default().with_input_bytes(1);
     let policy = Policy::load_default(&engine(), &budget).unwrap();
     let json = r#"{"input": {"operation": "rollback", "context": {"model_name": "m", "now": 0, "actor": "a"}},
         "expect": {"verdict": "error"}}"#;
@@ -69,7 +69,7 @@ fn a_directory_without_cases_and_a_malformed_case_are_errors() {
     assert_eq!(CaseFile::read_dir(&dir.path().join("no")).unwrap_err().kind(), ErrorKind::Storage);
 }
 
-/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` rewrites the schema.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` updates it.
 #[test]
 fn the_schema_in_docs_is_that_of_the_types() {
     let path = repository().join("docs/policy-case.schema.json");

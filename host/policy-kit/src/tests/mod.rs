@@ -13,7 +13,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where the build script of the default policy compiles guests, too: what they share is compiled once.
+/// The directory in which the build script of the default policy compiles guests: shared dependencies are compiled once.
 fn guest_target_dir() -> PathBuf {
     // `<target>/<profile>/deps/<test>`
     std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("guests")
@@ -23,7 +23,7 @@ fn engine() -> PolicyEngine {
     PolicyEngine::new(&EngineOptions::default()).unwrap()
 }
 
-/// Runs the golden cases in `cases` on a component and complains about all that differ.
+/// Runs the golden cases in `cases` on a component and fails with every difference.
 #[track_caller]
 fn assert_cases_pass(component: &Path, cases: &Path) {
     let policy = Policy::load_file(&engine(), component, &Budget::default()).unwrap();

@@ -49,14 +49,14 @@ fn assert_new_project_passes(language: Language, pooling: Pooling) {
 #[test]
 #[ignore = "needs node and npm: cargo xtask test --all"]
 fn a_new_javascript_project_builds_and_passes_its_cases() {
-    assert_new_project_passes(Language::JavaScript, Pooling { decisions: 2, ..Pooling::default() });
+    assert_new_project_passes(Language::JavaScript, Pooling::default().with_decisions(2));
 }
 
 #[test]
 #[ignore = "needs python3 and the network: cargo xtask test --all"]
 fn a_new_python_project_builds_and_passes_its_cases() {
-    let instances = Pooling::PYTHON_INSTANCES;
-    assert_new_project_passes(Language::Python, Pooling { decisions: 2, instances, ..Pooling::default() });
+    let pooling = Pooling::default().with_decisions(2).with_instances(Pooling::PYTHON_INSTANCES);
+    assert_new_project_passes(Language::Python, pooling);
 }
 
 #[test]

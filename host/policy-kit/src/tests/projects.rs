@@ -52,14 +52,14 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     assert_eq!(policy.descriptor().name, "my-gate");
 }
 
-/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` rewrites the lock file.
+/// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` updates it.
 #[test]
 fn new_projects_are_locked_to_the_versions_of_this_repository() {
     let root = tempfile::tempdir().unwrap();
     scaffold(root.path(), "my-gate", Language::Rust).unwrap();
     let lock = root.path().join("Cargo.lock");
     fs::copy(repository().join("Cargo.lock"), &lock).unwrap();
-    // Drops all that the project does not need.
+    // Removes the packages that the project does not need.
     let pruned = Command::new("cargo")
         .args(["update", "--workspace", "--offline"])
         .current_dir(root.path())

@@ -1,4 +1,4 @@
-//! What would keep the compiler busy is refused before it gets there: each cap, obeyed and violated.
+//! Components that are costly to compile are refused first: each cap, obeyed and violated.
 
 use super::*;
 
@@ -121,7 +121,7 @@ fn values_that_calls_move() {
 
 #[test]
 fn locals_written_in_blocks() {
-    // Each block holds one write of its own and all those of the blocks in it.
+    // Each block holds one write directly and all those of the blocks in it.
     let nested = |count: usize| {
         let mut code = vec![1, 250, 1, 0x7f];
         code.extend([0x02, 0x40].repeat(300));

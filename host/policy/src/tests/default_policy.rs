@@ -57,7 +57,7 @@ fn its_memory_grows_for_large_evidence_only() {
         assert_eq!(decision.verdict.moves()[0], set("champion", 3));
         decision.usage.memory
     };
-    // Growing costs the host system calls that its threads take turns at.
+    // Growing memory makes system calls under a lock that all threads of the host share.
     assert_eq!(memory(0), memory(200));
     assert_eq!(memory(0) >> 10, 128, "two pages, and a table");
     assert!(memory(20_000) > 20_000 * 24, "{}", memory(20_000));

@@ -1,4 +1,4 @@
-//! Equal component, equal input: equal verdict, equal words, equal fuel.
+//! The same component and the same input give the same verdict, explanation and fuel.
 
 use super::*;
 use crate::testing::compiled_code;

@@ -1,11 +1,11 @@
-//! Guests that break the rules while they run. None may crash, hang or leak, and each gets an error of the right kind.
+//! Guests that break the rules while they run. The host must not crash, hang or leak, and each gets an error of the right kind.
 
 use std::time::Duration;
 
 use super::guests::{load, promote, rollback};
 use super::*;
 
-/// A budget that a test does not wait long for.
+/// A budget that keeps tests short.
 fn tight() -> Budget {
     Budget { fuel: 50_000_000, wall_clock: Duration::from_secs(30), ..Budget::default() }
 }
@@ -44,7 +44,7 @@ fn a_start_function_runs_under_the_budget_too() {
 
 #[test]
 fn few_but_slow_instructions_are_stopped() {
-    // Bulk instructions cost fuel by what they do, and are looked at by the clock in between.
+    // Bulk instructions cost fuel in proportion to their work, and the clock is checked between them.
     let patient = Budget { wall_clock: Duration::from_secs(60), ..tight() };
     fails_with(ErrorKind::PolicyFuel, promote("slow_instructions", &patient));
     let endless = Budget { fuel: u64::MAX, wall_clock: Duration::from_millis(100), ..tight() };
@@ -123,7 +123,7 @@ fn no_text_of_a_policy_can_pass_for_lines_of_the_host() {
     let error = promote("forges_errors", &tight()).unwrap_err();
     let message = error.message();
     assert_eq!(message, "the policy failed: \u{fffd}[2Jno ok: \u{fffd}version 3 is champion\u{fffd}");
-    // Lengths are those of what the guest said, not of what is made of it.
+    // The limits apply to the text as the guest gave it, not as it is shown.
     let decision = rollback("forges_errors", &tight()).unwrap();
     assert_eq!(decision.verdict.explanation(), "\u{fffd}".repeat(400));
     let short = Budget { text_bytes: 37, ..tight() };

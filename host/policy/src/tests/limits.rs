@@ -68,7 +68,7 @@ fn memory_counts_the_state_of_instances() {
     let load = |memory| Policy::load(engine(), &bytes, &with(|b| b.memory = memory));
     // Its exports are an instance of a component, which may double them.
     let state = 2 * (17 + 1) * 3_000 * 16;
-    // What the instances take by themselves is counted apart from their memories.
+    // The memory that instances take themselves is counted separately from their linear memories.
     load(state).unwrap();
     let error = load(state - 1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyMemory, "{error:?}");
@@ -82,7 +82,7 @@ fn instances() {
 
 #[test]
 fn instances_counts_memories() {
-    // Each of these is an instance, too; without memories of its own the policy's is the first.
+    // Each of these is an instance too; the memory of the policy itself is the first.
     three(&many_instances(2, "(memory 0)", 1));
 }
 
@@ -173,7 +173,7 @@ fn component_bytes() {
 
 #[test]
 fn what_is_instantiated_without_fuel_is_bounded() {
-    // Initialisers cost no fuel: at the caps they are some hundred thousand stores.
+    // Initialisers cost no fuel; the caps bound them to some hundred thousand stores.
     let bytes = many_instances(120, "(global i64 (i64.const 1))", 3_900);
     let tight = with(|b| b.fuel = 1_000_000);
     Policy::load(engine(), &bytes, &tight).unwrap();

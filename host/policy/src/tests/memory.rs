@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Enough to see a leak of two hundred bytes a decision.
+/// Enough decisions to detect a leak of 200 bytes per decision.
 #[test]
 fn decisions_do_not_grow_memory() {
     alone("decisions_do_not_grow_memory", || assert_memory_stays(20_000));
@@ -26,7 +26,7 @@ fn assert_memory_stays(decisions: u32) {
     assert!(grown < 4 << 20, "{grown} bytes more after {decisions} decisions");
 }
 
-/// Runs a test of this module in a process of its own: other tests of this one allocate at the same time.
+/// Runs a test of this module in a separate process, because other tests in this process allocate at the same time.
 fn alone(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "HYDRA_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

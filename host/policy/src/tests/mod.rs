@@ -1,4 +1,4 @@
-//! Tests of the sandbox as a whole, with guests that do their worst.
+//! Tests of the sandbox as a whole, with hostile guests.
 
 mod compile_cost;
 mod default_policy;
@@ -32,7 +32,7 @@ fn default_policy() -> &'static Policy {
     POLICY.get_or_init(|| Policy::load_default(engine(), &Budget::default()).unwrap())
 }
 
-/// Whatever a guest did before: the engine still decides, and correctly.
+/// Checks that the engine still decides correctly, after any guest.
 fn assert_engine_is_sound() {
     let decision = default_policy()
         .decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), None))

@@ -156,7 +156,7 @@ impl Decide for Decider<'_> {
                     sha256: Sha256::of(&component),
                 },
                 verdict,
-                usage: Usage { fuel: 7, elapsed: Duration::ZERO, memory: 0 },
+                usage: Usage::new(7, Duration::ZERO, 0),
                 budget: Budget::default(),
                 input_sha256: Sha256::NONE,
                 evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),

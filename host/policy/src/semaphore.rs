@@ -1,9 +1,9 @@
-//! How many decisions may run at once.
+//! Limits how many decisions run at once.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Places in the instance pool; without a pool there is no end of them.
-pub(super) struct Places {
+/// Counts the decisions that the instance pool has room for; without a pool there is no limit.
+pub(super) struct Semaphore {
     state: Option<Mutex<State>>,
     freed: Condvar,
 }
@@ -13,18 +13,18 @@ struct State {
     waiting: u32,
 }
 
-/// A place, given back when dropped.
-pub(super) struct Place<'a>(&'a Places);
+/// Lets one decision run; dropping it lets the next one start.
+pub(super) struct Permit<'a>(&'a Semaphore);
 
-impl Places {
+impl Semaphore {
     pub(super) fn new(count: Option<u32>) -> Self {
         Self { state: count.map(|free| Mutex::new(State { free, waiting: 0 })), freed: Condvar::new() }
     }
 
-    /// Takes a place, waiting for one if need be. A decision is bounded in time, so the wait is too.
-    pub(super) fn take(&self) -> Place<'_> {
+    /// Waits until a decision may run. Every decision is bounded in time, so the wait is too.
+    pub(super) fn acquire(&self) -> Permit<'_> {
         if let Some(state) = &self.state {
-            // The counts are right even if a thread panicked: each is changed by one statement.
+            // A panic cannot leave the counts inconsistent: each is changed by one statement.
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             if state.free == 0 {
                 state.waiting += 1;
@@ -36,16 +36,16 @@ impl Places {
             }
             state.free -= 1;
         }
-        Place(self)
+        Permit(self)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let Some(state) = &self.0.state else { return };
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.free += 1;
-        // Waking nobody is a system call, too.
+        // Skip the futex call when no thread waits.
         if state.waiting > 0 {
             self.0.freed.notify_one();
         }

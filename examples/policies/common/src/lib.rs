@@ -1,14 +1,31 @@
 //! Code that the example policies share: the exports, the usual moves, and reading settings. Copy what you need.
 
-#![allow(dead_code, reason = "no example needs all of it")]
-
 mod export;
 
-pub use export::bindings::exports::hydra::lifecycle::policy as contract;
+/// The default policy's heap: decisions of usual size need no system call of the host.
+#[cfg(target_family = "wasm")]
+use policy_guest_heap as _;
+
+pub use bindings::exports::hydra::lifecycle::policy as contract;
+
+/// The contract's types, and what exports a policy; see [`policy!`].
+pub mod bindings {
+    #![expect(missing_docs, reason = "generated from the WIT")]
+
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "policy-component",
+        pub_export_macro: true,
+        additional_derives: [Clone, PartialEq],
+    });
+}
+
+use std::str::FromStr;
 
 use contract::{AliasMove, Approval, Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
 
-/// The moves that make `target` champion: the former champion is archived, and the target is no longer candidate.
+/// The moves that make `target` champion: the former champion is archived, and the target stops being the candidate.
+#[must_use]
 pub fn take_over(target: &ModelVersion, context: &Context) -> Vec<AliasMove> {
     let mut moves = vec![set("champion", target.version)];
     match &context.champion {
@@ -24,8 +41,9 @@ pub fn take_over(target: &ModelVersion, context: &Context) -> Vec<AliasMove> {
     moves
 }
 
-/// Approves every rollback to the requested version, or else to the archived one. Rollbacks need no evidence, because
-/// an emergency leaves no time to collect it.
+/// Allows every rollback: to the version asked for, or to the archived one. A rollback repairs a mistake, so it must not
+/// depend on evidence.
+#[must_use]
 pub fn roll_back(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     match target.or(context.archived.as_ref()) {
         Some(target) => approve(
@@ -36,28 +54,38 @@ pub fn roll_back(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     }
 }
 
+/// An approval with its alias moves and the explanation for users.
+#[must_use]
 pub fn approve(moves: Vec<AliasMove>, explanation: String) -> Verdict {
     Verdict::Approve(Approval { moves, explanation })
 }
 
+/// The move of an alias to a version.
+#[must_use]
 pub fn set(alias: &str, version: u64) -> AliasMove {
     AliasMove { alias: alias.to_owned(), version: Some(version) }
 }
 
+/// The removal of an alias.
+#[must_use]
 pub fn unset(alias: &str) -> AliasMove {
     AliasMove { alias: alias.to_owned(), version: None }
 }
 
+/// Whether the alias points at the version.
+#[must_use]
 pub fn has_alias(version: &ModelVersion, alias: &str) -> bool {
     version.aliases.iter().any(|name| name == alias)
 }
 
-/// The value of a metric; none if the run has no such metric or cannot be read.
+/// The value of a metric of the version's run. `None` when the run has no metric of that name, or is not available.
+#[must_use]
 pub fn metric(version: &ModelVersion, key: &str) -> Option<f64> {
     version.run.as_ref()?.metrics.iter().find(|metric| metric.key == key).map(|metric| metric.value)
 }
 
-/// Declares a setting.
+/// Declares a setting. One without a default is required.
+#[must_use]
 pub fn declare(key: &str, kind: SettingKind, default: Option<&str>, doc: &str) -> Setting {
     Setting {
         key: key.to_owned(),
@@ -79,14 +107,15 @@ pub fn setting<'a>(context: &'a Context, key: &str) -> Result<&'a str, PolicyErr
 }
 
 /// The value of a setting of kind number, or of kind duration in milliseconds.
-pub fn parsed<T: std::str::FromStr>(context: &Context, key: &str) -> Result<T, PolicyError> {
+pub fn parsed<T: FromStr>(context: &Context, key: &str) -> Result<T, PolicyError> {
     let value = setting(context, key)?;
     value
         .parse()
         .map_err(|_| PolicyError::InvalidSettings(format!("the setting `{key}` cannot be `{value}`")))
 }
 
-/// A length of time in hours and minutes.
+/// A duration in hours and minutes, rounded up to minutes: `23 h 30 min`.
+#[must_use]
 pub fn hours_and_minutes(millis: u64) -> String {
     let minutes = millis.div_ceil(60_000);
     match (minutes / 60, minutes % 60) {
@@ -96,11 +125,12 @@ pub fn hours_and_minutes(millis: u64) -> String {
     }
 }
 
-/// Evidence for unit tests.
-#[cfg(test)]
+/// Evidence for the unit tests of policies.
 pub mod evidence {
     use crate::contract::{Context, Entry, Metric, ModelVersion, RunData};
 
+    /// A version whose run has these metrics.
+    #[must_use]
     pub fn version(version: u64, metrics: &[(&str, f64)]) -> ModelVersion {
         let metrics =
             metrics.iter().map(|(key, value)| Metric { key: (*key).to_owned(), value: *value }).collect();
@@ -114,6 +144,8 @@ pub mod evidence {
         }
     }
 
+    /// A request of `ann` for the model `churn` at time 0, without history.
+    #[must_use]
     pub fn context(settings: &[(&str, &str)], champion: Option<ModelVersion>) -> Context {
         let entry =
             |(key, value): &(&str, &str)| Entry { key: (*key).to_owned(), value: (*value).to_owned() };

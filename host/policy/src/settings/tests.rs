@@ -1,0 +1,90 @@
+//! Checking settings against what a policy declares.
+
+use super::*;
+
+fn descriptor() -> Descriptor {
+    let setting = |key: &str, kind, default: Option<&str>, required| Setting {
+        key: key.to_owned(),
+        kind,
+        default: default.map(str::to_owned),
+        required,
+        doc: format!("what {key} does"),
+    };
+    Descriptor {
+        name: "gate".to_owned(),
+        version: "1.2.3".to_owned(),
+        summary: String::new(),
+        settings: vec![
+            setting("metric", SettingKind::Text, None, true),
+            setting("margin", SettingKind::Number, Some("0.0"), false),
+            setting("min-age", SettingKind::Duration, Some("1d"), false),
+            setting("runs", SettingKind::Integer, None, false),
+            setting("strict", SettingKind::Boolean, None, false),
+            setting(
+                "mode",
+                SettingKind::Choice(vec!["max".to_owned(), "min".to_owned()]),
+                Some("max"),
+                false,
+            ),
+        ],
+    }
+}
+
+fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn values_are_normalised_and_defaults_added() {
+    let resolved = descriptor()
+        .resolve(&given(&[("metric", "auc"), ("margin", "1e-3"), ("runs", "+07"), ("strict", "true")]))
+        .unwrap();
+    let expected = given(&[
+        ("margin", "0.001"),
+        ("metric", "auc"),
+        ("min-age", "86400000"),
+        ("mode", "max"),
+        ("runs", "7"),
+        ("strict", "true"),
+    ]);
+    assert_eq!(resolved, expected);
+}
+
+#[test]
+fn unknown_missing_and_malformed_settings_list_the_known_ones() {
+    for (settings, message) in [
+        (given(&[("metric", "auc"), ("margn", "1")]), "the policy `gate` has no setting `margn`"),
+        (given(&[("metric", "")]), "the setting `metric` cannot be empty"),
+        (given(&[]), "the policy `gate` needs the setting `metric`"),
+        (
+            given(&[("metric", "auc"), ("margin", "NaN")]),
+            "the setting `margin` cannot be `NaN`: it takes a finite number",
+        ),
+        (
+            given(&[("metric", "auc"), ("mode", "MAX")]),
+            "the setting `mode` cannot be `MAX`: it takes one of max, min",
+        ),
+    ] {
+        let error = descriptor().resolve(&settings).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicySettings);
+        assert_eq!(error.to_string(), message);
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("metric (text, required): what metric does"), "{hint}");
+        assert!(hint.contains("min-age (duration, default 1d): what min-age does"), "{hint}");
+    }
+}
+
+#[test]
+fn flawed_declarations_are_named() {
+    let flaw = |change: fn(&mut Descriptor)| {
+        let mut descriptor = descriptor();
+        change(&mut descriptor);
+        descriptor.flaw()
+    };
+    assert_eq!(flaw(|_| {}), None);
+    assert!(flaw(|d| d.name.clear()).unwrap().contains("name"));
+    assert!(flaw(|d| d.version = "1\n".to_owned()).unwrap().contains("printable"));
+    assert!(flaw(|d| d.settings[0].key = "Metric".to_owned()).unwrap().contains("malformed"));
+    assert!(flaw(|d| d.settings[1].key = "metric".to_owned()).unwrap().contains("twice"));
+    assert!(flaw(|d| d.settings[1].default = Some("much".to_owned())).unwrap().contains("default"));
+}
