@@ -127,7 +127,7 @@ impl Model {
             OutputType::Leaves if self.num_trees() == 0 => {
                 return Err(Error::new(
                     ErrorKind::UnsupportedModel,
-                    "the model has no trees, so no rows reach leaves",
+                    "the model has no trees, so it has no leaves",
                 ));
             }
             OutputType::Leaves => {
@@ -191,7 +191,7 @@ fn record_batch(columns: Vec<(String, ArrayRef)>, rows: usize) -> Result<RecordB
         .unzip();
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the predictions are not one column each").with_source(error)
+        Error::new(ErrorKind::Internal, "each prediction is not one column").with_source(error)
     })
 }
 

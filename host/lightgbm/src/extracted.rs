@@ -31,7 +31,7 @@ pub(super) fn refuse_early_stop(is_set: bool) -> Result<()> {
     }
     Err(Error::new(ErrorKind::UnsupportedModel, "the estimator's predictions stop before the last tree")
         .with_context("parameter", EARLY_STOP)
-        .with_hint("set it to False and log the model again: its trees stay the same"))
+        .with_hint("set it to False and log the model again; its trees do not change"))
 }
 
 /// The Python classes that LightGBM models are saved as.

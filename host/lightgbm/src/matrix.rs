@@ -26,13 +26,10 @@ impl<'a> Matrix<'a> {
     /// Fails with [`ErrorKind::InvalidArgument`] unless `data` holds exactly `rows * columns` values.
     pub fn new(data: &'a [f64], rows: usize, columns: usize, layout: Layout) -> Result<Self> {
         if rows.checked_mul(columns) != Some(data.len()) {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                "the matrix does not have rows × columns values",
-            )
-            .with_context("rows", rows)
-            .with_context("columns", columns)
-            .with_context("values", data.len()));
+            return Err(Error::new(ErrorKind::InvalidArgument, "the number of values is not rows × columns")
+                .with_context("rows", rows)
+                .with_context("columns", columns)
+                .with_context("values", data.len()));
         }
         Ok(Self { data, rows, columns, layout })
     }

@@ -112,7 +112,7 @@ impl Objective {
             _ => {
                 return Err(Error::new(ErrorKind::UnsupportedModel, "unknown objective")
                     .with_context("objective", text)
-                    .with_hint("the model may come from a newer LightGBM than this version knows"));
+                    .with_hint("check whether the model comes from a LightGBM version that this release does not support"));
             }
         })
     }

@@ -42,13 +42,13 @@ fn values(array: &ArrayRef) -> Result<Values<'_>> {
         return Ok(Values::Numbers(Cow::Borrowed(numbers.values())));
     }
     if !is_number(array.data_type()) {
-        return Err(Error::new(ErrorKind::InvalidData, "a model cannot take a column of this type")
+        return Err(Error::new(ErrorKind::InvalidData, "a column has a type that a model cannot use")
             .with_context("type", array.data_type())
-            .with_hint("features are numbers, booleans, or text for categories"));
+            .with_hint("use numbers or booleans, or text for categories"));
     }
     // A column of type Null casts to nulls.
     let numbers = arrow_cast::cast(array, &DataType::Float64).map_err(|error| {
-        Error::new(ErrorKind::InvalidData, "the column cannot be read as numbers").with_source(error)
+        Error::new(ErrorKind::InvalidData, "cannot read the column as numbers").with_source(error)
     })?;
     Ok(Values::Numbers(Cow::Owned(with_nan(numbers.as_primitive()))))
 }

@@ -109,7 +109,7 @@ fn other_types_are_refused_by_name() {
     let batch = one_column(Arc::new(BinaryArray::from(vec![b"x".as_slice()])));
     let error = table(&batch).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert_eq!(error.to_string(), "a model cannot take a column of this type (type: Binary, column: x)");
+    assert_eq!(error.to_string(), "a column has a type that a model cannot use (type: Binary, column: x)");
 }
 
 #[test]

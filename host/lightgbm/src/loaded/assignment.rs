@@ -98,17 +98,17 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
         let spelled = column.replace(' ', "_");
         let feature = features.iter().position(|name| *name == column || *name == spelled);
         found.push(feature.ok_or_else(|| {
-            invalid("a column with categories is no feature of the model")
+            invalid("the column with categories is not a feature of the model")
                 .with_context("column", excerpt(column, QUOTED_CHARS))
         })?);
     }
     found.sort_unstable();
     found.dedup();
     if found.len() != lists {
-        return Err(invalid("the model has another number of category lists than columns were named")
+        return Err(invalid("the number of named columns is not the model's number of category lists")
             .with_context("lists", lists)
             .with_context("columns", found.len())
-            .with_hint("name every column that had pandas' category type in training, and no other"));
+            .with_hint("name exactly the columns that had pandas' category type in training"));
     }
     Ok(Assignment::in_order(found))
 }
@@ -176,22 +176,22 @@ pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind])
 fn ambiguous() -> Error {
     Error::new(
         ErrorKind::UnsupportedModel,
-        "neither the model nor the input tells which columns the model's pandas categories belong to",
+        "cannot match the model's pandas categories to columns: neither the model nor the input identifies them",
     )
     .with_hint(
-        "name the columns that had pandas' category type in training (`--categories`, `Model::with_categories`), or give \
-         Parquet or Arrow in which they are of that type",
+        "name the columns that had pandas' category type in training (`--categories`, `Model::with_categories`), or use \
+         Parquet or Arrow files in which they have that type",
     )
 }
 
 fn unfit() -> Error {
     Error::new(
         ErrorKind::InvalidData,
-        "the input's columns do not fit the model's pandas categories",
+        "the input's columns do not match the model's pandas categories",
     )
     .with_hint(
-        "columns that had pandas' category type in training have to be text, dictionaries, or numbers if their categories are \
-         numbers; `--categories` or `Model::with_categories` names them",
+        "use text, dictionaries, or, for numeric categories, numbers in the columns that had pandas' category type in \
+         training; `--categories` or `Model::with_categories` names them",
     )
 }
 

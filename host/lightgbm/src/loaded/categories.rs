@@ -107,17 +107,17 @@ impl Categories {
         if let Some(category) = codes.and_then(|codes| codes.inexact.as_ref()) {
             return Err(Error::new(
                 ErrorKind::UnsupportedModel,
-                "the column's categories are whole numbers too large to be told apart",
+                "the column's categories are integers that are too large to distinguish",
             )
             .with_context("category", category)
-            .with_hint("train with categories that are text, or numbers below 2^53"));
+            .with_hint("train with text categories, or with numbers below 2^53"));
         }
         match (codes, column) {
             (None, Values::Numbers(numbers)) => out.extend_from_slice(numbers),
             (None, Values::Strings(_) | Values::Json(_)) => {
                 return Err(Error::new(
                     ErrorKind::InvalidData,
-                    "the model wants numbers where the column has text",
+                    "the column has text, but the model needs numbers",
                 ));
             }
             (Some(codes), Values::Numbers(numbers)) => {

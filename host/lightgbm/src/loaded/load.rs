@@ -70,9 +70,9 @@ fn format_of(name: &str, bytes: &[u8]) -> Result<Format> {
         _ if bytes.starts_with(b"PK\x03\x04") => Format::Skops,
         _ if bytes.starts_with(b"\x80") => Format::Pickle,
         _ => {
-            return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is of no known format")
+            return Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
                 .with_hint(
-                    "supported are LightGBM's text, pickles and skops files, as mlflow.lightgbm writes them",
+                    "use LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them",
                 ));
         }
     })

@@ -84,7 +84,7 @@ impl Model {
         if columns.len() != self.text.num_features() {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "something must be said about every feature's column",
+                "the number of columns is not the number of features",
             )
             .with_context("columns", columns.len())
             .with_context("features", self.text.num_features()));
@@ -155,7 +155,7 @@ fn check_classes(labels: usize, outputs: usize) -> Result<()> {
     if fits {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::InvalidModel, "the class labels do not fit the model's outputs")
+    Err(Error::new(ErrorKind::InvalidModel, "the number of class labels does not match the model's outputs")
         .with_context("labels", labels)
         .with_context("outputs", outputs))
 }

@@ -112,10 +112,10 @@ impl Model {
         }
         Err(Error::new(
             ErrorKind::UnsupportedModel,
-            "the model's objective does not make class probabilities",
+            "the model's objective does not produce class probabilities",
         )
         .with_context("objective", self.text.objective_text().unwrap_or("none"))
-        .with_hint("ask for its output or its raw scores"))
+        .with_hint("use the output type `output` or `raw`"))
     }
 
     /// The label of the most probable class per row, the first of equals.
@@ -175,12 +175,9 @@ impl Model {
         if data.columns() == features {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::InvalidData,
-            "the data has another number of columns than the model has features",
-        )
-        .with_context("columns", data.columns())
-        .with_context("features", features))
+        Err(Error::new(ErrorKind::InvalidData, "the number of columns is not the model's number of features")
+            .with_context("columns", data.columns())
+            .with_context("features", features))
     }
 }
 

@@ -41,7 +41,7 @@ impl ElementType {
         let unsupported = || {
             Error::new(ErrorKind::UnsupportedModel, "class labels of this NumPy type are not supported")
                 .with_context("dtype", excerpt(text, QUOTED_CHARS))
-                .with_hint("use whole numbers, booleans or strings as class labels")
+                .with_hint("use integers, booleans or strings as class labels")
         };
         // Type strings are ASCII, so splitting after the first byte is safe once the first character is known.
         let code = rest.chars().next().filter(char::is_ascii_alphabetic).ok_or_else(unsupported)?;
@@ -95,7 +95,7 @@ impl ElementType {
             Kind::Text => {
                 ClassLabels::Strings(elements.map(|element| self.text(element)).collect::<Result<_>>()?)
             }
-            Kind::Object => return Err(damaged("the class labels are objects without bytes")),
+            Kind::Object => return Err(damaged("the class labels are objects without data")),
         })
     }
 
@@ -109,7 +109,7 @@ impl ElementType {
         let bits = self.bits(element);
         if self.kind == Kind::UInt {
             return i64::try_from(bits).map_err(|_| {
-                Error::new(ErrorKind::UnsupportedModel, "a class label exceeds 63 bits")
+                Error::new(ErrorKind::UnsupportedModel, "a class label has more than 63 bits")
                     .with_context("label", bits)
             });
         }

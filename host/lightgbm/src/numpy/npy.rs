@@ -28,7 +28,7 @@ pub(crate) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels> {
             .with_context("limit", max));
     }
     if element.is_object() {
-        return Err(Error::new(ErrorKind::UnsupportedModel, "an `.npy` file holds a pickle")
+        return Err(Error::new(ErrorKind::UnsupportedModel, "an `.npy` file contains a pickle")
             .with_hint("save the model again with a current skops"));
     }
     element.decode(data, count)
@@ -38,19 +38,25 @@ pub(crate) fn read_npy(bytes: &[u8], max: usize) -> Result<ClassLabels> {
 pub(crate) fn read_npy_scalar(bytes: &[u8]) -> Result<ClassLabels> {
     let (header, data) = split(bytes)?;
     if !field(header, "shape")?.trim_start().starts_with("()") {
-        return Err(damaged("an `.npy` file does not hold one value"));
+        return Err(damaged("an `.npy` file does not contain exactly one value"));
     }
     ElementType::parse(text_field(header, "descr")?)?.decode(data, 1)
 }
 
 fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     let truncated = || damaged("an `.npy` file is truncated");
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("an `.npy` file does not start like one"))?;
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or_else(|| damaged("an `.npy` file does not start with the format's magic bytes"))?;
     let (version, rest) = rest.split_at_checked(2).ok_or_else(truncated)?;
     let length_bytes = match version[0] {
         1 => 2,
         2 | 3 => 4,
-        _ => return Err(damaged("an `.npy` file has an unknown version").with_context("version", version[0])),
+        _ => {
+            return Err(
+                damaged("the version of an `.npy` file is unknown").with_context("version", version[0])
+            );
+        }
     };
     let (length, rest) = rest.split_at_checked(length_bytes).ok_or_else(truncated)?;
     let length = length.iter().rev().fold(0, |length, byte| length << 8 | usize::from(*byte));
@@ -77,5 +83,5 @@ fn text_field<'a>(header: &'a str, key: &str) -> Result<&'a str> {
         .strip_prefix('\'')
         .and_then(|rest| rest.split_once('\''))
         .map(|(text, _)| text)
-        .ok_or_else(|| damaged("the class labels are not of a plain type"))
+        .ok_or_else(|| damaged("the type of the class labels is not supported"))
 }

@@ -13,7 +13,7 @@ use hydra_base::{Error, ErrorKind, Result};
 /// The model that `root` is.
 pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {
     let Some(Global::Estimator(estimator)) = values.object(root).map(|object| object.class) else {
-        return Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is not of a LightGBM model"));
+        return Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is not a LightGBM model"));
     };
     let outer = attributes(values, root)?;
     let booster = if estimator == Estimator::Booster {
@@ -61,7 +61,7 @@ fn whole(values: &Values<'_>, id: Id) -> Result<Option<i64>> {
     if let Some(number) = values.int(id) {
         return Ok(Some(number));
     }
-    let unreadable = || damaged("a setting of the pickled model is no whole number");
+    let unreadable = || damaged("a setting of the pickled model is not an integer");
     match values.get(id) {
         Value::None => Ok(None),
         Value::Object(object) if object.class == Global::ArrayScalar => {
@@ -164,7 +164,7 @@ fn element_type(values: &Values<'_>, id: Id) -> Result<ElementType> {
 
 /// Bytes, or the call that makes them from a Latin-1 string.
 fn bytes<'v>(values: &'v Values<'_>, id: Id) -> Result<Cow<'v, [u8]>> {
-    let damaged = || damaged("the class labels have no bytes");
+    let damaged = || damaged("the class labels have no data");
     match values.get(id) {
         Value::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
         Value::Object(object) if object.class == Global::EncodeLatin1 => {
@@ -215,7 +215,7 @@ fn objects(values: &Values<'_>, items: &[Id]) -> Result<ClassLabels> {
             ErrorKind::UnsupportedModel,
             "class labels of mixed or unusual Python types are not supported",
         )
-        .with_hint("use whole numbers, booleans or strings as class labels")
+        .with_hint("use integers, booleans or strings as class labels")
     })
 }
 

@@ -60,17 +60,17 @@ impl Global {
             | ("numpy.random._mt19937", "MT19937")
             | ("numpy.random._pcg64", "PCG64" | "PCG64DXSM") => Self::Ignored,
             ("joblib.numpy_pickle", _) => {
-                return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is joblib's, not a plain pickle")
-                    .with_hint("log the model with mlflow.lightgbm, which writes plain files"));
+                return Err(Error::new(ErrorKind::UnsupportedModel, "the model file is a joblib file, not a plain pickle")
+                    .with_hint("log the model with `mlflow.lightgbm`, which writes plain files"));
             }
             _ => {
                 return Err(Error::new(
                     ErrorKind::UnsupportedModel,
-                    "the pickle refers to a Python name that a LightGBM model does not need",
+                    "the pickle refers to a Python name that is not part of a LightGBM model",
                 )
                 .with_context("name", format!("{}.{}", excerpt(module, QUOTED_CHARS), excerpt(name, QUOTED_CHARS)))
                 .with_hint(
-                    "nothing was run; if the model can be trusted, log its native booster instead: \
+                    "if you trust the model, log its native booster instead (no code was run): \
                      `mlflow.lightgbm.log_model(model.booster_)`",
                 ));
             }

@@ -184,7 +184,7 @@ impl Machine<'_> {
     fn protocol(&mut self) -> Result<()> {
         match self.source.byte()? {
             0..=5 => Ok(()),
-            version => Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is of an unknown protocol")
+            version => Err(Error::new(ErrorKind::UnsupportedModel, "the protocol of the pickle is unknown")
                 .with_context("protocol", version)),
         }
     }
@@ -192,10 +192,10 @@ impl Machine<'_> {
     fn stop(&mut self) -> Result<Id> {
         let root = self.stack.pop()?;
         if !self.stack.is_empty() {
-            return Err(damaged("the pickle ends with values to spare"));
+            return Err(damaged("the pickle ends with unused values"));
         }
         if self.source.remaining() > 0 {
-            return Err(damaged("there are bytes after the end of the pickle")
+            return Err(damaged("the file continues after the end of the pickle")
                 .with_context("bytes", self.source.remaining()));
         }
         Ok(root)
@@ -273,11 +273,15 @@ impl Machine<'_> {
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callable) = (self.stack.pop()?, self.stack.pop()?);
         let mut class = self.class(callable)?;
-        let items =
-            self.stack.values.tuple(arguments).ok_or_else(|| damaged("the pickle calls without a tuple"))?;
+        let items = self
+            .stack
+            .values
+            .tuple(arguments)
+            .ok_or_else(|| damaged("the pickle calls without a tuple of arguments"))?;
         if class == Global::Reconstruct {
             // `_reconstructor(class, base, state)` is what `class.__new__` is in newer protocols.
-            let built = *items.first().ok_or_else(|| damaged("the pickle constructs nothing"))?;
+            let built =
+                *items.first().ok_or_else(|| damaged("the pickle constructs an object without a class"))?;
             class = self.class(built)?;
         }
         self.stack.push(Value::Object(Box::new(Object { class, arguments, state: None })))
@@ -288,7 +292,7 @@ impl Machine<'_> {
         let (arguments, class) = (self.stack.pop()?, self.stack.pop()?);
         let class = self.class(class)?;
         if self.stack.values.tuple(arguments).is_none() {
-            return Err(damaged("the pickle constructs without a tuple"));
+            return Err(damaged("the pickle constructs without a tuple of arguments"));
         }
         self.stack.push(Value::Object(Box::new(Object { class, arguments, state: None })))
     }
@@ -305,8 +309,8 @@ impl Machine<'_> {
         let target = self.stack.top()?;
         match self.stack.values.get_mut(target) {
             Value::Object(object) if object.state.is_none() => object.state = Some(state),
-            Value::Object(_) => return Err(damaged("the pickle gives an object two states")),
-            _ => return Err(damaged("the pickle gives a state to something that is not an object")),
+            Value::Object(_) => return Err(damaged("the pickle sets the state of an object twice")),
+            _ => return Err(damaged("the pickle sets the state of something that is not an object")),
         }
         Ok(())
     }
@@ -332,7 +336,7 @@ fn unsupported(opcode: u8) -> Error {
     let reason = match opcode {
         b'P' | b'Q' => "the pickle refers to objects outside the file",
         0x82..=0x84 => "the pickle uses Python's extension registry",
-        0x97 | 0x98 => "the pickle keeps buffers outside the file",
+        0x97 | 0x98 => "the pickle refers to buffers outside the file",
         b'S' | b'T' | b'U' | b'i' | b'o' => "the pickle was written by Python 2",
         _ => return damaged("the file is not a pickle, or it is damaged").with_context("opcode", opcode),
     };

@@ -67,7 +67,7 @@ impl<'a> Stack<'a> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.entries.last() {
             Some(id) if self.entries.len() > floor => Ok(*id),
-            _ => Err(damaged("the pickle takes more from its stack than is there")),
+            _ => Err(damaged("the pickle pops from an empty stack")),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Stack<'a> {
     pub(super) fn recall(&mut self, index: u64) -> Result<()> {
         let place = usize::try_from(index).ok().and_then(|place| self.memo.get(place).copied().flatten());
         let id = place.ok_or_else(|| {
-            damaged("the pickle recalls a value that it did not memorize").with_context("index", index)
+            damaged("the pickle reads a memo entry that does not exist").with_context("index", index)
         })?;
         self.push_id(id)
     }

@@ -133,7 +133,7 @@ fn code_is_refused_by_name_and_not_run() {
     let error = read(&attacks[0]).unwrap_err();
     insta::assert_snapshot!(
         error,
-        @"the pickle refers to a Python name that a LightGBM model does not need (name: os.system, offset: 14)"
+        @"the pickle refers to a Python name that is not part of a LightGBM model (name: os.system, offset: 14)"
     );
 }
 

@@ -180,7 +180,10 @@ impl Scorer {
     /// # Panics
     /// If `scores` is not a whole number of rows.
     pub fn convert(&self, scores: &mut [f64]) {
-        assert!(scores.len().is_multiple_of(self.num_outputs), "scores are not a whole number of rows");
+        assert!(
+            scores.len().is_multiple_of(self.num_outputs),
+            "the number of scores is not a multiple of the row length"
+        );
         if self.average {
             let iterations = self.num_iterations as f64;
             for score in &mut *scores {
@@ -233,15 +236,18 @@ impl Scorer {
         if columns != self.num_features {
             return Err(Error::new(
                 ErrorKind::InvalidData,
-                "the data has another number of columns than the model",
+                "the number of columns is not the model's number of features",
             )
             .with_context("columns", columns)
             .with_context("features", self.num_features));
         }
         if rows.checked_mul(per_row) != Some(out) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "the output has the wrong length")
-                .with_context("expected", rows.saturating_mul(per_row))
-                .with_context("length", out));
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the length of the output is not rows × outputs",
+            )
+            .with_context("expected", rows.saturating_mul(per_row))
+            .with_context("length", out));
         }
         Ok(())
     }

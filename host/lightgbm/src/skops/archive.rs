@@ -46,7 +46,7 @@ impl<'a> Archive<'a> {
         if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
             return Err(Error::new(
                 ErrorKind::UnsupportedModel,
-                "a member of the skops file is neither stored nor deflated",
+                "a member of the skops file has an unsupported compression",
             )
             .with_context("member", shown));
         }
@@ -73,7 +73,7 @@ impl<'a> Archive<'a> {
 fn unreadable(error: ZipError) -> Error {
     match error {
         ZipError::UnsupportedArchive(_) => {
-            Error::new(ErrorKind::UnsupportedModel, "the skops file is a zip archive of an unsupported kind")
+            Error::new(ErrorKind::UnsupportedModel, "the skops file is an unsupported kind of zip archive")
                 .with_source(error)
         }
         _ => damaged("the skops file is not a readable zip archive").with_source(error),

@@ -31,7 +31,7 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
         .map_err(|error| damaged("the schema of the skops file is damaged").with_source(error))?;
     drop(schema);
     let estimator = Estimator::from_class(&root.module, &root.class).ok_or_else(|| {
-        Error::new(ErrorKind::UnsupportedModel, "the skops file is not of a LightGBM model").with_context(
+        Error::new(ErrorKind::UnsupportedModel, "the skops file is not a LightGBM model").with_context(
             "class",
             format!("{}.{}", excerpt(&root.module, QUOTED_CHARS), excerpt(&root.class, QUOTED_CHARS)),
         )
@@ -67,7 +67,7 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
 
 /// A whole number, or none for `None`; it may be NumPy's.
 fn whole(setting: Setting, archive: &mut Archive<'_>) -> Result<Option<i64>> {
-    let unreadable = || damaged("a setting of the model in the skops file is no whole number");
+    let unreadable = || damaged("a setting of the model in the skops file is not an integer");
     match setting {
         Setting::Plain(Value::Null) => Ok(None),
         Setting::Plain(Value::Bool(flag)) => Ok(Some(i64::from(flag))),

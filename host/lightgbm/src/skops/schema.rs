@@ -88,7 +88,7 @@ pub(super) fn uniform_labels(labels: &[serde_json::Value]) -> Result<ClassLabels
             ErrorKind::UnsupportedModel,
             "class labels of mixed or unusual Python types are not supported",
         )
-        .with_hint("use whole numbers, booleans or strings as class labels")
+        .with_hint("use integers, booleans or strings as class labels")
     })
 }
 

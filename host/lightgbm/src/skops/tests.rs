@@ -87,7 +87,7 @@ fn labels_are_json_or_arrays() {
 fn other_classes_are_refused_by_name() {
     let error = read(&stored(&object("os", "system", &json!({})))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
-    assert_eq!(error.to_string(), "the skops file is not of a LightGBM model (class: os.system)");
+    assert_eq!(error.to_string(), "the skops file is not a LightGBM model (class: os.system)");
     let mixed = stored(&classifier(&json_labels(&[json!("no"), json!(1)])));
     assert_eq!(kind(&mixed), ErrorKind::UnsupportedModel);
     let nested = stored(&classifier(&json_labels(&[json!([1]), json!([2])])));

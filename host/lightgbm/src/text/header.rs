@@ -58,8 +58,8 @@ struct Found<'a> {
 pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
     if lines.peek() != Some(b"tree") {
         return Err(lines
-            .invalid("the text does not begin with the line `tree`", "")
-            .with_hint("is this a LightGBM model in text format?"));
+            .invalid("the first line of the text is not `tree`", "")
+            .with_hint("check that the file is a LightGBM model in text format"));
     }
     lines.skip();
     let mut found = Found::default();
@@ -84,7 +84,7 @@ impl<'a> Found<'a> {
         }
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         self.places.push((key, lines.number()));
-        let integer = || value.parse::<i32>().map_err(|_| lines.invalid("expected a whole number", key));
+        let integer = || value.parse::<i32>().map_err(|_| lines.invalid("expected an integer", key));
         let repeated = match key {
             "version" => self.version.replace(value).is_some(),
             "num_class" => self.num_class.replace(integer()?).is_some(),
@@ -105,7 +105,7 @@ impl<'a> Found<'a> {
                         &key.chars().take(64).collect::<String>(),
                     )
                     .with_hint(
-                        "the model may be damaged, or come from a newer LightGBM than this version knows",
+                        "check whether the model is damaged or comes from a LightGBM version that this release does not support",
                     ));
             }
         };
@@ -128,11 +128,11 @@ impl<'a> Found<'a> {
             other => {
                 return Err(Error::new(
                     ErrorKind::UnsupportedModel,
-                    "unknown version of LightGBM's model format",
+                    "the version of LightGBM's model format is unknown",
                 )
                 .with_context("version", other)
                 .with_context("line", at("version").number())
-                .with_hint("versions v3 and v4 can be read: those of LightGBM 3 and 4"));
+                .with_hint("use version v3 or v4, which LightGBM 3 and 4 write"));
             }
         };
         let num_class = capped(
@@ -144,7 +144,7 @@ impl<'a> Found<'a> {
         if let Some(trees) = self.num_tree_per_iteration
             && usize::try_from(trees) != Ok(num_class)
         {
-            let message = format!("{trees} trees per iteration do not fit num_class {num_class}");
+            let message = format!("{trees} trees per iteration do not match num_class {num_class}");
             return Err(at("num_tree_per_iteration").invalid(message, "num_tree_per_iteration"));
         }
         let last = self.max_feature_idx.ok_or_else(missing("max_feature_idx"))?;
@@ -183,7 +183,7 @@ fn read_objective(lines: &Lines<'_>, text: &str, num_class: usize) -> Result<Obj
     let objective = Objective::parse(text).map_err(|error| error.with_context("line", lines.number()))?;
     // LightGBM's transform writes as many outputs as the objective says.
     if objective.num_outputs().is_some_and(|outputs| outputs != num_class) {
-        return Err(lines.invalid(format!("`{text}` does not fit num_class {num_class}"), "objective"));
+        return Err(lines.invalid(format!("`{text}` does not match num_class {num_class}"), "objective"));
     }
     Ok(objective)
 }

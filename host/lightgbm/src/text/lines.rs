@@ -116,7 +116,7 @@ impl<'a> Lines<'a> {
     /// The one whole number up to the end of the line.
     pub fn integer(&mut self, key: &str) -> Result<i32, Error> {
         let (value, length) =
-            number::integer(self.rest()).ok_or_else(|| self.invalid("expected a whole number", key))?;
+            number::integer(self.rest()).ok_or_else(|| self.invalid("expected an integer", key))?;
         self.at += length;
         if !self.take_end() {
             return Err(self.invalid("expected the end of the line after a number", key));
@@ -168,7 +168,7 @@ impl<'a> Lines<'a> {
     pub fn check_room(&self, key: &str, count: usize) -> Result<(), Error> {
         // Values are separated, and a line end or the end of the text follows.
         if count > self.rest().len().div_ceil(2) {
-            return Err(self.invalid(format!("expected {count} values, but the text ends before"), key));
+            return Err(self.invalid(format!("expected {count} values, but the text ends earlier"), key));
         }
         Ok(())
     }
@@ -199,7 +199,7 @@ impl<'a> Lines<'a> {
                     found += 1;
                 }
                 Some((_, false)) => break Some(format!("value {found} is out of range")),
-                _ => break Some(format!("value {found} is not a number of the kind expected")),
+                _ => break Some(format!("value {found} is not a number of the expected type")),
             }
         };
         if let Some(problem) = problem {

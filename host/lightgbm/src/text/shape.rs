@@ -46,7 +46,7 @@ impl Shape {
         if count == nodes + leaves {
             Ok(deepest as usize)
         } else {
-            Err(format!("only {count} of {} nodes and leaves can be reached from the root", nodes + leaves))
+            Err(format!("only {count} of {} nodes and leaves are reachable from the root", nodes + leaves))
         }
     }
 }

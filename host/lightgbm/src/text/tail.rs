@@ -85,7 +85,7 @@ fn skip_section(lines: &mut Lines<'_>, end: &[u8]) -> Result<()> {
         match lines.peek() {
             None => {
                 let end = String::from_utf8_lossy(end).into_owned();
-                return Err(lines.invalid("the text ends inside a section: is it truncated?", &end));
+                return Err(lines.invalid("the text ends inside a section; it may be truncated", &end));
             }
             Some(line) => {
                 lines.skip();

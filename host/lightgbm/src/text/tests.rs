@@ -169,18 +169,18 @@ fn every_booster_of_the_fixtures_is_read_and_written() {
 fn damage_is_named() {
     let cases = [
         // The header.
-        ("tree\n", "treee\n", InvalidModel, "does not begin"),
-        ("version=v4", "version=v2", UnsupportedModel, "unknown version"),
+        ("tree\n", "treee\n", InvalidModel, "first line of the text is not"),
+        ("version=v4", "version=v2", UnsupportedModel, "format is unknown"),
         ("version=v4\n", "", InvalidModel, "lacks a line"),
         ("num_class=1", "num_class=0", InvalidModel, "not between 1"),
-        ("num_class=1", "num_class=2", InvalidModel, "1 trees per iteration do not fit"),
+        ("num_class=1", "num_class=2", InvalidModel, "1 trees per iteration do not match"),
         ("num_class=1", "num_class=99999999", InvalidModel, "not between 1"),
-        ("num_class=1", "num_class=x", InvalidModel, "whole number"),
+        ("num_class=1", "num_class=x", InvalidModel, "expected an integer"),
         ("num_class=1\n", "num_class=1\nnum_class=1\n", InvalidModel, "appears twice"),
         ("num_class=1\n", "num_klass=1\n", UnsupportedModel, "unknown header line"),
-        ("num_tree_per_iteration=1", "num_tree_per_iteration=3", InvalidModel, "do not fit"),
-        ("num_tree_per_iteration=1", "num_tree_per_iteration=0", InvalidModel, "do not fit"),
-        ("objective=regression", "objective=multiclass num_class:3", InvalidModel, "does not fit"),
+        ("num_tree_per_iteration=1", "num_tree_per_iteration=3", InvalidModel, "do not match"),
+        ("num_tree_per_iteration=1", "num_tree_per_iteration=0", InvalidModel, "do not match"),
+        ("objective=regression", "objective=multiclass num_class:3", InvalidModel, "does not match"),
         ("objective=regression", "objective=", UnsupportedModel, "unknown objective"),
         ("max_feature_idx=2", "max_feature_idx=3", InvalidModel, "expected 4 words, found 3"),
         ("max_feature_idx=2", "max_feature_idx=-1", InvalidModel, "not between 1"),
@@ -192,11 +192,11 @@ fn damage_is_named() {
         ("feature_names=a b c", "feature_names=a b c\u{1}", InvalidModel, "control character"),
         // Trees as a whole.
         ("Tree=1", "Tree=2", InvalidModel, "not numbered"),
-        ("Tree=1", "Tree=one", InvalidModel, "whole number"),
+        ("Tree=1", "Tree=one", InvalidModel, "expected an integer"),
         ("num_leaves=3\n", "", InvalidModel, "num_leaves must come first"),
         ("num_leaves=3", "num_leaves=0", InvalidModel, "not between 1"),
         ("num_leaves=3", "num_leaves=-1", InvalidModel, "not between 1"),
-        ("num_leaves=3", "num_leaves=9999999", InvalidModel, "the text ends before"),
+        ("num_leaves=3", "num_leaves=9999999", InvalidModel, "the text ends earlier"),
         ("num_leaves=3", "num_leaves=99999999", InvalidModel, "not between 1"),
         ("num_leaves=3", "num_leaves=4", InvalidModel, "expected 3 values, found 2"),
         ("num_leaves=3\n", "num_leaves=3\nnum_leaves=3\n", InvalidModel, "appears twice"),
@@ -210,19 +210,24 @@ fn damage_is_named() {
         ("split_feature=0 2", "split_feature=0 3", InvalidModel, "value 1 is out of range"),
         ("split_feature=0 2", "split_feature=-1 2", InvalidModel, "value 0 is out of range"),
         ("split_feature=0 2", "split_feature=0 2 1", InvalidModel, "expected 2 values, found more"),
-        ("split_feature=0 2", "split_feature=0 2.0", InvalidModel, "not a number of the kind"),
-        ("split_feature=0 2", "split_feature=0 99999999999", InvalidModel, "not a number of the kind"),
+        ("split_feature=0 2", "split_feature=0 2.0", InvalidModel, "not a number of the expected type"),
+        (
+            "split_feature=0 2",
+            "split_feature=0 99999999999",
+            InvalidModel,
+            "not a number of the expected type",
+        ),
         ("threshold=0.5 0", "threshold=nan 0", InvalidModel, "value 0 is out of range"),
-        ("threshold=0.5 0", "threshold=0x1p3 0", InvalidModel, "not a number of the kind"),
-        ("threshold=0.5 0", "threshold=0.5,0", InvalidModel, "not a number of the kind"),
+        ("threshold=0.5 0", "threshold=0x1p3 0", InvalidModel, "not a number of the expected type"),
+        ("threshold=0.5 0", "threshold=0.5,0", InvalidModel, "not a number of the expected type"),
         ("leaf_value=0.1", "leaf_value=inf", InvalidModel, "value 0 is out of range"),
         ("leaf_value=0.1", "leaf_value=1e999", InvalidModel, "value 0 is out of range"),
-        ("leaf_value=0.1", "leaf_value=+0.1", InvalidModel, "not a number of the kind"),
+        ("leaf_value=0.1", "leaf_value=+0.1", InvalidModel, "not a number of the expected type"),
         ("decision_type=2 1", "decision_type=2 12", InvalidModel, "value 1 is out of range"),
         ("decision_type=2 1", "decision_type=2 -1", InvalidModel, "value 1 is out of range"),
         ("leaf_count=1 1 1", "leaf_count=1 -1 1", InvalidModel, "value 1 is out of range"),
         ("internal_weight=3 2", "internal_weight=3", InvalidModel, "expected 2 values, found 1"),
-        ("internal_weight=3 2", "internal_weight=3 x", InvalidModel, "not a number of the kind"),
+        ("internal_weight=3 2", "internal_weight=3 x", InvalidModel, "not a number of the expected type"),
         // The shape of trees.
         ("left_child=1 -1", "left_child=0 -1", InvalidModel, "value 0 is out of range"),
         ("left_child=1 -1", "left_child=2 -1", InvalidModel, "value 0 is out of range"),
@@ -232,11 +237,11 @@ fn damage_is_named() {
         ("left_child=1 -1", "left_child=-1 1", InvalidModel, "only 3 of 5"),
         ("left_child=1 -1", "left_child=-2147483648 -1", InvalidModel, "value 0 is out of range"),
         // Categories.
-        ("threshold=0.5 0", "threshold=0.5 1", InvalidModel, "names a bitset that does not exist"),
-        ("threshold=0.5 0", "threshold=0.5 -1", InvalidModel, "names a bitset that does not exist"),
-        ("threshold=0.5 0", "threshold=0.5 0.5", InvalidModel, "names a bitset that does not exist"),
-        ("threshold=0.5 0", "threshold=0.5 inf", InvalidModel, "names a bitset that does not exist"),
-        ("decision_type=8", "decision_type=9", InvalidModel, "names a bitset that does not exist"),
+        ("threshold=0.5 0", "threshold=0.5 1", InvalidModel, "refers to a bitset that does not exist"),
+        ("threshold=0.5 0", "threshold=0.5 -1", InvalidModel, "refers to a bitset that does not exist"),
+        ("threshold=0.5 0", "threshold=0.5 0.5", InvalidModel, "refers to a bitset that does not exist"),
+        ("threshold=0.5 0", "threshold=0.5 inf", InvalidModel, "refers to a bitset that does not exist"),
+        ("decision_type=8", "decision_type=9", InvalidModel, "refers to a bitset that does not exist"),
         ("num_cat=1", "num_cat=2", InvalidModel, "expected 3 values, found 2"),
         ("num_cat=1", "num_cat=-1", InvalidModel, "not between 0"),
         ("num_cat=1", "num_cat=2147483647", InvalidModel, "not between 0"),
@@ -253,8 +258,8 @@ fn damage_is_named() {
         ("leaf_coeff=0.5 2", "leaf_coeff=0.5 1e-310", InvalidModel, "value 1 is out of range"),
         ("leaf_const=0.25", "leaf_const=nan", InvalidModel, "value 0 is out of range"),
         ("num_features=2 0", "num_features=2 -1", InvalidModel, "value 1 is out of range"),
-        ("num_features=2 0", "num_features=2147483647 2147483647", InvalidModel, "the text ends before"),
-        ("is_linear=1", "is_linear=0", InvalidModel, "is_linear=1 must come before"),
+        ("num_features=2 0", "num_features=2147483647 2147483647", InvalidModel, "the text ends earlier"),
+        ("is_linear=1", "is_linear=0", InvalidModel, "is_linear=1 must come first"),
         ("is_linear=1", "is_linear=2", InvalidModel, "expected 0 or 1"),
         ("leaf_coeff=0.5 2\n", "", InvalidModel, "lacks a key"),
         // Behind the trees.
@@ -274,7 +279,7 @@ fn damage_is_named() {
 #[test]
 fn errors_name_tree_key_and_line() {
     let error = parse(&SMALL.replacen("leaf_coeff=0.5 2", "leaf_coeff=0.5 x", 1)).unwrap_err();
-    insta::assert_snapshot!(error, @"value 1 is not a number of the kind expected (tree: 1, key: leaf_coeff, line: 52)");
+    insta::assert_snapshot!(error, @"value 1 is not a number of the expected type (tree: 1, key: leaf_coeff, line: 52)");
 }
 
 #[test]

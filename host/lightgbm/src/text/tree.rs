@@ -60,7 +60,7 @@ impl<'a> Trees<'a> {
         let depth = self.shape.check(tree).map_err(|message| lines.invalid(message, ""))?;
         if depth > self.limits.depth {
             return Err(
-                lines.invalid(format!("depth {depth} is over the limit of {}", self.limits.depth), "")
+                lines.invalid(format!("depth {depth} exceeds the limit of {}", self.limits.depth), "")
             );
         }
         self.forest.max_depth = self.forest.max_depth.max(depth);
@@ -79,7 +79,7 @@ impl<'a> Trees<'a> {
         let Some(size) = sizes.get(self.count).filter(|_| begin == expected) else {
             let message = format!("tree_sizes places the tree at {expected}, but it begins at {begin}");
             return Err(lines.invalid(message, "tree_sizes").with_hint(
-                "line ends that were converted do this too: LightGBM cannot read such a file either",
+                "check whether line ends were converted; LightGBM cannot read such a file either",
             ));
         };
         self.expected = expected.saturating_add(*size);
@@ -90,14 +90,14 @@ impl<'a> Trees<'a> {
     pub fn finish(&self, lines: &mut Lines<'_>, start: usize) -> Result<()> {
         if lines.peek() != Some(b"end of trees") {
             return Err(
-                lines.invalid("expected a tree or the line `end of trees`: is the text truncated?", "")
+                lines.invalid("expected a tree or the line `end of trees`; the text may be truncated", "")
             );
         }
         let end = lines.offset() - start;
         if let Some(sizes) = &self.header.tree_sizes
             && (sizes.len() != self.count || self.expected != end)
         {
-            let message = format!("tree_sizes says {} trees of {} bytes", sizes.len(), self.expected);
+            let message = format!("tree_sizes gives {} trees of {} bytes", sizes.len(), self.expected);
             return Err(lines
                 .invalid(message, "tree_sizes")
                 .with_context("trees", self.count)
@@ -105,7 +105,7 @@ impl<'a> Trees<'a> {
         }
         if !self.count.is_multiple_of(self.header.num_class) {
             let message =
-                format!("{} trees are no multiple of num_class {}", self.count, self.header.num_class);
+                format!("{} trees are not a multiple of num_class {}", self.count, self.header.num_class);
             return Err(lines.invalid(message, "num_class"));
         }
         lines.skip();
@@ -142,7 +142,7 @@ impl<'f> Block<'f> {
             let name = lines.key().ok_or_else(|| lines.invalid("expected a `key=value` line", ""))?;
             let Some((key, name)) = KEYS.iter().find(|(_, known)| *known == name).copied() else {
                 return Err(lines.error(ErrorKind::UnsupportedModel, "unknown key", name).with_hint(
-                    "the model may be damaged, or come from a newer LightGBM than this version knows",
+                    "check whether the model is damaged or comes from a LightGBM version that this release does not support",
                 ));
             };
             if self.has(key) {
@@ -242,7 +242,7 @@ impl<'f> Block<'f> {
 
     fn cat_threshold(&mut self, name: &str, lines: &mut Lines<'_>) -> Result<()> {
         if !self.has(Key::CatBoundaries) {
-            return Err(lines.invalid("cat_boundaries must come before", name));
+            return Err(lines.invalid("cat_boundaries must come first", name));
         }
         let words = self.forest.cat_boundaries.last().copied().unwrap_or_default() as usize;
         lines.numbers(name, words, &mut self.forest.cat_threshold, Number::whole_u32)
@@ -250,7 +250,7 @@ impl<'f> Block<'f> {
 
     fn linear(&mut self, key: Key, name: &str, lines: &mut Lines<'_>) -> Result<()> {
         if !self.is_linear {
-            return Err(lines.invalid("is_linear=1 must come before", name));
+            return Err(lines.invalid("is_linear=1 must come first", name));
         }
         let leaves = self.span.num_leaves;
         let terms = self.linear_terms;
@@ -269,7 +269,7 @@ impl<'f> Block<'f> {
                 self.linear_terms = end - before;
                 lines.check_room(name, self.linear_terms)
             }
-            _ if !self.has(Key::NumFeatures) => Err(lines.invalid("num_features must come before", name)),
+            _ if !self.has(Key::NumFeatures) => Err(lines.invalid("num_features must come first", name)),
             Key::LeafFeatures => {
                 let limit = self.num_features;
                 lines.integers(name, terms, &mut self.forest.leaf_features, |value| index(value, limit))
@@ -305,7 +305,8 @@ impl<'f> Block<'f> {
             let threshold = self.forest.threshold[node];
             let fits = threshold >= 0.0 && threshold < categorical && threshold.fract() == 0.0;
             if self.forest.decision_type[node].is_categorical() && !fits {
-                let message = format!("node {} names a bitset that does not exist", node - self.span.nodes);
+                let message =
+                    format!("node {} refers to a bitset that does not exist", node - self.span.nodes);
                 return Err(lines.invalid(message, "threshold"));
             }
         }

@@ -11,7 +11,7 @@ const MAX_NAME_BYTES: usize = 256;
 /// Checks that LightGBM keeps every name as it is.
 pub(super) fn feature_names(names: &[String]) -> Result<()> {
     if names.is_empty() {
-        return Err(invalid("there are no feature names"));
+        return Err(invalid("the list of feature names is empty"));
     }
     let mut seen = HashSet::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
@@ -20,9 +20,9 @@ pub(super) fn feature_names(names: &[String]) -> Result<()> {
         } else if name.len() > MAX_NAME_BYTES {
             "a feature name is longer than 256 bytes"
         } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            "a feature name has white space or control characters, which LightGBM's text format cannot hold"
+            "a feature name has white space or control characters, which LightGBM's text format does not support"
         } else if name.contains(['"', ',', ':', '[', ']', '{', '}']) {
-            "a feature name has one of the characters \" , : [ ] { } that LightGBM refuses"
+            "a feature name has one of the characters \" , : [ ] { }, which LightGBM rejects"
         } else if !seen.insert(name) {
             "a feature name appears twice"
         } else {
@@ -39,16 +39,16 @@ pub(super) fn feature_names(names: &[String]) -> Result<()> {
 /// Copies the rows into one row-major block, which must have `width` columns throughout.
 pub(super) fn flatten<Row: AsRef<[f64]>>(rows: &[Row], width: usize) -> Result<Vec<f64>> {
     if rows.is_empty() {
-        return Err(invalid("there are no rows"));
+        return Err(invalid("the data has no rows"));
     }
     if i32::try_from(rows.len()).is_err() {
-        return Err(invalid("LightGBM holds at most 2,147,483,647 rows").with_context("rows", rows.len()));
+        return Err(invalid("LightGBM supports at most 2,147,483,647 rows").with_context("rows", rows.len()));
     }
     let mut values = Vec::with_capacity(rows.len() * width);
     for (index, row) in rows.iter().enumerate() {
         let row = row.as_ref();
         if row.len() != width {
-            return Err(invalid("a row has another number of values than there are feature names")
+            return Err(invalid("the number of values in a row is not the number of feature names")
                 .with_context("row", index)
                 .with_context("values", row.len())
                 .with_context("feature_names", width));
@@ -61,13 +61,13 @@ pub(super) fn flatten<Row: AsRef<[f64]>>(rows: &[Row], width: usize) -> Result<V
 /// Checks that there is one label per row, each 0 or 1, and both occur.
 pub(super) fn binary_labels(labels: &[f64], rows: usize) -> Result<Vec<f32>> {
     if labels.len() != rows {
-        return Err(invalid("there must be one label per row")
+        return Err(invalid("the number of labels is not the number of rows")
             .with_context("labels", labels.len())
             .with_context("rows", rows));
     }
     if let Some((row, label)) = labels.iter().enumerate().find(|(_, label)| **label != 0.0 && **label != 1.0)
     {
-        return Err(invalid("a label is neither 0 nor 1")
+        return Err(invalid("a label is not 0 or 1")
             .with_context("row", row)
             .with_context("label", label)
             .with_hint("the baseline is a binary classifier: encode the two classes as 0 and 1"));

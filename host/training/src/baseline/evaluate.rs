@@ -11,7 +11,7 @@ use hydra_lightgbm::scorer::Scorer;
 /// half in the AUC, and probabilities are kept 1e-15 away from 0 and 1 in the logarithm. `auc` is left out when only one
 /// class is there.
 ///
-/// [`ErrorKind::InvalidData`] when there are no rows, or rows and labels do not match.
+/// [`ErrorKind::InvalidData`] when the data has no rows, or rows and labels do not match.
 pub fn evaluate<Row: AsRef<[f64]>>(
     model: &BaselineModel,
     x: &[Row],
@@ -20,7 +20,7 @@ pub fn evaluate<Row: AsRef<[f64]>>(
     if x.is_empty() || x.len() != y.len() {
         return Err(Error::new(
             ErrorKind::InvalidData,
-            "metrics need as many labels as rows, and at least one",
+            "the number of labels is not the number of rows, or is 0",
         )
         .with_context("rows", x.len())
         .with_context("labels", y.len()));

@@ -34,7 +34,7 @@ impl BaselineModel {
     /// `x` holds one slice of feature values per row (NaN means missing), `y` one label per row (0 or 1), and
     /// `feature_names` one name per column. Equal input gives equal text, on any machine.
     ///
-    /// [`ErrorKind::InvalidData`] when the table is empty or ragged, a label is neither 0 nor 1, only one class is
+    /// [`ErrorKind::InvalidData`] when the table is empty or ragged, a label is not 0 or 1, only one class is
     /// there, or LightGBM cannot hold a feature name: empty, repeated, or with white space, control characters or one of
     /// `" , : [ ] { }`.
     pub fn train<Row, Name>(x: &[Row], y: &[f64], feature_names: &[Name]) -> Result<Self>
@@ -65,7 +65,7 @@ impl BaselineModel {
         let labels = checks::binary_labels(y, x.len())?;
         let text = fit(parameters, &values, &labels, &names)?;
         let model = TextModel::parse(text.as_bytes(), &Limits::default()).map_err(|error| {
-            Error::new(ErrorKind::Internal, "LightGBM wrote a model that the reader refuses")
+            Error::new(ErrorKind::Internal, "the reader rejected a model that LightGBM wrote")
                 .with_source(error)
         })?;
         if model.feature_names() != names {
@@ -96,7 +96,7 @@ impl BaselineModel {
 fn fit(parameters: &TrainingParameters, values: &[f64], labels: &[f32], names: &[String]) -> Result<String> {
     redirect_messages();
     let width = i32::try_from(names.len()).map_err(|_| {
-        Error::new(ErrorKind::InvalidData, "LightGBM holds at most 2,147,483,647 columns")
+        Error::new(ErrorKind::InvalidData, "LightGBM supports at most 2,147,483,647 columns")
             .with_context("columns", names.len())
     })?;
     let mut dataset =

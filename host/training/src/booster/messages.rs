@@ -15,11 +15,11 @@ thread_local! {
 /// To be called before every call into LightGBM; all but the first on a thread cost one read.
 pub(crate) fn redirect() {
     let redirected = REDIRECTED.with(|redirected| *redirected);
-    debug_assert!(redirected, "LightGBM refused the log callback");
+    debug_assert!(redirected, "LightGBM rejected the log callback");
 }
 
 fn register() -> bool {
-    #[expect(unsafe_code, reason = "lightgbm3 has no safe call for this")]
+    #[expect(unsafe_code, reason = "lightgbm3 has no safe function for this")]
     // SAFETY: the callback is a function, so it lives as long as the program; it neither unwinds (see `receive`) nor
     // keeps the pointer it is given.
     let status = unsafe { lightgbm3_sys::LGBM_RegisterLogCallback(Some(receive)) };
@@ -27,7 +27,7 @@ fn register() -> bool {
 }
 
 /// Receives one piece of a message. It must not unwind into C++, so it borrows and reads only in ways that cannot panic.
-#[expect(unsafe_code, reason = "the signature of LightGBM's callback")]
+#[expect(unsafe_code, reason = "LightGBM defines the callback's signature")]
 unsafe extern "C" fn receive(piece: *const c_char) {
     if piece.is_null() {
         return;

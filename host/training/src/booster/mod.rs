@@ -53,7 +53,7 @@ impl Booster {
     pub fn load_with(model: &TextModel, num_iterations: Option<usize>) -> Result<Self> {
         let outputs = model.num_class();
         if outputs != model.trees_per_iteration() {
-            return Err(unsupported("the number of classes is not that of trees per iteration")
+            return Err(unsupported("the number of classes is not the number of trees per iteration")
                 .with_context("num_class", outputs)
                 .with_context("num_tree_per_iteration", model.trees_per_iteration()));
         }
@@ -68,9 +68,12 @@ impl Booster {
         let mut booster = lightgbm3::Booster::from_string(&model.emit()).map_err(|error| lightgbm(&error))?;
         let (features, classes) = (booster.num_features(), booster.num_classes());
         if usize::try_from(classes) != Ok(outputs) || usize::try_from(features) != Ok(model.num_features()) {
-            return Err(Error::new(ErrorKind::Internal, "LightGBM read another shape than the validator")
-                .with_context("classes", classes)
-                .with_context("features", features));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "LightGBM read another shape of the model than the validator",
+            )
+            .with_context("classes", classes)
+            .with_context("features", features));
         }
         if let Some(count) = num_iterations.and_then(|count| i32::try_from(count).ok()) {
             let count = count.clamp(1, booster.num_iterations());
@@ -130,12 +133,15 @@ impl Booster {
         call: impl Fn(&lightgbm3::Booster, &[f64], i32) -> lightgbm3::Result<Vec<f64>>,
     ) -> Result<Vec<f64>> {
         if !values.len().is_multiple_of(self.features) {
-            return Err(Error::new(ErrorKind::InvalidData, "the values do not fill whole rows")
-                .with_context("values", values.len())
-                .with_context("features", self.features));
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                "the number of values is not a multiple of the row length",
+            )
+            .with_context("values", values.len())
+            .with_context("features", self.features));
         }
         let features = i32::try_from(self.features)
-            .map_err(|_| unsupported("the model has more features than LightGBM can address"))?;
+            .map_err(|_| unsupported("the model has more features than LightGBM supports"))?;
         let mut predictions = Vec::with_capacity(values.len() / self.features * width);
         for block in values.chunks(self.features * ROWS_PER_CALL) {
             let handle = self.lock();
@@ -195,7 +201,7 @@ const PREDICT_PARAMETERS: &str = "num_threads=1 verbosity=-1";
 
 struct Handle(lightgbm3::Booster);
 
-#[expect(unsafe_code, reason = "lightgbm3 leaves out Send; the argument is below")]
+#[expect(unsafe_code, reason = "lightgbm3 does not declare Send; the argument is below")]
 // SAFETY: the handle is a plain heap object. LightGBM ties none of it to the thread that made it: its only thread-local
 // state is the last error's text, the log level and callback, and the state of distributed training, which is not used.
 // `Handle` is not Sync, and the Mutex around it gives it to one thread at a time.

@@ -134,7 +134,7 @@ fn files_of_pandas_give_the_scores_of_python() {
         // The columns of `tier` and `zeros` are numbers, either of which may have been a category in training.
         let options = "--output-type raw --keep id";
         let error = folder.predict(case.model("booster"), file, "out.csv", options).unwrap_err();
-        let message = "which columns the model's pandas categories belong to";
+        let message = "cannot match the model's pandas categories to columns";
         assert!(error.to_string().contains(message), "{error:?}");
         let options = format!("{options}{}", case.options());
         folder.predict(case.model("booster"), file, "out.csv", &options).unwrap();

@@ -164,7 +164,7 @@ fn text_for_a_numeric_feature_is_refused() {
     .unwrap();
     let error = model.encode(&table).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert_eq!(error.to_string(), "the model wants numbers where the column has text (column: num)");
+    assert_eq!(error.to_string(), "the column has text, but the model needs numbers (column: num)");
 }
 
 #[test]
