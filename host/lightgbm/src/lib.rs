@@ -4,6 +4,8 @@
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
+pub mod decimal;
+mod error;
 pub mod extracted;
 pub mod labels;
 pub mod loaded;

@@ -14,7 +14,6 @@ mod header;
 mod keys;
 mod limits;
 mod lines;
-mod number;
 mod shape;
 mod tail;
 mod tree;

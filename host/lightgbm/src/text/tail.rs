@@ -33,7 +33,7 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
         } else if line.is_empty() {
             lines.skip();
         } else {
-            return Err(lines.invalid("unknown line after the trees", ""));
+            return Err(lines.invalid_line("unknown line after the trees"));
         }
     }
     Ok(categories.flatten())
