@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use super::columns::spelled;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -16,6 +17,7 @@ const MOST_PAIRS: usize = 1 << 22;
 
 /// What is known about a column besides its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColumnKind {
     /// Nothing: no values, or such as may be numbers and may be text.
     Unknown,
@@ -95,8 +97,8 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
     let mut found = Vec::with_capacity(columns.len());
     for column in columns {
         let column = column.as_ref();
-        let spelled = column.replace(' ', "_");
-        let feature = features.iter().position(|name| *name == column || *name == spelled);
+        let spelled = spelled(column);
+        let feature = features.iter().position(|name| *name == column || **name == *spelled);
         found.push(feature.ok_or_else(|| {
             invalid("the column with categories is not a feature of the model")
                 .with_context("column", excerpt(column, QUOTED_CHARS))
