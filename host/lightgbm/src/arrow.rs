@@ -37,6 +37,7 @@ pub fn json_field(name: &str) -> Field {
 
 /// What a prediction tells about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OutputType {
     /// What Python's `predict` answers: labels for a classifier, else the objective's output.
     #[default]

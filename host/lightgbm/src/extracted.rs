@@ -10,6 +10,7 @@ use hydra_base::{Error, ErrorKind, Result};
 /// Nothing here has been validated beyond its type: the text still has to pass the text reader, and the number of
 /// labels has to be compared with the number of classes.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ExtractedModel<'a> {
     /// LightGBM's model text.
     pub booster_text: Cow<'a, str>,
@@ -81,6 +82,7 @@ impl Estimator {
 ///
 /// Files themselves are in memory already; these caps bound what is made of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtractLimits {
     /// Most opcodes of a pickle; 1.5 million by default. A pickled model has a few thousand.
     pub operations: usize,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hydra_base::{Error, ErrorKind, Result};
+
 /// The labels of a classifier, in the order of its class indices.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -31,6 +33,30 @@ pub enum ClassLabel<'a> {
 }
 
 impl ClassLabels {
+    /// Labels that were Python objects. They must all have one type; `None` stands for a type that labels cannot have.
+    ///
+    /// [`ErrorKind::UnsupportedModel`] when types are mixed or unusual, or when there are no labels.
+    pub(crate) fn uniform<'a>(labels: impl IntoIterator<Item = Option<ClassLabel<'a>>>) -> Result<Self> {
+        let mut labels = labels.into_iter();
+        let mut uniform = match labels.next().flatten() {
+            Some(ClassLabel::Int(label)) => Self::Ints(vec![label]),
+            Some(ClassLabel::Bool(label)) => Self::Bools(vec![label]),
+            Some(ClassLabel::Float(label)) => Self::Floats(vec![label]),
+            Some(ClassLabel::String(label)) => Self::Strings(vec![label.to_owned()]),
+            None => return Err(mixed()),
+        };
+        for label in labels {
+            match (&mut uniform, label) {
+                (Self::Ints(all), Some(ClassLabel::Int(label))) => all.push(label),
+                (Self::Bools(all), Some(ClassLabel::Bool(label))) => all.push(label),
+                (Self::Floats(all), Some(ClassLabel::Float(label))) => all.push(label),
+                (Self::Strings(all), Some(ClassLabel::String(label))) => all.push(label.to_owned()),
+                _ => return Err(mixed()),
+            }
+        }
+        Ok(uniform)
+    }
+
     /// How many classes there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -86,6 +112,11 @@ impl fmt::Display for ClassLabel<'_> {
             Self::String(label) => f.write_str(label),
         }
     }
+}
+
+fn mixed() -> Error {
+    Error::new(ErrorKind::UnsupportedModel, "class labels of mixed or unusual Python types are not supported")
+        .with_hint("use integers, booleans or strings as class labels")
 }
 
 fn select<T: Clone>(labels: &[T], classes: &[usize]) -> Option<Vec<T>> {

@@ -1,9 +1,35 @@
 //! LightGBM models: read from untrusted bytes, validated, and scored to the bit of LightGBM, in safe Rust.
 //!
-//! [`Model`] is a model ready to predict; [`text`], [`pickle`] and [`skops`] read its files; [`scorer`] walks its trees.
+//! [`Model`] is a model ready to predict, whatever file it came from; [`text`], [`pickle`] and [`skops`] read such files; [`scorer`] walks
+//! the trees. Nothing of this needs Python, C++ or LightGBM.
+//!
+//! ```
+//! use hydra_lightgbm::{Matrix, Model, Prediction};
+//!
+//! # fn main() -> hydra_lightgbm::Result<()> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/skops/model.skops");
+//! // What `mlflow.lightgbm.log_model` wrote for a scikit-learn style classifier.
+//! let model = Model::open(path)?;
+//!
+//! // Two rows of five features; a missing value is NaN.
+//! let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0, 1.5, 0.0, 3.0, -0.25, 1.0];
+//! let rows = Matrix::from_rows(&rows, model.feature_names().len())?;
+//!
+//! // As in Python, a classifier predicts labels. Scores and probabilities are one call each, too.
+//! let Prediction::Labels(labels) = model.predict(&rows)? else { panic!("not a classifier") };
+//! assert_eq!(labels.len(), 2);
+//! let probabilities = model.probabilities(&rows)?;
+//! assert_eq!(probabilities.len(), 2 * model.num_classes()?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Features: `arrow` adds [`arrow`](crate::arrow), predictions on record batches. Rows with names are [`Table`](loaded::Table)s.
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
+pub mod decimal;
+mod error;
 pub mod extracted;
 pub mod labels;
 pub mod loaded;
@@ -15,6 +41,15 @@ pub mod scorer;
 pub mod skops;
 pub mod text;
 
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
+
+pub use extracted::Estimator;
 pub use hydra_base::{Error, ErrorKind, Result};
-pub use loaded::Model;
-pub use text::Limits;
+pub use labels::{ClassLabel, ClassLabels};
+pub use loaded::{Engine, Model, ModelLimits, Prediction};
+pub use matrix::{Layout, Matrix};
+pub use objective::Objective;
+pub use scorer::Scorer;
+pub use text::{Limits, TextModel};

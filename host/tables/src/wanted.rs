@@ -1,10 +1,10 @@
 //! Which columns of a file are wanted: the model's features and those to keep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{FeatureKind, Model};
+use hydra_lightgbm::loaded::{ColumnNames, FeatureKind, Model, are_placeholders};
 
 /// What a reader has to bring.
 #[derive(Debug, Clone)]
@@ -76,87 +76,22 @@ impl Wanted {
     /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::InvalidData`] when
     /// columns are missing (the message lists them) or a wanted name appears twice.
     pub fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
-        let names = Names::new(columns);
-        let kept: Vec<Option<usize>> =
-            self.keep.iter().map(|name| names.exact(name)).collect::<Result<_>>()?;
-        let kept = all_found(&self.keep, kept, "columns to keep are missing from the input")?;
-        let features = self.features.iter().map(|name| names.feature(name)).collect::<Result<Vec<_>>>()?;
-        let features = if features.iter().all(Option::is_none) && self.has_placeholder_names() {
-            let by_position: Vec<usize> =
-                (0..columns.len()).filter(|column| !kept.contains(column)).collect();
-            if by_position.len() != self.features.len() {
-                return Err(invalid(
-                    "the input has another number of columns than the model, which takes them by position",
-                )
-                .with_context("columns", by_position.len())
-                .with_context("features", self.features.len())
-                .with_hint("do not count the columns to keep"));
-            }
-            by_position
-        } else {
-            all_found(&self.features, features, "features of the model are missing from the input")?
-        };
-        let mut ignored = vec![true; columns.len()];
-        for column in features.iter().chain(&kept) {
-            ignored[*column] = false;
+        let names = ColumnNames::new(columns);
+        let kept = self.keep.iter().map(|name| names.find(name)).collect::<Result<Vec<_>>>()?;
+        let missing = || self.keep.iter().zip(&kept).filter(|(_, column)| column.is_none());
+        if missing().next().is_some() {
+            let missing: Vec<&String> = missing().map(|(name, _)| name).collect();
+            return Err(Error::new(ErrorKind::InvalidData, "columns to keep are missing from the input")
+                .with_context("missing", listed(&missing)));
         }
-        let ignored = columns.iter().zip(ignored).filter(|(_, ignored)| *ignored);
-        let ignored = ignored.map(|(name, _)| name.as_ref().to_owned()).collect();
-        Ok(Selection { features, kept, ignored })
+        let kept: Vec<usize> = kept.into_iter().flatten().collect();
+        let found = names.match_features(&self.features, &kept)?;
+        let ignored = found.others.into_iter().map(|column| columns[column].as_ref().to_owned()).collect();
+        Ok(Selection { features: found.features, kept, ignored })
     }
 
     /// Whether the model was trained without names.
     pub fn has_placeholder_names(&self) -> bool {
-        self.features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
+        are_placeholders(&self.features)
     }
-}
-
-/// The columns of a file by name; a name that appears twice is an error only when it is asked for.
-struct Names<'a> {
-    exact: HashMap<&'a str, Vec<usize>>,
-    /// By LightGBM's spelling, for names with spaces.
-    underscored: HashMap<String, Vec<usize>>,
-}
-
-impl<'a> Names<'a> {
-    fn new<S: AsRef<str>>(columns: &'a [S]) -> Self {
-        let mut names = Self { exact: HashMap::new(), underscored: HashMap::new() };
-        for (index, name) in columns.iter().enumerate() {
-            let name = name.as_ref();
-            names.exact.entry(name).or_default().push(index);
-            if name.contains(' ') {
-                names.underscored.entry(name.replace(' ', "_")).or_default().push(index);
-            }
-        }
-        names
-    }
-
-    fn exact(&self, name: &str) -> Result<Option<usize>> {
-        self.exact.get(name).map(|columns| only(name, columns)).transpose()
-    }
-
-    fn feature(&self, name: &str) -> Result<Option<usize>> {
-        let columns = self.exact.get(name).or_else(|| self.underscored.get(name));
-        columns.map(|columns| only(name, columns)).transpose()
-    }
-}
-
-fn only(name: &str, columns: &[usize]) -> Result<usize> {
-    match columns {
-        [column] => Ok(*column),
-        _ => Err(invalid("a column name appears twice").with_context("column", excerpt(name, QUOTED_CHARS))),
-    }
-}
-
-fn all_found(names: &[String], columns: Vec<Option<usize>>, message: &str) -> Result<Vec<usize>> {
-    let missing: Vec<&String> =
-        names.iter().zip(&columns).filter(|(_, column)| column.is_none()).map(|(name, _)| name).collect();
-    if missing.is_empty() {
-        return Ok(columns.into_iter().flatten().collect());
-    }
-    Err(invalid(message).with_context("missing", listed(&missing)))
-}
-
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, message)
 }

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 
+use super::columns::spelled;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -16,6 +17,7 @@ const MOST_PAIRS: usize = 1 << 22;
 
 /// What is known about a column besides its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColumnKind {
     /// Nothing: no values, or such as may be numbers and may be text.
     Unknown,
@@ -95,8 +97,8 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
     let mut found = Vec::with_capacity(columns.len());
     for column in columns {
         let column = column.as_ref();
-        let spelled = column.replace(' ', "_");
-        let feature = features.iter().position(|name| *name == column || *name == spelled);
+        let spelled = spelled(column);
+        let feature = features.iter().position(|name| *name == column || **name == *spelled);
         found.push(feature.ok_or_else(|| {
             invalid("the column with categories is not a feature of the model")
                 .with_context("column", excerpt(column, QUOTED_CHARS))
@@ -115,61 +117,112 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
 
 /// Gives the lists to features, in order.
 ///
-/// Columns of category type and of text get them if there are as many, as in Python, and they fit. Else every column of text has to get one,
-/// and the others go where the text of the model allows it, if there is one way only.
+/// Columns of category type and of text get the lists if there are as many of them as lists, as in Python, and they fit. Otherwise every
+/// column of text has to get a list, and the remaining lists go where the text of the model allows it, if there is only one way.
+///
+/// For example, a model has two lists, of the numbers `[10, 20, 30]` and of the texts `["Bonn", "Rome"]`. The header says of its features
+/// `a`, `b`, `c` that training saw the values `[0:2]`, `[0.5:9]` and `[0:1]`, and nothing is known about the columns. `b` has values that are not codes, so it
+/// gets no list; the second list goes to a feature after that of the first. The only way is the first list for `a` and the second for `c`. If
+/// `b` had the values `[0:1]`, the second list could also be that of `b`, and the assignment would be ambiguous.
 pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind]) -> Result<Assignment> {
     if lists.is_empty() {
         return Ok(Assignment::default());
     }
+    let matching = Matching { lists, needs, columns };
     let typed = || {
         let is_typed = |kind: &ColumnKind| matches!(kind, ColumnKind::Text | ColumnKind::Category);
         columns.iter().enumerate().filter(move |(_, kind)| is_typed(kind)).map(|(feature, _)| feature)
     };
-    let fits = |feature: usize, list: usize| {
-        let list: Accepts = lists[list];
-        let typed = match columns[feature] {
-            ColumnKind::Unknown | ColumnKind::Category => true,
-            ColumnKind::Number => list.numbers,
-            ColumnKind::Text => list.text,
-        };
-        typed && matches!(needs[feature], Needs::Length(length) if length <= list.length)
-    };
     if typed().count() == lists.len() {
-        // Text in a column of numbers, such as a damaged cell of CSV, makes it no category.
-        let all_fit = typed().enumerate().all(|(list, feature)| fits(feature, list));
+        // Text in a column of numbers, such as a damaged cell of CSV, does not make it a category.
+        let all_fit = typed().enumerate().all(|(list, feature)| matching.fits(feature, list));
         return if all_fit { Ok(Assignment::in_order(typed())) } else { Err(unfit()) };
     }
     if needs.len().saturating_mul(lists.len()) > MOST_PAIRS {
         return Err(ambiguous());
     }
-    let may_skip = |feature: usize| columns[feature] != ColumnKind::Text;
-
-    // In how many ways the lists from one on go to the features from one on; two stands for more.
-    let width = lists.len() + 1;
-    let mut ways = vec![0_u8; (needs.len() + 1) * width];
-    let at = |feature: usize, list: usize| feature * width + list;
-    ways[at(needs.len(), lists.len())] = 1;
-    for feature in (0..needs.len()).rev() {
-        for list in 0..=lists.len() {
-            let skipped = if may_skip(feature) { ways[at(feature + 1, list)] } else { 0 };
-            let given =
-                if list < lists.len() && fits(feature, list) { ways[at(feature + 1, list + 1)] } else { 0 };
-            ways[at(feature, list)] = (skipped + given).min(2);
-        }
-    }
-    match ways[0] {
-        0 => Err(unfit()),
-        1 => {
-            let mut features = Vec::with_capacity(lists.len());
-            for feature in 0..needs.len() {
-                let list = features.len();
-                if !may_skip(feature) || ways[at(feature + 1, list)] == 0 {
-                    features.push(feature);
-                }
-            }
-            Ok(Assignment::in_order(features))
-        }
+    let ways = matching.count_ways();
+    match ways.of(0, 0) {
+        Ways::NONE => Err(unfit()),
+        Ways::ONE => Ok(matching.read_off(&ways)),
         _ => Err(ambiguous()),
+    }
+}
+
+/// What decides which list a feature can get.
+struct Matching<'a> {
+    lists: &'a [Accepts],
+    needs: &'a [Needs],
+    columns: &'a [ColumnKind],
+}
+
+/// In how many ways the lists from one on can go to the features from one on: none, one or several.
+struct Ways {
+    /// Feature by feature, with a number for each list and one for the end of the lists.
+    counts: Vec<u8>,
+    lists: usize,
+}
+
+impl Ways {
+    const NONE: u8 = 0;
+    const ONE: u8 = 1;
+    const SEVERAL: u8 = 2;
+
+    fn of(&self, feature: usize, list: usize) -> u8 {
+        self.counts[feature * (self.lists + 1) + list]
+    }
+
+    fn set(&mut self, feature: usize, list: usize, count: u8) {
+        self.counts[feature * (self.lists + 1) + list] = count;
+    }
+}
+
+impl Matching<'_> {
+    fn fits(&self, feature: usize, list: usize) -> bool {
+        let list: Accepts = self.lists[list];
+        let typed = match self.columns[feature] {
+            ColumnKind::Unknown | ColumnKind::Category => true,
+            ColumnKind::Number => list.numbers,
+            ColumnKind::Text => list.text,
+        };
+        typed && matches!(self.needs[feature], Needs::Length(length) if length <= list.length)
+    }
+
+    /// Whether the feature can be one without a list.
+    fn may_skip(&self, feature: usize) -> bool {
+        self.columns[feature] != ColumnKind::Text
+    }
+
+    /// Counts the ways from the last feature to the first: a feature gets the next list or none, and the features after it get
+    /// the remaining lists in as many ways as counted before.
+    fn count_ways(&self) -> Ways {
+        let (features, lists) = (self.needs.len(), self.lists.len());
+        let mut ways = Ways { counts: vec![Ways::NONE; (features + 1) * (lists + 1)], lists };
+        ways.set(features, lists, Ways::ONE);
+        for feature in (0..features).rev() {
+            for list in 0..=lists {
+                let skipped = if self.may_skip(feature) { ways.of(feature + 1, list) } else { Ways::NONE };
+                let given = if list < lists && self.fits(feature, list) {
+                    ways.of(feature + 1, list + 1)
+                } else {
+                    Ways::NONE
+                };
+                ways.set(feature, list, (skipped + given).min(Ways::SEVERAL));
+            }
+        }
+        ways
+    }
+
+    /// The only way: a feature gets the next list unless the features after it can take all of the remaining lists.
+    fn read_off(&self, ways: &Ways) -> Assignment {
+        let mut features = Vec::with_capacity(self.lists.len());
+        for feature in 0..self.needs.len() {
+            let list = features.len();
+            if !self.may_skip(feature) || ways.of(feature + 1, list) == Ways::NONE {
+                features.push(feature);
+            }
+        }
+        Assignment::in_order(features)
     }
 }
 

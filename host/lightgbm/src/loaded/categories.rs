@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::assignment::{Accepts, Assignment, ColumnKind, Needs, assign, named};
 use super::table::Values;
-use crate::text::{TextModel, infinite};
+use crate::text::{Category, TextModel};
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
 
 /// Whole numbers from here on share their `f64` with a neighbour.
-const INEXACT: u64 = 1 << 53;
+const INEXACT: u128 = 1 << 53;
 
 /// What a named column holds for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,32 +138,27 @@ impl Categories {
 }
 
 impl Codes {
-    fn of(list: &[Value]) -> Self {
+    fn of(list: &[Category]) -> Self {
         let mut codes = Self { length: list.len(), ..Self::default() };
         for (code, category) in list.iter().enumerate() {
             let code = code as f64;
             match category {
-                Value::String(text) => {
+                Category::Text(text) => {
                     codes.texts.entry(text.clone()).or_insert(code);
                 }
-                Value::Number(number) => {
-                    let whole = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
-                    if whole.is_some_and(|whole| whole >= INEXACT) {
+                Category::Integer(number) => {
+                    if number.unsigned_abs() >= INEXACT {
                         codes.inexact = Some(number.to_string());
                     }
-                    let number = number.as_f64().unwrap_or(f64::NAN);
-                    codes.numbers.entry(key(number)).or_insert(code);
+                    codes.numbers.entry(key(*number as f64)).or_insert(code);
                 }
-                Value::Bool(flag) => {
+                Category::Float(number) => {
+                    codes.numbers.entry(key(*number)).or_insert(code);
+                }
+                Category::Bool(flag) => {
                     codes.numbers.entry(key(f64::from(u8::from(*flag)))).or_insert(code);
                 }
-                Value::Object(_) => {
-                    if let Some(number) = infinite(category) {
-                        codes.numbers.entry(key(number)).or_insert(code);
-                    }
-                }
-                // No value of a column is equal to these.
-                Value::Null | Value::Array(_) => {}
+                Category::Missing => {}
             }
         }
         codes

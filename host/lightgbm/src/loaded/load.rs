@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use super::Model;
-use crate::extracted::{Estimator, ExtractLimits, ExtractedModel};
+use crate::extracted::{ExtractLimits, ExtractedModel};
 use crate::pickle::read_pickle;
 use crate::skops::read_skops;
 use crate::text::{Limits, TextModel};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What loading a model may cost.
+/// What loading a model may cost. The defaults are far above what real models need.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelLimits {
     /// Caps on LightGBM's text.
     pub text: Limits,
@@ -19,32 +20,75 @@ pub struct ModelLimits {
     pub extract: ExtractLimits,
 }
 
+impl ModelLimits {
+    /// Limits for the text, and for the file around it.
+    #[must_use]
+    pub fn new(text: Limits, extract: ExtractLimits) -> Self {
+        Self { text, extract }
+    }
+}
+
 impl Model {
-    /// Reads the data file of MLflow's `lightgbm` flavor: LightGBM's text, a skops file or a pickle, as its name and its
-    /// first bytes say.
+    /// Reads a model file: LightGBM's text, a skops file or a pickle, as its name and its first bytes say. No code in it runs.
     ///
-    /// No byte of it runs. `model_class` is the Python class that `MLmodel` names; it appears in errors only, since the
-    /// file says itself what it holds. [`ErrorKind::InvalidModel`] for damage and for what exceeds the limits,
-    /// [`ErrorKind::UnsupportedModel`] for other formats and for features that the readers do not know.
+    /// [`ErrorKind::Storage`] when the file cannot be read. Otherwise fails like [`Model::from_bytes`] with the default limits; the errors
+    /// name the file.
+    ///
+    /// ```
+    /// use hydra_lightgbm::{Matrix, Model};
+    ///
+    /// # fn main() -> hydra_lightgbm::Result<()> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/pickle/model.pkl");
+    /// let model = Model::open(path)?;
+    /// let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0];
+    /// let probability = model.outputs(&Matrix::from_rows(&rows, 5)?)?;
+    /// assert!(probability[0] > 0.0 && probability[0] < 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let named = |error: Error| error.with_context("file", path.display());
+        let bytes = std::fs::read(path).map_err(|error| {
+            named(Error::new(ErrorKind::Storage, "cannot read the model file").with_source(error))
+        })?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Self::read(name, &bytes, &ModelLimits::default()).map_err(named)
+    }
+
+    /// Reads the bytes of a model file: LightGBM's text, a skops file or a pickle, as the first bytes say. No code in it runs.
+    ///
+    /// [`ErrorKind::InvalidModel`] for damage and for what exceeds the limits, [`ErrorKind::UnsupportedModel`] for other formats, for
+    /// features that the readers do not know, and for pickles of protocols 0 and 1, whose first bytes could be anything: their name has to say
+    /// what they are ([`Model::from_artifact`]).
+    pub fn from_bytes(bytes: &[u8], limits: &ModelLimits) -> Result<Self> {
+        Self::read("", bytes, limits)
+    }
+
+    /// Reads the data file of MLflow's `lightgbm` flavor: LightGBM's text, a skops file or a pickle, as its name and its
+    /// first bytes say. No code in it runs.
+    ///
+    /// `model_class` is the Python class that `MLmodel` names; it appears in errors only, since the file says itself what it holds. Fails
+    /// like [`Model::from_bytes`].
     pub fn from_artifact(
         data_file_name: &str,
         model_class: &str,
         bytes: &[u8],
         limits: &ModelLimits,
     ) -> Result<Self> {
-        let load = || match format_of(data_file_name, bytes)? {
-            Format::Text => {
-                let text = TextModel::parse(bytes, &limits.text)?;
-                Self::assemble(text, Estimator::Booster, None, None)
-            }
-            Format::Skops => Self::from_extracted(read_skops(bytes, &limits.extract)?, limits),
-            Format::Pickle => Self::from_extracted(read_pickle(bytes, &limits.extract)?, limits),
-        };
-        load().map_err(|error: Error| {
+        Self::read(data_file_name, bytes, limits).map_err(|error| {
             error
                 .with_context("file", excerpt(data_file_name, QUOTED_CHARS))
                 .with_context("class", excerpt(model_class, QUOTED_CHARS))
         })
+    }
+
+    fn read(file_name: &str, bytes: &[u8], limits: &ModelLimits) -> Result<Self> {
+        match format_of(file_name, bytes)? {
+            Format::Text => Self::from_text_model(TextModel::parse(bytes, &limits.text)?),
+            Format::Skops => Self::from_extracted(read_skops(bytes, &limits.extract)?, limits),
+            Format::Pickle => Self::from_extracted(read_pickle(bytes, &limits.extract)?, limits),
+        }
     }
 
     fn from_extracted(extracted: ExtractedModel<'_>, limits: &ModelLimits) -> Result<Self> {

@@ -2,6 +2,7 @@
 
 mod assignment;
 mod categories;
+mod columns;
 mod load;
 mod predict;
 mod table;
@@ -16,6 +17,7 @@ use categories::Categories;
 
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
+pub use columns::{ColumnNames, Selection, are_placeholders};
 pub use load::ModelLimits;
 pub use predict::{Engine, Prediction};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};

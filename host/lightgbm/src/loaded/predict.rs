@@ -9,6 +9,7 @@ use hydra_base::{Error, ErrorKind, Result};
 
 /// What `predict` answers.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Prediction {
     /// Numbers, row-major.
     Values {

@@ -1,13 +1,15 @@
 //! Tables of named columns, and how they become matrices.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::Model;
 use super::assignment::ColumnKind;
+use super::columns::Selection;
+use crate::error::invalid;
 use crate::matrix::{Layout, Matrix};
+use hydra_base::Result;
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
-use hydra_base::{Error, ErrorKind, Result};
 
 /// Named columns of equal length, borrowed where they already are what a model wants.
 #[derive(Debug, Default)]
@@ -18,6 +20,7 @@ pub struct Table<'a> {
 
 /// A named column.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Column<'a> {
     /// Its name.
     pub name: Cow<'a, str>,
@@ -38,10 +41,17 @@ impl<'a> Column<'a> {
         };
         Self { name: name.into(), values, kind }
     }
+
+    /// The column with what else is known about it.
+    #[must_use]
+    pub fn with_kind(self, kind: ColumnKind) -> Self {
+        Self { kind, ..self }
+    }
 }
 
 /// The values of a column.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Values<'a> {
     /// Numbers, missing ones as NaN; booleans are 0 and 1. A column of Arrow's `Float64` without nulls is borrowed as it is.
     Numbers(Cow<'a, [f64]>),
@@ -84,15 +94,15 @@ impl<'a> Table<'a> {
     /// A table of these columns; [`ErrorKind::InvalidData`] when their lengths differ or a name appears twice.
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self> {
         let rows = columns.first().map_or(0, |column| column.values.rows());
-        let mut seen = HashMap::with_capacity(columns.len());
-        for (index, column) in columns.iter().enumerate() {
+        let mut seen = HashSet::with_capacity(columns.len());
+        for column in &columns {
             if column.values.rows() != rows {
                 return Err(invalid("the columns have different lengths")
                     .with_context("column", excerpt(&*column.name, QUOTED_CHARS))
                     .with_context("rows", column.values.rows())
                     .with_context("expected", rows));
             }
-            if seen.insert(column.name.as_ref(), index).is_some() {
+            if !seen.insert(column.name.as_ref()) {
                 return Err(invalid("a column name appears twice")
                     .with_context("column", excerpt(&*column.name, QUOTED_CHARS)));
             }
@@ -143,22 +153,22 @@ impl EncodedTable {
 }
 
 impl Model {
-    /// Finds the model's features among a table's columns, in any order, and maps pandas categories to their codes.
-    ///
-    /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
-    /// (`Column_0`, `Column_1`, ...) takes columns by position. Categories that training did not see, and missing ones,
-    /// become NaN, as in Python.
+    /// Finds the model's features among a table's columns, as [`Model::match_columns`] does, and maps pandas categories to their
+    /// codes. Categories that training did not see, and missing ones, become NaN, as in Python.
     ///
     /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
     /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`] when neither the model nor the columns'
     /// kinds tell which features its category lists belong to: then [`Model::with_categories`] does.
     pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
         let features = self.feature_names();
-        let order = if by_position(features, table) {
-            (0..features.len()).collect()
-        } else {
-            match_names(features, table)?
-        };
+        let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_ref()).collect();
+        let Selection { features: order, others } = self.match_columns(&names, &[])?;
+        if !others.is_empty() {
+            let extra: Vec<&str> = others.into_iter().map(|column| names[column]).collect();
+            return Err(
+                invalid("the columns are not the model's features").with_context("extra", listed(&extra))
+            );
+        }
         let kinds: Vec<ColumnKind> = order.iter().map(|column| table.columns()[*column].kind).collect();
         let assignment = self.categories.assign(&kinds, features)?;
         let mut values = Vec::with_capacity(table.rows() * features.len());
@@ -170,62 +180,4 @@ impl Model {
         }
         Ok(EncodedTable { values, rows: table.rows(), columns: features.len() })
     }
-}
-
-/// Whether the features have LightGBM's placeholder names and the table has as many columns, named otherwise.
-fn by_position(features: &[String], table: &Table<'_>) -> bool {
-    let placeholder = |(index, name): (usize, &String)| *name == format!("Column_{index}");
-    features.len() == table.columns().len()
-        && features.iter().enumerate().all(placeholder)
-        && !table.columns().iter().any(|column| features.contains(&column.name.as_ref().to_owned()))
-}
-
-/// For each feature, the index of its column.
-fn match_names(features: &[String], table: &Table<'_>) -> Result<Vec<usize>> {
-    let mut columns: HashMap<&str, usize> =
-        table.columns().iter().enumerate().map(|(index, column)| (column.name.as_ref(), index)).collect();
-    let spaced: Vec<(String, usize)> = table
-        .columns()
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| column.name.contains(' '))
-        .map(|(index, column)| (column.name.replace(' ', "_"), index))
-        .collect();
-    for (name, index) in &spaced {
-        columns.entry(name).or_insert(*index);
-    }
-    let found: Vec<Option<usize>> =
-        features.iter().map(|feature| columns.get(feature.as_str()).copied()).collect();
-    let missing: Vec<&str> = features
-        .iter()
-        .zip(&found)
-        .filter(|(_, found)| found.is_none())
-        .map(|(name, _)| name.as_str())
-        .collect();
-    let mut used = vec![false; table.columns().len()];
-    for column in found.iter().flatten() {
-        used[*column] = true;
-    }
-    let extra: Vec<&str> = table
-        .columns()
-        .iter()
-        .zip(&used)
-        .filter(|(_, used)| !**used)
-        .map(|(column, _)| column.name.as_ref())
-        .collect();
-    if missing.is_empty() && extra.is_empty() {
-        return Ok(found.into_iter().flatten().collect());
-    }
-    let mut error = invalid("the columns are not the model's features");
-    if !missing.is_empty() {
-        error = error.with_context("missing", listed(&missing));
-    }
-    if !extra.is_empty() {
-        error = error.with_context("extra", listed(&extra));
-    }
-    Err(error)
-}
-
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, message)
 }

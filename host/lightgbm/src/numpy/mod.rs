@@ -4,6 +4,7 @@ mod npy;
 
 pub(super) use npy::{read_npy, read_npy_scalar};
 
+use crate::error::damaged;
 use crate::labels::ClassLabels;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
@@ -153,10 +154,6 @@ fn half(bits: u16) -> f64 {
         0x1f => f64::NAN,
         _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
     }
-}
-
-fn damaged(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidModel, message)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The `.npy` file format, versions 1 to 3: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
-use super::{ElementType, damaged};
+use super::ElementType;
+use crate::error::damaged;
 use crate::labels::ClassLabels;
 use hydra_base::{Error, ErrorKind, Result};
 

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::damaged;
 use super::globals::Global;
 use super::value::{Id, Value, Values};
+use crate::error::damaged;
 use crate::extracted::{EARLY_STOP, Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
-use crate::labels::ClassLabels;
+use crate::labels::{ClassLabel, ClassLabels};
 use crate::numpy::ElementType;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -187,38 +187,13 @@ fn bytes<'v>(values: &'v Values<'_>, id: Id) -> Result<Cow<'v, [u8]>> {
     }
 }
 
-/// Labels that are Python objects, all of one kind.
+/// Labels that are Python objects.
 fn objects(values: &Values<'_>, items: &[Id]) -> Result<ClassLabels> {
-    let labels = match items.first().map(|first| values.get(*first)) {
-        Some(Value::Str(_)) => {
-            collect(items, |id| values.str(id).map(str::to_owned)).map(ClassLabels::Strings)
-        }
-        Some(Value::Bool(_)) => collect(items, |id| match values.get(id) {
-            Value::Bool(flag) => Some(*flag),
-            _ => None,
-        })
-        .map(ClassLabels::Bools),
-        Some(Value::Int(_)) => collect(items, |id| match values.get(id) {
-            Value::Int(number) => Some(*number),
-            _ => None,
-        })
-        .map(ClassLabels::Ints),
-        Some(Value::Float(_)) => collect(items, |id| match values.get(id) {
-            Value::Float(number) => Some(*number),
-            _ => None,
-        })
-        .map(ClassLabels::Floats),
+    ClassLabels::uniform(items.iter().map(|id| match values.get(*id) {
+        Value::Str(text) => Some(ClassLabel::String(text)),
+        Value::Bool(flag) => Some(ClassLabel::Bool(*flag)),
+        Value::Int(number) => Some(ClassLabel::Int(*number)),
+        Value::Float(number) => Some(ClassLabel::Float(*number)),
         _ => None,
-    };
-    labels.ok_or_else(|| {
-        Error::new(
-            ErrorKind::UnsupportedModel,
-            "class labels of mixed or unusual Python types are not supported",
-        )
-        .with_hint("use integers, booleans or strings as class labels")
-    })
-}
-
-fn collect<T>(items: &[Id], read: impl Fn(Id) -> Option<T>) -> Option<Vec<T>> {
-    items.iter().map(|id| read(*id)).collect()
+    }))
 }

@@ -10,6 +10,7 @@
 mod extract;
 mod globals;
 mod machine;
+mod opcode;
 mod source;
 mod stack;
 mod value;
@@ -53,10 +54,6 @@ fn refuse_containers(bytes: &[u8]) -> Result<()> {
         )
         .with_hint("log the model with `mlflow.lightgbm`, which writes plain files")),
     }
-}
-
-fn damaged(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidModel, message)
 }
 
 #[cfg(any(test, feature = "testing"))]

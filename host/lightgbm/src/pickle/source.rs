@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::damaged;
+use crate::error::damaged;
 use hydra_base::{Error, Result};
 
 pub(super) struct Source<'a> {

@@ -1,7 +1,7 @@
 //! The stack and the memo of the machine, and the values they refer to, all within one limit.
 
-use super::damaged;
 use super::value::{Id, Value, Values};
+use crate::error::damaged;
 use hydra_base::{Error, Result};
 
 /// Where a pickle's values are made and kept.

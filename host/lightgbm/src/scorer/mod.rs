@@ -14,6 +14,8 @@ mod search;
 mod segment;
 mod sinks;
 mod sliced;
+#[cfg(test)]
+mod tests;
 mod view;
 mod walk;
 

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive, ZipReadOptions};
 
-use super::damaged;
+use crate::error::damaged;
 use crate::extracted::ExtractLimits;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::error::damaged;
 use crate::extracted::{Estimator, ExtractLimits, ExtractedModel, refuse_early_stop};
 use crate::labels::ClassLabels;
 use crate::numpy::{read_npy, read_npy_scalar};
@@ -89,12 +90,8 @@ fn class_labels(array: Array, archive: &mut Archive<'_>, limits: &ExtractLimits)
                 .with_context("classes", labels.len())
                 .with_context("limit", limits.classes))
         }
-        Array::Json { labels } => schema::uniform_labels(&labels),
+        Array::Json { labels } => schema::labels_of(&labels),
     }
-}
-
-fn damaged(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidModel, message)
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, de};
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::labels::ClassLabels;
-use hydra_base::{Error, ErrorKind, Result};
+use crate::labels::{ClassLabel, ClassLabels};
+use hydra_base::Result;
 
 /// The tree's root.
 #[derive(Deserialize)]
@@ -66,30 +66,16 @@ pub(super) enum Array {
     },
 }
 
-/// Labels that are all of one type.
-pub(super) fn uniform_labels(labels: &[serde_json::Value]) -> Result<ClassLabels> {
+/// Labels that are Python objects.
+pub(super) fn labels_of(json: &[serde_json::Value]) -> Result<ClassLabels> {
     use serde_json::Value;
-    fn all<T>(labels: &[Value], read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
-        labels.iter().map(read).collect()
-    }
-    let uniform = match labels.first() {
-        Some(Value::String(_)) => {
-            all(labels, |label| label.as_str().map(str::to_owned)).map(ClassLabels::Strings)
-        }
-        Some(Value::Bool(_)) => all(labels, Value::as_bool).map(ClassLabels::Bools),
-        Some(Value::Number(number)) if number.is_i64() => all(labels, Value::as_i64).map(ClassLabels::Ints),
-        Some(Value::Number(_)) => {
-            all(labels, |label| label.as_f64().filter(|_| label.is_f64())).map(ClassLabels::Floats)
-        }
+    ClassLabels::uniform(json.iter().map(|label| match label {
+        Value::String(text) => Some(ClassLabel::String(text)),
+        Value::Bool(flag) => Some(ClassLabel::Bool(*flag)),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(ClassLabel::Float),
+        Value::Number(number) => number.as_i64().map(ClassLabel::Int),
         _ => None,
-    };
-    uniform.ok_or_else(|| {
-        Error::new(
-            ErrorKind::UnsupportedModel,
-            "class labels of mixed or unusual Python types are not supported",
-        )
-        .with_hint("use integers, booleans or strings as class labels")
-    })
+    }))
 }
 
 /// A node whose content may be of the form looked for, or of any other.

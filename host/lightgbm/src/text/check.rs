@@ -9,6 +9,7 @@ use hydra_base::{Error, ErrorKind, Result};
 
 /// What a validated model's text says about its predictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModelSummary {
     /// The names of the features, in the order of the columns.
     pub feature_names: Vec<String>,

@@ -58,7 +58,7 @@ struct Found<'a> {
 pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
     if lines.peek() != Some(b"tree") {
         return Err(lines
-            .invalid("the first line of the text is not `tree`", "")
+            .invalid_line("the first line of the text is not `tree`")
             .with_hint("check that the file is a LightGBM model in text format"));
     }
     lines.skip();
@@ -77,10 +77,10 @@ pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
 
 impl<'a> Found<'a> {
     fn add(&mut self, line: &'a [u8], lines: &Lines<'_>) -> Result<()> {
-        let text = std::str::from_utf8(line).map_err(|_| lines.invalid("a header line is not UTF-8", ""))?;
+        let text = std::str::from_utf8(line).map_err(|_| lines.invalid_line("a header line is not UTF-8"))?;
         // LightGBM writes tabs in names as they are, and separates names by spaces only.
         if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
-            return Err(lines.invalid("a header line contains a control character", ""));
+            return Err(lines.invalid_line("a header line contains a control character"));
         }
         let (key, value) = text.split_once('=').unwrap_or((text, ""));
         self.places.push((key, lines.number()));

@@ -1,6 +1,6 @@
 //! A model's lines, read one value at a time, with their numbers for error messages.
 
-use super::number::{self, Number};
+use crate::decimal::{self, Number};
 use hydra_base::{Error, ErrorKind};
 
 /// A position in the text.
@@ -42,24 +42,32 @@ impl<'a> Lines<'a> {
         self.tree = tree;
     }
 
-    /// An error about the line at the position.
+    /// An error about a key of the line at the position.
     pub fn error(&self, kind: ErrorKind, message: impl Into<String>, key: &str) -> Error {
-        let mut error = Error::new(kind, message);
+        self.located(Error::new(kind, message), Some(key))
+    }
+
+    /// An [`ErrorKind::InvalidModel`] about the line at the position, or the tree that it belongs to.
+    pub fn invalid_line(&self, message: impl Into<String>) -> Error {
+        self.located(Error::new(ErrorKind::InvalidModel, message), None)
+    }
+
+    fn located(&self, mut error: Error, key: Option<&str>) -> Error {
         if let Some(tree) = self.tree {
             error = error.with_context("tree", tree);
         }
-        if !key.is_empty() {
+        if let Some(key) = key {
             error = error.with_context("key", key);
         }
         error.with_context("line", self.line)
     }
 
-    /// An [`ErrorKind::InvalidModel`] about the line at the position.
+    /// An [`ErrorKind::InvalidModel`] about a key of the line at the position.
     pub fn invalid(&self, message: impl Into<String>, key: &str) -> Error {
         self.error(ErrorKind::InvalidModel, message, key)
     }
 
-    /// An [`ErrorKind::InvalidModel`] about the line that ends at the position.
+    /// An [`ErrorKind::InvalidModel`] about a key of the line that ends at the position.
     pub fn invalid_above(&self, message: impl Into<String>, key: &str) -> Error {
         Self { line: self.line.saturating_sub(1), ..*self }.invalid(message, key)
     }
@@ -116,7 +124,7 @@ impl<'a> Lines<'a> {
     /// The one whole number up to the end of the line.
     pub fn integer(&mut self, key: &str) -> Result<i32, Error> {
         let (value, length) =
-            number::integer(self.rest()).ok_or_else(|| self.invalid("expected an integer", key))?;
+            decimal::integer(self.rest()).ok_or_else(|| self.invalid("expected an integer", key))?;
         self.at += length;
         if !self.take_end() {
             return Err(self.invalid("expected the end of the line after a number", key));
@@ -140,7 +148,7 @@ impl<'a> Lines<'a> {
         mut convert: impl FnMut(i32) -> Option<T>,
     ) -> Result<(), Error> {
         self.list(key, count, |rest| {
-            let (value, length) = number::integer(rest)?;
+            let (value, length) = decimal::integer(rest)?;
             Some((length, convert(value).map(|value| target.push(value)).is_some()))
         })
     }

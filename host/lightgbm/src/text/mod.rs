@@ -14,7 +14,6 @@ mod header;
 mod keys;
 mod limits;
 mod lines;
-mod number;
 mod shape;
 mod tail;
 mod tree;
@@ -24,16 +23,13 @@ mod tests;
 
 use std::fmt;
 
-use serde_json::Value;
-
 use crate::objective::Objective;
 use hydra_base::Result;
 
 pub use check::{ModelSummary, check};
 pub use forest::{DecisionType, Linear, MissingType, Tree};
 pub use limits::Limits;
-
-pub(super) use tail::infinite;
+pub use tail::Category;
 
 use forest::Forest;
 use header::Header;
@@ -47,7 +43,7 @@ use header::Header;
 pub struct TextModel {
     header: Header,
     forest: Forest,
-    pandas_categorical: Option<Vec<Vec<Value>>>,
+    pandas_categorical: Option<Vec<Vec<Category>>>,
 }
 
 impl TextModel {
@@ -154,10 +150,10 @@ impl TextModel {
         self.forest.has_linear_trees()
     }
 
-    /// The category values of each categorical column in pandas' order: a value's position is its category code.
-    /// `None` when the text has no such line or it says `null`. Infinite numbers, which JSON lacks, are objects.
+    /// The categories of each column that had pandas' category type in training, in the order of those columns: a category's position
+    /// in its list is its code. `None` when the text has no such line or it says `null`.
     #[must_use]
-    pub fn pandas_categorical(&self) -> Option<&[Vec<Value>]> {
+    pub fn pandas_categorical(&self) -> Option<&[Vec<Category>]> {
         self.pandas_categorical.as_deref()
     }
 

@@ -5,8 +5,24 @@ use serde_json::Value;
 use super::lines::Lines;
 use hydra_base::Result;
 
+/// A category of a pandas column.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Category {
+    /// A missing value, which equals no value of a column.
+    Missing,
+    /// A boolean, which equals the numbers 0 and 1.
+    Bool(bool),
+    /// An integer.
+    Integer(i128),
+    /// Another number; it can be infinite.
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
 /// Reads from behind `end of trees` to the end of the text; returns pandas' categories.
-pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
+pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Category>>>> {
     let mut categories = None;
     while let Some(line) = lines.peek() {
         if line == b"feature_importances:" {
@@ -24,16 +40,17 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
             let read = lists(json).map_err(|error| {
                 lines.invalid("the categories are not lists", "pandas_categorical").with_source(error)
             })?;
-            let nested = |value: &Value| (value.is_array() || value.is_object()) && infinite(value).is_none();
-            if read.iter().flatten().flatten().any(nested) {
-                return Err(lines.invalid("a category is a list or an object", "pandas_categorical"));
-            }
+            let convert = |list: Vec<Value>| list.into_iter().map(category).collect::<Option<Vec<_>>>();
+            let read = read.map(|lists| lists.into_iter().map(convert).collect::<Option<Vec<_>>>());
+            let read = read
+                .map_or(Some(None), |lists| lists.map(Some))
+                .ok_or_else(|| lines.invalid("a category is a list or an object", "pandas_categorical"))?;
             categories = Some(read);
             lines.skip();
         } else if line.is_empty() {
             lines.skip();
         } else {
-            return Err(lines.invalid("unknown line after the trees", ""));
+            return Err(lines.invalid_line("unknown line after the trees"));
         }
     }
     Ok(categories.flatten())
@@ -42,7 +59,7 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Value>>>> {
 /// What stands for infinite categories.
 const INFINITE: &str = "Infinity";
 
-/// The lists; Python writes infinite numbers as `Infinity`, which is no JSON.
+/// The lists; Python writes infinite numbers as `Infinity`, which is not JSON.
 fn lists(json: &[u8]) -> serde_json::Result<Option<Vec<Vec<Value>>>> {
     serde_json::from_slice(json).or_else(|error| {
         if !json.windows(INFINITE.len()).any(|bytes| bytes == INFINITE.as_bytes()) {
@@ -74,10 +91,20 @@ fn lists(json: &[u8]) -> serde_json::Result<Option<Vec<Vec<Value>>>> {
     })
 }
 
-/// The infinite number that a category stands for.
-pub(crate) fn infinite(category: &Value) -> Option<f64> {
-    let object = category.as_object().filter(|object| object.len() == 1)?;
-    object.get(INFINITE)?.as_f64().map(|sign| f64::INFINITY.copysign(sign))
+fn category(json: Value) -> Option<Category> {
+    Some(match json {
+        Value::Null => Category::Missing,
+        Value::Bool(flag) => Category::Bool(flag),
+        Value::Number(number) => match number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)) {
+            Some(integer) => Category::Integer(integer),
+            None => Category::Float(number.as_f64()?),
+        },
+        Value::String(text) => Category::Text(text),
+        Value::Object(object) if object.len() == 1 => {
+            Category::Float(f64::INFINITY.copysign(object.get(INFINITE)?.as_f64()?))
+        }
+        Value::Object(_) | Value::Array(_) => return None,
+    })
 }
 
 fn skip_section(lines: &mut Lines<'_>, end: &[u8]) -> Result<()> {

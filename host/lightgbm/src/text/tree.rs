@@ -5,8 +5,8 @@ use super::forest::{DecisionType, Forest, Span};
 use super::header::Header;
 use super::keys::{KEYS, Key};
 use super::lines::Lines;
-use super::number::Number;
 use super::shape::Shape;
+use crate::decimal::Number;
 use hydra_base::{ErrorKind, Result};
 
 /// Reads all trees and the `end of trees` line.
@@ -48,7 +48,7 @@ impl<'a> Trees<'a> {
         }
         self.check_place(lines, begin)?;
         if index == self.limits.trees {
-            return Err(lines.invalid(format!("more trees than the limit of {}", self.limits.trees), ""));
+            return Err(lines.invalid_line(format!("more trees than the limit of {}", self.limits.trees)));
         }
         if usize::try_from(lines.integer("Tree")?) != Ok(index) {
             return Err(lines.invalid_above("trees are not numbered from 0 without gaps", "Tree"));
@@ -57,10 +57,10 @@ impl<'a> Trees<'a> {
         let span = Block::new(&mut self.forest, num_features, self.limits).read(lines)?;
         self.forest.spans.push(span);
         let tree = self.forest.tree(self.forest.len() - 1);
-        let depth = self.shape.check(tree).map_err(|message| lines.invalid(message, ""))?;
+        let depth = self.shape.check(tree).map_err(|message| lines.invalid_line(message))?;
         if depth > self.limits.depth {
             return Err(
-                lines.invalid(format!("depth {depth} exceeds the limit of {}", self.limits.depth), "")
+                lines.invalid_line(format!("depth {depth} exceeds the limit of {}", self.limits.depth))
             );
         }
         self.forest.max_depth = self.forest.max_depth.max(depth);
@@ -90,7 +90,7 @@ impl<'a> Trees<'a> {
     pub fn finish(&self, lines: &mut Lines<'_>, start: usize) -> Result<()> {
         if lines.peek() != Some(b"end of trees") {
             return Err(
-                lines.invalid("expected a tree or the line `end of trees`; the text may be truncated", "")
+                lines.invalid_line("expected a tree or the line `end of trees`; the text may be truncated")
             );
         }
         let end = lines.offset() - start;
@@ -139,7 +139,7 @@ impl<'f> Block<'f> {
     /// Reads up to the blank line that ends the tree.
     fn read(mut self, lines: &mut Lines<'_>) -> Result<Span> {
         while !lines.is_blank() {
-            let name = lines.key().ok_or_else(|| lines.invalid("expected a `key=value` line", ""))?;
+            let name = lines.key().ok_or_else(|| lines.invalid_line("expected a `key=value` line"))?;
             let Some((key, name)) = KEYS.iter().find(|(_, known)| *known == name).copied() else {
                 return Err(lines.error(ErrorKind::UnsupportedModel, "unknown key", name).with_hint(
                     "check whether the model is damaged or comes from a LightGBM version that this release does not support",

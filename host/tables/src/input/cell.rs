@@ -1,5 +1,7 @@
 //! What the text of a cell stands for.
 
+use hydra_lightgbm::decimal;
+
 /// The spellings of missing values: those of pandas' `read_csv`.
 const MISSING: [&str; 18] = [
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
@@ -27,56 +29,15 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let Some(first) = text.first() else { return Some(f64::NAN) };
     if first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.') {
-        let number = short_decimal(text).or_else(|| parsed(text));
-        return number.or_else(|| is_missing(text).then_some(f64::NAN));
+        return decimal::parse(text).or_else(|| is_missing(text).then_some(f64::NAN));
     }
     match text {
         b"true" | b"True" | b"TRUE" => Some(1.0),
         b"false" | b"False" | b"FALSE" => Some(0.0),
         _ if is_missing(text) => Some(f64::NAN),
-        _ if matches!(first, b'i' | b'I') => parsed(text),
+        _ if matches!(first, b'i' | b'I') => decimal::parse(text),
         _ => None,
     }
-}
-
-/// [`number`] for a cell of a feature, where LightGBM's own readers also take `na`, in any case, for a missing value.
-pub(super) fn feature(text: &[u8]) -> Option<f64> {
-    number(text).or_else(|| text.trim_ascii().eq_ignore_ascii_case(b"na").then_some(f64::NAN))
-}
-
-fn parsed(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// A decimal number without an exponent, if so short that one division rounds it correctly: digits below 2^53 and a power of
-/// ten below 10^23 are exact (Clinger's fast path). Most cells are that short, and this takes a fifth of the time.
-fn short_decimal(text: &[u8]) -> Option<f64> {
-    /// With fewer, the digits fit into 64 bits and the fraction into the table.
-    const LONGEST: usize = 18;
-    const POWERS: [f64; LONGEST] =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17];
-    let (negative, text) = match text {
-        [b'-', text @ ..] => (true, text),
-        text => (false, text),
-    };
-    if text.len() > LONGEST {
-        return None;
-    }
-    let (mut digits, mut point) = (0_u64, None);
-    for (index, byte) in text.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
-            b'.' if point.is_none() => point = Some(index),
-            _ => return None,
-        }
-    }
-    let fraction = point.map_or(0, |point| text.len() - 1 - point);
-    let has_digits = text.len() > usize::from(point.is_some());
-    if !has_digits || digits >= 1 << 53 {
-        return None;
-    }
-    let number = digits as f64 / POWERS[fraction];
-    Some(if negative { -number } else { number })
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hydra_base::ErrorKind;
-use hydra_lightgbm::matrix::Matrix;
-use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::testing::fixtures;
 use hydra_lightgbm::text::{Limits, TextModel};
+use hydra_lightgbm::{Matrix, Scorer};
 use hydra_training::Booster;
+
+use crate::generator::Random;
 
 /// How many damaged models are tried.
 const MUTANTS: u64 = 20_000;
@@ -136,7 +138,7 @@ fn predict(text: &TextModel, booster: &Booster, what: &str) {
 
 /// The models of the fixtures, each cut to its first two iterations so that damage is dense.
 fn seeds() -> Vec<(String, Vec<u8>)> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
+    let fixtures = fixtures("");
     let mut files: Vec<PathBuf> = ["binary_cat", "multi_int", "regression"]
         .map(|case| fixtures.join("models").join(case).join("booster/model.lgb"))
         .into();
@@ -233,17 +235,4 @@ fn token(bytes: &[u8], random: &mut Random) -> (usize, usize) {
     let from = bytes[..place].iter().rposition(separates).map_or(0, |end| end + 1);
     let to = bytes[place..].iter().position(separates).map_or(bytes.len(), |end| place + end);
     (from, to)
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
 }

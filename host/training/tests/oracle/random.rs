@@ -4,28 +4,11 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use hydra_lightgbm::scorer::Scorer;
+use hydra_lightgbm::Scorer;
+use hydra_lightgbm::testing::{assert_scores, leaves, score_every_way};
 use hydra_lightgbm::text::{Limits, MissingType, TextModel, Tree};
 
-use crate::scores::{assert_scores, leaves, score_every_way};
-
-/// A small linear congruential generator.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-
-    fn unit(&mut self) -> f64 {
-        self.below(1 << 30) as f64 / f64::from(1 << 30)
-    }
-}
+use crate::generator::Random;
 
 const SPECIAL: [f64; 22] = [
     0.0,

@@ -47,7 +47,7 @@ fn missing_and_extra_columns_are_listed() {
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert_eq!(
         error.to_string(),
-        "the columns are not the model's features (missing: f1, f3, extra: x\u{fffd}y, f5)"
+        "features of the model are missing from the input (missing: f1, f3, extra: x\u{fffd}y, f5)"
     );
 }
 

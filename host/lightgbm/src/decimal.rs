@@ -1,11 +1,31 @@
-//! Numbers as LightGBM writes them, with the values that LightGBM reads.
+//! Decimal numbers in text, read to the nearest double, for model files and for tables.
 //!
 //! LightGBM reads thresholds, leaf values and linear models with correctly rounding parsers (`fast_double_parser`,
 //! `strtod`), so correct rounding is all it takes to agree. Its less exact `Atof` is used for statistics only.
 
-/// The first number of some bytes.
+/// Reads a text that is one number and nothing else, in any spelling that [`f64::from_str`](std::str::FromStr) accepts:
+/// `1`, `-1.5e-3`, `+1`, `.5`, `5.`, `inf`, `Infinity`, `nan`.
+///
+/// Returns the double nearest to the number, infinity if it is too large, and `None` if the text is not a number. The spelling that
+/// programs write takes a fraction of the standard library's time.
+///
+/// ```
+/// use hydra_lightgbm::decimal;
+///
+/// assert_eq!(decimal::parse(b"-1.5e-3"), Some(-0.0015));
+/// assert_eq!(decimal::parse(b"1,5"), None);
+/// ```
+#[must_use]
+pub fn parse(text: &[u8]) -> Option<f64> {
+    match Number::read(text) {
+        Some(number) if number.len() == text.len() => Some(number.value()),
+        _ => std::str::from_utf8(text).ok()?.parse().ok(),
+    }
+}
+
+/// The number at the start of some bytes, as LightGBM writes numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number<'a> {
+pub(crate) struct Number<'a> {
     text: &'a [u8],
     kind: Kind,
 }
@@ -114,7 +134,7 @@ impl<'a> Number<'a> {
 }
 
 /// Reads a whole number in the range of `i32`, and how many bytes it takes.
-pub(super) fn integer(bytes: &[u8]) -> Option<(i32, usize)> {
+pub(crate) fn integer(bytes: &[u8]) -> Option<(i32, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
     let mut size: i64 = 0;
@@ -211,6 +231,20 @@ mod tests {
         assert_eq!(Number::read(b"inf 1").unwrap().value(), f64::INFINITY);
         assert_eq!(Number::read(b"-inf").unwrap().value(), f64::NEG_INFINITY);
         assert!(Number::read(b"nan").unwrap().value().is_nan());
+    }
+
+    #[test]
+    fn a_whole_text_may_have_any_spelling_that_rust_reads() {
+        for text in
+            ["1", "-1.5e-3", "+1", ".5", "5.", "-.5e1", "inf", "-Infinity", "1e999", "12345678901234567890"]
+        {
+            assert_eq!(parse(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+        assert!(parse(b"-nan").unwrap().is_nan());
+        for text in ["", "-", ".", "1 ", " 1", "1x", "infx", "1,5", "1_000", "0x10"] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(parse(b"1\xff"), None);
     }
 
     #[test]

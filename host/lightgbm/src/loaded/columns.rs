@@ -1,0 +1,206 @@
+//! Which columns of a table are a model's features: LightGBM's rules about names.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::Model;
+use crate::error::invalid;
+use hydra_base::Result;
+use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+
+/// Where a model's features are among the columns of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Selection {
+    /// The index of each feature's column, in the order of the model's features.
+    pub features: Vec<usize>,
+    /// The indices of the columns that are neither features nor kept, in the order of the columns.
+    pub others: Vec<usize>,
+}
+
+/// The columns of a table by name.
+///
+/// A name may appear twice as long as it is not looked up.
+#[derive(Debug)]
+pub struct ColumnNames<'a> {
+    names: Vec<&'a str>,
+    by_name: HashMap<&'a str, Place>,
+    /// The columns that LightGBM spells otherwise, by LightGBM's spelling.
+    by_spelling: HashMap<String, Place>,
+}
+
+/// Where a name is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Once(usize),
+    Repeated,
+}
+
+/// A name as LightGBM writes it into models: with underscores instead of spaces.
+pub(super) fn spelled(name: &str) -> Cow<'_, str> {
+    if name.contains(' ') { Cow::Owned(name.replace(' ', "_")) } else { Cow::Borrowed(name) }
+}
+
+/// Whether these are the names that LightGBM gives to the features of a model that was trained without names: `Column_0`, `Column_1`, ...
+#[must_use]
+pub fn are_placeholders(features: &[String]) -> bool {
+    features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
+}
+
+impl Model {
+    /// Finds the model's features among the columns of a table, in any order.
+    ///
+    /// LightGBM writes spaces in names as underscores, so `a b` is a column for the feature `a_b`, unless there is a column `a_b`. A
+    /// model that was trained without names (`Column_0`, `Column_1`, ...) takes the columns by position if none has such a name. Columns at the
+    /// indices `kept` can be features too, but not by position.
+    ///
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when features are missing (the message lists them and the columns that are left), when the name of a
+    /// feature appears twice, and when there is another number of columns than features to take by position.
+    ///
+    /// ```
+    /// use hydra_lightgbm::Model;
+    ///
+    /// # fn main() -> hydra_lightgbm::Result<()> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
+    /// let model = Model::open(path)?;
+    /// assert_eq!(model.feature_names(), ["f0", "f1", "f2", "f3", "f4"]);
+    /// let selection = model.match_columns(&["id", "f4", "f3", "f2", "f1", "f0"], &[])?;
+    /// assert_eq!(selection.features, [5, 4, 3, 2, 1]);
+    /// assert_eq!(selection.others, [0]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn match_columns<S: AsRef<str>>(&self, columns: &[S], kept: &[usize]) -> Result<Selection> {
+        ColumnNames::new(columns).match_features(self.feature_names(), kept)
+    }
+}
+
+impl<'a> ColumnNames<'a> {
+    /// The columns of a table, in order.
+    #[must_use]
+    pub fn new<S: AsRef<str>>(columns: &'a [S]) -> Self {
+        let mut all = Self { names: Vec::new(), by_name: HashMap::new(), by_spelling: HashMap::new() };
+        for (index, name) in columns.iter().enumerate() {
+            let name = name.as_ref();
+            all.names.push(name);
+            let repeated = |place: &mut Place| *place = Place::Repeated;
+            all.by_name.entry(name).and_modify(repeated).or_insert(Place::Once(index));
+            if let Cow::Owned(spelled) = spelled(name) {
+                all.by_spelling.entry(spelled).and_modify(repeated).or_insert(Place::Once(index));
+            }
+        }
+        all
+    }
+
+    /// The index of the column of exactly this name, if there is one.
+    ///
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when there are several.
+    pub fn find(&self, name: &str) -> Result<Option<usize>> {
+        self.by_name.get(name).map(|place| place.index(name)).transpose()
+    }
+
+    /// Finds `features` among the columns: see [`Model::match_columns`].
+    pub fn match_features(&self, features: &[String], kept: &[usize]) -> Result<Selection> {
+        let found = features.iter().map(|name| self.feature(name)).collect::<Result<Vec<_>>>()?;
+        let by_position = found.iter().all(Option::is_none) && are_placeholders(features);
+        let features = if by_position {
+            self.by_position(features.len(), kept)?
+        } else {
+            self.all_found(features, &found)?
+        };
+        let others = self.except(features.iter().chain(kept));
+        Ok(Selection { features, others })
+    }
+
+    fn feature(&self, name: &str) -> Result<Option<usize>> {
+        let place = self.by_name.get(name).or_else(|| self.by_spelling.get(name));
+        place.map(|place| place.index(name)).transpose()
+    }
+
+    fn by_position(&self, features: usize, kept: &[usize]) -> Result<Vec<usize>> {
+        let columns = self.except(kept);
+        if columns.len() == features {
+            return Ok(columns);
+        }
+        let error =
+            invalid("the input has another number of columns than the model, which takes them by position")
+                .with_context("columns", columns.len())
+                .with_context("features", features);
+        Err(if kept.is_empty() { error } else { error.with_hint("do not count the columns to keep") })
+    }
+
+    /// The indices of all columns but these.
+    fn except<'c>(&self, columns: impl IntoIterator<Item = &'c usize>) -> Vec<usize> {
+        let mut is_left = vec![true; self.names.len()];
+        for column in columns {
+            is_left[*column] = false;
+        }
+        (0..self.names.len()).filter(|column| is_left[*column]).collect()
+    }
+
+    fn all_found(&self, features: &[String], found: &[Option<usize>]) -> Result<Vec<usize>> {
+        if let Some(found) = found.iter().copied().collect() {
+            return Ok(found);
+        }
+        let missing: Vec<&String> =
+            features.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(name, _)| name).collect();
+        let extra = self.except(found.iter().flatten());
+        let extra: Vec<&str> = extra.into_iter().map(|column| self.names[column]).collect();
+        let error = invalid("features of the model are missing from the input")
+            .with_context("missing", listed(&missing));
+        Err(if extra.is_empty() { error } else { error.with_context("extra", listed(&extra)) })
+    }
+}
+
+impl Place {
+    fn index(self, name: &str) -> Result<usize> {
+        match self {
+            Self::Once(index) => Ok(index),
+            Self::Repeated => {
+                Err(invalid("a column name appears twice")
+                    .with_context("column", excerpt(name, QUOTED_CHARS)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hydra_base::ErrorKind;
+
+    fn matched(features: &[&str], columns: &[&str], kept: &[usize]) -> Result<Selection> {
+        let features: Vec<String> = features.iter().map(|name| (*name).to_owned()).collect();
+        ColumnNames::new(columns).match_features(&features, kept)
+    }
+
+    #[test]
+    fn both_spellings_match_and_the_exact_one_comes_first() {
+        let selection = matched(&["a_b", "c"], &["c", "a b"], &[]).unwrap();
+        assert_eq!((selection.features, selection.others), (vec![1, 0], vec![]));
+        let selection = matched(&["a_b", "c"], &["c", "a b", "a_b"], &[]).unwrap();
+        assert_eq!((selection.features, selection.others), (vec![2, 0], vec![1]));
+    }
+
+    #[test]
+    fn a_repeated_name_is_refused_if_it_is_a_feature() {
+        for columns in [["a", "a", "b"], ["b", "a", "a"]] {
+            assert_eq!(matched(&["a"], &columns, &[]).unwrap_err().kind(), ErrorKind::InvalidData);
+            assert_eq!(matched(&["b"], &columns, &[]).unwrap().others.len(), 2);
+        }
+        // Two columns with LightGBM's one spelling.
+        let error = matched(&["a_b_c"], &["a b_c", "a_b c"], &[]).unwrap_err();
+        assert_eq!(error.to_string(), "a column name appears twice (column: a_b_c)");
+    }
+
+    #[test]
+    fn columns_are_taken_by_position_only_if_none_has_a_name() {
+        let features = ["Column_0", "Column_1"];
+        assert_eq!(matched(&features, &["x", "k", "y"], &[1]).unwrap().features, [0, 2]);
+        assert_eq!(matched(&features, &["Column_1", "Column_0"], &[]).unwrap().features, [1, 0]);
+        let error = matched(&features, &["x", "Column_0"], &[]).unwrap_err();
+        assert!(error.to_string().ends_with("(missing: Column_1, extra: x)"), "{error}");
+        let error = matched(&features, &["x", "y", "z"], &[]).unwrap_err();
+        assert!(error.to_string().ends_with("by position (columns: 3, features: 2)"), "{error}");
+    }
+}

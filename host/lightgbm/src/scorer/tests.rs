@@ -1,0 +1,129 @@
+//! Bit by bit next to recorded predictions of LightGBM.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::Scorer;
+use crate::matrix::Matrix;
+use crate::testing::{
+    assert_scores, fixtures, is_category, leaves, numbers, read_json, read_model, score_every_way,
+};
+use crate::text::{Limits, TextModel};
+use hydra_base::ErrorKind;
+
+/// Makes at least a few blocks of rows out of some.
+fn repeat(rows: &[f64], features: usize) -> (usize, Vec<f64>) {
+    let times = 1100 / (rows.len() / features) + 1;
+    (times, rows.repeat(times))
+}
+
+#[test]
+fn every_kind_of_model_scores_like_lightgbm() {
+    let mut cases = 0;
+    for file in fs::read_dir(fixtures("scores")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "txt") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let expected = read_json(&path.with_extension("json"));
+        let model = read_model(&path);
+        let scorer = Scorer::compile(&model);
+        let rows = numbers(&expected["rows"]);
+        let raw = numbers(&expected["raw"]);
+
+        let mut ours = score_every_way(name, &scorer, &rows);
+        assert_scores(name, &ours, &raw, 0);
+        let (times, many) = repeat(&rows, scorer.num_features());
+        assert_scores(name, &score_every_way(name, &scorer, &many), &raw.repeat(times), 0);
+
+        // Written for LightGBM and read again, the model is the same.
+        let again = TextModel::parse(model.emit().as_bytes(), &Limits::default()).unwrap();
+        assert_scores(name, &score_every_way(name, &Scorer::compile(&again), &rows), &raw, 0);
+
+        let found: Vec<f64> = leaves(&scorer, &rows).into_iter().map(f64::from).collect();
+        assert_eq!(found, numbers(&expected["leaf"]), "{name}");
+        // `exp` is the C library's: another one than where the fixtures were made may round otherwise.
+        scorer.convert(&mut ours);
+        assert_scores(name, &ours, &numbers(&expected["output"]), 1);
+        cases += 1;
+    }
+    assert!(cases >= 25, "the fixtures are there");
+}
+
+#[test]
+fn every_model_of_mlflow_scores_like_python() {
+    let mut cases = 0;
+    for case in fs::read_dir(fixtures("models")).unwrap() {
+        let path = case.unwrap().path();
+        if !path.join("booster/model.lgb").exists() {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let expected = read_json(&path.join("expected.json"));
+        let model = read_model(&path.join("booster/model.lgb"));
+        let scorer = Scorer::compile(&model);
+        let booster = &expected["booster"];
+        let rows = numbers(&coded(&expected, &model));
+        let mut ours = score_every_way(name, &scorer, &rows);
+        assert_scores(name, &ours, &numbers(&booster["raw_score"]), 0);
+        let found: Vec<f64> = leaves(&scorer, &rows).into_iter().map(f64::from).collect();
+        assert_eq!(found, numbers(&booster["leaf_index"]), "{name}");
+        scorer.convert(&mut ours);
+        assert_scores(name, &ours, &numbers(&booster["predict"]), 1);
+        cases += 1;
+    }
+    assert!(cases >= 9, "the fixtures are there");
+}
+
+/// The rows of a fixture with categories as pandas' codes.
+fn coded(expected: &Value, model: &TextModel) -> Value {
+    let names = expected["feature_names"].as_array().unwrap();
+    let categorical = |column: usize| expected["dtypes"][names[column].as_str().unwrap()] == "category";
+    let mut rows = expected["input_rows"].clone();
+    for row in rows.as_array_mut().unwrap() {
+        let mut lists = model.pandas_categorical().unwrap_or_default().iter();
+        for (column, cell) in row.as_array_mut().unwrap().iter_mut().enumerate() {
+            if categorical(column) {
+                let list = lists.next().unwrap();
+                *cell = list
+                    .iter()
+                    .position(|category| is_category(category, cell))
+                    .map_or(Value::Null, Value::from);
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
+    let scorer = Scorer::compile(&model);
+    let data = [0.0; 7 * 8];
+    let narrow = Matrix::from_rows(&data, 7).unwrap();
+    assert_eq!(scorer.raw(&narrow, 1, &mut [0.0; 8]).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(scorer.leaves(&narrow, 1, &mut []).unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(scorer.raw_row(&data, &mut [0.0]).unwrap_err().kind(), ErrorKind::InvalidData);
+    let data = Matrix::from_rows(&data, 8).unwrap();
+    assert_eq!(scorer.raw(&data, 1, &mut [0.0; 6]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(scorer.leaves(&data, 1, &mut [0; 7]).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let empty = Matrix::from_rows(&[], 8).unwrap();
+    scorer.raw(&empty, 4, &mut []).unwrap();
+    scorer.leaves(&empty, 4, &mut []).unwrap();
+}
+
+#[test]
+fn a_scorer_is_shared_by_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Scorer>();
+}
+
+#[test]
+fn more_iterations_than_there_are_and_none_can_be_asked_for() {
+    let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
+    assert_eq!(Scorer::compile_with(&model, Some(usize::MAX)).num_iterations(), model.num_iterations());
+    let none = Scorer::compile_with(&model, Some(0));
+    assert_eq!(score_every_way("none", &none, &[1.0; 8 * 40]), [0.0; 40]);
+}

@@ -1,0 +1,97 @@
+//! What tests share that compare scores with recorded ones: here, and in the crate that asks LightGBM itself.
+
+mod recorded;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::matrix::Matrix;
+use crate::scorer::Scorer;
+use crate::text::{Category, Limits, TextModel};
+
+pub use recorded::{Recorded, directories, pickles};
+
+/// A folder of the fixtures.
+#[must_use]
+pub fn fixtures(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures").join(folder)
+}
+
+/// A JSON file.
+#[must_use]
+pub fn read_json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("a fixture")).expect("JSON")
+}
+
+/// A model text.
+#[must_use]
+pub fn read_model(path: &Path) -> TextModel {
+    TextModel::parse(&std::fs::read(path).expect("a fixture"), &Limits::default()).expect("a valid model")
+}
+
+/// The numbers of nested lists, in order. As fixtures write them, null is NaN and infinities are text.
+#[must_use]
+pub fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(list) => list.iter().flat_map(numbers).collect(),
+        Value::String(text) => vec![text.parse().expect("a number")],
+        Value::Null => vec![f64::NAN],
+        value => vec![value.as_f64().expect("a number")],
+    }
+}
+
+/// Whether a category is the one that JSON says.
+#[must_use]
+pub fn is_category(category: &Category, json: &Value) -> bool {
+    match category {
+        Category::Missing => json.is_null(),
+        Category::Bool(flag) => json.as_bool() == Some(*flag),
+        Category::Integer(number) => json.as_i64().map(i128::from) == Some(*number),
+        Category::Float(number) => json.is_f64() && json.as_f64() == Some(*number),
+        Category::Text(text) => json.as_str() == Some(text),
+    }
+}
+
+/// Panics where our scores differ from `expected` by more than `ulps` units in the last place.
+pub fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
+    assert_eq!(ours.len(), expected.len(), "{name}");
+    for (index, (score, expected)) in ours.iter().zip(expected).enumerate() {
+        let apart = score.to_bits().abs_diff(expected.to_bits());
+        // Infinite features of linear models can make NaN, the sign of which the fixtures do not keep.
+        let equal = apart <= ulps || score.is_nan() && expected.is_nan();
+        assert!(equal, "{name}: score {index} is {score:e}, LightGBM's is {expected:e}");
+    }
+}
+
+/// Checks that every way to score gives the same bits: blocks, single rows, columns first, several threads.
+#[must_use]
+pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
+    let (features, outputs) = (scorer.num_features(), scorer.num_outputs());
+    let count = rows.len() / features;
+    let mut by_row = vec![0.0; count * outputs];
+    for (row, out) in rows.chunks(features).zip(by_row.chunks_mut(outputs)) {
+        scorer.raw_row(row, out).expect("the sizes fit");
+    }
+    let columns: Vec<f64> =
+        (0..rows.len()).map(|place| rows[place % count * features + place / count]).collect();
+    let by_rows = Matrix::from_rows(rows, features).expect("whole rows");
+    let by_columns = Matrix::from_columns(&columns, features).expect("whole columns");
+    for data in [by_rows, by_columns] {
+        for threads in [0, 1, 2] {
+            let mut ours = vec![f64::NAN; count * outputs];
+            scorer.raw(&data, threads, &mut ours).expect("the sizes fit");
+            assert_scores(name, &ours, &by_row, 0);
+        }
+    }
+    by_row
+}
+
+/// The leaf of every row in every tree.
+#[must_use]
+pub fn leaves(scorer: &Scorer, rows: &[f64]) -> Vec<u32> {
+    let data = Matrix::from_rows(rows, scorer.num_features()).expect("whole rows");
+    let mut leaves = vec![u32::MAX; data.rows() * scorer.num_trees()];
+    scorer.leaves(&data, 1, &mut leaves).expect("the sizes fit");
+    leaves
+}
