@@ -5,11 +5,12 @@ pub mod connect;
 mod crypto;
 pub mod entities;
 pub mod environment;
+mod errors;
 pub mod file;
 pub mod flavor;
-mod local;
 pub mod memory;
 pub mod rest;
+mod rules;
 pub mod sqlite;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

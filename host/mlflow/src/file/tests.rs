@@ -272,7 +272,7 @@ impl Disk {
     /// Commits `transition` and stops after so many of its steps, as a crash would. Returns how many there are.
     fn crash_after(&self, done: usize, transition: &AtomicTransition) -> usize {
         let mut transaction = Transaction::new();
-        registry::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");
+        transition::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");
         transaction.crash_after(&self.tree, done)
     }
 }

@@ -18,7 +18,7 @@ use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::rules::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};

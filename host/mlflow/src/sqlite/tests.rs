@@ -242,7 +242,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
 #[test]
 fn a_lock_that_is_never_given_back_is_a_locked_database() {
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
-    let error = crate::sqlite::database::Failure::from(busy).into_error(Path::new("mlflow.db"));
+    let error = crate::sqlite::failure::Failure::from(busy).into_error(Path::new("mlflow.db"));
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Locked, true));
 }
 

@@ -39,8 +39,6 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn O
         Error::new(ErrorKind::Protocol, format!("not the URI of an object store: {why}"))
             .with_context("uri", redact(uri))
     };
-    // Without a provider, the HTTP library panics. An error means that there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| malformed("it names no bucket"))?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || key.contains(['?', '#']) {

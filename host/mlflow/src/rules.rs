@@ -1,9 +1,7 @@
-//! What the local stores (memory, file, SQLite) share: fresh ids, MLflow's rules for values, which point of a metric
-//! is the latest, page tokens, and the errors that every store reports alike.
+//! What MLflow checks, cuts, derives and numbers before it stores a value, so that every store does it alike.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -13,7 +11,7 @@ use crate::entities::{
 };
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::names::{Key, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
@@ -172,43 +170,6 @@ pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
         return Err(Error::new(ErrorKind::InvalidArgument, "a page holds at least one item"));
     }
     Ok(page_size)
-}
-
-/// There is no such run, experiment or LoggedModel.
-pub(crate) fn not_found(what: &str, id: impl Display) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no such {what}")).with_context("id", id)
-}
-
-/// There is no such registered model.
-pub(crate) fn model_not_found(name: &ModelName) -> Error {
-    Error::new(ErrorKind::ModelNotFound, "there is no such registered model").with_context("model", name)
-}
-
-/// The version is missing or deleted.
-pub(crate) fn version_not_found(name: &ModelName, version: Version) -> Error {
-    Error::new(ErrorKind::VersionNotFound, "there is no such model version")
-        .with_context("model", name)
-        .with_context("version", version)
-}
-
-/// A version was to be copied from an alias that points nowhere.
-pub(crate) fn alias_not_set(name: &ModelName, alias: &Alias) -> Error {
-    Error::new(ErrorKind::VersionNotFound, "the alias of the source is not set")
-        .with_context("model", name)
-        .with_context("alias", alias)
-}
-
-/// The name is taken.
-pub(crate) fn already_exists(what: &str, name: impl Display) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("{what} of this name exists already"))
-        .with_context("name", name)
-}
-
-/// The run or experiment is in the trash.
-pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
-    Error::new(ErrorKind::InvalidState, format!("the {what} is deleted"))
-        .with_context("id", id)
-        .with_hint(format!("restore the {what} with MLflow's client, or use another"))
 }
 
 /// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or
