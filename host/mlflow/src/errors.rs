@@ -41,3 +41,11 @@ pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
         .with_context("id", id)
         .with_hint(format!("restore the {what} with MLflow's client, or use another"))
 }
+
+/// The scheme needs a feature of this crate that the program was built without.
+#[cfg(not(all(feature = "rest", feature = "sqlite", feature = "object-stores")))]
+pub(crate) fn left_out(uri: impl Display, feature: &str) -> Error {
+    Error::new(ErrorKind::UnsupportedScheme, "this program was built without support for the URI's scheme")
+        .with_context("uri", uri)
+        .with_hint(format!("build it with the feature `{feature}` of the crate hydra-mlflow"))
+}

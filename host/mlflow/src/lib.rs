@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod connect;
+#[cfg(any(feature = "rest", feature = "object-stores"))]
 mod crypto;
 pub mod entities;
 pub mod environment;
@@ -9,8 +10,11 @@ mod errors;
 pub mod file;
 pub mod flavor;
 pub mod memory;
+mod resolver;
+#[cfg(feature = "rest")]
 pub mod rest;
 mod rules;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -6,9 +6,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::entities::{
-    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, VersionStatus,
-};
+use crate::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags};
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, LoggedModelId, ModelName, RunId, Version};
@@ -179,35 +177,6 @@ pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>
         return Ok(None);
     }
     version.source.parse().map(Some)
-}
-
-/// MLflow's number for the state of a LoggedModel.
-pub(crate) fn logged_model_status_number(status: LoggedModelStatus) -> i64 {
-    match status {
-        LoggedModelStatus::Unspecified => 0,
-        LoggedModelStatus::Pending => 1,
-        LoggedModelStatus::Ready => 2,
-        LoggedModelStatus::UploadFailed => 3,
-    }
-}
-
-/// The state of a LoggedModel behind MLflow's number.
-pub(crate) fn logged_model_status(number: Option<i64>) -> LoggedModelStatus {
-    match number {
-        Some(1) => LoggedModelStatus::Pending,
-        Some(2) => LoggedModelStatus::Ready,
-        Some(3) => LoggedModelStatus::UploadFailed,
-        _ => LoggedModelStatus::Unspecified,
-    }
-}
-
-/// The state of a version behind MLflow's word; rows and files without one are of ready versions.
-pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
-    match text {
-        Some("PENDING_REGISTRATION") => VersionStatus::PendingRegistration,
-        Some("FAILED_REGISTRATION") => VersionStatus::FailedRegistration,
-        _ => VersionStatus::Ready,
-    }
 }
 
 /// `None` for empty text: a description that was not given is null for MLflow.

@@ -111,13 +111,8 @@ fn read(tree: &Tree, id: &ExperimentId, directory: &str) -> Result<Option<Experi
         id: id.clone(),
         name: meta.name,
         artifact_location: meta.artifact_location,
-        lifecycle_stage: lifecycle_stage(meta.lifecycle_stage.as_deref()),
+        lifecycle_stage: LifecycleStage::of(meta.lifecycle_stage.as_deref()),
     }))
-}
-
-/// MLflow's word for the stage; files of old releases lack it.
-pub(super) fn lifecycle_stage(text: Option<&str>) -> LifecycleStage {
-    if text == Some("deleted") { LifecycleStage::Deleted } else { LifecycleStage::Active }
 }
 
 /// Eighteen random digits, as MLflow makes them.

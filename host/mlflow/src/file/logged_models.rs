@@ -2,7 +2,7 @@
 
 use crate::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
 use crate::errors;
-use crate::file::experiments::{self, lifecycle_stage};
+use crate::file::experiments;
 use crate::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
 use crate::file::tree::Tree;
 use crate::file::{Disk, MODELS};
@@ -48,7 +48,7 @@ pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatu
         let (_, directory) = find(tree, id)?;
         let mut meta =
             MetaText::read(tree, &directory)?.ok_or_else(|| errors::not_found("LoggedModel", id))?;
-        meta.set("status", &Value::Number(rules::logged_model_status_number(status)));
+        meta.set("status", &Value::Number(status.number()));
         meta.set("last_updated_timestamp", &Value::Number(now()));
         transaction.write(format!("{directory}/{META}"), meta.text());
         Ok(())
@@ -76,7 +76,7 @@ pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, Stri
     for (experiment_id, experiment) in experiments::directories(tree)? {
         let directory = format!("{experiment}/{MODELS}/{id}");
         let Some(meta) = meta::read::<LoggedModelMeta>(tree, &directory)? else { continue };
-        if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+        if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
             break;
         }
         let model = LoggedModel {
@@ -84,7 +84,7 @@ pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, Stri
             experiment_id,
             name: meta.name,
             artifact_uri: meta.artifact_location,
-            status: rules::logged_model_status(meta.status.map(i64::from)),
+            status: LoggedModelStatus::of(meta.status.map(i64::from)),
             source_run_id: meta.source_run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
         };
         return Ok((model, directory));
@@ -104,7 +104,7 @@ fn new_meta(model: &LoggedModel) -> MetaText {
         ("model_type", Value::Null),
         ("name", Value::Text(&model.name)),
         ("source_run_id", model.source_run_id.as_ref().map(RunId::as_str).into()),
-        ("status", Value::Number(rules::logged_model_status_number(model.status))),
+        ("status", Value::Number(model.status.number())),
         ("status_message", Value::Null),
     ])
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus};
 use crate::errors;
-use crate::file::experiments::{self, lifecycle_stage};
+use crate::file::experiments;
 use crate::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::file::tree::Tree;
 use crate::file::{Disk, logged_models, values};
@@ -125,7 +125,7 @@ pub(super) fn by_status(
             let Some(id) = can_be_run.then(|| RunId::new(entry.name).ok()).flatten() else { continue };
             let place = Place { experiment_id: experiment.clone(), directory: format!("{directory}/{id}") };
             let Some(meta) = meta::read::<RunMeta>(tree, &place.directory)? else { continue };
-            let stage = lifecycle_stage(meta.lifecycle_stage.as_deref());
+            let stage = LifecycleStage::of(meta.lifecycle_stage.as_deref());
             if stage == LifecycleStage::Active && status_of(meta.status) == status {
                 matching.push((meta.start_time, id, place, meta));
             }
@@ -175,7 +175,7 @@ fn find(tree: &Tree, id: &RunId) -> Result<Place> {
 fn find_active(tree: &Tree, id: &RunId) -> Result<Place> {
     let place = find(tree, id)?;
     let meta = read_meta(tree, &place, id)?;
-    if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+    if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
         return Err(errors::is_deleted("run", id));
     }
     Ok(place)
@@ -204,7 +204,7 @@ fn read(tree: &Tree, place: &Place, id: &RunId, meta: RunMeta) -> Result<Run> {
         start_time: meta.start_time,
         end_time: meta.end_time,
         artifact_uri: meta.artifact_uri.unwrap_or_default(),
-        lifecycle_stage: lifecycle_stage(meta.lifecycle_stage.as_deref()),
+        lifecycle_stage: LifecycleStage::of(meta.lifecycle_stage.as_deref()),
         user_id: meta.user_id.unwrap_or_default(),
         metrics: values::latest_metrics(tree, &format!("{directory}/metrics"))?,
         params: values::read_all(tree, &format!("{directory}/params"))?,

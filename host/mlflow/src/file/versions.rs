@@ -143,7 +143,7 @@ fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelV
         description: meta.description.unwrap_or_default(),
         source: meta.source.unwrap_or_default(),
         run_id: meta.run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
-        status: rules::version_status(meta.status.as_deref()),
+        status: VersionStatus::of(meta.status.as_deref()),
         tags: values::read_all(tree, &format!("{}/tags", directory(name, version)))?,
         aliases: Vec::new(),
     }))

@@ -32,10 +32,7 @@ impl TrackingStore for MemoryStore {
         let tags = rules::tags_of_new_run(run)?;
         let id = rules::new_run_id()?;
         let mut state = self.lock();
-        let experiment = state.experiment(&run.experiment_id)?;
-        if experiment.lifecycle_stage == LifecycleStage::Deleted {
-            return Err(errors::is_deleted("experiment", &experiment.id));
-        }
+        let experiment = state.active_experiment(&run.experiment_id)?;
         let created = Run {
             id: id.clone(),
             experiment_id: run.experiment_id.clone(),
@@ -112,7 +109,7 @@ impl TrackingStore for MemoryStore {
         let model = rules::checked_logged_model(model)?;
         let id = rules::new_logged_model_id()?;
         let mut state = self.lock();
-        let experiment = state.experiment(&model.experiment_id)?;
+        let experiment = state.active_experiment(&model.experiment_id)?;
         let created = LoggedModel {
             id: id.clone(),
             experiment_id: model.experiment_id,
@@ -172,6 +169,15 @@ impl MemoryStore {
 impl State {
     fn experiment(&self, id: &ExperimentId) -> Result<&Experiment> {
         self.experiments.get(id).ok_or_else(|| errors::not_found("experiment", id))
+    }
+
+    /// `InvalidState` for a deleted experiment.
+    fn active_experiment(&self, id: &ExperimentId) -> Result<&Experiment> {
+        let experiment = self.experiment(id)?;
+        if experiment.lifecycle_stage == LifecycleStage::Deleted {
+            return Err(errors::is_deleted("experiment", id));
+        }
+        Ok(experiment)
     }
 
     fn check_logged_model(&self, id: &LoggedModelId) -> Result<()> {

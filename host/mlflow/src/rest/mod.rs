@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 use failure::Failure;
 use transport::{Call, Transport};
 
-pub use artifacts::{ArtifactProxy, ProxiedArtifacts};
+pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
 
 /// The store behind an MLflow server. Making one costs nothing: the first call connects.

@@ -13,7 +13,7 @@ use crate::testing::fault_server::{Answer, FaultServer, ok, status};
 use crate::uri::TrackingUri;
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName};
-use hydra_base::testing::version;
+use hydra_base::testing::{model_name, version};
 
 fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
     RestStore::new(config_with(server, variables))
@@ -41,7 +41,7 @@ fn store(server: &FaultServer) -> RestStore {
 }
 
 fn name() -> ModelName {
-    ModelName::new("m").expect("a name")
+    model_name("m")
 }
 
 fn model(description: &str) -> Answer {

@@ -122,7 +122,7 @@ impl TrackingStore for RestStore {
     ) -> Result<Page<Run>> {
         let mut body = json!({
             "experiment_ids": [experiment],
-            "filter": format!("attributes.status = '{}'", json!(status).as_str().unwrap_or_default()),
+            "filter": format!("attributes.status = '{}'", status.word()),
             "run_view_type": "ACTIVE_ONLY",
             "max_results": page_size.clamp(1, MAX_RUNS_PER_PAGE),
             "order_by": ["attributes.start_time DESC"],

@@ -14,8 +14,7 @@ const COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.lifecycle
 
 /// The experiment of that name, deleted ones included.
 pub(super) fn by_name(db: &Db<'_>, name: &str) -> SqlResult<Option<Experiment>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM experiments e WHERE e.name = ?1{}", db.schema.in_workspace("e"),);
+    let sql = format!("SELECT {COLUMNS} FROM experiments e WHERE e.name = ?1{}", db.schema.in_workspace("e"));
     let mut statement = db.prepare_cached(&sql)?;
     statement.query_row([name], |row| Ok(read(row))).optional()?.transpose()
 }
@@ -66,17 +65,12 @@ pub(super) fn create(db: &Db<'_>, name: &str, tags: &Tags) -> SqlResult<Experime
     Ok(ExperimentId::new(id.to_string())?)
 }
 
-/// The stage of an experiment or a run; rows of old releases lack it.
-pub(super) fn lifecycle_stage(text: Option<&str>) -> LifecycleStage {
-    if text == Some("deleted") { LifecycleStage::Deleted } else { LifecycleStage::Active }
-}
-
 fn read(row: &Row<'_>) -> SqlResult<Experiment> {
     let text = |index| row.get::<_, Option<String>>(index);
     Ok(Experiment {
         id: ExperimentId::new(row.get::<_, i64>(0)?.to_string())?,
         name: row.get(1)?,
         artifact_location: text(2)?.unwrap_or_default(),
-        lifecycle_stage: lifecycle_stage(text(3)?.as_deref()),
+        lifecycle_stage: LifecycleStage::of(text(3)?.as_deref()),
     })
 }

@@ -40,7 +40,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> SqlResult<Option<Logg
         model.name,
         model.artifact_uri,
         now(),
-        rules::logged_model_status_number(model.status),
+        model.status.number(),
         new.source_run_id.as_str(),
     ])?;
     let mut param = db.prepare_cached(
@@ -81,7 +81,7 @@ pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> SqlResult<LoggedModel> {
         experiment_id: ExperimentId::new(experiment.to_string())?,
         name,
         artifact_uri,
-        status: rules::logged_model_status(status),
+        status: LoggedModelStatus::of(status),
         source_run_id: source_run.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
     })
 }
@@ -92,7 +92,7 @@ pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatu
     db.prepare_cached(
         "UPDATE logged_models SET status = ?2, last_updated_timestamp_ms = ?3 WHERE model_id = ?1",
     )?
-    .execute(params![id.as_str(), rules::logged_model_status_number(status), now()])?;
+    .execute(params![id.as_str(), status.number(), now()])?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod schema;
 mod tags;
 mod tracking;
 mod versions;
+mod workspace;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,6 +30,8 @@ use crate::sqlite::failure::SqlResult;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Workspace;
+
+pub(crate) use workspace::workspace_of_database;
 
 /// The store in one SQLite file.
 #[derive(Debug, Clone)]

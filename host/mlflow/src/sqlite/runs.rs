@@ -46,7 +46,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewRun) -> SqlResult<Run> {
         run.id.as_str(),
         run.name,
         run.user_id,
-        status_text(run.status),
+        run.status.word(),
         run.start_time,
         run.artifact_uri,
         experiments::number(&run.experiment_id)?,
@@ -68,7 +68,7 @@ pub(super) fn check_active(db: &Db<'_>, id: &RunId) -> SqlResult<()> {
     let stage: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
     match stage {
         None => Err(errors::not_found("run", id).into()),
-        Some(stage) if experiments::lifecycle_stage(stage.as_deref()) == LifecycleStage::Deleted => {
+        Some(stage) if LifecycleStage::of(stage.as_deref()) == LifecycleStage::Deleted => {
             Err(errors::is_deleted("run", id).into())
         }
         Some(_) => Ok(()),
@@ -107,7 +107,7 @@ pub(super) fn update(
 ) -> SqlResult<()> {
     check_active(db, id)?;
     db.prepare_cached("UPDATE runs SET status = ?2, end_time = coalesce(?3, end_time) WHERE run_uuid = ?1")?
-        .execute(params![id.as_str(), status_text(status), end_time])?;
+        .execute(params![id.as_str(), status.word(), end_time])?;
     Ok(())
 }
 
@@ -128,7 +128,7 @@ pub(super) fn by_status(
     let offset = i64::try_from(skip).unwrap_or(i64::MAX);
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement
-        .query_map(params![experiments::number(id)?, status_text(status), limit, offset], |row| {
+        .query_map(params![experiments::number(id)?, status.word(), limit, offset], |row| {
             Ok(read_run(row))
         })?;
     let mut runs = rows.map(|row| row?).collect::<SqlResult<Vec<Run>>>()?;
@@ -191,7 +191,7 @@ fn read_run(row: &Row<'_>) -> SqlResult<Run> {
         start_time: row.get(4)?,
         end_time: row.get(5)?,
         artifact_uri: text(6)?.unwrap_or_default(),
-        lifecycle_stage: experiments::lifecycle_stage(text(7)?.as_deref()),
+        lifecycle_stage: LifecycleStage::of(text(7)?.as_deref()),
         user_id: text(8)?.unwrap_or_default(),
         metrics: Vec::new(),
         params: BTreeMap::new(),
@@ -199,24 +199,10 @@ fn read_run(row: &Row<'_>) -> SqlResult<Run> {
     })
 }
 
-fn status_text(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Running => "RUNNING",
-        RunStatus::Scheduled => "SCHEDULED",
-        RunStatus::Finished => "FINISHED",
-        RunStatus::Failed => "FAILED",
-        RunStatus::Killed => "KILLED",
-    }
-}
-
 fn status_of(text: Option<&str>) -> Result<RunStatus> {
-    match text {
-        Some("RUNNING") | None => Ok(RunStatus::Running),
-        Some("SCHEDULED") => Ok(RunStatus::Scheduled),
-        Some("FINISHED") => Ok(RunStatus::Finished),
-        Some("FAILED") => Ok(RunStatus::Failed),
-        Some("KILLED") => Ok(RunStatus::Killed),
-        Some(other) => Err(Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
-            .with_context("status", excerpt(other, QUOTED_CHARS))),
-    }
+    let Some(text) = text else { return Ok(RunStatus::Running) };
+    RunStatus::of(text).ok_or_else(|| {
+        Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
+            .with_context("status", excerpt(text, QUOTED_CHARS))
+    })
 }

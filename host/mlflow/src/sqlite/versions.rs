@@ -198,7 +198,7 @@ fn read(name: &ModelName, row: &Row<'_>) -> SqlResult<ModelVersion> {
         description: text(2)?.unwrap_or_default(),
         source: text(3)?.unwrap_or_default(),
         run_id,
-        status: rules::version_status(text(5)?.as_deref()),
+        status: VersionStatus::of(text(5)?.as_deref()),
         tags: Tags::new(),
         aliases: Vec::new(),
     })

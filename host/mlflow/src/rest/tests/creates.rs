@@ -19,8 +19,7 @@ fn operation() -> Tags {
 
 async fn create_run(store: &RestStore, tags: Tags) -> hydra_base::Result<Run> {
     let experiment_id = ExperimentId::new("0").expect("an id");
-    let new = NewRun { experiment_id, name: "n".into(), start_time: 1, user_id: "ann".into(), tags };
-    store.create_run(&new).await
+    store.create_run(&NewRun::new(experiment_id, "n").tags(tags)).await
 }
 
 #[tokio::test]
