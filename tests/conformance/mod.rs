@@ -1,117 +1,9 @@
 //! The contract of the store traits: one test per documented sentence and backend.
 //!
-//! A case is an `async fn` that takes a [`Stores`] and does not depend on the backend. [`store_cases!`] turns the list
-//! of cases into one named test per backend. Cases run concurrently on a shared store, so they never assume that it is
-//! empty: they take fresh names from [`fresh`].
+//! The cases are in [`hydra_mlflow::testing::conformance`]. [`store_cases!`] turns the list of them into one named test per
+//! backend. Cases share a server with others and run at the same time.
 
-mod artifacts;
-mod atomic;
-mod concurrency;
-mod registry;
-mod tracking;
-
-use std::any::Any;
-use std::fmt::Debug;
-use std::sync::Arc;
-
-use hydra_base::names::{ExperimentId, ModelName, RunId};
-use hydra_base::{ErrorKind, Result};
-use hydra_mlflow::artifacts::ArtifactResolver;
-use hydra_mlflow::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use hydra_mlflow::file::FileStore;
-use hydra_mlflow::memory::MemoryStore;
-use hydra_mlflow::sqlite::SqliteStore;
-use hydra_mlflow::store::{RegistryStore, TrackingStore};
-
-/// A backend under test.
-pub struct Stores {
-    pub tracking: Arc<dyn TrackingStore>,
-    pub registry: Arc<dyn RegistryStore>,
-    pub artifacts: ArtifactResolver,
-    /// Whether the store has MLflow 3's LoggedModels.
-    pub has_logged_models: bool,
-    /// Resources that must outlive the stores, such as a temporary directory or a server.
-    _keep: Box<dyn Any + Send + Sync>,
-}
-
-impl Stores {
-    /// Uses one value as both stores.
-    pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S, keep: impl Any + Send + Sync) -> Self {
-        let store = Arc::new(store);
-        Self {
-            tracking: store.clone(),
-            registry: store,
-            artifacts: ArtifactResolver::local(),
-            has_logged_models: true,
-            _keep: Box::new(keep),
-        }
-    }
-
-    /// A new experiment.
-    pub async fn experiment(&self) -> ExperimentId {
-        let name = fresh("experiment");
-        self.tracking.create_experiment(&name, &Tags::new()).await.expect("a new experiment")
-    }
-
-    /// A new run in a new experiment.
-    pub async fn run(&self) -> RunId {
-        let new = new_run(self.experiment().await);
-        self.tracking.create_run(&new).await.expect("a new run").id
-    }
-
-    /// A new registered model without versions.
-    pub async fn model(&self) -> ModelName {
-        let name = ModelName::new(fresh("model")).expect("a legal name");
-        self.registry.create_registered_model(&name, &Tags::new(), "").await.expect("a new model");
-        name
-    }
-
-    /// A new registered model with versions 1 to `count`.
-    pub async fn model_with_versions(&self, count: usize) -> ModelName {
-        let name = self.model().await;
-        for _ in 0..count {
-            self.registry.create_model_version(&new_version(&name)).await.expect("a new version");
-        }
-        name
-    }
-}
-
-/// A name that no other case uses.
-pub fn fresh(what: &str) -> String {
-    format!("{what}-{}", uuid::Uuid::new_v4().simple())
-}
-
-/// The kind of the error in `result`; panics on a success.
-pub fn kind<T: Debug>(result: Result<T>) -> ErrorKind {
-    result.expect_err("an error was expected").kind()
-}
-
-pub fn tags<const N: usize>(pairs: [(&str, &str); N]) -> Tags {
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
-    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-pub fn params(params: Vec<(String, String)>) -> RunBatch {
-    RunBatch { params, ..RunBatch::default() }
-}
-
-pub fn new_run(experiment_id: ExperimentId) -> NewRun {
-    NewRun {
-        experiment_id,
-        name: "bold-name".into(),
-        start_time: 1_700_000_000_000,
-        user_id: "ada".into(),
-        tags: tags([("team", "risk")]),
-    }
-}
-
-/// A version whose source every backend accepts without a run or a LoggedModel.
-pub fn new_version(name: &ModelName) -> NewModelVersion {
-    NewModelVersion::new(name.clone(), "hydra-ledger:/conformance")
-}
+use crate::support::root;
 
 /// One named test per case, for the backend that `$open` returns. Attributes before `$open` apply to each test.
 macro_rules! cases {
@@ -126,7 +18,7 @@ macro_rules! cases {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             let stores = $open().await;
-            $crate::conformance::$module::$case(&stores).await;
+            hydra_mlflow::testing::conformance::$module::$case(&stores).await;
         }
     };
 }
@@ -200,7 +92,7 @@ macro_rules! store_cases {
 }
 
 /// The cases of local stores, which offer [`AtomicRegistry`](hydra_mlflow::store::AtomicRegistry).
-macro_rules! atomic_cases {
+macro_rules! local_cases {
     ($open:path) => {
         $crate::conformance::cases! { $open:
             atomic::{
@@ -213,53 +105,71 @@ macro_rules! atomic_cases {
                 an_unknown_model_or_ledger_is_not_found,
                 of_concurrent_commits_exactly_one_wins,
             },
+            local::{
+                a_dangling_alias_is_a_missing_version,
+                a_deleted_experiment_is_found_but_takes_no_runs,
+                reads_never_write,
+            },
         }
     };
 }
 
-pub(crate) use {atomic_cases, cases, store_cases};
+pub(crate) use {cases, local_cases, store_cases};
+
+/// A case that no list names would never run.
+#[test]
+fn every_case_is_listed() {
+    let mut cases = 0;
+    for file in std::fs::read_dir(root().join("host/mlflow/src/testing/conformance")).expect("the suite") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("its text");
+        for (name, _) in
+            text.lines().filter_map(|line| line.strip_prefix("pub async fn ")?.split_once("(stores"))
+        {
+            let listed = include_str!("mod.rs").lines().any(|line| line.trim() == format!("{name},"));
+            assert!(listed || name == "logged_model", "{name} is not listed");
+            cases += 1;
+        }
+    }
+    assert!(cases > 60, "{cases}");
+}
 
 mod memory {
     use std::future::{Ready, ready};
 
-    use super::{MemoryStore, Stores};
+    use hydra_mlflow::testing::conformance::Stores;
 
     fn open() -> Ready<Stores> {
-        ready(Stores::of(MemoryStore::new().expect("a temporary directory"), ()))
+        ready(Stores::memory())
     }
 
     super::store_cases!(self::open);
-    super::atomic_cases!(self::open);
+    super::local_cases!(self::open);
 }
 
 mod file {
     use std::future::{Ready, ready};
 
-    use super::{FileStore, Stores};
+    use hydra_mlflow::testing::conformance::Stores;
 
     fn open() -> Ready<Stores> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = FileStore::open(directory.path().join("ml runs")).expect("a path for a store");
-        ready(Stores::of(store, directory))
+        ready(Stores::file())
     }
 
     super::store_cases!(self::open);
-    super::atomic_cases!(self::open);
+    super::local_cases!(self::open);
 }
 
 mod sqlite {
     use std::future::{Ready, ready};
 
-    use super::{SqliteStore, Stores};
+    use hydra_mlflow::testing::conformance::Stores;
 
     fn open() -> Ready<Stores> {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let store = SqliteStore::open(directory.path().join("ml flow.db")).expect("a path for a database");
-        ready(Stores::of(store, directory))
+        ready(Stores::sqlite())
     }
 
     super::store_cases!(self::open);
-    super::atomic_cases!(self::open);
+    super::local_cases!(self::open);
 }
 
 /// Real servers: the newest release on SQLite and on PostgreSQL, and older releases.
@@ -268,18 +178,18 @@ mod rest {
 
     use hydra_mlflow::connect::Backend;
     use hydra_mlflow::environment::Environment;
+    use hydra_mlflow::testing::conformance::Stores;
     use hydra_mlflow::uri::TrackingUri;
 
-    use super::Stores;
     use crate::support::server::{Deployment, NEWEST, Server};
 
     fn server(deployment: impl Into<Deployment>) -> Stores {
         let deployment = deployment.into();
         let uri = TrackingUri::new(Server::shared(deployment).url.as_str()).expect("an address");
-        let Backend { tracking, registry, artifacts } =
-            Backend::connect(&uri, None, &Environment::default()).expect("a server");
-        let has_logged_models = !deployment.release.starts_with("mlflow-2.");
-        Stores { tracking, registry, artifacts, has_logged_models, _keep: Box::new(()) }
+        let backend = Backend::connect(&uri, None, &Environment::default()).expect("a server");
+        let mut stores = Stores::new(backend, ());
+        stores.has_logged_models = !deployment.release.starts_with("mlflow-2.");
+        stores
     }
 
     fn open() -> Ready<Stores> {

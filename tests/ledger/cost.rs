@@ -112,7 +112,11 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     // Every decision has an archived input, but only the newest one is read.
     let input = ledger.input(&newest).await.expect("an input");
     let run = registry.backend().tracking.run(ledger.run_id()).await.expect("the ledger's run");
-    let archive = registry.backend().artifact_store(&run.artifact_uri).await.expect("the archive");
+    let archive = registry
+        .backend()
+        .artifact_store(&run.artifact_uri.parse().expect("a URI"))
+        .await
+        .expect("the archive");
     let path = format!("decisions/operation-{to}-{}.json", Sha256::of(&input));
     archive.put_bytes(&path, input).await.expect("stored");
 }

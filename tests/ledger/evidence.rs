@@ -13,16 +13,9 @@ use crate::support::server::{NEWEST, Server};
 async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
     let registry = registry(backend, &fresh_name("deleted")).await;
     let (stores, model) = (registry.backend(), registry.model());
-    let run = NewRun {
-        experiment_id: ExperimentId::new("0").expect("an id"),
-        name: "trained".into(),
-        start_time: 1,
-        user_id: "ada".into(),
-        tags: Tags::new(),
-    };
+    let run = NewRun::new(ExperimentId::new("0").expect("an id"), "trained");
     let run = stores.tracking.create_run(&run).await.expect("a run").id;
-    let auc = Metric { key: "auc".into(), value: 0.9, timestamp: 1, step: 0 };
-    let batch = RunBatch { metrics: vec![auc], ..RunBatch::default() };
+    let batch = RunBatch::default().metrics([Metric::new("auc", 0.9, 1)]);
     stores.tracking.log_batch(&run, &batch).await.expect("a metric");
     let version = NewModelVersion::new(model.clone(), "dbfs:/model").run(run.clone());
     let version = stores.registry.create_model_version(&version).await.expect("a version").version;

@@ -1,18 +1,17 @@
 //! The actions of `tests/python/local_store.py`, in Rust.
 
-use hydra_base::names::{Alias, Key, LoggedModelId, ModelName};
+use hydra_base::names::{LoggedModelId, ModelName};
+use hydra_base::testing::{alias, key, model_name, tags, version};
 use hydra_mlflow::entities::{
     LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus,
 };
 use hydra_mlflow::store::{RegistryStore, TrackingStore};
+use hydra_mlflow::testing::conformance::pairs;
 use serde_json::{Value, json};
-
-use crate::conformance::{pairs, tags};
-use crate::support::version;
 
 /// The registered model.
 pub fn model() -> ModelName {
-    ModelName::new("risk model").expect("a name")
+    model_name("risk model")
 }
 
 /// Does the same as the script's `write`.
@@ -20,18 +19,17 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     let experiment_id =
         store.create_experiment("risk é", &tags([("team", "risk")])).await.expect("an experiment");
     let run = store
-        .create_run(&NewRun {
-            experiment_id: experiment_id.clone(),
-            name: "bold-name".into(),
-            start_time: 1000,
-            user_id: "ada".into(),
-            tags: tags([("team", "risk")]),
-        })
+        .create_run(
+            &NewRun::new(experiment_id.clone(), "bold-name")
+                .start_time(1000)
+                .user("ada")
+                .tags(tags([("team", "risk")])),
+        )
         .await
         .expect("a run");
-    let metric = |key: &str, value, timestamp, step| Metric { key: key.into(), value, timestamp, step };
-    let batch = RunBatch {
-        metrics: vec![
+    let metric = |key: &str, value, timestamp, step| Metric::new(key, value, timestamp).step(step);
+    let batch = RunBatch::default()
+        .metrics([
             metric("auc", 0.5, 10, 0),
             metric("auc", 0.75, 20, 1),
             metric("auc", 0.6, 15, 1),
@@ -39,39 +37,23 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
             metric("high", f64::INFINITY, 10, 0),
             metric("low", f64::NEG_INFINITY, 10, 0),
             metric("val/loss", 0.1 + 0.2, 10, -1),
-        ],
-        params: pairs([("lr", "0.1"), ("nested.key", "[1, null]"), ("text", "two\nlines: é # '\"")]),
-        tags: pairs([("note", "no"), ("team", "credit")]),
-        model_id: None,
-    };
+        ])
+        .params(pairs([("lr", "0.1"), ("nested.key", "[1, null]"), ("text", "two\nlines: é # '\"")]))
+        .tags(pairs([("note", "no"), ("team", "credit")]));
     store.log_batch(&run.id, &batch).await.expect("a batch");
-    let again = RunBatch {
-        metrics: batch.metrics[..1].to_vec(),
-        params: batch.params[..1].to_vec(),
-        ..RunBatch::default()
-    };
+    let again = RunBatch::default().metrics(batch.metrics[..1].to_vec()).params(batch.params[..1].to_vec());
     store.log_batch(&run.id, &again).await.expect("a batch");
 
     let mut first = new_version(&format!("{}/model", run.artifact_uri)).run(run.id.clone());
     if logged_models {
-        let new = NewLoggedModel {
-            experiment_id,
-            name: "model".into(),
-            source_run_id: run.id.clone(),
-            params: pairs([("lr", "0.1")]),
-            tags: tags([("mlflow.user", "ada")]),
-        };
+        let new = NewLoggedModel::new(experiment_id, "model", run.id.clone())
+            .params(pairs([("lr", "0.1")]))
+            .tags(tags([("mlflow.user", "ada")]));
         let logged = store.create_logged_model(&new).await.expect("an answer").expect("a LoggedModel");
         store.log_output(&run.id, &logged.id).await.expect("a link");
-        let of_model = RunBatch {
-            metrics: vec![
-                batch.metrics[1].clone(),
-                batch.metrics[3].clone(),
-                metric("val/high", f64::INFINITY, 10, 0),
-            ],
-            model_id: Some(logged.id.clone()),
-            ..RunBatch::default()
-        };
+        let points =
+            [batch.metrics[1].clone(), batch.metrics[3].clone(), metric("val/high", f64::INFINITY, 10, 0)];
+        let of_model = RunBatch::default().metrics(points).logged_model(logged.id.clone());
         store.log_batch(&run.id, &of_model).await.expect("a batch");
         for number in [1, 7] {
             store.note_version(&logged.id, &model(), version(number)).await.expect("a note");
@@ -167,12 +149,4 @@ fn as_python_prints(value: f64) -> Value {
 
 fn new_version(source: &str) -> NewModelVersion {
     NewModelVersion::new(model(), source)
-}
-
-fn key(text: &str) -> Key {
-    Key::new(text).expect("a key")
-}
-
-fn alias(text: &str) -> Alias {
-    Alias::new(text).expect("an alias")
 }

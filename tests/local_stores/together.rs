@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, Workspace};
+use hydra_base::testing::tags;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::Tags;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::sqlite::SqliteStore;
 use hydra_mlflow::store::{RegistryStore, TrackingStore as _};
+use hydra_mlflow::testing::conformance::new_version;
 use hydra_mlflow::uri::TrackingUri;
 
 use super::{Home, NEWEST, assert_same, scenario};
-use crate::conformance::{new_version, tags};
 use crate::support::python;
 use crate::support::server::Server;
 use crate::support::version;

@@ -19,14 +19,12 @@ pub fn connect(url: &str, variables: &[(&str, &str)]) -> Backend {
 
 async fn new_run(backend: &Backend) -> Run {
     let experiment = backend.tracking.create_experiment(&fresh_name("artifacts"), &Tags::new()).await;
-    let new = NewRun {
-        experiment_id: experiment.expect("a new experiment"),
-        name: "artifacts".into(),
-        start_time: 1_700_000_000_000,
-        user_id: "ada".into(),
-        tags: Tags::new(),
-    };
+    let new = NewRun::new(experiment.expect("a new experiment"), "artifacts");
     backend.tracking.create_run(&new).await.expect("a new run")
+}
+
+async fn open(backend: &Backend, uri: &str) -> Result<Box<dyn ArtifactStore>> {
+    backend.artifact_store(&uri.parse()?).await
 }
 
 async fn read(root: Result<Box<dyn ArtifactStore>>, path: &str) -> String {
@@ -40,7 +38,7 @@ async fn read(root: Result<Box<dyn ArtifactStore>>, path: &str) -> String {
 async fn model_uris_lead_to_the_same_artifacts() {
     let backend = connect(&Server::shared(NEWEST).url, &[]);
     let run = new_run(&backend).await;
-    let root = backend.artifact_store(&run.artifact_uri).await.expect("a root");
+    let root = open(&backend, &run.artifact_uri).await.expect("a root");
     root.put_bytes("model/MLmodel", "flavors".into()).await.expect("an upload");
     let name = ModelName::new(fresh_name("artifacts")).expect("a name");
     backend.registry.create_registered_model(&name, &Tags::new(), "").await.expect("a new model");
@@ -53,7 +51,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
         format!("models:/{name}/{version}"),
         format!("models:/{name}@champion"),
     ] {
-        assert_eq!(read(backend.artifact_store(&uri).await, "MLmodel").await, "flavors", "{uri}");
+        assert_eq!(read(open(&backend, &uri).await, "MLmodel").await, "flavors", "{uri}");
     }
     for (uri, kind) in [
         ("runs:/0123456789abcdef0123456789abcdef/model".to_owned(), ErrorKind::NotFound),
@@ -61,7 +59,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
         (format!("models:/{name}@nobody"), ErrorKind::VersionNotFound),
         ("mlflow-artifacts://elsewhere:5000/1/model".to_owned(), ErrorKind::Untrusted),
     ] {
-        let error = backend.artifact_store(&uri).await.expect_err("no artifacts");
+        let error = open(&backend, &uri).await.expect_err("no artifacts");
         assert_eq!(error.kind(), kind, "{uri}: {error}");
     }
 }
@@ -77,19 +75,16 @@ async fn a_shared_disk_is_used_only_where_it_is_allowed() {
 
     let careful = connect(&url, &[]);
     let run = new_run(&careful).await;
-    let refused = careful.artifact_store(&run.artifact_uri).await.expect_err("not allowed");
+    let refused = open(&careful, &run.artifact_uri).await.expect_err("not allowed");
     assert_eq!(refused.kind(), ErrorKind::Untrusted);
     assert!(refused.hint().is_some_and(|hint| hint.contains(environment::ALLOWED_ARTIFACT_ROOTS)));
 
     let sharing = connect(&url, &[(environment::ALLOWED_ARTIFACT_ROOTS, shared)]);
-    let root = sharing.artifact_store(&run.artifact_uri).await.expect("an allowed directory");
+    let root = open(&sharing, &run.artifact_uri).await.expect("an allowed directory");
     root.put_bytes("model/MLmodel", "flavors".into()).await.expect("a file");
-    assert_eq!(
-        read(sharing.artifact_store(&format!("runs:/{}/model", run.id)).await, "MLmodel").await,
-        "flavors"
-    );
+    assert_eq!(read(open(&sharing, &format!("runs:/{}/model", run.id)).await, "MLmodel").await, "flavors");
 
-    let proxied = sharing.artifacts.open(&format!("mlflow-artifacts:/{}", run.id)).expect("a root");
+    let proxied = open(&sharing, &format!("mlflow-artifacts:/{}", run.id)).await.expect("a root");
     for error in [
         proxied.put_bytes("x", Vec::new()).await.expect_err("no proxy"),
         proxied.list("").await.expect_err("no proxy"),

@@ -2,9 +2,10 @@
 
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName};
+use hydra_base::testing::{kind, tags};
+use hydra_mlflow::testing::conformance::{fresh, new_version};
 
 use super::artifacts::connect;
-use crate::conformance::{fresh, kind, new_version, tags};
 use crate::object_store::{S3, bucket_uri, variables};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;

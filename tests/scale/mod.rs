@@ -145,7 +145,7 @@ async fn download(task: &str) {
     let backend = Backend::connect(&uri, None, &Environment::default()).expect("a backend");
     let name = ModelName::new(model).expect("a name");
     let source = backend.registry.download_uri(&name, version(1)).await.expect("the version");
-    let artifacts = backend.artifact_store(&source).await.expect("its artifacts");
+    let artifacts = backend.artifact_store(&source.parse().expect("a URI")).await.expect("its artifacts");
     let mut reader = artifacts.open("model.lgb").await.expect("the model");
     let read = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await.expect("every byte");
     assert_eq!(read.to_string(), size);

@@ -68,8 +68,13 @@ pub async fn log_candidate(backend: &Backend) {
     let metrics: Vec<(&str, f64)> =
         run.metrics.iter().map(|metric| (metric.key.as_str(), metric.value)).collect();
     assert_eq!(metrics, [("auc", 0.9), ("rounds", 3.0)]);
-    let artifacts =
-        stores.artifact_store(&run.artifact_uri).await.expect("artifacts").list("").await.expect("a list");
+    let artifacts = stores
+        .artifact_store(&run.artifact_uri.parse().expect("a URI"))
+        .await
+        .expect("artifacts")
+        .list("")
+        .await
+        .expect("a list");
     assert!(artifacts.iter().any(|artifact| artifact.path == "config.json"), "{artifacts:?}");
 }
 

@@ -1,8 +1,5 @@
 //! The backends that the test suites run on.
 
-use std::sync::Arc;
-
-use hydra_mlflow::artifacts::ArtifactResolver;
 use hydra_mlflow::connect::Backend as Stores;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::memory::MemoryStore;
@@ -54,9 +51,7 @@ impl Backend {
 
     /// A store in memory.
     pub fn memory() -> Self {
-        let store = Arc::new(MemoryStore::new().expect("a store in memory"));
-        let stores =
-            Stores { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() };
+        let stores = Stores::of(MemoryStore::new().expect("a store in memory"));
         Self { stores: Some(stores), ..Self::at(None) }
     }
 

@@ -9,12 +9,7 @@ pub mod server;
 
 use std::path::{Path, PathBuf};
 
-use hydra_base::names::Version;
-
-/// The version with this number.
-pub fn version(number: u64) -> Version {
-    Version::new(number).expect("a positive number")
-}
+pub use hydra_base::testing::version;
 
 /// The repository's root.
 pub fn root() -> PathBuf {

@@ -2,8 +2,12 @@
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
 use crate::aliases::AliasMove;
-use crate::names::{Alias, Version};
+use crate::error::{ErrorKind, Result};
+use crate::names::{Alias, Key, ModelName, Version};
 
 /// The version of that number.
 #[must_use]
@@ -27,4 +31,27 @@ pub fn set(name: &str, number: u64) -> AliasMove {
 #[must_use]
 pub fn unset(name: &str) -> AliasMove {
     AliasMove::unset(alias(name))
+}
+
+/// The registered model of that name.
+#[must_use]
+pub fn model_name(text: &str) -> ModelName {
+    ModelName::new(text).expect("a legal name")
+}
+
+/// The key of a tag, param or metric.
+#[must_use]
+pub fn key(text: &str) -> Key {
+    Key::new(text).expect("a legal key")
+}
+
+/// Tags by key.
+#[must_use]
+pub fn tags<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The kind of the error that `result` is expected to be.
+pub fn kind<T: Debug>(result: Result<T>) -> ErrorKind {
+    result.expect_err("an error was expected").kind()
 }

@@ -191,7 +191,7 @@ impl Doctor<'_> {
     async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
         let looked = async {
             let uri = self.backend.registry.download_uri(self.model, version.version).await?;
-            let listed = self.backend.artifact_store(&uri).await?.list("").await?;
+            let listed = self.backend.artifact_store(&uri.parse()?).await?.list("").await?;
             let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
             Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
         };

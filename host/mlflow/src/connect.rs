@@ -3,26 +3,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::artifacts::{ArtifactResolver, ArtifactStore, LocalAccess};
+use crate::artifacts::ArtifactStore;
 use crate::environment::{self, Environment};
 use crate::file::FileStore;
-use crate::rest::{ArtifactProxy, RestConfig, RestStore};
-use crate::sqlite::SqliteStore;
+use crate::resolver::ArtifactResolver;
 use crate::store::{RegistryStore, TrackingStore};
 use crate::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
-use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// The stores behind a tracking URI and a registry URI.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Backend {
     /// Experiments, runs and logged models.
     pub tracking: Arc<dyn TrackingStore>,
     /// Registered models, versions and aliases.
     pub registry: Arc<dyn RegistryStore>,
-    /// Opens the artifact URIs that the tracking store names.
-    pub artifacts: ArtifactResolver,
+    artifacts: ArtifactResolver,
 }
 
 /// A kind of store: the schemes that name it, how to write its URI, and its constructor.
@@ -39,6 +36,26 @@ static SCHEMES: &[Scheme] = &[
 ];
 
 impl Backend {
+    /// Stores that are opened already. Their artifact URIs may name any local directory, and object stores with the
+    /// credentials of [`with_environment`](Self::with_environment).
+    #[must_use]
+    pub fn new(tracking: Arc<dyn TrackingStore>, registry: Arc<dyn RegistryStore>) -> Self {
+        Self { tracking, registry, artifacts: ArtifactResolver::local() }
+    }
+
+    /// Both stores in one value, as [`new`](Self::new) takes them.
+    #[must_use]
+    pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self::new(store.clone(), store)
+    }
+
+    /// The same stores with the credentials and endpoints of object stores from `environment`.
+    #[must_use]
+    pub fn with_environment(self, environment: &Environment) -> Self {
+        Self { artifacts: self.artifacts.with_environment(environment), ..self }
+    }
+
     /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are
     /// not contacted yet. `UnsupportedScheme` lists the schemes there are.
     pub fn connect(
@@ -46,8 +63,7 @@ impl Backend {
         registry_uri: Option<&TrackingUri>,
         environment: &Environment,
     ) -> Result<Self> {
-        let mut backend = open(tracking_uri, environment)?;
-        backend.artifacts = backend.artifacts.with_environment(environment);
+        let mut backend = open(tracking_uri, environment)?.with_environment(environment);
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             let registry = open(registry_uri, environment)?;
             if registry.artifacts.is_remote() && !backend.artifacts.is_remote() {
@@ -61,31 +77,32 @@ impl Backend {
         Ok(backend)
     }
 
-    /// Opens the artifact root that `uri` names; `runs:/…` and `models:/…` are looked up in the stores first.
-    pub async fn artifact_store(&self, uri: &str) -> Result<Box<dyn ArtifactStore>> {
-        let mut resolved = uri.to_owned();
+    /// Opens the artifact root that `uri` names, wherever it came from: `runs:/…` and `models:/…` are looked up in the stores
+    /// first. `UnsupportedScheme` for a scheme without an artifact store, `Untrusted` for a host or a local directory that a
+    /// server must not name.
+    pub async fn artifact_store(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
+        let mut resolved = uri.clone();
         // A version's source may be another model URI, which leads to an artifact URI.
         for _ in 0..4 {
-            let Location::Model(model) = ArtifactUri::new(resolved.as_str())?.location().clone() else {
-                return self.artifacts.open(&resolved);
-            };
+            let Location::Model(model) = resolved.location() else { return self.artifacts.open(&resolved) };
             resolved = match model {
                 ModelUri::Run(run, path) => {
-                    ArtifactUri::new(self.tracking.run(&run).await?.artifact_uri)?.join(&path)
+                    ArtifactUri::new(self.tracking.run(run).await?.artifact_uri)?.join(path)?
                 }
-                ModelUri::LoggedModel(id) => self.tracking.logged_model(&id).await?.artifact_uri,
-                ModelUri::Version(name, version) => self.registry.download_uri(&name, version).await?,
+                ModelUri::LoggedModel(id) => self.tracking.logged_model(id).await?.artifact_uri.parse()?,
+                ModelUri::Version(name, version) => {
+                    self.registry.download_uri(name, *version).await?.parse()?
+                }
                 ModelUri::Alias(name, alias) => {
-                    let found = self.registry.version_by_alias(&name, &alias).await?.ok_or_else(|| {
+                    let found = self.registry.version_by_alias(name, alias).await?.ok_or_else(|| {
                         Error::new(ErrorKind::VersionNotFound, format!("the alias `{alias}` is not set"))
-                            .with_context("model", &name)
+                            .with_context("model", name)
                     })?;
-                    self.registry.download_uri(&name, found.version).await?
+                    self.registry.download_uri(name, found.version).await?.parse()?
                 }
             };
         }
-        Err(Error::new(ErrorKind::Protocol, "the model URI refers to itself")
-            .with_context("uri", crate::uri::redact(uri)))
+        Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles").with_context("uri", uri))
     }
 }
 
@@ -102,48 +119,41 @@ fn open(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
     .with_hint(format!("use one of: {}", examples.join(", "))))
 }
 
+#[cfg(feature = "rest")]
 fn open_rest(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
-    let config = RestConfig::new(uri, environment)?;
-    let store = Arc::new(RestStore::new(config));
+    use crate::rest::{ArtifactProxy, RestConfig, RestStore};
+
+    let store = Arc::new(RestStore::new(RestConfig::new(uri, environment)?));
     let proxy = ArtifactProxy::new(&store, environment.list(environment::ALLOWED_ARTIFACT_HOSTS));
-    let local = LocalAccess::Within(environment.paths(environment::ALLOWED_ARTIFACT_ROOTS));
+    let directories = environment.paths(environment::ALLOWED_ARTIFACT_ROOTS);
     Ok(Backend {
         tracking: store.clone(),
         registry: store,
-        artifacts: ArtifactResolver::remote(Arc::new(proxy), local),
+        artifacts: ArtifactResolver::remote(proxy, directories),
     })
 }
 
+#[cfg(not(feature = "rest"))]
+fn open_rest(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
+    Err(crate::errors::left_out(uri, "rest"))
+}
+
+#[cfg(feature = "sqlite")]
 fn open_sqlite(uri: &TrackingUri, environment: &Environment) -> Result<Backend> {
-    let store = SqliteStore::open(uri.sqlite_path()?)?;
-    Ok(local(match workspace_of_database(environment)? {
+    let store = crate::sqlite::SqliteStore::open(uri.sqlite_path()?)?;
+    Ok(Backend::of(match crate::sqlite::workspace_of_database(environment)? {
         Some(workspace) => store.in_workspace(workspace),
         None => store,
     }))
 }
 
-/// The workspace that MLflow itself would use in a database: without the switch it knows only `default`.
-fn workspace_of_database(environment: &Environment) -> Result<Option<Workspace>> {
-    let named = environment.get(environment::WORKSPACE).map(str::trim).filter(|name| !name.is_empty());
-    match (environment.flag_or(environment::ENABLE_WORKSPACES, false)?, named) {
-        (true, Some(name)) => Workspace::new(name).map(Some),
-        (true, None) => {
-            Err(Error::new(ErrorKind::Config, "workspaces are enabled, but the name of one is missing")
-                .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE)))
-        }
-        (false, Some(name)) if name != DEFAULT_WORKSPACE => {
-            tracing::warn!(
-                workspace = excerpt(name, QUOTED_CHARS),
-                "ignoring MLFLOW_WORKSPACE: a local database uses it only with MLFLOW_ENABLE_WORKSPACES=true"
-            );
-            Ok(None)
-        }
-        (false, _) => Ok(None),
-    }
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
+    Err(crate::errors::left_out(uri, "sqlite"))
 }
 
-fn open_file(uri: &TrackingUri, _environment: &Environment) -> Result<Backend> {
-    Ok(local(FileStore::open(uri.file_path()?)?))
+fn open_file(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
+    Ok(Backend::of(FileStore::open(uri.file_path()?)?))
 }
 
 /// The directory that a local store and, by default, its artifacts are in.
@@ -153,11 +163,6 @@ fn directory_of(uri: &TrackingUri) -> Option<PathBuf> {
         Err(_) => uri.file_path().ok()?,
     };
     std::path::absolute(path).ok()
-}
-
-fn local<S: TrackingStore + RegistryStore + 'static>(store: S) -> Backend {
-    let store = Arc::new(store);
-    Backend { tracking: store.clone(), registry: store, artifacts: ArtifactResolver::local() }
 }
 
 #[cfg(test)]
@@ -174,19 +179,24 @@ mod tests {
     }
 
     #[test]
-    fn a_database_has_workspaces_where_they_are_enabled() {
-        let of = |variables: &[(&str, &str)]| {
-            let found = workspace_of_database(&variables.iter().copied().collect());
-            found.map(|workspace| workspace.map(String::from)).map_err(|error| error.kind())
-        };
-        let (on, name) = (environment::ENABLE_WORKSPACES, environment::WORKSPACE);
-        assert_eq!(of(&[]), Ok(None));
-        assert_eq!(of(&[(name, "team-a")]), Ok(None), "as MLflow does");
-        assert_eq!(of(&[(on, "true"), (name, " team-a ")]), Ok(Some("team-a".into())));
-        assert_eq!(of(&[(on, "true")]), Err(ErrorKind::Config));
-        assert_eq!(of(&[(on, "true"), (name, "Team'A")]), Err(ErrorKind::InvalidName));
+    fn a_scheme_that_was_left_out_names_its_feature() {
+        for (uri, feature, built_in) in [
+            ("http://server.example", "rest", cfg!(feature = "rest")),
+            ("sqlite:///no/such/mlflow.db", "sqlite", cfg!(feature = "sqlite")),
+        ] {
+            let connected = Backend::connect(&uri.parse().expect(uri), None, &Environment::default());
+            match connected {
+                Ok(_) => assert!(built_in, "{uri}"),
+                Err(error) => {
+                    assert!(!built_in, "{error:?}");
+                    assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
+                    assert!(error.hint().is_some_and(|hint| hint.contains(feature)), "{error:?}");
+                }
+            }
+        }
     }
 
+    #[cfg(feature = "rest")]
     #[test]
     fn a_remote_registry_never_leads_out_of_a_local_tracking_store() {
         let home = tempfile::tempdir().expect("a directory");
@@ -198,7 +208,8 @@ mod tests {
         let open = |registry: Option<&TrackingUri>, variables: &[(&str, &str)], uri: &str| {
             let environment = variables.iter().copied().collect();
             let backend = Backend::connect(&tracking, registry, &environment).expect("stores");
-            backend.artifacts.open(uri).map(|root| root.uri().to_owned()).map_err(|error| error.kind())
+            let root = backend.artifacts.open(&uri.parse().expect(uri));
+            root.map(|root| root.uri().to_owned()).map_err(|error| error.kind())
         };
         assert_eq!(open(None, &[], &outside), Ok(outside.clone()));
         assert_eq!(open(Some(&registry), &[], &inside), Ok(inside));

@@ -2,14 +2,19 @@
 
 pub mod artifacts;
 pub mod connect;
+#[cfg(any(feature = "rest", feature = "object-stores"))]
 mod crypto;
 pub mod entities;
 pub mod environment;
+mod errors;
 pub mod file;
 pub mod flavor;
-mod local;
 pub mod memory;
+mod resolver;
+#[cfg(feature = "rest")]
 pub mod rest;
+mod rules;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -140,6 +140,7 @@ pub trait RegistryStore: Debug + Send + Sync {
 
 /// A ledger append and the alias moves it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AtomicTransition {
     /// The model whose aliases move.
     pub model: ModelName,
@@ -152,6 +153,14 @@ pub struct AtomicTransition {
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
     /// `None`: the ledger had no version.
     pub expected_newest: Option<Version>,
+}
+
+impl AtomicTransition {
+    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected.
+    #[must_use]
+    pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
+        Self { model, expected_aliases: Vec::new(), moves: Vec::new(), entry, expected_newest: None }
+    }
 }
 
 /// What came of an atomic transition.

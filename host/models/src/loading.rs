@@ -66,7 +66,7 @@ impl Wanted {
 
 async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFlavor, Vec<u8>)> {
     let uri = backend.registry.download_uri(&version.name, version.version).await?;
-    let artifacts = backend.artifact_store(&uri).await?;
+    let artifacts = backend.artifact_store(&uri.parse()?).await?;
     let limits = MlModelLimits::default();
     let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await?;
     let flavor = MlModel::parse(&mlmodel, &limits)?.lightgbm;
@@ -102,7 +102,6 @@ mod tests {
     use super::*;
     use hydra_base::names::ModelName;
     use hydra_base::testing::version;
-    use hydra_mlflow::entities::VersionStatus;
     use hydra_mlflow::testing::fault_server::{Answer, FaultServer, ok};
     use hydra_mlflow::uri::TrackingUri;
 
@@ -125,17 +124,7 @@ mod tests {
     }
 
     fn registered() -> ModelVersion {
-        ModelVersion {
-            name: ModelName::new("m").expect("a name"),
-            version: version(1),
-            created_at: 1,
-            description: String::new(),
-            source: "models:/m-1".into(),
-            run_id: None,
-            status: VersionStatus::Ready,
-            tags: Default::default(),
-            aliases: vec![],
-        }
+        ModelVersion::new(ModelName::new("m").expect("a name"), version(1), 1, "models:/m-1")
     }
 
     async fn load(server: &FaultServer) -> Result<Model> {

@@ -42,7 +42,7 @@ impl Ledger {
     }
 
     async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
-        self.backend.artifact_store(self.artifact_uri().await?).await
+        self.backend.artifact_store(&self.artifact_uri().await?.parse()?).await
     }
 
     /// Finds out where the archive is, which takes a request the first time.

@@ -210,17 +210,13 @@ async fn create_run(
     experiment: &ExperimentId,
     actor: &str,
 ) -> Result<RunId> {
-    let run = NewRun {
-        experiment_id: experiment.clone(),
-        name: format!("lifecycle ledger of {model}"),
-        start_time: now(),
-        user_id: actor.to_owned(),
-        tags: Tags::from([
+    let run = NewRun::new(experiment.clone(), format!("lifecycle ledger of {model}")).user(actor).tags(
+        Tags::from([
             (MODEL_TAG.to_owned(), model.to_string()),
             // By which a create whose answer was lost is recognised.
             (OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string()),
         ]),
-    };
+    );
     let run = backend.tracking.create_run(&run).await?;
     backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
     Ok(run.id)

@@ -14,7 +14,7 @@ const COPY_BUFFER: usize = 256 * 1024;
 
 /// Which local directories artifact URIs may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LocalAccess {
+pub(crate) enum LocalAccess {
     /// Any directory: the store that names it is local itself.
     Anywhere,
     /// Only at or below these directories: the name comes from a remote server. Empty refuses all.

@@ -1,8 +1,8 @@
 //! Artifacts: files below a root that an artifact URI names.
 
 mod local;
+#[cfg(feature = "object-stores")]
 mod object;
-mod resolver;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -17,9 +17,10 @@ use tokio::io::AsyncRead;
 use crate::entities::ArtifactInfo;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-pub use local::{LocalAccess, LocalArtifacts};
+pub(crate) use local::LocalAccess;
+pub use local::LocalArtifacts;
+#[cfg(feature = "object-stores")]
 pub use object::ObjectArtifacts;
-pub use resolver::ArtifactResolver;
 pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.

@@ -3,11 +3,12 @@
 use uuid::Uuid;
 
 use crate::entities::{Experiment, LifecycleStage, Tags};
+use crate::errors;
 use crate::file::meta::{self, ExperimentMeta, META, MetaText, Value};
 use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
 use crate::file::{Disk, MODELS, TRASH};
-use crate::local;
+use crate::rules;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::ExperimentId;
 use hydra_base::time::now;
@@ -46,14 +47,14 @@ pub(super) fn find(tree: &Tree, id: &ExperimentId) -> Result<Found> {
             return Ok(Found { experiment, directory });
         }
     }
-    Err(local::not_found("experiment", id))
+    Err(errors::not_found("experiment", id))
 }
 
 /// The experiment of that id, to be written to; `InvalidState` when it is deleted.
 pub(super) fn find_active(tree: &Tree, id: &ExperimentId) -> Result<Found> {
     let found = find(tree, id)?;
     if found.experiment.lifecycle_stage == LifecycleStage::Deleted {
-        return Err(local::is_deleted("experiment", id));
+        return Err(errors::is_deleted("experiment", id));
     }
     Ok(found)
 }
@@ -71,11 +72,11 @@ pub(super) fn find_by_name(tree: &Tree, name: &str) -> Result<Option<Experiment>
 
 /// Creates an experiment; `AlreadyExists` when the name is taken.
 pub(super) fn create(disk: &Disk, name: &str, tags: &Tags) -> Result<ExperimentId> {
-    local::check_experiment_name(name)?;
-    let tags = local::checked_tags(tags)?;
+    rules::check_experiment_name(name)?;
+    let tags = rules::checked_tags(tags)?;
     disk.write(|tree, transaction| {
         if find_by_name(tree, name)?.is_some() {
-            return Err(local::already_exists("an experiment", name));
+            return Err(errors::already_exists("an experiment", name));
         }
         let id = unused_id(tree)?;
         plan_new(disk, transaction, id.as_str(), name, &tags);
@@ -110,13 +111,8 @@ fn read(tree: &Tree, id: &ExperimentId, directory: &str) -> Result<Option<Experi
         id: id.clone(),
         name: meta.name,
         artifact_location: meta.artifact_location,
-        lifecycle_stage: lifecycle_stage(meta.lifecycle_stage.as_deref()),
+        lifecycle_stage: LifecycleStage::of(meta.lifecycle_stage.as_deref()),
     }))
-}
-
-/// MLflow's word for the stage; files of old releases lack it.
-pub(super) fn lifecycle_stage(text: Option<&str>) -> LifecycleStage {
-    if text == Some("deleted") { LifecycleStage::Deleted } else { LifecycleStage::Active }
 }
 
 /// Eighteen random digits, as MLflow makes them.

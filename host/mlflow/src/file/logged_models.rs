@@ -1,18 +1,19 @@
 //! LoggedModels of MLflow 3: directories below `models` of an experiment.
 
 use crate::entities::{LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel};
-use crate::file::experiments::{self, lifecycle_stage};
+use crate::errors;
+use crate::file::experiments;
 use crate::file::meta::{self, LoggedModelMeta, META, MetaText, Value};
 use crate::file::tree::Tree;
 use crate::file::{Disk, MODELS};
-use crate::local;
+use crate::rules;
 use hydra_base::error::Result;
 use hydra_base::names::{LoggedModelId, ModelName, RunId, Version};
 use hydra_base::time::now;
 
 pub(super) fn create(disk: &Disk, new: &NewLoggedModel) -> Result<LoggedModel> {
-    let new = local::checked_logged_model(new)?;
-    let id = local::new_logged_model_id()?;
+    let new = rules::checked_logged_model(new)?;
+    let id = rules::new_logged_model_id()?;
     disk.write(|tree, transaction| {
         let found = experiments::find_active(tree, &new.experiment_id)?;
         let directory = format!("{}/{MODELS}/{id}", found.directory);
@@ -46,8 +47,8 @@ pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatu
     disk.write(|tree, transaction| {
         let (_, directory) = find(tree, id)?;
         let mut meta =
-            MetaText::read(tree, &directory)?.ok_or_else(|| local::not_found("LoggedModel", id))?;
-        meta.set("status", &Value::Number(local::logged_model_status_number(status)));
+            MetaText::read(tree, &directory)?.ok_or_else(|| errors::not_found("LoggedModel", id))?;
+        meta.set("status", &Value::Number(status.number()));
         meta.set("last_updated_timestamp", &Value::Number(now()));
         transaction.write(format!("{directory}/{META}"), meta.text());
         Ok(())
@@ -63,9 +64,9 @@ pub(super) fn note_version(
 ) -> Result<()> {
     disk.write(|tree, transaction| {
         let (_, directory) = find(tree, id)?;
-        let path = format!("{directory}/tags/{}", local::MODEL_VERSIONS_TAG);
+        let path = format!("{directory}/tags/{}", rules::MODEL_VERSIONS_TAG);
         let noted = tree.is_file(&path)?.then(|| tree.read(&path)).transpose()?.flatten();
-        transaction.write(path, local::noted_versions(noted.as_deref(), name, version));
+        transaction.write(path, rules::noted_versions(noted.as_deref(), name, version));
         Ok(())
     })
 }
@@ -75,7 +76,7 @@ pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, Stri
     for (experiment_id, experiment) in experiments::directories(tree)? {
         let directory = format!("{experiment}/{MODELS}/{id}");
         let Some(meta) = meta::read::<LoggedModelMeta>(tree, &directory)? else { continue };
-        if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+        if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
             break;
         }
         let model = LoggedModel {
@@ -83,12 +84,12 @@ pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, Stri
             experiment_id,
             name: meta.name,
             artifact_uri: meta.artifact_location,
-            status: local::logged_model_status(meta.status.map(i64::from)),
+            status: LoggedModelStatus::of(meta.status.map(i64::from)),
             source_run_id: meta.source_run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
         };
         return Ok((model, directory));
     }
-    Err(local::not_found("LoggedModel", id))
+    Err(errors::not_found("LoggedModel", id))
 }
 
 fn new_meta(model: &LoggedModel) -> MetaText {
@@ -103,7 +104,7 @@ fn new_meta(model: &LoggedModel) -> MetaText {
         ("model_type", Value::Null),
         ("name", Value::Text(&model.name)),
         ("source_run_id", model.source_run_id.as_ref().map(RunId::as_str).into()),
-        ("status", Value::Number(local::logged_model_status_number(model.status))),
+        ("status", Value::Number(model.status.number())),
         ("status_message", Value::Null),
     ])
 }

@@ -14,14 +14,17 @@
 //! journal, so that our own processes never see half a change, not even after a crash. MLflow itself takes no lock: a
 //! Python process that writes at the same moment gets no more than the atomicity of single files.
 
+mod durable;
 mod experiments;
 mod lock;
 mod logged_models;
 mod meta;
+mod models;
 mod registry;
 mod runs;
 mod tracking;
 mod transaction;
+mod transition;
 mod tree;
 mod values;
 mod versions;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::entities::{LifecycleStage, Metric, NewRun, Page, Run, RunBatch, RunStatus};
-use crate::file::experiments::{self, lifecycle_stage};
+use crate::errors;
+use crate::file::experiments;
 use crate::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::file::tree::Tree;
 use crate::file::{Disk, logged_models, values};
-use crate::local;
+use crate::rules;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
@@ -25,8 +26,8 @@ struct Place {
 }
 
 pub(super) fn create(disk: &Disk, new: &NewRun) -> Result<Run> {
-    let tags = local::tags_of_new_run(new)?;
-    let id = local::new_run_id()?;
+    let tags = rules::tags_of_new_run(new)?;
+    let id = rules::new_run_id()?;
     disk.write(|tree, transaction| {
         let found = experiments::find_active(tree, &new.experiment_id)?;
         let directory = format!("{}/{id}", found.directory);
@@ -69,13 +70,13 @@ pub(super) fn get(disk: &Disk, id: &RunId) -> Result<Run> {
 }
 
 pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()> {
-    let batch = local::check_batch(batch)?;
+    let batch = rules::check_batch(batch)?;
     disk.write(|tree, transaction| {
         let Place { directory, .. } = find_active(tree, id)?;
         for (key, value) in &batch.params {
             let path = format!("{directory}/params/{key}");
             match tree.is_file(&path)?.then(|| tree.read(&path)).transpose()?.flatten() {
-                Some(stored) => local::check_param_unchanged(key, &stored, value)?,
+                Some(stored) => rules::check_param_unchanged(key, &stored, value)?,
                 None => transaction.write(path, value),
             }
         }
@@ -97,7 +98,7 @@ pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()>
 pub(super) fn update(disk: &Disk, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()> {
     disk.write(|tree, transaction| {
         let Place { directory, .. } = find_active(tree, id)?;
-        let mut meta = MetaText::read(tree, &directory)?.ok_or_else(|| local::not_found("run", id))?;
+        let mut meta = MetaText::read(tree, &directory)?.ok_or_else(|| errors::not_found("run", id))?;
         meta.set("status", &Value::Number(status_number(status)));
         if let Some(end_time) = end_time {
             meta.set("end_time", &Value::Number(end_time));
@@ -114,8 +115,8 @@ pub(super) fn by_status(
     page_size: usize,
     page_token: Option<&str>,
 ) -> Result<Page<Run>> {
-    let page_size = local::page_size_checked(page_size)?;
-    let skip: usize = local::parse_page_token(page_token)?.unwrap_or_default();
+    let page_size = rules::page_size_checked(page_size)?;
+    let skip: usize = rules::parse_page_token(page_token)?.unwrap_or_default();
     disk.read(|tree| {
         let mut matching = Vec::new();
         let directory = experiments::find(tree, experiment)?.directory;
@@ -124,7 +125,7 @@ pub(super) fn by_status(
             let Some(id) = can_be_run.then(|| RunId::new(entry.name).ok()).flatten() else { continue };
             let place = Place { experiment_id: experiment.clone(), directory: format!("{directory}/{id}") };
             let Some(meta) = meta::read::<RunMeta>(tree, &place.directory)? else { continue };
-            let stage = lifecycle_stage(meta.lifecycle_stage.as_deref());
+            let stage = LifecycleStage::of(meta.lifecycle_stage.as_deref());
             if stage == LifecycleStage::Active && status_of(meta.status) == status {
                 matching.push((meta.start_time, id, place, meta));
             }
@@ -168,20 +169,20 @@ fn find(tree: &Tree, id: &RunId) -> Result<Place> {
             return Ok(Place { experiment_id, directory });
         }
     }
-    Err(local::not_found("run", id))
+    Err(errors::not_found("run", id))
 }
 
 fn find_active(tree: &Tree, id: &RunId) -> Result<Place> {
     let place = find(tree, id)?;
     let meta = read_meta(tree, &place, id)?;
-    if lifecycle_stage(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
-        return Err(local::is_deleted("run", id));
+    if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
+        return Err(errors::is_deleted("run", id));
     }
     Ok(place)
 }
 
 fn read_meta(tree: &Tree, place: &Place, id: &RunId) -> Result<RunMeta> {
-    let meta: RunMeta = meta::read(tree, &place.directory)?.ok_or_else(|| local::not_found("run", id))?;
+    let meta: RunMeta = meta::read(tree, &place.directory)?.ok_or_else(|| errors::not_found("run", id))?;
     if meta.run_id.as_deref().is_some_and(|written| written != id.as_str()) {
         // MLflow refuses it too: the directory was copied or planted
         return Err(Error::new(ErrorKind::InvalidState, "the run's metadata file names another run")
@@ -198,12 +199,12 @@ fn read(tree: &Tree, place: &Place, id: &RunId, meta: RunMeta) -> Result<Run> {
     Ok(Run {
         id: id.clone(),
         experiment_id: place.experiment_id.clone(),
-        name: name.or_else(|| tags.get(local::RUN_NAME_TAG).cloned()).unwrap_or_default(),
+        name: name.or_else(|| tags.get(rules::RUN_NAME_TAG).cloned()).unwrap_or_default(),
         status: status_of(meta.status),
         start_time: meta.start_time,
         end_time: meta.end_time,
         artifact_uri: meta.artifact_uri.unwrap_or_default(),
-        lifecycle_stage: lifecycle_stage(meta.lifecycle_stage.as_deref()),
+        lifecycle_stage: LifecycleStage::of(meta.lifecycle_stage.as_deref()),
         user_id: meta.user_id.unwrap_or_default(),
         metrics: values::latest_metrics(tree, &format!("{directory}/metrics"))?,
         params: values::read_all(tree, &format!("{directory}/params"))?,

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
-use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use hydra_base::testing::{set, version};
+use hydra_base::names::{Alias, ExperimentId, RunId, Version};
+use hydra_base::testing::{model_name as name, set, version};
 
 /// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
 struct Scene {
@@ -35,18 +35,12 @@ impl Scene {
 
     async fn run(&self) -> RunId {
         let experiment_id = ExperimentId::new("0").expect("an id");
-        let new =
-            NewRun { experiment_id, name: "r".into(), start_time: 1, user_id: "u".into(), tags: Tags::new() };
-        self.store.create_run(&new).await.expect("a run").id
+        self.store.create_run(&NewRun::new(experiment_id, "r")).await.expect("a run").id
     }
 
     async fn aliases(&self) -> BTreeMap<Alias, Version> {
         self.store.registered_model(&name("m")).await.expect("the model").aliases
     }
-}
-
-fn name(text: &str) -> ModelName {
-    ModelName::new(text).expect("a name")
 }
 
 fn version_of(model: &str) -> NewModelVersion {
@@ -157,26 +151,6 @@ async fn a_root_that_is_a_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_deleted_experiment_is_found_but_takes_no_runs() {
-    let scene = Scene::new().await;
-    let id = scene.store.create_experiment("old", &Tags::new()).await.expect("an experiment");
-    let meta = scene.path(&format!("{id}/meta.yaml"));
-    let text = fs::read_to_string(&meta).expect("a file").replace("\"active\"", "deleted");
-    fs::write(&meta, text).expect("a file");
-    fs::rename(scene.path(id.as_str()), scene.path(&format!(".trash/{id}"))).expect("a move");
-    let found = scene.store.experiment_by_name("old").await.expect("an answer").expect("it exists");
-    assert_eq!(
-        (found.id.clone(), found.lifecycle_stage),
-        (id.clone(), crate::entities::LifecycleStage::Deleted)
-    );
-    let taken = scene.store.create_experiment("old", &Tags::new()).await.expect_err("taken");
-    assert_eq!(taken.kind(), ErrorKind::AlreadyExists);
-    let new =
-        NewRun { experiment_id: id, name: "r".into(), start_time: 1, user_id: "u".into(), tags: Tags::new() };
-    assert_eq!(scene.store.create_run(&new).await.expect_err("deleted").kind(), ErrorKind::InvalidState);
-}
-
-#[tokio::test]
 async fn keys_that_cannot_be_files_are_refused_whole() {
     let scene = Scene::new().await;
     let run = scene.run().await;
@@ -272,7 +246,7 @@ impl Disk {
     /// Commits `transition` and stops after so many of its steps, as a crash would. Returns how many there are.
     fn crash_after(&self, done: usize, transition: &AtomicTransition) -> usize {
         let mut transaction = Transaction::new();
-        registry::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");
+        transition::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");
         transaction.crash_after(&self.tree, done)
     }
 }

@@ -9,7 +9,7 @@ use std::io::BufRead;
 use crate::entities::Metric;
 use crate::file::transaction::Transaction;
 use crate::file::tree::{Tree, failed};
-use crate::local;
+use crate::rules;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
@@ -84,7 +84,7 @@ fn latest_point(tree: &Tree, directory: &str, key: &str) -> Result<Option<Metric
         }
         let point =
             std::str::from_utf8(&line).ok().and_then(|line| parse_line(key, line)).ok_or_else(damaged)?;
-        if latest.as_ref().is_none_or(|earlier| local::is_later(&point, earlier)) {
+        if latest.as_ref().is_none_or(|earlier| rules::is_later(&point, earlier)) {
             latest = Some(point);
         }
     }

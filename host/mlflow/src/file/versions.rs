@@ -1,11 +1,12 @@
 //! Model versions: directories of a registered model.
 
 use crate::entities::{ModelVersion, NewModelVersion, Page, VersionStatus};
+use crate::errors;
 use crate::file::meta::{self, META, MetaText, Value, VersionMeta};
 use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
-use crate::file::{logged_models, registry, values};
-use crate::local;
+use crate::file::{logged_models, models, values};
+use crate::rules;
 use crate::uri::ModelUri;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -21,18 +22,18 @@ const SCRATCH: &str = ".hydra-registry-new";
 
 /// The directory of a version.
 pub(super) fn directory(name: &ModelName, version: Version) -> String {
-    format!("{}/{PREFIX}{version}", registry::directory(name))
+    format!("{}/{PREFIX}{version}", models::directory(name))
 }
 
 /// `VersionNotFound` when it is missing or deleted.
 pub(super) fn check_exists(tree: &Tree, name: &ModelName, version: Version) -> Result<()> {
-    read_meta(tree, name, version)?.map(drop).ok_or_else(|| local::version_not_found(name, version))
+    read_meta(tree, name, version)?.map(drop).ok_or_else(|| errors::version_not_found(name, version))
 }
 
 /// The version with its tags and aliases.
 pub(super) fn read_with_aliases(tree: &Tree, name: &ModelName, version: Version) -> Result<ModelVersion> {
-    let mut found = read(tree, name, version)?.ok_or_else(|| local::version_not_found(name, version))?;
-    let aliases = registry::aliases(tree, name)?;
+    let mut found = read(tree, name, version)?.ok_or_else(|| errors::version_not_found(name, version))?;
+    let aliases = models::aliases(tree, name)?;
     found.aliases =
         aliases.into_iter().filter(|(_, target)| *target == version).map(|(alias, _)| alias).collect();
     Ok(found)
@@ -68,7 +69,7 @@ pub(super) fn newest(tree: &Tree, name: &ModelName) -> Result<Option<Version>> {
 
 /// Where the version's artifacts are, as it was written down.
 pub(super) fn storage_location(tree: &Tree, name: &ModelName, version: Version) -> Result<String> {
-    let meta = read_meta(tree, name, version)?.ok_or_else(|| local::version_not_found(name, version))?;
+    let meta = read_meta(tree, name, version)?.ok_or_else(|| errors::version_not_found(name, version))?;
     let written = meta.storage_location.filter(|location| !location.is_empty());
     Ok(written.or(meta.source).unwrap_or_default())
 }
@@ -79,12 +80,12 @@ pub(super) fn plan_new(
     transaction: &mut Transaction,
     new: &NewModelVersion,
 ) -> Result<ModelVersion> {
-    registry::check_exists(tree, &new.name)?;
-    let tags = local::checked_tags(&new.tags)?;
+    models::check_exists(tree, &new.name)?;
+    let tags = rules::checked_tags(&new.tags)?;
     let (storage, run_id) = storage_of(tree, new)?;
     let version = ModelVersion {
         name: new.name.clone(),
-        version: local::next_version(newest(tree, &new.name)?)?,
+        version: rules::next_version(newest(tree, &new.name)?)?,
         created_at: now(),
         description: new.description.clone(),
         source: new.source.clone(),
@@ -96,7 +97,7 @@ pub(super) fn plan_new(
     let mut files: Vec<(String, String)> =
         version.tags.iter().map(|(key, value)| (format!("tags/{key}"), value.clone())).collect();
     files.push((META.to_owned(), new_meta(new, &version, &storage).text()));
-    let scratch = format!("{}/{SCRATCH}", registry::directory(&new.name));
+    let scratch = format!("{}/{SCRATCH}", models::directory(&new.name));
     transaction.make_tree(directory(&new.name, version.version), scratch, files);
     Ok(version)
 }
@@ -111,7 +112,7 @@ pub(super) fn plan_deletion(
     check_exists(tree, name, version)?;
     let directory = directory(name, version);
     let mut meta =
-        MetaText::read(tree, &directory)?.ok_or_else(|| local::version_not_found(name, version))?;
+        MetaText::read(tree, &directory)?.ok_or_else(|| errors::version_not_found(name, version))?;
     meta.set("current_stage", &Value::Text(DELETED));
     meta.set("last_updated_timestamp", &Value::Number(now()));
     transaction.write(format!("{directory}/{META}"), meta.text());
@@ -119,7 +120,7 @@ pub(super) fn plan_deletion(
 }
 
 fn numbers(tree: &Tree, name: &ModelName) -> Result<Vec<Version>> {
-    let entries = tree.list(&registry::directory(name))?;
+    let entries = tree.list(&models::directory(name))?;
     let number = |name: &str| {
         let digits = name.strip_prefix(PREFIX)?;
         // `version-01` is not where version 1 is
@@ -142,7 +143,7 @@ fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelV
         description: meta.description.unwrap_or_default(),
         source: meta.source.unwrap_or_default(),
         run_id: meta.run_id.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
-        status: local::version_status(meta.status.as_deref()),
+        status: VersionStatus::of(meta.status.as_deref()),
         tags: values::read_all(tree, &format!("{}/tags", directory(name, version)))?,
         aliases: Vec::new(),
     }))
@@ -151,12 +152,12 @@ fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelV
 /// Where a new version's artifacts are, and the run that made them.
 fn storage_of(tree: &Tree, new: &NewModelVersion) -> Result<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
-    let storage = match local::source_model(new)? {
+    let storage = match rules::source_model(new)? {
         None | Some(ModelUri::Run(..)) => new.source.clone(),
         Some(ModelUri::Version(name, version)) => storage_location(tree, &name, version)?,
         Some(ModelUri::Alias(name, alias)) => {
-            let version = registry::read_alias(tree, &name, &alias)?;
-            storage_location(tree, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
+            let version = models::read_alias(tree, &name, &alias)?;
+            storage_location(tree, &name, version.ok_or_else(|| errors::alias_not_set(&name, &alias))?)?
         }
         Some(ModelUri::LoggedModel(id)) => {
             let (model, _) = logged_models::find(tree, &id)?;
@@ -177,7 +178,7 @@ fn new_meta(new: &NewModelVersion, version: &ModelVersion, storage: &str) -> Met
         ("creation_timestamp", Value::Number(now)),
         ("current_stage", Value::Text("None")),
         ("deployment_job_state", Value::Null),
-        ("description", local::none_if_empty(&version.description).into()),
+        ("description", rules::none_if_empty(&version.description).into()),
         ("last_updated_timestamp", Value::Number(now)),
         ("model_id", model_id.into()),
         ("name", Value::Text(version.name.as_str())),

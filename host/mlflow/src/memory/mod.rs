@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 
+#[cfg(any(test, feature = "testing"))]
+use crate::entities::LifecycleStage;
 use crate::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, Tags};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
@@ -40,6 +42,28 @@ impl MemoryStore {
     #[must_use]
     pub fn artifact_root(&self) -> &Path {
         self.artifacts.path()
+    }
+
+    /// Moves an experiment to the trash, which no call of a store does.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn move_to_trash(&self, id: &ExperimentId) {
+        let mut state = self.lock();
+        let experiment = state.experiments.get_mut(id).expect("the experiment exists");
+        experiment.lifecycle_stage = LifecycleStage::Deleted;
+    }
+
+    /// Deletes a version and leaves its aliases, which no call of a store does.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn forget_version(&self, name: &ModelName, version: Version) {
+        let mut state = self.lock();
+        let model = state.models.get_mut(name).expect("the model exists");
+        model.versions.remove(&version).expect("the version exists");
+    }
+
+    /// All that is stored, as text.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn dump(&self) -> String {
+        format!("{:?}", self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

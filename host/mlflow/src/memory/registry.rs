@@ -4,8 +4,9 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
-use crate::local;
+use crate::errors;
 use crate::memory::{MemoryStore, State, StoredModel, StoredVersion};
+use crate::rules;
 use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
@@ -21,10 +22,10 @@ impl RegistryStore for MemoryStore {
         tags: &Tags,
         description: &str,
     ) -> Result<RegisteredModel> {
-        let tags = local::checked_tags(tags)?;
+        let tags = rules::checked_tags(tags)?;
         let mut state = self.lock();
         if state.models.contains_key(name) {
-            return Err(local::already_exists("a registered model", name));
+            return Err(errors::already_exists("a registered model", name));
         }
         let model = RegisteredModel {
             name: name.clone(),
@@ -49,7 +50,7 @@ impl RegistryStore for MemoryStore {
     }
 
     async fn delete_registered_model(&self, name: &ModelName) -> Result<()> {
-        self.lock().models.remove(name).map(drop).ok_or_else(|| local::model_not_found(name))
+        self.lock().models.remove(name).map(drop).ok_or_else(|| errors::model_not_found(name))
     }
 
     async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion> {
@@ -67,8 +68,8 @@ impl RegistryStore for MemoryStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
-        let page_size = local::page_size_checked(page_size)?;
-        let below = local::parse_page_token(page_token)?.or(below).map_or(Bound::Unbounded, Bound::Excluded);
+        let page_size = rules::page_size_checked(page_size)?;
+        let below = rules::parse_page_token(page_token)?.or(below).map_or(Bound::Unbounded, Bound::Excluded);
         let state = self.lock();
         let Ok(model) = state.model(name) else { return Ok(Page { items: Vec::new(), next: None }) };
         let mut older =
@@ -87,14 +88,14 @@ impl RegistryStore for MemoryStore {
     ) -> Result<()> {
         let mut state = self.lock();
         let stored = state.models.get_mut(name).and_then(|model| model.versions.get_mut(&version));
-        let stored = stored.ok_or_else(|| local::version_not_found(name, version))?;
+        let stored = stored.ok_or_else(|| errors::version_not_found(name, version))?;
         stored.version.tags.insert(key.to_string(), value.to_owned());
         Ok(())
     }
 
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {
         let mut state = self.lock();
-        let missing = || local::version_not_found(name, version);
+        let missing = || errors::version_not_found(name, version);
         let model = state.models.get_mut(name).ok_or_else(missing)?;
         model.versions.remove(&version).ok_or_else(missing)?;
         model.model.aliases.retain(|_, target| *target != version);
@@ -155,16 +156,16 @@ impl AtomicRegistry for MemoryStore {
 
 impl State {
     fn model(&self, name: &ModelName) -> Result<&StoredModel> {
-        self.models.get(name).ok_or_else(|| local::model_not_found(name))
+        self.models.get(name).ok_or_else(|| errors::model_not_found(name))
     }
 
     fn model_mut(&mut self, name: &ModelName) -> Result<&mut StoredModel> {
-        self.models.get_mut(name).ok_or_else(|| local::model_not_found(name))
+        self.models.get_mut(name).ok_or_else(|| errors::model_not_found(name))
     }
 
     /// The version with its aliases.
     fn version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
-        let missing = || local::version_not_found(name, version);
+        let missing = || errors::version_not_found(name, version);
         let model = self.models.get(name).ok_or_else(missing)?;
         let mut found = model.versions.get(&version).ok_or_else(missing)?.version.clone();
         let on_it = model.model.aliases.iter().filter(|(_, target)| **target == version);
@@ -174,35 +175,35 @@ impl State {
 
     fn storage(&self, name: &ModelName, version: Version) -> Result<String> {
         let stored = self.models.get(name).and_then(|model| model.versions.get(&version));
-        stored.map(|stored| stored.storage.clone()).ok_or_else(|| local::version_not_found(name, version))
+        stored.map(|stored| stored.storage.clone()).ok_or_else(|| errors::version_not_found(name, version))
     }
 
     fn append(&mut self, new: &NewModelVersion) -> Result<ModelVersion> {
-        let tags = local::checked_tags(&new.tags)?;
+        let tags = rules::checked_tags(&new.tags)?;
         let mut run_id = new.run_id.clone();
-        let storage = match local::source_model(new)? {
+        let storage = match rules::source_model(new)? {
             None | Some(ModelUri::Run(..)) => new.source.clone(),
             Some(ModelUri::Version(name, version)) => self.storage(&name, version)?,
             Some(ModelUri::Alias(name, alias)) => {
                 let version = self.model(&name)?.model.aliases.get(&alias).copied();
-                let version = version.ok_or_else(|| local::alias_not_set(&name, &alias))?;
+                let version = version.ok_or_else(|| errors::alias_not_set(&name, &alias))?;
                 self.storage(&name, version)?
             }
             Some(ModelUri::LoggedModel(id)) => {
                 let model =
-                    self.logged_models.get(&id).ok_or_else(|| local::not_found("LoggedModel", &id))?;
+                    self.logged_models.get(&id).ok_or_else(|| errors::not_found("LoggedModel", &id))?;
                 run_id = run_id.or_else(|| model.source_run_id.clone());
                 model.artifact_uri.clone()
             }
         };
         if let Some(id) = &new.model_id {
-            let model = self.logged_models.get(id).ok_or_else(|| local::not_found("LoggedModel", id))?;
+            let model = self.logged_models.get(id).ok_or_else(|| errors::not_found("LoggedModel", id))?;
             run_id = run_id.or_else(|| model.source_run_id.clone());
         }
         let model = self.model_mut(&new.name)?;
         let version = ModelVersion {
             name: new.name.clone(),
-            version: local::next_version(model.newest)?,
+            version: rules::next_version(model.newest)?,
             created_at: now(),
             description: new.description.clone(),
             source: new.source.clone(),

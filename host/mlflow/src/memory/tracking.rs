@@ -6,8 +6,9 @@ use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch,
     RunStatus, Tags,
 };
-use crate::local;
+use crate::errors;
 use crate::memory::{MemoryStore, State};
+use crate::rules;
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -28,13 +29,10 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn create_run(&self, run: &NewRun) -> Result<Run> {
-        let tags = local::tags_of_new_run(run)?;
-        let id = local::new_run_id()?;
+        let tags = rules::tags_of_new_run(run)?;
+        let id = rules::new_run_id()?;
         let mut state = self.lock();
-        let experiment = state.experiment(&run.experiment_id)?;
-        if experiment.lifecycle_stage == LifecycleStage::Deleted {
-            return Err(local::is_deleted("experiment", &experiment.id));
-        }
+        let experiment = state.active_experiment(&run.experiment_id)?;
         let created = Run {
             id: id.clone(),
             experiment_id: run.experiment_id.clone(),
@@ -54,22 +52,22 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn run(&self, id: &RunId) -> Result<Run> {
-        self.lock().runs.get(id).cloned().ok_or_else(|| local::not_found("run", id))
+        self.lock().runs.get(id).cloned().ok_or_else(|| errors::not_found("run", id))
     }
 
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
-        let batch = local::check_batch(batch)?;
+        let batch = rules::check_batch(batch)?;
         let mut state = self.lock();
         batch.model_id.as_ref().map_or(Ok(()), |model| state.check_logged_model(model))?;
         let run = state.run_mut(id)?;
         for (key, value) in &batch.params {
-            run.params.get(key).map_or(Ok(()), |stored| local::check_param_unchanged(key, stored, value))?;
+            run.params.get(key).map_or(Ok(()), |stored| rules::check_param_unchanged(key, stored, value))?;
         }
         run.params.extend(batch.params);
         run.tags.extend(batch.tags);
         for point in batch.metrics {
             match run.metrics.binary_search_by(|metric| metric.key.cmp(&point.key)) {
-                Ok(index) if local::is_later(&point, &run.metrics[index]) => run.metrics[index] = point,
+                Ok(index) if rules::is_later(&point, &run.metrics[index]) => run.metrics[index] = point,
                 Ok(_) => {}
                 Err(index) => run.metrics.insert(index, point),
             }
@@ -92,8 +90,8 @@ impl TrackingStore for MemoryStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<Run>> {
-        let page_size = local::page_size_checked(page_size)?;
-        let skip: usize = local::parse_page_token(page_token)?.unwrap_or_default();
+        let page_size = rules::page_size_checked(page_size)?;
+        let skip: usize = rules::parse_page_token(page_token)?.unwrap_or_default();
         let state = self.lock();
         let mut runs: Vec<&Run> = state
             .runs
@@ -108,10 +106,10 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
-        let model = local::checked_logged_model(model)?;
-        let id = local::new_logged_model_id()?;
+        let model = rules::checked_logged_model(model)?;
+        let id = rules::new_logged_model_id()?;
         let mut state = self.lock();
-        let experiment = state.experiment(&model.experiment_id)?;
+        let experiment = state.active_experiment(&model.experiment_id)?;
         let created = LoggedModel {
             id: id.clone(),
             experiment_id: model.experiment_id,
@@ -125,12 +123,12 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn logged_model(&self, id: &LoggedModelId) -> Result<LoggedModel> {
-        self.lock().logged_models.get(id).cloned().ok_or_else(|| local::not_found("LoggedModel", id))
+        self.lock().logged_models.get(id).cloned().ok_or_else(|| errors::not_found("LoggedModel", id))
     }
 
     async fn finalize_logged_model(&self, id: &LoggedModelId, status: LoggedModelStatus) -> Result<()> {
         let mut state = self.lock();
-        let model = state.logged_models.get_mut(id).ok_or_else(|| local::not_found("LoggedModel", id))?;
+        let model = state.logged_models.get_mut(id).ok_or_else(|| errors::not_found("LoggedModel", id))?;
         model.status = status;
         Ok(())
     }
@@ -150,11 +148,11 @@ impl TrackingStore for MemoryStore {
 
 impl MemoryStore {
     pub(super) fn add_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId> {
-        local::check_experiment_name(name)?;
-        local::checked_tags(tags)?;
+        rules::check_experiment_name(name)?;
+        rules::checked_tags(tags)?;
         let mut state = self.lock();
         if state.experiments.values().any(|experiment| experiment.name == name) {
-            return Err(local::already_exists("an experiment", name));
+            return Err(errors::already_exists("an experiment", name));
         }
         let id = ExperimentId::new(state.experiments.len().to_string())?;
         let experiment = Experiment {
@@ -170,14 +168,23 @@ impl MemoryStore {
 
 impl State {
     fn experiment(&self, id: &ExperimentId) -> Result<&Experiment> {
-        self.experiments.get(id).ok_or_else(|| local::not_found("experiment", id))
+        self.experiments.get(id).ok_or_else(|| errors::not_found("experiment", id))
+    }
+
+    /// `InvalidState` for a deleted experiment.
+    fn active_experiment(&self, id: &ExperimentId) -> Result<&Experiment> {
+        let experiment = self.experiment(id)?;
+        if experiment.lifecycle_stage == LifecycleStage::Deleted {
+            return Err(errors::is_deleted("experiment", id));
+        }
+        Ok(experiment)
     }
 
     fn check_logged_model(&self, id: &LoggedModelId) -> Result<()> {
-        self.logged_models.get(id).map(drop).ok_or_else(|| local::not_found("LoggedModel", id))
+        self.logged_models.get(id).map(drop).ok_or_else(|| errors::not_found("LoggedModel", id))
     }
 
     fn run_mut(&mut self, id: &RunId) -> Result<&mut Run> {
-        self.runs.get_mut(id).ok_or_else(|| local::not_found("run", id))
+        self.runs.get_mut(id).ok_or_else(|| errors::not_found("run", id))
     }
 }

@@ -32,15 +32,14 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The artifact proxy of a tracking server, and of the further hosts that a user allows.
 #[derive(Debug)]
-pub struct ArtifactProxy {
+pub(crate) struct ArtifactProxy {
     transport: Arc<Transport>,
     allowed_hosts: Vec<String>,
 }
 
 impl ArtifactProxy {
     /// The proxy of the server behind `store`. `allowed_hosts` holds `host` or `host:port`, in lower case.
-    #[must_use]
-    pub fn new(store: &RestStore, allowed_hosts: Vec<String>) -> Self {
+    pub(crate) fn new(store: &RestStore, allowed_hosts: Vec<String>) -> Self {
         Self { transport: store.transport.clone(), allowed_hosts }
     }
 
@@ -77,7 +76,7 @@ impl ArtifactProxy {
 /// Uploads go from file to socket with their length announced, downloads from socket to reader with their length
 /// checked. The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares afterwards.
 #[derive(Debug)]
-pub struct ProxiedArtifacts {
+pub(crate) struct ProxiedArtifacts {
     transport: Arc<Transport>,
     uri: String,
     root: Vec<String>,

@@ -1,7 +1,7 @@
 //! How a batch of what is logged on a run is cut to fit a server's limits.
 
 use crate::entities::{Metric, Tags};
-use crate::local::CheckedBatch;
+use crate::rules::CheckedBatch;
 
 /// The most metrics, and the most entries of all kinds, in one `log-batch` request.
 const MAX_ENTRIES: usize = 1000;
@@ -71,7 +71,7 @@ fn cut<'a>(key: &str, text: &'a str) -> &'a str {
 mod tests {
     use super::*;
     use crate::entities::RunBatch;
-    use crate::local::check_batch;
+    use crate::rules::check_batch;
 
     fn checked(metrics: i64, params: usize, tags: usize) -> CheckedBatch {
         let numbered =

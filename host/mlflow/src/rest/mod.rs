@@ -1,12 +1,13 @@
 //! An MLflow tracking server, version 2.9 or newer, over its REST API.
 //!
-//! `transport` sends requests and `retry` decides about repeating them, `failure` says what a failed one
+//! `transport` sends requests and `retry` decides about repeating them, `answer` and `failure` say what a failed one
 //! means, `create` keeps creates from happening twice, `wire` holds MLflow's JSON, `tracking` and
 //! `registry` the traits, `artifacts` the server's artifact proxy.
 //!
 //! Dropping the future of a call stops its repetitions: a caller with a deadline of its own wraps the call in a
 //! timeout.
 
+mod answer;
 mod artifacts;
 mod config;
 mod create;
@@ -30,7 +31,7 @@ use serde::de::DeserializeOwned;
 use failure::Failure;
 use transport::{Call, Transport};
 
-pub use artifacts::{ArtifactProxy, ProxiedArtifacts};
+pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
 
 /// The store behind an MLflow server. Making one costs nothing: the first call connects.

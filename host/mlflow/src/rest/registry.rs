@@ -10,7 +10,7 @@ use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
 };
 use crate::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
-use crate::local;
+use crate::rules;
 use crate::store::RegistryStore;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Key, ModelName, Version};
@@ -102,7 +102,7 @@ impl RegistryStore for RestStore {
                 .with_context("model", name)
         })?;
         // MLflow's own tokens are offsets: a version created between two pages would be listed twice.
-        let below = local::parse_page_token(page_token)?.or(below);
+        let below = rules::parse_page_token(page_token)?.or(below);
         if let Some(below) = below {
             filter = format!("{filter} and version_number < {below}");
         }

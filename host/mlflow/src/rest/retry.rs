@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use super::failure::Failure;
@@ -119,25 +117,9 @@ impl RetryBudget {
     }
 }
 
-/// The statuses after which MLflow's own client sends again.
-pub(super) fn is_retryable(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// The wait that a server asks for: seconds, or a date.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reqwest::header::HeaderValue;
 
     #[test]
     fn waits_grow_and_jitter_stays_in_its_bounds() {
@@ -147,19 +129,6 @@ mod tests {
             assert!((f64::from(least)..=f64::from(least) + 1.0).contains(&wait), "{number}: {wait}");
         }
         assert!(policy.backoff(u32::MAX) > Duration::from_secs(1000), "no overflow");
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let parse = |text: &str| {
-            let value = HeaderValue::from_str(text).expect("a header");
-            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
-        };
-        assert_eq!(parse("4"), Some(Duration::from_secs(4)));
-        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        assert!(parse("Fri, 01 Jan 2100 00:00:00 GMT").is_some_and(|wait| wait > Duration::from_secs(1000)));
-        assert_eq!(parse("soon"), None);
-        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 
     #[test]
@@ -182,12 +151,5 @@ mod tests {
         let mut budget = RetryBudget::new(&RetryPolicy::new(&environment).expect("a policy"));
         budget.forgive(Duration::MAX);
         assert!(budget.deadline() > Instant::now() + Duration::from_secs(86_400));
-    }
-
-    #[test]
-    fn only_some_statuses_are_retried() {
-        let retried: Vec<u16> =
-            (100..600).filter(|code| StatusCode::from_u16(*code).is_ok_and(is_retryable)).collect();
-        assert_eq!(retried, [408, 429, 500, 502, 503, 504]);
     }
 }

@@ -1,25 +1,19 @@
 //! Faults between us and the server: what is sent again, what is not, and which error it becomes.
 
+mod artifacts;
+mod creates;
 mod versions;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncReadExt;
-
-use super::{ArtifactProxy, RestConfig, RestStore};
-use crate::artifacts::{ArtifactStore, read_error};
-use crate::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
+use super::{RestConfig, RestStore};
 use crate::environment::{self, Environment};
-use crate::store::{RegistryStore, TrackingStore};
+use crate::store::RegistryStore;
 use crate::testing::fault_server::{Answer, FaultServer, ok, status};
-use crate::uri::{ArtifactUri, TrackingUri};
+use crate::uri::TrackingUri;
 use hydra_base::ErrorKind;
-use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_base::testing::version;
-
-const RUN: &str = r#"{"info":{"run_id":"r1","experiment_id":"0","status":"RUNNING"}}"#;
-const VERSION: &str = r#"{"version":"7","status":"READY"}"#;
+use hydra_base::names::{Alias, ModelName};
+use hydra_base::testing::{model_name, version};
 
 fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
     RestStore::new(config_with(server, variables))
@@ -46,27 +40,12 @@ fn store(server: &FaultServer) -> RestStore {
     store_with(server, &[])
 }
 
-fn artifacts(store: &RestStore) -> impl ArtifactStore + use<> {
-    let uri = ArtifactUri::new("mlflow-artifacts:/1/r1/artifacts").expect("a URI");
-    ArtifactProxy::new(store, Vec::new()).open(&uri, None, "1/r1/artifacts").expect("a root")
-}
-
 fn name() -> ModelName {
-    ModelName::new("m").expect("a name")
+    model_name("m")
 }
 
 fn model(description: &str) -> Answer {
     ok(&format!(r#"{{"registered_model":{{"name":"m","description":"{description}"}}}}"#))
-}
-
-fn operation() -> Tags {
-    Tags::from([(OPERATION_ID_TAG.to_owned(), "op-1".to_owned())])
-}
-
-async fn create_run(store: &RestStore, tags: Tags) -> hydra_base::Result<Run> {
-    let experiment_id = ExperimentId::new("0").expect("an id");
-    let new = NewRun { experiment_id, name: "n".into(), start_time: 1, user_id: "ann".into(), tags };
-    store.create_run(&new).await
 }
 
 #[tokio::test]
@@ -144,99 +123,6 @@ async fn a_closed_port_is_unreachable() {
 }
 
 #[tokio::test]
-async fn an_ambiguous_create_without_an_operation_id_is_not_repeated() {
-    for answer in [Answer::Drop, status(500), status(504)] {
-        let server = FaultServer::start(vec![answer]);
-        let error = create_run(&store(&server), Tags::new()).await.expect_err("a lost answer");
-        assert!(!error.retryable(), "{error}");
-        assert_eq!(server.lines(), ["POST runs/create"]);
-    }
-}
-
-#[tokio::test]
-async fn a_create_that_surely_did_not_happen_is_repeated() {
-    let server = FaultServer::start(vec![status(429), ok(&format!(r#"{{"run":{RUN}}}"#))]);
-    create_run(&store(&server), Tags::new()).await.expect("a run");
-    assert_eq!(server.lines(), ["POST runs/create"; 2]);
-}
-
-#[tokio::test]
-async fn an_ambiguous_create_looks_for_its_operation_id_first() {
-    let found = ok(&format!(r#"{{"runs":[{RUN}]}}"#));
-    let server = FaultServer::start(vec![Answer::Drop, found]);
-    let run = create_run(&store(&server), operation()).await.expect("the run of the first attempt");
-    assert_eq!(run.id.as_str(), "r1");
-    assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
-    let search = String::from_utf8(server.requests()[1].body.clone()).expect("JSON");
-    assert!(search.contains("tags.`hydra.operation_id` = 'op-1'"), "{search}");
-
-    let server = FaultServer::start(vec![Answer::Drop, ok("{}"), ok(&format!(r#"{{"run":{RUN}}}"#))]);
-    create_run(&store(&server), operation()).await.expect("the run of the second attempt");
-    assert_eq!(server.lines(), ["POST runs/create", "POST runs/search", "POST runs/create"]);
-}
-
-#[tokio::test]
-async fn a_create_that_hangs_is_looked_for() {
-    let found = ok(&format!(r#"{{"runs":[{RUN}]}}"#));
-    let server = FaultServer::start(vec![Answer::Stall(Vec::new()), found]);
-    let run = create_run(&impatient(&server), operation()).await.expect("the run of the first attempt");
-    assert_eq!(run.id.as_str(), "r1");
-    assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
-}
-
-#[tokio::test]
-async fn a_create_is_looked_for_once_more_when_attempts_or_time_have_run_out() {
-    let found = || ok(&format!(r#"{{"runs":[{RUN}]}}"#));
-    let later = "Retry-After: 3600\r\n";
-    let (create, search) = ("POST runs/create", "POST runs/search");
-    for (failing, retries, requests) in [
-        (vec![Answer::Drop], "0", vec![create, search]),
-        (vec![Answer::Stall(Vec::new())], "7", vec![create, search]),
-        (vec![Answer::Json(503, later, "{}".into())], "7", vec![create, search]),
-        // Nothing at first: the server was still at it. Then the next attempt is turned away.
-        (
-            vec![Answer::Drop, ok("{}"), Answer::Json(429, later, "{}".into())],
-            "7",
-            vec![create, search, create, search],
-        ),
-        // The look itself fails for as long as it is tried.
-        (vec![Answer::Drop, status(500)], "1", vec![create, search, search]),
-    ] {
-        let server = FaultServer::start(failing.into_iter().chain([found()]).collect());
-        let store = store_with(&server, &[(environment::MAX_RETRIES, retries)]);
-        let run = create_run(&store, operation()).await.expect("the run of the first attempt");
-        assert_eq!(run.id.as_str(), "r1");
-        assert_eq!(server.lines(), requests);
-    }
-}
-
-#[tokio::test]
-async fn a_create_that_is_not_found_in_the_end_stays_ambiguous() {
-    for last in [ok("{}"), Answer::Drop] {
-        let server = FaultServer::start(vec![Answer::Drop, last]);
-        let store = store_with(&server, &[(environment::MAX_RETRIES, "0")]);
-        let error = create_run(&store, operation()).await.expect_err("a lost answer");
-        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unreachable, false));
-        assert!(error.hint().is_some_and(|hint| hint.contains("before you repeat it")), "{error:?}");
-        assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
-    }
-}
-
-#[tokio::test]
-async fn an_ambiguous_version_is_found_by_its_operation_id() {
-    let found = ok(&format!(r#"{{"model_versions":[{VERSION}]}}"#));
-    let server = FaultServer::start(vec![status(502), found]);
-    let new = NewModelVersion::new(name(), "s3://b/x").tags(operation());
-    let created = store(&server).create_model_version(&new).await.expect("a version");
-    assert_eq!(created.version, version(7));
-    let lines = server.lines();
-    assert!(
-        lines.len() == 2 && lines[1].starts_with("GET model-versions/search?filter=name%3D%27m%27"),
-        "{lines:?}"
-    );
-}
-
-#[tokio::test]
 async fn a_delete_whose_answer_was_lost_is_done() {
     let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
     let gone = || Answer::Json(404, "", missing.to_owned());
@@ -301,139 +187,4 @@ async fn compressed_answers_are_read() {
     answer.extend_from_slice(body);
     let server = FaultServer::start(vec![Answer::Raw(answer)]);
     assert_eq!(store(&server).registered_model(&name()).await.expect("a model").description, "zipped");
-}
-
-#[tokio::test]
-async fn a_truncated_download_is_an_integrity_error() {
-    for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
-        let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\n5\r\nhello\r\n");
-        let server = FaultServer::start(vec![Answer::Raw(answer.into_bytes())]);
-        let mut reader = artifacts(&store(&server)).open("model/model.lgb").await.expect("a stream");
-        let error = read_error(reader.read_to_end(&mut Vec::new()).await.expect_err(head));
-        assert_eq!((error.kind(), error.retryable()), (ErrorKind::Integrity, true), "{error}");
-    }
-}
-
-#[tokio::test]
-async fn a_download_that_stands_still_is_a_timeout() {
-    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_vec();
-    let server = FaultServer::start(vec![Answer::Stall(half)]);
-    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
-    let mut reader = artifacts(&store).open("x").await.expect("a stream");
-    let error = read_error(reader.read_to_end(&mut Vec::new()).await.expect_err("half a body"));
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-}
-
-#[tokio::test]
-async fn a_missing_artifact_is_not_asked_for_again() {
-    // What servers before 3.17 answer.
-    let server = FaultServer::start(vec![status(500), ok(r#"{"files":[{"path":"other","is_dir":false}]}"#)]);
-    let error = artifacts(&store(&server)).open("model/MLmodel").await.err().expect("missing");
-    assert_eq!(error.kind(), ErrorKind::ArtifactNotFound);
-    assert_eq!(server.lines().len(), 2);
-}
-
-#[tokio::test]
-async fn an_upload_is_repeated_whole_and_progress_counts_once() {
-    let server = FaultServer::start(vec![status(503), Answer::Drop, ok("")]);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    let content: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
-    std::fs::write(file.path(), &content).expect("a file");
-    let moved = AtomicU64::new(0);
-    let progress = |bytes| {
-        moved.fetch_add(bytes, Ordering::Relaxed);
-    };
-    artifacts(&store(&server)).put_file("model/a b", file.path(), &progress).await.expect("an upload");
-    assert_eq!(moved.into_inner(), 700_000);
-    let requests = server.requests();
-    assert_eq!(requests.len(), 3);
-    for request in requests {
-        assert_eq!(request.line, "PUT /api/2.0/mlflow-artifacts/artifacts/1/r1/artifacts/model/a%20b");
-        assert_eq!(request.headers["content-length"], "700000");
-        assert!(request.body == content);
-    }
-}
-
-#[tokio::test]
-async fn a_slow_upload_may_take_longer_than_the_deadline() {
-    // Nor does what moved in an attempt that broke count as waiting.
-    let slowly = |then| Answer::ReadSlowly(Duration::from_millis(100), Box::new(then));
-    let server = FaultServer::start(vec![slowly(Answer::Drop), slowly(ok("{}"))]);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), vec![1; 24 << 20]).expect("a file");
-    let started = Instant::now();
-    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "1.2")]);
-    artifacts(&store).put_file("big", file.path(), &|_| {}).await.expect("an upload");
-    assert!(started.elapsed() > Duration::from_secs(2), "{:?}", started.elapsed());
-}
-
-#[tokio::test]
-async fn an_upload_that_stands_still_takes_the_patience_once() {
-    let server = FaultServer::start((0..8).map(|_| Answer::Stall(Vec::new())).collect());
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), "x").expect("a file");
-    let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
-    let error = artifacts(&store).put_file("x", file.path(), &|_| {}).await.expect_err("no answer");
-    assert_eq!((error.kind(), server.lines().len()), (ErrorKind::Timeout, 1));
-}
-
-#[tokio::test]
-async fn small_writes_are_whole_and_sent_again_when_they_hang() {
-    let content: Vec<u8> = (0..700_000u32).map(|n| n as u8).collect();
-    for content in [content, Vec::new()] {
-        let server = FaultServer::start(vec![Answer::Stall(Vec::new()), ok("{}")]);
-        artifacts(&impatient(&server)).put_bytes("x", content.clone()).await.expect("written");
-        let requests = server.requests();
-        assert_eq!(requests.len(), 2);
-        for request in requests {
-            assert_eq!(request.headers["content-length"], content.len().to_string());
-            assert!(request.body == content);
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_servers_paths_and_hosts_are_not_trusted() {
-    let server = FaultServer::start(vec![ok(r#"{"files":[{"path":"../../etc/passwd"}]}"#), ok("")]);
-    let store = store(&server);
-    let listed = artifacts(&store).list("model").await.expect_err("a path out of the root");
-    assert_eq!(listed.kind(), ErrorKind::Untrusted);
-    let open = |uri: &str, authority, path: &str, allowed: &[&str]| {
-        let allowed = allowed.iter().map(|&host| host.to_owned()).collect();
-        ArtifactProxy::new(&store, allowed).open(&ArtifactUri::new(uri).expect(uri), authority, path)
-    };
-    let climbing = open("mlflow-artifacts:/1/../../x", None, "1/../../x", &[]).expect_err("..");
-    assert_eq!(climbing.kind(), ErrorKind::Untrusted);
-    let uri = "mlflow-artifacts://else:80/1";
-    assert_eq!(open(uri, Some("else:80"), "1", &["other"]).expect_err("a host").kind(), ErrorKind::Untrusted);
-    open(uri, Some("else:80"), "1", &["else:80"]).expect("an allowed host");
-    let own = server.url.trim_start_matches("http://").to_owned();
-    open("mlflow-artifacts://own/1", Some(&own), "1", &[]).expect("the tracking server itself");
-}
-
-#[tokio::test]
-async fn an_allowed_host_gets_no_credentials() {
-    let other = FaultServer::start(vec![ok("{}")]);
-    let tracking = FaultServer::start(Vec::new());
-    let store = store_with(&tracking, &[(environment::TOKEN, "t0"), (environment::WORKSPACE, "team-a")]);
-    let authority = other.url.trim_start_matches("http://").to_owned();
-    let proxy = ArtifactProxy::new(&store, vec![authority.clone()]);
-    let uri = ArtifactUri::new(format!("mlflow-artifacts://{authority}/1")).expect("a URI");
-    let root = proxy.open(&uri, Some(&authority), "1").expect("a root");
-    assert!(root.list("").await.expect("an empty listing").is_empty());
-    let headers = &other.requests()[0].headers;
-    assert!(
-        !headers.contains_key("authorization") && !headers.contains_key("x-mlflow-workspace"),
-        "{headers:?}"
-    );
-}
-
-#[tokio::test]
-async fn names_that_the_proxy_cannot_store_are_refused() {
-    let server = FaultServer::start(Vec::new());
-    for bad in ["a#b", "100%", "a?b"] {
-        let error = artifacts(&store(&server)).put_bytes(bad, Vec::new()).await.expect_err(bad);
-        assert_eq!(error.kind(), ErrorKind::InvalidName);
-    }
-    assert!(server.lines().is_empty());
 }

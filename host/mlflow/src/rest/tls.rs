@@ -10,12 +10,16 @@ use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The variables that may name a proxy for plain HTTP. The HTTP library reads them too.
+const PROXY_VARIABLES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
 /// Whom to trust, and who we are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TlsSettings {
     trust: Trust,
     client_certificate: Option<PathBuf>,
+    /// A plain server may still be reached through a proxy that speaks TLS.
+    proxy_uses_tls: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,12 +52,18 @@ impl TlsSettings {
                 .or_else(|| environment.path("CURL_CA_BUNDLE"))
                 .map_or(Trust::Platform, Trust::Only),
         };
-        Ok(Self { trust, client_certificate: environment.path(environment::CLIENT_CERT_PATH) })
+        Ok(Self {
+            trust,
+            client_certificate: environment.path(environment::CLIENT_CERT_PATH),
+            proxy_uses_tls: PROXY_VARIABLES
+                .iter()
+                .any(|name| environment.get(name).is_some_and(|proxy| proxy.starts_with("https:"))),
+        })
     }
 
     /// The same trust, without a certificate of ours.
     pub(super) fn without_identity(&self) -> Self {
-        Self { trust: self.trust.clone(), client_certificate: None }
+        Self { client_certificate: None, ..self.clone() }
     }
 
     /// Builds the HTTP client for a server with that scheme. Reading the platform's certificates takes
@@ -64,7 +74,7 @@ impl TlsSettings {
             .user_agent(concat!("hydra-registry/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT);
-        builder = if scheme == "https" || proxies_use_tls() {
+        builder = if scheme == "https" || self.proxy_uses_tls {
             self.apply(builder)?
         } else {
             // A new connection for each request, which costs a fraction of a millisecond. An MLflow server with several worker
@@ -98,13 +108,6 @@ impl TlsSettings {
         }
         Ok(builder)
     }
-}
-
-/// A plain server may still be reached through a proxy that speaks TLS.
-fn proxies_use_tls() -> bool {
-    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
-        .iter()
-        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https:")))
 }
 
 fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
@@ -172,5 +175,13 @@ mod tests {
             .expect("settings")
             .client("http")
             .expect("a client");
+    }
+
+    #[test]
+    fn a_proxy_that_speaks_tls_needs_certificates() {
+        let variables =
+            [("ALL_PROXY", "https://proxy.example:1"), (environment::SERVER_CERT_PATH, "/missing")];
+        let error = settings(&variables).expect("settings").client("http").expect_err("no bundle");
+        assert_eq!(error.kind(), ErrorKind::Config);
     }
 }

@@ -18,7 +18,7 @@ use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::local::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::rules::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -122,7 +122,7 @@ impl TrackingStore for RestStore {
     ) -> Result<Page<Run>> {
         let mut body = json!({
             "experiment_ids": [experiment],
-            "filter": format!("attributes.status = '{}'", json!(status).as_str().unwrap_or_default()),
+            "filter": format!("attributes.status = '{}'", status.word()),
             "run_view_type": "ACTIVE_ONLY",
             "max_results": page_size.clamp(1, MAX_RUNS_PER_PAGE),
             "order_by": ["attributes.start_time DESC"],

@@ -1,12 +1,13 @@
-//! The connection, transactions, and what SQLite's errors mean.
+//! The connection and its transactions.
 
 use std::fs;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::sqlite::failure::SqlResult;
 use crate::sqlite::schema::{self, Schema};
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::names::Workspace;
@@ -15,69 +16,6 @@ use hydra_base::names::Workspace;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
 /// Enough for every statement of this store.
 const CACHED_STATEMENTS: usize = 64;
-
-/// The result of work in a transaction.
-pub(super) type Work<T> = std::result::Result<T, Failure>;
-
-/// Why a transaction was given up.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// SQLite failed.
-    Sql(rusqlite::Error),
-    /// The store refuses.
-    Store(Error),
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Failure {
-    /// The error that the caller sees.
-    pub(super) fn into_error(self, path: &Path) -> Error {
-        let error = match self {
-            Self::Store(error) => return error,
-            Self::Sql(error) => error,
-        };
-        let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
-        let (kind, message, hint) = match code {
-            Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => (
-                ErrorKind::Locked,
-                "another process holds the lock of the database",
-                "find the process that has the file open, for example with `lsof`",
-            ),
-            Some(ffi::SQLITE_NOTADB | ffi::SQLITE_CORRUPT) => (
-                ErrorKind::Storage,
-                "the file is not a SQLite database, or it is damaged",
-                "restore it from a backup, or use another file",
-            ),
-            Some(ffi::SQLITE_READONLY | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PERM) => (
-                ErrorKind::Storage,
-                "cannot open or write the database",
-                "check that the directory exists and that the user of this process has access to directory and file",
-            ),
-            Some(ffi::SQLITE_FULL) => (ErrorKind::Storage, "the disk is full", "free some space"),
-            _ => (
-                ErrorKind::Storage,
-                "the database failed",
-                "check the file with `sqlite3 FILE 'pragma integrity_check'`",
-            ),
-        };
-        Error::new(kind, message)
-            .with_context("path", path.display())
-            .with_retryable(kind == ErrorKind::Locked)
-            .with_source(error)
-            .with_hint(hint)
-    }
-}
 
 /// A transaction and the schema it found.
 pub(super) struct Db<'a> {
@@ -115,7 +53,11 @@ impl Database {
     }
 
     /// Runs `work` in one reading transaction. A file that is not there reads as a database without rows.
-    pub(super) fn read<T>(&mut self, path: &Path, work: impl FnOnce(&Db<'_>) -> Work<T>) -> Work<T> {
+    pub(super) fn read<T>(
+        &mut self,
+        path: &Path,
+        work: impl FnOnce(&Db<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
         if self.open.is_none() && has_content(path) {
             let open = Open::new(Connection::open_with_flags(path, flags())?)?;
             self.open = Some(open);
@@ -140,8 +82,8 @@ impl Database {
         &mut self,
         path: &Path,
         artifact_root: &str,
-        work: impl FnOnce(&Db<'_>) -> Work<T>,
-    ) -> Work<T> {
+        work: impl FnOnce(&Db<'_>) -> SqlResult<T>,
+    ) -> SqlResult<T> {
         let Open { connection, seen } = match &mut self.open {
             Some(open) => open,
             none => {
@@ -170,7 +112,7 @@ impl Database {
 }
 
 impl Open {
-    fn new(connection: Connection) -> Work<Self> {
+    fn new(connection: Connection) -> SqlResult<Self> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
@@ -183,7 +125,7 @@ fn current<'a>(
     transaction: &Transaction<'_>,
     seen: &'a mut Option<(i64, Schema)>,
     workspace: Option<&Workspace>,
-) -> Work<&'a Schema> {
+) -> SqlResult<&'a Schema> {
     let version: i64 = transaction.pragma_query_value(None, "schema_version", |row| row.get(0))?;
     if seen.as_ref().is_none_or(|(as_of, _)| *as_of != version) {
         *seen = Some((version, Schema::detect(transaction, workspace)?));

@@ -1,22 +1,23 @@
-//! Rows of `logged_models` with their params, tags and metrics, and of `inputs` for the link from a run to its output.
+//! Rows of `logged_models` with their params and tags.
 
 use rusqlite::{OptionalExtension as _, params};
-use uuid::Uuid;
 
-use crate::entities::{LoggedModel, LoggedModelStatus, Metric, NewLoggedModel};
-use crate::local;
-use crate::sqlite::database::{Db, Work};
-use crate::sqlite::runs;
+use crate::entities::{LoggedModel, LoggedModelStatus, NewLoggedModel};
+use crate::errors;
+use crate::rules;
+use crate::sqlite::database::Db;
+use crate::sqlite::experiments;
+use crate::sqlite::failure::SqlResult;
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::time::now;
 
 /// Creates a LoggedModel, or `None` in a database of MLflow 2.
-pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedModel>> {
+pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> SqlResult<Option<LoggedModel>> {
     if !db.schema.logged_models {
         return Ok(None);
     }
-    let experiment = runs::active_experiment(db, &new.experiment_id)?;
-    let id = local::new_logged_model_id()?;
+    let experiment = experiments::active(db, &new.experiment_id)?;
+    let id = rules::new_logged_model_id()?;
     let root = experiment.artifact_location.trim_end_matches('/');
     let model = LoggedModel {
         artifact_uri: format!("{root}/models/{id}/artifacts"),
@@ -26,7 +27,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedMod
         status: LoggedModelStatus::Pending,
         source_run_id: Some(new.source_run_id.clone()),
     };
-    let experiment_id = runs::experiment_number(&model.experiment_id)?;
+    let experiment_id = experiments::number(&model.experiment_id)?;
     db.prepare_cached(
         "INSERT INTO logged_models
              (model_id, experiment_id, name, artifact_location, creation_timestamp_ms, last_updated_timestamp_ms,
@@ -39,7 +40,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedMod
         model.name,
         model.artifact_uri,
         now(),
-        local::logged_model_status_number(model.status),
+        model.status.number(),
         new.source_run_id.as_str(),
     ])?;
     let mut param = db.prepare_cached(
@@ -59,9 +60,9 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> Work<Option<LoggedMod
 }
 
 /// The LoggedModel of that id; `NotFound` when it is missing or deleted.
-pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> Work<LoggedModel> {
+pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> SqlResult<LoggedModel> {
     if !db.schema.logged_models {
-        return Err(local::not_found("LoggedModel", id).into());
+        return Err(errors::not_found("LoggedModel", id).into());
     }
     let mut statement = db.prepare_cached(
         "SELECT experiment_id, name, artifact_location, status, source_run_id FROM logged_models
@@ -74,70 +75,40 @@ pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> Work<LoggedModel> {
         })
         .optional()?;
     let (experiment, name, artifact_uri, status, source_run) =
-        found.ok_or_else(|| local::not_found("LoggedModel", id))?;
+        found.ok_or_else(|| errors::not_found("LoggedModel", id))?;
     Ok(LoggedModel {
         id: id.clone(),
         experiment_id: ExperimentId::new(experiment.to_string())?,
         name,
         artifact_uri,
-        status: local::logged_model_status(status),
+        status: LoggedModelStatus::of(status),
         source_run_id: source_run.filter(|id| !id.is_empty()).map(RunId::new).transpose()?,
     })
 }
 
 /// Sets the state of a LoggedModel.
-pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatus) -> Work<()> {
+pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatus) -> SqlResult<()> {
     get(db, id)?;
     db.prepare_cached(
         "UPDATE logged_models SET status = ?2, last_updated_timestamp_ms = ?3 WHERE model_id = ?1",
     )?
-    .execute(params![id.as_str(), local::logged_model_status_number(status), now()])?;
-    Ok(())
-}
-
-/// Links a LoggedModel to the run that made it; once, however often it is asked.
-pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> Work<()> {
-    runs::check_active(db, run)?;
-    get(db, model)?;
-    db.prepare_cached(
-        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)
-         VALUES (?1, 'RUN_OUTPUT', ?2, 'MODEL_OUTPUT', ?3, 0)
-         ON CONFLICT (source_type, source_id, destination_type, destination_id) DO NOTHING",
-    )?
-    .execute(params![Uuid::new_v4().simple().to_string(), run.as_str(), model.as_str()])?;
-    Ok(())
-}
-
-/// Logs points of a run as metrics of the LoggedModel that they measure; a point that is there already stays.
-pub(super) fn log_metrics(db: &Db<'_>, id: &LoggedModelId, run: &RunId, metrics: &[Metric]) -> Work<()> {
-    get(db, id)?;
-    let mut point = db.prepare_cached(
-        "INSERT OR IGNORE INTO logged_model_metrics
-             (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, experiment_id, run_id)
-         SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid FROM runs WHERE run_uuid = ?6",
-    )?;
-    for metric in metrics {
-        let (value, _) = runs::stored_value(metric);
-        point.execute(params![
-            id.as_str(),
-            metric.key,
-            metric.timestamp,
-            metric.step,
-            value,
-            run.as_str()
-        ])?;
-    }
+    .execute(params![id.as_str(), status.number(), now()])?;
     Ok(())
 }
 
 /// Notes that the LoggedModel was registered as this version.
-pub(super) fn note_version(db: &Db<'_>, id: &LoggedModelId, name: &ModelName, version: Version) -> Work<()> {
-    let experiment_id = runs::experiment_number(&get(db, id)?.experiment_id)?;
-    let key = local::MODEL_VERSIONS_TAG;
+pub(super) fn note_version(
+    db: &Db<'_>,
+    id: &LoggedModelId,
+    name: &ModelName,
+    version: Version,
+) -> SqlResult<()> {
+    let experiment_id = experiments::number(&get(db, id)?.experiment_id)?;
+    let key = rules::MODEL_VERSIONS_TAG;
     let mut statement =
         db.prepare_cached("SELECT tag_value FROM logged_model_tags WHERE model_id = ?1 AND tag_key = ?2")?;
     let noted: Option<String> = statement.query_row([id.as_str(), key], |row| row.get(0)).optional()?;
-    let value = local::noted_versions(noted.as_deref(), name, version);
+    let value = rules::noted_versions(noted.as_deref(), name, version);
     db.prepare_cached(
         "INSERT INTO logged_model_tags (model_id, experiment_id, tag_key, tag_value) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (model_id, tag_key) DO UPDATE SET tag_value = excluded.tag_value",

@@ -8,21 +8,30 @@
 //! (an MLflow server, its UI) may have the file open at the same time.
 
 mod database;
+mod experiments;
+mod failure;
 mod logged_models;
+mod metrics;
+mod models;
+mod number;
 mod registry;
 mod runs;
 mod schema;
 mod tags;
 mod tracking;
 mod versions;
+mod workspace;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::sqlite::database::{Database, Db, Work};
+use crate::sqlite::database::{Database, Db};
+use crate::sqlite::failure::SqlResult;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Workspace;
+
+pub(crate) use workspace::workspace_of_database;
 
 /// The store in one SQLite file.
 #[derive(Debug, Clone)]
@@ -84,7 +93,7 @@ impl SqliteStore {
     /// Runs `work` in a transaction that only reads.
     async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
+        work: impl FnOnce(&Db<'_>) -> SqlResult<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.with(|database| database.read(&shared.path, work))).await
@@ -93,7 +102,7 @@ impl SqliteStore {
     /// Runs `work` in a transaction that holds the write lock from its start.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Db<'_>) -> Work<T> + Send + 'static,
+        work: impl FnOnce(&Db<'_>) -> SqlResult<T> + Send + 'static,
     ) -> Result<T> {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.with(|database| database.write(&shared.path, &shared.artifact_root, work)))
@@ -102,7 +111,7 @@ impl SqliteStore {
 }
 
 impl Shared {
-    fn with<T>(&self, work: impl FnOnce(&mut Database) -> Work<T>) -> Result<T> {
+    fn with<T>(&self, work: impl FnOnce(&mut Database) -> SqlResult<T>) -> Result<T> {
         // a panic drops its transaction, which rolls it back: the connection is usable
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut database).map_err(|failure| failure.into_error(&self.path))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension as _, Transaction};
 
-use crate::sqlite::database::Work;
+use crate::sqlite::failure::SqlResult;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
 use hydra_base::text::listed;
@@ -137,7 +137,7 @@ struct Column {
 impl Schema {
     /// Looks at the tables. `Schema` when one that we need, or a column of it, is missing; and when they know no
     /// workspaces and `workspace` is another than `default`.
-    pub(super) fn detect(transaction: &Transaction<'_>, workspace: Option<&Workspace>) -> Work<Self> {
+    pub(super) fn detect(transaction: &Transaction<'_>, workspace: Option<&Workspace>) -> SqlResult<Self> {
         let revision = revision(transaction)?;
         let tables = columns(transaction)?;
         let missing = missing(&tables, REQUIRED);
@@ -178,7 +178,7 @@ impl Schema {
     }
 
     /// `Schema` when a newer MLflow wants columns filled that we do not know.
-    pub(super) fn check_writable(&self) -> Work<()> {
+    pub(super) fn check_writable(&self) -> SqlResult<()> {
         if self.unknown_columns.is_empty() {
             return Ok(());
         }
@@ -212,17 +212,17 @@ impl Schema {
 }
 
 /// Whether the file has no tables at all: nobody's database yet.
-pub(super) fn is_empty(transaction: &Transaction<'_>) -> Work<bool> {
+pub(super) fn is_empty(transaction: &Transaction<'_>) -> SqlResult<bool> {
     Ok(!transaction.prepare_cached("SELECT 1 FROM sqlite_schema LIMIT 1")?.exists([])?)
 }
 
 /// Makes the tables.
-pub(super) fn create(transaction: &Transaction<'_>) -> Work<()> {
+pub(super) fn create(transaction: &Transaction<'_>) -> SqlResult<()> {
     Ok(transaction.execute_batch(include_str!("schema.sql"))?)
 }
 
 /// Makes the experiment that every MLflow database has.
-pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_root: &str) -> Work<()> {
+pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_root: &str) -> SqlResult<()> {
     let now = now();
     transaction.execute(
         "INSERT INTO experiments
@@ -233,14 +233,14 @@ pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_
     Ok(())
 }
 
-fn revision(transaction: &Transaction<'_>) -> Work<String> {
+fn revision(transaction: &Transaction<'_>) -> SqlResult<String> {
     let known = transaction.table_exists(None, "alembic_version")?;
     let sql = "SELECT version_num FROM alembic_version";
     let revision = if known { transaction.query_row(sql, [], |row| row.get(0)).optional()? } else { None };
     Ok(revision.unwrap_or_else(|| "none".into()))
 }
 
-fn columns(transaction: &Transaction<'_>) -> Work<BTreeMap<String, Vec<Column>>> {
+fn columns(transaction: &Transaction<'_>) -> SqlResult<BTreeMap<String, Vec<Column>>> {
     let mut statement = transaction.prepare(
         "SELECT t.name, c.name, c.\"notnull\" AND c.dflt_value IS NULL AND NOT (c.pk AND c.type = 'INTEGER')
          FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",

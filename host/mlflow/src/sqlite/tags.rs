@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use rusqlite::params;
 
 use crate::entities::Tags;
-use crate::sqlite::database::{Db, Work};
-use crate::sqlite::versions;
+use crate::sqlite::database::Db;
+use crate::sqlite::failure::SqlResult;
+use crate::sqlite::number::{from_number, number};
 use hydra_base::names::{ModelName, Version};
 
 /// The tags of a registered model.
-pub(super) fn of_model(db: &Db<'_>, name: &ModelName) -> Work<Tags> {
+pub(super) fn of_model(db: &Db<'_>, name: &ModelName) -> SqlResult<Tags> {
     let sql = format!(
         "{} SELECT t.key, t.value FROM keys JOIN registered_model_tags t ON t.key = keys.key
          WHERE t.name = ?1{}",
@@ -34,7 +35,7 @@ pub(super) fn of_versions(
     name: &ModelName,
     first: Version,
     last: Version,
-) -> Work<BTreeMap<Version, Tags>> {
+) -> SqlResult<BTreeMap<Version, Tags>> {
     let sql = format!(
         "{} SELECT t.version, t.key, t.value FROM keys JOIN model_version_tags t ON t.key = keys.key
          WHERE t.name = ?1 AND t.version BETWEEN ?2 AND ?3{}",
@@ -42,11 +43,10 @@ pub(super) fn of_versions(
         db.schema.in_workspace("t"),
     );
     let mut statement = db.prepare_cached(&sql)?;
-    let mut rows =
-        statement.query(params![name.as_str(), versions::number(first), versions::number(last)])?;
+    let mut rows = statement.query(params![name.as_str(), number(first), number(last)])?;
     let mut tags: BTreeMap<Version, Tags> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let version = versions::from_number(row.get(0)?)?;
+        let version = from_number(row.get(0)?)?;
         let value: Option<String> = row.get(2)?;
         tags.entry(version).or_default().insert(row.get(1)?, value.unwrap_or_default());
     }
@@ -54,7 +54,7 @@ pub(super) fn of_versions(
 }
 
 /// Writes a tag of a registered model, replacing its value.
-pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> Work<()> {
+pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> SqlResult<()> {
     let insert = db.schema.insert("registered_model_tags", &["name", "key", "value"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, key, name" } else { "key, name" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
@@ -69,12 +69,12 @@ pub(super) fn set_of_version(
     version: Version,
     key: &str,
     value: &str,
-) -> Work<()> {
+) -> SqlResult<()> {
     let insert = db.schema.insert("model_version_tags", &["name", "version", "key", "value"]);
     let conflict =
         if db.schema.workspace.is_some() { "workspace, key, name, version" } else { "key, name, version" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
-    db.prepare_cached(&sql)?.execute(params![name.as_str(), versions::number(version), key, value])?;
+    db.prepare_cached(&sql)?.execute(params![name.as_str(), number(version), key, value])?;
     Ok(())
 }
 

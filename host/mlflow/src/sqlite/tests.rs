@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -8,7 +7,7 @@ use super::*;
 use crate::entities::{NewLoggedModel, NewModelVersion, NewRun, Tags};
 use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_base::testing::{set, version};
+use hydra_base::testing::{model_name, set, version};
 
 /// A database with the model `m`, its version 1 and `champion` on it.
 struct Scene {
@@ -42,7 +41,7 @@ impl Scene {
 }
 
 fn name() -> ModelName {
-    ModelName::new("m").expect("a name")
+    model_name("m")
 }
 
 fn new_version() -> NewModelVersion {
@@ -146,32 +145,9 @@ async fn a_database_without_logged_models_says_so() {
     let scene = Scene::new().await;
     scene.sql("DROP TABLE logged_model_tags");
     let experiment_id = ExperimentId::new("0").expect("an id");
-    let new = NewRun {
-        experiment_id: experiment_id.clone(),
-        name: "r".into(),
-        start_time: 1,
-        user_id: "u".into(),
-        tags: Tags::new(),
-    };
-    let run = scene.store.create_run(&new).await.expect("a run");
-    let model = NewLoggedModel {
-        experiment_id,
-        name: "model".into(),
-        source_run_id: run.id,
-        params: Vec::new(),
-        tags: Tags::new(),
-    };
+    let run = scene.store.create_run(&NewRun::new(experiment_id.clone(), "r")).await.expect("a run");
+    let model = NewLoggedModel::new(experiment_id, "model", run.id);
     assert!(scene.store.create_logged_model(&model).await.expect("an answer").is_none());
-}
-
-#[tokio::test]
-async fn a_dangling_alias_is_a_missing_version() {
-    let scene = Scene::new().await;
-    scene.sql("UPDATE model_versions SET current_stage = 'Deleted_Internal'");
-    let error = scene.store.version_by_alias(&name(), &Alias::CHAMPION).await.expect_err("deleted");
-    assert_eq!(error.kind(), ErrorKind::VersionNotFound);
-    let model = scene.store.registered_model(&name()).await.expect("the model");
-    assert_eq!(model.aliases, BTreeMap::from([(Alias::CHAMPION, version(1))]));
 }
 
 #[tokio::test]
@@ -227,7 +203,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
         tokio::spawn(async move { store.create_model_version(&new_version()).await })
     });
     let writes: Vec<_> = writes.collect();
-    let seen = scene.store.registered_model(&ModelName::new("other").expect("a name")).await;
+    let seen = scene.store.registered_model(&model_name("other")).await;
     assert_eq!(seen.expect_err("not committed").kind(), ErrorKind::ModelNotFound, "readers do not wait");
     assert!(writes.iter().all(|write| !write.is_finished()));
     other.execute_batch("COMMIT").expect("the lock is given back");
@@ -242,7 +218,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
 #[test]
 fn a_lock_that_is_never_given_back_is_a_locked_database() {
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
-    let error = crate::sqlite::database::Failure::from(busy).into_error(Path::new("mlflow.db"));
+    let error = crate::sqlite::failure::Failure::from(busy).into_error(Path::new("mlflow.db"));
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Locked, true));
 }
 

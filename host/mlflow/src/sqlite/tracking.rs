@@ -3,8 +3,8 @@ use async_trait::async_trait;
 use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::local;
-use crate::sqlite::{SqliteStore, logged_models, runs};
+use crate::rules;
+use crate::sqlite::{SqliteStore, experiments, logged_models, runs};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -14,18 +14,18 @@ use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 impl TrackingStore for SqliteStore {
     async fn experiment_by_name(&self, name: &str) -> Result<Option<Experiment>> {
         let name = name.to_owned();
-        self.read(move |db| runs::experiment_by_name(db, &name)).await
+        self.read(move |db| experiments::by_name(db, &name)).await
     }
 
     async fn experiment(&self, id: &ExperimentId) -> Result<Experiment> {
         let id = id.clone();
-        self.read(move |db| runs::experiment(db, &id)).await
+        self.read(move |db| experiments::get(db, &id)).await
     }
 
     async fn create_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId> {
-        local::check_experiment_name(name)?;
-        let (name, tags) = (name.to_owned(), local::checked_tags(tags)?);
-        self.write(move |db| runs::create_experiment(db, &name, &tags)).await
+        rules::check_experiment_name(name)?;
+        let (name, tags) = (name.to_owned(), rules::checked_tags(tags)?);
+        self.write(move |db| experiments::create(db, &name, &tags)).await
     }
 
     async fn create_run(&self, run: &NewRun) -> Result<Run> {
@@ -55,14 +55,14 @@ impl TrackingStore for SqliteStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<Run>> {
-        let page_size = local::page_size_checked(page_size)?;
-        let skip: u64 = local::parse_page_token(page_token)?.unwrap_or_default();
+        let page_size = rules::page_size_checked(page_size)?;
+        let skip: u64 = rules::parse_page_token(page_token)?.unwrap_or_default();
         let experiment = experiment.clone();
         self.read(move |db| runs::by_status(db, &experiment, status, page_size, skip)).await
     }
 
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
-        let model = local::checked_logged_model(model)?;
+        let model = rules::checked_logged_model(model)?;
         self.write(move |db| logged_models::create(db, &model)).await
     }
 
@@ -78,7 +78,7 @@ impl TrackingStore for SqliteStore {
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let (run, model) = (run.clone(), model.clone());
-        self.write(move |db| logged_models::log_output(db, &run, &model)).await
+        self.write(move |db| runs::log_output(db, &run, &model)).await
     }
 
     async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()> {

@@ -3,11 +3,14 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
-use crate::local;
-use crate::sqlite::database::{Db, Work};
-use crate::sqlite::{logged_models, registry, tags};
+use crate::errors;
+use crate::rules;
+use crate::sqlite::database::Db;
+use crate::sqlite::failure::SqlResult;
+use crate::sqlite::number::{from_number, number};
+use crate::sqlite::{logged_models, models, tags};
 use crate::uri::ModelUri;
-use hydra_base::error::{Error, ErrorKind};
+use hydra_base::aliases::AliasMove;
 use hydra_base::names::{ModelName, RunId, Version};
 use hydra_base::time::now;
 
@@ -16,7 +19,7 @@ const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";
 const COLUMNS: &str = "v.version, v.creation_time, v.description, v.source, v.run_id, v.status";
 
 /// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
-pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> Work<ModelVersion> {
+pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<ModelVersion> {
     let sql = format!(
         "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
         db.schema.in_workspace("v"),
@@ -24,16 +27,16 @@ pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> Work<Model
     let mut statement = db.prepare_cached(&sql)?;
     let found =
         statement.query_row(params![name.as_str(), number(version)], |row| Ok(read(name, row))).optional()?;
-    let mut found = found.ok_or_else(|| local::version_not_found(name, version))??;
+    let mut found = found.ok_or_else(|| errors::version_not_found(name, version))??;
     found.tags = tags::of_versions(db, name, version, version)?.remove(&version).unwrap_or_default();
-    let aliases = registry::aliases(db, name)?;
+    let aliases = models::aliases(db, name)?;
     found.aliases =
         aliases.into_iter().filter(|(_, target)| *target == version).map(|(alias, _)| alias).collect();
     Ok(found)
 }
 
 /// `VersionNotFound` when it is missing or deleted.
-pub(super) fn check_exists(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()> {
+pub(super) fn check_exists(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     column(db, name, version, "v.version").map(drop)
 }
 
@@ -43,7 +46,7 @@ pub(super) fn page(
     name: &ModelName,
     below: Option<Version>,
     page_size: usize,
-) -> Work<Page<ModelVersion>> {
+) -> SqlResult<Page<ModelVersion>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version < ?2 AND {NOT_DELETED}{}
          ORDER BY v.version DESC LIMIT ?3",
@@ -53,7 +56,7 @@ pub(super) fn page(
     let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params![name.as_str(), below, limit], |row| Ok(read(name, row)))?;
-    let mut items = rows.map(|row| row?).collect::<Work<Vec<ModelVersion>>>()?;
+    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
     let more = items.len() > page_size;
     items.truncate(page_size);
     if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
@@ -67,7 +70,7 @@ pub(super) fn page(
 }
 
 /// The greatest number ever given out.
-pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> Work<Option<Version>> {
+pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> SqlResult<Option<Version>> {
     let sql = format!(
         "SELECT max(v.version) FROM model_versions v WHERE v.name = ?1{}",
         db.schema.in_workspace("v")
@@ -77,25 +80,25 @@ pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> Work<Option<Version>> {
 }
 
 /// Where the version's artifacts are.
-pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) -> Work<String> {
+pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<String> {
     let location = column(db, name, version, "coalesce(nullif(v.storage_location, ''), v.source)")?;
     Ok(location.unwrap_or_default())
 }
 
 /// Appends a version; `ModelNotFound` when there is no such model.
-pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
+pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<ModelVersion> {
     let now = now();
-    registry::touch(db, &new.name, now)?;
+    models::touch(db, &new.name, now)?;
     let (storage, run_id) = storage_of(db, new)?;
     let created = ModelVersion {
         name: new.name.clone(),
-        version: local::next_version(newest(db, &new.name)?)?,
+        version: rules::next_version(newest(db, &new.name)?)?,
         created_at: now,
         description: new.description.clone(),
         source: new.source.clone(),
         run_id,
         status: VersionStatus::Ready,
-        tags: local::checked_tags(&new.tags)?,
+        tags: rules::checked_tags(&new.tags)?,
         aliases: Vec::new(),
     };
     let insert = db.schema.insert(
@@ -118,7 +121,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
         number(created.version),
         now,
         now,
-        local::none_if_empty(&created.description),
+        rules::none_if_empty(&created.description),
         "None",
         created.source,
         created.run_id.as_ref().map(RunId::as_str),
@@ -132,10 +135,10 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> Work<ModelVersion> {
 }
 
 /// Deletes a version as MLflow does: the row stays without what it said.
-pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()> {
+pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     check_exists(db, name, version)?;
     let now = now();
-    registry::touch(db, name, now)?;
+    models::touch(db, name, now)?;
     let in_workspace = |table| db.schema.in_workspace(table);
     let redact = format!(
         "UPDATE model_versions SET current_stage = 'Deleted_Internal', last_updated_time = ?3, description = NULL,
@@ -153,24 +156,28 @@ pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> Work<()
     Ok(())
 }
 
-/// The version's number as SQLite holds it; one that does not fit names no row.
-pub(super) fn number(version: Version) -> i64 {
-    i64::try_from(version.get()).unwrap_or(i64::MAX)
+/// Points aliases to versions of the model, or removes them, in order; `VersionNotFound` when a target is missing.
+pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) -> SqlResult<()> {
+    let insert = db.schema.insert("registered_model_aliases", &["name", "alias", "version"]);
+    let conflict = if db.schema.workspace.is_some() { "workspace, name, alias" } else { "name, alias" };
+    let set = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET version = excluded.version");
+    let remove = format!(
+        "DELETE FROM registered_model_aliases WHERE name = ?1 AND alias = ?2{}",
+        db.schema.in_workspace("registered_model_aliases"),
+    );
+    for AliasMove { alias, version } in moves {
+        if let Some(version) = version {
+            check_exists(db, name, *version)?;
+            let row = params![name.as_str(), alias.as_str(), number(*version)];
+            db.prepare_cached(&set)?.execute(row)?;
+        } else {
+            db.prepare_cached(&remove)?.execute([name.as_str(), alias.as_str()])?;
+        }
+    }
+    Ok(())
 }
 
-/// The version of a number that SQLite holds; `Storage` for one that no version has.
-pub(super) fn from_number(number: i64) -> Work<Version> {
-    let version = u64::try_from(number).ok().and_then(|number| Version::new(number).ok());
-    Ok(version.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Storage,
-            format!("a version in the database is not a number from 1: `{number}`"),
-        )
-        .with_hint("restore the database from a backup, or delete the row")
-    })?)
-}
-
-fn column(db: &Db<'_>, name: &ModelName, version: Version, expression: &str) -> Work<Option<String>> {
+fn column(db: &Db<'_>, name: &ModelName, version: Version, expression: &str) -> SqlResult<Option<String>> {
     let sql = format!(
         "SELECT CAST({expression} AS TEXT) FROM model_versions v
          WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
@@ -178,10 +185,10 @@ fn column(db: &Db<'_>, name: &ModelName, version: Version, expression: &str) -> 
     );
     let mut statement = db.prepare_cached(&sql)?;
     let found = statement.query_row(params![name.as_str(), number(version)], |row| row.get(0)).optional()?;
-    Ok(found.ok_or_else(|| local::version_not_found(name, version))?)
+    Ok(found.ok_or_else(|| errors::version_not_found(name, version))?)
 }
 
-fn read(name: &ModelName, row: &Row<'_>) -> Work<ModelVersion> {
+fn read(name: &ModelName, row: &Row<'_>) -> SqlResult<ModelVersion> {
     let text = |index| row.get::<_, Option<String>>(index);
     let run_id = text(4)?.filter(|id| !id.is_empty()).map(RunId::new).transpose()?;
     Ok(ModelVersion {
@@ -191,21 +198,21 @@ fn read(name: &ModelName, row: &Row<'_>) -> Work<ModelVersion> {
         description: text(2)?.unwrap_or_default(),
         source: text(3)?.unwrap_or_default(),
         run_id,
-        status: local::version_status(text(5)?.as_deref()),
+        status: VersionStatus::of(text(5)?.as_deref()),
         tags: Tags::new(),
         aliases: Vec::new(),
     })
 }
 
 /// Where a new version's artifacts are, and the run that made them.
-fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> Work<(String, Option<RunId>)> {
+fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
-    let storage = match local::source_model(new)? {
+    let storage = match rules::source_model(new)? {
         None | Some(ModelUri::Run(..)) => new.source.clone(),
         Some(ModelUri::Version(name, version)) => storage_location(db, &name, version)?,
         Some(ModelUri::Alias(name, alias)) => {
-            let version = registry::alias(db, &name, &alias)?;
-            storage_location(db, &name, version.ok_or_else(|| local::alias_not_set(&name, &alias))?)?
+            let version = models::alias(db, &name, &alias)?;
+            storage_location(db, &name, version.ok_or_else(|| errors::alias_not_set(&name, &alias))?)?
         }
         Some(ModelUri::LoggedModel(id)) => {
             let model = logged_models::get(db, &id)?;

@@ -1,6 +1,8 @@
-//! What tests of stores and of their callers need: a server of scripted answers, and a registry that fails on request.
+//! What tests of stores and of their callers need: the conformance suite, a server of scripted answers, and a registry that
+//! fails on request.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
+pub mod conformance;
 pub mod fault_server;
 pub mod remote;

@@ -1,4 +1,7 @@
+use std::path::{Path, PathBuf};
+
 use super::*;
+use hydra_base::ErrorKind;
 
 #[test]
 fn a_tracking_uri_never_shows_its_credentials() {
@@ -79,7 +82,7 @@ fn relative_stores_become_absolute_as_sqlalchemy_and_file_urls_mean_them() {
 
 #[test]
 fn artifact_uris_are_taken_apart_and_joined() {
-    let location = |text: &str| ArtifactUri::new(text).expect(text).location;
+    let location = |text: &str| ArtifactUri::new(text).expect(text).into_location();
     let proxied = |authority: Option<&str>, path: &str| Location::Proxied {
         authority: authority.map(str::to_owned),
         path: path.to_owned(),
@@ -89,7 +92,10 @@ fn artifact_uris_are_taken_apart_and_joined() {
     assert_eq!(location("mlflow-artifacts://Else:80/1"), proxied(Some("else:80"), "1"));
     assert_eq!(location("s3://bucket/x"), Location::Other("s3".into()));
     assert_eq!(location("/a b/x"), Location::Local("/a b/x".into()));
-    let join = |root: &str, path: &str| ArtifactUri::new(root).expect(root).join(path);
+    let join = |root: &str, path: &str| {
+        let joined = ArtifactUri::new(root).expect(root).join(path).expect(root);
+        joined.as_str().to_owned()
+    };
     assert_eq!(join("mlflow-artifacts:/1/r/artifacts/", "model"), "mlflow-artifacts:/1/r/artifacts/model");
     assert_eq!(join("file:///a%20b", "c d/e"), "file:///a%20b/c%20d/e");
     assert_eq!(join("/a", ""), "/a");

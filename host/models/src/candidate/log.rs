@@ -81,13 +81,8 @@ impl LogTarget<'_> {
         // As in MLflow's client, the caller knows better where the run comes from.
         let mut tags = source_tags(operation);
         tags.extend(candidate.tags.clone());
-        let run = NewRun {
-            experiment_id: self.experiment.clone(),
-            name,
-            start_time,
-            user_id: self.user.into(),
-            tags,
-        };
+        let run =
+            NewRun::new(self.experiment.clone(), name).start_time(start_time).user(self.user).tags(tags);
         self.backend.tracking.create_run(&run).await
     }
 
@@ -134,13 +129,9 @@ impl LogTarget<'_> {
     ) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(operation);
         tags.insert("mlflow.user".into(), self.user.into());
-        let new = NewLoggedModel {
-            experiment_id: self.experiment.clone(),
-            name: MODEL_DIRECTORY.into(),
-            source_run_id: run.id.clone(),
-            params: params.to_vec(),
-            tags,
-        };
+        let new = NewLoggedModel::new(self.experiment.clone(), MODEL_DIRECTORY, run.id.clone())
+            .params(params.to_vec())
+            .tags(tags);
         self.backend.tracking.create_logged_model(&new).await
     }
 
@@ -153,18 +144,14 @@ impl LogTarget<'_> {
     ) -> Result<()> {
         let PreparedCandidate { candidate, params, file } = prepared;
         let timestamp = now();
-        let metric =
-            |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
-        let batch = RunBatch {
-            metrics: candidate.metrics.iter().map(metric).collect(),
-            params: params.clone(),
-            tags: vec![],
-            // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
-            model_id: logged.map(|model| model.id.clone()),
-        };
+        let metric = |(key, value): (&String, &f64)| Metric::new(key, *value, timestamp);
+        let mut batch =
+            RunBatch::default().metrics(candidate.metrics.iter().map(metric)).params(params.clone());
+        // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
+        batch.model_id = logged.map(|model| model.id.clone());
         self.backend.tracking.log_batch(&run.id, &batch).await?;
 
-        let artifacts = self.backend.artifacts.open(&run.artifact_uri)?;
+        let artifacts = self.backend.artifact_store(&run.artifact_uri.parse()?).await?;
         let config = serde_json::to_vec_pretty(&candidate.config).map_err(|source| {
             Error::new(ErrorKind::Internal, "cannot write the configuration").with_source(source)
         })?;
@@ -177,7 +164,7 @@ impl LogTarget<'_> {
                     model_id: model.id.to_string(),
                     artifact_uri: model.artifact_uri.clone(),
                 };
-                let artifacts = self.backend.artifacts.open(&model.artifact_uri)?;
+                let artifacts = self.backend.artifact_store(&model.artifact_uri.parse()?).await?;
                 self.upload(artifacts.as_ref(), "", run, file, identity).await
             }
             None => {

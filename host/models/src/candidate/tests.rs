@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use super::*;
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
 use hydra_base::testing::version;
-use hydra_mlflow::artifacts::ArtifactResolver;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{Run, RunStatus, Tags};
 use hydra_mlflow::memory::MemoryStore;
@@ -26,11 +25,7 @@ impl Scene {
         let store = Arc::new(MemoryStore::new().expect("a store"));
         let model = ModelName::new("m").expect("a name");
         store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
-        let backend = Backend {
-            tracking: store.clone(),
-            registry: Remote::new(&store, faults),
-            artifacts: ArtifactResolver::local(),
-        };
+        let backend = Backend::new(store.clone(), Remote::new(&store, faults));
         Self { store, backend, model, experiment: ExperimentId::new("0").expect("an id") }
     }
 

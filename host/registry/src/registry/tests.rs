@@ -6,7 +6,6 @@ use super::*;
 use crate::open::PolicySource;
 use crate::project::{Project, ProjectConfig};
 use hydra_base::testing::version;
-use hydra_mlflow::artifacts::ArtifactResolver;
 use hydra_mlflow::entities::NewModelVersion;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::memory::MemoryStore;
@@ -36,7 +35,7 @@ impl World {
 
     fn options(&self, model: &str) -> OpenOptions {
         let (tracking, registry) = (self.store.clone(), self.store.clone());
-        let backend = Backend { tracking, registry, artifacts: ArtifactResolver::local() };
+        let backend = Backend::new(tracking, registry);
         let project = Project::around(self.home.path());
         OpenOptions::new(project, ProjectConfig::default(), Environment::default())
             .with_model(model)

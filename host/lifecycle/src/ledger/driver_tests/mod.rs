@@ -22,7 +22,6 @@ use hydra_base::testing::version;
 use hydra_base::{ErrorKind, Result};
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_ledger_rules::Windows;
-use hydra_mlflow::artifacts::ArtifactResolver;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{NewModelVersion, Tags};
 use hydra_mlflow::memory::MemoryStore;
@@ -64,7 +63,7 @@ impl World {
     }
 
     fn backend(&self, registry: Arc<dyn RegistryStore>) -> Backend {
-        Backend { tracking: self.store.clone(), registry, artifacts: ArtifactResolver::local() }
+        Backend::new(self.store.clone(), registry)
     }
 
     fn at(&self, place: Place) -> Arc<dyn RegistryStore> {

@@ -24,8 +24,6 @@ use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-pub(super) use provider::SCHEMES;
-
 /// The size of an upload's parts; a file that fits into one is sent in one request.
 const PART_BYTES: usize = 8 << 20;
 /// How many parts are on their way at the same time. With [`PART_BYTES`] it bounds an upload's memory.

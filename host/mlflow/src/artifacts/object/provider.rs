@@ -29,9 +29,6 @@ const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 /// How long failing requests are sent again.
 const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
-/// The schemes with an object store behind them, as MLflow writes them.
-pub(in crate::artifacts) const SCHEMES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
-
 /// A client of one bucket or container, and the key of the artifact root in it.
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn ObjectStore>, String)> {
     crypto::install_provider();
@@ -39,8 +36,6 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn O
         Error::new(ErrorKind::Protocol, format!("the URI is not one of an object store: {why}"))
             .with_context("uri", redact(uri))
     };
-    // Without a provider, the HTTP library panics. An error means that there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| malformed("it names no bucket"))?;
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || key.contains(['?', '#']) {

@@ -143,7 +143,7 @@ impl WireExperiment {
             id: checked("experiment id", ExperimentId::new(self.experiment_id))?,
             name: self.name,
             artifact_location: self.artifact_location,
-            lifecycle_stage: lifecycle_stage(&self.lifecycle_stage),
+            lifecycle_stage: LifecycleStage::of(Some(&self.lifecycle_stage)),
         })
     }
 
@@ -175,7 +175,7 @@ impl WireRun {
             start_time: info.start_time,
             end_time: info.end_time,
             artifact_uri: info.artifact_uri,
-            lifecycle_stage: lifecycle_stage(&info.lifecycle_stage),
+            lifecycle_stage: LifecycleStage::of(Some(&info.lifecycle_stage)),
             user_id: info.user_id,
             metrics,
             params: pairs(self.data.params),
@@ -250,19 +250,11 @@ pub(in crate::rest) fn logged_model_status(status: LoggedModelStatus) -> &'stati
 }
 
 fn run_status(status: Option<&str>) -> Result<RunStatus> {
-    match status {
-        Some("RUNNING") | None => Ok(RunStatus::Running),
-        Some("SCHEDULED") => Ok(RunStatus::Scheduled),
-        Some("FINISHED") => Ok(RunStatus::Finished),
-        Some("FAILED") => Ok(RunStatus::Failed),
-        Some("KILLED") => Ok(RunStatus::Killed),
-        Some(other) => Err(Error::new(ErrorKind::Protocol, "the run status from the server is unknown")
-            .with_context("status", excerpt(other, QUOTED_CHARS))),
-    }
-}
-
-fn lifecycle_stage(stage: &str) -> LifecycleStage {
-    if stage == "deleted" { LifecycleStage::Deleted } else { LifecycleStage::Active }
+    let Some(status) = status else { return Ok(RunStatus::Running) };
+    RunStatus::of(status).ok_or_else(|| {
+        Error::new(ErrorKind::Protocol, "the server sent an unknown run status")
+            .with_context("status", excerpt(status, QUOTED_CHARS))
+    })
 }
 
 fn metric_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {

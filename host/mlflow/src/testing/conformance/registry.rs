@@ -1,23 +1,29 @@
 //! The documented behavior of `RegistryStore`.
 
+#![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
+
 use std::collections::BTreeMap;
 
+use crate::entities::{NewModelVersion, Tags, VersionStatus};
 use futures_util::future::join_all;
 use hydra_base::ErrorKind;
-use hydra_base::names::{Alias, Key, ModelName, Version};
-use hydra_mlflow::entities::{NewModelVersion, Tags, VersionStatus};
+use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::testing::{alias, key, kind, model_name, tags, version};
 
 use super::tracking::logged_model;
-use super::{Stores, fresh, kind, new_version, tags};
-use crate::support::version;
+use super::{Stores, fresh, new_version};
 
 pub async fn a_registered_model_is_read_back(stores: &Stores) {
-    let name = ModelName::new(fresh("model")).expect("a legal name");
+    let name = model_name(&fresh("model"));
     let given = tags([("team", "risk"), ("empty", ""), ("lines", "one\ntwo")]);
     let description = "Scores loans: é, 'quotes', # and\nlines.";
-    let created =
-        stores.registry.create_registered_model(&name, &given, description).await.expect("a new model");
-    let read = stores.registry.registered_model(&name).await.expect("it exists");
+    let created = stores
+        .backend
+        .registry
+        .create_registered_model(&name, &given, description)
+        .await
+        .expect("a new model");
+    let read = stores.backend.registry.registered_model(&name).await.expect("it exists");
     assert_eq!(created, read);
     assert_eq!((&read.name, &read.tags, read.description.as_str()), (&name, &given, description));
     assert!(read.created_at > 1_600_000_000_000 && read.aliases.is_empty());
@@ -25,14 +31,14 @@ pub async fn a_registered_model_is_read_back(stores: &Stores) {
 
 pub async fn a_taken_model_name_already_exists(stores: &Stores) {
     let name = stores.model().await;
-    let again = stores.registry.create_registered_model(&name, &Tags::new(), "").await;
+    let again = stores.backend.registry.create_registered_model(&name, &Tags::new(), "").await;
     assert_eq!(kind(again), ErrorKind::AlreadyExists);
 }
 
 pub async fn an_unknown_model_is_not_found_by_any_call(stores: &Stores) {
-    let store = &stores.registry;
-    let name = ModelName::new(fresh("nobody")).expect("a legal name");
-    let key = Key::new("team").expect("a legal key");
+    let store = &stores.backend.registry;
+    let name = model_name(&fresh("nobody"));
+    let key = key("team");
     assert_eq!(kind(store.registered_model(&name).await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.set_registered_model_tag(&name, &key, "x").await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.delete_registered_model(&name).await), ErrorKind::ModelNotFound);
@@ -42,40 +48,46 @@ pub async fn an_unknown_model_is_not_found_by_any_call(stores: &Stores) {
 
 pub async fn a_model_tag_is_replaced(stores: &Stores) {
     let name = stores.model().await;
-    let key = Key::new("hydra.ledger/id").expect("a legal key");
+    let key = key("hydra.ledger/id");
     for value in ["one", "two"] {
-        stores.registry.set_registered_model_tag(&name, &key, value).await.expect("a tag");
+        stores.backend.registry.set_registered_model_tag(&name, &key, value).await.expect("a tag");
     }
-    let model = stores.registry.registered_model(&name).await.expect("it exists");
+    let model = stores.backend.registry.registered_model(&name).await.expect("it exists");
     assert_eq!(model.tags, tags([("hydra.ledger/id", "two")]));
 }
 
 pub async fn a_model_of_an_odd_name_works(stores: &Stores) {
     for odd in ["a name", "modèle 日本", "50%", "dots.and-'quotes'", "1e5", "no"] {
-        let name = ModelName::new(format!("{odd} {}", uuid::Uuid::new_v4().simple())).expect("a legal name");
-        match stores.registry.create_registered_model(&name, &Tags::new(), "").await {
-            // A file store rejects this name: with such a directory, MLflow's file store could not list any model.
+        let name = model_name(&format!("{odd} {}", uuid::Uuid::new_v4().simple()));
+        match stores.backend.registry.create_registered_model(&name, &Tags::new(), "").await {
+            // A file store refuses what MLflow's would: it could list no model any more.
             Err(error) if odd.contains('%') => {
                 assert_eq!(error.kind(), ErrorKind::InvalidName);
                 continue;
             }
             created => drop(created.expect("a new model")),
         }
-        let version = stores.registry.create_model_version(&new_version(&name)).await.expect("a version");
-        stores.registry.set_alias(&name, &Alias::CHAMPION, version.version).await.expect("an alias");
-        let champion = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
+        let version =
+            stores.backend.registry.create_model_version(&new_version(&name)).await.expect("a version");
+        stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version.version).await.expect("an alias");
+        let champion =
+            stores.backend.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
         assert_eq!(champion.expect("it is set").name, name);
     }
 }
 
 pub async fn a_deleted_model_is_gone_with_its_versions(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
-    stores.registry.delete_registered_model(&name).await.expect("a deletion");
-    assert_eq!(kind(stores.registry.registered_model(&name).await), ErrorKind::ModelNotFound);
-    assert_eq!(kind(stores.registry.model_version(&name, version(1)).await), ErrorKind::VersionNotFound);
+    stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
+    stores.backend.registry.delete_registered_model(&name).await.expect("a deletion");
+    assert_eq!(kind(stores.backend.registry.registered_model(&name).await), ErrorKind::ModelNotFound);
+    assert_eq!(
+        kind(stores.backend.registry.model_version(&name, version(1)).await),
+        ErrorKind::VersionNotFound
+    );
     assert!(all_versions(stores, &name, None, 10).await.is_empty());
-    let champion = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
+    let champion =
+        stores.backend.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
     assert!(champion.is_none());
 }
 
@@ -85,8 +97,8 @@ pub async fn a_version_is_read_back(stores: &Stores) {
     let new = new_version(&name)
         .tags(tags([("hydra.entry", &entry), ("empty", ""), ("lines", "one\ntwo")]))
         .description("approved: 'AUC' 0.91 > 0.89 # by the default policy\nsecond line");
-    let created = stores.registry.create_model_version(&new).await.expect("a new version");
-    let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
+    let created = stores.backend.registry.create_model_version(&new).await.expect("a new version");
+    let read = stores.backend.registry.model_version(&name, created.version).await.expect("it exists");
     assert_eq!(created, read);
     assert_eq!((&read.name, read.version, read.status), (&name, version(1), VersionStatus::Ready));
     assert_eq!((&read.source, &read.tags, &read.description), (&new.source, &new.tags, &new.description));
@@ -98,22 +110,23 @@ pub async fn a_version_remembers_its_run(stores: &Stores) {
     let name = stores.model().await;
     let run = stores.run().await;
     let new = new_version(&name).run(run.clone());
-    let created = stores.registry.create_model_version(&new).await.expect("a new version");
-    let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
+    let created = stores.backend.registry.create_model_version(&new).await.expect("a new version");
+    let read = stores.backend.registry.model_version(&name, created.version).await.expect("it exists");
     assert_eq!(read.run_id, Some(run));
 }
 
 pub async fn versions_are_numbered_from_one_and_never_reused(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
-    let next = stores.registry.create_model_version(&new_version(&name)).await.expect("a new version");
+    stores.backend.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
+    let next =
+        stores.backend.registry.create_model_version(&new_version(&name)).await.expect("a new version");
     assert_eq!(next.version, version(3));
 }
 
 pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Stores) {
     let name = stores.model().await;
     let creates = (0..12).map(|_| {
-        let registry = stores.registry.clone();
+        let registry = stores.backend.registry.clone();
         let new = new_version(&name).tags(tags([("hydra.entry", "x")]));
         tokio::spawn(async move { registry.create_model_version(&new).await })
     });
@@ -127,39 +140,39 @@ pub async fn concurrent_creates_get_distinct_numbers_without_gaps(stores: &Store
 
 pub async fn a_missing_or_deleted_version_is_not_found_by_any_call(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    let store = &stores.registry;
+    let store = &stores.backend.registry;
     store.delete_model_version(&name, version(1)).await.expect("a deletion");
-    let key = Key::new("note").expect("a legal key");
+    let key = key("note");
     for version in [version(1), version(3), version(1_000_000_000)] {
         assert_eq!(kind(store.model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.set_version_tag(&name, version, &key, "x").await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.delete_model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.download_uri(&name, version).await), ErrorKind::VersionNotFound);
     }
-    let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
+    let nobody = model_name(&fresh("nobody"));
     assert_eq!(kind(store.model_version(&nobody, version(1)).await), ErrorKind::VersionNotFound);
 }
 
 pub async fn a_version_tag_is_replaced(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let key = Key::new("hydra.applied").expect("a legal key");
+    let key = key("hydra.applied");
     for value in ["one", "two"] {
-        stores.registry.set_version_tag(&name, version(1), &key, value).await.expect("a tag");
+        stores.backend.registry.set_version_tag(&name, version(1), &key, value).await.expect("a tag");
     }
-    let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
+    let version = stores.backend.registry.model_version(&name, version(1)).await.expect("it exists");
     assert_eq!(version.tags, tags([("hydra.applied", "two")]));
 }
 
 pub async fn versions_are_listed_newest_first(stores: &Stores) {
     let name = stores.model_with_versions(12).await;
-    stores.registry.delete_model_version(&name, version(11)).await.expect("a deletion");
-    stores.registry.set_alias(&name, &Alias::CHAMPION, version(12)).await.expect("an alias");
-    let page = stores.registry.model_versions(&name, None, 100, None).await.expect("a page");
+    stores.backend.registry.delete_model_version(&name, version(11)).await.expect("a deletion");
+    stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version(12)).await.expect("an alias");
+    let page = stores.backend.registry.model_versions(&name, None, 100, None).await.expect("a page");
     assert!(page.next.is_none());
     assert!(page.items.iter().all(|version| version.aliases.is_empty() && version.name == name));
     let numbers: Vec<u64> = page.items.iter().map(|version| version.version.get()).collect();
     assert_eq!(numbers, [12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
-    let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
+    let nobody = model_name(&fresh("nobody"));
     assert!(all_versions(stores, &nobody, None, 10).await.is_empty());
 }
 
@@ -182,68 +195,70 @@ pub async fn an_alias_is_set_moved_and_deleted(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
     let champion = Alias::CHAMPION;
     for version in [version(1), version(2), version(2), version(1)] {
-        stores.registry.set_alias(&name, &champion, version).await.expect("an alias");
-        let behind = stores.registry.version_by_alias(&name, &champion).await.expect("an answer");
+        stores.backend.registry.set_alias(&name, &champion, version).await.expect("an alias");
+        let behind = stores.backend.registry.version_by_alias(&name, &champion).await.expect("an answer");
         assert_eq!(behind.expect("it is set").version, version);
-        let model = stores.registry.registered_model(&name).await.expect("it exists");
+        let model = stores.backend.registry.registered_model(&name).await.expect("it exists");
         assert_eq!(model.aliases, BTreeMap::from([(champion.clone(), version)]));
     }
     for _ in 0..2 {
-        stores.registry.delete_alias(&name, &champion).await.expect("one that is not set is fine");
-        assert!(stores.registry.version_by_alias(&name, &champion).await.expect("an answer").is_none());
+        stores.backend.registry.delete_alias(&name, &champion).await.expect("one that is not set is fine");
+        assert!(
+            stores.backend.registry.version_by_alias(&name, &champion).await.expect("an answer").is_none()
+        );
     }
-    assert!(stores.registry.registered_model(&name).await.expect("it exists").aliases.is_empty());
+    assert!(stores.backend.registry.registered_model(&name).await.expect("it exists").aliases.is_empty());
 }
 
 pub async fn an_alias_that_is_not_set_is_none(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
+    let nobody = model_name(&fresh("nobody"));
     for model in [name, nobody] {
-        let behind = stores.registry.version_by_alias(&model, &Alias::CHAMPION).await.expect("an answer");
+        let behind =
+            stores.backend.registry.version_by_alias(&model, &Alias::CHAMPION).await.expect("an answer");
         assert!(behind.is_none());
     }
 }
 
 pub async fn a_version_has_all_its_aliases_sorted(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    let new = |text: &str| Alias::new(text).expect("a legal alias");
-    for alias in ["é", "beta", "alpha-1"] {
-        stores.registry.set_alias(&name, &new(alias), version(1)).await.expect("an alias");
+    for name_of_alias in ["é", "beta", "alpha-1"] {
+        stores.backend.registry.set_alias(&name, &alias(name_of_alias), version(1)).await.expect("an alias");
     }
-    stores.registry.set_alias(&name, &new("other"), version(2)).await.expect("an alias");
-    let expected = ["alpha-1", "beta", "é"].map(new);
-    let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
+    stores.backend.registry.set_alias(&name, &alias("other"), version(2)).await.expect("an alias");
+    let expected = ["alpha-1", "beta", "é"].map(alias);
+    let version = stores.backend.registry.model_version(&name, version(1)).await.expect("it exists");
     assert_eq!(version.aliases, expected);
-    let behind = stores.registry.version_by_alias(&name, &new("é")).await.expect("an answer");
+    let behind = stores.backend.registry.version_by_alias(&name, &alias("é")).await.expect("an answer");
     assert_eq!(behind.expect("it is set").aliases, expected);
 }
 
 pub async fn aliases_are_case_sensitive(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
-    let upper = Alias::new("Champion").expect("a legal alias");
-    assert!(stores.registry.version_by_alias(&name, &upper).await.expect("an answer").is_none());
-    stores.registry.set_alias(&name, &upper, version(2)).await.expect("an alias");
-    let lower = stores.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
+    stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version(1)).await.expect("an alias");
+    let upper = alias("Champion");
+    assert!(stores.backend.registry.version_by_alias(&name, &upper).await.expect("an answer").is_none());
+    stores.backend.registry.set_alias(&name, &upper, version(2)).await.expect("an alias");
+    let lower = stores.backend.registry.version_by_alias(&name, &Alias::CHAMPION).await.expect("an answer");
     assert_eq!(lower.expect("it is set").version, version(1));
 }
 
 pub async fn an_alias_never_points_to_a_missing_version(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.delete_model_version(&name, version(1)).await.expect("a deletion");
+    stores.backend.registry.delete_model_version(&name, version(1)).await.expect("a deletion");
     for version in [version(1), version(3)] {
-        let set = stores.registry.set_alias(&name, &Alias::CHAMPION, version).await;
+        let set = stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version).await;
         assert_eq!(kind(set), ErrorKind::VersionNotFound);
     }
-    assert!(stores.registry.registered_model(&name).await.expect("it exists").aliases.is_empty());
+    assert!(stores.backend.registry.registered_model(&name).await.expect("it exists").aliases.is_empty());
 }
 
 pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
-    stores.registry.set_alias(&name, &Alias::CHAMPION, version(2)).await.expect("an alias");
-    stores.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
-    match stores.registry.version_by_alias(&name, &Alias::CHAMPION).await {
-        // The store removed the alias with the version.
+    stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version(2)).await.expect("an alias");
+    stores.backend.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
+    match stores.backend.registry.version_by_alias(&name, &Alias::CHAMPION).await {
+        // the store removed the alias with the version
         Ok(behind) => assert!(behind.is_none()),
         // The alias dangles, as in MLflow up to 3.1.
         Err(error) => assert_eq!(error.kind(), ErrorKind::VersionNotFound),
@@ -252,18 +267,18 @@ pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores)
 
 pub async fn the_download_uri_of_a_plain_source_is_the_source(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let uri = stores.registry.download_uri(&name, version(1)).await.expect("a URI");
+    let uri = stores.backend.registry.download_uri(&name, version(1)).await.expect("a URI");
     assert_eq!(uri, "hydra-ledger:/conformance");
 }
 
 pub async fn the_download_uri_of_a_logged_model_is_its_artifact_root(stores: &Stores) {
     let Some((run, model_id)) = logged_model(stores).await else { return };
     let name = stores.model().await;
-    let model = stores.tracking.logged_model(&model_id).await.expect("it exists");
+    let model = stores.backend.tracking.logged_model(&model_id).await.expect("it exists");
     let new = NewModelVersion::new(name.clone(), format!("models:/{model_id}")).logged_model(model_id);
-    let version = stores.registry.create_model_version(&new).await.expect("a new version");
+    let version = stores.backend.registry.create_model_version(&new).await.expect("a new version");
     assert_eq!(version.run_id, Some(run));
-    let uri = stores.registry.download_uri(&name, version.version).await.expect("a URI");
+    let uri = stores.backend.registry.download_uri(&name, version.version).await.expect("a URI");
     assert_eq!(uri, model.artifact_uri);
 }
 
@@ -276,8 +291,12 @@ async fn all_versions(
     let mut numbers = Vec::new();
     let mut token = None;
     loop {
-        let page =
-            stores.registry.model_versions(name, below, page_size, token.as_deref()).await.expect("a page");
+        let page = stores
+            .backend
+            .registry
+            .model_versions(name, below, page_size, token.as_deref())
+            .await
+            .expect("a page");
         assert!(page.items.len() <= page_size);
         numbers.extend(page.items.iter().map(|version| version.version.get()));
         token = page.next;

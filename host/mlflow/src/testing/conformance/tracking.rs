@@ -1,25 +1,30 @@
 //! The documented behavior of `TrackingStore`.
 
+#![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
+
 use std::collections::BTreeMap;
 
+use crate::entities::{
+    LifecycleStage, LoggedModelStatus, Metric, NewLoggedModel, Run, RunBatch, RunStatus, Tags,
+};
 use hydra_base::ErrorKind;
 use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
-use hydra_mlflow::entities::{
-    LifecycleStage, LoggedModelStatus, Metric, NewLoggedModel, NewRun, Run, RunBatch, RunStatus, Tags,
-};
+use hydra_base::testing::{kind, tags};
 
-use super::{Stores, fresh, kind, new_run, pairs, params, tags};
+use super::{Stores, fresh, new_run, pairs, params};
 
 pub async fn an_unknown_experiment_name_is_none(stores: &Stores) {
-    let found = stores.tracking.experiment_by_name(&fresh("nobody")).await.expect("an answer");
+    let found = stores.backend.tracking.experiment_by_name(&fresh("nobody")).await.expect("an answer");
     assert!(found.is_none());
 }
 
 pub async fn an_experiment_is_found_by_name_and_by_id(stores: &Stores) {
     let name = fresh("expérience / 'x' %20");
-    let id = stores.tracking.create_experiment(&name, &tags([("team", "risk")])).await.expect("a new one");
-    let by_name = stores.tracking.experiment_by_name(&name).await.expect("an answer").expect("it exists");
-    let by_id = stores.tracking.experiment(&id).await.expect("it exists");
+    let id =
+        stores.backend.tracking.create_experiment(&name, &tags([("team", "risk")])).await.expect("a new one");
+    let by_name =
+        stores.backend.tracking.experiment_by_name(&name).await.expect("an answer").expect("it exists");
+    let by_id = stores.backend.tracking.experiment(&id).await.expect("it exists");
     assert_eq!(by_name, by_id);
     assert_eq!((by_id.id, by_id.name), (id, name));
     assert_eq!(by_id.lifecycle_stage, LifecycleStage::Active);
@@ -28,20 +33,20 @@ pub async fn an_experiment_is_found_by_name_and_by_id(stores: &Stores) {
 
 pub async fn an_unknown_experiment_id_is_not_found(stores: &Stores) {
     let id = ExperimentId::new("987654321").expect("a legal id");
-    assert_eq!(kind(stores.tracking.experiment(&id).await), ErrorKind::NotFound);
+    assert_eq!(kind(stores.backend.tracking.experiment(&id).await), ErrorKind::NotFound);
 }
 
 pub async fn a_taken_experiment_name_already_exists(stores: &Stores) {
     let name = fresh("experiment");
-    stores.tracking.create_experiment(&name, &Tags::new()).await.expect("a new one");
-    let again = stores.tracking.create_experiment(&name, &Tags::new()).await;
+    stores.backend.tracking.create_experiment(&name, &Tags::new()).await.expect("a new one");
+    let again = stores.backend.tracking.create_experiment(&name, &Tags::new()).await;
     assert_eq!(kind(again), ErrorKind::AlreadyExists);
 }
 
 pub async fn a_run_starts_running_with_its_name_and_user_as_tags(stores: &Stores) {
     let new = new_run(stores.experiment().await);
-    let created = stores.tracking.create_run(&new).await.expect("a new run");
-    let run = stores.tracking.run(&created.id).await.expect("it exists");
+    let created = stores.backend.tracking.create_run(&new).await.expect("a new run");
+    let run = stores.backend.tracking.run(&created.id).await.expect("it exists");
     assert_eq!(created, run);
     assert_eq!(run.experiment_id, new.experiment_id);
     assert_eq!((run.name.as_str(), run.user_id.as_str()), ("bold-name", "ada"));
@@ -54,12 +59,12 @@ pub async fn a_run_starts_running_with_its_name_and_user_as_tags(stores: &Stores
 
 pub async fn a_run_in_an_unknown_experiment_is_not_found(stores: &Stores) {
     let new = new_run(ExperimentId::new("987654321").expect("a legal id"));
-    assert_eq!(kind(stores.tracking.create_run(&new).await), ErrorKind::NotFound);
+    assert_eq!(kind(stores.backend.tracking.create_run(&new).await), ErrorKind::NotFound);
 }
 
 pub async fn an_unknown_run_is_not_found_by_any_call(stores: &Stores) {
     let id = RunId::new(uuid::Uuid::new_v4().simple().to_string()).expect("a legal id");
-    let store = &stores.tracking;
+    let store = &stores.backend.tracking;
     assert_eq!(kind(store.run(&id).await), ErrorKind::NotFound);
     assert_eq!(kind(store.log_batch(&id, &params(pairs([("a", "1")]))).await), ErrorKind::NotFound);
     assert_eq!(kind(store.update_run(&id, RunStatus::Finished, Some(1)).await), ErrorKind::NotFound);
@@ -78,8 +83,8 @@ pub async fn a_batch_is_read_back(stores: &Stores) {
         tags: pairs([("note", "yes"), ("empty", ""), ("json", "{\"a\": [1, null]}")]),
         model_id: None,
     };
-    stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
-    let run = stores.tracking.run(&id).await.expect("it exists");
+    stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
+    let run = stores.backend.tracking.run(&id).await.expect("it exists");
     assert_eq!(run.metrics, [batch.metrics[1].clone(), batch.metrics[0].clone()]);
     assert_eq!(run.params, batch.params.into_iter().collect::<BTreeMap<_, _>>());
     for (key, value) in &batch.tags {
@@ -96,8 +101,8 @@ pub async fn a_batch_larger_than_any_limit_is_logged_whole(stores: &Stores) {
         tags: numbered(210),
         ..RunBatch::default()
     };
-    stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
-    let run = stores.tracking.run(&id).await.expect("it exists");
+    stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
+    let run = stores.backend.tracking.run(&id).await.expect("it exists");
     assert_eq!(run.metrics, batch.metrics);
     assert_eq!(run.params.len(), 230);
     assert_eq!(run.tags.keys().filter(|key| key.starts_with("key")).count(), 210);
@@ -105,7 +110,7 @@ pub async fn a_batch_larger_than_any_limit_is_logged_whole(stores: &Stores) {
 
 pub async fn a_param_never_changes(stores: &Stores) {
     let id = stores.run().await;
-    let store = &stores.tracking;
+    let store = &stores.backend.tracking;
     store.log_batch(&id, &params(pairs([("lr", "0.1")]))).await.expect("a legal batch");
     store.log_batch(&id, &params(pairs([("lr", "0.1")]))).await.expect("the same value changes nothing");
     let changed = store.log_batch(&id, &params(pairs([("new", "1"), ("lr", "0.2")]))).await;
@@ -117,9 +122,9 @@ pub async fn a_repeated_tag_is_replaced(stores: &Stores) {
     let id = stores.run().await;
     for value in ["one", "two"] {
         let batch = RunBatch { tags: pairs([("note", value)]), ..RunBatch::default() };
-        stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
+        stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
     }
-    assert_eq!(stores.tracking.run(&id).await.expect("it exists").tags["note"], "two");
+    assert_eq!(stores.backend.tracking.run(&id).await.expect("it exists").tags["note"], "two");
 }
 
 pub async fn nan_and_infinities_survive(stores: &Stores) {
@@ -131,11 +136,12 @@ pub async fn nan_and_infinities_survive(stores: &Stores) {
         metric("number", 1.5, 1, 0),
     ];
     stores
+        .backend
         .tracking
         .log_batch(&id, &RunBatch { metrics, ..RunBatch::default() })
         .await
         .expect("a legal batch");
-    let run = stores.tracking.run(&id).await.expect("it exists");
+    let run = stores.backend.tracking.run(&id).await.expect("it exists");
     let [high, low, nan, number] = &run.metrics[..] else { panic!("four metrics: {:?}", run.metrics) };
     assert!(high.value >= f64::MAX, "SQL-backed stores keep the largest number: {}", high.value);
     assert!(low.value <= f64::MIN, "SQL-backed stores keep the smallest number: {}", low.value);
@@ -153,9 +159,9 @@ pub async fn the_latest_point_of_a_metric_wins(stores: &Stores) {
     ];
     for metrics in batches {
         let batch = RunBatch { metrics, ..RunBatch::default() };
-        stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
+        stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
     }
-    let run = stores.tracking.run(&id).await.expect("it exists");
+    let run = stores.backend.tracking.run(&id).await.expect("it exists");
     assert_eq!(run.metrics, [later_step, metric("loss", 0.4, 7, 0)]);
 }
 
@@ -163,9 +169,13 @@ pub async fn a_batch_with_a_bad_key_is_refused(stores: &Stores) {
     let id = stores.run().await;
     for bad in ["", "..", "a/../../b", "/etc/passwd", "a//b", "line\nbreak"] {
         let batch = params(pairs([("good", "1"), (bad, "1")]));
-        assert_eq!(kind(stores.tracking.log_batch(&id, &batch).await), ErrorKind::InvalidName, "{bad:?}");
+        assert_eq!(
+            kind(stores.backend.tracking.log_batch(&id, &batch).await),
+            ErrorKind::InvalidName,
+            "{bad:?}"
+        );
     }
-    assert!(stores.tracking.run(&id).await.expect("it exists").params.is_empty());
+    assert!(stores.backend.tracking.run(&id).await.expect("it exists").params.is_empty());
 }
 
 pub async fn long_params_and_tags_are_kept_or_cut(stores: &Stores) {
@@ -176,8 +186,8 @@ pub async fn long_params_and_tags_are_kept_or_cut(stores: &Stores) {
         tags: vec![("long".into(), text.clone())],
         ..RunBatch::default()
     };
-    stores.tracking.log_batch(&id, &batch).await.expect("a legal batch");
-    let run = stores.tracking.run(&id).await.expect("it exists");
+    stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
+    let run = stores.backend.tracking.run(&id).await.expect("it exists");
     assert_eq!((&run.params["long"], &run.tags["long"]), (&text, &text));
 }
 
@@ -185,8 +195,8 @@ pub async fn a_run_ends_and_can_run_again(stores: &Stores) {
     let id = stores.run().await;
     for status in [RunStatus::Failed, RunStatus::Running, RunStatus::Killed, RunStatus::Finished] {
         let end = (status != RunStatus::Running).then_some(1_700_000_000_500);
-        stores.tracking.update_run(&id, status, end).await.expect("an update");
-        let run = stores.tracking.run(&id).await.expect("it exists");
+        stores.backend.tracking.update_run(&id, status, end).await.expect("an update");
+        let run = stores.backend.tracking.run(&id).await.expect("it exists");
         assert_eq!(run.status, status);
         if end.is_some() {
             assert_eq!(run.end_time, end);
@@ -200,9 +210,10 @@ pub async fn runs_are_listed_by_status_newest_first(stores: &Stores) {
     let failed = start_run(stores, &experiment, 2_000).await;
     let newer = start_run(stores, &experiment, 3_000).await;
     stores.run().await;
-    stores.tracking.update_run(&failed.id, RunStatus::Failed, Some(2_500)).await.expect("an update");
+    stores.backend.tracking.update_run(&failed.id, RunStatus::Failed, Some(2_500)).await.expect("an update");
     let list = async |status| {
-        let page = stores.tracking.runs_by_status(&experiment, status, 10, None).await.expect("a page");
+        let page =
+            stores.backend.tracking.runs_by_status(&experiment, status, 10, None).await.expect("a page");
         assert!(page.next.is_none());
         page.items.into_iter().map(|run| run.id).collect::<Vec<_>>()
     };
@@ -220,6 +231,7 @@ pub async fn runs_are_listed_page_by_page(stores: &Stores) {
     let mut token = None;
     loop {
         let page = stores
+            .backend
             .tracking
             .runs_by_status(&experiment, RunStatus::Running, 2, token.as_deref())
             .await
@@ -237,12 +249,12 @@ pub async fn runs_are_listed_page_by_page(stores: &Stores) {
 pub async fn an_output_can_be_linked_twice(stores: &Stores) {
     let Some((run, model)) = logged_model(stores).await else { return };
     for _ in 0..2 {
-        stores.tracking.log_output(&run, &model).await.expect("a link");
+        stores.backend.tracking.log_output(&run, &model).await.expect("a link");
     }
 }
 
 pub async fn a_logged_model_is_created_pending_and_finalized(stores: &Stores) {
-    let store = &stores.tracking;
+    let store = &stores.backend.tracking;
     let unknown = LoggedModelId::new(format!("m-{}", uuid::Uuid::new_v4().simple())).expect("a legal id");
     let Some((run, id)) = logged_model(stores).await else { return };
     let model = store.logged_model(&id).await.expect("it exists");
@@ -261,24 +273,20 @@ pub async fn a_logged_model_is_created_pending_and_finalized(stores: &Stores) {
 /// A run and its LoggedModel; `None` on stores of MLflow 2.x, which do not have LoggedModels.
 pub async fn logged_model(stores: &Stores) -> Option<(RunId, LoggedModelId)> {
     let experiment_id = stores.experiment().await;
-    let run = stores.tracking.create_run(&new_run(experiment_id.clone())).await.expect("a new run");
-    let new = NewLoggedModel {
-        experiment_id,
-        name: "model".into(),
-        source_run_id: run.id.clone(),
-        params: pairs([("lr", "0.1")]),
-        tags: tags([("mlflow.user", "ada")]),
-    };
-    let created = stores.tracking.create_logged_model(&new).await.expect("an answer");
+    let run = stores.backend.tracking.create_run(&new_run(experiment_id.clone())).await.expect("a new run");
+    let new = NewLoggedModel::new(experiment_id, "model", run.id.clone())
+        .params(pairs([("lr", "0.1")]))
+        .tags(tags([("mlflow.user", "ada")]));
+    let created = stores.backend.tracking.create_logged_model(&new).await.expect("an answer");
     assert_eq!(created.is_some(), stores.has_logged_models);
     Some((run.id, created?.id))
 }
 
 async fn start_run(stores: &Stores, experiment: &ExperimentId, start_time: i64) -> Run {
-    let new = NewRun { start_time, ..new_run(experiment.clone()) };
-    stores.tracking.create_run(&new).await.expect("a new run")
+    let new = new_run(experiment.clone()).start_time(start_time);
+    stores.backend.tracking.create_run(&new).await.expect("a new run")
 }
 
 fn metric(key: &str, value: f64, timestamp: i64, step: i64) -> Metric {
-    Metric { key: key.into(), value, timestamp, step }
+    Metric::new(key, value, timestamp).step(step)
 }

@@ -1,23 +1,25 @@
 //! The documented behavior of `AtomicRegistry`.
 
+#![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
+
 use std::collections::BTreeMap;
 
+use crate::entities::ModelVersion;
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition};
 use futures_util::future::join_all;
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasMove;
 use hydra_base::names::{Alias, ModelName, Version};
-use hydra_mlflow::entities::ModelVersion;
-use hydra_mlflow::store::{AtomicOutcome, AtomicRegistry, AtomicTransition};
+use hydra_base::testing::{alias, kind, model_name, tags, version};
 
-use super::{Stores, fresh, kind, new_version, tags};
-use crate::support::version;
+use super::{Stores, fresh, new_version};
 
 pub async fn a_commit_appends_the_entry_and_moves_the_aliases(stores: &Stores) {
     let scene = Scene::new(stores).await;
     let entry = committed(scene.atomic().commit(&scene.transition(2)).await.expect("an outcome"));
     assert_eq!((&entry.name, entry.version), (&scene.ledger, version(1)));
     assert_eq!(entry.tags, tags([("hydra.entry", "{}")]));
-    let read = stores.registry.model_version(&scene.ledger, version(1)).await.expect("it exists");
+    let read = stores.backend.registry.model_version(&scene.ledger, version(1)).await.expect("it exists");
     assert_eq!(read, entry);
     assert_eq!(scene.aliases().await, aliases([("archived", 1), ("champion", 2)]));
 }
@@ -46,7 +48,7 @@ pub async fn a_moved_alias_is_a_conflict(stores: &Stores) {
 pub async fn a_newer_entry_is_a_conflict(stores: &Stores) {
     let scene = Scene::new(stores).await;
     let transition = scene.transition(2);
-    stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
+    stores.backend.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
     scene.assert_conflict(&transition).await;
     let ahead = AtomicTransition { expected_newest: Some(version(2)), ..scene.transition(2) };
     scene.assert_conflict(&ahead).await;
@@ -54,8 +56,8 @@ pub async fn a_newer_entry_is_a_conflict(stores: &Stores) {
 
 pub async fn a_deleted_newest_entry_still_counts(stores: &Stores) {
     let scene = Scene::new(stores).await;
-    stores.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
-    stores.registry.delete_model_version(&scene.ledger, version(1)).await.expect("a deletion");
+    stores.backend.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
+    stores.backend.registry.delete_model_version(&scene.ledger, version(1)).await.expect("a deletion");
     scene.assert_conflict(&scene.transition(2)).await;
     let transition = AtomicTransition { expected_newest: Some(version(1)), ..scene.transition(2) };
     let entry = committed(scene.atomic().commit(&transition).await.expect("an outcome"));
@@ -71,7 +73,7 @@ pub async fn a_missing_target_changes_nothing(stores: &Stores) {
 
 pub async fn an_unknown_model_or_ledger_is_not_found(stores: &Stores) {
     let scene = Scene::new(stores).await;
-    let nobody = ModelName::new(fresh("nobody")).expect("a legal name");
+    let nobody = model_name(&fresh("nobody"));
     let no_model = AtomicTransition { model: nobody.clone(), ..scene.transition(2) };
     assert_eq!(kind(scene.atomic().commit(&no_model).await), ErrorKind::ModelNotFound);
     let no_ledger = AtomicTransition { entry: new_version(&nobody), ..scene.transition(2) };
@@ -82,7 +84,7 @@ pub async fn an_unknown_model_or_ledger_is_not_found(stores: &Stores) {
 pub async fn of_concurrent_commits_exactly_one_wins(stores: &Stores) {
     let scene = Scene::new(stores).await;
     let commits = (0..8).map(|_| {
-        let registry = stores.registry.clone();
+        let registry = stores.backend.registry.clone();
         let transition = scene.transition(2);
         tokio::spawn(async move { registry.atomic().expect("a local store").commit(&transition).await })
     });
@@ -92,7 +94,7 @@ pub async fn of_concurrent_commits_exactly_one_wins(stores: &Stores) {
         winners += usize::from(matches!(outcome, AtomicOutcome::Committed(_)));
     }
     assert_eq!(winners, 1);
-    let page = stores.registry.model_versions(&scene.ledger, None, 10, None).await.expect("a page");
+    let page = stores.backend.registry.model_versions(&scene.ledger, None, 10, None).await.expect("a page");
     assert_eq!(page.items.len(), 1);
 }
 
@@ -106,12 +108,12 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     async fn new(stores: &'a Stores) -> Self {
         let model = stores.model_with_versions(2).await;
-        stores.registry.set_alias(&model, &Alias::CHAMPION, version(1)).await.expect("an alias");
+        stores.backend.registry.set_alias(&model, &Alias::CHAMPION, version(1)).await.expect("an alias");
         Self { stores, model, ledger: stores.model().await }
     }
 
     fn atomic(&self) -> &dyn AtomicRegistry {
-        self.stores.registry.atomic().expect("a local store")
+        self.stores.backend.registry.atomic().expect("a local store")
     }
 
     /// The promotion of `target`, decided on the scene's initial state.
@@ -126,11 +128,12 @@ impl<'a> Scene<'a> {
     }
 
     async fn aliases(&self) -> BTreeMap<Alias, Version> {
-        self.stores.registry.registered_model(&self.model).await.expect("it exists").aliases
+        self.stores.backend.registry.registered_model(&self.model).await.expect("it exists").aliases
     }
 
     async fn newest(&self) -> Option<Version> {
-        let page = self.stores.registry.model_versions(&self.ledger, None, 1, None).await.expect("a page");
+        let page =
+            self.stores.backend.registry.model_versions(&self.ledger, None, 1, None).await.expect("a page");
         page.items.first().map(|entry| entry.version)
     }
 
@@ -154,13 +157,10 @@ fn committed(outcome: AtomicOutcome) -> ModelVersion {
     }
 }
 
-fn move_of(alias: &str, number: Option<u64>) -> AliasMove {
-    AliasMove { alias: Alias::new(alias).expect("a legal alias"), version: number.map(version) }
+fn move_of(name: &str, number: Option<u64>) -> AliasMove {
+    AliasMove { alias: alias(name), version: number.map(version) }
 }
 
 fn aliases<const N: usize>(pairs: [(&str, u64); N]) -> BTreeMap<Alias, Version> {
-    pairs
-        .into_iter()
-        .map(|(alias, number)| (Alias::new(alias).expect("a legal alias"), version(number)))
-        .collect()
+    pairs.into_iter().map(|(name, number)| (alias(name), version(number))).collect()
 }

@@ -1,19 +1,15 @@
-//! What the local stores (memory, file, SQLite) share: fresh ids, MLflow's rules for values, which point of a metric
-//! is the latest, page tokens, and the errors that every store reports alike.
+//! What MLflow checks, cuts, derives and numbers before it stores a value, so that every store does it alike.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::entities::{
-    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags, VersionStatus,
-};
+use crate::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags};
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::names::{Key, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// The tag that repeats a run's name; MLflow's UI reads it.
@@ -174,43 +170,6 @@ pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
     Ok(page_size)
 }
 
-/// There is no such run, experiment or LoggedModel.
-pub(crate) fn not_found(what: &str, id: impl Display) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no such {what}")).with_context("id", id)
-}
-
-/// There is no such registered model.
-pub(crate) fn model_not_found(name: &ModelName) -> Error {
-    Error::new(ErrorKind::ModelNotFound, "there is no such registered model").with_context("model", name)
-}
-
-/// The version is missing or deleted.
-pub(crate) fn version_not_found(name: &ModelName, version: Version) -> Error {
-    Error::new(ErrorKind::VersionNotFound, "there is no such model version")
-        .with_context("model", name)
-        .with_context("version", version)
-}
-
-/// A version was to be copied from an alias that points nowhere.
-pub(crate) fn alias_not_set(name: &ModelName, alias: &Alias) -> Error {
-    Error::new(ErrorKind::VersionNotFound, "the alias of the source is not set")
-        .with_context("model", name)
-        .with_context("alias", alias)
-}
-
-/// The name is taken.
-pub(crate) fn already_exists(what: &str, name: impl Display) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("{what} with this name already exists"))
-        .with_context("name", name)
-}
-
-/// The run or experiment is in the trash.
-pub(crate) fn is_deleted(what: &str, id: impl Display) -> Error {
-    Error::new(ErrorKind::InvalidState, format!("the {what} is deleted"))
-        .with_context("id", id)
-        .with_hint(format!("restore the {what} with MLflow's client, or use another"))
-}
-
 /// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or
 /// `runs:/…`, which MLflow keeps as it is.
 pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>> {
@@ -218,35 +177,6 @@ pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>
         return Ok(None);
     }
     version.source.parse().map(Some)
-}
-
-/// MLflow's number for the state of a LoggedModel.
-pub(crate) fn logged_model_status_number(status: LoggedModelStatus) -> i64 {
-    match status {
-        LoggedModelStatus::Unspecified => 0,
-        LoggedModelStatus::Pending => 1,
-        LoggedModelStatus::Ready => 2,
-        LoggedModelStatus::UploadFailed => 3,
-    }
-}
-
-/// The state of a LoggedModel behind MLflow's number.
-pub(crate) fn logged_model_status(number: Option<i64>) -> LoggedModelStatus {
-    match number {
-        Some(1) => LoggedModelStatus::Pending,
-        Some(2) => LoggedModelStatus::Ready,
-        Some(3) => LoggedModelStatus::UploadFailed,
-        _ => LoggedModelStatus::Unspecified,
-    }
-}
-
-/// The state of a version behind MLflow's word; rows and files without one are of ready versions.
-pub(crate) fn version_status(text: Option<&str>) -> VersionStatus {
-    match text {
-        Some("PENDING_REGISTRATION") => VersionStatus::PendingRegistration,
-        Some("FAILED_REGISTRATION") => VersionStatus::FailedRegistration,
-        _ => VersionStatus::Ready,
-    }
 }
 
 /// `None` for empty text: a description that was not given is null for MLflow.

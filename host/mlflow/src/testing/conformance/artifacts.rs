@@ -1,13 +1,16 @@
 //! The documented behavior of `ArtifactStore`, on the artifact root of a run.
 
+#![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::artifacts::{ArtifactStore, verify_sizes};
+use crate::entities::ArtifactInfo;
 use hydra_base::ErrorKind;
-use hydra_mlflow::artifacts::{ArtifactStore, verify_sizes};
-use hydra_mlflow::entities::ArtifactInfo;
+use hydra_base::testing::kind;
 use tokio::io::AsyncReadExt;
 
-use super::{Stores, kind};
+use super::Stores;
 
 pub async fn an_artifact_is_written_listed_and_read(stores: &Stores) {
     let root = root(stores).await;
@@ -16,11 +19,21 @@ pub async fn an_artifact_is_written_listed_and_read(stores: &Stores) {
         root.put_bytes(path, content.clone().into_bytes()).await.expect(path);
         assert_eq!(read(&*root, path).await, content.as_bytes(), "{path}");
     }
-    assert_eq!(root.list("").await.expect("a listing"), [file("MLmodel", 18), directory("model")]);
-    let model = [file("model/data.txt", 25), file("model/empty", 0), directory("model/ä ö")];
+    assert_eq!(
+        root.list("").await.expect("a listing"),
+        [ArtifactInfo::file("MLmodel", 18), ArtifactInfo::directory("model")]
+    );
+    let model = [
+        ArtifactInfo::file("model/data.txt", 25),
+        ArtifactInfo::file("model/empty", 0),
+        ArtifactInfo::directory("model/ä ö"),
+    ];
     assert_eq!(root.list("model").await.expect("a listing"), model);
     let deepest = root.list("model/ä ö").await.expect("a listing");
-    assert_eq!(deepest, [file("model/ä ö/with space.txt", "content of model/ä ö/with space.txt".len())]);
+    assert_eq!(
+        deepest,
+        [ArtifactInfo::file("model/ä ö/with space.txt", "content of model/ä ö/with space.txt".len() as u64)]
+    );
 }
 
 pub async fn an_artifact_is_replaced(stores: &Stores) {
@@ -29,7 +42,7 @@ pub async fn an_artifact_is_replaced(stores: &Stores) {
         root.put_bytes("notes.txt", content.into()).await.expect("a small file");
         assert_eq!(read(&*root, "notes.txt").await, content.as_bytes());
     }
-    assert_eq!(root.list("").await.expect("a listing"), [file("notes.txt", 6)]);
+    assert_eq!(root.list("").await.expect("a listing"), [ArtifactInfo::file("notes.txt", 6)]);
 }
 
 pub async fn a_large_artifact_is_streamed_whole(stores: &Stores) {
@@ -72,20 +85,13 @@ pub async fn artifact_paths_never_leave_their_root(stores: &Stores) {
 }
 
 async fn root(stores: &Stores) -> Box<dyn ArtifactStore> {
-    let run = stores.tracking.run(&stores.run().await).await.expect("it exists");
-    stores.artifacts.open(&run.artifact_uri).expect("an artifact root")
+    let run = stores.backend.tracking.run(&stores.run().await).await.expect("it exists");
+    let uri = run.artifact_uri.parse().expect("a URI");
+    stores.backend.artifact_store(&uri).await.expect("an artifact root")
 }
 
 async fn read(root: &dyn ArtifactStore, path: &str) -> Vec<u8> {
     let mut content = Vec::new();
     root.open(path).await.expect(path).read_to_end(&mut content).await.expect("the whole file");
     content
-}
-
-fn file(path: &str, size: usize) -> ArtifactInfo {
-    ArtifactInfo { path: path.to_owned(), is_dir: false, size: Some(size as u64) }
-}
-
-fn directory(path: &str) -> ArtifactInfo {
-    ArtifactInfo { path: path.to_owned(), is_dir: true, size: None }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::entities::NewModelVersion;
+use crate::store::RegistryStore;
 use futures_util::future::join_all;
-use hydra_base::names::{Alias, Key, ModelName};
-use hydra_mlflow::entities::NewModelVersion;
-use hydra_mlflow::store::RegistryStore;
+use hydra_base::names::ModelName;
 
-use super::{Stores, new_version, tags};
-use crate::support::version;
+use super::{Stores, new_version};
+use hydra_base::testing::{alias, key, tags, version};
 
 /// A new version whose tag and description contain its index.
 fn entry(name: &ModelName, index: usize) -> NewModelVersion {
@@ -23,10 +23,11 @@ pub async fn readers_see_new_versions_whole_and_in_order(stores: &Stores) {
     const EACH: usize = 4;
     let name = stores.model().await;
     let done = Arc::new(AtomicBool::new(false));
-    let readers = (0..2).map(|_| tokio::spawn(watch(stores.registry.clone(), name.clone(), done.clone())));
+    let readers =
+        (0..2).map(|_| tokio::spawn(watch(stores.backend.registry.clone(), name.clone(), done.clone())));
     let readers: Vec<_> = readers.collect();
     let writers = (0..WRITERS).map(|writer| {
-        let (registry, name) = (stores.registry.clone(), name.clone());
+        let (registry, name) = (stores.backend.registry.clone(), name.clone());
         tokio::spawn(async move {
             for index in writer * EACH..(writer + 1) * EACH {
                 let created = registry.create_model_version(&entry(&name, index)).await.expect("a version");
@@ -71,11 +72,12 @@ pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
     let mut numbers = Vec::new();
     let mut token = None;
     loop {
-        let page = stores.registry.model_versions(&name, None, 2, token.as_deref()).await.expect("a page");
+        let page =
+            stores.backend.registry.model_versions(&name, None, 2, token.as_deref()).await.expect("a page");
         numbers.extend(page.items.iter().map(|version| version.version.get()));
         let Some(next) = page.next else { break };
         token = Some(next);
-        stores.registry.create_model_version(&new_version(&name)).await.expect("a new version");
+        stores.backend.registry.create_model_version(&new_version(&name)).await.expect("a new version");
     }
     assert_eq!(numbers, [5, 4, 3, 2, 1]);
 }
@@ -84,11 +86,11 @@ pub async fn a_listing_is_not_disturbed_by_new_versions(stores: &Stores) {
 pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Stores) {
     let name = stores.model_with_versions(8).await;
     for round in 0..4 {
-        let alias = Alias::new(format!("round-{round}")).expect("a legal alias");
-        let key = Key::new(format!("round.{round}")).expect("a legal key");
+        let alias = alias(&format!("round-{round}"));
+        let key = key(&format!("round.{round}"));
         let sets = (1..=8).map(|number| {
             let (registry, name, alias, key) =
-                (stores.registry.clone(), name.clone(), alias.clone(), key.clone());
+                (stores.backend.registry.clone(), name.clone(), alias.clone(), key.clone());
             tokio::spawn(async move {
                 registry.set_alias(&name, &alias, version(number)).await.expect("the alias");
                 let value = u64::to_string(&number);
@@ -99,9 +101,9 @@ pub async fn concurrent_first_sets_of_an_alias_or_a_tag_all_succeed(stores: &Sto
         for set in join_all(sets).await {
             set.expect("no panic");
         }
-        let behind = stores.registry.version_by_alias(&name, &alias).await.expect("an answer");
+        let behind = stores.backend.registry.version_by_alias(&name, &alias).await.expect("an answer");
         assert!(behind.is_some());
-        let version = stores.registry.model_version(&name, version(1)).await.expect("it exists");
+        let version = stores.backend.registry.model_version(&name, version(1)).await.expect("it exists");
         assert!(version.tags.contains_key(key.as_str()));
     }
 }
@@ -112,7 +114,7 @@ pub async fn a_large_entry_is_kept_whole(stores: &Stores) {
     let entry = "é".repeat(2_250);
     let sentence = "ü".repeat(5_000);
     let new = new_version(&name).tags(tags([("hydra.entry", &entry)])).description(sentence.clone());
-    let created = stores.registry.create_model_version(&new).await.expect("a new version");
-    let read = stores.registry.model_version(&name, created.version).await.expect("it exists");
+    let created = stores.backend.registry.create_model_version(&new).await.expect("a new version");
+    let read = stores.backend.registry.model_version(&name, created.version).await.expect("it exists");
     assert!(read.tags["hydra.entry"] == entry && read.description == sentence);
 }

@@ -1,0 +1,231 @@
+//! Runs and what is logged on them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LifecycleStage, Tags};
+use hydra_base::Timestamp;
+use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
+use hydra_base::time::now;
+
+/// The state of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[non_exhaustive]
+pub enum RunStatus {
+    /// In progress, or its process was killed.
+    Running,
+    /// Waiting to start.
+    Scheduled,
+    /// Ended well.
+    Finished,
+    /// Ended with an error.
+    Failed,
+    /// Ended by a person.
+    Killed,
+}
+
+impl RunStatus {
+    const ALL: [Self; 5] = [Self::Running, Self::Scheduled, Self::Finished, Self::Failed, Self::Killed];
+
+    /// MLflow's word for the state.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Scheduled => "SCHEDULED",
+            Self::Finished => "FINISHED",
+            Self::Failed => "FAILED",
+            Self::Killed => "KILLED",
+        }
+    }
+
+    /// The state behind MLflow's word; `None` for an unknown word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.word() == word)
+    }
+}
+
+/// One point of a metric.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// The metric's key.
+    pub key: String,
+    /// The value; NaN and infinities are legal.
+    pub value: f64,
+    /// When it was measured; not negative.
+    pub timestamp: Timestamp,
+    /// The training step, 0 for a final value.
+    pub step: i64,
+}
+
+impl Metric {
+    /// A final value: a point at step 0.
+    #[must_use]
+    pub fn new(key: impl Into<String>, value: f64, timestamp: Timestamp) -> Self {
+        Self { key: key.into(), value, timestamp, step: 0 }
+    }
+
+    /// Sets the training step.
+    #[must_use]
+    pub fn step(self, step: i64) -> Self {
+        Self { step, ..self }
+    }
+}
+
+/// A run: one execution of training code.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Run {
+    /// The id: 32 hexadecimal digits from MLflow's own stores.
+    pub id: RunId,
+    /// The experiment it belongs to.
+    pub experiment_id: ExperimentId,
+    /// The name shown in MLflow's UI; not unique.
+    pub name: String,
+    /// The state.
+    pub status: RunStatus,
+    /// When it started.
+    pub start_time: Option<Timestamp>,
+    /// When it ended; `None` while it runs.
+    pub end_time: Option<Timestamp>,
+    /// The root of the run's artifacts. Untrusted: see [`Backend::artifact_store`](crate::connect::Backend::artifact_store).
+    pub artifact_uri: String,
+    /// Active or deleted.
+    pub lifecycle_stage: LifecycleStage,
+    /// The user who started it, as its client reported it.
+    pub user_id: String,
+    /// The latest value of each metric (greatest step, then timestamp, then value), sorted by key.
+    pub metrics: Vec<Metric>,
+    /// Params by key.
+    pub params: BTreeMap<String, String>,
+    /// Tags by key.
+    pub tags: Tags,
+}
+
+impl Run {
+    /// An active run in progress, without a name, times, artifacts or anything logged.
+    #[must_use]
+    pub fn new(id: RunId, experiment_id: ExperimentId) -> Self {
+        Self {
+            id,
+            experiment_id,
+            name: String::new(),
+            status: RunStatus::Running,
+            start_time: None,
+            end_time: None,
+            artifact_uri: String::new(),
+            lifecycle_stage: LifecycleStage::Active,
+            user_id: String::new(),
+            metrics: Vec::new(),
+            params: BTreeMap::new(),
+            tags: Tags::new(),
+        }
+    }
+}
+
+/// What it takes to create a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct NewRun {
+    /// The experiment, which must be active.
+    pub experiment_id: ExperimentId,
+    /// The name; also stored as the tag `mlflow.runName`.
+    pub name: String,
+    /// When it starts.
+    pub start_time: Timestamp,
+    /// The user who starts it; also stored as the tag `mlflow.user`.
+    pub user_id: String,
+    /// Further tags.
+    pub tags: Tags,
+}
+
+impl NewRun {
+    /// A run that starts now, of no user, without tags.
+    #[must_use]
+    pub fn new(experiment_id: ExperimentId, name: impl Into<String>) -> Self {
+        Self {
+            experiment_id,
+            name: name.into(),
+            start_time: now(),
+            user_id: String::new(),
+            tags: Tags::new(),
+        }
+    }
+
+    /// Sets when it starts.
+    #[must_use]
+    pub fn start_time(self, start_time: Timestamp) -> Self {
+        Self { start_time, ..self }
+    }
+
+    /// Sets the user who starts it.
+    #[must_use]
+    pub fn user(self, id: impl Into<String>) -> Self {
+        Self { user_id: id.into(), ..self }
+    }
+
+    /// Sets all tags.
+    #[must_use]
+    pub fn tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+}
+
+/// Metrics, params and tags to log on a run; a store splits it into requests that fit its limits.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RunBatch {
+    /// Metric points.
+    pub metrics: Vec<Metric>,
+    /// Params; a param never changes once written.
+    pub params: Vec<(String, String)>,
+    /// Tags.
+    pub tags: Vec<(String, String)>,
+    /// The LoggedModel that the metrics measure: they are then its metrics as well as the run's.
+    pub model_id: Option<LoggedModelId>,
+}
+
+impl RunBatch {
+    /// Adds metric points.
+    #[must_use]
+    pub fn metrics(mut self, metrics: impl IntoIterator<Item = Metric>) -> Self {
+        self.metrics.extend(metrics);
+        self
+    }
+
+    /// Adds params.
+    #[must_use]
+    pub fn params(mut self, params: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.params.extend(params);
+        self
+    }
+
+    /// Adds tags.
+    #[must_use]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.tags.extend(tags);
+        self
+    }
+
+    /// Sets the LoggedModel that the metrics measure.
+    #[must_use]
+    pub fn logged_model(self, id: LoggedModelId) -> Self {
+        Self { model_id: Some(id), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_for_a_runs_state_are_those_of_its_json() {
+        for status in RunStatus::ALL {
+            assert_eq!(serde_json::json!(status), status.word());
+            assert_eq!(RunStatus::of(status.word()), Some(status));
+        }
+        assert_eq!(RunStatus::of("running"), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! From an artifact URI to the store that holds it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::artifacts::{ArtifactStore, LocalAccess, LocalArtifacts};
+use crate::environment::Environment;
+#[cfg(feature = "rest")]
+use crate::rest::ArtifactProxy;
+use crate::uri::{ArtifactUri, Location};
+use hydra_base::error::{Error, ErrorKind, Result};
+
+/// The schemes with an object store behind them, as MLflow writes them.
+const OBJECT_STORES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
+
+/// Turns artifact URIs, which come from a store and are not trusted, into artifact stores.
+#[derive(Debug, Clone)]
+pub(crate) struct ArtifactResolver {
+    local: LocalAccess,
+    proxy: Option<Arc<ArtifactProxy>>,
+    environment: Environment,
+}
+
+impl ArtifactResolver {
+    /// For a store on this machine, which may name any local directory.
+    pub(crate) fn local() -> Self {
+        Self { local: LocalAccess::Anywhere, proxy: None, environment: Environment::default() }
+    }
+
+    /// For a tracking server: its artifact proxy, and the local directories that it may name.
+    #[cfg(feature = "rest")]
+    pub(crate) fn remote(proxy: ArtifactProxy, directories: Vec<PathBuf>) -> Self {
+        Self { proxy: Some(Arc::new(proxy)), ..Self::local().within(directories) }
+    }
+
+    /// The same with the credentials and endpoints of object stores from `environment`; without it there are none.
+    pub(crate) fn with_environment(self, environment: &Environment) -> Self {
+        Self { environment: environment.clone(), ..self }
+    }
+
+    /// The same, with local directories at or below `roots` only.
+    pub(crate) fn within(self, roots: Vec<PathBuf>) -> Self {
+        Self { local: LocalAccess::Within(roots), ..self }
+    }
+
+    /// Whether the URIs come from a server.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted`
+    /// for a place that this store must not send us to.
+    pub(crate) fn open(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
+        match (uri.location(), &self.proxy) {
+            (Location::Proxied { authority, path }, Some(proxy)) => {
+                Ok(Box::new(proxy.open(uri, authority.as_deref(), path)?))
+            }
+            (Location::Local(path), _) => {
+                self.local.check(path)?;
+                Ok(Box::new(LocalArtifacts::new(uri.as_str(), path)))
+            }
+            (Location::Other(scheme), _) if OBJECT_STORES.contains(&scheme.as_str()) => {
+                open_object_store(uri, &self.environment)
+            }
+            _ => Err(self.unsupported(uri)),
+        }
+    }
+
+    fn unsupported(&self, uri: &ArtifactUri) -> Error {
+        let proxied = if self.is_remote() { "`mlflow-artifacts:`, " } else { "" };
+        let supported = if cfg!(feature = "object-stores") {
+            "local paths, `file:`, `s3:`, `gs:`, `wasbs:` and `abfss:`"
+        } else {
+            "local paths and `file:`"
+        };
+        Error::new(ErrorKind::UnsupportedScheme, "no artifact store for this URI")
+            .with_context("uri", uri)
+            .with_hint(format!("supported with this tracking store: {proxied}{supported}"))
+    }
+}
+
+#[cfg(feature = "object-stores")]
+fn open_object_store(uri: &ArtifactUri, environment: &Environment) -> Result<Box<dyn ArtifactStore>> {
+    Ok(Box::new(crate::artifacts::ObjectArtifacts::new(uri.as_str(), environment)?))
+}
+
+#[cfg(not(feature = "object-stores"))]
+fn open_object_store(uri: &ArtifactUri, _: &Environment) -> Result<Box<dyn ArtifactStore>> {
+    Err(crate::errors::left_out(uri, "object-stores"))
+}
+
+/// Without the feature `rest` there are no servers, so no proxies either.
+#[cfg(not(feature = "rest"))]
+#[derive(Debug)]
+enum ArtifactProxy {}
+
+#[cfg(not(feature = "rest"))]
+impl ArtifactProxy {
+    fn open(&self, _: &ArtifactUri, _: Option<&str>, _: &str) -> Result<LocalArtifacts> {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(uri: &str) -> Result<String> {
+        let opened = ArtifactResolver::local().open(&uri.parse().expect(uri));
+        opened.map(|root| root.uri().to_owned())
+    }
+
+    #[test]
+    fn a_local_store_opens_paths_and_names_what_it_supports() {
+        for uri in ["/tmp/x", "file:///tmp/a%20b"] {
+            assert_eq!(open(uri).expect("a root"), uri);
+        }
+        for uri in ["mlflow-artifacts:/1/x", "ftp://key:secret@host/x", "runs:/abc/model"] {
+            let error = open(uri).expect_err(uri);
+            assert_eq!(error.kind(), ErrorKind::UnsupportedScheme, "{uri}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("file:")));
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn object_stores_that_were_left_out_name_their_feature() {
+        let opened = open("s3://bucket/x");
+        if cfg!(feature = "object-stores") {
+            assert_eq!(opened.expect("a root"), "s3://bucket/x");
+        } else {
+            let error = opened.expect_err("no object stores");
+            assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
+            assert!(error.hint().is_some_and(|hint| hint.contains("object-stores")), "{error:?}");
+        }
+    }
+}

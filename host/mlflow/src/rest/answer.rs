@@ -1,0 +1,172 @@
+//! What an answer other than success means.
+//!
+//! [`TABLE`] is the one place where MLflow's error codes and HTTP statuses become [`ErrorKind`]s.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+
+use hydra_base::error::ErrorKind;
+use hydra_base::text::excerpt;
+
+const MESSAGE_CHARS: usize = 600;
+
+/// What identifies a kind of failed answer: MLflow's error code where there is one, else the status.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    Code(&'static str),
+    Status(u16),
+}
+
+/// The rows apply from top to bottom; statuses without a row are `Server` from 500 and `BadRequest` below.
+pub(super) static TABLE: &[(Answer, ErrorKind)] = &[
+    (Answer::Code("RESOURCE_DOES_NOT_EXIST"), ErrorKind::NotFound),
+    (Answer::Code("NOT_FOUND"), ErrorKind::NotFound),
+    (Answer::Code("ENDPOINT_NOT_FOUND"), ErrorKind::Unsupported),
+    (Answer::Code("NOT_IMPLEMENTED"), ErrorKind::Unsupported),
+    (Answer::Code("FEATURE_DISABLED"), ErrorKind::Unsupported),
+    (Answer::Code("RESOURCE_ALREADY_EXISTS"), ErrorKind::AlreadyExists),
+    (Answer::Code("ALREADY_EXISTS"), ErrorKind::AlreadyExists),
+    (Answer::Code("INVALID_PARAMETER_VALUE"), ErrorKind::InvalidArgument),
+    (Answer::Code("BAD_REQUEST"), ErrorKind::BadRequest),
+    (Answer::Code("INVALID_STATE"), ErrorKind::InvalidState),
+    (Answer::Code("RESOURCE_CONFLICT"), ErrorKind::InvalidState),
+    (Answer::Code("ABORTED"), ErrorKind::InvalidState),
+    (Answer::Code("PERMISSION_DENIED"), ErrorKind::PermissionDenied),
+    (Answer::Code("CUSTOMER_UNAUTHORIZED"), ErrorKind::Unauthenticated),
+    (Answer::Code("UNAUTHENTICATED"), ErrorKind::Unauthenticated),
+    (Answer::Code("REQUEST_LIMIT_EXCEEDED"), ErrorKind::RateLimited),
+    (Answer::Code("RESOURCE_EXHAUSTED"), ErrorKind::RateLimited),
+    (Answer::Code("DEADLINE_EXCEEDED"), ErrorKind::Timeout),
+    (Answer::Code("CANCELLED"), ErrorKind::Timeout),
+    (Answer::Code("TEMPORARILY_UNAVAILABLE"), ErrorKind::Server),
+    (Answer::Code("INTERNAL_ERROR"), ErrorKind::Server),
+    (Answer::Code("DATA_LOSS"), ErrorKind::Server),
+    (Answer::Status(401), ErrorKind::Unauthenticated),
+    (Answer::Status(403), ErrorKind::PermissionDenied),
+    // A page that says 404 or 405 means that there is no such endpoint; a missing resource has an error code.
+    (Answer::Status(404), ErrorKind::Unsupported),
+    (Answer::Status(405), ErrorKind::Unsupported),
+    (Answer::Status(408), ErrorKind::Timeout),
+    (Answer::Status(429), ErrorKind::RateLimited),
+    (Answer::Status(501), ErrorKind::Unsupported),
+    (Answer::Status(504), ErrorKind::Timeout),
+];
+
+pub(super) fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
+    let row = TABLE.iter().find(|(answer, _)| match answer {
+        Answer::Code(known) => code == Some(known),
+        Answer::Status(known) => *known == status,
+    });
+    match row {
+        Some((_, kind)) => *kind,
+        None if (300..400).contains(&status) => ErrorKind::Protocol,
+        None if status >= 500 => ErrorKind::Server,
+        None => ErrorKind::BadRequest,
+    }
+}
+
+#[derive(Deserialize, Default)]
+pub(super) struct ErrorBody {
+    pub(super) error_code: Option<serde_json::Value>,
+    pub(super) message: Option<String>,
+    pub(super) detail: Option<String>,
+}
+
+/// The statuses after which MLflow's own client sends again.
+pub(super) fn is_retryable(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// The wait that a server asks for: seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or(Duration::ZERO))
+}
+
+/// The text of an answer that is neither JSON nor HTML.
+pub(super) fn plain_text(body: &str, headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(reqwest::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_page = body.trim_start().starts_with('<');
+    let is_text = content_type.is_some_and(|kind| kind.starts_with("text/"));
+    (is_text && !is_page && !body.trim().is_empty()).then(|| body.to_owned())
+}
+
+/// The server's words on one line, short enough for a message, without a final period.
+pub(super) fn on_one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    excerpt(line.trim_end_matches('.'), MESSAGE_CHARS)
+}
+
+/// The words of a database's driver, without the statement that failed: it says nothing to a user.
+pub(super) fn without_sql(text: &str) -> &str {
+    text.split_once("[SQL:").map_or(text, |(before, _)| before)
+}
+
+/// What PostgreSQL, SQLite and MySQL say when a row is there already.
+pub(super) fn violates_uniqueness(text: &str) -> bool {
+    ["UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// PostgreSQL stores no NUL; the server calls that an internal error, but asking again would not help.
+pub(super) fn refuses_nul(text: &str) -> bool {
+    text.contains("cannot contain NUL")
+}
+
+/// A server started with `--no-serve-artifacts` says so with a status that otherwise is worth a retry.
+pub(super) fn artifacts_are_not_served(text: &str) -> bool {
+    text.contains("serving is disabled") || text.contains("--no-serve-artifacts")
+}
+
+pub(super) fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> Option<String> {
+    let hint = match kind {
+        ErrorKind::Unauthenticated => {
+            "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        }
+        ErrorKind::PermissionDenied if text.is_some_and(|text| text.contains("Invalid Host header")) => {
+            "start the server with `--allowed-hosts` naming this host"
+        }
+        ErrorKind::Unsupported if text.is_some_and(artifacts_are_not_served) => {
+            "start the server with `--serve-artifacts`"
+        }
+        ErrorKind::Unsupported if matches!(status.as_u16(), 404 | 405) => {
+            "is the tracking URI that of an MLflow server from 2.9, with its path prefix?"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let parse = |text: &str| {
+            let value = HeaderValue::from_str(text).expect("a header");
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(parse("4"), Some(Duration::from_secs(4)));
+        assert_eq!(parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert!(parse("Fri, 01 Jan 2100 00:00:00 GMT").is_some_and(|wait| wait > Duration::from_secs(1000)));
+        assert_eq!(parse("soon"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn only_some_statuses_are_retried() {
+        let retried: Vec<u16> =
+            (100..600).filter(|code| StatusCode::from_u16(*code).is_ok_and(is_retryable)).collect();
+        assert_eq!(retried, [408, 429, 500, 502, 503, 504]);
+    }
+}

@@ -1,0 +1,136 @@
+use super::*;
+use crate::rest::answer::{Answer, TABLE};
+use hydra_base::text::is_unprintable;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+
+fn answer(status: u16, content_type: &'static str, body: &str) -> Failure {
+    let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+    Failure::of_answer("GET x", StatusCode::from_u16(status).expect("a status"), &headers, body)
+}
+
+fn coded(status: u16, code: &str) -> Failure {
+    answer(status, "application/json", &format!(r#"{{"error_code":"{code}","message":"Because."}}"#))
+}
+
+/// Status and code as MLflow sends them, and what they mean here.
+#[test]
+fn every_row_of_the_table() {
+    use ErrorKind as K;
+    let rows: &[(u16, &str, K, bool)] = &[
+        (404, "RESOURCE_DOES_NOT_EXIST", K::NotFound, false),
+        (404, "NOT_FOUND", K::NotFound, false),
+        (404, "ENDPOINT_NOT_FOUND", K::Unsupported, false),
+        (501, "NOT_IMPLEMENTED", K::Unsupported, false),
+        (500, "FEATURE_DISABLED", K::Unsupported, false),
+        (400, "RESOURCE_ALREADY_EXISTS", K::AlreadyExists, false),
+        (409, "ALREADY_EXISTS", K::AlreadyExists, false),
+        (400, "INVALID_PARAMETER_VALUE", K::InvalidArgument, false),
+        (400, "BAD_REQUEST", K::BadRequest, false),
+        (500, "INVALID_STATE", K::InvalidState, false),
+        (409, "RESOURCE_CONFLICT", K::InvalidState, false),
+        (409, "ABORTED", K::InvalidState, false),
+        (403, "PERMISSION_DENIED", K::PermissionDenied, false),
+        (401, "CUSTOMER_UNAUTHORIZED", K::Unauthenticated, false),
+        (401, "UNAUTHENTICATED", K::Unauthenticated, false),
+        (429, "REQUEST_LIMIT_EXCEEDED", K::RateLimited, true),
+        (429, "RESOURCE_EXHAUSTED", K::RateLimited, true),
+        (504, "DEADLINE_EXCEEDED", K::Timeout, true),
+        (499, "CANCELLED", K::Timeout, false),
+        (503, "TEMPORARILY_UNAVAILABLE", K::Server, true),
+        (500, "INTERNAL_ERROR", K::Server, true),
+        (500, "DATA_LOSS", K::Server, true),
+        (401, "", K::Unauthenticated, false),
+        (403, "", K::PermissionDenied, false),
+        (404, "", K::Unsupported, false),
+        (405, "", K::Unsupported, false),
+        (408, "", K::Timeout, true),
+        (429, "", K::RateLimited, true),
+        (501, "", K::Unsupported, false),
+        (504, "", K::Timeout, true),
+        (302, "", K::Protocol, false),
+        (400, "", K::BadRequest, false),
+        (418, "SOMETHING_NEW", K::BadRequest, false),
+        (500, "", K::Server, true),
+        (502, "", K::Server, true),
+        (599, "", K::Server, false),
+    ];
+    for (status, code, kind, retried) in rows {
+        let failure = match *code {
+            "" => answer(*status, "text/html", "<!doctype html><title>x</title>"),
+            code => coded(*status, code),
+        };
+        assert_eq!((failure.kind(), failure.worth_retrying()), (*kind, *retried), "{status} {code}");
+    }
+    for (known, _) in TABLE {
+        let covered = rows.iter().any(|(status, code, ..)| match known {
+            Answer::Code(known) => code == known,
+            Answer::Status(known) => code.is_empty() && status == known,
+        });
+        assert!(covered, "{known:?} has no test row");
+    }
+}
+
+#[test]
+fn a_missing_resource_takes_the_callers_kind_and_nothing_else_does() {
+    let missing = |failure: Failure| failure.into_error(ErrorKind::VersionNotFound).kind();
+    assert_eq!(missing(coded(404, "RESOURCE_DOES_NOT_EXIST")), ErrorKind::VersionNotFound);
+    assert_eq!(
+        missing(answer(404, "application/json", r#"{"detail":"Not Found"}"#)),
+        ErrorKind::VersionNotFound
+    );
+    assert_eq!(missing(answer(404, "text/html", "<html>")), ErrorKind::Unsupported);
+}
+
+#[test]
+fn messages_carry_the_servers_words_and_are_tame() {
+    let error: Error = coded(400, "BAD_REQUEST").into();
+    assert_eq!(
+        error.to_string(),
+        "the server answered: Because (request: GET x, status: 400, error_code: BAD_REQUEST)"
+    );
+    let long = format!(r#"{{"message":"a\u001b[2Jb\n\n\u2028\u202e\udb40\udc41  {}"}}"#, "x".repeat(5000));
+    let error: Error = answer(500, "application/json", &long).into();
+    assert!(error.message().len() < 700 && !error.message().chars().any(is_unprintable));
+    let page: Error = answer(502, "text/html", "<html>Bad Gateway</html>").into();
+    assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
+    let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
+    assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
+}
+
+#[test]
+fn what_a_database_says_is_told_without_its_statement() {
+    let words = "(psycopg2.errors.StringDataRightTruncation) value too long for type character varying(5000)";
+    let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}\n\n[SQL: INSERT INTO x]"}}"#);
+    let failure = answer(400, "application/json", &body);
+    assert_eq!(failure.to_string(), format!("the server answered: {words} (request: GET x, status: 400)"));
+}
+
+#[test]
+fn a_collision_is_repeatable_where_its_caller_says_so() {
+    let words = "(psycopg2.errors.UniqueViolation) duplicate key value violates unique constraint";
+    let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}"}}"#);
+    let collision = answer(400, "application/json", &body);
+    assert!(!collision.worth_retrying());
+    assert!(collision.repeatable_if_collided().worth_retrying());
+    assert!(!coded(400, "BAD_REQUEST").repeatable_if_collided().worth_retrying());
+    assert!(!coded(404, "RESOURCE_DOES_NOT_EXIST").repeatable_if_collided().worth_retrying());
+}
+
+#[test]
+fn a_text_that_no_database_takes_is_not_sent_again() {
+    let words = "A string literal cannot contain NUL (0x00) characters.";
+    let failure =
+        answer(500, "application/json", &format!(r#"{{"error_code":"INTERNAL_ERROR","message":"{words}"}}"#));
+    assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::InvalidArgument, false));
+}
+
+#[test]
+fn a_server_without_artifacts_is_not_asked_again() {
+    for (content_type, body) in [
+        ("application/json", r#"{"detail":"Artifact serving is disabled"}"#),
+        ("text/plain", "Endpoint disabled due to the mlflow server running in `--no-serve-artifacts` mode"),
+    ] {
+        let failure = answer(503, content_type, body);
+        assert_eq!((failure.kind(), failure.worth_retrying()), (ErrorKind::Unsupported, false));
+    }
+}

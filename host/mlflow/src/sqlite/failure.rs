@@ -1,0 +1,70 @@
+//! Why a transaction was given up, and what SQLite's errors mean.
+
+use std::path::Path;
+
+use rusqlite::ffi;
+
+use hydra_base::error::{Error, ErrorKind};
+
+/// The result of work in a transaction.
+pub(super) type SqlResult<T> = std::result::Result<T, Failure>;
+
+/// Why a transaction was given up.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// SQLite failed.
+    Sql(rusqlite::Error),
+    /// The store refuses.
+    Store(Error),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Failure {
+    /// The error that the caller sees.
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        let error = match self {
+            Self::Store(error) => return error,
+            Self::Sql(error) => error,
+        };
+        let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+        let (kind, message, hint) = match code {
+            Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => (
+                ErrorKind::Locked,
+                "another process keeps the database locked",
+                "see which process has the file open, for example with `lsof`",
+            ),
+            Some(ffi::SQLITE_NOTADB | ffi::SQLITE_CORRUPT) => (
+                ErrorKind::Storage,
+                "the file is not a SQLite database, or it is damaged",
+                "restore it from a backup, or name another file",
+            ),
+            Some(ffi::SQLITE_READONLY | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PERM) => (
+                ErrorKind::Storage,
+                "the database cannot be opened or written",
+                "its directory must exist, and the user of this process must own both or have access to them",
+            ),
+            Some(ffi::SQLITE_FULL) => (ErrorKind::Storage, "the disk is full", "free some space"),
+            _ => (
+                ErrorKind::Storage,
+                "the database failed",
+                "check the file with `sqlite3 FILE 'pragma integrity_check'`",
+            ),
+        };
+        Error::new(kind, message)
+            .with_context("path", path.display())
+            .with_retryable(kind == ErrorKind::Locked)
+            .with_source(error)
+            .with_hint(hint)
+    }
+}

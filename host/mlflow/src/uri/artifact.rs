@@ -1,0 +1,140 @@
+//! Where artifacts are.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+
+use super::{ModelUri, redact, scheme_of};
+use hydra_base::error::{Error, ErrorKind, Result};
+
+/// Where artifacts are, as a server or a store names it. Untrusted: opening one goes through the
+/// [`ArtifactResolver`](crate::artifacts::ArtifactResolver).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ArtifactUri {
+    text: String,
+    location: Location,
+}
+
+/// What an artifact URI points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Location {
+    /// A path in the tracking server's artifact proxy, `mlflow-artifacts:/path`; `authority` when it names a host.
+    Proxied {
+        /// `host` or `host:port`.
+        authority: Option<String>,
+        /// The path without its leading slash.
+        path: String,
+    },
+    /// A local directory: a plain path, or a `file:` URI.
+    Local(PathBuf),
+    /// A model or a directory that another store call resolves: `runs:/…`, `models:/…`.
+    Model(ModelUri),
+    /// Any other scheme, in lower case: `s3`, `gs`, `abfss`, ….
+    Other(String),
+}
+
+impl ArtifactUri {
+    /// Takes a URI or a plain path apart. `Protocol` when it is blank or malformed.
+    pub fn new(text: impl Into<String>) -> Result<Self> {
+        let text = text.into();
+        let malformed =
+            || Error::new(ErrorKind::Protocol, "not an artifact URI").with_context("uri", redact(&text));
+        if text.trim().is_empty() || text.contains('\0') {
+            return Err(malformed());
+        }
+        let location = match scheme_of(&text).as_deref() {
+            None => Location::Local(PathBuf::from(&text)),
+            Some("file") => Location::Local(file_url_path(&text).ok_or_else(malformed)?),
+            Some("mlflow-artifacts") => {
+                let (authority, path) = split_authority(&text);
+                Location::Proxied {
+                    authority: authority.map(str::to_ascii_lowercase),
+                    path: path.trim_matches('/').to_owned(),
+                }
+            }
+            Some("runs" | "models") => Location::Model(text.parse()?),
+            Some(scheme) => Location::Other(scheme.to_owned()),
+        };
+        Ok(Self { text, location })
+    }
+
+    /// What it points to.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub(super) fn into_location(self) -> Location {
+        self.location
+    }
+
+    /// The text as given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The URI of `path` below this one. Paths of `file:` URIs are percent-encoded, all others are not.
+    pub fn join(&self, path: &str) -> Result<Self> {
+        let root = self.text.trim_end_matches('/');
+        Self::new(if path.is_empty() {
+            root.to_owned()
+        } else if scheme_of(&self.text).as_deref() == Some("file") {
+            const KEPT: &percent_encoding::AsciiSet =
+                &percent_encoding::NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+            format!("{root}/{}", percent_encoding::utf8_percent_encode(path, KEPT))
+        } else {
+            format!("{root}/{path}")
+        })
+    }
+}
+
+impl fmt::Display for ArtifactUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.text))
+    }
+}
+
+impl fmt::Debug for ArtifactUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ArtifactUri({self})")
+    }
+}
+
+impl FromStr for ArtifactUri {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+/// The authority, if there is one, and the path of `scheme:/path` or `scheme://authority/path`.
+fn split_authority(text: &str) -> (Option<&str>, &str) {
+    let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
+    match rest.strip_prefix("//") {
+        Some(rest) => {
+            let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+            (Some(authority).filter(|authority| !authority.is_empty()), path)
+        }
+        None => (None, rest),
+    }
+}
+
+/// The path of a `file:` URI; MLflow writes `file:///a%20b`, and passes on whatever a user wrote, raw spaces
+/// included.
+fn file_url_path(text: &str) -> Option<PathBuf> {
+    let (authority, path) = split_authority(text);
+    if authority.is_some_and(|host| !host.eq_ignore_ascii_case("localhost")) {
+        return None;
+    }
+    let absolute = if text[text.find(':')? + 1..].starts_with("//") {
+        format!("/{}", path.trim_start_matches('/'))
+    } else {
+        path.to_owned()
+    };
+    let decoded = percent_decode_str(&absolute).decode_utf8().ok()?;
+    (!decoded.is_empty() && !decoded.contains('\0')).then(|| PathBuf::from(decoded.as_ref()))
+}

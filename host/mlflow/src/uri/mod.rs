@@ -1,0 +1,43 @@
+//! MLflow's three kinds of URI, as three types: where a store is ([`TrackingUri`]), where files are
+//! ([`ArtifactUri`]), and which model is meant ([`ModelUri`]).
+
+mod artifact;
+mod model;
+mod tracking;
+
+use hydra_base::text::printable;
+
+pub use artifact::{ArtifactUri, Location};
+pub use model::ModelUri;
+pub use tracking::{GivenUri, TrackingUri};
+
+/// `text` without the parts of a URI that may be secret (user information, query) and without control characters.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    let text = printable(text);
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    if scheme.eq_ignore_ascii_case("file") {
+        return text.clone();
+    }
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) => (rest, "?***"),
+        None => (rest, ""),
+    };
+    // The last `@`, not that of the authority: a password may hold a slash that should have been encoded.
+    match rest.rsplit_once('@') {
+        Some((_, rest)) => format!("{scheme}://***@{rest}{query}"),
+        None => format!("{scheme}://{rest}{query}"),
+    }
+}
+
+/// The scheme of a URI in lower case, without a `+driver`; `None` for a plain path. One letter is a Windows drive.
+fn scheme_of(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once(':')?;
+    let letters = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let starts = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    let base = scheme.split('+').next().unwrap_or(scheme);
+    (letters && starts && scheme.len() > 1).then(|| base.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests;

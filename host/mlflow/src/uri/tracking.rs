@@ -1,0 +1,173 @@
+//! Where a tracking or registry store is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use url::Url;
+
+use super::{ArtifactUri, Location, redact, scheme_of};
+use hydra_base::error::{Error, ErrorKind, Result};
+
+/// A URI as somebody gave it, not looked at yet.
+///
+/// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GivenUri(String);
+
+impl GivenUri {
+    /// The text as given, credentials included.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for GivenUri {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for GivenUri {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for GivenUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.0))
+    }
+}
+
+impl fmt::Debug for GivenUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GivenUri({self})")
+    }
+}
+
+/// Where a tracking or registry store is: `http(s)://…`, `sqlite:///…`, `file:…` or a plain path.
+///
+/// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TrackingUri {
+    scheme: String,
+    text: String,
+}
+
+impl TrackingUri {
+    /// Takes a URI or a plain path; [`ErrorKind::Config`] when it is blank or a malformed web address.
+    pub fn new(text: impl Into<String>) -> Result<Self> {
+        let text = text.into().trim().to_owned();
+        if text.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "the tracking URI is blank"));
+        }
+        // MLflow takes these bare words for Databricks profiles, not for directories.
+        let bare = ["databricks", "databricks-uc", "uc"].contains(&text.as_str());
+        let scheme = if bare { text.clone() } else { scheme_of(&text).unwrap_or_else(|| "file".to_owned()) };
+        let uri = Self { scheme, text };
+        if matches!(uri.scheme(), "http" | "https") {
+            uri.web_url()?;
+        }
+        Ok(uri)
+    }
+
+    /// The scheme in lower case, without a driver such as `+psycopg2`; `file` for a plain path.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// The text as given, credentials included.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// The address of a server, credentials included; `Config` for anything else.
+    pub(crate) fn web_url(&self) -> Result<Url> {
+        let refuse = |why: &str| {
+            Error::new(ErrorKind::Config, format!("not the address of an MLflow server: {why}"))
+                .with_context("uri", self)
+                .with_hint("write it like `http://localhost:5000`")
+        };
+        let url = Url::parse(&self.text).map_err(|error| refuse(&error.to_string()))?;
+        match (url.scheme(), url.host_str(), url.query(), url.fragment()) {
+            ("http" | "https", Some(_), None, None) => Ok(url),
+            ("http" | "https", None, _, _) => Err(refuse("it names no host")),
+            ("http" | "https", ..) => Err(refuse("it has a query or a fragment")),
+            _ => Err(refuse("it is not http or https")),
+        }
+    }
+
+    /// The same store, a relative path made absolute against the directory `base`; an empty `base` stands for the current
+    /// directory. URIs without a path of a local file stay as they are.
+    #[must_use]
+    pub fn absolute(&self, base: &Path) -> Self {
+        let absolute = |path: PathBuf| std::path::absolute(base.join(path)).ok();
+        let text = match self.scheme() {
+            "sqlite" => self.sqlite_path().ok().and_then(absolute).and_then(|path| {
+                let (scheme, rest) = self.text.split_once("://")?;
+                let query = rest.find('?').map_or("", |start| &rest[start..]);
+                Some(format!("{scheme}:///{}{query}", path.display()))
+            }),
+            // As a plain path, which nobody decodes again.
+            "file" => self.file_path().ok().and_then(absolute).map(|path| path.display().to_string()),
+            _ => None,
+        };
+        text.map_or_else(|| self.clone(), |text| Self { scheme: self.scheme.clone(), text })
+    }
+
+    /// The directory of a `file:` URI or a plain path, as written: it may be relative.
+    pub fn file_path(&self) -> Result<PathBuf> {
+        match ArtifactUri::new(self.text.as_str()).map(ArtifactUri::into_location) {
+            Ok(Location::Local(path)) => Ok(path),
+            _ => Err(Error::new(ErrorKind::Config, "not a local path").with_context("uri", self).with_hint(
+                "two slashes begin the name of a host: a path is written file:///dir, or as it is",
+            )),
+        }
+    }
+
+    /// The file of a `sqlite:` URI, as written: three slashes start a relative path, four an absolute one, as in
+    /// SQLAlchemy.
+    pub fn sqlite_path(&self) -> Result<PathBuf> {
+        let rest = self.text.split_once("://").map(|(_, rest)| rest.split('?').next().unwrap_or(rest));
+        match rest.and_then(|rest| rest.strip_prefix('/')) {
+            Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
+            _ => Err(Error::new(ErrorKind::Config, "not the path of a SQLite database")
+                .with_context("uri", self)
+                .with_hint(
+                    "write `sqlite:///relative/path.db` or, with four slashes, `sqlite:////absolute/path.db`",
+                )),
+        }
+    }
+}
+
+impl fmt::Display for TrackingUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact(&self.text))
+    }
+}
+
+impl fmt::Debug for TrackingUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrackingUri({self})")
+    }
+}
+
+impl FromStr for TrackingUri {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for TrackingUri {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::new(text)
+    }
+}
