@@ -21,7 +21,7 @@ use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
-use hydra_models::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
+use hydra_models::candidate::{Candidate, ModelSource, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
@@ -109,7 +109,7 @@ impl ModelRegistry {
     /// Logs a trained model as a candidate and returns its run and version. See [`Candidate`] for what is checked.
     pub async fn log_candidate(
         &self,
-        model: impl Into<CandidateModel>,
+        model: impl Into<ModelSource>,
         metrics: BTreeMap<String, f64>,
         config: Value,
         tags: BTreeMap<String, String>,

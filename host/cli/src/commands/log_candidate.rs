@@ -12,7 +12,7 @@ use crate::report::CandidateReport;
 use crate::settings::key_values;
 use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_models::candidate::{Candidate, CandidateModel};
+use hydra_models::candidate::{Candidate, ModelSource};
 use hydra_models::config;
 use hydra_registry::ModelRegistry;
 use hydra_training::baseline::{self, BaselineModel, TrainingParameters};
@@ -24,9 +24,7 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let mut candidate = match (&args.model_file, &args.train, &args.label) {
-        (Some(path), _, _) if path.as_os_str() == "-" => {
-            Candidate::new(CandidateModel::Stdin, BTreeMap::new())
-        }
+        (Some(path), _, _) if path.as_os_str() == "-" => Candidate::new(ModelSource::Stdin, BTreeMap::new()),
         (Some(path), _, _) => Candidate::new(path.as_path(), BTreeMap::new()),
         (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
         _ => anyhow::bail!("name a model file, or training data and its label column"),
@@ -61,7 +59,7 @@ fn trained(
     let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)
         .map_err(|error| error.with_context("path", train.display()))?;
     let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
-    let mut candidate = Candidate::new(CandidateModel::Text(model.into_text()), metrics);
+    let mut candidate = Candidate::new(ModelSource::Text(model.into_text()), metrics);
     candidate.config = serde_json::json!({
         "data": { "file": train.file_name().map(|name| name.to_string_lossy()), "label": label,
                   "rows": data.rows.len(), "holdout_rows": held_out.rows.len(), "features": data.features.len() },
