@@ -18,7 +18,7 @@ pub enum ErrorCategory {
     Data,
     /// The policy is at fault: it cannot be loaded or run, or its answer breaks a rule.
     Policy,
-    /// The ledger is damaged, or belongs to another model.
+    /// The ledger is damaged, belongs to another model, or was written by a newer release.
     Ledger,
     /// A defect of this library.
     Bug,
@@ -206,6 +206,8 @@ error_kinds! {
         LedgerIdentity = "ledger-identity",
         /// The ledger has a gap, a digest mismatch or an entry that cannot be read.
         LedgerBroken = "ledger-broken",
+        /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.
+        LedgerNewer = "ledger-newer",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -238,10 +240,7 @@ mod tests {
         }
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            names,
-            ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]
-        );
+        assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
         assert_eq!(ErrorKind::ALL.len(), 57);
     }
 
@@ -255,6 +254,7 @@ mod tests {
             (ErrorKind::Integrity, ErrorCategory::Data),
             (ErrorKind::Guard, ErrorCategory::Policy),
             (ErrorKind::LedgerBroken, ErrorCategory::Ledger),
+            (ErrorKind::LedgerNewer, ErrorCategory::Ledger),
             (ErrorKind::Internal, ErrorCategory::Bug),
         ] {
             assert_eq!(kind.category(), category, "{kind}");
