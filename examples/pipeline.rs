@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use hydra_lightgbm::matrix::Matrix;
-use hydra_models::candidate::CandidateModel;
+use hydra_models::candidate::ModelSource;
 use hydra_registry::{ModelRegistry, OpenOptions};
 use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
@@ -39,6 +39,6 @@ async fn train_and_log(registry: &ModelRegistry, rounds: u32) -> anyhow::Result<
     let config = json!({"data": {"rows": rows.len()}, "n_estimators": rounds});
     let tags = BTreeMap::from([("pipeline".to_owned(), "example".to_owned())]);
     let (_run, version) =
-        registry.log_candidate(CandidateModel::Text(model.into_text()), metrics, config, tags, None).await?;
+        registry.log_candidate(ModelSource::Text(model.into_text()), metrics, config, tags, None).await?;
     Ok(version)
 }

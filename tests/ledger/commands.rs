@@ -222,6 +222,30 @@ fn verification_runs_every_decision_again_and_finds_what_was_changed() {
     assert_eq!(lines(&project, &["history"])[1]["operation"], "checkpoint");
 }
 
+/// A history with a gap says so, until a checkpoint of the history itself does.
+#[test]
+fn what_cannot_be_read_is_not_left_out_in_silence() {
+    let project = three_promotions();
+    let entries = lines(&project, &["history"]);
+    let at = |index: usize| entries[index]["at"].as_str().expect("a time").to_owned();
+    let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+    let damaged = "DELETE FROM model_version_tags WHERE key = 'hydra.entry' AND version = 3";
+    assert_eq!(database.execute(damaged, []).expect("done"), 1);
+    let warning = "an entry of the ledger cannot be read and is left out";
+    let shown = project.run(["history"]);
+    assert!(shown.code == 0 && shown.err.contains(warning), "{}", shown.err);
+    let then = project.run(["champion", "--as-of", &at(1)]);
+    assert!(then.out.contains("version 1") && then.err.contains(warning), "{}{}", then.out, then.err);
+    // Nothing unreadable lies between the entry and the moment.
+    for moment in [at(0), at(3)] {
+        let then = project.run(["champion", "--as-of", &moment]);
+        assert!(then.code == 0 && !then.err.contains(warning), "{moment}: {}", then.err);
+    }
+    project.run(["doctor", "--fix"]);
+    let shown = project.run(["history"]);
+    assert!(shown.out.contains("entry 3 is damaged") && !shown.err.contains(warning), "{}", shown.err);
+}
+
 #[test]
 fn the_export_contains_every_entry_unchanged() {
     let project = three_promotions();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
-use hydra_lifecycle::ledger::entry::{Entry, Kind};
+use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_policy::VerdictKind;
 use hydra_registry::ModelRegistry;
@@ -91,7 +91,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let tags = copy("model_version_tags", &[("version", "?3"), ("value", "?4")]) + " AND key = ?5";
     for number in newest.number + 1..=to {
         let mut entry = Entry {
-            operation: Kind::Promote,
+            operation: EntryKind::Promote,
             operation_id: format!("operation-{number}"),
             base,
             previous: Some(previous),

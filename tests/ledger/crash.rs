@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use hydra_base::names::Alias;
-use hydra_lifecycle::ledger::entry::Kind;
+use hydra_lifecycle::ledger::entry::EntryKind;
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -56,7 +56,7 @@ async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&
         let history = assert_sound(&registry).await;
         let decided: Vec<Option<u64>> = history
             .iter()
-            .filter(|(record, _)| record.entry.operation == Kind::Promote)
+            .filter(|(record, _)| record.entry.operation == EntryKind::Promote)
             .map(|(record, _)| record.entry.target.map(|version| version.get()))
             .collect();
         let (expected, former) = match (founding, committed) {
@@ -131,7 +131,7 @@ async fn a_killed_repair_is_repaired() {
     let next = project.json(["promote", "3"]);
     assert_eq!(next["outcome"], "done");
     let history = assert_sound(&registry).await;
-    let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
-    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::External, Kind::Promote]);
+    let kinds: Vec<EntryKind> = history.iter().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(kinds, [EntryKind::Genesis, EntryKind::Promote, EntryKind::External, EntryKind::Promote]);
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
 }

@@ -7,6 +7,7 @@ mod crash;
 mod evidence;
 mod faults;
 mod hostile;
+mod newer;
 mod old;
 mod outside;
 mod race;

@@ -27,10 +27,13 @@ fn a_database_of_schema_1_is_read_verified_and_continued() {
         let home = project.path().display().to_string();
         assert!(database.execute(&moved, [MADE_IN, &home]).expect("moved") > 0, "{table}");
     }
-    let marks = "SELECT version, value FROM model_version_tags WHERE key = 'hydra.applied' ORDER BY version";
-    let mut marks = database.prepare(marks).expect("a query");
-    let marks = marks.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("marks");
-    let marks: Vec<(u32, String)> = marks.collect::<Result<_, _>>().expect("marks");
+    let marks = || {
+        let marks =
+            "SELECT version, value FROM model_version_tags WHERE key = 'hydra.applied' ORDER BY version";
+        let mut marks = database.prepare(marks).expect("a query");
+        let marks = marks.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("marks");
+        marks.collect::<Result<_, _>>().expect("marks")
+    };
     assert_is_read_verified_and_continued(&project, &marks);
 }
 
@@ -46,13 +49,15 @@ fn a_file_store_of_schema_1_is_read_verified_and_continued() {
         let path = format!("mlruns/models/old_ledger/version-{number}/tags/hydra.applied");
         Some((number, fs::read_to_string(project.path().join(path)).ok()?))
     };
-    let marks: Vec<_> = (1..=6).filter_map(mark).collect();
+    let marks = || (1..=10).filter_map(mark).collect();
     assert_is_read_verified_and_continued(&project, &marks);
 }
 
-fn assert_is_read_verified_and_continued(project: &Project, marks: &[(u32, String)]) {
+/// `marks` reads the tags `hydra.applied` with the numbers of their entries, oldest first.
+fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> Vec<(u32, String)>) {
     let before = lines(project, &["history", "export"]);
-    assert_was_written_by_the_first_release(&before, marks);
+    let old_marks = marks();
+    assert_was_written_by_the_first_release(&before, &old_marks);
 
     let entries = lines(project, &["history"]);
     let shown: Vec<Value> = entries
@@ -92,6 +97,9 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &[(u32, Strin
     let after = lines(project, &["history", "export"]);
     assert_eq!(after[1..], before, "the old entries are as they were");
     assert_eq!(after[0]["entry"]["previous"], before[0]["sha256"]);
+    let mixed = marks();
+    assert_eq!(mixed[..5], old_marks, "the old marks are as they were");
+    assert_eq!(mixed[5..], [(7, "atomic".to_owned())]);
     let verified = project.json(["history", "verify"]);
     assert_eq!(json!([verified["sound"], verified["entries"], verified["rerun"]]), json!([true, 7, 5]));
     let doctor = project.run(["doctor"]);

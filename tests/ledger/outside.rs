@@ -1,7 +1,7 @@
 //! Moves of aliases with MLflow's Python client between commands.
 
 use hydra_base::names::Alias;
-use hydra_lifecycle::ledger::entry::Kind;
+use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_registry::{ErrorKind, ModelRegistry};
 
 use super::{aliases, assert_sound, registry};
@@ -20,8 +20,11 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     assert!(findings.iter().any(|finding| finding.code() == "drift"), "{findings:?}");
     registry.promote_to_champion(Some(version(3))).await.expect("a promotion");
     let history = assert_sound(&registry).await;
-    let kinds: Vec<Kind> = history.iter().map(|(record, _)| record.entry.operation).collect();
-    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::External, Kind::Promote]);
+    let kinds: Vec<EntryKind> = history.iter().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(
+        kinds,
+        [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::External, EntryKind::Promote]
+    );
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "what Python made champion is archived");
     // The alias returns to its value in a just superseded entry. A slow writer would do that, so the repair undoes it.
     let store = &registry.backend().registry;
@@ -29,8 +32,8 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     registry.repair().await.expect("a repair");
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
     let history = assert_sound(&registry).await;
-    assert_eq!(history.last().expect("an entry").0.entry.operation, Kind::Reassert);
-    // No entry ever had this value, so the move came from outside.
+    assert_eq!(history.last().expect("an entry").0.entry.operation, EntryKind::Reassert);
+    // A place where nothing ever was is somebody's wish.
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
     registry.rollback().await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(5), Some(3)));

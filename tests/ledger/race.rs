@@ -4,7 +4,7 @@ use std::thread;
 
 use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::entry::Kind;
+use hydra_lifecycle::ledger::entry::EntryKind;
 use serde_json::Value;
 
 use super::{aliases, assert_sound, registry};
@@ -64,11 +64,11 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
         }
         let target = entry.target.map(|version| version.get());
         (champion, archived) = match entry.operation {
-            Kind::Promote => (target, champion),
-            Kind::Rollback => (target.or(archived), champion),
-            // The undone alias moves of a slow writer.
-            Kind::Reassert => (champion, archived),
-            other => panic!("only the commands moved aliases, but the ledger has an entry `{other}`"),
+            EntryKind::Promote => (target, champion),
+            EntryKind::Rollback => (target.or(archived), champion),
+            // A writer so slow that it was overtaken; what it wrote was undone.
+            EntryKind::Reassert => (champion, archived),
+            other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
         };
         let after = |alias| entry.after.get(&alias).map(|version| version.get());
         assert_eq!((after(Alias::CHAMPION), after(Alias::ARCHIVED)), (champion, archived), "{record}");

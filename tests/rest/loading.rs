@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hydra_base::names::{Alias, Version};
 use hydra_mlflow::environment::Environment;
-use hydra_models::candidate::CandidateModel;
+use hydra_models::candidate::ModelSource;
 use hydra_registry::project::{Project, ProjectConfig};
 use hydra_registry::{ModelRegistry, OpenOptions};
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(super) fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
 pub(super) async fn log(registry: &ModelRegistry, case: &str) -> Version {
     let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
     let logged = registry.log_candidate(
-        CandidateModel::File(model),
+        ModelSource::File(model),
         BTreeMap::from([("auc".to_owned(), 0.9)]),
         json!({}),
         BTreeMap::new(),

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use hydra_base::names::{Alias, Version};
 use hydra_lifecycle::transition::Outcome;
 use hydra_lightgbm::matrix::Matrix;
-use hydra_models::candidate::CandidateModel;
+use hydra_models::candidate::ModelSource;
 use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions};
 use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
@@ -38,7 +38,7 @@ async fn log(registry: &ModelRegistry, n_estimators: u32) -> Version {
     let tags = BTreeMap::from([("team".to_owned(), "risk".to_owned())]);
     let logged = registry
         .log_candidate(
-            CandidateModel::Text(model(n_estimators).into_text()),
+            ModelSource::Text(model(n_estimators).into_text()),
             metrics,
             config,
             tags,

@@ -17,7 +17,7 @@ pub mod time;
 
 #[cfg(feature = "runtime")]
 pub use blocking::blocking;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorCategory, ErrorKind, Result};
 pub use jitter::jitter;
 pub use policy_identity::PolicyIdentity;
 pub use sha256::Sha256;

@@ -303,11 +303,8 @@ pub enum Timeliness {
 /// The head entry and the aliases, as read. All slices name the same aliases in the same order, `champion` first, and a
 /// version that no longer exists counts as none.
 #[derive(Debug, Clone, Copy)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent facts, each read from a different source"
-)]
-pub struct Standing<'a> {
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each read from a different place")]
+pub struct AliasView<'a> {
     /// The alias state that the head entry starts from.
     pub before: &'a [Target],
     /// The alias state that the head entry decides, or found.
@@ -365,14 +362,14 @@ pub enum AbortReason {
 /// A first look only ever leads to harmless steps: a new decision where both agree (its append is void if the head has
 /// moved on), or carrying out a young transition. Everything else must not rest on aliases that are older than the head.
 #[must_use]
-pub fn assess(standing: &Standing<'_>) -> Situation {
-    let situation = assess_confirmed(standing);
+pub fn assess(view: &AliasView<'_>) -> Situation {
+    let situation = assess_confirmed(view);
     let harmless = match situation {
         Situation::Quiet | Situation::Wait => true,
-        Situation::RollForward => !standing.observation && standing.timeliness == Timeliness::Open,
+        Situation::RollForward => !view.observation && view.timeliness == Timeliness::Open,
         _ => false,
     };
-    if harmless || standing.confirmed { situation } else { Situation::Confirm }
+    if harmless || view.confirmed { situation } else { Situation::Confirm }
 }
 
 /// Whether carrying out the head entry writes alias `index`.
@@ -380,41 +377,44 @@ pub fn assess(standing: &Standing<'_>) -> Situation {
 /// On a first look, what seems in place may be from before the entry was there; so everything that the entry moves is
 /// written.
 #[must_use]
-pub fn is_written(standing: &Standing<'_>, index: usize) -> bool {
-    let after = standing.after[index];
-    standing.actual[index] != after || (!standing.confirmed && standing.before[index] != after)
+pub fn is_written(view: &AliasView<'_>, index: usize) -> bool {
+    let after = view.after[index];
+    view.actual[index] != after || (!view.confirmed && view.before[index] != after)
 }
 
 /// Values are judged alias by alias, since a slow writer may have overwritten one of them and not another. An interrupted
 /// transition has *started* when the champion is where it decides (or, if it leaves the champion alone, any alias is):
 /// from then on finishing it surprises nobody, however late.
-fn assess_confirmed(standing: &Standing<'_>) -> Situation {
-    let Standing { before, after, actual, recent, .. } = *standing;
+fn assess_confirmed(view: &AliasView<'_>) -> Situation {
+    let AliasView { before, after, actual, recent, .. } = *view;
     let differing = || (0..actual.len()).filter(|&i| actual[i] != after[i]);
     let slow = |i: usize| recent.iter().any(|state| state[i] == actual[i]);
     if differing().next().is_none() {
-        return if standing.settled { Situation::Quiet } else { Situation::RollForward };
+        return if view.settled { Situation::Quiet } else { Situation::RollForward };
     }
-    if standing.settled {
+    if view.settled {
         return if differing().all(slow) { Situation::Reassert } else { Situation::Adopt };
     }
     if !differing().all(|i| actual[i] == before[i] || slow(i)) {
         return Situation::Adopt;
     }
-    if standing.observation {
+    if view.observation {
         let moved_back = differing().all(|i| actual[i] == before[i]);
         return if moved_back { Situation::Abort(AbortReason::Outdated) } else { Situation::Reassert };
     }
-    if standing.target_gone {
+    if view.target_gone {
         return Situation::Abort(AbortReason::TargetDeleted);
     }
     let moved = |i: usize| before[i] != after[i] && actual[i] == after[i];
     let moves_champion = before.first() != after.first();
     let started = if moves_champion { moved(0) } else { (0..actual.len()).any(moved) };
-    match standing.timeliness {
+    match view.timeliness {
         _ if started => Situation::RollForward,
         Timeliness::Open => Situation::RollForward,
         Timeliness::Closing => Situation::Wait,
         Timeliness::Expired => Situation::Abort(AbortReason::Expired),
     }
 }
+
+#[cfg(test)]
+mod tests;

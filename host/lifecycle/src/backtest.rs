@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::stream::{Stream, TryStreamExt as _};
+use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::ledger::Ledger;
-use crate::ledger::archive::is_lost;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Entry, Kind};
-use crate::transition::decide;
+use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::errors::is_lost;
+use crate::transition::run_policy;
 use crate::{Plan, guards};
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
@@ -21,15 +21,15 @@ use hydra_policy::{Input, Operation, Policy, Verdict, VerdictKind};
 pub struct Comparison {
     /// The decision's entry.
     pub record: Record,
-    /// What was decided then.
+    /// The recorded verdict.
     pub recorded: VerdictKind,
-    /// What the other policy says.
-    pub answer: Answer,
+    /// The other policy's answer.
+    pub outcome: BacktestOutcome,
 }
 
 /// What another policy says about recorded evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum BacktestOutcome {
     /// The same, in whatever words.
     Same,
     /// It would approve as well, but move the aliases elsewhere.
@@ -52,60 +52,67 @@ pub enum Answer {
     NoEvidence(String),
 }
 
-impl Ledger {
-    /// Asks `policy` about every recorded decision made since `since`, newest first. `settings` are its own: those in the
-    /// evidence belong to the policy that decided. `managed` are the aliases that a policy may move: the guards look at each
-    /// answer as they would at a real one, as far as the record tells them.
-    pub fn backtest<'a>(
-        &'a self,
-        policy: &'a Policy,
-        settings: &'a BTreeMap<String, String>,
-        managed: &'a [Alias],
-        since: Option<Timestamp>,
-    ) -> impl Stream<Item = Result<Comparison>> + 'a {
-        self.entries(None, since).try_filter_map(move |(record, _)| async move {
+/// A policy to ask about recorded decisions.
+#[derive(Debug, Clone, Copy)]
+pub struct Backtest<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Its own settings: those in the evidence belong to the policy that decided.
+    pub settings: &'a BTreeMap<String, String>,
+    /// The aliases that a policy may move. The guards check each answer as they would check a real one, as far as the record
+    /// allows.
+    pub managed: &'a [Alias],
+}
+
+impl<'a> Backtest<'a> {
+    /// Asks the policy about every decision in `ledger` that the store took at `since` or later, newest first.
+    pub fn run(self, ledger: &'a Ledger, since: Option<Timestamp>) -> BoxStream<'a, Result<Comparison>> {
+        let compared = ledger.entries(None, since).try_filter_map(move |(record, _)| async move {
             let Some(decided) = &record.entry.decided else { return Ok(None) };
             let recorded = decided.verdict;
-            let answer = match self.evidence(&record).await? {
-                Err(why) => Answer::NoEvidence(why),
-                Ok(mut input) => {
-                    input.context_mut().settings.clone_from(settings);
-                    match decide(policy, input).await {
-                        Err(error) => Answer::Failed(error.to_string()),
-                        Ok(decision) => compare(&record.entry, recorded, &decision.verdict, managed),
-                    }
-                }
-            };
-            Ok(Some(Comparison { record, recorded, answer }))
-        })
+            let outcome = self.ask(ledger, &record, recorded).await?;
+            Ok(Some(Comparison { record, recorded, outcome }))
+        });
+        compared.boxed()
     }
 
-    async fn evidence(&self, record: &Record) -> Result<Result<Input, String>> {
-        let found = async { Input::from_json(&self.input(record).await?) };
-        match found.await {
-            Err(error) if is_lost(&error) => Ok(Err(error.to_string())),
-            other => other.map(Ok),
-        }
+    async fn ask(self, ledger: &Ledger, record: &Record, recorded: VerdictKind) -> Result<BacktestOutcome> {
+        let input = async { Input::from_json(&ledger.input(record).await?) };
+        let mut input = match input.await {
+            Ok(input) => input,
+            Err(error) if is_lost(&error) => return Ok(BacktestOutcome::NoEvidence(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        input.context_mut().settings.clone_from(self.settings);
+        Ok(match run_policy(self.policy, input).await {
+            Err(error) => BacktestOutcome::Failed(error.to_string()),
+            Ok(decision) => compare(&record.entry, recorded, &decision.verdict, self.managed),
+        })
     }
 }
 
-fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[Alias]) -> Answer {
+fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[Alias]) -> BacktestOutcome {
     let plan = match review(entry, verdict, managed) {
         Ok(plan) => plan,
-        Err(error) => return Answer::Failed(error.to_string()),
+        Err(error) => return BacktestOutcome::Failed(error.to_string()),
     };
     let kind = verdict.kind();
     let explanation = verdict.explanation().to_owned();
     if kind != recorded {
-        return Answer::Other { verdict: kind, explanation };
+        return BacktestOutcome::Other { verdict: kind, explanation };
     }
     let after = state(&entry.after, entry.side.iter().map(|(alias, side)| (alias, side.to)));
-    if plan.after == after { Answer::Same } else { Answer::OtherMoves { explanation, after: plan.after } }
+    if plan.after == after {
+        BacktestOutcome::Same
+    } else {
+        BacktestOutcome::OtherMoves { explanation, after: plan.after }
+    }
 }
 
 /// The guards' opinion. Whether versions exist that the record does not name, it cannot tell: they count as there.
 fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
-    let operation = if entry.operation == Kind::Rollback { Operation::Rollback } else { Operation::Promote };
+    let operation =
+        if entry.operation == EntryKind::Rollback { Operation::Rollback } else { Operation::Promote };
     guards::review(
         verdict,
         &guards::Facts {

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::ledger::Ledger;
-use crate::ledger::doctor::Finding as LedgerFinding;
+use crate::ledger::doctor::LedgerFinding;
+use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
@@ -130,17 +130,15 @@ pub struct Doctor<'a> {
     pub backend: &'a Backend,
     /// The registered model.
     pub model: &'a ModelName,
-    /// Its ledger, if a first decision founded one.
-    pub ledger: Option<&'a Ledger>,
     /// The experiment that candidates are logged in, if there is one yet.
     pub experiment: Option<&'a ExperimentId>,
 }
 
 impl Doctor<'_> {
-    /// Looks at everything and writes nothing.
-    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
+    /// Looks at everything and writes nothing. `ledger` is the model's, if a first decision founded one.
+    pub async fn diagnose(&self, ledger: Option<&Ledger>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        if let Some(ledger) = self.ledger {
+        if let Some(ledger) = ledger {
             findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
         }
         let registered = self.backend.registry.registered_model(self.model).await?;
@@ -165,10 +163,14 @@ impl Doctor<'_> {
         Ok(findings)
     }
 
-    /// Repairs what can be repaired without anybody's judgement.
-    pub async fn repair(&self) -> Result<()> {
-        if let Some(ledger) = self.ledger {
-            ledger.repair().await?;
+    /// Repairs what needs no decision by a person. A ledger that a newer release wrote to stays as it is.
+    pub async fn repair(&self, ledger: Option<&LedgerWriter>) -> Result<()> {
+        if let Some(ledger) = ledger {
+            match ledger.repair().await {
+                // A finding of the next diagnosis; the runs can be repaired anyway.
+                Err(error) if error.kind() == ErrorKind::LedgerNewer => {}
+                other => drop(other?),
+            }
         }
         let abandoned = |run: &Run| run.start_time.is_some_and(|start| now() - start > LONGEST_RUN_MS);
         for run in self.unfinished_runs().await?.into_iter().filter(abandoned) {
@@ -239,8 +241,8 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, ledger: None, experiment: None };
-        let findings = doctor.diagnose().await.expect("a diagnosis");
+        let doctor = Doctor { backend: &backend, model: &model, experiment: None };
+        let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");
     }

@@ -168,5 +168,4 @@ fn refuse(message: String) -> Error {
 }
 
 #[cfg(test)]
-#[path = "guards_tests.rs"]
 mod tests;

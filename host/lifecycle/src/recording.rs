@@ -1,40 +1,62 @@
-//! Between transitions and the ledger: a request as the ledger asks it, a decision as the ledger records it, and recorded
-//! decisions run again.
+//! Between transitions and the ledger: requests that are carried out, and recorded decisions that are run again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, Kind};
+use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{Answer, Decide, Proposal, View};
-use crate::transition::{Considered, Request, Transition, Transitions, decide};
+use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, Recorded};
+use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
-/// One request at the ledger: considered again on fresh evidence whenever somebody else was faster.
-pub(super) struct Asking<'a> {
+/// Decides on a quiet ledger, records the decision and carries it out; all of it again when another writer was faster.
+/// `evidence` serves the first attempt.
+pub async fn carry_out(
+    transitions: &Transitions<'_>,
+    request: &Request,
+    ledger: &LedgerWriter,
+    evidence: Evidence,
+) -> Result<Transition> {
+    let mut decider = RequestDecider::new(transitions, request, evidence);
+    let operation_id = Uuid::new_v4().simple().to_string();
+    let recorded = ledger.transition(&operation_id, &mut decider).await?;
+    let record = match &recorded {
+        Recorded::Nothing => None,
+        Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
+    };
+    let mut transition = decider
+        .recorded(record)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
+    transition.sequence = record.map(|record| record.number);
+    announce(&transition);
+    Ok(transition)
+}
+
+/// Decides one request, again on fresh evidence whenever another writer was faster.
+struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
     first: Option<Evidence>,
-    /// What was decided, attempt by attempt, with the SHA-256 of the input.
+    /// The decision of each attempt, with the SHA-256 of its input; none where the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
 }
 
-impl<'a> Asking<'a> {
-    /// `evidence` serves the first attempt.
-    pub fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
+impl<'a> RequestDecider<'a> {
+    fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
         Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
     }
 
-    /// The transition that was recorded: the last attempt, unless an earlier one turned out to have made it.
-    pub fn recorded(mut self, record: Option<&Record>) -> Option<Transition> {
+    /// The transition that was recorded: the last attempt, unless the ledger holds an earlier one.
+    fn recorded(mut self, record: Option<&Record>) -> Option<Transition> {
         let input =
             record.and_then(|record| record.entry.decided.as_ref()).map(|decided| decided.input_sha256);
         let index = self.attempts.iter().rposition(|(of, _)| input.is_some() && *of == input);
@@ -47,26 +69,26 @@ impl<'a> Asking<'a> {
 }
 
 #[async_trait]
-impl Decide for Asking<'_> {
-    async fn decide(&mut self, view: &View) -> Result<Answer> {
+impl Decide for RequestDecider<'_> {
+    async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
         let evidence = match self.first.take() {
             Some(evidence) => evidence,
             None => self.transitions.gather(self.request).await?,
         };
-        // A policy must not be asked about a transition half done.
+        // A policy must not decide on aliases that a transition has moved in part.
         if !view.agrees(&evidence.registered.aliases) {
-            return Ok(Answer::Stale);
+            return Ok(DecideOutcome::Stale);
         }
-        match self.transitions.consider(self.request, &evidence, view.history.clone()).await? {
-            Considered::Unchanged(transition) => {
+        match self.transitions.decide(self.request, &evidence, view.history.clone()).await? {
+            RequestDecision::Unchanged(transition) => {
                 self.attempts.push((None, *transition));
-                Ok(Answer::Nothing)
+                Ok(DecideOutcome::Nothing)
             }
-            Considered::Decided { transition, input, decision, moves } => {
+            RequestDecision::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
                 self.attempts.push((Some(Sha256::of(&proposal.input)), *transition));
-                Ok(Answer::Propose(Box::new(proposal)))
+                Ok(DecideOutcome::Propose(Box::new(proposal)))
             }
         }
     }
@@ -111,11 +133,11 @@ impl Replay for PolicyReplay {
             Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
         })?;
         let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
-        let decision = decide(&policy, Input::from_json(&input)?).await?;
+        let decision = run_policy(&policy, Input::from_json(&input)?).await?;
         Ok(Rerun {
             verdict: decision.verdict.kind(),
             explanation: decision.verdict.explanation().to_owned(),
-            // Another release may hold another wasmtime, which counts fuel in its own way.
+            // Another release may embed another version of wasmtime, which may count fuel differently.
             fuel: record.is_of_this_release().then_some(decision.usage.fuel),
         })
     }
@@ -132,8 +154,8 @@ fn proposal(
     let target = evidence.target.as_ref();
     Ok(Proposal {
         operation: match transition.operation {
-            Operation::Rollback => Kind::Rollback,
-            _ => Kind::Promote,
+            Operation::Rollback => EntryKind::Rollback,
+            Operation::Promote | Operation::External => EntryKind::Promote,
         },
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, Recorded};
-use crate::recording::Asking;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
@@ -116,31 +113,36 @@ impl Transition {
     }
 }
 
-/// On what terms a request is decided.
+/// How requests are decided.
 #[derive(Debug, Clone)]
-pub struct Terms {
-    /// Who asks, as they call themselves.
+pub struct DecisionOptions {
+    /// The requester's own name for itself: the `--actor` option, an environment variable or the login name.
     pub actor: String,
-    /// The policy's settings as they were given, to be checked against those that it declares.
+    /// The policy's settings as they were given, not yet checked against those that it declares.
     pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
 }
 
-/// Carries out requests on one model.
+/// Decides requests about one model.
 #[derive(Debug)]
 pub struct Transitions<'a> {
     backend: &'a Backend,
     model: &'a ModelName,
     pub(super) policy: &'a Policy,
-    terms: Terms,
+    options: DecisionOptions,
 }
 
 impl<'a> Transitions<'a> {
-    /// With this policy, on these terms.
+    /// Requests about `model`, decided by `policy`.
     #[must_use]
-    pub fn new(backend: &'a Backend, model: &'a ModelName, policy: &'a Policy, terms: Terms) -> Self {
-        Self { backend, model, policy, terms }
+    pub fn new(
+        backend: &'a Backend,
+        model: &'a ModelName,
+        policy: &'a Policy,
+        options: DecisionOptions,
+    ) -> Self {
+        Self { backend, model, policy, options }
     }
 }
 
@@ -150,53 +152,30 @@ impl Transitions<'_> {
         Evidence::gather(self.backend, self.model, request.target).await
     }
 
-    /// Decides and explains, and changes nothing. `history` is what the policy is shown of the past.
-    pub async fn try_out(
+    /// Decides and explains, and changes nothing. The policy sees `history`, newest transition first.
+    pub async fn dry_run(
         &self,
         request: &Request,
         evidence: &Evidence,
         history: Vec<hydra_policy::Transition>,
     ) -> Result<Transition> {
-        let (Considered::Unchanged(transition) | Considered::Decided { transition, .. }) =
-            self.consider(request, evidence, history).await?;
+        let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
+            self.decide(request, evidence, history).await?;
         announce(&transition);
         Ok(*transition)
     }
 
-    /// Decides on a quiet ledger, records the decision and carries it out; all of it again when somebody else was faster.
-    /// `evidence` serves the first attempt.
-    pub async fn carry_out(
-        &self,
-        request: &Request,
-        ledger: &Ledger,
-        evidence: Evidence,
-    ) -> Result<Transition> {
-        let mut asking = Asking::new(self, request, evidence);
-        let operation_id = Uuid::new_v4().simple().to_string();
-        let recorded = ledger.transition(&operation_id, &mut asking).await?;
-        let record = match &recorded {
-            Recorded::Nothing => None,
-            Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
-        };
-        let mut transition = asking.recorded(record).ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "the ledger recorded a decision that was not made")
-        })?;
-        transition.sequence = record.map(|record| record.number);
-        announce(&transition);
-        Ok(transition)
-    }
-
     /// Asks the policy and checks its verdict.
-    pub(super) async fn consider(
+    pub(super) async fn decide(
         &self,
         request: &Request,
         evidence: &Evidence,
         history: Vec<hydra_policy::Transition>,
-    ) -> Result<Considered> {
+    ) -> Result<RequestDecision> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
         }
-        if let Some(version) = nowhere_to_go_back_to(request, evidence) {
+        if let Some(version) = archived_champion(request, evidence) {
             return Err(Error::new(
                 ErrorKind::NoArchived,
                 format!(
@@ -209,14 +188,14 @@ impl Transitions<'_> {
             ));
         }
         if let Some(unchanged) = self.unchanged(request, evidence) {
-            return Ok(Considered::Unchanged(Box::new(unchanged)));
+            return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
         let input = self.input(request, evidence, history)?;
-        let decision = decide(self.policy, input.clone()).await?;
+        let decision = run_policy(self.policy, input.clone()).await?;
         let plan = self.review(&decision.verdict, request, evidence).await?;
         let moves = plan.moves.clone();
         let transition = Box::new(self.transition(request, evidence, &decision, plan));
-        Ok(Considered::Decided { transition, input: Box::new(input), decision, moves })
+        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
@@ -235,7 +214,7 @@ impl Transitions<'_> {
             policy: None,
             explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
-            actor: self.terms.actor.clone(),
+            actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,
@@ -252,12 +231,16 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             version.as_ref().map(|version| evidence.describe(version)).transpose()
         };
-        let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.terms.actor.clone());
-        context.reason.clone_from(&request.reason);
-        context.settings = self.policy.descriptor().resolve(&self.terms.settings)?;
-        context.champion = describe(&evidence.champion)?;
-        context.archived = describe(&evidence.archived)?;
-        context.history = history;
+        let context = Context {
+            model_name: self.model.to_string(),
+            now: timestamp(now())?,
+            actor: self.options.actor.clone(),
+            reason: request.reason.clone(),
+            settings: self.policy.descriptor().resolve(&self.options.settings)?,
+            champion: describe(&evidence.champion)?,
+            archived: describe(&evidence.archived)?,
+            history,
+        };
         Ok(match (request.operation, describe(&evidence.target)?) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
@@ -285,7 +268,7 @@ impl Transitions<'_> {
                 operation: request.operation,
                 target: evidence.target.as_ref().map(|target| target.version),
                 aliases: &aliases,
-                managed: &self.terms.managed,
+                managed: &self.options.managed,
                 versions: &versions,
             },
         )
@@ -314,7 +297,7 @@ impl Transitions<'_> {
             policy: Some(self.policy.identity()),
             explanation: decision.verdict.explanation().to_owned(),
             fuel: decision.usage.fuel,
-            actor: self.terms.actor.clone(),
+            actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             dry_run: request.dry_run,
@@ -329,29 +312,30 @@ impl Transitions<'_> {
     }
 }
 
-/// The version that is champion and archived at once, which no policy makes it, where that leaves a rollback nowhere to go.
-fn nowhere_to_go_back_to(request: &Request, evidence: &Evidence) -> Option<Version> {
+/// For a rollback that names no version: the champion, if it is the archived version as well. The guards let no policy bring
+/// that about, but a user of MLflow can.
+fn archived_champion(request: &Request, evidence: &Evidence) -> Option<Version> {
     let unnamed = request.operation == Operation::Rollback && evidence.target.is_none();
     let (champion, archived) = (evidence.champion.as_ref()?, evidence.archived.as_ref()?);
     (unnamed && champion.version == archived.version).then_some(champion.version)
 }
 
-/// A decision on a thread of its own: it may take as long as its budget allows.
-pub(super) async fn decide(policy: &Policy, input: Input) -> Result<Decision> {
+/// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.
+pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision> {
     let policy = policy.clone();
     blocking(move || policy.decide(&input)).await
 }
 
-/// What considering a request came to.
-pub(super) enum Considered {
-    /// The version is champion already.
+/// The outcome of [`Transitions::decide`].
+pub(super) enum RequestDecision {
+    /// The version is the champion already.
     Unchanged(Box<Transition>),
     /// The policy decided, and no guard objects.
     Decided { transition: Box<Transition>, input: Box<Input>, decision: Decision, moves: Vec<AliasMove> },
 }
 
-/// An event that an embedding pipeline can subscribe to.
-fn announce(transition: &Transition) {
+/// Emits the event that an embedding program can subscribe to.
+pub(super) fn announce(transition: &Transition) {
     tracing::info!(
         model = %transition.model,
         operation = %transition.operation,

@@ -4,12 +4,36 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::candidate::CandidateModel;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::sha256::{Hasher, Sha256};
 use hydra_lightgbm::text::{self, Limits};
 use hydra_mlflow::flavor::Signature;
+
+/// Where the bytes of a model come from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ModelSource {
+    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole. A path that is not a
+    /// regular file, such as a pipe, is read once.
+    File(PathBuf),
+    /// A LightGBM text model on the standard input, read once.
+    Stdin,
+    /// The text of a LightGBM model.
+    Text(String),
+}
+
+impl From<PathBuf> for ModelSource {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<&Path> for ModelSource {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_path_buf())
+    }
+}
 
 /// A validated LightGBM text model in a local file.
 #[derive(Debug)]
@@ -34,12 +58,12 @@ enum Origin {
 
 impl ModelFile {
     /// Reads, validates and hashes the model of a candidate. `InvalidModel` names tree, key and line of what is wrong.
-    pub async fn open(model: &CandidateModel) -> Result<Self> {
-        let model = model.clone();
-        blocking(move || match model {
-            CandidateModel::File(path) => Self::from_file(&path),
-            CandidateModel::Text(text) => Self::copied(text.as_bytes()),
-            CandidateModel::Stdin => Self::copied(std::io::stdin().lock()),
+    pub async fn open(source: &ModelSource) -> Result<Self> {
+        let source = source.clone();
+        blocking(move || match source {
+            ModelSource::File(path) => Self::from_file(&path),
+            ModelSource::Text(text) => Self::copied(text.as_bytes()),
+            ModelSource::Stdin => Self::copied(std::io::stdin().lock()),
         })
         .await
     }

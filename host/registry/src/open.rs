@@ -7,7 +7,7 @@ use crate::project::{Project, ProjectConfig};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_lifecycle::transition::Terms;
+use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
@@ -161,8 +161,8 @@ impl OpenOptions {
     }
 
     /// On what terms requests are decided.
-    pub(crate) fn terms(&self) -> Result<Terms> {
-        Ok(Terms {
+    pub(crate) fn decision_options(&self) -> Result<DecisionOptions> {
+        Ok(DecisionOptions {
             actor: self.actor_name(),
             settings: self.policy_settings(),
             managed: self.managed_aliases()?,

@@ -15,13 +15,13 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
+use hydra_lifecycle::ledger::{ledger_name, refuse_ledger};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
-use hydra_models::candidate::{Candidate, CandidateModel, LogTarget, LoggedCandidate, PreparedCandidate};
+use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, ModelSource, PreparedCandidate};
 use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
@@ -109,7 +109,7 @@ impl ModelRegistry {
     /// Logs a trained model as a candidate and returns its run and version. See [`Candidate`] for what is checked.
     pub async fn log_candidate(
         &self,
-        model: impl Into<CandidateModel>,
+        model: impl Into<ModelSource>,
         metrics: BTreeMap<String, f64>,
         config: Value,
         tags: BTreeMap<String, String>,
@@ -161,18 +161,19 @@ impl ModelRegistry {
     /// What is not as it should be with the model's lifecycle. Nothing is written.
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
         let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        self.doctor(ledger.as_ref(), experiment.as_ref()).diagnose().await
+        self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await
     }
 
     /// Repairs what needs nobody's judgement: completes or aborts an interrupted transition, records moves that were made
     /// without the ledger, bridges damage in it, ends runs that were left behind.
     pub async fn repair(&self) -> Result<()> {
         let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        self.doctor(ledger.as_ref(), experiment.as_ref()).repair().await
+        let ledger = ledger.map(|ledger| self.writer(ledger));
+        self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
     }
 
-    fn doctor<'a>(&'a self, ledger: Option<&'a Ledger>, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: &self.backend, model: &self.model, ledger, experiment }
+    fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
+        Doctor { backend: &self.backend, model: &self.model, experiment }
     }
 
     /// Asks the policy to roll back to the archived version.

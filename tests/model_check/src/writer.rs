@@ -1,7 +1,7 @@
 //! The steps of a writer: read and assess; then repair, append or write aliases; then read again.
 
 use crate::mutation::Mutation;
-use crate::rules::{self, Found, Situation, Standing};
+use crate::rules::{self, AliasView, Found, Situation};
 use crate::world::{Aliases, CAPACITY, Cause, Entry, Kind, Setup, WINDOWS, World, find_head, targets};
 
 /// The task of a writer.
@@ -450,7 +450,7 @@ fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     };
     let moves_champion = entry.after[0] != entry.before[0] && entry.after[0] != 0;
     let target_gone = moves_champion && world.is_gone(entry.after[0]);
-    let standing = Standing {
+    let view = AliasView {
         before: &targets(world.existing(entry.before)),
         after: &targets(world.existing(entry.after)),
         actual: &targets(world.existing(writer.seen)),
@@ -461,15 +461,15 @@ fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
         target_gone: target_gone && mutation != Some(Mutation::IgnoreDeletedTarget),
         recent: &recent_slices[..recents],
     };
-    let mut judged = rules::assess(&standing);
-    let expired = standing.timeliness == rules::Timeliness::Expired;
+    let mut judged = rules::assess(&view);
+    let expired = view.timeliness == rules::Timeliness::Expired;
     if mutation == Some(Mutation::AbortStarted) && judged == Situation::RollForward && expired {
         judged = Situation::Abort(rules::AbortReason::Expired);
     }
     let writer = &mut world.writers[who];
     writer.judged = judged;
     writer.confirmed = confirmed;
-    writer.mask = (0..2).filter(|&i| rules::is_written(&standing, i)).fold(0, |mask, i| mask | 1 << i);
+    writer.mask = (0..2).filter(|&i| rules::is_written(&view, i)).fold(0, |mask, i| mask | 1 << i);
 }
 
 /// The next phase on a settled ledger: ends, or decides and appends.

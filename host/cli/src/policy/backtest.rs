@@ -1,7 +1,6 @@
 //! `policy backtest`: a policy on the recorded decisions of a model.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 
@@ -9,6 +8,7 @@ use crate::policy::args::BacktestArgs;
 use crate::policy::load;
 use crate::report::BacktestReport;
 use crate::{ExitStatus, Printer, Settings};
+use hydra_lifecycle::backtest::Backtest;
 use hydra_policy::Policy;
 use hydra_registry::ModelRegistry;
 
@@ -27,7 +27,8 @@ pub async fn run(
         Some(ledger) => {
             let bar = printer.progress(None, false, "repeating decisions");
             let managed = settings.options.managed_aliases()?;
-            let mut comparisons = pin!(ledger.backtest(&policy, &own_settings, &managed, args.since));
+            let backtest = Backtest { policy: &policy, settings: &own_settings, managed: &managed };
+            let mut comparisons = backtest.run(&ledger, args.since);
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);
                 bar.inc(1);

@@ -9,7 +9,7 @@ use super::time;
 use hydra_base::Sha256;
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
-use hydra_lifecycle::backtest::{Answer, Comparison};
+use hydra_lifecycle::backtest::{BacktestOutcome, Comparison};
 use hydra_policy::{Policy, VerdictKind};
 
 /// One decision of `policy backtest` that came out otherwise.
@@ -37,12 +37,16 @@ impl ComparisonReport {
     /// A comparison.
     pub fn new(comparison: &Comparison) -> Self {
         let recorded = comparison.recorded;
-        let (answer, verdict, explanation) = match &comparison.answer {
-            Answer::Same => ("same", Some(recorded), String::new()),
-            Answer::OtherMoves { explanation, .. } => ("other-moves", Some(recorded), explanation.clone()),
-            Answer::Other { verdict, explanation } => ("other-verdict", Some(*verdict), explanation.clone()),
-            Answer::Failed(why) => ("failed", None, why.clone()),
-            Answer::NoEvidence(why) => ("no-evidence", None, why.clone()),
+        let (answer, verdict, explanation) = match &comparison.outcome {
+            BacktestOutcome::Same => ("same", Some(recorded), String::new()),
+            BacktestOutcome::OtherMoves { explanation, .. } => {
+                ("other-moves", Some(recorded), explanation.clone())
+            }
+            BacktestOutcome::Other { verdict, explanation } => {
+                ("other-verdict", Some(*verdict), explanation.clone())
+            }
+            BacktestOutcome::Failed(why) => ("failed", None, why.clone()),
+            BacktestOutcome::NoEvidence(why) => ("no-evidence", None, why.clone()),
         };
         let record = &comparison.record;
         Self {

@@ -122,7 +122,8 @@ pub struct ExportReport {
     pub schema: &'static str,
     /// The number.
     pub number: u64,
-    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `damaged`.
+    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `newer` for one that a newer release wrote;
+    /// `damaged`.
     pub state: &'static str,
     /// When the store took it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +131,7 @@ pub struct ExportReport {
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
-    /// What is wrong with a damaged one.
+    /// Why this release cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
     /// The entry.
@@ -144,13 +145,20 @@ impl ExportReport {
         let (number, state, record, flaw) = match step {
             Step::Valid { record, fate } => (record.number, fate_text(*fate), Some(record), None),
             Step::Void(record) => (record.number, "void", Some(record), None),
-            Step::Damaged { number, flaw } => (*number, "damaged", None, Some(flaw.clone())),
+            Step::Newer { number, entry, .. } => (*number, "newer", None, Some(entry.to_string())),
+            Step::Damaged { number, flaw, .. } => (*number, "damaged", None, Some(flaw.clone())),
+        };
+        let created_at = match step {
+            Step::Newer { entry, .. } => Some(entry.created_at),
+            Step::Valid { .. } | Step::Void(_) | Step::Damaged { .. } => {
+                record.map(|record| record.created_at)
+            }
         };
         Self {
             schema: "hydra-registry/ledger-export/1",
             number,
             state,
-            created_at: record.map(|record| time(record.created_at)),
+            created_at: created_at.map(time),
             sha256: record.map(|record| record.digest),
             flaw,
             entry: record.map(|record| record.entry.clone()),

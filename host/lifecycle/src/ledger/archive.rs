@@ -2,9 +2,9 @@
 
 use futures_util::future::try_join;
 
-use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::commit::Proposal;
+use crate::ledger::decide::Proposal;
+use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
@@ -26,13 +26,6 @@ impl Ledger {
     /// The archived component of that digest. `ArtifactNotFound` when it is missing, `Integrity` when it is another.
     pub async fn component(&self, sha256: Sha256) -> Result<Vec<u8>> {
         self.read_checked(&component_path(sha256), sha256).await
-    }
-
-    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
-        let store = self.artifacts().await?;
-        let path = input_path(operation_id, Sha256::of(&proposal.input));
-        let input = store.put_bytes(&path, proposal.input.clone());
-        try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
     }
 
     /// The archived files by name: whether inputs and policies are there.
@@ -69,6 +62,16 @@ impl Ledger {
     }
 }
 
+impl LedgerWriter {
+    /// Stores the input and the policy of a decision.
+    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
+        let store = self.ledger.artifacts().await?;
+        let path = input_path(operation_id, Sha256::of(&proposal.input));
+        let input = store.put_bytes(&path, proposal.input.clone());
+        try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
+    }
+}
+
 async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Result<()> {
     let path = component_path(proposal.decided.policy.sha256);
     let stored = store.list("policies").await?;
@@ -78,11 +81,6 @@ async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Re
         return Ok(());
     }
     store.put_bytes(&path, proposal.component.to_vec()).await
-}
-
-/// Whether an error of reading the archive says that the file is gone or another: no reason to stop looking at the rest.
-pub(crate) fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
 }
 
 /// Each attempt of an operation has an input of its own: which of them was recorded shows only later.

@@ -3,17 +3,15 @@
 use std::fmt;
 
 use crate::ledger::HOST;
-use crate::ledger::entry::{Entry, Kind};
+use crate::ledger::entry::{Entry, EntryKind, Undecodable};
+use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::AliasState;
-use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Link, Number, Slot};
 use hydra_mlflow::entities::ModelVersion;
 
 /// The tag that holds an entry.
 pub const ENTRY_TAG: &str = "hydra.entry";
-/// The tag that says that an entry was carried out in full.
-pub const APPLIED_TAG: &str = "hydra.applied";
 
 /// A readable entry with what the store knows about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +20,8 @@ pub struct Record {
     pub number: Number,
     /// When the store took it, by the store's clock.
     pub created_at: Timestamp,
-    /// Whether it is marked as carried out.
-    pub applied: bool,
-    /// Whether its aliases were moved in the transaction that appended it: then nobody moves them later.
-    pub atomic: bool,
+    /// How it was carried out; `None` when it is not marked as carried out.
+    pub applied: Option<Mark>,
     /// The digest of its text.
     pub digest: Sha256,
     /// The entry.
@@ -37,8 +33,25 @@ pub struct Record {
 pub enum Reading {
     /// An entry of this ledger.
     Record(Box<Record>),
-    /// Nothing, or no entry of this ledger; why, for people.
+    /// An entry whose schema this release does not know. It may be valid, so no checkpoint bridges it.
+    Newer(NewerEntry),
+    /// Nothing, or something that is not an entry of this ledger; the reason is for people.
     Damaged(String),
+}
+
+/// An entry that a newer release wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewerEntry {
+    /// Its schema, greater than [`SCHEMA`](crate::ledger::entry::SCHEMA).
+    pub schema: u32,
+    /// When the store took it, by the store's clock.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Display for NewerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Undecodable::Newer { schema: self.schema })
+    }
 }
 
 impl Record {
@@ -46,8 +59,8 @@ impl Record {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let entry = &self.entry;
-        self.applied
-            || entry.operation == Kind::Genesis
+        self.applied.is_some()
+            || entry.operation == EntryKind::Genesis
             || (!entry.is_observation() && entry.before == entry.after && entry.side.is_empty())
     }
 
@@ -68,37 +81,37 @@ impl Reading {
     /// What a model version of the ledger holds.
     #[must_use]
     pub fn of(version: &ModelVersion, ledger: &str) -> Self {
+        let created_at = version.created_at;
         match Self::read(version, ledger) {
             Ok(record) => Self::Record(Box::new(record)),
-            Err(flaw) => Self::Damaged(flaw),
+            Err(Undecodable::Newer { schema }) => Self::Newer(NewerEntry { schema, created_at }),
+            Err(Undecodable::Damaged(flaw)) => Self::Damaged(flaw),
         }
     }
 
-    fn read(version: &ModelVersion, ledger: &str) -> Result<Record, String> {
-        let text = version.tags.get(ENTRY_TAG).ok_or("it is not an entry of a ledger")?;
+    fn read(version: &ModelVersion, ledger: &str) -> Result<Record, Undecodable> {
+        let text = version.tags.get(ENTRY_TAG).ok_or("it is no entry of a ledger")?;
         let entry = Entry::decode(text)?;
-        // Somebody else's genesis lost the race to found the ledger; it is void like every loser.
-        if entry.ledger != ledger && entry.operation != Kind::Genesis {
-            return Err(format!("it belongs to the ledger {}", entry.ledger));
+        // A genesis of another ledger lost the race to found this one; it is void like every entry that lost a race.
+        if entry.ledger != ledger && entry.operation != EntryKind::Genesis {
+            return Err(format!("it belongs to the ledger {}", entry.ledger).into());
         }
         if version.source != source_uri(&entry.ledger) {
             return Err("its source does not name its ledger".into());
         }
-        let applied = version.tags.get(APPLIED_TAG);
         Ok(Record {
             number: version.version.get(),
             created_at: version.created_at,
-            applied: applied.is_some(),
-            // Whoever marks an entry after appending it gives a later moment.
-            atomic: applied.is_some_and(|moment| *moment == entry.at.to_string()),
+            applied: version.tags.get(APPLIED_TAG).map(|value| Mark::read(value, entry.at)),
             digest: Sha256::of(text.as_bytes()),
             entry,
         })
     }
 
+    /// What the rules see: an entry that this release cannot read stops its writers as damage does.
     fn slot(&self) -> Slot<Sha256> {
         match self {
-            Self::Damaged(_) => Slot::Damaged,
+            Self::Newer(_) | Self::Damaged(_) => Slot::Damaged,
             Self::Record(record) => Slot::Entry(Link {
                 base: record.entry.base,
                 previous: record.entry.previous.unwrap_or(Sha256::NONE),
@@ -178,15 +191,39 @@ impl Window {
     pub fn record(&self, number: Number) -> Option<&Record> {
         match self.reading(number)? {
             Reading::Record(record) => Some(record),
-            Reading::Damaged(_) => None,
+            Reading::Newer(_) | Reading::Damaged(_) => None,
         }
+    }
+
+    /// The numbers without a readable entry that no valid checkpoint bridges, in ascending order.
+    pub fn unreadable(&self) -> impl Iterator<Item = (Number, &Reading)> {
+        let head = match self.find_head() {
+            Found::Head { number, .. } => number,
+            Found::Lost { .. } | Found::Empty | Found::ReadFrom(_) => 0,
+        };
+        let checkpoint = self.valid_from(head).find(|record| record.entry.bridge.is_some());
+        let bridged = checkpoint.map_or(0, |checkpoint| checkpoint.number);
+        (self.lowest..)
+            .zip(&self.readings)
+            .filter(move |(number, reading)| *number > bridged && !matches!(reading, Reading::Record(_)))
+    }
+
+    /// The newest entry that a newer release wrote and that no valid checkpoint bridges.
+    #[must_use]
+    pub fn newer(&self) -> Option<(Number, NewerEntry)> {
+        self.unreadable()
+            .filter_map(|(number, reading)| match reading {
+                Reading::Newer(entry) => Some((number, *entry)),
+                Reading::Record(_) | Reading::Damaged(_) => None,
+            })
+            .last()
     }
 
     /// Takes note that the entry of that number has been marked as carried out.
     pub fn mark_applied(&mut self, number: Number) {
         let index = number.checked_sub(self.lowest).and_then(|index| usize::try_from(index).ok());
         if let Some(Reading::Record(record)) = index.and_then(|index| self.readings.get_mut(index)) {
-            record.applied = true;
+            record.applied.get_or_insert(Mark::Later);
         }
     }
 
@@ -217,20 +254,11 @@ impl Window {
     }
 }
 
-/// The error for writers who find damage.
-#[must_use]
-pub fn broken(number: Number, reading: Option<&Reading>) -> Error {
-    let flaw = match reading {
-        Some(Reading::Damaged(flaw)) => flaw.as_str(),
-        _ => "it is not the entry that a later entry recorded",
-    };
-    Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}")).with_hint(
-        "run `hydra-registry doctor` to see the damage, and `doctor --fix` to bridge it with a checkpoint",
-    )
-}
-
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "entry {} ({})", self.number, self.entry.operation)
     }
 }
+
+#[cfg(test)]
+mod tests;

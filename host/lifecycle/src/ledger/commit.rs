@@ -1,16 +1,15 @@
-//! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if somebody else was faster.
+//! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if another writer was faster.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use futures_util::future::join;
 
-use crate::ledger::chain::{APPLIED_TAG, ENTRY_TAG, Record, source_uri};
-use crate::ledger::entry::{Decided, Entry, Kind, SCHEMA, SideMove};
+use crate::ledger::chain::{ENTRY_TAG, Record, source_uri};
+use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
+use crate::ledger::entry::{Decided, Entry, EntryKind, SCHEMA, SideMove};
+use crate::ledger::mark::{APPLIED_TAG, Mark};
 use crate::ledger::settle::{Quiet, Settler};
-use crate::ledger::view::View;
-use crate::ledger::{HOST, Ledger};
+use crate::ledger::{HOST, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -23,121 +22,79 @@ use hydra_mlflow::entities::{ModelVersion, NewModelVersion, Tags};
 use hydra_mlflow::store::{AtomicOutcome, AtomicTransition};
 use hydra_policy::VerdictKind;
 
-/// What to record, and what to do if that commits.
-#[derive(Debug, Clone)]
-pub struct Proposal {
-    /// [`Kind::Promote`] or [`Kind::Rollback`].
-    pub operation: Kind,
-    /// The version it is about.
-    pub target: Option<Version>,
-    /// Why it was asked for.
-    pub reason: Option<String>,
-    /// Why the policy decided so.
-    pub explanation: String,
-    /// The policy's part. Its `input_sha256` is filled in from `input`.
-    pub decided: Decided,
-    /// The moves, already guarded; none unless approved.
-    pub moves: Vec<AliasMove>,
-    /// The policy's full input, for the archive.
-    pub input: Vec<u8>,
-    /// The policy component, for the archive.
-    pub component: Arc<[u8]>,
+/// What became of an operation, once that is known for certain.
+enum Attempt {
+    /// It is in the ledger, or there was nothing to record.
+    Recorded(Recorded),
+    /// It was recorded and then declared aborted: it took no effect.
+    Aborted(Error),
 }
 
-/// The caller's part of a transition.
-#[async_trait]
-pub trait Decide: Send {
-    /// Decides on evidence that [agrees](View::agrees) with the view. Called again, on a new view, whenever somebody else
-    /// was faster. An error ends the transition; nothing was recorded then.
-    async fn decide(&mut self, view: &View) -> Result<Answer>;
-}
-
-/// What a [`Decide`] answers.
-#[derive(Debug, Clone)]
-pub enum Answer {
-    /// There is nothing to decide.
-    Nothing,
-    /// The evidence is of another moment than the view. To be asked again.
-    Stale,
-    /// Record this.
-    Propose(Box<Proposal>),
-}
-
-/// A decision in the ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recorded {
-    /// There was nothing to decide.
-    Nothing,
-    /// The policy refused as it had just refused on equal evidence; that is not recorded again. This is the earlier entry.
-    Before(Box<Record>),
-    /// Recorded, and carried out or superseded by later entries.
-    Now(Box<Record>),
-}
-
-/// For how long what opened the ledger may serve the first decision.
+/// How long after the ledger was opened the first decision may use what was read then.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
 
-impl Ledger {
+impl LedgerWriter {
     /// Carries out one operation. `operation_id` recognises it in all its attempts: an id that the newest entries hold
     /// already is not carried out again.
     ///
-    /// `Contention` when others kept winning until the deadline, or when the decision was recorded and then declared
-    /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first.
+    /// `Contention` when other writers kept winning until the deadline, or when the decision was recorded and then declared
+    /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first; `LedgerNewer` when a newer release wrote
+    /// an entry.
     pub async fn transition(&self, operation_id: &str, decider: &mut dyn Decide) -> Result<Recorded> {
         let mut settler = Settler::new(self);
         match self.attempt(operation_id, decider, &mut settler).await {
-            Ok(outcome) => outcome,
-            Err(error) if settler.reach == Number::MAX => Err(error),
-            // Once an entry was sent, a failure does not mean that nothing happened.
+            Ok(Attempt::Recorded(recorded)) => Ok(recorded),
+            Ok(Attempt::Aborted(error)) => Err(error),
+            Err(error) if !settler.has_appended() => Err(error),
+            // An entry was sent: the failure does not say whether the store took it.
             Err(error) => Err(error.with_context("operation id", operation_id).with_hint(
                 "run `hydra-registry history` before you repeat the request; the decision may be recorded, and then the next command completes it",
             )),
         }
     }
 
-    /// What became of the operation; the outer error says that it could not be found out.
+    /// Attempts the operation until its outcome is known; an error says that it could not be found out.
     async fn attempt(
         &self,
         operation_id: &str,
         decider: &mut dyn Decide,
         settler: &mut Settler<'_>,
-    ) -> Result<Result<Recorded>> {
-        let mut first = self.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
+    ) -> Result<Attempt> {
+        let mut first = self.ledger.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
         loop {
             let quiet = settler.settle(first.take()).await?;
             if let Some(own) = find_own(&quiet, operation_id) {
-                // Somebody else carried it out: only aliases read after the mark prove it.
+                // Another writer carried it out: only aliases read after the mark prove it.
                 if own.number == quiet.head.number && !quiet.own_work && !quiet.snapshot.confirmed {
-                    first = self.confirm(&quiet.snapshot).await?;
+                    first = settler.confirm(&quiet.snapshot).await?;
                     continue;
                 }
                 return Ok(fate(&quiet, own));
             }
-            let view = self.view_of(&quiet).await?;
-            // Where the archive is, is found out meanwhile.
-            let (proposal, artifacts) = join(decider.decide(&view), self.artifact_uri()).await;
+            let view = self.ledger.view_of(&quiet.snapshot, &quiet.head).await?;
+            let (proposal, located) = join(decider.decide(&view), self.ledger.locate_archive()).await;
             let proposal = match proposal? {
-                Answer::Nothing => return Ok(Ok(Recorded::Nothing)),
-                Answer::Propose(proposal) => *proposal,
-                Answer::Stale => {
+                DecideOutcome::Nothing => return Ok(Attempt::Recorded(Recorded::Nothing)),
+                DecideOutcome::Propose(proposal) => *proposal,
+                DecideOutcome::Stale => {
                     settler.pause().await?;
                     continue;
                 }
             };
-            artifacts?;
+            located?;
             if let Some(earlier) = repeated(&proposal, &quiet.head) {
-                return Ok(Ok(Recorded::Before(Box::new(earlier))));
+                return Ok(Attempt::Recorded(Recorded::Before(Box::new(earlier))));
             }
             failpoint("ledger.decided");
             self.archive(operation_id, &proposal).await?;
             failpoint("ledger.archived");
             let mut entry = self.decision_entry(operation_id, proposal, &quiet);
-            settler.reach = settler.reach.min(quiet.head.number);
+            settler.will_append_above(quiet.head.number);
             match self.commit(&mut entry, &quiet).await {
                 Ok(true) => failpoint("ledger.appended"),
                 Ok(false) => settler.pause().await?,
-                // It may have been appended; the operation id will tell.
-                Err(error) => settler.bear(error).await?,
+                // It may have been appended; the next look finds it by its operation id.
+                Err(error) => settler.pause_if_transient(error).await?,
             }
         }
     }
@@ -145,7 +102,7 @@ impl Ledger {
     /// An entry on top of `base`.
     pub(super) fn entry(
         &self,
-        operation: Kind,
+        operation: EntryKind,
         base: Number,
         previous: Option<Sha256>,
         before: AliasState,
@@ -155,7 +112,7 @@ impl Ledger {
         let at = now();
         Entry {
             schema: SCHEMA,
-            ledger: self.id.clone(),
+            ledger: self.ledger.id.clone(),
             operation,
             operation_id: uuid::Uuid::new_v4().simple().to_string(),
             base,
@@ -178,7 +135,7 @@ impl Ledger {
 
     /// Appends an entry.
     pub(super) async fn append(&self, entry: &mut Entry) -> Result<ModelVersion> {
-        self.backend.registry.create_model_version(&self.new_version(entry, false)?).await
+        self.ledger.backend.registry.create_model_version(&self.new_version(entry, false)?).await
     }
 
     fn decision_entry(&self, operation_id: &str, proposal: Proposal, quiet: &Quiet) -> Entry {
@@ -217,9 +174,9 @@ impl Ledger {
         }
     }
 
-    /// Appends; on a local store together with the alias moves. `false` when somebody else was faster.
+    /// Appends; on a local store together with the alias moves. `false` when another writer was faster.
     async fn commit(&self, entry: &mut Entry, quiet: &Quiet) -> Result<bool> {
-        let registry = &self.backend.registry;
+        let registry = &self.ledger.backend.registry;
         let Some(atomic) = registry.atomic() else {
             return self.append(entry).await.map(|_| true);
         };
@@ -231,22 +188,26 @@ impl Ledger {
         let expected_aliases = touched
             .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })
             .collect();
-        let mut transition = AtomicTransition::new(self.model.clone(), self.new_version(entry, true)?);
-        transition.expected_aliases = expected_aliases;
-        transition.moves = moves;
-        transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
+        let transition = AtomicTransition {
+            model: self.ledger.model.clone(),
+            expected_aliases,
+            moves,
+            entry: self.new_version(entry, true)?,
+            expected_newest: Version::new(quiet.snapshot.window.newest()).ok(),
+        };
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(true),
             AtomicOutcome::Conflict => Ok(false),
         }
     }
 
-    fn new_version(&self, entry: &mut Entry, applied: bool) -> Result<NewModelVersion> {
+    /// The version that holds an entry. `atomic`: its alias moves are part of the same transaction.
+    fn new_version(&self, entry: &mut Entry, atomic: bool) -> Result<NewModelVersion> {
         let mut tags = Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]);
-        if applied {
-            tags.insert(APPLIED_TAG.to_owned(), entry.at.to_string());
+        if atomic {
+            tags.insert(APPLIED_TAG.to_owned(), Mark::ATOMIC.to_owned());
         }
-        Ok(NewModelVersion::new(self.name.clone(), source_uri(&self.id))
+        Ok(NewModelVersion::new(self.ledger.name.clone(), source_uri(&self.ledger.id))
             .tags(tags)
             .description(sentence(entry)))
     }
@@ -258,17 +219,19 @@ fn find_own<'q>(quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
 }
 
 /// What became of an operation that is in the chain.
-fn fate(quiet: &Quiet, own: &Record) -> Result<Recorded> {
+fn fate(quiet: &Quiet, own: &Record) -> Attempt {
     let valid = quiet.snapshot.window.valid_from(quiet.head.number);
     let newer = valid.take_while(|record| record.number != own.number).last();
     match newer {
-        Some(newer) if newer.entry.operation == Kind::Aborted => {
-            Err(Error::new(ErrorKind::Contention, "the decision was recorded but did not take effect")
-                .with_context("entry", own.number)
-                .with_context("why", &newer.entry.explanation)
-                .with_hint("try again"))
+        Some(newer) if newer.entry.operation == EntryKind::Aborted => {
+            let error =
+                Error::new(ErrorKind::Contention, "the decision was recorded but did not take effect")
+                    .with_context("entry", own.number)
+                    .with_context("why", &newer.entry.explanation)
+                    .with_hint("try again");
+            Attempt::Aborted(error)
         }
-        _ => Ok(Recorded::Now(Box::new(own.clone()))),
+        _ => Attempt::Recorded(Recorded::Now(Box::new(own.clone()))),
     }
 }
 
@@ -284,7 +247,7 @@ fn repeated(proposal: &Proposal, head: &Record) -> Option<Record> {
     (refused && same).then(|| head.clone())
 }
 
-/// The sentence that people see in MLflow's own pages.
+/// The description of the entry's version, which MLflow's own pages show.
 fn sentence(entry: &Entry) -> String {
     let target = entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
     let verdict = entry.decided.as_ref().map_or_else(String::new, |decided| match decided.verdict {
@@ -292,7 +255,7 @@ fn sentence(entry: &Entry) -> String {
         VerdictKind::Reject => " rejected".into(),
         VerdictKind::Hold => " held".into(),
     });
-    // Databases refuse NUL, and pages need no control characters.
+    // Databases refuse NUL, and control characters would distort MLflow's pages.
     printable(&format!(
         "{}{target}{verdict}, requested by {}: {}",
         entry.operation, entry.actor, entry.explanation

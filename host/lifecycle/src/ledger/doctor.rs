@@ -1,4 +1,4 @@
-//! What may be wrong with a ledger and its aliases, each finding with its remedy, and the repair.
+//! What may be wrong with a ledger and its aliases, each finding with its remedy.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,12 +6,9 @@ use std::fmt;
 use crate::ledger::Ledger;
 use crate::ledger::archive::{component_path, input_path};
 use crate::ledger::chain::{Reading, Record};
-use crate::ledger::entry::{Bridge, Kind, tracked};
+use crate::ledger::entry::tracked;
 use crate::ledger::history::{MISFIT, REPLACED};
 use crate::ledger::look::Snapshot;
-use crate::ledger::settle::Settler;
-use hydra_base::Sha256;
-use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 use hydra_ledger_rules::{Found, Number};
@@ -19,7 +16,7 @@ use hydra_ledger_rules::{Found, Number};
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Finding {
+pub enum LedgerFinding {
     /// The newest transition is under way or was interrupted.
     Interrupted {
         /// Its entry.
@@ -51,6 +48,13 @@ pub enum Finding {
         /// Why, for people.
         why: String,
     },
+    /// A newer release wrote an entry.
+    Newer {
+        /// Its number.
+        entry: Number,
+        /// Its schema, greater than what this release reads.
+        schema: u32,
+    },
     /// A number of the ledger holds no readable entry.
     Damaged {
         /// The number.
@@ -60,7 +64,7 @@ pub enum Finding {
     },
 }
 
-impl Finding {
+impl LedgerFinding {
     /// What kind of finding it is, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -70,6 +74,7 @@ impl Finding {
             Self::DeletedChampion { .. } => "deleted-champion",
             Self::MissingArtifact { .. } => "missing-artifact",
             Self::UnreadableArchive { .. } => "unreadable-archive",
+            Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
         }
     }
@@ -91,6 +96,9 @@ impl Finding {
             Self::UnreadableArchive { .. } => {
                 "make the ledger's run and its artifacts readable; decisions are impossible without them"
             }
+            Self::Newer { .. } => {
+                "upgrade hydra-registry; `doctor --fix` of this release leaves the entry as it is"
+            }
             Self::Damaged { .. } => {
                 "run `doctor --fix` to bridge it with a checkpoint that accepts the present aliases; find out who changes the ledger"
             }
@@ -98,7 +106,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for LedgerFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = |version: &Option<Version>| {
             version.map_or_else(|| "not set".to_owned(), |version| format!("on version {version}"))
@@ -112,7 +120,10 @@ impl fmt::Display for Finding {
                 write!(f, "there is no champion: its version {version} was deleted")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
-            Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),
+            Self::UnreadableArchive { why } => write!(f, "the archive of the ledger cannot be read: {why}"),
+            Self::Newer { entry, schema } => {
+                write!(f, "entry {entry} has schema {schema}: a newer release wrote it")
+            }
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }
     }
@@ -121,13 +132,15 @@ impl fmt::Display for Finding {
 impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
     /// [`Ledger::verify`] finds.
-    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
-        let first = self.look(Number::MAX).await?;
-        // Tells which versions are gone; an unquiet ledger is shown as it was seen first.
-        let snapshot = self.confirm(&first).await?.unwrap_or(first);
+    pub async fn diagnose(&self) -> Result<Vec<LedgerFinding>> {
+        let first = self.look(None).await?;
+        // The second look finds out which versions were deleted; if the head changes meanwhile, the first one counts.
+        let snapshot = self.confirm(&first, None).await?.unwrap_or(first);
         let mut findings = Self::damage(&snapshot);
         if let Some(head) = snapshot.readable_head() {
-            if head.is_settled() {
+            if snapshot.window.newer().is_some() {
+                // Only the newer release knows where the aliases belong.
+            } else if head.is_settled() {
                 let aliases = &snapshot.registered.aliases;
                 let actual = |alias: &Alias| aliases.get(alias).copied();
                 let there = |version: &Version| !snapshot.gone.contains(version);
@@ -135,7 +148,7 @@ impl Ledger {
                 let drifted = tracked
                     .iter()
                     .filter(|(alias, version)| actual(alias).filter(there) != version.filter(there));
-                findings.extend(drifted.map(|(alias, recorded)| Finding::Drift {
+                findings.extend(drifted.map(|(alias, recorded)| LedgerFinding::Drift {
                     actual: actual(alias),
                     alias: alias.clone(),
                     recorded,
@@ -143,71 +156,44 @@ impl Ledger {
                 let champion = head.state().get(&Alias::CHAMPION);
                 let deleted = champion.filter(|version| !there(version));
                 if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
-                    findings.push(Finding::DeletedChampion { version });
+                    findings.push(LedgerFinding::DeletedChampion { version });
                 }
             } else {
-                findings.push(Finding::Interrupted { entry: head.number });
+                findings.push(LedgerFinding::Interrupted { entry: head.number });
             }
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
             match self.missing_artifacts(&chain).await {
                 Ok(missing) => findings.extend(missing),
                 // The registry has answered: this is about the archive.
-                Err(error) => findings.push(Finding::UnreadableArchive { why: error.to_string() }),
+                Err(error) => findings.push(LedgerFinding::UnreadableArchive { why: error.to_string() }),
             }
         }
         Ok(findings)
     }
 
-    /// Repairs what can be repaired: bridges damage, completes or aborts an interrupted transition, records or undoes
-    /// alias moves. Afterwards aliases and ledger agree. Returns the checkpoint, if one was needed.
-    pub async fn repair(&self) -> Result<Option<Number>> {
-        let mut checkpoint = None;
-        let mut settler = Settler::new(self);
-        loop {
-            let snapshot = self.look(Number::MAX).await?;
-            if snapshot.head().is_ok() {
-                settler.settle(Some(snapshot)).await?;
-                return Ok(checkpoint);
-            }
-            match self.confirm(&snapshot).await? {
-                Some(confirmed) => match self.append_checkpoint(&confirmed).await {
-                    Ok(number) => checkpoint = Some(number),
-                    Err(error) => settler.bear(error).await?,
-                },
-                None => settler.pause().await?,
-            }
-        }
-    }
-
-    fn damage(snapshot: &Snapshot) -> Vec<Finding> {
-        let healed = snapshot
-            .readable_head()
-            .and_then(|head| {
-                snapshot.window.valid_from(head.number).find(|record| record.entry.bridge.is_some())
-            })
-            .map_or(0, |record| record.number);
-        let above = (snapshot.window.lowest()..=snapshot.window.newest()).filter(|number| *number > healed);
-        let mut findings: Vec<Finding> = above
-            .filter_map(|number| match snapshot.window.reading(number) {
-                Some(Reading::Damaged(flaw)) => Some(Finding::Damaged { entry: number, flaw: flaw.clone() }),
-                _ => None,
+    fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {
+        let mut findings: Vec<LedgerFinding> = snapshot
+            .window
+            .unreadable()
+            .filter_map(|(entry, reading)| match reading {
+                Reading::Newer(newer) => Some(LedgerFinding::Newer { entry, schema: newer.schema }),
+                Reading::Damaged(flaw) => Some(LedgerFinding::Damaged { entry, flaw: flaw.clone() }),
+                Reading::Record(_) => None,
             })
             .collect();
         let (Found::Head { damage, .. } | Found::Lost { damage, .. }) = snapshot.window.find_head() else {
             return findings;
         };
-        let known = findings
-            .iter()
-            .any(|finding| matches!(finding, Finding::Damaged { entry, .. } if *entry == damage));
+        let known = snapshot.window.unreadable().any(|(number, _)| number == damage);
         if damage != 0 && !known {
             let above_head = snapshot.readable_head().is_some_and(|head| damage > head.number);
             let flaw = if above_head { MISFIT } else { REPLACED }.to_owned();
-            findings.push(Finding::Damaged { entry: damage, flaw });
+            findings.push(LedgerFinding::Damaged { entry: damage, flaw });
         }
         findings
     }
 
-    async fn missing_artifacts(&self, chain: &[&Record]) -> Result<Vec<Finding>> {
+    async fn missing_artifacts(&self, chain: &[&Record]) -> Result<Vec<LedgerFinding>> {
         let listed = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>();
         let inputs = listed(self.archived("decisions").await?);
         let policies = listed(self.archived("policies").await?);
@@ -220,30 +206,11 @@ impl Ledger {
             );
             for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
                 if !there {
-                    findings.push(Finding::MissingArtifact { entry: record.number, path: path.clone() });
+                    findings
+                        .push(LedgerFinding::MissingArtifact { entry: record.number, path: path.clone() });
                 }
             }
         }
         Ok(findings)
-    }
-
-    async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {
-        let (trusted, damaged) = match snapshot.window.find_head() {
-            Found::Head { number, damage } => (snapshot.window.record(number), damage),
-            Found::Lost { damage, .. } => (None, damage),
-            Found::Empty | Found::ReadFrom(_) => (None, 0),
-        };
-        let before = trusted.map_or_else(AliasState::default, |record| record.state().clone());
-        let known = if trusted.is_some() { before.clone() } else { tracked(&before) };
-        let found = &snapshot.registered.aliases;
-        let actual = known.aliases().map(|alias| (alias.clone(), found.get(alias).copied())).collect();
-        let actual = snapshot.existing(&actual);
-        let why = format!("entry {damaged} is damaged; this checkpoint accepts the aliases as found");
-        let number = snapshot.window.newest();
-        let mut entry =
-            self.entry(Kind::Checkpoint, number, trusted.map(|record| record.digest), before, actual, why);
-        entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
-        entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
-        Ok(self.append(&mut entry).await?.version.get())
     }
 }

@@ -34,7 +34,7 @@ pub fn tracked(state: &AliasState) -> AliasState {
 /// What an entry records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum EntryKind {
     /// The beginning, with the aliases found then.
     Genesis,
     /// A decision about a promotion.
@@ -120,7 +120,7 @@ pub struct Entry {
     /// The id of the ledger.
     pub ledger: String,
     /// What it records.
-    pub operation: Kind,
+    pub operation: EntryKind,
     /// What recognises a request in all its attempts.
     pub operation_id: String,
     /// The head that the author saw; for a checkpoint, the newest number that the author saw.
@@ -193,19 +193,19 @@ impl Entry {
         }
     }
 
-    /// Reads the text of a tag. An error says what is wrong with it, for people.
-    pub fn decode(text: &str) -> Result<Self, String> {
+    /// Reads the text of a tag.
+    pub fn decode(text: &str) -> Result<Self, Undecodable> {
         #[derive(Deserialize)]
         struct Probe {
             schema: u32,
         }
-        if text.len() > MAX_ENTRY_BYTES {
-            return Err(format!("it has {} bytes", text.len()));
-        }
         let probe: Probe =
             serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
         if probe.schema > SCHEMA {
-            return Err(format!("its schema {} is newer than this program supports", probe.schema));
+            return Err(Undecodable::Newer { schema: probe.schema });
+        }
+        if text.len() > MAX_ENTRY_BYTES {
+            return Err(format!("it has {} bytes", text.len()).into());
         }
         let entry: Self =
             serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
@@ -218,13 +218,13 @@ impl Entry {
     /// Whether it records what was found rather than what was decided.
     #[must_use]
     pub fn is_observation(&self) -> bool {
-        matches!(self.operation, Kind::Genesis | Kind::External | Kind::Checkpoint)
+        matches!(self.operation, EntryKind::Genesis | EntryKind::External | EntryKind::Checkpoint)
     }
 
     /// Whether it is a decision of a policy, as opposed to an entry of the protocol.
     #[must_use]
     pub fn is_decision(&self) -> bool {
-        matches!(self.operation, Kind::Promote | Kind::Rollback)
+        matches!(self.operation, EntryKind::Promote | EntryKind::Rollback)
     }
 
     /// Whether the recorded explanation is `full`, or `full` cut to fit.
@@ -241,7 +241,34 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Kind {
+/// Why the text of a tag is not an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undecodable {
+    /// A newer release wrote it.
+    Newer {
+        /// Its schema, greater than [`SCHEMA`].
+        schema: u32,
+    },
+    /// It is damaged; the reason is for people.
+    Damaged(String),
+}
+
+impl<T: Into<String>> From<T> for Undecodable {
+    fn from(flaw: T) -> Self {
+        Self::Damaged(flaw.into())
+    }
+}
+
+impl fmt::Display for Undecodable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer { schema } => write!(f, "its schema {schema} is newer than this program"),
+            Self::Damaged(flaw) => f.write_str(flaw),
+        }
+    }
+}
+
+impl fmt::Display for EntryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Genesis => "genesis",
@@ -342,3 +369,6 @@ mod text_aliases {
         Ok(targets.into_iter().map(|(alias, target)| (alias, target.0)).collect())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -2,12 +2,12 @@
 
 use std::future::ready;
 
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::ledger::Ledger;
-use crate::ledger::chain::{Reading, Record, Window};
-use crate::ledger::entry::Kind;
+use crate::ledger::chain::{NewerEntry, Reading, Record, Window};
+use crate::ledger::entry::EntryKind;
 use crate::ledger::look::read_page;
+use crate::ledger::{Ledger, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
@@ -38,12 +38,23 @@ pub enum Step {
     },
     /// An entry that lost a race.
     Void(Box<Record>),
+    /// An entry of a schema that this release does not know.
+    Newer {
+        /// The number.
+        number: Number,
+        /// What this release knows about it.
+        entry: NewerEntry,
+        /// Whether a checkpoint took it out of the chain.
+        bridged: bool,
+    },
     /// Nothing that can be read.
     Damaged {
         /// The number.
         number: Number,
-        /// What is wrong, for people.
+        /// The reason, for people.
         flaw: String,
+        /// Whether a checkpoint names it, or newer damage.
+        bridged: bool,
     },
 }
 
@@ -73,7 +84,9 @@ struct Reader<'a> {
     expected: (Number, Option<Sha256>),
     /// A readable entry above the head that does not follow from it.
     misfit: Number,
-    newer: Option<Kind>,
+    newer: Option<EntryKind>,
+    /// The newest damage that a checkpoint names; zero without a checkpoint so far.
+    bridged: Number,
 }
 
 /// How far a reading has come.
@@ -90,7 +103,7 @@ enum Progress {
 impl Ledger {
     /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
     /// are known to be short.
-    pub fn read(&self, page_size: Option<usize>) -> impl Stream<Item = Result<Step>> + '_ {
+    pub fn read(&self, page_size: Option<usize>) -> BoxStream<'_, Result<Step>> {
         let reader = Reader {
             ledger: self,
             page: Vec::new().into_iter(),
@@ -101,29 +114,36 @@ impl Ledger {
             expected: (0, None),
             misfit: 0,
             newer: None,
+            bridged: 0,
         };
         stream::try_unfold(
             reader,
             |mut reader| async move { Ok(reader.step().await?.map(|step| (step, reader))) },
         )
+        .boxed()
     }
 
     /// The valid entries, newest first, none older than `since`. `limit` is how many are wanted, if that is
     /// known: then requests fetch little more.
+    ///
+    /// `LedgerNewer` at an entry that a newer release wrote, unless a checkpoint took it out of the chain: it may change what
+    /// the entries below it mean. Damage that no checkpoint bridges is logged as a warning and left out.
     pub fn entries(
         &self,
         limit: Option<usize>,
         since: Option<Timestamp>,
-    ) -> impl Stream<Item = Result<(Record, Fate)>> + '_ {
-        let valid = self.read(limit.map(|limit| limit.saturating_add(RACES))).try_filter_map(|step| {
-            ready(Ok(match step {
-                Step::Valid { record, fate } => Some((*record, fate)),
+    ) -> BoxStream<'_, Result<(Record, Fate)>> {
+        let steps = self.read(limit.map(|limit| limit.saturating_add(RACES)));
+        let recent = steps.try_take_while(move |step| {
+            let created_at = match step {
+                Step::Valid { record, .. } => Some(record.created_at),
+                Step::Newer { entry, .. } => Some(entry.created_at),
                 Step::Void(_) | Step::Damaged { .. } => None,
-            }))
+            };
+            ready(Ok(since.is_none_or(|since| created_at.is_none_or(|created_at| created_at >= since))))
         });
-        let in_time = move |record: &Record| since.is_none_or(|since| record.created_at >= since);
-        let recent = valid.try_take_while(move |(record, _)| ready(Ok(in_time(record))));
-        recent.take(limit.unwrap_or(usize::MAX))
+        let valid = recent.try_filter_map(|step| ready(valid_entry(step)));
+        valid.take(limit.unwrap_or(usize::MAX)).boxed()
     }
 
     /// [`Self::entries`], read to the end.
@@ -137,34 +157,77 @@ impl Ledger {
 
     /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
     pub async fn was_champion(&self, version: Version) -> Result<bool> {
-        let mut entries = std::pin::pin!(self.entries(None, None));
+        let mut entries = self.entries(None, None);
         while let Some((record, fate)) = entries.try_next().await? {
             let entry = &record.entry;
             let took_effect = fate != Fate::Aborted;
             let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
             let on = |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(version));
-            // What was archived before there was a ledger had been champion; later, entries tell.
-            if on(Alias::CHAMPION) || (entry.operation == Kind::Genesis && on(Alias::ARCHIVED)) {
+            // A version that was archived before the ledger began had been champion. For later ones there are entries.
+            if on(Alias::CHAMPION) || (entry.operation == EntryKind::Genesis && on(Alias::ARCHIVED)) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.
-    pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, AliasState)>> {
-        let mut steps = std::pin::pin!(self.read(None));
+    /// The aliases as the ledger had them at `time`, by the store's clock, and the entry that left them so; `None` before the
+    /// ledger began.
+    ///
+    /// `LedgerNewer` when the answer depends on an entry that a newer release wrote. Damage that it may depend on is logged
+    /// as a warning.
+    pub async fn as_of(&self, time: Timestamp) -> Result<Option<(Record, AliasState)>> {
+        let mut steps = self.read(None);
+        let mut newer = None;
+        let mut damaged = None;
         while let Some(step) = steps.try_next().await? {
-            if let Step::Valid { record, fate } = step
-                && record.created_at <= moment
-            {
-                let aborted = fate == Fate::Aborted;
-                let state = if aborted { &record.entry.before } else { &record.entry.after }.clone();
-                return Ok(Some((*record, state)));
+            match step {
+                Step::Newer { number, entry, bridged: false } => {
+                    if entry.created_at <= time {
+                        return Err(errors::newer(number, entry.schema));
+                    }
+                    newer = Some((number, entry));
+                }
+                Step::Damaged { number, flaw, bridged: false } => damaged = Some((number, flaw)),
+                Step::Valid { record, .. } if record.created_at > time => damaged = None,
+                Step::Valid { record, fate } => {
+                    // The newer entry may say that this one never took effect.
+                    if let (Fate::Pending, Some((number, entry))) = (fate, newer) {
+                        return Err(errors::newer(number, entry.schema));
+                    }
+                    if let Some((number, flaw)) = damaged {
+                        warn_of_damage(number, &flaw);
+                    }
+                    let aborted = fate == Fate::Aborted;
+                    let state = if aborted { &record.entry.before } else { &record.entry.after }.clone();
+                    return Ok(Some((*record, state)));
+                }
+                Step::Void(_) | Step::Newer { .. } | Step::Damaged { .. } => {}
             }
         }
         Ok(None)
     }
+}
+
+/// The entry of a step, if it is one of the chain.
+fn valid_entry(step: Step) -> Result<Option<(Record, Fate)>> {
+    match step {
+        Step::Valid { record, fate } => Ok(Some((*record, fate))),
+        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, entry.schema)),
+        Step::Damaged { number, flaw, bridged: false } => {
+            warn_of_damage(number, &flaw);
+            Ok(None)
+        }
+        Step::Void(_) | Step::Newer { .. } | Step::Damaged { .. } => Ok(None),
+    }
+}
+
+fn warn_of_damage(number: Number, flaw: &str) {
+    tracing::warn!(
+        entry = number,
+        %flaw,
+        "an entry of the ledger cannot be read and is left out; `hydra-registry doctor` shows what to do"
+    );
 }
 
 impl Reader<'_> {
@@ -172,25 +235,27 @@ impl Reader<'_> {
         let Some((lowest, number, reading)) = self.next().await? else { return Ok(None) };
         let record = match reading {
             Reading::Record(record) => record,
+            Reading::Newer(entry) => {
+                self.pass_unreadable(lowest, number).await?;
+                return Ok(Some(Step::Newer { number, entry, bridged: number <= self.bridged }));
+            }
             Reading::Damaged(flaw) => {
-                if (lowest..=number).contains(&self.expected.0) {
-                    self.expected = self.newest_below(lowest).await?;
-                }
-                return Ok(Some(Step::Damaged { number, flaw }));
+                self.pass_unreadable(lowest, number).await?;
+                return Ok(Some(self.damaged(number, flaw)));
             }
         };
         if number == self.misfit && number > self.expected.0 {
-            return Ok(Some(Step::Damaged { number, flaw: MISFIT.to_owned() }));
+            return Ok(Some(self.damaged(number, MISFIT.to_owned())));
         }
         if number != self.expected.0 {
             return Ok(Some(Step::Void(record)));
         }
         if self.expected.1.is_some_and(|digest| digest != record.digest) {
             self.expect_below(&record);
-            return Ok(Some(Step::Damaged { number, flaw: REPLACED.to_owned() }));
+            return Ok(Some(self.damaged(number, REPLACED.to_owned())));
         }
         let fate = match self.newer {
-            Some(Kind::Aborted) => Fate::Aborted,
+            Some(EntryKind::Aborted) => Fate::Aborted,
             None if !record.is_settled() => Fate::Pending,
             _ => Fate::Done,
         };
@@ -198,19 +263,27 @@ impl Reader<'_> {
         Ok(Some(Step::Valid { record, fate }))
     }
 
+    fn damaged(&self, number: Number, flaw: String) -> Step {
+        Step::Damaged { number, flaw, bridged: number <= self.bridged }
+    }
+
     fn expect_below(&mut self, record: &Record) {
         let entry = &record.entry;
         self.newer = Some(entry.operation);
+        self.bridged = self.bridged.max(entry.bridge.as_ref().map_or(0, |bridge| bridge.damaged));
         self.expected = match &entry.bridge {
             Some(bridge) => (bridge.trusted, entry.previous.filter(|digest| *digest != Sha256::NONE)),
             None => (entry.base, entry.previous),
         };
     }
 
-    /// The entry with which the chain goes on below a damaged one.
-    async fn newest_below(&self, number: Number) -> Result<(Number, Option<Sha256>)> {
-        let window = self.ledger.read_window(Some(Version::new(number)?), Number::MAX).await?;
-        Ok((head_of(&window).0, None))
+    /// Where the next valid entry is one of these numbers, which cannot be read: expects the newest valid one below them.
+    async fn pass_unreadable(&mut self, lowest: Number, highest: Number) -> Result<()> {
+        if (lowest..=highest).contains(&self.expected.0) {
+            let window = self.ledger.read_window(Some(Version::new(lowest)?), None).await?;
+            self.expected = (head_of(&window).0, None);
+        }
+        Ok(())
     }
 
     /// The next number down, or the next run of missing ones: its lowest and its highest number.
@@ -242,7 +315,7 @@ impl Reader<'_> {
             Progress::Exhausted => return Ok(None),
             // The head and what is first read are of one moment: nothing can be appended in between.
             Progress::New => {
-                let window = ledger.read_window(None, Number::MAX).await?;
+                let window = ledger.read_window(None, None).await?;
                 let (head, damage) = head_of(&window);
                 self.expected = (head, None);
                 self.misfit = damage;

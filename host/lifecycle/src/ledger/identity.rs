@@ -7,9 +7,9 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
-use crate::ledger::entry::{Entry, Kind, Origin, SCHEMA};
+use crate::ledger::entry::{Entry, EntryKind, Origin, SCHEMA};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
-use crate::ledger::{HOST, Ledger, Settings};
+use crate::ledger::{HOST, Ledger, LedgerWriter, WriterSettings, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -64,7 +64,7 @@ impl Ledger {
     ///
     /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and made
     /// anew, or the name was in use for something else.
-    pub async fn existing(backend: &Backend, model: &ModelName, settings: Settings) -> Result<Option<Self>> {
+    pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
         let Ok(name) = ledger_name(model) else { return Ok(None) };
         let asked_at = tokio::time::Instant::now();
         let (registered, page) =
@@ -79,12 +79,26 @@ impl Ledger {
             }
             (None, Some(_)) => from_first_entry(backend, &name, &registered).await?,
         };
-        let ledger = Self::new(backend, model, name, identity, settings);
+        let ledger = Self::new(backend, model, name, identity);
         let first = Snapshot::of_listing(&ledger, registered, &page, asked_at);
         *ledger.opened.lock().await = first;
         Ok(Some(ledger))
     }
 
+    fn new(backend: &Backend, model: &ModelName, name: ModelName, (id, run_id): (String, RunId)) -> Self {
+        Self {
+            backend: backend.clone(),
+            model: model.clone(),
+            name,
+            id,
+            run_id,
+            artifact_uri: Arc::default(),
+            opened: Arc::new(Mutex::new(None)),
+        }
+    }
+}
+
+impl LedgerWriter {
     /// The ledger of `model`, founded if there is none. The run that holds its artifacts goes to `experiment`.
     ///
     /// Any number of processes may found it at once: the first entry wins, and all go on with that.
@@ -92,7 +106,7 @@ impl Ledger {
         backend: &Backend,
         model: &ModelName,
         experiment: &ExperimentId,
-        settings: Settings,
+        settings: WriterSettings,
     ) -> Result<Self> {
         let registered = backend.registry.registered_model(model).await?;
         let name = ledger_name(model)?;
@@ -113,28 +127,8 @@ impl Ledger {
             // Last: whoever sees it finds the rest in place.
             set(model, ID_TAG, &id).await?;
         }
-        Self::existing(backend, model, settings).await?.ok_or_else(|| gone(&name))
-    }
-
-    fn new(
-        backend: &Backend,
-        model: &ModelName,
-        name: ModelName,
-        (id, run_id): (String, RunId),
-        settings: Settings,
-    ) -> Self {
-        let opened = Arc::new(Mutex::new(None));
-        let artifact_uri = Arc::default();
-        Self {
-            backend: backend.clone(),
-            model: model.clone(),
-            name,
-            id,
-            run_id,
-            settings,
-            artifact_uri,
-            opened,
-        }
+        let ledger = Ledger::existing(backend, model).await?.ok_or_else(|| gone(&name))?;
+        Ok(Self::new(ledger, settings))
     }
 }
 
@@ -169,6 +163,7 @@ async fn from_first_entry(
     let id = first.source.strip_prefix(&source_uri("")).unwrap_or_default().to_owned();
     let record = match Reading::of(&first, &id) {
         Reading::Record(record) => record,
+        Reading::Newer(entry) => return Err(errors::newer(Version::FIRST.get(), entry.schema)),
         Reading::Damaged(flaw) => {
             return Err(not_ours(name, &format!("its first version is not an entry: {flaw}")));
         }
@@ -240,7 +235,7 @@ async fn append_genesis(
     let mut entry = Entry {
         schema: SCHEMA,
         ledger: id.clone(),
-        operation: Kind::Genesis,
+        operation: EntryKind::Genesis,
         operation_id: Uuid::new_v4().simple().to_string(),
         base: 0,
         previous: None,

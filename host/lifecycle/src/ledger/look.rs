@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
-use crate::ledger::Ledger;
-use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window, broken};
+use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window};
+use crate::ledger::{Ledger, errors};
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::time::now;
 use hydra_ledger_rules::{Found, Number};
@@ -29,9 +29,7 @@ pub(super) struct Snapshot {
     pub registered: RegisteredModel,
     /// When the first of the requests was sent.
     pub asked_at: Instant,
-    /// Down to which number the entries were wanted.
-    pub reach: Number,
-    /// That moment by the wall clock.
+    /// The same time by the wall clock.
     pub now: Timestamp,
     /// Whether the aliases were read after the head, which was then read again and had not changed.
     pub confirmed: bool,
@@ -54,26 +52,26 @@ impl Snapshot {
 
     fn new(window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
         let now = now() - i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
-        Self {
-            window,
-            registered,
-            asked_at,
-            reach: Number::MAX,
-            now,
-            confirmed: false,
-            gone: BTreeSet::new(),
-        }
+        Self { window, registered, asked_at, now, confirmed: false, gone: BTreeSet::new() }
     }
 
-    /// The head, for writers: `LedgerBroken` when damage stands in the way.
+    /// The head, for writers. `LedgerNewer` when a newer release wrote an entry that matters, `LedgerBroken` when one is
+    /// damaged.
     pub fn head(&self) -> Result<&Record> {
+        if let Some((number, entry)) = self.window.newer() {
+            return Err(errors::newer(number, entry.schema));
+        }
         match self.window.find_head() {
-            Found::Head { number, damage: 0 } => self.window.record(number).ok_or_else(lost),
-            Found::Head { number, damage: damaged } | Found::Lost { number, damage: damaged } => {
-                let number = if damaged == 0 { number } else { damaged };
-                Err(broken(number, self.window.reading(number)))
+            Found::Head { number, damage: 0 } => self.window.record(number).ok_or_else(errors::headless),
+            Found::Head { number, damage } | Found::Lost { number, damage } => {
+                let number = if damage == 0 { number } else { damage };
+                let flaw = match self.window.reading(number) {
+                    Some(Reading::Damaged(flaw)) => flaw.as_str(),
+                    _ => "it is not what a later entry says it was",
+                };
+                Err(errors::broken(number, flaw))
             }
-            Found::Empty | Found::ReadFrom(_) => Err(lost()),
+            Found::Empty | Found::ReadFrom(_) => Err(errors::headless()),
         }
     }
 
@@ -131,25 +129,27 @@ pub(super) async fn read_page(
 }
 
 impl Ledger {
-    /// Reads both side by side, the ledger at least down to number `reach`.
-    pub(super) async fn look(&self, reach: Number) -> Result<Snapshot> {
+    /// Reads ledger and aliases side by side, the ledger at least down to number `reach` if that is given.
+    pub(super) async fn look(&self, reach: Option<Number>) -> Result<Snapshot> {
         let asked_at = Instant::now();
         let (window, registered) =
             try_join(self.read_window(None, reach), self.backend.registry.registered_model(&self.model))
                 .await?;
-        Ok(Snapshot { reach, ..Snapshot::new(window, registered, asked_at) })
+        Ok(Snapshot::new(window, registered, asked_at))
     }
 
-    /// Reads the aliases again, the versions they and the newest entries name, and then the head again. `None` when
-    /// that is another one now, or was marked meanwhile.
-    pub(super) async fn confirm(&self, earlier: &Snapshot) -> Result<Option<Snapshot>> {
+    /// Reads the aliases again, then the versions that they and the newest entries name, then the ledger again, at least
+    /// down to `reach`. `None` when the head is another one now, or was marked meanwhile.
+    pub(super) async fn confirm(
+        &self,
+        earlier: &Snapshot,
+        reach: Option<Number>,
+    ) -> Result<Option<Snapshot>> {
         let asked_at = Instant::now();
         let registered = self.backend.registry.registered_model(&self.model).await?;
         let mut snapshot = Snapshot::new(Window::default(), registered, asked_at);
-        let reach = self.reach_of_slow_writers(earlier).min(earlier.reach);
         snapshot.gone = self.gone_versions(&snapshot.registered, &earlier.window).await?;
         snapshot.window = self.read_window(None, reach).await?;
-        snapshot.reach = earlier.reach;
         snapshot.confirmed = true;
         let same = match (earlier.readable_head(), snapshot.readable_head()) {
             (Some(before), Some(after)) => {
@@ -163,7 +163,11 @@ impl Ledger {
 
     /// The newest entries (of those below `below`), at least one page, down to number `reach` and as far as it takes to
     /// find the head.
-    pub(super) async fn read_window(&self, mut below: Option<Version>, reach: Number) -> Result<Window> {
+    pub(super) async fn read_window(
+        &self,
+        mut below: Option<Version>,
+        reach: Option<Number>,
+    ) -> Result<Window> {
         let mut readings: Vec<(Number, Reading)> = Vec::new();
         loop {
             let page = read_page(&self.backend, &self.name, below, PAGE).await?;
@@ -174,24 +178,11 @@ impl Ledger {
             let window = Window::of_readings(readings.clone(), page.next.is_none());
             let far_enough = match window.find_head() {
                 Found::ReadFrom(_) => false,
-                _ => window.lowest() <= reach,
+                _ => reach.is_none_or(|reach| window.lowest() <= reach),
             };
             if far_enough || page.next.is_none() {
                 return Ok(window);
             }
-        }
-    }
-
-    /// The number down to which entries were superseded so recently that they may have slow writers.
-    fn reach_of_slow_writers(&self, snapshot: &Snapshot) -> Number {
-        let Some(head) = snapshot.readable_head() else { return Number::MAX };
-        let recent = |record: &&Record| self.settings.windows.may_be_slow(snapshot.age(record.created_at));
-        let oldest = snapshot.window.valid_from(head.number).take_while(recent).last();
-        match oldest {
-            // All that was read is recent: more may be, twice as far down.
-            Some(record) if record.entry.base < snapshot.window.lowest() => record.number / 2,
-            Some(record) => record.entry.base,
-            None => Number::MAX,
         }
     }
 
@@ -218,9 +209,4 @@ impl Ledger {
         }
         Ok(gone)
     }
-}
-
-fn lost() -> Error {
-    Error::new(ErrorKind::LedgerBroken, "the ledger has no readable head")
-        .with_hint("run `hydra-registry doctor` to see the damage")
 }

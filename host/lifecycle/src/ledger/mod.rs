@@ -5,10 +5,13 @@
 //! the registered model `<name>_ledger`; each of its versions is an entry. The aliases are a view of the newest valid entry.
 //!
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
-//! - [`entry`]: what an entry holds, and its canonical text.
+//! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
 //! - [`chain`]: the newest entries as read, and the head among them.
-//! - `identity`, `look`, `settle`, `commit`, `archive`: the driver, the same loop over the store traits.
-//! - [`history`], [`verify`], [`doctor`]: reading, auditing, repairing.
+//! - `decide`: what the ledger and its caller exchange in a transition.
+//! - `identity`, `look`, `settle`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
+//! - [`history`], [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
+//!
+//! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,45 +21,43 @@ use tokio::sync::{Mutex, OnceCell};
 use hydra_base::names::{ModelName, RunId};
 use hydra_mlflow::connect::Backend;
 
-pub(super) mod archive;
+mod archive;
 pub mod chain;
 mod commit;
+mod decide;
 pub mod doctor;
 pub mod entry;
+pub(super) mod errors;
 pub mod history;
 mod identity;
 mod look;
+pub mod mark;
+mod repair;
 mod settle;
+#[cfg(test)]
+mod tests;
 pub mod verify;
 mod view;
 
-#[cfg(test)]
-mod chain_tests;
-#[cfg(test)]
-pub(super) mod driver_tests;
-#[cfg(test)]
-mod entry_tests;
-
-pub use commit::{Answer, Decide, Proposal, Recorded};
+pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, Recorded};
 pub use identity::{ledger_name, refuse_ledger};
-pub use view::View;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
 
-/// How a ledger is written.
+/// How a [`LedgerWriter`] writes.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// Who acts, for the record.
+pub struct WriterSettings {
+    /// The actor of the entries that it appends.
     pub actor: String,
-    /// How long to keep trying when others are faster, or requests fail.
+    /// How long a transition keeps trying while other writers are faster, or requests fail.
     pub deadline: Duration,
-    /// The protocol's time limits. All writers of a ledger must agree on them.
+    /// The protocol's time limits, in milliseconds. All writers of a ledger must agree on them.
     pub windows: hydra_ledger_rules::Windows,
 }
 
-impl Settings {
-    /// The limits in use, and two minutes of patience.
+impl WriterSettings {
+    /// The limits in use, and a deadline of two minutes.
     #[must_use]
     pub fn new(actor: impl Into<String>) -> Self {
         let deadline = Duration::from_mins(2);
@@ -64,7 +65,7 @@ impl Settings {
     }
 }
 
-/// The ledger of one registered model.
+/// The ledger of one registered model, for readers.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     backend: Backend,
@@ -73,14 +74,34 @@ pub struct Ledger {
     name: ModelName,
     id: String,
     run_id: RunId,
-    settings: Settings,
     artifact_uri: Arc<OnceCell<String>>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
 
+/// The ledger of one registered model, for writers: transitions and repairs.
+#[derive(Debug, Clone)]
+pub struct LedgerWriter {
+    ledger: Ledger,
+    settings: WriterSettings,
+}
+
+impl LedgerWriter {
+    /// A writer of `ledger`.
+    #[must_use]
+    pub fn new(ledger: Ledger, settings: WriterSettings) -> Self {
+        Self { ledger, settings }
+    }
+
+    /// The ledger, for reading.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
 impl Ledger {
-    /// The registered model whose ledger it is.
+    /// The registered model that the decisions are about.
     #[must_use]
     pub fn model(&self) -> &ModelName {
         &self.model
@@ -92,7 +113,7 @@ impl Ledger {
         &self.name
     }
 
-    /// The ledger's random id.
+    /// The ledger's random id: 32 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id

@@ -1,6 +1,6 @@
 //! Settling: bringing ledger and aliases together before anything new is decided, and after.
 //!
-//! What to do is decided by [`rules`]; here it is done. The loop is the one that the model check explores: look, assess,
+//! [`hydra_ledger_rules`] decides what to do; here it is done. The loop is the one that the model check explores: look, assess,
 //! act, look again.
 
 use std::collections::BTreeSet;
@@ -9,26 +9,27 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::ledger::Ledger;
-use crate::ledger::chain::{APPLIED_TAG, Record};
-use crate::ledger::entry::{Kind, tracked};
+use crate::ledger::LedgerWriter;
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::look::Snapshot;
+use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::{self, failpoint};
 use hydra_base::jitter;
 use hydra_base::names::{Alias, Key, Version};
 use hydra_base::time::now;
-use hydra_ledger_rules::{AbortReason, Number, Situation, Standing, Windows};
+use hydra_ledger_rules::{AbortReason, AliasView, Number, Situation, Target, Windows};
 
 /// One writer at work.
 #[derive(Debug)]
 pub(super) struct Settler<'a> {
-    ledger: &'a Ledger,
+    writer: &'a LedgerWriter,
     deadline: Instant,
     attempts: u32,
-    /// The lowest number that an entry of this writer may have been appended above: down to there it looks for its own.
-    pub reach: Number,
+    /// The lowest number that this writer may have appended an entry above; `None` until it sends one. Looks go down to it.
+    reach: Option<Number>,
     /// The alias states that this writer may have written, until it saw that all is well: should one of them turn up
     /// after its entry was superseded, this writer was the slow one.
     wrote: Vec<(Number, AliasState)>,
@@ -45,7 +46,7 @@ pub(super) struct Quiet {
     pub own_work: bool,
 }
 
-/// What the alias slices of a [`Standing`] are made of.
+/// The head compared with the aliases.
 struct Assessed {
     situation: Situation,
     /// The aliases to write, `champion` first, and where to.
@@ -55,9 +56,26 @@ struct Assessed {
 }
 
 impl<'a> Settler<'a> {
-    pub fn new(ledger: &'a Ledger) -> Self {
-        let deadline = Instant::now() + ledger.settings.deadline;
-        Self { ledger, deadline, attempts: 0, reach: Number::MAX, wrote: Vec::new() }
+    pub fn new(writer: &'a LedgerWriter) -> Self {
+        let deadline = Instant::now() + writer.settings.deadline;
+        Self { writer, deadline, attempts: 0, reach: None, wrote: Vec::new() }
+    }
+
+    /// Notes that an entry is about to be appended on top of `head`.
+    pub fn will_append_above(&mut self, head: Number) {
+        self.reach = Some(self.reach.map_or(head, |reach| reach.min(head)));
+    }
+
+    /// Whether this writer may have appended an entry.
+    pub fn has_appended(&self) -> bool {
+        self.reach.is_some()
+    }
+
+    /// [`Ledger::confirm`](crate::ledger::Ledger), down to this writer's own entries and to those that may still have slow
+    /// writers.
+    pub async fn confirm(&self, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
+        let reach = self.reach.into_iter().chain(self.reach_of_slow_writers(snapshot)).min();
+        self.writer.ledger.confirm(snapshot, reach).await
     }
 
     /// Repairs until aliases and ledger agree. `first` is what was read already.
@@ -65,12 +83,12 @@ impl<'a> Settler<'a> {
         loop {
             let snapshot = match first.take() {
                 Some(snapshot) => snapshot,
-                None => self.ledger.look(self.reach).await?,
+                None => self.writer.ledger.look(self.reach).await?,
             };
             let head = snapshot.head()?.clone();
             let assessed = self.assess(&snapshot, &head);
             let (snapshot, assessed) = if assessed.situation == Situation::Confirm {
-                let Some(confirmed) = self.ledger.confirm(&snapshot).await? else {
+                let Some(confirmed) = self.confirm(&snapshot).await? else {
                     self.pause().await?;
                     continue;
                 };
@@ -91,7 +109,8 @@ impl<'a> Settler<'a> {
         }
     }
 
-    /// Waits a little, longer each time and never as long as somebody else. `Contention` at the deadline.
+    /// Waits for 10 to 60 ms, up to 1.6 s in later attempts, at random: writers must not keep in step. `Contention` at the
+    /// deadline.
     pub async fn pause(&mut self) -> Result<()> {
         self.attempts += 1;
         let least = Duration::from_millis(10);
@@ -101,7 +120,7 @@ impl<'a> Settler<'a> {
                 ErrorKind::Contention,
                 "the ledger did not become stable before the deadline",
             )
-            .with_context("model", &self.ledger.model)
+            .with_context("model", &self.writer.ledger.model)
             .with_context("attempts", self.attempts)
             .with_retryable(true)
             .with_hint("try again; other writers were faster, or a transition is about to expire"));
@@ -110,14 +129,14 @@ impl<'a> Settler<'a> {
         Ok(())
     }
 
-    /// Goes on after an error that time may heal, gives up on any other.
-    pub async fn bear(&mut self, error: Error) -> Result<()> {
-        let passing = error.retryable()
+    /// Pauses after an error that may be gone at the next attempt, and returns every other error.
+    pub async fn pause_if_transient(&mut self, error: Error) -> Result<()> {
+        let transient = error.retryable()
             || matches!(
                 error.kind(),
                 ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::Server | ErrorKind::Locked
             );
-        if !passing {
+        if !transient {
             return Err(error);
         }
         tracing::debug!(%error, "a request failed; reading the ledger to see its effect");
@@ -133,14 +152,13 @@ impl<'a> Settler<'a> {
             .map(|alias| (alias.clone(), snapshot.registered.aliases.get(alias).copied()))
             .collect();
         let actual = snapshot.existing(&actual);
-        let row = |aliases: &AliasState| -> Vec<hydra_ledger_rules::Target> {
+        let row = |aliases: &AliasState| -> Vec<Target> {
             names.iter().map(|alias| aliases.get(alias).map(Version::get)).collect()
         };
-        let recent_rows: Vec<Vec<hydra_ledger_rules::Target>> = recent.iter().map(row).collect();
-        let recent_slices: Vec<&[hydra_ledger_rules::Target]> =
-            recent_rows.iter().map(Vec::as_slice).collect();
+        let recent_rows: Vec<Vec<Target>> = recent.iter().map(row).collect();
+        let recent_slices: Vec<&[Target]> = recent_rows.iter().map(Vec::as_slice).collect();
         let (before, after_row, actual_row) = (row(&before), row(&after), row(&actual));
-        let standing = Standing {
+        let view = AliasView {
             before: &before,
             after: &after_row,
             actual: &actual_row,
@@ -151,8 +169,8 @@ impl<'a> Settler<'a> {
             target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
             recent: &recent_slices,
         };
-        let situation = hydra_ledger_rules::assess(&standing);
-        let writes = (0..names.len()).filter(|&index| hydra_ledger_rules::is_written(&standing, index));
+        let situation = hydra_ledger_rules::assess(&view);
+        let writes = (0..names.len()).filter(|&index| hydra_ledger_rules::is_written(&view, index));
         let writes = writes
             .map(|index| AliasMove { alias: names[index].clone(), version: after.get(&names[index]) })
             .collect();
@@ -163,21 +181,34 @@ impl<'a> Settler<'a> {
         let entry = &head.entry;
         let life = u64::try_from(entry.expires.saturating_sub(entry.at)).unwrap_or(0);
         let age = snapshot.age(entry.at).max(snapshot.age(head.created_at));
-        Windows { expiry: life, ..self.ledger.settings.windows }.timeliness(age)
+        Windows { expiry: life, ..self.writer.settings.windows }.timeliness(age)
     }
 
     fn recent(&self, snapshot: &Snapshot, head: &Record) -> Vec<AliasState> {
         let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
         let superseded = chain
             .windows(2)
-            .take_while(|pair| self.ledger.settings.windows.may_be_slow(snapshot.age(pair[0].created_at)));
+            .take_while(|pair| self.writer.settings.windows.may_be_slow(snapshot.age(pair[0].created_at)));
         let own = self.wrote.iter().filter(|(number, _)| *number != head.number);
         superseded
-            // A local store's transaction leaves no writer behind who could be slow.
-            .filter(|pair| !pair[1].atomic)
+            // A transaction leaves no writer behind that could be slow.
+            .filter(|pair| pair[1].applied != Some(Mark::Atomic))
             .map(|pair| snapshot.existing(pair[1].state()))
             .chain(own.map(|(_, state)| snapshot.existing(state)))
             .collect()
+    }
+
+    /// The number down to which entries were superseded so recently that they may still have slow writers.
+    fn reach_of_slow_writers(&self, snapshot: &Snapshot) -> Option<Number> {
+        let head = snapshot.readable_head()?;
+        let windows = self.writer.settings.windows;
+        let recent = |record: &&Record| windows.may_be_slow(snapshot.age(record.created_at));
+        let oldest = snapshot.window.valid_from(head.number).take_while(recent).last()?;
+        if oldest.entry.base < snapshot.window.lowest() {
+            // Every entry that was read is recent, and older ones may be: read twice as far down.
+            return Some(oldest.number / 2);
+        }
+        Some(oldest.entry.base)
     }
 
     /// Writes the aliases side by side, `champion` sent first, then marks the entry while looking again. No write is sent
@@ -188,7 +219,7 @@ impl<'a> Settler<'a> {
         head: &Record,
         assessed: &Assessed,
     ) -> Result<Option<Snapshot>> {
-        let windows = self.ledger.settings.windows;
+        let windows = self.writer.settings.windows;
         let elapsed = u64::try_from(snapshot.asked_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         if !windows.may_write(elapsed) {
             self.pause().await?;
@@ -219,22 +250,22 @@ impl<'a> Settler<'a> {
                     // A version was deleted meanwhile: the next look finds out which.
                     Err(error) if error.kind() == ErrorKind::VersionNotFound => {
                         self.pause().await?;
-                        return self.ledger.confirm(snapshot).await;
+                        return self.confirm(snapshot).await;
                     }
                     Err(error) => {
-                        self.bear(error).await?;
+                        self.pause_if_transient(error).await?;
                         return Ok(None);
                     }
                 }
             }
         }
         failpoint("ledger.before-mark");
-        let registry = &self.ledger.backend.registry;
+        let registry = &self.writer.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
-        // Never the moment at which the entry was made: that is how entries are marked that took effect at once.
-        let moment = now().max(head.entry.at.saturating_add(1)).to_string();
-        let mark = registry.set_version_tag(&self.ledger.name, Version::new(head.number)?, &key, &moment);
-        let (marked, looked) = join(mark, self.ledger.look(self.reach)).await;
+        let later = Mark::later(now());
+        let number = Version::new(head.number)?;
+        let mark = registry.set_version_tag(&self.writer.ledger.name, number, &key, &later);
+        let (marked, looked) = join(mark, self.writer.ledger.look(self.reach)).await;
         match marked {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -242,7 +273,7 @@ impl<'a> Settler<'a> {
                 return Ok(None);
             }
             Err(error) => {
-                self.bear(error).await?;
+                self.pause_if_transient(error).await?;
                 return Ok(None);
             }
         }
@@ -254,10 +285,10 @@ impl<'a> Settler<'a> {
     }
 
     async fn write(&self, AliasMove { alias, version }: &AliasMove) -> Result<()> {
-        let registry = &self.ledger.backend.registry;
+        let registry = &self.writer.ledger.backend.registry;
         match version {
-            Some(version) => registry.set_alias(&self.ledger.model, alias, *version).await,
-            None => registry.delete_alias(&self.ledger.model, alias).await,
+            Some(version) => registry.set_alias(&self.writer.ledger.model, alias, *version).await,
+            None => registry.delete_alias(&self.writer.ledger.model, alias).await,
         }
     }
 
@@ -280,28 +311,30 @@ impl<'a> Settler<'a> {
                 .collect()
         };
         let (kind, from, to, why) = match situation {
-            Situation::Abort(reason) => (Kind::Aborted, after.clone(), restored(), abort_text(reason, head)),
+            Situation::Abort(reason) => {
+                (EntryKind::Aborted, after.clone(), restored(), abort_text(reason, head))
+            }
             Situation::Reassert => {
-                let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
-                (Kind::Reassert, assessed.actual, after, why)
+                let why = format!("a slow writer had overwritten the aliases of entry {}", head.number);
+                (EntryKind::Reassert, assessed.actual, after, why)
             }
             Situation::Adopt => {
                 let why = "aliases were moved without the ledger".to_owned();
-                (Kind::External, after, assessed.actual, why)
+                (EntryKind::External, after, assessed.actual, why)
             }
             Situation::Quiet | Situation::Confirm | Situation::RollForward | Situation::Wait => {
                 return self.pause().await;
             }
         };
-        tracing::warn!(model = %self.ledger.model, head = head.number, repair = %kind, "{why}");
-        let mut entry = self.ledger.entry(kind, head.number, Some(head.digest), from, to, why);
-        entry.target = if kind == Kind::Aborted { head.entry.target } else { None };
-        match self.ledger.append(&mut entry).await {
+        tracing::warn!(model = %self.writer.ledger.model, head = head.number, repair = %kind, "{why}");
+        let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
+        entry.target = if kind == EntryKind::Aborted { head.entry.target } else { None };
+        match self.writer.append(&mut entry).await {
             Ok(_) => {
                 failpoint("ledger.repair-appended");
                 Ok(())
             }
-            Err(error) => self.bear(error).await,
+            Err(error) => self.pause_if_transient(error).await,
         }
     }
 }

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
-use crate::ledger::archive::is_lost;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, tracked};
+use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
@@ -72,27 +72,27 @@ impl Ledger {
     ) -> Result<Verified> {
         let mut verified = Verified::default();
         let mut newer: Option<Box<Record>> = None;
-        let mut bridged = 0;
+        let mut head_is_newer = false;
         let mut damage_between = false;
-        let mut steps = std::pin::pin!(self.read(None));
+        let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
             match step {
                 Step::Void(_) => verified.void += 1,
-                Step::Damaged { number, flaw } => {
+                Step::Newer { number, entry, bridged } => {
                     damage_between = true;
-                    if number <= bridged {
-                        verified.bridged.push(Flaw { entry: number, what: flaw });
-                    } else {
-                        verified.flaw(number, flaw);
-                    }
+                    head_is_newer |= !bridged && newer.is_none();
+                    verified.unreadable(number, entry.to_string(), bridged);
+                }
+                Step::Damaged { number, flaw, bridged } => {
+                    damage_between = true;
+                    verified.unreadable(number, flaw, bridged);
                 }
                 Step::Valid { record, fate } => {
                     verified.valid += 1;
-                    if let Some(bridge) = &record.entry.bridge {
-                        bridged = bridged.max(bridge.damaged);
-                    }
                     match &newer {
+                        // Only the newer release knows where the aliases belong.
+                        None if head_is_newer => {}
                         None => self.check_aliases(&record, fate, &mut verified).await?,
                         Some(newer) if newer.entry.is_decision() && !damage_between => {
                             if !follows(record.state(), &newer.entry.before) {
@@ -182,6 +182,11 @@ impl Verified {
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.flaws.is_empty()
+    }
+
+    fn unreadable(&mut self, entry: Number, what: String, bridged: bool) {
+        let list = if bridged { &mut self.bridged } else { &mut self.flaws };
+        list.push(Flaw { entry, what });
     }
 
     fn flaw(&mut self, entry: Number, what: String) {

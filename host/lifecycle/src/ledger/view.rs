@@ -1,75 +1,46 @@
-//! What a decision may rest on: where the ledger is, and what it has seen.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What a decision is based on: the ledger's state and its newest transitions.
 
 use futures_util::TryStreamExt as _;
 
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
-use crate::ledger::archive::is_lost;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Kind, tracked};
+use crate::ledger::decide::LedgerView;
+use crate::ledger::entry::EntryKind;
+use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
-use crate::ledger::settle::Quiet;
-use hydra_base::aliases::{AliasMove, AliasState};
+use crate::ledger::look::Snapshot;
+use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
-use hydra_base::names::{Alias, Version};
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
-/// The ledger at a moment when the aliases agreed with it.
-#[derive(Debug, Clone)]
-pub struct View {
-    /// The head.
-    pub head: Record,
-    /// Every alias of the model, as read together with the head.
-    pub aliases: BTreeMap<Alias, Version>,
-    /// The newest transitions, newest first, as a policy is shown them; those that were aborted did not take place.
-    pub history: Vec<Transition>,
-    /// Where the ledger has its aliases, versions that are gone taken out.
-    state: AliasState,
-    gone: BTreeSet<Version>,
-}
-
-impl View {
-    /// Whether evidence with these aliases is of the state that the ledger is in, and of the same candidate.
-    #[must_use]
-    pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
-        let seen = |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.gone.contains(version));
-        let candidate = Alias::CANDIDATE;
-        tracked(&self.state).iter().all(|(alias, version)| seen(alias) == version)
-            && aliases.get(&candidate) == self.aliases.get(&candidate)
-    }
-}
-
 impl Ledger {
-    /// What a decision would rest on now. Nothing is written, not even repairs.
-    pub async fn view(&self) -> Result<View> {
-        let snapshot = self.look(Number::MAX).await?;
-        let head = snapshot.head()?.clone();
-        self.view_of(&Quiet { snapshot, head, own_work: false }).await
+    /// What a decision would be based on now. Nothing is written, not even repairs.
+    pub async fn view(&self) -> Result<LedgerView> {
+        let snapshot = self.look(None).await?;
+        self.view_of(&snapshot, snapshot.head()?).await
     }
 
-    pub(super) async fn view_of(&self, quiet: &Quiet) -> Result<View> {
-        let snapshot = &quiet.snapshot;
-        Ok(View {
-            head: quiet.head.clone(),
+    pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
+        Ok(LedgerView {
+            head: head.clone(),
             aliases: snapshot.registered.aliases.clone(),
-            history: self.newest_transitions(quiet).await?,
-            state: snapshot.existing(quiet.head.state()),
-            gone: snapshot.gone.clone(),
+            history: self.newest_transitions(snapshot, head).await?,
+            state: snapshot.existing(head.state()),
+            deleted: snapshot.gone.clone(),
         })
     }
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn newest_transitions(&self, quiet: &Quiet) -> Result<Vec<Transition>> {
-        let window = &quiet.snapshot.window;
+    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<Transition>> {
+        let window = &snapshot.window;
         let mut aborted = false;
         let mut transitions = Vec::new();
         let mut newest_decision = None;
-        for record in window.valid_from(quiet.head.number) {
-            let undone = std::mem::replace(&mut aborted, record.entry.operation == Kind::Aborted);
+        for record in window.valid_from(head.number) {
+            let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
             if !undone && is_transition(record) {
                 transitions.push(transition(record)?);
             }
@@ -88,7 +59,7 @@ impl Ledger {
                     transitions.extend(before);
                 }
                 // The archive is incomplete.
-                _ => transitions = self.read_transitions(quiet.head.number).await?,
+                _ => transitions = self.read_transitions(head.number).await?,
             }
         }
         transitions.truncate(Context::HISTORY);
@@ -113,7 +84,7 @@ impl Ledger {
 
     /// The newest transitions up to the entry `head`, read entry by entry.
     async fn read_transitions(&self, head: Number) -> Result<Vec<Transition>> {
-        let mut steps = std::pin::pin!(self.read(None));
+        let mut steps = self.read(None);
         let mut transitions = Vec::new();
         while transitions.len() < Context::HISTORY
             && let Some(step) = steps.try_next().await?
@@ -134,15 +105,15 @@ impl Ledger {
 /// Whether an entry is a change of the aliases that policies are told of.
 fn is_transition(record: &Record) -> bool {
     let entry = &record.entry;
-    entry.before != entry.after && (entry.is_decision() || entry.operation == Kind::External)
+    entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
 }
 
 /// An entry as a policy is shown it.
 fn transition(record: &Record) -> Result<Transition> {
     let entry = &record.entry;
     let operation = match entry.operation {
-        Kind::Promote => Operation::Promote,
-        Kind::Rollback => Operation::Rollback,
+        EntryKind::Promote => Operation::Promote,
+        EntryKind::Rollback => Operation::Rollback,
         _ => Operation::External,
     };
     // As the ledger moves them: `champion` before the others, and what it keeps no record of last.

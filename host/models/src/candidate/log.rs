@@ -2,11 +2,8 @@
 
 use std::pin::{Pin, pin};
 
-use futures_util::FutureExt as _;
-
 use crate::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
 use crate::config::CONFIG_ARTIFACT;
-use crate::model_file::ModelFile;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
 use hydra_base::time::now;
@@ -50,24 +47,23 @@ impl LogTarget<'_> {
         interrupted: impl Future<Output = ()> + Send,
     ) -> Result<LoggedCandidate> {
         let mut interrupted = pin!(interrupted);
-        if interrupted.as_mut().now_or_never().is_some() {
-            return Err(interruption());
-        }
+        or_interrupted(interrupted.as_mut(), std::future::ready(Ok(()))).await?;
         let operation = uuid::Uuid::new_v4().to_string();
         let run = self.start_run(prepared.candidate, &operation).await?;
-        let outcome = self.fill_run(&run, prepared, &operation, interrupted).await;
+        let logging = Logging { target: *self, run: &run, prepared, operation: &operation };
+        let outcome = logging.fill_run(interrupted).await;
         let status = if outcome.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
         let ended = self.backend.tracking.update_run(&run.id, status, Some(now())).await;
         match (outcome, ended) {
             (Ok(logged), Ok(())) => Ok(logged),
             (Ok(logged), Err(error)) => {
-                self.unregister(logged.version).await;
+                logging.unregister(logged.version).await;
                 Err(error)
             }
             (Err(error), ended) => {
-                // Where even that had no answer, nothing can be taken back.
+                // If the store did not answer that request either, it would not answer these.
                 if ended.is_ok() {
-                    self.unregister_lost(&operation).await;
+                    logging.unregister_lost().await;
                 }
                 Err(error.with_context("run", &run.id))
             }
@@ -85,73 +81,76 @@ impl LogTarget<'_> {
             NewRun::new(self.experiment.clone(), name).start_time(start_time).user(self.user).tags(tags);
         self.backend.tracking.create_run(&run).await
     }
+}
 
+/// One candidate on its way into the stores, in the run that was created for it.
+struct Logging<'a> {
+    target: LogTarget<'a>,
+    run: &'a Run,
+    prepared: &'a PreparedCandidate<'a>,
+    /// The tag by which the stores recognise what this operation created.
+    operation: &'a str,
+}
+
+impl Logging<'_> {
     async fn fill_run(
         &self,
-        run: &Run,
-        prepared: &PreparedCandidate<'_>,
-        operation: &str,
         mut interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<LoggedCandidate> {
-        let file = &prepared.file;
-        let logged = self.create_logged_model(run, &prepared.params, operation).await?;
-        let stored = tokio::select! {
-            biased;
-            () = interrupted.as_mut() => Err(interruption()),
-            stored = self.store(run, prepared, logged.as_ref()) => stored,
-        };
+        let logged = self.create_logged_model().await?;
+        let stored = or_interrupted(interrupted.as_mut(), self.store(logged.as_ref())).await;
         if let Some(model) = &logged {
             let status =
                 if stored.is_ok() { LoggedModelStatus::Ready } else { LoggedModelStatus::UploadFailed };
-            let finalized = self.backend.tracking.finalize_logged_model(&model.id, status).await;
+            let finalized = self.target.backend.tracking.finalize_logged_model(&model.id, status).await;
             stored.and(finalized)?;
         } else {
             stored?;
         }
-        let version = self.register(run, file, logged.as_ref(), operation).await?.version;
-        if interrupted.now_or_never().is_some() {
-            self.unregister(version).await;
-            return Err(interruption());
-        }
-        if let Err(error) = self.point_candidate(version, logged.as_ref()).await {
+        let version = self.register(logged.as_ref()).await?.version;
+        let pointed = or_interrupted(interrupted, std::future::ready(Ok(()))).await;
+        let pointed = match pointed {
+            Ok(()) => self.point_candidate(version, logged.as_ref()).await,
+            interruption => interruption,
+        };
+        if let Err(error) = pointed {
             self.unregister(version).await;
             return Err(error);
         }
-        Ok(LoggedCandidate { run_id: run.id.clone(), version, sha256: file.sha256 })
+        Ok(LoggedCandidate { run_id: self.run.id.clone(), version, sha256: self.prepared.file.sha256 })
     }
 
-    /// The LoggedModel that the model is to be, where the store has them.
-    async fn create_logged_model(
-        &self,
-        run: &Run,
-        params: &[(String, String)],
-        operation: &str,
-    ) -> Result<Option<LoggedModel>> {
-        let mut tags = source_tags(operation);
-        tags.insert("mlflow.user".into(), self.user.into());
-        let new = NewLoggedModel::new(self.experiment.clone(), MODEL_DIRECTORY, run.id.clone())
-            .params(params.to_vec())
-            .tags(tags);
-        self.backend.tracking.create_logged_model(&new).await
+    /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
+    async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
+        let mut tags = source_tags(self.operation);
+        tags.insert("mlflow.user".into(), self.target.user.into());
+        let new = NewLoggedModel {
+            experiment_id: self.target.experiment.clone(),
+            name: MODEL_DIRECTORY.into(),
+            source_run_id: self.run.id.clone(),
+            params: self.prepared.params.clone(),
+            tags,
+        };
+        self.target.backend.tracking.create_logged_model(&new).await
     }
 
     /// Stores everything but the registration.
-    async fn store(
-        &self,
-        run: &Run,
-        prepared: &PreparedCandidate<'_>,
-        logged: Option<&LoggedModel>,
-    ) -> Result<()> {
-        let PreparedCandidate { candidate, params, file } = prepared;
+    async fn store(&self, logged: Option<&LoggedModel>) -> Result<()> {
+        let (backend, run) = (self.target.backend, self.run);
+        let PreparedCandidate { candidate, params, .. } = self.prepared;
         let timestamp = now();
-        let metric = |(key, value): (&String, &f64)| Metric::new(key, *value, timestamp);
-        let mut batch =
-            RunBatch::default().metrics(candidate.metrics.iter().map(metric)).params(params.clone());
-        // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
-        batch.model_id = logged.map(|model| model.id.clone());
-        self.backend.tracking.log_batch(&run.id, &batch).await?;
+        let metric =
+            |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
+        let batch = RunBatch {
+            metrics: candidate.metrics.iter().map(metric).collect(),
+            params: params.clone(),
+            tags: vec![],
+            // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
+            model_id: logged.map(|model| model.id.clone()),
+        };
+        backend.tracking.log_batch(&run.id, &batch).await?;
 
-        let artifacts = self.backend.artifact_store(&run.artifact_uri.parse()?).await?;
+        let artifacts = backend.artifacts.open(&run.artifact_uri)?;
         let config = serde_json::to_vec_pretty(&candidate.config).map_err(|source| {
             Error::new(ErrorKind::Internal, "cannot write the configuration").with_source(source)
         })?;
@@ -159,44 +158,38 @@ impl LogTarget<'_> {
 
         match logged {
             Some(model) => {
-                self.backend.tracking.log_output(&run.id, &model.id).await?;
+                backend.tracking.log_output(&run.id, &model.id).await?;
                 let identity = Identity::LoggedModel {
                     model_id: model.id.to_string(),
                     artifact_uri: model.artifact_uri.clone(),
                 };
-                let artifacts = self.backend.artifact_store(&model.artifact_uri.parse()?).await?;
-                self.upload(artifacts.as_ref(), "", run, file, identity).await
+                let artifacts = backend.artifacts.open(&model.artifact_uri)?;
+                self.upload(artifacts.as_ref(), "", identity).await
             }
             None => {
                 let identity = Identity::RunArtifact {
                     artifact_path: MODEL_DIRECTORY.into(),
                     model_uuid: uuid::Uuid::new_v4().simple().to_string(),
                 };
-                self.upload(artifacts.as_ref(), MODEL_DIRECTORY, run, file, identity).await
+                self.upload(artifacts.as_ref(), MODEL_DIRECTORY, identity).await
             }
         }
     }
 
-    async fn upload(
-        &self,
-        artifacts: &dyn ArtifactStore,
-        below: &str,
-        run: &Run,
-        file: &ModelFile,
-        identity: Identity,
-    ) -> Result<()> {
+    async fn upload(&self, artifacts: &dyn ArtifactStore, below: &str, identity: Identity) -> Result<()> {
+        let file = &self.prepared.file;
         let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
         let directory = ModelDirectory {
             identity,
-            run_id: Some(run.id.to_string()),
+            run_id: Some(self.run.id.to_string()),
             signature: file.signature(),
             model_size: file.size,
             created: jiff::Timestamp::now(),
             environment: Environment::default(),
         };
-        // MLflow answers an upload with no checksum: the sizes that it lists are what tells a complete one.
+        // MLflow answers an upload with no checksum: only the sizes that it lists show that an upload is complete.
         let mut uploaded = vec![(path(BOOSTER_FILE), file.size)];
-        artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.progress).await?;
+        artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.target.progress).await?;
         for small in directory.files() {
             uploaded.push((path(small.name), small.text.len() as u64));
             artifacts.put_bytes(&path(small.name), small.text.into_bytes()).await?;
@@ -204,43 +197,41 @@ impl LogTarget<'_> {
         verify_sizes(artifacts, &uploaded).await
     }
 
-    async fn register(
-        &self,
-        run: &Run,
-        file: &ModelFile,
-        logged: Option<&LoggedModel>,
-        operation: &str,
-    ) -> Result<ModelVersion> {
+    async fn register(&self, logged: Option<&LoggedModel>) -> Result<ModelVersion> {
+        let (backend, model) = (self.target.backend, self.target.model.clone());
         let tags = Tags::from([
-            (SHA256_TAG.to_owned(), file.sha256.to_string()),
-            (OPERATION_ID_TAG.to_owned(), operation.to_owned()),
+            (SHA256_TAG.to_owned(), self.prepared.file.sha256.to_string()),
+            (OPERATION_ID_TAG.to_owned(), self.operation.to_owned()),
         ]);
         let version = match logged {
-            Some(model) => NewModelVersion::new(self.model.clone(), format!("models:/{}", model.id))
-                .logged_model(model.id.clone()),
+            Some(logged) => {
+                NewModelVersion::new(model, format!("models:/{}", logged.id)).logged_model(logged.id.clone())
+            }
             None => {
-                let root = run.artifact_uri.trim_end_matches('/');
-                NewModelVersion::new(self.model.clone(), format!("{root}/{MODEL_DIRECTORY}"))
+                let root = self.run.artifact_uri.trim_end_matches('/');
+                NewModelVersion::new(model, format!("{root}/{MODEL_DIRECTORY}"))
             }
         };
-        let version = version.run(run.id.clone()).tags(tags);
-        self.backend.registry.create_model_version(&version).await
+        let version = version.run(self.run.id.clone()).tags(tags);
+        backend.registry.create_model_version(&version).await
     }
 
-    /// Lets the LoggedModel know of its version, and the alias `candidate` lead to it.
+    /// Notes the version on its LoggedModel and points the alias `candidate` to it.
     async fn point_candidate(&self, version: Version, logged: Option<&LoggedModel>) -> Result<()> {
-        if let Some(model) = logged {
-            self.backend.tracking.note_version(&model.id, self.model, version).await?;
+        let LogTarget { backend, model, .. } = self.target;
+        if let Some(logged) = logged {
+            backend.tracking.note_version(&logged.id, model, version).await?;
         }
-        self.backend.registry.set_alias(self.model, &Alias::CANDIDATE, version).await
+        backend.registry.set_alias(model, &Alias::CANDIDATE, version).await
     }
 
-    /// Takes back what the store registered without our learning of it: the versions with the operation's id.
-    async fn unregister_lost(&self, operation: &str) {
-        match self.backend.registry.model_versions(self.model, None, NEWEST, None).await {
+    /// Deletes the versions that carry the operation's id: a request may have registered one although its answer was lost.
+    async fn unregister_lost(&self) {
+        let LogTarget { backend, model, .. } = self.target;
+        match backend.registry.model_versions(model, None, NEWEST, None).await {
             Ok(newest) => {
                 let own = |version: &&ModelVersion| {
-                    version.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == operation)
+                    version.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == self.operation)
                 };
                 for version in newest.items.iter().filter(own) {
                     self.unregister(version.version).await;
@@ -250,11 +241,24 @@ impl LogTarget<'_> {
         }
     }
 
-    /// Takes back a registration whose run failed, as well as it can be done.
+    /// Deletes the version of a run that failed. A failure of the deletion itself is only logged.
     async fn unregister(&self, version: Version) {
-        if let Err(error) = self.backend.registry.delete_model_version(self.model, version).await {
-            tracing::warn!(%version, %error, "cannot delete a version of a failed run");
+        let LogTarget { backend, model, .. } = self.target;
+        if let Err(error) = backend.registry.delete_model_version(model, version).await {
+            tracing::warn!(%version, %error, "a version of a failed run could not be deleted");
         }
+    }
+}
+
+/// The outcome of `work`; `Interrupted` as soon as `interrupted` is ready, which is polled first.
+async fn or_interrupted<T>(
+    interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
+    work: impl Future<Output = Result<T>> + Send,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = interrupted => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was registered")),
+        outcome = work => outcome,
     }
 }
 
@@ -267,8 +271,4 @@ fn source_tags(operation: &str) -> Tags {
         ("mlflow.source.type".into(), "LOCAL".into()),
         (OPERATION_ID_TAG.into(), operation.into()),
     ])
-}
-
-fn interruption() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted: nothing was registered")
 }

@@ -5,7 +5,6 @@ mod log;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -16,6 +15,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, RunId, Version};
 use hydra_mlflow::entities::OPERATION_ID_TAG;
 
+pub use crate::model_file::ModelSource;
 pub use log::LogTarget;
 
 /// The version tag that holds the SHA-256 of the model file, checked whenever the model is loaded.
@@ -28,35 +28,11 @@ const OWN_TAGS: [(&str, &str); 3] = [
     ("mlflow.user", "set HYDRA_ACTOR to your name"),
 ];
 
-/// The model of a candidate.
-#[derive(Debug, Clone)]
-pub enum CandidateModel {
-    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole. What is no regular file,
-    /// such as a pipe, is read once.
-    File(PathBuf),
-    /// A LightGBM text model on the standard input, read once.
-    Stdin,
-    /// The text of a LightGBM model.
-    Text(String),
-}
-
-impl From<PathBuf> for CandidateModel {
-    fn from(path: PathBuf) -> Self {
-        Self::File(path)
-    }
-}
-
-impl From<&Path> for CandidateModel {
-    fn from(path: &Path) -> Self {
-        Self::File(path.to_path_buf())
-    }
-}
-
 /// A trained model and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// The model.
-    pub model: CandidateModel,
+    pub model: ModelSource,
     /// Metrics by key, at least one; policies decide by them.
     pub metrics: BTreeMap<String, f64>,
     /// The training configuration: a JSON object.
@@ -71,7 +47,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// A candidate with these metrics and nothing else said about it.
-    pub fn new(model: impl Into<CandidateModel>, metrics: BTreeMap<String, f64>) -> Self {
+    pub fn new(model: impl Into<ModelSource>, metrics: BTreeMap<String, f64>) -> Self {
         Self {
             model: model.into(),
             metrics,

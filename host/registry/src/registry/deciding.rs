@@ -6,7 +6,8 @@ use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, Settings, ledger_name};
+use hydra_lifecycle::ledger::{Ledger, LedgerWriter, WriterSettings, ledger_name};
+use hydra_lifecycle::recording;
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Operation;
@@ -19,24 +20,25 @@ impl ModelRegistry {
     pub async fn decide(&self, request: Request) -> Result<Transition> {
         ledger_name(&self.model)?;
         let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
-        let transitions = Transitions::new(&self.backend, &self.model, policy, self.options.terms()?);
+        let transitions =
+            Transitions::new(&self.backend, &self.model, policy, self.options.decision_options()?);
         if request.dry_run {
-            return self.try_out(&transitions, &request).await;
+            return self.dry_run(&transitions, &request).await;
         }
         let ledger = async {
             let ledger = self.ledger().await?;
             // Found out ahead of its first use, which reports an error.
-            ledger.locate_archive().await.ok();
+            ledger.ledger().locate_archive().await.ok();
             Ok(ledger)
         };
         let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
-        was_champion(&request, Some(&ledger), None).await?;
-        transitions.carry_out(&request, &ledger, evidence).await
+        ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
+        recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
-    async fn try_out(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
+    async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
         let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
-        was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
+        ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
         let past = match &ledger {
             Some(ledger) => {
                 let view = ledger.view().await?;
@@ -49,32 +51,36 @@ impl ModelRegistry {
             }
             None => Vec::new(),
         };
-        transitions.try_out(request, &evidence, past).await
+        transitions.dry_run(request, &evidence, past).await
     }
 
-    /// The model's ledger, founded if there is none yet.
-    pub async fn ledger(&self) -> Result<Ledger> {
+    /// The model's ledger, founded if there is none yet. For writers.
+    pub async fn ledger(&self) -> Result<LedgerWriter> {
         if let Some(ledger) = self.existing_ledger().await? {
-            return Ok(ledger);
+            return Ok(self.writer(ledger));
         }
         // Before an experiment is made for it.
         ledger_name(&self.model)?;
         let experiment = self.ensure_experiment().await?;
-        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
+        LedgerWriter::found(&self.backend, &self.model, &experiment, self.writer_settings()).await
     }
 
     /// The model's ledger, if a first decision founded it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
+        Ledger::existing(&self.backend, &self.model).await
     }
 
-    fn ledger_settings(&self) -> Settings {
-        Settings::new(self.options.actor_name())
+    pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
+        LedgerWriter::new(ledger, self.writer_settings())
+    }
+
+    fn writer_settings(&self) -> WriterSettings {
+        WriterSettings::new(self.options.actor_name())
     }
 }
 
 /// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
-async fn was_champion(
+async fn ensure_was_champion(
     request: &Request,
     ledger: Option<&Ledger>,
     registered: Option<&RegisteredModel>,

@@ -1,13 +1,12 @@
 //! The past that a policy is shown.
 
-use super::{Alias, Kind, Place, Sha256, World, promote};
+use super::{Alias, EntryKind, Place, Sha256, World, promote};
 use hydra_base::names::Version;
 use hydra_policy::{Operation, Transition};
 
 /// What a policy would be shown now.
 async fn shown(world: &World) -> Vec<Transition> {
-    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    ledger.view().await.expect("a view").history
+    world.ledger().await.view().await.expect("a view").history
 }
 
 fn targets(past: &[Transition]) -> Vec<Option<u64>> {
@@ -17,12 +16,12 @@ fn targets(past: &[Transition]) -> Vec<Option<u64>> {
 /// Appends entries that move nothing, as refusals are.
 async fn refuse(world: &World, times: u32) {
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
-    let head = ledger.view().await.expect("a view").head;
+    let head = ledger.ledger().view().await.expect("a view").head;
     let (mut base, mut previous) = (head.number, head.digest);
     for _ in 0..times {
         let state = head.state().clone();
         let why = "not good enough".to_owned();
-        let mut entry = ledger.entry(Kind::Promote, base, Some(previous), state.clone(), state, why);
+        let mut entry = ledger.entry(EntryKind::Promote, base, Some(previous), state.clone(), state, why);
         base = ledger.append(&mut entry).await.expect("an entry").version.get();
         previous = Sha256::of(entry.encode().expect("a text").as_bytes());
     }

@@ -9,14 +9,14 @@ async fn aliases_moved_outside_are_adopted() {
         promote(&world, place, "a", 1).await.expect("a promotion");
         world.set(Alias::CHAMPION, 4).await;
         let ledger = world.open(world.at(place)).await.expect("the ledger");
-        let findings = ledger.diagnose().await.expect("findings");
-        let [Finding::Drift { actual, .. }] = &findings[..] else { panic!("{findings:?}") };
+        let findings = ledger.ledger().diagnose().await.expect("findings");
+        let [LedgerFinding::Drift { actual, .. }] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!(*actual, Some(version(4)));
         promote(&world, place, "b", 2).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(2), Some(4)));
         assert_eq!(
             kinds(&world.assert_sound().await),
-            [Kind::Genesis, Kind::Promote, Kind::External, Kind::Promote]
+            [EntryKind::Genesis, EntryKind::Promote, EntryKind::External, EntryKind::Promote]
         );
     }
 }
@@ -33,14 +33,14 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(3), Some(2)));
     let history = world.assert_sound().await;
-    assert_eq!(history[0].0.entry.operation, Kind::Reassert);
+    assert_eq!(history[0].0.entry.operation, EntryKind::Reassert);
     let impatient = Windows { lease: 1_000, slow_writer: 1, ..Windows::MILLISECONDS };
     tokio::time::sleep(Duration::from_millis(5)).await;
     world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open_with(world.at(Place::Remote), impatient).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(1), Some(2)));
-    assert_eq!(world.assert_sound().await[0].0.entry.operation, Kind::External);
+    assert_eq!(world.assert_sound().await[0].0.entry.operation, EntryKind::External);
 }
 
 /// On a local store there are no slow writers: whoever moves an alias back means it.
@@ -54,7 +54,7 @@ async fn a_move_back_on_a_local_store_is_adopted_at_once() {
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     assert_eq!(world.aliases().await, (Some(1), Some(2)));
-    assert_eq!(kinds(&world.assert_sound().await).last(), Some(&Kind::External));
+    assert_eq!(kinds(&world.assert_sound().await).last(), Some(&EntryKind::External));
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn an_expired_transition_never_takes_place() {
     let ledger = world.open_with(world.at(Place::Remote), brief).await.expect("the ledger");
     ledger.repair().await.expect("a repair");
     let history = world.assert_sound().await;
-    assert_eq!(history[0].0.entry.operation, Kind::Aborted);
+    assert_eq!(history[0].0.entry.operation, EntryKind::Aborted);
     assert_eq!(history[1].1, Fate::Aborted);
     // The dying process may have got as far as `archived`, which is sent side by side.
     assert_eq!(world.aliases().await, (Some(1), None));
@@ -88,7 +88,10 @@ async fn a_target_deleted_meanwhile_aborts_the_transition() {
     promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
     assert_eq!(world.aliases().await, (Some(3), Some(1)));
     let kinds = kinds(&world.assert_sound().await);
-    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted, Kind::Promote]);
+    assert_eq!(
+        kinds,
+        [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::Aborted, EntryKind::Promote]
+    );
 }
 
 /// The decision was made, and what it was about is gone when it is carried out: that is known, not doubtful.
@@ -98,7 +101,7 @@ async fn a_decision_that_never_took_effect_is_told_as_such() {
 
     #[async_trait]
     impl Decide for Deletes<'_> {
-        async fn decide(&mut self, view: &View) -> Result<Answer> {
+        async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
             let Decider { world, .. } = self.0;
             let answer = self.0.decide(view).await?;
             world.store.delete_model_version(&world.model, version(2)).await?;
@@ -114,7 +117,7 @@ async fn a_decision_that_never_took_effect_is_told_as_such() {
     assert_eq!((error.kind(), error.hint()), (ErrorKind::Contention, Some("try again")));
     assert_eq!(world.aliases().await, (Some(1), None));
     let kinds = kinds(&world.assert_sound().await);
-    assert_eq!(kinds, [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Aborted]);
+    assert_eq!(kinds, [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::Aborted]);
 }
 
 #[tokio::test]
@@ -130,17 +133,23 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
         assert_eq!(error.kind(), ErrorKind::LedgerBroken);
         assert_eq!(world.aliases().await, (Some(3), Some(2)));
         let ledger = world.open(world.at(place)).await.expect("the ledger");
-        let findings = ledger.diagnose().await.expect("findings");
-        assert!(matches!(&findings[..], [Finding::Damaged { entry: 3, .. }]), "{findings:?}");
+        let findings = ledger.ledger().diagnose().await.expect("findings");
+        assert!(matches!(&findings[..], [LedgerFinding::Damaged { entry: 3, .. }]), "{findings:?}");
         assert_eq!(ledger.repair().await.expect("a repair"), Some(5));
         promote(&world, place, "e", 4).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(4), Some(3)));
         // What lies below the damage is history as well.
-        let history = ledger.history(None, None).await.expect("a history");
-        let expected = [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Checkpoint, Kind::Promote];
+        let history = ledger.ledger().history(None, None).await.expect("a history");
+        let expected = [
+            EntryKind::Genesis,
+            EntryKind::Promote,
+            EntryKind::Promote,
+            EntryKind::Checkpoint,
+            EntryKind::Promote,
+        ];
         assert_eq!(kinds(&history), expected);
-        assert!(ledger.was_champion(version(1)).await.expect("an answer"));
-        let verified = ledger.verify(None).await.expect("a verification");
+        assert!(ledger.ledger().was_champion(version(1)).await.expect("an answer"));
+        let verified = ledger.ledger().verify(None).await.expect("a verification");
         assert!(verified.is_sound() && verified.valid == 5 && verified.bridged.len() == 1, "{verified:?}");
     }
 }
@@ -155,9 +164,9 @@ async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
     world.store.delete_model_version(&world.model, version(1)).await.expect("a deletion");
     world.store.delete_alias(&world.model, &Alias::ARCHIVED).await.expect("its alias goes with it");
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    assert_eq!(ledger.diagnose().await.expect("findings"), []);
-    assert!(ledger.verify(None).await.expect("a verification").is_sound());
-    assert!(!ledger.was_champion(version(3)).await.expect("an answer"));
+    assert_eq!(ledger.ledger().diagnose().await.expect("findings"), []);
+    assert!(ledger.ledger().verify(None).await.expect("a verification").is_sound());
+    assert!(!ledger.ledger().was_champion(version(3)).await.expect("an answer"));
 }
 
 /// MLflow takes a deleted version's aliases away: the ledger agrees with what is left, but there is no champion.
@@ -170,10 +179,10 @@ async fn a_deleted_champion_is_found() {
     world.store.delete_model_version(&world.model, version(2)).await.expect("a deletion");
     world.store.delete_alias(&world.model, &Alias::CHAMPION).await.expect("its alias goes with it");
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    let findings = ledger.diagnose().await.expect("findings");
-    assert_eq!(findings, [Finding::DeletedChampion { version: version(2) }]);
+    let findings = ledger.ledger().diagnose().await.expect("findings");
+    assert_eq!(findings, [LedgerFinding::DeletedChampion { version: version(2) }]);
     promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
-    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    assert_eq!(ledger.ledger().diagnose().await.expect("findings"), []);
 }
 
 /// `archived` belongs to the ledger also before an entry moved it.
@@ -183,18 +192,18 @@ async fn an_alias_that_no_entry_moved_can_drift() {
     promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
     world.set(Alias::ARCHIVED, 3).await;
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    let findings = ledger.diagnose().await.expect("findings");
-    assert!(matches!(&findings[..], [Finding::Drift { recorded: None, .. }]), "{findings:?}");
-    assert!(!ledger.verify(None).await.expect("a verification").is_sound());
+    let findings = ledger.ledger().diagnose().await.expect("findings");
+    assert!(matches!(&findings[..], [LedgerFinding::Drift { recorded: None, .. }]), "{findings:?}");
+    assert!(!ledger.ledger().verify(None).await.expect("a verification").is_sound());
     // Set by hand, it was never the champion.
     ledger.repair().await.expect("a repair");
-    assert!(!ledger.was_champion(version(3)).await.expect("an answer"));
+    assert!(!ledger.ledger().was_champion(version(3)).await.expect("an answer"));
 }
 
 /// A number far away costs one finding, not memory for each number in between.
 #[test]
 fn a_wide_gap_is_damage_and_takes_no_memory() {
-    use super::super::chain::{Reading, Window};
+    use crate::ledger::chain::{Reading, Window};
     let reading = || Reading::Damaged("strange".into());
     let window = Window::of_readings(vec![(u64::MAX / 2, reading()), (2, reading()), (1, reading())], true);
     assert_eq!((window.lowest(), window.newest()), (u64::MAX / 2, u64::MAX / 2));

@@ -19,11 +19,21 @@ async fn promotions_and_rollbacks_move_the_aliases_and_are_recorded() {
         assert_eq!(world.aliases().await, (Some(1), Some(2)));
         assert_eq!(promote(&world, place, "d", 1).await.expect("nothing to do"), Recorded::Nothing);
         let history = world.assert_sound().await;
-        assert_eq!(kinds(&history), [Kind::Genesis, Kind::Promote, Kind::Promote, Kind::Rollback]);
+        assert_eq!(
+            kinds(&history),
+            [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::Rollback]
+        );
         assert!(history.iter().all(|(_, fate)| *fate == Fate::Done));
-        assert_eq!(ledger.diagnose().await.expect("findings"), []);
+        assert_eq!(ledger.ledger().diagnose().await.expect("findings"), []);
         let before = history[1].0.created_at - 1;
-        assert!(ledger.as_of(before).await.expect("an answer").is_none_or(|(record, _)| record.number < 3));
+        assert!(
+            ledger
+                .ledger()
+                .as_of(before)
+                .await
+                .expect("an answer")
+                .is_none_or(|(record, _)| record.number < 3)
+        );
     }
 }
 
@@ -41,10 +51,10 @@ async fn an_operation_id_is_carried_out_once() {
 struct Same(Option<Proposal>);
 #[async_trait]
 impl Decide for Same {
-    async fn decide(&mut self, view: &View) -> Result<Answer> {
-        let Some(proposal) = self.0.take() else { return Ok(Answer::Nothing) };
+    async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
+        let Some(proposal) = self.0.take() else { return Ok(DecideOutcome::Nothing) };
         let explanation = view.head.entry.explanation.clone();
-        Ok(Answer::Propose(Box::new(Proposal { explanation, ..proposal })))
+        Ok(DecideOutcome::Propose(Box::new(Proposal { explanation, ..proposal })))
     }
 }
 
@@ -57,8 +67,8 @@ async fn a_refusal_is_recorded_once_for_equal_evidence() {
     // The explanation names the head, so the first repetition is another one.
     assert!(matches!(ledger.transition("b", &mut decider).await, Ok(Recorded::Now(_))));
     let before = world.assert_sound().await.len();
-    let view = ledger.view().await.expect("a view");
-    let Ok(Answer::Propose(again)) = decider.decide(&view).await else { panic!("a proposal") };
+    let view = ledger.ledger().view().await.expect("a view");
+    let Ok(DecideOutcome::Propose(again)) = decider.decide(&view).await else { panic!("a proposal") };
     let repeated = ledger.transition("c", &mut Same(Some(*again))).await.expect("a refusal");
     assert!(matches!(repeated, Recorded::Before(_)), "{repeated:?}");
     assert_eq!(world.assert_sound().await.len(), before);
@@ -70,9 +80,9 @@ async fn a_promotion_takes_six_rounds_at_most() {
     let world = World::new().await;
     promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
     let remote = Remote::new(&world.store, &[]);
-    let settings = Settings::new("tester");
-    let ledger = Ledger::existing(&world.backend(remote.clone()), &world.model, settings).await;
+    let ledger = Ledger::existing(&world.backend(remote.clone()), &world.model).await;
     let ledger = ledger.expect("an answer").expect("a ledger");
+    let ledger = LedgerWriter::new(ledger, WriterSettings::new("tester"));
     assert_eq!(remote.rounds(), 1, "opening");
     remote.reset_rounds();
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
@@ -167,9 +177,9 @@ async fn an_archived_input_is_what_was_decided_upon() {
     let recorded = promote(&world, Place::Local, "a", 1).await.expect("a promotion");
     let Recorded::Now(record) = recorded else { panic!("{recorded:?}") };
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
-    assert_eq!(ledger.input(&record).await.expect("the input"), br#"{"wish":"Promote(1)"}"#);
+    assert_eq!(ledger.ledger().input(&record).await.expect("the input"), br#"{"wish":"Promote(1)"}"#);
     let policy = record.entry.decided.as_ref().expect("a decision").policy.sha256;
-    assert_eq!(ledger.component(policy).await.expect("the component"), b"component");
+    assert_eq!(ledger.ledger().component(policy).await.expect("the component"), b"component");
 }
 
 #[tokio::test]
@@ -194,7 +204,7 @@ async fn founders_agree_on_one_ledger() {
     world.set(Alias::CHAMPION, 5).await;
     let founders = join_all((0..6).map(|_| world.open(world.at(Place::Remote)))).await;
     let ids: Vec<String> =
-        founders.into_iter().map(|ledger| ledger.expect("a ledger").id().to_owned()).collect();
+        founders.into_iter().map(|ledger| ledger.expect("a ledger").ledger().id().to_owned()).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
     assert_eq!(world.aliases().await, (Some(1), Some(5)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::entry::{Decided, Entry, Kind, MAX_ENTRY_BYTES, SCHEMA, SideMove};
+use super::{Decided, Entry, EntryKind, MAX_ENTRY_BYTES, SCHEMA, SideMove, Undecodable};
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, Version};
@@ -11,14 +11,14 @@ use hydra_base::testing::{alias, version};
 use hydra_base::{PolicyIdentity, Sha256};
 use hydra_policy::{Budget, Usage, VerdictKind};
 
-pub(super) fn sample() -> Entry {
+pub(crate) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {
         [(Alias::CHAMPION, Some(version(champion))), (Alias::ARCHIVED, None)].into_iter().collect()
     };
     Entry {
         schema: SCHEMA,
         ledger: "00ff".into(),
-        operation: Kind::Promote,
+        operation: EntryKind::Promote,
         operation_id: "op-1".into(),
         base: 7,
         previous: Some(Sha256::of(b"seven")),
@@ -91,8 +91,10 @@ fn long_texts_are_cut_to_fit_and_still_explain() {
 #[test]
 fn what_is_not_an_entry_says_why() {
     let text = sample().encode().expect("an entry");
-    let flaw = |text: &str| Entry::decode(text).expect_err("a flaw");
-    assert!(flaw(&text.replace(r#""schema":1"#, r#""schema":2"#)).contains("newer"));
+    let flaw = |text: &str| Entry::decode(text).expect_err("a flaw").to_string();
+    let newer = text.replace(r#""schema":1"#, r#""schema":2"#);
+    assert_eq!(Entry::decode(&newer), Err(Undecodable::Newer { schema: 2 }));
+    assert!(flaw(&newer).contains("newer"));
     assert!(flaw(&text.replace(r#"{"actor""#, r#"{ "actor""#)).contains("canonical"));
     assert!(flaw(&text.replace(r#""base":"7""#, r#""base":"-7""#)).contains("cannot be read"));
     assert!(flaw(&text.replace(r#""target":"3""#, r#""target":"0""#)).contains("cannot be read"));

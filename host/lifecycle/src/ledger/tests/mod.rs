@@ -1,7 +1,8 @@
 //! The driver over the in-memory store, used as a local store and as a remote one.
 
+mod other_releases;
 mod past;
-pub(crate) mod repairs;
+mod repairs;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -12,10 +13,12 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 
 use super::chain::{ENTRY_TAG, Record};
-use super::doctor::Finding;
-use super::entry::{Decided, Kind};
+use super::doctor::LedgerFinding;
+use super::entry::{Decided, EntryKind};
 use super::history::Fate;
-use super::{Answer, Decide, Ledger, Proposal, Recorded, Settings, View, ledger_name};
+use super::{
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, Recorded, WriterSettings, ledger_name,
+};
 use hydra_base::aliases::AliasMove;
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
 use hydra_base::testing::version;
@@ -73,14 +76,21 @@ impl World {
         }
     }
 
-    async fn open(&self, registry: Arc<dyn RegistryStore>) -> Result<Ledger> {
+    async fn open(&self, registry: Arc<dyn RegistryStore>) -> Result<LedgerWriter> {
         self.open_with(registry, Windows::MILLISECONDS).await
     }
 
-    async fn open_with(&self, registry: Arc<dyn RegistryStore>, windows: Windows) -> Result<Ledger> {
-        let settings = Settings { windows, deadline: Duration::from_secs(20), ..Settings::new("tester") };
+    async fn open_with(&self, registry: Arc<dyn RegistryStore>, windows: Windows) -> Result<LedgerWriter> {
+        let settings =
+            WriterSettings { windows, deadline: Duration::from_secs(20), ..WriterSettings::new("tester") };
         let experiment = ExperimentId::new("0").expect("an id");
-        Ledger::found(&self.backend(registry), &self.model, &experiment, settings).await
+        LedgerWriter::found(&self.backend(registry), &self.model, &experiment, settings).await
+    }
+
+    /// The ledger, for reading.
+    async fn ledger(&self) -> Ledger {
+        let ledger = Ledger::existing(&self.backend(self.store.clone()), &self.model).await;
+        ledger.expect("an answer").expect("a ledger")
     }
 
     async fn aliases(&self) -> (Option<u64>, Option<u64>) {
@@ -95,7 +105,7 @@ impl World {
 
     /// The invariants: a sound ledger, and aliases that it explains.
     async fn assert_sound(&self) -> Vec<(Record, Fate)> {
-        let ledger = self.open(self.store.clone()).await.expect("the ledger");
+        let ledger = self.ledger().await;
         let verified = ledger.verify(None).await.expect("a verification");
         assert_eq!(verified.flaws, [], "{verified:?}");
         let (champion, archived) = self.aliases().await;
@@ -113,17 +123,17 @@ struct Decider<'a> {
 
 #[async_trait]
 impl Decide for Decider<'_> {
-    async fn decide(&mut self, view: &View) -> Result<Answer> {
+    async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
         self.asked += 1;
         let evidence = self.world.store.registered_model(&self.world.model).await?.aliases;
         if !view.agrees(&evidence) {
-            return Ok(Answer::Stale);
+            return Ok(DecideOutcome::Stale);
         }
         let on = |alias: Alias| evidence.get(&alias).copied();
         let (champion, archived) = (on(Alias::CHAMPION), on(Alias::ARCHIVED));
         let step = |alias: Alias, version: Option<Version>| AliasMove { alias, version };
         let (operation, target, moves) = match self.wish {
-            Wish::Promote(number) if champion == Some(version(number)) => return Ok(Answer::Nothing),
+            Wish::Promote(number) if champion == Some(version(number)) => return Ok(DecideOutcome::Nothing),
             Wish::Promote(number) => {
                 let target = Some(version(number));
                 let archived = champion.or(archived.filter(|archived| Some(*archived) != target));
@@ -131,19 +141,19 @@ impl Decide for Decider<'_> {
                 if on(Alias::CANDIDATE) == target {
                     moves.push(step(Alias::CANDIDATE, None));
                 }
-                (Kind::Promote, target, moves)
+                (EntryKind::Promote, target, moves)
             }
-            Wish::Rollback if archived.is_none() => return Ok(Answer::Nothing),
+            Wish::Rollback if archived.is_none() => return Ok(DecideOutcome::Nothing),
             Wish::Rollback => (
-                Kind::Rollback,
+                EntryKind::Rollback,
                 archived,
                 vec![step(Alias::CHAMPION, archived), step(Alias::ARCHIVED, champion)],
             ),
-            Wish::Reject(number) => (Kind::Promote, Some(version(number)), Vec::new()),
+            Wish::Reject(number) => (EntryKind::Promote, Some(version(number)), Vec::new()),
         };
         let verdict = if moves.is_empty() { VerdictKind::Reject } else { VerdictKind::Approve };
         let component: Arc<[u8]> = Arc::from(&b"component"[..]);
-        Ok(Answer::Propose(Box::new(Proposal {
+        Ok(DecideOutcome::Propose(Box::new(Proposal {
             operation,
             target,
             reason: None,
@@ -168,7 +178,7 @@ impl Decide for Decider<'_> {
     }
 }
 
-async fn run(world: &World, ledger: &Ledger, id: &str, wish: Wish) -> Result<Recorded> {
+async fn run(world: &World, ledger: &LedgerWriter, id: &str, wish: Wish) -> Result<Recorded> {
     ledger.transition(id, &mut Decider { world, wish, asked: 0 }).await
 }
 
@@ -177,6 +187,6 @@ async fn promote(world: &World, place: Place, id: &str, version: u64) -> Result<
     run(world, &ledger, id, Wish::Promote(version)).await
 }
 
-fn kinds(history: &[(Record, Fate)]) -> Vec<Kind> {
+fn kinds(history: &[(Record, Fate)]) -> Vec<EntryKind> {
     history.iter().rev().map(|(record, _)| record.entry.operation).collect()
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use hydra_ledger_rules::{Chain, Found, Link, Number, Slot, Validity, find_head};
+use super::{Chain, Found, Link, Number, Slot, Validity, find_head, valid_entries};
 
 /// What happens to a ledger, one number at a time.
 #[derive(Debug, Clone)]
@@ -109,7 +109,7 @@ proptest! {
         let events: Vec<Event> = events.into_iter().map(|behind| Event::Append { behind }).collect();
         let mut slots = play(&events);
         let Found::Head { number: head, .. } = find_head(1, &slots) else { unreachable!("nothing was deleted") };
-        let chain: Vec<Number> = hydra_ledger_rules::valid_entries(1, &slots, head).map(|(number, _)| number).collect();
+        let chain: Vec<Number> = valid_entries(1, &slots, head).map(|(number, _)| number).collect();
         // The head itself can be exchanged unseen until somebody builds on it.
         prop_assume!(chain.len() > 1);
         let victim = chain[1 + which % (chain.len() - 1)] as usize - 1;

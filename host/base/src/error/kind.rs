@@ -1,0 +1,263 @@
+//! The kinds of errors and their categories.
+
+use std::fmt;
+
+/// What went wrong, in eight groups: what a program maps on that need not know every [`ErrorKind`], such as a server that
+/// answers with a status. The list is complete: matches on it need no wildcard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorCategory {
+    /// The caller's settings, names or arguments are wrong. The same call fails again.
+    Usage,
+    /// What the call names, or needs to be set, does not exist.
+    Missing,
+    /// The store, the server or the policy understood the request and refused it.
+    Refused,
+    /// A server, a disk, a lock or another writer was in the way, or the caller stopped the call. It may succeed later.
+    Unavailable,
+    /// A model, a table, an answer or a database is damaged, not supported or not to be trusted.
+    Data,
+    /// The policy is at fault: it cannot be loaded or run, or its answer breaks a rule.
+    Policy,
+    /// The ledger is damaged, belongs to another model, or was written by a newer release.
+    Ledger,
+    /// A defect of this library.
+    Bug,
+}
+
+impl ErrorCategory {
+    /// The category's name in kebab case. It does not change between releases.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Data => "data",
+            Self::Policy => "policy",
+            Self::Ledger => "ledger",
+            Self::Bug => "bug",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCategory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Declares the kinds below their categories, so that each kind has exactly one, and a name.
+macro_rules! error_kinds {
+    ($($category:ident { $($(#[doc = $doc:literal])+ $kind:ident = $name:literal,)+ })+) => {
+        /// What went wrong, as a value that callers match on and tests assert.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ErrorKind {
+            $($($(#[doc = $doc])+ $kind,)+)+
+        }
+
+        impl ErrorKind {
+            /// The group that this kind belongs to.
+            #[must_use]
+            pub const fn category(self) -> ErrorCategory {
+                match self {
+                    $($(Self::$kind)|+ => ErrorCategory::$category,)+
+                }
+            }
+
+            /// The kind's name in kebab case, such as `no-champion`. It does not change between releases.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $($(Self::$kind => $name,)+)+
+                }
+            }
+
+            #[cfg(test)]
+            const ALL: &[Self] = &[$($(Self::$kind,)+)+];
+        }
+    };
+}
+
+error_kinds! {
+    Usage {
+        /// A setting, flag, environment variable or configuration file is wrong.
+        Config = "config",
+        /// A URI names a scheme for which there is no backend; the message lists those there are.
+        UnsupportedScheme = "unsupported-scheme",
+        /// A name, id, key or alias breaks MLflow's rules.
+        InvalidName = "invalid-name",
+        /// An argument other than a name is outside what the call accepts.
+        InvalidArgument = "invalid-argument",
+    }
+    Missing {
+        /// There is no such registered model.
+        ModelNotFound = "model-not-found",
+        /// There is no such model version.
+        VersionNotFound = "version-not-found",
+        /// There is no such run, experiment, logged model or other tracking entity.
+        NotFound = "not-found",
+        /// The alias `champion` is not set: "No champion model set".
+        NoChampion = "no-champion",
+        /// The alias `candidate` is not set, and a command wanted the version behind it.
+        NoCandidate = "no-candidate",
+        /// There is nothing to roll back to: "No archived model to rollback to".
+        NoArchived = "no-archived",
+        /// An artifact does not exist.
+        ArtifactNotFound = "artifact-not-found",
+    }
+    Refused {
+        /// The entity to create exists already.
+        AlreadyExists = "already-exists",
+        /// The store refused because the entity is in the wrong state (deleted, not READY, ...).
+        InvalidState = "invalid-state",
+        /// The version to roll back to was never the champion.
+        NeverChampion = "never-champion",
+        /// The store refused a request as malformed; a bug here or a server with other rules.
+        BadRequest = "bad-request",
+        /// The server or store lacks a feature that the call needs.
+        Unsupported = "unsupported",
+        /// The server wants credentials or refuses those given (HTTP 401).
+        Unauthenticated = "unauthenticated",
+        /// The credentials are known but not allowed to do this (HTTP 403).
+        PermissionDenied = "permission-denied",
+        /// The policy said no; only as the error form of a transition.
+        Rejected = "rejected",
+        /// The policy said not yet; only as the error form of a transition.
+        Held = "held",
+    }
+    Unavailable {
+        /// The server could not be reached: name, connection or TLS.
+        Unreachable = "unreachable",
+        /// The server did not answer in time.
+        Timeout = "timeout",
+        /// The server asks to slow down (HTTP 429) and kept doing so until the deadline.
+        RateLimited = "rate-limited",
+        /// The server failed (HTTP 5xx), or kept failing until the deadline.
+        Server = "server",
+        /// The local disk or database failed.
+        Storage = "storage",
+        /// The local store is locked by another process and stayed so until the deadline.
+        Locked = "locked",
+        /// Other writers kept winning until the deadline.
+        Contention = "contention",
+        /// The caller asked to stop, and what was begun was taken back.
+        Interrupted = "interrupted",
+    }
+    Data {
+        /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
+        InvalidData = "invalid-data",
+        /// The answer is not what the MLflow protocol says: an HTML page, damaged JSON, a missing field.
+        Protocol = "protocol",
+        /// A local database has a schema that this version cannot use safely.
+        Schema = "schema",
+        /// A name or path from a registry tries to leave its root, or a host is not allow-listed.
+        Untrusted = "untrusted",
+        /// Bytes are not those promised: truncated download, digest mismatch.
+        Integrity = "integrity",
+        /// A model file is damaged or breaks a validation rule.
+        InvalidModel = "invalid-model",
+        /// A model file is of a format or uses a feature that is not supported.
+        UnsupportedModel = "unsupported-model",
+        /// LightGBM itself reported an error (training, prediction).
+        LightGbm = "light-gbm",
+    }
+    Policy {
+        /// The policy file cannot be read.
+        PolicyNotFound = "policy-not-found",
+        /// A policy project cannot be built: a compiler or tool is missing or fails.
+        PolicyBuild = "policy-build",
+        /// The file is not a component, imports something, or exports another interface version.
+        PolicyIncompatible = "policy-incompatible",
+        /// The policy ran into a trap (unreachable, out of bounds, stack overflow, ...).
+        PolicyTrap = "policy-trap",
+        /// The policy used up its fuel.
+        PolicyFuel = "policy-fuel",
+        /// The policy ran past its wall-clock limit.
+        PolicyTimeout = "policy-timeout",
+        /// The policy asked for more memory than its budget, tables and the state of its instances included.
+        PolicyMemory = "policy-memory",
+        /// The policy has more instances, linear memories or tables than its budget.
+        PolicyInstances = "policy-instances",
+        /// The policy cannot be instantiated, for a reason that is no limit.
+        PolicyInstantiation = "policy-instantiation",
+        /// The component file is larger than the budget allows.
+        PolicySize = "policy-size",
+        /// The evidence is larger than the budget's input limit.
+        PolicyInput = "policy-input",
+        /// The answer is larger than the budget allows.
+        PolicyAnswer = "policy-answer",
+        /// A single text in the answer is longer than the budget allows.
+        PolicyText = "policy-text",
+        /// A single list in the answer is longer than the budget allows.
+        PolicyList = "policy-list",
+        /// The answer breaks the contract (invalid UTF-8, unknown discriminant, ...).
+        PolicyProtocol = "policy-protocol",
+        /// The policy itself reported an error instead of a verdict.
+        PolicyError = "policy-error",
+        /// A policy setting is unknown, malformed or missing.
+        PolicySettings = "policy-settings",
+        /// A guard of the host refused the policy's verdict.
+        Guard = "guard",
+    }
+    Ledger {
+        /// The ledger belongs to another model or was not made by this tool.
+        LedgerIdentity = "ledger-identity",
+        /// The ledger has a gap, a digest mismatch or an entry that cannot be read.
+        LedgerBroken = "ledger-broken",
+        /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.
+        LedgerNewer = "ledger-newer",
+    }
+    Bug {
+        /// Something that should be impossible: a bug.
+        Internal = "internal",
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_the_kinds_in_kebab_case_and_each_category_has_kinds() {
+        for kind in ErrorKind::ALL {
+            let mut kebab = String::new();
+            for letter in format!("{kind:?}").chars() {
+                if letter.is_ascii_uppercase() && !kebab.is_empty() {
+                    kebab.push('-');
+                }
+                kebab.push(letter.to_ascii_lowercase());
+            }
+            assert_eq!(kind.to_string(), kebab);
+        }
+        let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
+        let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
+        assert_eq!(ErrorKind::ALL.len(), 57);
+    }
+
+    #[test]
+    fn callers_can_map_kinds_by_category() {
+        for (kind, category) in [
+            (ErrorKind::InvalidName, ErrorCategory::Usage),
+            (ErrorKind::NoChampion, ErrorCategory::Missing),
+            (ErrorKind::Held, ErrorCategory::Refused),
+            (ErrorKind::Contention, ErrorCategory::Unavailable),
+            (ErrorKind::Integrity, ErrorCategory::Data),
+            (ErrorKind::Guard, ErrorCategory::Policy),
+            (ErrorKind::LedgerBroken, ErrorCategory::Ledger),
+            (ErrorKind::LedgerNewer, ErrorCategory::Ledger),
+            (ErrorKind::Internal, ErrorCategory::Bug),
+        ] {
+            assert_eq!(kind.category(), category, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The words that the ledger and its caller share: what the ledger shows, what the caller proposes, what was recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::ledger::chain::Record;
+use crate::ledger::entry::{Decided, EntryKind, tracked};
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
+use hydra_policy::Transition;
+
+/// The caller's part of a transition.
+#[async_trait]
+pub trait Decide: Send {
+    /// Decides on evidence that [agrees](LedgerView::agrees) with the view. Called again, on a new view, whenever another
+    /// writer was faster. An error ends the transition, and nothing is recorded.
+    async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome>;
+}
+
+/// The result of [`Decide::decide`].
+#[derive(Debug, Clone)]
+pub enum DecideOutcome {
+    /// There is nothing to decide.
+    Nothing,
+    /// The evidence and the view show different aliases: the ledger asks again.
+    Stale,
+    /// A decision to record.
+    Propose(Box<Proposal>),
+}
+
+/// A decision to record, and the moves to carry out once it is recorded.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// [`EntryKind::Promote`] or [`EntryKind::Rollback`].
+    pub operation: EntryKind,
+    /// The version that the request is about.
+    pub target: Option<Version>,
+    /// The requester's reason.
+    pub reason: Option<String>,
+    /// The policy's explanation.
+    pub explanation: String,
+    /// The policy's part. The ledger computes `input_sha256` from `input`.
+    pub decided: Decided,
+    /// The moves, which passed the guards; none unless approved.
+    pub moves: Vec<AliasMove>,
+    /// The policy's full input, for the archive.
+    pub input: Vec<u8>,
+    /// The policy component, for the archive.
+    pub component: Arc<[u8]>,
+}
+
+/// A decision in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// There was nothing to decide.
+    Nothing,
+    /// The policy refused as it had just refused on equal evidence; that is not recorded again. This is the earlier entry.
+    Before(Box<Record>),
+    /// Recorded, and carried out or superseded by later entries.
+    Now(Box<Record>),
+}
+
+/// The ledger and the aliases, read when they agreed: what a decision is based on.
+#[derive(Debug, Clone)]
+pub struct LedgerView {
+    /// The head.
+    pub head: Record,
+    /// Every alias of the model, as read together with the head.
+    pub aliases: BTreeMap<Alias, Version>,
+    /// The newest transitions, newest first, in the form that policies see. Aborted ones are left out.
+    pub history: Vec<Transition>,
+    /// The ledger's alias state, without versions that were deleted.
+    pub(super) state: AliasState,
+    pub(super) deleted: BTreeSet<Version>,
+}
+
+impl LedgerView {
+    /// Whether evidence with these aliases shows the state that the ledger is in, and the same candidate.
+    #[must_use]
+    pub fn agrees(&self, aliases: &BTreeMap<Alias, Version>) -> bool {
+        let seen =
+            |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.deleted.contains(version));
+        let candidate = Alias::CANDIDATE;
+        tracked(&self.state).iter().all(|(alias, version)| seen(alias) == version)
+            && aliases.get(&candidate) == self.aliases.get(&candidate)
+    }
+}

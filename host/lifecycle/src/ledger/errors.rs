@@ -1,0 +1,32 @@
+//! The errors of a ledger.
+
+use crate::ledger::entry::SCHEMA;
+use hydra_base::error::{Error, ErrorKind};
+use hydra_ledger_rules::Number;
+
+/// The error for writers that find damage.
+pub(super) fn broken(number: Number, flaw: &str) -> Error {
+    Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}")).with_hint(
+        "`hydra-registry doctor` shows what is left, and `doctor --fix` bridges the damage with a checkpoint",
+    )
+}
+
+/// The error for writers of a ledger without a head.
+pub(super) fn headless() -> Error {
+    Error::new(ErrorKind::LedgerBroken, "the ledger has no readable head")
+        .with_hint("`hydra-registry doctor` shows what is left")
+}
+
+/// The error for an entry that a newer release wrote.
+pub(super) fn newer(number: Number, schema: u32) -> Error {
+    let message = format!(
+        "entry {number} of the ledger has schema {schema}, and this release reads schemas up to {SCHEMA}: a newer release of hydra-registry is needed"
+    );
+    Error::new(ErrorKind::LedgerNewer, message)
+        .with_hint("upgrade hydra-registry; `hydra-registry history export` writes the entries that this release can read")
+}
+
+/// Whether an error of the archive says that a file is missing or has other bytes: no reason to stop reading the rest.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
+}

@@ -1,0 +1,65 @@
+//! The repair of a ledger and its aliases.
+
+use crate::ledger::entry::{Bridge, EntryKind, tracked};
+use crate::ledger::look::Snapshot;
+use crate::ledger::settle::Settler;
+use crate::ledger::{LedgerWriter, errors};
+use hydra_base::Sha256;
+use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
+use hydra_ledger_rules::{Found, Number};
+
+impl LedgerWriter {
+    /// Repairs what can be repaired: bridges damage, completes or aborts an interrupted transition, records or undoes
+    /// alias moves. Afterwards aliases and ledger agree. Returns the checkpoint, if one was needed.
+    ///
+    /// `LedgerNewer` when a newer release wrote an entry: no checkpoint bridges that, because the decision in it would drop
+    /// out of the chain.
+    pub async fn repair(&self) -> Result<Option<Number>> {
+        let mut checkpoint = None;
+        let mut settler = Settler::new(self);
+        loop {
+            let snapshot = self.ledger.look(None).await?;
+            if snapshot.head().is_ok() {
+                settler.settle(Some(snapshot)).await?;
+                return Ok(checkpoint);
+            }
+            match settler.confirm(&snapshot).await? {
+                Some(confirmed) => match self.append_checkpoint(&confirmed).await {
+                    Ok(number) => checkpoint = Some(number),
+                    Err(error) => settler.pause_if_transient(error).await?,
+                },
+                None => settler.pause().await?,
+            }
+        }
+    }
+
+    async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {
+        if let Some((number, entry)) = snapshot.window.newer() {
+            return Err(errors::newer(number, entry.schema));
+        }
+        let (trusted, damaged) = match snapshot.window.find_head() {
+            Found::Head { number, damage } => (snapshot.window.record(number), damage),
+            Found::Lost { damage, .. } => (None, damage),
+            Found::Empty | Found::ReadFrom(_) => (None, 0),
+        };
+        let before = trusted.map_or_else(AliasState::default, |record| record.state().clone());
+        let known = if trusted.is_some() { before.clone() } else { tracked(&before) };
+        let found = &snapshot.registered.aliases;
+        let actual = known.aliases().map(|alias| (alias.clone(), found.get(alias).copied())).collect();
+        let actual = snapshot.existing(&actual);
+        let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
+        let number = snapshot.window.newest();
+        let mut entry = self.entry(
+            EntryKind::Checkpoint,
+            number,
+            trusted.map(|record| record.digest),
+            before,
+            actual,
+            why,
+        );
+        entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
+        entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
+        Ok(self.append(&mut entry).await?.version.get())
+    }
+}

@@ -1,0 +1,143 @@
+//! Ledgers that other releases wrote to: marks of release 0.1, entries of newer schemas.
+
+use super::*;
+use crate::ledger::chain::Reading;
+use crate::ledger::entry::Bridge;
+use crate::ledger::mark::{APPLIED_TAG, Mark};
+use hydra_base::names::Key;
+
+impl World {
+    /// The entries of the ledger as they are stored, oldest first.
+    async fn stored(&self) -> Vec<Record> {
+        let ledger = self.ledger().await;
+        let page = self.store.model_versions(ledger.name(), None, 100, None).await.expect("the entries");
+        let read = |version| match Reading::of(version, ledger.id()) {
+            Reading::Record(record) => *record,
+            unreadable => panic!("{unreadable:?}"),
+        };
+        page.items.iter().rev().map(read).collect()
+    }
+
+    /// Marks every entry that has a mark as release 0.1 would have done.
+    async fn mark_as_release_0_1(&self) {
+        let name = ledger_name(&self.model).expect("a name");
+        let key = Key::new(APPLIED_TAG).expect("a key");
+        for record in self.stored().await {
+            let Some(mark) = record.applied else { continue };
+            let at = record.entry.at + i64::from(mark == Mark::Later);
+            let number = version(record.number);
+            self.store.set_version_tag(&name, number, &key, &at.to_string()).await.expect("a mark");
+        }
+        let marks: Vec<Option<Mark>> = self.stored().await.iter().map(|record| record.applied).collect();
+        assert_eq!(marks, self.stored().await.iter().map(|record| record.applied).collect::<Vec<_>>());
+    }
+
+    /// Appends an entry that a newer release could have written.
+    async fn append_newer(&self) -> u64 {
+        let ledger = self.ledger().await;
+        let version =
+            NewModelVersion::new(ledger.name().clone(), super::super::chain::source_uri(ledger.id()))
+                .tags(Tags::from([(ENTRY_TAG.to_owned(), r#"{"schema":2}"#.to_owned())]));
+        self.store.create_model_version(&version).await.expect("an entry").version.get()
+    }
+}
+
+/// Moves the champion back to where a superseded entry had it, and returns how that is recorded.
+async fn after_a_move_back(world: &World) -> EntryKind {
+    world.set(Alias::CHAMPION, 1).await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    world.assert_sound().await[0].0.entry.operation
+}
+
+#[tokio::test]
+async fn marks_of_release_0_1_mean_what_they_meant() {
+    for (place, mark, recorded) in
+        [(Place::Local, Mark::Atomic, EntryKind::External), (Place::Remote, Mark::Later, EntryKind::Reassert)]
+    {
+        for old in [false, true] {
+            let world = World::new().await;
+            for (id, version) in [("a", 1), ("b", 2), ("c", 3)] {
+                promote(&world, place, id, version).await.expect("a promotion");
+            }
+            if old {
+                world.mark_as_release_0_1().await;
+            }
+            let marks: Vec<_> = world.stored().await.iter().map(|record| record.applied).collect();
+            assert_eq!(marks, [None, Some(mark), Some(mark), Some(mark)], "{place:?}, old: {old}");
+            assert_eq!(after_a_move_back(&world).await, recorded, "{place:?}, old: {old}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_with_marks_of_both_releases_verifies() {
+    let world = World::new().await;
+    promote(&world, Place::Local, "a", 1).await.expect("a promotion");
+    promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
+    world.mark_as_release_0_1().await;
+    promote(&world, Place::Local, "c", 3).await.expect("a promotion");
+    promote(&world, Place::Remote, "d", 4).await.expect("a promotion");
+    let marks: Vec<_> = world.stored().await.iter().map(|record| record.applied).collect();
+    let (atomic, later) = (Some(Mark::Atomic), Some(Mark::Later));
+    assert_eq!(marks, [None, atomic, later, atomic, later]);
+    let history = world.assert_sound().await;
+    assert!(history.iter().all(|(_, fate)| *fate == Fate::Done), "{history:?}");
+    assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
+}
+
+#[tokio::test]
+async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_release() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
+    let ledger = world.open(dying).await.expect("the ledger");
+    run(&world, &ledger, "b", Wish::Promote(2)).await.expect_err("death");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let between = hydra_base::time::now();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(world.append_newer().await, 4);
+    let aliases = world.aliases().await;
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let error = ledger.repair().await.expect_err("a newer entry");
+    assert_eq!(error.kind(), ErrorKind::LedgerNewer);
+    let error = run(&world, &ledger, "c", Wish::Promote(3)).await.expect_err("a newer entry");
+    assert_eq!(error.kind(), ErrorKind::LedgerNewer);
+    assert_eq!(world.aliases().await, aliases);
+    let findings = ledger.ledger().diagnose().await.expect("findings");
+    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 2 }]);
+    // The newer entry may say that the interrupted one was aborted.
+    let error = ledger.ledger().as_of(between).await.expect_err("not known");
+    assert_eq!(error.kind(), ErrorKind::LedgerNewer);
+}
+
+/// An older release, for which a newer entry was damage, may have bridged it: that is how the chain goes on.
+#[tokio::test]
+async fn a_newer_entry_that_an_older_release_bridged_stops_nothing() {
+    let world = World::new().await;
+    promote(&world, Place::Local, "a", 1).await.expect("a promotion");
+    let damaged = world.append_newer().await;
+    let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+    let head = world.ledger().await.as_of(0).await.expect("an answer");
+    assert!(head.is_none(), "the ledger had not begun");
+    let trusted = {
+        let name = ledger_name(&world.model).expect("a name");
+        let stored = world.store.model_version(&name, version(2)).await.expect("the promotion");
+        let Reading::Record(record) = Reading::of(&stored, ledger.ledger().id()) else { panic!("a record") };
+        record
+    };
+    let state = trusted.state().clone();
+    let why = "as release 0.1 does".to_owned();
+    let mut entry =
+        ledger.entry(EntryKind::Checkpoint, damaged, Some(trusted.digest), state.clone(), state, why);
+    entry.bridge = Some(Bridge { trusted: trusted.number, damaged });
+    ledger.append(&mut entry).await.expect("a checkpoint");
+    promote(&world, Place::Local, "b", 2).await.expect("a promotion");
+    let history = world.ledger().await.history(None, None).await.expect("a history");
+    let expected = [EntryKind::Genesis, EntryKind::Promote, EntryKind::Checkpoint, EntryKind::Promote];
+    assert_eq!(kinds(&history), expected);
+    let verified = world.ledger().await.verify(None).await.expect("a verification");
+    assert!(verified.is_sound(), "{verified:?}");
+    assert_eq!(verified.bridged.iter().map(|flaw| flaw.entry).collect::<Vec<_>>(), [damaged]);
+    assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
+}
