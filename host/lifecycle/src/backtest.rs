@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::stream::{Stream, TryStreamExt as _};
+use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::ledger::Ledger;
 use crate::ledger::archive::is_lost;
@@ -56,14 +56,15 @@ impl Ledger {
     /// Asks `policy` about every recorded decision made since `since`, newest first. `settings` are its own: those in the
     /// evidence belong to the policy that decided. `managed` are the aliases that a policy may move: the guards look at each
     /// answer as they would at a real one, as far as the record tells them.
+    #[must_use]
     pub fn backtest<'a>(
         &'a self,
         policy: &'a Policy,
         settings: &'a BTreeMap<String, String>,
         managed: &'a [Alias],
         since: Option<Timestamp>,
-    ) -> impl Stream<Item = Result<Comparison>> + 'a {
-        self.entries(None, since).try_filter_map(move |(record, _)| async move {
+    ) -> BoxStream<'a, Result<Comparison>> {
+        let compared = self.entries(None, since).try_filter_map(move |(record, _)| async move {
             let Some(decided) = &record.entry.decided else { return Ok(None) };
             let recorded = decided.verdict;
             let answer = match self.evidence(&record).await? {
@@ -77,7 +78,8 @@ impl Ledger {
                 }
             };
             Ok(Some(Comparison { record, recorded, answer }))
-        })
+        });
+        compared.boxed()
     }
 
     async fn evidence(&self, record: &Record) -> Result<Result<Input, String>> {

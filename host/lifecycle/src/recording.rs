@@ -133,7 +133,7 @@ fn proposal(
     Ok(Proposal {
         operation: match transition.operation {
             Operation::Rollback => Kind::Rollback,
-            Operation::Promote | Operation::External => Kind::Promote,
+            _ => Kind::Promote,
         },
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),

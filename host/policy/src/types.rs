@@ -118,6 +118,7 @@ pub struct Transition {
 /// What kind of change a transition was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Operation {
     /// A promotion.
     Promote,

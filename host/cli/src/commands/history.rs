@@ -1,7 +1,5 @@
 //! `history`: the ledger, shown, verified or exported.
 
-use std::pin::pin;
-
 use futures_util::TryStreamExt as _;
 
 use crate::args::{HistoryArgs, HistoryCommand, VerifyArgs};
@@ -18,7 +16,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
         printer.note(format!(
             "{} has no history yet: it begins with the first `promote` or `rollback`",
@@ -39,7 +37,7 @@ pub async fn run(
 
 /// The entries, newest first, streamed: text for people, or one JSON document per line.
 async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let mut entries = pin!(ledger.entries(args.limit, args.since));
+    let mut entries = ledger.entries(args.limit, args.since);
     while let Some((record, fate)) = entries.try_next().await? {
         printer.item(&EntryReport::new(ledger.model(), &record, fate), EntryReport::text)?;
     }
@@ -64,7 +62,7 @@ async fn verify(
 
 /// Everything that the ledger holds, entries that lost a race and damage included.
 async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let mut steps = pin!(ledger.read(None));
+    let mut steps = ledger.read(None);
     while let Some(step) = steps.try_next().await? {
         printer.json_line(&ExportReport::new(&step))?;
     }

@@ -2,7 +2,7 @@
 
 use std::future::ready;
 
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::{Reading, Record, Window};
@@ -90,7 +90,8 @@ enum Progress {
 impl Ledger {
     /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
     /// are known to be short.
-    pub fn read(&self, page_size: Option<usize>) -> impl Stream<Item = Result<Step>> + '_ {
+    #[must_use]
+    pub fn read(&self, page_size: Option<usize>) -> BoxStream<'_, Result<Step>> {
         let reader = Reader {
             ledger: self,
             page: Vec::new().into_iter(),
@@ -106,15 +107,17 @@ impl Ledger {
             reader,
             |mut reader| async move { Ok(reader.step().await?.map(|step| (step, reader))) },
         )
+        .boxed()
     }
 
     /// The valid entries, newest first, none older than `since`. `limit` is how many are wanted, if that is
     /// known: then requests fetch little more.
+    #[must_use]
     pub fn entries(
         &self,
         limit: Option<usize>,
         since: Option<Timestamp>,
-    ) -> impl Stream<Item = Result<(Record, Fate)>> + '_ {
+    ) -> BoxStream<'_, Result<(Record, Fate)>> {
         let valid = self.read(limit.map(|limit| limit.saturating_add(RACES))).try_filter_map(|step| {
             ready(Ok(match step {
                 Step::Valid { record, fate } => Some((*record, fate)),
@@ -123,7 +126,7 @@ impl Ledger {
         });
         let in_time = move |record: &Record| since.is_none_or(|since| record.created_at >= since);
         let recent = valid.try_take_while(move |(record, _)| ready(Ok(in_time(record))));
-        recent.take(limit.unwrap_or(usize::MAX))
+        recent.take(limit.unwrap_or(usize::MAX)).boxed()
     }
 
     /// [`Self::entries`], read to the end.
@@ -137,7 +140,7 @@ impl Ledger {
 
     /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
     pub async fn was_champion(&self, version: Version) -> Result<bool> {
-        let mut entries = std::pin::pin!(self.entries(None, None));
+        let mut entries = self.entries(None, None);
         while let Some((record, fate)) = entries.try_next().await? {
             let entry = &record.entry;
             let took_effect = fate != Fate::Aborted;
@@ -153,7 +156,7 @@ impl Ledger {
 
     /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.
     pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, AliasState)>> {
-        let mut steps = std::pin::pin!(self.read(None));
+        let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             if let Step::Valid { record, fate } = step
                 && record.created_at <= moment

@@ -74,7 +74,7 @@ impl Ledger {
         let mut newer: Option<Box<Record>> = None;
         let mut bridged = 0;
         let mut damage_between = false;
-        let mut steps = std::pin::pin!(self.read(None));
+        let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
             match step {

@@ -113,7 +113,7 @@ impl Ledger {
 
     /// The newest transitions up to the entry `head`, read entry by entry.
     async fn read_transitions(&self, head: Number) -> Result<Vec<Transition>> {
-        let mut steps = std::pin::pin!(self.read(None));
+        let mut steps = self.read(None);
         let mut transitions = Vec::new();
         while transitions.len() < Context::HISTORY
             && let Some(step) = steps.try_next().await?

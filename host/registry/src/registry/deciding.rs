@@ -12,14 +12,16 @@ use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Operation;
 
 impl ModelRegistry {
-    /// Carries out a request for a promotion or a rollback, with every option.
+    /// Carries out a request for a promotion or a rollback.
     ///
     /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
-    /// that is opened afterwards.
-    pub async fn decide(&self, request: Request) -> Result<Transition> {
-        ledger_name(&self.model)?;
-        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
-        let transitions = Transitions::new(&self.backend, &self.model, policy, self.options.terms()?);
+    /// that is connected afterwards.
+    pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
+        check_target(&request)?;
+        ledger_name(self.model())?;
+        let settings = &self.inner.settings;
+        let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
+        let transitions = Transitions::new(self.backend(), self.model(), policy, settings.terms.clone());
         if request.dry_run {
             return self.try_out(&transitions, &request).await;
         }
@@ -30,13 +32,13 @@ impl ModelRegistry {
             Ok(ledger)
         };
         let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
-        was_champion(&request, Some(&ledger), None).await?;
+        ensure_was_champion(&request, Some(&ledger), None).await?;
         transitions.carry_out(&request, &ledger, evidence).await
     }
 
     async fn try_out(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
         let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
-        was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
+        ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
         let past = match &ledger {
             Some(ledger) => {
                 let view = ledger.view().await?;
@@ -58,23 +60,36 @@ impl ModelRegistry {
             return Ok(ledger);
         }
         // Before an experiment is made for it.
-        ledger_name(&self.model)?;
+        ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        Ledger::found(&self.backend, &self.model, &experiment, self.ledger_settings()).await
+        Ledger::found(self.backend(), self.model(), &experiment, self.ledger_settings()).await
     }
 
     /// The model's ledger, if a first decision founded it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(&self.backend, &self.model, self.ledger_settings()).await
+        Ledger::existing(self.backend(), self.model(), self.ledger_settings()).await
     }
 
     fn ledger_settings(&self) -> Settings {
-        Settings::new(self.options.actor_name())
+        Settings::new(self.inner.settings.terms.actor.clone())
     }
 }
 
+/// Refuses targets that the operation does not have.
+fn check_target(request: &Request) -> Result<()> {
+    let hint = match (request.operation, request.target) {
+        (Operation::Rollback, Target::Candidate) => {
+            "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
+        }
+        (Operation::Promote, Target::PolicyChoice) => "name a version, or pass `Target::Candidate`",
+        _ => return Ok(()),
+    };
+    let refused = format!("not a target of a {}: {:?}", request.operation, request.target);
+    Err(Error::new(ErrorKind::InvalidArgument, refused).with_hint(hint))
+}
+
 /// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
-async fn was_champion(
+async fn ensure_was_champion(
     request: &Request,
     ledger: Option<&Ledger>,
     registered: Option<&RegisteredModel>,
