@@ -83,7 +83,7 @@ async fn on_server(deployment: impl Into<Deployment> + Copy) {
 async fn on_local(backend: Backend, own: &[(&'static str, bool)]) {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     let common = [each(&FOUNDING, false), each(&BEFORE_THE_ENTRY, false), each(&["ledger.appended"], true)];
-    the_next_command_repairs(&backend, &uri, &[common.concat(), own.to_vec()].concat()).await;
+    the_next_command_repairs(&backend, uri.expose(), &[common.concat(), own.to_vec()].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

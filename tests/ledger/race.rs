@@ -109,7 +109,7 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
 
 async fn on_local(backend: Backend, operations: u64) {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-    many_processes_leave_one_chain(&backend, &uri, operations).await;
+    many_processes_leave_one_chain(&backend, uri.expose(), operations).await;
 }
 
 async fn on_server(environment: &'static str, operations: u64) {

@@ -36,8 +36,8 @@ impl TrainingData {
             )
             .with_hint(format!("the columns are: {columns}")));
         };
-        let mut data = Self::default();
-        data.features = header.iter().filter(|name| *name != label).map(str::to_owned).collect();
+        let features = header.iter().filter(|name| *name != label).map(str::to_owned).collect();
+        let mut data = Self { features, ..Self::default() };
         if data.features.len() + 1 != header.len() {
             return Err(Error::new(ErrorKind::InvalidData, format!("the column `{label}` is there twice")));
         }

@@ -127,7 +127,9 @@ async fn a_log_request_reports_progress_and_can_be_stopped() {
     let stopped = registry.log(candidate.clone()).until(std::future::ready(())).await;
     assert_eq!(stopped.expect_err("interrupted").kind(), ErrorKind::Interrupted);
     let uploaded = std::sync::atomic::AtomicU64::new(0);
-    let count = |bytes| drop(uploaded.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed));
+    let count = |bytes| {
+        uploaded.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    };
     let prepared = candidate.prepare().await.expect("a candidate");
     let logged = registry.log_prepared(prepared).progress(count).await.expect("a version");
     assert_eq!(logged.version, version(1));
