@@ -1,16 +1,11 @@
 //! The registry's operations with the library. `benchmarks/python/registry.py` uses MLflow's Python client.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use futures_util::TryStreamExt as _;
-use hydra_base::names::Version;
-use hydra_lifecycle::transition::{Outcome, Transition};
-use hydra_mlflow::environment::Environment;
 use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
-use hydra_registry::project::{Project, ProjectConfig};
-use hydra_registry::{ModelRegistry, OpenOptions, PolicySource};
+use hydra_registry::{Candidate, ModelRegistry, OpenOptions, Outcome, Target, Transition, Version};
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
@@ -31,28 +26,25 @@ impl Session {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let policy =
             Policy::load_default(&PolicyEngine::new(&EngineOptions::default())?, &Budget::default())?;
-        let options = |cache_bytes: &str| {
-            let variables =
-                [("HYDRA_CACHE_DIR", cache), ("HYDRA_CACHE_BYTES", cache_bytes), ("HYDRA_ACTOR", "bench")];
-            let environment =
-                Environment::from_iter(variables.map(|(key, value)| (key.to_owned(), value.to_owned())));
-            OpenOptions::new(Project::around(Path::new(cache)), ProjectConfig::default(), environment)
-                .with_tracking_uri(uri)
-                .with_model(model)
-                .with_policy(PolicySource::Loaded(policy.clone()))
-        };
-        let registry = runtime.block_on(ModelRegistry::open(options("1000000000")))?;
-        let uncached = ModelRegistry::open_existing(options("0"))?;
+        let options = OpenOptions::new()
+            .with_tracking_uri(uri)
+            .with_model(model)
+            .with_policy(policy)
+            .with_actor("bench")
+            .with_cache_dir(cache)
+            .with_cache_bytes(1_000_000_000);
+        let registry = runtime.block_on(ModelRegistry::connect_or_create(options.clone()))?;
+        let uncached = runtime.block_on(ModelRegistry::connect(options.with_cache_bytes(0)))?;
         Ok(Self { runtime, registry, uncached, model_file: file.into() })
     }
 
     async fn log(&self) -> Result<()> {
-        let metrics = [("auc", 0.913), ("logloss", 0.25), ("rows", 20000.0)];
-        let metrics = metrics.map(|(key, value)| (key.to_owned(), value));
-        let config = json!({"seed": 7, "name": "bench", "data": {"rows": 20000, "split": 0.8}});
-        let tags = BTreeMap::from([("team".to_owned(), "bench".to_owned())]);
-        let model = self.model_file.clone();
-        self.registry.log_candidate(model, metrics.into(), config, tags, Some("bench".to_owned())).await?;
+        let candidate = Candidate::from_file(&self.model_file)
+            .metrics([("auc", 0.913), ("logloss", 0.25), ("rows", 20000.0)])
+            .config(json!({"seed": 7, "name": "bench", "data": {"rows": 20000, "split": 0.8}}))
+            .tag("team", "bench")
+            .run_name("bench");
+        self.registry.log(candidate).await?;
         Ok(())
     }
 
@@ -61,16 +53,16 @@ impl Session {
         match operation {
             "log" => self.log().await,
             "promote" => {
-                let version = Version::new(version).ok();
-                done(&self.registry.promote_to_champion(version).await?)
+                let target = Version::new(version).map_or(Target::Candidate, Target::Version);
+                done(&self.registry.promote(target).await?)
             }
-            "rollback" => done(&self.registry.rollback().await?),
+            "rollback" => done(&self.registry.rollback(Target::PolicyChoice).await?),
             "champion" => self.registry.champion_info().await.map(drop).map_err(Into::into),
             "load" => self.registry.load_champion().await.map(drop).map_err(Into::into),
             "load-uncached" => self.uncached.load_champion().await.map(drop).map_err(Into::into),
             "list" => {
-                let versions: Vec<_> = self.registry.list_versions().await?.try_collect().await?;
-                ensure!(!versions.is_empty(), "the model has no versions");
+                let versions: Vec<_> = self.registry.list_versions().try_collect().await?;
+                ensure!(!versions.is_empty(), "there are no versions");
                 Ok(())
             }
             _ => bail!("no such operation"),

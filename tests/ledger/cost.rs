@@ -129,7 +129,7 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     let model = fresh_name("long");
     let registry = registry(&Backend::on(&server), &model).await;
     for number in [1, 2] {
-        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
     let project = Project::new(Some(&proxy.url), &model);
     let measure = || {
@@ -155,8 +155,8 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     let mut child = project.command(["history"]).stdout(Stdio::null()).spawn().expect("the binary runs");
     let peak = crate::scale::watch_child(&mut child);
     assert!(peak < 96, "showing 10,000 entries took {peak} MiB");
-    // The ledger accepts another decision.
-    registry.promote_to_champion(Some(version(4))).await.expect("a promotion");
+    // And it can be gone on with.
+    registry.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&registry).await, (Some(4), Some(2)));
     let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
     assert_eq!(newest.number, 10_001);
@@ -171,7 +171,7 @@ async fn ten_thousand_entries_take_no_longer() {
     for length in [10, 10_000] {
         let model = fresh_name("long");
         let registry = registry(&Backend::on(&server), &model).await;
-        registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+        registry.promote_to_champion(version(1)).await.expect("a promotion");
         lengthen(&server, &registry, length).await;
         projects.push(Project::new(Some(&server.url), &model));
     }
@@ -198,7 +198,7 @@ async fn ten_thousand_entries_take_no_longer() {
 async fn a_lengthened_chain_is_sound() {
     let server = Server::shared(NEWEST);
     let registry = registry(&Backend::rest(), &fresh_name("sound")).await;
-    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
     lengthen(server, &registry, 30).await;
     let verified = ledger(&registry).await.verify(None).await.expect("a verification");
     assert!(verified.is_sound() && verified.valid == 30, "{verified:?}");

@@ -48,7 +48,7 @@ async fn the_next_command_repairs(backend: &Backend, uri: &str, failpoints: &[(&
         let project = Project::new(Some(uri), &model);
         let founding = failpoint.starts_with("founding.");
         if !founding {
-            registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+            registry.promote_to_champion(version(1)).await.expect("a promotion");
         }
         kill_at(project.command(["promote", "2"]), failpoint);
         let next = project.json(["promote", "3"]);
@@ -81,9 +81,9 @@ async fn on_server(deployment: impl Into<Deployment> + Copy) {
 }
 
 async fn on_local(backend: Backend, own: &[(&'static str, bool)]) {
-    let uri = backend.options("m").resolved_tracking_uri();
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     let common = [each(&FOUNDING, false), each(&BEFORE_THE_ENTRY, false), each(&["ledger.appended"], true)];
-    the_next_command_repairs(&backend, &uri, &[common.concat(), own.to_vec()].concat()).await;
+    the_next_command_repairs(&backend, uri.expose(), &[common.concat(), own.to_vec()].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,7 +123,7 @@ async fn a_killed_repair_is_repaired() {
     let url = &Server::shared(NEWEST).url;
     let model = fresh_name("kill");
     let registry = registry(&Backend::rest(), &model).await;
-    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
     let store = &registry.backend().registry;
     store.set_alias(registry.model(), &Alias::CHAMPION, version(4)).await.expect("a move from outside");
     let project = Project::new(Some(url), &model);

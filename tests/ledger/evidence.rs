@@ -42,13 +42,13 @@ async fn on_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let backend = Backend::sqlite();
-    let uri = backend.options("m").resolved_tracking_uri();
-    a_run_deleted_by_python_is_no_evidence(&backend, &uri).await;
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    a_run_deleted_by_python_is_no_evidence(&backend, uri.expose()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_file() {
     let backend = Backend::file();
-    let uri = backend.options("m").resolved_tracking_uri();
-    a_run_deleted_by_python_is_no_evidence(&backend, &uri).await;
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    a_run_deleted_by_python_is_no_evidence(&backend, uri.expose()).await;
 }

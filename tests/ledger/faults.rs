@@ -30,7 +30,7 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
     let model = fresh_name("fault");
     let registry = registry(&backend, &model).await;
     for number in [1, 2] {
-        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
     let project = Project::new(Some(&proxy.url), &model);
     proxy.spoil(index, fault);
@@ -54,7 +54,7 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
         2 => {
             // The command reported an error, and the next command succeeds.
             assert!(outcome.err.contains("\"hydra-registry/error/1\""), "{what}");
-            let next = registry.promote_to_champion(Some(version(4))).await;
+            let next = registry.promote_to_champion(version(4)).await;
             assert!(next.is_ok(), "{what}: {next:?}");
             let history = assert_sound(&registry).await;
             let recorded = asked(&history) - usize::from(request[0] == "promote");

@@ -1,7 +1,7 @@
 //! Hostile policies on real stores: each gives an error of the expected kind, and changes neither aliases nor ledger.
 
 use hydra_policy::Policy;
-use hydra_registry::{ErrorKind, ModelRegistry, PolicySource};
+use hydra_registry::{ErrorKind, ModelRegistry, PolicySource, Target};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -41,7 +41,7 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
     let model = fresh_name("hostile");
     let honest = registry(backend, &model).await;
     for number in [1, 2] {
-        honest.promote_to_champion(Some(version(number))).await.expect("a promotion");
+        honest.promote_to_champion(version(number)).await.expect("a promotion");
     }
     let before = assert_sound(&honest).await.len();
     let files = tempfile::tempdir().expect("a directory");
@@ -49,16 +49,15 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
         let open = async |text: &str| {
             let file = files.path().join(format!("{name}.wasm"));
             std::fs::write(&file, guests::component_of(name, text, Policy::default_bytes())).expect("a file");
-            let mut options = backend.options(&model);
-            options.policy = Some(PolicySource::File(file));
-            options.budget = [("fuel", "50_000_000"), ("wall-clock", "1m")]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into();
-            ModelRegistry::open(options).await
+            let options = backend
+                .options(&model)
+                .with_policy(PolicySource::File(file))
+                .with_budget([("fuel", "50_000_000"), ("wall-clock", "1m")]);
+            ModelRegistry::connect_or_create(options).await
         };
         let text = guests::read(name);
         let refused = match open(&text).await {
-            Ok(registry) => registry.promote_to_champion(Some(version(3))).await.expect_err(name),
+            Ok(registry) => registry.promote_to_champion(version(3)).await.expect_err(name),
             Err(error) => error,
         };
         assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");
@@ -70,7 +69,7 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
             .replace("#swapped", "#decide-rollback");
         if !FAIR_IN_A_ROLLBACK.contains(name) {
             let refused = match open(&swapped).await {
-                Ok(registry) => registry.rollback().await.expect_err(name),
+                Ok(registry) => registry.rollback(Target::PolicyChoice).await.expect_err(name),
                 Err(error) => error,
             };
             assert_eq!(refused.kind(), *kind, "{name}: {refused:?}");
@@ -78,7 +77,7 @@ async fn hostile_policies_move_nothing(backend: &Backend, names: &[&str]) {
         assert_eq!(aliases(&honest).await, (Some(2), Some(1)), "{name} moved an alias");
     }
     assert_eq!(assert_sound(&honest).await.len(), before, "something was recorded");
-    honest.rollback().await.expect("an honest rollback after all that");
+    honest.rollback(Target::PolicyChoice).await.expect("an honest rollback after all that");
     assert_eq!(aliases(&honest).await, (Some(1), Some(2)));
 }
 

@@ -22,14 +22,14 @@ use hydra_lifecycle::recording::PolicyReplay;
 use hydra_lifecycle::transition::Outcome;
 use hydra_mlflow::entities::NewModelVersion;
 use hydra_policy::{EngineOptions, PolicyEngine};
-use hydra_registry::ModelRegistry;
+use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
 
 /// A model of five versions without model files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
-    let registry = ModelRegistry::open(backend.options(model)).await.expect("an open registry");
+    let registry = ModelRegistry::connect_or_create(backend.options(model)).await.expect("an open registry");
     for _ in 0..5 {
         let version = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
         registry.backend().registry.create_model_version(&version).await.expect("a version");
@@ -74,14 +74,14 @@ async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
 
 async fn a_decision_is_recorded_and_comes_out_the_same_again(backend: &Backend) {
     let registry = registry(backend, &fresh_name("ledger")).await;
-    let first = registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
+    let first = registry.promote_to_champion(version(1)).await.expect("a promotion");
     assert_eq!((first.outcome, first.sequence), (Outcome::Done, Some(2)));
-    let second = registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
+    let second = registry.promote_to_champion(version(2)).await.expect("a promotion");
     assert_eq!(second.sequence, Some(3));
     assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
-    let unchanged = registry.promote_to_champion(Some(version(2))).await.expect("nothing to do");
+    let unchanged = registry.promote_to_champion(version(2)).await.expect("nothing to do");
     assert_eq!((unchanged.outcome, unchanged.sequence), (Outcome::Unchanged, None));
-    registry.rollback().await.expect("a rollback");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
     let history = assert_sound(&registry).await;
     assert_eq!(history.len(), 4);

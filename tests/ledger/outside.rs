@@ -1,8 +1,8 @@
 //! Moves of aliases with MLflow's Python client between commands.
 
 use hydra_base::names::Alias;
-use hydra_lifecycle::ledger::entry::EntryKind;
-use hydra_registry::{ErrorKind, ModelRegistry};
+use hydra_lifecycle::ledger::entry::Kind;
+use hydra_registry::{ErrorKind, ModelRegistry, Target};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -13,12 +13,12 @@ use crate::support::version;
 async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     let model = fresh_name("outside");
     let registry = registry(backend, &model).await;
-    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
-    registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    registry.promote_to_champion(version(2)).await.expect("a promotion");
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "4"]);
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "drift"), "{findings:?}");
-    registry.promote_to_champion(Some(version(3))).await.expect("a promotion");
+    registry.promote_to_champion(version(3)).await.expect("a promotion");
     let history = assert_sound(&registry).await;
     let kinds: Vec<EntryKind> = history.iter().map(|(record, _)| record.entry.operation).collect();
     assert_eq!(
@@ -35,7 +35,7 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     assert_eq!(history.last().expect("an entry").0.entry.operation, EntryKind::Reassert);
     // A place where nothing ever was is somebody's wish.
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
-    registry.rollback().await.expect("a rollback");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(5), Some(3)));
     assert_sound(&registry).await;
 }
@@ -46,14 +46,14 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, &fresh_name("both")).await;
     for number in [1, 2] {
-        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
     let store = &registry.backend().registry;
     store.set_alias(registry.model(), &Alias::ARCHIVED, version(2)).await.expect("a move");
     registry.repair().await.expect("a repair");
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
-    let error = registry.rollback().await.expect_err("nowhere to go");
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("nowhere to go");
     assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("rollback --to")), "{error:?}");
     assert_eq!(aliases(&registry).await, (Some(2), Some(2)), "nothing moved");
@@ -74,15 +74,15 @@ async fn on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite() {
     let backend = Backend::sqlite();
-    let uri = backend.options("m").resolved_tracking_uri();
-    a_move_by_python_is_adopted(&backend, &uri).await;
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    a_move_by_python_is_adopted(&backend, uri.expose()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_file() {
     let backend = Backend::file();
-    let uri = backend.options("m").resolved_tracking_uri();
-    a_move_by_python_is_adopted(&backend, &uri).await;
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    a_move_by_python_is_adopted(&backend, uri.expose()).await;
 }
 
 /// The ledger is a registered model, but commands must not log candidates to it or promote in it.
@@ -90,11 +90,12 @@ async fn on_file() {
 async fn a_ledger_is_not_a_model_for_candidates() {
     let backend = Backend::sqlite();
     let registry = registry(&backend, "churn").await;
-    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
-    let error = ModelRegistry::open(backend.options("churn_ledger")).await.expect_err("a ledger");
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    let error =
+        ModelRegistry::connect_or_create(backend.options("churn_ledger")).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
-    let opened = ModelRegistry::open_existing(backend.options("churn_ledger")).expect("nothing is contacted");
-    let error = opened.promote_to_champion(Some(version(1))).await.expect_err("a ledger");
+    let opened = ModelRegistry::connect(backend.options("churn_ledger")).await.expect("nothing is contacted");
+    let error = opened.promote_to_champion(version(1)).await.expect_err("a ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
     assert_eq!(error.hint(), Some("use the model itself: `--model churn`"));
     assert_sound(&registry).await;

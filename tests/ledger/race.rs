@@ -79,8 +79,8 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
 async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations: u64) {
     let model = fresh_name("race");
     let registry = registry(backend, &model).await;
-    registry.promote_to_champion(Some(version(1))).await.expect("a promotion");
-    registry.promote_to_champion(Some(version(2))).await.expect("a promotion");
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    registry.promote_to_champion(version(2)).await.expect("a promotion");
     let writers: Vec<_> = (0..PROCESSES)
         .map(|writer| {
             let project = Project::new(Some(uri), &model);
@@ -107,8 +107,8 @@ async fn many_processes_leave_one_chain(backend: &Backend, uri: &str, operations
 }
 
 async fn on_local(backend: Backend, operations: u64) {
-    let uri = backend.options("m").resolved_tracking_uri();
-    many_processes_leave_one_chain(&backend, &uri, operations).await;
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    many_processes_leave_one_chain(&backend, uri.expose(), operations).await;
 }
 
 async fn on_server(environment: &'static str, operations: u64) {

@@ -40,13 +40,13 @@ fn relay(server: &str) -> (String, Arc<AtomicUsize>) {
 async fn every_request_over_plain_http_has_a_separate_connection() {
     let server = Server::shared(NEWEST);
     let (model, cache) = (fresh_name("connections"), tempfile::tempdir().expect("a directory"));
-    let direct = open(&server.url, &model, cache.path());
+    let direct = open(&server.url, &model, cache.path()).await;
     let (store, tags) = (&direct.backend().registry, BTreeMap::new());
     store.create_registered_model(direct.model(), &tags, "").await.expect("a model");
     point_champion(&direct, log(&direct, "regression").await).await;
 
     let (url, connections) = relay(&server.url);
-    let relayed = open(&url, &model, cache.path());
+    let relayed = open(&url, &model, cache.path()).await;
     for requests in [2, 4] {
         relayed.champion_info().await.expect("a champion");
         assert_eq!(connections.load(Ordering::SeqCst), requests);

@@ -4,34 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hydra_base::names::{Alias, Version};
-use hydra_mlflow::environment::Environment;
-use hydra_models::candidate::ModelSource;
-use hydra_registry::project::{Project, ProjectConfig};
-use hydra_registry::{ModelRegistry, OpenOptions};
-use serde_json::json;
+use hydra_registry::{Candidate, ModelRegistry, OpenOptions};
 
 use crate::support::backends::fresh_name;
 use crate::support::proxy::Proxy;
 use crate::support::root;
 use crate::support::server::{NEWEST, Server};
 
-/// A registry with the state of a new process.
-pub(super) fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
-    let environment = Environment::from_iter([("HYDRA_CACHE_DIR".to_owned(), cache.display().to_string())]);
-    let options = OpenOptions::new(Project::around(cache), ProjectConfig::default(), environment);
-    ModelRegistry::open_existing(options.with_tracking_uri(url).with_model(model)).expect("options")
+/// A registry as a new process would open it.
+pub(super) async fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
+    let options = OpenOptions::new().with_cache_dir(cache).with_tracking_uri(url).with_model(model);
+    ModelRegistry::connect(options).await.expect("options")
 }
 
 pub(super) async fn log(registry: &ModelRegistry, case: &str) -> Version {
     let model = root().join("tests/fixtures/models").join(case).join("booster/model.lgb");
-    let logged = registry.log_candidate(
-        ModelSource::File(model),
-        BTreeMap::from([("auc".to_owned(), 0.9)]),
-        json!({}),
-        BTreeMap::new(),
-        None,
-    );
-    logged.await.expect("a version").1
+    registry.log(Candidate::from_file(model).metric("auc", 0.9)).await.expect("a version").version
 }
 
 pub(super) async fn point_champion(registry: &ModelRegistry, version: Version) {
@@ -41,8 +29,8 @@ pub(super) async fn point_champion(registry: &ModelRegistry, version: Version) {
 
 /// The requests of loading the champion in a new process.
 async fn requests(proxy: &Proxy, model: &str, cache: &Path, version: Version) -> Vec<String> {
-    let champion = open(&proxy.url, model, cache).load_champion().await.expect("a champion");
-    assert_eq!(champion.version.version, version);
+    let champion = open(&proxy.url, model, cache).await.load_champion().await.expect("a champion");
+    assert_eq!(champion.version, version);
     proxy.take()
 }
 
@@ -58,7 +46,7 @@ async fn a_second_load_of_an_unchanged_champion_makes_one_request() {
     let (home, cache) = (home.expect("a directory"), cache.expect("a directory"));
     let one = ["GET registered-models/alias"];
 
-    let direct = open(&server.url, &model, home.path());
+    let direct = open(&server.url, &model, home.path()).await;
     direct
         .backend()
         .registry

@@ -1,13 +1,8 @@
 //! The six cases of the original test suite, each as one named test per backend.
 
-use std::collections::BTreeMap;
-
 use futures_util::TryStreamExt as _;
-use hydra_base::names::{Alias, Version};
-use hydra_lifecycle::transition::Outcome;
 use hydra_lightgbm::matrix::Matrix;
-use hydra_models::candidate::ModelSource;
-use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions};
+use hydra_registry::{Alias, Candidate, ErrorKind, ModelRegistry, OpenOptions, Outcome, Target, Version};
 use hydra_training::baseline::{BaselineModel, TrainingParameters};
 use serde_json::json;
 
@@ -22,30 +17,22 @@ fn training_rows() -> (Vec<[f64; 2]>, Vec<f64>) {
 
 fn model(n_estimators: u32) -> BaselineModel {
     let (rows, labels) = training_rows();
-    let mut parameters = TrainingParameters::default();
-    parameters.n_estimators = n_estimators;
+    let parameters = TrainingParameters { n_estimators, ..Default::default() };
     BaselineModel::train_with(&parameters, &rows, &labels, &["size", "weekday"]).expect("a trained model")
 }
 
 async fn open(backend: &Backend) -> ModelRegistry {
     let options: OpenOptions = backend.options(&fresh_name("seed"));
-    ModelRegistry::open(options).await.expect("an open registry")
+    ModelRegistry::connect_or_create(options).await.expect("an open registry")
 }
 
 async fn log(registry: &ModelRegistry, n_estimators: u32) -> Version {
-    let metrics = BTreeMap::from([("auc".to_owned(), 0.9), ("rounds".to_owned(), f64::from(n_estimators))]);
-    let config = json!({"seed": 7, "data": {"rows": 120}, "name": "seed"});
-    let tags = BTreeMap::from([("team".to_owned(), "risk".to_owned())]);
-    let logged = registry
-        .log_candidate(
-            ModelSource::Text(model(n_estimators).into_text()),
-            metrics,
-            config,
-            tags,
-            Some("a run".into()),
-        )
-        .await;
-    logged.expect("a logged candidate").1
+    let candidate = Candidate::from_text(model(n_estimators).into_text())
+        .metrics([("auc", 0.9), ("rounds", f64::from(n_estimators))])
+        .config(json!({"seed": 7, "data": {"rows": 120}, "name": "seed"}))
+        .tag("team", "risk")
+        .run_name("a run");
+    registry.log_candidate(candidate).await.expect("a logged candidate").version
 }
 
 async fn alias(registry: &ModelRegistry, alias: Alias) -> Option<Version> {
@@ -81,15 +68,15 @@ pub async fn log_candidate(backend: &Backend) {
 pub async fn promote_and_load_champion_that_predicts(backend: &Backend) {
     let registry = open(backend).await;
     let version = log(&registry, 5).await;
-    let transition = registry.promote_to_champion(None).await.expect("a promotion");
+    let transition = registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
     assert_eq!(transition.outcome, Outcome::Done);
     assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(version));
     assert_eq!(alias(&registry, Alias::CANDIDATE).await, None);
     let champion = registry.load_champion().await.expect("a champion");
-    assert_eq!(champion.version.version, version);
+    assert_eq!(champion.version, version);
     let rows = [10.0, 1.0, 110.0, 1.0];
     let matrix = Matrix::from_rows(&rows, 2).expect("two rows");
-    let probabilities = champion.outputs(&matrix).expect("predictions");
+    let probabilities = champion.model.outputs(&matrix).expect("predictions");
     assert!(probabilities[0] < 0.5 && probabilities[1] > 0.5, "{probabilities:?}");
     let info = registry.champion_info().await.expect("what is known about it");
     assert_eq!((info.version, info.metrics["rounds"], info.tags["team"].as_str()), (version, 5.0, "risk"));
@@ -98,13 +85,13 @@ pub async fn promote_and_load_champion_that_predicts(backend: &Backend) {
 pub async fn promoting_archives_the_former_champion(backend: &Backend) {
     let registry = open(backend).await;
     let first = log(&registry, 3).await;
-    registry.promote_to_champion(Some(first)).await.expect("a promotion");
+    registry.promote_to_champion(first).await.expect("a promotion");
     let second = log(&registry, 4).await;
-    let transition = registry.promote_to_champion(Some(second)).await.expect("a promotion");
+    let transition = registry.promote_to_champion(second).await.expect("a promotion");
     assert_eq!(transition.outcome, Outcome::Done);
     assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(second));
     assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(first));
-    let again = registry.promote_to_champion(Some(second)).await.expect("an answer");
+    let again = registry.promote_to_champion(second).await.expect("an answer");
     assert_eq!(again.outcome, Outcome::Unchanged);
     assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(first));
 }
@@ -112,10 +99,10 @@ pub async fn promoting_archives_the_former_champion(backend: &Backend) {
 pub async fn rollback(backend: &Backend) {
     let registry = open(backend).await;
     let first = log(&registry, 3).await;
-    registry.promote_to_champion(None).await.expect("a promotion");
+    registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
     let second = log(&registry, 4).await;
-    registry.promote_to_champion(None).await.expect("a promotion");
-    let transition = registry.rollback().await.expect("a rollback");
+    registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
+    let transition = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     assert_eq!(transition.outcome, Outcome::Done);
     assert_eq!(alias(&registry, Alias::CHAMPION).await, Some(first));
     assert_eq!(alias(&registry, Alias::ARCHIVED).await, Some(second));
@@ -124,8 +111,8 @@ pub async fn rollback(backend: &Backend) {
 pub async fn rollback_with_none_archived_is_an_error(backend: &Backend) {
     let registry = open(backend).await;
     log(&registry, 3).await;
-    registry.promote_to_champion(None).await.expect("a promotion");
-    let transition = registry.rollback().await.expect("a verdict");
+    registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
+    let transition = registry.rollback(Target::PolicyChoice).await.expect("a verdict");
     assert_eq!(transition.outcome, Outcome::Rejected);
     assert_eq!(transition.explanation, "No archived model to rollback to");
     let error = transition.into_result().expect_err("a rejection is an error to those who want one");
@@ -136,10 +123,9 @@ pub async fn rollback_with_none_archived_is_an_error(backend: &Backend) {
 pub async fn list_versions(backend: &Backend) {
     let registry = open(backend).await;
     log(&registry, 3).await;
-    registry.promote_to_champion(None).await.expect("a promotion");
+    registry.promote_to_champion(Target::Candidate).await.expect("a promotion");
     log(&registry, 4).await;
-    let versions: Vec<_> =
-        registry.list_versions().await.expect("a listing").try_collect().await.expect("every page");
+    let versions: Vec<_> = registry.list_versions().try_collect().await.expect("every page");
     let seen: Vec<_> = versions
         .iter()
         .map(|info| (info.version.get(), info.aliases.iter().map(Alias::as_str).collect::<Vec<_>>()))

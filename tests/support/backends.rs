@@ -1,10 +1,8 @@
 //! The backends that the test suites run on.
 
 use hydra_mlflow::connect::Backend as Stores;
-use hydra_mlflow::environment::Environment;
 use hydra_mlflow::memory::MemoryStore;
-use hydra_registry::OpenOptions;
-use hydra_registry::project::{Project, ProjectConfig};
+use hydra_registry::{OpenOptions, Project};
 
 use super::server::{Deployment, NEWEST, ON_POSTGRES, Server};
 
@@ -57,14 +55,17 @@ impl Backend {
 
     /// Options to open a model in this backend with a clean environment.
     pub fn options(&self, model: &str) -> OpenOptions {
-        let environment = Environment::from_iter([
-            ("HYDRA_CACHE_DIR".to_owned(), env!("CARGO_TARGET_TMPDIR").to_owned()),
-            ("HYDRA_ACTOR".to_owned(), "tester".to_owned()),
-        ]);
-        let project = Project::around(self.home.path());
-        let mut options = OpenOptions::new(project, ProjectConfig::default(), environment).with_model(model);
-        options.tracking_uri = self.uri.clone().map(Into::into);
-        options.backend.clone_from(&self.stores);
+        let mut options = OpenOptions::new()
+            .with_project(Project::around(self.home.path()))
+            .with_cache_dir(env!("CARGO_TARGET_TMPDIR"))
+            .with_actor("tester")
+            .with_model(model);
+        if let Some(uri) = &self.uri {
+            options = options.with_tracking_uri(uri.as_str());
+        }
+        if let Some(stores) = &self.stores {
+            options = options.with_backend(stores.clone());
+        }
         options
     }
 

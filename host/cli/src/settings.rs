@@ -6,14 +6,17 @@ use crate::args::GlobalArgs;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_registry::project::{Project, ProjectConfig};
-use hydra_registry::{OpenOptions, PolicySource};
+use hydra_registry::{OpenOptions, PolicySource, Project, ProjectConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How the registry is opened.
+    /// What the registry is connected with.
     pub options: OpenOptions,
+    /// The policy's settings of `--set` alone; `options` has them too.
+    pub set: BTreeMap<String, String>,
+    /// The policy's settings in `hydra.toml` alone; `options` has them too.
+    pub configured: BTreeMap<String, String>,
 }
 
 impl Settings {
@@ -24,25 +27,36 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
-        let mut options = OpenOptions::new(project, config, Environment::of_process());
+        let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
+        let mut options = OpenOptions::new()
+            .with_environment(Environment::of_process())
+            .with_project(project)
+            .with_config(config)
+            .with_policy_settings(set.clone())
+            .with_budget(key_values("--budget", &args.budget)?);
         // clap has put the environment variables of these into the arguments already, those that are set to nothing too.
         let uri = |uri: &Option<GivenUri>| uri.clone().filter(|uri| !uri.expose().is_empty());
-        options.tracking_uri = uri(&args.tracking_uri);
-        options.registry_uri = uri(&args.registry_uri);
-        options.model = args.model.clone().filter(|name| !name.is_empty());
-        let policy = args.policy.clone().filter(|path| !path.as_os_str().is_empty());
-        options.policy = policy.map(PolicySource::File);
-        options.settings = key_values("--set", &args.set)?;
-        options.budget = key_values("--budget", &args.budget)?;
-        Ok(Self { options })
+        if let Some(uri) = uri(&args.tracking_uri) {
+            options = options.with_tracking_uri(uri);
+        }
+        if let Some(uri) = uri(&args.registry_uri) {
+            options = options.with_registry_uri(uri);
+        }
+        if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
+            options = options.with_model(name);
+        }
+        if let Some(path) = args.policy.as_ref().filter(|path| !path.as_os_str().is_empty()) {
+            options = options.with_policy(PolicySource::File(path.clone()));
+        }
+        Ok(Self { options, set, configured })
     }
 
-    /// The same settings with another actor, where one is named.
-    #[must_use]
+    /// The same options with another actor, where one is named.
     pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
-        let mut options = self.options.clone();
-        options.actor = actor.cloned();
-        options
+        match actor {
+            Some(actor) => self.options.clone().with_actor(actor),
+            None => self.options.clone(),
+        }
     }
 }
 

@@ -13,15 +13,23 @@ use hydra_base::names::{Alias, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 
-/// Which version a request is about.
+/// The version that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
-    /// The one behind `candidate`.
+    /// The version behind the alias `candidate`: the one that was logged last.
     Candidate,
-    /// This one.
+    /// The version of this number.
     Version(Version),
-    /// None is named: the policy chooses.
-    Unnamed,
+    /// For rollbacks: the version that the policy chooses. The default policy takes the one behind `archived`, which was
+    /// champion before.
+    PolicyChoice,
+}
+
+impl From<Version> for Target {
+    fn from(version: Version) -> Self {
+        Self::Version(version)
+    }
 }
 
 /// How often the evidence is read before it is said that others never rest.
@@ -67,7 +75,7 @@ impl Evidence {
             match target {
                 Target::Candidate => behind(backend, model, &Alias::CANDIDATE).await,
                 Target::Version(version) => registry.model_version(model, version).await.map(Some),
-                Target::Unnamed => Ok(None),
+                Target::PolicyChoice => Ok(None),
             }
         };
         let (registered, target, behind) = join3(

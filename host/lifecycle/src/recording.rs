@@ -154,8 +154,8 @@ fn proposal(
     let target = evidence.target.as_ref();
     Ok(Proposal {
         operation: match transition.operation {
-            Operation::Rollback => EntryKind::Rollback,
-            Operation::Promote | Operation::External => EntryKind::Promote,
+            Operation::Rollback => Kind::Rollback,
+            _ => Kind::Promote,
         },
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),

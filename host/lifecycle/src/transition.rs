@@ -1,6 +1,7 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -17,12 +18,14 @@ use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use = "a request is not carried out until it is passed to `Transitions`"]
 pub struct Request {
     /// A promotion or a rollback.
     pub operation: Operation,
     /// The version it is about.
     pub target: Target,
-    /// Why, for the record and for the policy.
+    /// Why, for the ledger and for the policy.
     pub reason: Option<String>,
     /// Decide and explain, but change nothing.
     pub dry_run: bool,
@@ -30,32 +33,55 @@ pub struct Request {
 
 impl Request {
     /// A request to promote.
-    #[must_use]
-    pub fn promote(target: Target) -> Self {
-        Self { operation: Operation::Promote, target, reason: None, dry_run: false }
+    pub fn promote(target: impl Into<Target>) -> Self {
+        Self { operation: Operation::Promote, target: target.into(), reason: None, dry_run: false }
     }
 
     /// A request to roll back.
-    #[must_use]
-    pub fn rollback(target: Target) -> Self {
-        Self { operation: Operation::Rollback, target, reason: None, dry_run: false }
+    pub fn rollback(target: impl Into<Target>) -> Self {
+        Self { operation: Operation::Rollback, target: target.into(), reason: None, dry_run: false }
+    }
+
+    /// Sets the reason.
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Makes it a dry run.
+    pub fn with_dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
     }
 }
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Outcome {
     /// Approved, and the aliases are where the policy wants them.
     Done,
     /// Approved, but the champion stays: the policy moved other aliases only.
     Staged,
-    /// The version is champion already: nothing to do, and no policy was asked.
+    /// The version is champion already: nothing to do, and the policy was not asked.
     Unchanged,
     /// The policy said no.
     Rejected,
     /// The policy said not yet.
     Held,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Done => "done",
+            Self::Staged => "staged",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+            Self::Held => "held",
+        })
+    }
 }
 
 /// A request with its decision and its effect.

@@ -1,26 +1,81 @@
 //! The champion lifecycle of LightGBM models on MLflow, with promotion rules in a sandboxed WebAssembly component.
 //!
-//! [`ModelRegistry`] is the way in: it logs candidates, asks a [policy](hydra_policy) for promotions and rollbacks, and loads the
-//! champion. [`hydra_mlflow`] holds the stores, [`hydra_lightgbm`] reads and scores LightGBM models, [`hydra_lifecycle`] decides.
+//! [`ModelRegistry`] logs candidates, asks a [`policy`] for promotions and rollbacks, and loads the champion.
 //!
-//! ```no_run
-//! use hydra_registry::{ModelRegistry, OpenOptions};
-//!
-//! # async fn example() -> hydra_base::Result<()> {
-//! let registry = ModelRegistry::open(OpenOptions::from_process()?.with_model("churn")).await?;
-//! let transition = registry.promote_to_champion(None).await?;
-//! println!("{:?}: {}", transition.outcome, transition.explanation);
-//! # Ok(())
-//! # }
 //! ```
+//! use hydra_registry::lightgbm::matrix::Matrix;
+//! use hydra_registry::{Candidate, ModelRegistry, OpenOptions, Outcome, Result, Target};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<()> {
+//!     # let home = tempfile::tempdir().expect("a directory");
+//!     # let database = home.path().join("mlflow.db");
+//!     # let database = database.display();
+//!     # let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
+//!     let options = OpenOptions::new().with_tracking_uri(format!("sqlite:///{database}")).with_model("churn");
+//!     let registry = ModelRegistry::connect_or_create(options).await?;
+//!     for rmse in [41.2, 38.5] {
+//!         let candidate = Candidate::from_file(model).metric("rmse", rmse).tag("team", "risk");
+//!         let logged = registry.log(candidate).await?;
+//!         let transition = registry.promote(logged.version).reason("weekly retrain").await?;
+//!         assert_eq!(transition.outcome, Outcome::Done);
+//!     }
+//!
+//!     let champion = registry.load_champion().await?;
+//!     let row = vec![0.5; champion.model.feature_names().len()];
+//!     println!("version {}: {:?}", champion.version, champion.model.outputs(&Matrix::from_rows(&row, 1)?)?);
+//!
+//!     let transition = registry.rollback(Target::PolicyChoice).reason("latency alarm").await?;
+//!     assert_eq!(transition.into_result()?.after.to_string(), "archived -> 2, champion -> 1");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! In a deployment, [`OpenOptions::from_process`] reads `MLFLOW_*`, `HYDRA_*` and `hydra.toml` as the command line does.
+//!
+//! # Runtime
+//!
+//! Every `async` call requires a [Tokio](tokio) runtime with time and I/O enabled, as `#[tokio::main]` and
+//! `Builder::enable_all` make it: requests have time limits, and decisions, model files and local databases are worked on
+//! by blocking threads. Outside of a runtime these calls panic. Either flavor works. All futures and streams are `Send`;
+//! a [`ModelRegistry`] is cheap to clone and can be used from many tasks at once.
+//!
+//! # Errors
+//!
+//! Every call returns [`Error`]. Match on its [`ErrorKind`] where one failure matters, and on the kind's
+//! [`ErrorCategory`] to map all of them, for instance to the status of an answer. A decision against a request is an
+//! [`Outcome`], not an error.
+//!
+//! # The crates below
+//!
+//! [`mlflow`] holds the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`] runs
+//! policies, [`lifecycle`] has transitions and the ledger.
 
 mod open;
-pub mod project;
+mod project;
 mod registry;
+mod requests;
+mod settings;
 
-pub use hydra_base::{Error, ErrorKind, Result};
+pub use hydra_base::aliases::{AliasMove, AliasState};
+pub use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
+pub use hydra_lifecycle as lifecycle;
+pub use hydra_lifecycle::doctor::Finding;
+pub use hydra_lifecycle::evidence::Target;
+pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::transition::{Outcome, Transition};
+pub use hydra_lightgbm as lightgbm;
+pub use hydra_lightgbm::Model;
+pub use hydra_mlflow as mlflow;
+pub use hydra_mlflow::connect::Backend;
+pub use hydra_models::candidate::{Candidate, CandidateModel, LoggedCandidate, PreparedCandidate};
+pub use hydra_policy as policy;
+pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
+pub use project::{Project, ProjectConfig};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
+pub use requests::{DecisionRequest, LogRequest};
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::uri::TrackingUri;
@@ -16,6 +16,7 @@ pub const CONFIG_FILE: &str = "hydra.toml";
 /// Paths in the file may be relative to it; [`read`](Self::read) makes them absolute.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
 pub struct ProjectConfig {
     /// The tracking URI.
     pub tracking_uri: Option<TrackingUri>,
@@ -28,12 +29,12 @@ pub struct ProjectConfig {
     /// Further aliases that a policy may move, besides `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
-    /// Settings of the policy, by key.
-    #[serde(default)]
-    pub settings: BTreeMap<String, toml::Value>,
-    /// Limits of a decision, by name; `policy inspect` shows them.
-    #[serde(default)]
-    pub budget: BTreeMap<String, toml::Value>,
+    /// Settings of the policy, by key, as the text in which a policy gets them.
+    #[serde(default, deserialize_with = "texts")]
+    pub settings: BTreeMap<String, String>,
+    /// Limits of a decision, by name, as text; `policy inspect` shows them.
+    #[serde(default, deserialize_with = "texts")]
+    pub budget: BTreeMap<String, String>,
 }
 
 impl ProjectConfig {
@@ -70,18 +71,6 @@ impl ProjectConfig {
             ..self
         }
     }
-
-    /// The policy settings as text, the form in which a policy gets them.
-    #[must_use]
-    pub fn settings_as_text(&self) -> BTreeMap<String, String> {
-        self.settings.iter().map(|(key, value)| (key.clone(), plain_text(value))).collect()
-    }
-
-    /// The budget's limits as text, the form that flags have too.
-    #[must_use]
-    pub fn budget_as_text(&self) -> BTreeMap<String, String> {
-        self.budget.iter().map(|(key, value)| (key.clone(), plain_text(value))).collect()
-    }
 }
 
 /// The absolute directory of a file, without `..`: stores write it into the locations of artifacts.
@@ -92,9 +81,15 @@ fn directory_of(file: &Path) -> std::io::Result<PathBuf> {
     if climbs { directory.canonicalize() } else { Ok(directory) }
 }
 
-fn plain_text(value: &toml::Value) -> String {
+/// A table of plain values, as text.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let values = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|(key, value)| (key, plain_text(value))).collect())
+}
+
+fn plain_text(value: toml::Value) -> String {
     match value {
-        toml::Value::String(text) => text.clone(),
+        toml::Value::String(text) => text,
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Float(number) => number.to_string(),
         toml::Value::Boolean(flag) => flag.to_string(),
@@ -245,7 +240,7 @@ mod tests {
         let config: ProjectConfig =
             toml::from_str("[settings]\nmetric = 'auc'\nmargin = 0.01\nstrict = true")
                 .expect("a configuration");
-        let text = config.settings_as_text();
+        let text = config.settings;
         assert_eq!(text["metric"], "auc");
         assert_eq!(text["margin"], "0.01");
         assert_eq!(text["strict"], "true");

@@ -3,39 +3,46 @@
 mod deciding;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use futures_util::future::try_join;
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
-use serde_json::Value;
+use futures_util::future::{BoxFuture, TryFutureExt as _, try_join};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 use crate::open::OpenOptions;
-use hydra_base::Timestamp;
+use crate::requests::{DecisionRequest, Given, LogRequest};
+use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{ledger_name, refuse_ledger};
-use hydra_lifecycle::transition::{Request, Transition};
+use hydra_lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
+use hydra_lifecycle::transition::Request;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
-use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, ModelSource, PreparedCandidate};
+use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
-use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
 
 /// How many versions one request of a listing asks for.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
-#[derive(Debug)]
+///
+/// Clones share one connection, one set of settings and one loaded policy: keep one in a server's state and clone it.
+/// Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
+#[derive(Debug, Clone)]
 pub struct ModelRegistry {
-    pub(crate) backend: Backend,
-    pub(crate) model: ModelName,
-    pub(crate) options: OpenOptions,
-    pub(crate) cache: Option<ModelCache>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    backend: Backend,
+    settings: Settings,
     policy: OnceCell<Policy>,
 }
 
@@ -43,10 +50,12 @@ pub struct ModelRegistry {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Champion {
-    /// The version it is.
-    pub version: ModelVersion,
-    /// The model.
+    /// The version's number.
+    pub version: Version,
+    /// The model, validated and checked against the digest that was logged with it.
     pub model: Model,
+    /// The version as MLflow has it, with its run, its tags and its source.
+    pub entity: ModelVersion,
 }
 
 /// What is known about the champion without loading it.
@@ -80,82 +89,98 @@ pub struct VersionInfo {
 }
 
 impl ModelRegistry {
-    /// Opens the registry and creates the registered model if it is missing. `InvalidName` when the name of a model to
-    /// create leaves no room for its ledger's.
-    pub async fn open(options: OpenOptions) -> Result<Self> {
-        let registry = Self::open_existing(options)?;
-        registry.ensure_model().await?;
-        Ok(registry)
+    /// Connects to a registered model as it is. For programs that only read, and for those that log to a model that exists.
+    ///
+    /// Every setting is resolved and checked here, once: a malformed option, variable or value in `hydra.toml` is an error
+    /// of this call. Servers are not contacted; local files (certificates, credentials, databases) are opened. Whether the
+    /// model exists shows the first call that needs it.
+    pub async fn connect(options: OpenOptions) -> Result<Self> {
+        // Certificates and databases are read.
+        let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
+        Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
     }
 
-    /// Opens the registry as it is: nothing is contacted or created. For readers.
-    pub fn open_existing(options: OpenOptions) -> Result<Self> {
-        let (backend, model, cache) = (options.connect()?, options.model_name()?, options.cache()?);
-        Ok(Self { backend, model, options, cache, policy: OnceCell::new() })
+    /// [Connects](Self::connect), and creates the registered model if it is missing. [`ErrorKind::InvalidName`] when the
+    /// name of a model to create leaves no room for its ledger's.
+    pub async fn connect_or_create(options: OpenOptions) -> Result<Self> {
+        let registry = Self::connect(options).await?;
+        registry.ensure_model().await?;
+        Ok(registry)
     }
 
     /// The registered model's name.
     #[must_use]
     pub fn model(&self) -> &ModelName {
-        &self.model
+        &self.inner.settings.model
     }
 
     /// The stores behind the registry.
     #[must_use]
     pub fn backend(&self) -> &Backend {
-        &self.backend
+        &self.inner.backend
     }
 
-    /// Logs a trained model as a candidate and returns its run and version. See [`Candidate`] for what is checked.
-    pub async fn log_candidate(
-        &self,
-        model: impl Into<ModelSource>,
-        metrics: BTreeMap<String, f64>,
-        config: Value,
-        tags: BTreeMap<String, String>,
-        run_name: Option<String>,
-    ) -> Result<(RunId, Version)> {
-        let candidate = Candidate { config, tags, run_name, ..Candidate::new(model, metrics) };
-        let logged = self.log(&candidate, &|_| ()).await?;
-        Ok((logged.run_id, logged.version))
+    /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then those configured.
+    #[must_use]
+    pub fn managed_aliases(&self) -> &[Alias] {
+        &self.inner.settings.terms.managed
     }
 
-    /// [`Self::log_candidate`] with every option, and a callback for the bytes uploaded.
-    pub async fn log(
-        &self,
-        candidate: &Candidate,
-        progress: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<LoggedCandidate> {
-        // Before a large model is read.
-        ledger_name(&self.model)?;
-        self.log_prepared(&candidate.prepare().await?, progress, std::future::pending()).await
+    /// Logs a trained model as a candidate: a run with its metrics, configuration and tags, the model, and a registered
+    /// version behind the alias `candidate`. If anything fails, the run ends FAILED, and no version stays registered.
+    ///
+    /// ```no_run
+    /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
+    /// use hydra_registry::Candidate;
+    ///
+    /// let candidate = Candidate::from_file("model.lgb").metric("auc", 0.913).tag("team", "risk");
+    /// let logged = registry.log(candidate).progress(|bytes| println!("{bytes} more bytes")).await?;
+    /// println!("version {} of run {}", logged.version, logged.run_id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn log<'a>(&self, candidate: Candidate) -> LogRequest<'a> {
+        LogRequest::new(self.clone(), Given::Candidate(candidate))
     }
 
-    /// [`Self::log`] of what was checked already, and until `interrupted` is ready: then the run ends FAILED, nothing stays
-    /// registered, and the error is `Interrupted`.
-    pub async fn log_prepared(
-        &self,
-        prepared: &PreparedCandidate<'_>,
-        progress: &(dyn Fn(u64) + Send + Sync),
-        interrupted: impl Future<Output = ()> + Send,
-    ) -> Result<LoggedCandidate> {
-        // A candidate that can never be promoted is not logged.
-        ledger_name(&self.model)?;
-        let experiment = self.ensure_experiment().await?;
-        let user = self.options.actor_name();
-        let target = LogTarget {
-            backend: &self.backend,
-            model: &self.model,
-            experiment: &experiment,
-            user: &user,
-            progress,
-        };
-        target.log(prepared, interrupted).await
+    /// [`log`](Self::log), under the name that the call has in Python.
+    pub fn log_candidate<'a>(&self, candidate: Candidate) -> LogRequest<'a> {
+        self.log(candidate)
     }
 
-    /// Asks the policy to make `version`, or the one behind `candidate`, the champion.
-    pub async fn promote_to_champion(&self, version: Option<Version>) -> Result<Transition> {
-        self.decide(Request::promote(version.map_or(Target::Candidate, Target::Version))).await
+    /// [`log`](Self::log) of a candidate that is [prepared](Candidate::prepare): checked and read before the registry was
+    /// connected.
+    pub fn log_prepared<'a>(&self, candidate: PreparedCandidate) -> LogRequest<'a> {
+        LogRequest::new(self.clone(), Given::Prepared(candidate))
+    }
+
+    /// Asks the policy to make a version the champion: [`Target::Candidate`], or a [`Version`].
+    ///
+    /// A decision against it is not an error but the transition's outcome;
+    /// [`into_result`](hydra_lifecycle::transition::Transition::into_result) makes an error of it.
+    ///
+    /// ```no_run
+    /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
+    /// use hydra_registry::Target;
+    ///
+    /// let transition = registry.promote(Target::Candidate).reason("weekly retrain").dry_run().await?;
+    /// println!("{}: {}", transition.outcome, transition.explanation);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn promote(&self, target: impl Into<Target>) -> DecisionRequest {
+        DecisionRequest::new(self.clone(), Request::promote(target))
+    }
+
+    /// [`promote`](Self::promote), under the name that the call has in Python.
+    pub fn promote_to_champion(&self, target: impl Into<Target>) -> DecisionRequest {
+        self.promote(target)
+    }
+
+    /// Asks the policy to roll back: to [`Target::PolicyChoice`], by default the archived version, or to a [`Version`] that
+    /// was champion before.
+    pub fn rollback(&self, target: impl Into<Target>) -> DecisionRequest {
+        DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
     /// What is not as it should be with the model's lifecycle. Nothing is written.
@@ -172,27 +197,24 @@ impl ModelRegistry {
         self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
     }
 
-    fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: &self.backend, model: &self.model, experiment }
+    fn doctor<'a>(&'a self, ledger: Option<&'a Ledger>, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
+        Doctor { backend: self.backend(), model: self.model(), ledger, experiment }
     }
 
-    /// Asks the policy to roll back to the archived version.
-    pub async fn rollback(&self) -> Result<Transition> {
-        self.decide(Request::rollback(Target::Unnamed)).await
-    }
-
-    /// Loads the model behind `champion`. `NoChampion` when there is none.
+    /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
+    /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
     pub async fn load_champion(&self) -> Result<Champion> {
-        let version = self.champion_version().await?;
-        let model = load_model(&self.backend, self.cache.as_ref(), &version, &ModelLimits::default()).await?;
-        Ok(Champion { version, model })
+        let entity = self.champion_version().await?;
+        let cache = self.inner.settings.cache.as_ref();
+        let model = load_model(self.backend(), cache, &entity, &ModelLimits::default()).await?;
+        Ok(Champion { version: entity.version, model, entity })
     }
 
     /// What is known about the champion: two requests, whatever the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
         let run = match &version.run_id {
-            Some(id) => match self.backend.tracking.run(id).await {
+            Some(id) => match self.backend().tracking.run(id).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => None,
                 other => Some(other?),
             },
@@ -210,27 +232,54 @@ impl ModelRegistry {
         })
     }
 
-    /// Every version, newest first, as a stream that holds one page at a time.
-    pub async fn list_versions(&self) -> Result<impl Stream<Item = Result<VersionInfo>> + '_> {
-        let registered = self.registered_model().await?;
-        let first = Some(None::<String>);
-        let pages = stream::try_unfold(first, move |token| async move {
-            let Some(token) = token else { return Ok::<_, Error>(None) };
-            let page =
-                self.backend.registry.model_versions(&self.model, None, PAGE_SIZE, token.as_deref()).await?;
-            Ok(Some((page.items, page.next.map(Some))))
-        });
-        let versions = pages.map_ok(|items| stream::iter(items).map(Ok)).try_flatten();
-        Ok(versions.map_ok(move |version| VersionInfo {
-            aliases: aliases_on(&registered, version.version),
-            version: version.version,
-            run_id: version.run_id,
-            created_at: version.created_at,
-        }))
+    /// Every version, newest first, as a stream that holds one page at a time. The first request is made when the stream is
+    /// polled first.
+    #[must_use]
+    pub fn list_versions(&self) -> BoxStream<'static, Result<VersionInfo>> {
+        let registry = self.clone();
+        let listing = async move {
+            let registered = registry.registered_model().await?;
+            let pages = stream::try_unfold(Some(None::<String>), move |token| {
+                let registry = registry.clone();
+                async move {
+                    let Some(token) = token else { return Ok::<_, Error>(None) };
+                    let (store, model) = (&registry.backend().registry, registry.model());
+                    let page = store.model_versions(model, None, PAGE_SIZE, token.as_deref()).await?;
+                    Ok(Some((page.items, page.next.map(Some))))
+                }
+            });
+            let versions = pages.map_ok(|items| stream::iter(items).map(Ok)).try_flatten();
+            Ok(versions.map_ok(move |version| VersionInfo {
+                aliases: aliases_on(&registered, version.version),
+                version: version.version,
+                run_id: version.run_id,
+                created_at: version.created_at,
+            }))
+        };
+        listing.try_flatten_stream().boxed()
+    }
+
+    /// Carries out a [`LogRequest`].
+    pub(crate) async fn carry_out_log(
+        &self,
+        candidate: Given,
+        progress: &(dyn Fn(u64) + Send + Sync),
+        interrupted: BoxFuture<'_, ()>,
+    ) -> Result<LoggedCandidate> {
+        // A candidate that can never be promoted is not logged; this comes before a large model is read.
+        ledger_name(self.model())?;
+        let prepared = match candidate {
+            Given::Candidate(candidate) => candidate.prepare().await?,
+            Given::Prepared(prepared) => prepared,
+        };
+        let experiment = self.ensure_experiment().await?;
+        let target =
+            LogTarget::new(self.backend(), self.model(), &experiment, &self.inner.settings.terms.actor);
+        target.with_progress(progress).log(&prepared, interrupted).await
     }
 
     async fn champion_version(&self) -> Result<ModelVersion> {
-        let found = self.backend.registry.version_by_alias(&self.model, &Alias::CHAMPION).await;
+        let found = self.backend().registry.version_by_alias(self.model(), &Alias::CHAMPION).await;
         let version = found.map_err(|error| {
             let hint =
                 "promote another version, or roll back; the alias `champion` points to a deleted version";
@@ -251,15 +300,15 @@ impl ModelRegistry {
             None => "log a candidate and promote it with `hydra-registry promote`".to_owned(),
         };
         Error::new(ErrorKind::NoChampion, "No champion model set")
-            .with_context("model", &self.model)
+            .with_context("model", self.model())
             .with_hint(hint)
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        self.backend.registry.registered_model(&self.model).await.map_err(|error| match error.kind() {
+        self.backend().registry.registered_model(self.model()).await.map_err(|error| match error.kind() {
             ErrorKind::ModelNotFound => error.with_hint(format!(
-                "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
-                self.options.registry_for_people()
+                "nothing of that name is in {}: is the name right, and the tracking URI? `log-candidate` makes it",
+                self.inner.settings.uris.as_ref().map_or_else(|| "this registry".to_owned(), Uris::display_registry)
             )),
             _ => error,
         })
@@ -270,51 +319,42 @@ impl ModelRegistry {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
             found => return refuse_ledger(&found?),
         }
-        ledger_name(&self.model)?;
-        match self.backend.registry.create_registered_model(&self.model, &own_operation(), "").await {
+        ledger_name(self.model())?;
+        match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {
             // Another process was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             other => other.map(drop),
         }
     }
 
-    fn experiment_name(&self) -> String {
-        self.options.experiment_name().unwrap_or_else(|| self.model.to_string())
-    }
-
     /// [`Self::ensure_experiment`] for readers: `None` when there is none yet.
     async fn existing_experiment(&self) -> Result<Option<ExperimentId>> {
-        if let Some(id) = self.options.experiment_id()? {
-            return Ok(Some(self.backend.tracking.experiment(&id).await?.id));
+        let tracking = &self.backend().tracking;
+        match &self.inner.settings.experiment {
+            Experiment::Id(id) => Ok(Some(tracking.experiment(id).await?.id)),
+            Experiment::Named(name) => {
+                Ok(tracking.experiment_by_name(name).await?.map(|experiment| experiment.id))
+            }
         }
-        let found = self.backend.tracking.experiment_by_name(&self.experiment_name()).await?;
-        Ok(found.map(|experiment| experiment.id))
     }
 
-    /// The experiment that candidates are logged in: the one configured, else one named like the model.
+    /// The experiment that candidates are logged in.
     async fn ensure_experiment(&self) -> Result<ExperimentId> {
-        if let Some(id) = self.options.experiment_id()? {
-            return Ok(self.backend.tracking.experiment(&id).await?.id);
-        }
-        let name = self.experiment_name();
-        if let Some(experiment) = self.backend.tracking.experiment_by_name(&name).await? {
+        let tracking = &self.backend().tracking;
+        let name = match &self.inner.settings.experiment {
+            Experiment::Id(id) => return Ok(tracking.experiment(id).await?.id),
+            Experiment::Named(name) => name,
+        };
+        if let Some(experiment) = tracking.experiment_by_name(name).await? {
             return experiment.usable();
         }
-        match self.backend.tracking.create_experiment(&name, &own_operation()).await {
+        match tracking.create_experiment(name, &own_operation()).await {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                let found = self.backend.tracking.experiment_by_name(&name).await?;
+                let found = tracking.experiment_by_name(name).await?;
                 found.ok_or(error)?.usable()
             }
             other => other,
         }
-    }
-}
-
-/// Predicting with a champion is predicting with its model.
-impl std::ops::Deref for Champion {
-    type Target = Model;
-    fn deref(&self) -> &Model {
-        &self.model
     }
 }
 

@@ -12,7 +12,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     if let Some(moment) = args.as_of {
         let then = match registry.existing_ledger().await? {
             Some(ledger) => ledger.as_of(moment).await?,

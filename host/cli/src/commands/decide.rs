@@ -3,9 +3,7 @@
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::transition::{Outcome, Request};
-use hydra_registry::ModelRegistry;
+use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 
 /// Asks for a promotion.
 pub async fn promote(
@@ -14,7 +12,8 @@ pub async fn promote(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let target = args.version.map_or(Target::Candidate, Target::Version);
-    decide(Request::promote(target), &args.decision, settings, printer).await
+    let registry = connect(&args.decision, settings).await?;
+    decide(registry.promote(target), &args.decision, printer).await
 }
 
 /// Asks for a rollback.
@@ -23,23 +22,32 @@ pub async fn rollback(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let target = args.to.map_or(Target::Unnamed, Target::Version);
-    decide(Request::rollback(target), &args.decision, settings, printer).await
+    let target = args.to.map_or(Target::PolicyChoice, Target::Version);
+    let registry = connect(&args.decision, settings).await?;
+    decide(registry.rollback(target), &args.decision, printer).await
+}
+
+async fn connect(args: &DecisionArgs, settings: &Settings) -> anyhow::Result<ModelRegistry> {
+    Ok(ModelRegistry::connect(settings.acting_as(args.actor.as_ref())).await?)
 }
 
 async fn decide(
-    request: Request,
+    mut request: DecisionRequest,
     args: &DecisionArgs,
-    settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let request = Request { reason: args.reason.clone(), dry_run: args.dry_run, ..request };
-    let registry = ModelRegistry::open_existing(settings.acting_as(args.actor.as_ref()))?;
-    let transition = registry.decide(request).await?;
+    if let Some(reason) = &args.reason {
+        request = request.reason(reason);
+    }
+    if args.dry_run {
+        request = request.dry_run();
+    }
+    let transition = request.await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
-        Outcome::Rejected => ExitStatus::Rejected,
         Outcome::Held => ExitStatus::Held,
+        // `Rejected`, and whatever else is not a yes.
+        _ => ExitStatus::Rejected,
     };
     printer.report(&TransitionReport::from(&transition), TransitionReport::text)?;
     Ok(status)

@@ -11,7 +11,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let before = if args.fix { registry.diagnose().await? } else { Vec::new() };
     if !before.is_empty() {
         registry.repair().await?;

@@ -16,7 +16,7 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
         printer.note(format!(
             "{} has no history yet; the first `promote` or `rollback` creates it",

@@ -1,7 +1,5 @@
 //! `list`: every version with its aliases, streamed.
 
-use std::pin::pin;
-
 use futures_util::StreamExt as _;
 
 use crate::args::ListArgs;
@@ -11,9 +9,8 @@ use hydra_registry::ModelRegistry;
 
 /// Lists versions, newest first: a table, or one JSON document per line.
 pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
-    let versions = registry.list_versions().await?.take(args.limit.unwrap_or(usize::MAX));
-    let mut versions = pin!(versions);
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
+    let mut versions = registry.list_versions().take(args.limit.unwrap_or(usize::MAX));
     let mut empty = true;
     while let Some(version) = versions.next().await {
         if empty && !printer.is_json() {

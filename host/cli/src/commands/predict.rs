@@ -10,9 +10,9 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let champion = registry.load_champion().await?;
     let rows = predict::run(champion.model, args, printer)?;
-    tracing::info!(rows, version = %champion.version.version, "predicted with the champion");
+    tracing::info!(rows, version = %champion.version, "predicted with the champion");
     Ok(ExitStatus::Done)
 }

@@ -20,15 +20,14 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let policy = load(Some(&args.file), settings, printer).await?;
     let own_settings = policy.descriptor().resolve(&settings_for(&policy, settings, printer))?;
-    let registry = ModelRegistry::open_existing(settings.options.clone())?;
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let mut report = BacktestReport::new(registry.model(), &policy);
     match registry.existing_ledger().await? {
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
-            let bar = printer.progress(None, false, "repeating decisions");
-            let managed = settings.options.managed_aliases()?;
-            let backtest = Backtest { policy: &policy, settings: &own_settings, managed: &managed };
-            let mut comparisons = backtest.run(&ledger, args.since);
+            let bar = printer.progress(None, false, "asking again");
+            let managed = registry.managed_aliases();
+            let mut comparisons = ledger.backtest(&policy, &own_settings, managed, args.since);
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);
                 bar.inc(1);
@@ -45,10 +44,10 @@ pub async fn run(
 fn settings_for(policy: &Policy, settings: &Settings, printer: &mut Printer) -> BTreeMap<String, String> {
     let has = |key: &String| policy.descriptor().settings.iter().any(|setting| setting.key == *key);
     let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        settings.options.config.settings_as_text().into_iter().partition(|(key, _)| has(key));
+        settings.configured.clone().into_iter().partition(|(key, _)| has(key));
     for key in left_out.keys() {
         printer.note(format!("ignoring the setting `{key}` of hydra.toml: this policy does not declare it"));
     }
-    given.extend(settings.options.settings.clone());
+    given.extend(settings.set.clone());
     given
 }

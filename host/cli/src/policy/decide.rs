@@ -55,6 +55,6 @@ fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
 }
 
 fn with_settings(mut case: Case, settings: &Settings) -> Case {
-    case.input.context_mut().settings.extend(settings.options.settings.clone());
+    case.input.context_mut().settings.extend(settings.set.clone());
     case
 }

@@ -38,7 +38,7 @@ pub async fn run(
 
 /// Refuses `--set` where it would change nothing, with what to do instead.
 fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result<()> {
-    if settings.options.settings.is_empty() {
+    if settings.set.is_empty() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::InvalidArgument, "this command takes no settings")
@@ -50,15 +50,12 @@ fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result
 async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
     let mut options = settings.options.clone();
     if let Some(file) = file {
-        options.policy = Some(PolicySource::File(file.to_owned()));
+        options = options.with_policy(PolicySource::File(file.to_owned()));
     }
-    let file = match &options.policy {
-        Some(PolicySource::File(file)) => Some(file),
-        Some(_) => None,
-        None => options.config.policy.as_ref(),
+    let large = match options.policy_source() {
+        PolicySource::File(file) => file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES),
+        _ => false,
     };
-    let large =
-        file.and_then(|file| file.metadata().ok()).is_some_and(|file| file.len() > LARGE_COMPONENT_BYTES);
     let bar = large.then(|| {
         let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
         bar.enable_steady_tick(std::time::Duration::from_millis(100));

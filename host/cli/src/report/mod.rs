@@ -13,9 +13,7 @@ use serde::{Serialize, Serializer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
-use hydra_lifecycle::transition::{Outcome, Transition};
-use hydra_models::candidate::LoggedCandidate;
-use hydra_registry::{ChampionInfo, VersionInfo};
+use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
@@ -234,8 +232,8 @@ impl TransitionReport {
                 format!("{} of {subject} would be staged (dry run: nothing changed)", self.operation)
             }
             (Outcome::Unchanged, _) => format!("{} of {subject}: nothing to do", self.operation),
-            (Outcome::Rejected, _) => format!("{} of {subject}: rejected", self.operation),
             (Outcome::Held, _) => format!("{} of {subject}: on hold", self.operation),
+            (outcome, _) => format!("{} of {subject}: {outcome}", self.operation),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{what}");

@@ -155,8 +155,7 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_whole_text() {
         let text = fixture("binary_int");
-        let mut limits = Limits::default();
-        limits.trees = 3;
+        let mut limits = Limits { trees: 3, ..Limits::default() };
         agree(&text, &limits);
         limits.trees = 1000;
         limits.bytes = 500;

@@ -21,19 +21,33 @@ const MODEL_DIRECTORY: &str = "model";
 /// Among how many of the newest versions one's own is looked for: more than others log within one request's time.
 const NEWEST: usize = 100;
 
-/// Where and as whom candidates are logged.
+/// Where candidates are logged, and who logs them.
 #[derive(Clone, Copy)]
 pub struct LogTarget<'a> {
-    /// The backend.
-    pub backend: &'a Backend,
-    /// The registered model.
-    pub model: &'a ModelName,
-    /// The experiment.
-    pub experiment: &'a ExperimentId,
-    /// Who logs it.
-    pub user: &'a str,
-    /// Called with the bytes uploaded since the last call.
-    pub progress: OnProgress<'a>,
+    backend: &'a Backend,
+    model: &'a ModelName,
+    experiment: &'a ExperimentId,
+    user: &'a str,
+    progress: OnProgress<'a>,
+}
+
+impl<'a> LogTarget<'a> {
+    /// Versions of `model`, logged by `user` in runs of `experiment`.
+    #[must_use]
+    pub fn new(
+        backend: &'a Backend,
+        model: &'a ModelName,
+        experiment: &'a ExperimentId,
+        user: &'a str,
+    ) -> Self {
+        Self { backend, model, experiment, user, progress: &|_| () }
+    }
+
+    /// Calls `progress` with the bytes uploaded since the last call.
+    #[must_use]
+    pub fn with_progress(self, progress: OnProgress<'a>) -> Self {
+        Self { progress, ..self }
+    }
 }
 
 impl LogTarget<'_> {
@@ -43,15 +57,14 @@ impl LogTarget<'_> {
     /// creates something is waited for all the same: else nobody would know whether there is something to take back.
     pub async fn log(
         &self,
-        prepared: &PreparedCandidate<'_>,
+        prepared: &PreparedCandidate,
         interrupted: impl Future<Output = ()> + Send,
     ) -> Result<LoggedCandidate> {
         let mut interrupted = pin!(interrupted);
         or_interrupted(interrupted.as_mut(), std::future::ready(Ok(()))).await?;
         let operation = uuid::Uuid::new_v4().to_string();
-        let run = self.start_run(prepared.candidate, &operation).await?;
-        let logging = Logging { target: *self, run: &run, prepared, operation: &operation };
-        let outcome = logging.fill_run(interrupted).await;
+        let run = self.start_run(&prepared.candidate, &operation).await?;
+        let outcome = self.fill_run(&run, prepared, &operation, interrupted).await;
         let status = if outcome.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
         let ended = self.backend.tracking.update_run(&run.id, status, Some(now())).await;
         match (outcome, ended) {
@@ -95,6 +108,9 @@ struct Logging<'a> {
 impl Logging<'_> {
     async fn fill_run(
         &self,
+        run: &Run,
+        prepared: &PreparedCandidate,
+        operation: &str,
         mut interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<LoggedCandidate> {
         let logged = self.create_logged_model().await?;
@@ -135,9 +151,13 @@ impl Logging<'_> {
     }
 
     /// Stores everything but the registration.
-    async fn store(&self, logged: Option<&LoggedModel>) -> Result<()> {
-        let (backend, run) = (self.target.backend, self.run);
-        let PreparedCandidate { candidate, params, .. } = self.prepared;
+    async fn store(
+        &self,
+        run: &Run,
+        prepared: &PreparedCandidate,
+        logged: Option<&LoggedModel>,
+    ) -> Result<()> {
+        let PreparedCandidate { candidate, params, file } = prepared;
         let timestamp = now();
         let metric =
             |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };

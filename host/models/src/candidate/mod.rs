@@ -28,29 +28,59 @@ const OWN_TAGS: [(&str, &str); 3] = [
     ("mlflow.user", "set HYDRA_ACTOR to your name"),
 ];
 
-/// A trained model and what is known about it.
+/// The model of a candidate.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum CandidateModel {
+    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole. A path that is not a
+    /// regular file, such as a pipe, is read once.
+    File(PathBuf),
+    /// A LightGBM text model on the standard input, read once.
+    Stdin,
+    /// The text of a LightGBM model.
+    Text(String),
+}
+
+impl From<PathBuf> for CandidateModel {
+    fn from(path: PathBuf) -> Self {
+        Self::File(path)
+    }
+}
+
+impl From<&Path> for CandidateModel {
+    fn from(path: &Path) -> Self {
+        Self::File(path.to_path_buf())
+    }
+}
+
+/// A trained model and what is known about it, ready to be logged.
+///
+/// ```
+/// use hydra_models::candidate::Candidate;
+///
+/// let candidate = Candidate::from_file("model.lgb")
+///     .metric("auc", 0.913)
+///     .config(serde_json::json!({"data": {"rows": 20_000}}))
+///     .tag("team", "risk")
+///     .run_name("weekly retrain");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a candidate is not logged until it is passed to a registry"]
 pub struct Candidate {
-    /// The model.
-    pub model: ModelSource,
-    /// Metrics by key, at least one; policies decide by them.
-    pub metrics: BTreeMap<String, f64>,
-    /// The training configuration: a JSON object.
-    pub config: Value,
-    /// Tags of the run.
-    pub tags: BTreeMap<String, String>,
-    /// The run's name; one is made from the model's name and the time if it is absent or empty.
-    pub run_name: Option<String>,
-    /// Accept NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
-    pub allow_non_finite: bool,
+    model: CandidateModel,
+    metrics: BTreeMap<String, f64>,
+    config: Value,
+    tags: BTreeMap<String, String>,
+    run_name: Option<String>,
+    allow_non_finite: bool,
 }
 
 impl Candidate {
-    /// A candidate with these metrics and nothing else said about it.
-    pub fn new(model: impl Into<ModelSource>, metrics: BTreeMap<String, f64>) -> Self {
+    /// A candidate without metrics, configuration and tags. It needs at least one metric to be logged.
+    pub fn new(model: impl Into<CandidateModel>) -> Self {
         Self {
             model: model.into(),
-            metrics,
+            metrics: BTreeMap::new(),
             config: Value::Object(serde_json::Map::new()),
             tags: BTreeMap::new(),
             run_name: None,
@@ -58,9 +88,63 @@ impl Candidate {
         }
     }
 
-    /// Checks and reads all that needs no store, so that nothing is written anywhere for a candidate that cannot be logged.
-    /// `InvalidModel` names tree, key and line of what is wrong with the model.
-    pub async fn prepare(&self) -> Result<PreparedCandidate<'_>> {
+    /// A candidate of a LightGBM text model file.
+    pub fn from_file(path: impl Into<PathBuf>) -> Self {
+        Self::new(CandidateModel::File(path.into()))
+    }
+
+    /// A candidate of the text of a LightGBM model, as `save_model` writes it.
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self::new(CandidateModel::Text(text.into()))
+    }
+
+    /// Adds a metric, or replaces the one of that key. Policies compare candidates by their metrics.
+    pub fn metric(mut self, key: impl Into<String>, value: f64) -> Self {
+        self.metrics.insert(key.into(), value);
+        self
+    }
+
+    /// Adds several metrics.
+    pub fn metrics<K: Into<String>>(mut self, metrics: impl IntoIterator<Item = (K, f64)>) -> Self {
+        self.metrics.extend(metrics.into_iter().map(|(key, value)| (key.into(), value)));
+        self
+    }
+
+    /// Sets the training configuration, a JSON object: its leaves become params of the run, the whole is one artifact.
+    pub fn config(mut self, config: Value) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds a tag of the run, or replaces the one of that key.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds several tags of the run.
+    pub fn tags<K: Into<String>, V: Into<String>>(mut self, tags: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.tags.extend(tags.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Names the run. Without a name, or with an empty one, the run is named after the model and the time.
+    pub fn run_name(mut self, name: impl Into<String>) -> Self {
+        self.run_name = Some(name.into());
+        self
+    }
+
+    /// Accepts NaN and infinite metrics. By default they are an error, since a policy cannot compare them.
+    pub fn allow_non_finite(mut self) -> Self {
+        self.allow_non_finite = true;
+        self
+    }
+
+    /// Checks and reads what needs no store, so that nothing is written anywhere for a candidate that cannot be logged.
+    /// [`ErrorKind::InvalidModel`] names tree, key and line of the flaw in the model.
+    ///
+    /// Requires a Tokio runtime: the model is read on a blocking thread.
+    pub async fn prepare(self) -> Result<PreparedCandidate> {
         self.check()?;
         let params = config::flatten(&self.config)?;
         let file = ModelFile::open(&self.model).await?;
@@ -98,10 +182,10 @@ impl Candidate {
     }
 }
 
-/// A candidate that was found fit to be logged.
+/// A candidate that passed every check that needs no store.
 #[derive(Debug)]
-pub struct PreparedCandidate<'a> {
-    candidate: &'a Candidate,
+pub struct PreparedCandidate {
+    candidate: Candidate,
     params: Vec<(String, String)>,
     file: ModelFile,
 }

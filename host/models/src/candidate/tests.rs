@@ -35,17 +35,12 @@ impl Scene {
         progress: &(dyn Fn(u64) + Send + Sync),
         interrupted: impl Future<Output = ()> + Send,
     ) -> Result<LoggedCandidate> {
-        let target = LogTarget {
-            backend: &self.backend,
-            model: &self.model,
-            experiment: &self.experiment,
-            user: "ann",
-            progress,
-        };
+        let target = LogTarget::new(&self.backend, &self.model, &self.experiment, "ann");
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
-        let candidate = Candidate::new(Path::new(path), BTreeMap::from([("auc".to_owned(), 0.9)]));
-        target.log(&candidate.prepare().await.expect("a candidate"), interrupted).await
+        let candidate = Candidate::from_file(path).metric("auc", 0.9);
+        let prepared = candidate.prepare().await.expect("a candidate");
+        target.with_progress(progress).log(&prepared, interrupted).await
     }
 
     async fn versions(&self) -> Vec<Version> {

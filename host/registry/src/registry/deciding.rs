@@ -13,15 +13,16 @@ use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Operation;
 
 impl ModelRegistry {
-    /// Carries out a request for a promotion or a rollback, with every option.
+    /// Carries out a request for a promotion or a rollback.
     ///
     /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
-    /// that is opened afterwards.
-    pub async fn decide(&self, request: Request) -> Result<Transition> {
-        ledger_name(&self.model)?;
-        let policy = self.policy.get_or_try_init(|| self.options.load_policy()).await?;
-        let transitions =
-            Transitions::new(&self.backend, &self.model, policy, self.options.decision_options()?);
+    /// that is connected afterwards.
+    pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
+        check_target(&request)?;
+        ledger_name(self.model())?;
+        let settings = &self.inner.settings;
+        let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
+        let transitions = Transitions::new(self.backend(), self.model(), policy, settings.terms.clone());
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
@@ -32,8 +33,8 @@ impl ModelRegistry {
             Ok(ledger)
         };
         let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
-        ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
-        recording::carry_out(&transitions, &request, &ledger, evidence).await
+        ensure_was_champion(&request, Some(&ledger), None).await?;
+        transitions.carry_out(&request, &ledger, evidence).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
@@ -60,23 +61,32 @@ impl ModelRegistry {
             return Ok(self.writer(ledger));
         }
         // Before an experiment is made for it.
-        ledger_name(&self.model)?;
+        ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        LedgerWriter::found(&self.backend, &self.model, &experiment, self.writer_settings()).await
+        Ledger::found(self.backend(), self.model(), &experiment, self.ledger_settings()).await
     }
 
     /// The model's ledger, if a first decision founded it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(&self.backend, &self.model).await
+        Ledger::existing(self.backend(), self.model(), self.ledger_settings()).await
     }
 
-    pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
-        LedgerWriter::new(ledger, self.writer_settings())
+    fn ledger_settings(&self) -> Settings {
+        Settings::new(self.inner.settings.terms.actor.clone())
     }
+}
 
-    fn writer_settings(&self) -> WriterSettings {
-        WriterSettings::new(self.options.actor_name())
-    }
+/// Refuses targets that the operation does not have.
+fn check_target(request: &Request) -> Result<()> {
+    let hint = match (request.operation, request.target) {
+        (Operation::Rollback, Target::Candidate) => {
+            "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
+        }
+        (Operation::Promote, Target::PolicyChoice) => "name a version, or pass `Target::Candidate`",
+        _ => return Ok(()),
+    };
+    let refused = format!("not a target of a {}: {:?}", request.operation, request.target);
+    Err(Error::new(ErrorKind::InvalidArgument, refused).with_hint(hint))
 }
 
 /// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.

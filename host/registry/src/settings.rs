@@ -1,0 +1,244 @@
+//! What a registry works with: every setting resolved and checked, once, when it is connected.
+
+use std::path::{Path, PathBuf};
+
+use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_lifecycle::transition::Terms;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::environment;
+use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
+use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
+
+/// The settings of a registry.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub model: ModelName,
+    pub experiment: Experiment,
+    /// The actor, the policy's settings and the managed aliases.
+    pub terms: Terms,
+    pub policy: PolicySettings,
+    /// `None` where the caller passed open stores.
+    pub uris: Option<Uris>,
+    pub cache: Option<ModelCache>,
+}
+
+/// The experiment that candidates are logged in.
+#[derive(Debug, Clone)]
+pub(crate) enum Experiment {
+    /// An existing one.
+    Id(ExperimentId),
+    /// One that is created where it is missing.
+    Named(String),
+}
+
+/// The URIs of the stores.
+#[derive(Debug, Clone)]
+pub(crate) struct Uris {
+    pub tracking: TrackingUri,
+    /// `None` where models are registered at the tracking URI.
+    pub registry: Option<TrackingUri>,
+}
+
+impl Uris {
+    /// Where registered models are kept, without credentials.
+    pub fn display_registry(&self) -> String {
+        redact(self.registry.as_ref().unwrap_or(&self.tracking).expose())
+    }
+}
+
+/// How the policy is loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicySettings {
+    pub source: PolicySource,
+    pub budget: Budget,
+    pub engine: EngineOptions,
+}
+
+impl PolicySettings {
+    pub async fn load(&self) -> Result<Policy> {
+        let Self { source, budget, engine: options } = self.clone();
+        blocking(move || {
+            let engine = || PolicyEngine::new(&options);
+            match source {
+                PolicySource::Loaded(policy) => Ok(policy),
+                PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
+                PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
+            }
+        })
+        .await
+    }
+}
+
+impl Settings {
+    /// The settings that `options` lead to, and the stores.
+    pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
+        let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
+        let settings = Self {
+            model: options.model_name()?,
+            experiment: options.experiment()?,
+            terms: Terms {
+                actor: options.actor_name(),
+                settings: options.all_policy_settings(),
+                managed: options.all_managed_aliases()?,
+            },
+            policy: options.policy_settings()?,
+            cache: options.cache(uris.as_ref())?,
+            uris,
+        };
+        let backend = match (&options.backend, &settings.uris) {
+            (Some(backend), _) => backend.clone(),
+            (None, Some(uris)) => {
+                Backend::connect(&uris.tracking, uris.registry.as_ref(), &options.environment)?
+            }
+            (None, None) => return Err(no_tracking_uri()),
+        };
+        Ok((settings, backend))
+    }
+}
+
+impl OpenOptions {
+    /// The tracking URI that these options lead to. [`ErrorKind::Config`] when there is none and no project to have a
+    /// default store.
+    pub fn resolved_tracking_uri(&self) -> Result<TrackingUri> {
+        if let Some(uri) = self.given(self.tracking_uri.as_ref(), environment::TRACKING_URI) {
+            return TrackingUri::new(uri);
+        }
+        match (&self.config.tracking_uri, &self.project) {
+            (Some(uri), _) => Ok(uri.clone()),
+            (None, Some(project)) => TrackingUri::new(project.default_tracking_uri()),
+            (None, None) => Err(no_tracking_uri()),
+        }
+    }
+
+    pub(crate) fn uris(&self) -> Result<Uris> {
+        let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
+            Some(uri) => Some(TrackingUri::new(uri)?),
+            None => self.config.registry_uri.clone(),
+        };
+        Ok(Uris { tracking: self.resolved_tracking_uri()?, registry })
+    }
+
+    fn model_name(&self) -> Result<ModelName> {
+        let named = self.model.clone().or_else(|| self.variable(environment::MODEL));
+        let name = named.or_else(|| self.config.model.clone());
+        ModelName::new(name.unwrap_or_else(|| DEFAULT_MODEL.to_owned()))
+    }
+
+    fn experiment(&self) -> Result<Experiment> {
+        if let Some(experiment) = &self.experiment {
+            return Ok(experiment.clone());
+        }
+        if let Some(id) = self.variable(environment::EXPERIMENT_ID) {
+            return ExperimentId::new(id).map(Experiment::Id);
+        }
+        match self.variable(environment::EXPERIMENT_NAME) {
+            Some(name) => Ok(Experiment::Named(name)),
+            None => Ok(Experiment::Named(self.model_name()?.into())),
+        }
+    }
+
+    fn actor_name(&self) -> String {
+        let named = self.actor.clone().filter(|actor| !actor.trim().is_empty());
+        // As Python's `getpass.getuser` looks for it.
+        let variables = [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER", "LNAME", "USERNAME"];
+        named
+            .or_else(|| variables.iter().find_map(|key| self.variable(key)))
+            .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
+            .unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    fn all_managed_aliases(&self) -> Result<Vec<Alias>> {
+        let mut aliases = vec![Alias::CHAMPION, Alias::ARCHIVED, Alias::CANDIDATE];
+        let configured = self.config.managed_aliases.iter().map(Alias::new);
+        for alias in configured.chain(self.managed_aliases.iter().cloned().map(Ok)) {
+            let alias = alias?;
+            if !aliases.contains(&alias) {
+                aliases.push(alias);
+            }
+        }
+        Ok(aliases)
+    }
+
+    fn all_policy_settings(&self) -> std::collections::BTreeMap<String, String> {
+        let mut settings = self.config.settings.clone();
+        settings.extend(self.policy_settings.clone());
+        settings
+    }
+
+    pub(crate) fn policy_settings(&self) -> Result<PolicySettings> {
+        let mut budget = Budget::default();
+        for (key, value) in self.config.budget.iter().chain(&self.budget) {
+            budget.set(key, value)?;
+        }
+        Ok(PolicySettings { source: self.policy_source(), budget, engine: self.engine_options() })
+    }
+
+    /// Where the policy that these options lead to comes from.
+    #[must_use]
+    pub fn policy_source(&self) -> PolicySource {
+        if let Some(source) = &self.policy {
+            return source.clone();
+        }
+        let file = self.variable(environment::POLICY).map(PathBuf::from);
+        file.or_else(|| self.config.policy.clone()).map_or(PolicySource::Embedded, PolicySource::File)
+    }
+
+    pub(crate) fn engine_options(&self) -> EngineOptions {
+        match self.cache_directory() {
+            Some(root) => EngineOptions::default().with_cache_dir(root.join("policies")),
+            None => EngineOptions::default(),
+        }
+    }
+
+    /// The cache of models; stores without URIs have none.
+    fn cache(&self, uris: Option<&Uris>) -> Result<Option<ModelCache>> {
+        let bytes = match (self.cache_bytes, self.variable(environment::CACHE_BYTES)) {
+            (Some(bytes), _) => bytes,
+            (None, None) => DEFAULT_CACHE_BYTES,
+            (None, Some(text)) => text.parse().map_err(|source| {
+                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
+                    .with_source(source)
+            })?,
+        };
+        let (Some(uris), Some(root)) = (uris, self.cache_directory()) else { return Ok(None) };
+        Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
+    }
+
+    /// What tells the registry from others that use the same model names: where versions come from, where their artifacts
+    /// do, and the workspace. It includes credentials, since other credentials may show other models.
+    pub(crate) fn store_identity(&self, uris: &Uris) -> String {
+        let registry = uris.registry.as_ref().unwrap_or(&uris.tracking);
+        // Relative paths mean another store in another directory.
+        let uris = [&uris.tracking, registry].map(|uri| uri.absolute(Path::new("")).expose().to_owned());
+        let workspace = [environment::WORKSPACE, environment::ENABLE_WORKSPACES]
+            .map(|name| self.variable(name).unwrap_or_default());
+        [uris, workspace].concat().join("\n")
+    }
+
+    /// The directory of all caches.
+    pub(crate) fn cache_directory(&self) -> Option<PathBuf> {
+        let named = |key: &str| self.variable(key).map(PathBuf::from);
+        let given = self.cache_dir.clone().or_else(|| named(environment::CACHE_DIR));
+        given
+            .or_else(|| named("XDG_CACHE_HOME").map(|home| home.join("hydra-registry")))
+            .or_else(|| self.environment.home().map(|home| home.join(".cache/hydra-registry")))
+    }
+
+    /// A URI from these options or the environment.
+    fn given(&self, option: Option<&GivenUri>, variable: &str) -> Option<String> {
+        option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
+    }
+
+    fn variable(&self, key: &str) -> Option<String> {
+        self.environment.get(key).map(str::to_owned)
+    }
+}
+
+fn no_tracking_uri() -> Error {
+    Error::new(ErrorKind::Config, "no tracking URI is set")
+        .with_hint("set one with `OpenOptions::with_tracking_uri`, or in MLFLOW_TRACKING_URI")
+}
