@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod paths;
+mod progress;
 mod setup;
 mod shell;
 mod test;
