@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
 use crate::setup::{self, Scope};
 use crate::shell::{cargo, run as sh, say};
+use crate::{paths, progress};
 
 /// The training data.
 pub const TRAIN: &str = "breast_cancer_train.csv";
@@ -71,8 +71,8 @@ pub fn run(args: &[String]) -> Result<()> {
     };
     setup::run(Scope::Build)?;
     say("building hydra-registry (the first build takes several minutes)");
-    // Build the whole workspace, so that the tests reuse the result: cargo unifies features over the selected packages.
-    sh(cargo().args(["build", "--workspace", "--bin", "hydra-registry", "--locked"]))?;
+    // The whole workspace, so that the tests find what the demo has built: features are unified over what is selected.
+    progress::build(cargo().args(["build", "--workspace", "--bin", "hydra-registry", "--locked"]))?;
     prepare(&home)?;
 
     let binary = target_directory().join("debug/hydra-registry");

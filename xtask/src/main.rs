@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod layers;
 mod paths;
+mod progress;
 mod setup;
 mod shell;
 mod test;

@@ -50,7 +50,8 @@ pub fn cargo() -> Command {
     command
 }
 
-fn show(command: &Command) -> String {
+/// A command as a person would type it.
+pub fn show(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
