@@ -1,4 +1,24 @@
 //! From tracking and registry URIs to stores: one table from scheme to constructor.
+//!
+//! ```
+//! use hydra_base::names::ModelName;
+//! use hydra_mlflow::connect::Backend;
+//! use hydra_mlflow::entities::Tags;
+//! use hydra_mlflow::environment::Environment;
+//! use hydra_mlflow::uri::TrackingUri;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hydra_base::Result<()> {
+//! # let home = tempfile::tempdir().expect("a directory");
+//! # let path = home.path().join("mlruns").display().to_string();
+//! let uri = TrackingUri::new(path)?;
+//! let backend = Backend::connect(&uri, None, &Environment::of_process())?;
+//! let model = ModelName::new("churn")?;
+//! backend.registry.create_registered_model(&model, &Tags::new(), "scores customers").await?;
+//! assert!(backend.registry.registered_model(&model).await?.aliases.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -102,7 +122,7 @@ impl Backend {
                 }
             };
         }
-        Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles").with_context("uri", uri))
+        Err(Error::new(ErrorKind::Protocol, "the model URI refers to itself").with_context("uri", uri))
     }
 }
 

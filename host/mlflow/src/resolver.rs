@@ -73,9 +73,9 @@ impl ArtifactResolver {
         } else {
             "local paths and `file:`"
         };
-        Error::new(ErrorKind::UnsupportedScheme, "no artifact store for this URI")
+        Error::new(ErrorKind::UnsupportedScheme, "the URI's scheme is not supported for artifacts")
             .with_context("uri", uri)
-            .with_hint(format!("supported with this tracking store: {proxied}{supported}"))
+            .with_hint(format!("use a scheme that this tracking store supports: {proxied}{supported}"))
     }
 }
 
@@ -106,7 +106,9 @@ mod tests {
     use super::*;
 
     fn open(uri: &str) -> Result<String> {
-        let opened = ArtifactResolver::local().open(&uri.parse().expect(uri));
+        let credentials = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+        let resolver = ArtifactResolver::local().with_environment(&credentials.into_iter().collect());
+        let opened = resolver.open(&uri.parse().expect(uri));
         opened.map(|root| root.uri().to_owned())
     }
 

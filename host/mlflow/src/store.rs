@@ -2,6 +2,26 @@
 //!
 //! Every method maps failures onto the same [`ErrorKind`](hydra_base::ErrorKind) in every backend. Reads never write. A
 //! write that returns `Ok` is visible to the next read of any client of the same store.
+//!
+//! ```
+//! use hydra_base::names::{Alias, ModelName};
+//! use hydra_mlflow::entities::{NewModelVersion, Tags};
+//! use hydra_mlflow::memory::MemoryStore;
+//! use hydra_mlflow::store::RegistryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> hydra_base::Result<()> {
+//! let store = MemoryStore::new()?;
+//! let name = ModelName::new("churn")?;
+//! store.create_registered_model(&name, &Tags::new(), "").await?;
+//! let new = NewModelVersion::new(name.clone(), "s3://bucket/model");
+//! let version = store.create_model_version(&new).await?.version;
+//! store.set_alias(&name, &Alias::CHAMPION, version).await?;
+//! let champion = store.version_by_alias(&name, &Alias::CHAMPION).await?;
+//! assert_eq!(champion.map(|champion| champion.version), Some(version));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt::Debug;
 

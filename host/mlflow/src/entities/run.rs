@@ -26,6 +26,7 @@ pub enum RunStatus {
     Killed,
 }
 
+#[cfg(any(feature = "rest", feature = "sqlite"))]
 impl RunStatus {
     const ALL: [Self; 5] = [Self::Running, Self::Scheduled, Self::Finished, Self::Failed, Self::Killed];
 
@@ -216,7 +217,7 @@ impl RunBatch {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "rest", feature = "sqlite")))]
 mod tests {
     use super::*;
 

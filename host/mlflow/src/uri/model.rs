@@ -23,7 +23,7 @@ impl FromStr for ModelUri {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
         let refuse = || {
-            Error::new(ErrorKind::InvalidName, format!("not a model URI: `{text}`")).with_hint(
+            Error::new(ErrorKind::InvalidName, format!("the text is not a model URI: `{text}`")).with_hint(
                 "use `models:/name/version`, `models:/name@alias`, `models:/m-…` or `runs:/run/path`",
             )
         };
