@@ -51,7 +51,7 @@ pub fn tags<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// The kind of the error that `result` is expected to be.
+/// The kind of the error in `result`; panics on a success.
 pub fn kind<T: Debug>(result: Result<T>) -> ErrorKind {
     result.expect_err("an error was expected").kind()
 }

@@ -102,7 +102,7 @@ impl Backend {
                 }
             };
         }
-        Err(Error::new(ErrorKind::Protocol, "a model URI leads in circles").with_context("uri", uri))
+        Err(Error::new(ErrorKind::Protocol, "the model URI refers to itself").with_context("uri", uri))
     }
 }
 

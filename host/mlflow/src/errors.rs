@@ -31,7 +31,7 @@ pub(crate) fn alias_not_set(name: &ModelName, alias: &Alias) -> Error {
 
 /// The name is taken.
 pub(crate) fn already_exists(what: &str, name: impl Display) -> Error {
-    Error::new(ErrorKind::AlreadyExists, format!("{what} of this name exists already"))
+    Error::new(ErrorKind::AlreadyExists, format!("{what} with this name already exists"))
         .with_context("name", name)
 }
 

@@ -73,7 +73,7 @@ impl ArtifactResolver {
         } else {
             "local paths and `file:`"
         };
-        Error::new(ErrorKind::UnsupportedScheme, "no artifact store for this URI")
+        Error::new(ErrorKind::UnsupportedScheme, "the URI's scheme is not supported for artifacts")
             .with_context("uri", uri)
             .with_hint(format!("supported with this tracking store: {proxied}{supported}"))
     }

@@ -55,6 +55,6 @@ impl Experiment {
             return Ok(self.id);
         }
         Err(Error::new(ErrorKind::InvalidState, format!("the experiment `{}` is deleted", self.name))
-            .with_hint("restore it in MLflow, or name another one in MLFLOW_EXPERIMENT_NAME"))
+            .with_hint("restore it in MLflow, or set MLFLOW_EXPERIMENT_NAME to another one"))
     }
 }

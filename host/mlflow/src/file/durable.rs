@@ -114,7 +114,7 @@ impl Unsynced {
                 .chunks(share)
                 .map(|chunk| scope.spawn(|| chunk.iter().try_for_each(|file| sync(file))))
                 .collect();
-            let panicked = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes the disk panicked"));
+            let panicked = |_| Err(Error::new(ErrorKind::Internal, "a thread that writes to disk panicked"));
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(panicked))
         })?;
         self.directories.iter().try_for_each(|directory| sync_dir(directory))

@@ -47,7 +47,7 @@ pub(super) fn read_alias(tree: &Tree, name: &ModelName, alias: &Alias) -> Result
         Error::new(ErrorKind::Storage, "an alias file of the store is damaged")
             .with_context("path", tree.root().join(&path).display())
             .with_source(error)
-            .with_hint("the file holds the number of a version and nothing else")
+            .with_hint("write only the number of a version into the file")
     })
 }
 
@@ -61,7 +61,7 @@ fn check_name(name: &ModelName) -> Result<()> {
     if name.as_str().contains('%') || name.as_str().contains(std::path::is_separator) {
         return Err(Error::new(
             ErrorKind::InvalidName,
-            "a registered model's name in a file store contains no `%` and no path separator",
+            "the name of a registered model contains `%` or a path separator, which a file store does not support",
         )
         .with_context("name", name)
         .with_hint("choose another name, or keep models in a database: sqlite:///mlflow.db"));

@@ -132,13 +132,13 @@ pub(super) fn hint(kind: ErrorKind, status: StatusCode, text: Option<&str>) -> O
             "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         }
         ErrorKind::PermissionDenied if text.is_some_and(|text| text.contains("Invalid Host header")) => {
-            "start the server with `--allowed-hosts` naming this host"
+            "start the server with this host in `--allowed-hosts`"
         }
         ErrorKind::Unsupported if text.is_some_and(artifacts_are_not_served) => {
             "start the server with `--serve-artifacts`"
         }
         ErrorKind::Unsupported if matches!(status.as_u16(), 404 | 405) => {
-            "is the tracking URI that of an MLflow server from 2.9, with its path prefix?"
+            "check that the tracking URI is the address of an MLflow server 2.9 or newer, with its path prefix"
         }
         _ => return None,
     };

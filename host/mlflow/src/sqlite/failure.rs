@@ -41,18 +41,18 @@ impl Failure {
         let (kind, message, hint) = match code {
             Some(ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED) => (
                 ErrorKind::Locked,
-                "another process keeps the database locked",
-                "see which process has the file open, for example with `lsof`",
+                "another process holds the lock of the database",
+                "find the process that has the file open, for example with `lsof`",
             ),
             Some(ffi::SQLITE_NOTADB | ffi::SQLITE_CORRUPT) => (
                 ErrorKind::Storage,
                 "the file is not a SQLite database, or it is damaged",
-                "restore it from a backup, or name another file",
+                "restore it from a backup, or use another file",
             ),
             Some(ffi::SQLITE_READONLY | ffi::SQLITE_CANTOPEN | ffi::SQLITE_PERM) => (
                 ErrorKind::Storage,
-                "the database cannot be opened or written",
-                "its directory must exist, and the user of this process must own both or have access to them",
+                "cannot open or write the database",
+                "check that the directory exists and that the user of this process has access to directory and file",
             ),
             Some(ffi::SQLITE_FULL) => (ErrorKind::Storage, "the disk is full", "free some space"),
             _ => (

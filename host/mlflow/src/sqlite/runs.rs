@@ -202,7 +202,7 @@ fn read_run(row: &Row<'_>) -> SqlResult<Run> {
 fn status_of(text: Option<&str>) -> Result<RunStatus> {
     let Some(text) = text else { return Ok(RunStatus::Running) };
     RunStatus::of(text).ok_or_else(|| {
-        Error::new(ErrorKind::Protocol, "a run has a status that MLflow does not have")
+        Error::new(ErrorKind::Protocol, "the status of a run is unknown")
             .with_context("status", excerpt(text, QUOTED_CHARS))
     })
 }

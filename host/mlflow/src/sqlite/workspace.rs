@@ -10,12 +10,14 @@ pub(crate) fn workspace_of_database(environment: &Environment) -> Result<Option<
     let named = environment.get(environment::WORKSPACE).map(str::trim).filter(|name| !name.is_empty());
     match (environment.flag_or(environment::ENABLE_WORKSPACES, false)?, named) {
         (true, Some(name)) => Workspace::new(name).map(Some),
-        (true, None) => Err(Error::new(ErrorKind::Config, "workspaces are enabled, but none is named")
-            .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE))),
+        (true, None) => {
+            Err(Error::new(ErrorKind::Config, "workspaces are enabled, but the name of one is missing")
+                .with_hint(format!("set {}, for example to `default`", environment::WORKSPACE)))
+        }
         (false, Some(name)) if name != DEFAULT_WORKSPACE => {
             tracing::warn!(
                 workspace = excerpt(name, QUOTED_CHARS),
-                "MLFLOW_WORKSPACE is not used on a local database unless MLFLOW_ENABLE_WORKSPACES is true"
+                "ignoring MLFLOW_WORKSPACE: a local database uses it only with MLFLOW_ENABLE_WORKSPACES=true"
             );
             Ok(None)
         }

@@ -40,8 +40,10 @@ impl ArtifactUri {
     /// Takes a URI or a plain path apart. `Protocol` when it is blank or malformed.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
-        let malformed =
-            || Error::new(ErrorKind::Protocol, "not an artifact URI").with_context("uri", redact(&text));
+        let malformed = || {
+            Error::new(ErrorKind::Protocol, "the text is not an artifact URI")
+                .with_context("uri", redact(&text))
+        };
         if text.trim().is_empty() || text.contains('\0') {
             return Err(malformed());
         }

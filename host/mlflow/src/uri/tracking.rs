@@ -90,7 +90,7 @@ impl TrackingUri {
     /// The address of a server, credentials included; `Config` for anything else.
     pub(crate) fn web_url(&self) -> Result<Url> {
         let refuse = |why: &str| {
-            Error::new(ErrorKind::Config, format!("not the address of an MLflow server: {why}"))
+            Error::new(ErrorKind::Config, format!("the URI is not the address of an MLflow server: {why}"))
                 .with_context("uri", self)
                 .with_hint("write it like `http://localhost:5000`")
         };
@@ -125,9 +125,11 @@ impl TrackingUri {
     pub fn file_path(&self) -> Result<PathBuf> {
         match ArtifactUri::new(self.text.as_str()).map(ArtifactUri::into_location) {
             Ok(Location::Local(path)) => Ok(path),
-            _ => Err(Error::new(ErrorKind::Config, "not a local path").with_context("uri", self).with_hint(
-                "two slashes begin the name of a host: a path is written file:///dir, or as it is",
-            )),
+            _ => Err(Error::new(ErrorKind::Config, "the URI is not a local path")
+                .with_context("uri", self)
+                .with_hint(
+                    "write file:///dir or a plain path; two slashes are followed by the name of a host",
+                )),
         }
     }
 
@@ -137,7 +139,7 @@ impl TrackingUri {
         let rest = self.text.split_once("://").map(|(_, rest)| rest.split('?').next().unwrap_or(rest));
         match rest.and_then(|rest| rest.strip_prefix('/')) {
             Some(path) if !path.is_empty() && path != ":memory:" => Ok(PathBuf::from(path)),
-            _ => Err(Error::new(ErrorKind::Config, "not the path of a SQLite database")
+            _ => Err(Error::new(ErrorKind::Config, "the URI is not the path of a SQLite database")
                 .with_context("uri", self)
                 .with_hint(
                     "write `sqlite:///relative/path.db` or, with four slashes, `sqlite:////absolute/path.db`",

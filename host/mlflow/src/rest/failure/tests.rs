@@ -92,7 +92,7 @@ fn messages_carry_the_servers_words_and_are_tame() {
     let error: Error = answer(500, "application/json", &long).into();
     assert!(error.message().len() < 700 && !error.message().chars().any(is_unprintable));
     let page: Error = answer(502, "text/html", "<html>Bad Gateway</html>").into();
-    assert_eq!(page.message(), "the server answered with a page that is not MLflow's");
+    assert_eq!(page.message(), "the server's answer is not from MLflow");
     let host = answer(403, "text/plain", "Invalid Host header - possible DNS rebinding attack detected");
     assert!(Error::from(host).hint().is_some_and(|hint| hint.contains("--allowed-hosts")));
 }

@@ -96,7 +96,7 @@ async fn a_create_that_is_not_found_in_the_end_stays_ambiguous() {
         let store = store_with(&server, &[(environment::MAX_RETRIES, "0")]);
         let error = create_run(&store, operation()).await.expect_err("a lost answer");
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unreachable, false));
-        assert!(error.hint().is_some_and(|hint| hint.contains("look before you repeat it")), "{error:?}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("before you repeat it")), "{error:?}");
         assert_eq!(server.lines(), ["POST runs/create", "POST runs/search"]);
     }
 }

@@ -252,7 +252,7 @@ pub(in crate::rest) fn logged_model_status(status: LoggedModelStatus) -> &'stati
 fn run_status(status: Option<&str>) -> Result<RunStatus> {
     let Some(status) = status else { return Ok(RunStatus::Running) };
     RunStatus::of(status).ok_or_else(|| {
-        Error::new(ErrorKind::Protocol, "the server sent an unknown run status")
+        Error::new(ErrorKind::Protocol, "the run status from the server is unknown")
             .with_context("status", excerpt(status, QUOTED_CHARS))
     })
 }

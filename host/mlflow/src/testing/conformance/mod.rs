@@ -1,4 +1,4 @@
-//! The contract of the store traits, sentence by sentence, as cases that any backend can be held against.
+//! The contract of the store traits: one case per documented sentence, for any backend.
 //!
 //! A case is an `async fn` that takes a [`Stores`], knows nothing about what is behind it, and panics when the store breaks
 //! the contract. Cases share a store and run at the same time, so they never assume that it is empty: they take names from
@@ -43,7 +43,7 @@ pub struct Stores {
     /// Whether the store has MLflow 3's LoggedModels.
     pub has_logged_models: bool,
     outside: Option<Box<dyn Outside>>,
-    /// What must outlive the stores: a temporary directory, a server.
+    /// Resources that must outlive the stores, such as a temporary directory or a server.
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -151,7 +151,7 @@ pub fn new_run(experiment_id: ExperimentId) -> NewRun {
         .tags(tags([("team", "risk")]))
 }
 
-/// A version whose source every backend takes without asking for a run or a LoggedModel.
+/// A version whose source every backend accepts without a run or a LoggedModel.
 #[must_use]
 pub fn new_version(name: &ModelName) -> NewModelVersion {
     NewModelVersion::new(name.clone(), "hydra-ledger:/conformance")

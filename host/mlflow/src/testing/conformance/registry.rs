@@ -60,7 +60,7 @@ pub async fn a_model_of_an_odd_name_works(stores: &Stores) {
     for odd in ["a name", "modèle 日本", "50%", "dots.and-'quotes'", "1e5", "no"] {
         let name = model_name(&format!("{odd} {}", uuid::Uuid::new_v4().simple()));
         match stores.backend.registry.create_registered_model(&name, &Tags::new(), "").await {
-            // A file store refuses what MLflow's would: it could list no model any more.
+            // A file store rejects this name: with such a directory, MLflow's file store could not list any model.
             Err(error) if odd.contains('%') => {
                 assert_eq!(error.kind(), ErrorKind::InvalidName);
                 continue;
@@ -258,7 +258,7 @@ pub async fn deleting_a_version_never_moves_its_alias_elsewhere(stores: &Stores)
     stores.backend.registry.set_alias(&name, &Alias::CHAMPION, version(2)).await.expect("an alias");
     stores.backend.registry.delete_model_version(&name, version(2)).await.expect("a deletion");
     match stores.backend.registry.version_by_alias(&name, &Alias::CHAMPION).await {
-        // the store removed the alias with the version
+        // The store removed the alias with the version.
         Ok(behind) => assert!(behind.is_none()),
         // The alias dangles, as in MLflow up to 3.1.
         Err(error) => assert_eq!(error.kind(), ErrorKind::VersionNotFound),
