@@ -62,7 +62,7 @@ impl Session {
             "load-uncached" => self.uncached.load_champion().await.map(drop).map_err(Into::into),
             "list" => {
                 let versions: Vec<_> = self.registry.list_versions().try_collect().await?;
-                ensure!(!versions.is_empty(), "there are no versions");
+                ensure!(!versions.is_empty(), "the model has no versions");
                 Ok(())
             }
             _ => bail!("no such operation"),

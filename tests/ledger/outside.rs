@@ -33,7 +33,7 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
     let history = assert_sound(&registry).await;
     assert_eq!(history.last().expect("an entry").0.entry.operation, EntryKind::Reassert);
-    // A place where nothing ever was is somebody's wish.
+    // No entry ever had this value, so the move came from outside.
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
     registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     assert_eq!(aliases(&registry).await, (Some(5), Some(3)));

@@ -66,7 +66,7 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
         (champion, archived) = match entry.operation {
             EntryKind::Promote => (target, champion),
             EntryKind::Rollback => (target.or(archived), champion),
-            // A writer so slow that it was overtaken; what it wrote was undone.
+            // The undone alias moves of a slow writer.
             EntryKind::Reassert => (champion, archived),
             other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
         };

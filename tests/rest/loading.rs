@@ -11,7 +11,7 @@ use crate::support::proxy::Proxy;
 use crate::support::root;
 use crate::support::server::{NEWEST, Server};
 
-/// A registry as a new process would open it.
+/// A registry with the state of a new process.
 pub(super) async fn open(url: &str, model: &str, cache: &Path) -> ModelRegistry {
     let options = OpenOptions::new().with_cache_dir(cache).with_tracking_uri(url).with_model(model);
     ModelRegistry::connect(options).await.expect("options")

@@ -71,7 +71,7 @@ pub fn run(args: &[String]) -> Result<()> {
     };
     setup::run(Scope::Build)?;
     say("building hydra-registry (the first build takes several minutes)");
-    // The whole workspace, so that the tests find what the demo has built: features are unified over what is selected.
+    // Build the whole workspace, so that the tests reuse the result: cargo unifies features over the selected packages.
     progress::build(cargo().args(["build", "--workspace", "--bin", "hydra-registry", "--locked"]))?;
     prepare(&home)?;
 

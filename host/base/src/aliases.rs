@@ -5,12 +5,12 @@ use std::fmt;
 
 use crate::names::{Alias, Version};
 
-/// Where one alias is to point.
+/// The new target of one alias.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AliasMove {
     /// The alias.
     pub alias: Alias,
-    /// The version it is to point at; none removes the alias.
+    /// The version that the alias will point to; none removes the alias.
     pub version: Option<Version>,
 }
 

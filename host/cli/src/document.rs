@@ -40,7 +40,7 @@ impl Document {
     /// The document as metrics: each value is a number, or a number's text.
     pub fn metrics(self) -> anyhow::Result<BTreeMap<String, f64>> {
         let Value::Object(metrics) = self.value else {
-            bail!("{} is no JSON object of metrics", self.path.display());
+            bail!("{} is not an object of metrics", self.path.display());
         };
         let number = |(key, value): (String, Value)| {
             let number = match &value {
@@ -58,17 +58,17 @@ impl Document {
         if let Some((key, text)) = first_marked(&self.value, "") {
             let error = Error::new(
                 ErrorKind::InvalidArgument,
-                format!("the value of `{key}` cannot be kept as it is: {text}"),
+                format!("cannot store the value of `{key}` exactly: {text}"),
             )
             .with_context("path", self.path.display())
             .with_hint(format!(
-                "configurations hold finite numbers, and integers of at most 64 bits; write it as text: \"{text}\""
+                "a configuration can contain only finite numbers and integers of at most 64 bits; write the value as text: \"{text}\""
             ));
             return Err(error.into());
         }
         match self.value {
             Value::Object(config) => Ok(config),
-            _ => bail!("{} holds no object", self.path.display()),
+            _ => bail!("{} is not an object", self.path.display()),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Document {
 /// The number that `text` is, as Rust, Python or JSON writes it; `InvalidArgument` names the metric otherwise.
 pub fn number(key: &str, text: &str) -> Result<f64> {
     text.parse().map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is no number: `{text}`"))
+        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not a number: `{text}`"))
             .with_source(source)
     })
 }
@@ -185,15 +185,15 @@ mod tests {
     #[test]
     fn numbers_that_would_be_lost_are_refused_by_their_key() {
         for (name, text, message) in [
-            ("c.toml", "[a]\nb = nan", "the value of `a.b` cannot be kept as it is: NaN"),
-            ("c.toml", "a = [1, -inf]", "the value of `a.1` cannot be kept as it is: -inf"),
-            ("c.json", "{\"a\": {\"b\": NaN}}", "the value of `a.b` cannot be kept as it is: NaN"),
-            ("c.json", "{\"a\": -Infinity}", "the value of `a` cannot be kept as it is: -Infinity"),
-            ("c.json", "{\"a\": 1e999}", "the value of `a` cannot be kept as it is: 1e999"),
+            ("c.toml", "[a]\nb = nan", "cannot store the value of `a.b` exactly: NaN"),
+            ("c.toml", "a = [1, -inf]", "cannot store the value of `a.1` exactly: -inf"),
+            ("c.json", "{\"a\": {\"b\": NaN}}", "cannot store the value of `a.b` exactly: NaN"),
+            ("c.json", "{\"a\": -Infinity}", "cannot store the value of `a` exactly: -Infinity"),
+            ("c.json", "{\"a\": 1e999}", "cannot store the value of `a` exactly: 1e999"),
             (
                 "c.json",
                 "{\"a\":18446744073709551616}",
-                "the value of `a` cannot be kept as it is: 18446744073709551616",
+                "cannot store the value of `a` exactly: 18446744073709551616",
             ),
         ] {
             assert_eq!(refused(document(name, text)), message, "{text}");
@@ -229,6 +229,6 @@ mod tests {
         assert_eq!(metrics["a"], f64::INFINITY);
         let error = document("m.toml", "a = inf\nb = true").metrics().expect_err("no number");
         let error: Error = error.downcast().expect("our error");
-        assert_eq!(error.message(), "metric `b` is no number: `true`");
+        assert_eq!(error.message(), "metric `b` is not a number: `true`");
     }
 }

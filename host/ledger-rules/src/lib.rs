@@ -303,7 +303,10 @@ pub enum Timeliness {
 /// The head entry and the aliases, as read. All slices name the same aliases in the same order, `champion` first, and a
 /// version that no longer exists counts as none.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each read from a different place")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, each read from a different source"
+)]
 pub struct AliasView<'a> {
     /// The alias state that the head entry starts from.
     pub before: &'a [Target],

@@ -35,7 +35,7 @@ pub async fn carry_out(
     };
     let mut transition = decider
         .recorded(record)
-        .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded what was not decided"))?;
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "the ledger recorded a decision that was not made"))?;
     transition.sequence = record.map(|record| record.number);
     announce(&transition);
     Ok(transition)

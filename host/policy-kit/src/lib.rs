@@ -81,8 +81,8 @@ impl FromStr for Language {
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.iter().copied().find(|language| language.to_string() == name).ok_or_else(|| {
             let known = Self::ALL.iter().map(Self::to_string).collect::<Vec<_>>().join(", ");
-            Error::new(ErrorKind::InvalidArgument, format!("the kit does not know the language `{name}`"))
-                .with_hint(format!("it knows {known}"))
+            Error::new(ErrorKind::InvalidArgument, format!("the language is not supported: `{name}`"))
+                .with_hint(format!("use one of {known}"))
         })
     }
 }

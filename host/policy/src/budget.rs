@@ -161,12 +161,12 @@ impl Budget {
         if written.is_none() || limit.forbids_all(&changed) {
             return Err(Error::new(
                 ErrorKind::Config,
-                format!("the policy limit `{key}` cannot be `{value}`"),
+                format!("the policy limit `{key}` is not valid: `{value}`"),
             )
             .with_hint(format!(
-                "{key}: {}; write it like `{}`",
-                limit.doc,
-                limit.show(&Self::default())
+                "write it like `{}`; `{key}` limits {}",
+                limit.show(&Self::default()),
+                limit.doc
             )));
         }
         *self = changed;

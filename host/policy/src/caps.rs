@@ -12,7 +12,7 @@ pub(super) fn at_most(what: &str, found: usize, limit: usize) -> Result<()> {
     if found <= limit {
         return Ok(());
     }
-    Err(incompatible(format!("the component has {found} {what}, {limit} are allowed")))
+    Err(incompatible(format!("the component has {found} {what}; the limit is {limit}")))
 }
 
 /// Refuses a file that wasmparser cannot read.

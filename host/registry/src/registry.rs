@@ -307,8 +307,12 @@ impl ModelRegistry {
     async fn registered_model(&self) -> Result<RegisteredModel> {
         self.backend().registry.registered_model(self.model()).await.map_err(|error| match error.kind() {
             ErrorKind::ModelNotFound => error.with_hint(format!(
-                "nothing of that name is in {}: is the name right, and the tracking URI? `log-candidate` makes it",
-                self.inner.settings.uris.as_ref().map_or_else(|| "this registry".to_owned(), Uris::display_registry)
+                "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
+                self.inner
+                    .settings
+                    .uris
+                    .as_ref()
+                    .map_or_else(|| "this registry".to_owned(), Uris::display_registry)
             )),
             _ => error,
         })

@@ -200,7 +200,7 @@ impl OpenOptions {
             (Some(bytes), _) => bytes,
             (None, None) => DEFAULT_CACHE_BYTES,
             (None, Some(text)) => text.parse().map_err(|source| {
-                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is no number of bytes: `{text}`"))
+                Error::new(ErrorKind::Config, format!("HYDRA_CACHE_BYTES is not a number of bytes: `{text}`"))
                     .with_source(source)
             })?,
         };

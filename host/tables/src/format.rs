@@ -11,7 +11,7 @@ pub enum FileFormat {
     Parquet,
     /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows)
     Arrow,
-    /// One JSON object a line (.jsonl, .ndjson)
+    /// One JSON object per line (.jsonl, .ndjson)
     Jsonl,
 }
 

@@ -170,7 +170,7 @@ impl ScoringRun<'_> {
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         let batch = self.batches.recv().unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "the thread that reads the input died"))
+            Err(Error::new(ErrorKind::Internal, "the thread that reads the input panicked"))
         })?;
         let Some(batch) = batch else { return Ok(None) };
         self.position = batch.position;
@@ -220,7 +220,7 @@ fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver
         }
     };
     thread::Builder::new().name("predict-reader".to_owned()).spawn(read).map_err(|error| {
-        Error::new(ErrorKind::Storage, "cannot start a thread that reads the input").with_source(error)
+        Error::new(ErrorKind::Storage, "cannot start the thread that reads the input").with_source(error)
     })?;
     Ok(receiver)
 }
@@ -235,12 +235,16 @@ fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType
     let predictions = model.predict_batch_by(engine, &batch.features, output)?;
     let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
     if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
-        return Err(Error::new(ErrorKind::InvalidArgument, "a column to keep has the name of a prediction")
-            .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "a column to keep has the same name as a column of predictions",
+        )
+        .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
     }
     let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
     let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the predictions are not one a row").with_source(error)
+        Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
+            .with_source(error)
     })
 }

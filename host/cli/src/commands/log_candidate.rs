@@ -24,7 +24,7 @@ pub async fn run(
         (Some(path), _, _) if path.as_os_str() == "-" => (CandidateModel::Stdin, BTreeMap::new(), Map::new()),
         (Some(path), _, _) => (path.as_path().into(), BTreeMap::new(), Map::new()),
         (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
-        _ => anyhow::bail!("name a model file, or training data and its label column"),
+        _ => anyhow::bail!("name a model file, or training data (--train) and its label column (--label)"),
     };
     add_metrics(&mut metrics, args)?;
     add_config(&mut config, args)?;
@@ -84,7 +84,7 @@ fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
 fn add_metrics(metrics: &mut BTreeMap<String, f64>, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
         let Value::Object(given) = document::read(path)? else {
-            anyhow::bail!("{} is no JSON object of metrics", path.display());
+            anyhow::bail!("{} is not an object of metrics", path.display());
         };
         for (key, value) in given {
             let value =

@@ -25,7 +25,7 @@ pub async fn run(
     match registry.existing_ledger().await? {
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
-            let bar = printer.progress(None, false, "asking again");
+            let bar = printer.progress(None, false, "repeating decisions");
             let managed = registry.managed_aliases();
             let mut comparisons = ledger.backtest(&policy, &own_settings, managed, args.since);
             while let Some(comparison) = comparisons.try_next().await? {

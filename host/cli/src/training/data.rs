@@ -31,7 +31,7 @@ impl TrainingData {
                 ErrorKind::InvalidData,
                 format!("no column `{label}` in the training data"),
             )
-            .with_hint(format!("the columns are: {}", table.names.join(", "))));
+            .with_hint(format!("use one of these columns: {}", table.names.join(", "))));
         };
         if let Some(row) = labels.iter().position(|value| *value != 0.0 && *value != 1.0) {
             return Err(bad_label(labels[row], row, &table.lines, label));
@@ -45,7 +45,7 @@ impl TrainingData {
         if !(0.0..1.0).contains(&holdout) || holdout == 0.0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("not a share between 0 and 1: {holdout}"),
+                format!("the holdout is not a share between 0 and 1: `{holdout}`"),
             )
             .with_context("flag", "--holdout"));
         }
@@ -54,7 +54,7 @@ impl TrainingData {
         if held >= rows {
             return Err(Error::new(
                 ErrorKind::InvalidData,
-                format!("{rows} rows are too few to hold some out"),
+                format!("cannot hold out rows: {rows} rows are not enough"),
             ));
         }
         let held_out = Self {
@@ -74,7 +74,7 @@ fn bad_label(value: f64, row: usize, lines: &[u64], column: &str) -> Error {
     };
     error
         .with_context("column", column)
-        .with_hint("the baseline is a binary classifier: encode the two classes as 0 and 1")
+        .with_hint("encode the two classes as 0 and 1; the baseline is a binary classifier")
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
             assert!(error.to_string().starts_with(&start), "{error}");
         }
         let error = read("a,b\n1,0\n").expect_err("no label");
-        assert_eq!(error.hint(), Some("the columns are: a, b"));
+        assert_eq!(error.hint(), Some("use one of these columns: a, b"));
         let error = read("a,y\n1\n").expect_err("a short row");
         assert!(error.to_string().contains("line: 2"), "{error}");
         assert!(read("a,y\n1,0\n").expect("one row").split(0.2).is_err());

@@ -90,7 +90,7 @@ impl Reading {
     }
 
     fn read(version: &ModelVersion, ledger: &str) -> Result<Record, Undecodable> {
-        let text = version.tags.get(ENTRY_TAG).ok_or("it is no entry of a ledger")?;
+        let text = version.tags.get(ENTRY_TAG).ok_or("it is not an entry of a ledger")?;
         let entry = Entry::decode(text)?;
         // A genesis of another ledger lost the race to found this one; it is void like every entry that lost a race.
         if entry.ledger != ledger && entry.operation != EntryKind::Genesis {

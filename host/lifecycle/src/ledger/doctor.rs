@@ -120,7 +120,7 @@ impl fmt::Display for LedgerFinding {
                 write!(f, "there is no champion: its version {version} was deleted")
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
-            Self::UnreadableArchive { why } => write!(f, "the archive of the ledger cannot be read: {why}"),
+            Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),
             Self::Newer { entry, schema } => {
                 write!(f, "entry {entry} has schema {schema}: a newer release wrote it")
             }

@@ -7,14 +7,14 @@ use hydra_ledger_rules::Number;
 /// The error for writers that find damage.
 pub(super) fn broken(number: Number, flaw: &str) -> Error {
     Error::new(ErrorKind::LedgerBroken, format!("entry {number} of the ledger is damaged: {flaw}")).with_hint(
-        "`hydra-registry doctor` shows what is left, and `doctor --fix` bridges the damage with a checkpoint",
+        "run `hydra-registry doctor` to see the damage, and `doctor --fix` to bridge it with a checkpoint",
     )
 }
 
 /// The error for writers of a ledger without a head.
 pub(super) fn headless() -> Error {
     Error::new(ErrorKind::LedgerBroken, "the ledger has no readable head")
-        .with_hint("`hydra-registry doctor` shows what is left")
+        .with_hint("run `hydra-registry doctor` to see the damage")
 }
 
 /// The error for an entry that a newer release wrote.

@@ -67,7 +67,7 @@ impl Snapshot {
                 let number = if damage == 0 { number } else { damage };
                 let flaw = match self.window.reading(number) {
                     Some(Reading::Damaged(flaw)) => flaw.as_str(),
-                    _ => "it is not what a later entry says it was",
+                    _ => "it is not the entry that a later entry recorded",
                 };
                 Err(errors::broken(number, flaw))
             }

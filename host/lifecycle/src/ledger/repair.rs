@@ -48,7 +48,7 @@ impl LedgerWriter {
         let found = &snapshot.registered.aliases;
         let actual = known.aliases().map(|alias| (alias.clone(), found.get(alias).copied())).collect();
         let actual = snapshot.existing(&actual);
-        let why = format!("entry {damaged} is damaged; the aliases are taken as they were found");
+        let why = format!("entry {damaged} is damaged; this checkpoint accepts the aliases as found");
         let number = snapshot.window.newest();
         let mut entry = self.entry(
             EntryKind::Checkpoint,

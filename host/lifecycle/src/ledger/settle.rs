@@ -315,7 +315,7 @@ impl<'a> Settler<'a> {
                 (EntryKind::Aborted, after.clone(), restored(), abort_text(reason, head))
             }
             Situation::Reassert => {
-                let why = format!("a slow writer had overwritten the aliases of entry {}", head.number);
+                let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
                 (EntryKind::Reassert, assessed.actual, after, why)
             }
             Situation::Adopt => {

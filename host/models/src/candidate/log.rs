@@ -265,7 +265,7 @@ impl Logging<'_> {
     async fn unregister(&self, version: Version) {
         let LogTarget { backend, model, .. } = self.target;
         if let Err(error) = backend.registry.delete_model_version(model, version).await {
-            tracing::warn!(%version, %error, "a version of a failed run could not be deleted");
+            tracing::warn!(%version, %error, "cannot delete a version of a failed run");
         }
     }
 }

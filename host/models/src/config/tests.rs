@@ -47,7 +47,7 @@ fn a_value_is_set_where_its_key_says() {
     {
         let error = set_in(before, path).expect_err(path);
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-        assert!(error.message().contains(&format!("leads through {parent},")), "{error}");
+        assert!(error.message().contains(&format!("{parent} is not an object")), "{error}");
     }
 }
 

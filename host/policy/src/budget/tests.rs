@@ -32,7 +32,7 @@ fn limits_that_nothing_can_obey_are_refused() {
     }
     Budget::default().set("list-items", "0").unwrap();
     let error = Budget { fuel: 0, ..Budget::default() }.check().unwrap_err();
-    assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can obey");
+    assert_eq!(error.to_string(), "the policy limit `fuel` is zero, which no policy can meet");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn unknown_and_malformed_limits_say_what_there_is() {
     assert_eq!(unknown.kind(), ErrorKind::Config);
     assert!(unknown.hint().unwrap().contains("wall-clock"), "{unknown:?}");
     let malformed = Budget::default().set("memory", "much").unwrap_err();
-    assert_eq!(malformed.to_string(), "the policy limit `memory` cannot be `much`");
+    assert_eq!(malformed.to_string(), "the policy limit `memory` is not valid: `much`");
     assert!(malformed.hint().unwrap().contains("128 MiB"), "{malformed:?}");
 }
 

@@ -54,16 +54,13 @@ fn values_are_normalised_and_defaults_added() {
 fn unknown_missing_and_malformed_settings_list_the_known_ones() {
     for (settings, message) in [
         (given(&[("metric", "auc"), ("margn", "1")]), "the policy `gate` has no setting `margn`"),
-        (given(&[("metric", "")]), "the setting `metric` cannot be empty"),
-        (given(&[]), "the policy `gate` needs the setting `metric`"),
+        (given(&[("metric", "")]), "the required setting `metric` is empty"),
+        (given(&[]), "the policy `gate` requires the setting `metric`"),
         (
             given(&[("metric", "auc"), ("margin", "NaN")]),
-            "the setting `margin` cannot be `NaN`: it takes a finite number",
+            "the setting `margin` is not a finite number: `NaN`",
         ),
-        (
-            given(&[("metric", "auc"), ("mode", "MAX")]),
-            "the setting `mode` cannot be `MAX`: it takes one of max, min",
-        ),
+        (given(&[("metric", "auc"), ("mode", "MAX")]), "the setting `mode` is not one of max, min: `MAX`"),
     ] {
         let error = descriptor().resolve(&settings).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PolicySettings);

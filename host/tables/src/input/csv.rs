@@ -214,7 +214,7 @@ impl Cells {
 fn damaged(error: csv::Error, line: u64) -> Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) if error.get_ref().is_some_and(|cause| cause.is::<TooMuch>()) => {
-            invalid("the row is too long", line).with_hint("a quote may have been left open")
+            invalid("the row is too long", line).with_hint("check for a quote that is not closed")
         }
         csv::ErrorKind::Io(error) => unreadable(error),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {

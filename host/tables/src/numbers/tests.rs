@@ -117,7 +117,7 @@ fn a_damaged_csv_file_neither_trains_nor_scores() {
         ("1,2,x,4,5,1", "the cell is not a number"),
         ("1,2,yes,4,5,1", "the cell is not a number"),
         ("1,2,1_000,4,5,1", "the cell is not a number"),
-        ("1,2,3", "another number of cells"),
+        ("1,2,3", "different numbers of cells"),
     ] {
         let text = format!("{HEADER},label\n1,2,3,4,5,0\n{row}\n");
         for error in [

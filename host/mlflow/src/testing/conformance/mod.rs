@@ -1,4 +1,4 @@
-//! The contract of the store traits, sentence by sentence, as cases that any backend can be held against.
+//! The contract of the store traits: one case per documented sentence, for any backend.
 //!
 //! A case is an `async fn` that takes a [`Stores`], does not depend on the backend, and panics when the store breaks the
 //! contract. Cases run concurrently on a shared store, so they never assume that it is empty: they take names from
