@@ -23,7 +23,8 @@
 //!
 //!     let champion = registry.load_champion().await?;
 //!     let row = vec![0.5; champion.model.feature_names().len()];
-//!     println!("version {}: {:?}", champion.version, champion.model.outputs(&Matrix::from_rows(&row, 1)?)?);
+//!     let rows = Matrix::from_rows(&row, row.len())?;
+//!     println!("version {}: {:?}", champion.version, champion.model.outputs(&rows)?);
 //!
 //!     let transition = registry.rollback(Target::PolicyChoice).reason("latency alarm").await?;
 //!     assert_eq!(transition.into_result()?.after.to_string(), "archived -> 2, champion -> 1");

@@ -189,7 +189,7 @@ impl ModelRegistry {
         self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await
     }
 
-    /// Repairs what needs nobody's judgement: completes or aborts an interrupted transition, records moves that were made
+    /// Repairs what needs no human decision: completes or aborts an interrupted transition, records moves that were made
     /// without the ledger, bridges damage in it, ends runs that were left behind.
     pub async fn repair(&self) -> Result<()> {
         let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
@@ -291,7 +291,7 @@ impl ModelRegistry {
         }
     }
 
-    /// A store that nobody has written to looks like a mistyped one: the hint tells them apart.
+    /// An empty store looks like a mistyped URI: the hint distinguishes the two.
     async fn no_champion(&self) -> Error {
         let missing =
             self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);

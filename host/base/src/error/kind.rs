@@ -180,7 +180,7 @@ error_kinds! {
         PolicyMemory = "policy-memory",
         /// The policy has more instances, linear memories or tables than its budget.
         PolicyInstances = "policy-instances",
-        /// The policy cannot be instantiated, for a reason that is no limit.
+        /// The policy cannot be instantiated, for a reason other than a limit.
         PolicyInstantiation = "policy-instantiation",
         /// The component file is larger than the budget allows.
         PolicySize = "policy-size",
