@@ -52,32 +52,26 @@ pub enum BacktestOutcome {
     NoEvidence(String),
 }
 
-impl Ledger {
-    /// Asks `policy` about every recorded decision made since `since`, newest first. `settings` are its own: those in the
-    /// evidence belong to the policy that decided. `managed` are the aliases that a policy may move: the guards look at each
-    /// answer as they would at a real one, as far as the record tells them.
-    #[must_use]
-    pub fn backtest<'a>(
-        &'a self,
-        policy: &'a Policy,
-        settings: &'a BTreeMap<String, String>,
-        managed: &'a [Alias],
-        since: Option<Timestamp>,
-    ) -> BoxStream<'a, Result<Comparison>> {
-        let compared = self.entries(None, since).try_filter_map(move |(record, _)| async move {
+/// A policy to ask about recorded decisions.
+#[derive(Debug, Clone, Copy)]
+pub struct Backtest<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// Its own settings: those in the evidence belong to the policy that decided.
+    pub settings: &'a BTreeMap<String, String>,
+    /// The aliases that a policy may move. The guards check each answer as they would check a real one, as far as the record
+    /// allows.
+    pub managed: &'a [Alias],
+}
+
+impl<'a> Backtest<'a> {
+    /// Asks the policy about every decision in `ledger` that the store took at `since` or later, newest first.
+    pub fn run(self, ledger: &'a Ledger, since: Option<Timestamp>) -> BoxStream<'a, Result<Comparison>> {
+        let compared = ledger.entries(None, since).try_filter_map(move |(record, _)| async move {
             let Some(decided) = &record.entry.decided else { return Ok(None) };
             let recorded = decided.verdict;
-            let answer = match self.evidence(&record).await? {
-                Err(why) => Answer::NoEvidence(why),
-                Ok(mut input) => {
-                    input.context_mut().settings.clone_from(settings);
-                    match decide(policy, input).await {
-                        Err(error) => Answer::Failed(error.to_string()),
-                        Ok(decision) => compare(&record.entry, recorded, &decision.verdict, managed),
-                    }
-                }
-            };
-            Ok(Some(Comparison { record, recorded, answer }))
+            let outcome = self.ask(ledger, &record, recorded).await?;
+            Ok(Some(Comparison { record, recorded, outcome }))
         });
         compared.boxed()
     }

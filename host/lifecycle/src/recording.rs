@@ -154,8 +154,8 @@ fn proposal(
     let target = evidence.target.as_ref();
     Ok(Proposal {
         operation: match transition.operation {
-            Operation::Rollback => Kind::Rollback,
-            _ => Kind::Promote,
+            Operation::Rollback => EntryKind::Rollback,
+            _ => EntryKind::Promote,
         },
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),

@@ -257,16 +257,12 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             version.as_ref().map(|version| evidence.describe(version)).transpose()
         };
-        let context = Context {
-            model_name: self.model.to_string(),
-            now: timestamp(now())?,
-            actor: self.options.actor.clone(),
-            reason: request.reason.clone(),
-            settings: self.policy.descriptor().resolve(&self.options.settings)?,
-            champion: describe(&evidence.champion)?,
-            archived: describe(&evidence.archived)?,
-            history,
-        };
+        let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.options.actor.clone());
+        context.reason.clone_from(&request.reason);
+        context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
+        context.champion = describe(&evidence.champion)?;
+        context.archived = describe(&evidence.archived)?;
+        context.history = history;
         Ok(match (request.operation, describe(&evidence.target)?) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),

@@ -17,7 +17,7 @@ use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, ledger_name, refuse_ledger};
+use hydra_lifecycle::ledger::{ledger_name, refuse_ledger};
 use hydra_lifecycle::transition::Request;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
@@ -123,7 +123,7 @@ impl ModelRegistry {
     /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then those configured.
     #[must_use]
     pub fn managed_aliases(&self) -> &[Alias] {
-        &self.inner.settings.terms.managed
+        &self.inner.settings.decision_options.managed
     }
 
     /// Logs a trained model as a candidate: a run with its metrics, configuration and tags, the model, and a registered
@@ -197,8 +197,8 @@ impl ModelRegistry {
         self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
     }
 
-    fn doctor<'a>(&'a self, ledger: Option<&'a Ledger>, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), ledger, experiment }
+    fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
+        Doctor { backend: self.backend(), model: self.model(), experiment }
     }
 
     /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
@@ -274,7 +274,7 @@ impl ModelRegistry {
         };
         let experiment = self.ensure_experiment().await?;
         let target =
-            LogTarget::new(self.backend(), self.model(), &experiment, &self.inner.settings.terms.actor);
+            LogTarget::new(self.backend(), self.model(), &experiment, &self.inner.settings.decision_options.actor);
         target.with_progress(progress).log(&prepared, interrupted).await
     }
 

@@ -6,7 +6,7 @@ use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_lifecycle::transition::Terms;
+use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
     /// The actor, the policy's settings and the managed aliases.
-    pub terms: Terms,
+    pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` where the caller passed open stores.
     pub uris: Option<Uris>,
@@ -80,7 +80,7 @@ impl Settings {
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
-            terms: Terms {
+            decision_options: DecisionOptions {
                 actor: options.actor_name(),
                 settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,

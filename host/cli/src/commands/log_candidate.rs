@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::args::LogCandidateArgs;
 use crate::document::{self, Document};
 use crate::report::CandidateReport;
 use crate::settings::key_values;
-use crate::{ExitStatus, Printer, Settings, interrupt};
-use hydra_base::error::{Error, ErrorKind, Result};
+use crate::{ExitStatus, Printer, Settings, interrupt, training};
 use hydra_models::config;
-use hydra_registry::{Candidate, CandidateModel, ModelRegistry};
-use hydra_training::baseline::{self, BaselineModel, TrainingParameters};
+use hydra_registry::{Candidate, ModelRegistry, ModelSource};
+
+/// A model with its metrics and its configuration, before the flags add theirs.
+pub type Trained = (ModelSource, BTreeMap<String, f64>, Map<String, Value>);
 
 /// Logs a candidate.
 pub async fn run(
@@ -21,9 +22,9 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let (model, mut metrics, mut config) = match (&args.model_file, &args.train, &args.label) {
-        (Some(path), _, _) if path.as_os_str() == "-" => (CandidateModel::Stdin, BTreeMap::new(), Map::new()),
+        (Some(path), _, _) if path.as_os_str() == "-" => (ModelSource::Stdin, BTreeMap::new(), Map::new()),
         (Some(path), _, _) => (path.as_path().into(), BTreeMap::new(), Map::new()),
-        (None, Some(train), Some(label)) => trained(args, train, label, printer)?,
+        (None, Some(train), Some(label)) => training::trained(args, train, label, printer)?,
         _ => anyhow::bail!("name a model file, or training data (--train) and its label column (--label)"),
     };
     add_metrics(&mut metrics, args)?;
@@ -51,49 +52,12 @@ pub async fn run(
     Ok(ExitStatus::Done)
 }
 
-fn trained(
-    args: &LogCandidateArgs,
-    train: &Path,
-    label: &str,
-    printer: &Printer,
-) -> anyhow::Result<(CandidateModel, BTreeMap<String, f64>, Map<String, Value>)> {
-    let parameters = training_parameters(&args.params)?;
-    let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
-    printer.note(format!("training on {} rows, measuring on {}", data.rows.len(), held_out.rows.len()));
-    let model = BaselineModel::train_with(&parameters, &data.rows, &data.labels, &data.features)
-        .map_err(|error| error.with_context("path", train.display()))?;
-    let metrics = baseline::evaluate(&model, &held_out.rows, &held_out.labels)?;
-    let data = json!({
-        "file": train.file_name().map(|name| name.to_string_lossy()), "label": label,
-        "rows": data.rows.len(), "holdout_rows": held_out.rows.len(), "features": data.features.len(),
-    });
-    let config = Map::from_iter([("data".to_owned(), data), ("params".to_owned(), json!(parameters))]);
-    Ok((CandidateModel::Text(model.into_text()), metrics, config))
-}
-
-/// `--param` arguments over the defaults; an unknown one is an error that lists those there are.
-fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
-    let values = key_values("--param", given)?;
-    let object: Map<String, Value> =
-        values.into_iter().map(|(key, text)| (key, document::json_or_text(text))).collect();
-    serde_json::from_value(Value::Object(object)).map_err(|source| {
-        Error::new(ErrorKind::InvalidArgument, "not a training parameter").with_source(source)
-    })
-}
-
 fn add_metrics(metrics: &mut BTreeMap<String, f64>, args: &LogCandidateArgs) -> anyhow::Result<()> {
     if let Some(path) = &args.metrics_file {
-        let Value::Object(given) = document::read(path)? else {
-            anyhow::bail!("{} is not an object of metrics", path.display());
-        };
-        for (key, value) in given {
-            let value =
-                document::number(&key, &value).map_err(|error| error.with_context("path", path.display()))?;
-            metrics.insert(key, value);
-        }
+        metrics.extend(Document::read(path)?.metrics()?);
     }
     for (key, text) in key_values("--metric", &args.metrics)? {
-        let value = document::number(&key, &Value::String(text))?;
+        let value = document::number(&key, &text)?;
         metrics.insert(key, value);
     }
     Ok(())

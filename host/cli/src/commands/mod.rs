@@ -5,7 +5,7 @@ mod decide;
 mod doctor;
 mod history;
 mod list;
-mod log_candidate;
+pub(crate) mod log_candidate;
 mod predict;
 
 use crate::args::Command;

@@ -27,7 +27,8 @@ pub async fn run(
         Some(ledger) => {
             let bar = printer.progress(None, false, "repeating decisions");
             let managed = registry.managed_aliases();
-            let mut comparisons = ledger.backtest(&policy, &own_settings, managed, args.since);
+            let backtest = Backtest { policy: &policy, settings: &own_settings, managed };
+            let mut comparisons = backtest.run(&ledger, args.since);
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);
                 bar.inc(1);

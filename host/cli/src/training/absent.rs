@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::Printer;
 use crate::args::LogCandidateArgs;
+use crate::commands::log_candidate::Trained;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_lightgbm::loaded::{Engine, Model};
-use hydra_models::candidate::Candidate;
 
 /// [`ErrorKind::InvalidArgument`]: this build does not train.
-pub fn trained(_: &LogCandidateArgs, _: &Path, _: &str, _: &Printer) -> Result<Candidate> {
+pub fn trained(_: &LogCandidateArgs, _: &Path, _: &str, _: &Printer) -> Result<Trained> {
     Err(without_training("--train"))
 }
 

@@ -188,13 +188,10 @@ impl LedgerWriter {
         let expected_aliases = touched
             .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })
             .collect();
-        let transition = AtomicTransition {
-            model: self.ledger.model.clone(),
-            expected_aliases,
-            moves,
-            entry: self.new_version(entry, true)?,
-            expected_newest: Version::new(quiet.snapshot.window.newest()).ok(),
-        };
+        let mut transition = AtomicTransition::new(self.ledger.model.clone(), self.new_version(entry, true)?);
+        transition.expected_aliases = expected_aliases;
+        transition.moves = moves;
+        transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(true),
             AtomicOutcome::Conflict => Ok(false),

@@ -21,10 +21,10 @@ const LONG_PAGE: usize = 500;
 const RACES: usize = 8;
 
 /// What is wrong with an entry whose digest is not the one that its successor names.
-pub(super) const REPLACED: &str = "its digest differs from the one in the next entry";
+pub(super) const REPLACED: &str = "it is not the entry that its successor knew: the digests differ";
 
 /// What is wrong with an entry that names its predecessor by another digest than that has.
-pub(super) const MISFIT: &str = "its digest of the previous entry is wrong; one of the two was changed";
+pub(super) const MISFIT: &str = "it and the entry before it do not fit together: one of them was changed";
 
 /// One number of the ledger, as a reading from the newest down finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,6 @@ enum Progress {
 impl Ledger {
     /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
     /// are known to be short.
-    #[must_use]
     pub fn read(&self, page_size: Option<usize>) -> BoxStream<'_, Result<Step>> {
         let reader = Reader {
             ledger: self,
@@ -126,22 +125,25 @@ impl Ledger {
 
     /// The valid entries, newest first, none older than `since`. `limit` is how many are wanted, if that is
     /// known: then requests fetch little more.
-    #[must_use]
+    ///
+    /// `LedgerNewer` at an entry that a newer release wrote, unless a checkpoint took it out of the chain: it may change what
+    /// the entries below it mean. Damage that no checkpoint bridges is logged as a warning and left out.
     pub fn entries(
         &self,
         limit: Option<usize>,
         since: Option<Timestamp>,
     ) -> BoxStream<'_, Result<(Record, Fate)>> {
-        let valid = self.read(limit.map(|limit| limit.saturating_add(RACES))).try_filter_map(|step| {
-            ready(Ok(match step {
-                Step::Valid { record, fate } => Some((*record, fate)),
+        let steps = self.read(limit.map(|limit| limit.saturating_add(RACES)));
+        let recent = steps.try_take_while(move |step| {
+            let created_at = match step {
+                Step::Valid { record, .. } => Some(record.created_at),
+                Step::Newer { entry, .. } => Some(entry.created_at),
                 Step::Void(_) | Step::Damaged { .. } => None,
             };
             ready(Ok(since.is_none_or(|since| created_at.is_none_or(|created_at| created_at >= since))))
         });
-        let in_time = move |record: &Record| since.is_none_or(|since| record.created_at >= since);
-        let recent = valid.try_take_while(move |(record, _)| ready(Ok(in_time(record))));
-        recent.take(limit.unwrap_or(usize::MAX)).boxed()
+        let valid = recent.try_filter_map(|step| ready(valid_entry(step)));
+        valid.take(limit.unwrap_or(usize::MAX)).boxed()
     }
 
     /// [`Self::entries`], read to the end.
@@ -169,9 +171,15 @@ impl Ledger {
         Ok(false)
     }
 
-    /// The aliases as the ledger had them at that moment, and the entry that says so; `None` before its beginning.
-    pub async fn as_of(&self, moment: Timestamp) -> Result<Option<(Record, AliasState)>> {
+    /// The aliases as the ledger had them at `time`, by the store's clock, and the entry that left them so; `None` before the
+    /// ledger began.
+    ///
+    /// `LedgerNewer` when the answer depends on an entry that a newer release wrote. Damage that it may depend on is logged
+    /// as a warning.
+    pub async fn as_of(&self, time: Timestamp) -> Result<Option<(Record, AliasState)>> {
         let mut steps = self.read(None);
+        let mut newer = None;
+        let mut damaged = None;
         while let Some(step) = steps.try_next().await? {
             match step {
                 Step::Newer { number, entry, bridged: false } => {
@@ -343,6 +351,6 @@ fn missing(lowest: Number, highest: Number) -> Reading {
     Reading::Damaged(if lowest == highest {
         "it is missing".into()
     } else {
-        format!("it and all entries down to {lowest} are missing")
+        format!("it is missing, and so are all down to {lowest}")
     })
 }

@@ -64,7 +64,8 @@ impl LogTarget<'_> {
         or_interrupted(interrupted.as_mut(), std::future::ready(Ok(()))).await?;
         let operation = uuid::Uuid::new_v4().to_string();
         let run = self.start_run(&prepared.candidate, &operation).await?;
-        let outcome = self.fill_run(&run, prepared, &operation, interrupted).await;
+        let logging = Logging { target: *self, run: &run, prepared, operation: &operation };
+        let outcome = logging.fill_run(interrupted).await;
         let status = if outcome.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
         let ended = self.backend.tracking.update_run(&run.id, status, Some(now())).await;
         match (outcome, ended) {
@@ -100,7 +101,7 @@ impl LogTarget<'_> {
 struct Logging<'a> {
     target: LogTarget<'a>,
     run: &'a Run,
-    prepared: &'a PreparedCandidate<'a>,
+    prepared: &'a PreparedCandidate,
     /// The tag by which the stores recognise what this operation created.
     operation: &'a str,
 }
@@ -108,9 +109,6 @@ struct Logging<'a> {
 impl Logging<'_> {
     async fn fill_run(
         &self,
-        run: &Run,
-        prepared: &PreparedCandidate,
-        operation: &str,
         mut interrupted: Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<LoggedCandidate> {
         let logged = self.create_logged_model().await?;
@@ -140,37 +138,25 @@ impl Logging<'_> {
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
         tags.insert("mlflow.user".into(), self.target.user.into());
-        let new = NewLoggedModel {
-            experiment_id: self.target.experiment.clone(),
-            name: MODEL_DIRECTORY.into(),
-            source_run_id: self.run.id.clone(),
-            params: self.prepared.params.clone(),
-            tags,
-        };
+        let new =
+            NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
+                .params(self.prepared.params.clone())
+                .tags(tags);
         self.target.backend.tracking.create_logged_model(&new).await
     }
 
     /// Stores everything but the registration.
-    async fn store(
-        &self,
-        run: &Run,
-        prepared: &PreparedCandidate,
-        logged: Option<&LoggedModel>,
-    ) -> Result<()> {
-        let PreparedCandidate { candidate, params, file } = prepared;
+    async fn store(&self, logged: Option<&LoggedModel>) -> Result<()> {
+        let (backend, run) = (self.target.backend, self.run);
+        let PreparedCandidate { candidate, params, .. } = self.prepared;
         let timestamp = now();
-        let metric =
-            |(key, value): (&String, &f64)| Metric { key: key.clone(), value: *value, timestamp, step: 0 };
-        let batch = RunBatch {
-            metrics: candidate.metrics.iter().map(metric).collect(),
-            params: params.clone(),
-            tags: vec![],
-            // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
-            model_id: logged.map(|model| model.id.clone()),
-        };
+        let metrics = candidate.metrics.iter().map(|(key, value)| Metric::new(key, *value, timestamp));
+        let mut batch = RunBatch::default().metrics(metrics).params(params.clone());
+        // In the one request: MLflow 3.1 refuses a NaN that is sent to the run and then again for its model.
+        batch.model_id = logged.map(|model| model.id.clone());
         backend.tracking.log_batch(&run.id, &batch).await?;
 
-        let artifacts = backend.artifacts.open(&run.artifact_uri)?;
+        let artifacts = backend.artifact_store(&run.artifact_uri.parse()?).await?;
         let config = serde_json::to_vec_pretty(&candidate.config).map_err(|source| {
             Error::new(ErrorKind::Internal, "cannot write the configuration").with_source(source)
         })?;
@@ -183,7 +169,7 @@ impl Logging<'_> {
                     model_id: model.id.to_string(),
                     artifact_uri: model.artifact_uri.clone(),
                 };
-                let artifacts = backend.artifacts.open(&model.artifact_uri)?;
+                let artifacts = backend.artifact_store(&model.artifact_uri.parse()?).await?;
                 self.upload(artifacts.as_ref(), "", identity).await
             }
             None => {

@@ -5,6 +5,7 @@ mod log;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -28,31 +29,6 @@ const OWN_TAGS: [(&str, &str); 3] = [
     ("mlflow.user", "set HYDRA_ACTOR to your name"),
 ];
 
-/// The model of a candidate.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum CandidateModel {
-    /// A LightGBM text model file; it is validated and streamed, never held in memory as a whole. A path that is not a
-    /// regular file, such as a pipe, is read once.
-    File(PathBuf),
-    /// A LightGBM text model on the standard input, read once.
-    Stdin,
-    /// The text of a LightGBM model.
-    Text(String),
-}
-
-impl From<PathBuf> for CandidateModel {
-    fn from(path: PathBuf) -> Self {
-        Self::File(path)
-    }
-}
-
-impl From<&Path> for CandidateModel {
-    fn from(path: &Path) -> Self {
-        Self::File(path.to_path_buf())
-    }
-}
-
 /// A trained model and what is known about it, ready to be logged.
 ///
 /// ```
@@ -67,7 +43,7 @@ impl From<&Path> for CandidateModel {
 #[derive(Debug, Clone)]
 #[must_use = "a candidate is not logged until it is passed to a registry"]
 pub struct Candidate {
-    model: CandidateModel,
+    model: ModelSource,
     metrics: BTreeMap<String, f64>,
     config: Value,
     tags: BTreeMap<String, String>,
@@ -77,7 +53,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// A candidate without metrics, configuration and tags. It needs at least one metric to be logged.
-    pub fn new(model: impl Into<CandidateModel>) -> Self {
+    pub fn new(model: impl Into<ModelSource>) -> Self {
         Self {
             model: model.into(),
             metrics: BTreeMap::new(),
@@ -90,12 +66,12 @@ impl Candidate {
 
     /// A candidate of a LightGBM text model file.
     pub fn from_file(path: impl Into<PathBuf>) -> Self {
-        Self::new(CandidateModel::File(path.into()))
+        Self::new(ModelSource::File(path.into()))
     }
 
     /// A candidate of the text of a LightGBM model, as `save_model` writes it.
     pub fn from_text(text: impl Into<String>) -> Self {
-        Self::new(CandidateModel::Text(text.into()))
+        Self::new(ModelSource::Text(text.into()))
     }
 
     /// Adds a metric, or replaces the one of that key. Policies compare candidates by their metrics.

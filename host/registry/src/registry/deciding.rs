@@ -22,7 +22,8 @@ impl ModelRegistry {
         ledger_name(self.model())?;
         let settings = &self.inner.settings;
         let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
-        let transitions = Transitions::new(self.backend(), self.model(), policy, settings.terms.clone());
+        let transitions =
+            Transitions::new(self.backend(), self.model(), policy, settings.decision_options.clone());
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
@@ -33,8 +34,8 @@ impl ModelRegistry {
             Ok(ledger)
         };
         let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
-        ensure_was_champion(&request, Some(&ledger), None).await?;
-        transitions.carry_out(&request, &ledger, evidence).await
+        ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
+        recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
@@ -63,16 +64,20 @@ impl ModelRegistry {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        Ledger::found(self.backend(), self.model(), &experiment, self.ledger_settings()).await
+        LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await
     }
 
     /// The model's ledger, if a first decision founded it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(self.backend(), self.model(), self.ledger_settings()).await
+        Ledger::existing(self.backend(), self.model()).await
     }
 
-    fn ledger_settings(&self) -> Settings {
-        Settings::new(self.inner.settings.terms.actor.clone())
+    pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
+        LedgerWriter::new(ledger, self.writer_settings())
+    }
+
+    fn writer_settings(&self) -> WriterSettings {
+        WriterSettings::new(self.inner.settings.decision_options.actor.clone())
     }
 }
 

@@ -40,6 +40,11 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// [`number`] for a cell of a feature, where LightGBM's own readers also take `na`, in any case, for a missing value.
+pub(super) fn feature(text: &[u8]) -> Option<f64> {
+    number(text).or_else(|| text.trim_ascii().eq_ignore_ascii_case(b"na").then_some(f64::NAN))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
