@@ -2,7 +2,7 @@
 
 use hydra_base::names::{Alias, ExperimentId};
 use hydra_lifecycle::evidence::{Evidence, Target};
-use hydra_mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch, Tags};
+use hydra_mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch};
 use serde_json::json;
 
 use super::registry;

@@ -8,7 +8,6 @@ use hydra_lifecycle::ledger::doctor::LedgerFinding;
 use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_lifecycle::ledger::verify::Flaw;
-use hydra_lifecycle::transition::Request;
 use hydra_mlflow::entities::{NewModelVersion, Tags};
 use hydra_registry::{Error, ErrorKind, ModelRegistry};
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ use crate::support::version;
 async fn with_a_newer_entry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = registry(backend, model).await;
     for number in [1, 2] {
-        registry.promote_to_champion(Some(version(number))).await.expect("a promotion");
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
     // The store's clock counts milliseconds.
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -51,11 +50,9 @@ async fn is_left_alone(backend: &Backend) {
     let name = ledger_name(registry.model()).expect("a name");
     let newer = store.model_version(&name, version(4)).await.expect("the newer entry");
 
-    assert_newer(&registry.promote_to_champion(Some(version(4))).await.expect_err("a promotion"));
-    assert_newer(&registry.rollback().await.expect_err("a rollback"));
-    let mut request = Request::promote(Target::Version(version(4)));
-    request.dry_run = true;
-    assert_newer(&registry.decide(request).await.expect_err("a dry run"));
+    assert_newer(&registry.promote_to_champion(version(4)).await.expect_err("a promotion"));
+    assert_newer(&registry.rollback(Target::PolicyChoice).await.expect_err("a rollback"));
+    assert_newer(&registry.promote(version(4)).dry_run().await.expect_err("a dry run"));
 
     let readable = ledger(&registry).await;
     assert_newer(&readable.history(None, None).await.expect_err("a history"));
@@ -88,7 +85,7 @@ async fn is_left_alone(backend: &Backend) {
 
     // Where no release wrote it, it can be deleted, and the ledger goes on.
     store.delete_model_version(&name, version(4)).await.expect("a deletion");
-    registry.promote_to_champion(Some(version(4))).await.expect("a promotion");
+    registry.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&registry).await, (Some(4), Some(3)));
     assert_sound(&registry).await;
 }
@@ -119,8 +116,8 @@ async fn commands_say_that_a_newer_release_is_needed() {
     for backend in [Backend::sqlite(), Backend::file()] {
         let model = fresh_name("newer");
         with_a_newer_entry(&backend, &model).await;
-        let uri = backend.options(&model).resolved_tracking_uri();
-        let project = Project::new(Some(&uri), &model);
+        let uri = backend.options(&model).resolved_tracking_uri().expect("a URI");
+        let project = Project::new(Some(uri.expose()), &model);
         let gate = crate::support::example_policy("metric-gate");
         for command in [
             &["history"][..],

@@ -1,7 +1,7 @@
 //! Moves of aliases with MLflow's Python client between commands.
 
 use hydra_base::names::Alias;
-use hydra_lifecycle::ledger::entry::Kind;
+use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_registry::{ErrorKind, ModelRegistry, Target};
 
 use super::{aliases, assert_sound, registry};

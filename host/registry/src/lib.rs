@@ -70,7 +70,7 @@ pub use hydra_lightgbm as lightgbm;
 pub use hydra_lightgbm::Model;
 pub use hydra_mlflow as mlflow;
 pub use hydra_mlflow::connect::Backend;
-pub use hydra_models::candidate::{Candidate, ModelSource, LoggedCandidate, PreparedCandidate};
+pub use hydra_models::candidate::{Candidate, LoggedCandidate, ModelSource, PreparedCandidate};
 pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};

@@ -273,8 +273,12 @@ impl ModelRegistry {
             Given::Prepared(prepared) => prepared,
         };
         let experiment = self.ensure_experiment().await?;
-        let target =
-            LogTarget::new(self.backend(), self.model(), &experiment, &self.inner.settings.decision_options.actor);
+        let target = LogTarget::new(
+            self.backend(),
+            self.model(),
+            &experiment,
+            &self.inner.settings.decision_options.actor,
+        );
         target.with_progress(progress).log(&prepared, interrupted).await
     }
 

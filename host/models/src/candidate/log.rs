@@ -138,10 +138,9 @@ impl Logging<'_> {
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
         tags.insert("mlflow.user".into(), self.target.user.into());
-        let new =
-            NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
-                .params(self.prepared.params.clone())
-                .tags(tags);
+        let new = NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
+            .params(self.prepared.params.clone())
+            .tags(tags);
         self.target.backend.tracking.create_logged_model(&new).await
     }
 

@@ -1,6 +1,5 @@
 //! Failures and interruptions while a candidate is logged.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;

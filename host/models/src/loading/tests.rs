@@ -3,7 +3,6 @@
 use super::*;
 use hydra_base::names::ModelName;
 use hydra_base::testing::version;
-use hydra_mlflow::entities::VersionStatus;
 use hydra_mlflow::testing::fault_server::{Answer, FaultServer, ok};
 use hydra_mlflow::uri::TrackingUri;
 
@@ -25,17 +24,7 @@ fn booster() -> Vec<u8> {
 }
 
 fn registered() -> ModelVersion {
-    ModelVersion {
-        name: ModelName::new("m").expect("a name"),
-        version: version(1),
-        created_at: 1,
-        description: String::new(),
-        source: "models:/m-1".into(),
-        run_id: None,
-        status: VersionStatus::Ready,
-        tags: Default::default(),
-        aliases: vec![],
-    }
+    ModelVersion::new(ModelName::new("m").expect("a name"), version(1), 1, "models:/m-1")
 }
 
 async fn load(server: &FaultServer) -> Result<Model> {

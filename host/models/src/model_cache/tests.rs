@@ -2,20 +2,10 @@
 
 use super::*;
 use hydra_base::names::{ModelName, Version};
-use hydra_mlflow::entities::VersionStatus;
 
 fn version(number: u64) -> ModelVersion {
-    ModelVersion {
-        name: ModelName::new("m").expect("a name"),
-        version: Version::new(number).expect("a positive number"),
-        created_at: 1,
-        description: String::new(),
-        source: "models:/m-1".into(),
-        run_id: None,
-        status: VersionStatus::Ready,
-        tags: Default::default(),
-        aliases: vec![],
-    }
+    let number = Version::new(number).expect("a positive number");
+    ModelVersion::new(ModelName::new("m").expect("a name"), number, 1, "models:/m-1")
 }
 
 fn model(bytes: &[u8]) -> CachedModel {

@@ -84,7 +84,8 @@ fn the_cache_is_in_the_home_directory_of_either_kind_of_system() {
 fn an_actor_without_a_name_is_the_user_of_the_process() {
     let home = tempfile::tempdir().expect("a directory");
     let given = options(home.path(), "", &[("HYDRA_ACTOR", ""), ("USER", "")]).with_actor(" ");
-    let actor = |options: &OpenOptions| Settings::resolve(options).expect("settings").0.decision_options.actor;
+    let actor =
+        |options: &OpenOptions| Settings::resolve(options).expect("settings").0.decision_options.actor;
     assert_eq!(actor(&given), whoami::username().expect("a login name"));
     assert_eq!(actor(&given.with_actor("ann")), "ann");
 }
@@ -153,7 +154,10 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     assert!(matches!(&settings.experiment, Experiment::Id(id) if id.as_str() == "3"));
     assert!(matches!(settings.policy.source, PolicySource::Embedded));
     assert_eq!(settings.policy.budget.fuel, 8);
-    assert_eq!(settings.decision_options.settings, [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into());
+    assert_eq!(
+        settings.decision_options.settings,
+        [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into()
+    );
     let managed: Vec<_> = settings.decision_options.managed.iter().map(Alias::as_str).collect();
     assert_eq!(managed, ["champion", "archived", "candidate", "challenger", "shadow"]);
 }

@@ -33,8 +33,7 @@ impl World {
     }
 
     fn options(&self, model: &str) -> OpenOptions {
-        let (tracking, registry) = (self.store.clone(), self.store.clone());
-        let backend = Backend { tracking, registry, artifacts: ArtifactResolver::local() };
+        let backend = Backend::new(self.store.clone(), self.store.clone());
         OpenOptions::new().with_model(model).with_backend(backend)
     }
 }

@@ -4,22 +4,15 @@ use super::{APPLIED_TAG, ENTRY_TAG, Mark, NewerEntry, Reading, Record, source_ur
 use crate::ledger::entry::tests::sample;
 use hydra_base::names::ModelName;
 use hydra_base::testing::version;
-use hydra_mlflow::entities::{ModelVersion, Tags, VersionStatus};
+use hydra_mlflow::entities::{ModelVersion, Tags};
 
 fn stored(text: String, mark: Option<&str>) -> ModelVersion {
     let mut tags = Tags::from([(ENTRY_TAG.to_owned(), text)]);
     tags.extend(mark.map(|mark| (APPLIED_TAG.to_owned(), mark.to_owned())));
-    ModelVersion {
-        name: ModelName::new("m_ledger").expect("a name"),
-        version: version(8),
-        created_at: 5,
-        description: String::new(),
-        source: source_uri("00ff"),
-        run_id: None,
-        status: VersionStatus::Ready,
-        tags,
-        aliases: vec![],
-    }
+    let name = ModelName::new("m_ledger").expect("a name");
+    let mut version = ModelVersion::new(name, version(8), 5, source_uri("00ff"));
+    version.tags = tags;
+    version
 }
 
 fn record(mark: Option<&str>) -> Record {
