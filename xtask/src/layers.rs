@@ -22,7 +22,7 @@ struct Program {
 /// The packages that build LightGBM's C++.
 const CPP: [&str; 4] = ["lightgbm3", "lightgbm3-sys", "cmake", "bindgen"];
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program {
         what: "scores a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features"],
@@ -40,6 +40,12 @@ const PROGRAMS: [Program; 3] = [
         selection: &["-p", "hydra-models", "--no-default-features", "--features", "rest"],
         most: 190,
         without: &["wasmtime", "clap", "parquet", "rusqlite"],
+    },
+    Program {
+        what: "is the command line without training",
+        selection: &["-p", "hydra-registry-cli", "--no-default-features"],
+        most: 400,
+        without: &[],
     },
 ];
 
