@@ -328,13 +328,15 @@ fn another_policy_is_asked_about_the_recorded_evidence() {
     let text = project.run(["policy", "backtest", &gate, "--set", "metric=auc", "--set", "margin=0.5"]);
     assert!(text.out.contains("2 the same, 2 otherwise"), "{}", text.out);
     // The settings of the policy in use do not stand in its way; a decision takes none that its policy does not have.
-    project.file("hydra.toml", "[settings]\nmetric = 'auc'\nmargin = 0.5\nmin-age = '1h'\n");
+    let config =
+        std::fs::read_to_string(project.path().join("hydra.toml")).expect("the project's configuration");
+    project.file("hydra.toml", format!("{config}[settings]\nmetric = 'auc'\nmargin = 0.5\nmin-age = '1h'\n"));
     let text = project.run(["policy", "backtest", &gate]);
     assert!(text.out.contains("2 the same, 2 otherwise"), "{}{}", text.out, text.err);
     assert!(text.err.contains("`min-age` is none of this policy"), "{}", text.err);
     let refused = project.run(["--output", "json", "promote", "1", "--policy", &gate]);
     assert!(refused.code == 2 && refused.err.contains("PolicySettings"), "{}", refused.err);
-    std::fs::remove_file(project.path().join("hydra.toml")).expect("removed");
+    project.file("hydra.toml", config);
     let recorded = project.json(["history", "verify"]);
     assert_eq!((&recorded["sound"], &recorded["entries"]), (&json!(true), &json!(5)), "nothing was recorded");
 }

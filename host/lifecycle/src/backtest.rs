@@ -66,6 +66,7 @@ pub struct Backtest<'a> {
 
 impl<'a> Backtest<'a> {
     /// Asks the policy about every decision in `ledger` that the store took at `since` or later, newest first.
+    #[must_use]
     pub fn run(self, ledger: &'a Ledger, since: Option<Timestamp>) -> BoxStream<'a, Result<Comparison>> {
         let compared = ledger.entries(None, since).try_filter_map(move |(record, _)| async move {
             let Some(decided) = &record.entry.decided else { return Ok(None) };

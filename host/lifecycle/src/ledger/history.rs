@@ -103,6 +103,7 @@ enum Progress {
 impl Ledger {
     /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
     /// are known to be short.
+    #[must_use]
     pub fn read(&self, page_size: Option<usize>) -> BoxStream<'_, Result<Step>> {
         let reader = Reader {
             ledger: self,
@@ -128,6 +129,7 @@ impl Ledger {
     ///
     /// `LedgerNewer` at an entry that a newer release wrote, unless a checkpoint took it out of the chain: it may change what
     /// the entries below it mean. Damage that no checkpoint bridges is logged as a warning and left out.
+    #[must_use]
     pub fn entries(
         &self,
         limit: Option<usize>,
