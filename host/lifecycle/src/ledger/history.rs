@@ -315,7 +315,7 @@ impl Reader<'_> {
         let ledger = self.ledger;
         match self.progress {
             Progress::Exhausted => return Ok(None),
-            // The head and what is first read are of one moment: nothing can be appended in between.
+            // One request returns the head and the first entries, so nothing can be appended in between.
             Progress::New => {
                 let window = ledger.read_window(None, None).await?;
                 let (head, damage) = head_of(&window);
@@ -341,7 +341,7 @@ impl Reader<'_> {
     }
 }
 
-/// The numbers of the head and of the newest damage; zero for a head that is lost, and where there is no damage.
+/// The numbers of the head and of the newest damage; zero for a lost head and for no damage.
 fn head_of(window: &Window) -> (Number, Number) {
     match window.find_head() {
         Found::Head { number, damage } | Found::Lost { number, damage } => (number, damage),
