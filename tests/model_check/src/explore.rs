@@ -15,15 +15,15 @@ pub enum Action {
     Step(u8, Choice),
     /// A writer dies. Only where that differs from dying earlier: a read leaves no trace.
     Crash(u8),
-    /// A create lands whose answer nobody waits for any more.
+    /// A create lands after its writer gave up on the answer.
     Land(u8),
     /// Time passes.
     Tick,
-    /// Somebody sets an alias (zero: deletes it) without the ledger.
+    /// An alias is set (zero: deleted) without the ledger.
     Outside(u8, u8),
-    /// Somebody deletes a model version; its aliases go with it.
+    /// A model version is deleted, and its aliases with it.
     DeleteVersion(u8),
-    /// Somebody deletes a ledger entry.
+    /// A ledger entry is deleted.
     DeleteEntry(u8),
 }
 
@@ -199,7 +199,7 @@ fn take(setup: &Setup, world: &World, action: Action) -> Option<World> {
             }
             next.deleted_entries -= 1;
             next.log[usize::from(number) - 1].deleted = true;
-            // What was decided there is as good as somebody's whim from now on.
+            // From now on, what was decided there counts as moved without the ledger.
             next.causes = [Cause::Outside; 2];
         }
     }

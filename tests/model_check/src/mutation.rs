@@ -11,7 +11,7 @@ pub enum Mutation {
     NoOperationId,
     /// Interrupted transitions never expire.
     NoExpiry,
-    /// Interrupted transitions are carried out until the very moment they expire.
+    /// Interrupted transitions are carried out until they expire.
     NoGuard,
     /// An expired transition is declared aborted although its champion is in place.
     AbortStarted,

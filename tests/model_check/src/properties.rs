@@ -18,12 +18,12 @@ pub enum Property {
     /// After a promotion `archived` is the champion before it; a rollback swaps the two; an aborted transition leaves
     /// what was there before.
     ArchivedIsFormerChampion,
-    /// The aliases are what the head says, unless a transition is under way, somebody moved them outside, or a slow
+    /// The aliases are what the head says, unless a transition is under way, they were moved outside, or a slow
     /// writer overwrote them and has not come back yet.
     ChampionIsExplained,
     /// A transition that is still the head does not move the champion once it has expired.
     NoSurpriseDeploy,
-    /// Only what somebody did outside the ledger is recorded as an outside move. A slow writer's alias writes are told
+    /// Only what was done outside the ledger is recorded as an outside move. A slow writer's alias writes are told
     /// from that, by others within the window and by itself always.
     NothingInvented,
     /// No alias write lands for an entry that has been superseded for longer than the window in which others recognise
@@ -54,7 +54,7 @@ pub fn recoverable(setup: &Setup, world: &World) -> Result<(), Property> {
         writer.phase = Phase::Dead;
         writer.pending = None;
     }
-    // Whoever overwrote aliases late is dead now; the repairing writer takes the last seat.
+    // The writer that overwrote aliases late is dead now; the repairing writer takes its place.
     let seat = world.writers.len() - 1;
     for cause in &mut world.causes {
         if let Cause::SlowWriter(slow, _) = cause {

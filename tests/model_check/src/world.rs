@@ -6,7 +6,7 @@ use crate::writer::{Outcome, Phase, Task, Writer};
 
 /// The longest ledger the state can hold; recovery runs may go beyond [`Setup::appends`] up to here.
 pub const CAPACITY: usize = 12;
-/// The base of an append that is void whatever happens.
+/// The base of an append that is void in every case.
 const NEVER: u8 = 0;
 /// The number of concurrent writers.
 pub const WRITERS: usize = 3;
@@ -57,7 +57,7 @@ pub struct Entry {
     pub decided: u8,
     /// Carried out in full.
     pub applied: bool,
-    /// Deleted by somebody.
+    /// Whether it was deleted.
     pub deleted: bool,
     /// Ghost: an observation that was true when it was made.
     pub justified: bool,
@@ -85,7 +85,7 @@ pub enum Cause {
     Ledger,
     /// A writer that was carrying out an entry superseded meanwhile, and for how many ticks.
     SlowWriter(u8, u8),
-    /// Somebody without the ledger.
+    /// A move without the ledger.
     Outside,
 }
 
@@ -292,7 +292,7 @@ impl World {
         }
     }
 
-    /// One tick of time for everybody.
+    /// One tick of time for all writers.
     pub fn tick(&mut self) {
         let len = usize::from(self.len);
         for entry in &mut self.log[..len] {

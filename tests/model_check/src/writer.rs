@@ -22,7 +22,7 @@ pub enum Outcome {
     Nothing,
     /// Recorded and carried out, or superseded by a later entry.
     Committed,
-    /// Recorded, but somebody declared that it never took effect.
+    /// Recorded, and then declared by a writer to have never taken effect.
     Aborted,
 }
 
@@ -371,7 +371,7 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
         return;
     }
     world.writers[who].phase = match writer.judged {
-        // Somebody else carried one's own operation out: only aliases read after the mark prove it.
+        // Another writer carried out this writer's operation: only aliases read after the mark prove it.
         Situation::Quiet
             if !writer.confirmed && writer.wrote != head && own_outcome(world, who).is_some() =>
         {
