@@ -83,7 +83,7 @@ async fn is_left_alone(backend: &Backend) {
     assert_eq!(entries[0], newer, "and nothing marked");
     assert_eq!(aliases(&registry).await, (Some(3), Some(1)));
 
-    // Where no release wrote it, it can be deleted, and the ledger goes on.
+    // If it is deleted, its number is damage as any other missing number, and a checkpoint bridges it.
     store.delete_model_version(&name, version(4)).await.expect("a deletion");
     registry.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&registry).await, (Some(4), Some(3)));

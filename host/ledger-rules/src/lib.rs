@@ -1,14 +1,14 @@
 //! The rules of the ledger protocol, as pure functions.
 //!
 //! They are the only place where the protocol is decided: the driver calls them with what it read from a store, and the
-//! model check in `tests/model_check` compiles this very file and calls them from every reachable state of three
-//! concurrent writers. So the file uses nothing but `core`, holds no I/O and knows neither JSON nor clocks: entries are
+//! model check in `tests/model_check` calls them from every reachable state of three
+//! concurrent writers. So this crate uses nothing but `core`, holds no I/O and knows neither JSON nor clocks: entries are
 //! [`Link`]s, alias states are slices of version numbers, times are ages.
 //!
 //! Two questions are answered here. *Which entries count?* ([`Chain`], [`find_head`]): MLflow hands out increasing entry
-//! numbers but lets everybody append, so an append whose author had not seen the newest valid entry is void. *What do the
+//! numbers but lets every client append, so an append whose author had not seen the newest valid entry is void. *What do the
 //! aliases mean?* ([`assess`]): they are a view of the head entry's `after` state, which may be behind (a transition was
-//! interrupted) or moved by somebody else.
+//! interrupted) or moved without the ledger.
 
 /// The number of an entry: the version number MLflow gave it. Zero stands for "before the first entry".
 pub type Number = u64;
@@ -26,7 +26,7 @@ pub struct Link<D> {
     /// The digest of this entry.
     pub digest: D,
     /// For a checkpoint, the one kind of entry that may follow damage: the last entry below it that it vouches for, zero
-    /// when there is none. Its `base` is the newest number that its author saw, whatever that was.
+    /// when there is none. Its `base` is the newest number that its author saw, valid or not.
     pub checkpoint: Option<Number>,
 }
 
@@ -46,7 +46,7 @@ pub enum Validity {
     Valid,
     /// It lost a race: a valid entry lies between its base and itself.
     Void,
-    /// It follows damage that could hide a valid entry, so nobody can tell; a checkpoint leaves it out of the chain.
+    /// It follows damage that could hide a valid entry, so its validity is unknown; a checkpoint leaves it out of the chain.
     Undecidable,
     /// Missing, unreadable, or not what its successor's digest says.
     Damaged,
@@ -88,8 +88,8 @@ impl<D: Copy + PartialEq> Chain<D> {
     /// Takes in the next number and says what is there.
     ///
     /// Writers only ever name a valid entry as base. That is what lets a scan find its footing again above damage: an
-    /// entry whose base is a damaged or undecidable number proves that number valid. A checkpoint decides what nobody can
-    /// tell, so it only counts directly after the newest number that its author saw: nothing may slip in between.
+    /// entry whose base is a damaged or undecidable number proves that number valid. A checkpoint decides what the
+    /// entries cannot show, so it only counts directly after the newest number that its author saw: nothing may slip in between.
     pub fn step(&mut self, number: Number, slot: &Slot<D>) -> Validity {
         let Slot::Entry(link) = slot else {
             self.damage = number;
@@ -155,7 +155,7 @@ pub enum Found {
     },
 }
 
-/// Finds the head among the newest entries, whatever the length of the ledger.
+/// Finds the head among the newest entries. The cost does not depend on the length of the ledger.
 ///
 /// `slots[i]` is what was found at number `lowest + i`, gaps included, up to the newest number. The greatest base in the
 /// window is valid, because writers only name valid bases, and no later entry can have a greater one; the head is that
@@ -244,7 +244,7 @@ fn numbered<D>(lowest: Number, slots: &[Slot<D>]) -> impl Iterator<Item = (Numbe
     (lowest..).zip(slots)
 }
 
-/// The time limits of the protocol, in whatever unit the caller measures ages.
+/// The time limits of the protocol, in the unit in which the caller measures ages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Windows {
     /// How long after the head was read (or appended) an alias write may still be sent on the strength of that read.
@@ -254,8 +254,8 @@ pub struct Windows {
     pub slow_writer: u64,
     /// The age at which an interrupted transition may no longer take effect.
     pub expiry: u64,
-    /// How long before that nobody starts to carry it out any more. Longer than the lease, so that all alias writes have
-    /// landed when somebody declares it aborted.
+    /// How long before its expiry no writer starts to carry it out any more. Longer than the lease, so that all alias writes have
+    /// landed when a writer declares it aborted.
     pub guard: u64,
 }
 
@@ -294,7 +294,7 @@ impl Windows {
 pub enum Timeliness {
     /// It is carried out.
     Open,
-    /// Too late to start, too early to declare it aborted: somebody who started in time may still be writing.
+    /// Too late to start, too early to declare it aborted: a writer that started in time may still be writing.
     Closing,
     /// It must not take effect any more.
     Expired,
@@ -339,20 +339,20 @@ pub enum Situation {
     /// The head's transition is under way or was interrupted: write the aliases for which [`is_written`] holds and mark
     /// the head as applied.
     RollForward,
-    /// The head's transition is about to expire: wait until it has, or until somebody has carried it out.
+    /// The head's transition is about to expire: wait until it has, or until another writer has carried it out.
     Wait,
     /// The head can or may not take effect any more: append an entry that says so and restores what was before.
     Abort(AbortReason),
     /// A slow writer overwrote the head's aliases: append an entry that restores them.
     Reassert,
-    /// Somebody moved aliases without the ledger: append an entry that records where they are now.
+    /// Aliases were moved without the ledger: append an entry that records where they are now.
     Adopt,
 }
 
 /// Why a recorded entry never took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AbortReason {
-    /// It was interrupted, and nobody carried it out in time.
+    /// It was interrupted, and no writer carried it out in time.
     Expired,
     /// The version it is about was deleted.
     TargetDeleted,
@@ -387,7 +387,7 @@ pub fn is_written(view: &AliasView<'_>, index: usize) -> bool {
 
 /// Values are judged alias by alias, since a slow writer may have overwritten one of them and not another. An interrupted
 /// transition has *started* when the champion is where it decides (or, if it leaves the champion alone, any alias is):
-/// from then on finishing it surprises nobody, however late.
+/// from then on it is finished, however late.
 fn assess_confirmed(view: &AliasView<'_>) -> Situation {
     let AliasView { before, after, actual, recent, .. } = *view;
     let differing = || (0..actual.len()).filter(|&i| actual[i] != after[i]);

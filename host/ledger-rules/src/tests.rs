@@ -1,4 +1,4 @@
-//! Random ledgers: whatever the races and deletions, the newest entries show the same head as the whole ledger.
+//! Random ledgers: after any races and deletions, the newest entries show the same head as the whole ledger.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ enum Event {
     Append { behind: usize },
     /// A repair, if there is anything to repair.
     Checkpoint,
-    /// Somebody deletes the entry this far from the newest.
+    /// The entry this far from the newest is deleted.
     Delete { back: usize },
 }
 
@@ -110,7 +110,7 @@ proptest! {
         let mut slots = play(&events);
         let Found::Head { number: head, .. } = find_head(1, &slots) else { unreachable!("nothing was deleted") };
         let chain: Vec<Number> = valid_entries(1, &slots, head).map(|(number, _)| number).collect();
-        // The head itself can be exchanged unseen until somebody builds on it.
+        // A changed head shows only once a later entry names its digest.
         prop_assume!(chain.len() > 1);
         let victim = chain[1 + which % (chain.len() - 1)] as usize - 1;
         if let Slot::Entry(link) = &mut slots[victim] {

@@ -30,7 +30,7 @@ pub struct Comparison {
 /// What another policy says about recorded evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BacktestOutcome {
-    /// The same, in whatever words.
+    /// The same verdict and moves; the explanation may differ.
     Same,
     /// It would approve as well, but move the aliases elsewhere.
     OtherMoves {
@@ -66,6 +66,7 @@ pub struct Backtest<'a> {
 
 impl<'a> Backtest<'a> {
     /// Asks the policy about every decision in `ledger` that the store took at `since` or later, newest first.
+    #[must_use]
     pub fn run(self, ledger: &'a Ledger, since: Option<Timestamp>) -> BoxStream<'a, Result<Comparison>> {
         let compared = ledger.entries(None, since).try_filter_map(move |(record, _)| async move {
             let Some(decided) = &record.entry.decided else { return Ok(None) };
@@ -109,7 +110,7 @@ fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[A
     }
 }
 
-/// The guards' opinion. Whether versions exist that the record does not name, it cannot tell: they count as there.
+/// Applies the guards. The record does not say which other versions existed, so every named version counts as existing.
 fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
     let operation =
         if entry.operation == EntryKind::Rollback { Operation::Rollback } else { Operation::Promote };

@@ -197,7 +197,7 @@ impl Doctor<'_> {
             let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
             Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
         };
-        // The registry has answered: whatever goes wrong here is about where the model is.
+        // The registry has answered, so an error here comes from the model's artifact store.
         let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
         Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
     }
@@ -211,7 +211,7 @@ impl Doctor<'_> {
             let tracking = &self.backend.tracking;
             let page =
                 tracking.runs_by_status(experiment, RunStatus::Running, PAGE, token.as_deref()).await?;
-            // Others log runs in the same experiment; ours carry an operation id.
+            // Other programs log runs in the same experiment; runs of this program have an operation id.
             unfinished.extend(page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG)));
             token = page.next;
             if token.is_none() {

@@ -32,7 +32,7 @@ impl From<Version> for Target {
     }
 }
 
-/// How often the evidence is read before it is said that others never rest.
+/// How often the evidence is read before [`Evidence::gather`] gives up with `Contention`.
 const ATTEMPTS: u32 = 50;
 
 /// The registry's side of a decision, read once.
@@ -163,7 +163,7 @@ fn pause() -> Duration {
     jitter(Duration::from_millis(10)..Duration::from_millis(50))
 }
 
-/// The version behind an alias. One that dangles counts as not set: whoever deleted the version meant it.
+/// The version behind an alias. A dangling alias counts as not set, because the version was deleted on purpose.
 async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
     match backend.registry.version_by_alias(model, alias).await {
         Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(None),

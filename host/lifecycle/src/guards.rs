@@ -1,4 +1,4 @@
-//! The host's last word: what of a policy's verdict may be carried out.
+//! The host's checks on a policy's verdict: they decide what may be carried out.
 //!
 //! A policy proposes; these guards only ever make its verdict stricter. They are pure functions of the verdict and of what
 //! the host knows, tried in order; the first that objects ends the matter with an error of kind
@@ -14,7 +14,7 @@ use hydra_policy::{Operation, Verdict};
 /// What the host knows about the request.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    /// What was asked for.
+    /// The requested operation.
     pub operation: Operation,
     /// The version that the request names.
     pub target: Option<Version>,

@@ -11,7 +11,7 @@ pub const CONFIG_ARTIFACT: &str = "config.json";
 /// Sets the value at `path`, the key that [`flatten`] gives it: dots lead into nested objects, which are made where they are
 /// missing, and a key that itself holds the dots is taken as it is where there is one. What is there is replaced.
 ///
-/// `InvalidArgument` when the path leads through a value that is no object.
+/// `InvalidArgument` when the path leads through a value that is not an object.
 pub fn set(config: &mut Map<String, Value>, path: &str, value: Value) -> Result<()> {
     let mut fields = config;
     let mut rest = path;
@@ -34,7 +34,7 @@ pub fn set(config: &mut Map<String, Value>, path: &str, value: Value) -> Result<
 /// The configuration's leaves as params, sorted as in the document: nested keys joined by dots, strings bare, every
 /// other scalar and every list as JSON text. An empty object becomes the param `{}`.
 ///
-/// `InvalidName` when a key is no legal param key, `InvalidArgument` when two leaves get the same key.
+/// `InvalidName` when a key is not a legal param key, `InvalidArgument` when two leaves get the same key.
 pub fn flatten(config: &Value) -> Result<Vec<(String, String)>> {
     let Value::Object(fields) = config else {
         return Err(Error::new(ErrorKind::InvalidArgument, "the configuration is not a JSON object")

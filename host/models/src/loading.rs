@@ -24,26 +24,27 @@ pub async fn load_model(
     version: &ModelVersion,
     limits: &ModelLimits,
 ) -> Result<Model> {
-    let wanted = Arc::new(Wanted { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
+    let request =
+        Arc::new(LoadRequest { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
     let cached = {
-        let wanted = wanted.clone();
-        blocking(move || wanted.cached())
+        let request = request.clone();
+        blocking(move || request.cached())
     };
     if let Some(model) = cached.await? {
         return Ok(model);
     }
     let (flavor, bytes) = fetch(backend, version).await?;
-    blocking(move || wanted.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
+    blocking(move || request.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
 /// The model to load.
-struct Wanted {
+struct LoadRequest {
     cache: Option<ModelCache>,
     version: ModelVersion,
     limits: ModelLimits,
 }
 
-impl Wanted {
+impl LoadRequest {
     fn cached(&self) -> Result<Option<Model>> {
         let found = self.cache.as_ref().and_then(|cache| cache.get(&self.version));
         found.map(|found| self.opened(&found)).transpose()

@@ -42,7 +42,7 @@ impl CachedModel {
         Self { data_file, model_class, bytes, sha256 }
     }
 
-    /// The file's name; its ending tells the format.
+    /// The file's name; its extension names the format.
     #[must_use]
     pub fn data_file(&self) -> &str {
         &self.data_file
@@ -71,7 +71,7 @@ impl CachedModel {
 #[derive(Debug, Clone)]
 pub struct ModelCache {
     root: PathBuf,
-    /// Tells stores apart that use the same model names: a digest, since what identifies a store may hold a password.
+    /// Distinguishes stores that use the same model names. A digest, because a store's URI may hold a password.
     store: Sha256,
     max_bytes: u64,
 }
@@ -91,7 +91,7 @@ impl ModelCache {
     }
 
     /// The model of a version, if it is here and intact. A damaged entry is removed and counts as absent, and so does a cache
-    /// that others can change.
+    /// that other users can change.
     #[must_use]
     pub fn get(&self, version: &ModelVersion) -> Option<CachedModel> {
         let index = self.root.join("index");
@@ -155,11 +155,11 @@ impl ModelCache {
                 total -= size;
             }
         }
-        self.forget_the_evicted()
+        self.remove_stale_index_files()
     }
 
-    /// Removes what the index says about blobs that are gone, so that it does not grow for ever.
-    fn forget_the_evicted(&self) -> io::Result<()> {
+    /// Removes the index files of blobs that were evicted, so that the index does not grow forever.
+    fn remove_stale_index_files(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.root.join("index"))? {
             let path = entry?.path();
             let blob = read_index(&path).map(|entry| self.blob_path(entry.sha256));

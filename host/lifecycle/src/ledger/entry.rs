@@ -57,11 +57,11 @@ pub enum EntryKind {
 pub struct Decided {
     /// The policy.
     pub policy: PolicyIdentity,
-    /// What it said.
+    /// Its verdict.
     pub verdict: VerdictKind,
-    /// What it took.
+    /// The resources that the decision used.
     pub usage: Usage,
-    /// What it was allowed.
+    /// The resources that it was allowed to use.
     pub budget: Budget,
     /// The SHA-256 of the archived input.
     pub input_sha256: Sha256,
@@ -98,7 +98,7 @@ pub struct Bridge {
     pub damaged: Number,
 }
 
-/// A move of an alias that is no ledger state, such as `candidate` leaving the version promoted. It is carried out only
+/// A move of an alias that is not part of the ledger's state, such as `candidate` leaving the version promoted. It is carried out only
 /// if the alias is still where the decision saw it, and never repaired.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -121,7 +121,7 @@ pub struct Entry {
     pub ledger: String,
     /// What it records.
     pub operation: EntryKind,
-    /// What recognises a request in all its attempts.
+    /// 32 random hexadecimal digits, the same in all attempts of a request.
     pub operation_id: String,
     /// The head that the author saw; for a checkpoint, the newest number that the author saw.
     #[serde(with = "text_number")]
@@ -131,18 +131,18 @@ pub struct Entry {
     /// The version it is about.
     #[serde(default, with = "text_version", skip_serializing_if = "Option::is_none")]
     pub target: Option<Version>,
-    /// Who asked.
+    /// The requester's own name for itself; may be cut.
     pub actor: String,
-    /// Why they asked.
+    /// The requester's reason; may be cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was decided, by the author's clock.
+    /// When the entry was made, by the author's clock, in milliseconds.
     #[serde(with = "text_number")]
     pub at: Timestamp,
-    /// When it may no longer take effect, by the author's clock.
+    /// From when on it may no longer take effect, by the author's clock, in milliseconds.
     #[serde(with = "text_number")]
     pub expires: Timestamp,
-    /// Why, for people.
+    /// The policy's explanation, or a sentence of the author; may be cut.
     pub explanation: String,
     /// The ledger's aliases before. An alias that no entry ever moved is not in it.
     #[serde(with = "text_aliases")]

@@ -103,6 +103,7 @@ enum Progress {
 impl Ledger {
     /// All entries, newest first. After the newest, which come with the head, `page_size` entries per request: for readings that
     /// are known to be short.
+    #[must_use]
     pub fn read(&self, page_size: Option<usize>) -> BoxStream<'_, Result<Step>> {
         let reader = Reader {
             ledger: self,
@@ -128,6 +129,7 @@ impl Ledger {
     ///
     /// `LedgerNewer` at an entry that a newer release wrote, unless a checkpoint took it out of the chain: it may change what
     /// the entries below it mean. Damage that no checkpoint bridges is logged as a warning and left out.
+    #[must_use]
     pub fn entries(
         &self,
         limit: Option<usize>,
@@ -313,7 +315,7 @@ impl Reader<'_> {
         let ledger = self.ledger;
         match self.progress {
             Progress::Exhausted => return Ok(None),
-            // The head and what is first read are of one moment: nothing can be appended in between.
+            // One request returns the head and the first entries, so nothing can be appended in between.
             Progress::New => {
                 let window = ledger.read_window(None, None).await?;
                 let (head, damage) = head_of(&window);
@@ -339,7 +341,7 @@ impl Reader<'_> {
     }
 }
 
-/// The numbers of the head and of the newest damage; zero for a head that is lost, and where there is no damage.
+/// The numbers of the head and of the newest damage; zero for a lost head and for no damage.
 fn head_of(window: &Window) -> (Number, Number) {
     match window.find_head() {
         Found::Head { number, damage } | Found::Lost { number, damage } => (number, damage),

@@ -1,4 +1,4 @@
-//! Whose ledger it is, where it lives, and how it begins.
+//! The model that a ledger belongs to, its storage, and its beginning.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ const SUFFIX: &str = "_ledger";
 
 /// The registered model that holds the ledger of `model`.
 ///
-/// `InvalidName` when there is no room for it: such a model can be read, but no decision about it can be recorded.
+/// `InvalidName` when the model's name is too long: such a model can be read, but no decision about it can be recorded.
 pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
     ModelName::new(format!("{model}{SUFFIX}")).map_err(|_| {
         let longest = MAX_MODEL_NAME_BYTES - SUFFIX.len();
@@ -62,8 +62,8 @@ impl Ledger {
     /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
     /// written. A model whose name leaves no room for a ledger's has none.
     ///
-    /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and made
-    /// anew, or the name was in use for something else.
+    /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and
+    /// created again, or the name was in use for something else.
     pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
         let Ok(name) = ledger_name(model) else { return Ok(None) };
         let asked_at = tokio::time::Instant::now();
@@ -112,7 +112,7 @@ impl LedgerWriter {
         let name = ledger_name(model)?;
         if mirrored(&registered)?.is_none() {
             if backend.registry.model_versions(&name, None, 1, None).await?.items.is_empty() {
-                // First what may be refused: a ledger without entries would belong to somebody who may not write them.
+                // Create the run first: if that is not permitted, no empty ledger is left behind.
                 let run_id = create_run(backend, model, experiment, &settings.actor).await?;
                 failpoint("founding.run-created");
                 create_registered_model(backend, model, &name).await?;
@@ -124,7 +124,7 @@ impl LedgerWriter {
             let set = |model, key, value| set_tag(backend, model, key, value);
             try_join(set(&name, ID_TAG, &id), set(model, RUN_TAG, run_id.as_str())).await?;
             failpoint("founding.half-mirrored");
-            // Last: whoever sees it finds the rest in place.
+            // Last: a reader that sees this tag finds everything else in place.
             set(model, ID_TAG, &id).await?;
         }
         let ledger = Ledger::existing(backend, model).await?.ok_or_else(|| gone(&name))?;
@@ -208,7 +208,7 @@ async fn create_run(
     let run = NewRun::new(experiment.clone(), format!("lifecycle ledger of {model}")).user(actor).tags(
         Tags::from([
             (MODEL_TAG.to_owned(), model.to_string()),
-            // By which a create whose answer was lost is recognised.
+            // The store recognises a create by it when the answer was lost.
             (OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string()),
         ]),
     );

@@ -1,4 +1,4 @@
-//! Looking: ledger and aliases as they are, read side by side; and once more in order when something is unusual.
+//! Looks: ledger and aliases are read concurrently, and once more in order when something is unusual.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use hydra_mlflow::entities::{ModelVersion, Page, RegisteredModel};
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;
 
-/// Ledger and aliases at about one moment.
+/// Ledger and aliases, read at about the same time.
 #[derive(Debug, Clone)]
 pub(super) struct Snapshot {
     /// The newest entries.
@@ -120,7 +120,7 @@ pub(super) async fn read_page(
     for (index, version) in join_all(again).await.into_iter().enumerate() {
         match version {
             Ok(version) => page.items[first_bare + index] = version,
-            // Deleted meanwhile: without tags it counts as damaged all the same.
+            // Deleted meanwhile: it stays without tags, and so counts as damaged.
             Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
             Err(error) => return Err(error),
         }

@@ -35,7 +35,7 @@ pub(super) struct Settler<'a> {
     wrote: Vec<(Number, AliasState)>,
 }
 
-/// A moment at which aliases and ledger agree.
+/// Aliases and ledger, read when they agreed.
 #[derive(Debug)]
 pub(super) struct Quiet {
     /// What was read.

@@ -89,7 +89,7 @@ impl Ledger {
         while transitions.len() < Context::HISTORY
             && let Some(step) = steps.try_next().await?
         {
-            // What was appended since `head` is not of the moment that is decided upon.
+            // Entries above `head` are newer than the state that the decision is about.
             if let Step::Valid { record, fate } = step
                 && record.number <= head
                 && fate != Fate::Aborted
@@ -102,7 +102,7 @@ impl Ledger {
     }
 }
 
-/// Whether an entry is a change of the aliases that policies are told of.
+/// Whether an entry is a change of aliases that policies see in their history.
 fn is_transition(record: &Record) -> bool {
     let entry = &record.entry;
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
@@ -116,11 +116,11 @@ fn transition(record: &Record) -> Result<Transition> {
         EntryKind::Rollback => Operation::Rollback,
         _ => Operation::External,
     };
-    // As the ledger moves them: `champion` before the others, and what it keeps no record of last.
+    // In the order of the ledger: `champion` first, then the other aliases of its state, then the side moves.
     let mut moves = entry.before.moves_to(&entry.after);
     let aside = entry.side.iter().filter(|(_, side)| side.from != side.to);
     moves.extend(aside.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
-    // Nobody's policy explained what others moved.
+    // No policy explained a move without the ledger.
     let explanation = if operation == Operation::External { "" } else { &entry.explanation };
     let mut transition = Transition::new(operation, timestamp(entry.at)?, entry.actor.clone());
     transition.target = entry.target;

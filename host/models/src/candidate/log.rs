@@ -18,7 +18,8 @@ use hydra_mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
 
-/// Among how many of the newest versions one's own is looked for: more than others log within one request's time.
+/// How many of the newest versions are searched for a version of this operation: more than other programs log during one
+/// request.
 const NEWEST: usize = 100;
 
 /// Where candidates are logged, and who logs them.
@@ -53,8 +54,8 @@ impl<'a> LogTarget<'a> {
 impl LogTarget<'_> {
     /// Logs a candidate. If anything fails after the run was created, the run ends FAILED, and no version stays registered.
     ///
-    /// When `interrupted` is ready before the candidate is registered, logging ends in the same way, with `Interrupted`. What
-    /// creates something is waited for all the same: else nobody would know whether there is something to take back.
+    /// When `interrupted` is ready before the candidate is registered, logging ends in the same way, with `Interrupted`. A
+    /// request that creates something is awaited anyway, because only its answer says whether there is something to delete.
     pub async fn log(
         &self,
         prepared: &PreparedCandidate,

@@ -37,7 +37,7 @@ fn the_directory_is_private() {
     }
 }
 
-/// Whoever can write to the index could say that a version is another blob, one of their own.
+/// A user who can write to the index could make it name a blob of their choice.
 #[cfg(unix)]
 #[test]
 fn a_cache_that_others_can_change_is_not_used() {

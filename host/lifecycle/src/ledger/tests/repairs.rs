@@ -1,4 +1,4 @@
-//! Aliases moved by others, interrupted transitions, damage: what is found, and how it is repaired.
+//! Aliases moved without the ledger, interrupted transitions and damage: findings and repairs.
 
 use super::*;
 
@@ -43,7 +43,7 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     assert_eq!(world.assert_sound().await[0].0.entry.operation, EntryKind::External);
 }
 
-/// On a local store there are no slow writers: whoever moves an alias back means it.
+/// A local store has no slow writers, so an alias that moves back was moved on purpose.
 #[tokio::test]
 async fn a_move_back_on_a_local_store_is_adopted_at_once() {
     let world = World::new().await;
