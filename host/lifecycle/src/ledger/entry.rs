@@ -199,10 +199,12 @@ impl Entry {
         struct Probe {
             schema: u32,
         }
-        let probe: Probe =
-            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
-        if probe.schema > SCHEMA {
-            return Err(Undecodable::Newer { schema: probe.schema });
+        let probe = serde_json::from_str::<Probe>(text);
+        // A newer release may write longer entries, so its schema is looked at first.
+        if let Ok(Probe { schema }) = probe
+            && schema > SCHEMA
+        {
+            return Err(Undecodable::Newer { schema });
         }
         if text.len() > MAX_ENTRY_BYTES {
             return Err(format!("it has {} bytes", text.len()).into());

@@ -39,13 +39,9 @@ impl RestConfig {
                 })
             })
             .transpose()?;
-        Ok(Self {
-            base,
-            authorization,
-            workspace,
-            tls: TlsSettings::new(environment)?,
-            retry: RetryPolicy::new(environment)?,
-        })
+        let tls = TlsSettings::new(environment)?;
+        tls.check(base.scheme())?;
+        Ok(Self { base, authorization, workspace, tls, retry: RetryPolicy::new(environment)? })
     }
 
     /// The same configuration for another host, without what belongs to the tracking server alone: the credentials, the

@@ -61,6 +61,16 @@ impl TlsSettings {
         })
     }
 
+    /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server of
+    /// `scheme` `http` needs none of them.
+    pub(super) fn check(&self, scheme: &str) -> Result<()> {
+        if scheme != "https" {
+            return Ok(());
+        }
+        crypto::install_provider();
+        self.apply(Client::builder()).map(drop)
+    }
+
     /// The same trust, without a certificate of ours.
     pub(super) fn without_identity(&self) -> Self {
         Self { client_certificate: None, ..self.clone() }

@@ -93,7 +93,7 @@ fn an_actor_without_a_name_is_the_user_of_the_process() {
 #[tokio::test]
 async fn a_malformed_setting_is_an_error_of_connect() {
     let home = tempfile::tempdir().expect("a directory");
-    let server = ("MLFLOW_TRACKING_URI", "http://127.0.0.1:9");
+    let server = ("MLFLOW_TRACKING_URI", "https://127.0.0.1:9");
     for (name, value, kind) in [
         ("MLFLOW_TRACKING_URI", "ftp://host", ErrorKind::UnsupportedScheme),
         ("MLFLOW_REGISTRY_URI", "ftp://host", ErrorKind::UnsupportedScheme),
