@@ -85,6 +85,9 @@ async fn is_left_alone(backend: &Backend) {
 
     // If it is deleted, its number is damage as any other missing number, and a checkpoint bridges it.
     store.delete_model_version(&name, version(4)).await.expect("a deletion");
+    let gap = registry.promote_to_champion(version(4)).await.expect_err("the gap shows");
+    assert_eq!(gap.kind(), ErrorKind::LedgerBroken);
+    registry.repair().await.expect("a checkpoint");
     registry.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&registry).await, (Some(4), Some(3)));
     assert_sound(&registry).await;

@@ -21,10 +21,10 @@ const LONG_PAGE: usize = 500;
 const RACES: usize = 8;
 
 /// What is wrong with an entry whose digest is not the one that its successor names.
-pub(super) const REPLACED: &str = "it is not the entry that its successor knew: the digests differ";
+pub(super) const REPLACED: &str = "its digest differs from the one in the next entry";
 
 /// What is wrong with an entry that names its predecessor by another digest than that has.
-pub(super) const MISFIT: &str = "it and the entry before it do not fit together: one of them was changed";
+pub(super) const MISFIT: &str = "its digest of the previous entry is wrong; one of the two was changed";
 
 /// One number of the ledger, as a reading from the newest down finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]

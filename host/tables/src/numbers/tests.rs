@@ -136,13 +136,13 @@ fn a_damaged_csv_file_neither_trains_nor_scores() {
 fn parquet_and_arrow_train_and_score_with_the_same_numbers() {
     let decimals =
         Decimal128Array::from(vec![Some(125), None, Some(-1)]).with_precision_and_scale(9, 2).unwrap();
-    let batch = RecordBatch::try_from_iter([
-        ("f0", Arc::new(Int64Array::from(vec![Some(1), None, Some((1 << 53) + 1)])) as ArrayRef),
-        ("f1", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None]))),
-        ("f2", Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None]))),
-        ("f3", Arc::new(decimals)),
-        ("f4", Arc::new(NullArray::new(3))),
-        ("label", Arc::new(BooleanArray::from(vec![true, false, true]))),
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("f0", Arc::new(Int64Array::from(vec![Some(1), None, Some((1 << 53) + 1)])) as ArrayRef, true),
+        ("f1", Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])), true),
+        ("f2", Arc::new(Float32Array::from(vec![Some(0.1), Some(f32::NAN), None])), true),
+        ("f3", Arc::new(decimals), true),
+        ("f4", Arc::new(NullArray::new(3)), true),
+        ("label", Arc::new(BooleanArray::from(vec![true, false, true])), true),
     ])
     .unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -24,7 +24,7 @@ pub(super) enum Destination<'p> {
     File { temporary: BufWriter<NamedTempFile>, path: PathBuf },
 }
 
-impl<'p> Destination<'p> {
+impl Destination<'_> {
     /// Opens a file.
     pub(super) fn open(path: &Path) -> Result<Self> {
         open_file(path).map_err(unwritable)
