@@ -91,7 +91,7 @@ impl StringColumn for &[Option<&str>] {
 }
 
 impl<'a> Table<'a> {
-    /// A table of these columns; [`ErrorKind::InvalidData`] when their lengths differ or a name appears twice.
+    /// A table of these columns; [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when their lengths differ or a name appears twice.
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self> {
         let rows = columns.first().map_or(0, |column| column.values.rows());
         let mut seen = HashSet::with_capacity(columns.len());
@@ -156,8 +156,8 @@ impl Model {
     /// Finds the model's features among a table's columns, as [`Model::match_columns`] does, and maps pandas categories to their
     /// codes. Categories that training did not see, and missing ones, become NaN, as in Python.
     ///
-    /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
-    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`] when neither the model nor the columns'
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when features are missing or columns are left over (the message lists them), or a column
+    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) when neither the model nor the columns'
     /// kinds tell which features its category lists belong to: then [`Model::with_categories`] does.
     pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
         let features = self.feature_names();

@@ -10,7 +10,7 @@ use super::{ModelUri, redact, scheme_of};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 /// Where artifacts are, as a server or a store names it. Untrusted: opening one goes through the
-/// [`ArtifactResolver`](crate::artifacts::ArtifactResolver).
+/// [`Backend::artifact_store`](crate::connect::Backend::artifact_store).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArtifactUri {
     text: String,
