@@ -24,7 +24,7 @@
 //! # }
 //! ```
 //!
-//! Features: `arrow` adds [`arrow`], predictions on record batches. Rows with names are [`Table`](loaded::Table)s.
+//! Features: `arrow` adds the module `arrow`, predictions on record batches. Rows with names are [`Table`](loaded::Table)s.
 
 #[cfg(feature = "arrow")]
 pub mod arrow;

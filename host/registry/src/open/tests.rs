@@ -115,8 +115,8 @@ async fn a_malformed_setting_is_an_error_of_connect() {
     }
     for (config, kind) in [
         ("managed-aliases = ['latest']", ErrorKind::InvalidName),
-        ("[budget]\nfuel = 'much'", ErrorKind::InvalidArgument),
-        ("[budget]\npetrol = 1", ErrorKind::InvalidArgument),
+        ("[budget]\nfuel = 'much'", ErrorKind::Config),
+        ("[budget]\npetrol = 1", ErrorKind::Config),
     ] {
         let error = ModelRegistry::connect(options(home.path(), config, &[server])).await.expect_err(config);
         assert_eq!(error.kind(), kind, "{config}: {error}");
