@@ -31,6 +31,8 @@ pub struct CandidateReport {
     pub run_id: String,
     /// The SHA-256 of the model file.
     pub sha256: Sha256,
+    /// The version that was the candidate until now.
+    pub replaced: Option<Version>,
     /// The metrics logged.
     #[serde(serialize_with = "metrics")]
     pub metrics: BTreeMap<String, f64>,
@@ -45,6 +47,7 @@ impl CandidateReport {
             version: logged.version,
             run_id: logged.run_id.to_string(),
             sha256: logged.sha256,
+            replaced: logged.replaced,
             metrics: metrics.clone(),
         }
     }
@@ -54,6 +57,9 @@ impl CandidateReport {
         let mut text = format!("logged {} version {} as candidate\n", self.model, self.version);
         text += &format!("  run     {}\n  sha256  {}\n", self.run_id, self.sha256);
         text += &metric_lines(&self.metrics);
+        if let Some(replaced) = self.replaced {
+            text += &format!("version {replaced} is no longer the candidate\n");
+        }
         text + &format!("next: hydra-registry promote {}", self.version)
     }
 }

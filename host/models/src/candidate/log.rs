@@ -2,6 +2,8 @@
 
 use std::pin::{Pin, pin};
 
+use futures_util::future::join;
+
 use crate::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
 use crate::config::CONFIG_ARTIFACT;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -122,7 +124,8 @@ impl Logging<'_> {
         } else {
             stored?;
         }
-        let version = self.register(logged.as_ref()).await?.version;
+        let (registered, replaced) = join(self.register(logged.as_ref()), self.present_candidate()).await;
+        let version = registered?.version;
         let pointed = or_interrupted(interrupted, std::future::ready(Ok(()))).await;
         let pointed = match pointed {
             Ok(()) => self.point_candidate(version, logged.as_ref()).await,
@@ -132,7 +135,12 @@ impl Logging<'_> {
             self.unregister(version).await;
             return Err(error);
         }
-        Ok(LoggedCandidate { run_id: self.run.id.clone(), version, sha256: self.prepared.file.sha256 })
+        Ok(LoggedCandidate {
+            run_id: self.run.id.clone(),
+            version,
+            sha256: self.prepared.file.sha256,
+            replaced,
+        })
     }
 
     /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
@@ -220,6 +228,13 @@ impl Logging<'_> {
         };
         let version = version.run(self.run.id.clone()).tags(tags);
         backend.registry.create_model_version(&version).await
+    }
+
+    /// The version that `candidate` points to until now. Logging does not depend on the answer, so a failure counts as none.
+    async fn present_candidate(&self) -> Option<Version> {
+        let LogTarget { backend, model, .. } = self.target;
+        let present = backend.registry.version_by_alias(model, &Alias::CANDIDATE).await;
+        present.ok().flatten().map(|version| version.version)
     }
 
     /// Notes the version on its LoggedModel and points the alias `candidate` to it.

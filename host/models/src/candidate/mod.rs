@@ -176,4 +176,6 @@ pub struct LoggedCandidate {
     pub version: Version,
     /// The SHA-256 of the model file.
     pub sha256: Sha256,
+    /// The version that `candidate` pointed to before, if there was one: it is not the candidate any more.
+    pub replaced: Option<Version>,
 }
