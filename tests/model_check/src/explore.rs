@@ -116,7 +116,7 @@ pub fn replay(setup: &Setup, actions: &[Action]) -> String {
 
 fn what_remains(world: &World) -> impl Hash {
     let told = world.writers.map(|writer| writer.phase == Phase::Done(writer::Outcome::Committed));
-    (world.log, world.len, world.aliases, world.gone, world.causes, world.recorded, told)
+    (world.log, world.len, world.aliases, world.gone, world.causes, world.recorded, world.approvals, told)
 }
 
 fn possible(world: &World, actions: &mut Vec<Action>) {

@@ -167,6 +167,7 @@ impl<'a> Settler<'a> {
             settled: head.is_settled(),
             timeliness: self.timeliness(snapshot, head),
             target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
+            leaves_gone: head.state().iter_set().any(|(_, version)| snapshot.gone.contains(&version)),
             recent: &recent_slices,
         };
         let situation = hydra_ledger_rules::assess(&view);
@@ -318,9 +319,9 @@ impl<'a> Settler<'a> {
                 let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
                 (EntryKind::Reassert, assessed.actual, after, why)
             }
+            // The state before names deleted versions, so that the entry shows which alias lost its version.
             Situation::Adopt => {
-                let why = "aliases were moved without the ledger".to_owned();
-                (EntryKind::External, after, assessed.actual, why)
+                (EntryKind::External, head.state().clone(), assessed.actual, adopt_text(snapshot, head))
             }
             Situation::Quiet | Situation::Confirm | Situation::RollForward | Situation::Wait => {
                 return self.pause().await;
@@ -344,6 +345,17 @@ fn names(states: &[&AliasState]) -> Vec<Alias> {
         states.iter().flat_map(|state| tracked(state).aliases().cloned().collect::<Vec<_>>()).collect();
     names.remove(&Alias::CHAMPION);
     std::iter::once(Alias::CHAMPION).chain(names).collect()
+}
+
+fn adopt_text(snapshot: &Snapshot, head: &Record) -> String {
+    let gone = |(_, version): &(&Alias, Version)| snapshot.gone.contains(version);
+    let lost: Vec<String> = head
+        .state()
+        .iter_set()
+        .filter(gone)
+        .map(|(alias, version)| format!("version {version}, which was `{alias}`, was deleted"))
+        .collect();
+    if lost.is_empty() { "aliases were moved without the ledger".to_owned() } else { lost.join("; ") }
 }
 
 fn abort_text(reason: AbortReason, head: &Record) -> String {
