@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ledger::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
@@ -161,6 +162,19 @@ fn after(moves: &[AliasMove], facts: &Facts<'_>) -> AliasState {
         after.apply(step);
     }
     after
+}
+
+/// The error for a version that may not become champion, with the quarantine that `standing` has of it.
+pub(crate) fn quarantined(version: Version, standing: &Standing) -> Error {
+    let error = Error::new(ErrorKind::Quarantined, format!("version {version} is in quarantine")).with_hint(
+        format!("choose another version, or end the quarantine with `hydra-registry release {version}`"),
+    );
+    match standing.quarantine(version) {
+        Some(quarantine) => {
+            error.with_context("reason", &quarantine.reason).with_context("by", &quarantine.by)
+        }
+        None => error,
+    }
 }
 
 fn refuse(message: String) -> Error {

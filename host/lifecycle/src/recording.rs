@@ -1,6 +1,6 @@
 //! Between transitions and the ledger: requests that are carried out, and recorded decisions that are run again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, Recorded};
+use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
@@ -89,7 +89,8 @@ impl Decide for RequestDecider<'_> {
             RequestDecision::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
-                self.attempts.push((Some(Sha256::of(&proposal.input)), *transition));
+                let input = proposal.decision.as_ref().map(|decision| Sha256::of(&decision.input));
+                self.attempts.push((input, *transition));
                 Ok(DecideOutcome::Propose(Box::new(proposal)))
             }
         }
@@ -154,6 +155,19 @@ fn proposal(
     moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
+    let decided = Decided {
+        policy: policy.identity(),
+        verdict: decision.verdict.kind(),
+        usage: decision.usage,
+        budget: decision.budget.clone(),
+        input_sha256: input.sha256()?,
+        evidence_sha256: input.evidence_sha256()?,
+        model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
+        changes: BTreeSet::new(),
+        panel: Vec::new(),
+        decision_sha256: None,
+        signers: Vec::new(),
+    };
     Ok(Proposal {
         operation: match transition.operation {
             Operation::Rollback => EntryKind::Rollback,
@@ -162,17 +176,14 @@ fn proposal(
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),
         explanation: transition.explanation.clone(),
-        decided: Decided {
-            policy: policy.identity(),
-            verdict: decision.verdict.kind(),
-            usage: decision.usage,
-            budget: decision.budget.clone(),
-            input_sha256: input.sha256()?,
-            evidence_sha256: input.evidence_sha256()?,
-            model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
-        },
+        decision: Some(ProposedDecision {
+            decided,
+            input: input.canonical_json()?,
+            component: policy.bytes().into(),
+        }),
         moves: moves.to_vec(),
-        input: input.canonical_json()?,
-        component: policy.bytes().into(),
+        overrides: BTreeSet::new(),
+        subject: None,
+        quarantines: BTreeSet::new(),
     })
 }

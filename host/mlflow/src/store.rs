@@ -183,7 +183,18 @@ pub trait RegistryStore: Debug + Send + Sync {
     }
 }
 
-/// A ledger append and the alias moves it stands for, applied together or not at all.
+/// A tag of a version that is set or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTag {
+    /// The version.
+    pub version: Version,
+    /// The tag's key.
+    pub key: Key,
+    /// The value; none deletes the tag.
+    pub value: Option<String>,
+}
+
+/// A ledger append with the alias moves and tags it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AtomicTransition {
@@ -193,6 +204,8 @@ pub struct AtomicTransition {
     pub expected_aliases: Vec<AliasMove>,
     /// The alias moves, in order.
     pub moves: Vec<AliasMove>,
+    /// The tags of versions of the model. Those of versions that do not exist are left out.
+    pub tags: Vec<VersionTag>,
     /// The entry to append, a version of the ledger model.
     pub entry: NewModelVersion,
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
@@ -201,10 +214,11 @@ pub struct AtomicTransition {
 }
 
 impl AtomicTransition {
-    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected.
+    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected, and no tag.
     #[must_use]
     pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
-        Self { model, expected_aliases: Vec::new(), moves: Vec::new(), entry, expected_newest: None }
+        let (expected_aliases, moves, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, expected_aliases, moves, tags, entry, expected_newest: None }
     }
 }
 
@@ -217,10 +231,11 @@ pub enum AtomicOutcome {
     Conflict,
 }
 
-/// What local stores offer beyond MLflow: an append and its alias moves in one transaction, safe against crashes.
+/// What local stores offer beyond MLflow: an append with its alias moves and tags in one transaction, safe against crashes.
 #[async_trait]
 pub trait AtomicRegistry: Send + Sync {
-    /// Checks the expectations, appends the entry, moves the aliases: all of it or nothing, under the store's lock.
+    /// Checks the expectations, appends the entry, moves the aliases, sets and deletes the tags: all of it or nothing, under
+    /// the store's lock.
     /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
     async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
 }

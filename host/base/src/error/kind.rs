@@ -114,6 +114,10 @@ error_kinds! {
         InvalidState = "invalid-state",
         /// The version to roll back to was never the champion.
         NeverChampion = "never-champion",
+        /// The version cannot become champion or candidate because it is in quarantine.
+        Quarantined = "quarantined",
+        /// The version to release is not in quarantine.
+        NotQuarantined = "not-quarantined",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -208,6 +212,8 @@ error_kinds! {
         LedgerBroken = "ledger-broken",
         /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.
         LedgerNewer = "ledger-newer",
+        /// The document that says which versions are in quarantine is neither in the archive nor follows from the ledger.
+        StandingLost = "standing-lost",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -241,7 +247,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 58);
+        assert_eq!(ErrorKind::ALL.len(), 61);
     }
 
     #[test]
@@ -250,6 +256,8 @@ mod tests {
             (ErrorKind::InvalidName, ErrorCategory::Usage),
             (ErrorKind::NoChampion, ErrorCategory::Missing),
             (ErrorKind::Held, ErrorCategory::Refused),
+            (ErrorKind::Quarantined, ErrorCategory::Refused),
+            (ErrorKind::StandingLost, ErrorCategory::Ledger),
             (ErrorKind::Contention, ErrorCategory::Unavailable),
             (ErrorKind::Integrity, ErrorCategory::Data),
             (ErrorKind::Guard, ErrorCategory::Policy),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use crate::ledger::chain::Record;
-use crate::ledger::decide::Proposal;
+use crate::ledger::draft::Draft;
 use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
@@ -66,7 +66,7 @@ impl Ledger {
         self.artifact_uri.get_or_try_init(run).await.map(String::as_str)
     }
 
-    async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
+    pub(super) async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
         let read = read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await?;
         if let Some(bytes) = read.filter(|bytes| Sha256::of(bytes) == sha256) {
             return Ok(bytes);
@@ -81,31 +81,52 @@ impl Ledger {
 }
 
 impl LedgerWriter {
-    /// Stores the input and the policy of a decision. A policy that one of the newest entries names was stored before that
-    /// entry was appended.
-    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal, head: &Quiet) -> Result<()> {
-        let store = self.ledger.artifacts().await?;
-        let path = input_path(operation_id, Sha256::of(&proposal.input));
-        let input = store.put_bytes(&path, proposal.input.clone());
-        let policy = proposal.decided.policy.sha256;
-        let decided = |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
-        let mut chain = head.snapshot.window.valid_from(head.head.number);
-        if chain.any(|record| decided(record) == Some(policy)) {
-            return input.await;
+    /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. A
+    /// policy that one of the newest entries names was stored before that entry was appended.
+    pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
+        if draft.decision.is_none() && draft.standing.is_none() {
+            return Ok(());
         }
-        try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
+        let artifacts = self.ledger.artifacts().await?;
+        let store = artifacts.as_ref();
+        let standing = async {
+            let Some((reference, bytes)) = &draft.standing else { return Ok(()) };
+            store.put_bytes(&standing_path(reference.sha256), bytes.clone()).await?;
+            self.ledger.keep(*reference, bytes.clone()).await
+        };
+        let input = async {
+            let Some(decision) = &draft.decision else { return Ok(()) };
+            let path = input_path(&draft.entry.operation_id, Sha256::of(&decision.input));
+            store.put_bytes(&path, decision.input.clone()).await
+        };
+        let component = async {
+            let Some(decision) = &draft.decision else { return Ok(()) };
+            let policy = decision.decided.policy.sha256;
+            let decided =
+                |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
+            let mut chain = quiet.snapshot.window.valid_from(quiet.head.number);
+            if chain.any(|record| decided(record) == Some(policy)) {
+                return Ok(());
+            }
+            archive_component(store, policy, &decision.component).await
+        };
+        try_join3(standing, input, component).await.map(drop)
+    }
+
+    /// Stores a standing document again.
+    pub(super) async fn archive_standing(&self, sha256: Sha256, bytes: Vec<u8>) -> Result<()> {
+        self.ledger.artifacts().await?.put_bytes(&standing_path(sha256), bytes).await
     }
 }
 
-async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Result<()> {
-    let path = component_path(proposal.decided.policy.sha256);
+async fn archive_component(store: &dyn ArtifactStore, sha256: Sha256, component: &[u8]) -> Result<()> {
+    let path = component_path(sha256);
     let stored = store.list("policies").await?;
-    let complete =
-        stored.iter().any(|info| info.path == path && info.size == Some(proposal.component.len() as u64));
+    let complete = stored.iter().any(|info| info.path == path && info.size == Some(component.len() as u64));
     if complete {
         return Ok(());
     }
-    store.put_bytes(&path, proposal.component.to_vec()).await
+    store.put_bytes(&path, component.to_vec()).await
 }
 
 /// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
@@ -115,4 +136,8 @@ pub(super) fn input_path(operation_id: &str, sha256: Sha256) -> String {
 
 pub(super) fn component_path(sha256: Sha256) -> String {
     format!("policies/{sha256}.wasm")
+}
+
+pub(super) fn standing_path(sha256: Sha256) -> String {
+    format!("standing/{sha256}.json")
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ledger::Ledger;
-use crate::ledger::archive::{component_path, input_path};
+use crate::ledger::archive::{component_path, input_path, standing_path};
 use crate::ledger::chain::{Reading, Record};
 use crate::ledger::entry::tracked;
+use crate::ledger::errors::is_lost;
 use crate::ledger::history::{MISFIT, REPLACED};
 use crate::ledger::look::Snapshot;
+use crate::ledger::mirror::QUARANTINE_TAG;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 use hydra_ledger_rules::{Found, Number};
@@ -48,12 +50,38 @@ pub enum LedgerFinding {
         /// Why, for people.
         why: String,
     },
+    /// The standing document that the head names is not in the archive.
+    MissingStanding {
+        /// The head.
+        entry: Number,
+        /// The file.
+        path: String,
+    },
+    /// The champion is in quarantine.
+    QuarantinedChampion {
+        /// The version.
+        version: Version,
+        /// The reason of the quarantine.
+        reason: String,
+    },
+    /// A version in quarantine does not have the tag that says so.
+    MissingQuarantineTag {
+        /// The version.
+        version: Version,
+    },
+    /// A version has the tag of a quarantine, and is not in quarantine.
+    StrayQuarantineTag {
+        /// The version.
+        version: Version,
+    },
     /// A newer release wrote an entry.
     Newer {
         /// Its number.
         entry: Number,
         /// Its schema, greater than what this release reads.
         schema: u32,
+        /// The release, if the entry names it.
+        release: Option<String>,
     },
     /// A number of the ledger holds no readable entry.
     Damaged {
@@ -74,6 +102,10 @@ impl LedgerFinding {
             Self::DeletedChampion { .. } => "deleted-champion",
             Self::MissingArtifact { .. } => "missing-artifact",
             Self::UnreadableArchive { .. } => "unreadable-archive",
+            Self::MissingStanding { .. } => "missing-standing",
+            Self::QuarantinedChampion { .. } => "quarantined-champion",
+            Self::MissingQuarantineTag { .. } => "missing-quarantine-tag",
+            Self::StrayQuarantineTag { .. } => "stray-quarantine-tag",
             Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
         }
@@ -95,6 +127,14 @@ impl LedgerFinding {
             }
             Self::UnreadableArchive { .. } => {
                 "make the ledger's run and its artifacts readable; decisions are impossible without them"
+            }
+            Self::MissingStanding { .. } => {
+                "run `doctor --fix`, which rebuilds it from the ledger; if that fails, restore the file from a backup"
+            }
+            Self::QuarantinedChampion { .. } => "roll back, promote another version, or release this one",
+            Self::MissingQuarantineTag { .. } => "run `doctor --fix`, which sets the tag",
+            Self::StrayQuarantineTag { .. } => {
+                "put the version in quarantine again, or release it, which deletes the tag"
             }
             Self::Newer { .. } => {
                 "upgrade hydra-registry; `doctor --fix` of this release leaves the entry as it is"
@@ -121,8 +161,26 @@ impl fmt::Display for LedgerFinding {
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
             Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),
-            Self::Newer { entry, schema } => {
+            Self::MissingStanding { entry, path } => {
+                write!(f, "`{path}`, the standing after entry {entry}, is missing")
+            }
+            Self::QuarantinedChampion { version, reason } => {
+                write!(f, "the champion, version {version}, is in quarantine: {reason}")
+            }
+            Self::MissingQuarantineTag { version } => {
+                write!(
+                    f,
+                    "version {version} is in quarantine, and its tag `{QUARANTINE_TAG}` does not say so"
+                )
+            }
+            Self::StrayQuarantineTag { version } => {
+                write!(f, "version {version} has the tag `{QUARANTINE_TAG}`, and is not in quarantine")
+            }
+            Self::Newer { entry, schema, release: None } => {
                 write!(f, "entry {entry} has schema {schema}: a newer release wrote it")
+            }
+            Self::Newer { entry, schema, release: Some(release) } => {
+                write!(f, "entry {entry} has schema {schema}: hydra-registry {release} wrote it")
             }
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }
@@ -161,6 +219,9 @@ impl Ledger {
             } else {
                 findings.push(LedgerFinding::Interrupted { entry: head.number });
             }
+            if snapshot.window.newer().is_none() {
+                findings.extend(self.standing_findings(&snapshot, head).await?);
+            }
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
             match self.missing_artifacts(&chain).await {
                 Ok(missing) => findings.extend(missing),
@@ -176,7 +237,9 @@ impl Ledger {
             .window
             .unreadable()
             .filter_map(|(entry, reading)| match reading {
-                Reading::Newer(newer) => Some(LedgerFinding::Newer { entry, schema: newer.schema }),
+                Reading::Newer(newer) => {
+                    Some(LedgerFinding::Newer { entry, schema: newer.schema, release: newer.release.clone() })
+                }
                 Reading::Damaged(flaw) => Some(LedgerFinding::Damaged { entry, flaw: flaw.clone() }),
                 Reading::Record(_) => None,
             })
@@ -191,6 +254,35 @@ impl Ledger {
             findings.push(LedgerFinding::Damaged { entry: damage, flaw });
         }
         findings
+    }
+
+    /// What is wrong with the standing that the head names, and with its mirror.
+    async fn standing_findings(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<LedgerFinding>> {
+        let mut findings = Vec::new();
+        if let Some(reference) = head.entry.standing {
+            if let Err(error) = self.archived_standing(reference).await
+                && is_lost(&error)
+            {
+                let path = standing_path(reference.sha256);
+                findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
+            }
+        }
+        // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
+        let Ok(standing) = self.standing(head).await else { return Ok(findings) };
+        let champion = snapshot.registered.aliases.get(&Alias::CHAMPION).copied();
+        findings.extend(champion.and_then(|version| {
+            let reason = standing.quarantine(version)?.reason.clone();
+            Some(LedgerFinding::QuarantinedChampion { version, reason })
+        }));
+        if head.is_settled() {
+            let missing = self.missing_mirrors(&standing).await?.into_iter();
+            findings.extend(
+                missing.map(|mirror| LedgerFinding::MissingQuarantineTag { version: mirror.version }),
+            );
+            let stray = self.stray_mirrors(&snapshot.registered, &standing).await?.into_iter();
+            findings.extend(stray.map(|version| LedgerFinding::StrayQuarantineTag { version }));
+        }
+        Ok(findings)
     }
 
     async fn missing_artifacts(&self, chain: &[&Record]) -> Result<Vec<LedgerFinding>> {

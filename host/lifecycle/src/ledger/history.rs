@@ -186,7 +186,7 @@ impl Ledger {
             match step {
                 Step::Newer { number, entry, bridged: false } => {
                     if entry.created_at <= time {
-                        return Err(errors::newer(number, entry.schema));
+                        return Err(errors::newer(number, &entry));
                     }
                     newer = Some((number, entry));
                 }
@@ -194,8 +194,8 @@ impl Ledger {
                 Step::Valid { record, .. } if record.created_at > time => damaged = None,
                 Step::Valid { record, fate } => {
                     // The newer entry may say that this one never took effect.
-                    if let (Fate::Pending, Some((number, entry))) = (fate, newer) {
-                        return Err(errors::newer(number, entry.schema));
+                    if let (Fate::Pending, Some((number, entry))) = (fate, &newer) {
+                        return Err(errors::newer(*number, entry));
                     }
                     if let Some((number, flaw)) = damaged {
                         warn_of_damage(number, &flaw);
@@ -215,7 +215,7 @@ impl Ledger {
 fn valid_entry(step: Step) -> Result<Option<(Record, Fate)>> {
     match step {
         Step::Valid { record, fate } => Ok(Some((*record, fate))),
-        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, entry.schema)),
+        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, &entry)),
         Step::Damaged { number, flaw, bridged: false } => {
             warn_of_damage(number, &flaw);
             Ok(None)

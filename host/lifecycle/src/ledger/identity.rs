@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::evidence::EXPERIMENTS_TAG;
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
-use crate::ledger::entry::{Entry, EntryKind, Origin, SCHEMA};
+use crate::ledger::entry::{Entry, EntryKind, Origin};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
-use crate::ledger::{HOST, Ledger, LedgerWriter, WriterSettings, errors};
+use crate::ledger::{Ledger, LedgerWriter, WriterSettings, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -111,6 +111,7 @@ impl Ledger {
             id,
             run_id,
             artifact_uri: Arc::default(),
+            cache: None,
             opened: Arc::new(Mutex::new(None)),
         }
     }
@@ -186,7 +187,7 @@ async fn from_first_entry(
     let id = first.source.strip_prefix(&source_uri("")).unwrap_or_default().to_owned();
     let record = match Reading::of(&first, &id) {
         Reading::Record(record) => record,
-        Reading::Newer(entry) => return Err(errors::newer(Version::FIRST.get(), entry.schema)),
+        Reading::Newer(entry) => return Err(errors::newer(Version::FIRST.get(), &entry)),
         Reading::Damaged(flaw) => {
             return Err(not_ours(name, &format!("its first version is not an entry: {flaw}")));
         }
@@ -254,32 +255,11 @@ async fn append_genesis(
         .map(|(alias, version)| (alias.clone(), *version))
         .collect();
     let id = Uuid::new_v4().simple().to_string();
-    let at = now();
-    let mut entry = Entry {
-        schema: SCHEMA,
-        ledger: id.clone(),
-        operation: EntryKind::Genesis,
-        operation_id: Uuid::new_v4().simple().to_string(),
-        base: 0,
-        previous: None,
-        target: None,
-        actor: actor.to_owned(),
-        reason: None,
-        at,
-        expires: at + Windows::MILLISECONDS.expiry as i64,
-        explanation: "the ledger begins with the present aliases".into(),
-        before: aliases.clone(),
-        after: aliases,
-        side: Default::default(),
-        decided: None,
-        origin: Some(Origin {
-            model: registered.name.to_string(),
-            model_created_at: registered.created_at,
-            run_id,
-        }),
-        bridge: None,
-        host: HOST.into(),
-    };
+    let expiry = Windows::MILLISECONDS.expiry;
+    let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, actor, expiry);
+    entry.explanation = "the ledger begins with the present aliases".into();
+    entry.origin =
+        Some(Origin { model: registered.name.to_string(), model_created_at: registered.created_at, run_id });
     let version = NewModelVersion::new(name.clone(), source_uri(&id))
         .tags(Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]))
         .description(format!("The lifecycle ledger of {} begins.", registered.name));

@@ -64,7 +64,7 @@ impl Snapshot {
     /// damaged.
     pub fn head(&self) -> Result<&Record> {
         if let Some((number, entry)) = self.window.newer() {
-            return Err(errors::newer(number, entry.schema));
+            return Err(errors::newer(number, entry));
         }
         match self.window.find_head() {
             Found::Head { number, damage: 0 } => self.window.record(number).ok_or_else(errors::headless),

@@ -6,9 +6,10 @@
 //!
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
+//! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `identity`, `look`, `settle`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
+//! - `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
 //! - [`history`], [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
@@ -26,21 +27,26 @@ pub mod chain;
 mod commit;
 mod decide;
 pub mod doctor;
+mod draft;
 pub mod entry;
 pub(super) mod errors;
 pub mod history;
 mod identity;
 mod look;
 pub mod mark;
+mod mirror;
 mod repair;
 mod settle;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 mod view;
 
-pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, Recorded};
+pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, ledger_name, refuse_ledger};
+pub use mirror::QUARANTINE_TAG;
+pub use standing::{Standing, StandingCache};
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
@@ -75,6 +81,7 @@ pub struct Ledger {
     id: String,
     run_id: RunId,
     artifact_uri: Arc<OnceCell<String>>,
+    cache: Option<StandingCache>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -98,9 +105,21 @@ impl LedgerWriter {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+
+    /// The same writer, with a cache of standing documents.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+        Self { ledger: self.ledger.with_cache(cache), ..self }
+    }
 }
 
 impl Ledger {
+    /// The same ledger, with a cache of standing documents.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+        Self { cache, ..self }
+    }
+
     /// The registered model that the decisions are about.
     #[must_use]
     pub fn model(&self) -> &ModelName {

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::ledger::LedgerWriter;
-use crate::ledger::chain::Record;
-use crate::ledger::entry::{EntryKind, tracked};
+use crate::ledger::chain::{Reading, Record};
+use crate::ledger::entry::{EntryKind, StandingRef, tracked};
 use crate::ledger::look::Snapshot;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
+use crate::ledger::{LedgerWriter, errors};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::{self, failpoint};
@@ -212,8 +212,9 @@ impl<'a> Settler<'a> {
         Some(oldest.entry.base)
     }
 
-    /// Writes the aliases side by side, `champion` sent first, then marks the entry while looking again. No write is sent
-    /// after the lease, which counts from before the head was asked for.
+    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry while
+    /// looking again. No alias is written after the lease, which counts from before the head was asked for. The tags come
+    /// after the champion, so that a transition whose tags are there has started and is never aborted.
     async fn carry_out(
         &mut self,
         snapshot: &Snapshot,
@@ -260,6 +261,10 @@ impl<'a> Settler<'a> {
                 }
             }
         }
+        if let Err(error) = self.writer.mirror(&head.entry.mirrors()).await {
+            self.pause_if_transient(error).await?;
+            return Ok(None);
+        }
         failpoint("ledger.before-mark");
         let registry = &self.writer.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
@@ -290,6 +295,25 @@ impl<'a> Settler<'a> {
         match version {
             Some(version) => registry.set_alias(&self.writer.ledger.model, alias, *version).await,
             None => registry.delete_alias(&self.writer.ledger.model, alias).await,
+        }
+    }
+
+    /// The standing of the entry that the head follows.
+    async fn standing_below(&self, snapshot: &Snapshot, head: &Record) -> Result<Option<StandingRef>> {
+        let trusted = head.entry.bridge.as_ref().map(|bridge| bridge.trusted);
+        let below = trusted.unwrap_or(head.entry.base);
+        if head.entry.standing.is_none() || below == 0 {
+            return Ok(head.entry.standing);
+        }
+        if let Some(record) = snapshot.window.record(below) {
+            return Ok(record.entry.standing);
+        }
+        let ledger = &self.writer.ledger;
+        let stored = ledger.backend.registry.model_version(&ledger.name, Version::new(below)?).await?;
+        match Reading::of(&stored, &ledger.id) {
+            Reading::Record(record) => Ok(record.entry.standing),
+            Reading::Newer(entry) => Err(errors::newer(below, &entry)),
+            Reading::Damaged(flaw) => Err(errors::broken(below, &flaw)),
         }
     }
 
@@ -329,7 +353,18 @@ impl<'a> Settler<'a> {
         };
         tracing::warn!(model = %self.writer.ledger.model, head = head.number, repair = %kind, "{why}");
         let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
-        entry.target = if kind == EntryKind::Aborted { head.entry.target } else { None };
+        if kind == EntryKind::Aborted {
+            entry.target = head.entry.target;
+            entry.standing = self.standing_below(snapshot, head).await?;
+        } else {
+            if !head.is_settled() {
+                // No writer comes back to a head that is superseded.
+                if let Err(error) = self.writer.mirror(&head.entry.mirrors()).await {
+                    return self.pause_if_transient(error).await;
+                }
+            }
+            entry.standing = head.entry.standing;
+        }
         match self.writer.append(&mut entry).await {
             Ok(_) => {
                 failpoint("ledger.repair-appended");

@@ -1,6 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
 
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
@@ -26,10 +27,13 @@ impl Ledger {
     }
 
     pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
+        let (history, standing) =
+            try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
         Ok(LedgerView {
             head: head.clone(),
             registered: snapshot.registered.clone(),
-            history: self.newest_transitions(snapshot, head).await?,
+            history,
+            standing,
             state: snapshot.existing(head.state()),
             deleted: snapshot.gone.clone(),
         })

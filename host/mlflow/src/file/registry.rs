@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::file::{FileStore, models, transition, versions};
 use crate::rules;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, VersionTag};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Key, ModelName, Version};
@@ -109,29 +109,23 @@ impl RegistryStore for FileStore {
         key: &Key,
         value: &str,
     ) -> Result<()> {
-        let (name, key, value) = (name.clone(), key.clone(), value.to_owned());
+        let tag = VersionTag { version, key: key.clone(), value: Some(value.to_owned()) };
+        let name = name.clone();
         self.blocking(move |disk| {
             disk.write(|tree, transaction| {
-                versions::check_exists(tree, &name, version)?;
-                models::touch(tree, transaction, &name, None)?;
-                transaction.write(format!("{}/tags/{key}", versions::directory(&name, version)), value);
-                Ok(())
+                versions::plan_tag(tree, transaction, &name, &tag)?;
+                models::touch(tree, transaction, &name, None)
             })
         })
         .await
     }
 
     async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
-        let (name, key) = (name.clone(), key.clone());
+        let (name, tag) = (name.clone(), VersionTag { version, key: key.clone(), value: None });
         self.blocking(move |disk| {
             disk.write(|tree, transaction| {
-                versions::check_exists(tree, &name, version)?;
-                models::touch(tree, transaction, &name, None)?;
-                let tag = format!("{}/tags/{key}", versions::directory(&name, version));
-                if tree.is_file(&tag)? {
-                    transaction.remove_file(tag);
-                }
-                Ok(())
+                versions::plan_tag(tree, transaction, &name, &tag)?;
+                models::touch(tree, transaction, &name, None)
             })
         })
         .await

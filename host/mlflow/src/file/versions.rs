@@ -7,6 +7,7 @@ use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
 use crate::file::{logged_models, models, values};
 use crate::rules;
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -129,6 +130,23 @@ pub(super) fn plan_deletion(
     meta.set("current_stage", &Value::Text(DELETED));
     meta.set("last_updated_timestamp", &Value::Number(now()));
     transaction.write(format!("{directory}/{META}"), meta.text());
+    Ok(())
+}
+
+/// Plans a tag of a version that is set or deleted; `VersionNotFound` when the version is missing or deleted.
+pub(super) fn plan_tag(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    name: &ModelName,
+    VersionTag { version, key, value }: &VersionTag,
+) -> Result<()> {
+    check_exists(tree, name, *version)?;
+    let tag = format!("{}/tags/{key}", directory(name, *version));
+    if let Some(value) = value {
+        transaction.write(tag, value.clone());
+    } else if tree.is_file(&tag)? {
+        transaction.remove_file(tag);
+    }
     Ok(())
 }
 

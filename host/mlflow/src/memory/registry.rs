@@ -9,7 +9,7 @@ use crate::entities::{
 use crate::errors;
 use crate::memory::{MemoryStore, State, StoredModel, StoredVersion};
 use crate::rules;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, VersionTag};
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
@@ -179,6 +179,13 @@ impl AtomicRegistry for MemoryStore {
             match version {
                 Some(version) => aliases.insert(alias.clone(), *version),
                 None => aliases.remove(alias),
+            };
+        }
+        for VersionTag { version, key, value } in &transition.tags {
+            let Ok(version) = state.version_mut(&transition.model, *version) else { continue };
+            match value {
+                Some(value) => version.tags.insert(key.to_string(), value.clone()),
+                None => version.tags.remove(key.as_str()),
             };
         }
         Ok(AtomicOutcome::Committed(entry))

@@ -165,6 +165,7 @@ impl AtomicRegistry for SqliteStore {
             let entry = versions::create(db, &transition.entry)?;
             failpoint("sqlite.appended");
             versions::apply_moves(db, &transition.model, &transition.moves)?;
+            versions::apply_tags(db, &transition.model, &transition.tags)?;
             failpoint("sqlite.moved");
             Ok(AtomicOutcome::Committed(entry))
         })

@@ -6,11 +6,13 @@ use crate::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
 use crate::errors;
 use crate::rules;
 use crate::sqlite::database::Db;
-use crate::sqlite::failure::SqlResult;
+use crate::sqlite::failure::{Failure, SqlResult};
 use crate::sqlite::number::{from_number, number};
 use crate::sqlite::{logged_models, models, tags};
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
+use hydra_base::error::ErrorKind;
 use hydra_base::names::{ModelName, RunId, Version};
 use hydra_base::time::now;
 
@@ -195,6 +197,19 @@ pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) ->
             db.prepare_cached(&set)?.execute(row)?;
         } else {
             db.prepare_cached(&remove)?.execute([name.as_str(), alias.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets and deletes tags of versions. Those of versions that do not exist are left out.
+pub(super) fn apply_tags(db: &Db<'_>, name: &ModelName, tags: &[VersionTag]) -> SqlResult<()> {
+    for VersionTag { version, key, value } in tags {
+        match (check_exists(db, name, *version), value) {
+            (Err(Failure::Store(error)), _) if error.kind() == ErrorKind::VersionNotFound => {}
+            (Err(failure), _) => return Err(failure),
+            (Ok(()), Some(value)) => tags::set_of_version(db, name, *version, key.as_str(), value)?,
+            (Ok(()), None) => tags::delete_of_version(db, name, *version, key.as_str())?,
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ mod past;
 mod repairs;
 mod writers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use super::doctor::LedgerFinding;
 use super::entry::{Decided, EntryKind};
 use super::history::Fate;
 use super::{
-    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, Recorded, WriterSettings, ledger_name,
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+    WriterSettings, ledger_name,
 };
 use hydra_base::aliases::AliasMove;
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
@@ -158,22 +159,31 @@ impl Decide for Decider<'_> {
             target,
             reason: None,
             explanation: format!("because {:?} on {}", self.wish, view.head.number),
-            decided: Decided {
-                policy: PolicyIdentity {
-                    name: "p".into(),
-                    version: "1".into(),
-                    sha256: Sha256::of(&component),
-                },
-                verdict,
-                usage: Usage::new(7, Duration::ZERO, 0),
-                budget: Budget::default(),
-                input_sha256: Sha256::NONE,
-                evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
-                model_sha256: None,
-            },
             moves,
-            input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-            component,
+            overrides: BTreeSet::new(),
+            subject: None,
+            quarantines: BTreeSet::new(),
+            decision: Some(ProposedDecision {
+                decided: Decided {
+                    policy: PolicyIdentity {
+                        name: "p".into(),
+                        version: "1".into(),
+                        sha256: Sha256::of(&component),
+                    },
+                    verdict,
+                    usage: Usage::new(7, Duration::ZERO, 0),
+                    budget: Budget::default(),
+                    input_sha256: Sha256::NONE,
+                    evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
+                    model_sha256: None,
+                    changes: BTreeSet::new(),
+                    panel: Vec::new(),
+                    decision_sha256: None,
+                    signers: Vec::new(),
+                },
+                input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
+                component,
+            }),
         })))
     }
 }
