@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod guards;
 pub mod ledger;
 pub mod recording;
+pub mod statement;
 pub mod transition;
 mod versions;
 

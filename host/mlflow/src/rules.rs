@@ -7,7 +7,7 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::entities::{
-    Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch, Tags,
+    Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch, Tags, USER_TAG,
 };
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -18,8 +18,6 @@ use hydra_base::text::{QUOTED_CHARS, excerpt};
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
 /// The tag that lists the versions that a LoggedModel was registered as.
 pub(crate) const MODEL_VERSIONS_TAG: &str = "mlflow.modelVersions";
-/// The tag that names who started a run.
-const USER_TAG: &str = "mlflow.user";
 /// MLflow cuts longer param values.
 const MAX_PARAM_CHARS: usize = 6000;
 /// MLflow cuts longer values of run tags.

@@ -188,8 +188,6 @@ fn sentence(entry: &Entry) -> String {
         VerdictKind::Hold => " held".into(),
     });
     // Databases refuse NUL, and control characters would distort MLflow's pages.
-    printable(&format!(
-        "{}{target}{verdict}, requested by {}: {}",
-        entry.operation, entry.actor, entry.explanation
-    ))
+    let role = entry.operation.role_of_actor();
+    printable(&format!("{}{target}{verdict}, {role} {}: {}", entry.operation, entry.actor, entry.explanation))
 }

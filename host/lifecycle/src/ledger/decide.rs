@@ -89,6 +89,9 @@ pub struct LedgerView {
     pub history: Vec<Transition>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
+    /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
+    /// moved the champion last.
+    pub champion_before_outside_move: Option<Version>,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,

@@ -241,6 +241,26 @@ impl Entry {
     }
 }
 
+impl EntryKind {
+    /// What the actor of such an entry did, for people: the actor of an entry about moves without the ledger found them, and
+    /// need not have made them.
+    #[must_use]
+    pub fn role_of_actor(self) -> &'static str {
+        match self {
+            Self::External => "found by",
+            Self::Genesis | Self::Aborted | Self::Reassert | Self::Checkpoint | Self::Archive => "written by",
+            Self::Promote
+            | Self::Rollback
+            | Self::Nominate
+            | Self::Approve
+            | Self::Quarantine
+            | Self::Release
+            | Self::Activate
+            | Self::Deactivate => "requested by",
+        }
+    }
+}
+
 impl fmt::Display for EntryKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -10,7 +10,7 @@ use crate::ledger::look::read_page;
 use crate::ledger::{Ledger, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Number};
 
@@ -155,22 +155,6 @@ impl Ledger {
         since: Option<Timestamp>,
     ) -> Result<Vec<(Record, Fate)>> {
         self.entries(limit, since).try_collect().await
-    }
-
-    /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
-    pub async fn was_champion(&self, version: Version) -> Result<bool> {
-        let mut entries = self.entries(None, None);
-        while let Some((record, fate)) = entries.try_next().await? {
-            let entry = &record.entry;
-            let took_effect = fate != Fate::Aborted;
-            let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
-            let on = |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(version));
-            // A version that was archived before the ledger began had been champion. For later ones there are entries.
-            if on(Alias::CHAMPION) || (entry.operation == EntryKind::Genesis && on(Alias::ARCHIVED)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The aliases as the ledger had them at `time`, by the store's clock, and the entry that left them so; `None` before the

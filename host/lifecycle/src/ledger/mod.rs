@@ -10,7 +10,7 @@
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
 //! - `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `champions`, [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -24,6 +24,7 @@ use hydra_mlflow::connect::Backend;
 
 mod archive;
 pub mod chain;
+mod champions;
 mod commit;
 mod decide;
 pub mod doctor;
@@ -104,6 +105,12 @@ impl LedgerWriter {
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The actor of the entries that it appends.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.settings.actor
     }
 
     /// The same writer, with a cache of standing documents.

@@ -36,6 +36,9 @@ pub type Tags = BTreeMap<String, String>;
 /// a store can find out after a lost answer whether the operation took place; without it, the store returns the failure.
 pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
 
+/// MLflow's tag that names who started a run.
+pub const USER_TAG: &str = "mlflow.user";
+
 /// One page of a listing and the token of the next.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

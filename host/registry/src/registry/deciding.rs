@@ -5,8 +5,8 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
-use hydra_lifecycle::recording;
-use hydra_lifecycle::transition::{Request, Transition, Transitions};
+use hydra_lifecycle::recording::{self, with_way_back};
+use hydra_lifecycle::transition::{Past, Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Operation;
 
@@ -40,19 +40,20 @@ impl ModelRegistry {
         let (Opened { registered, ledger }, newest) = transitions.open().await?;
         let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
-        let past = match &ledger {
-            Some(ledger) => {
-                let view = ledger.view().await?;
-                if !view.agrees(&evidence.registered.aliases) {
-                    tracing::warn!(
-                        "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
-                    );
-                }
-                view.history
-            }
-            None => Vec::new(),
+        let Some(ledger) = &ledger else {
+            return transitions.dry_run(request, &evidence, Past::none()).await;
         };
-        transitions.dry_run(request, &evidence, past).await
+        let view = ledger.view().await?;
+        if !view.agrees(&evidence.registered.aliases) {
+            tracing::warn!(
+                "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
+            );
+        }
+        let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
+        match transitions.dry_run(&request, &evidence, Past::from(&view)).await {
+            Err(error) => Err(with_way_back(error, &request, ledger).await),
+            decided => decided,
+        }
     }
 
     /// The model's ledger, founded if there is none yet. For writers.

@@ -3,6 +3,7 @@
 mod other_releases;
 mod past;
 mod repairs;
+mod standing;
 mod writers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,7 @@ enum Place {
 enum Wish {
     Promote(u64),
     Rollback,
+    RollbackAndQuarantine,
     Reject(u64),
 }
 
@@ -144,8 +146,10 @@ impl Decide for Decider<'_> {
                 }
                 (EntryKind::Promote, target, moves)
             }
-            Wish::Rollback if archived.is_none() => return Ok(DecideOutcome::Nothing),
-            Wish::Rollback => (
+            Wish::Rollback | Wish::RollbackAndQuarantine if archived.is_none() => {
+                return Ok(DecideOutcome::Nothing);
+            }
+            Wish::Rollback | Wish::RollbackAndQuarantine => (
                 EntryKind::Rollback,
                 archived,
                 vec![step(Alias::CHAMPION, archived), step(Alias::ARCHIVED, champion)],
@@ -162,7 +166,10 @@ impl Decide for Decider<'_> {
             moves,
             overrides: BTreeSet::new(),
             subject: None,
-            quarantines: BTreeSet::new(),
+            quarantines: match self.wish {
+                Wish::RollbackAndQuarantine => champion.into_iter().collect(),
+                _ => BTreeSet::new(),
+            },
             decision: Some(ProposedDecision {
                 decided: Decided {
                     policy: PolicyIdentity {
