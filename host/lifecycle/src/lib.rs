@@ -7,6 +7,7 @@ pub mod guards;
 pub mod ledger;
 pub mod recording;
 pub mod statement;
+pub mod status;
 pub mod transition;
 mod versions;
 

@@ -112,6 +112,8 @@ error_kinds! {
         AlreadyExists = "already-exists",
         /// The store refused because the entity is in the wrong state (deleted, not READY, ...).
         InvalidState = "invalid-state",
+        /// The registered model is a prompt of MLflow's prompt registry, not a model.
+        IsPrompt = "is-prompt",
         /// The version to roll back to was never the champion.
         NeverChampion = "never-champion",
         /// The version cannot become champion or candidate because it is in quarantine.
@@ -208,6 +210,10 @@ error_kinds! {
     Ledger {
         /// The ledger belongs to another model or was not made by this tool.
         LedgerIdentity = "ledger-identity",
+        /// The ledger that the model's tags name does not exist any more.
+        LedgerGone = "ledger-gone",
+        /// The run with the archive of the ledger does not exist any more: it was purged.
+        ArchiveGone = "archive-gone",
         /// The ledger has a gap, a digest mismatch or an entry that cannot be read.
         LedgerBroken = "ledger-broken",
         /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.

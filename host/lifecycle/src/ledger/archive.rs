@@ -1,11 +1,12 @@
 //! The archive: what each decision rested on, as artifacts of the ledger's run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join3;
 
 use crate::ledger::chain::Record;
 use crate::ledger::draft::Draft;
+use crate::ledger::errors::is_lost;
 use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
@@ -33,14 +34,27 @@ impl Ledger {
         self.read_checked(&component_path(sha256), sha256).await
     }
 
-    /// The archived files by name: whether inputs and policies are there.
-    pub(super) async fn archived(&self, directory: &str) -> Result<Vec<String>> {
+    /// The archived files by name, in every archive that can be read: whether inputs and policies are there.
+    pub(super) async fn archived(&self, directory: &str) -> Result<BTreeSet<String>> {
         let listed = self.artifacts().await?.list(directory).await?;
-        Ok(listed.into_iter().map(|info| info.path).collect())
+        let mut paths: BTreeSet<String> = listed.into_iter().map(|info| info.path).collect();
+        for run in &self.older_runs {
+            let older = async { self.artifacts_of(run).await?.list(directory).await };
+            match older.await {
+                Ok(listed) => paths.extend(listed.into_iter().map(|info| info.path)),
+                Err(error) => tracing::debug!(%error, %run, "cannot read an earlier archive"),
+            }
+        }
+        Ok(paths)
     }
 
-    async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
+    pub(super) async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
         self.backend.artifact_store(&self.artifact_uri().await?.parse()?).await
+    }
+
+    async fn artifacts_of(&self, run: &RunId) -> Result<Box<dyn ArtifactStore>> {
+        let uri = self.backend.tracking.run(run).await?.artifact_uri;
+        self.backend.artifact_store(&uri.parse()?).await
     }
 
     /// The run with the archive, until it is known where its artifacts are.
@@ -62,25 +76,61 @@ impl Ledger {
     }
 
     pub(super) async fn artifact_uri(&self) -> Result<&str> {
-        let run = || async { self.backend.tracking.run(&self.run_id).await.map(|run| run.artifact_uri) };
+        let run = || async {
+            match self.backend.tracking.run(&self.run_id).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Err(self.archive_gone().with_source(error))
+                }
+                found => Ok(found?.artifact_uri),
+            }
+        };
         self.artifact_uri.get_or_try_init(run).await.map(String::as_str)
     }
 
+    fn archive_gone(&self) -> Error {
+        let model = &self.model;
+        Error::new(ErrorKind::ArchiveGone, format!("the run with the archive of the ledger of `{model}` does not exist"))
+            .with_context("run", &self.run_id)
+            .with_hint(format!(
+                "if the tracking URI names another server than usual, correct it; if the run was purged, run \
+                 `hydra-registry --model {model} doctor --fix` to begin a new archive: the ledger keeps every entry"
+            ))
+    }
+
+    /// Reads a file of the newest archive that has it with these bytes.
     pub(super) async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
-        let read = read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await?;
-        if let Some(bytes) = read.filter(|bytes| Sha256::of(bytes) == sha256) {
-            return Ok(bytes);
+        let mut lost = None;
+        for run in std::iter::once(None).chain(self.older_runs.iter().map(Some)) {
+            let read = async {
+                let archive = match run {
+                    None => self.artifacts().await?,
+                    Some(older) => self.artifacts_of(older).await?,
+                };
+                read_whole(archive.as_ref(), path, MAX_BYTES).await
+            };
+            let error = match read.await {
+                Ok(Some(bytes)) if Sha256::of(&bytes) == sha256 => return Ok(bytes),
+                Ok(_) => Error::new(
+                    ErrorKind::Integrity,
+                    "an archived file does not have the digest that the ledger recorded",
+                )
+                .with_context("artifact", path)
+                .with_context("expected sha256", sha256),
+                Err(error) if is_lost(&error) => error,
+                Err(error) => return Err(error),
+            };
+            lost.get_or_insert(error);
         }
-        Err(Error::new(
-            ErrorKind::Integrity,
-            "an archived file does not have the digest that the ledger recorded",
-        )
-        .with_context("artifact", path)
-        .with_context("expected sha256", sha256))
+        Err(lost.unwrap_or_else(|| self.archive_gone()))
     }
 }
 
 impl LedgerWriter {
+    /// Stores a policy that is missing in the archive, which may have been restored from a backup.
+    pub async fn archive_policy(&self, component: &[u8]) -> Result<()> {
+        archive_component(self.ledger.artifacts().await?.as_ref(), component).await
+    }
+
     /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. A
     /// policy that one of the newest entries names was stored before that entry was appended.
     pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
@@ -108,7 +158,7 @@ impl LedgerWriter {
             if chain.any(|record| decided(record) == Some(policy)) {
                 return Ok(());
             }
-            archive_component(store, policy, &decision.component).await
+            archive_component(store, &decision.component).await
         };
         try_join3(standing, input, component).await.map(drop)
     }
@@ -119,11 +169,10 @@ impl LedgerWriter {
     }
 }
 
-async fn archive_component(store: &dyn ArtifactStore, sha256: Sha256, component: &[u8]) -> Result<()> {
-    let path = component_path(sha256);
+async fn archive_component(store: &dyn ArtifactStore, component: &[u8]) -> Result<()> {
+    let path = component_path(Sha256::of(component));
     let stored = store.list("policies").await?;
-    let complete = stored.iter().any(|info| info.path == path && info.size == Some(component.len() as u64));
-    if complete {
+    if stored.iter().any(|info| info.path == path && info.size == Some(component.len() as u64)) {
         return Ok(());
     }
     store.put_bytes(&path, component.to_vec()).await

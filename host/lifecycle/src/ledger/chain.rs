@@ -190,6 +190,14 @@ impl Window {
         self.readings.get(usize::try_from(number.checked_sub(self.lowest)?).ok()?)
     }
 
+    /// The operations of all entries in it, those that lost a race included.
+    pub fn operation_ids(&self) -> impl Iterator<Item = &str> {
+        self.readings.iter().filter_map(|reading| match reading {
+            Reading::Record(record) => Some(record.entry.operation_id.as_str()),
+            Reading::Newer(_) | Reading::Damaged(_) => None,
+        })
+    }
+
     /// The record of that number, if there is one in the window.
     #[must_use]
     pub fn record(&self, number: Number) -> Option<&Record> {

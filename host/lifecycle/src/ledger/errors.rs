@@ -47,5 +47,8 @@ pub(super) fn standing_lost(number: Number, reference: StandingRef) -> Error {
 
 /// Whether an error of the archive says that a file is missing or has other bytes: no reason to stop reading the rest.
 pub(crate) fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::Integrity)
+    matches!(
+        error.kind(),
+        ErrorKind::ArtifactNotFound | ErrorKind::NotFound | ErrorKind::ArchiveGone | ErrorKind::Integrity
+    )
 }

@@ -9,8 +9,8 @@
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
+//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -27,10 +27,12 @@ pub mod chain;
 mod champions;
 mod commit;
 mod decide;
+mod diagnosis;
 pub mod doctor;
 mod draft;
 pub mod entry;
 pub(super) mod errors;
+mod founding;
 pub mod history;
 mod identity;
 mod look;
@@ -45,7 +47,7 @@ pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
-pub use identity::{Opened, ledger_name, refuse_ledger};
+pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
 pub use mirror::QUARANTINE_TAG;
 pub use standing::{Standing, StandingCache};
 
@@ -81,6 +83,10 @@ pub struct Ledger {
     name: ModelName,
     id: String,
     run_id: RunId,
+    /// The runs with earlier archives, newest first.
+    older_runs: Vec<RunId>,
+    /// Whether it was found by a search, because the model or the ledger was renamed.
+    renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
     cache: Option<StandingCache>,
     /// What was read when it was opened, for the first transition.

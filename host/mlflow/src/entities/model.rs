@@ -28,11 +28,15 @@ pub struct RegisteredModel {
 /// The tag by which MLflow's prompt registry, which keeps prompts as registered models, recognises them.
 const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
+fn tagged_as_prompt(tags: &Tags) -> bool {
+    tags.get(PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 impl RegisteredModel {
     /// Whether it is a prompt of MLflow's prompt registry.
     #[must_use]
     pub fn is_prompt(&self) -> bool {
-        self.tags.get(PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        tagged_as_prompt(&self.tags)
     }
 
     /// A registered model without description, tags and aliases.
@@ -114,6 +118,12 @@ pub struct ModelVersion {
 }
 
 impl ModelVersion {
+    /// Whether it is a version of a prompt.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        tagged_as_prompt(&self.tags)
+    }
+
     /// A ready version of no run, without description, tags and aliases.
     #[must_use]
     pub fn new(name: ModelName, version: Version, created_at: Timestamp, source: impl Into<String>) -> Self {

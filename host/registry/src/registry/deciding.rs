@@ -8,7 +8,7 @@ use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledg
 use hydra_lifecycle::recording::{self, with_way_back};
 use hydra_lifecycle::transition::{Past, Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::Operation;
+use hydra_policy::{Operation, Policy};
 
 impl ModelRegistry {
     /// Carries out a request for a promotion or a rollback.
@@ -18,22 +18,28 @@ impl ModelRegistry {
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
         ledger_name(self.model())?;
-        let settings = &self.inner.settings;
-        let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
-        let transitions =
-            Transitions::new(self.backend(), self.model(), policy, settings.decision_options.clone());
+        let (policy, options) = (self.policy().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), policy, options);
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
         let (opened, newest) = transitions.open().await?;
         let ledger = match opened.ledger {
-            Some(ledger) => self.writer(ledger),
+            Some(ledger) => {
+                let ledger = self.writer(ledger);
+                ledger.note_place().await?;
+                ledger
+            }
             None => self.found_ledger().await?,
         };
         let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
         evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
         recording::carry_out(&transitions, &request, &ledger, evidence).await
+    }
+
+    pub(super) async fn policy(&self) -> Result<&Policy> {
+        self.inner.policy.get_or_try_init(|| self.inner.settings.policy.load()).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
@@ -80,7 +86,7 @@ impl ModelRegistry {
         LedgerWriter::new(ledger, self.writer_settings())
     }
 
-    fn writer_settings(&self) -> WriterSettings {
+    pub(super) fn writer_settings(&self) -> WriterSettings {
         WriterSettings::new(self.inner.settings.decision_options.actor.clone())
     }
 }
