@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
 
@@ -198,6 +199,44 @@ on!(
     a_deleted_archive_is_found_and_goes_on: deleted_run_on_rest = Shared::rest(),
     deleted_run_on_sqlite = Shared::sqlite(),
     deleted_run_on_file = Shared::file(),
+);
+
+async fn a_purged_archive_is_begun_again_by_doctor_only(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let purged = ledger(&registry).await.run_id().clone();
+    shared.ask(&["purge-run", purged.as_str(), &shared.database]);
+    assert_eq!(findings(&registry).await, ["lost-archive"]);
+    // A wrong tracking URI looks the same, so that nothing is begun without being asked for.
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no archive");
+    assert_eq!(error.kind(), ErrorKind::ArchiveGone, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("doctor --fix")), "{error:?}");
+    assert_eq!(aliases(&registry).await, (Some(2), Some(1)), "nothing moved");
+    registry.repair().await.expect("a repair");
+    registry.rollback(Target::PolicyChoice).await.expect("an emergency rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    let ledger = ledger(&registry).await;
+    assert_ne!(*ledger.run_id(), purged);
+    let history = ledger.history(None, None).await.expect("a history");
+    let kinds: Vec<EntryKind> = history.iter().rev().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(
+        kinds,
+        [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::Archive, EntryKind::Rollback]
+    );
+    // What was decided since then can be verified; what was purged is named.
+    let newest = &history[0].0;
+    ledger.input(newest).await.expect("what was decided upon");
+    ledger
+        .component(newest.entry.decided.as_ref().expect("a decision").policy.sha256)
+        .await
+        .expect("the policy");
+    assert_eq!(findings(&registry).await, ["missing-artifact"; 2], "the inputs of entries 2 and 3");
+    registry.repair().await.expect("another repair begins no other archive");
+    assert_eq!(super::ledger(&registry).await.run_id(), ledger.run_id());
+}
+on!(
+    a_purged_archive_is_begun_again_by_doctor_only: purged_run_on_rest = Shared::rest(),
+    purged_run_on_sqlite = Shared::sqlite(),
+    purged_run_on_file = Shared::file(),
 );
 
 async fn a_deleted_experiment_is_found_and_goes_on(shared: &Shared) {

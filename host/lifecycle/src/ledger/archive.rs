@@ -154,7 +154,9 @@ impl LedgerWriter {
             let policy = decision.decided.policy.sha256;
             let decided =
                 |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
-            let mut chain = quiet.snapshot.window.valid_from(quiet.head.number);
+            let chain = quiet.snapshot.window.valid_from(quiet.head.number);
+            // What came before a new archive lies in another one.
+            let mut chain = chain.take_while(|record| record.entry.archive.is_none());
             if chain.any(|record| decided(record) == Some(policy)) {
                 return Ok(());
             }

@@ -10,7 +10,7 @@
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
 //! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -38,6 +38,7 @@ mod identity;
 mod look;
 pub mod mark;
 mod mirror;
+mod new_archive;
 mod repair;
 mod settle;
 pub mod standing;

@@ -42,6 +42,10 @@ impl ModelRegistry {
             }
             (ledger, _) => ledger.map(|ledger| self.writer(ledger)),
         };
+        let ledger = match ledger {
+            Some(ledger) => Some(ledger.with_archive(self.ensure_experiment()).await?),
+            None => None,
+        };
         if let Some(ledger) = &ledger {
             ledger.note_place().await?;
             ledger.archive_policy(self.policy().await?.bytes()).await?;
