@@ -7,6 +7,7 @@ mod crash;
 mod evidence;
 mod faults;
 mod hostile;
+mod life;
 mod newer;
 mod old;
 mod outside;

@@ -97,6 +97,7 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     let after = lines(project, &["history", "export"]);
     assert_eq!(after[1..], before, "the old entries are as they were");
     assert_eq!(after[0]["entry"]["previous"], before[0]["sha256"]);
+    assert_eq!(json!([before[0]["entry"]["schema"], after[0]["entry"]["schema"]]), json!([1, 2]));
     let mixed = marks();
     assert_eq!(mixed[..5], old_marks, "the old marks are as they were");
     assert_eq!(mixed[5..], [(7, "atomic".to_owned())]);

@@ -10,6 +10,7 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
+use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 
@@ -117,6 +118,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
     History(HistoryArgs),
+    /// Show several models at a glance: champion, since when, problems
+    Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
     /// Create, build, test and measure policies
@@ -294,10 +297,30 @@ pub struct VerifyArgs {
     pub no_rerun: bool,
 }
 
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub struct StatusArgs {
+    /// Only models whose names fit the pattern; `*` stands for any text
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub models: NamePattern,
+}
+
+const STATUS_HELP: &str = "\
+Example:
+  hydra-registry status --models 'churn-*'
+
+Shows the problems that the newest entries and the aliases show; `doctor` looks further.
+Exit status: 0 no problem, 1 a problem, 2 error.";
+
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 no problem is left, 1 a problem is left, 2 error.")]
 pub struct DoctorArgs {
+    /// Examine every model whose name fits the pattern; `*` stands for any text
+    #[arg(long, value_name = "PATTERN")]
+    pub models: Option<NamePattern>,
+
     /// Repair the problems that need no human decision
     #[arg(long)]
     pub fix: bool,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::errors::is_lost;
+use crate::ledger::{Ledger, Standing};
 use crate::transition::run_policy;
 use crate::{Plan, guards};
 use hydra_base::Timestamp;
@@ -110,7 +110,8 @@ fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[A
     }
 }
 
-/// Applies the guards. The record does not say which other versions existed, so every named version counts as existing.
+/// Applies the guards. The record does not say which other versions existed and which were in quarantine, so every named
+/// version counts as existing and free.
 fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
     let operation =
         if entry.operation == EntryKind::Rollback { Operation::Rollback } else { Operation::Promote };
@@ -121,6 +122,7 @@ fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
             target: entry.target,
             aliases: &state(&entry.before, entry.side.iter().map(|(alias, side)| (alias, side.from))),
             managed,
+            standing: &Standing::none(&entry.ledger),
             versions: &guards::named_versions(verdict).into_iter().map(|version| (version, true)).collect(),
         },
     )

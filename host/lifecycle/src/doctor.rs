@@ -1,6 +1,7 @@
 //! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
 //! versions that are gone, or whose runs or files are.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ledger::doctor::LedgerFinding;
@@ -10,7 +11,9 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
+use hydra_mlflow::entities::{
+    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
+};
 use hydra_mlflow::flavor::MLMODEL_FILE;
 use hydra_mlflow::uri::redact;
 
@@ -26,6 +29,27 @@ const PAGE: usize = 100;
 pub enum Finding {
     /// Something about the ledger.
     Ledger(LedgerFinding),
+    /// The ledger that the model's tags name does not exist.
+    LostLedger {
+        /// What is known about it, for people.
+        why: String,
+    },
+    /// The experiment that candidates are logged in is deleted.
+    DeletedExperiment {
+        /// Its id.
+        id: ExperimentId,
+        /// Its name.
+        name: String,
+    },
+    /// An alias has the name of one of ours, but for upper and lower case.
+    AliasSpelling {
+        /// The alias.
+        alias: Alias,
+        /// The version it is on.
+        version: Version,
+        /// Our alias.
+        ours: Alias,
+    },
     /// An alias points to a version that was deleted.
     Dangling {
         /// The alias.
@@ -46,6 +70,8 @@ pub enum Finding {
         version: Version,
         /// The run.
         run_id: RunId,
+        /// Whether it was purged, and cannot be restored.
+        purged: bool,
     },
     /// The files of a version behind an alias cannot be read.
     UnreadableModel {
@@ -71,6 +97,9 @@ impl Finding {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ledger(finding) => finding.code(),
+            Self::LostLedger { .. } => "lost-ledger",
+            Self::DeletedExperiment { .. } => "deleted-experiment",
+            Self::AliasSpelling { .. } => "alias-spelling",
             Self::Dangling { .. } => "dangling-alias",
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
@@ -81,19 +110,33 @@ impl Finding {
 
     /// What to do about it.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> Cow<'static, str> {
         match self {
             Self::Ledger(finding) => finding.remedy(),
-            Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
-            Self::ArchivedChampion { .. } => {
-                "`rollback --to` another former champion, or promote another version"
+            Self::LostLedger { .. } => {
+                "restore that registered model from a backup of MLflow's database; if there is none, `doctor --fix` begins a new ledger, whose first entry names the lost one".into()
             }
-            Self::DeletedRun { .. } => "restore the run in MLflow before it is purged",
+            Self::DeletedExperiment { id, .. } => {
+                format!("restore it before it is purged: `mlflow experiments restore --experiment-id {id}`; or set MLFLOW_EXPERIMENT_NAME to another one").into()
+            }
+            Self::AliasSpelling { alias, ours, .. } => {
+                format!("MLflow tells them apart, and commands move only `{ours}`: delete the alias `{alias}` in MLflow, and have its readers use `{ours}`").into()
+            }
+            Self::Dangling { .. } => "promote another version, roll back, or delete the alias".into(),
+            Self::ArchivedChampion { .. } => {
+                "`rollback --to` another former champion, or promote another version".into()
+            }
+            Self::DeletedRun { purged: true, .. } => {
+                "policies decide without its metrics; to have them, log the model again and promote that version".into()
+            }
+            Self::DeletedRun { run_id, .. } => {
+                format!("restore the run in MLflow before it is purged: `mlflow runs restore --run-id {run_id}`").into()
+            }
             Self::UnreadableModel { .. } => {
-                "restore the files from a backup, promote another version, or roll back"
+                "restore the files from a backup, promote another version, or roll back".into()
             }
             Self::UnfinishedRun { .. } => {
-                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED"
+                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED".into()
             }
         }
     }
@@ -103,6 +146,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger(finding) => finding.fmt(f),
+            Self::LostLedger { why } => f.write_str(why),
+            Self::DeletedExperiment { id, name } => {
+                write!(f, "the experiment `{name}` ({id}), in which candidates are logged, is deleted")
+            }
+            Self::AliasSpelling { alias, version, ours } => {
+                write!(f, "the alias `{alias}` on version {version} is not `{ours}`, but looks like it")
+            }
             Self::Dangling { alias, version } => {
                 write!(f, "`{alias}` points to version {version}, which was deleted")
             }
@@ -112,8 +162,9 @@ impl fmt::Display for Finding {
                     "version {version} is both `champion` and `archived`, so there is no version to roll back to"
                 )
             }
-            Self::DeletedRun { alias, version, run_id } => {
-                write!(f, "run {run_id} of version {version} (`{alias}`) is deleted")
+            Self::DeletedRun { alias, version, run_id, purged } => {
+                let how = if *purged { "does not exist" } else { "is deleted" };
+                write!(f, "run {run_id} of version {version} (`{alias}`) {how}")
             }
             Self::UnreadableModel { alias, version, why } => {
                 write!(f, "cannot read the model of version {version} (`{alias}`): {why}")
@@ -131,7 +182,7 @@ pub struct Doctor<'a> {
     /// The registered model.
     pub model: &'a ModelName,
     /// The experiment that candidates are logged in, if there is one yet.
-    pub experiment: Option<&'a ExperimentId>,
+    pub experiment: Option<&'a Experiment>,
 }
 
 impl Doctor<'_> {
@@ -142,6 +193,12 @@ impl Doctor<'_> {
             findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
         }
         let registered = self.backend.registry.registered_model(self.model).await?;
+        let deleted = self.experiment.filter(|found| found.lifecycle_stage == LifecycleStage::Deleted);
+        findings.extend(deleted.map(|experiment| Finding::DeletedExperiment {
+            id: experiment.id.clone(),
+            name: experiment.name.clone(),
+        }));
+        findings.extend(misspelled(&registered));
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -181,13 +238,14 @@ impl Doctor<'_> {
 
     async fn deleted_run(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
         let Some(run_id) = &version.run_id else { return Ok(None) };
-        let deleted = match self.backend.tracking.run(run_id).await {
-            Ok(run) => run.lifecycle_stage == LifecycleStage::Deleted,
+        let purged = match self.backend.tracking.run(run_id).await {
+            Ok(run) if run.lifecycle_stage == LifecycleStage::Active => return Ok(None),
+            Ok(_) => false,
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
         let (alias, version, run_id) = (alias.clone(), version.version, run_id.clone());
-        Ok(deleted.then_some(Finding::DeletedRun { alias, version, run_id }))
+        Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
     async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
@@ -204,7 +262,7 @@ impl Doctor<'_> {
 
     /// The runs of this program in the experiment that have no end.
     async fn unfinished_runs(&self) -> Result<Vec<Run>> {
-        let Some(experiment) = self.experiment else { return Ok(Vec::new()) };
+        let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();
         let mut token = None;
         loop {
@@ -219,6 +277,16 @@ impl Doctor<'_> {
             }
         }
     }
+}
+
+/// The aliases that a person takes for one of ours.
+pub(crate) fn misspelled(registered: &RegisteredModel) -> impl Iterator<Item = Finding> {
+    registered.aliases.iter().filter_map(|(alias, version)| {
+        let mut ours = [Alias::CHAMPION, Alias::ARCHIVED, Alias::CANDIDATE].into_iter();
+        let lower = alias.as_str().to_lowercase();
+        let ours = ours.find(|ours| ours.as_str() == lower && ours != alias)?;
+        Some(Finding::AliasSpelling { alias: alias.clone(), version: *version, ours })
+    })
 }
 
 #[cfg(test)]

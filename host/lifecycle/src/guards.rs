@@ -2,10 +2,11 @@
 //!
 //! A policy proposes; these guards only ever make its verdict stricter. They are pure functions of the verdict and of what
 //! the host knows, tried in order; the first that objects ends the matter with an error of kind
-//! [`ErrorKind::Guard`], and nothing moves.
+//! [`ErrorKind::Guard`] or [`ErrorKind::Quarantined`], and nothing moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ledger::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
@@ -22,6 +23,8 @@ pub struct Facts<'a> {
     pub aliases: &'a AliasState,
     /// The aliases that a policy may move.
     pub managed: &'a [Alias],
+    /// The quarantines.
+    pub standing: &'a Standing,
     /// The versions that the verdict names ([`named_versions`]) and that exist, each with whether it is READY.
     pub versions: &'a BTreeMap<Version, bool>,
 }
@@ -46,8 +49,8 @@ pub fn named_versions(verdict: &Verdict) -> BTreeSet<Version> {
 /// Checks a verdict against every guard and says what is to be done.
 ///
 /// Whatever the verdict: if this succeeds and anything is to move, then only managed aliases move, each once and to a
-/// version that exists and is READY; the champion goes to the version that was asked for, if one was, and is not
-/// removed; and `archived` is not on the champion.
+/// version that exists and is READY; the champion goes to the version that was asked for, if one was, is not removed, and
+/// goes to no version in quarantine; and `archived` is not on the champion.
 pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
     let moves = verdict.moves();
     for guard in GUARDS {
@@ -65,12 +68,13 @@ pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
 
 type Guard = fn(&[AliasMove], &Facts<'_>) -> Result<()>;
 
-const GUARDS: [Guard; 6] = [
+const GUARDS: [Guard; 7] = [
     only_managed_aliases,
     each_alias_once,
     named_versions_exist,
     champion_goes_to_the_target,
     champion_is_not_removed,
+    champion_is_not_quarantined,
     archived_is_not_champion,
 ];
 
@@ -141,6 +145,15 @@ fn champion_is_not_removed(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
     }
 }
 
+fn champion_is_not_quarantined(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    match champion_move(moves).and_then(|step| step.version) {
+        Some(version) if facts.aliases.get(&Alias::CHAMPION) != Some(version) => {
+            refuse_quarantined(version, facts.standing)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn archived_is_not_champion(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
     let after = after(moves, facts);
     match after.get(&Alias::CHAMPION) {
@@ -161,6 +174,24 @@ fn after(moves: &[AliasMove], facts: &Facts<'_>) -> AliasState {
         after.apply(step);
     }
     after
+}
+
+/// Refuses a version in quarantine, with [`ErrorKind::Quarantined`].
+pub(crate) fn refuse_quarantined(version: Version, standing: &Standing) -> Result<()> {
+    if standing.quarantine(version).is_some() { Err(quarantined(version, standing)) } else { Ok(()) }
+}
+
+/// The error for a version that may not become champion, with the quarantine that `standing` has of it.
+pub(crate) fn quarantined(version: Version, standing: &Standing) -> Error {
+    let error = Error::new(ErrorKind::Quarantined, format!("version {version} is in quarantine")).with_hint(
+        format!("choose another version, or end the quarantine with `hydra-registry release {version}`"),
+    );
+    match standing.quarantine(version) {
+        Some(quarantine) => {
+            error.with_context("reason", &quarantine.reason).with_context("by", &quarantine.by)
+        }
+        None => error,
+    }
 }
 
 fn refuse(message: String) -> Error {

@@ -6,6 +6,9 @@ pub mod evidence;
 pub mod guards;
 pub mod ledger;
 pub mod recording;
+pub mod statement;
+pub mod status;
 pub mod transition;
+mod versions;
 
 pub use guards::{Facts, Plan, review};

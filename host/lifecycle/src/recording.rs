@@ -1,6 +1,6 @@
 //! Between transitions and the ledger: requests that are carried out, and recorded decisions that are run again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -10,7 +10,9 @@ use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, Recorded};
+use crate::ledger::{
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
@@ -28,7 +30,10 @@ pub async fn carry_out(
 ) -> Result<Transition> {
     let mut decider = RequestDecider::new(transitions, request, evidence);
     let operation_id = Uuid::new_v4().simple().to_string();
-    let recorded = ledger.transition(&operation_id, &mut decider).await?;
+    let recorded = match ledger.transition(&operation_id, &mut decider).await {
+        Err(error) => return Err(with_way_back(error, request, ledger.ledger()).await),
+        recorded => recorded?,
+    };
     let record = match &recorded {
         Recorded::Nothing => None,
         Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
@@ -39,6 +44,21 @@ pub async fn carry_out(
     transition.sequence = record.map(|record| record.number);
     announce(&transition);
     Ok(transition)
+}
+
+/// An error of a rollback to a version in quarantine, which names the version to roll back to instead.
+pub async fn with_way_back(error: Error, request: &Request, ledger: &Ledger) -> Error {
+    if error.kind() != ErrorKind::Quarantined || request.operation != Operation::Rollback {
+        return error;
+    }
+    match ledger.nearest_former_champion().await {
+        Ok(Some(version)) => error.with_hint(format!(
+            "run `hydra-registry rollback --to {version}`: version {version} is the nearest former champion that is not in quarantine"
+        )),
+        Ok(None) => error.with_hint("promote another version; every other former champion is gone or in quarantine"),
+        // The hint of the error itself is true as well.
+        Err(_) => error,
+    }
 }
 
 /// Decides one request, again on fresh evidence whenever another writer was faster.
@@ -71,15 +91,13 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
-        let evidence = match self.first.take() {
-            Some(evidence) => evidence,
-            None => self.transitions.gather(self.request).await?,
-        };
+        let first = self.first.take();
+        let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
         // A policy must not decide on aliases that a transition has moved in part.
         if !view.agrees(&evidence.registered.aliases) {
             return Ok(DecideOutcome::Stale);
         }
-        match self.transitions.decide(self.request, &evidence, view.history.clone()).await? {
+        match self.transitions.decide(&request, &evidence, view.into()).await? {
             RequestDecision::Unchanged(transition) => {
                 self.attempts.push((None, *transition));
                 Ok(DecideOutcome::Nothing)
@@ -87,7 +105,8 @@ impl Decide for RequestDecider<'_> {
             RequestDecision::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
-                self.attempts.push((Some(Sha256::of(&proposal.input)), *transition));
+                let input = proposal.decision.as_ref().map(|decision| Sha256::of(&decision.input));
+                self.attempts.push((input, *transition));
                 Ok(DecideOutcome::Propose(Box::new(proposal)))
             }
         }
@@ -152,6 +171,19 @@ fn proposal(
     moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
+    let decided = Decided {
+        policy: policy.identity(),
+        verdict: decision.verdict.kind(),
+        usage: decision.usage,
+        budget: decision.budget.clone(),
+        input_sha256: input.sha256()?,
+        evidence_sha256: input.evidence_sha256()?,
+        model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
+        changes: BTreeSet::new(),
+        panel: Vec::new(),
+        decision_sha256: None,
+        signers: Vec::new(),
+    };
     Ok(Proposal {
         operation: match transition.operation {
             Operation::Rollback => EntryKind::Rollback,
@@ -160,17 +192,14 @@ fn proposal(
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),
         explanation: transition.explanation.clone(),
-        decided: Decided {
-            policy: policy.identity(),
-            verdict: decision.verdict.kind(),
-            usage: decision.usage,
-            budget: decision.budget.clone(),
-            input_sha256: input.sha256()?,
-            evidence_sha256: input.evidence_sha256()?,
-            model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
-        },
+        decision: Some(ProposedDecision {
+            decided,
+            input: input.canonical_json()?,
+            component: policy.bytes().into(),
+        }),
         moves: moves.to_vec(),
-        input: input.canonical_json()?,
-        component: policy.bytes().into(),
+        overrides: BTreeSet::new(),
+        subject: None,
+        quarantines: transition.quarantined.clone(),
     })
 }

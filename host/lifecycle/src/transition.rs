@@ -1,19 +1,22 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use futures_util::future::join;
 use serde::Serialize;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
+use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_base::{PolicyIdentity, Timestamp, blocking};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{ModelVersion, VersionStatus};
+use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
 use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
@@ -29,22 +32,34 @@ pub struct Request {
     pub reason: Option<String>,
     /// Decide and explain, but change nothing.
     pub dry_run: bool,
+    /// For rollbacks: put the version that stops being champion in quarantine.
+    pub quarantine: bool,
 }
 
 impl Request {
     /// A request to promote.
     pub fn promote(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Promote, target: target.into(), reason: None, dry_run: false }
+        Self::new(Operation::Promote, target.into())
     }
 
     /// A request to roll back.
     pub fn rollback(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Rollback, target: target.into(), reason: None, dry_run: false }
+        Self::new(Operation::Rollback, target.into())
+    }
+
+    fn new(operation: Operation, target: Target) -> Self {
+        Self { operation, target, reason: None, dry_run: false, quarantine: false }
     }
 
     /// Sets the reason.
     pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// Makes a rollback put the version that it leaves in quarantine.
+    pub fn with_quarantine(mut self) -> Self {
+        self.quarantine = true;
         self
     }
 
@@ -100,6 +115,8 @@ pub struct Transition {
     pub before: AliasState,
     /// The aliases after; with a dry run, as they would be.
     pub after: AliasState,
+    /// The versions that it puts in quarantine; with a dry run, that it would put there.
+    pub quarantined: BTreeSet<Version>,
     /// The policy that decided; `None` when none was asked.
     pub policy: Option<PolicyIdentity>,
     /// Why, for people.
@@ -148,6 +165,31 @@ pub struct DecisionOptions {
     pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
+    /// Whether every rollback puts the version that it leaves in quarantine.
+    pub quarantine_on_rollback: bool,
+}
+
+/// What the ledger knows that a decision depends on.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// The newest transitions, newest first.
+    pub history: Vec<hydra_policy::Transition>,
+    /// Quarantines and approvals.
+    pub standing: Standing,
+}
+
+impl Past {
+    /// The past of a model without a ledger.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { history: Vec::new(), standing: Standing::none("") }
+    }
+}
+
+impl From<&LedgerView> for Past {
+    fn from(view: &LedgerView) -> Self {
+        Self { history: view.history.clone(), standing: view.standing.clone() }
+    }
 }
 
 /// Decides requests about one model.
@@ -173,20 +215,55 @@ impl<'a> Transitions<'a> {
 }
 
 impl Transitions<'_> {
-    /// The evidence for a request, as it is now.
-    pub async fn gather(&self, request: &Request) -> Result<Evidence> {
-        Evidence::gather(self.backend, self.model, request.target).await
-    }
-
-    /// Decides and explains, and changes nothing. The policy sees `history`, newest transition first.
-    pub async fn dry_run(
+    /// The evidence for a request on these aliases. Versions among `newest` are not asked for again, and the run of `ledger` is
+    /// asked for with those of the versions.
+    pub async fn gather(
         &self,
         request: &Request,
-        evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
-    ) -> Result<Transition> {
+        registered: RegisteredModel,
+        newest: Vec<ModelVersion>,
+        ledger: Option<&Ledger>,
+    ) -> Result<Evidence> {
+        Evidence::of(self.backend, registered, newest, request.target, ledger).await
+    }
+
+    /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
+    pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
+        let opened = Ledger::open(self.backend, self.model);
+        let (opened, newest) = join(opened, versions::newest(self.backend, self.model)).await;
+        Ok((opened?, newest?))
+    }
+
+    /// The request and its evidence on the state that the ledger shows. `first` serves if its aliases are the same.
+    ///
+    /// A rollback that names no version returns to the one that was champion before aliases were moved without the ledger, if
+    /// that exists: `archived` says nothing about such a move.
+    pub async fn resolve(
+        &self,
+        request: &Request,
+        view: &LedgerView,
+        first: Option<Evidence>,
+    ) -> Result<(Request, Evidence)> {
+        let seen = &view.registered;
+        let unnamed = request.operation == Operation::Rollback && request.target == Target::PolicyChoice;
+        if let Some(former) = view.champion_before_outside_move.filter(|_| unnamed) {
+            let named = Request { target: Target::Version(former), ..request.clone() };
+            match self.gather(&named, seen.clone(), Vec::new(), None).await {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                evidence => return Ok((named, evidence?)),
+            }
+        }
+        let evidence = match first.filter(|first| first.registered.aliases == seen.aliases) {
+            Some(evidence) => evidence,
+            None => self.gather(request, seen.clone(), Vec::new(), None).await?,
+        };
+        Ok((request.clone(), evidence))
+    }
+
+    /// Decides and explains, and changes nothing.
+    pub async fn dry_run(&self, request: &Request, evidence: &Evidence, past: Past) -> Result<Transition> {
         let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
-            self.decide(request, evidence, history).await?;
+            self.decide(request, evidence, past).await?;
         announce(&transition);
         Ok(*transition)
     }
@@ -196,7 +273,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
+        past: Past,
     ) -> Result<RequestDecision> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
@@ -216,9 +293,12 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
-        let input = self.input(request, evidence, history)?;
+        if let Some(target) = &evidence.target {
+            guards::refuse_quarantined(target.version, &past.standing)?;
+        }
+        let input = self.input(request, evidence, past.history)?;
         let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = self.review(&decision.verdict, request, evidence).await?;
+        let plan = self.review(&decision.verdict, request, evidence, &past.standing).await?;
         let moves = plan.moves.clone();
         let transition = Box::new(self.transition(request, evidence, &decision, plan));
         Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
@@ -237,6 +317,7 @@ impl Transitions<'_> {
             outcome: Outcome::Unchanged,
             before: evidence.aliases(),
             after: evidence.aliases(),
+            quarantined: BTreeSet::new(),
             policy: None,
             explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
@@ -269,7 +350,13 @@ impl Transitions<'_> {
         })
     }
 
-    async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
+    async fn review(
+        &self,
+        verdict: &Verdict,
+        request: &Request,
+        evidence: &Evidence,
+        standing: &Standing,
+    ) -> Result<Plan> {
         let known = [&evidence.target, &evidence.champion, &evidence.archived];
         let mut versions: BTreeMap<Version, bool> =
             known.into_iter().flatten().map(|version| (version.version, is_ready(version))).collect();
@@ -291,6 +378,7 @@ impl Transitions<'_> {
                 target: evidence.target.as_ref().map(|target| target.version),
                 aliases: &aliases,
                 managed: &self.options.managed,
+                standing,
                 versions: &versions,
             },
         )
@@ -314,6 +402,7 @@ impl Transitions<'_> {
             operation: request.operation,
             target: evidence.target.as_ref().map(|target| target.version),
             outcome,
+            quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
             policy: Some(self.policy.identity()),
@@ -325,6 +414,13 @@ impl Transitions<'_> {
             dry_run: request.dry_run,
             sequence: None,
         }
+    }
+
+    /// The version that a rollback leaves, if it is to go into quarantine.
+    fn left_behind(&self, request: &Request, before: &AliasState, after: &AliasState) -> BTreeSet<Version> {
+        let wanted = request.quarantine || self.options.quarantine_on_rollback;
+        let left = before.get(&Alias::CHAMPION).filter(|left| after.get(&Alias::CHAMPION) != Some(*left));
+        left.filter(|_| wanted && request.operation == Operation::Rollback).into_iter().collect()
     }
 
     fn no_candidate(&self) -> Error {

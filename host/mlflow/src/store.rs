@@ -28,8 +28,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
-    RegisteredModel, Run, RunBatch, RunStatus, Tags,
+    Experiment, LoggedModel, LoggedModelStatus, ModelFilter, ModelVersion, NewLoggedModel, NewModelVersion,
+    NewRun, Page, RegisteredModel, Run, RunBatch, RunStatus, Tags,
 };
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasMove;
@@ -54,6 +54,10 @@ pub trait TrackingStore: Debug + Send + Sync {
 
     /// The run with its latest metrics, params and tags; `NotFound` if there is none.
     async fn run(&self, id: &RunId) -> Result<Run>;
+
+    /// The runs of `ids`, deleted ones included, in no particular order. A run that does not exist is left out, and one of
+    /// an experiment that is not among `experiments` may be: a server is asked with one search of these experiments.
+    async fn runs(&self, experiments: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>>;
 
     /// Logs metrics, params and tags, in as many requests as the store's limits ask for. Writing a param again with
     /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
@@ -106,6 +110,15 @@ pub trait RegistryStore: Debug + Send + Sync {
     /// The registered model with its tags and aliases; `ModelNotFound` if there is none.
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel>;
 
+    /// Registered models with their tags and aliases, by name, those that the filter shows. A page may hold fewer than
+    /// `page_size`, or none, and yet have a next one. Prompts are left out.
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>>;
+
     /// Sets a tag on a registered model; `ModelNotFound` if there is none.
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()>;
 
@@ -130,9 +143,21 @@ pub trait RegistryStore: Debug + Send + Sync {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>>;
 
+    /// The versions with numbers from `lowest` to `highest`, newest first, deleted ones left out, with one request. The
+    /// versions' `aliases` are empty. An unknown model has no versions. `InvalidArgument` for more than 1,000 numbers.
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>>;
+
     /// Sets a tag on a version; `VersionNotFound` when it is missing or deleted.
     async fn set_version_tag(&self, name: &ModelName, version: Version, key: &Key, value: &str)
     -> Result<()>;
+
+    /// Removes a tag of a version; one that is not set is fine. `VersionNotFound` when the version is missing or deleted.
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()>;
 
     /// Deletes a version; `VersionNotFound` when it is missing or deleted already. Its number is never used again. Its
     /// aliases go with it, or dangle where an older MLflow leaves them.
@@ -158,7 +183,18 @@ pub trait RegistryStore: Debug + Send + Sync {
     }
 }
 
-/// A ledger append and the alias moves it stands for, applied together or not at all.
+/// A tag of a version that is set or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTag {
+    /// The version.
+    pub version: Version,
+    /// The tag's key.
+    pub key: Key,
+    /// The value; none deletes the tag.
+    pub value: Option<String>,
+}
+
+/// A ledger append with the alias moves and tags it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AtomicTransition {
@@ -168,6 +204,8 @@ pub struct AtomicTransition {
     pub expected_aliases: Vec<AliasMove>,
     /// The alias moves, in order.
     pub moves: Vec<AliasMove>,
+    /// The tags of versions of the model. Those of versions that do not exist are left out.
+    pub tags: Vec<VersionTag>,
     /// The entry to append, a version of the ledger model.
     pub entry: NewModelVersion,
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
@@ -176,10 +214,11 @@ pub struct AtomicTransition {
 }
 
 impl AtomicTransition {
-    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected.
+    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected, and no tag.
     #[must_use]
     pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
-        Self { model, expected_aliases: Vec::new(), moves: Vec::new(), entry, expected_newest: None }
+        let (expected_aliases, moves, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, expected_aliases, moves, tags, entry, expected_newest: None }
     }
 }
 
@@ -192,10 +231,11 @@ pub enum AtomicOutcome {
     Conflict,
 }
 
-/// What local stores offer beyond MLflow: an append and its alias moves in one transaction, safe against crashes.
+/// What local stores offer beyond MLflow: an append with its alias moves and tags in one transaction, safe against crashes.
 #[async_trait]
 pub trait AtomicRegistry: Send + Sync {
-    /// Checks the expectations, appends the entry, moves the aliases: all of it or nothing, under the store's lock.
+    /// Checks the expectations, appends the entry, moves the aliases, sets and deletes the tags: all of it or nothing, under
+    /// the store's lock.
     /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
     async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
 }

@@ -212,8 +212,8 @@ fn read_index(path: &Path) -> Option<IndexEntry> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Writes a file that is either whole or not there.
-fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes the file `name` in a directory that exists: whole, or not at all.
+pub fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     io::Write::write_all(&mut file, bytes)?;
     file.persist(directory.join(name)).map_err(|error| error.error)?;

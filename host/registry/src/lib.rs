@@ -60,11 +60,13 @@ mod settings;
 
 pub use hydra_base::aliases::{AliasMove, AliasState};
 pub use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::status::ModelStatus;
 pub use hydra_lifecycle::transition::{Outcome, Transition};
 pub use hydra_lightgbm as lightgbm;
 pub use hydra_lightgbm::Model;

@@ -29,6 +29,9 @@ pub struct ProjectConfig {
     /// Further aliases that a policy may move, besides `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
+    /// Whether every rollback puts the version that it leaves in quarantine.
+    #[serde(default)]
+    pub quarantine_on_rollback: bool,
     /// Settings of the policy, by key, as the text in which a policy gets them.
     #[serde(default, deserialize_with = "texts")]
     pub settings: BTreeMap<String, String>,

@@ -1,11 +1,12 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod examining;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, TryFutureExt as _, try_join};
+use futures_util::future::{BoxFuture, TryFutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
@@ -15,9 +16,8 @@ use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
-use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{ledger_name, refuse_ledger};
+use hydra_lifecycle::ledger::{ledger_name, refuse_foreign, refuse_prompt};
 use hydra_lifecycle::transition::Request;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
@@ -183,24 +183,6 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// What is not as it should be with the model's lifecycle. Nothing is written.
-    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
-        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await
-    }
-
-    /// Repairs what needs no human decision: completes or aborts an interrupted transition, records moves that were made
-    /// without the ledger, bridges damage in it, ends runs that were left behind.
-    pub async fn repair(&self) -> Result<()> {
-        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        let ledger = ledger.map(|ledger| self.writer(ledger));
-        self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
-    }
-
-    fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment }
-    }
-
     /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
     /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
     pub async fn load_champion(&self) -> Result<Champion> {
@@ -290,18 +272,22 @@ impl ModelRegistry {
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
         match version {
-            Some(version) => Ok(version),
+            Some(version) => refuse_prompt(&version.name, version.is_prompt()).map(|()| version),
             None => Err(self.no_champion().await),
         }
     }
 
     /// An empty store looks like a mistyped URI: the hint distinguishes the two.
     async fn no_champion(&self) -> Error {
-        let missing =
-            self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
-        let hint = match &missing {
-            Some(missing) => missing.hint().unwrap_or_default().to_owned(),
-            None => "log a candidate and promote it with `hydra-registry promote`".to_owned(),
+        let hint = match self.registered_model().await {
+            Err(error) if error.kind() == ErrorKind::IsPrompt => return error,
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                error.hint().unwrap_or_default().to_owned()
+            }
+            Ok(registered) => {
+                spelled_otherwise(&registered, &Alias::CHAMPION).unwrap_or_else(no_champion_yet)
+            }
+            Err(_) => no_champion_yet(),
         };
         Error::new(ErrorKind::NoChampion, "No champion model set")
             .with_context("model", self.model())
@@ -309,7 +295,8 @@ impl ModelRegistry {
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        self.backend().registry.registered_model(self.model()).await.map_err(|error| match error.kind() {
+        let found = self.backend().registry.registered_model(self.model()).await;
+        let registered = found.map_err(|error| match error.kind() {
             ErrorKind::ModelNotFound => error.with_hint(format!(
                 "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
                 self.inner
@@ -319,30 +306,21 @@ impl ModelRegistry {
                     .map_or_else(|| "this registry".to_owned(), Uris::display_registry)
             )),
             _ => error,
-        })
+        })?;
+        refuse_prompt(&registered.name, registered.is_prompt())?;
+        Ok(registered)
     }
 
     async fn ensure_model(&self) -> Result<()> {
         match self.registered_model().await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
-            found => return refuse_ledger(&found?),
+            found => return refuse_foreign(&found?),
         }
         ledger_name(self.model())?;
         match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {
             // Another process was faster.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             other => other.map(drop),
-        }
-    }
-
-    /// [`Self::ensure_experiment`] for readers: `None` when there is none yet.
-    async fn existing_experiment(&self) -> Result<Option<ExperimentId>> {
-        let tracking = &self.backend().tracking;
-        match &self.inner.settings.experiment {
-            Experiment::Id(id) => Ok(Some(tracking.experiment(id).await?.id)),
-            Experiment::Named(name) => {
-                Ok(tracking.experiment_by_name(name).await?.map(|experiment| experiment.id))
-            }
         }
     }
 
@@ -369,6 +347,19 @@ impl ModelRegistry {
 /// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.
 fn own_operation() -> Tags {
     Tags::from([(OPERATION_ID_TAG.to_owned(), uuid::Uuid::new_v4().to_string())])
+}
+
+fn no_champion_yet() -> String {
+    "log a candidate and promote it with `hydra-registry promote`".to_owned()
+}
+
+/// The hint that an alias of the same letters exists, which MLflow takes for another one.
+fn spelled_otherwise(registered: &RegisteredModel, ours: &Alias) -> Option<String> {
+    let mut aliases = registered.aliases.iter();
+    let (alias, version) = aliases.find(|(alias, _)| alias.as_str().eq_ignore_ascii_case(ours.as_str()))?;
+    Some(format!(
+        "version {version} has the alias `{alias}`, which MLflow takes for another one; make it the champion with `hydra-registry promote {version}`"
+    ))
 }
 
 fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {

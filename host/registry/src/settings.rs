@@ -84,6 +84,7 @@ impl Settings {
                 actor: options.actor_name(),
                 settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,
+                quarantine_on_rollback: options.config.quarantine_on_rollback,
             },
             policy: options.policy_settings()?,
             cache: options.cache(uris.as_ref())?,

@@ -112,8 +112,14 @@ error_kinds! {
         AlreadyExists = "already-exists",
         /// The store refused because the entity is in the wrong state (deleted, not READY, ...).
         InvalidState = "invalid-state",
+        /// The registered model is a prompt of MLflow's prompt registry, not a model.
+        IsPrompt = "is-prompt",
         /// The version to roll back to was never the champion.
         NeverChampion = "never-champion",
+        /// The version cannot become champion or candidate because it is in quarantine.
+        Quarantined = "quarantined",
+        /// The version to release is not in quarantine.
+        NotQuarantined = "not-quarantined",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -204,10 +210,16 @@ error_kinds! {
     Ledger {
         /// The ledger belongs to another model or was not made by this tool.
         LedgerIdentity = "ledger-identity",
+        /// The ledger that the model's tags name does not exist any more.
+        LedgerGone = "ledger-gone",
+        /// The run with the archive of the ledger does not exist any more: it was purged.
+        ArchiveGone = "archive-gone",
         /// The ledger has a gap, a digest mismatch or an entry that cannot be read.
         LedgerBroken = "ledger-broken",
         /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.
         LedgerNewer = "ledger-newer",
+        /// The document that says which versions are in quarantine is neither in the archive nor follows from the ledger.
+        StandingLost = "standing-lost",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -241,7 +253,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 58);
+        assert_eq!(ErrorKind::ALL.len(), 64);
     }
 
     #[test]
@@ -250,6 +262,8 @@ mod tests {
             (ErrorKind::InvalidName, ErrorCategory::Usage),
             (ErrorKind::NoChampion, ErrorCategory::Missing),
             (ErrorKind::Held, ErrorCategory::Refused),
+            (ErrorKind::Quarantined, ErrorCategory::Refused),
+            (ErrorKind::StandingLost, ErrorCategory::Ledger),
             (ErrorKind::Contention, ErrorCategory::Unavailable),
             (ErrorKind::Integrity, ErrorCategory::Data),
             (ErrorKind::Guard, ErrorCategory::Policy),

@@ -7,6 +7,7 @@ mod history;
 mod list;
 pub(crate) mod log_candidate;
 mod predict;
+mod status;
 
 use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};
@@ -20,6 +21,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Champion(args) => champion::run(&args, settings, printer).await,
         Command::List(args) => list::run(&args, settings, printer).await,
         Command::History(args) => history::run(&args, settings, printer).await,
+        Command::Status(args) => status::run(&args, settings, printer).await,
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,

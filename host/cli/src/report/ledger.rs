@@ -247,22 +247,23 @@ pub struct FindingReport {
     /// What was found.
     pub what: String,
     /// What to do about it.
-    pub remedy: &'static str,
+    pub remedy: String,
+}
+
+impl From<&Finding> for FindingReport {
+    fn from(finding: &Finding) -> Self {
+        Self { code: finding.code(), what: finding.to_string(), remedy: finding.remedy().into_owned() }
+    }
 }
 
 impl DoctorReport {
     /// The findings on a model.
     pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
-        let report = |finding: &Finding| FindingReport {
-            code: finding.code(),
-            what: finding.to_string(),
-            remedy: finding.remedy(),
-        };
         Self {
             schema: "hydra-registry/doctor/1",
             model: model.to_string(),
-            fixed: fixed.iter().map(report).collect(),
-            findings: found.iter().map(report).collect(),
+            fixed: fixed.iter().map(FindingReport::from).collect(),
+            findings: found.iter().map(FindingReport::from).collect(),
         }
     }
 
@@ -273,13 +274,38 @@ impl DoctorReport {
             let _ = writeln!(text, "repaired: {}", printable(&finding.what));
         }
         for finding in &self.findings {
-            let what = printable(&finding.what);
-            let _ = writeln!(text, "{}: {what}\n  remedy: {}", finding.code, finding.remedy);
+            let (what, remedy) = (printable(&finding.what), printable(&finding.remedy));
+            let _ = writeln!(text, "{}: {what}\n  remedy: {remedy}", finding.code);
         }
         if self.findings.is_empty() {
             let _ = writeln!(text, "{}: no problems found", self.model);
         }
         text
+    }
+}
+
+/// `doctor --models`.
+#[derive(Debug, Serialize)]
+pub struct DoctorsReport {
+    /// `hydra-registry/doctor-models/1`.
+    pub schema: &'static str,
+    /// The models in the order of their names.
+    pub models: Vec<DoctorReport>,
+}
+
+impl DoctorsReport {
+    /// The findings on several models.
+    pub fn new(models: Vec<DoctorReport>) -> Self {
+        Self { schema: "hydra-registry/doctor-models/1", models }
+    }
+
+    /// For people: a heading for each model with findings or repairs.
+    pub fn text(&self) -> String {
+        let section = |report: &DoctorReport| {
+            let quiet = report.findings.is_empty() && report.fixed.is_empty();
+            if quiet { report.text() } else { format!("{}:\n{}", report.model, report.text()) }
+        };
+        self.models.iter().map(section).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod backtest;
 mod ledger;
+mod status;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +17,8 @@ use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
-pub use ledger::{AsOfReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
+pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use status::StatusReport;
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]

@@ -84,7 +84,7 @@ fn flaws_and_findings_forge_no_lines() {
     let text = verify(fine, flaw).text();
     assert_forges_nothing(&text);
     assert!(text.contains("doctor --fix repairs"), "{text}");
-    let finding = || FindingReport { code: "unreadable-model", what: hostile(), remedy: "restore it" };
+    let finding = || FindingReport { code: "unreadable-model", what: hostile(), remedy: hostile() };
     let doctor = |fixed, findings| DoctorReport { schema: "", model: "m".into(), fixed, findings };
     assert_forges_nothing(&doctor(vec![finding()], Vec::new()).text());
     assert_forges_nothing(&doctor(Vec::new(), vec![finding()]).text());

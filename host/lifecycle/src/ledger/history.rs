@@ -10,7 +10,7 @@ use crate::ledger::look::read_page;
 use crate::ledger::{Ledger, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Number};
 
@@ -157,22 +157,6 @@ impl Ledger {
         self.entries(limit, since).try_collect().await
     }
 
-    /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
-    pub async fn was_champion(&self, version: Version) -> Result<bool> {
-        let mut entries = self.entries(None, None);
-        while let Some((record, fate)) = entries.try_next().await? {
-            let entry = &record.entry;
-            let took_effect = fate != Fate::Aborted;
-            let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
-            let on = |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(version));
-            // A version that was archived before the ledger began had been champion. For later ones there are entries.
-            if on(Alias::CHAMPION) || (entry.operation == EntryKind::Genesis && on(Alias::ARCHIVED)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// The aliases as the ledger had them at `time`, by the store's clock, and the entry that left them so; `None` before the
     /// ledger began.
     ///
@@ -186,7 +170,7 @@ impl Ledger {
             match step {
                 Step::Newer { number, entry, bridged: false } => {
                     if entry.created_at <= time {
-                        return Err(errors::newer(number, entry.schema));
+                        return Err(errors::newer(number, &entry));
                     }
                     newer = Some((number, entry));
                 }
@@ -194,8 +178,8 @@ impl Ledger {
                 Step::Valid { record, .. } if record.created_at > time => damaged = None,
                 Step::Valid { record, fate } => {
                     // The newer entry may say that this one never took effect.
-                    if let (Fate::Pending, Some((number, entry))) = (fate, newer) {
-                        return Err(errors::newer(number, entry.schema));
+                    if let (Fate::Pending, Some((number, entry))) = (fate, &newer) {
+                        return Err(errors::newer(*number, entry));
                     }
                     if let Some((number, flaw)) = damaged {
                         warn_of_damage(number, &flaw);
@@ -215,7 +199,7 @@ impl Ledger {
 fn valid_entry(step: Step) -> Result<Option<(Record, Fate)>> {
     match step {
         Step::Valid { record, fate } => Ok(Some((*record, fate))),
-        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, entry.schema)),
+        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, &entry)),
         Step::Damaged { number, flaw, bridged: false } => {
             warn_of_damage(number, &flaw);
             Ok(None)

@@ -9,11 +9,11 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::ledger::LedgerWriter;
-use crate::ledger::chain::Record;
-use crate::ledger::entry::{EntryKind, tracked};
+use crate::ledger::chain::{Reading, Record};
+use crate::ledger::entry::{EntryKind, StandingRef, tracked};
 use crate::ledger::look::Snapshot;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
+use crate::ledger::{LedgerWriter, errors};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::{self, failpoint};
@@ -167,6 +167,7 @@ impl<'a> Settler<'a> {
             settled: head.is_settled(),
             timeliness: self.timeliness(snapshot, head),
             target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
+            leaves_gone: head.state().iter_set().any(|(_, version)| snapshot.gone.contains(&version)),
             recent: &recent_slices,
         };
         let situation = hydra_ledger_rules::assess(&view);
@@ -211,8 +212,9 @@ impl<'a> Settler<'a> {
         Some(oldest.entry.base)
     }
 
-    /// Writes the aliases side by side, `champion` sent first, then marks the entry while looking again. No write is sent
-    /// after the lease, which counts from before the head was asked for.
+    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry while
+    /// looking again. No alias is written after the lease, which counts from before the head was asked for. The tags come
+    /// after the champion, so that a transition whose tags are there has started and is never aborted.
     async fn carry_out(
         &mut self,
         snapshot: &Snapshot,
@@ -259,6 +261,10 @@ impl<'a> Settler<'a> {
                 }
             }
         }
+        if let Err(error) = self.writer.mirror(&head.entry.mirrors()).await {
+            self.pause_if_transient(error).await?;
+            return Ok(None);
+        }
         failpoint("ledger.before-mark");
         let registry = &self.writer.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
@@ -292,6 +298,25 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// The standing of the entry that the head follows.
+    async fn standing_below(&self, snapshot: &Snapshot, head: &Record) -> Result<Option<StandingRef>> {
+        let trusted = head.entry.bridge.as_ref().map(|bridge| bridge.trusted);
+        let below = trusted.unwrap_or(head.entry.base);
+        if head.entry.standing.is_none() || below == 0 {
+            return Ok(head.entry.standing);
+        }
+        if let Some(record) = snapshot.window.record(below) {
+            return Ok(record.entry.standing);
+        }
+        let ledger = &self.writer.ledger;
+        let stored = ledger.backend.registry.model_version(&ledger.name, Version::new(below)?).await?;
+        match Reading::of(&stored, &ledger.id) {
+            Reading::Record(record) => Ok(record.entry.standing),
+            Reading::Newer(entry) => Err(errors::newer(below, &entry)),
+            Reading::Damaged(flaw) => Err(errors::broken(below, &flaw)),
+        }
+    }
+
     /// Appends the entry that the situation asks for. Whether it is valid shows at the next look.
     async fn repair(
         &mut self,
@@ -318,9 +343,9 @@ impl<'a> Settler<'a> {
                 let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
                 (EntryKind::Reassert, assessed.actual, after, why)
             }
+            // The state before names deleted versions, so that the entry shows which alias lost its version.
             Situation::Adopt => {
-                let why = "aliases were moved without the ledger".to_owned();
-                (EntryKind::External, after, assessed.actual, why)
+                (EntryKind::External, head.state().clone(), assessed.actual, adopt_text(snapshot, head))
             }
             Situation::Quiet | Situation::Confirm | Situation::RollForward | Situation::Wait => {
                 return self.pause().await;
@@ -328,7 +353,18 @@ impl<'a> Settler<'a> {
         };
         tracing::warn!(model = %self.writer.ledger.model, head = head.number, repair = %kind, "{why}");
         let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
-        entry.target = if kind == EntryKind::Aborted { head.entry.target } else { None };
+        if kind == EntryKind::Aborted {
+            entry.target = head.entry.target;
+            entry.standing = self.standing_below(snapshot, head).await?;
+        } else {
+            if !head.is_settled() {
+                // No writer comes back to a head that is superseded.
+                if let Err(error) = self.writer.mirror(&head.entry.mirrors()).await {
+                    return self.pause_if_transient(error).await;
+                }
+            }
+            entry.standing = head.entry.standing;
+        }
         match self.writer.append(&mut entry).await {
             Ok(_) => {
                 failpoint("ledger.repair-appended");
@@ -344,6 +380,17 @@ fn names(states: &[&AliasState]) -> Vec<Alias> {
         states.iter().flat_map(|state| tracked(state).aliases().cloned().collect::<Vec<_>>()).collect();
     names.remove(&Alias::CHAMPION);
     std::iter::once(Alias::CHAMPION).chain(names).collect()
+}
+
+fn adopt_text(snapshot: &Snapshot, head: &Record) -> String {
+    let gone = |(_, version): &(&Alias, Version)| snapshot.gone.contains(version);
+    let lost: Vec<String> = head
+        .state()
+        .iter_set()
+        .filter(gone)
+        .map(|(alias, version)| format!("version {version}, which was `{alias}`, was deleted"))
+        .collect();
+    if lost.is_empty() { "aliases were moved without the ledger".to_owned() } else { lost.join("; ") }
 }
 
 fn abort_text(reason: AbortReason, head: &Record) -> String {

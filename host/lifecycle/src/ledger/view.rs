@@ -1,6 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
 
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
@@ -12,21 +13,29 @@ use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::{Alias, Version};
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
 impl Ledger {
     /// What a decision would be based on now. Nothing is written, not even repairs.
     pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = self.look(None).await?;
+        let snapshot = match self.take_opened().await {
+            Some(opened) => opened,
+            None => self.look(None).await?,
+        };
         self.view_of(&snapshot, snapshot.head()?).await
     }
 
     pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
+        let (history, standing) =
+            try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
         Ok(LedgerView {
             head: head.clone(),
-            aliases: snapshot.registered.aliases.clone(),
-            history: self.newest_transitions(snapshot, head).await?,
+            registered: snapshot.registered.clone(),
+            champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
+            history,
+            standing,
             state: snapshot.existing(head.state()),
             deleted: snapshot.gone.clone(),
         })
@@ -106,6 +115,43 @@ impl Ledger {
 fn is_transition(record: &Record) -> bool {
     let entry = &record.entry;
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
+}
+
+/// Whether an entry records that the champion is another one than before. What only restores aliases does not.
+fn moves_champion(record: &Record) -> bool {
+    let entry = &record.entry;
+    let found = entry.is_decision() || entry.is_observation();
+    found && entry.before.get(&Alias::CHAMPION) != entry.after.get(&Alias::CHAMPION)
+}
+
+/// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
+/// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
+fn champion_before_outside_move(
+    snapshot: &Snapshot,
+    head: &Record,
+    history: &[Transition],
+) -> Option<Version> {
+    let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
+    if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
+        // The move is not recorded yet.
+        return recorded;
+    }
+    let mut aborted = false;
+    for record in snapshot.window.valid_from(head.number) {
+        let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
+        if !undone && moves_champion(record) {
+            let before = record.entry.before.get(&Alias::CHAMPION);
+            return before.filter(|_| record.entry.is_observation());
+        }
+    }
+    let mut champions = history.iter().filter_map(|transition| {
+        let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
+        Some((transition.operation, step.version))
+    });
+    match champions.next()? {
+        (Operation::External, _) => champions.next()?.1,
+        _ => None,
+    }
 }
 
 /// An entry as a policy is shown it.

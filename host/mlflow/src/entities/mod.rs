@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 pub use experiment::{Experiment, LifecycleStage};
 pub use logged_model::{LoggedModel, LoggedModelStatus, NewLoggedModel};
-pub use model::{ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
+pub use model::{ModelFilter, ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
 pub use run::{Metric, NewRun, Run, RunBatch, RunStatus};
 
 /// Key-value pairs, sorted by key.
@@ -35,6 +35,9 @@ pub type Tags = BTreeMap<String, String>;
 /// The tag that holds a caller's own id for the operation that creates a run, a model version or a LoggedModel. With it,
 /// a store can find out after a lost answer whether the operation took place; without it, the store returns the failure.
 pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
+
+/// MLflow's tag that names who started a run.
+pub const USER_TAG: &str = "mlflow.user";
 
 /// One page of a listing and the token of the next.
 #[derive(Debug, Clone)]

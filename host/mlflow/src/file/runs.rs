@@ -7,7 +7,7 @@ use crate::errors;
 use crate::file::experiments;
 use crate::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::file::tree::Tree;
-use crate::file::{Disk, logged_models, values};
+use crate::file::{Disk, TRASH, local_path, logged_models, values};
 use crate::rules;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -65,7 +65,15 @@ pub(super) fn get(disk: &Disk, id: &RunId) -> Result<Run> {
     disk.read(|tree| {
         let place = find(tree, id)?;
         let meta = read_meta(tree, &place, id)?;
-        read(tree, &place, id, meta)
+        let mut run = read(tree, &place, id, meta)?;
+        // The artifacts of a deleted experiment went to the trash with it. What is written to their former place would be in
+        // the way when the experiment is restored.
+        let artifacts = format!("{}/artifacts", place.directory);
+        let in_trash = place.directory.starts_with(TRASH) && tree.is_dir(&artifacts)?;
+        if in_trash && !local_path(&run.artifact_uri).is_some_and(|path| path.exists()) {
+            run.artifact_uri = disk.artifact_uri(&artifacts);
+        }
+        Ok(run)
     })
 }
 

@@ -5,8 +5,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
-use hydra_base::names::{Alias, ExperimentId, RunId, Version};
+use crate::store::{
+    AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore, VersionTag,
+};
+use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_base::testing::{model_name as name, set, version};
 
 /// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
@@ -54,6 +56,11 @@ fn promotion() -> AtomicTransition {
         model: name("m"),
         expected_aliases: vec![set("champion", 1)],
         moves: vec![set("champion", 2), set("archived", 1)],
+        tags: vec![VersionTag {
+            version: version(1),
+            key: Key::new("team").expect("a key"),
+            value: Some("risk".into()),
+        }],
         entry: version_of("m_ledger"),
         expected_newest: None,
     }
@@ -65,7 +72,7 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         let scene = Scene::new().await;
         scene.store.disk.crash_after(usize::MAX, &promotion())
     };
-    assert!(steps >= 5, "an entry, two aliases, two meta files: {steps}");
+    assert!(steps >= 6, "an entry, two aliases, a tag, two meta files: {steps}");
     for done in 0..=steps {
         let scene = Scene::new().await;
         scene.store.disk.crash_after(done, &promotion());
@@ -74,6 +81,8 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         assert_eq!(entry.tags["hydra.entry"], "{}", "after {done} steps");
         let expected = BTreeMap::from([(Alias::CHAMPION, version(2)), (Alias::ARCHIVED, version(1))]);
         assert_eq!(scene.aliases().await, expected, "after {done} steps");
+        let tagged = reader.model_version(&name("m"), version(1)).await.expect("the version");
+        assert_eq!(tagged.tags["team"], "risk", "after {done} steps");
         assert!(!scene.path(".hydra-registry.journal").exists());
         let again = reader.commit(&promotion()).await.expect("an outcome");
         assert!(matches!(again, AtomicOutcome::Conflict));

@@ -5,7 +5,7 @@ use crate::file::tree::Tree;
 use crate::file::{models, versions};
 use crate::store::{AtomicOutcome, AtomicTransition};
 use hydra_base::aliases::AliasMove;
-use hydra_base::error::Result;
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
 
 /// Plans alias moves of one model, in order; `VersionNotFound` when a target is missing.
@@ -53,5 +53,11 @@ pub(super) fn plan_transition(
         models::touch(tree, transaction, &transition.entry.name, None)?;
     }
     plan_moves(tree, transaction, &transition.model, &transition.moves)?;
+    for tag in &transition.tags {
+        match versions::plan_tag(tree, transaction, &transition.model, tag) {
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+            planned => planned?,
+        }
+    }
     Ok(AtomicOutcome::Committed(entry))
 }

@@ -7,6 +7,7 @@ use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
 use crate::file::{logged_models, models, values};
 use crate::rules;
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -60,6 +61,19 @@ pub(super) fn page(
         }
     }
     Ok(Page { items, next: None })
+}
+
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    tree: &Tree,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> Result<Vec<ModelVersion>> {
+    let mut numbers = numbers(tree, name)?;
+    numbers.retain(|number| (lowest..=highest).contains(number));
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    numbers.into_iter().filter_map(|number| read(tree, name, number).transpose()).collect()
 }
 
 /// The greatest number ever given out.
@@ -116,6 +130,23 @@ pub(super) fn plan_deletion(
     meta.set("current_stage", &Value::Text(DELETED));
     meta.set("last_updated_timestamp", &Value::Number(now()));
     transaction.write(format!("{directory}/{META}"), meta.text());
+    Ok(())
+}
+
+/// Plans a tag of a version that is set or deleted; `VersionNotFound` when the version is missing or deleted.
+pub(super) fn plan_tag(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    name: &ModelName,
+    VersionTag { version, key, value }: &VersionTag,
+) -> Result<()> {
+    check_exists(tree, name, *version)?;
+    let tag = format!("{}/tags/{key}", directory(name, *version));
+    if let Some(value) = value {
+        transaction.write(tag, value.clone());
+    } else if tree.is_file(&tag)? {
+        transaction.remove_file(tag);
+    }
     Ok(())
 }
 

@@ -177,11 +177,9 @@ async fn a_failed_transition_leaves_no_row() {
         "CREATE TRIGGER crash BEFORE INSERT ON registered_model_aliases BEGIN SELECT raise(ABORT, 'crash'); END",
     );
     let transition = AtomicTransition {
-        model: name(),
-        expected_aliases: Vec::new(),
         moves: vec![set("archived", 1)],
-        entry: new_version(),
         expected_newest: Some(version(1)),
+        ..AtomicTransition::new(name(), new_version())
     };
     assert_eq!(scene.store.commit(&transition).await.expect_err("a crash").kind(), ErrorKind::Storage);
     let page = scene.store.model_versions(&name(), None, 10, None).await.expect("a page");

@@ -6,11 +6,13 @@ use crate::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
 use crate::errors;
 use crate::rules;
 use crate::sqlite::database::Db;
-use crate::sqlite::failure::SqlResult;
+use crate::sqlite::failure::{Failure, SqlResult};
 use crate::sqlite::number::{from_number, number};
 use crate::sqlite::{logged_models, models, tags};
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
+use hydra_base::error::ErrorKind;
 use hydra_base::names::{ModelName, RunId, Version};
 use hydra_base::time::now;
 
@@ -47,26 +49,49 @@ pub(super) fn page(
     below: Option<Version>,
     page_size: usize,
 ) -> SqlResult<Page<ModelVersion>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version < ?2 AND {NOT_DELETED}{}
-         ORDER BY v.version DESC LIMIT ?3",
-        db.schema.in_workspace("v"),
-    );
-    let below = below.map_or(i64::MAX, number);
+    let highest = below.map_or(i64::MAX, |below| number(below) - 1);
     let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![name.as_str(), below, limit], |row| Ok(read(name, row)))?;
-    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
+    let mut items = listed(db, name, 1, highest, limit)?;
     let more = items.len() > page_size;
     items.truncate(page_size);
+    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
+    Ok(Page { items, next })
+}
+
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> SqlResult<Vec<ModelVersion>> {
+    listed(db, name, number(lowest), number(highest), i64::MAX)
+}
+
+/// At most `limit` versions of a range of numbers with their tags, newest first.
+fn listed(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: i64,
+    highest: i64,
+    limit: i64,
+) -> SqlResult<Vec<ModelVersion>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version BETWEEN ?2 AND ?3
+         AND {NOT_DELETED}{} ORDER BY v.version DESC LIMIT ?4",
+        db.schema.in_workspace("v"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![name.as_str(), lowest, highest, limit], |row| Ok(read(name, row)))?;
+    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
     if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
         let mut tags = tags::of_versions(db, name, oldest.version, newest.version)?;
         for item in &mut items {
             item.tags = tags.remove(&item.version).unwrap_or_default();
         }
     }
-    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
-    Ok(Page { items, next })
+    Ok(items)
 }
 
 /// The greatest number ever given out.
@@ -172,6 +197,19 @@ pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) ->
             db.prepare_cached(&set)?.execute(row)?;
         } else {
             db.prepare_cached(&remove)?.execute([name.as_str(), alias.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets and deletes tags of versions. Those of versions that do not exist are left out.
+pub(super) fn apply_tags(db: &Db<'_>, name: &ModelName, tags: &[VersionTag]) -> SqlResult<()> {
+    for VersionTag { version, key, value } in tags {
+        match (check_exists(db, name, *version), value) {
+            (Err(Failure::Store(error)), _) if error.kind() == ErrorKind::VersionNotFound => {}
+            (Err(failure), _) => return Err(failure),
+            (Ok(()), Some(value)) => tags::set_of_version(db, name, *version, key.as_str(), value)?,
+            (Ok(()), None) => tags::delete_of_version(db, name, *version, key.as_str())?,
         }
     }
     Ok(())

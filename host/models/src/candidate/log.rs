@@ -13,7 +13,7 @@ use hydra_mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
-    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
+    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags, USER_TAG,
 };
 use hydra_mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
 
@@ -146,7 +146,7 @@ impl Logging<'_> {
     /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
-        tags.insert("mlflow.user".into(), self.target.user.into());
+        tags.insert(USER_TAG.into(), self.target.user.into());
         let new = NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
             .params(self.prepared.params.clone())
             .tags(tags);

@@ -1,16 +1,14 @@
 //! Deciding: the policy, the ledger and the evidence brought together.
 
-use futures_util::future::try_join;
-
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, WriterSettings, ledger_name};
-use hydra_lifecycle::recording;
-use hydra_lifecycle::transition::{Request, Transition, Transitions};
+use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::recording::{self, with_way_back};
+use hydra_lifecycle::transition::{Past, Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::Operation;
+use hydra_policy::{Operation, Policy};
 
 impl ModelRegistry {
     /// Carries out a request for a promotion or a rollback.
@@ -20,40 +18,48 @@ impl ModelRegistry {
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
         ledger_name(self.model())?;
-        let settings = &self.inner.settings;
-        let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
-        let transitions =
-            Transitions::new(self.backend(), self.model(), policy, settings.decision_options.clone());
+        let (policy, options) = (self.policy().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), policy, options);
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
-        let ledger = async {
-            let ledger = self.ledger().await?;
-            // Found out ahead of its first use, which reports an error.
-            ledger.ledger().locate_archive().await.ok();
-            Ok(ledger)
+        let (opened, newest) = transitions.open().await?;
+        let ledger = match opened.ledger {
+            Some(ledger) => {
+                let ledger = self.writer(ledger);
+                ledger.note_place().await?;
+                ledger
+            }
+            None => self.found_ledger().await?,
         };
-        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
+        let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
+        evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
         recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
+    pub(super) async fn policy(&self) -> Result<&Policy> {
+        self.inner.policy.get_or_try_init(|| self.inner.settings.policy.load()).await
+    }
+
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
-        let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
+        let (Opened { registered, ledger }, newest) = transitions.open().await?;
+        let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
-        let past = match &ledger {
-            Some(ledger) => {
-                let view = ledger.view().await?;
-                if !view.agrees(&evidence.registered.aliases) {
-                    tracing::warn!(
-                        "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
-                    );
-                }
-                view.history
-            }
-            None => Vec::new(),
+        let Some(ledger) = &ledger else {
+            return transitions.dry_run(request, &evidence, Past::none()).await;
         };
-        transitions.dry_run(request, &evidence, past).await
+        let view = ledger.view().await?;
+        if !view.agrees(&evidence.registered.aliases) {
+            tracing::warn!(
+                "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
+            );
+        }
+        let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
+        match transitions.dry_run(&request, &evidence, Past::from(&view)).await {
+            Err(error) => Err(with_way_back(error, &request, ledger).await),
+            decided => decided,
+        }
     }
 
     /// The model's ledger, founded if there is none yet. For writers.
@@ -61,6 +67,10 @@ impl ModelRegistry {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(self.writer(ledger));
         }
+        self.found_ledger().await
+    }
+
+    async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
@@ -76,7 +86,7 @@ impl ModelRegistry {
         LedgerWriter::new(ledger, self.writer_settings())
     }
 
-    fn writer_settings(&self) -> WriterSettings {
+    pub(super) fn writer_settings(&self) -> WriterSettings {
         WriterSettings::new(self.inner.settings.decision_options.actor.clone())
     }
 }

@@ -3,9 +3,10 @@
 mod other_releases;
 mod past;
 mod repairs;
+mod standing;
 mod writers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use super::doctor::LedgerFinding;
 use super::entry::{Decided, EntryKind};
 use super::history::Fate;
 use super::{
-    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, Recorded, WriterSettings, ledger_name,
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+    WriterSettings, ledger_name,
 };
 use hydra_base::aliases::AliasMove;
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
@@ -50,6 +52,7 @@ enum Place {
 enum Wish {
     Promote(u64),
     Rollback,
+    RollbackAndQuarantine,
     Reject(u64),
 }
 
@@ -143,8 +146,10 @@ impl Decide for Decider<'_> {
                 }
                 (EntryKind::Promote, target, moves)
             }
-            Wish::Rollback if archived.is_none() => return Ok(DecideOutcome::Nothing),
-            Wish::Rollback => (
+            Wish::Rollback | Wish::RollbackAndQuarantine if archived.is_none() => {
+                return Ok(DecideOutcome::Nothing);
+            }
+            Wish::Rollback | Wish::RollbackAndQuarantine => (
                 EntryKind::Rollback,
                 archived,
                 vec![step(Alias::CHAMPION, archived), step(Alias::ARCHIVED, champion)],
@@ -158,22 +163,34 @@ impl Decide for Decider<'_> {
             target,
             reason: None,
             explanation: format!("because {:?} on {}", self.wish, view.head.number),
-            decided: Decided {
-                policy: PolicyIdentity {
-                    name: "p".into(),
-                    version: "1".into(),
-                    sha256: Sha256::of(&component),
-                },
-                verdict,
-                usage: Usage::new(7, Duration::ZERO, 0),
-                budget: Budget::default(),
-                input_sha256: Sha256::NONE,
-                evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
-                model_sha256: None,
-            },
             moves,
-            input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-            component,
+            overrides: BTreeSet::new(),
+            subject: None,
+            quarantines: match self.wish {
+                Wish::RollbackAndQuarantine => champion.into_iter().collect(),
+                _ => BTreeSet::new(),
+            },
+            decision: Some(ProposedDecision {
+                decided: Decided {
+                    policy: PolicyIdentity {
+                        name: "p".into(),
+                        version: "1".into(),
+                        sha256: Sha256::of(&component),
+                    },
+                    verdict,
+                    usage: Usage::new(7, Duration::ZERO, 0),
+                    budget: Budget::default(),
+                    input_sha256: Sha256::NONE,
+                    evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
+                    model_sha256: None,
+                    changes: BTreeSet::new(),
+                    panel: Vec::new(),
+                    decision_sha256: None,
+                    signers: Vec::new(),
+                },
+                input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
+                component,
+            }),
         })))
     }
 }

@@ -33,8 +33,9 @@ impl World {
     /// Appends an entry that a newer release could have written.
     async fn append_newer(&self) -> u64 {
         let ledger = self.ledger().await;
-        let version = NewModelVersion::new(ledger.name().clone(), source_uri(ledger.id()))
-            .tags(Tags::from([(ENTRY_TAG.to_owned(), r#"{"schema":2}"#.to_owned())]));
+        let version = NewModelVersion::new(ledger.name().clone(), source_uri(ledger.id())).tags(Tags::from(
+            [(ENTRY_TAG.to_owned(), r#"{"schema":3,"host":"hydra-registry/0.9.1"}"#.to_owned())],
+        ));
         self.store.create_model_version(&version).await.expect("an entry").version.get()
     }
 }
@@ -83,6 +84,48 @@ async fn a_ledger_with_marks_of_both_releases_verifies() {
     assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
 }
 
+/// Appends the promotion of a version as release 0.1 would have done on top of entry `base`, and moves no alias: its writer
+/// died.
+async fn promote_as_release_0_1(world: &World, base: &Record, number: u64) -> u64 {
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let mut after = base.state().clone();
+    after.set(Alias::CHAMPION, Some(version(number)));
+    after.set(Alias::ARCHIVED, base.state().get(&Alias::CHAMPION));
+    let (state, why) = (base.state().clone(), "as release 0.1 does".to_owned());
+    let mut entry = ledger.entry(EntryKind::Promote, base.number, Some(base.digest), state, after, why);
+    entry.schema = 1;
+    entry.host = "hydra-registry/0.1.0".into();
+    entry.target = Some(version(number));
+    ledger.append(&mut entry).await.expect("an entry").version.get()
+}
+
+/// Both releases write to one ledger, for as long as the older one finds no entry of the newer.
+#[tokio::test]
+async fn releases_of_both_schemas_race() {
+    for older_is_faster in [true, false] {
+        let world = World::new().await;
+        world.open(world.at(Place::Remote)).await.expect("a ledger");
+        let genesis = world.stored().await.remove(0);
+        if older_is_faster {
+            // This release completes the decision of the older one, and goes on with its own.
+            promote_as_release_0_1(&world, &genesis, 1).await;
+            promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
+            assert_eq!(world.aliases().await, (Some(2), Some(1)));
+        } else {
+            // The older one had read the genesis before: its entry is void.
+            promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+            promote_as_release_0_1(&world, &genesis, 2).await;
+            promote(&world, Place::Remote, "b", 3).await.expect("a promotion");
+            assert_eq!(world.aliases().await, (Some(3), Some(1)));
+        }
+        let history = world.assert_sound().await;
+        assert_eq!(kinds(&history), [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote]);
+        let schemas: Vec<u32> = history.iter().rev().map(|(record, _)| record.entry.schema).collect();
+        assert_eq!(schemas, [2, if older_is_faster { 1 } else { 2 }, 2]);
+        assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_release() {
     let world = World::new().await;
@@ -98,11 +141,12 @@ async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_rele
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let error = ledger.repair().await.expect_err("a newer entry");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
+    assert!(error.message().ends_with("hydra-registry 0.9.1 or newer is needed"), "{error}");
     let error = run(&world, &ledger, "c", Wish::Promote(3)).await.expect_err("a newer entry");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
     assert_eq!(world.aliases().await, aliases);
     let findings = ledger.ledger().diagnose().await.expect("findings");
-    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 2 }]);
+    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 3, release: Some("0.9.1".into()) }]);
     // The newer entry may say that the interrupted one was aborted.
     let error = ledger.ledger().as_of(between).await.expect_err("not known");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);

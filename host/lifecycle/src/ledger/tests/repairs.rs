@@ -185,6 +185,35 @@ async fn a_deleted_champion_is_found() {
     assert_eq!(ledger.ledger().diagnose().await.expect("findings"), []);
 }
 
+/// The next writer records that the champion is gone, once, before it does anything else.
+#[tokio::test]
+async fn a_deleted_champion_leaves_an_entry() {
+    for place in [Place::Local, Place::Remote] {
+        for alias in [Alias::CHAMPION, Alias::ARCHIVED] {
+            let world = World::new().await;
+            for (id, version) in [("a", 1), ("b", 2)] {
+                promote(&world, place, id, version).await.expect("a promotion");
+            }
+            let deleted = version(if alias == Alias::CHAMPION { 2 } else { 1 });
+            world.store.delete_model_version(&world.model, deleted).await.expect("a deletion");
+            world.store.delete_alias(&world.model, &alias).await.expect("its alias goes with it");
+            let ledger = world.open(world.at(place)).await.expect("the ledger");
+            ledger.repair().await.expect("a repair");
+            ledger.repair().await.expect("nothing is left");
+            promote(&world, place, "c", 3).await.expect("a promotion");
+            let history = world.assert_sound().await;
+            let promotion = EntryKind::Promote;
+            let expected = [EntryKind::Genesis, promotion, promotion, EntryKind::External, promotion];
+            assert_eq!(kinds(&history), expected, "{place:?} {alias}");
+            let external = &history[1].0.entry;
+            assert_eq!((external.before.get(&alias), external.after.get(&alias)), (Some(deleted), None));
+            assert!(external.after.contains(&alias));
+            let why = format!("version {deleted}, which was `{alias}`, was deleted");
+            assert_eq!(external.explanation, why);
+        }
+    }
+}
+
 /// `archived` belongs to the ledger also before an entry moved it.
 #[tokio::test]
 async fn an_alias_that_no_entry_moved_can_drift() {
