@@ -180,6 +180,10 @@ impl Engine for Booster {
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.output(&self.row_major(data)?)
     }
+
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Booster::contributions(self, &self.row_major(data)?)
+    }
 }
 
 impl std::fmt::Debug for Booster {
