@@ -195,8 +195,20 @@ impl Iterator for ScoringRun<'_> {
 
 /// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
 fn default_batch_rows(model: &Model, output: OutputType) -> usize {
-    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
-    let widest = model.feature_names().len().max(outputs).max(1);
+    let features = model.feature_names();
+    let contributions = model.num_outputs().saturating_mul(features.len() + 1);
+    let outputs = match output {
+        OutputType::Leaves => model.num_trees(),
+        OutputType::Contributions => contributions,
+        OutputType::TopContributions(top) => {
+            // Each rank has a name, which takes as much as some values, and a value.
+            let longest = features.iter().map(String::len).max().unwrap_or_default();
+            let ranks = top.get().min(features.len()).saturating_mul(model.num_outputs());
+            contributions.max(ranks.saturating_mul(longest / size_of::<f64>() + 2))
+        }
+        _ => model.num_outputs(),
+    };
+    let widest = features.len().max(outputs).max(1);
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
