@@ -65,7 +65,7 @@ impl Compiler {
         if tree.num_leaves() == 1 {
             return Some(CompiledTree { expected: tree.leaf_value()[0], most_features: 0 });
         }
-        if !has_counts(tree) {
+        if !tree.has_counts() {
             return None;
         }
         let expected = expected_value(tree);
@@ -102,8 +102,7 @@ impl Compiler {
             let (features, _) = above[place as usize];
             let outer_share = if outer == 0 { 1.0 } else { above[outer as usize].1 };
             let children = [tree.left_child()[node as usize], tree.right_child()[node as usize]];
-            let count = count(tree, node as i32);
-            let shares = children.map(|child| self::count(tree, child) / count);
+            let shares = children.map(|child| share(tree, child, node as i32));
             let value =
                 |child: i32| if child < 0 { tree.leaf_value()[!child as usize] - center } else { 1.0 };
             steps[parent(left)] =
@@ -124,28 +123,14 @@ fn parent(place: u32) -> usize {
     (place as usize - 1) / 2
 }
 
-/// The rows in training that came to a node or leaf, as children are numbered.
-fn count(tree: Tree<'_>, child: i32) -> f64 {
-    let counts =
-        if child < 0 { tree.leaf_count()[!child as usize] } else { tree.internal_count()[child as usize] };
-    f64::from(counts)
-}
-
-/// Whether each node has as many rows as its children together, and at least one.
-fn has_counts(tree: Tree<'_>) -> bool {
-    // Sums of two integers of 32 bits are exact.
-    let children = tree.left_child().iter().zip(tree.right_child());
-    (0..).zip(children).all(|(node, (left, right))| {
-        let here = count(tree, node);
-        here > 0.0 && here == count(tree, *left) + count(tree, *right)
-    })
+/// The rows in training of a child, as a share of those of a node above.
+fn share(tree: Tree<'_>, child: i32, node: i32) -> f64 {
+    f64::from(tree.count(child)) / f64::from(tree.count(node))
 }
 
 /// The mean of the leaves over the rows in training, added up as LightGBM's `Tree::ExpectedValue` does.
 fn expected_value(tree: Tree<'_>) -> f64 {
-    let total = count(tree, 0);
-    let leaves = tree.leaf_count().iter().zip(tree.leaf_value());
-    leaves.fold(0.0, |sum, (count, value)| sum + f64::from(*count) / total * value)
+    (0..).zip(tree.leaf_value()).fold(0.0, |sum, (leaf, value): (i32, _)| sum + share(tree, !leaf, 0) * value)
 }
 
 impl Step {
