@@ -167,7 +167,7 @@ impl Model {
     /// Fails with
     /// - [`ErrorKind::LinearContributions`] for linear trees, as LightGBM does;
     /// - [`ErrorKind::ModelCounts`] when the model's text lacks the row counts of its leaves and nodes, or they contradict each other;
-    /// - [`ErrorKind::ContributionsSize`] when a row would take more than 16,777,216 values or 2,147,483,648 evaluations of a node, or
+    /// - [`ErrorKind::ContributionsSize`] when a row would take more than 16,777,216 values or 536,870,912 evaluations of a node, or
     ///   splits on more than 4,096 features lie above one leaf;
     /// - [`ErrorKind::InvalidData`] when the matrix has another width than the model.
     ///

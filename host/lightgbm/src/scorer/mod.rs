@@ -63,7 +63,7 @@ const BLOCK_WORDS: usize = 4;
 const FEW_ROWS: usize = 16;
 
 /// How rows are shared between threads: whole blocks for all threads but the last.
-const GRAIN: Grain = Grain { least: 512, multiple: Batch::<BLOCK_WORDS>::ROWS };
+const GRAIN: Grain = Grain { least: 512, multiple: Batch::<BLOCK_WORDS>::ROWS, most_threads: usize::MAX };
 
 /// Rows with at most this many slots are loaded on the stack.
 const STACK_SLOTS: usize = 384;
@@ -269,11 +269,12 @@ impl fmt::Debug for Scorer {
     }
 }
 
-/// The rows of a thread: at least `least`, and a multiple of `multiple`.
+/// How rows are shared between at most `most_threads` threads: each has at least `least` rows, and a multiple of `multiple`.
 #[derive(Debug, Clone, Copy)]
 struct Grain {
     least: usize,
     multiple: usize,
+    most_threads: usize,
 }
 
 /// Shares rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the places of a run of
@@ -290,7 +291,7 @@ fn share<T: Send>(
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let threads = threads.min(rows / grain.least).max(1);
+    let threads = threads.min(rows / grain.least).min(grain.most_threads).max(1);
     if threads == 1 {
         return work(0, out);
     }

@@ -25,6 +25,13 @@ pub(super) fn evaluate<const N: usize, R: Row>(steps: &[Step], points: &[Point],
     }
 }
 
+/// The bytes that [`evaluate`] needs for a tree: constants, sums and flags.
+pub(super) fn workspace_size(steps: usize, lanes: usize) -> usize {
+    let constants = lanes * size_of::<[Constants<1>; 3]>();
+    let sums = 2 * lanes * size_of::<f64>();
+    steps.saturating_mul(constants + sums + 3)
+}
+
 struct Workspace<const N: usize> {
     /// Per place: on the way down the product of the factors to there, on the way up the sum over the leaves below.
     sums: Vec<[f64; N]>,

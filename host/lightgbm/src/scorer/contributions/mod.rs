@@ -24,7 +24,7 @@ use crate::text::TextModel;
 use hydra_base::{Error, ErrorKind, Result};
 
 use compile::{Compiler, Step};
-use evaluate::{Row, evaluate};
+use evaluate::{Row, evaluate, workspace_size};
 use quadrature::{Point, rule};
 
 /// A model compiled for contributions, beside a [`Scorer`] of the same trees.
@@ -35,6 +35,7 @@ pub(crate) struct Contributions {
     /// Per output: the mean over the rows in training.
     expected: Vec<f64>,
     num_features: usize,
+    most_threads: usize,
 }
 
 struct CompiledTree {
@@ -54,7 +55,7 @@ struct Shape {
 /// Splits on different features on the way to one leaf.
 const MOST_PATH_FEATURES: usize = 4096;
 /// Nodes times points per row: seconds of work.
-const MOST_WORK: usize = 1 << 31;
+const MOST_WORK: usize = 1 << 29;
 /// Values per row: 128 MiB.
 const MOST_VALUES: usize = 1 << 24;
 
@@ -65,8 +66,10 @@ const MOST_NODES_OF_WIDE_TREES: usize = 1 << 16;
 
 /// Rows that go through a tree together, so that its constants are computed once.
 const BLOCK: usize = 64;
-/// How rows are shared between threads.
-const GRAIN: Grain = Grain { least: BLOCK / 4, multiple: 1 };
+/// A thread has at least this many rows.
+const LEAST_ROWS: usize = BLOCK / 4;
+/// The working memory of all threads: models with very large trees have fewer threads.
+const MOST_WORKSPACE: usize = 1 << 30;
 /// At most this many slots are filled at a time.
 const MOST_SLOTS: usize = 1 << 18;
 
@@ -89,7 +92,7 @@ impl Contributions {
         let mut expected = vec![0.0; scorer.num_outputs()];
         let mut trees = Vec::with_capacity(scorer.num_trees());
         let mut rules = BTreeMap::new();
-        let mut work = 0;
+        let (mut work, mut workspace) = (0, 1);
         for (index, tree) in model.trees().take(scorer.num_trees()).enumerate() {
             let first = compiler.steps.len();
             let compiled = compiler.push(tree).ok_or_else(|| no_counts(index))?;
@@ -98,10 +101,12 @@ impl Contributions {
             let shape = Shape::of(compiled.most_features, tree.num_nodes());
             work = shape.points().saturating_mul(tree.num_nodes()).saturating_add(work);
             check_limit("nodes × points", work, MOST_WORK)?;
+            workspace = workspace.max(workspace_size(tree.num_nodes(), shape.lanes));
             rules.entry(shape).or_insert_with(|| rule(shape.points()));
             trees.push(CompiledTree { steps: first..compiler.steps.len(), shape });
         }
-        Ok(Self { trees, steps: compiler.steps, rules, expected, num_features })
+        let most_threads = (MOST_WORKSPACE / workspace).max(1);
+        Ok(Self { trees, steps: compiler.steps, rules, expected, num_features, most_threads })
     }
 
     /// The number of values of a row: for each output those of the features, then the expected value.
@@ -114,7 +119,8 @@ impl Contributions {
     /// `scorer` is the one that this was compiled beside. Threads as for [`Scorer::raw`], errors too.
     pub fn write(&self, scorer: &Scorer, data: &Matrix<'_>, threads: usize, out: &mut [f64]) -> Result<()> {
         scorer.check(data.columns(), data.rows(), self.width(), out.len())?;
-        share(threads, GRAIN, self.width(), out, |first, out| {
+        let grain = Grain { least: LEAST_ROWS, multiple: 1, most_threads: self.most_threads };
+        share(threads, grain, self.width(), out, |first, out| {
             let block = (MOST_SLOTS / scorer.walker.num_slots()).clamp(1, BLOCK);
             let mut slots = Vec::new();
             for (index, out) in out.chunks_mut(block * self.width()).enumerate() {
