@@ -1,8 +1,9 @@
 //! Any bytes as a model text: reading never panics, what is accepted is written and read back the same, and it scores:
-//! blocks of rows like single rows, with leaf numbers that exist.
+//! blocks of rows like single rows, with leaf numbers that exist, and with contributions if it has row counts.
 
 #![no_main]
 
+use hydra_lightgbm::Model;
 use hydra_lightgbm::matrix::Matrix;
 use hydra_lightgbm::scorer::Scorer;
 use hydra_lightgbm::text::{Limits, TextModel};
@@ -37,4 +38,11 @@ fuzz_target!(|bytes: &[u8]| {
         assert!((*leaf as usize) < model.tree(place % scorer.num_trees()).num_leaves());
     }
     scorer.convert(&mut together);
+    // Deeper trees are only slow.
+    if model.max_depth() <= 64 {
+        let model = Model::from_text_model(model).expect("a booster has no labels");
+        if let Ok(contributions) = model.contributions(&data) {
+            assert_eq!(contributions.len(), data.rows() * outputs * (features + 1));
+        }
+    }
 });

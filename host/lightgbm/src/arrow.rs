@@ -1,9 +1,11 @@
 //! Predictions on Arrow record batches: columns by name in, named columns out.
 
 mod columns;
+mod contributions;
 mod strings;
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -52,6 +54,10 @@ pub enum OutputType {
     Labels,
     /// The index of the leaf that the row reaches, for every tree.
     Leaves,
+    /// How much each feature moves the raw score, as [`Model::contributions`] has it.
+    Contributions,
+    /// This many features that move the raw score most, and their contributions.
+    TopContributions(NonZero<usize>),
 }
 
 impl Model {
@@ -63,11 +69,16 @@ impl Model {
     /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs; numbers, or labels
     ///   of their own type;
     /// - for [`OutputType::Probabilities`] `probability_LABEL` for every class;
-    /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree.
+    /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree;
+    /// - for [`OutputType::Contributions`] `contribution_FEATURE` for every feature and `expected_value`; for models with several outputs
+    ///   these for output 0, with names that end in `_0`, then for output 1, and so on;
+    /// - for [`OutputType::TopContributions`] `top_1_feature`, `top_1_contribution`, `top_2_feature`, ..., with the same endings: the
+    ///   features whose contributions are largest in size, the largest first, of equal ones the model's first. There are not more ranks
+    ///   than features.
     ///
     /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
     /// is of a type that a model cannot take; [`ErrorKind::UnsupportedModel`] when the model does not make what is asked
-    /// for.
+    /// for. Contributions also fail like [`Model::contributions`].
     ///
     /// ```
     /// use std::sync::Arc;
@@ -141,6 +152,10 @@ impl Model {
                     Arc::new(UInt32Array::from_iter_values(rows.copied()))
                 };
                 (0..trees).map(|tree| (format!("leaf_{tree}"), column(tree))).collect()
+            }
+            OutputType::Contributions => contributions::all(self, &engine.contributions(data)?),
+            OutputType::TopContributions(top) => {
+                contributions::strongest(self, &engine.contributions(data)?, top.get())?
             }
         })
     }

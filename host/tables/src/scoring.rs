@@ -195,8 +195,20 @@ impl Iterator for ScoringRun<'_> {
 
 /// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
 fn default_batch_rows(model: &Model, output: OutputType) -> usize {
-    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
-    let widest = model.feature_names().len().max(outputs).max(1);
+    let features = model.feature_names();
+    let contributions = model.num_outputs().saturating_mul(features.len() + 1);
+    let outputs = match output {
+        OutputType::Leaves => model.num_trees(),
+        OutputType::Contributions => contributions,
+        OutputType::TopContributions(top) => {
+            // Each rank has a name, which takes as much as some values, and a value.
+            let longest = features.iter().map(String::len).max().unwrap_or_default();
+            let ranks = top.get().min(features.len()).saturating_mul(model.num_outputs());
+            contributions.max(ranks.saturating_mul(longest / size_of::<f64>() + 2))
+        }
+        _ => model.num_outputs(),
+    };
+    let widest = features.len().max(outputs).max(1);
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
@@ -247,4 +259,42 @@ fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType
         Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
             .with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+    use hydra_lightgbm::text::{Limits, TextModel};
+
+    /// A model without trees.
+    fn model(features: usize, outputs: usize, name: &str) -> Model {
+        let names: Vec<String> = (0..features).map(|index| format!("{name}{index}")).collect();
+        let text = format!(
+            "tree\nversion=v4\nnum_class={outputs}\nnum_tree_per_iteration={outputs}\nlabel_index=0\nmax_feature_idx={}\n\
+             feature_names={}\nfeature_infos={}\n\nend of trees\n",
+            features - 1,
+            names.join(" "),
+            vec!["none"; features].join(" "),
+        );
+        Model::from_text_model(TextModel::parse(text.as_bytes(), &Limits::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn batches_of_wide_predictions_have_fewer_rows() {
+        let top = |count| OutputType::TopContributions(NonZero::new(count).unwrap());
+        let narrow = model(20, 1, "f");
+        for output in [OutputType::Raw, OutputType::Contributions, top(3)] {
+            assert_eq!(default_batch_rows(&narrow, output), BATCH_ROWS);
+        }
+        let wide = model(2_000, 300, "f");
+        assert_eq!(default_batch_rows(&wide, OutputType::Raw), 2_097);
+        assert_eq!(default_batch_rows(&wide, OutputType::Contributions), 6);
+        assert_eq!(default_batch_rows(&wide, top(3)), 6);
+        // Names are text of each row.
+        let named = model(20, 1, &"long".repeat(20_000));
+        assert_eq!(default_batch_rows(&named, OutputType::Contributions), BATCH_ROWS);
+        assert_eq!(default_batch_rows(&named, top(3)), 139);
+    }
 }

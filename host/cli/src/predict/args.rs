@@ -1,5 +1,6 @@
 //! The arguments of `predict`.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -12,7 +13,7 @@ use hydra_tables::{FileFormat, is_dash};
 /// Arguments of `predict`.
 ///
 /// The output has the rows of the input in the same order: the columns to keep, then `prediction`, or one
-/// column `probability_LABEL`, `prediction_N` or `leaf_N` for each class, output or tree.
+/// column `probability_LABEL`, `prediction_N`, `leaf_N` or `contribution_FEATURE` for each class, output, tree or feature.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {
@@ -35,6 +36,11 @@ pub struct PredictArgs {
     /// What to predict [default: as Python's predict: labels for a classifier, else the objective's output]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
+
+    /// Writes only the K features with the largest contributions of each row, the largest first, and their contributions; with
+    /// `--output-type contrib`
+    #[arg(long, value_name = "K")]
+    pub top: Option<NonZero<usize>>,
 
     /// The columns that had pandas' category type in training; needed if neither the model nor the input identifies them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
@@ -61,6 +67,7 @@ Empty cells, NA, NaN and null are missing values. Memory use does not grow with 
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
+  hydra-registry predict clients.csv --keep client_id --output-type contrib --top 3 --out reasons.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.
@@ -100,6 +107,8 @@ pub enum OutputTypeArg {
     Label,
     /// The index of the leaf reached in every tree
     Leaf,
+    /// The contribution of every feature to the raw score (SHAP values, as LightGBM's pred_contrib), and the expected value
+    Contrib,
 }
 
 /// What computes predictions.
@@ -114,16 +123,22 @@ pub enum EngineArg {
 
 impl PredictArgs {
     /// What to predict.
-    #[must_use]
-    pub fn output(&self) -> OutputType {
-        match self.output_type {
+    pub fn output(&self) -> Result<OutputType> {
+        if self.top.is_some() && self.output_type != Some(OutputTypeArg::Contrib) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "--top is only for contributions")
+                .with_hint("add --output-type contrib"));
+        }
+        Ok(match self.output_type {
             None => OutputType::Predict,
             Some(OutputTypeArg::Raw) => OutputType::Raw,
             Some(OutputTypeArg::Output) => OutputType::Output,
             Some(OutputTypeArg::Proba) => OutputType::Probabilities,
             Some(OutputTypeArg::Label) => OutputType::Labels,
             Some(OutputTypeArg::Leaf) => OutputType::Leaves,
-        }
+            Some(OutputTypeArg::Contrib) => {
+                self.top.map_or(OutputType::Contributions, OutputType::TopContributions)
+            }
+        })
     }
 
     /// The format of the input.

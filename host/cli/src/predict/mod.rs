@@ -16,7 +16,7 @@ pub use args::PredictArgs;
 ///
 /// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`].
 pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
-    let (in_format, out_format) = (args.input_format()?, args.output_format()?);
+    let (in_format, out_format, output) = (args.input_format()?, args.output_format()?, args.output()?);
     let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
         model = model.with_categories(&args.categories)?;
@@ -25,7 +25,7 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
         EngineArg::Native => None,
         EngineArg::Lightgbm => Some(training::engine(&model)?),
     };
-    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(args.output());
+    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output);
     if let Some(oracle) = oracle {
         scoring = scoring.engine(oracle);
     }
@@ -38,11 +38,11 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
         printer.note(format!("ignored columns: {}", listed(run.ignored())));
     }
     let progress = printer.progress(run.length(), run.is_in_bytes(), "predicting");
-    let output = match args.out_file() {
+    let destination = match args.out_file() {
         Some(path) => Output::to_file(path, out_format)?,
         None => Output::to_stdout(printer.data(), out_format)?,
     };
-    let rows = run.write_to(output, |position| progress.set_position(position))?;
+    let rows = run.write_to(destination, |position| progress.set_position(position))?;
     progress.finish_and_clear();
     Ok(rows)
 }

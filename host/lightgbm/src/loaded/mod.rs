@@ -7,9 +7,11 @@ mod load;
 mod predict;
 mod table;
 
+use std::sync::OnceLock;
+
 use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
-use crate::scorer::Scorer;
+use crate::scorer::{Contributions, Scorer};
 use crate::text::TextModel;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -29,6 +31,8 @@ pub use table::{Column, EncodedTable, StringColumn, Table, Values};
 pub struct Model {
     text: TextModel,
     scorer: Scorer,
+    /// Compiled when contributions are asked for.
+    contributions: OnceLock<Contributions>,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
     estimator: Estimator,
@@ -131,6 +135,7 @@ impl Model {
         let iterations = best_iteration.map(|iterations| iterations as usize);
         Ok(Self {
             scorer: Scorer::compile_with(&text, iterations),
+            contributions: OnceLock::new(),
             iterations,
             estimator,
             classes,

@@ -5,6 +5,7 @@ use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
 use crate::matrix::Matrix;
 use crate::objective::Objective;
+use crate::scorer::Contributions;
 use hydra_base::{Error, ErrorKind, Result};
 
 /// What `predict` answers.
@@ -32,6 +33,10 @@ pub trait Engine {
 
     /// The objective's output per row and output, row-major. Fails like [`Engine::raw_scores`].
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
+
+    /// The contributions of the features to the raw scores, as [`Model::contributions`] lays them out. Fails like it, and with
+    /// [`ErrorKind::UnsupportedModel`] for models of which the engine has no contributions.
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
 }
 
 impl Engine for Model {
@@ -41,6 +46,10 @@ impl Engine for Model {
 
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         Model::outputs(self, data)
+    }
+
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Model::contributions(self, data)
     }
 }
 
@@ -146,6 +155,49 @@ impl Model {
         let mut leaves = vec![0; data.rows() * self.num_trees()];
         self.scorer.leaves(data, self.threads, &mut leaves)?;
         Ok(leaves)
+    }
+
+    /// How much each feature moves each row's raw scores away from their mean, as LightGBM's `pred_contrib` answers it: row-major,
+    /// and per row for each output one value per feature, then the expected value. An output's values add up to its raw score.
+    ///
+    /// These are the exact SHAP values of path-dependent `TreeSHAP` (Lundberg, Erion and Lee, arXiv:1802.03888), computed as in
+    /// `Quadrature-TreeSHAP` (Wettenstein, Mitchell and Yu, arXiv:2605.04497), with errors of the size of rounding. The first call
+    /// prepares the trees; later ones only evaluate them.
+    ///
+    /// Fails with
+    /// - [`ErrorKind::LinearContributions`] for linear trees, as LightGBM does;
+    /// - [`ErrorKind::ModelCounts`] when the model's text lacks the row counts of its leaves and nodes, or they contradict each other;
+    /// - [`ErrorKind::ContributionsSize`] when a row would take more than 16,777,216 values or 536,870,912 evaluations of a node, or
+    ///   splits on more than 4,096 features lie above one leaf;
+    /// - [`ErrorKind::InvalidData`] when the matrix has another width than the model.
+    ///
+    /// ```
+    /// use hydra_lightgbm::{Matrix, Model};
+    ///
+    /// # fn main() -> hydra_lightgbm::Result<()> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/skops/model.skops");
+    /// let model = Model::open(path)?;
+    /// let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0];
+    /// let rows = Matrix::from_rows(&rows, 5)?;
+    /// let contributions = model.contributions(&rows)?;
+    /// assert_eq!(contributions.len(), 5 + 1);
+    /// let sum: f64 = contributions.iter().sum();
+    /// assert!((sum - model.raw_scores(&rows)?[0]).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        self.check_width(data)?;
+        let compiled = match self.contributions.get() {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = Contributions::compile(&self.text, &self.scorer)?;
+                self.contributions.get_or_init(|| compiled)
+            }
+        };
+        let mut values = vec![0.0; data.rows() * compiled.width()];
+        compiled.write(&self.scorer, data, self.threads, &mut values)?;
+        Ok(values)
     }
 
     /// How many trees take part in predictions.

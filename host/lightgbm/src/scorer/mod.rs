@@ -6,6 +6,7 @@
 
 mod batch;
 mod categories;
+mod contributions;
 mod layout;
 mod linear;
 mod membership;
@@ -35,6 +36,8 @@ use sinks::{LeafSink, ScoreSink};
 use view::Columns;
 use walk::Walker;
 
+pub(crate) use contributions::Contributions;
+
 /// A model compiled for scoring.
 ///
 /// Raw scores and leaf indices are equal to those of LightGBM 4.7, bit for bit, for every model that
@@ -59,8 +62,8 @@ const BLOCK_WORDS: usize = 4;
 /// Fewer rows are scored one by one.
 const FEW_ROWS: usize = 16;
 
-/// A thread has at least this many rows to score.
-const ROWS_PER_THREAD: usize = 512;
+/// How rows are shared between threads: whole blocks for all threads but the last.
+const GRAIN: Grain = Grain { least: 512, multiple: Batch::<BLOCK_WORDS>::ROWS, most_threads: usize::MAX };
 
 /// Rows with at most this many slots are loaded on the stack.
 const STACK_SLOTS: usize = 384;
@@ -137,7 +140,7 @@ impl Scorer {
             }
             return Ok(());
         }
-        share(data.rows(), threads, self.num_outputs, out, |first, out| {
+        share(threads, GRAIN, self.num_outputs, out, |first, out| {
             if out.len() <= 64 * self.num_outputs {
                 self.sum_blocks::<1>(data, first, out);
             } else {
@@ -155,7 +158,7 @@ impl Scorer {
         if trees == 0 {
             return Ok(());
         }
-        share(data.rows(), threads, trees, out, |first, out| {
+        share(threads, GRAIN, trees, out, |first, out| {
             let mut batch = Batch::<BLOCK_WORDS>::new(self);
             for (index, out) in out.chunks_mut(Batch::<BLOCK_WORDS>::ROWS * trees).enumerate() {
                 let first = first + index * Batch::<BLOCK_WORDS>::ROWS;
@@ -266,26 +269,33 @@ impl fmt::Debug for Scorer {
     }
 }
 
-/// Shares `rows` rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the
-/// places of a run of rows.
+/// How rows are shared between at most `most_threads` threads: each has at least `least` rows, and a multiple of `multiple`.
+#[derive(Debug, Clone, Copy)]
+struct Grain {
+    least: usize,
+    multiple: usize,
+    most_threads: usize,
+}
+
+/// Shares rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the places of a run of
+/// rows.
 fn share<T: Send>(
-    rows: usize,
     threads: usize,
+    grain: Grain,
     per_row: usize,
     out: &mut [T],
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
+    let rows = out.len() / per_row;
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let threads = threads.min(rows / ROWS_PER_THREAD).max(1);
+    let threads = threads.min(rows / grain.least).min(grain.most_threads).max(1);
     if threads == 1 {
         return work(0, out);
     }
-    // Whole blocks for all but the last thread.
-    let block = Batch::<BLOCK_WORDS>::ROWS;
-    let run = rows.div_ceil(threads).next_multiple_of(block);
+    let run = rows.div_ceil(threads).next_multiple_of(grain.multiple);
     let work = &work;
     std::thread::scope(|scope| {
         let mut runs = out.chunks_mut(run * per_row).enumerate();

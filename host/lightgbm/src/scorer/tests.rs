@@ -78,7 +78,7 @@ fn every_model_of_mlflow_scores_like_python() {
 }
 
 /// The rows of a fixture with categories as pandas' codes.
-fn coded(expected: &Value, model: &TextModel) -> Value {
+pub(super) fn coded(expected: &Value, model: &TextModel) -> Value {
     let names = expected["feature_names"].as_array().unwrap();
     let categorical = |column: usize| expected["dtypes"][names[column].as_str().unwrap()] == "category";
     let mut rows = expected["input_rows"].clone();

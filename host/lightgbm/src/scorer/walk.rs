@@ -203,6 +203,12 @@ impl Walker {
         }
     }
 
+    /// Whether the row in `slots` goes right at the internal node at `place` of a tree, in breadth-first order.
+    #[inline]
+    pub fn goes_right(&self, tree: usize, place: u32, slots: &[u64]) -> bool {
+        goes_right_any(&self.nodes[(self.roots[tree] + place) as usize], slots)
+    }
+
     /// The value of a leaf.
     #[inline]
     pub fn value(&self, place: Place) -> f64 {

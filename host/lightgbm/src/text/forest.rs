@@ -178,6 +178,24 @@ impl<'a> Tree<'a> {
         &self.forest.leaf_count[self.leaves()]
     }
 
+    /// Whether the text has row counts for all nodes and leaves, and each node's count is that of its children together. Leaves may
+    /// have no rows, nodes have some.
+    #[must_use]
+    pub fn has_counts(&self) -> bool {
+        let children = self.left_child().iter().zip(self.right_child());
+        self.internal_count().iter().zip(children).all(|(count, (left, right))| {
+            *count > 0 && u64::from(*count) == u64::from(self.count(*left)) + u64::from(self.count(*right))
+        })
+    }
+
+    /// The training rows of a child, a node or a leaf.
+    pub(crate) fn count(&self, child: i32) -> u32 {
+        match usize::try_from(child) {
+            Ok(node) => self.internal_count()[node],
+            Err(_) => self.leaf_count()[!child as usize],
+        }
+    }
+
     /// The number of categorical splits' bitsets.
     #[must_use]
     pub fn num_categorical(&self) -> usize {

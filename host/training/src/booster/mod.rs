@@ -31,7 +31,7 @@ pub struct Booster {
     features: usize,
     outputs: usize,
     /// Why contributions cannot be had, where they cannot.
-    contributions_refused: Option<&'static str>,
+    contributions_refused: Option<(ErrorKind, &'static str)>,
 }
 
 impl Booster {
@@ -115,11 +115,12 @@ impl Booster {
 
     /// SHAP values: how much each feature moved each row's raw score, and the expected score, `features + 1` per row.
     ///
-    /// [`ErrorKind::UnsupportedModel`] for several outputs (lightgbm3's buffer holds only one), linear trees
-    /// (LightGBM has no algorithm for them) and very deep trees.
+    /// [`ErrorKind::UnsupportedModel`] for several outputs (lightgbm3's buffer holds only one) and very deep trees,
+    /// [`ErrorKind::LinearContributions`] for linear trees (LightGBM has no algorithm for them), and [`ErrorKind::ModelCounts`]
+    /// without row counts.
     pub fn contributions(&self, values: &[f64]) -> Result<Vec<f64>> {
-        if let Some(reason) = self.contributions_refused {
-            return Err(unsupported(reason));
+        if let Some((kind, reason)) = self.contributions_refused {
+            return Err(Error::new(kind, reason));
         }
         self.predict(values, self.features + 1, |booster, block, features| {
             booster.predict_contrib(block, features, true)
@@ -180,6 +181,10 @@ impl Engine for Booster {
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.output(&self.row_major(data)?)
     }
+
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Booster::contributions(self, &self.row_major(data)?)
+    }
 }
 
 impl std::fmt::Debug for Booster {
@@ -207,13 +212,19 @@ struct Handle(lightgbm3::Booster);
 // `Handle` is not Sync, and the Mutex around it gives it to one thread at a time.
 unsafe impl Send for Handle {}
 
-fn refuse_contributions(model: &TextModel) -> Option<&'static str> {
-    if model.num_class() != 1 {
-        Some("feature contributions are available for single-output models only")
-    } else if model.has_linear_trees() {
-        Some("feature contributions are not defined for linear trees")
+fn refuse_contributions(model: &TextModel) -> Option<(ErrorKind, &'static str)> {
+    if model.has_linear_trees() {
+        Some((ErrorKind::LinearContributions, "feature contributions are not defined for linear trees"))
+    } else if !model.trees().all(|tree| tree.has_counts()) {
+        Some((
+            ErrorKind::ModelCounts,
+            "the row counts of the model's trees are missing or contradict each other",
+        ))
+    } else if model.num_class() != 1 {
+        let reason = "LightGBM's bindings have feature contributions of single-output models only";
+        Some((ErrorKind::UnsupportedModel, reason))
     } else if model.max_depth() > MAX_CONTRIBUTION_DEPTH {
-        Some("a tree is too deep for feature contributions")
+        Some((ErrorKind::UnsupportedModel, "a tree is too deep for LightGBM's feature contributions"))
     } else {
         None
     }

@@ -16,8 +16,17 @@ fn every_model_directory_predicts_what_python_predicts() {
         if model.num_outputs() == 1 {
             let width = model.feature_names().len() + 1;
             let raw = model.raw_scores(&data).unwrap();
-            for (row, raw) in contributions.unwrap().chunks_exact(width).zip(raw) {
+            let ours = model.contributions(&data).unwrap();
+            let rows =
+                contributions.as_ref().unwrap().chunks_exact(width).zip(ours.chunks_exact(width)).zip(raw);
+            for ((row, ours), raw) in rows {
                 assert!((row.iter().sum::<f64>() - raw).abs() < 1e-9, "{name}: contributions");
+                let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                let apart = row.iter().zip(ours).map(|(theirs, ours)| (theirs - ours).abs());
+                assert!(
+                    apart.fold(0.0, f64::max) <= 1e-10 * largest,
+                    "{name}: contributions next to LightGBM's"
+                );
             }
         } else {
             assert_eq!(contributions.unwrap_err().kind(), ErrorKind::UnsupportedModel, "{name}");

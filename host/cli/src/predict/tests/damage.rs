@@ -4,6 +4,8 @@ use std::fs;
 
 use super::{Folder, assert_invalid, context, regression};
 use hydra_base::ErrorKind;
+use hydra_lightgbm::loaded::Model;
+use hydra_lightgbm::text::{Limits, TextModel};
 
 const HEADER: &str = "f0,f1,f2,f3,f4\n";
 
@@ -142,4 +144,23 @@ fn a_truncated_arrow_file_is_refused() {
         let error = folder.predict(model, file, "out.csv", "--categories city,tier").unwrap_err();
         assert_invalid(error.downcast_ref().unwrap(), if cut == 20 { "ends within" } else { "not an Arrow" });
     }
+}
+
+#[test]
+fn contributions_that_the_model_does_not_have_are_refused() {
+    let folder = Folder::new();
+    folder.write("in.csv", format!("{HEADER}1,2,3,4,5\n"));
+    let error = folder.refused(regression(), "in.csv", "--top 3");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(error.hint(), Some("add --output-type contrib"));
+
+    let text = regression().text_model().emit();
+    let lines =
+        text.lines().filter(|line| !line.starts_with("leaf_count=") && !line.starts_with("tree_sizes="));
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let model = TextModel::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let model = Model::from_text_model(model).unwrap();
+    let error = folder.refused(model, "in.csv", "--output-type contrib");
+    assert_eq!(error.kind(), ErrorKind::ModelCounts);
+    assert_eq!(context(&error, "tree"), "0");
 }
