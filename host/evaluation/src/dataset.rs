@@ -42,7 +42,6 @@ impl Labels {
         }
         if ids.iter().all(|id| *id == ids[0]) {
             return Err(Error::new(ErrorKind::OneClass, "all labels are of one class")
-                .with_context("class", ids[0])
                 .with_hint("evaluate on rows of several classes"));
         }
         Ok(Self(Kind::Classes { ids, classes }))

@@ -1,4 +1,6 @@
-//! Metrics of several versions of a model on the same rows, with paired intervals.
+//! Measures several versions of a model on the same rows, with paired intervals.
+//!
+//! [`evaluate`] scores versions on the rows of a file in one pass and returns an [`Evaluation`], a document.
 //!
 //! [`measure`] is mathematics over labels and scores, without input or output: metrics that equal those of scikit-learn or
 //! LightGBM ([`Metric`] names which), in all rows and in segments; for each metric a confidence interval, and for each other
@@ -18,12 +20,14 @@ mod check;
 mod dataset;
 mod delong;
 mod distribution;
+mod document;
 mod figures;
 mod grouped;
 mod measure;
 mod metric;
 mod pointwise;
 mod resample;
+mod rows;
 mod run;
 mod scores;
 mod threads;
@@ -31,9 +35,14 @@ mod threads;
 pub use calibration::CalibrationBin;
 pub use dataset::{Dataset, Labels, MOST_ROWS, Segments};
 pub use distribution::Distribution;
+pub use document::{
+    AgreementRecord, CalibrationRecord, ComparisonRecord, DatasetRecord, DistributionRecord, Evaluation,
+    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SettingsRecord, VersionId, VersionRecord,
+};
 pub use measure::{Agreement, Comparison, Measured, Measurement, Options, measure};
 pub use metric::{Direction, Metric, Task};
 pub use resample::interval::{Interval, LEVEL, Method};
+pub use rows::{Columns, Request, Subject, Work, evaluate};
 pub use scores::Scores;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
 
 /// A metric, with its parameter.
 ///
@@ -93,7 +94,8 @@ pub enum Metric {
 }
 
 /// What a metric is about, which decides what labels and scores it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Task {
     /// Two classes; the score is the probability of the second.
@@ -107,7 +109,8 @@ pub enum Task {
 }
 
 /// Which way a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Greater is better.
     Higher,
