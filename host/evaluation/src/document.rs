@@ -17,8 +17,8 @@ use convert::{decimal, number};
 /// The schema of the document that this release writes and reads.
 pub const SCHEMA: u32 = 1;
 
-/// The most characters of a file's name in the id of a version.
-const NAME_CHARS: usize = 200;
+/// The most characters of a path in the id of a version.
+const PATH_CHARS: usize = 200;
 
 /// How an evaluation names a version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ const NAME_CHARS: usize = 200;
 pub enum VersionId {
     /// A registered version; its number in decimal.
     Registered(Version),
-    /// A model file: `file:` and its name.
+    /// A model file: `file:` and its path.
     File(String),
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for VersionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registered(version) => version.fmt(f),
-            Self::File(name) => write!(f, "file:{}", excerpt(name, NAME_CHARS)),
+            Self::File(path) => write!(f, "file:{}", excerpt(path, PATH_CHARS)),
         }
     }
 }
@@ -51,7 +51,7 @@ impl TryFrom<String> for VersionId {
 
     fn try_from(text: String) -> Result<Self> {
         match text.strip_prefix("file:") {
-            Some(name) => Ok(Self::File(name.to_owned())),
+            Some(path) => Ok(Self::File(path.to_owned())),
             None => text.parse().map(Self::Registered),
         }
     }

@@ -135,7 +135,7 @@ pub enum Work {
 /// [`ErrorKind::InvalidLabels`] for a missing or unsuitable label, [`ErrorKind::UnknownLabel`] for a label that is not a class of
 /// the models, [`ErrorKind::OneClass`] if all labels are equal, [`ErrorKind::InvalidWeights`] for a missing or negative weight,
 /// [`ErrorKind::InvalidGroups`] for a missing or too large group, [`ErrorKind::TooManySegments`],
-/// [`ErrorKind::TooManyRows`], and those of [`RowReader`]. Of the models: [`ErrorKind::ModelsDiffer`] if their tasks or classes
+/// [`ErrorKind::TooManyRows`], and those of [`RowReader`]. Of the models: [`ErrorKind::InvalidArgument`] if two have the same id, [`ErrorKind::ModelsDiffer`] if their tasks or classes
 /// differ, [`ErrorKind::MetricMismatch`] if a metric is for another task, [`ErrorKind::InvalidScores`] if a score is not what a
 /// metric needs.
 pub fn evaluate(
@@ -146,6 +146,12 @@ pub fn evaluate(
     request: &Request,
     report: &(dyn Fn(Work) + Sync),
 ) -> Result<Evaluation> {
+    if let Some(twice) = subjects.iter().enumerate().find_map(|(index, subject)| {
+        subjects[..index].iter().any(|other| other.id == subject.id).then_some(&subject.id)
+    }) {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a version is to be measured twice")
+            .with_context("version", twice));
+    }
     let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
     let (task, metrics) = task::metrics_of(&models, request.metrics.as_deref())?;
     let has_classes = matches!(task, Task::Binary | Task::Multiclass);
@@ -254,9 +260,10 @@ impl Subject {
                 .with_context("file", path.display())
                 .with_source(error)
         })?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let model = Model::from_artifact(&name, "", &bytes, &ModelLimits::default())
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let model = Model::from_artifact(name, "", &bytes, &ModelLimits::default())
             .map_err(|error| error.with_context("file", path.display()))?;
-        Ok(Self { id: VersionId::File(name), model_sha256: Sha256::of(&bytes), model })
+        let id = VersionId::File(path.display().to_string());
+        Ok(Self { id, model_sha256: Sha256::of(&bytes), model })
     }
 }

@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod coverage;
+mod memory;
 mod parity;
 mod refused;
 

@@ -95,6 +95,14 @@ fn metrics_must_be_for_the_models() {
 }
 
 #[test]
+fn a_version_is_measured_once() {
+    let same = || subject("binary_int/booster/model.lgb");
+    let rows = ["1,2,3,4,5,0,1,a,x", "1,2,3,4,5,1,1,a,x"];
+    let error = csv(vec![same(), same()], &rows, |_| ()).expect_err("twice");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+}
+
+#[test]
 fn a_model_file_that_is_none_is_named() {
     let error = Subject::open(&fixtures().join("rows/pandas.csv")).expect_err("no model");
     assert!(error.to_string().contains("pandas.csv"), "{error}");
