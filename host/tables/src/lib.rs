@@ -25,18 +25,21 @@
 //! # }
 //! ```
 
+mod features;
 mod format;
 mod guard;
 mod input;
 mod numbers;
 mod output;
+mod rows;
 mod scoring;
 mod wanted;
 
 pub use format::{FileFormat, is_dash};
-pub use input::Source;
+pub use input::{Source, number};
 pub use numbers::NumberTable;
 pub use output::Output;
+pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 
 /// The largest number of rows in a batch, unless [`Scoring::batch_rows`] sets another.

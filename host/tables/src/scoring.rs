@@ -9,6 +9,7 @@ use std::thread;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 
+use crate::features::Features;
 use crate::guard::guarded;
 use crate::input::{Batch, BatchReader, Input, Source};
 use crate::wanted::Wanted;
@@ -79,8 +80,8 @@ impl<'e> Scoring<'e> {
         let Self { model, engine, keep, output, batch_rows } = self;
         let batch_rows = batch_rows.unwrap_or_else(|| default_batch_rows(&model, output));
         let file = source.name().to_owned();
-        let wanted = Wanted::new(&model, &keep, batch_rows);
-        let input = Input::open(source, format, wanted, Some(&model))?;
+        let wanted = Wanted::new(model.feature_names(), &keep, batch_rows);
+        let input = Input::open(source, format, wanted, Some(&Features::of([&model])))?;
         let model = match &input.columns {
             Some(columns) => model.with_columns(columns)?,
             None => model,
@@ -194,6 +195,7 @@ impl Iterator for ScoringRun<'_> {
 }
 
 /// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
+<<<<<<< HEAD
 fn default_batch_rows(model: &Model, output: OutputType) -> usize {
     let features = model.feature_names();
     let contributions = model.num_outputs().saturating_mul(features.len() + 1);
@@ -209,16 +211,21 @@ fn default_batch_rows(model: &Model, output: OutputType) -> usize {
         _ => model.num_outputs(),
     };
     let widest = features.len().max(outputs).max(1);
+=======
+pub(crate) fn default_batch_rows(model: &Model, output: OutputType) -> usize {
+    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
+    let widest = model.feature_names().len().max(outputs).max(1);
+>>>>>>> w-eval
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
 /// A batch, the end, or what went wrong.
-type Message = Result<Option<Batch>>;
+pub(crate) type Message = Result<Option<Batch>>;
 
 /// Lets a thread read the next batch while the one before it is scored.
 ///
 /// The thread is not joined: when the receiver is gone it may still be waiting for its input.
-fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
+pub(crate) fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
     let (sender, receiver) = sync_channel(1);
     let read = move || {
         loop {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnNames, FeatureKind, Model, are_placeholders};
+use hydra_lightgbm::loaded::{ColumnNames, FeatureKind, are_placeholders};
 
 /// What a reader has to bring.
 #[derive(Debug, Clone)]
@@ -35,11 +35,11 @@ pub(crate) struct Selection {
 }
 
 impl Wanted {
-    /// What `model` needs of a file.
-    pub fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
+    /// These features and the columns to keep.
+    pub fn new(features: &[String], keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
-        let features = model.feature_names().to_vec();
+        let features = features.to_vec();
         Self {
             kinds: vec![FeatureKind::Numeric; features.len()],
             features,
@@ -73,15 +73,15 @@ impl Wanted {
     /// Finds the wanted columns among those of a file.
     ///
     /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
-    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::InvalidData`] when
-    /// columns are missing (the message lists them) or a wanted name appears twice.
+    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::MissingColumns`] if columns to
+    /// keep are missing, [`ErrorKind::InvalidData`] if features are missing or a wanted name appears twice.
     pub fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
         let names = ColumnNames::new(columns);
         let kept = self.keep.iter().map(|name| names.find(name)).collect::<Result<Vec<_>>>()?;
         let missing = || self.keep.iter().zip(&kept).filter(|(_, column)| column.is_none());
         if missing().next().is_some() {
             let missing: Vec<&String> = missing().map(|(name, _)| name).collect();
-            return Err(Error::new(ErrorKind::InvalidData, "columns to keep are missing from the input")
+            return Err(Error::new(ErrorKind::MissingColumns, "columns to keep are missing from the input")
                 .with_context("missing", listed(&missing)));
         }
         let kept: Vec<usize> = kept.into_iter().flatten().collect();

@@ -90,6 +90,12 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// There is no metric of that name, or its parameter is out of range.
+        UnknownMetric = "unknown-metric",
+        /// A metric is for another task than the models', such as the AUC of a regression.
+        MetricMismatch = "metric-mismatch",
+        /// Models that are to be measured on the same rows have different tasks or classes.
+        ModelsDiffer = "models-differ",
     }
     Missing {
         /// There is no such registered model.
@@ -154,6 +160,26 @@ error_kinds! {
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
         InvalidData = "invalid-data",
+        /// Rows to measure on lack the column of labels, weights, groups or a segment.
+        MissingColumns = "missing-columns",
+        /// There are no rows to measure on.
+        NoRows = "no-rows",
+        /// There are more rows to measure on than LightGBM's limit of 2^31 - 1.
+        TooManyRows = "too-many-rows",
+        /// A label is missing, or is not what the metrics need: a finite number, a grade, a number in a range.
+        InvalidLabels = "invalid-labels",
+        /// A label is not one of the model's classes.
+        UnknownLabel = "unknown-label",
+        /// All labels are of one class.
+        OneClass = "one-class",
+        /// A weight is missing, negative or not finite, or all weights are zero.
+        InvalidWeights = "invalid-weights",
+        /// A row has no group, or a group is too large.
+        InvalidGroups = "invalid-groups",
+        /// A column of segments has too many values.
+        TooManySegments = "too-many-segments",
+        /// A model's score is not finite, or is not what a metric needs, such as a probability.
+        InvalidScores = "invalid-scores",
         /// The answer is not what the MLflow protocol says: an HTML page, damaged JSON, a missing field.
         Protocol = "protocol",
         /// A local database has a schema that this version cannot use safely.
@@ -259,7 +285,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 0);
+        assert_eq!(ErrorKind::ALL.len(), 80);
     }
 
     #[test]

@@ -24,8 +24,9 @@ fn listed(text: &[u8]) -> bool {
 
 /// The number that a cell's text stands for, correctly rounded; missing values are NaN, booleans 0 and 1.
 ///
-/// `None` if it is no number.
-pub(super) fn number(text: &[u8]) -> Option<f64> {
+/// `None` if it is not a number.
+#[must_use]
+pub fn number(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let Some(first) = text.first() else { return Some(f64::NAN) };
     if first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.') {

@@ -11,21 +11,22 @@ use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
 use crate::BATCH_ROWS;
+use crate::features::Features;
 use crate::wanted::{Selection, Wanted};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnKind, FeatureKind, Model};
+use hydra_lightgbm::loaded::{ColumnKind, FeatureKind};
 
 /// The longest row: a quote that is never closed must not fill the memory.
 const LONGEST: u64 = 64 << 20;
 
 /// Opens a CSV file: reads its header.
-pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Model>) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'_>>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
     let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &wanted))?;
     if let Some(model) = model {
-        wanted.kinds = model.feature_kinds(&columns)?;
+        wanted.kinds = model.kinds(&columns)?;
         refuse_mixed(&wanted)?;
     }
     count.allow(LONGEST);

@@ -15,11 +15,13 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 
 use crate::FileFormat;
+use crate::features::Features;
 use crate::guard::guarded;
 use crate::wanted::Wanted;
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnKind, Model};
+use hydra_lightgbm::loaded::ColumnKind;
 
+pub use cell::number;
 pub use source::Source;
 
 /// Rows of a file: what the model wants, and what is repeated in the output.
@@ -58,11 +60,16 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Finds the wanted columns in `source`; `model` says which features are text.
+    /// Finds the wanted columns in `source`; `model` has the features, and knows which are text.
     ///
     /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing, and
     /// [`ErrorKind::InvalidArgument`] for JSON lines without a model, which do not say which columns there are.
-    pub fn open(source: Source, format: FileFormat, wanted: Wanted, model: Option<&Model>) -> Result<Self> {
+    pub fn open(
+        source: Source,
+        format: FileFormat,
+        wanted: Wanted,
+        model: Option<&Features<'_>>,
+    ) -> Result<Self> {
         let name = source.name().to_owned();
         let open = || match (format, model) {
             (FileFormat::Csv, model) => csv::open(source, wanted, model),

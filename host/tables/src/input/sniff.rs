@@ -3,8 +3,9 @@
 use std::io::{self, Cursor, Read};
 
 use super::source::unreadable;
+use crate::features::Features;
 use hydra_base::Result;
-use hydra_lightgbm::loaded::{ColumnKind, Model};
+use hydra_lightgbm::loaded::ColumnKind;
 
 /// How many bytes are looked at.
 const START: u64 = 1 << 20;
@@ -14,13 +15,13 @@ type Bytes = Box<dyn Read + Send>;
 /// What is known about each feature's column: nothing, if there is no model or it needs to know nothing, else what `sniff`
 /// finds in the input's first whole lines. Also the input's bytes, from the first one.
 pub(super) fn columns_or_sniff(
-    model: Option<&Model>,
+    model: Option<&Features<'_>>,
     mut bytes: Bytes,
     sniff: impl FnOnce(&[u8]) -> Vec<ColumnKind>,
 ) -> Result<(Vec<ColumnKind>, Bytes)> {
     let Some(model) = model else { return Ok((Vec::new(), bytes)) };
-    let unknown = vec![ColumnKind::Unknown; model.feature_names().len()];
-    if model.feature_kinds(&unknown).is_ok() {
+    let unknown = vec![ColumnKind::Unknown; model.names().len()];
+    if model.kinds(&unknown).is_ok() {
         return Ok((unknown, bytes));
     }
     let start = read_start(&mut bytes).map_err(unreadable)?;

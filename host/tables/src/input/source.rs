@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::is_dash;
-use hydra_base::{Error, ErrorKind, Result};
+use hydra_base::sha256::Hasher;
+use hydra_base::{Error, ErrorKind, Result, Sha256};
 
 /// An opened input: a file, stdin or any reader.
 pub struct Source {
@@ -58,6 +59,22 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The SHA-256 of all bytes, and a source that reads them from the start.
+    ///
+    /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
+    /// cannot be read.
+    pub fn digest(self) -> Result<(Self, Sha256)> {
+        let name = self.name.clone();
+        let unreadable = |error| unreadable(error).with_context("file", &name);
+        let mut file = self.into_regular_file().map_err(|error| error.with_context("file", &name))?;
+        file.rewind().map_err(unreadable)?;
+        let mut hasher = Hasher::default();
+        io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let length = Some(file.metadata().map_err(unreadable)?.len());
+        Ok((Self { name, kind: Kind::File { file, length } }, hasher.finish()))
     }
 
     /// How many bytes there are, if that is known.
