@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use hydra_base::ErrorKind;
 
@@ -10,8 +12,9 @@ fn kind(text: &str) -> ErrorKind {
 }
 
 fn directory(identity: Identity) -> ModelDirectory {
-    let created: jiff::Timestamp = "2026-11-23T13:20:21.691562Z".parse().unwrap();
-    ModelDirectory::new(identity, 4850, created.into())
+    // 2026-11-23T13:20:21.691562Z.
+    let created = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_440_021_691_562);
+    ModelDirectory::new(identity, 4850, created)
         .run_id("7fc04ac4e8e94f0c9ea4f4ac6a4a0e12")
         .signature(Some(Signature::of_booster(&["height", "größe \"😀\""], 1)))
 }
