@@ -8,14 +8,14 @@
 //!
 //! # fn main() -> hydra_lightgbm::Result<()> {
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/skops/model.skops");
-//! A file that `mlflow.lightgbm.log_model` wrote for a scikit-learn style classifier.
+//! // A file that `mlflow.lightgbm.log_model` wrote for a scikit-learn style classifier.
 //! let model = Model::open(path)?;
 //!
 //! // Two rows of five features; a missing value is NaN.
 //! let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0, 1.5, 0.0, 3.0, -0.25, 1.0];
 //! let rows = Matrix::from_rows(&rows, model.feature_names().len())?;
 //!
-//! As in Python, a classifier predicts labels. Scores and probabilities have their own methods.
+//! // As in Python, a classifier predicts labels. Scores and probabilities have their own methods.
 //! let Prediction::Labels(labels) = model.predict(&rows)? else { panic!("not a classifier") };
 //! assert_eq!(labels.len(), 2);
 //! let probabilities = model.probabilities(&rows)?;
