@@ -15,7 +15,7 @@ const VALUES: [f64; 11] =
 fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = TextModel::parse(bytes, &Limits::default()) else { return };
     let text = model.emit();
-    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("what is written can be read");
+    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("the written text is valid");
     assert_eq!(again.emit(), text);
 
     let (features, outputs) = (model.num_features(), model.num_class());
@@ -34,8 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut leaves = vec![0; data.rows() * scorer.num_trees()];
     scorer.leaves(&data, 1, &mut leaves).expect("the sizes fit");
-    for (place, leaf) in leaves.iter().enumerate() {
-        assert!((*leaf as usize) < model.tree(place % scorer.num_trees()).num_leaves());
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert!((*leaf as usize) < model.tree(index % scorer.num_trees()).num_leaves());
     }
     scorer.convert(&mut together);
     // Deeper trees are only slow.

@@ -66,7 +66,7 @@ fn take_over(target: &ModelVersion, context: &Context, becomes: &str, alone: &st
     Approval { moves, explanation }
 }
 
-/// No version is champion and archived at once.
+/// Prevents that one version is champion and archived at once.
 fn unset_archived_if_on(version: u64, context: &Context) -> Option<AliasMove> {
     let archived = context.archived.as_ref()?;
     (archived.version == version).then(|| unset(ARCHIVED))

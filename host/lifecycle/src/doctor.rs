@@ -1,5 +1,5 @@
-//! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
-//! versions that are gone, or whose runs or files are.
+//! Finds problems of a model's lifecycle beyond its ledger: abandoned runs, aliases of deleted versions, and versions
+//! whose runs or files are missing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,17 +17,17 @@ use hydra_mlflow::entities::{
 use hydra_mlflow::flavor::MLMODEL_FILE;
 use hydra_mlflow::uri::redact;
 
-/// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
+/// The age from which an unfinished run counts as abandoned; longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
 
-/// How many runs one request asks for.
+/// The number of runs per request.
 const PAGE: usize = 100;
 
-/// Something that is not as it should be.
+/// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Something about the ledger.
+    /// A problem of the ledger.
     Ledger(LedgerFinding),
     /// The ledger that the model's tags name does not exist.
     LostLedger {
@@ -57,12 +57,12 @@ pub enum Finding {
         /// The version.
         version: Version,
     },
-    /// The champion is archived as well: a rollback has nowhere to go.
+    /// The champion is also archived, so a rollback has no target.
     ArchivedChampion {
         /// The version.
         version: Version,
     },
-    /// The run of a version behind an alias was deleted: policies are shown nothing of it.
+    /// The run of a version behind an alias was deleted, so policies receive no evidence about the version.
     DeletedRun {
         /// The alias.
         alias: Alias,
@@ -79,10 +79,10 @@ pub enum Finding {
         alias: Alias,
         /// The version.
         version: Version,
-        /// Why, for people.
+        /// The reason, for people.
         why: String,
     },
-    /// A run that this program started in the experiment and never ended.
+    /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
         run_id: RunId,
@@ -92,7 +92,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl Finding {
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {
         match self {
@@ -174,7 +174,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// One model under examination.
+/// A model to examine.
 #[derive(Debug)]
 pub struct Doctor<'a> {
     /// The stores.
@@ -186,7 +186,7 @@ pub struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    /// Looks at everything and writes nothing. `ledger` is the model's, if a first decision founded one.
+    /// Finds all problems and writes nothing. `ledger` is the model's ledger, if a first decision has created it.
     pub async fn diagnose(&self, ledger: Option<&Ledger>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         if let Some(ledger) = ledger {
@@ -220,7 +220,7 @@ impl Doctor<'_> {
         Ok(findings)
     }
 
-    /// Repairs what needs no decision by a person. A ledger that a newer release wrote to stays as it is.
+    /// Repairs problems that need no human decision. Does not change a ledger that a newer release wrote to.
     pub async fn repair(&self, ledger: Option<&LedgerWriter>) -> Result<()> {
         if let Some(ledger) = ledger {
             match ledger.repair().await {
@@ -260,7 +260,7 @@ impl Doctor<'_> {
         Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
     }
 
-    /// The runs of this program in the experiment that have no end.
+    /// The unfinished runs of this program in the experiment.
     async fn unfinished_runs(&self) -> Result<Vec<Run>> {
         let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();

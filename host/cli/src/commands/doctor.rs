@@ -1,4 +1,4 @@
-//! `doctor`: what is not as it should be, and the repair of what can be repaired.
+//! `doctor`: finds problems, and repairs those that need no human decision.
 
 use crate::args::DoctorArgs;
 use crate::report::{DoctorReport, DoctorsReport};

@@ -1,4 +1,4 @@
-//! What may be wrong with a ledger and its aliases, each finding with its remedy.
+//! Finds problems of a ledger and its aliases, each with its remedy.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -114,13 +114,13 @@ pub enum LedgerFinding {
     Damaged {
         /// The number.
         entry: Number,
-        /// What is wrong with it.
+        /// A description of the damage.
         flaw: String,
     },
 }
 
 impl LedgerFinding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -143,7 +143,7 @@ impl LedgerFinding {
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
     pub fn remedy(&self) -> Cow<'static, str> {
         let fixed = match self {

@@ -9,19 +9,19 @@ use hydra_base::Timestamp;
 use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::pattern::NamePattern;
 
-/// A registered model: a named line of versions, with aliases.
+/// A registered model: a named sequence of versions, with aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredModel {
-    /// The name, which no other registered model of the store has.
+    /// The name, which is unique in the store.
     pub name: ModelName,
-    /// When it was created; part of its identity, since a deleted model's name can be taken again.
+    /// The time of creation. Part of the identity, because the name of a deleted model can be used again.
     pub created_at: Timestamp,
-    /// Free text; empty if there is none.
+    /// Free text; empty if not set.
     pub description: String,
     /// Tags by key.
     pub tags: Tags,
-    /// The version that each alias points to. An alias may point to a version that was deleted.
+    /// The version of each alias. An alias may point to a deleted version.
     pub aliases: BTreeMap<Alias, Version>,
 }
 
@@ -73,7 +73,7 @@ impl ModelFilter {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum VersionStatus {
-    /// The server is copying it.
+    /// The server is copying the version.
     PendingRegistration,
     /// The copy failed.
     FailedRegistration,
@@ -82,7 +82,7 @@ pub enum VersionStatus {
 }
 
 impl VersionStatus {
-    /// The state behind MLflow's word in a file or a row; those without one are of ready versions.
+    /// Parses MLflow's name of a state in a file or row. A version without a state is ready.
     pub(crate) fn of(word: Option<&str>) -> Self {
         match word {
             Some("PENDING_REGISTRATION") => Self::PendingRegistration,
@@ -102,18 +102,18 @@ pub struct ModelVersion {
     pub version: Version,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Free text; empty if there is none.
+    /// Free text; empty if not set.
     pub description: String,
-    /// Where the model came from: an artifact URI, `runs:/…` or `models:/…`.
+    /// The origin of the model: an artifact URI, `runs:/…` or `models:/…`.
     pub source: String,
-    /// The run that made it, when known.
+    /// The run that created it, if known.
     pub run_id: Option<RunId>,
     /// The state.
     pub status: VersionStatus,
     /// Tags by key.
     pub tags: Tags,
-    /// Aliases on this version, sorted. Listings of many versions leave it empty: read the aliases
-    /// of the [`RegisteredModel`] instead.
+    /// The aliases of this version, sorted. Listings of several versions leave it empty; read the aliases from the
+    /// [`RegisteredModel`] instead.
     pub aliases: Vec<Alias>,
 }
 
@@ -141,21 +141,21 @@ impl ModelVersion {
     }
 }
 
-/// What it takes to create a model version.
+/// The input for a new model version.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewModelVersion {
     /// The registered model, which must exist.
     pub name: ModelName,
-    /// Where the model is: an artifact URI, `runs:/…` or `models:/…`.
+    /// The location of the model: an artifact URI, `runs:/…` or `models:/…`.
     pub source: String,
-    /// The run that made it.
+    /// The run that created the model.
     pub run_id: Option<RunId>,
-    /// The LoggedModel behind it; needed when `source` is `models:/m-…`.
+    /// The LoggedModel of the version; required if `source` is `models:/m-…`.
     pub model_id: Option<LoggedModelId>,
-    /// Tags, stored in the same transaction as the version on SQL-backed stores.
+    /// Tags, which SQL-backed stores write in the same transaction as the version.
     pub tags: Tags,
-    /// Free text; empty for none.
+    /// Free text; may be empty.
     pub description: String,
 }
 
@@ -173,13 +173,13 @@ impl NewModelVersion {
         }
     }
 
-    /// Sets the run that made the model.
+    /// Sets the run that created the model.
     #[must_use]
     pub fn run(self, id: RunId) -> Self {
         Self { run_id: Some(id), ..self }
     }
 
-    /// Sets the LoggedModel behind the version.
+    /// Sets the LoggedModel of the version.
     #[must_use]
     pub fn logged_model(self, id: LoggedModelId) -> Self {
         Self { model_id: Some(id), ..self }

@@ -1,4 +1,4 @@
-//! Registered models: their rows and aliases.
+//! Registered models: their meta files and aliases.
 
 use std::collections::BTreeMap;
 
@@ -19,17 +19,17 @@ pub(super) fn directory(name: &ModelName) -> String {
     format!("{MODELS}/{name}")
 }
 
-/// `ModelNotFound` if there is no such model.
+/// `ModelNotFound` if the model does not exist.
 pub(super) fn check_exists(tree: &Tree, name: &ModelName) -> Result<()> {
     let exists = tree.is_file(&format!("{}/{META}", directory(name)))?;
     exists.then_some(()).ok_or_else(|| errors::model_not_found(name))
 }
 
-/// Every alias of a model and where it points.
+/// Every alias of a model with its version.
 pub(super) fn aliases(tree: &Tree, name: &ModelName) -> Result<BTreeMap<Alias, Version>> {
     let mut aliases = BTreeMap::new();
     for entry in tree.list(&format!("{}/aliases", directory(name)))? {
-        // names that MLflow would refuse are not aliases
+        // Skips file names that are not valid aliases in MLflow.
         if let (Ok(alias), false) = (Alias::new(entry.name), entry.is_dir)
             && let Some(version) = read_alias(tree, name, &alias)?
         {
@@ -39,7 +39,7 @@ pub(super) fn aliases(tree: &Tree, name: &ModelName) -> Result<BTreeMap<Alias, V
     Ok(aliases)
 }
 
-/// Where an alias points.
+/// The version of an alias.
 pub(super) fn read_alias(tree: &Tree, name: &ModelName, alias: &Alias) -> Result<Option<Version>> {
     let path = alias_path(name, alias);
     let Some(text) = tree.read(&path)? else { return Ok(None) };
@@ -56,7 +56,7 @@ pub(super) fn alias_path(name: &ModelName, alias: &Alias) -> String {
     format!("{}/aliases/{alias}", directory(name))
 }
 
-/// The rule of MLflow's file store, which cannot list any model once one breaks it.
+/// Checks MLflow's rule for names in a file store. A store with one invalid name cannot list any model.
 fn check_name(name: &ModelName) -> Result<()> {
     if name.as_str().contains('%') || name.as_str().contains(std::path::is_separator) {
         return Err(Error::new(
@@ -69,7 +69,7 @@ fn check_name(name: &ModelName) -> Result<()> {
     Ok(())
 }
 
-/// Creates a registered model; `AlreadyExists` when the name is taken.
+/// Creates a registered model; `AlreadyExists` if the name is taken.
 pub(super) fn create(
     disk: &Disk,
     name: ModelName,
@@ -104,7 +104,7 @@ fn new_meta(name: &ModelName, description: &str, now: Timestamp) -> MetaText {
     ])
 }
 
-/// The registered model with its tags and aliases; `ModelNotFound` if there is none.
+/// The registered model with its tags and aliases; `ModelNotFound` if it does not exist.
 pub(super) fn read(tree: &Tree, name: &ModelName) -> Result<RegisteredModel> {
     let directory = directory(name);
     let meta: RegisteredModelMeta =

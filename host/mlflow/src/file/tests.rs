@@ -11,7 +11,7 @@ use crate::store::{
 use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_base::testing::{model_name as name, set, version};
 
-/// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
+/// A store with the model `m`, its versions 1 and 2, `champion` on version 1, and the empty ledger `m_ledger`.
 struct Scene {
     directory: TempDir,
     store: FileStore,
@@ -129,7 +129,7 @@ async fn a_damaged_journal_stops_everything() {
 }
 
 #[tokio::test]
-async fn reading_makes_nothing() {
+async fn reading_creates_no_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("mlruns");
     let store = FileStore::open(&root).expect("a store");
@@ -252,7 +252,7 @@ async fn many_versions_are_listed_page_by_page() {
 }
 
 impl Disk {
-    /// Commits `transition` and stops after so many of its steps, as a crash would. Returns how many there are.
+    /// Commits `transition` and stops after `done` of its steps, as a crash would. Returns the number of steps.
     fn crash_after(&self, done: usize, transition: &AtomicTransition) -> usize {
         let mut transaction = Transaction::new();
         transition::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");

@@ -8,7 +8,7 @@ use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
 
-/// Plans alias moves of one model, in order; `VersionNotFound` when a target is missing.
+/// Plans alias moves of one model, in order; `VersionNotFound` if a target does not exist.
 pub(super) fn plan_moves(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -32,7 +32,7 @@ pub(super) fn plan_moves(
     models::touch(tree, transaction, name, Some(&aliases))
 }
 
-/// Plans an entry and its alias moves, or finds that the store is not as the caller read it.
+/// Plans an entry and its alias moves, or reports that the store has changed since the caller read it.
 pub(super) fn plan_transition(
     tree: &Tree,
     transaction: &mut Transaction,

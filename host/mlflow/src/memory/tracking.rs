@@ -139,14 +139,14 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
-        // nothing reads outputs back, so there is nothing to keep
+        // No call reads outputs, so none are stored.
         let mut state = self.lock();
         state.run_mut(run)?;
         state.check_logged_model(model)
     }
 
     async fn note_version(&self, model: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
-        // nor does anything read this
+        // No call reads this, so nothing is stored.
         self.lock().check_logged_model(model)
     }
 }

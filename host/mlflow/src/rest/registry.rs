@@ -33,7 +33,7 @@ impl RegistryStore for RestStore {
         match self.call::<RegisteredModelAnswer>(&Call::post("registered-models/create", body)).await {
             Ok(answer) => answer.registered_model.into_entity(name),
             Err(failure) if failure.kind() == ErrorKind::AlreadyExists => {
-                // A repeated request finds what its first attempt made.
+                // A repeated request finds the model that its first attempt created.
                 let Some(operation) = operation_id(tags) else { return Err(failure.into()) };
                 let found = self.registered_model(name).await?;
                 let is_own = found.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == operation);
@@ -189,9 +189,9 @@ impl RegistryStore for RestStore {
         let query = vec![("name", name.to_string()), ("alias", alias.to_string())];
         match self.call::<ModelVersionAnswer>(&Call::get("registered-models/alias", query)).await {
             Ok(answer) => answer.model_version.into_entity(name).map(Some),
-            // What a server says when the alias is not set; up to 3.1 also when there is no such model.
+            // The server's answer if the alias is not set; up to 3.1 also if the model does not exist.
             Err(failure) if failure.kind() == ErrorKind::InvalidArgument => Ok(None),
-            // Either there is no such model, or the alias dangles.
+            // Either the model does not exist, or the alias dangles.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
                 match self.registered_model(name).await {
                     Err(error) if error.kind() == ErrorKind::ModelNotFound => Ok(None),
@@ -212,18 +212,18 @@ impl RegistryStore for RestStore {
 }
 
 impl RestStore {
-    /// A call about a registered model: what is missing is the model.
+    /// A call about a registered model: `NotFound` becomes `ModelNotFound`.
     async fn model_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))
     }
 
-    /// A call about a version: what is missing is the version.
+    /// A call about a version: `NotFound` becomes `VersionNotFound`.
     async fn version_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
     }
 
-    /// Sets what may be set already. Some databases let two writers of the first value collide, and the server then
-    /// refuses one as a bad request; sent again, it finds the other's value and replaces it.
+    /// Sets a value that may exist already. In some databases, two writers of the first value collide, and the server
+    /// answers one of them with status 400. A repetition replaces the other writer's value.
     async fn upsert(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
         loop {
@@ -237,7 +237,7 @@ impl RestStore {
         }
     }
 
-    /// Deletes once: when an attempt had no answer and the next finds nothing, the first one did it.
+    /// Deletes once. If an attempt had no answer and the next one finds nothing, the first one succeeded.
     async fn delete(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
         let mut may_be_done = false;
@@ -254,12 +254,12 @@ impl RestStore {
     }
 }
 
-/// Newest first.
+/// Sorts versions, newest first.
 fn search(filter: String, page_size: usize) -> Call {
     let query = vec![
         ("filter", filter),
         ("max_results", page_size.clamp(1, MAX_VERSIONS_PER_PAGE).to_string()),
-        // Without it the newest servers go by time, which does not follow the numbers.
+        // The newest servers sort by time by default, which does not follow the numbers.
         ("order_by", "version_number DESC".to_owned()),
     ];
     Call::get("model-versions/search", query)

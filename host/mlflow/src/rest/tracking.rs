@@ -26,7 +26,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 const MAX_RUNS_PER_PAGE: usize = 50_000;
-/// What a create request of a logged model takes; MLflow's client sends the rest afterwards.
+/// The limit of params in a create request of a LoggedModel; further requests send the rest, as in MLflow's client.
 const MAX_MODEL_PARAMS: usize = 100;
 
 #[async_trait]
@@ -44,7 +44,7 @@ impl TrackingStore for RestStore {
         let call = Call::get("experiments/get", vec![("experiment_id", id.to_string())]);
         match self.call::<ExperimentAnswer>(&call).await {
             Ok(answer) => answer.experiment.into_entity(),
-            // Servers with SQL stores refuse ids that are not numbers; there is no such experiment.
+            // Servers with SQL stores reject ids that are not numbers; such an experiment does not exist.
             Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
                 Err(failure.into_kind(ErrorKind::NotFound).into())
             }
@@ -191,7 +191,7 @@ impl TrackingStore for RestStore {
                 .await?;
                 Ok(Some(created))
             }
-            // No such endpoint: a server before MLflow 3.
+            // The endpoint does not exist: the server is older than MLflow 3.
             Err(failure) if failure.kind() == ErrorKind::Unsupported => {
                 self.lacks_logged_models.store(true, Ordering::Relaxed);
                 Ok(None)
@@ -214,13 +214,13 @@ impl TrackingStore for RestStore {
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let body = json!({ "run_id": run, "models": [{ "model_id": model, "step": 0 }] });
         let Err(failure) = self.call::<Empty>(&Call::post("runs/outputs", body)).await else { return Ok(()) };
-        // Servers answer a repetition with a broken constraint of their database.
+        // Servers answer a repetition with an integrity error of their database.
         let refused = matches!(failure.kind(), ErrorKind::BadRequest | ErrorKind::InvalidArgument);
         if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
     }
 
     async fn note_version(&self, _: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
-        // The server did, when it created the version.
+        // The server does this when it creates the version.
         Ok(())
     }
 }
@@ -257,7 +257,7 @@ impl RestStore {
         self.call(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
     }
 
-    /// The experiment of that name, if an earlier attempt of the same operation made it.
+    /// The experiment with this name, if an earlier attempt of the same operation created it.
     async fn own_experiment(&self, name: &str, tags: &Tags) -> Result<Option<String>, Failure> {
         let Some(operation) = operation_id(tags) else { return Ok(None) };
         let call = Call::get("experiments/get-by-name", vec![("experiment_name", name.to_owned())]);
@@ -276,12 +276,12 @@ impl RestStore {
     }
 }
 
-/// Whether the server found the request malformed; older ones do for long tags.
+/// Whether the server rejected the request as malformed, as older servers do for long tags.
 fn is_refused<T>(result: &Result<T, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| failure.kind() == ErrorKind::InvalidArgument)
 }
 
-/// MLflow calls a write to something deleted an invalid parameter.
+/// MLflow reports a write to a deleted entity as an invalid parameter.
 fn in_trash(failure: Failure, stage: LifecycleStage) -> Error {
     match stage {
         LifecycleStage::Active => failure.into(),

@@ -55,7 +55,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewRun) -> SqlResult<Run> {
     Ok(run)
 }
 
-/// The run with its latest metrics, params and tags; `NotFound` if there is none.
+/// The run with its latest metrics, params and tags; `NotFound` if it does not exist.
 pub(super) fn get(db: &Db<'_>, id: &RunId) -> SqlResult<Run> {
     Ok(find(db, id)?.ok_or_else(|| errors::not_found("run", id))?)
 }
@@ -71,7 +71,7 @@ fn find(db: &Db<'_>, id: &RunId) -> SqlResult<Option<Run>> {
     found.map(|run| with_data(db, run?)).transpose()
 }
 
-/// `NotFound` when there is no such run, `InvalidState` when it is deleted.
+/// `NotFound` if the run does not exist, `InvalidState` if it is deleted.
 pub(super) fn check_active(db: &Db<'_>, id: &RunId) -> SqlResult<()> {
     let mut statement = db.prepare_cached("SELECT lifecycle_stage FROM runs WHERE run_uuid = ?1")?;
     let stage: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
@@ -84,7 +84,7 @@ pub(super) fn check_active(db: &Db<'_>, id: &RunId) -> SqlResult<()> {
     }
 }
 
-/// Logs a batch: all of it or, when a param would change, nothing.
+/// Logs the whole batch, or nothing if it would change a param.
 pub(super) fn log_batch(db: &Db<'_>, id: &RunId, batch: &RunBatch) -> SqlResult<()> {
     let batch = rules::check_batch(batch)?;
     check_active(db, id)?;
@@ -148,7 +148,7 @@ pub(super) fn by_status(
     Ok(Page { items, next })
 }
 
-/// Links a LoggedModel to the run that made it; once, however often it is asked.
+/// Links a LoggedModel to the run that created it. A repeated call has no effect.
 pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> SqlResult<()> {
     check_active(db, run)?;
     logged_models::get(db, model)?;

@@ -1,8 +1,8 @@
 //! Tags of registered models and versions.
 //!
-//! The primary keys of these tables start with the tag's key, and there is no other index: looking the tags of one
-//! version up by name and number would read the whole table. There are few distinct keys, though, so the index is
-//! walked from one distinct key to the next, and each is looked up: the cost does not grow with the number of versions.
+//! The primary keys of these tables start with the tag's key, and there is no other index. A query for one version's
+//! tags by name and number would read the whole table. There are few distinct keys, so the queries here walk the index
+//! from one distinct key to the next and look each up. The cost does not grow with the number of versions.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub(super) fn of_versions(
     Ok(tags)
 }
 
-/// Writes a tag of a registered model, replacing its value.
+/// Sets a tag of a registered model.
 pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> SqlResult<()> {
     let insert = db.schema.insert("registered_model_tags", &["name", "key", "value"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, key, name" } else { "key, name" };
@@ -62,7 +62,7 @@ pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str
     Ok(())
 }
 
-/// Writes a tag of a version, replacing its value.
+/// Sets a tag of a version.
 pub(super) fn set_of_version(
     db: &Db<'_>,
     name: &ModelName,

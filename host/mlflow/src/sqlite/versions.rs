@@ -16,11 +16,11 @@ use hydra_base::error::ErrorKind;
 use hydra_base::names::{ModelName, RunId, Version};
 use hydra_base::time::now;
 
-/// The stage by which MLflow marks a deleted version; its row stays, so that its number is not used again.
+/// The stage that marks a deleted version in MLflow. The row stays, so its number is not used again.
 const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";
 const COLUMNS: &str = "v.version, v.creation_time, v.description, v.source, v.run_id, v.status";
 
-/// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
+/// The version with its tags and aliases; `VersionNotFound` if it is missing or deleted.
 pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<ModelVersion> {
     let sql = format!(
         "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
@@ -37,12 +37,12 @@ pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<
     Ok(found)
 }
 
-/// `VersionNotFound` when it is missing or deleted.
+/// `VersionNotFound` if the version is missing or deleted.
 pub(super) fn check_exists(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     column(db, name, version, "v.version").map(drop)
 }
 
-/// A page of versions below a number, newest first.
+/// A page of the versions below a number, newest first.
 pub(super) fn page(
     db: &Db<'_>,
     name: &ModelName,
@@ -94,7 +94,7 @@ fn listed(
     Ok(items)
 }
 
-/// The greatest number ever given out.
+/// The greatest number that was ever assigned.
 pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> SqlResult<Option<Version>> {
     let sql = format!(
         "SELECT max(v.version) FROM model_versions v WHERE v.name = ?1{}",
@@ -104,13 +104,13 @@ pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> SqlResult<Option<Version>
     newest.map(from_number).transpose()
 }
 
-/// Where the version's artifacts are.
+/// The location of the version's artifacts.
 pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<String> {
     let location = column(db, name, version, "coalesce(nullif(v.storage_location, ''), v.source)")?;
     Ok(location.unwrap_or_default())
 }
 
-/// Appends a version; `ModelNotFound` when there is no such model.
+/// Appends a version; `ModelNotFound` if the model does not exist.
 pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<ModelVersion> {
     let now = now();
     models::touch(db, &new.name, now)?;
@@ -159,7 +159,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<ModelVersi
     Ok(created)
 }
 
-/// Deletes a version as MLflow does: the row stays without what it said.
+/// Deletes a version as MLflow does: the row stays, and its contents are cleared.
 pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     check_exists(db, name, version)?;
     let now = now();
@@ -181,7 +181,7 @@ pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResu
     Ok(())
 }
 
-/// Points aliases to versions of the model, or removes them, in order; `VersionNotFound` when a target is missing.
+/// Points aliases to versions of the model or removes them, in order; `VersionNotFound` if a target does not exist.
 pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) -> SqlResult<()> {
     let insert = db.schema.insert("registered_model_aliases", &["name", "alias", "version"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, name, alias" } else { "name, alias" };
@@ -242,7 +242,7 @@ fn read(name: &ModelName, row: &Row<'_>) -> SqlResult<ModelVersion> {
     })
 }
 
-/// Where a new version's artifacts are, and the run that made them.
+/// The location of a new version's artifacts, and the run that created them.
 fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
     let storage = match rules::source_model(new)? {

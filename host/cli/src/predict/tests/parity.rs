@@ -1,4 +1,4 @@
-//! The same answers as Python's, for every fixture and model format.
+//! Predictions equal to Python's, for every fixture and model format.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ const CASES: [&str; 9] = [
     "regression",
 ];
 
-/// What computes predictions in this build.
+/// The engines in this build.
 const ENGINES: &[&str] = if cfg!(feature = "training") { &["native", "lightgbm"] } else { &["native"] };
 
 #[test]

@@ -1,4 +1,4 @@
-//! Versions: pages that hold while others append, and writes that collide.
+//! Versions: stable pages during concurrent appends, and colliding writes.
 
 use super::{name, store, store_with};
 use crate::environment;
@@ -44,7 +44,7 @@ async fn a_set_that_collides_with_another_is_repeated() {
     store(&server).set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect("an alias");
     assert_eq!(server.lines(), vec!["POST registered-models/alias"; 3]);
     let server = FaultServer::start((0..20).map(|_| collision()).collect());
-    // Attempts run out, not time.
+    // Attempts run out before the time.
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "60")]);
     let error = store.set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect_err("never");
     assert_eq!(

@@ -97,10 +97,10 @@ pub async fn a_missing_target_changes_nothing(stores: &Stores) {
 
 pub async fn an_unknown_model_or_ledger_is_not_found(stores: &Stores) {
     let scene = Scene::new(stores).await;
-    let nobody = model_name(&fresh("nobody"));
-    let no_model = AtomicTransition { model: nobody.clone(), ..scene.transition(2) };
+    let missing = model_name(&fresh("missing"));
+    let no_model = AtomicTransition { model: missing.clone(), ..scene.transition(2) };
     assert_eq!(kind(scene.atomic().commit(&no_model).await), ErrorKind::ModelNotFound);
-    let no_ledger = AtomicTransition { entry: new_version(&nobody), ..scene.transition(2) };
+    let no_ledger = AtomicTransition { entry: new_version(&missing), ..scene.transition(2) };
     assert_eq!(kind(scene.atomic().commit(&no_ledger).await), ErrorKind::ModelNotFound);
     scene.assert_unchanged(None).await;
 }

@@ -1,4 +1,4 @@
-//! Sentences whose cases need a way around the store's own calls: for local stores, one store for each case.
+//! Cases that modify a local store by other means than its own calls, with a separate store for each case.
 
 #![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
 
@@ -62,7 +62,7 @@ pub async fn reads_never_write(stores: &Stores) {
 async fn read_everything(stores: &Stores) {
     let (tracking, registry) = (&stores.backend.tracking, &stores.backend.registry);
     let before = stores.outside().image();
-    let unknown = model_name(&fresh("nobody"));
+    let unknown = model_name(&fresh("missing"));
     assert!(tracking.experiment_by_name(unknown.as_str()).await.expect("an answer").is_none());
     let run = RunId::new(fresh("r").replace('-', "")).expect("a legal id");
     assert_eq!(kind(tracking.run(&run).await), ErrorKind::NotFound);

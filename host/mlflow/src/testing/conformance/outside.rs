@@ -1,4 +1,5 @@
-//! The way around a local store's own calls: what other programs do to it, and how it looks from outside.
+//! Access to a local store's data that does not use the store's calls: the changes of other programs, and a dump of
+//! everything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use hydra_base::names::{ExperimentId, ModelName, RunId, Version};
 
 use crate::memory::MemoryStore;
 
-/// What another program, such as MLflow's Python client, does to a local store.
+/// Changes that another program, such as MLflow's Python client, makes in a local store.
 pub trait Outside: Send + Sync {
     /// Moves an experiment to the trash.
     fn delete_experiment(&self, id: &ExperimentId);
@@ -19,7 +20,7 @@ pub trait Outside: Send + Sync {
     /// Deletes a version and leaves the aliases that point to it, as MLflow up to 3.1 does.
     fn delete_version_only(&self, name: &ModelName, version: Version);
 
-    /// All that is stored: equal before and after whatever wrote nothing.
+    /// The whole contents; equal before and after a call that wrote nothing.
     fn image(&self) -> Vec<u8>;
 }
 
@@ -121,7 +122,7 @@ impl Database {
     }
 }
 
-/// Appends the paths and bytes of everything below `directory`, sorted by name.
+/// Appends the paths and bytes of all files below `directory`, sorted by name.
 fn append(directory: &Path, image: &mut Vec<u8>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

@@ -38,7 +38,7 @@ pub async fn a_taken_model_name_already_exists(stores: &Stores) {
 
 pub async fn an_unknown_model_is_not_found_by_any_call(stores: &Stores) {
     let store = &stores.backend.registry;
-    let name = model_name(&fresh("nobody"));
+    let name = model_name(&fresh("missing"));
     let key = key("team");
     assert_eq!(kind(store.registered_model(&name).await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.set_registered_model_tag(&name, &key, "x").await), ErrorKind::ModelNotFound);
@@ -151,8 +151,8 @@ pub async fn a_missing_or_deleted_version_is_not_found_by_any_call(stores: &Stor
         assert_eq!(kind(store.delete_model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.download_uri(&name, version).await), ErrorKind::VersionNotFound);
     }
-    let nobody = model_name(&fresh("nobody"));
-    assert_eq!(kind(store.model_version(&nobody, version(1)).await), ErrorKind::VersionNotFound);
+    let missing = model_name(&fresh("missing"));
+    assert_eq!(kind(store.model_version(&missing, version(1)).await), ErrorKind::VersionNotFound);
 }
 
 pub async fn a_version_tag_is_replaced(stores: &Stores) {
@@ -174,8 +174,8 @@ pub async fn versions_are_listed_newest_first(stores: &Stores) {
     assert!(page.items.iter().all(|version| version.aliases.is_empty() && version.name == name));
     let numbers: Vec<u64> = page.items.iter().map(|version| version.version.get()).collect();
     assert_eq!(numbers, [12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
-    let nobody = model_name(&fresh("nobody"));
-    assert!(all_versions(stores, &nobody, None, 10).await.is_empty());
+    let missing = model_name(&fresh("missing"));
+    assert!(all_versions(stores, &missing, None, 10).await.is_empty());
 }
 
 pub async fn versions_are_listed_below_a_number(stores: &Stores) {
@@ -321,8 +321,8 @@ pub async fn an_alias_is_set_moved_and_deleted(stores: &Stores) {
 
 pub async fn an_alias_that_is_not_set_is_none(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let nobody = model_name(&fresh("nobody"));
-    for model in [name, nobody] {
+    let missing = model_name(&fresh("missing"));
+    for model in [name, missing] {
         let behind =
             stores.backend.registry.version_by_alias(&model, &Alias::CHAMPION).await.expect("an answer");
         assert!(behind.is_none());

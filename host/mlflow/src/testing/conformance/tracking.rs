@@ -14,7 +14,7 @@ use hydra_base::testing::{kind, tags};
 use super::{Stores, fresh, new_run, pairs, params};
 
 pub async fn an_unknown_experiment_name_is_none(stores: &Stores) {
-    let found = stores.backend.tracking.experiment_by_name(&fresh("nobody")).await.expect("an answer");
+    let found = stores.backend.tracking.experiment_by_name(&fresh("missing")).await.expect("an answer");
     assert!(found.is_none());
 }
 
