@@ -198,8 +198,7 @@ impl Iterator for ScoringRun<'_> {
 }
 
 /// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
-<<<<<<< HEAD
-fn default_batch_rows(model: &Model, output: OutputType) -> usize {
+pub(crate) fn default_batch_rows(model: &Model, output: OutputType) -> usize {
     let features = model.feature_names();
     let contributions = model.num_outputs().saturating_mul(features.len() + 1);
     let outputs = match output {
@@ -214,11 +213,6 @@ fn default_batch_rows(model: &Model, output: OutputType) -> usize {
         _ => model.num_outputs(),
     };
     let widest = features.len().max(outputs).max(1);
-=======
-pub(crate) fn default_batch_rows(model: &Model, output: OutputType) -> usize {
-    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
-    let widest = model.feature_names().len().max(outputs).max(1);
->>>>>>> w-eval
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
