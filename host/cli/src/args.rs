@@ -1,13 +1,14 @@
 //! The command-line arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
-use crate::time::parse_time;
+use crate::time::{parse_time, span};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
@@ -110,6 +111,14 @@ pub enum Command {
     Promote(PromoteArgs),
     /// Ask the policy to return to the archived version
     Rollback(RollbackArgs),
+    /// Make a version the candidate
+    Nominate(NominateArgs),
+    /// Approve a version, for policies that ask for approvals
+    Approve(ApproveArgs),
+    /// Keep a version from becoming champion
+    Quarantine(QuarantineArgs),
+    /// End the quarantine of a version
+    Release(ReleaseArgs),
     /// Show the champion: version, run, metrics, tags
     Champion(ChampionArgs),
     /// List every version with its aliases, newest first
@@ -217,6 +226,11 @@ pub struct RollbackArgs {
     /// Return to this version, which must be a former champion [default: the archived version]
     #[arg(long, value_name = "VERSION")]
     pub to: Option<Version>,
+
+    /// Put the version that stops being champion in quarantine [default: `quarantine-on-rollback` in hydra.toml]
+    #[arg(long)]
+    pub quarantine: bool,
+
     /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
@@ -226,8 +240,11 @@ const ROLLBACK_HELP: &str = "\
 Examples:
   hydra-registry rollback --reason \"latency alarm\"
   hydra-registry rollback --to 7
+  hydra-registry rollback --quarantine --reason \"wrong prices\"
 
-`champion` and `archived` swap, unless the policy decides otherwise.
+`champion` and `archived` swap, unless the policy decides otherwise. If the champion was last moved without hydra-registry,
+the rollback returns to the version that was champion before by the ledger. A version in quarantine cannot be rolled back to:
+with --quarantine, a second rollback does not undo the first.
 Exit status: 0 rolled back, 1 rejected, 2 error, 3 the policy holds.";
 
 /// Arguments of `promote` and `rollback`.
@@ -241,9 +258,109 @@ pub struct DecisionArgs {
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+/// Arguments of everything that the ledger records.
+#[derive(Debug, Args)]
+pub struct ActorArgs {
     /// Your name, for the ledger and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
     #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
+}
+
+/// Arguments of `nominate`.
+#[derive(Debug, Args)]
+#[command(after_help = NOMINATE_HELP)]
+pub struct NominateArgs {
+    /// The version that becomes the candidate
+    pub version: Version,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const NOMINATE_HELP: &str = "\
+Example:
+  hydra-registry nominate 12 --reason \"logged from a notebook\"
+
+Exit status: 0 the version is the candidate, 2 error.";
+
+/// Arguments of `approve`.
+#[derive(Debug, Args)]
+#[command(after_help = APPROVE_HELP)]
+pub struct ApproveArgs {
+    /// The version to approve
+    pub version: Version,
+
+    /// How long the approval lasts, such as 7d or 12h [default: until it is used]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub expires: Option<Duration>,
+
+    /// The reason, for the ledger and for the policy
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const APPROVE_HELP: &str = "\
+Examples:
+  hydra-registry approve 12 --reason \"passed the bias review\"
+  hydra-registry approve 12 --expires 7d
+
+An approval ends when a promotion makes the version champion, when it expires, and when the bytes of the model change.
+A rejection, a hold and a dry run leave it as it is. An approval by the person who logged the version is recorded as such.
+Exit status: 0 approved, 2 error.";
+
+/// Arguments of `quarantine`.
+#[derive(Debug, Args)]
+#[command(after_help = QUARANTINE_HELP)]
+pub struct QuarantineArgs {
+    /// The version that must not become champion
+    pub version: Version,
+
+    /// The reason, for the ledger and for everyone who sees the version
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const QUARANTINE_HELP: &str = "\
+Example:
+  hydra-registry quarantine 12 --reason \"trained on leaked labels\"
+
+Nothing moves: if the version is the champion, it stays the champion until another version is.
+Exit status: 0 the version is in quarantine, 2 error.";
+
+/// Arguments of `release`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 the version may become champion again, 2 error, or it is not in quarantine."
+)]
+pub struct ReleaseArgs {
+    /// The version whose quarantine ends
+    pub version: Version,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
 }
 
 /// Arguments of `champion`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::args::GlobalArgs;
+use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
@@ -51,9 +51,9 @@ impl Settings {
         Ok(Self { options, set, configured })
     }
 
-    /// The same options with another actor, if one is named.
-    pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
-        match actor {
+    /// The same options with another actor, where one is named.
+    pub fn acting_as(&self, args: &ActorArgs) -> OpenOptions {
+        match &args.actor {
             Some(actor) => self.options.clone().with_actor(actor),
             None => self.options.clone(),
         }

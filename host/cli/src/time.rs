@@ -1,6 +1,9 @@
 //! Times in command-line arguments.
 
+use std::time::Duration;
+
 use hydra_base::Timestamp;
+use jiff::SpanRelativeTo;
 
 /// Parses a time: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
 pub fn parse_time(text: &str) -> Result<Timestamp, String> {
@@ -20,9 +23,31 @@ pub fn parse_time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// A span of time that is not zero, with days of 24 hours.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let found = text
+        .parse::<jiff::Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
+    found
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "the value is not a span of time; write `7d`, `12h` or `90m`".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_have_an_end() {
+        assert_eq!(span("7d"), Ok(Duration::from_hours(7 * 24)));
+        assert_eq!(span("1 week 12 hours"), Ok(Duration::from_hours(7 * 24 + 12)));
+        assert_eq!(span("90m"), Ok(Duration::from_mins(90)));
+        for text in ["0d", "-7d", "7d ago", "1 month", "soon", ""] {
+            assert!(span(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_read_in_utc_and_spans_count_back() {

@@ -66,6 +66,7 @@ pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::statement::{Stated, Verb};
 pub use hydra_lifecycle::status::ModelStatus;
 pub use hydra_lifecycle::transition::{Outcome, Transition};
 pub use hydra_lightgbm as lightgbm;
@@ -78,7 +79,7 @@ pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use project::{Project, ProjectConfig};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
-pub use requests::{DecisionRequest, LogRequest};
+pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.
 #[cfg(doctest)]

@@ -11,13 +11,14 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 use crate::open::OpenOptions;
-use crate::requests::{DecisionRequest, Given, LogRequest};
+use crate::requests::{ApprovalRequest, DecisionRequest, Given, LogRequest, StatementRequest};
 use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
@@ -72,6 +73,8 @@ pub struct ChampionInfo {
     pub tags: Tags,
     /// When the version was created.
     pub created_at: Timestamp,
+    /// When it went into quarantine, by whom and why, if its tag says that it did.
+    pub quarantine: Option<String>,
 }
 
 /// One version of a listing.
@@ -86,6 +89,8 @@ pub struct VersionInfo {
     pub aliases: Vec<Alias>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it went into quarantine, by whom and why, if its tag says that it did.
+    pub quarantine: Option<String>,
 }
 
 impl ModelRegistry {
@@ -182,6 +187,40 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
+    /// Makes a version the candidate: any version, whoever registered it. [`ErrorKind::Quarantined`] for one in quarantine.
+    pub fn nominate(&self, version: Version) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
+    }
+
+    /// Approves a version, for policies that ask for approvals. The approval is about the bytes that the version has now: it
+    /// ends when a promotion makes the version champion, when it expires, and when the bytes change.
+    ///
+    /// ```no_run
+    /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
+    /// use std::time::Duration;
+    /// use hydra_registry::Version;
+    ///
+    /// let week = Duration::from_secs(7 * 24 * 3600);
+    /// let approval = registry.approve(Version::new(12)?).reason("passed the bias review").expires(week).await?;
+    /// assert!(approval.recorded);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn approve(&self, version: Version) -> ApprovalRequest {
+        ApprovalRequest::new(self.clone(), Statement::new(Verb::Approve, version))
+    }
+
+    /// Puts a version in quarantine: it cannot become champion until it is released. Nothing moves, even if the version is the
+    /// champion.
+    pub fn quarantine(&self, version: Version, reason: impl Into<String>) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Quarantine, version)).reason(reason)
+    }
+
+    /// Ends the quarantine of a version. [`ErrorKind::NotQuarantined`] if it is not in quarantine.
+    pub fn release(&self, version: Version) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
+    }
+
     /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
     /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
     pub async fn load_champion(&self) -> Result<Champion> {
@@ -210,6 +249,7 @@ impl ModelRegistry {
             metrics,
             tags,
             created_at: version.created_at,
+            quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
         })
     }
 
@@ -235,6 +275,7 @@ impl ModelRegistry {
                 version: version.version,
                 run_id: version.run_id,
                 created_at: version.created_at,
+                quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
             }))
         };
         listing.try_flatten_stream().boxed()

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::future::{IntoFuture, pending};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
+use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
 
@@ -82,6 +84,13 @@ impl DecisionRequest {
         self
     }
 
+    /// Makes a rollback put the version that it leaves in quarantine: it cannot become champion until it is
+    /// [released](ModelRegistry::release). A promotion leaves its former champion as it is.
+    pub fn quarantine(mut self) -> Self {
+        self.request = self.request.with_quarantine();
+        self
+    }
+
     /// Decides and explains, but changes and records nothing.
     pub fn dry_run(mut self) -> Self {
         self.request = self.request.with_dry_run();
@@ -95,5 +104,66 @@ impl IntoFuture for DecisionRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         async move { self.registry.decide(self.request).await }.boxed()
+    }
+}
+
+/// A statement about a version, made by [`ModelRegistry::nominate`], [`ModelRegistry::quarantine`] or
+/// [`ModelRegistry::release`]. It is recorded when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct StatementRequest {
+    registry: ModelRegistry,
+    statement: Statement,
+}
+
+impl StatementRequest {
+    pub(crate) fn new(registry: ModelRegistry, statement: Statement) -> Self {
+        Self { registry, statement }
+    }
+
+    /// Sets the reason, for the ledger.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.statement.reason = Some(reason.into());
+        self
+    }
+}
+
+impl IntoFuture for StatementRequest {
+    type Output = Result<Stated>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move { self.registry.state(self.statement).await }.boxed()
+    }
+}
+
+/// An approval of a version, made by [`ModelRegistry::approve`]. It is recorded when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct ApprovalRequest(StatementRequest);
+
+impl ApprovalRequest {
+    pub(crate) fn new(registry: ModelRegistry, statement: Statement) -> Self {
+        Self(StatementRequest::new(registry, statement))
+    }
+
+    /// Sets the reason, for the ledger and for policies.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self(self.0.reason(reason))
+    }
+
+    /// Sets how long the approval lasts, unless a promotion uses it before.
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.0.statement.expires = Some(after);
+        self
+    }
+}
+
+impl IntoFuture for ApprovalRequest {
+    type Output = Result<Stated>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_future()
     }
 }

@@ -6,6 +6,7 @@ use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_lifecycle::ledger::StandingCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
@@ -24,6 +25,7 @@ pub(crate) struct Settings {
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
     pub cache: Option<ModelCache>,
+    pub standings: Option<StandingCache>,
 }
 
 /// The experiment for candidates.
@@ -77,6 +79,7 @@ impl Settings {
     /// The settings and stores of `options`.
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
+        let cache = options.cache(uris.as_ref())?;
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -87,7 +90,8 @@ impl Settings {
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
             },
             policy: options.policy_settings()?,
-            cache: options.cache(uris.as_ref())?,
+            standings: cache.is_some().then(|| options.standings()).flatten(),
+            cache,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {
@@ -207,6 +211,11 @@ impl OpenOptions {
         };
         let (Some(uris), Some(root)) = (uris, self.cache_directory()) else { return Ok(None) };
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
+    }
+
+    /// The cache of standing documents, which are recognised by their digests whatever the store.
+    fn standings(&self) -> Option<StandingCache> {
+        self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
     }
 
     /// The key that distinguishes the registry from others with the same model names: the locations of versions and

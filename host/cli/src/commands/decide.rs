@@ -24,11 +24,15 @@ pub async fn rollback(
 ) -> anyhow::Result<ExitStatus> {
     let target = args.to.map_or(Target::PolicyChoice, Target::Version);
     let registry = connect(&args.decision, settings).await?;
-    decide(registry.rollback(target), &args.decision, printer).await
+    let mut request = registry.rollback(target);
+    if args.quarantine {
+        request = request.quarantine();
+    }
+    decide(request, &args.decision, printer).await
 }
 
 async fn connect(args: &DecisionArgs, settings: &Settings) -> anyhow::Result<ModelRegistry> {
-    Ok(ModelRegistry::connect(settings.acting_as(args.actor.as_ref())).await?)
+    Ok(ModelRegistry::connect(settings.acting_as(&args.actor)).await?)
 }
 
 async fn decide(

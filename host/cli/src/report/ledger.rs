@@ -12,7 +12,7 @@ use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::entry::Entry;
+use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -28,7 +28,8 @@ pub struct EntryReport {
     pub sequence: u64,
     /// The time at which the store created it.
     pub at: String,
-    /// `promote`, `rollback`, or an entry of the ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
+    /// A decision (`promote`, `rollback`), a statement (`nominate`, `approve`, `quarantine`, `release`), or an entry of the
+    /// ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
     /// The version that it is about.
     pub target: Option<Version>,
@@ -38,9 +39,15 @@ pub struct EntryReport {
     pub fate: &'static str,
     /// The aliases that it moves.
     pub changes: Vec<ChangeReport>,
-    /// The explanation.
+    /// The versions that it puts in quarantine.
+    pub quarantined: Vec<Version>,
+    /// When an approval ends.
+    pub expires: Option<String>,
+    /// Why.
     pub explanation: String,
-    /// The requester.
+    /// What a person should conclude, if it is not plain.
+    pub conclusion: Option<String>,
+    /// Who asked; for an `external` entry, who found the move.
     pub actor: String,
     /// The requester's reason.
     pub reason: Option<String>,
@@ -50,6 +57,9 @@ pub struct EntryReport {
     pub fuel: Option<u64>,
     /// The id of the request, equal in all its attempts.
     pub operation_id: String,
+    /// What the actor did.
+    #[serde(skip)]
+    pub role: &'static str,
 }
 
 impl EntryReport {
@@ -67,12 +77,16 @@ impl EntryReport {
             verdict: decided.map(|decided| decided.verdict),
             fate: fate_text(fate),
             changes: changes(entry),
+            quarantined: entry.quarantined().into_iter().collect(),
+            expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
             fuel: decided.map(|decided| decided.usage.fuel),
             operation_id: entry.operation_id.clone(),
+            role: entry.operation.role_of_actor(),
         }
     }
 
@@ -91,8 +105,17 @@ impl EntryReport {
         }
         // Text of other programs may contain line ends, which would result in additional lines.
         let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
-        let _ = writeln!(text, "       by {}", printable(&format!("{}{reason}", self.actor)));
+        let _ = writeln!(text, "       {}", printable(&format!("{} {}{reason}", self.role, self.actor)));
         let _ = writeln!(text, "       {}", printable(&self.explanation));
+        for version in &self.quarantined {
+            let _ = writeln!(text, "       quarantine: version {version}");
+        }
+        if let Some(expires) = &self.expires {
+            let _ = writeln!(text, "       until {expires}");
+        }
+        if let Some(conclusion) = &self.conclusion {
+            let _ = writeln!(text, "       {conclusion}");
+        }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
         }
@@ -355,6 +378,24 @@ impl AsOfReport {
             self.sequence,
             self.since
         )
+    }
+}
+
+/// What follows from a champion that was moved without the ledger.
+fn conclusion(entry: &Entry) -> Option<String> {
+    if entry.operation != EntryKind::External {
+        return None;
+    }
+    let (before, after) = (entry.before.get(&Alias::CHAMPION), entry.after.get(&Alias::CHAMPION));
+    match (before, after) {
+        _ if before == after => None,
+        (Some(before), Some(_)) => Some(format!(
+            "the champion was moved by another program than hydra-registry; `hydra-registry rollback` returns to version {before}"
+        )),
+        (_, None) => Some("there was no champion any more; promote a version, or roll back".to_owned()),
+        (None, Some(_)) => {
+            Some("the champion was set by another program than hydra-registry, without a decision".to_owned())
+        }
     }
 }
 

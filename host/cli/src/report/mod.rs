@@ -5,6 +5,7 @@
 
 mod backtest;
 mod ledger;
+mod statement;
 mod status;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, Version
 
 pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use statement::StatementReport;
 pub use status::StatusReport;
 
 /// `log-candidate`.
@@ -85,6 +87,8 @@ pub struct ChampionReport {
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub tags: BTreeMap<String, String>,
+    /// When it went into quarantine, by whom and why; none if it is not in quarantine.
+    pub quarantine: Option<String>,
 }
 
 impl ChampionReport {
@@ -98,6 +102,7 @@ impl ChampionReport {
             created_at: time(info.created_at),
             metrics: info.metrics.clone(),
             tags: info.tags.clone(),
+            quarantine: info.quarantine.clone(),
         }
     }
 
@@ -109,6 +114,9 @@ impl ChampionReport {
             self.created_at,
             self.run_id.as_deref().unwrap_or("none")
         );
+        if let Some(quarantine) = &self.quarantine {
+            text += &format!("  in quarantine since {}\n", printable(quarantine));
+        }
         text += &metric_lines(&self.metrics);
         for (key, value) in self.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")) {
             text += &format!("  tag     {}\n", printable(&format!("{key} = {value}")));
@@ -130,6 +138,8 @@ pub struct VersionReport {
     pub aliases: Vec<String>,
     /// When it was created.
     pub created_at: String,
+    /// When it went into quarantine, by whom and why; none if it is not in quarantine.
+    pub quarantine: Option<String>,
 }
 
 impl From<VersionInfo> for VersionReport {
@@ -140,6 +150,7 @@ impl From<VersionInfo> for VersionReport {
             run_id: info.run_id.map(Into::into),
             aliases: info.aliases.into_iter().map(Into::into).collect(),
             created_at: time(info.created_at),
+            quarantine: info.quarantine,
         }
     }
 }
@@ -148,7 +159,12 @@ impl VersionReport {
     /// For people: one row.
     pub fn text(&self) -> String {
         let run = self.run_id.as_deref().unwrap_or("-");
-        format!("{:>7}  {}  {run:32}  {}", self.version, self.created_at, self.aliases.join(", "))
+        let aliases = self.aliases.join(", ");
+        let row = format!("{:>7}  {}  {run:32}  {aliases}", self.version, self.created_at);
+        match &self.quarantine {
+            Some(quarantine) => format!("{row}\n         in quarantine since {}", printable(quarantine)),
+            None => row,
+        }
     }
 
     /// The heading above the rows.
@@ -174,6 +190,8 @@ pub struct TransitionReport {
     pub explanation: String,
     /// The managed aliases that changed or, in a dry run, would change.
     pub changes: Vec<ChangeReport>,
+    /// The versions that it puts in quarantine, or with a dry run would put there.
+    pub quarantined: Vec<Version>,
     /// The policy that decided.
     pub policy: Option<PolicyIdentity>,
     /// The instructions that the decision used.
@@ -211,6 +229,7 @@ impl From<&Transition> for TransitionReport {
             outcome: transition.outcome,
             explanation: transition.explanation.clone(),
             changes: ChangeReport::between(&transition.before, &transition.after),
+            quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
@@ -249,6 +268,10 @@ impl TransitionReport {
         let _ = writeln!(text, "  why     {}", printable(&self.explanation));
         for change in &self.changes {
             let _ = writeln!(text, "  alias   {}", change.text());
+        }
+        for version in &self.quarantined {
+            let _ =
+                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());

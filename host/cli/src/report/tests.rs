@@ -29,9 +29,21 @@ fn metrics_and_tags_forge_no_lines() {
         created_at: time(0),
         metrics: [(metric.to_owned(), 0.5)].into(),
         tags: [(tag.to_owned(), tag.to_owned())].into(),
+        quarantine: None,
     };
     assert_forges_nothing(&champion(&hostile(), "team").text());
     assert_forges_nothing(&champion("auc", &hostile()).text());
+    let quarantined = ChampionReport { quarantine: Some(hostile()), ..champion("auc", "team") };
+    assert_forges_nothing(&quarantined.text());
+    let listed = VersionReport {
+        schema: "",
+        version: Version::FIRST,
+        run_id: None,
+        aliases: Vec::new(),
+        created_at: time(0),
+        quarantine: Some(hostile()),
+    };
+    assert_forges_nothing(&listed.text());
     let candidate = CandidateReport {
         schema: "",
         model: "m".into(),
@@ -55,12 +67,16 @@ fn entries_forge_no_lines() {
         verdict: Some(VerdictKind::Approve),
         fate: "done",
         changes: Vec::new(),
+        quarantined: Vec::new(),
+        expires: None,
         explanation,
+        conclusion: None,
         reason: Some(actor.clone()),
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: None,
         operation_id: String::new(),
+        role: "requested by",
     };
     assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
@@ -125,6 +141,7 @@ fn transitions_forge_no_lines() {
         outcome: Outcome::Rejected,
         explanation,
         changes: Vec::new(),
+        quarantined: Vec::new(),
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: 1,
         actor: "ann".into(),
@@ -135,4 +152,27 @@ fn transitions_forge_no_lines() {
     };
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
+}
+
+#[test]
+fn statements_forge_no_lines() {
+    let statement = |explanation: String, sha256: String| StatementReport {
+        schema: "",
+        model: "m".into(),
+        operation: "approve".into(),
+        version: Version::FIRST,
+        outcome: "done",
+        explanation,
+        changes: Vec::new(),
+        is_champion: false,
+        sha256: Some(sha256),
+        expires: Some(time(0)),
+        own: false,
+        actor: "ann".into(),
+        reason: None,
+        at: time(0),
+        sequence: Some(2),
+    };
+    assert_forges_nothing(&statement(hostile(), String::new()).text());
+    assert_forges_nothing(&statement(String::new(), hostile()).text());
 }

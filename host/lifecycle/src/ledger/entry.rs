@@ -19,6 +19,7 @@ use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
+use hydra_policy::VerdictKind;
 
 pub use parts::{
     Activation, Bridge, Decided, ModelChange, NewArchive, Origin, Override, PanelAnswer, PanelMode,
@@ -215,6 +216,23 @@ impl Entry {
     pub fn crowned(&self) -> Option<Version> {
         let champion = self.after.get(&Alias::CHAMPION);
         champion.filter(|_| champion != self.before.get(&Alias::CHAMPION))
+    }
+
+    /// Whether it is a decision that the policy approved.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        self.is_decision()
+            && self.decided.as_ref().is_some_and(|decided| decided.verdict == VerdictKind::Approve)
+    }
+
+    /// The versions that it puts in quarantine.
+    #[must_use]
+    pub fn quarantined(&self) -> BTreeSet<Version> {
+        match self.operation {
+            EntryKind::Quarantine => self.target.into_iter().collect(),
+            _ if self.is_approved() => self.quarantines.clone(),
+            _ => BTreeSet::new(),
+        }
     }
 
     /// Whether it has only parts that schema 1 has.

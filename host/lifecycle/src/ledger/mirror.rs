@@ -12,7 +12,6 @@ use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::VerdictKind;
 
 /// The tag of a version in quarantine.
 pub const QUARANTINE_TAG: &str = "hydra.quarantine";
@@ -32,18 +31,11 @@ pub(super) struct Mirror {
 impl Entry {
     /// The tags that carrying the entry out sets or deletes.
     pub(super) fn mirrors(&self) -> Vec<Mirror> {
+        let released = (self.operation == EntryKind::Release).then_some(self.target).flatten();
         let value = || text(self.at, &self.actor, self.quarantine_reason());
-        let approved = self.decided.as_ref().is_some_and(|decided| decided.verdict == VerdictKind::Approve);
-        match (self.operation, self.target) {
-            (EntryKind::Quarantine, Some(version)) => vec![Mirror { version, value: Some(value()) }],
-            (EntryKind::Release, Some(version)) => vec![Mirror { version, value: None }],
-            (EntryKind::Promote | EntryKind::Rollback, _) if approved => self
-                .quarantines
-                .iter()
-                .map(|version| Mirror { version: *version, value: Some(value()) })
-                .collect(),
-            _ => Vec::new(),
-        }
+        let quarantined =
+            self.quarantined().into_iter().map(|version| Mirror { version, value: Some(value()) });
+        quarantined.chain(released.map(|version| Mirror { version, value: None })).collect()
     }
 
     /// The reason of the quarantines that the entry begins.

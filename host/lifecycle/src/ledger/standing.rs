@@ -19,7 +19,6 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
-use hydra_policy::VerdictKind;
 
 pub use cache::StandingCache;
 
@@ -217,13 +216,12 @@ impl Entry {
     /// Calls `with` with what the entry means for the standing.
     pub fn with_act<T>(&self, with: impl FnOnce(rules::Act<'_>) -> T) -> T {
         let quarantines: Vec<u64> = self.quarantines.iter().map(|version| version.get()).collect();
-        let approved = self.decided.as_ref().is_some_and(|decided| decided.verdict == VerdictKind::Approve);
         let act = match (self.operation, self.target.map(Version::get)) {
             (EntryKind::Aborted, _) => rules::Act::Abort,
             (EntryKind::Quarantine, Some(version)) => rules::Act::Quarantine(version),
             (EntryKind::Release, Some(version)) => rules::Act::Release(version),
             (EntryKind::Approve, Some(version)) => rules::Act::Approve(version),
-            (EntryKind::Promote | EntryKind::Rollback, _) if approved => {
+            _ if self.is_approved() => {
                 rules::Act::Decision { crowned: self.crowned().map(Version::get), quarantines: &quarantines }
             }
             _ => rules::Act::Carry,

@@ -6,6 +6,7 @@ use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::recording::{self, with_way_back};
+use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Past, Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Operation, Policy};
@@ -46,6 +47,7 @@ impl ModelRegistry {
         let (Opened { registered, ledger }, newest) = transitions.open().await?;
         let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
+        let ledger = ledger.map(|ledger| self.with_cache(ledger));
         let Some(ledger) = &ledger else {
             return transitions.dry_run(request, &evidence, Past::none()).await;
         };
@@ -74,16 +76,29 @@ impl ModelRegistry {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await
+        let founded =
+            LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await?;
+        Ok(founded.with_cache(self.inner.settings.standings.clone()))
     }
 
     /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(self.backend(), self.model()).await
+        let ledger = Ledger::existing(self.backend(), self.model()).await?;
+        Ok(ledger.map(|ledger| self.with_cache(ledger)))
+    }
+
+    /// Records a statement about a version.
+    pub(crate) async fn state(&self, statement: Statement) -> Result<Stated> {
+        let ledger = self.ledger().await?;
+        statement::record(self.backend(), &ledger, &statement).await
+    }
+
+    fn with_cache(&self, ledger: Ledger) -> Ledger {
+        ledger.with_cache(self.inner.settings.standings.clone())
     }
 
     pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
-        LedgerWriter::new(ledger, self.writer_settings())
+        LedgerWriter::new(self.with_cache(ledger), self.writer_settings())
     }
 
     pub(super) fn writer_settings(&self) -> WriterSettings {
