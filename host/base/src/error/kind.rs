@@ -160,6 +160,8 @@ error_kinds! {
         InvalidModel = "invalid-model",
         /// A model file is of a format or uses a feature that is not supported.
         UnsupportedModel = "unsupported-model",
+        /// A version must not become champion because its model cannot be loaded; the source tells why.
+        Unloadable = "unloadable",
         /// LightGBM itself reported an error (training, prediction).
         LightGbm = "light-gbm",
     }
@@ -241,7 +243,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 58);
+        assert_eq!(ErrorKind::ALL.len(), 59);
     }
 
     #[test]

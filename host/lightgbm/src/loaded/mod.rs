@@ -3,6 +3,7 @@
 mod assignment;
 mod categories;
 mod columns;
+mod facts;
 mod load;
 mod predict;
 mod table;
@@ -18,6 +19,7 @@ use categories::Categories;
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
 pub use columns::{ColumnNames, Selection, are_placeholders};
+pub use facts::{ModelFormat, OutputKind};
 pub use load::ModelLimits;
 pub use predict::{Engine, Prediction};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
@@ -31,6 +33,7 @@ pub struct Model {
     scorer: Scorer,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
+    format: ModelFormat,
     estimator: Estimator,
     classes: Option<ClassLabels>,
     categories: Categories,
@@ -40,7 +43,7 @@ pub struct Model {
 impl Model {
     /// Makes a model from a validated native booster, such as a freshly trained one.
     pub fn from_text_model(text: TextModel) -> Result<Self> {
-        Self::assemble(text, Estimator::Booster, None, None)
+        Self::assemble(text, ModelFormat::Text, Estimator::Booster, None, None)
     }
 
     /// Chooses how many threads predictions may use; 0, the default, means as many as the machine has.
@@ -121,6 +124,7 @@ impl Model {
 
     fn assemble(
         text: TextModel,
+        format: ModelFormat,
         estimator: Estimator,
         classes: Option<ClassLabels>,
         best_iteration: Option<u32>,
@@ -132,6 +136,7 @@ impl Model {
         Ok(Self {
             scorer: Scorer::compile_with(&text, iterations),
             iterations,
+            format,
             estimator,
             classes,
             categories: Categories::of(&text),

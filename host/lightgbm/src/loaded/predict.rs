@@ -1,7 +1,6 @@
 //! Predictions, as Python's LightGBM makes them.
 
 use super::Model;
-use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
 use crate::matrix::Matrix;
 use crate::objective::Objective;
@@ -56,7 +55,7 @@ impl Model {
 
     /// [`Model::predict`] from the numbers of `engine`.
     pub fn predict_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Prediction> {
-        if self.estimator == Estimator::Classifier && !self.is_custom() {
+        if self.predicts_labels() {
             return self.labels_by(engine, data).map(Prediction::Labels);
         }
         Ok(Prediction::Values { values: engine.outputs(data)?, width: self.num_outputs() })
@@ -106,7 +105,7 @@ impl Model {
                 Objective::Binary { .. } | Objective::Multiclass { .. } | Objective::MulticlassOva { .. },
             ) => true,
             // scikit-learn's classifier reads any single output as the probability of its second class.
-            _ => self.estimator == Estimator::Classifier && !self.is_custom(),
+            _ => self.predicts_labels(),
         };
         if classifies {
             return Ok(self.num_outputs().max(2));
@@ -167,7 +166,7 @@ impl Model {
     }
 
     /// Whether the objective is the user's own, so that LightGBM's text cannot tell how scores become outputs.
-    fn is_custom(&self) -> bool {
+    pub(super) fn is_custom(&self) -> bool {
         matches!(self.text.objective(), None | Some(Objective::Custom))
     }
 
