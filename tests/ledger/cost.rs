@@ -7,10 +7,11 @@ use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
+use hydra_mlflow::entities::{NewModelVersion, NewRun};
 use hydra_policy::VerdictKind;
-use hydra_registry::ModelRegistry;
+use hydra_registry::{ModelRegistry, Target};
 
-use super::{aliases, ledger, registry};
+use super::{aliases, assert_sound, ledger, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
 use crate::support::proxy::Proxy;
@@ -39,6 +40,113 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     assert!(rounds <= 1 + 6, "{rounds} round trips");
     let changed = report["changes"].as_array().map(Vec::len);
     assert_eq!(changed, Some(3), "champion, archived and candidate moved: {report}");
+}
+
+/// The requests of a decision: what it was decided on, what was recorded, and what was moved.
+async fn decisions_send_no_request_too_many(release: &'static str) {
+    let proxy = Proxy::start(&Server::shared(release).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("requests"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    proxy.take();
+    project.json(["rollback"]);
+    let expected = [
+        // The model with its aliases: when the ledger is opened, and after the moves.
+        "GET registered-models/get",
+        "GET registered-models/get",
+        // The newest versions; the ledger when it is opened, after the append, and after the moves.
+        "GET model-versions/search",
+        "GET model-versions/search",
+        "GET model-versions/search",
+        "GET model-versions/search",
+        // The runs of the versions, and that of the ledger.
+        "POST runs/search",
+        "PUT input",
+        "POST model-versions/create",
+        "POST registered-models/alias",
+        "POST registered-models/alias",
+        "POST model-versions/set-tag",
+    ];
+    assert_eq!(sorted(proxy.take()), sorted(expected.map(str::to_owned).to_vec()));
+    project.json(["promote", "3"]);
+    let sent = sorted(proxy.take());
+    assert_eq!(
+        sent.len(),
+        14,
+        "one alias more, and the aliases once more before `candidate` is moved: {sent:?}"
+    );
+    project.json(["rollback", "--dry-run"]);
+    let sent = sorted(proxy.take());
+    assert_eq!(sent.len(), 4, "{sent:?}");
+}
+
+fn sorted(mut requests: Vec<String>) -> Vec<String> {
+    for request in requests.iter_mut().filter(|request| request.starts_with("PUT ")) {
+        *request = "PUT input".to_owned();
+    }
+    requests.sort();
+    requests
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_send_few_requests() {
+    decisions_send_no_request_too_many(NEWEST).await;
+}
+
+macro_rules! on_older_release {
+    ($test:ident, $release:literal) => {
+        #[tokio::test(flavor = "multi_thread")]
+        #[ignore = "one more server; `cargo xtask test --all` runs it"]
+        async fn $test() {
+            decisions_send_no_request_too_many($release).await;
+        }
+    };
+}
+
+on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
+on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
+on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
+
+/// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
+/// run in an unknown experiment is asked for once.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_runs_that_lie_elsewhere_are_found() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let registry = registry(&Backend::at_uri(&proxy.url), &fresh_name("elsewhere")).await;
+    let stores = registry.backend();
+    let experiment = stores.tracking.create_experiment(&fresh_name("elsewhere"), &Default::default()).await;
+    let experiment = experiment.expect("an experiment");
+    for number in 6..=60_u64 {
+        let mut new = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
+        if number == 6 {
+            let run = NewRun::new(experiment.clone(), "trained");
+            new = new.run(stores.tracking.create_run(&run).await.expect("a run").id);
+        }
+        stores.registry.create_model_version(&new).await.expect("a version");
+    }
+    for number in [5, 6] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let count = |sent: &[String], request: &str| sent.iter().filter(|line| *line == request).count();
+    proxy.take();
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let sent = proxy.take();
+    assert_eq!(count(&sent, "GET model-versions/search"), 5, "one more for versions 5 and 6: {sent:?}");
+    assert_eq!(count(&sent, "GET runs/get"), 0, "the experiment was noted: {sent:?}");
+    assert_eq!(count(&sent, "POST runs/search"), 1);
+    registry.promote_to_champion(version(60)).await.expect("a promotion");
+    proxy.take();
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let sent = proxy.take();
+    assert_eq!(count(&sent, "GET model-versions/search"), 4, "60 is among the newest: {sent:?}");
+    assert_eq!(count(&sent, "GET model-versions/get"), 1, "5 is not: {sent:?}");
+    assert_sound(&registry).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,11 @@ impl Backend {
         Self::at(Some(server.url.clone()))
     }
 
+    /// A real server behind a proxy.
+    pub fn at_uri(uri: &str) -> Self {
+        Self::at(Some(uri.to_owned()))
+    }
+
     /// A file store in a temporary directory.
     pub fn file() -> Self {
         let backend = Self::at(None);

@@ -7,6 +7,7 @@ pub mod error;
 pub mod failpoint;
 mod jitter;
 pub mod names;
+pub mod pattern;
 mod policy_identity;
 pub mod private_dir;
 pub mod sha256;

@@ -1,17 +1,23 @@
 //! Evidence: what a policy is shown about a model's versions, gathered from the stores in two rounds.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join_all, join3, try_join};
-use tokio::time::sleep;
+use futures_util::future::{join, join_all};
 
+use crate::ledger::Ledger;
+use crate::versions;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::jitter;
-use hydra_base::names::{Alias, ModelName, RunId, Version};
+use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
+
+/// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by
+/// spaces: a server can only search for runs in experiments.
+pub(crate) const EXPERIMENTS_TAG: &str = "hydra.experiments";
+
+/// The most experiments that the tag names; the ones that were learned first are forgotten.
+const MAX_EXPERIMENTS: usize = 32;
 
 /// The version that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +38,6 @@ impl From<Version> for Target {
     }
 }
 
-/// How often the evidence is read before [`Evidence::gather`] gives up with `Contention`.
-const ATTEMPTS: u32 = 50;
-
 /// The registry's side of a decision, read once.
 #[derive(Debug, Clone)]
 pub struct Evidence {
@@ -47,95 +50,125 @@ pub struct Evidence {
     /// The version behind `archived`.
     pub archived: Option<ModelVersion>,
     runs: BTreeMap<RunId, Run>,
+    /// Experiments of these runs that the model's tag does not name.
+    learned: BTreeSet<ExperimentId>,
 }
 
 impl Evidence {
-    /// Reads the aliases and the versions behind them side by side, then their runs side by side. A run that is gone or
-    /// deleted is missing evidence, not an error. What others moved between the answers is read again: a policy must not
-    /// be shown a state that never was. `Contention` when they never rest.
+    /// Reads the aliases and the newest versions side by side, then the runs of those that matter.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        for _ in 0..ATTEMPTS {
-            let mut evidence = Self::read(backend, model, target).await?;
-            if evidence.is_of_one_moment(backend, target).await? {
-                evidence.runs = evidence.read_runs(backend).await?;
-                return Ok(evidence);
-            }
-            sleep(pause()).await;
-        }
-        Err(Error::new(ErrorKind::Contention, "cannot read the aliases: they moved during every attempt")
-            .with_context("model", model)
-            .with_context("attempts", ATTEMPTS)
-            .with_retryable(true)
-            .with_hint("try again; other processes are changing this model"))
+        let registered = backend.registry.registered_model(model);
+        let (registered, newest) = join(registered, versions::newest(backend, model)).await;
+        Self::of(backend, registered?, newest?, target, None).await
     }
 
-    async fn read(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        let registry = backend.registry.as_ref();
-        let target_version = async {
-            match target {
-                Target::Candidate => behind(backend, model, &Alias::CANDIDATE).await,
-                Target::Version(version) => registry.model_version(model, version).await.map(Some),
-                Target::PolicyChoice => Ok(None),
-            }
+    /// The evidence for a decision on these aliases: the versions that they and the request name, and their runs. Versions
+    /// among `newest` are not asked for again. The ledger's own run, if it is still to be found, is asked for with the others.
+    ///
+    /// A run that is gone or deleted is missing evidence, not an error; so is a version behind an alias that dangles, because
+    /// it was deleted on purpose.
+    pub(crate) async fn of(
+        backend: &Backend,
+        registered: RegisteredModel,
+        newest: Vec<ModelVersion>,
+        target: Target,
+        ledger: Option<&Ledger>,
+    ) -> Result<Self> {
+        let model = registered.name.clone();
+        let behind = |alias: Alias| registered.aliases.get(&alias).copied();
+        let (champion, archived) = (behind(Alias::CHAMPION), behind(Alias::ARCHIVED));
+        let named = match target {
+            Target::Candidate => behind(Alias::CANDIDATE),
+            Target::Version(version) => Some(version),
+            Target::PolicyChoice => None,
         };
-        let (registered, target, behind) = join3(
-            registry.registered_model(model),
-            target_version,
-            try_join(behind(backend, model, &Alias::CHAMPION), behind(backend, model, &Alias::ARCHIVED)),
-        )
-        .await;
-        // Of several errors the first in this order, whichever came first: a model that is missing has no versions.
-        let (registered, target, (champion, archived)) = (registered?, target?, behind?);
-        Ok(Self { registered, target, champion, archived, runs: BTreeMap::new() })
+        let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
+        let newest = newest.into_iter().map(|version| (version.version, version));
+        let mut found: BTreeMap<Version, ModelVersion> =
+            newest.filter(|(number, _)| wanted.contains(number)).collect();
+        wanted.retain(|number| !found.contains_key(number));
+        found.extend(versions::of_numbers(backend, &model, &wanted).await?);
+        if let Target::Version(version) = target
+            && !found.contains_key(&version)
+        {
+            // The store's own words for what is missing.
+            found.insert(version, backend.registry.model_version(&model, version).await?);
+        }
+        let version = |number: Option<Version>| number.and_then(|number| found.get(&number).cloned());
+        let mut evidence = Self {
+            target: version(named),
+            champion: version(champion),
+            archived: version(archived),
+            registered,
+            runs: BTreeMap::new(),
+            learned: BTreeSet::new(),
+        };
+        evidence.read_runs(backend, ledger).await?;
+        Ok(evidence)
     }
 
-    /// Whether the versions are those that the aliases name. An alias without its version dangles, or was moved.
-    async fn is_of_one_moment(&self, backend: &Backend, target: Target) -> Result<bool> {
-        let mut behind = vec![(Alias::CHAMPION, &self.champion), (Alias::ARCHIVED, &self.archived)];
-        if target == Target::Candidate {
-            behind.push((Alias::CANDIDATE, &self.target));
-        }
-        for (alias, version) in behind {
-            let (named, found) =
-                (self.registered.aliases.get(&alias), version.as_ref().map(|version| version.version));
-            match (named, found) {
-                (Some(named), None) => {
-                    let looked_up = backend.registry.model_version(&self.registered.name, *named).await;
-                    match looked_up {
-                        Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                        other => return other.map(|_| false),
-                    }
-                }
-                _ if named.copied() == found => {}
-                _ => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    async fn read_runs(&self, backend: &Backend) -> Result<BTreeMap<RunId, Run>> {
-        let mut run_ids: Vec<RunId> = [&self.target, &self.champion, &self.archived]
-            .into_iter()
-            .flatten()
-            .filter_map(|version| version.run_id.clone())
-            .collect();
-        run_ids.sort();
-        run_ids.dedup();
-        let answers = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;
+    /// One search where the experiments are known; runs that it does not find are asked for one by one.
+    async fn read_runs(&mut self, backend: &Backend, ledger: Option<&Ledger>) -> Result<()> {
+        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
+        let of_versions: BTreeSet<RunId> = versions.filter_map(|version| version.run_id.clone()).collect();
+        let mut ids = of_versions.clone();
+        ids.extend(ledger.and_then(Ledger::unlocated_archive).cloned());
+        let known = self.experiments();
         let mut runs = BTreeMap::new();
-        for (id, run) in run_ids.into_iter().zip(answers) {
+        if ids.len() > 1 && !known.is_empty() {
+            let asked: Vec<RunId> = ids.iter().cloned().collect();
+            let found = backend.tracking.runs(&known, &asked).await?;
+            runs.extend(found.into_iter().map(|run| (run.id.clone(), run)));
+            ids.retain(|id| !runs.contains_key(id));
+        }
+        let answers = join_all(ids.iter().map(|id| backend.tracking.run(id))).await;
+        for (id, run) in ids.iter().zip(answers) {
             match run {
-                Ok(run) if run.lifecycle_stage == LifecycleStage::Active => drop(runs.insert(id, run)),
-                Ok(_) => {
-                    tracing::warn!(run = %id, "the run of a version is deleted; the policy decides without it");
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::warn!(run = %id, "the run of a version does not exist; the policy decides without it");
-                }
+                Ok(run) => drop(runs.insert(id.clone(), run)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(runs)
+        self.learned = runs.values().map(|run| run.experiment_id.clone()).collect();
+        self.learned.retain(|experiment| !known.contains(experiment));
+        if let Some(ledger) = ledger {
+            ledger.locate_archive_in(&runs);
+        }
+        for id in of_versions {
+            match runs.remove(&id) {
+                Some(run) if run.lifecycle_stage == LifecycleStage::Active => drop(self.runs.insert(id, run)),
+                Some(_) => {
+                    tracing::warn!(run = %id, "the run of a version is deleted; the policy decides without it");
+                }
+                None => {
+                    tracing::warn!(run = %id, "the run of a version does not exist; the policy decides without it");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The experiments that the model's tag names.
+    fn experiments(&self) -> Vec<ExperimentId> {
+        let tag = self.registered.tags.get(EXPERIMENTS_TAG).map(String::as_str).unwrap_or_default();
+        tag.split_whitespace().filter_map(|id| ExperimentId::new(id).ok()).take(MAX_EXPERIMENTS).collect()
+    }
+
+    /// Notes the experiments of the runs that were not found by one search, so that the next decision finds them.
+    pub async fn remember_experiments(&self, backend: &Backend) {
+        if self.learned.is_empty() {
+            return;
+        }
+        let all = self.learned.iter().cloned().chain(self.experiments()).take(MAX_EXPERIMENTS);
+        let tag: Vec<String> = all.map(String::from).collect();
+        let set = async {
+            let key = Key::new(EXPERIMENTS_TAG)?;
+            let registry = &backend.registry;
+            registry.set_registered_model_tag(&self.registered.name, &key, &tag.join(" ")).await
+        };
+        if let Err(error) = set.await {
+            tracing::debug!(%error, "cannot note the experiments of the runs; the next decision asks for each run");
+        }
     }
 
     /// The aliases as they were read.
@@ -155,19 +188,6 @@ impl Evidence {
         described.run = run.map(run_data);
         described.tags.clone_from(&version.tags);
         Ok(described)
-    }
-}
-
-/// From 10 to 50 ms, so that readers neither press a busy registry nor keep in step.
-fn pause() -> Duration {
-    jitter(Duration::from_millis(10)..Duration::from_millis(50))
-}
-
-/// The version behind an alias. A dangling alias counts as not set, because the version was deleted on purpose.
-async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
-    match backend.registry.version_by_alias(model, alias).await {
-        Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(None),
-        other => other,
     }
 }
 

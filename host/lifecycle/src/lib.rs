@@ -7,5 +7,6 @@ pub mod guards;
 pub mod ledger;
 pub mod recording;
 pub mod transition;
+mod versions;
 
 pub use guards::{Facts, Plan, review};

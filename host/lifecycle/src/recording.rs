@@ -71,9 +71,11 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
-        let evidence = match self.first.take() {
+        let seen = &view.registered;
+        let first = self.first.take().filter(|first| first.registered.aliases == seen.aliases);
+        let evidence = match first {
             Some(evidence) => evidence,
-            None => self.transitions.gather(self.request).await?,
+            None => self.transitions.gather(self.request, seen.clone(), Vec::new(), None).await?,
         };
         // A policy must not decide on aliases that a transition has moved in part.
         if !view.agrees(&evidence.registered.aliases) {

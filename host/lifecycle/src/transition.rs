@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::future::join;
 use serde::Serialize;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
+use crate::ledger::{Ledger, Opened};
+use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_base::{PolicyIdentity, Timestamp, blocking};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{ModelVersion, VersionStatus};
+use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
 use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
@@ -173,9 +176,23 @@ impl<'a> Transitions<'a> {
 }
 
 impl Transitions<'_> {
-    /// The evidence for a request, as it is now.
-    pub async fn gather(&self, request: &Request) -> Result<Evidence> {
-        Evidence::gather(self.backend, self.model, request.target).await
+    /// The evidence for a request on these aliases. Versions among `newest` are not asked for again, and the run of `ledger` is
+    /// asked for with those of the versions.
+    pub async fn gather(
+        &self,
+        request: &Request,
+        registered: RegisteredModel,
+        newest: Vec<ModelVersion>,
+        ledger: Option<&Ledger>,
+    ) -> Result<Evidence> {
+        Evidence::of(self.backend, registered, newest, request.target, ledger).await
+    }
+
+    /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
+    pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
+        let opened = Ledger::open(self.backend, self.model);
+        let (opened, newest) = join(opened, versions::newest(self.backend, self.model)).await;
+        Ok((opened?, newest?))
     }
 
     /// Decides and explains, and changes nothing. The policy sees `history`, newest transition first.

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags};
+use crate::entities::{
+    Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch, Tags,
+};
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, LoggedModelId, ModelName, RunId, Version};
@@ -168,6 +170,33 @@ pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
         return Err(Error::new(ErrorKind::InvalidArgument, "the page size is not at least 1"));
     }
     Ok(page_size)
+}
+
+/// The most numbers that a range of versions may have.
+const MAX_RANGE: u64 = 1000;
+
+/// Refuses a range of versions that does not fit one answer.
+pub(crate) fn check_range(lowest: Version, highest: Version) -> Result<()> {
+    if highest.get().saturating_sub(lowest.get()) < MAX_RANGE {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "the range of versions has more than 1,000 numbers")
+        .with_context("lowest", lowest)
+        .with_context("highest", highest))
+}
+
+/// What was found of several things; those that do not exist are left out.
+pub(crate) fn existing<T>(found: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    found.into_iter().filter(|one| !one.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound)).collect()
+}
+
+/// A page of models by name, from those after the last page: one more than `page_size` when there is a next page. The token
+/// is the last name, so that a model that is created meanwhile moves no other.
+pub(crate) fn page_by_name(mut items: Vec<RegisteredModel>, page_size: usize) -> Page<RegisteredModel> {
+    let more = items.len() > page_size;
+    items.truncate(page_size);
+    let next = items.last().filter(|_| more).map(|last| last.name.to_string());
+    Page { items, next }
 }
 
 /// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or

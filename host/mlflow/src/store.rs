@@ -28,8 +28,8 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
-    RegisteredModel, Run, RunBatch, RunStatus, Tags,
+    Experiment, LoggedModel, LoggedModelStatus, ModelFilter, ModelVersion, NewLoggedModel, NewModelVersion,
+    NewRun, Page, RegisteredModel, Run, RunBatch, RunStatus, Tags,
 };
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasMove;
@@ -54,6 +54,10 @@ pub trait TrackingStore: Debug + Send + Sync {
 
     /// The run with its latest metrics, params and tags; `NotFound` if there is none.
     async fn run(&self, id: &RunId) -> Result<Run>;
+
+    /// The runs of `ids`, deleted ones included, in no particular order. A run that does not exist is left out, and one of
+    /// an experiment that is not among `experiments` may be: a server is asked with one search of these experiments.
+    async fn runs(&self, experiments: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>>;
 
     /// Logs metrics, params and tags, in as many requests as the store's limits ask for. Writing a param again with
     /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
@@ -106,6 +110,15 @@ pub trait RegistryStore: Debug + Send + Sync {
     /// The registered model with its tags and aliases; `ModelNotFound` if there is none.
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel>;
 
+    /// Registered models with their tags and aliases, by name, those that the filter shows. A page may hold fewer than
+    /// `page_size`, or none, and yet have a next one. Prompts are left out.
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>>;
+
     /// Sets a tag on a registered model; `ModelNotFound` if there is none.
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()>;
 
@@ -130,9 +143,21 @@ pub trait RegistryStore: Debug + Send + Sync {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>>;
 
+    /// The versions with numbers from `lowest` to `highest`, newest first, deleted ones left out, with one request. The
+    /// versions' `aliases` are empty. An unknown model has no versions. `InvalidArgument` for more than 1,000 numbers.
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>>;
+
     /// Sets a tag on a version; `VersionNotFound` when it is missing or deleted.
     async fn set_version_tag(&self, name: &ModelName, version: Version, key: &Key, value: &str)
     -> Result<()>;
+
+    /// Removes a tag of a version; one that is not set is fine. `VersionNotFound` when the version is missing or deleted.
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()>;
 
     /// Deletes a version; `VersionNotFound` when it is missing or deleted already. Its number is never used again. Its
     /// aliases go with it, or dangle where an older MLflow leaves them.

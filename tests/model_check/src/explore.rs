@@ -127,8 +127,10 @@ fn possible(world: &World, actions: &mut Vec<Action>) {
             for choice in [Choice::Plain, Choice::SecondAlias, Choice::ReadBeforeMark, Choice::LoseAnswer] {
                 actions.push(Action::Step(who, choice));
             }
-            let leaves_a_trace =
-                matches!(writer.phase, Phase::ReadAliases | Phase::Write(_) | Phase::Mark | Phase::LateMark);
+            let leaves_a_trace = matches!(
+                writer.phase,
+                Phase::ReadAliases | Phase::ReadBack | Phase::Write(_) | Phase::Mark | Phase::LateMark
+            );
             if world.crashes > 0 && leaves_a_trace {
                 actions.push(Action::Crash(who));
             }

@@ -350,13 +350,14 @@ impl World {
         let (head, _) = self.scan();
         let entry = *self.entry(head);
         let leases_end = self.mutation != Some(Mutation::NoLease);
-        for writer in &mut self.writers {
+        for (operation, writer) in (1..).zip(&mut self.writers) {
             let current = writer.head == head && writer.settled == entry.settled();
             let idle = match writer.phase {
                 Phase::Write(_) => leases_end && !WINDOWS.may_write(writer.lease.into()),
                 Phase::Mark => writer.head != head || entry.applied,
                 Phase::Confirm | Phase::Recheck => !current,
                 Phase::Append(payload) => payload.base != head,
+                Phase::ReadBack => entry.operation != operation,
                 _ => false,
             };
             if idle {

@@ -39,6 +39,9 @@ pub enum Phase {
     Recheck,
     /// Append this entry.
     Append(Entry),
+    /// Read the ledger after an append of the writer's own operation. If that is the head now, the writer carries it out from
+    /// the aliases that it was decided on, without reading them again.
+    ReadBack,
     /// Write the aliases of this bit mask.
     Write(u8),
     /// Mark the head as applied.
@@ -227,6 +230,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
             if entry.kind != Kind::Void && world.appends == 0 {
                 return None;
             }
+            next.writers[who].phase = Phase::ReadAliases;
             if choice == Choice::LoseAnswer {
                 if world.writers[who].pending.is_some() {
                     return None;
@@ -235,8 +239,24 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                 next.writers[who].pending = Some(entry);
             } else if entry.kind != Kind::Void {
                 next.append(entry);
+                if entry.kind == Kind::Operation {
+                    next.writers[who].phase = Phase::ReadBack;
+                }
             }
-            next.writers[who].phase = Phase::ReadAliases;
+        }
+        Phase::ReadBack => {
+            let head = match find_head(world) {
+                Found::Head { number, damage: 0 } => Some(world.entry(number as u8)),
+                _ => None,
+            };
+            match head.filter(|entry| entry.operation == who as u8 + 1) {
+                Some(own) => {
+                    next.writers[who].seen = own.before;
+                    next.writers[who].lease = 0;
+                    read_head(setup, &mut next, who);
+                }
+                None => next.writers[who].phase = Phase::ReadAliases,
+            }
         }
         Phase::Write(mask) => {
             let writer = &world.writers[who];

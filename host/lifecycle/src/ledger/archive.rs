@@ -1,13 +1,18 @@
 //! The archive: what each decision rested on, as artifacts of the ledger's run.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::try_join;
 
 use crate::ledger::chain::Record;
 use crate::ledger::decide::Proposal;
+use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::RunId;
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
+use hydra_mlflow::entities::Run;
 
 /// The most bytes that are read of an archived input or policy.
 const MAX_BYTES: u64 = 256 << 20;
@@ -38,6 +43,19 @@ impl Ledger {
         self.backend.artifact_store(&self.artifact_uri().await?.parse()?).await
     }
 
+    /// The run with the archive, until it is known where its artifacts are.
+    pub(crate) fn unlocated_archive(&self) -> Option<&RunId> {
+        self.artifact_uri.get().is_none().then_some(&self.run_id)
+    }
+
+    /// Notes where the archive is, if its run is among `runs`.
+    pub(crate) fn locate_archive_in(&self, runs: &BTreeMap<RunId, Run>) {
+        if let Some(run) = runs.get(&self.run_id) {
+            // Known already: the same.
+            self.artifact_uri.set(run.artifact_uri.clone()).ok();
+        }
+    }
+
     /// Finds out where the archive is, which takes a request the first time.
     pub async fn locate_archive(&self) -> Result<()> {
         self.artifact_uri().await.map(drop)
@@ -63,11 +81,18 @@ impl Ledger {
 }
 
 impl LedgerWriter {
-    /// Stores the input and the policy of a decision.
-    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
+    /// Stores the input and the policy of a decision. A policy that one of the newest entries names was stored before that
+    /// entry was appended.
+    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal, head: &Quiet) -> Result<()> {
         let store = self.ledger.artifacts().await?;
         let path = input_path(operation_id, Sha256::of(&proposal.input));
         let input = store.put_bytes(&path, proposal.input.clone());
+        let policy = proposal.decided.policy.sha256;
+        let decided = |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
+        let mut chain = head.snapshot.window.valid_from(head.head.number);
+        if chain.any(|record| decided(record) == Some(policy)) {
+            return input.await;
+        }
         try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
     }
 }

@@ -30,9 +30,6 @@ enum Attempt {
     Aborted(Error),
 }
 
-/// How long after the ledger was opened the first decision may use what was read then.
-const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
-
 impl LedgerWriter {
     /// Carries out one operation. `operation_id` recognises it in all its attempts: an id that the newest entries hold
     /// already is not carried out again.
@@ -60,7 +57,7 @@ impl LedgerWriter {
         decider: &mut dyn Decide,
         settler: &mut Settler<'_>,
     ) -> Result<Attempt> {
-        let mut first = self.ledger.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
+        let mut first = self.ledger.take_opened().await;
         loop {
             let quiet = settler.settle(first.take()).await?;
             if let Some(own) = find_own(&quiet, operation_id) {
@@ -86,12 +83,15 @@ impl LedgerWriter {
                 return Ok(Attempt::Recorded(Recorded::Before(Box::new(earlier))));
             }
             failpoint("ledger.decided");
-            self.archive(operation_id, &proposal).await?;
+            self.archive(operation_id, &proposal, &quiet).await?;
             failpoint("ledger.archived");
             let mut entry = self.decision_entry(operation_id, proposal, &quiet);
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut entry, &quiet).await {
-                Ok(true) => failpoint("ledger.appended"),
+                Ok(true) => {
+                    failpoint("ledger.appended");
+                    first = self.ledger.read_back(&quiet.snapshot, &entry).await?;
+                }
                 Ok(false) => settler.pause().await?,
                 // It may have been appended; the next look finds it by its operation id.
                 Err(error) => settler.pause_if_transient(error).await?,

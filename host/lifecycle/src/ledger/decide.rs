@@ -10,6 +10,7 @@ use crate::ledger::entry::{Decided, EntryKind, tracked};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
+use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Transition;
 
 /// The caller's part of a transition.
@@ -68,8 +69,8 @@ pub enum Recorded {
 pub struct LedgerView {
     /// The head.
     pub head: Record,
-    /// Every alias of the model, as read together with the head.
-    pub aliases: BTreeMap<Alias, Version>,
+    /// The model with its aliases, as read together with the head.
+    pub registered: RegisteredModel,
     /// The newest transitions, newest first, in the form that policies see. Aborted ones are left out.
     pub history: Vec<Transition>,
     /// The ledger's alias state, without versions that were deleted.
@@ -85,6 +86,6 @@ impl LedgerView {
             |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.deleted.contains(version));
         let candidate = Alias::CANDIDATE;
         tracked(&self.state).iter().all(|(alias, version)| seen(alias) == version)
-            && aliases.get(&candidate) == self.aliases.get(&candidate)
+            && aliases.get(&candidate) == self.registered.aliases.get(&candidate)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join3};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::evidence::EXPERIMENTS_TAG;
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::entry::{Entry, EntryKind, Origin, SCHEMA};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
@@ -58,20 +59,37 @@ pub fn refuse_ledger(registered: &RegisteredModel) -> Result<()> {
     .with_hint(format!("use the model itself: `--model {of}`")))
 }
 
+/// A model as it was read together with its ledger.
+#[derive(Debug)]
+pub struct Opened {
+    /// The model.
+    pub registered: RegisteredModel,
+    /// Its ledger, if it has one.
+    pub ledger: Option<Ledger>,
+}
+
 impl Ledger {
-    /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
+    /// [`Ledger::open`] for those who only want the ledger.
+    pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
+        Ok(Self::open(backend, model).await?.ledger)
+    }
+
+    /// The model and its ledger, if it has one: one round of requests, which also serves the first transition. Nothing is
     /// written. A model whose name leaves no room for a ledger's has none.
     ///
     /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and
     /// created again, or the name was in use for something else.
-    pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
-        let Ok(name) = ledger_name(model) else { return Ok(None) };
+    pub async fn open(backend: &Backend, model: &ModelName) -> Result<Opened> {
+        let Ok(name) = ledger_name(model) else {
+            let registered = backend.registry.registered_model(model).await?;
+            return Ok(Opened { registered, ledger: None });
+        };
         let asked_at = tokio::time::Instant::now();
         let (registered, page) =
             try_join(backend.registry.registered_model(model), read_page(backend, &name, None, PAGE)).await?;
         refuse_ledger(&registered)?;
         let identity = match (mirrored(&registered)?, page.items.first()) {
-            (None, None) => return Ok(None),
+            (None, None) => return Ok(Opened { registered, ledger: None }),
             (Some(_), None) => return Err(gone(&name)),
             (Some((id, run_id)), Some(newest)) => {
                 check_source(&id, newest, &page.items)?;
@@ -80,9 +98,9 @@ impl Ledger {
             (None, Some(_)) => from_first_entry(backend, &name, &registered).await?,
         };
         let ledger = Self::new(backend, model, name, identity);
-        let first = Snapshot::of_listing(&ledger, registered, &page, asked_at);
+        let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
         *ledger.opened.lock().await = first;
-        Ok(Some(ledger))
+        Ok(Opened { registered, ledger: Some(ledger) })
     }
 
     fn new(backend: &Backend, model: &ModelName, name: ModelName, (id, run_id): (String, RunId)) -> Self {
@@ -122,7 +140,12 @@ impl LedgerWriter {
             let (id, run_id) = from_first_entry(backend, &name, &registered).await?;
             failpoint("founding.begun");
             let set = |model, key, value| set_tag(backend, model, key, value);
-            try_join(set(&name, ID_TAG, &id), set(model, RUN_TAG, run_id.as_str())).await?;
+            try_join3(
+                set(&name, ID_TAG, &id),
+                set(model, RUN_TAG, run_id.as_str()),
+                set(model, EXPERIMENTS_TAG, experiment.as_str()),
+            )
+            .await?;
             failpoint("founding.half-mirrored");
             // Last: a reader that sees this tag finds everything else in place.
             set(model, ID_TAG, &id).await?;

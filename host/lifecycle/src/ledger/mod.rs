@@ -40,7 +40,7 @@ pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, Recorded};
-pub use identity::{ledger_name, refuse_ledger};
+pub use identity::{Opened, ledger_name, refuse_ledger};
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));

@@ -18,14 +18,17 @@ use hydra_policy::{Context, Input, Operation, Transition};
 impl Ledger {
     /// What a decision would be based on now. Nothing is written, not even repairs.
     pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = self.look(None).await?;
+        let snapshot = match self.take_opened().await {
+            Some(opened) => opened,
+            None => self.look(None).await?,
+        };
         self.view_of(&snapshot, snapshot.head()?).await
     }
 
     pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
         Ok(LedgerView {
             head: head.clone(),
-            aliases: snapshot.registered.aliases.clone(),
+            registered: snapshot.registered.clone(),
             history: self.newest_transitions(snapshot, head).await?,
             state: snapshot.existing(head.state()),
             deleted: snapshot.gone.clone(),

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 pub use experiment::{Experiment, LifecycleStage};
 pub use logged_model::{LoggedModel, LoggedModelStatus, NewLoggedModel};
-pub use model::{ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
+pub use model::{ModelFilter, ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
 pub use run::{Metric, NewRun, Run, RunBatch, RunStatus};
 
 /// Key-value pairs, sorted by key.

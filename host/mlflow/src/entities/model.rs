@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Tags;
 use hydra_base::Timestamp;
-use hydra_base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::pattern::NamePattern;
 
 /// A registered model: a named line of versions, with aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +25,42 @@ pub struct RegisteredModel {
     pub aliases: BTreeMap<Alias, Version>,
 }
 
+/// The tag by which MLflow's prompt registry, which keeps prompts as registered models, recognises them.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+
 impl RegisteredModel {
+    /// Whether it is a prompt of MLflow's prompt registry.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.tags.get(PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// A registered model without description, tags and aliases.
     #[must_use]
     pub fn new(name: ModelName, created_at: Timestamp) -> Self {
         Self { name, created_at, description: String::new(), tags: Tags::new(), aliases: BTreeMap::new() }
+    }
+}
+
+/// Which registered models a listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelFilter {
+    /// Those with a tag of this key and value.
+    Tag(Key, String),
+    /// Those whose name fits the pattern.
+    Name(NamePattern),
+}
+
+impl ModelFilter {
+    /// Whether the listing shows `model`; prompts are never shown.
+    #[must_use]
+    pub fn matches(&self, model: &RegisteredModel) -> bool {
+        !model.is_prompt()
+            && match self {
+                Self::Tag(key, value) => model.tags.get(key.as_str()) == Some(value),
+                Self::Name(pattern) => pattern.matches(model.name.as_str()),
+            }
     }
 }
 

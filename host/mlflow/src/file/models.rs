@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::entities::{RegisteredModel, Tags};
+use crate::entities::{ModelFilter, Page, RegisteredModel, Tags};
 use crate::errors;
 use crate::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
 use crate::file::transaction::Transaction;
@@ -116,6 +116,33 @@ pub(super) fn read(tree: &Tree, name: &ModelName) -> Result<RegisteredModel> {
         tags: values::read_all(tree, &format!("{directory}/tags"))?,
         aliases: aliases(tree, name)?,
     })
+}
+
+/// A page of the models that `filter` shows, of those with names after `after`. A directory whose name is not one of a model
+/// is not shown, nor is one without a meta file.
+pub(super) fn page(
+    tree: &Tree,
+    filter: &ModelFilter,
+    after: Option<&str>,
+    page_size: usize,
+) -> Result<Page<RegisteredModel>> {
+    let entries = tree.list(MODELS)?.into_iter().filter(|entry| entry.is_dir);
+    let mut names: Vec<ModelName> = entries.filter_map(|entry| ModelName::new(entry.name).ok()).collect();
+    names.retain(|name| after.is_none_or(|after| name.as_str() > after));
+    names.sort_unstable();
+    let mut items = Vec::new();
+    for name in names {
+        match read(tree, &name) {
+            Ok(model) if filter.matches(&model) => items.push(model),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
+            Err(error) => return Err(error),
+        }
+        if items.len() > page_size {
+            break;
+        }
+    }
+    Ok(rules::page_by_name(items, page_size))
 }
 
 /// Plans what MLflow does to a model's meta file on every change: a new time, and a copy of the aliases.

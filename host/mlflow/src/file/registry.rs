@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::file::{FileStore, models, transition, versions};
 use crate::rules;
 use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
@@ -23,6 +23,18 @@ impl RegistryStore for FileStore {
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
         let name = name.clone();
         self.blocking(move |disk| disk.read(|tree| models::read(tree, &name))).await
+    }
+
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        let page_size = rules::page_size_checked(page_size)?;
+        let (filter, after) = (filter.clone(), page_token.map(str::to_owned));
+        self.blocking(move |disk| disk.read(|tree| models::page(tree, &filter, after.as_deref(), page_size)))
+            .await
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -79,6 +91,17 @@ impl RegistryStore for FileStore {
         self.blocking(move |disk| disk.read(|tree| versions::page(tree, &name, below, page_size))).await
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        rules::check_range(lowest, highest)?;
+        let name = name.clone();
+        self.blocking(move |disk| disk.read(|tree| versions::between(tree, &name, lowest, highest))).await
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -92,6 +115,22 @@ impl RegistryStore for FileStore {
                 versions::check_exists(tree, &name, version)?;
                 models::touch(tree, transaction, &name, None)?;
                 transaction.write(format!("{}/tags/{key}", versions::directory(&name, version)), value);
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        let (name, key) = (name.clone(), key.clone());
+        self.blocking(move |disk| {
+            disk.write(|tree, transaction| {
+                versions::check_exists(tree, &name, version)?;
+                models::touch(tree, transaction, &name, None)?;
+                let tag = format!("{}/tags/{key}", versions::directory(&name, version));
+                if tree.is_file(&tag)? {
+                    transaction.remove_file(tag);
+                }
                 Ok(())
             })
         })

@@ -62,6 +62,19 @@ pub(super) fn page(
     Ok(Page { items, next: None })
 }
 
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    tree: &Tree,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> Result<Vec<ModelVersion>> {
+    let mut numbers = numbers(tree, name)?;
+    numbers.retain(|number| (lowest..=highest).contains(number));
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    numbers.into_iter().filter_map(|number| read(tree, name, number).transpose()).collect()
+}
+
 /// The greatest number ever given out.
 pub(super) fn newest(tree: &Tree, name: &ModelName) -> Result<Option<Version>> {
     Ok(numbers(tree, name)?.into_iter().max())

@@ -52,6 +52,13 @@ impl MemoryStore {
         experiment.lifecycle_stage = LifecycleStage::Deleted;
     }
 
+    /// Deletes a run, which no call of a store does.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn discard_run(&self, id: &RunId) {
+        let mut state = self.lock();
+        state.runs.get_mut(id).expect("the run exists").lifecycle_stage = LifecycleStage::Deleted;
+    }
+
     /// Deletes a version and leaves its aliases, which no call of a store does.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn forget_version(&self, name: &ModelName, version: Version) {

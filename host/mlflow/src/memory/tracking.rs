@@ -55,6 +55,11 @@ impl TrackingStore for MemoryStore {
         self.lock().runs.get(id).cloned().ok_or_else(|| errors::not_found("run", id))
     }
 
+    async fn runs(&self, _: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        let state = self.lock();
+        Ok(ids.iter().filter_map(|id| state.runs.get(id).cloned()).collect())
+    }
+
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = rules::check_batch(batch)?;
         let mut state = self.lock();

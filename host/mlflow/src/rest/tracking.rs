@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::RestStore;
@@ -18,7 +19,7 @@ use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::rules::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::rules::{check_batch, check_experiment_name, checked_logged_model, existing, tags_of_new_run};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -84,6 +85,28 @@ impl TrackingStore for RestStore {
 
     async fn run(&self, id: &RunId) -> Result<Run> {
         self.wire_run(id).await?.into_entity()
+    }
+
+    async fn runs(&self, experiments: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An id has no quotes.
+        let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+        let body = json!({
+            "experiment_ids": experiments,
+            "filter": format!("attributes.run_id IN ({})", quoted.join(", ")),
+            "run_view_type": "ALL",
+            "max_results": ids.len(),
+        });
+        match self.call::<RunsAnswer>(&Call::post("runs/search", body)).await {
+            Ok(answer) => answer.runs.into_iter().map(wire::WireRun::into_entity).collect(),
+            // A server that has no such filter, or refuses one of the experiments.
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                existing(join_all(ids.iter().map(|id| self.run(id))).await)
+            }
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {

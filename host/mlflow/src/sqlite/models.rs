@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::entities::{RegisteredModel, Tags};
+use crate::entities::{ModelFilter, Page, RegisteredModel, Tags};
 use crate::errors;
 use crate::rules;
 use crate::sqlite::database::Db;
@@ -111,6 +111,38 @@ pub(super) fn get(db: &Db<'_>, name: ModelName) -> SqlResult<RegisteredModel> {
         aliases: aliases(db, &name)?,
         name,
     })
+}
+
+/// A page of the models that `filter` shows, of those with names after `after`.
+pub(super) fn page(
+    db: &Db<'_>,
+    filter: &ModelFilter,
+    after: Option<&str>,
+    page_size: usize,
+) -> SqlResult<Page<RegisteredModel>> {
+    let sql = format!(
+        "SELECT m.name FROM registered_models m WHERE m.name > ?1{} ORDER BY m.name",
+        db.schema.in_workspace("m"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([after.unwrap_or_default()])?;
+    let mut items = Vec::new();
+    while items.len() <= page_size
+        && let Some(row) = rows.next()?
+    {
+        // A name that MLflow's newer releases refuse is of no model that a command can name.
+        let Ok(name) = ModelName::new(row.get::<_, String>(0)?) else { continue };
+        if let ModelFilter::Name(pattern) = filter
+            && !pattern.matches(name.as_str())
+        {
+            continue;
+        }
+        let model = get(db, name)?;
+        if filter.matches(&model) {
+            items.push(model);
+        }
+    }
+    Ok(rules::page_by_name(items, page_size))
 }
 
 /// Deletes a registered model with its versions, tags and aliases.

@@ -57,9 +57,18 @@ pub(super) fn create(db: &Db<'_>, new: &NewRun) -> SqlResult<Run> {
 
 /// The run with its latest metrics, params and tags; `NotFound` if there is none.
 pub(super) fn get(db: &Db<'_>, id: &RunId) -> SqlResult<Run> {
+    Ok(find(db, id)?.ok_or_else(|| errors::not_found("run", id))?)
+}
+
+/// The runs of these ids that exist.
+pub(super) fn get_all(db: &Db<'_>, ids: &[RunId]) -> SqlResult<Vec<Run>> {
+    ids.iter().filter_map(|id| find(db, id).transpose()).collect()
+}
+
+fn find(db: &Db<'_>, id: &RunId) -> SqlResult<Option<Run>> {
     let sql = format!("SELECT {RUN_COLUMNS} FROM runs WHERE run_uuid = ?1");
     let found = db.prepare_cached(&sql)?.query_row([id.as_str()], |row| Ok(read_run(row))).optional()?;
-    with_data(db, found.ok_or_else(|| errors::not_found("run", id))??)
+    found.map(|run| with_data(db, run?)).transpose()
 }
 
 /// `NotFound` when there is no such run, `InvalidState` when it is deleted.

@@ -78,6 +78,16 @@ pub(super) fn set_of_version(
     Ok(())
 }
 
+/// Removes a tag of a version, if it is set.
+pub(super) fn delete_of_version(db: &Db<'_>, name: &ModelName, version: Version, key: &str) -> SqlResult<()> {
+    let sql = format!(
+        "DELETE FROM model_version_tags WHERE name = ?1 AND version = ?2 AND key = ?3{}",
+        db.schema.in_workspace("model_version_tags"),
+    );
+    db.prepare_cached(&sql)?.execute(params![name.as_str(), number(version), key])?;
+    Ok(())
+}
+
 fn distinct_keys(db: &Db<'_>, table: &str) -> String {
     let in_workspace = db.schema.in_workspace(table);
     format!(

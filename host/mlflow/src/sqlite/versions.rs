@@ -47,26 +47,49 @@ pub(super) fn page(
     below: Option<Version>,
     page_size: usize,
 ) -> SqlResult<Page<ModelVersion>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version < ?2 AND {NOT_DELETED}{}
-         ORDER BY v.version DESC LIMIT ?3",
-        db.schema.in_workspace("v"),
-    );
-    let below = below.map_or(i64::MAX, number);
+    let highest = below.map_or(i64::MAX, |below| number(below) - 1);
     let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![name.as_str(), below, limit], |row| Ok(read(name, row)))?;
-    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
+    let mut items = listed(db, name, 1, highest, limit)?;
     let more = items.len() > page_size;
     items.truncate(page_size);
+    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
+    Ok(Page { items, next })
+}
+
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> SqlResult<Vec<ModelVersion>> {
+    listed(db, name, number(lowest), number(highest), i64::MAX)
+}
+
+/// At most `limit` versions of a range of numbers with their tags, newest first.
+fn listed(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: i64,
+    highest: i64,
+    limit: i64,
+) -> SqlResult<Vec<ModelVersion>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version BETWEEN ?2 AND ?3
+         AND {NOT_DELETED}{} ORDER BY v.version DESC LIMIT ?4",
+        db.schema.in_workspace("v"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![name.as_str(), lowest, highest, limit], |row| Ok(read(name, row)))?;
+    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
     if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
         let mut tags = tags::of_versions(db, name, oldest.version, newest.version)?;
         for item in &mut items {
             item.tags = tags.remove(&item.version).unwrap_or_default();
         }
     }
-    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
-    Ok(Page { items, next })
+    Ok(items)
 }
 
 /// The greatest number ever given out.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::memory::MemoryStore;
 use crate::store::RegistryStore;
 use hydra_base::names::{Alias, Key, ModelName, Version};
@@ -114,6 +114,15 @@ impl RegistryStore for Remote {
         self.read(self.store.registered_model(name)).await
     }
 
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        self.read(self.store.registered_models(filter, page_size, page_token)).await
+    }
+
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
         self.write(self.store.set_registered_model_tag(name, key, value)).await
     }
@@ -140,6 +149,15 @@ impl RegistryStore for Remote {
         self.read(self.store.model_versions(name, below, page_size, page_token)).await
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        self.read(self.store.versions_between(name, lowest, highest)).await
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -148,6 +166,10 @@ impl RegistryStore for Remote {
         value: &str,
     ) -> Result<()> {
         self.write(self.store.set_version_tag(name, version, key, value)).await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        self.write(self.store.delete_version_tag(name, version, key)).await
     }
 
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {

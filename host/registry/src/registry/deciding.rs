@@ -1,12 +1,10 @@
 //! Deciding: the policy, the ledger and the evidence brought together.
 
-use futures_util::future::try_join;
-
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, WriterSettings, ledger_name};
+use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::recording;
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
@@ -27,19 +25,20 @@ impl ModelRegistry {
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
-        let ledger = async {
-            let ledger = self.ledger().await?;
-            // Found out ahead of its first use, which reports an error.
-            ledger.ledger().locate_archive().await.ok();
-            Ok(ledger)
+        let (opened, newest) = transitions.open().await?;
+        let ledger = match opened.ledger {
+            Some(ledger) => self.writer(ledger),
+            None => self.found_ledger().await?,
         };
-        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
+        let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
+        evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
         recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
-        let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
+        let (Opened { registered, ledger }, newest) = transitions.open().await?;
+        let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
         let past = match &ledger {
             Some(ledger) => {
@@ -61,6 +60,10 @@ impl ModelRegistry {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(self.writer(ledger));
         }
+        self.found_ledger().await
+    }
+
+    async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;

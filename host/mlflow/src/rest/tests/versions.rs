@@ -2,10 +2,10 @@
 
 use super::{name, store, store_with};
 use crate::environment;
-use crate::store::RegistryStore;
+use crate::store::{RegistryStore, TrackingStore};
 use crate::testing::fault_server::{Answer, FaultServer, ok};
 use hydra_base::ErrorKind;
-use hydra_base::names::Alias;
+use hydra_base::names::{Alias, RunId};
 use hydra_base::testing::version;
 
 #[tokio::test]
@@ -52,4 +52,23 @@ async fn a_set_that_collides_with_another_is_repeated() {
         (ErrorKind::BadRequest, 8),
         "it ends like other retries"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_search_for_runs_is_asked_for_each() {
+    let refused = r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"Invalid clause"}"#;
+    let run = |id: &str| {
+        ok(&format!(r#"{{"run":{{"info":{{"run_id":"{id}","experiment_id":"1"}},"data":{{}}}}}}"#))
+    };
+    let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
+    let server = FaultServer::start(vec![
+        Answer::Json(400, "", refused.into()),
+        run("a"),
+        Answer::Json(404, "", missing.into()),
+    ]);
+    let ids = ["a", "b"].map(|id| RunId::new(id).expect("an id"));
+    let found = store(&server).runs(&[], &ids).await.expect("an answer");
+    assert_eq!(found.len(), 1);
+    assert_eq!(server.lines()[0], "POST runs/search");
+    assert_eq!(server.lines().len(), 3);
 }

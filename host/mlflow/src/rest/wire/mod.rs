@@ -14,7 +14,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
 pub(super) use registry::{
-    DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
+    DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer, RegisteredModelsAnswer,
 };
 pub(super) use tracking::{
     ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer, RunsAnswer,
