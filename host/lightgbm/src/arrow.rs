@@ -15,7 +15,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::labels::ClassLabels;
-use crate::loaded::{Engine, Model, Prediction};
+use crate::loaded::{Engine, Model, OutputKind, Prediction};
 use crate::matrix::Matrix;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -61,6 +61,20 @@ pub enum OutputType {
 }
 
 impl Model {
+    /// The meaning of the values in the columns of a prediction: `probability`, `label`, `value` or `scores`, as
+    /// [`OutputKind`] describes them, or `leaf`.
+    #[must_use]
+    pub fn meaning_of(&self, output: OutputType) -> &'static str {
+        match output {
+            OutputType::Predict => self.output_kind().as_str(),
+            OutputType::Raw => OutputKind::Scores.as_str(),
+            OutputType::Output => self.kind_of_outputs().as_str(),
+            OutputType::Probabilities => OutputKind::Probability.as_str(),
+            OutputType::Labels => OutputKind::Label.as_str(),
+            OutputType::Leaves => "leaf",
+        }
+    }
+
     /// Predicts for every row of a record batch.
     ///
     /// The batch must contain exactly the model's features, in any order: integers, floats, decimals, booleans, text

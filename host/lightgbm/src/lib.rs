@@ -49,7 +49,7 @@ pub mod testing;
 pub use extracted::Estimator;
 pub use hydra_base::{Error, ErrorKind, Result};
 pub use labels::{ClassLabel, ClassLabels};
-pub use loaded::{Engine, Model, ModelLimits, Prediction};
+pub use loaded::{Engine, Model, ModelFormat, ModelLimits, OutputKind, Prediction};
 pub use matrix::{Layout, Matrix};
 pub use objective::Objective;
 pub use scorer::Scorer;

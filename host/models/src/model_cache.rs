@@ -5,6 +5,8 @@
 //! index decides, so both directories must be this user's alone. The directory is bounded: the blobs used longest ago go
 //! first.
 
+mod records;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
 use hydra_mlflow::entities::ModelVersion;
+
+pub(crate) use records::{Record, Verdict};
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;

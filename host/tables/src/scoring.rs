@@ -2,18 +2,20 @@
 //!
 //! A thread reads batches ahead while the caller's thread scores and writes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, Field, FieldRef, Schema};
 
 use crate::features::Features;
 use crate::guard::guarded;
 use crate::input::{Batch, BatchReader, Input, Source};
 use crate::wanted::Wanted;
 use crate::{BATCH_ROWS, FileFormat, Output};
+use hydra_base::names::{ModelName, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
@@ -21,6 +23,9 @@ use hydra_lightgbm::loaded::{Engine, Model};
 
 /// The largest number of values in a batch, unless [`Scoring::batch_rows`] sets the rows: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
+
+/// The column that [`Scoring::with_version`] adds.
+const VERSION_COLUMN: &str = "model_version";
 
 /// Settings for scoring the rows of a file.
 ///
@@ -30,6 +35,8 @@ pub struct Scoring<'e> {
     engine: Option<Box<dyn Engine + 'e>>,
     keep: Vec<String>,
     output: OutputType,
+    version: Option<(ModelName, Version)>,
+    with_version: bool,
     batch_rows: Option<usize>,
 }
 
@@ -37,7 +44,15 @@ impl<'e> Scoring<'e> {
     /// Scores with `model`; returns the result of Python's `predict`, without kept columns.
     #[must_use]
     pub fn new(model: Model) -> Self {
-        Self { model, engine: None, keep: Vec::new(), output: OutputType::default(), batch_rows: None }
+        Self {
+            model,
+            engine: None,
+            keep: Vec::new(),
+            output: OutputType::default(),
+            version: None,
+            with_version: false,
+            batch_rows: None,
+        }
     }
 
     /// Uses the scores of `engine` instead of the model's own scorer.
@@ -61,6 +76,21 @@ impl<'e> Scoring<'e> {
         self
     }
 
+    /// Names the registered version that the model is. The columns of predictions carry it in their metadata, as
+    /// `hydra.model` and `hydra.version`, beside `hydra.output`: [what the predictions mean](Model::meaning_of).
+    #[must_use]
+    pub fn version(mut self, model: ModelName, version: Version) -> Self {
+        self.version = Some((model, version));
+        self
+    }
+
+    /// Writes the number of the [version](Self::version) in each row as well: a column `model_version` before the predictions.
+    #[must_use]
+    pub fn with_version(mut self) -> Self {
+        self.with_version = true;
+        self
+    }
+
     /// Sets the number of rows in a batch, at least 1. By default it is the number that fits in 32 MB, at most
     /// [`BATCH_ROWS`].
     #[must_use]
@@ -78,7 +108,9 @@ impl<'e> Scoring<'e> {
     /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the
     /// columns of the model's pandas categories are unknown.
     pub fn open(self, source: Source, format: FileFormat) -> Result<ScoringRun<'e>> {
-        let Self { model, engine, keep, output, batch_rows } = self;
+        let Self { model, engine, keep, output, version, with_version, batch_rows } = self;
+        let number = version.as_ref().map(|(_, number)| *number).filter(|_| with_version);
+        let metadata = metadata(model.meaning_of(output), version);
         let batch_rows = batch_rows.unwrap_or_else(|| default_batch_rows(&model, output));
         let file = source.name().to_owned();
         let wanted = Wanted::new(model.feature_names(), &keep, batch_rows);
@@ -91,6 +123,8 @@ impl<'e> Scoring<'e> {
             model,
             engine,
             output,
+            metadata,
+            version: number,
             batches: read_ahead(input.reader, file.clone())?,
             file,
             ignored: input.ignored,
@@ -121,6 +155,10 @@ pub struct ScoringRun<'e> {
     model: Model,
     engine: Option<Box<dyn Engine + 'e>>,
     output: OutputType,
+    /// Of the columns of predictions.
+    metadata: HashMap<String, String>,
+    /// The version to write in each row.
+    version: Option<Version>,
     batches: Receiver<Message>,
     file: String,
     ignored: Vec<String>,
@@ -179,8 +217,36 @@ impl ScoringRun<'_> {
         let Some(batch) = batch else { return Ok(None) };
         self.position = batch.position;
         let engine = self.engine.as_deref().unwrap_or(&self.model);
-        let predicted = predict(&self.model, engine, &batch, self.output);
-        predicted.map(Some).map_err(|error| error.with_context("file", &self.file))
+        let predicted = self.model.predict_batch_by(engine, &batch.features, self.output);
+        let joined = predicted.and_then(|predicted| self.join(&batch.kept, &predicted));
+        joined.map(Some).map_err(|error| error.with_context("file", &self.file))
+    }
+
+    /// The kept columns, the version if it was asked for, then the predictions.
+    fn join(&self, kept: &RecordBatch, predicted: &RecordBatch) -> Result<RecordBatch> {
+        let predictions = predicted.schema_ref().fields().iter().map(|field| -> FieldRef {
+            Arc::new(field.as_ref().clone().with_metadata(self.metadata.clone()))
+        });
+        let version = self.version.map(|version| -> (FieldRef, ArrayRef) {
+            let column = UInt64Array::from_value(version.get(), predicted.num_rows());
+            (Arc::new(Field::new(VERSION_COLUMN, DataType::UInt64, false)), Arc::new(column))
+        });
+        let (mut fields, mut columns): (Vec<FieldRef>, Vec<ArrayRef>) = version.into_iter().unzip();
+        fields.extend(predictions);
+        columns.extend(predicted.columns().iter().cloned());
+        if let Some(field) = fields.iter().find(|field| kept.schema_ref().index_of(field.name()).is_ok()) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a column to keep has the same name as a column of predictions",
+            )
+            .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+        }
+        let fields: Vec<FieldRef> = kept.schema_ref().fields().iter().cloned().chain(fields).collect();
+        let columns = kept.columns().iter().cloned().chain(columns).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
+                .with_source(error)
+        })
     }
 }
 
@@ -246,59 +312,15 @@ fn named(error: &Error) -> bool {
     error.context().iter().any(|(key, _)| *key == "file")
 }
 
-/// The kept columns, then the predictions.
-fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
-    let predictions = model.predict_batch_by(engine, &batch.features, output)?;
-    let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
-    if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            "a column to keep has the same name as a column of predictions",
-        )
-        .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+/// What the columns of predictions say about themselves.
+fn metadata(meaning: &str, version: Option<(ModelName, Version)>) -> HashMap<String, String> {
+    let mut metadata = HashMap::from([("hydra.output".to_owned(), meaning.to_owned())]);
+    if let Some((model, version)) = version {
+        metadata.insert("hydra.model".to_owned(), model.to_string());
+        metadata.insert("hydra.version".to_owned(), version.to_string());
     }
-    let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
-    let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
-            .with_source(error)
-    })
+    metadata
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZero;
-
-    use super::*;
-    use hydra_lightgbm::text::{Limits, TextModel};
-
-    /// A model without trees.
-    fn model(features: usize, outputs: usize, name: &str) -> Model {
-        let names: Vec<String> = (0..features).map(|index| format!("{name}{index}")).collect();
-        let text = format!(
-            "tree\nversion=v4\nnum_class={outputs}\nnum_tree_per_iteration={outputs}\nlabel_index=0\nmax_feature_idx={}\n\
-             feature_names={}\nfeature_infos={}\n\nend of trees\n",
-            features - 1,
-            names.join(" "),
-            vec!["none"; features].join(" "),
-        );
-        Model::from_text_model(TextModel::parse(text.as_bytes(), &Limits::default()).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn batches_of_wide_predictions_have_fewer_rows() {
-        let top = |count| OutputType::TopContributions(NonZero::new(count).unwrap());
-        let narrow = model(20, 1, "f");
-        for output in [OutputType::Raw, OutputType::Contributions, top(3)] {
-            assert_eq!(default_batch_rows(&narrow, output), BATCH_ROWS);
-        }
-        let wide = model(2_000, 300, "f");
-        assert_eq!(default_batch_rows(&wide, OutputType::Raw), 2_097);
-        assert_eq!(default_batch_rows(&wide, OutputType::Contributions), 6);
-        assert_eq!(default_batch_rows(&wide, top(3)), 6);
-        // Names are text of each row.
-        let named = model(20, 1, &"long".repeat(20_000));
-        assert_eq!(default_batch_rows(&named, OutputType::Contributions), BATCH_ROWS);
-        assert_eq!(default_batch_rows(&named, top(3)), 139);
-    }
-}
+mod tests;

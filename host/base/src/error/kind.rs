@@ -198,6 +198,8 @@ error_kinds! {
         ModelCounts = "model-counts",
         /// Feature contributions of a model would take more values or more work for each row than the limit.
         ContributionsSize = "contributions-size",
+        /// A version must not become champion because its model cannot be loaded; the source states the reason.
+        Unloadable = "unloadable",
         /// LightGBM itself reported an error (training, prediction).
         LightGbm = "light-gbm",
     }
@@ -285,7 +287,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 80);
+        assert_eq!(ErrorKind::ALL.len(), 81);
     }
 
     #[test]

@@ -13,7 +13,9 @@ use hydra_tables::{FileFormat, is_dash};
 /// Arguments of `predict`.
 ///
 /// The output has the rows of the input in the same order: the columns to keep, then `prediction`, or one
-/// column `probability_LABEL`, `prediction_N`, `leaf_N` or `contribution_FEATURE` for each class, output, tree or feature.
+/// column `probability_LABEL`, `prediction_N`, `leaf_N` or `contribution_FEATURE` for each class, output, tree or feature. The columns
+/// of predictions name the version and the meaning of the values (`probability`, `label`, `value`, `scores`,
+/// `leaf`): in their metadata in Parquet and Arrow, on stderr with CSV and JSON lines.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {
@@ -41,6 +43,9 @@ pub struct PredictArgs {
     /// `--output-type contrib`
     #[arg(long, value_name = "K")]
     pub top: Option<NonZero<usize>>,
+    /// Write the version of the model in each row as well, in a column `model_version` before the predictions
+    #[arg(long)]
+    pub with_version: bool,
 
     /// The columns that had pandas' category type in training; needed if neither the model nor the input identifies them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
@@ -62,6 +67,8 @@ pub struct PredictArgs {
 const AFTER_HELP: &str = "\
 Columns are matched by name, in any order; other columns are ignored.
 Empty cells, NA, NaN and null are missing values. Memory use does not grow with the input.
+Columns of predictions name the model, its version and the meaning of their values (probability, label, value,
+scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a line on stderr does.
 `--out -` writes to stdout; Arrow data is a stream on stdout and a file otherwise.
 
 Examples:

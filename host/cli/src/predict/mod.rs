@@ -4,18 +4,26 @@ mod args;
 mod rows;
 
 use crate::{Printer, training};
+use hydra_base::names::{ModelName, Version};
 use hydra_base::text::listed;
 use hydra_lightgbm::loaded::Model;
-use hydra_tables::{Output, Scoring, Source};
+use hydra_tables::{FileFormat, Output, Scoring, Source};
 
 use args::EngineArg;
 
 pub use args::PredictArgs;
 
-/// Predicts for every row of the input and returns the number of rows.
+/// Predicts for every row of the input with `model`, which is `version` of the registered model `name`, and returns how many
+/// rows there were.
 ///
-/// Sets the number of threads of `model` to that of `args`. Fails like [`Scoring::run`].
-pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
+/// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`].
+pub fn run(
+    model: Model,
+    name: &ModelName,
+    version: Version,
+    args: &PredictArgs,
+    printer: &mut Printer,
+) -> anyhow::Result<u64> {
     let (in_format, out_format, output) = (args.input_format()?, args.output_format()?, args.output()?);
     let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
@@ -25,7 +33,12 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
         EngineArg::Native => None,
         EngineArg::Lightgbm => Some(training::engine(&model)?),
     };
-    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output);
+    let meaning = model.meaning_of(output);
+    let mut scoring =
+        Scoring::new(model).keep(&args.rows.keep).output(output).version(name.clone(), version);
+    if args.with_version {
+        scoring = scoring.with_version();
+    }
     if let Some(oracle) = oracle {
         scoring = scoring.engine(oracle);
     }
@@ -36,6 +49,10 @@ pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::R
     let run = scoring.open(Source::open(&args.rows.input)?, in_format)?;
     if !run.ignored().is_empty() {
         printer.note(format!("ignored columns: {}", listed(run.ignored())));
+    }
+    // The columns of the other formats say it themselves.
+    if matches!(out_format, FileFormat::Csv | FileFormat::Jsonl) {
+        printer.note(format!("predictions of {name} version {version}, output: {meaning}"));
     }
     let progress = printer.progress(run.length(), run.is_in_bytes(), "predicting");
     let destination = match args.out_file() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Model;
+use super::{Model, ModelFormat};
 use crate::extracted::{ExtractLimits, ExtractedModel};
 use crate::pickle::read_pickle;
 use crate::skops::read_skops;
@@ -87,34 +87,36 @@ impl Model {
 
     fn read(file_name: &str, bytes: &[u8], limits: &ModelLimits) -> Result<Self> {
         match format_of(file_name, bytes)? {
-            Format::Text => Self::from_text_model(TextModel::parse(bytes, &limits.text)?),
-            Format::Skops => Self::from_extracted(read_skops(bytes, &limits.extract)?, limits),
-            Format::Pickle => Self::from_extracted(read_pickle(bytes, &limits.extract)?, limits),
+            ModelFormat::Text => Self::from_text_model(TextModel::parse(bytes, &limits.text)?),
+            ModelFormat::Skops => {
+                Self::from_extracted(ModelFormat::Skops, read_skops(bytes, &limits.extract)?, limits)
+            }
+            ModelFormat::Pickle => {
+                Self::from_extracted(ModelFormat::Pickle, read_pickle(bytes, &limits.extract)?, limits)
+            }
         }
     }
 
-    fn from_extracted(extracted: ExtractedModel<'_>, limits: &ModelLimits) -> Result<Self> {
+    fn from_extracted(
+        format: ModelFormat,
+        extracted: ExtractedModel<'_>,
+        limits: &ModelLimits,
+    ) -> Result<Self> {
         let text = TextModel::parse(extracted.booster_text.as_bytes(), &limits.text)?;
-        Self::assemble(text, extracted.estimator, extracted.classes, extracted.best_iteration)
+        Self::assemble(text, format, extracted.estimator, extracted.classes, extracted.best_iteration)
     }
 }
 
-enum Format {
-    Text,
-    Skops,
-    Pickle,
-}
-
 /// For MLflow's file names, the name decides; for others, the first bytes.
-fn format_of(name: &str, bytes: &[u8]) -> Result<Format> {
+fn format_of(name: &str, bytes: &[u8]) -> Result<ModelFormat> {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     Ok(match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("lgb" | "txt") => Format::Text,
-        Some("skops") => Format::Skops,
-        Some("pkl" | "pickle" | "cloudpickle") => Format::Pickle,
-        _ if bytes.starts_with(b"tree") => Format::Text,
-        _ if bytes.starts_with(b"PK\x03\x04") => Format::Skops,
-        _ if bytes.starts_with(b"\x80") => Format::Pickle,
+        Some("lgb" | "txt") => ModelFormat::Text,
+        Some("skops") => ModelFormat::Skops,
+        Some("pkl" | "pickle" | "cloudpickle") => ModelFormat::Pickle,
+        _ if bytes.starts_with(b"tree") => ModelFormat::Text,
+        _ if bytes.starts_with(b"PK\x03\x04") => ModelFormat::Skops,
+        _ if bytes.starts_with(b"\x80") => ModelFormat::Pickle,
         _ => {
             return Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
                 .with_hint(

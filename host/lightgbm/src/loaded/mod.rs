@@ -3,6 +3,7 @@
 mod assignment;
 mod categories;
 mod columns;
+mod facts;
 mod load;
 mod predict;
 mod table;
@@ -20,6 +21,7 @@ use categories::Categories;
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
 pub use columns::{ColumnNames, Selection, are_placeholders, spelled};
+pub use facts::{ModelFormat, OutputKind};
 pub use load::ModelLimits;
 pub use predict::{Engine, Prediction};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
@@ -35,6 +37,7 @@ pub struct Model {
     contributions: OnceLock<Contributions>,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
+    format: ModelFormat,
     estimator: Estimator,
     classes: Option<ClassLabels>,
     categories: Categories,
@@ -44,7 +47,7 @@ pub struct Model {
 impl Model {
     /// Creates a model from a validated native booster, such as a freshly trained one.
     pub fn from_text_model(text: TextModel) -> Result<Self> {
-        Self::assemble(text, Estimator::Booster, None, None)
+        Self::assemble(text, ModelFormat::Text, Estimator::Booster, None, None)
     }
 
     /// Sets the number of threads for predictions; 0, the default, means all processors.
@@ -126,6 +129,7 @@ impl Model {
 
     fn assemble(
         text: TextModel,
+        format: ModelFormat,
         estimator: Estimator,
         classes: Option<ClassLabels>,
         best_iteration: Option<u32>,
@@ -138,6 +142,7 @@ impl Model {
             scorer: Scorer::compile_with(&text, iterations),
             contributions: OnceLock::new(),
             iterations,
+            format,
             estimator,
             classes,
             categories: Categories::of(&text),

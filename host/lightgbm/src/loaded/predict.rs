@@ -1,7 +1,6 @@
 //! Predictions, as Python's LightGBM makes them.
 
 use super::Model;
-use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
 use crate::matrix::Matrix;
 use crate::objective::Objective;
@@ -66,7 +65,7 @@ impl Model {
 
     /// [`Model::predict`] with the numbers of `engine`.
     pub fn predict_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Prediction> {
-        if self.estimator == Estimator::Classifier && !self.is_custom() {
+        if self.predicts_labels() {
             return self.labels_by(engine, data).map(Prediction::Labels);
         }
         Ok(Prediction::Values { values: engine.outputs(data)?, width: self.num_outputs() })
@@ -116,7 +115,7 @@ impl Model {
                 Objective::Binary { .. } | Objective::Multiclass { .. } | Objective::MulticlassOva { .. },
             ) => true,
             // As in scikit-learn's classifier, a single output is the probability of the second class.
-            _ => self.estimator == Estimator::Classifier && !self.is_custom(),
+            _ => self.predicts_labels(),
         };
         if classifies {
             return Ok(self.num_outputs().max(2));
@@ -220,7 +219,7 @@ impl Model {
     }
 
     /// Whether the objective is custom, so that LightGBM's text does not define the output.
-    fn is_custom(&self) -> bool {
+    pub(super) fn is_custom(&self) -> bool {
         matches!(self.text.objective(), None | Some(Objective::Custom))
     }
 

@@ -1,4 +1,5 @@
 //! Tests of tables and their errors, and of predictions against Python's.
 
+mod facts;
 mod recorded;
 mod tables;

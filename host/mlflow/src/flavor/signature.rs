@@ -1,6 +1,6 @@
 //! Model signatures: the input columns and outputs of a model, in MLflow's format.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use hydra_base::{Error, ErrorKind, Result};
@@ -15,7 +15,7 @@ pub struct Signature {
 }
 
 /// One input of a signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSpec {
     /// The column's name.
     pub name: Option<String>,

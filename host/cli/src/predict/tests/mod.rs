@@ -3,6 +3,7 @@
 mod columns;
 mod damage;
 mod formats;
+mod origin;
 mod parity;
 
 use std::fs;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use super::{PredictArgs, run};
 use crate::Printer;
 use crate::args::OutputFormat;
+use hydra_base::testing::{model_name, version};
 use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::{Model, ModelLimits};
 
@@ -48,7 +50,7 @@ impl Folder {
         let mut words = vec!["predict", input.to_str().unwrap(), "--out", out.to_str().unwrap()];
         words.extend(options.split_whitespace());
         let args = Command::try_parse_from(words)?.args;
-        run(model, &args, &mut Printer::new(OutputFormat::Text, true))
+        run(model, &model_name("churn"), version(7), &args, &mut Printer::new(OutputFormat::Text, true))
     }
 
     /// Predicts from CSV text to CSV text.
