@@ -231,13 +231,12 @@ impl Ledger {
     /// What is wrong with the standing that the head names, and with its mirror.
     async fn standing_findings(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<LedgerFinding>> {
         let mut findings = Vec::new();
-        if let Some(reference) = head.entry.standing {
-            if let Err(error) = self.archived_standing(reference).await
-                && is_lost(&error)
-            {
-                let path = standing_path(reference.sha256);
-                findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
-            }
+        if let Some(reference) = head.entry.standing
+            && let Err(error) = self.archived_standing(reference).await
+            && is_lost(&error)
+        {
+            let path = standing_path(reference.sha256);
+            findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
         }
         // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
         let Ok(standing) = self.standing(head).await else { return Ok(findings) };

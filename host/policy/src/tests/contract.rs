@@ -226,6 +226,11 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_text_and_list_item_counts() {
+    fn facts(version: &mut ModelVersion) -> &mut ModelFacts {
+        let ModelState::Loadable(facts) = &mut version.model else { unreachable!() };
+        facts
+    }
+
     let weight = |input: &Input| input.weight_in_v0_2();
     let counted = |change: fn(&mut ModelVersion, &mut Context), bytes: u64| {
         let Input::Promote { mut target, mut context } = all_of_0_2() else { unreachable!() };
@@ -233,10 +238,6 @@ fn every_text_and_list_item_counts() {
         change(&mut target, &mut context);
         assert_eq!(weight(&Input::promotion(target, context)), before + bytes);
     };
-    fn facts(version: &mut ModelVersion) -> &mut ModelFacts {
-        let ModelState::Loadable(facts) = &mut version.model else { unreachable!() };
-        facts
-    }
     counted(|_, context| context.model_tags.extend([("key".to_owned(), "value".to_owned())]), 16 + 8);
     counted(|_, context| context.user.as_mut().unwrap().push('x'), 1);
     counted(|_, context| context.aliases.extend([(alias("other"), None)]), 16 + 5);

@@ -30,7 +30,7 @@ pub(super) fn rule(count: usize) -> Vec<Point> {
             }
         }
         Point {
-            t: (1.0 + x) / 2.0,
+            t: f64::midpoint(1.0, x),
             rest: (1.0 - x) / 2.0,
             weight: 1.0 / ((1.0 - x) * (1.0 + x) * slope * slope),
         }

@@ -273,10 +273,11 @@ fn deep_trees_take_no_stack_and_stay_exact() {
 
 #[test]
 fn what_has_no_contributions_is_refused_by_its_own_kind() {
+    type Damage = fn(&mut Grown);
+
     let refused = |model: &TextModel| contributions(model, &[], 1).unwrap_err().kind();
     let grown = || Grown::random(&mut Random(5), 4, 9, false);
     contributions(&model_of(&[grown()], 4, 1), &[], 1).unwrap();
-    type Damage = fn(&mut Grown);
     let damages: [Damage; 4] = [
         |tree| tree.leaf_counts.fill(0),
         |tree| tree.internal_counts.fill(0),
