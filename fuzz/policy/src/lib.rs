@@ -15,15 +15,15 @@ use wasm_smith::{Config, Module};
 use wasmparser::{ExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
-const DESCRIBE: &str = "hydra:lifecycle/policy@0.1.0#describe";
+const DESCRIBE: &str = "hydra:lifecycle/policy@0.2.0#describe";
 
 /// The exports that the canonical ABI asks of a policy's core module.
 const EXPORTS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32) unreachable))"#;
+    (func (export "hydra:lifecycle/policy@0.2.0#describe") (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.2.0#decide-promotion") (param i32) (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.2.0#decide-rollback") (param i32) (result i32) unreachable))"#;
 
 static ENGINE: LazyLock<PolicyEngine> =
     LazyLock::new(|| PolicyEngine::new(&EngineOptions::default()).expect("the engine starts"));

@@ -23,23 +23,26 @@ mod budget;
 mod cache;
 mod caps;
 mod component;
+mod conversion;
 mod cost;
 mod engine;
-mod evaluation;
 mod input;
 mod interface;
 #[doc(hidden)]
 pub mod json;
+mod policy;
 mod sandbox;
 mod semaphore;
 mod settings;
 mod since_v0_1;
+mod since_v0_2;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
 mod text;
 mod ticker;
 mod types;
+mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -47,10 +50,17 @@ mod tests;
 pub use budget::{Budget, Limit, Usage};
 pub use component::{ComponentSummary, INTERFACE};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
-pub use evaluation::{Decision, Policy};
 pub use input::Input;
 pub use interface::INTERFACE_VERSIONS;
+pub use json::Float;
 #[doc(hidden)]
 pub use json::alias_moves;
+pub use policy::{Decision, Policy};
 pub use settings::{Descriptor, Setting, SettingKind};
-pub use types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind};
+pub use types::{
+    Activity, Agreement, Approval, ApprovalRecord, Change, Comparison, Context, Direction, Evaluation,
+    EvaluationKind, Interval, IntervalMethod, MeasuredMetric, Measurement, ModelFacts, ModelFormat,
+    ModelState, ModelVersion, Operation, OutputKind, OverrideKind, Panel, PanelRole, Quantile,
+    QuarantineRecord, RunData, Segment, SignatureColumn, Signer, TargetOrigin, Transition, Verdict,
+    VerdictKind,
+};
