@@ -112,6 +112,45 @@ on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
 on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
 on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
 
+/// The standing takes one request, none if its document is cached, however long ago it changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standing_costs_one_request_at_most() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("standing"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    let decide = |cache: Option<&std::path::Path>| {
+        proxy.take();
+        let mut command = project.command(["rollback", "--dry-run"]);
+        if let Some(cache) = cache {
+            command.env("HYDRA_CACHE_DIR", cache);
+        }
+        let output = command.output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        proxy.take().len()
+    };
+    let fresh = tempfile::tempdir().expect("a directory");
+    decide(Some(fresh.path()));
+    let (without, without_cache) = (decide(None), decide(Some(fresh.path())));
+    project.json(["quarantine", "3", "--reason", "wrong prices"]);
+    for _ in 0..3 {
+        project.json(["rollback"]);
+    }
+    assert_eq!(decide(None), without, "this machine's commands wrote it");
+    // The address of the archive, and the document.
+    assert_eq!(decide(Some(fresh.path())), without_cache + 2);
+    assert_eq!(decide(Some(fresh.path())), without_cache);
+    proxy.take();
+    project.json(["promote", "1"]);
+    let sent = sorted(proxy.take());
+    assert!(sent.len() <= 14, "{sent:?}");
+}
+
 /// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
 /// run in an unknown experiment is asked for once.
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod newer;
 mod old;
 mod outside;
 mod race;
+mod statements;
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,7 @@ use crate::ledger::HOST;
 use crate::ledger::entry::{Entry, EntryKind, StandingRef, Undecodable};
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::AliasState;
+use hydra_base::names::Alias;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Link, Number, Slot};
 use hydra_mlflow::entities::ModelVersion;
@@ -64,6 +65,14 @@ impl Record {
         let entry = &self.entry;
         let still = entry.before == entry.after && entry.side.is_empty() && entry.mirrors().is_empty();
         self.applied.is_some() || entry.operation == EntryKind::Genesis || (!entry.is_observation() && still)
+    }
+
+    /// Whether it records that the champion is another one than before. An entry that only restores aliases does not.
+    #[must_use]
+    pub fn moves_champion(&self) -> bool {
+        let entry = &self.entry;
+        let moved = entry.before.get(&Alias::CHAMPION) != entry.after.get(&Alias::CHAMPION);
+        moved && (entry.is_decision() || entry.is_observation())
     }
 
     /// Whether this release of the program wrote it.

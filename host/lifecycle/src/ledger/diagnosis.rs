@@ -103,7 +103,11 @@ impl Ledger {
             recorded,
         }));
         let champion = head.state().get(&Alias::CHAMPION);
-        let deleted = champion.filter(|version| !there(version));
+        let deleted = champion.filter(|version| !there(version)).or_else(|| {
+            let mut chain = snapshot.window.valid_from(head.number);
+            let moved = chain.find(|record| record.moves_champion())?;
+            moved.entry.before.get(&Alias::CHAMPION).filter(|_| champion.is_none())
+        });
         if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
             findings.push(LedgerFinding::DeletedChampion { version });
         }

@@ -47,10 +47,15 @@ impl Entry {
 impl Standing {
     /// The tags of all versions in quarantine.
     pub(super) fn mirrors(&self) -> Vec<Mirror> {
+        self.mirrors_of(&self.quarantines().map(|(version, _)| version).collect())
+    }
+
+    /// The tags of these versions.
+    pub(super) fn mirrors_of(&self, versions: &BTreeSet<Version>) -> Vec<Mirror> {
         let value = |quarantine: &Quarantine| text(quarantine.at, &quarantine.by, &quarantine.reason);
-        self.quarantines()
-            .map(|(version, quarantine)| Mirror { version, value: Some(value(quarantine)) })
-            .collect()
+        let mirror =
+            |version: &Version| Mirror { version: *version, value: self.quarantine(*version).map(value) };
+        versions.iter().map(mirror).collect()
     }
 }
 

@@ -117,13 +117,6 @@ fn is_transition(record: &Record) -> bool {
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
 }
 
-/// Whether an entry records that the champion is another one than before. What only restores aliases does not.
-fn moves_champion(record: &Record) -> bool {
-    let entry = &record.entry;
-    let found = entry.is_decision() || entry.is_observation();
-    found && entry.before.get(&Alias::CHAMPION) != entry.after.get(&Alias::CHAMPION)
-}
-
 /// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
 /// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
 fn champion_before_outside_move(
@@ -139,7 +132,7 @@ fn champion_before_outside_move(
     let mut aborted = false;
     for record in snapshot.window.valid_from(head.number) {
         let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-        if !undone && moves_champion(record) {
+        if !undone && record.moves_champion() {
             let before = record.entry.before.get(&Alias::CHAMPION);
             return before.filter(|_| record.entry.is_observation());
         }

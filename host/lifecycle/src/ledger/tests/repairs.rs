@@ -200,6 +200,10 @@ async fn a_deleted_champion_leaves_an_entry() {
             let ledger = world.open(world.at(place)).await.expect("the ledger");
             ledger.repair().await.expect("a repair");
             ledger.repair().await.expect("nothing is left");
+            let findings = ledger.ledger().diagnose().await.expect("findings");
+            let lost = LedgerFinding::DeletedChampion { version: version(2) };
+            let expected = if alias == Alias::CHAMPION { vec![lost] } else { Vec::new() };
+            assert_eq!(findings, expected, "that it is on record does not bring it back");
             promote(&world, place, "c", 3).await.expect("a promotion");
             let history = world.assert_sound().await;
             let promotion = EntryKind::Promote;
