@@ -12,6 +12,7 @@ mod newer;
 mod old;
 mod outside;
 mod race;
+mod status;
 
 use std::collections::BTreeMap;
 
