@@ -87,7 +87,7 @@ async fn decisions_send_no_request_too_many(release: &'static str) {
 
 fn sorted(mut requests: Vec<String>) -> Vec<String> {
     for request in requests.iter_mut().filter(|request| request.starts_with("PUT ")) {
-        *request = "PUT input".to_owned();
+        "PUT input".clone_into(request);
     }
     requests.sort();
     requests

@@ -248,7 +248,8 @@ async fn a_deleted_experiment_is_found_and_goes_on(shared: &Shared) {
     registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     let model =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
-    let error = registry.log(Candidate::from_file(model)).await.expect_err("a deleted experiment");
+    let error =
+        registry.log(Candidate::from_file(model).metric("auc", 0.9)).await.expect_err("a deleted experiment");
     assert_eq!(error.kind(), ErrorKind::InvalidState);
     shared.ask(&["restore-experiment", run.experiment_id.as_str()]);
     assert_eq!(assert_sound(&registry).await.len(), 4);

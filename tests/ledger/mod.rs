@@ -13,6 +13,7 @@ mod old;
 mod outside;
 mod race;
 mod statements;
+mod status;
 
 use std::collections::BTreeMap;
 

@@ -50,6 +50,7 @@ fn metrics_and_tags_forge_no_lines() {
         version: Version::FIRST,
         run_id: "r".into(),
         sha256: Sha256::of(b""),
+        replaced: None,
         metrics: [(hostile(), 0.5)].into(),
     };
     assert_forges_nothing(&candidate.text());
