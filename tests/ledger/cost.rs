@@ -43,7 +43,7 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
 }
 
 /// The requests of a decision: what it was decided on, what was recorded, and what was moved.
-async fn decisions_send_no_request_too_many(release: &'static str) {
+fn decisions_send_no_request_too_many(release: &'static str) {
     let proxy = Proxy::start(&Server::shared(release).url);
     let project = Project::new(Some(&proxy.url), &fresh_name("requests"));
     project.file("train.csv", crate::cli::training_csv());
@@ -93,17 +93,17 @@ fn sorted(mut requests: Vec<String>) -> Vec<String> {
     requests
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn decisions_send_few_requests() {
-    decisions_send_no_request_too_many(NEWEST).await;
+#[test]
+fn decisions_send_few_requests() {
+    decisions_send_no_request_too_many(NEWEST);
 }
 
 macro_rules! on_older_release {
     ($test:ident, $release:literal) => {
-        #[tokio::test(flavor = "multi_thread")]
+        #[test]
         #[ignore = "one more server; `cargo xtask test --all` runs it"]
-        async fn $test() {
-            decisions_send_no_request_too_many($release).await;
+        fn $test() {
+            decisions_send_no_request_too_many($release);
         }
     };
 }
