@@ -8,7 +8,7 @@ use super::forms::{optional_number, text_number, text_version};
 use hydra_base::names::{RunId, Version};
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_ledger_rules::Number;
-use hydra_policy::{Budget, Change, Usage, VerdictKind};
+use hydra_policy::{Budget, Usage, VerdictKind};
 
 /// What only a decision of a policy has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Decided {
     pub model_sha256: Option<String>,
     /// What users of the champion notice: how the target differs from it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub changes: BTreeSet<Change>,
+    pub changes: BTreeSet<ModelChange>,
     /// The answers of all policies, the leader's first; empty if one policy decides alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panel: Vec<PanelAnswer>,
@@ -52,6 +52,18 @@ impl Decided {
             && self.decision_sha256.is_none()
             && self.signers.is_empty()
     }
+}
+
+/// A way in which the model of the target differs from that of the champion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelChange {
+    /// What `predict` answers.
+    Output,
+    /// The classes.
+    Classes,
+    /// The input columns.
+    Columns,
 }
 
 /// What one policy of a panel answered.

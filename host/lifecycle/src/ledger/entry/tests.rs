@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, NewArchive, PanelAnswer, PanelMode, PanelVerdict,
-    SCHEMA, SideMove, StandingRef, Subject, Undecodable,
+    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, ModelChange, NewArchive, PanelAnswer, PanelMode,
+    PanelVerdict, SCHEMA, SideMove, StandingRef, Subject, Undecodable,
 };
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::testing::{alias, version};
 use hydra_base::{PolicyIdentity, Sha256};
-use hydra_policy::{Budget, Change, OverrideKind, Usage, VerdictKind};
+use hydra_policy::{Budget, OverrideKind, Usage, VerdictKind};
 
 pub(crate) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {
@@ -71,7 +71,7 @@ fn full() -> Entry {
         ..sample()
     };
     let decided = entry.decided.as_mut().expect("a decision");
-    decided.changes = [Change::Output, Change::Classes, Change::Columns].into();
+    decided.changes = [ModelChange::Output, ModelChange::Classes, ModelChange::Columns].into();
     decided.panel = vec![answer; 8];
     decided.decision_sha256 = Some(sha256);
     decided.signers = vec!["s".repeat(64); 4];
