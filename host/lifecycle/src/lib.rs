@@ -6,7 +6,6 @@ pub mod evidence;
 pub mod guards;
 pub mod ledger;
 pub mod recording;
-mod standing_facts;
 pub mod statement;
 pub mod status;
 pub mod transition;

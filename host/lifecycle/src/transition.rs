@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, LedgerView, Opened, Standing};
-use crate::{standing_facts, versions};
+use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
@@ -296,7 +296,7 @@ impl Transitions<'_> {
         if let Some(target) = &evidence.target {
             guards::refuse_quarantined(target.version, &past.standing)?;
         }
-        let input = self.input(request, evidence, &past)?;
+        let input = self.input(request, evidence, past.history)?;
         let decision = run_policy(self.policy, input.clone()).await?;
         let plan = self.review(&decision.verdict, request, evidence, &past.standing).await?;
         let moves = plan.moves.clone();
@@ -329,21 +329,21 @@ impl Transitions<'_> {
         })
     }
 
-    fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
-        let at = now();
-        let describe = |version: &Option<ModelVersion>| -> Result<Option<hydra_policy::ModelVersion>> {
-            let Some(version) = version else { return Ok(None) };
-            let mut described = evidence.describe(version)?;
-            standing_facts::add(&mut described, &past.standing, at)?;
-            Ok(Some(described))
+    fn input(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        history: Vec<hydra_policy::Transition>,
+    ) -> Result<Input> {
+        let describe = |version: &Option<ModelVersion>| {
+            version.as_ref().map(|version| evidence.describe(version)).transpose()
         };
-        let mut context = Context::new(self.model.to_string(), timestamp(at)?, self.options.actor.clone());
+        let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
         context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
-        context.quarantined = standing_facts::quarantined(&past.standing).collect();
-        context.history.clone_from(&past.history);
+        context.history = history;
         Ok(match (request.operation, describe(&evidence.target)?) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
+use crate::ledger::entry::{Decided, EntryKind, Override, Subject, tracked};
 use crate::ledger::standing::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::{OverrideKind, Transition};
+use hydra_policy::Transition;
 
 /// The caller's part of a transition.
 #[async_trait]
@@ -49,7 +49,7 @@ pub struct Proposal {
     /// The moves, which passed the guards; none unless approved.
     pub moves: Vec<AliasMove>,
     /// The rules of the host that the request set aside.
-    pub overrides: BTreeSet<OverrideKind>,
+    pub overrides: BTreeSet<Override>,
     /// The part of a statement about one version.
     pub subject: Option<Subject>,
     /// The versions that a rollback puts in quarantine.

@@ -50,7 +50,7 @@ mod view;
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
 pub use mirror::QUARANTINE_TAG;
-pub use standing::{Approval, Quarantine, Standing, StandingCache};
+pub use standing::{Standing, StandingCache};
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));

@@ -166,7 +166,5 @@ fn transition(record: &Record) -> Result<Transition> {
     transition.moves = moves;
     transition.reason.clone_from(&entry.reason);
     explanation.clone_into(&mut transition.explanation);
-    transition.user.clone_from(&entry.user);
-    transition.overrides.clone_from(&entry.overrides);
     Ok(transition)
 }

@@ -130,6 +130,16 @@ pub struct Subject {
     pub own: bool,
 }
 
+/// A rule of the host that a request sets aside, on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Override {
+    /// The version may become champion although its model cannot be loaded.
+    UnloadableModel,
+    /// The decision is by another policy than the active one.
+    InactivePolicy,
+}
+
 /// What only an `activate` entry has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, ModelChange, NewArchive, PanelAnswer, PanelMode,
-    PanelVerdict, SCHEMA, SideMove, StandingRef, Subject, Undecodable,
+    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, ModelChange, NewArchive, Override, PanelAnswer,
+    PanelMode, PanelVerdict, SCHEMA, SideMove, StandingRef, Subject, Undecodable,
 };
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::testing::{alias, version};
 use hydra_base::{PolicyIdentity, Sha256};
-use hydra_policy::{Budget, OverrideKind, Usage, VerdictKind};
+use hydra_policy::{Budget, Usage, VerdictKind};
 
 pub(crate) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {
@@ -59,7 +59,7 @@ fn full() -> Entry {
         standing: Some(StandingRef { number: u64::MAX, sha256 }),
         user: Some("ann@example.org".into()),
         clock_ms: Some(-1_234_567),
-        overrides: [OverrideKind::InactivePolicy, OverrideKind::UnloadableModel].into(),
+        overrides: [Override::InactivePolicy, Override::UnloadableModel].into(),
         subject: Some(Subject {
             model_sha256: Some(sha256.to_string()),
             expires: Some(1_700_000_600_000),
