@@ -11,6 +11,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
+use hydra_policy::TargetOrigin;
 
 /// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by
 /// spaces: a server can only search for runs in experiments.
@@ -27,9 +28,22 @@ pub enum Target {
     Candidate,
     /// The version of this number.
     Version(Version),
+    /// For rollbacks: the version of this number, which was champion by the ledger before aliases were moved without it.
+    ChampionBefore(Version),
     /// For rollbacks: the version that the policy chooses. The default policy takes the one behind `archived`, which was
     /// champion before.
     PolicyChoice,
+}
+
+impl Target {
+    /// Where a target comes from, as a policy is told.
+    pub(crate) fn origin(self) -> TargetOrigin {
+        match self {
+            Self::Candidate => TargetOrigin::Candidate,
+            Self::ChampionBefore(_) => TargetOrigin::Ledger,
+            Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
+        }
+    }
 }
 
 impl From<Version> for Target {
@@ -79,7 +93,7 @@ impl Evidence {
         let (champion, archived) = (behind(Alias::CHAMPION), behind(Alias::ARCHIVED));
         let named = match target {
             Target::Candidate => behind(Alias::CANDIDATE),
-            Target::Version(version) => Some(version),
+            Target::Version(version) | Target::ChampionBefore(version) => Some(version),
             Target::PolicyChoice => None,
         };
         let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
@@ -88,7 +102,7 @@ impl Evidence {
             newest.filter(|(number, _)| wanted.contains(number)).collect();
         wanted.retain(|number| !found.contains_key(number));
         found.extend(versions::of_numbers(backend, &model, &wanted).await?);
-        if let Target::Version(version) = target
+        if let Target::Version(version) | Target::ChampionBefore(version) = target
             && !found.contains_key(&version)
         {
             // The store's own words for what is missing.

@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;
+pub mod past;
 pub mod recording;
 pub mod statement;
 pub mod status;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::past::Past;
 use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ use hydra_base::time::now;
 use hydra_base::{PolicyIdentity, Timestamp, blocking};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
+use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 /// A request for a decision.
@@ -169,29 +171,6 @@ pub struct DecisionOptions {
     pub quarantine_on_rollback: bool,
 }
 
-/// What the ledger knows that a decision depends on.
-#[derive(Debug, Clone)]
-pub struct Past {
-    /// The newest transitions, newest first.
-    pub history: Vec<hydra_policy::Transition>,
-    /// Quarantines and approvals.
-    pub standing: Standing,
-}
-
-impl Past {
-    /// The past of a model without a ledger.
-    #[must_use]
-    pub fn none() -> Self {
-        Self { history: Vec::new(), standing: Standing::none("") }
-    }
-}
-
-impl From<&LedgerView> for Past {
-    fn from(view: &LedgerView) -> Self {
-        Self { history: view.history.clone(), standing: view.standing.clone() }
-    }
-}
-
 /// Decides requests about one model.
 #[derive(Debug)]
 pub struct Transitions<'a> {
@@ -247,7 +226,7 @@ impl Transitions<'_> {
         let seen = &view.registered;
         let unnamed = request.operation == Operation::Rollback && request.target == Target::PolicyChoice;
         if let Some(former) = view.champion_before_outside_move.filter(|_| unnamed) {
-            let named = Request { target: Target::Version(former), ..request.clone() };
+            let named = Request { target: Target::ChampionBefore(former), ..request.clone() };
             match self.gather(&named, seen.clone(), Vec::new(), None).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
                 evidence => return Ok((named, evidence?)),
@@ -296,7 +275,7 @@ impl Transitions<'_> {
         if let Some(target) = &evidence.target {
             guards::refuse_quarantined(target.version, &past.standing)?;
         }
-        let input = self.input(request, evidence, past.history)?;
+        let input = self.input(request, evidence, &past)?;
         let decision = run_policy(self.policy, input.clone()).await?;
         let plan = self.review(&decision.verdict, request, evidence, &past.standing).await?;
         let moves = plan.moves.clone();
@@ -329,22 +308,27 @@ impl Transitions<'_> {
         })
     }
 
-    fn input(
-        &self,
-        request: &Request,
-        evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
-    ) -> Result<Input> {
+    fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+        let now = now();
         let describe = |version: &Option<ModelVersion>| {
-            version.as_ref().map(|version| evidence.describe(version)).transpose()
+            let Some(version) = version else { return Ok::<_, Error>(None) };
+            let mut described = evidence.describe(version)?;
+            let sha256 = version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok());
+            past.say_of(&mut described, sha256, now)?;
+            Ok(Some(described))
         };
-        let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.options.actor.clone());
+        let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
         context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
+        context.model_tags.clone_from(&evidence.registered.tags);
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
-        context.history = history;
-        Ok(match (request.operation, describe(&evidence.target)?) {
+        let on = |alias: &Alias| evidence.registered.aliases.get(alias).copied();
+        context.aliases = self.options.managed.iter().map(|alias| (alias.clone(), on(alias))).collect();
+        past.clone().add_to(&mut context);
+        let target = describe(&evidence.target)?;
+        context.target_origin = target.as_ref().map(|_| request.target.origin());
+        Ok(match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
         })

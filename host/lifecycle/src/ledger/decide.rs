@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind, Override, Subject, tracked};
+use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
 use crate::ledger::standing::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::Transition;
+use hydra_policy::{Operation, OverrideKind, Transition};
 
 /// The caller's part of a transition.
 #[async_trait]
@@ -49,7 +49,7 @@ pub struct Proposal {
     /// The moves, which passed the guards; none unless approved.
     pub moves: Vec<AliasMove>,
     /// The rules of the host that the request set aside.
-    pub overrides: BTreeSet<Override>,
+    pub overrides: BTreeSet<OverrideKind>,
     /// The part of a statement about one version.
     pub subject: Option<Subject>,
     /// The versions that a rollback puts in quarantine.
@@ -87,6 +87,10 @@ pub struct LedgerView {
     pub registered: RegisteredModel,
     /// The newest transitions, newest first, in the form that policies see. Aborted ones are left out.
     pub history: Vec<Transition>,
+    /// Since when the champion has been champion, in milliseconds.
+    pub champion_since: Option<u64>,
+    /// The decisions that moved the champion within the last month, each with its time in milliseconds.
+    pub crownings: Vec<(Operation, u64)>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
     /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision

@@ -19,11 +19,11 @@ use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
-use hydra_policy::VerdictKind;
+use hydra_policy::{OverrideKind, VerdictKind};
 
 pub use parts::{
-    Activation, Bridge, Decided, ModelChange, NewArchive, Origin, Override, PanelAnswer, PanelMode,
-    PanelVerdict, SideMove, StandingRef, Subject,
+    Activation, Bridge, Decided, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove, StandingRef,
+    Subject,
 };
 pub use text::Undecodable;
 
@@ -139,7 +139,7 @@ pub struct Entry {
     pub clock_ms: Option<i64>,
     /// The rules of the host that the request set aside.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub overrides: BTreeSet<Override>,
+    pub overrides: BTreeSet<OverrideKind>,
     /// The part of a verb about one version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,

@@ -11,9 +11,11 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
+use crate::past::{MONTH_MS, crownings};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
+use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
@@ -28,12 +30,17 @@ impl Ledger {
     }
 
     pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
-        let (history, standing) =
+        let (known, standing) =
             try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
+        let crownings = self.crownings(&known, head).await?;
+        let mut history = known.transitions;
+        history.truncate(Context::HISTORY);
         Ok(LedgerView {
             head: head.clone(),
             registered: snapshot.registered.clone(),
             champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
+            champion_since: champion_since(snapshot, head, &history)?,
+            crownings,
             history,
             standing,
             state: snapshot.existing(head.state()),
@@ -43,7 +50,7 @@ impl Ledger {
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<Transition>> {
+    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Known> {
         let window = &snapshot.window;
         let mut aborted = false;
         let mut transitions = Vec::new();
@@ -57,22 +64,40 @@ impl Ledger {
                 newest_decision = Some((record, transitions.len()));
             }
         }
-        if transitions.len() < Context::HISTORY && window.lowest() > 1 {
-            let before = match newest_decision {
-                Some((record, _)) => self.history_before(record).await?,
-                None => None,
-            };
-            match (before, newest_decision) {
-                (Some(before), Some((_, since))) => {
-                    transitions.truncate(since);
-                    transitions.extend(before);
-                }
-                // The archive is incomplete.
-                _ => transitions = self.read_transitions(head.number).await?,
-            }
+        if window.lowest() <= 1 {
+            return Ok(Known { transitions, all: true });
         }
-        transitions.truncate(Context::HISTORY);
-        Ok(transitions)
+        if transitions.len() >= Context::HISTORY {
+            return Ok(Known { transitions, all: false });
+        }
+        let before = match newest_decision {
+            Some((record, _)) => self.history_before(record).await?,
+            None => None,
+        };
+        let (transitions, rest) = match (before, newest_decision) {
+            (Some(before), Some((_, since))) => {
+                transitions.truncate(since);
+                (transitions, before)
+            }
+            // The archive is incomplete.
+            _ => (Vec::new(), self.read_transitions(head.number, None).await?),
+        };
+        let all = rest.len() < Context::HISTORY;
+        Ok(Known { transitions: [transitions, rest].concat(), all })
+    }
+
+    /// The decisions that moved the champion within the last month. More entries are read only if the champion changed more
+    /// often than policies get to see.
+    async fn crownings(&self, known: &Known, head: &Record) -> Result<Vec<(Operation, u64)>> {
+        let since = timestamp(now())?.saturating_sub(MONTH_MS);
+        let reaches = known.all || known.transitions.last().is_some_and(|oldest| oldest.at < since);
+        let mut crownings = if reaches {
+            crownings(&known.transitions)
+        } else {
+            crownings(&self.read_transitions(head.number, Some(since)).await?)
+        };
+        crownings.retain(|(_, at)| *at >= since);
+        Ok(crownings)
     }
 
     /// The history that a decision rested on, if its input can be read.
@@ -91,11 +116,15 @@ impl Ledger {
         }
     }
 
-    /// The newest transitions up to the entry `head`, read entry by entry.
-    async fn read_transitions(&self, head: Number) -> Result<Vec<Transition>> {
+    /// The newest transitions up to the entry `head`, read entry by entry: as many as policies get to see, or all since a time.
+    async fn read_transitions(&self, head: Number, since: Option<u64>) -> Result<Vec<Transition>> {
         let mut steps = self.read(None);
-        let mut transitions = Vec::new();
-        while transitions.len() < Context::HISTORY
+        let mut transitions: Vec<Transition> = Vec::new();
+        let enough = |transitions: &[Transition]| match since {
+            Some(since) => transitions.last().is_some_and(|oldest| oldest.at < since),
+            None => transitions.len() >= Context::HISTORY,
+        };
+        while !enough(&transitions)
             && let Some(step) = steps.try_next().await?
         {
             // Entries above `head` are newer than the state that the decision is about.
@@ -109,6 +138,13 @@ impl Ledger {
         }
         Ok(transitions)
     }
+}
+
+/// The newest transitions, newest first.
+struct Known {
+    transitions: Vec<Transition>,
+    /// Whether there are no older ones.
+    all: bool,
 }
 
 /// Whether an entry is a change of aliases that policies see in their history.
@@ -147,6 +183,17 @@ fn champion_before_outside_move(
     }
 }
 
+/// Since when the champion has been champion: since the newest transition that moved it, or since the ledger began.
+fn champion_since(snapshot: &Snapshot, head: &Record, history: &[Transition]) -> Result<Option<u64>> {
+    let moved = |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
+    if let Some(transition) = history.iter().find(moved) {
+        return Ok(Some(transition.at));
+    }
+    let began =
+        snapshot.window.valid_from(head.number).find(|record| record.entry.operation == EntryKind::Genesis);
+    began.map(|genesis| timestamp(genesis.entry.at)).transpose()
+}
+
 /// An entry as a policy is shown it.
 fn transition(record: &Record) -> Result<Transition> {
     let entry = &record.entry;
@@ -165,6 +212,8 @@ fn transition(record: &Record) -> Result<Transition> {
     transition.target = entry.target;
     transition.moves = moves;
     transition.reason.clone_from(&entry.reason);
+    transition.user.clone_from(&entry.user);
+    transition.overrides.clone_from(&entry.overrides);
     explanation.clone_into(&mut transition.explanation);
     Ok(transition)
 }

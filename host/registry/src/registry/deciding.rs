@@ -5,9 +5,10 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording::{self, with_way_back};
 use hydra_lifecycle::statement::{self, Stated, Statement};
-use hydra_lifecycle::transition::{Past, Request, Transition, Transitions};
+use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Operation, Policy};
 
@@ -112,7 +113,9 @@ fn check_target(request: &Request) -> Result<()> {
         (Operation::Rollback, Target::Candidate) => {
             "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
         }
-        (Operation::Promote, Target::PolicyChoice) => "name a version, or pass `Target::Candidate`",
+        (Operation::Promote, Target::PolicyChoice | Target::ChampionBefore(_)) => {
+            "name a version, or pass `Target::Candidate`"
+        }
         _ => return Ok(()),
     };
     let refused = format!("not a target of a {}: {:?}", request.operation, request.target);

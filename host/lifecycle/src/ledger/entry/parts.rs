@@ -8,7 +8,7 @@ use super::forms::{optional_number, text_number, text_version};
 use hydra_base::names::{RunId, Version};
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_ledger_rules::Number;
-use hydra_policy::{Budget, Usage, VerdictKind};
+use hydra_policy::{Budget, Change, PanelRole, Usage, VerdictKind};
 
 /// What only a decision of a policy has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Decided {
     pub model_sha256: Option<String>,
     /// What users of the champion notice: how the target differs from it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub changes: BTreeSet<ModelChange>,
+    pub changes: BTreeSet<Change>,
     /// The answers of all policies, the leader's first; empty if one policy decides alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panel: Vec<PanelAnswer>,
@@ -54,18 +54,6 @@ impl Decided {
     }
 }
 
-/// A way in which the model of the target differs from that of the champion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelChange {
-    /// What `predict` answers.
-    Output,
-    /// The classes.
-    Classes,
-    /// The input columns.
-    Columns,
-}
-
 /// What one policy of a panel answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,21 +61,9 @@ pub struct PanelAnswer {
     /// The SHA-256 of the policy's component.
     pub sha256: Sha256,
     /// The part of the policy.
-    pub mode: PanelMode,
+    pub mode: PanelRole,
     /// Its answer.
     pub verdict: PanelVerdict,
-}
-
-/// The part of a policy in a panel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PanelMode {
-    /// Its moves count.
-    Leader,
-    /// Its yes or no counts.
-    Gate,
-    /// Its answer is recorded and does not count.
-    Monitor,
 }
 
 /// The answer of a policy in a panel.
@@ -128,16 +104,6 @@ pub struct Subject {
     /// Whether the approver also logged the version.
     #[serde(default, skip_serializing_if = "is_false")]
     pub own: bool,
-}
-
-/// A rule of the host that a request sets aside, on record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Override {
-    /// The version may become champion although its model cannot be loaded.
-    UnloadableModel,
-    /// The decision is by another policy than the active one.
-    InactivePolicy,
 }
 
 /// What only an `activate` entry has.

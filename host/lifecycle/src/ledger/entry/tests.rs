@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, ModelChange, NewArchive, Override, PanelAnswer,
-    PanelMode, PanelVerdict, SCHEMA, SideMove, StandingRef, Subject, Undecodable,
+    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, NewArchive, PanelAnswer, PanelVerdict, SCHEMA,
+    SideMove, StandingRef, Subject, Undecodable,
 };
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::testing::{alias, version};
 use hydra_base::{PolicyIdentity, Sha256};
-use hydra_policy::{Budget, Usage, VerdictKind};
+use hydra_policy::{Budget, Change, OverrideKind, PanelRole, Usage, VerdictKind};
 
 pub(crate) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {
@@ -52,14 +52,14 @@ pub(crate) fn sample() -> Entry {
 /// An entry with every part that schema 2 added, each as large as it may be.
 fn full() -> Entry {
     let sha256 = Sha256::of(b"panel");
-    let answer = PanelAnswer { sha256, mode: PanelMode::Monitor, verdict: PanelVerdict::Approve };
+    let answer = PanelAnswer { sha256, mode: PanelRole::Monitor, verdict: PanelVerdict::Approve };
     let quarantined = (1..=64).map(|number| version(1_000_000 + number)).collect();
     let mut entry = Entry {
         operation: EntryKind::Rollback,
         standing: Some(StandingRef { number: u64::MAX, sha256 }),
         user: Some("ann@example.org".into()),
         clock_ms: Some(-1_234_567),
-        overrides: [Override::InactivePolicy, Override::UnloadableModel].into(),
+        overrides: [OverrideKind::InactivePolicy, OverrideKind::UnloadableModel].into(),
         subject: Some(Subject {
             model_sha256: Some(sha256.to_string()),
             expires: Some(1_700_000_600_000),
@@ -71,7 +71,7 @@ fn full() -> Entry {
         ..sample()
     };
     let decided = entry.decided.as_mut().expect("a decision");
-    decided.changes = [ModelChange::Output, ModelChange::Classes, ModelChange::Columns].into();
+    decided.changes = [Change::Output, Change::Classes, Change::Columns].into();
     decided.panel = vec![answer; 8];
     decided.decision_sha256 = Some(sha256);
     decided.signers = vec!["s".repeat(64); 4];
