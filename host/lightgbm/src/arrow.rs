@@ -72,6 +72,7 @@ impl Model {
             OutputType::Probabilities => OutputKind::Probability.as_str(),
             OutputType::Labels => OutputKind::Label.as_str(),
             OutputType::Leaves => "leaf",
+            OutputType::Contributions | OutputType::TopContributions(_) => "contribution",
         }
     }
 

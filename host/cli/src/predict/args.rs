@@ -15,7 +15,7 @@ use hydra_tables::{FileFormat, is_dash};
 /// The output has the rows of the input in the same order: the columns to keep, then `prediction`, or one
 /// column `probability_LABEL`, `prediction_N`, `leaf_N` or `contribution_FEATURE` for each class, output, tree or feature. The columns
 /// of predictions name the version and the meaning of the values (`probability`, `label`, `value`, `scores`,
-/// `leaf`): in their metadata in Parquet and Arrow, on stderr with CSV and JSON lines.
+/// `leaf`, `contribution`): in their metadata in Parquet and Arrow, on stderr with CSV and JSON lines.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {

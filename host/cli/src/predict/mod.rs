@@ -34,8 +34,7 @@ pub fn run(
         EngineArg::Lightgbm => Some(training::engine(&model)?),
     };
     let meaning = model.meaning_of(output);
-    let mut scoring =
-        Scoring::new(model).keep(&args.rows.keep).output(output).version(name.clone(), version);
+    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output).version(name.clone(), version);
     if args.with_version {
         scoring = scoring.with_version();
     }
