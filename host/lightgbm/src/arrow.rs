@@ -35,11 +35,11 @@ pub fn json_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true).with_metadata(metadata)
 }
 
-/// What a prediction tells about a row.
+/// The values that a prediction returns for a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OutputType {
-    /// What Python's `predict` answers: labels for a classifier, else the objective's output.
+    /// The result of Python's `predict`: labels for a classifier, else the objective's output.
     #[default]
     Predict,
     /// The sum of the trees, before the objective's transformation.
@@ -57,17 +57,18 @@ pub enum OutputType {
 impl Model {
     /// Predicts for every row of a record batch.
     ///
-    /// The batch holds the model's features and nothing else, in any order: integers, floats, decimals and booleans, text
-    /// for categories, dictionaries of these; nulls are missing values. As in Python, the columns that are text or dictionaries
-    /// get the model's lists of pandas categories, in the model's order, if there are as many. The answer has as many rows and these columns:
-    /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs; numbers, or labels
-    ///   of their own type;
+    /// The batch must contain exactly the model's features, in any order: integers, floats, decimals, booleans, text
+    /// for categories, or dictionaries of these; nulls are missing values. As in Python, the columns of text or
+    /// dictionaries receive the model's lists of pandas categories, in the model's order, if their numbers are equal.
+    /// The result has one row for each row of the batch, and these columns:
+    /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs: numbers, or
+    ///   labels with their type;
     /// - for [`OutputType::Probabilities`] `probability_LABEL` for every class;
     /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree.
     ///
-    /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
-    /// is of a type that a model cannot take; [`ErrorKind::UnsupportedModel`] when the model does not make what is asked
-    /// for.
+    /// [`ErrorKind::InvalidData`] if the columns are not the features (the message lists missing and extra ones), or if
+    /// a column has a type that a model cannot use; [`ErrorKind::UnsupportedModel`] if the model cannot produce
+    /// `output`.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -97,7 +98,7 @@ impl Model {
         self.predict_batch_by(self, batch, output)
     }
 
-    /// [`Model::predict_batch`] from the numbers of `engine`; leaves are this model's own in any case.
+    /// [`Model::predict_batch`] with the numbers of `engine`, except that this model computes the leaves.
     pub fn predict_batch_by(
         &self,
         engine: &dyn Engine,
@@ -148,7 +149,7 @@ impl Model {
     /// A name for the probability of every class.
     fn probability_names(&self) -> Result<Vec<String>> {
         Ok(match self.classes() {
-            // A classifier that was trained on one class has two probabilities all the same.
+            // A classifier that was trained on one class has two probabilities, too.
             Some(classes) if classes.len() == self.num_classes()? => {
                 classes.iter().map(|label| format!("probability_{label}")).collect()
             }

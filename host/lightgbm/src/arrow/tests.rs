@@ -45,7 +45,7 @@ fn all_numbers_become_floats_and_nulls_become_nan() {
         let name = array.data_type().to_string();
         let batch = one_column(array);
         let table = table(&batch).unwrap();
-        let Values::Numbers(numbers) = &table.columns()[0].values else { panic!("{name} is no numbers") };
+        let Values::Numbers(numbers) = &table.columns()[0].values else { panic!("{name} is not numeric") };
         assert_eq!(numbers[0].to_bits(), expected.to_bits(), "{name}");
         assert!(numbers[1].is_nan(), "{name}");
     }
@@ -85,7 +85,7 @@ fn every_kind_of_text_is_read() {
         let name = array.data_type().to_string();
         let batch = one_column(array);
         let table = table(&batch).unwrap();
-        let Values::Strings(strings) = &table.columns()[0].values else { panic!("{name} is no text") };
+        let Values::Strings(strings) = &table.columns()[0].values else { panic!("{name} is not text") };
         let read: Vec<Option<&str>> = (0..strings.rows()).map(|row| strings.get(row)).collect();
         assert_eq!(read, values, "{name}");
     }
