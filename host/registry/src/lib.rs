@@ -32,25 +32,25 @@
 //! }
 //! ```
 //!
-//! In a deployment, [`OpenOptions::from_process`] reads `MLFLOW_*`, `HYDRA_*` and `hydra.toml` as the command line does.
+//! In a deployment, [`OpenOptions::from_process`] reads `MLFLOW_*`, `HYDRA_*` and `hydra.toml`, as the command line
+//! does.
 //!
 //! # Runtime
 //!
 //! Every `async` call requires a [Tokio](tokio) runtime with time and I/O enabled, as `#[tokio::main]` and
-//! `Builder::enable_all` make it: requests have time limits, and decisions, model files and local databases are worked on
-//! by blocking threads. Outside of a runtime these calls panic. Either flavor works. All futures and streams are `Send`;
-//! a [`ModelRegistry`] is cheap to clone and can be used from many tasks at once.
+//! `Builder::enable_all` create it: requests have time limits, and decisions, model files and local databases use
+//! blocking threads. Outside of a runtime these calls panic. Both runtime flavors work. All futures and streams are
+//! `Send`; a [`ModelRegistry`] is cheap to clone, and many tasks can use it at once.
 //!
 //! # Errors
 //!
-//! Every call returns [`Error`]. Match on its [`ErrorKind`] where one failure matters, and on the kind's
-//! [`ErrorCategory`] to map all of them, for instance to the status of an answer. A decision against a request is an
-//! [`Outcome`], not an error.
+//! Every call returns [`Error`]. Match on its [`ErrorKind`] for a single failure, and on the kind's [`ErrorCategory`]
+//! to map all failures, for instance to HTTP statuses. A decision against a request is an [`Outcome`], not an error.
 //!
 //! # The crates below
 //!
-//! [`mlflow`] holds the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`] runs
-//! policies, [`lifecycle`] has transitions and the ledger.
+//! [`mlflow`] contains the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`]
+//! runs policies, [`lifecycle`] has transitions and the ledger.
 
 mod open;
 mod project;

@@ -27,13 +27,13 @@ use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCan
 use hydra_models::loading::load_model;
 use hydra_policy::Policy;
 
-/// How many versions one request of a listing asks for.
+/// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
 ///
-/// Clones share one connection, one set of settings and one loaded policy: keep one in a server's state and clone it.
-/// Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
+/// Clones share one connection, one set of settings and one loaded policy, so a server can keep one in its state and
+/// clone it. Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
 #[derive(Debug, Clone)]
 pub struct ModelRegistry {
     inner: Arc<Inner>,
@@ -52,13 +52,13 @@ struct Inner {
 pub struct Champion {
     /// The version's number.
     pub version: Version,
-    /// The model, validated and checked against the digest that was logged with it.
+    /// The model, validated and checked against the digest in its version's tags.
     pub model: Model,
-    /// The version as MLflow has it, with its run, its tags and its source.
+    /// The version in MLflow, with its run, its tags and its source.
     pub entity: ModelVersion,
 }
 
-/// What is known about the champion without loading it.
+/// The description of the champion, without its model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ChampionInfo {
@@ -66,7 +66,7 @@ pub struct ChampionInfo {
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<RunId>,
-    /// The run's metrics; empty when the run is gone.
+    /// The run's metrics; empty if the run does not exist any more.
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub tags: Tags,
@@ -82,26 +82,26 @@ pub struct VersionInfo {
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<RunId>,
-    /// The aliases on it, sorted.
+    /// Its aliases, sorted.
     pub aliases: Vec<Alias>,
     /// When it was created.
     pub created_at: Timestamp,
 }
 
 impl ModelRegistry {
-    /// Connects to a registered model as it is. For programs that only read, and for those that log to a model that exists.
+    /// Connects to a registered model. For programs that only read, and for programs that log to an existing model.
     ///
-    /// Every setting is resolved and checked here, once: a malformed option, variable or value in `hydra.toml` is an error
-    /// of this call. Servers are not contacted; local files (certificates, credentials, databases) are opened. Whether the
-    /// model exists shows the first call that needs it.
+    /// Resolves and checks all settings: a malformed option, variable or value in `hydra.toml` is an error of this
+    /// call. Opens local files (certificates, credentials, databases) but sends no requests; the first call that needs
+    /// the model finds out whether it exists.
     pub async fn connect(options: OpenOptions) -> Result<Self> {
-        // Certificates and databases are read.
+        // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
         Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
     }
 
-    /// [Connects](Self::connect), and creates the registered model if it is missing. [`ErrorKind::InvalidName`] when the
-    /// name of a model to create leaves no room for its ledger's.
+    /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if
+    /// the name of a new model is too long for its ledger's name.
     pub async fn connect_or_create(options: OpenOptions) -> Result<Self> {
         let registry = Self::connect(options).await?;
         registry.ensure_model().await?;
@@ -114,20 +114,20 @@ impl ModelRegistry {
         &self.inner.settings.model
     }
 
-    /// The stores behind the registry.
+    /// The stores of the registry.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.inner.backend
     }
 
-    /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then those configured.
+    /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then the configured ones.
     #[must_use]
     pub fn managed_aliases(&self) -> &[Alias] {
         &self.inner.settings.decision_options.managed
     }
 
-    /// Logs a trained model as a candidate: a run with its metrics, configuration and tags, the model, and a registered
-    /// version behind the alias `candidate`. If anything fails, the run ends FAILED, and no version stays registered.
+    /// Logs a trained model as a candidate: a run with metrics, configuration and tags, the model, and a registered
+    /// version with the alias `candidate`. If a step fails, the run ends as FAILED, and no version stays registered.
     ///
     /// ```no_run
     /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
@@ -143,21 +143,20 @@ impl ModelRegistry {
         LogRequest::new(self.clone(), Given::Candidate(candidate))
     }
 
-    /// [`log`](Self::log), under the name that the call has in Python.
+    /// [`log`](Self::log), with the name of Python's call.
     pub fn log_candidate<'a>(&self, candidate: Candidate) -> LogRequest<'a> {
         self.log(candidate)
     }
 
-    /// [`log`](Self::log) of a candidate that is [prepared](Candidate::prepare): checked and read before the registry was
-    /// connected.
+    /// [`log`](Self::log) for a [prepared](Candidate::prepare) candidate, which was checked and read before connecting.
     pub fn log_prepared<'a>(&self, candidate: PreparedCandidate) -> LogRequest<'a> {
         LogRequest::new(self.clone(), Given::Prepared(candidate))
     }
 
     /// Asks the policy to make a version the champion: [`Target::Candidate`], or a [`Version`].
     ///
-    /// A decision against it is not an error but the transition's outcome;
-    /// [`into_result`](hydra_lifecycle::transition::Transition::into_result) makes an error of it.
+    /// A decision against it is not an error but an outcome of the transition;
+    /// [`into_result`](hydra_lifecycle::transition::Transition::into_result) converts it to an error.
     ///
     /// ```no_run
     /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
@@ -172,25 +171,25 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::promote(target))
     }
 
-    /// [`promote`](Self::promote), under the name that the call has in Python.
+    /// [`promote`](Self::promote), with the name of Python's call.
     pub fn promote_to_champion(&self, target: impl Into<Target>) -> DecisionRequest {
         self.promote(target)
     }
 
-    /// Asks the policy to roll back: to [`Target::PolicyChoice`], by default the archived version, or to a [`Version`] that
-    /// was champion before.
+    /// Asks the policy to roll back: to [`Target::PolicyChoice`], by default the archived version, or to a [`Version`]
+    /// that was champion before.
     pub fn rollback(&self, target: impl Into<Target>) -> DecisionRequest {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// What is not as it should be with the model's lifecycle. Nothing is written.
+    /// Finds problems of the model's lifecycle. Writes nothing.
     pub async fn diagnose(&self) -> Result<Vec<Finding>> {
         let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
         self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await
     }
 
-    /// Repairs what needs no human decision: completes or aborts an interrupted transition, records moves that were made
-    /// without the ledger, bridges damage in it, ends runs that were left behind.
+    /// Repairs problems that need no human decision: completes or aborts an interrupted transition, records moves that
+    /// bypassed the ledger, bridges damage in it, and ends abandoned runs.
     pub async fn repair(&self) -> Result<()> {
         let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
         let ledger = ledger.map(|ledger| self.writer(ledger));
@@ -201,8 +200,8 @@ impl ModelRegistry {
         Doctor { backend: self.backend(), model: self.model(), experiment }
     }
 
-    /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
-    /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
+    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
+    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
     pub async fn load_champion(&self) -> Result<Champion> {
         let entity = self.champion_version().await?;
         let cache = self.inner.settings.cache.as_ref();
@@ -210,7 +209,7 @@ impl ModelRegistry {
         Ok(Champion { version: entity.version, model, entity })
     }
 
-    /// What is known about the champion: two requests, whatever the history.
+    /// Describes the champion, with two requests, independent of the length of the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
         let run = match &version.run_id {
@@ -232,8 +231,8 @@ impl ModelRegistry {
         })
     }
 
-    /// Every version, newest first, as a stream that holds one page at a time. The first request is made when the stream is
-    /// polled first.
+    /// All versions, newest first, as a stream that holds one page at a time. Polling the stream sends the first
+    /// request.
     #[must_use]
     pub fn list_versions(&self) -> BoxStream<'static, Result<VersionInfo>> {
         let registry = self.clone();
@@ -259,14 +258,14 @@ impl ModelRegistry {
         listing.try_flatten_stream().boxed()
     }
 
-    /// Carries out a [`LogRequest`].
+    /// Executes a [`LogRequest`].
     pub(crate) async fn carry_out_log(
         &self,
         candidate: Given,
         progress: &(dyn Fn(u64) + Send + Sync),
         interrupted: BoxFuture<'_, ()>,
     ) -> Result<LoggedCandidate> {
-        // A candidate that can never be promoted is not logged; this comes before a large model is read.
+        // Check this before reading a large model: a candidate that can never be promoted is not logged.
         ledger_name(self.model())?;
         let prepared = match candidate {
             Given::Candidate(candidate) => candidate.prepare().await?,
@@ -295,7 +294,7 @@ impl ModelRegistry {
         }
     }
 
-    /// An empty store looks like a mistyped URI: the hint distinguishes the two.
+    /// An empty store may mean a mistyped URI, so the hint covers both cases.
     async fn no_champion(&self) -> Error {
         let missing =
             self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
@@ -329,13 +328,13 @@ impl ModelRegistry {
         }
         ledger_name(self.model())?;
         match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {
-            // Another process was faster.
+            // Another process created it first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             other => other.map(drop),
         }
     }
 
-    /// [`Self::ensure_experiment`] for readers: `None` when there is none yet.
+    /// Like [`Self::ensure_experiment`] for readers: `None` if there is no experiment yet.
     async fn existing_experiment(&self) -> Result<Option<ExperimentId>> {
         let tracking = &self.backend().tracking;
         match &self.inner.settings.experiment {
@@ -346,7 +345,7 @@ impl ModelRegistry {
         }
     }
 
-    /// The experiment that candidates are logged in.
+    /// The experiment for candidates.
     async fn ensure_experiment(&self) -> Result<ExperimentId> {
         let tracking = &self.backend().tracking;
         let name = match &self.inner.settings.experiment {
@@ -366,7 +365,7 @@ impl ModelRegistry {
     }
 }
 
-/// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.
+/// A tag by which a store recognises its own create after the answer was lost, so that it does not create twice.
 fn own_operation() -> Tags {
     Tags::from([(OPERATION_ID_TAG.to_owned(), uuid::Uuid::new_v4().to_string())])
 }

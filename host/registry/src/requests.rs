@@ -1,4 +1,4 @@
-//! Requests: values that are completed with methods and carried out when they are awaited.
+//! Requests: values with setter methods, which are executed when they are awaited.
 
 use std::fmt;
 use std::future::{IntoFuture, pending};
@@ -11,7 +11,7 @@ use hydra_base::error::Result;
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
 
-/// A request to log a candidate, made by [`ModelRegistry::log`]. It is carried out when it is awaited.
+/// A request to log a candidate, created by [`ModelRegistry::log`]. Awaiting it executes it.
 #[must_use = "a request does nothing until it is awaited"]
 pub struct LogRequest<'a> {
     registry: ModelRegistry,
@@ -20,7 +20,7 @@ pub struct LogRequest<'a> {
     interrupted: BoxFuture<'a, ()>,
 }
 
-/// What is to be logged.
+/// The candidate.
 pub(crate) enum Given {
     Candidate(Candidate),
     Prepared(PreparedCandidate),
@@ -31,15 +31,15 @@ impl<'a> LogRequest<'a> {
         Self { registry, candidate, progress: Box::new(|_| ()), interrupted: pending().boxed() }
     }
 
-    /// Calls `progress` with the bytes uploaded since the last call.
+    /// Calls `progress` with the number of bytes uploaded since the last call.
     pub fn progress(mut self, progress: impl Fn(u64) + Send + Sync + 'a) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Stops when `interrupted` is ready before the candidate is registered: the run ends FAILED, no version stays
-    /// registered, and the error is [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted). Dropping the future instead
-    /// leaves a run behind that never ends.
+    /// Stops if `interrupted` is ready before the candidate is registered: the run ends as FAILED, no version stays
+    /// registered, and the error is [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted). Dropping the future
+    /// instead leaves a running run behind.
     pub fn until(mut self, interrupted: impl Future<Output = ()> + Send + 'a) -> Self {
         self.interrupted = interrupted.boxed();
         self
@@ -62,8 +62,8 @@ impl fmt::Debug for LogRequest<'_> {
     }
 }
 
-/// A request for a promotion or a rollback, made by [`ModelRegistry::promote`] or [`ModelRegistry::rollback`]. It is
-/// carried out when it is awaited.
+/// A request for a promotion or a rollback, created by [`ModelRegistry::promote`] or [`ModelRegistry::rollback`].
+/// Awaiting it executes it.
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is awaited"]
 pub struct DecisionRequest {

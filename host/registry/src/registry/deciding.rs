@@ -1,4 +1,4 @@
-//! Deciding: the policy, the ledger and the evidence brought together.
+//! Decisions: combines the policy, the ledger and the evidence.
 
 use futures_util::future::try_join;
 
@@ -13,10 +13,10 @@ use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::Operation;
 
 impl ModelRegistry {
-    /// Carries out a request for a promotion or a rollback.
+    /// Executes a request for a promotion or a rollback.
     ///
-    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
-    /// that is connected afterwards.
+    /// The first request loads the policy, which serves all later ones. If the file is replaced, registries that
+    /// connect afterwards use the new one.
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
         ledger_name(self.model())?;
@@ -29,7 +29,7 @@ impl ModelRegistry {
         }
         let ledger = async {
             let ledger = self.ledger().await?;
-            // Found out ahead of its first use, which reports an error.
+            // Determined before its first use, which reports an error.
             ledger.ledger().locate_archive().await.ok();
             Ok(ledger)
         };
@@ -56,18 +56,18 @@ impl ModelRegistry {
         transitions.dry_run(request, &evidence, past).await
     }
 
-    /// The model's ledger, founded if there is none yet. For writers.
+    /// The model's ledger, created if it does not exist. For writers.
     pub async fn ledger(&self) -> Result<LedgerWriter> {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(self.writer(ledger));
         }
-        // Before an experiment is made for it.
+        // Check this before creating an experiment.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
         LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await
     }
 
-    /// The model's ledger, if a first decision founded it. For readers.
+    /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
         Ledger::existing(self.backend(), self.model()).await
     }
@@ -81,7 +81,7 @@ impl ModelRegistry {
     }
 }
 
-/// Refuses targets that the operation does not have.
+/// Rejects targets that the operation does not support.
 fn check_target(request: &Request) -> Result<()> {
     let hint = match (request.operation, request.target) {
         (Operation::Rollback, Target::Candidate) => {
@@ -94,7 +94,7 @@ fn check_target(request: &Request) -> Result<()> {
     Err(Error::new(ErrorKind::InvalidArgument, refused).with_hint(hint))
 }
 
-/// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
+/// Refuses a rollback to a version that was never champion. Without a ledger, only the aliases show the past.
 async fn ensure_was_champion(
     request: &Request,
     ledger: Option<&Ledger>,
