@@ -1,7 +1,7 @@
 //! Tables in and out, for LightGBM models: CSV, Parquet, Arrow IPC and JSON lines, in bounded memory.
 //!
-//! [`Scoring`] reads rows, predicts for each and writes predictions, batch by batch. [`NumberTable`] reads the same files for
-//! training: both use the same readers, so a cell is the same number in training and in prediction.
+//! [`Scoring`] reads rows, predicts for each and writes predictions, batch by batch. [`NumberTable`] reads the same
+//! files for training. Both use the same readers, so a cell is the same number in training and in prediction.
 //!
 //! ```
 //! use hydra_lightgbm::loaded::Model;

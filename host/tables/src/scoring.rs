@@ -1,4 +1,4 @@
-//! Rows in, predictions out, in constant memory.
+//! Scores the rows of a file in constant memory.
 //!
 //! A thread reads batches ahead while the caller's thread scores and writes.
 
@@ -21,9 +21,9 @@ use hydra_lightgbm::loaded::{Engine, Model};
 /// The largest number of values in a batch, unless [`Scoring::batch_rows`] sets the rows: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
 
-/// How to score the rows of a file.
+/// Settings for scoring the rows of a file.
 ///
-/// Threads and categories are the model's: [`Model::with_threads`], [`Model::with_categories`].
+/// The model contains the number of threads and the categories: [`Model::with_threads`], [`Model::with_categories`].
 pub struct Scoring<'e> {
     model: Model,
     engine: Option<Box<dyn Engine + 'e>>,
@@ -33,34 +33,35 @@ pub struct Scoring<'e> {
 }
 
 impl<'e> Scoring<'e> {
-    /// Scores with `model`, what Python's `predict` answers, without kept columns.
+    /// Scores with `model`; returns the result of Python's `predict`, without kept columns.
     #[must_use]
     pub fn new(model: Model) -> Self {
         Self { model, engine: None, keep: Vec::new(), output: OutputType::default(), batch_rows: None }
     }
 
-    /// Takes scores from `engine` instead of the model's own scorer.
+    /// Uses the scores of `engine` instead of the model's own scorer.
     #[must_use]
     pub fn engine(mut self, engine: Box<dyn Engine + 'e>) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// Repeats these columns of the input before the predictions, in this order and each once. Columns of CSV stay text.
+    /// Repeats these columns of the input before the predictions, in this order, each once. Columns of CSV stay text.
     #[must_use]
     pub fn keep<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.keep = columns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What to predict.
+    /// Sets the kind of predictions.
     #[must_use]
     pub fn output(mut self, output: OutputType) -> Self {
         self.output = output;
         self
     }
 
-    /// How many rows a batch has, at least 1; by default as many as 32 MB hold, at most [`BATCH_ROWS`].
+    /// Sets the number of rows in a batch, at least 1. By default it is the number that fits in 32 MB, at most
+    /// [`BATCH_ROWS`].
     #[must_use]
     pub fn batch_rows(mut self, rows: usize) -> Self {
         self.batch_rows = Some(rows.max(1));
@@ -69,12 +70,12 @@ impl<'e> Scoring<'e> {
 
     /// Reads the header or schema of `source`, finds the columns, and starts reading ahead.
     ///
-    /// Columns are found by name, with spaces and underscores alike, in any order; a model that was trained without names
-    /// takes columns by position.
+    /// Columns are found by name, in any order, with spaces and underscores treated alike. A model that was trained
+    /// without names takes columns by position.
     ///
-    /// [`ErrorKind::Storage`] when the source cannot be read; [`ErrorKind::InvalidData`] when columns are missing (the
-    /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] when it is
-    /// unknown which columns have the model's pandas categories.
+    /// [`ErrorKind::Storage`] if the source cannot be read; [`ErrorKind::InvalidData`] if columns are missing (the
+    /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the
+    /// columns of the model's pandas categories are unknown.
     pub fn open(self, source: Source, format: FileFormat) -> Result<ScoringRun<'e>> {
         let Self { model, engine, keep, output, batch_rows } = self;
         let batch_rows = batch_rows.unwrap_or_else(|| default_batch_rows(&model, output));
@@ -101,19 +102,20 @@ impl<'e> Scoring<'e> {
 
     /// Scores all rows of `source` into `output` and returns their number.
     ///
-    /// Fails like [`Scoring::open`] and [`ScoringRun::write_to`]; a file of predictions appears only after the last row.
+    /// Fails like [`Scoring::open`] and [`ScoringRun::write_to`]. A file of predictions becomes visible only after the
+    /// last row.
     pub fn run(self, source: Source, format: FileFormat, output: Output<'_>) -> Result<u64> {
         self.open(source, format)?.write_to(output, |_| ())
     }
 }
 
-/// Rows that are being scored: an iterator over batches of predictions.
+/// An iterator over batches of predictions.
 ///
-/// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch, without rows
-/// if the input has none. After an error there are no further batches. The errors, which name the file:
-/// [`ErrorKind::InvalidData`] for a damaged row (with its line or batch), [`ErrorKind::Storage`] when reading fails,
-/// [`ErrorKind::InvalidArgument`] when a kept column has the name of a prediction, [`ErrorKind::UnsupportedModel`] when the
-/// model does not make the output asked for.
+/// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch; it
+/// has no rows if the input has none. An error ends the iterator. The errors, which name the file, are:
+/// [`ErrorKind::InvalidData`] for a damaged row (with its line or batch), [`ErrorKind::Storage`] for a failed read,
+/// [`ErrorKind::InvalidArgument`] for a kept column with the name of a prediction, [`ErrorKind::UnsupportedModel`] if
+/// the model cannot produce the wanted kind of predictions.
 pub struct ScoringRun<'e> {
     model: Model,
     engine: Option<Box<dyn Engine + 'e>>,
@@ -128,7 +130,8 @@ pub struct ScoringRun<'e> {
 }
 
 impl ScoringRun<'_> {
-    /// The columns of the input that are neither features nor kept. For JSON lines: of its first batch, and at most 1000.
+    /// The columns of the input that are neither features nor kept. For JSON lines, those of the first batch, at most
+    /// 1000.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
@@ -146,7 +149,7 @@ impl ScoringRun<'_> {
         self.in_bytes
     }
 
-    /// How far the input had been read when the last batch was complete.
+    /// The position of the reader when the last batch was complete.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
@@ -154,8 +157,8 @@ impl ScoringRun<'_> {
 
     /// Writes all batches to `output`, calls `progress` with the position after each, and returns the number of rows.
     ///
-    /// Besides the errors of the batches: [`ErrorKind::Storage`] when writing fails, [`ErrorKind::InvalidData`] when the format
-    /// cannot hold a kept column.
+    /// In addition to the errors of the batches: [`ErrorKind::Storage`] for a failed write, and
+    /// [`ErrorKind::InvalidData`] if the format cannot represent a kept column.
     pub fn write_to(mut self, mut output: Output<'_>, mut progress: impl FnMut(u64)) -> Result<u64> {
         let mut rows = 0;
         while let Some(batch) = self.next() {
@@ -193,19 +196,19 @@ impl Iterator for ScoringRun<'_> {
     }
 }
 
-/// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
+/// The number of rows in a batch for which neither features nor predictions exceed [`BATCH_VALUES`] values.
 fn default_batch_rows(model: &Model, output: OutputType) -> usize {
     let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
     let widest = model.feature_names().len().max(outputs).max(1);
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
-/// A batch, the end, or what went wrong.
+/// A batch, the end, or an error.
 type Message = Result<Option<Batch>>;
 
-/// Lets a thread read the next batch while the one before it is scored.
+/// Reads the next batch on a thread while the caller scores the one before it.
 ///
-/// The thread is not joined: when the receiver is gone it may still be waiting for its input.
+/// The thread is not joined, because it may wait for its input after the receiver is gone.
 fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
     let (sender, receiver) = sync_channel(1);
     let read = move || {
@@ -213,7 +216,7 @@ fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver
             let message = guarded(|| reader.next())
                 .map_err(|error| if named(&error) { error } else { error.with_context("file", &file) });
             let last = !matches!(message, Ok(Some(_)));
-            // Sending fails when the run was dropped, for instance because writing failed.
+            // Sending fails if the run was dropped, for instance after a failed write.
             if sender.send(message).is_err() || last {
                 break;
             }

@@ -1,4 +1,4 @@
-//! Where bytes come from: a file, stdin or a reader, counted.
+//! Sources of bytes: a file, stdin or a reader, with a count of the bytes read.
 
 use std::fmt;
 use std::fs::File;
@@ -24,7 +24,7 @@ enum Kind {
 impl Source {
     /// Opens a file, or stdin for `-`.
     ///
-    /// [`ErrorKind::Storage`] when the file does not exist, is a directory or cannot be read.
+    /// [`ErrorKind::Storage`] if the file does not exist, is a directory or cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         if is_dash(path) {
             return Ok(Self::from_reader("stdin", io::stdin()));
@@ -46,9 +46,9 @@ impl Source {
         }
     }
 
-    /// Takes the bytes of `reader`; errors call it `name`.
+    /// Reads the bytes of `reader`; errors contain `name`.
     ///
-    /// Parquet is copied to a temporary file first, because its footer comes last.
+    /// Parquet is copied to a temporary file first, because its footer is at the end.
     #[must_use]
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
         Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)) }
@@ -60,7 +60,7 @@ impl Source {
         &self.name
     }
 
-    /// How many bytes there are, if that is known.
+    /// The number of bytes, if it is known.
     pub(super) fn length(&self) -> Option<u64> {
         match self.kind {
             Kind::File { length, .. } => length,
@@ -68,7 +68,7 @@ impl Source {
         }
     }
 
-    /// The file, if bytes can be read from it in any order; it shares its position with this source.
+    /// The file, if it supports seeking; it shares its position with this source.
     pub(super) fn regular_file(&self) -> Result<Option<File>> {
         match &self.kind {
             Kind::File { file, length: Some(_) } => file.try_clone().map(Some).map_err(unreadable),
@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    /// A file whose bytes can be read in any order: bytes that come once are put into a temporary one.
+    /// A file that supports seeking; a stream is copied to a temporary file.
     pub(super) fn into_regular_file(self) -> Result<File> {
         if let Kind::File { file, length: Some(_) } = self.kind {
             return Ok(file);
@@ -89,7 +89,7 @@ impl Source {
         Ok(file)
     }
 
-    /// The bytes, once, and a count of those read.
+    /// The bytes, as a stream, and a count of those read.
     pub(super) fn into_reader(self) -> (Box<dyn Read + Send>, ByteCount) {
         let count = ByteCount::new();
         let reader: Box<dyn Read + Send> = match self.kind {
@@ -106,7 +106,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// How many bytes have been read, and how many may be.
+/// The number of bytes read, and the limit.
 #[derive(Debug, Clone)]
 pub(super) struct ByteCount(Arc<Counts>);
 
@@ -116,7 +116,7 @@ struct Counts {
     allowed: AtomicU64,
 }
 
-/// The error of reading more than was allowed.
+/// The error for reading more than the limit.
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
@@ -130,7 +130,7 @@ impl ByteCount {
         self.0.read.load(Ordering::Relaxed)
     }
 
-    /// From here on, reading fails with [`TooMuch`] after `bytes`.
+    /// Sets the limit: after `bytes` more bytes, reading fails with [`TooMuch`].
     pub(super) fn allow(&self, bytes: u64) {
         self.0.allowed.store(self.get().saturating_add(bytes), Ordering::Relaxed);
     }

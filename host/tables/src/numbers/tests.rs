@@ -24,7 +24,7 @@ fn model() -> Model {
     Model::from_text_model(TextModel::parse(text, &Limits::default()).unwrap()).unwrap()
 }
 
-/// The features that a prediction reads, in batches of two rows, as bits.
+/// The features that a prediction reads in batches of two rows, as bits.
 fn predicted(source: Source, format: FileFormat) -> Result<Vec<Vec<u64>>> {
     let model = model();
     let mut input = Input::open(source, format, Wanted::new(&model, &[], 2), Some(&model))?;

@@ -25,10 +25,10 @@ use cells::Column;
 use lines::Lines;
 use row::Rows;
 
-/// Opens JSON lines: reads the first batch, since only the rows tell which columns there are.
+/// Opens JSON lines: reads the first batch, because only rows contain the names of columns.
 ///
-/// A feature or kept column that no row of the first batch has is missing. In a row, a key that is missing is a missing
-/// value.
+/// A feature or kept column that does not occur in the first batch is missing from the input. A key that is missing in
+/// a single row is a missing value.
 pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
@@ -63,7 +63,7 @@ struct JsonlReader<R> {
     name: String,
     wanted: Wanted,
     rows: Rows,
-    /// What [`open`] has read already.
+    /// The first batch, which [`open`] has read.
     first: Option<Batch>,
 }
 
@@ -78,7 +78,7 @@ impl<R: Read + Send> BatchReader for JsonlReader<R> {
 }
 
 impl<R: Read> JsonlReader<R> {
-    /// Reads a batch, without rows at the end.
+    /// Reads a batch; it has no rows at the end.
     fn read(&mut self) -> Result<Batch> {
         let mut rows = 0;
         while rows < self.wanted.batch_rows {
