@@ -1,6 +1,7 @@
 //! Carrying a candidate into the stores: the run first, the registration last, and nothing half-registered left behind.
 
 use std::pin::{Pin, pin};
+use std::time::SystemTime;
 
 use crate::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
 use crate::config::CONFIG_ARTIFACT;
@@ -13,7 +14,7 @@ use hydra_mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
     OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
 };
-use hydra_mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
+use hydra_mlflow::flavor::{BOOSTER_FILE, Identity, ModelDirectory};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
@@ -185,14 +186,9 @@ impl Logging<'_> {
     async fn upload(&self, artifacts: &dyn ArtifactStore, below: &str, identity: Identity) -> Result<()> {
         let file = &self.prepared.file;
         let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let directory = ModelDirectory {
-            identity,
-            run_id: Some(self.run.id.to_string()),
-            signature: file.signature(),
-            model_size: file.size,
-            created: jiff::Timestamp::now(),
-            environment: Environment::default(),
-        };
+        let directory = ModelDirectory::new(identity, file.size, SystemTime::now())
+            .run_id(self.run.id.to_string())
+            .signature(file.signature());
         // MLflow answers an upload with no checksum: only the sizes that it lists show that an upload is complete.
         let mut uploaded = vec![(path(BOOSTER_FILE), file.size)];
         artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.target.progress).await?;
