@@ -1,4 +1,4 @@
-//! Equality with LightGBM: with its recorded answers, and with the library itself on models and rows that no one recorded.
+//! Equality with LightGBM: with its recorded predictions, and with the library itself on random models and rows.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Equality of LightGBM itself with the recorded predictions of Python's LightGBM: labels and raw scores exactly, probabilities to one unit in
-//! the last place. The crate `hydra-lightgbm` compares its own scores with the same records.
+//! LightGBM's own predictions are equal to the recorded ones of Python's LightGBM: labels and raw scores exactly,
+//! probabilities to one unit in the last place. The crate `hydra-lightgbm` compares its scores with the same records.
 
 use hydra_base::ErrorKind;
 use hydra_lightgbm::Engine;
