@@ -1,5 +1,5 @@
-//! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
-//! versions that are gone, or whose runs or files are.
+//! Finds problems of a model's lifecycle beyond its ledger: abandoned runs, aliases of deleted versions, and versions
+//! whose runs or files are missing.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ use hydra_mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run
 use hydra_mlflow::flavor::MLMODEL_FILE;
 use hydra_mlflow::uri::redact;
 
-/// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
+/// The age from which an unfinished run counts as abandoned; longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
 
-/// How many runs one request asks for.
+/// The number of runs per request.
 const PAGE: usize = 100;
 
-/// Something that is not as it should be.
+/// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Something about the ledger.
+    /// A problem of the ledger.
     Ledger(LedgerFinding),
-    /// An alias points to a version that was deleted.
+    /// An alias points to a deleted version.
     Dangling {
         /// The alias.
         alias: Alias,
         /// The version.
         version: Version,
     },
-    /// The champion is archived as well: a rollback has nowhere to go.
+    /// The champion is also archived, so a rollback has no target.
     ArchivedChampion {
         /// The version.
         version: Version,
     },
-    /// The run of a version behind an alias was deleted: policies are shown nothing of it.
+    /// The run of a version behind an alias was deleted, so policies receive no evidence about the version.
     DeletedRun {
         /// The alias.
         alias: Alias,
@@ -53,10 +53,10 @@ pub enum Finding {
         alias: Alias,
         /// The version.
         version: Version,
-        /// Why, for people.
+        /// The reason, for people.
         why: String,
     },
-    /// A run that this program started in the experiment and never ended.
+    /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
         run_id: RunId,
@@ -66,7 +66,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl Finding {
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -123,19 +123,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// One model under examination.
+/// A model to examine.
 #[derive(Debug)]
 pub struct Doctor<'a> {
     /// The stores.
     pub backend: &'a Backend,
     /// The registered model.
     pub model: &'a ModelName,
-    /// The experiment that candidates are logged in, if there is one yet.
+    /// The experiment for candidates, if it exists.
     pub experiment: Option<&'a ExperimentId>,
 }
 
 impl Doctor<'_> {
-    /// Looks at everything and writes nothing. `ledger` is the model's, if a first decision founded one.
+    /// Finds all problems and writes nothing. `ledger` is the model's ledger, if a first decision has created it.
     pub async fn diagnose(&self, ledger: Option<&Ledger>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         if let Some(ledger) = ledger {
@@ -163,7 +163,7 @@ impl Doctor<'_> {
         Ok(findings)
     }
 
-    /// Repairs what needs no decision by a person. A ledger that a newer release wrote to stays as it is.
+    /// Repairs problems that need no human decision. Does not change a ledger that a newer release wrote to.
     pub async fn repair(&self, ledger: Option<&LedgerWriter>) -> Result<()> {
         if let Some(ledger) = ledger {
             match ledger.repair().await {
@@ -202,7 +202,7 @@ impl Doctor<'_> {
         Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
     }
 
-    /// The runs of this program in the experiment that have no end.
+    /// The unfinished runs of this program in the experiment.
     async fn unfinished_runs(&self) -> Result<Vec<Run>> {
         let Some(experiment) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();

@@ -1,4 +1,4 @@
-//! The lifecycle: evidence, decisions and what they change, and the ledger that keeps them.
+//! The lifecycle: evidence, decisions and their effects, and the ledger that records them.
 
 pub mod backtest;
 pub mod doctor;

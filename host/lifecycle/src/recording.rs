@@ -1,4 +1,4 @@
-//! Between transitions and the ledger: requests that are carried out, and recorded decisions that are run again.
+//! Connects transitions and the ledger: executes requests, and repeats recorded decisions.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,8 +18,8 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
-/// Decides on a quiet ledger, records the decision and carries it out; all of it again when another writer was faster.
-/// `evidence` serves the first attempt.
+/// Decides on a consistent ledger, records the decision and executes it; repeats everything if another writer was
+/// faster. `evidence` is for the first attempt.
 pub async fn carry_out(
     transitions: &Transitions<'_>,
     request: &Request,
@@ -41,12 +41,12 @@ pub async fn carry_out(
     Ok(transition)
 }
 
-/// Decides one request, again on fresh evidence whenever another writer was faster.
+/// Decides one request; decides again on new evidence whenever another writer was faster.
 struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
     first: Option<Evidence>,
-    /// The decision of each attempt, with the SHA-256 of its input; none where the policy was not asked.
+    /// The decision of each attempt, with the SHA-256 of its input; `None` if the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> RequestDecider<'a> {
         Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
     }
 
-    /// The transition that was recorded: the last attempt, unless the ledger holds an earlier one.
+    /// The recorded transition: the last attempt, unless the ledger contains an earlier one.
     fn recorded(mut self, record: Option<&Record>) -> Option<Transition> {
         let input =
             record.and_then(|record| record.entry.decided.as_ref()).map(|decided| decided.input_sha256);
@@ -75,7 +75,7 @@ impl Decide for RequestDecider<'_> {
             Some(evidence) => evidence,
             None => self.transitions.gather(self.request).await?,
         };
-        // A policy must not decide on aliases that a transition has moved in part.
+        // A policy must not decide on aliases of an incomplete transition.
         if !view.agrees(&evidence.registered.aliases) {
             return Ok(DecideOutcome::Stale);
         }
@@ -94,10 +94,10 @@ impl Decide for RequestDecider<'_> {
     }
 }
 
-/// How many policies are held compiled at once.
+/// The number of compiled policies in memory.
 const MAX_LOADED: usize = 16;
 
-/// Runs recorded decisions again, each component compiled once.
+/// Repeats recorded decisions; compiles each component once.
 #[derive(Debug)]
 pub struct PolicyReplay {
     engine: PolicyEngine,
@@ -105,7 +105,7 @@ pub struct PolicyReplay {
 }
 
 impl PolicyReplay {
-    /// Decisions run on `engine`, each under the budget that it had.
+    /// Decisions run on `engine`, each with its recorded budget.
     #[must_use]
     pub fn new(engine: PolicyEngine) -> Self {
         Self { engine, loaded: Mutex::default() }

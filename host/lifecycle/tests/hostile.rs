@@ -1,4 +1,4 @@
-//! Guards against the verdicts of hostile guests.
+//! Applies the guards to verdicts of hostile guests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

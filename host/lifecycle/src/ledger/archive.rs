@@ -83,7 +83,7 @@ async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Re
     store.put_bytes(&path, proposal.component.to_vec()).await
 }
 
-/// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
+/// Each attempt of an operation stores its own input, because only later reads show which attempt was recorded.
 pub(super) fn input_path(operation_id: &str, sha256: Sha256) -> String {
     format!("decisions/{operation_id}-{sha256}.json")
 }

@@ -1,4 +1,4 @@
-//! What may be wrong with a ledger and its aliases, each finding with its remedy.
+//! Finds problems of a ledger and its aliases, each with its remedy.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -59,13 +59,13 @@ pub enum LedgerFinding {
     Damaged {
         /// The number.
         entry: Number,
-        /// What is wrong with it.
+        /// A description of the damage.
         flaw: String,
     },
 }
 
 impl LedgerFinding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl LedgerFinding {
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ impl Ledger {
         let mut findings = Self::damage(&snapshot);
         if let Some(head) = snapshot.readable_head() {
             if snapshot.window.newer().is_some() {
-                // Only the newer release knows where the aliases belong.
+                // Only the newer release can determine the right versions of the aliases.
             } else if head.is_settled() {
                 let aliases = &snapshot.registered.aliases;
                 let actual = |alias: &Alias| aliases.get(alias).copied();
@@ -164,7 +164,7 @@ impl Ledger {
             let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
             match self.missing_artifacts(&chain).await {
                 Ok(missing) => findings.extend(missing),
-                // The registry has answered: this is about the archive.
+                // The registry has answered, so this error comes from the archive.
                 Err(error) => findings.push(LedgerFinding::UnreadableArchive { why: error.to_string() }),
             }
         }

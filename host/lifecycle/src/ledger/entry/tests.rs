@@ -89,7 +89,7 @@ fn long_texts_are_cut_to_fit_and_still_explain() {
 }
 
 #[test]
-fn what_is_not_an_entry_says_why() {
+fn text_that_is_not_an_entry_has_a_reason() {
     let text = sample().encode().expect("an entry");
     let flaw = |text: &str| Entry::decode(text).expect_err("a flaw").to_string();
     let newer = text.replace(r#""schema":1"#, r#""schema":2"#);

@@ -1,4 +1,4 @@
-//! The driver over the in-memory store, used as a local store and as a remote one.
+//! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
 mod other_releases;
 mod past;
@@ -45,7 +45,7 @@ enum Place {
     Remote,
 }
 
-/// What a test's policy wants.
+/// The wish of a test's policy.
 #[derive(Debug, Clone, Copy)]
 enum Wish {
     Promote(u64),
@@ -103,7 +103,7 @@ impl World {
         self.store.set_alias(&self.model, &alias, version(number)).await.expect("an alias");
     }
 
-    /// The invariants: a sound ledger, and aliases that it explains.
+    /// Checks the invariants: a sound ledger, and aliases that it explains.
     async fn assert_sound(&self) -> Vec<(Record, Fate)> {
         let ledger = self.ledger().await;
         let verified = ledger.verify(None).await.expect("a verification");

@@ -1,4 +1,4 @@
-//! Ledgers that other releases wrote to: marks of release 0.1, entries of newer schemas.
+//! Ledgers with entries of other releases: marks of release 0.1, entries of newer schemas.
 
 use super::*;
 use crate::ledger::chain::{Reading, source_uri};
@@ -18,7 +18,7 @@ impl World {
         page.items.iter().rev().map(read).collect()
     }
 
-    /// Marks every entry that has a mark as release 0.1 would have done.
+    /// Replaces every mark by that of release 0.1.
     async fn mark_as_release_0_1(&self) {
         let name = ledger_name(&self.model).expect("a name");
         let key = Key::new(APPLIED_TAG).expect("a key");
@@ -39,7 +39,7 @@ impl World {
     }
 }
 
-/// Moves the champion back to where a superseded entry had it, and returns how that is recorded.
+/// Moves the champion back to its version in a superseded entry, and returns the kind of the resulting entry.
 async fn after_a_move_back(world: &World) -> EntryKind {
     world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
@@ -108,7 +108,7 @@ async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_rele
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
 }
 
-/// An older release, for which a newer entry was damage, may have bridged it: that is how the chain goes on.
+/// An older release may have bridged a newer entry, which it reads as damage; then the chain continues after it.
 #[tokio::test]
 async fn a_newer_entry_that_an_older_release_bridged_stops_nothing() {
     let world = World::new().await;

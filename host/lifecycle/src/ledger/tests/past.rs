@@ -1,10 +1,10 @@
-//! The past that a policy is shown.
+//! The history that policies receive.
 
 use super::{Alias, EntryKind, Place, Sha256, World, promote};
 use hydra_base::names::Version;
 use hydra_policy::{Operation, Transition};
 
-/// What a policy would be shown now.
+/// The history that a policy would receive now.
 async fn shown(world: &World) -> Vec<Transition> {
     world.ledger().await.view().await.expect("a view").history
 }
@@ -13,7 +13,7 @@ fn targets(past: &[Transition]) -> Vec<Option<u64>> {
     past.iter().map(|transition| transition.target.map(Version::get)).collect()
 }
 
-/// Appends entries that move nothing, as refusals are.
+/// Appends entries without moves, like rejections.
 async fn refuse(world: &World, times: u32) {
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
     let head = ledger.ledger().view().await.expect("a view").head;
@@ -27,7 +27,7 @@ async fn refuse(world: &World, times: u32) {
     }
 }
 
-/// The archive holds no inputs that are any: every entry is read.
+/// The archive contains no valid input, so every entry is read.
 #[tokio::test]
 async fn refusals_do_not_push_transitions_out_of_sight() {
     let world = World::new().await;
@@ -36,7 +36,7 @@ async fn refusals_do_not_push_transitions_out_of_sight() {
     }
     refuse(&world, 100).await;
     assert_eq!(targets(&shown(&world).await), [Some(3), Some(2), Some(1)]);
-    // The same when a decision is made, not only tried out: what it rests on comes from there.
+    // The same holds for a real decision, which reads the history from the archive.
     promote(&world, Place::Remote, "p4", 4).await.expect("a promotion");
     assert_eq!(targets(&shown(&world).await), [Some(4), Some(3), Some(2), Some(1)]);
     refuse(&world, 600).await;
@@ -67,7 +67,7 @@ async fn moves_begin_with_champion_and_include_the_candidates() {
 }
 
 #[tokio::test]
-async fn what_others_moved_has_no_explanation() {
+async fn moves_by_other_programs_have_no_explanation() {
     let world = World::new().await;
     promote(&world, Place::Local, "a", 1).await.expect("a promotion");
     world.set(Alias::CHAMPION, 4).await;

@@ -1,4 +1,4 @@
-//! Writers, alone and many at once, and what they leave behind when they die.
+//! Writers, alone and concurrent, and the state after their death.
 
 use super::*;
 
@@ -47,7 +47,7 @@ async fn an_operation_id_is_carried_out_once() {
     assert_eq!(world.aliases().await, (Some(1), None));
 }
 
-/// Proposes once what it holds, with the explanation that the head has.
+/// Proposes its content once, with the explanation of the head.
 struct Same(Option<Proposal>);
 #[async_trait]
 impl Decide for Same {
@@ -64,7 +64,7 @@ async fn a_refusal_is_recorded_once_for_equal_evidence() {
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let mut decider = Decider { world: &world, wish: Wish::Reject(2), asked: 0 };
     assert!(matches!(ledger.transition("a", &mut decider).await, Ok(Recorded::Now(_))));
-    // The explanation names the head, so the first repetition is another one.
+    // The explanation names the head, so the first repetition differs.
     assert!(matches!(ledger.transition("b", &mut decider).await, Ok(Recorded::Now(_))));
     let before = world.assert_sound().await.len();
     let view = ledger.ledger().view().await.expect("a view");
@@ -86,7 +86,8 @@ async fn a_promotion_takes_six_rounds_at_most() {
     assert_eq!(remote.rounds(), 1, "opening");
     remote.reset_rounds();
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
-    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one each.
+    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one round
+    // each.
     assert_eq!(remote.rounds(), 4);
 }
 
