@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::moment::moment;
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
+use crate::time::parse_time;
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_mlflow::environment;
@@ -85,7 +85,7 @@ pub struct GlobalArgs {
     pub quiet: bool,
 }
 
-/// A path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
+/// Parses a path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -247,7 +247,7 @@ pub struct DecisionArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 there is a champion, 2 there is no champion, or an error.")]
 pub struct ChampionArgs {
-    #[arg(long, value_name = "TIME", value_parser = moment, help = AS_OF)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = AS_OF)]
     pub as_of: Option<Timestamp>,
 }
 
@@ -263,7 +263,7 @@ pub struct HistoryArgs {
     #[command(subcommand)]
     pub command: Option<HistoryCommand>,
 
-    #[arg(long, value_name = "TIME", value_parser = moment, help = SINCE)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
     pub since: Option<Timestamp>,
 
     /// Show at most this many entries

@@ -1,9 +1,9 @@
-//! Moments as people type them.
+//! Times in command-line arguments.
 
 use hydra_base::Timestamp;
 
-/// A moment: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
-pub fn moment(text: &str) -> Result<Timestamp, String> {
+/// Parses a time: RFC 3339, a date or a date and time in UTC, or a span such as `3 days ago`.
+pub fn parse_time(text: &str) -> Result<Timestamp, String> {
     let utc = |time: jiff::civil::DateTime| jiff::tz::TimeZone::UTC.to_timestamp(time);
     let found = text
         .parse::<jiff::Timestamp>()
@@ -11,7 +11,7 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
         .or_else(|_| {
             let span: jiff::Span = text.parse()?;
             let now = jiff::tz::TimeZone::UTC.to_datetime(jiff::Timestamp::now());
-            // `3 days` without `ago` lies in the past as well: nothing here is about the future.
+            // `3 days` without `ago` is in the past, too, because no command accepts future times.
             let back = if span.is_negative() { span } else { span.negate() };
             now.checked_add(back).and_then(utc)
         });
@@ -25,16 +25,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_in_utc_and_spans_lead_back() {
-        assert_eq!(moment("2026-11-01"), Ok(1_793_491_200_000));
-        assert_eq!(moment("2026-11-01T12:00Z"), Ok(1_793_534_400_000));
-        assert_eq!(moment("2026-11-01T12:00:00+02:00"), Ok(1_793_527_200_000));
-        assert_eq!(moment("2026-11-01T12:00"), moment("2026-11-01T12:00Z"));
+    fn times_are_read_in_utc_and_spans_count_back() {
+        assert_eq!(parse_time("2026-11-01"), Ok(1_793_491_200_000));
+        assert_eq!(parse_time("2026-11-01T12:00Z"), Ok(1_793_534_400_000));
+        assert_eq!(parse_time("2026-11-01T12:00:00+02:00"), Ok(1_793_527_200_000));
+        assert_eq!(parse_time("2026-11-01T12:00"), parse_time("2026-11-01T12:00Z"));
         let now = jiff::Timestamp::now().as_millisecond();
         for text in ["3 days ago", "3d", "72h"] {
-            let age = now - moment(text).expect("a moment");
+            let age = now - parse_time(text).expect("a time");
             assert!((259_199_000..259_260_000).contains(&age), "{text}: {age}");
         }
-        assert!(moment("yesterday-ish").is_err());
+        assert!(parse_time("yesterday-ish").is_err());
     }
 }

@@ -1,11 +1,11 @@
-//! `promote` and `rollback`: a request, a decision, its effect.
+//! `promote` and `rollback`: send a request and report the transition.
 
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 
-/// Asks for a promotion.
+/// Requests a promotion.
 pub async fn promote(
     args: &PromoteArgs,
     settings: &Settings,
@@ -16,7 +16,7 @@ pub async fn promote(
     decide(registry.promote(target), &args.decision, printer).await
 }
 
-/// Asks for a rollback.
+/// Requests a rollback.
 pub async fn rollback(
     args: &RollbackArgs,
     settings: &Settings,
@@ -46,7 +46,7 @@ async fn decide(
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
         Outcome::Held => ExitStatus::Held,
-        // `Rejected`, and whatever else is not a yes.
+        // `Rejected`, and outcomes of later releases.
         _ => ExitStatus::Rejected,
     };
     printer.report(&TransitionReport::from(&transition), TransitionReport::text)?;

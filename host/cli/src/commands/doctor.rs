@@ -1,11 +1,11 @@
-//! `doctor`: what is not as it should be, and the repair of what can be repaired.
+//! `doctor`: finds problems, and repairs those that need no human decision.
 
 use crate::args::DoctorArgs;
 use crate::report::DoctorReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_registry::ModelRegistry;
 
-/// Examines the model; with `--fix` repairs it first. Exit status 1 if something is left.
+/// Examines the model; repairs it first with `--fix`. Exit status 1 if a problem is left.
 pub async fn run(
     args: &DoctorArgs,
     settings: &Settings,

@@ -135,7 +135,7 @@ impl PredictArgs {
             return Ok(FileFormat::Csv);
         }
         FileFormat::of(&self.rows.input).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "cannot tell the input's format from its extension")
+            Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
                 .with_context("file", self.rows.input.display())
                 .with_hint("set --in-format to csv, parquet, arrow or jsonl")
         })
@@ -151,7 +151,7 @@ impl PredictArgs {
             // The content of a compressed or tab-separated file would contradict its name.
             (None, Some(path)) if path.extension().is_some() => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "cannot tell the output's format from its extension",
+                "cannot determine the output's format from its extension",
             )
             .with_context("file", path.display())
             .with_hint("set --out-format to csv, parquet, arrow or jsonl")),

@@ -1,4 +1,4 @@
-//! `predict`: rows of a file in, predictions out.
+//! `predict`: reads rows from a file and writes predictions.
 
 mod args;
 mod rows;
@@ -12,9 +12,9 @@ use args::EngineArg;
 
 pub use args::PredictArgs;
 
-/// Predicts for every row of the input and returns how many there were.
+/// Predicts for every row of the input and returns the number of rows.
 ///
-/// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`].
+/// Sets the number of threads of `model` to that of `args`. Fails like [`Scoring::run`].
 pub fn run(model: Model, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
     let (in_format, out_format) = (args.input_format()?, args.output_format()?);
     let mut model = model.with_threads(args.threads);

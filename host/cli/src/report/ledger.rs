@@ -1,4 +1,4 @@
-//! The JSON shapes of what the ledger's commands print, and their text for people.
+//! The JSON forms of the ledger's commands, and their text for people.
 
 use std::fmt::Write as _;
 
@@ -26,34 +26,34 @@ pub struct EntryReport {
     pub model: String,
     /// Its number in the ledger.
     pub sequence: u64,
-    /// When the store took it.
+    /// The time at which the store created it.
     pub at: String,
     /// `promote`, `rollback`, or an entry of the ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
-    /// The version it was about.
+    /// The version that it is about.
     pub target: Option<Version>,
-    /// The verdict; none for an entry of the ledger itself.
+    /// The verdict; `None` for an entry of the ledger itself.
     pub verdict: Option<VerdictKind>,
     /// `done`, `aborted` or `pending`.
     pub fate: &'static str,
     /// The aliases that it moves.
     pub changes: Vec<ChangeReport>,
-    /// Why.
+    /// The explanation.
     pub explanation: String,
-    /// Who asked.
+    /// The requester.
     pub actor: String,
-    /// Why they asked.
+    /// The requester's reason.
     pub reason: Option<String>,
     /// The policy that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision took.
+    /// The instructions that the decision used.
     pub fuel: Option<u64>,
-    /// What recognises the request in all its attempts.
+    /// The id of the request, equal in all its attempts.
     pub operation_id: String,
 }
 
 impl EntryReport {
-    /// An entry and what became of it.
+    /// An entry with its effect.
     pub fn new(model: &ModelName, record: &Record, fate: Fate) -> Self {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
@@ -76,7 +76,7 @@ impl EntryReport {
         }
     }
 
-    /// For people: a headline and what belongs to it.
+    /// For people: a headline and the details.
     pub fn text(&self) -> String {
         let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
         // Writing to a string cannot fail.
@@ -89,7 +89,7 @@ impl EntryReport {
         for change in &self.changes {
             let _ = writeln!(text, "       {}", change.text());
         }
-        // A line end in what others wrote would make lines of its own.
+        // Text of other programs may contain line ends, which would result in additional lines.
         let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
         let _ = writeln!(text, "       by {}", printable(&format!("{}{reason}", self.actor)));
         let _ = writeln!(text, "       {}", printable(&self.explanation));
@@ -101,7 +101,7 @@ impl EntryReport {
 }
 
 impl ChangeReport {
-    /// The aliases of `after` that point elsewhere than in `before`.
+    /// The aliases whose version in `after` differs from that in `before`.
     pub fn between(before: &AliasState, after: &AliasState) -> Vec<Self> {
         let changes =
             after.iter().map(|(alias, to)| Self { alias: alias.to_string(), from: before.get(alias), to });
@@ -115,23 +115,23 @@ impl ChangeReport {
     }
 }
 
-/// One line of `history export`: an entry as it is stored, or what stands in its place.
+/// One line of `history export`: an entry as stored, or the description of a number without one.
 #[derive(Debug, Serialize)]
 pub struct ExportReport {
     /// `hydra-registry/ledger-export/1`.
     pub schema: &'static str,
     /// The number.
     pub number: u64,
-    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `newer` for one that a newer release wrote;
-    /// `damaged`.
+    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `newer` for one that a newer release
+    /// wrote; `damaged`.
     pub state: &'static str,
-    /// When the store took it.
+    /// The time at which the store created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
-    /// Why this release cannot read it.
+    /// The reason why this release cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
     /// The entry.
@@ -173,22 +173,22 @@ pub struct VerifyReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// Whether nothing is wrong.
+    /// Whether no problem was found.
     pub sound: bool,
-    /// Entries of the chain.
+    /// The number of entries in the chain.
     pub entries: u64,
-    /// Entries that lost a race.
+    /// The number of entries that lost a race.
     pub void: u64,
-    /// Decisions that were run again and came to the same.
+    /// The number of decisions that were repeated with the same result.
     pub rerun: u64,
     /// Damage that a checkpoint bridges.
     pub bridged: Vec<Value>,
-    /// What is wrong.
+    /// The problems.
     pub flaws: Vec<Value>,
 }
 
 impl VerifyReport {
-    /// The outcome for a model.
+    /// The result for a model.
     pub fn new(model: &ModelName, verified: &Verified) -> Self {
         let flaw =
             |flaw: &hydra_lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
@@ -233,20 +233,20 @@ pub struct DoctorReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// What was repaired.
+    /// The repairs.
     pub fixed: Vec<FindingReport>,
-    /// What is not as it should be.
+    /// The problems that are left.
     pub findings: Vec<FindingReport>,
 }
 
 /// One finding with its remedy.
 #[derive(Debug, Serialize)]
 pub struct FindingReport {
-    /// What kind of finding it is.
+    /// The kind of the finding.
     pub code: &'static str,
-    /// What was found.
+    /// A description of the problem.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: &'static str,
 }
 
@@ -290,25 +290,25 @@ pub struct AsOfReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// The moment.
+    /// The requested time.
     pub as_of: String,
-    /// The champion then.
+    /// The champion at that time.
     pub version: Option<Version>,
-    /// The archived version then.
+    /// The archived version at that time.
     pub archived: Option<Version>,
-    /// The entry that says so.
+    /// The number of the entry with this state.
     pub sequence: u64,
-    /// When that was made.
+    /// The time of that entry.
     pub since: String,
 }
 
 impl AsOfReport {
-    /// The state that an entry left behind.
-    pub fn new(model: &ModelName, moment: Timestamp, record: &Record, state: &AliasState) -> Self {
+    /// The state after an entry.
+    pub fn new(model: &ModelName, as_of: Timestamp, record: &Record, state: &AliasState) -> Self {
         Self {
             schema: "hydra-registry/champion-as-of/1",
             model: model.to_string(),
-            as_of: time(moment),
+            as_of: time(as_of),
             version: state.get(&Alias::CHAMPION),
             archived: state.get(&Alias::ARCHIVED),
             sequence: record.number,

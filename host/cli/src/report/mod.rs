@@ -1,6 +1,7 @@
-//! The JSON shapes of what commands print: their own types, each document with a `schema` field.
+//! The JSON forms of the commands' output: separate types, each document with a `schema` field.
 //!
-//! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot write (NaN, infinities) are strings.
+//! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot represent (NaN, infinities) are
+//! strings.
 
 mod backtest;
 mod ledger;
@@ -31,13 +32,13 @@ pub struct CandidateReport {
     pub run_id: String,
     /// The SHA-256 of the model file.
     pub sha256: Sha256,
-    /// The metrics logged.
+    /// The logged metrics.
     #[serde(serialize_with = "metrics")]
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl CandidateReport {
-    /// What was logged where.
+    /// Reports a logged candidate.
     pub fn new(model: &ModelName, logged: &LoggedCandidate, metrics: &BTreeMap<String, f64>) -> Self {
         Self {
             schema: "hydra-registry/candidate/1",
@@ -79,7 +80,7 @@ pub struct ChampionReport {
 }
 
 impl ChampionReport {
-    /// What is known about a champion.
+    /// Describes a champion.
     pub fn new(model: &ModelName, info: &ChampionInfo) -> Self {
         Self {
             schema: "hydra-registry/champion/1",
@@ -157,27 +158,27 @@ pub struct TransitionReport {
     pub model: String,
     /// `promote` or `rollback`.
     pub operation: String,
-    /// The version it was about.
+    /// The version that it is about.
     pub target: Option<Version>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The explanation.
     pub explanation: String,
-    /// The managed aliases that changed, or with a dry run would change.
+    /// The managed aliases that changed or, in a dry run, would change.
     pub changes: Vec<ChangeReport>,
     /// The policy that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision took.
+    /// The instructions that the decision used.
     pub fuel: u64,
-    /// Who asked.
+    /// The requester.
     pub actor: String,
-    /// Why they asked.
+    /// The requester's reason.
     pub reason: Option<String>,
-    /// When it was decided.
+    /// The time of the decision.
     pub at: String,
-    /// Whether it was only tried out.
+    /// Whether this was a dry run.
     pub dry_run: bool,
-    /// The number of the ledger entry that records it; none when there was nothing to record.
+    /// The number of the ledger entry; `None` if there was nothing to record.
     pub sequence: Option<u64>,
 }
 
@@ -214,7 +215,7 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// For people: what happened, to which version, decided by which policy, and what to do next.
+    /// For people: the outcome, the version, the policy and the next step.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let subject = self
@@ -270,7 +271,7 @@ pub fn time(milliseconds: Timestamp) -> String {
         .map_or_else(|_| milliseconds.to_string(), |time| format!("{time:.3}"))
 }
 
-/// Metrics as JSON numbers, those that JSON cannot write as strings.
+/// Metrics as JSON numbers; those that JSON cannot represent are strings.
 pub fn metrics<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().map(|(key, value)| (key, number(*value))))
 }
@@ -284,7 +285,7 @@ fn number(value: f64) -> serde_json::Value {
     }
 }
 
-/// Keys are the registry's: a line end in one would make a line of its own.
+/// Keys come from the registry: a line end in one would result in an additional line.
 fn metric_lines(metrics: &BTreeMap<String, f64>) -> String {
     metrics.iter().map(|(key, value)| format!("  metric  {} = {value}\n", printable(key))).collect()
 }

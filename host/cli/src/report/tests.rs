@@ -6,12 +6,12 @@ use super::*;
 use hydra_base::text::is_unprintable;
 use hydra_policy::VerdictKind;
 
-/// What a registry may put where it likes.
+/// Text that a registry may contain anywhere.
 fn hostile() -> String {
     "x\nforged line\r\nforged line\u{1b}[2J\u{2028}\u{85}\u{202e}\u{e0041}".to_owned()
 }
 
-/// A line of ours never begins with the words of others.
+/// Fails if a line begins with foreign text.
 #[track_caller]
 fn assert_forges_nothing(text: &str) {
     assert!(text.contains("forged line"), "the words themselves are shown: {text:?}");

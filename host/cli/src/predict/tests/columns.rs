@@ -1,4 +1,4 @@
-//! Which columns are taken, kept and refused.
+//! Columns that are found, kept and refused.
 
 use super::{Case, Folder, assert_invalid, context, regression};
 use hydra_base::ErrorKind;
@@ -108,7 +108,7 @@ fn a_header_without_rows_gives_a_header() {
     assert_eq!(Folder::new().predict_csv(regression(), "f0,f1,f2,f3,f4\n", "").unwrap(), "prediction\n");
 }
 
-/// The regression model as one that was trained on an array.
+/// The regression model as if it had been trained on an array.
 fn nameless() -> Model {
     let path = Case::new("regression").folder.join("booster/model.lgb");
     let text = std::fs::read_to_string(path).unwrap();

@@ -1,4 +1,4 @@
-//! Damage is found and named.
+//! Damaged files result in errors with the position of the damage.
 
 use std::fs;
 
@@ -103,7 +103,8 @@ fn an_output_file_is_replaced_only_by_a_whole_one() {
     assert!(fs::read_to_string(folder.path("out.csv")).unwrap().starts_with("prediction\n"));
 }
 
-/// Lengths in Arrow's metadata and before its packed buffers can be anything; believing one ended the process.
+/// The lengths in Arrow's metadata and before its packed buffers can have any value; trusting one used to abort the
+/// process.
 #[test]
 fn damaged_arrow_files_end_in_an_error() {
     let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");

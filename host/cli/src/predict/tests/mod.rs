@@ -1,4 +1,4 @@
-//! The whole way from a file to a file, against Python's answers.
+//! Predictions from file to file, compared with Python's.
 
 mod columns;
 mod damage;
@@ -74,7 +74,7 @@ impl Folder {
     }
 }
 
-/// A case of the fixtures: its files and what Python answered.
+/// A case of the fixtures: its files and Python's predictions.
 struct Case {
     folder: PathBuf,
     expected: Value,
@@ -95,7 +95,7 @@ impl Case {
         Model::from_artifact(name, "", &fs::read(&file).unwrap(), &ModelLimits::default()).unwrap()
     }
 
-    /// What the command line has to say besides, since CSV and JSON have no types.
+    /// Additional options for CSV and JSON, which have no types.
     fn options(&self) -> &'static str {
         if self.folder.ends_with("binary_cat") { " --categories city,tier" } else { "" }
     }

@@ -1,4 +1,4 @@
-//! The same answers as Python's, for every fixture and model format.
+//! Predictions equal to Python's, for every fixture and model format.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const CASES: [&str; 9] = [
     "regression",
 ];
 
-/// What computes predictions in this build.
+/// The engines in this build.
 const ENGINES: &[&str] = if cfg!(feature = "training") { &["native", "lightgbm"] } else { &["native"] };
 
 #[test]
