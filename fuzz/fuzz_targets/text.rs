@@ -1,5 +1,5 @@
-//! Any bytes as a model text: reading never panics, what is accepted is written and read back the same, and it scores:
-//! blocks of rows like single rows, with leaf numbers that exist.
+//! Reads any bytes as a model text. Reading never panics; an accepted text is written and read back unchanged; and
+//! blocks of rows have the same scores as single rows, with valid leaf numbers.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ const VALUES: [f64; 11] =
 fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = TextModel::parse(bytes, &Limits::default()) else { return };
     let text = model.emit();
-    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("what is written can be read");
+    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("the written text is valid");
     assert_eq!(again.emit(), text);
 
     let (features, outputs) = (model.num_features(), model.num_class());

@@ -1,7 +1,7 @@
 //! The default lifecycle policy of hydra-registry, as a WebAssembly component.
 //!
-//! The rules are in [`rules`]: pure functions, tested natively. This file is the glue that exports them under the
-//! interface `hydra:lifecycle/policy`; it is also the shortest example of a policy there is.
+//! The rules are in [`rules`]: pure functions, tested natively. This file exports them under the interface
+//! `hydra:lifecycle/policy`; it is also the shortest example of a policy.
 
 pub mod rules;
 

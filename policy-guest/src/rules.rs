@@ -6,8 +6,8 @@ const CHAMPION: &str = "champion";
 const ARCHIVED: &str = "archived";
 const CANDIDATE: &str = "candidate";
 
-/// Every promotion is approved: `champion` goes to the target, `archived` to the former champion, and `candidate`
-/// leaves the target.
+/// Approves every promotion: `champion` moves to the target, `archived` to the former champion, and `candidate` is
+/// removed from the target.
 #[must_use]
 pub fn promotion(target: &ModelVersion, context: &Context) -> Verdict {
     let mut moves = vec![set(CHAMPION, target.version)];
@@ -29,8 +29,8 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Verdict {
     Verdict::Approve(Approval { moves, explanation })
 }
 
-/// Back to `target`, or to the archived version when no target is named. The champion until now is archived, so that a
-/// second rollback undoes the first.
+/// Moves `champion` back to `target`, or to the archived version if no target is named. The former champion is
+/// archived, so a second rollback undoes the first.
 #[must_use]
 pub fn rollback(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     let Some(target) = target.or(context.archived.as_ref()) else {
@@ -51,7 +51,7 @@ pub fn rollback(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     Verdict::Approve(Approval { moves, explanation })
 }
 
-/// No version is champion and archived at once.
+/// Prevents that one version is champion and archived at once.
 fn unset_archived_if_on(version: u64, context: &Context) -> Option<AliasMove> {
     let archived = context.archived.as_ref()?;
     (archived.version == version).then(|| unset(ARCHIVED))

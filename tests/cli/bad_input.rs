@@ -206,11 +206,11 @@ fn truncated_values_are_reported() {
         let log = ["log-candidate", &fixture(), "--metric", "a=1", "--tag", &tag, "--config-value", &value];
         let outcome = project.run(log);
         assert_eq!(outcome.code, 0, "{}", outcome.err);
-        let told = |words: &[&str]| {
+        let warnings = |words: &[&str]| {
             outcome.err.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
         };
-        assert_eq!(told(&["WARN", "note", "8001", "8000"]), 1, "{}", outcome.err);
-        assert_eq!(told(&["WARN", "text", "6001", "6000"]), 1, "{}", outcome.err);
+        assert_eq!(warnings(&["WARN", "note", "8001", "8000"]), 1, "{}", outcome.err);
+        assert_eq!(warnings(&["WARN", "text", "6001", "6000"]), 1, "{}", outcome.err);
     }
 }
 

@@ -64,7 +64,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let name = ledger_name(registry.model()).expect("a name");
     let path = server.home.join("mlflow.db");
     let mut database = rusqlite::Connection::open(path).expect("the server's database");
-    database.busy_timeout(Duration::from_mins(1)).expect("patience");
+    database.busy_timeout(Duration::from_mins(1)).expect("the timeout is set");
     let transaction = database.transaction().expect("a transaction");
     let columns = |table: &str| -> Vec<String> {
         let mut statement =

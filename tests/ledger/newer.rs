@@ -113,7 +113,7 @@ async fn a_newer_entry_is_left_alone_on_rest() {
     is_left_alone(&Backend::rest()).await;
 }
 
-/// From the outside: each command that reads entries says so.
+/// Through the binary: each command that reads entries reports it.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_say_that_a_newer_release_is_needed() {
     for backend in [Backend::sqlite(), Backend::file()] {

@@ -87,9 +87,9 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     for (index, champion, archived) in
         [(0, 3, json!(2)), (2, 1, json!(2)), (3, 2, json!(1)), (4, 1, json!(null))]
     {
-        let moment = entries[index]["at"].as_str().expect("a time");
-        let then = project.json(["champion", "--as-of", moment]);
-        assert_eq!(json!([then["version"], then["archived"]]), json!([champion, archived]), "{moment}");
+        let time = entries[index]["at"].as_str().expect("a time");
+        let then = project.json(["champion", "--as-of", time]);
+        assert_eq!(json!([then["version"], then["archived"]]), json!([champion, archived]), "{time}");
     }
 
     let promoted = project.json(["promote", "2", "--reason", "a later release"]);

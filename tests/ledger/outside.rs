@@ -53,7 +53,7 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
     registry.repair().await.expect("a repair");
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
-    let error = registry.rollback(Target::PolicyChoice).await.expect_err("nowhere to go");
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no target");
     assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("rollback --to")), "{error:?}");
     assert_eq!(aliases(&registry).await, (Some(2), Some(2)), "nothing moved");

@@ -11,7 +11,7 @@ pub enum Mutation {
     NoOperationId,
     /// Interrupted transitions never expire.
     NoExpiry,
-    /// Writers carry out interrupted transitions until the moment of expiry, without the guard interval.
+    /// Writers carry out interrupted transitions until they expire, without the guard interval.
     NoGuard,
     /// A writer aborts an expired transition although its champion is already set.
     AbortStarted,

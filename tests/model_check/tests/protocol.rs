@@ -40,7 +40,7 @@ fn alias_writes_interleave_in_any_order() {
 }
 
 #[test]
-fn reads_of_one_round_are_answered_at_different_moments() {
+fn reads_of_one_round_are_answered_at_different_times() {
     holds(Setup { split_reads: true, ticks: Some(1), appends: 3, ..REPAIRED });
 }
 

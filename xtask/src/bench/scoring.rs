@@ -12,7 +12,7 @@ use crate::shell::{run as sh, say};
 use super::document::{Document, Goal};
 use super::machine::version;
 use super::samples::{Samples, digits, seconds, times};
-use super::worker::{Answer, PATIENCE, Worker};
+use super::worker::{ANSWER_LIMIT, Answer, Worker};
 use super::{Effort, built, home, python, script};
 
 /// The number of rows in a batch, as `make_models.py` writes them.
@@ -219,7 +219,7 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     drop(preparer);
     let mut worker = Worker::start(&name, &mut engine.command(&model))?;
     let before = worker.number("memory")?;
-    match worker.ask("load", PATIENCE)? {
+    match worker.ask("load", ANSWER_LIMIT)? {
         Answer::Numbers(_) => {}
         Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
         Answer::TimedOut => return Ok(Err("did not load within five minutes".to_owned())),

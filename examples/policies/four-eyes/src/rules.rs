@@ -57,13 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_approval_counts() {
+    fn approval_by_another_person_counts() {
         assert!(matches!(decide(Some("bob"), None), Verdict::Approve(_)));
         assert!(matches!(decide(None, Some("bob")), Verdict::Approve(_)));
     }
 
     #[test]
-    fn ones_own_approval_or_none_is_held() {
+    fn missing_approval_and_approval_by_the_requester_are_held() {
         assert!(matches!(decide(None, None), Verdict::Hold(_)));
         assert!(matches!(decide(Some(" "), None), Verdict::Hold(_)));
         assert!(matches!(decide(Some("Ann "), None), Verdict::Hold(_)));
