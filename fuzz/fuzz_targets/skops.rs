@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         for (name, member) in [("schema.json", bytes), ("0.npy", bytes.rsplit(|byte| *byte == b'\n').next().unwrap_or(b""))] {
             zip.start_file(name, options).expect("a name that zip accepts");
-            zip.write_all(member).expect("memory takes it");
+            zip.write_all(member).expect("memory accepts every write");
         }
         let archive = zip.finish().expect("memory takes it").into_inner();
         drop(read_skops(&archive, &limits));

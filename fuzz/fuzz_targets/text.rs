@@ -33,8 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut leaves = vec![0; data.rows() * scorer.num_trees()];
     scorer.leaves(&data, 1, &mut leaves).expect("the sizes fit");
-    for (place, leaf) in leaves.iter().enumerate() {
-        assert!((*leaf as usize) < model.tree(place % scorer.num_trees()).num_leaves());
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert!((*leaf as usize) < model.tree(index % scorer.num_trees()).num_leaves());
     }
     scorer.convert(&mut together);
 });
