@@ -1,7 +1,7 @@
 //! Compares loading and scoring with LightGBM itself (lightgbm3, built without OpenMP, so one thread) on the same
 //! models and rows.
 //!
-//! `cargo bench --bench scorer`; the comparison with other tools is `cargo xtask bench`.
+//! `cargo bench --workspace --bench scorer`; the comparison with other tools is `cargo xtask bench`.
 
 use std::hint::black_box;
 
