@@ -4,6 +4,10 @@
 //! compiled; each [`Policy::decide`] runs it in a fresh instance under a [`Budget`]. A policy only proposes: the guards
 //! of `hydra-lifecycle` check a [`Verdict`] before anything is changed.
 //!
+//! The types of the contract have the names of its records. So [`ModelVersion`] and [`Transition`] are what a policy
+//! receives about a version and about a past change; `hydra-mlflow` and `hydra-lifecycle` use the same names for the
+//! whole entities, of which these are the policy's part.
+//!
 //! ```
 //! use hydra_base::names::Version;
 //! use hydra_policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};

@@ -221,8 +221,8 @@ impl ModelRegistry {
         StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
     }
 
-    /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
-    /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
+    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
+    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
     pub async fn load_champion(&self) -> Result<Champion> {
         let entity = self.champion_version().await?;
         let cache = self.inner.settings.cache.as_ref();
