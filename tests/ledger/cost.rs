@@ -157,12 +157,14 @@ async fn a_standing_costs_one_request_at_most() {
 async fn versions_and_runs_that_lie_elsewhere_are_found() {
     let server = Server::shared(NEWEST);
     let proxy = Proxy::start(&server.url);
-    let registry = registry(&Backend::at_uri(&proxy.url), &fresh_name("elsewhere")).await;
+    let backend = Backend::at_uri(&proxy.url);
+    let registry = registry(&backend, &fresh_name("elsewhere")).await;
     let stores = registry.backend();
+    let source = backend.source(stores).await;
     let experiment = stores.tracking.create_experiment(&fresh_name("elsewhere"), &Default::default()).await;
     let experiment = experiment.expect("an experiment");
     for number in 6..=60_u64 {
-        let mut new = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
+        let mut new = NewModelVersion::new(registry.model().clone(), &source);
         if number == 6 {
             let run = NewRun::new(experiment.clone(), "trained");
             new = new.run(stores.tracking.create_run(&run).await.expect("a run").id);

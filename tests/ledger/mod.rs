@@ -30,11 +30,12 @@ use hydra_registry::{ModelRegistry, Target};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
 
-/// A model of five versions without model files.
+/// A model of five versions of the same files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = ModelRegistry::connect_or_create(backend.options(model)).await.expect("an open registry");
+    let source = backend.source(registry.backend()).await;
     for _ in 0..5 {
-        let version = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
+        let version = NewModelVersion::new(registry.model().clone(), &source);
         registry.backend().registry.create_model_version(&version).await.expect("a version");
     }
     registry

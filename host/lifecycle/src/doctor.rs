@@ -7,15 +7,15 @@ use std::fmt;
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
     Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
 };
-use hydra_mlflow::flavor::MLMODEL_FILE;
-use hydra_mlflow::uri::redact;
+use hydra_models::model_cache::ModelCache;
+use hydra_models::preflight::{self, Opened, Presence};
 
 /// The age from which an unfinished run counts as abandoned; longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
@@ -73,7 +73,7 @@ pub enum Finding {
         /// Whether it was purged, and cannot be restored.
         purged: bool,
     },
-    /// The files of a version behind an alias cannot be read.
+    /// The model of a version behind an alias cannot be loaded.
     UnreadableModel {
         /// The alias.
         alias: Alias,
@@ -167,7 +167,7 @@ impl fmt::Display for Finding {
                 write!(f, "run {run_id} of version {version} (`{alias}`) {how}")
             }
             Self::UnreadableModel { alias, version, why } => {
-                write!(f, "cannot read the model of version {version} (`{alias}`): {why}")
+                write!(f, "cannot load the model of version {version} (`{alias}`): {why}")
             }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
@@ -183,6 +183,8 @@ pub struct Doctor<'a> {
     pub model: &'a ModelName,
     /// The experiment that candidates are logged in, if there is one yet.
     pub experiment: Option<&'a Experiment>,
+    /// What is kept of models that were opened before.
+    pub cache: Option<&'a ModelCache>,
 }
 
 impl Doctor<'_> {
@@ -207,7 +209,7 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found).await?);
+                    findings.extend(self.unreadable_model(alias, &found).await);
                 }
             }
         }
@@ -248,16 +250,14 @@ impl Doctor<'_> {
         Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
-    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
-        let looked = async {
-            let uri = self.backend.registry.download_uri(self.model, version.version).await?;
-            let listed = self.backend.artifact_store(&uri.parse()?).await?.list("").await?;
-            let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
-            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
+    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Option<Finding> {
+        let why = match preflight::open(self.backend, self.cache, version, Presence::Asked).await {
+            Ok(Opened::Loadable(_)) => return None,
+            Ok(Opened::Unloadable(why)) => why.to_string(),
+            // The registry has answered, so this is about the model's files.
+            Err(error) => error.to_string(),
         };
-        // The registry has answered, so an error here comes from the model's artifact store.
-        let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
-        Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
+        Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why })
     }
 
     /// The unfinished runs of this program in the experiment.
@@ -309,7 +309,7 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, experiment: None };
+        let doctor = Doctor { backend: &backend, model: &model, experiment: None, cache: None };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

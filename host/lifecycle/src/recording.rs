@@ -1,6 +1,6 @@
 //! Connects transitions and the ledger: executes requests, and repeats recorded decisions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,11 +13,11 @@ use crate::ledger::verify::{Replay, Rerun};
 use crate::ledger::{
     Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
 };
+use crate::model_facts::ModelChange;
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// Decides on a consistent ledger, records the decision and executes it; repeats everything if another writer was
@@ -178,8 +178,8 @@ fn proposal(
         budget: decision.budget.clone(),
         input_sha256: input.sha256()?,
         evidence_sha256: input.evidence_sha256()?,
-        model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
-        changes: BTreeSet::new(),
+        model_sha256: transition.model_sha256.clone(),
+        changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
         panel: Vec::new(),
         decision_sha256: None,
         signers: Vec::new(),
@@ -198,7 +198,7 @@ fn proposal(
             component: policy.bytes().into(),
         }),
         moves: moves.to_vec(),
-        overrides: BTreeSet::new(),
+        overrides: transition.overrides.clone(),
         subject: None,
         quarantines: transition.quarantined.clone(),
     })

@@ -26,6 +26,7 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
+use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
 
 /// The number of versions per request of a listing.
@@ -225,8 +226,7 @@ impl ModelRegistry {
     /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
     pub async fn load_champion(&self) -> Result<Champion> {
         let entity = self.champion_version().await?;
-        let cache = self.inner.settings.cache.as_ref();
-        let model = load_model(self.backend(), cache, &entity, &ModelLimits::default()).await?;
+        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
         Ok(Champion { version: entity.version, model, entity })
     }
 
@@ -302,6 +302,10 @@ impl ModelRegistry {
             &self.inner.settings.decision_options.actor,
         );
         target.with_progress(progress).log(&prepared, interrupted).await
+    }
+
+    pub(crate) fn cache(&self) -> Option<&ModelCache> {
+        self.inner.settings.decision_options.cache.as_ref()
     }
 
     async fn champion_version(&self) -> Result<ModelVersion> {

@@ -12,6 +12,7 @@ use hydra_base::error::Result;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
+use hydra_policy::OverrideKind;
 
 /// A request to log a candidate, created by [`ModelRegistry::log`]. Awaiting it executes it.
 #[must_use = "a request does nothing until it is awaited"]
@@ -88,6 +89,13 @@ impl DecisionRequest {
     /// [released](ModelRegistry::release). A promotion leaves its former champion as it is.
     pub fn quarantine(mut self) -> Self {
         self.request = self.request.with_quarantine();
+        self
+    }
+
+    /// Makes the version champion even if its model cannot be loaded, for emergencies. The ledger records that, and
+    /// [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
+    pub fn allow_unloadable(mut self) -> Self {
+        self.request = self.request.with_override(OverrideKind::UnloadableModel);
         self
     }
 

@@ -19,12 +19,11 @@ use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the policy's settings and the managed aliases.
+    /// The actor, the policy's settings, the managed aliases and the cache of models.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
-    pub cache: Option<ModelCache>,
     pub standings: Option<StandingCache>,
 }
 
@@ -80,6 +79,7 @@ impl Settings {
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
+        let standings = cache.is_some().then(|| options.standings()).flatten();
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -88,10 +88,10 @@ impl Settings {
                 settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
+                cache,
             },
             policy: options.policy_settings()?,
-            standings: cache.is_some().then(|| options.standings()).flatten(),
-            cache,
+            standings,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {

@@ -80,7 +80,7 @@ impl ModelRegistry {
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment }
+        Doctor { backend: self.backend(), model: self.model(), experiment, cache: self.cache() }
     }
 
     /// The ledger, or the finding that the one which the model names does not exist.
