@@ -91,6 +91,9 @@ async fn a_renamed_model_keeps_its_ledger(shared: &Shared) {
     let id = ledger(&before).await.id().to_owned();
     let (old, new) = (before.model().to_string(), fresh_name("renamed"));
     shared.ask(&["rename-model", &old, &new]);
+    let missing = shared.open(&old).await.promote_to_champion(version(3)).await.expect_err("no such model");
+    assert_eq!(missing.kind(), ErrorKind::ModelNotFound);
+    assert!(missing.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{missing:?}");
     let renamed = shared.open(&new).await;
     assert_eq!(findings(&renamed).await, ["renamed-ledger"]);
     renamed.rollback(Target::PolicyChoice).await.expect("a rollback");

@@ -45,6 +45,11 @@ fn several_models(tracking_uri: Option<&str>) {
     assert_eq!(models[1]["since"], json!(null));
     let text = project.run(["status", "--models", &pattern]).out;
     assert_eq!(text.lines().count(), 3, "{text}");
+    project.json(["quarantine", "1", "--reason", "bad rows", "--model", &eu]);
+    let (code, report) = show(&["status", "--models", &pattern]);
+    let trouble = &report["models"][0]["trouble"];
+    assert_eq!((code, &trouble[0]["code"]), (1, &json!("quarantined-champion")), "{report}");
+    project.json(["release", "1", "--model", &eu]);
 
     let (code, report) = show(&["doctor", "--models", &pattern]);
     assert_eq!((code, &report["schema"]), (0, &json!("hydra-registry/doctor-models/1")), "{report}");

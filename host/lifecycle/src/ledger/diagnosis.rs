@@ -8,11 +8,12 @@ use crate::ledger::Ledger;
 use crate::ledger::archive::{component_path, input_path, standing_path};
 use crate::ledger::chain::{Reading, Record};
 use crate::ledger::doctor::LedgerFinding;
-use crate::ledger::entry::tracked;
+use crate::ledger::entry::{Entry, EntryKind, tracked};
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, MISFIT, REPLACED};
 use crate::ledger::identity::{MODEL_TAG, Origins, named_by_first_entry, tagged};
 use crate::ledger::look::Snapshot;
+use crate::ledger::standing::Standing;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Version};
@@ -58,25 +59,41 @@ impl Ledger {
         if self.renamed {
             findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
         }
-        let Some(head) = snapshot.readable_head().filter(|_| champion.is_some()) else {
+        let Some((head, champion)) = snapshot.readable_head().zip(champion) else {
             return Ok((findings, None));
         };
-        // The entry after the newest one that left another champion.
-        let mut since = None;
-        for record in snapshot.window.valid_from(head.number) {
-            if record.state().get(&Alias::CHAMPION) != champion {
-                return Ok((findings, since));
-            }
-            since = Some(record.created_at);
+        if let Ok(standing) = self.standing(head).await {
+            findings.extend(quarantined(champion, &standing));
+        }
+        Ok((findings, self.champion_since(&snapshot, head, champion).await?))
+    }
+
+    /// When the version became the champion that it is, by the store's clock.
+    async fn champion_since(
+        &self,
+        snapshot: &Snapshot,
+        head: &Record,
+        champion: Version,
+    ) -> Result<Option<Timestamp>> {
+        let made = |entry: &Entry| {
+            entry.after.get(&Alias::CHAMPION) == Some(champion)
+                && (entry.operation == EntryKind::Genesis
+                    || entry.before.get(&Alias::CHAMPION) != Some(champion))
+        };
+        // An entry that restores the champion after an aborted one did not make it champion.
+        let made = |entry: &Entry| entry.operation != EntryKind::Aborted && made(entry);
+        if let Some(record) = snapshot.window.valid_from(head.number).find(|record| made(&record.entry)) {
+            return Ok(Some(record.created_at));
         }
         let mut older = self.entries(None, None);
         while snapshot.window.lowest() > 1
             && let Some((record, fate)) = older.try_next().await?
-            && (fate == Fate::Aborted || record.state().get(&Alias::CHAMPION) == champion)
         {
-            since = Some(record.created_at);
+            if fate != Fate::Aborted && made(&record.entry) {
+                return Ok(Some(record.created_at));
+            }
         }
-        Ok((findings, since))
+        Ok(None)
     }
 
     /// What the newest entries and the aliases show.
@@ -245,10 +262,7 @@ impl Ledger {
         // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
         let Ok(standing) = self.standing(head).await else { return Ok(findings) };
         let champion = snapshot.registered.aliases.get(&Alias::CHAMPION).copied();
-        findings.extend(champion.and_then(|version| {
-            let reason = standing.quarantine(version)?.reason.clone();
-            Some(LedgerFinding::QuarantinedChampion { version, reason })
-        }));
+        findings.extend(champion.and_then(|version| quarantined(version, &standing)));
         if head.is_settled() {
             let missing = self.missing_mirrors(&standing).await?.into_iter();
             findings.extend(
@@ -282,4 +296,9 @@ impl Ledger {
         }
         Ok(findings)
     }
+}
+
+fn quarantined(champion: Version, standing: &Standing) -> Option<LedgerFinding> {
+    let reason = standing.quarantine(champion)?.reason.clone();
+    Some(LedgerFinding::QuarantinedChampion { version: champion, reason })
 }

@@ -126,9 +126,13 @@ impl Ledger {
             return Ok(Opened { registered, ledger: None });
         };
         let asked_at = tokio::time::Instant::now();
-        let (registered, page) =
-            try_join(backend.registry.registered_model(model), read_page(backend, &usual, None, PAGE))
-                .await?;
+        let found = backend.registry.registered_model(model);
+        let (registered, page) = match try_join(found, read_page(backend, &usual, None, PAGE)).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                return Err(with_new_name(backend, &usual, error).await);
+            }
+            other => other?,
+        };
         refuse_foreign(&registered)?;
         let place = match mirrored(&registered)? {
             Some(identity) if holds(&page, &identity.id) => {
@@ -185,6 +189,21 @@ pub(super) fn mirrored(registered: &RegisteredModel) -> Result<Option<Identity>>
 fn holds(page: &Page<ModelVersion>, id: &str) -> bool {
     let source = source_uri(id);
     page.items.iter().any(|version| version.source == source)
+}
+
+/// The error for a model that does not exist, with its present name if its ledger knows that it was renamed.
+async fn with_new_name(backend: &Backend, ledger: &ModelName, error: Error) -> Error {
+    let renamed = async {
+        let ledger = backend.registry.registered_model(ledger).await.ok()?;
+        let models = tagged(backend, ID_TAG, ledger.tags.get(ID_TAG)?).await.ok()?;
+        models.into_iter().find(|model| !is_ledger(model)).map(|model| model.name)
+    };
+    match renamed.await {
+        Some(name) => {
+            error.with_hint(format!("the model was renamed: pass `--model {name}`, and set it in hydra.toml"))
+        }
+        None => error,
+    }
 }
 
 /// Finds the ledger that the model's tags name, under the name in another tag or under any.
