@@ -95,11 +95,13 @@ impl Input {
         Ok(Sha256::of(&self.canonical_json()?))
     }
 
-    /// The SHA-256 of the evidence alone: like [`Input::sha256`], with the time of the decision taken out. Two requests
-    /// on equal evidence have equal digests.
+    /// The SHA-256 of the evidence alone: like [`Input::sha256`], without the time of the decision and the difference of the
+    /// clocks, which is another one each time it is measured. Two requests on equal evidence have equal digests.
     pub fn evidence_sha256(&self) -> Result<Sha256> {
         let mut timeless = self.clone();
-        timeless.context_mut().now = 0;
+        let context = timeless.context_mut();
+        context.now = 0;
+        context.clock_difference_ms = None;
         timeless.sha256()
     }
 }

@@ -169,6 +169,19 @@ fn what_is_not_known_is_not_written() {
 }
 
 #[test]
+fn the_difference_of_the_clocks_does_not_change_the_evidence() {
+    let digest = |change: fn(&mut Context)| {
+        let mut input = all_of_0_2();
+        change(input.context_mut());
+        input.evidence_sha256().unwrap()
+    };
+    let evidence = digest(|_| {});
+    assert_eq!(digest(|context| context.clock_difference_ms = Some(-1_480)), evidence);
+    assert_ne!(digest(|context| context.user = None), evidence);
+    assert_ne!(digest(|context| context.activity.promotions_last_day = 2), evidence);
+}
+
+#[test]
 fn misspelt_fields_of_0_2_are_errors() {
     for (place, misspelt) in [
         ("/context/activity", "promotions"),
