@@ -13,7 +13,7 @@ pub(super) type Bits<const WORDS: usize> = [u64; WORDS];
 
 /// A predicate, before it has a number.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Question {
+pub(super) enum Predicate {
     /// Is the value above the threshold?
     Above(f64),
     /// Is the category outside the set?
@@ -61,14 +61,14 @@ pub(super) struct Answers<const WORDS: usize> {
 const MOST_TABLE_WORDS: usize = 1 << 18;
 
 impl Predicates {
-    /// Numbers `questions`, each with its column; equal ones share a number. Returns the number of each, too.
+    /// Numbers `predicates`, each with its column; equal ones share a number. Returns the number of each, too.
     pub fn number(
         columns: &[Column],
         categories: &Categories,
-        questions: impl Iterator<Item = (usize, Question)>,
+        predicates: impl Iterator<Item = (usize, Predicate)>,
         asked: &mut Asked,
     ) -> (Self, Vec<u32>) {
-        let count = asked.sort(columns.len(), questions);
+        let count = asked.sort(columns.len(), predicates);
         let mut all = Self::default();
         let mut budget = MOST_TABLE_WORDS;
         let mut numbers = vec![0; count];
@@ -76,15 +76,15 @@ impl Predicates {
             let first = all.len;
             let above = usize::from(columns[column].view != View::Category);
             let mut keys: Vec<u64> = Vec::new();
-            for (key, question) in std::mem::take(&mut asked.by_column[column]) {
+            for (key, predicate) in std::mem::take(&mut asked.by_column[column]) {
                 if keys.last() != Some(&key) {
                     keys.push(key);
                 }
-                numbers[question as usize] = (first + above + keys.len() - 1) as u32;
+                numbers[predicate as usize] = (first + above + keys.len() - 1) as u32;
             }
             all.len += above + keys.len();
             if above == 1 {
-                let thresholds = SearchTable::new(keys.into_iter().map(Question::threshold).collect());
+                let thresholds = SearchTable::new(keys.into_iter().map(Predicate::threshold).collect());
                 all.numerical.push(Numerical { column, first, thresholds });
             } else {
                 let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
@@ -115,15 +115,15 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Sorts predicates by column and key; returns the number of different ones.
-    fn sort(&mut self, num_columns: usize, questions: impl Iterator<Item = (usize, Question)>) -> usize {
+    fn sort(&mut self, num_columns: usize, predicates: impl Iterator<Item = (usize, Predicate)>) -> usize {
         self.by_column.resize_with(num_columns, Vec::new);
         let mut count = 0;
-        for (column, question) in questions {
+        for (column, predicate) in predicates {
             let asked = &mut self.by_column[column];
             if asked.is_empty() {
                 self.columns.push(column);
             }
-            asked.push((question.key(), count));
+            asked.push((predicate.key(), count));
             count += 1;
         }
         self.columns.sort_unstable();
@@ -134,7 +134,7 @@ impl Asked {
     }
 }
 
-impl Question {
+impl Predicate {
     /// A number that is equal for equal predicates and increases with thresholds.
     fn key(self) -> u64 {
         match self {

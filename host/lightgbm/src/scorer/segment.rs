@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::categories::Categories;
-use super::predicates::{Asked, Predicates, Question};
+use super::predicates::{Asked, Predicate, Predicates};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
 use super::view::{Columns, View};
 use crate::text::{TextModel, Tree};
 
 /// The largest number of predicates in a segment: their numbers fit 16 bits, and their results the processor's
 /// second-level cache.
-const MOST_QUESTIONS: usize = 16_384;
+const MOST_PREDICATES: usize = 16_384;
 
 /// Consecutive trees with their predicates.
 pub(super) struct Segment {
@@ -45,7 +45,7 @@ pub(super) fn compile(
         }
         let compiler = Compiler { model, columns, categories, trees: trees.clone() };
         let (predicates, numbers) = compiler.predicates(&mut asked);
-        if predicates.len() > MOST_QUESTIONS && trees.len() > 1 {
+        if predicates.len() > MOST_PREDICATES && trees.len() > 1 {
             let middle = trees.start + trees.len() / 2;
             open.extend([middle..trees.end, trees.start..middle]);
         } else {
@@ -66,10 +66,10 @@ impl Compiler<'_> {
     /// The predicates of all sliced trees, and the number of each node's predicate, tree by tree.
     fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
         let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
-        let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
-            (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
+        let predicates = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
+            (0..tree.num_nodes()).map(move |node| self.predicate(index, tree, node))
         });
-        Predicates::number(self.columns.list(), self.categories, questions, asked)
+        Predicates::number(self.columns.list(), self.categories, predicates, asked)
     }
 
     fn segment(&self, predicates: Predicates, numbers: &[u32]) -> Segment {
@@ -92,14 +92,14 @@ impl Compiler<'_> {
         Segment { predicates, plans, sliced }
     }
 
-    fn question(&self, index: usize, tree: Tree<'_>, node: usize) -> (usize, Question) {
+    fn predicate(&self, index: usize, tree: Tree<'_>, node: usize) -> (usize, Predicate) {
         let view = View::of(tree.decision_type()[node]);
         let column = self.columns.number(tree.split_feature()[node], view);
-        let question = match view {
-            View::Category => Question::Outside(self.categories.set(index, node)),
-            _ => Question::Above(tree.threshold()[node]),
+        let predicate = match view {
+            View::Category => Predicate::Outside(self.categories.set(index, node)),
+            _ => Predicate::Above(tree.threshold()[node]),
         };
-        (column, question)
+        (column, predicate)
     }
 }
 

@@ -21,7 +21,7 @@ const MOST_DIGITS: usize = 10;
 #[derive(Debug, Clone, Copy)]
 struct Step {
     place: u16,
-    question: u16,
+    predicate: u16,
 }
 
 /// All trees that are evaluated this way, stored flat.
@@ -61,12 +61,12 @@ impl<const WORDS: usize> Workspace<WORDS> {
 }
 
 impl SlicedTrees {
-    /// Adds a tree; `questions` are the numbers of its nodes' predicates.
-    pub fn push(&mut self, tree: Tree<'_>, questions: &[u16]) {
+    /// Adds a tree; `predicates` are the numbers of its nodes' predicates.
+    pub fn push(&mut self, tree: Tree<'_>, predicates: &[u16]) {
         let items = breadth_first(tree);
         for (place, item) in items.iter().enumerate() {
             if let Item::Node { node, .. } = item {
-                self.steps.push(Step { place: place as u16, question: questions[*node as usize] });
+                self.steps.push(Step { place: place as u16, predicate: predicates[*node as usize] });
             }
         }
         let ranges = leaf_ranges(&items);
@@ -103,7 +103,7 @@ impl SlicedTrees {
         reached[0] = [u64::MAX; WORDS];
         for (number, step) in self.steps[before.steps..span.steps].iter().enumerate() {
             let here = reached[step.place as usize];
-            let answer = &answers[step.question as usize];
+            let answer = &answers[step.predicate as usize];
             let children = &mut reached[2 * number + 1..][..2];
             for word in 0..WORDS {
                 let right = here[word] & answer[word];

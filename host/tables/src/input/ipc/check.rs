@@ -63,7 +63,7 @@ fn record_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The unpacked length that a packed buffer declares in the eight bytes before the data; -1 if it is not packed.
+/// The unpacked length that a buffer declares in its first eight bytes, where -1 means that it is not packed.
 fn unpacked_length(bytes: &[u8], codec: CompressionType) -> Result<u64> {
     if bytes.is_empty() {
         return Ok(0);
