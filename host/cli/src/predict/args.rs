@@ -74,7 +74,7 @@ scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
-  hydra-registry predict clients.csv --keep client_id --output-type contrib --top 3 --out reasons.csv
+  hydra-registry predict clients.csv --output-type contrib --top 3 --out reasons.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.
