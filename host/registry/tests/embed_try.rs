@@ -2,7 +2,8 @@ use futures_util::TryStreamExt as _;
 use hydra_registry::lightgbm::Matrix;
 use hydra_registry::mlflow::environment::Environment;
 use hydra_registry::{
-    Alias, Candidate, ErrorCategory, ErrorKind, Model, ModelRegistry, OpenOptions, Outcome, Project, Result, Target,
+    Alias, Candidate, ErrorCategory, ErrorKind, Model, ModelRegistry, OpenOptions, Outcome, Project, Result,
+    Target,
 };
 
 #[derive(Clone)]
@@ -24,14 +25,21 @@ fn status(category: ErrorCategory) -> u16 {
 async fn embed() -> Result<()> {
     let home = std::env::temp_dir().join(format!("embed-{}", std::process::id()));
     std::fs::create_dir_all(&home).unwrap();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/booster/model.lgb");
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/booster/model.lgb");
     let options = OpenOptions::new()
         .with_project(Project::around(&home))
         .with_environment([("HYDRA_ACTOR", "ann")].into_iter().collect::<Environment>())
         .with_model("churn");
     let registry = ModelRegistry::connect(options.clone()).await?;
     let error = registry.load_champion().await.expect_err("no champion");
-    println!("{} [{}] hint: {:?} status {}", error, error.kind(), error.hint(), status(error.kind().category()));
+    println!(
+        "{} [{}] hint: {:?} status {}",
+        error,
+        error.kind(),
+        error.hint(),
+        status(error.kind().category())
+    );
     let app = App { registry: ModelRegistry::connect_or_create(options).await? };
 
     let error = app.registry.log(Candidate::from_file(file)).await.expect_err("no metric");
@@ -42,12 +50,20 @@ async fn embed() -> Result<()> {
             .config(serde_json::json!({"data": {"rows": 3}}))
             .tag("team", "risk")
             .run_name("weekly");
-        let logged = app.registry.log(candidate).progress(|bytes| print!("{bytes}.")).until(tokio::time::sleep(std::time::Duration::from_secs(60))).await?;
+        let logged = app
+            .registry
+            .log(candidate)
+            .progress(|bytes| print!("{bytes}."))
+            .until(tokio::time::sleep(std::time::Duration::from_secs(60)))
+            .await?;
         println!("version {} sha {}", logged.version, logged.sha256);
         let dry = app.registry.promote(Target::Candidate).dry_run().await?;
         println!("dry: {} {} {:?}", dry.outcome, dry.explanation, dry.sequence);
         let transition = app.registry.promote(Target::Candidate).reason("retrain").await?.into_result()?;
-        println!("{}: {} by {} -> {}", transition.outcome, transition.explanation, transition.actor, transition.after);
+        println!(
+            "{}: {} by {} -> {}",
+            transition.outcome, transition.explanation, transition.actor, transition.after
+        );
     }
     let task = tokio::spawn({
         let app = app.clone();
@@ -73,7 +89,10 @@ async fn embed() -> Result<()> {
     println!("{}", back.after);
     println!("{:?}", back.after.get(&Alias::CHAMPION));
     let wrong = app.registry.rollback(3u64.try_into().unwrap_or(versions[0].version)).await;
-    println!("{:?}", wrong.map(|t| t.outcome).map_err(|e| (e.kind(), e.to_string(), e.hint().map(str::to_owned))));
+    println!(
+        "{:?}",
+        wrong.map(|t| t.outcome).map_err(|e| (e.kind(), e.to_string(), e.hint().map(str::to_owned)))
+    );
     for finding in app.registry.diagnose().await? {
         println!("finding: {finding}");
     }
