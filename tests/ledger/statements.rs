@@ -68,7 +68,8 @@ async fn each_verb(backend: &Backend) {
     let approval = registry.approve(version(3)).expires(std::time::Duration::from_hours(1)).await;
     let approval = approval.expect("an approval");
     assert_eq!(approval.sha256, Some(Sha256::of(&[3]).to_string()));
-    assert_eq!(approval.expires, Some(approval.at + 3_600_000));
+    let lasts = approval.expires.expect("an end") - approval.at;
+    assert!((3_599_000..=3_600_000).contains(&lasts), "{lasts} ms");
     registry.promote(version(3)).dry_run().await.expect("a dry run");
     assert_eq!(approved(&standing(&registry).await), [3], "a dry run does not use it up");
 
@@ -222,6 +223,39 @@ fn commands_state_and_show() {
     assert!(missing.code == 2 && missing.err.contains("VersionNotFound"), "{}", missing.err);
     let forever = project.run(["approve", "1", "--expires", "0d"]);
     assert!(forever.code == 2 && forever.err.contains("not a span of time"), "{}", forever.err);
+}
+
+/// The example policy counts the approvals of other people, each once.
+#[test]
+fn approvals_are_evidence() {
+    let project = Project::new(None, &fresh_name("eyes"));
+    project.file("train.csv", training_csv());
+    for _ in 0..2 {
+        project.json(LOG);
+    }
+    project.json(["promote", "1"]);
+    let policy = crate::support::example_policy("four-eyes");
+    let ask = || project.run(["promote", "2", "--policy", &policy, "--actor", "ann"]);
+    let held = |what: &str| {
+        let outcome = ask();
+        assert_eq!(outcome.code, 3, "{what}: {}{}", outcome.out, outcome.err);
+    };
+    held("there is no approval");
+    assert_eq!(project.json(["approve", "2"])["own"], true);
+    held("`tester` logged the version");
+    project.json(["approve", "2", "--actor", "ann"]);
+    held("`ann` asks for the promotion");
+    project.json(["approve", "2", "--actor", "bob", "--reason", "reviewed"]);
+    let promoted = ask();
+    assert!(
+        promoted.code == 0 && promoted.out.contains("approved by bob"),
+        "{}{}",
+        promoted.out,
+        promoted.err
+    );
+    project.json(["rollback"]);
+    held("the promotion used the approvals up");
+    assert_eq!(project.json(["history", "verify"])["sound"], true);
 }
 
 /// A kill of a command, and whether its entry was there by then.

@@ -51,6 +51,23 @@ async fn the_newest_twenty_transitions_are_shown() {
     }
     let newest_first: Vec<_> = (25..45_u64).rev().map(|number| Some(number % 5 + 1)).collect();
     assert_eq!(targets(&shown(&world).await), newest_first);
+    let view = world.ledger().await.view().await.expect("a view");
+    assert_eq!(view.crownings.len(), 45, "all of the last month are counted");
+    let newest = &view.head.entry;
+    assert_eq!(view.champion_since, u64::try_from(newest.at).ok());
+    refuse(&world, 5).await;
+    let later = world.ledger().await.view().await.expect("a view");
+    assert_eq!((later.champion_since, later.crownings.len()), (view.champion_since, 45));
+}
+
+/// A champion that the ledger found when it began has been champion since then, as far as the ledger knows.
+#[tokio::test]
+async fn the_first_champion_dates_from_the_beginning() {
+    let world = World::new().await;
+    world.set(Alias::CHAMPION, 1).await;
+    world.open(world.at(Place::Local)).await.expect("a ledger");
+    let view = world.ledger().await.view().await.expect("a view");
+    assert_eq!((view.champion_since, view.crownings), (u64::try_from(view.head.entry.at).ok(), Vec::new()));
 }
 
 #[tokio::test]
