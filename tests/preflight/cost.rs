@@ -51,7 +51,7 @@ fn a_version_that_was_opened_costs_one_listing_beside_other_requests() {
 fn a_listing_that_fails_is_no_verdict() {
     let (proxy, project) = on_server(Server::shared(NEWEST));
     for opened_before in [false, true] {
-        for (status, kind) in [(403, "PermissionDenied"), (501, "Server")] {
+        for (status, kind) in [(403, "PermissionDenied"), (503, "Server")] {
             proxy.refuse("mlflow-artifacts", status);
             let mut command = project.command(["--output", "json", "promote", "3"]);
             let outcome =

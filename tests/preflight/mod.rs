@@ -24,10 +24,20 @@ async fn open(backend: &Backend) -> ModelRegistry {
     ModelRegistry::connect_or_create(options).await.expect("an open registry")
 }
 
-async fn register(registry: &ModelRegistry, source: &str, sha256: Option<String>) -> Version {
-    let tags: Tags = sha256.map(|sha256| (SHA256_TAG.to_owned(), sha256)).into_iter().collect();
-    let new = NewModelVersion::new(registry.model().clone(), source).tags(tags);
-    registry.backend().registry.create_model_version(&new).await.expect("a version").version
+async fn register(registry: &ModelRegistry, new: &NewModelVersion) -> Version {
+    registry.backend().registry.create_model_version(new).await.expect("a version").version
+}
+
+/// A version with a sound model, with that tag for its digest.
+async fn register_sound(backend: &Backend, registry: &ModelRegistry, sha256: Option<&str>) -> Version {
+    let tags: Tags = sha256.map(|sha256| (SHA256_TAG.to_owned(), sha256.to_owned())).into_iter().collect();
+    let sound = backend.sound_version(registry.backend(), registry.model()).await;
+    register(registry, &sound.tags(tags)).await
+}
+
+/// A version on a file system that this program does not know.
+async fn register_unknown(registry: &ModelRegistry) -> Version {
+    register(registry, &NewModelVersion::new(registry.model().clone(), "dbfs:/model")).await
 }
 
 /// A version of these files.
@@ -37,7 +47,7 @@ async fn upload(
     files: &[(&str, Vec<u8>)],
 ) -> (Version, Uploaded) {
     let uploaded = backend.upload(registry.backend(), files).await;
-    (register(registry, &uploaded.source, None).await, uploaded)
+    (register(registry, &uploaded.version_of(registry.model())).await, uploaded)
 }
 
 /// The versions behind `champion` and `archived`, and the number of entries in the ledger.
@@ -83,30 +93,30 @@ async fn unsound_versions(backend: &Backend, registry: &ModelRegistry) -> Vec<(V
         (without("model.lgb"), "there is no model.lgb at"),
         (changed(sound.clone(), "MLmodel", |bytes| *bytes = SKLEARN.into()), "no lightgbm flavor"),
         (changed(sound.clone(), "MLmodel", |bytes| *bytes = ELSEWHERE.into()), "the data path of `MLmodel`"),
-        (changed(sound.clone(), "MLmodel", |bytes| bytes.truncate(20)), "`MLmodel`"),
-        (changed(sound.clone(), "model.lgb", |bytes| bytes.truncate(bytes.len() / 2)), "tree_sizes"),
-        (changed(sound.clone(), "model.lgb", Vec::clear), "the text"),
+        (changed(sound.clone(), "MLmodel", |bytes| bytes.truncate(20)), "no lightgbm flavor"),
+        (changed(sound.clone(), "MLmodel", |bytes| *bytes = b"flavors: [".to_vec()), "damaged YAML"),
+        (changed(sound.clone(), "model.lgb", |bytes| bytes.truncate(bytes.len() / 2)), "kind: InvalidModel"),
+        (changed(sound.clone(), "model.lgb", Vec::clear), "kind: InvalidModel"),
         (changed(sound.clone(), "MLmodel", |bytes| bytes.resize(2 << 20, b' ')), "larger than 1048576 bytes"),
     ] {
         versions.push((upload(backend, registry, &files).await.0, why));
     }
-    let source = backend.source(registry.backend()).await;
-    let other = Some(Sha256::of(b"another model").to_string());
-    versions.push((register(registry, &source, other).await, "is not the logged one"));
-    versions.push((register(registry, &source, Some("?".to_owned())).await, "is not the logged one"));
+    for tag in [Sha256::of(b"another model").to_string().as_str(), "?"] {
+        versions.push((register_sound(backend, registry, Some(tag)).await, "is not the logged one"));
+    }
     // Sources that never existed.
-    versions.push((register(registry, "dbfs:/model", None).await, "scheme is not supported"));
-    let (_, uploaded) = upload(backend, registry, &sound).await;
-    let nowhere = format!("{}/nowhere", uploaded.source.trim_end_matches("/model"));
-    versions.push((register(registry, &nowhere, None).await, "there is no MLmodel at"));
+    versions.push((register_unknown(registry).await, "scheme is not supported"));
+    let mut uploaded = backend.upload(registry.backend(), &[]).await;
+    uploaded.source.push_str("/nowhere");
+    let nowhere = uploaded.version_of(registry.model());
+    versions.push((register(registry, &nowhere).await, "there is no MLmodel at"));
     versions
 }
 
 async fn unsound_versions_are_not_promoted(backend: &Backend) {
     let registry = open(backend).await;
     let unsound = unsound_versions(backend, &registry).await;
-    let source = backend.source(registry.backend()).await;
-    let sound = register(&registry, &source, None).await;
+    let sound = register_sound(backend, &registry, None).await;
     registry.promote(sound).await.expect("a promotion");
     for (version, why) in unsound {
         for request in [registry.promote(version), registry.promote(version).dry_run()] {
@@ -192,11 +202,10 @@ async fn a_rollback_goes_to_no_unsound_version(backend: &Backend) {
 /// An override that nothing needs is not on record.
 async fn an_override_is_recorded_only_if_it_was_needed(backend: &Backend) {
     let registry = open(backend).await;
-    let source = backend.source(registry.backend()).await;
-    let sound = register(&registry, &source, None).await;
+    let sound = register_sound(backend, &registry, None).await;
     let done = registry.promote(sound).allow_unloadable().await.expect("a promotion");
     assert!(done.outcome == Outcome::Done && done.overrides.is_empty(), "{done:?}");
-    let unsound = register(&registry, "dbfs:/model", None).await;
+    let unsound = register_unknown(&registry).await;
     let tried = registry.promote(unsound).allow_unloadable().dry_run().await.expect("a decision");
     assert_eq!(tried.overrides.into_iter().collect::<Vec<_>>(), [OverrideKind::UnloadableModel]);
     assert_eq!(tried.model_sha256, None);

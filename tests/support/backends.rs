@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hydra_mlflow::connect::Backend as Stores;
-use hydra_mlflow::entities::{NewRun, Tags};
+use hydra_mlflow::entities::{NewModelVersion, NewRun, Tags};
 use hydra_mlflow::memory::MemoryStore;
-use hydra_registry::{OpenOptions, Project};
+use hydra_registry::{ModelName, OpenOptions, Project, RunId};
 use tokio::sync::Mutex;
 
 use super::root;
@@ -25,6 +25,8 @@ pub struct Backend {
 /// Files of a version.
 #[derive(Debug)]
 pub struct Uploaded {
+    /// The run that they belong to.
+    pub run: RunId,
     /// The artifact URI of their directory.
     pub source: String,
     /// The same directory on this machine's disk; of no use behind a proxy.
@@ -91,19 +93,17 @@ impl Backend {
         options
     }
 
-    /// The source of versions with a sound model. Each backend holds one copy of the files.
-    pub async fn source(&self, stores: &Stores) -> String {
-        static UPLOADED: Mutex<BTreeMap<String, String>> = Mutex::const_new(BTreeMap::new());
+    /// A version of `model` with a sound model. Each backend holds one copy of the files.
+    pub async fn sound_version(&self, stores: &Stores, model: &ModelName) -> NewModelVersion {
+        static UPLOADED: Mutex<BTreeMap<String, Uploaded>> = Mutex::const_new(BTreeMap::new());
         let Some(server) = self.uri.as_ref().filter(|uri| uri.starts_with("http")) else {
-            return sound_model().display().to_string();
+            return NewModelVersion::new(model.clone(), sound_model().display().to_string());
         };
-        let mut uploaded = UPLOADED.lock().await;
-        if let Some(source) = uploaded.get(server) {
-            return source.clone();
+        let mut all = UPLOADED.lock().await;
+        if !all.contains_key(server) {
+            all.insert(server.clone(), self.upload(stores, &sound_files()).await);
         }
-        let source = self.upload(stores, &sound_files()).await.source;
-        uploaded.insert(server.clone(), source.clone());
-        source
+        all[server].version_of(model)
     }
 
     /// Puts files where the versions of this backend have theirs.
@@ -120,7 +120,7 @@ impl Backend {
             (Some(path), Some(server)) => server.join("artifacts").join(path),
             _ => PathBuf::from(source.trim_start_matches("file://")),
         };
-        Uploaded { source, disk }
+        Uploaded { run: run.id, source, disk }
     }
 
     fn at(uri: Option<String>) -> Self {
@@ -128,6 +128,13 @@ impl Backend {
         // A separate project root, regardless of the directories above the temporary one.
         std::fs::write(home.path().join("hydra.toml"), "").expect("hydra.toml");
         Self { home, uri, stores: None, server: None }
+    }
+}
+
+impl Uploaded {
+    /// A version of these files.
+    pub fn version_of(&self, model: &ModelName) -> NewModelVersion {
+        NewModelVersion::new(model.clone(), &self.source).run(self.run.clone())
     }
 }
 
