@@ -7,7 +7,7 @@ use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
-use hydra_mlflow::entities::{NewModelVersion, NewRun};
+use hydra_mlflow::entities::NewRun;
 use hydra_policy::VerdictKind;
 use hydra_registry::{ModelRegistry, Target};
 
@@ -118,12 +118,14 @@ on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
 async fn versions_and_runs_that_lie_elsewhere_are_found() {
     let server = Server::shared(NEWEST);
     let proxy = Proxy::start(&server.url);
-    let registry = registry(&Backend::at_uri(&proxy.url), &fresh_name("elsewhere")).await;
+    let backend = Backend::at_uri(&proxy.url);
+    let registry = registry(&backend, &fresh_name("elsewhere")).await;
     let stores = registry.backend();
+    let sound = backend.sound_version(stores, registry.model()).await;
     let experiment = stores.tracking.create_experiment(&fresh_name("elsewhere"), &Default::default()).await;
     let experiment = experiment.expect("an experiment");
     for number in 6..=60_u64 {
-        let mut new = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
+        let mut new = sound.clone();
         if number == 6 {
             let run = NewRun::new(experiment.clone(), "trained");
             new = new.run(stores.tracking.create_run(&run).await.expect("a run").id);

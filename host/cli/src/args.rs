@@ -204,7 +204,8 @@ Examples:
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
 
-The former champion becomes archived, unless the policy decides otherwise.
+The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
+not become champion: its files are gone or damaged, or it is not a LightGBM model.
 Exit status: 0 promoted, staged or already champion, 1 rejected, 2 error, 3 the policy holds.";
 
 /// Arguments of `rollback`.
@@ -233,6 +234,10 @@ pub struct DecisionArgs {
     /// Decide and explain, but change nothing
     #[arg(long)]
     pub dry_run: bool,
+
+    /// Make the version champion even if its model cannot be loaded, for emergencies; the ledger records it
+    #[arg(long)]
+    pub allow_unloadable: bool,
 
     /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]

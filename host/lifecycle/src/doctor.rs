@@ -6,13 +6,13 @@ use std::fmt;
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
-use hydra_mlflow::flavor::MLMODEL_FILE;
-use hydra_mlflow::uri::redact;
+use hydra_models::model_cache::ModelCache;
+use hydra_models::preflight::{self, Opened, Presence};
 
 /// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
@@ -47,7 +47,7 @@ pub enum Finding {
         /// The run.
         run_id: RunId,
     },
-    /// The files of a version behind an alias cannot be read.
+    /// The model of a version behind an alias cannot be loaded.
     UnreadableModel {
         /// The alias.
         alias: Alias,
@@ -116,7 +116,7 @@ impl fmt::Display for Finding {
                 write!(f, "run {run_id} of version {version} (`{alias}`) is deleted")
             }
             Self::UnreadableModel { alias, version, why } => {
-                write!(f, "cannot read the model of version {version} (`{alias}`): {why}")
+                write!(f, "cannot load the model of version {version} (`{alias}`): {why}")
             }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
@@ -132,6 +132,8 @@ pub struct Doctor<'a> {
     pub model: &'a ModelName,
     /// The experiment that candidates are logged in, if there is one yet.
     pub experiment: Option<&'a ExperimentId>,
+    /// What is kept of models that were opened before.
+    pub cache: Option<&'a ModelCache>,
 }
 
 impl Doctor<'_> {
@@ -150,7 +152,7 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found).await?);
+                    findings.extend(self.unreadable_model(alias, &found).await);
                 }
             }
         }
@@ -190,16 +192,14 @@ impl Doctor<'_> {
         Ok(deleted.then_some(Finding::DeletedRun { alias, version, run_id }))
     }
 
-    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
-        let looked = async {
-            let uri = self.backend.registry.download_uri(self.model, version.version).await?;
-            let listed = self.backend.artifact_store(&uri.parse()?).await?.list("").await?;
-            let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
-            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
+    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Option<Finding> {
+        let why = match preflight::open(self.backend, self.cache, version, Presence::Asked).await {
+            Ok(Opened::Loadable(_)) => return None,
+            Ok(Opened::Unloadable(why)) => why.to_string(),
+            // The registry has answered, so this is about the model's files.
+            Err(error) => error.to_string(),
         };
-        // The registry has answered, so an error here comes from the model's artifact store.
-        let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
-        Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
+        Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why })
     }
 
     /// The runs of this program in the experiment that have no end.
@@ -241,7 +241,7 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, experiment: None };
+        let doctor = Doctor { backend: &backend, model: &model, experiment: None, cache: None };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::{join, join_all};
 
 use crate::ledger::Ledger;
+use crate::model_facts;
+use crate::opening::OpenedModels;
 use crate::versions;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -52,27 +54,29 @@ pub struct Evidence {
     runs: BTreeMap<RunId, Run>,
     /// Experiments of these runs that the model's tag does not name.
     learned: BTreeSet<ExperimentId>,
+    /// What was found in the files of these versions.
+    pub(crate) models: OpenedModels,
 }
 
 impl Evidence {
-    /// Reads the aliases and the newest versions side by side, then the runs of those that matter.
+    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
         let registered = backend.registry.registered_model(model);
         let (registered, newest) = join(registered, versions::newest(backend, model)).await;
-        Self::of(backend, registered?, newest?, target, None).await
+        let mut evidence = Self::of(backend, registered?, newest?, target).await?;
+        let runs = evidence.read_runs(backend, None).await?;
+        evidence.add_runs(runs, None);
+        Ok(evidence)
     }
 
-    /// The evidence for a decision on these aliases: the versions that they and the request name, and their runs. Versions
-    /// among `newest` are not asked for again. The ledger's own run, if it is still to be found, is asked for with the others.
-    ///
-    /// A run that is gone or deleted is missing evidence, not an error; so is a version behind an alias that dangles, because
-    /// it was deleted on purpose.
+    /// The evidence for a decision on these aliases: the versions that they and the request name, still without their runs.
+    /// Versions among `newest` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
+    /// missing evidence, not an error.
     pub(crate) async fn of(
         backend: &Backend,
         registered: RegisteredModel,
         newest: Vec<ModelVersion>,
         target: Target,
-        ledger: Option<&Ledger>,
     ) -> Result<Self> {
         let model = registered.name.clone();
         let behind = |alias: Alias| registered.aliases.get(&alias).copied();
@@ -95,23 +99,25 @@ impl Evidence {
             found.insert(version, backend.registry.model_version(&model, version).await?);
         }
         let version = |number: Option<Version>| number.and_then(|number| found.get(&number).cloned());
-        let mut evidence = Self {
+        Ok(Self {
             target: version(named),
             champion: version(champion),
             archived: version(archived),
             registered,
             runs: BTreeMap::new(),
             learned: BTreeSet::new(),
-        };
-        evidence.read_runs(backend, ledger).await?;
-        Ok(evidence)
+            models: OpenedModels::default(),
+        })
     }
 
-    /// One search where the experiments are known; runs that it does not find are asked for one by one.
-    async fn read_runs(&mut self, backend: &Backend, ledger: Option<&Ledger>) -> Result<()> {
-        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
-        let of_versions: BTreeSet<RunId> = versions.filter_map(|version| version.run_id.clone()).collect();
-        let mut ids = of_versions.clone();
+    /// The runs of the versions, and the ledger's own if it is still to be found: one search where the experiments are known;
+    /// runs that it does not find are asked for one by one. A run that is gone is missing evidence, not an error.
+    pub(crate) async fn read_runs(
+        &self,
+        backend: &Backend,
+        ledger: Option<&Ledger>,
+    ) -> Result<BTreeMap<RunId, Run>> {
+        let mut ids = self.run_ids();
         ids.extend(ledger.and_then(Ledger::unlocated_archive).cloned());
         let known = self.experiments();
         let mut runs = BTreeMap::new();
@@ -129,12 +135,18 @@ impl Evidence {
                 Err(error) => return Err(error),
             }
         }
+        Ok(runs)
+    }
+
+    /// Adds what [`Self::read_runs`] found. A deleted run is missing evidence.
+    pub(crate) fn add_runs(&mut self, mut runs: BTreeMap<RunId, Run>, ledger: Option<&Ledger>) {
+        let known = self.experiments();
         self.learned = runs.values().map(|run| run.experiment_id.clone()).collect();
         self.learned.retain(|experiment| !known.contains(experiment));
         if let Some(ledger) = ledger {
             ledger.locate_archive_in(&runs);
         }
-        for id in of_versions {
+        for id in self.run_ids() {
             match runs.remove(&id) {
                 Some(run) if run.lifecycle_stage == LifecycleStage::Active => drop(self.runs.insert(id, run)),
                 Some(_) => {
@@ -145,7 +157,11 @@ impl Evidence {
                 }
             }
         }
-        Ok(())
+    }
+
+    fn run_ids(&self) -> BTreeSet<RunId> {
+        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
+        versions.filter_map(|version| version.run_id.clone()).collect()
     }
 
     /// The experiments that the model's tag names.
@@ -187,6 +203,7 @@ impl Evidence {
         described.aliases = on_it.map(|(alias, _)| alias.clone()).collect();
         described.run = run.map(run_data);
         described.tags.clone_from(&version.tags);
+        described.model = model_facts::state(self.models.get(number));
         Ok(described)
     }
 }

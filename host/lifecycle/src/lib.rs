@@ -5,6 +5,8 @@ pub mod doctor;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;
+pub mod model_facts;
+mod opening;
 pub mod recording;
 pub mod transition;
 mod versions;

@@ -15,7 +15,6 @@ use crate::transition::{Request, RequestDecision, Transition, Transitions, annou
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
 /// Decides on a quiet ledger, records the decision and carries it out; all of it again when another writer was faster.
@@ -169,7 +168,7 @@ fn proposal(
             budget: decision.budget.clone(),
             input_sha256: input.sha256()?,
             evidence_sha256: input.evidence_sha256()?,
-            model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
+            model_sha256: transition.model_sha256.clone(),
         },
         moves: moves.to_vec(),
         input: input.canonical_json()?,

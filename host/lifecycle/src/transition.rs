@@ -1,146 +1,27 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod request;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join;
-use serde::Serialize;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, Opened};
+use crate::opening::NewChampion;
 use crate::versions;
-use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::aliases::AliasMove;
+use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
-use hydra_base::{PolicyIdentity, Timestamp, blocking};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
+use hydra_models::model_cache::ModelCache;
+use hydra_policy::{Context, Decision, Input, Operation, Policy, TargetOrigin, Verdict};
 
-/// A request for a decision.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-#[must_use = "a request is not carried out until it is passed to `Transitions`"]
-pub struct Request {
-    /// A promotion or a rollback.
-    pub operation: Operation,
-    /// The version it is about.
-    pub target: Target,
-    /// Why, for the ledger and for the policy.
-    pub reason: Option<String>,
-    /// Decide and explain, but change nothing.
-    pub dry_run: bool,
-}
-
-impl Request {
-    /// A request to promote.
-    pub fn promote(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Promote, target: target.into(), reason: None, dry_run: false }
-    }
-
-    /// A request to roll back.
-    pub fn rollback(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Rollback, target: target.into(), reason: None, dry_run: false }
-    }
-
-    /// Sets the reason.
-    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
-        self
-    }
-
-    /// Makes it a dry run.
-    pub fn with_dry_run(mut self) -> Self {
-        self.dry_run = true;
-        self
-    }
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Approved, and the aliases are where the policy wants them.
-    Done,
-    /// Approved, but the champion stays: the policy moved other aliases only.
-    Staged,
-    /// The version is champion already: nothing to do, and the policy was not asked.
-    Unchanged,
-    /// The policy said no.
-    Rejected,
-    /// The policy said not yet.
-    Held,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Done => "done",
-            Self::Staged => "staged",
-            Self::Unchanged => "unchanged",
-            Self::Rejected => "rejected",
-            Self::Held => "held",
-        })
-    }
-}
-
-/// A request with its decision and its effect.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Transition {
-    /// The registered model.
-    pub model: ModelName,
-    /// What was asked for.
-    pub operation: Operation,
-    /// The version it was about.
-    pub target: Option<Version>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The aliases before.
-    pub before: AliasState,
-    /// The aliases after; with a dry run, as they would be.
-    pub after: AliasState,
-    /// The policy that decided; `None` when none was asked.
-    pub policy: Option<PolicyIdentity>,
-    /// Why, for people.
-    pub explanation: String,
-    /// The instructions that the decision took.
-    pub fuel: u64,
-    /// Who asked.
-    pub actor: String,
-    /// Why they asked.
-    pub reason: Option<String>,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// Whether it was only tried out.
-    pub dry_run: bool,
-    /// The number of the ledger entry that records it; `None` when there was nothing to record. A refusal repeated on equal
-    /// evidence has the number of the first.
-    pub sequence: Option<u64>,
-}
-
-impl Transition {
-    /// The transition if it took place or there was nothing to do; the refusal as an error otherwise: `NoArchived` when a
-    /// rollback found nothing to go back to, else `Rejected` or `Held`.
-    pub fn into_result(self) -> Result<Self> {
-        let kind = match self.outcome {
-            Outcome::Done | Outcome::Staged | Outcome::Unchanged => return Ok(self),
-            Outcome::Held => ErrorKind::Held,
-            Outcome::Rejected if self.nothing_to_go_back_to() => ErrorKind::NoArchived,
-            Outcome::Rejected => ErrorKind::Rejected,
-        };
-        Err(Error::new(kind, self.explanation))
-    }
-
-    fn nothing_to_go_back_to(&self) -> bool {
-        self.operation == Operation::Rollback
-            && self.target.is_none()
-            && self.before.get(&Alias::ARCHIVED).is_none()
-    }
-}
+pub use request::{Outcome, Request, Transition};
 
 /// How requests are decided.
 #[derive(Debug, Clone)]
@@ -151,13 +32,15 @@ pub struct DecisionOptions {
     pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
+    /// What is kept of models that were opened before.
+    pub cache: Option<ModelCache>,
 }
 
 /// Decides requests about one model.
 #[derive(Debug)]
 pub struct Transitions<'a> {
-    backend: &'a Backend,
-    model: &'a ModelName,
+    pub(super) backend: &'a Backend,
+    pub(super) model: &'a ModelName,
     pub(super) policy: &'a Policy,
     options: DecisionOptions,
 }
@@ -185,7 +68,17 @@ impl Transitions<'_> {
         newest: Vec<ModelVersion>,
         ledger: Option<&Ledger>,
     ) -> Result<Evidence> {
-        Evidence::of(self.backend, registered, newest, request.target, ledger).await
+        let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
+        let runs = evidence.read_runs(self.backend, ledger);
+        let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
+        evidence.add_runs(runs?, ledger);
+        evidence.models = models?;
+        Ok(evidence)
+    }
+
+    /// The cache of opened models.
+    pub(super) fn cache(&self) -> Option<&ModelCache> {
+        self.options.cache.as_ref()
     }
 
     /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
@@ -237,7 +130,8 @@ impl Transitions<'_> {
         let decision = run_policy(self.policy, input.clone()).await?;
         let plan = self.review(&decision.verdict, request, evidence).await?;
         let moves = plan.moves.clone();
-        let transition = Box::new(self.transition(request, evidence, &decision, plan));
+        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
+        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
         Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
     }
 
@@ -260,6 +154,9 @@ impl Transitions<'_> {
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
+            overrides: BTreeSet::new(),
+            model_changes: Vec::new(),
+            model_sha256: None,
             dry_run: request.dry_run,
             sequence: None,
         })
@@ -276,6 +173,16 @@ impl Transitions<'_> {
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
+        context.overrides.clone_from(&request.overrides);
+        context.target_origin = match request.target {
+            Target::Candidate => Some(TargetOrigin::Candidate),
+            Target::Version(_) => Some(TargetOrigin::Request),
+            Target::PolicyChoice => None,
+        };
+        context.model_tags.clone_from(&evidence.registered.tags);
+        let aliases = evidence.aliases();
+        context.aliases =
+            self.options.managed.iter().map(|alias| (alias.clone(), aliases.get(alias))).collect();
         context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
@@ -319,6 +226,7 @@ impl Transitions<'_> {
         evidence: &Evidence,
         decision: &Decision,
         plan: Plan,
+        champion: NewChampion,
     ) -> Transition {
         let outcome = match &decision.verdict {
             Verdict::Approve(_) if plan.staged => Outcome::Staged,
@@ -339,6 +247,9 @@ impl Transitions<'_> {
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
+            overrides: champion.overrides,
+            model_changes: champion.changes,
+            model_sha256: champion.sha256,
             dry_run: request.dry_run,
             sequence: None,
         }
@@ -386,6 +297,8 @@ pub(super) fn announce(transition: &Transition) {
         policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
         actor = %transition.actor,
         dry_run = transition.dry_run,
+        overrides = ?transition.overrides,
+        model_changes = ?transition.model_changes,
         explanation = %transition.explanation,
         "transition"
     );

@@ -24,12 +24,12 @@ use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits}
 use hydra_mlflow::uri::redact;
 
 /// The state of a version's files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Opened {
     /// The model is there, its bytes are the logged ones, and this program can score with it.
-    Loadable(Box<Facts>),
+    Loadable(Arc<Facts>),
     /// This program cannot load the model. The error tells why, with its own kind and a hint where there is one.
-    Unloadable(Error),
+    Unloadable(Arc<Error>),
 }
 
 /// Whether a cached verdict is enough.
@@ -54,8 +54,8 @@ pub async fn open(
 ) -> Result<Opened> {
     let request = Preflight { backend, cache: cache.cloned(), version: Arc::new(version.clone()) };
     match request.answer(presence).await {
-        Ok(facts) => Ok(Opened::Loadable(facts)),
-        Err(Stop::Unloadable(error)) => Ok(Opened::Unloadable(error)),
+        Ok(facts) => Ok(Opened::Loadable(Arc::from(facts))),
+        Err(Stop::Unloadable(error)) => Ok(Opened::Unloadable(Arc::new(error))),
         Err(Stop::Failed(error)) => Err(error.with_context("version", version.version)),
     }
 }

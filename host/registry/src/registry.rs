@@ -25,6 +25,7 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
+use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
 
 /// How many versions one request of a listing asks for.
@@ -198,15 +199,18 @@ impl ModelRegistry {
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment }
+        Doctor { backend: self.backend(), model: self.model(), experiment, cache: self.cache() }
+    }
+
+    fn cache(&self) -> Option<&ModelCache> {
+        self.inner.settings.decision_options.cache.as_ref()
     }
 
     /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
     /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
     pub async fn load_champion(&self) -> Result<Champion> {
         let entity = self.champion_version().await?;
-        let cache = self.inner.settings.cache.as_ref();
-        let model = load_model(self.backend(), cache, &entity, &ModelLimits::default()).await?;
+        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
         Ok(Champion { version: entity.version, model, entity })
     }
 

@@ -10,6 +10,7 @@ use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
+use hydra_policy::OverrideKind;
 
 /// A request to log a candidate, made by [`ModelRegistry::log`]. It is carried out when it is awaited.
 #[must_use = "a request does nothing until it is awaited"]
@@ -79,6 +80,13 @@ impl DecisionRequest {
     /// Sets the reason, for the ledger and for the policy.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.request = self.request.with_reason(reason);
+        self
+    }
+
+    /// Makes the version champion even if its model cannot be loaded, for emergencies. The ledger records that, and
+    /// [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
+    pub fn allow_unloadable(mut self) -> Self {
+        self.request = self.request.with_override(OverrideKind::UnloadableModel);
         self
     }
 

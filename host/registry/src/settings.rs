@@ -18,12 +18,11 @@ use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the policy's settings and the managed aliases.
+    /// The actor, the policy's settings, the managed aliases and the cache of models.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` where the caller passed open stores.
     pub uris: Option<Uris>,
-    pub cache: Option<ModelCache>,
 }
 
 /// The experiment that candidates are logged in.
@@ -84,9 +83,9 @@ impl Settings {
                 actor: options.actor_name(),
                 settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,
+                cache: options.cache(uris.as_ref())?,
             },
             policy: options.policy_settings()?,
-            cache: options.cache(uris.as_ref())?,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {

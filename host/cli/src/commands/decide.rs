@@ -42,6 +42,9 @@ async fn decide(
     if args.dry_run {
         request = request.dry_run();
     }
+    if args.allow_unloadable {
+        request = request.allow_unloadable();
+    }
     let transition = request.await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
@@ -49,6 +52,12 @@ async fn decide(
         // `Rejected`, and whatever else is not a yes.
         _ => ExitStatus::Rejected,
     };
-    printer.report(&TransitionReport::from(&transition), TransitionReport::text)?;
+    let report = TransitionReport::from(&transition);
+    if printer.is_json() {
+        for warning in report.warnings() {
+            printer.note(format!("WARNING: {warning}"));
+        }
+    }
+    printer.report(&report, TransitionReport::text)?;
     Ok(status)
 }

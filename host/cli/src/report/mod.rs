@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
@@ -175,6 +176,12 @@ pub struct TransitionReport {
     pub reason: Option<String>,
     /// When it was decided.
     pub at: String,
+    /// The rules of the host that the request set aside.
+    pub overrides: Vec<String>,
+    /// What changes for the users of the predictions.
+    pub model_changes: Vec<ModelChange>,
+    /// The SHA-256 of the model file of the version, as found in the store.
+    pub model_sha256: Option<String>,
     /// Whether it was only tried out.
     pub dry_run: bool,
     /// The number of the ledger entry that records it; none when there was nothing to record.
@@ -207,6 +214,9 @@ impl From<&Transition> for TransitionReport {
             actor: transition.actor.clone(),
             reason: transition.reason.clone(),
             at: time(transition.at),
+            overrides: transition.overrides.iter().map(ToString::to_string).collect(),
+            model_changes: transition.model_changes.clone(),
+            model_sha256: transition.model_sha256.clone(),
             dry_run: transition.dry_run,
             sequence: transition.sequence,
         }
@@ -214,6 +224,17 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
+    /// What must not be overlooked: what changes for the users of the predictions, and rules that were set aside. None for a
+    /// request that was not approved.
+    pub fn warnings(&self) -> Vec<String> {
+        if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
+            return Vec::new();
+        }
+        let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
+        let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
+        changes.chain(overrides).collect()
+    }
+
     /// For people: what happened, to which version, decided by which policy, and what to do next.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -237,6 +258,9 @@ impl TransitionReport {
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{what}");
+        for warning in self.warnings() {
+            let _ = writeln!(text, "  WARNING {warning}");
+        }
         let _ = writeln!(text, "  why     {}", printable(&self.explanation));
         for change in &self.changes {
             let _ = writeln!(text, "  alias   {}", change.text());

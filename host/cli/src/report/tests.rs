@@ -130,9 +130,21 @@ fn transitions_forge_no_lines() {
         actor: "ann".into(),
         reason: None,
         at: time(0),
+        overrides: Vec::new(),
+        model_changes: Vec::new(),
+        model_sha256: None,
         dry_run: false,
         sequence: None,
     };
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
+    let mut changed = transition(String::new(), "p".into());
+    changed.outcome = Outcome::Done;
+    let names = || vec![hostile()];
+    changed.model_changes = vec![
+        ModelChange::Classes { from: names(), to: names() },
+        ModelChange::Columns { added: names(), removed: names() },
+    ];
+    assert!(changed.text().contains("WARNING"));
+    assert_forges_nothing(&changed.text());
 }

@@ -57,12 +57,12 @@ impl Place {
 
     async fn facts(&self, version: &ModelVersion) -> Facts {
         match self.open(version).await {
-            Opened::Loadable(facts) => *facts,
+            Opened::Loadable(facts) => Facts::clone(&facts),
             Opened::Unloadable(error) => panic!("{error:?}"),
         }
     }
 
-    async fn refusal(&self, version: &ModelVersion) -> Error {
+    async fn refusal(&self, version: &ModelVersion) -> Arc<Error> {
         match self.open(version).await {
             Opened::Unloadable(error) => error,
             Opened::Loadable(facts) => panic!("{facts:?}"),
@@ -70,7 +70,7 @@ impl Place {
     }
 
     /// The error for a version of this directory without a digest.
-    async fn refused(&self, directory: &Path) -> Error {
+    async fn refused(&self, directory: &Path) -> Arc<Error> {
         let version = self.register(&directory.display().to_string(), None).await;
         self.refusal(&version).await
     }
@@ -99,7 +99,6 @@ async fn a_sound_version_has_its_facts_with_and_without_a_tag() {
         assert_eq!((facts.objective.as_str(), facts.outputs), ("multiclass", facts.classes.len()));
         assert!(facts.classes.contains(&"bee".to_owned()) && facts.iterations > 0, "{facts:?}");
         assert_eq!(facts.features, ["f0", "f1", "f2", "f3", "f4"]);
-        assert_eq!(facts.features_sha256, Sha256::of(b"f0\nf1\nf2\nf3\nf4\n"));
         assert_eq!(facts.categories, Vec::<String>::new());
         let column = ColumnSpec { name: Some("f0".into()), kind: "double".into(), required: true };
         let inputs = facts.signature_inputs.clone().expect("a signature");

@@ -224,6 +224,14 @@ impl ModelFacts {
     }
 }
 
+impl SignatureColumn {
+    /// A column of that name and type; an empty name stands for none.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: impl Into<String>, required: bool) -> Self {
+        Self { name: name.into(), kind: kind.into(), required }
+    }
+}
+
 impl fmt::Display for OutputKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -27,7 +27,8 @@ impl World {
         let world = Self::new();
         let name = ModelName::new(name).expect("a name");
         world.store.create_registered_model(&name, &Tags::new(), "").await.expect("a model");
-        let version = NewModelVersion::new(name, "s3://bucket/model");
+        let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster");
+        let version = NewModelVersion::new(name, files);
         world.store.create_model_version(&version).await.expect("a version");
         world
     }
