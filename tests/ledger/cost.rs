@@ -31,6 +31,8 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     for version in ["1", "2"] {
         project.json(["promote", version]);
     }
+    // Opens the model, which is in the cache from here on.
+    project.json(["promote", "3", "--dry-run"]);
     proxy.take();
     proxy.slow_down(Duration::from_millis(150));
     let report = project.json(["promote", "3"]);

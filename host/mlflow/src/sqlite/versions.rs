@@ -51,7 +51,8 @@ pub(super) fn page(
 ) -> SqlResult<Page<ModelVersion>> {
     let highest = below.map_or(i64::MAX, |below| number(below) - 1);
     let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut items = listed(db, name, 1, highest, limit)?;
+    // From the smallest integer, so that a number that is not a version is found as damage.
+    let mut items = listed(db, name, i64::MIN, highest, limit)?;
     let more = items.len() > page_size;
     items.truncate(page_size);
     let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
