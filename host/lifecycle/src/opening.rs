@@ -160,14 +160,7 @@ impl Transitions<'_> {
         context: &Context,
     ) -> Error {
         let way_on = if request.operation == Operation::Rollback {
-            let champion = evidence.aliases().get(&Alias::CHAMPION);
-            let broken: BTreeSet<Version> = champion.into_iter().chain([version]).collect();
-            match self.nearest_sound_champion(broken, context).await {
-                Some(sound) => format!(
-                    "`hydra-registry rollback --to {sound}` returns to the nearest former champion that can be loaded"
-                ),
-                None => "promote a version that can be loaded; no other recent champion can be".to_owned(),
-            }
+            self.way_back(Some(version), evidence, context).await
         } else {
             why.hint().unwrap_or("promote another version; `hydra-registry list` shows them").to_owned()
         };
@@ -184,6 +177,34 @@ impl Transitions<'_> {
         .with_hint(format!(
             "{way_on}; in an emergency, `hydra-registry {anyway}` makes version {version} champion all the same"
         ))
+    }
+
+    /// A rollback to a version in quarantine: the error names the version to roll back to instead.
+    pub(crate) async fn with_way_back(
+        &self,
+        error: Error,
+        request: &Request,
+        evidence: &Evidence,
+        context: &Context,
+    ) -> Error {
+        if error.kind() != ErrorKind::Quarantined || request.operation != Operation::Rollback {
+            return error;
+        }
+        error.with_hint(self.way_back(None, evidence, context).await)
+    }
+
+    /// What to do instead of a rollback that is refused. `broken` is a version that cannot be loaded.
+    async fn way_back(&self, broken: Option<Version>, evidence: &Evidence, context: &Context) -> String {
+        let champion = evidence.aliases().get(&Alias::CHAMPION);
+        match self.nearest_sound_champion(champion.into_iter().chain(broken).collect(), context).await {
+            Some(sound) => format!(
+                "`hydra-registry rollback --to {sound}` returns to the nearest former champion that can be loaded and is not in quarantine"
+            ),
+            None => {
+                "promote another version; no other recent champion can be loaded and is out of quarantine"
+                    .to_owned()
+            }
+        }
     }
 
     /// The version that was champion most recently, by the newest transitions, and that can be champion again: it can be

@@ -10,9 +10,7 @@ use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{
-    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
-};
+use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
 use crate::model_facts::ModelChange;
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
@@ -30,10 +28,7 @@ pub async fn carry_out(
 ) -> Result<Transition> {
     let mut decider = RequestDecider::new(transitions, request, evidence);
     let operation_id = Uuid::new_v4().simple().to_string();
-    let recorded = match ledger.transition(&operation_id, &mut decider).await {
-        Err(error) => return Err(with_way_back(error, request, ledger.ledger()).await),
-        recorded => recorded?,
-    };
+    let recorded = ledger.transition(&operation_id, &mut decider).await?;
     let record = match &recorded {
         Recorded::Nothing => None,
         Recorded::Now(record) | Recorded::Before(record) => Some(record.as_ref()),
@@ -44,21 +39,6 @@ pub async fn carry_out(
     transition.sequence = record.map(|record| record.number);
     announce(&transition);
     Ok(transition)
-}
-
-/// An error of a rollback to a version in quarantine, which names the version to roll back to instead.
-pub async fn with_way_back(error: Error, request: &Request, ledger: &Ledger) -> Error {
-    if error.kind() != ErrorKind::Quarantined || request.operation != Operation::Rollback {
-        return error;
-    }
-    match ledger.nearest_former_champion().await {
-        Ok(Some(version)) => error.with_hint(format!(
-            "run `hydra-registry rollback --to {version}`: version {version} is the nearest former champion that is not in quarantine"
-        )),
-        Ok(None) => error.with_hint("promote another version; every other former champion is gone or in quarantine"),
-        // The hint of the error itself is true as well.
-        Err(_) => error,
-    }
 }
 
 /// Decides one request, again on fresh evidence whenever another writer was faster.

@@ -19,6 +19,8 @@ use hydra_base::{Sha256, Timestamp};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, USER_TAG};
 use hydra_models::candidate::SHA256_TAG;
+use hydra_models::model_cache::ModelCache;
+use hydra_models::preflight::{self, Opened, Presence};
 
 /// What is said of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -95,9 +97,14 @@ pub struct Stated {
 ///
 /// `VersionNotFound` for a version that does not exist, `Quarantined` for the nomination of a version in quarantine,
 /// `NotQuarantined` for a release of one that is not, and the errors of [`LedgerWriter::transition`].
-pub async fn record(backend: &Backend, ledger: &LedgerWriter, statement: &Statement) -> Result<Stated> {
+pub async fn record(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    ledger: &LedgerWriter,
+    statement: &Statement,
+) -> Result<Stated> {
     let operation_id = Uuid::new_v4().simple().to_string();
-    let mut decider = StatementDecider { backend, ledger, statement, about: None, stated: None };
+    let mut decider = StatementDecider { backend, cache, ledger, statement, about: None, stated: None };
     let recorded = ledger.transition(&operation_id, &mut decider).await?;
     let mut stated = decider.stated.ok_or_else(|| {
         Error::new(ErrorKind::Internal, "the ledger recorded a statement that was not made")
@@ -122,6 +129,7 @@ pub async fn record(backend: &Backend, ledger: &LedgerWriter, statement: &Statem
 /// Makes one statement, again whenever another writer was faster.
 struct StatementDecider<'a> {
     backend: &'a Backend,
+    cache: Option<&'a ModelCache>,
     ledger: &'a LedgerWriter,
     statement: &'a Statement,
     about: Option<About>,
@@ -229,7 +237,18 @@ impl StatementDecider<'_> {
     async fn digest(&self, version: &ModelVersion) -> Result<Sha256> {
         match version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()) {
             Some(logged) => Ok(logged),
-            None => hydra_models::loading::model_digest(self.backend, version).await,
+            None => match preflight::open(self.backend, self.cache, version, Presence::Asked).await? {
+                Opened::Loadable(facts) => Ok(facts.sha256),
+                Opened::Unloadable(why) => Err(Error::new(
+                    ErrorKind::Unloadable,
+                    format!(
+                        "version {} cannot be approved because its model cannot be loaded",
+                        version.version
+                    ),
+                )
+                .with_source(why)
+                .with_hint("restore the files, or approve another version")),
+            },
         }
     }
 

@@ -151,12 +151,16 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
-        if let Some(target) = &evidence.target {
-            guards::refuse_quarantined(target.version, &past.standing)?;
-        }
         let input = self.input(request, evidence, &past)?;
+        let target = evidence.target.as_ref().map(|target| target.version);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
+            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        }
         let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = self.review(&decision.verdict, request, evidence, &past.standing).await?;
+        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+            plan => plan?,
+        };
         let moves = plan.moves.clone();
         let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
         let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));

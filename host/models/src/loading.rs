@@ -37,12 +37,6 @@ pub async fn load_model(
     blocking(move || request.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
-/// The SHA-256 of the model file of `version`, which is read from its artifacts.
-pub async fn model_digest(backend: &Backend, version: &ModelVersion) -> Result<Sha256> {
-    let (_, bytes) = fetch(backend, version).await?;
-    blocking(move || Ok(Sha256::of(&bytes))).await
-}
-
 /// The model to load.
 struct LoadRequest {
     cache: Option<ModelCache>,

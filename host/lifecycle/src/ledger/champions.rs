@@ -8,7 +8,7 @@ use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::EntryKind;
 use crate::ledger::history::Fate;
-use hydra_base::error::{ErrorKind, Result};
+use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 
 impl Ledger {
@@ -33,23 +33,6 @@ impl Ledger {
             }
         }
         Ok(false)
-    }
-
-    /// The newest former champion that exists and is not in quarantine.
-    pub async fn nearest_former_champion(&self) -> Result<Option<Version>> {
-        let view = self.view().await?;
-        let present = view.registered.aliases.get(&Alias::CHAMPION);
-        let mut champions = self.champions();
-        while let Some(champion) = champions.try_next().await? {
-            if Some(&champion) == present || view.standing.quarantine(champion).is_some() {
-                continue;
-            }
-            match self.backend.registry.model_version(&self.model, champion).await {
-                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                found => return found.map(|found| Some(found.version)),
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -6,7 +6,7 @@ use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::past::Past;
-use hydra_lifecycle::recording::{self, with_way_back};
+use hydra_lifecycle::recording;
 use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
@@ -59,10 +59,7 @@ impl ModelRegistry {
             );
         }
         let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
-        match transitions.dry_run(&request, &evidence, Past::from(&view)).await {
-            Err(error) => Err(with_way_back(error, &request, ledger).await),
-            decided => decided,
-        }
+        transitions.dry_run(&request, &evidence, Past::from(&view)).await
     }
 
     /// The model's ledger, created if it does not exist. For writers.
@@ -91,7 +88,7 @@ impl ModelRegistry {
     /// Records a statement about a version.
     pub(crate) async fn state(&self, statement: Statement) -> Result<Stated> {
         let ledger = self.ledger().await?;
-        statement::record(self.backend(), &ledger, &statement).await
+        statement::record(self.backend(), self.inner.settings.cache.as_ref(), &ledger, &statement).await
     }
 
     fn with_cache(&self, ledger: Ledger) -> Ledger {

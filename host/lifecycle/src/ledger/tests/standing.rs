@@ -17,7 +17,7 @@ impl World {
 
     async fn state_with(&self, registry: Arc<dyn RegistryStore>, statement: Statement) -> Result<Stated> {
         let ledger = self.open(registry).await?;
-        statement::record(&self.backend(self.store.clone()), &ledger, &statement).await
+        statement::record(&self.backend(self.store.clone()), None, &ledger, &statement).await
     }
 
     async fn quarantine(&self, place: Place, number: u64) -> Stated {
