@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{LOG, training_csv};
 use crate::support::backends::fresh_name;
-use crate::support::binary::Project;
+use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, Server};
 
 /// Runs a command that must fail and returns its error report.
@@ -312,7 +312,12 @@ fn a_model_whose_bytes_were_changed_is_refused_with_both_digests() {
         .replace("learning_rate: 0.1", "learning_rate: 0.2");
     std::fs::write(&path, text).expect("a changed artifact");
     project.file("rows.csv", "size,weekday\n1,2\n");
-    let error = error_of(&project, ["predict", "rows.csv"]);
+    // The promotion has fetched the model into the cache, so that only a host without it has to read the changed file.
+    assert_eq!(project.run(["predict", "rows.csv"]).code, 0);
+    let mut command = project.command(["--output", "json", "predict", "rows.csv"]);
+    let outcome: Outcome = command.env("HYDRA_CACHE_BYTES", "0").output().expect("the binary runs").into();
+    assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{}", outcome.err);
+    let error: Value = serde_json::from_str(&outcome.err).expect("an error report");
     assert_eq!(error["kind"], "Integrity");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.contains("logged sha256: ") && message.contains("found sha256: "), "{message}");

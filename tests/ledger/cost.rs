@@ -7,12 +7,11 @@ use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
-use hydra_mlflow::entities::NewRun;
 use hydra_policy::VerdictKind;
 use hydra_registry::{ModelRegistry, Target};
 
 use super::{aliases, assert_sound, ledger, registry};
-use crate::support::backends::{Backend, fresh_name};
+use crate::support::backends::{Backend, fresh_name, sound_files};
 use crate::support::binary::Project;
 use crate::support::proxy::Proxy;
 use crate::support::server::{NEWEST, Server};
@@ -31,6 +30,8 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     for version in ["1", "2"] {
         project.json(["promote", version]);
     }
+    // Opens the model, which later commands only look for.
+    project.json(["promote", "3", "--dry-run"]);
     proxy.take();
     proxy.slow_down(Duration::from_millis(150));
     let report = project.json(["promote", "3"]);
@@ -53,6 +54,8 @@ async fn decisions_send_no_request_too_many(release: &'static str) {
     for version in ["1", "2"] {
         project.json(["promote", version]);
     }
+    // Opens the model, which later commands only look for.
+    project.json(["promote", "3", "--dry-run"]);
     proxy.take();
     project.json(["rollback"]);
     let expected = [
@@ -66,6 +69,8 @@ async fn decisions_send_no_request_too_many(release: &'static str) {
         "GET model-versions/search",
         // The runs of the versions, and that of the ledger.
         "POST runs/search",
+        // The files of the version.
+        "GET /api/2.0/mlflow-artifacts/artifacts",
         "PUT input",
         "POST model-versions/create",
         "POST registered-models/alias",
@@ -77,12 +82,12 @@ async fn decisions_send_no_request_too_many(release: &'static str) {
     let sent = sorted(proxy.take());
     assert_eq!(
         sent.len(),
-        14,
+        15,
         "one alias more, and the aliases once more before `candidate` is moved: {sent:?}"
     );
     project.json(["rollback", "--dry-run"]);
     let sent = sorted(proxy.take());
-    assert_eq!(sent.len(), 4, "{sent:?}");
+    assert_eq!(sent.len(), 5, "{sent:?}");
 }
 
 fn sorted(mut requests: Vec<String>) -> Vec<String> {
@@ -122,15 +127,11 @@ async fn versions_and_runs_that_lie_elsewhere_are_found() {
     let registry = registry(&backend, &fresh_name("elsewhere")).await;
     let stores = registry.backend();
     let sound = backend.sound_version(stores, registry.model()).await;
-    let experiment = stores.tracking.create_experiment(&fresh_name("elsewhere"), &Default::default()).await;
-    let experiment = experiment.expect("an experiment");
+    // The run of version 6 is in an experiment of its own.
+    let elsewhere = backend.upload(stores, &sound_files()).await.version_of(registry.model());
     for number in 6..=60_u64 {
-        let mut new = sound.clone();
-        if number == 6 {
-            let run = NewRun::new(experiment.clone(), "trained");
-            new = new.run(stores.tracking.create_run(&run).await.expect("a run").id);
-        }
-        stores.registry.create_model_version(&new).await.expect("a version");
+        let new = if number == 6 { &elsewhere } else { &sound };
+        stores.registry.create_model_version(new).await.expect("a version");
     }
     for number in [5, 6] {
         registry.promote_to_champion(version(number)).await.expect("a promotion");
@@ -254,6 +255,8 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     };
     // Fill the first page of the listing, so that the sizes of the answers are comparable.
     lengthen(&server, &registry, 40).await;
+    // Opens the model, which later commands only look for.
+    project.json(["promote", "3", "--dry-run"]);
     let few = measure();
     lengthen(&server, &registry, 10_000).await;
     let many = measure();
