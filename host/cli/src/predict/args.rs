@@ -67,7 +67,7 @@ Empty cells, NA, NaN and null are missing values. Memory use does not grow with 
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
-  hydra-registry predict clients.csv --keep client_id --output-type contrib --top 3 --out reasons.csv
+  hydra-registry predict clients.csv --output-type contrib --top 3 --out reasons.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.

@@ -36,9 +36,11 @@ pub(super) struct Constants<const N: usize> {
     pub gains: [[f64; N]; 2],
 }
 
-/// A tree's steps, and how many different features the splits on one way to a leaf have at most.
-pub(super) struct CompiledTree {
+/// What is known of a tree besides its steps.
+pub(super) struct Summary {
+    /// The mean of the leaves over the rows in training.
     pub expected: f64,
+    /// How many different features the splits above one leaf have at most.
     pub most_features: usize,
 }
 
@@ -61,9 +63,9 @@ impl Compiler {
     }
 
     /// Adds the steps of a tree with row counts. `None` if the counts contradict each other, or are missing.
-    pub fn push(&mut self, tree: Tree<'_>) -> Option<CompiledTree> {
+    pub fn push(&mut self, tree: Tree<'_>) -> Option<Summary> {
         if tree.num_leaves() == 1 {
-            return Some(CompiledTree { expected: tree.leaf_value()[0], most_features: 0 });
+            return Some(Summary { expected: tree.leaf_value()[0], most_features: 0 });
         }
         if !tree.has_counts() {
             return None;
@@ -72,7 +74,7 @@ impl Compiler {
         // Contributions are the same when a constant is added to all leaves. Around zero they have the smallest rounding errors.
         let center = if expected.is_finite() { expected } else { 0.0 };
         let most_features = self.walk(tree, center);
-        Some(CompiledTree { expected, most_features })
+        Some(Summary { expected, most_features })
     }
 
     fn walk(&mut self, tree: Tree<'_>, center: f64) -> usize {

@@ -95,10 +95,10 @@ impl Contributions {
         let (mut work, mut workspace) = (0, 1);
         for (index, tree) in model.trees().take(scorer.num_trees()).enumerate() {
             let first = compiler.steps.len();
-            let compiled = compiler.push(tree).ok_or_else(|| no_counts(index))?;
-            check_limit("features above one leaf", compiled.most_features, MOST_PATH_FEATURES)?;
-            expected[index % scorer.num_outputs()] += compiled.expected;
-            let shape = Shape::of(compiled.most_features, tree.num_nodes());
+            let summary = compiler.push(tree).ok_or_else(|| no_counts(index))?;
+            check_limit("features above one leaf", summary.most_features, MOST_PATH_FEATURES)?;
+            expected[index % scorer.num_outputs()] += summary.expected;
+            let shape = Shape::of(summary.most_features, tree.num_nodes());
             work = shape.points().saturating_mul(tree.num_nodes()).saturating_add(work);
             check_limit("nodes × points", work, MOST_WORK)?;
             workspace = workspace.max(workspace_size(tree.num_nodes(), shape.lanes));
