@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and a child process reports on stdout"
 )]
 
+mod contributions;
 mod generator;
 mod mutations;
 mod parity;

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
+use hydra_lightgbm::Scorer;
 use hydra_lightgbm::testing::{assert_scores, leaves, score_every_way};
 use hydra_lightgbm::text::{Limits, MissingType, TextModel, Tree};
-use hydra_lightgbm::{Matrix, Model, Scorer};
-use hydra_training::Booster;
 
+use crate::contributions;
 use crate::generator::Random;
 
 const SPECIAL: [f64; 22] = [
@@ -108,7 +108,7 @@ fn random_model(random: &mut Random, kind: Kind) -> String {
         let _ = writeln!(text, "decision_type={}", list(nodes, Box::new(|node| decisions[node].to_string())));
         let _ = writeln!(text, "left_child={}", list(nodes, Box::new(|node| left[node].to_string())));
         let _ = writeln!(text, "right_child={}", list(nodes, Box::new(|node| right[node].to_string())));
-        let (internal_counts, leaf_counts) = counts(&left, &right);
+        let (internal_counts, leaf_counts) = contributions::counts(&left, &right);
         let _ =
             writeln!(text, "leaf_value={values}\nleaf_count={leaf_counts}\ninternal_count={internal_counts}");
         if num_cat > 0 {
@@ -163,28 +163,6 @@ fn grow(random: &mut Random, leaves: usize) -> (Vec<i32>, Vec<i32>) {
         place_of_leaf.push(Some((node, false)));
     }
     (left, right)
-}
-
-/// Rows of nodes and of leaves, as text.
-fn counts(left: &[i32], right: &[i32]) -> (String, String) {
-    // Every size from 1 to some thousands, few of them large.
-    let leaf = |leaf: usize| 1 + 40_000 / (1 + leaf.wrapping_mul(7919) % 997);
-    let mut nodes = vec![0; left.len()];
-    let mut order = Vec::from_iter((!left.is_empty()).then_some(0));
-    let mut next = 0;
-    while next < order.len() {
-        let node: usize = order[next];
-        order.extend([left[node], right[node]].into_iter().filter_map(|child| usize::try_from(child).ok()));
-        next += 1;
-    }
-    for node in order.into_iter().rev() {
-        let count = |child: i32| if child < 0 { leaf(!child as usize) } else { nodes[child as usize] };
-        nodes[node] = count(left[node]) + count(right[node]);
-    }
-    let text = |counts: &mut dyn Iterator<Item = usize>| {
-        counts.map(|count| count.to_string()).collect::<Vec<_>>().join(" ")
-    };
-    (text(&mut nodes.iter().copied()), text(&mut (0..=left.len()).map(leaf)))
 }
 
 /// Gives all nodes but the root other numbers.
@@ -257,29 +235,6 @@ fn leaf_by_the_book(tree: Tree<'_>, row: &[f64]) -> u32 {
     !node as u32
 }
 
-/// The contributions next to LightGBM's, where its bindings have them and do not take minutes.
-fn check_contributions(name: &str, model: TextModel, rows: &[f64]) {
-    let largest = model.trees().map(|tree| tree.num_leaves()).max().unwrap_or_default();
-    if model.num_class() > 1 || model.has_linear_trees() || largest > 1000 || model.num_features() > 100 {
-        return;
-    }
-    let booster = Booster::load(&model).unwrap();
-    let model = Model::from_text_model(model).unwrap();
-    let width = booster.features();
-    let rows = &rows[..rows.len().min(40 * width)];
-    let ours = model.contributions(&Matrix::from_rows(rows, width).unwrap()).unwrap();
-    let theirs = booster.contributions(rows).unwrap();
-    for (ours, theirs) in ours.chunks_exact(width + 1).zip(theirs.chunks_exact(width + 1)) {
-        let largest = theirs.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-        for (ours, theirs) in ours.iter().zip(theirs) {
-            assert!(
-                (ours - theirs).abs() <= 1e-10 * largest,
-                "{name}: {ours:e} is not {theirs:e} of {largest:e}"
-            );
-        }
-    }
-}
-
 fn check(seed: u64, kind: Kind, rows: usize) {
     let mut random = Random(seed);
     let text = random_model(&mut random, kind);
@@ -302,7 +257,7 @@ fn check(seed: u64, kind: Kind, rows: usize) {
         .flat_map(|row| model.trees().map(|tree| leaf_by_the_book(tree, row)).collect::<Vec<_>>())
         .collect();
     assert_eq!(leaves(&scorer, &rows), expected, "{name}");
-    check_contributions(&name, model, &rows);
+    contributions::check(&name, model, &rows);
 }
 
 proptest! {
