@@ -312,11 +312,16 @@ fn a_model_whose_bytes_were_changed_is_refused_with_both_digests() {
         .replace("learning_rate: 0.1", "learning_rate: 0.2");
     std::fs::write(&path, text).expect("a changed artifact");
     project.file("rows.csv", "size,weekday\n1,2\n");
-    assert_eq!(project.run(["predict", "rows.csv"]).code, 0, "the promotion has kept the bytes that were logged");
+    assert_eq!(
+        project.run(["predict", "rows.csv"]).code,
+        0,
+        "the promotion has kept the bytes that were logged"
+    );
     let mut uncached = project.command(["--output", "json", "predict", "rows.csv"]);
     let outcome = Outcome::from(uncached.env("HYDRA_CACHE_BYTES", "0").output().expect("the binary runs"));
     assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{}", outcome.err);
-    let error: Value = serde_json::from_str(outcome.err.lines().last().unwrap_or_default()).expect("an error");
+    let error: Value =
+        serde_json::from_str(outcome.err.lines().last().unwrap_or_default()).expect("an error");
     assert_eq!(error["kind"], "Integrity");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.contains("logged sha256: ") && message.contains("found sha256: "), "{message}");
