@@ -88,7 +88,7 @@ impl ModelRegistry {
     /// Records a statement about a version.
     pub(crate) async fn state(&self, statement: Statement) -> Result<Stated> {
         let ledger = self.ledger().await?;
-        statement::record(self.backend(), self.inner.settings.cache.as_ref(), &ledger, &statement).await
+        statement::record(self.backend(), self.cache(), &ledger, &statement).await
     }
 
     fn with_cache(&self, ledger: Ledger) -> Ledger {
