@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
 async fn train_and_log(registry: &ModelRegistry, rounds: u32) -> anyhow::Result<Version> {
     let rows: Vec<[f64; 2]> = (0..200).map(|i| [f64::from(i), f64::from(i % 7)]).collect();
     let labels: Vec<f64> = rows.iter().map(|row| f64::from(u8::from(row[0] + row[1] > 110.0))).collect();
-    let parameters = TrainingParameters { n_estimators: rounds, ..Default::default() };
+    let parameters = TrainingParameters::new().n_estimators(rounds);
     let model = BaselineModel::train_with(&parameters, &rows, &labels, &["amount", "weekday"])?;
     let candidate = Candidate::from_text(model.into_text())
         .metric("rounds", f64::from(rounds))

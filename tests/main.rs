@@ -7,6 +7,7 @@ mod ledger;
 mod local_stores;
 mod object_store;
 mod predict;
+mod preflight;
 mod python_client;
 mod rest;
 mod scale;

@@ -3,7 +3,8 @@
 Usage: make_models.py DIRECTORY
 
 Every model gets a directory with `model.txt` (LightGBM's text), `rows.f64` (20,000 rows, row-major little-endian doubles)
-and `raw.f64` (LightGBM's raw score of each). All seeds are fixed: the same LightGBM writes the same files.
+and `raw.f64` (LightGBM's raw score of each). Models whose contributions are measured have `contributions.f64` as well: LightGBM's
+`pred_contrib` of the first 200 rows. All seeds are fixed: the same LightGBM writes the same files.
 """
 
 import sys
@@ -13,12 +14,13 @@ import lightgbm as lgb
 import numpy as np
 
 ROWS = 20_000
+CONTRIBUTION_ROWS = 200
 CATEGORICAL = 3
 
 MODELS = {
-    "small": dict(trees=100, leaves=31, features=20, categories=False),
-    "medium": dict(trees=500, leaves=63, features=30, categories=True),
-    "large": dict(trees=1000, leaves=255, features=50, categories=False),
+    "small": dict(trees=100, leaves=31, features=20, categories=False, contributions=True),
+    "medium": dict(trees=500, leaves=63, features=30, categories=True, contributions=True),
+    "large": dict(trees=1000, leaves=255, features=50, categories=False, contributions=False),
 }
 
 
@@ -44,7 +46,7 @@ def make_labels(rng, rows):
     )
 
 
-def make(directory, number, trees, leaves, features, categories):
+def make(directory, number, trees, leaves, features, categories, contributions):
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(number)
     train = make_rows(rng, features, categories)
@@ -63,6 +65,9 @@ def make(directory, number, trees, leaves, features, categories):
     rows.astype("<f8").tofile(directory / "rows.f64")
     scorer = lgb.Booster(model_file=directory / "model.txt")
     scorer.predict(rows, raw_score=True).astype("<f8").tofile(directory / "raw.f64")
+    if contributions:
+        known = scorer.predict(rows[:CONTRIBUTION_ROWS], pred_contrib=True)
+        known.astype("<f8").tofile(directory / "contributions.f64")
 
 
 for number, (name, shape) in enumerate(MODELS.items()):

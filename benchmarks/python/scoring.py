@@ -28,6 +28,9 @@ class LightGbm:
     def predict(self, rows):
         return self.model.predict(rows, raw_score=True, num_threads=1)
 
+    def contributions(self, rows):
+        return self.model.predict(rows, pred_contrib=True, num_threads=1)
+
 
 class OnnxRuntime:
     """ONNX Runtime on a model that onnxmltools converted; it computes in single precision."""
@@ -168,6 +171,12 @@ class Session:
         scores = np.asarray(self.engine.predict(self.rows), dtype=np.float64)
         return [np.abs(scores - self.expected).max(), np.sum(scores != self.expected)]
 
+    def contributions(self):
+        """The time of the contributions of one row."""
+        known = np.fromfile(self.directory / "contributions.f64", "<f8").reshape(-1, self.rows.shape[1] + 1)
+        rows = self.rows[:len(known)]
+        return [timed(lambda: self.engine.contributions(rows)) / len(rows)]
+
     def memory(self):
         """The peak memory of this process, in bytes."""
         unit = 1 if sys.platform == "darwin" else 1024
@@ -179,6 +188,7 @@ class Session:
             return self.rows_for(float(arguments[0]))
         return {
             "prepare": self.prepare, "load": self.load, "batch": self.batch, "check": self.check, "memory": self.memory,
+            "contributions": self.contributions,
         }[what]()
 
 

@@ -52,10 +52,10 @@ impl Session {
     async fn run(&self, operation: &str, version: u64) -> Result<()> {
         match operation {
             "log" => self.log().await,
-            "promote" => {
-                let target = Version::new(version).map_or(Target::Candidate, Target::Version);
-                done(&self.registry.promote(target).await?)
-            }
+            // Before a promotion, so that the model is in the cache.
+            "open" => done(&self.registry.promote(target(version)).dry_run().await?),
+            "promote" => done(&self.registry.promote(target(version)).await?),
+            "promote-uncached" => done(&self.uncached.promote(target(version)).await?),
             "rollback" => done(&self.registry.rollback(Target::PolicyChoice).await?),
             "champion" => self.registry.champion_info().await.map(drop).map_err(Into::into),
             "load" => self.registry.load_champion().await.map(drop).map_err(Into::into),
@@ -77,6 +77,11 @@ impl Worker for Session {
         let version = version.parse()?;
         Ok(vec![timed(|| self.runtime.block_on(self.run(what, version)))?.1])
     }
+}
+
+/// Version 0 is the version behind `candidate`.
+fn target(version: u64) -> Target {
+    Version::new(version).map_or(Target::Candidate, Target::Version)
 }
 
 /// Fails if a transition changed nothing, because then its time is not comparable.

@@ -20,6 +20,9 @@ pub trait Engine {
     /// The raw scores of rows, computed by `threads` threads.
     fn batch(&mut self, rows: &[f64], width: usize, threads: usize) -> Result<Vec<f64>>;
 
+    /// The contributions of the features to the raw scores of rows, computed by one thread.
+    fn contributions(&mut self, rows: &[f64], width: usize) -> Result<Vec<f64>>;
+
     /// The raw score of one row.
     fn row(&mut self, row: &[f64]) -> Result<f64>;
 }
@@ -54,6 +57,13 @@ impl Engine for Native {
         Ok(scores?)
     }
 
+    fn contributions(&mut self, rows: &[f64], width: usize) -> Result<Vec<f64>> {
+        let model = self.model.take().context(NOT_LOADED)?.with_threads(1);
+        let contributions = model.contributions(&Matrix::from_rows(rows, width)?);
+        self.model = Some(model);
+        Ok(contributions?)
+    }
+
     fn row(&mut self, row: &[f64]) -> Result<f64> {
         let mut score = [0.0];
         self.model.as_ref().context(NOT_LOADED)?.raw_row(row, &mut score)?;
@@ -73,6 +83,10 @@ impl Engine for LightGbm {
         Ok(self.booster.as_ref().context(NOT_LOADED)?.raw_scores(rows, i32::try_from(width)?, true)?)
     }
 
+    fn contributions(&mut self, rows: &[f64], width: usize) -> Result<Vec<f64>> {
+        Ok(self.booster.as_ref().context(NOT_LOADED)?.predict_contrib(rows, i32::try_from(width)?, true)?)
+    }
+
     fn row(&mut self, row: &[f64]) -> Result<f64> {
         Ok(self.batch(row, row.len(), 1)?[0])
     }
@@ -84,6 +98,8 @@ pub struct Session<E> {
     text: PathBuf,
     rows: Vec<f64>,
     expected: Vec<f64>,
+    /// LightGBM's contributions for the first rows, where they are measured.
+    contributions: Vec<f64>,
     width: usize,
     next: usize,
 }
@@ -95,7 +111,11 @@ impl<E: Engine> Session<E> {
         let (rows, expected) = (numbers(&directory.join("rows.f64"))?, numbers(&directory.join("raw.f64"))?);
         ensure!(rows.len().is_multiple_of(expected.len()), "the rows are not whole");
         let width = rows.len() / expected.len();
-        Ok(Self { engine, text: directory.join("model.txt"), rows, expected, width, next: 0 })
+        let contributions = directory.join("contributions.f64");
+        let contributions = if contributions.exists() { numbers(&contributions)? } else { Vec::new() };
+        ensure!(contributions.len().is_multiple_of(width + 1), "the contributions are not whole rows");
+        let text = directory.join("model.txt");
+        Ok(Self { engine, text, rows, expected, contributions, width, next: 0 })
     }
 
     /// Scores single rows for a given time and returns the mean time of one row.
@@ -113,6 +133,28 @@ impl<E: Engine> Session<E> {
                 return Ok(taken / count);
             }
         }
+    }
+
+    /// The contributions of the first rows, and the time of one row.
+    fn contributions(&mut self) -> Result<(Vec<f64>, f64)> {
+        let rows = self.contributions.len() / (self.width + 1);
+        ensure!(rows > 0, "the contributions of this model are not measured");
+        let first = &self.rows[..rows * self.width];
+        let (contributions, seconds) = timed(|| self.engine.contributions(first, self.width))?;
+        Ok((contributions, seconds / rows as f64))
+    }
+
+    /// The greatest difference from LightGBM's contributions, as a share of the largest contribution of the row.
+    fn check_contributions(&mut self) -> Result<f64> {
+        let (ours, _) = self.contributions()?;
+        ensure!(ours.len() == self.contributions.len(), "there are {} contributions", ours.len());
+        let rows = ours.chunks_exact(self.width + 1).zip(self.contributions.chunks_exact(self.width + 1));
+        let differences = rows.map(|(ours, expected)| {
+            let largest = expected[..self.width].iter().map(|value| value.abs()).fold(0.0, f64::max);
+            let apart = ours.iter().zip(expected).map(|(ours, expected)| (ours - expected).abs());
+            apart.fold(0.0, f64::max) / largest
+        });
+        Ok(differences.fold(0.0, f64::max))
     }
 
     /// The greatest difference from LightGBM's scores, and the number of scores that are not equal bit for bit.
@@ -142,6 +184,8 @@ impl<E: Engine> Worker for Session<E> {
             }
             ("rows", [seconds]) => Ok(vec![self.rows_for(seconds.parse()?)?]),
             ("check", []) => self.check(),
+            ("contributions", []) => Ok(vec![self.contributions()?.1]),
+            ("check-contributions", []) => Ok(vec![self.check_contributions()?]),
             ("memory", []) => Ok(vec![memory::peak()?]),
             _ => bail!("no such request"),
         }

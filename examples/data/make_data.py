@@ -1,4 +1,4 @@
-"""Writes the demo's two CSV files beside this script (scikit-learn 1.9, pandas)."""
+"""Writes the demo's two CSV files next to this script (scikit-learn 1.9, pandas)."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-//! An `MLmodel` is read or refused, and an accepted data path stays below its directory.
+//! Reads or rejects an `MLmodel` file; an accepted data path stays below its directory.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A pickle is read or refused, and the text it gives goes to the text reader.
+//! Reads or rejects a pickle; the text reader receives the resulting text.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A skops file is read or refused. Input that is not a zip archive is taken as the schema inside one.
+//! Reads or rejects a skops file. Input that is not a zip archive is used as the schema inside one.
 
 #![no_main]
 
@@ -11,12 +11,12 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let limits = ExtractLimits::default();
     if bytes.starts_with(b"{") {
-        // The checksums of an archive keep a fuzzer out of it.
+        // A fuzzer cannot create an archive with valid checksums.
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         for (name, member) in [("schema.json", bytes), ("0.npy", bytes.rsplit(|byte| *byte == b'\n').next().unwrap_or(b""))] {
             zip.start_file(name, options).expect("a name that zip accepts");
-            zip.write_all(member).expect("memory takes it");
+            zip.write_all(member).expect("memory accepts every write");
         }
         let archive = zip.finish().expect("memory takes it").into_inner();
         drop(read_skops(&archive, &limits));

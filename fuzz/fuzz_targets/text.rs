@@ -1,8 +1,9 @@
 //! Any bytes as a model text: reading never panics, what is accepted is written and read back the same, and it scores:
-//! blocks of rows like single rows, with leaf numbers that exist.
+//! blocks of rows like single rows, with leaf numbers that exist, and with contributions if it has row counts.
 
 #![no_main]
 
+use hydra_lightgbm::Model;
 use hydra_lightgbm::matrix::Matrix;
 use hydra_lightgbm::scorer::Scorer;
 use hydra_lightgbm::text::{Limits, TextModel};
@@ -14,7 +15,7 @@ const VALUES: [f64; 11] =
 fuzz_target!(|bytes: &[u8]| {
     let Ok(model) = TextModel::parse(bytes, &Limits::default()) else { return };
     let text = model.emit();
-    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("what is written can be read");
+    let again = TextModel::parse(text.as_bytes(), &Limits::default()).expect("the written text is valid");
     assert_eq!(again.emit(), text);
 
     let (features, outputs) = (model.num_features(), model.num_class());
@@ -33,8 +34,15 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let mut leaves = vec![0; data.rows() * scorer.num_trees()];
     scorer.leaves(&data, 1, &mut leaves).expect("the sizes fit");
-    for (place, leaf) in leaves.iter().enumerate() {
-        assert!((*leaf as usize) < model.tree(place % scorer.num_trees()).num_leaves());
+    for (index, leaf) in leaves.iter().enumerate() {
+        assert!((*leaf as usize) < model.tree(index % scorer.num_trees()).num_leaves());
     }
     scorer.convert(&mut together);
+    // Deeper trees are only slow.
+    if model.max_depth() <= 64 {
+        let model = Model::from_text_model(model).expect("a booster has no labels");
+        if let Ok(contributions) = model.contributions(&data) {
+            assert_eq!(contributions.len(), data.rows() * outputs * (features + 1));
+        }
+    }
 });

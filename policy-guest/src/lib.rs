@@ -1,8 +1,11 @@
 //! The default lifecycle policy of hydra-registry, as a WebAssembly component.
 //!
-//! The rules are in [`rules`]: pure functions, tested natively. This file is the glue that exports them under the
-//! interface `hydra:lifecycle/policy`; it is also the shortest example of a policy there is.
+//! The rules are in [`rules`]: pure functions, tested natively. This file exports them under the interface
+//! `hydra:lifecycle/policy`; it is also the shortest example of a policy.
 
+mod changes;
+#[cfg(test)]
+mod evidence;
 pub mod rules;
 
 #[cfg(target_family = "wasm")]
@@ -29,7 +32,7 @@ impl contract::Guest for DefaultPolicy {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             summary: "approves every promotion and archives the former champion; a rollback swaps the two"
                 .to_owned(),
-            settings: Vec::new(),
+            settings: rules::settings(),
         }
     }
 
@@ -37,14 +40,14 @@ impl contract::Guest for DefaultPolicy {
         target: contract::ModelVersion,
         context: contract::Context,
     ) -> Result<contract::Verdict, contract::PolicyError> {
-        Ok(rules::promotion(&target, &context))
+        rules::promotion(&target, &context)
     }
 
     fn decide_rollback(
         target: Option<contract::ModelVersion>,
         context: contract::Context,
     ) -> Result<contract::Verdict, contract::PolicyError> {
-        Ok(rules::rollback(target.as_ref(), &context))
+        rules::rollback(target.as_ref(), &context)
     }
 }
 

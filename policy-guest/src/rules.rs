@@ -1,43 +1,57 @@
-//! The moves of aliases on a promotion and on a rollback.
+//! The verdicts on a promotion and on a rollback, and the moves of aliases.
 
-use crate::contract::{AliasMove, Approval, Context, ModelVersion, Verdict};
+use crate::changes;
+use crate::contract::{
+    AliasMove, Approval, Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict,
+};
 
 const CHAMPION: &str = "champion";
 const ARCHIVED: &str = "archived";
 const CANDIDATE: &str = "candidate";
 
-/// Every promotion is approved: `champion` goes to the target, `archived` to the former champion, and `candidate`
-/// leaves the target.
+/// The settings.
 #[must_use]
-pub fn promotion(target: &ModelVersion, context: &Context) -> Verdict {
-    let mut moves = vec![set(CHAMPION, target.version)];
-    let mut explanation = format!("version {} becomes champion", target.version);
-    match &context.champion {
-        Some(former) => {
-            moves.push(set(ARCHIVED, former.version));
-            explanation += &format!("; version {}, champion until now, is archived", former.version);
-        }
-        None => {
-            moves.extend(unset_archived_if_on(target.version, context));
-            explanation += "; there was no champion before it";
-        }
+pub fn settings() -> Vec<Setting> {
+    vec![Setting {
+        key: changes::SETTING.to_owned(),
+        kind: SettingKind::Texts,
+        default: None,
+        required: false,
+        doc: "reject a version that changes one of these against the champion: `output` (what predict answers), `classes`, `columns` (of the input)".to_owned(),
+    }]
+}
+
+/// Every promotion is approved unless it changes what the settings protect: `champion` goes to the target, `archived` to the
+/// former champion, and `candidate` leaves the target.
+pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, PolicyError> {
+    if let Some(objection) = changes::objection(target, context)? {
+        return Ok(Verdict::Reject(objection));
     }
+    let mut approval = take_over(target, context, "becomes champion", "there was no champion before it");
     if target.aliases.iter().any(|alias| alias == CANDIDATE) {
-        moves.push(unset(CANDIDATE));
-        explanation += "; it is no longer the candidate";
+        approval.moves.push(unset(CANDIDATE));
+        approval.explanation += "; it is no longer the candidate";
     }
-    Verdict::Approve(Approval { moves, explanation })
+    Ok(Verdict::Approve(approval))
 }
 
-/// Back to `target`, or to the archived version when no target is named. The champion until now is archived, so that a
-/// second rollback undoes the first.
-#[must_use]
-pub fn rollback(target: Option<&ModelVersion>, context: &Context) -> Verdict {
+/// Back to `target`, or to the archived version when no target is named, unless that changes what the settings protect. The
+/// champion until now is archived, so that a second rollback undoes the first.
+pub fn rollback(target: Option<&ModelVersion>, context: &Context) -> Result<Verdict, PolicyError> {
     let Some(target) = target.or(context.archived.as_ref()) else {
-        return Verdict::Reject("No archived model to rollback to".to_owned());
+        return Ok(Verdict::Reject("No archived model to rollback to".to_owned()));
     };
+    if let Some(objection) = changes::objection(target, context)? {
+        return Ok(Verdict::Reject(objection));
+    }
+    let approval = take_over(target, context, "becomes champion again", "there was no champion to replace");
+    Ok(Verdict::Approve(approval))
+}
+
+/// The moves that make `target` champion and archive the former one, if there is one.
+fn take_over(target: &ModelVersion, context: &Context, becomes: &str, alone: &str) -> Approval {
     let mut moves = vec![set(CHAMPION, target.version)];
-    let mut explanation = format!("version {} becomes champion again", target.version);
+    let mut explanation = format!("version {} {becomes}", target.version);
     match &context.champion {
         Some(former) => {
             moves.push(set(ARCHIVED, former.version));
@@ -45,13 +59,14 @@ pub fn rollback(target: Option<&ModelVersion>, context: &Context) -> Verdict {
         }
         None => {
             moves.extend(unset_archived_if_on(target.version, context));
-            explanation += "; there was no champion to replace";
+            explanation += "; ";
+            explanation += alone;
         }
     }
-    Verdict::Approve(Approval { moves, explanation })
+    Approval { moves, explanation }
 }
 
-/// No version is champion and archived at once.
+/// Prevents that one version is champion and archived at once.
 fn unset_archived_if_on(version: u64, context: &Context) -> Option<AliasMove> {
     let archived = context.archived.as_ref()?;
     (archived.version == version).then(|| unset(ARCHIVED))

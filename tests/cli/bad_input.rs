@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{LOG, training_csv};
 use crate::support::backends::fresh_name;
-use crate::support::binary::Project;
+use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, Server};
 
 /// Runs a command that must fail and returns its error report.
@@ -206,11 +206,11 @@ fn truncated_values_are_reported() {
         let log = ["log-candidate", &fixture(), "--metric", "a=1", "--tag", &tag, "--config-value", &value];
         let outcome = project.run(log);
         assert_eq!(outcome.code, 0, "{}", outcome.err);
-        let told = |words: &[&str]| {
+        let warnings = |words: &[&str]| {
             outcome.err.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
         };
-        assert_eq!(told(&["WARN", "note", "8001", "8000"]), 1, "{}", outcome.err);
-        assert_eq!(told(&["WARN", "text", "6001", "6000"]), 1, "{}", outcome.err);
+        assert_eq!(warnings(&["WARN", "note", "8001", "8000"]), 1, "{}", outcome.err);
+        assert_eq!(warnings(&["WARN", "text", "6001", "6000"]), 1, "{}", outcome.err);
     }
 }
 
@@ -312,7 +312,16 @@ fn a_model_whose_bytes_were_changed_is_refused_with_both_digests() {
         .replace("learning_rate: 0.1", "learning_rate: 0.2");
     std::fs::write(&path, text).expect("a changed artifact");
     project.file("rows.csv", "size,weekday\n1,2\n");
-    let error = error_of(&project, ["predict", "rows.csv"]);
+    assert_eq!(
+        project.run(["predict", "rows.csv"]).code,
+        0,
+        "the promotion has kept the bytes that were logged"
+    );
+    let mut uncached = project.command(["--output", "json", "predict", "rows.csv"]);
+    let outcome = Outcome::from(uncached.env("HYDRA_CACHE_BYTES", "0").output().expect("the binary runs"));
+    assert_eq!((outcome.code, outcome.out.as_str()), (2, ""), "{}", outcome.err);
+    let error: Value =
+        serde_json::from_str(outcome.err.lines().last().unwrap_or_default()).expect("an error");
     assert_eq!(error["kind"], "Integrity");
     let message = error["message"].as_str().unwrap_or_default();
     assert!(message.contains("logged sha256: ") && message.contains("found sha256: "), "{message}");

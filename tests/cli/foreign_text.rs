@@ -12,7 +12,7 @@ const HOSTILE: &str = "x\u{1b}[2J\u{9b}2J\u{85}\u{2028}\u{2029}\u{202e}\u{feff}\
 
 /// Asserts that both streams contain only line feeds and printable characters.
 #[track_caller]
-fn assert_tame(outcome: &Outcome) {
+fn assert_printable(outcome: &Outcome) {
     for stream in [&outcome.out, &outcome.err] {
         let bad = stream.chars().find(|c| *c != '\n' && is_unprintable(*c));
         assert_eq!(bad, None, "{stream:?}");
@@ -24,8 +24,8 @@ fn text_and_json_of_every_listing_have_only_printable_characters() {
     let project = Project::new(None, &fresh_name("foreign"));
     project.file("train.csv", training_csv());
     let tag = format!("note={HOSTILE}");
-    assert_tame(&project.run(LOG.iter().copied().chain(["--tag", &tag, "--run-name", HOSTILE])));
-    assert_tame(&project.run(["-vv", "promote", "--actor", HOSTILE, "--reason", HOSTILE]));
+    assert_printable(&project.run(LOG.iter().copied().chain(["--tag", &tag, "--run-name", HOSTILE])));
+    assert_printable(&project.run(["-vv", "promote", "--actor", HOSTILE, "--reason", HOSTILE]));
     for command in [
         &["history"][..],
         &["history", "export"],
@@ -35,9 +35,9 @@ fn text_and_json_of_every_listing_have_only_printable_characters() {
         &["doctor"],
     ] {
         let text = project.run(command);
-        assert_tame(&text);
+        assert_printable(&text);
         assert_eq!(text.code, 0, "{}", text.err);
-        assert_tame(&project.run([&["--output", "json"], command].concat()));
+        assert_printable(&project.run([&["--output", "json"], command].concat()));
     }
     assert!(project.run(["champion"]).out.contains("note = x\u{fffd}[2J"));
     // JSON output carries the values unchanged.
@@ -59,7 +59,7 @@ fn errors_have_only_printable_characters() {
         for output in ["text", "json"] {
             let refused = project.run(["--output", output].iter().chain(&command));
             assert_eq!(refused.code, 2, "{}", refused.err);
-            assert_tame(&refused);
+            assert_printable(&refused);
         }
     }
 }

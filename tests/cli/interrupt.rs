@@ -84,8 +84,8 @@ fn a_second_interruption_ends_at_once() {
     scene.proxy.slow_down(Duration::from_secs(20));
     send("-INT", &child);
     let mut err = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    let told = err.by_ref().map_while(Result::ok).find(|line| line.contains("interrupt again"));
-    assert!(told.is_some(), "nothing was said");
+    let prompt = err.by_ref().map_while(Result::ok).find(|line| line.contains("interrupt again"));
+    assert!(prompt.is_some(), "no message was printed");
     send("-INT", &child);
     assert_eq!(child.wait().expect("it ends").code(), Some(2));
     assert!(!scene.proxy.take().iter().any(|line| line.contains("runs/update")));

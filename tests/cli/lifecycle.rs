@@ -18,6 +18,7 @@ fn the_whole_lifecycle_with_its_exit_codes() {
     let logged = project.json(LOG);
     assert_eq!((&logged["schema"], &logged["version"]), (&json!("hydra-registry/candidate/1"), &json!(1)));
     assert!(logged["metrics"]["auc"].as_f64().is_some(), "{logged}");
+    assert_eq!(logged["replaced"], json!(null));
 
     let tried = project.json(["promote", "--dry-run"]);
     assert_eq!((&tried["outcome"], &tried["dry_run"]), (&json!("done"), &json!(true)));

@@ -37,8 +37,14 @@ fn inspect_shows_what_a_policy_is() {
     let report = project.json(["policy", "inspect", "default.wasm"]);
     assert_eq!(report["schema"], "hydra-registry/policy-inspect/1");
     assert_eq!(report["name"], "default");
-    assert_eq!(report["interface"], "hydra:lifecycle/policy@0.1.0");
-    assert_eq!((&report["imports"], &report["settings"]), (&json!([]), &json!([])));
+    assert_eq!(report["interface"], "hydra:lifecycle/policy@0.2.0");
+    assert_eq!(report["imports"], json!([]));
+    let settings = report["settings"].as_array().expect("settings");
+    assert_eq!(settings.len(), 1, "{settings:?}");
+    assert_eq!(
+        json!([settings[0]["key"], settings[0]["kind"], settings[0]["default"], settings[0]["required"]]),
+        json!(["refuse-changes", "texts", null, false])
+    );
     let embedded = project.json(["--budget", "fuel=5000000", "policy", "inspect"]);
     assert_eq!(embedded["sha256"], report["sha256"]);
     assert_eq!(embedded["budget"]["fuel"], "5000000");

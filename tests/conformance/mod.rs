@@ -35,6 +35,7 @@ macro_rules! store_cases {
                 a_run_starts_running_with_its_name_and_user_as_tags,
                 a_run_in_an_unknown_experiment_is_not_found,
                 an_unknown_run_is_not_found_by_any_call,
+                runs_are_read_by_their_ids,
                 a_batch_is_read_back,
                 a_batch_larger_than_any_limit_is_logged_whole,
                 a_param_never_changes,
@@ -65,6 +66,10 @@ macro_rules! store_cases {
                 versions_are_listed_newest_first,
                 versions_are_listed_below_a_number,
                 versions_are_listed_page_by_page,
+                versions_of_a_range_are_listed_newest_first,
+                a_version_tag_is_deleted,
+                models_are_found_by_a_tag,
+                models_are_found_by_a_pattern_page_by_page,
                 an_alias_is_set_moved_and_deleted,
                 an_alias_that_is_not_set_is_none,
                 a_version_has_all_its_aliases_sorted,
@@ -98,6 +103,7 @@ macro_rules! local_cases {
             atomic::{
                 a_commit_appends_the_entry_and_moves_the_aliases,
                 a_commit_removes_aliases,
+                a_commit_sets_and_deletes_tags_of_versions_that_exist,
                 a_moved_alias_is_a_conflict,
                 a_newer_entry_is_a_conflict,
                 a_deleted_newest_entry_still_counts,
@@ -108,6 +114,7 @@ macro_rules! local_cases {
             local::{
                 a_dangling_alias_is_a_missing_version,
                 a_deleted_experiment_is_found_but_takes_no_runs,
+                a_deleted_run_is_found_with_others,
                 reads_never_write,
             },
         }

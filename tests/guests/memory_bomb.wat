@@ -1,11 +1,11 @@
 ;; Grows its memory until it is refused, then carries on as if nothing had happened.
 (module
   (; prelude ;)
-  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#describe") (result i32)
     (i32.const 1200))
-  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#decide-rollback") (param i32) (result i32)
     (i32.const 1304))
-  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#decide-promotion") (param i32) (result i32)
     (loop $more
       (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
     (i32.const 1304)))

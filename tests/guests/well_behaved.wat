@@ -1,9 +1,9 @@
 ;; Rejects everything, as it may: shows that the harness works.
 (module
   (; prelude ;)
-  (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#describe") (result i32)
     (i32.const 1200))
-  (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#decide-rollback") (param i32) (result i32)
     (i32.const 1304))
-  (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32)
+  (func (export "hydra:lifecycle/policy@0.2.0#decide-promotion") (param i32) (result i32)
     (i32.const 1304)))

@@ -1,4 +1,4 @@
 ;; A component that exports the interface by name, with nothing in it.
 (component
   (instance $empty)
-  (export "hydra:lifecycle/policy@0.1.0" (instance $empty)))
+  (export "hydra:lifecycle/policy@0.2.0" (instance $empty)))

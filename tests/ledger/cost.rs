@@ -8,10 +8,10 @@ use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_policy::VerdictKind;
-use hydra_registry::ModelRegistry;
+use hydra_registry::{ModelRegistry, Target};
 
-use super::{aliases, ledger, registry};
-use crate::support::backends::{Backend, fresh_name};
+use super::{aliases, assert_sound, ledger, registry};
+use crate::support::backends::{Backend, fresh_name, sound_files};
 use crate::support::binary::Project;
 use crate::support::proxy::Proxy;
 use crate::support::server::{NEWEST, Server};
@@ -30,6 +30,8 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     for version in ["1", "2"] {
         project.json(["promote", version]);
     }
+    // Opens the model, which is in the cache from here on.
+    project.json(["promote", "3", "--dry-run"]);
     proxy.take();
     proxy.slow_down(Duration::from_millis(150));
     let report = project.json(["promote", "3"]);
@@ -39,6 +41,155 @@ async fn a_promotion_takes_six_round_trips_after_opening() {
     assert!(rounds <= 1 + 6, "{rounds} round trips");
     let changed = report["changes"].as_array().map(Vec::len);
     assert_eq!(changed, Some(3), "champion, archived and candidate moved: {report}");
+}
+
+/// The requests of a decision: what it was decided on, what was recorded, and what was moved.
+fn decisions_send_no_request_too_many(release: &'static str) {
+    let proxy = Proxy::start(&Server::shared(release).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("requests"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    proxy.take();
+    project.json(["rollback"]);
+    let expected = [
+        // The model with its aliases: when the ledger is opened, and after the moves.
+        "GET registered-models/get",
+        "GET registered-models/get",
+        // The newest versions; the ledger when it is opened, after the append, and after the moves.
+        "GET model-versions/search",
+        "GET model-versions/search",
+        "GET model-versions/search",
+        "GET model-versions/search",
+        // The runs of the versions, and that of the ledger.
+        "POST runs/search",
+        // The files of the version that becomes champion: are they there, with these sizes?
+        "GET /api/2.0/mlflow-artifacts/artifacts",
+        "PUT input",
+        "POST model-versions/create",
+        "POST registered-models/alias",
+        "POST registered-models/alias",
+        "POST model-versions/set-tag",
+    ];
+    assert_eq!(sorted(proxy.take()), sorted(expected.map(str::to_owned).to_vec()));
+    // What its bytes are is judged once.
+    project.json(["promote", "3", "--dry-run"]);
+    proxy.take();
+    project.json(["promote", "3"]);
+    let sent = sorted(proxy.take());
+    assert_eq!(
+        sent.len(),
+        15,
+        "one alias more, and the aliases once more before `candidate` is moved: {sent:?}"
+    );
+    project.json(["rollback", "--dry-run"]);
+    let sent = sorted(proxy.take());
+    assert_eq!(sent.len(), 5, "{sent:?}");
+}
+
+fn sorted(mut requests: Vec<String>) -> Vec<String> {
+    for request in requests.iter_mut().filter(|request| request.starts_with("PUT ")) {
+        "PUT input".clone_into(request);
+    }
+    requests.sort();
+    requests
+}
+
+#[test]
+fn decisions_send_few_requests() {
+    decisions_send_no_request_too_many(NEWEST);
+}
+
+macro_rules! on_older_release {
+    ($test:ident, $release:literal) => {
+        #[test]
+        #[ignore = "one more server; `cargo xtask test --all` runs it"]
+        fn $test() {
+            decisions_send_no_request_too_many($release);
+        }
+    };
+}
+
+on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
+on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
+on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
+
+/// The standing takes one request, none if its document is cached, however long ago it changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standing_costs_one_request_at_most() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("standing"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    let decide = |cache: Option<&std::path::Path>| {
+        proxy.take();
+        let mut command = project.command(["rollback", "--dry-run"]);
+        if let Some(cache) = cache {
+            command.env("HYDRA_CACHE_DIR", cache);
+        }
+        let output = command.output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        proxy.take().len()
+    };
+    let fresh = tempfile::tempdir().expect("a directory");
+    decide(Some(fresh.path()));
+    let (without, without_cache) = (decide(None), decide(Some(fresh.path())));
+    project.json(["quarantine", "3", "--reason", "wrong prices"]);
+    for _ in 0..3 {
+        project.json(["rollback"]);
+    }
+    assert_eq!(decide(None), without, "this machine's commands wrote it");
+    // The address of the archive, and the document.
+    assert_eq!(decide(Some(fresh.path())), without_cache + 2);
+    assert_eq!(decide(Some(fresh.path())), without_cache);
+    proxy.take();
+    project.json(["promote", "1"]);
+    let sent = sorted(proxy.take());
+    assert!(sent.len() <= 14, "{sent:?}");
+}
+
+/// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
+/// run in an unknown experiment is asked for once.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_and_runs_that_lie_elsewhere_are_found() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let backend = Backend::at_uri(&proxy.url);
+    let registry = registry(&backend, &fresh_name("elsewhere")).await;
+    let stores = registry.backend();
+    let sound = backend.sound_version(stores, registry.model()).await;
+    // The run of version 6 is in an experiment of its own.
+    let elsewhere = backend.upload(stores, &sound_files()).await.version_of(registry.model());
+    for number in 6..=60_u64 {
+        let new = if number == 6 { &elsewhere } else { &sound };
+        stores.registry.create_model_version(new).await.expect("a version");
+    }
+    for number in [5, 6] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let count = |sent: &[String], request: &str| sent.iter().filter(|line| *line == request).count();
+    proxy.take();
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let sent = proxy.take();
+    assert_eq!(count(&sent, "GET model-versions/search"), 5, "one more for versions 5 and 6: {sent:?}");
+    assert_eq!(count(&sent, "GET runs/get"), 0, "the experiment was noted: {sent:?}");
+    assert_eq!(count(&sent, "POST runs/search"), 1);
+    registry.promote_to_champion(version(60)).await.expect("a promotion");
+    proxy.take();
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let sent = proxy.take();
+    assert_eq!(count(&sent, "GET model-versions/search"), 4, "60 is among the newest: {sent:?}");
+    assert_eq!(count(&sent, "GET model-versions/get"), 1, "5 is not: {sent:?}");
+    assert_sound(&registry).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +215,7 @@ async fn lengthen(server: &Server, registry: &ModelRegistry, to: u64) {
     let name = ledger_name(registry.model()).expect("a name");
     let path = server.home.join("mlflow.db");
     let mut database = rusqlite::Connection::open(path).expect("the server's database");
-    database.busy_timeout(Duration::from_mins(1)).expect("patience");
+    database.busy_timeout(Duration::from_mins(1)).expect("the timeout is set");
     let transaction = database.transaction().expect("a transaction");
     let columns = |table: &str| -> Vec<String> {
         let mut statement =
@@ -144,6 +295,8 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     };
     // Fill the first page of the listing, so that the sizes of the answers are comparable.
     lengthen(&server, &registry, 40).await;
+    // Opens the model, which later commands only look for.
+    project.json(["promote", "3", "--dry-run"]);
     let few = measure();
     lengthen(&server, &registry, 10_000).await;
     let many = measure();

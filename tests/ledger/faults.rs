@@ -59,8 +59,8 @@ async fn ask_with(server: &Server, request: &[&str], fault: Fault, index: usize)
             let history = assert_sound(&registry).await;
             let recorded = asked(&history) - usize::from(request[0] == "promote");
             assert!(recorded <= 1, "{what}");
-            let told = outcome.err.contains("the decision may be recorded");
-            assert!(told || recorded == 0, "{what}: recorded, and the error does not say so");
+            let reported = outcome.err.contains("the decision may be recorded");
+            assert!(reported || recorded == 0, "{what}: recorded, and the error does not say so");
             assert_eq!(aliases(&registry).await.0, Some(4), "{what}");
         }
         code => panic!("exit {code}: {what}"),

@@ -7,10 +7,13 @@ mod crash;
 mod evidence;
 mod faults;
 mod hostile;
+mod life;
 mod newer;
 mod old;
 mod outside;
 mod race;
+mod statements;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -20,18 +23,17 @@ use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::history::Fate;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_lifecycle::transition::Outcome;
-use hydra_mlflow::entities::NewModelVersion;
 use hydra_policy::{EngineOptions, PolicyEngine};
 use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
 
-/// A model of five versions without model files.
+/// A model of five versions of the same files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = ModelRegistry::connect_or_create(backend.options(model)).await.expect("an open registry");
+    let version = backend.sound_version(registry.backend(), registry.model()).await;
     for _ in 0..5 {
-        let version = NewModelVersion::new(registry.model().clone(), "dbfs:/model");
         registry.backend().registry.create_model_version(&version).await.expect("a version");
     }
     registry

@@ -18,7 +18,7 @@ use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
 use crate::support::version;
 
-/// A model whose champion is 2 by the entries that this release wrote, and 3 by entry 4, of schema 2.
+/// A model whose champion is 2 by the entries that this release wrote, and 3 by entry 4, of schema 3.
 async fn with_a_newer_entry(backend: &Backend, model: &str) -> ModelRegistry {
     let registry = registry(backend, model).await;
     for number in [1, 2] {
@@ -29,16 +29,19 @@ async fn with_a_newer_entry(backend: &Backend, model: &str) -> ModelRegistry {
     let store = &registry.backend().registry;
     let name = ledger_name(registry.model()).expect("a name");
     let newest = store.model_version(&name, version(3)).await.expect("the newest entry");
-    let text = newest.tags[ENTRY_TAG].replace(r#""schema":1"#, r#""panel":[],"schema":2"#);
+    let text = newest.tags[ENTRY_TAG].replace(r#""schema":2"#, r#""schema":3,"seal":[]"#);
     let newer = NewModelVersion::new(name, newest.source).tags(Tags::from([(ENTRY_TAG.to_owned(), text)]));
     assert_eq!(store.create_model_version(&newer).await.expect("an entry").version, version(4));
     store.set_alias(registry.model(), &Alias::CHAMPION, version(3)).await.expect("a move");
     registry
 }
 
+/// The entry names this release as its author, which is what a newer one would do with its own.
+const NEEDED: &str = concat!("hydra-registry ", env!("CARGO_PKG_VERSION"), " or newer is needed");
+
 fn assert_newer(error: &Error) {
     assert_eq!(error.kind(), ErrorKind::LedgerNewer, "{error:?}");
-    for part in ["entry 4", "schema 2", "a newer release of hydra-registry is needed"] {
+    for part in ["entry 4", "schema 3", NEEDED] {
         assert!(error.message().contains(part), "{error:?}");
     }
     assert!(error.hint().is_some_and(|hint| hint.contains("upgrade")), "{error:?}");
@@ -69,10 +72,11 @@ async fn is_left_alone(backend: &Backend) {
 
     // Aliases that the newer entry explains are not a finding: this release cannot know.
     let findings = readable.diagnose().await.expect("findings");
-    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 2 }]);
+    let release = Some(env!("CARGO_PKG_VERSION").to_owned());
+    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 3, release }]);
     let verified = readable.verify(None).await.expect("a verification");
-    let what = "its schema 2 is newer than this program".to_owned();
-    assert_eq!(verified.flaws, [Flaw { entry: 4, what }]);
+    let [Flaw { entry: 4, what }] = &verified.flaws[..] else { panic!("{verified:?}") };
+    assert!(what.starts_with("its schema 3 is newer than this program"), "{what}");
 
     registry.repair().await.expect("nothing that this release repairs");
     let writer = registry.ledger().await.expect("a ledger");
@@ -113,7 +117,7 @@ async fn a_newer_entry_is_left_alone_on_rest() {
     is_left_alone(&Backend::rest()).await;
 }
 
-/// From the outside: each command that reads entries says so.
+/// Through the binary: each command that reads entries reports it.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_say_that_a_newer_release_is_needed() {
     for backend in [Backend::sqlite(), Backend::file()] {
@@ -133,7 +137,7 @@ async fn commands_say_that_a_newer_release_is_needed() {
         ] {
             let refused = project.run([&["--output", "json"], command].concat());
             assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{command:?}: {}", refused.err);
-            for part in ["\"LedgerNewer\"", "schema 2", "a newer release of hydra-registry is needed"] {
+            for part in ["\"LedgerNewer\"", "schema 3", NEEDED] {
                 assert!(refused.err.contains(part), "{command:?}: {}", refused.err);
             }
         }
@@ -142,11 +146,11 @@ async fn commands_say_that_a_newer_release_is_needed() {
         assert_eq!(json!(states), json!(["newer", "done", "done", "done"]));
         assert!(exported[0]["created_at"].is_string() && exported[0]["entry"].is_null(), "{}", exported[0]);
         let verified = project.run(["history", "verify"]);
-        assert!(verified.code == 1 && verified.out.contains("schema 2"), "{}", verified.out);
+        assert!(verified.code == 1 && verified.out.contains("schema 3"), "{}", verified.out);
         for doctor in [&["doctor"][..], &["doctor", "--fix"]] {
             let found = project.run(doctor);
             assert_eq!(found.code, 1, "{}", found.err);
-            assert!(found.out.contains("newer-entry: entry 4 has schema 2"), "{}", found.out);
+            assert!(found.out.contains("newer-entry: entry 4 has schema 3"), "{}", found.out);
             assert!(!found.out.contains("repaired"), "{}", found.out);
         }
         assert_eq!(project.json(["champion"])["version"], 3, "aliases are not the ledger's to hide");

@@ -87,9 +87,9 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     for (index, champion, archived) in
         [(0, 3, json!(2)), (2, 1, json!(2)), (3, 2, json!(1)), (4, 1, json!(null))]
     {
-        let moment = entries[index]["at"].as_str().expect("a time");
-        let then = project.json(["champion", "--as-of", moment]);
-        assert_eq!(json!([then["version"], then["archived"]]), json!([champion, archived]), "{moment}");
+        let time = entries[index]["at"].as_str().expect("a time");
+        let then = project.json(["champion", "--as-of", time]);
+        assert_eq!(json!([then["version"], then["archived"]]), json!([champion, archived]), "{time}");
     }
 
     let promoted = project.json(["promote", "2", "--reason", "a later release"]);
@@ -97,6 +97,7 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     let after = lines(project, &["history", "export"]);
     assert_eq!(after[1..], before, "the old entries are as they were");
     assert_eq!(after[0]["entry"]["previous"], before[0]["sha256"]);
+    assert_eq!(json!([before[0]["entry"]["schema"], after[0]["entry"]["schema"]]), json!([1, 2]));
     let mixed = marks();
     assert_eq!(mixed[..5], old_marks, "the old marks are as they were");
     assert_eq!(mixed[5..], [(7, "atomic".to_owned())]);

@@ -5,7 +5,9 @@ use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_registry::{ErrorKind, ModelRegistry, Target};
 
 use super::{aliases, assert_sound, registry};
+use crate::cli::{LOG, training_csv};
 use crate::support::backends::{Backend, fresh_name};
+use crate::support::binary::Project;
 use crate::support::python;
 use crate::support::server::{NEWEST, ON_POSTGRES, Server};
 use crate::support::version;
@@ -40,6 +42,66 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
     assert_sound(&registry).await;
 }
 
+/// After a move outside, `archived` says nothing about the champion before: the ledger does.
+async fn a_rollback_undoes_a_move_by_python(backend: &Backend, uri: &str) {
+    let model = fresh_name("outside");
+    let registry = registry(backend, &model).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "4"]);
+    // The first one tells it before the move is recorded.
+    let tried = registry.rollback(Target::PolicyChoice).dry_run().await.expect("a dry run");
+    assert_eq!((tried.target, tried.after.get(&Alias::CHAMPION)), (Some(version(2)), Some(version(2))));
+    let undone = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(undone.target, Some(version(2)));
+    assert_eq!(aliases(&registry).await, (Some(2), Some(4)));
+    // From there on, a rollback is as ever.
+    let again = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(again.target, None);
+    assert_eq!(aliases(&registry).await, (Some(4), Some(2)));
+    // The version that was champion before is gone: `archived` is all there is.
+    python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "5"]);
+    registry.repair().await.expect("a repair");
+    registry.backend().registry.delete_model_version(registry.model(), version(4)).await.expect("a deletion");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(2), Some(5)));
+    let kinds: Vec<EntryKind> =
+        assert_sound(&registry).await.iter().map(|(record, _)| record.entry.operation).collect();
+    let (promote, rollback, external) = (EntryKind::Promote, EntryKind::Rollback, EntryKind::External);
+    assert_eq!(
+        kinds,
+        [EntryKind::Genesis, promote, promote, external, rollback, rollback, external, rollback]
+    );
+}
+
+/// A champion that is deleted leaves an entry without one.
+async fn a_deleted_champion_is_recorded(backend: &Backend) {
+    let registry = registry(backend, &fresh_name("outside")).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.delete_model_version(registry.model(), version(2)).await.expect("a deletion");
+    let codes: Vec<_> =
+        registry.diagnose().await.expect("findings").iter().map(|found| found.code()).collect();
+    assert!(codes.contains(&"deleted-champion"), "{codes:?}");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), None));
+    let history = assert_sound(&registry).await;
+    let [.., (external, _), (rollback, _)] = &history[..] else { panic!("{history:?}") };
+    assert_eq!(
+        (external.entry.operation, rollback.entry.operation),
+        (EntryKind::External, EntryKind::Rollback)
+    );
+    let champion = Alias::CHAMPION;
+    assert_eq!(
+        (external.entry.before.get(&champion), external.entry.after.get(&champion)),
+        (Some(version(2)), None)
+    );
+    assert_eq!(external.entry.explanation, "version 2, which was `champion`, was deleted");
+}
+
 /// With `archived` on the champion, a rollback and `doctor` report the problem.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
@@ -53,7 +115,7 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
     registry.repair().await.expect("a repair");
     let findings = registry.diagnose().await.expect("a diagnosis");
     assert!(findings.iter().any(|finding| finding.code() == "archived-champion"), "{findings:?}");
-    let error = registry.rollback(Target::PolicyChoice).await.expect_err("nowhere to go");
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no target");
     assert_eq!(error.kind(), ErrorKind::NoArchived, "{error}");
     assert!(error.hint().is_some_and(|hint| hint.contains("rollback --to")), "{error:?}");
     assert_eq!(aliases(&registry).await, (Some(2), Some(2)), "nothing moved");
@@ -63,6 +125,8 @@ async fn a_champion_archived_by_hand_is_not_a_rollback_target() {
 async fn on_rest() {
     let backend = Backend::rest();
     a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
+    a_rollback_undoes_a_move_by_python(&backend, &Server::shared(NEWEST).url).await;
+    a_deleted_champion_is_recorded(&backend).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,6 +140,8 @@ async fn on_sqlite() {
     let backend = Backend::sqlite();
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
+    a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_deleted_champion_is_recorded(&backend).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,6 +149,8 @@ async fn on_file() {
     let backend = Backend::file();
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
+    a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_deleted_champion_is_recorded(&backend).await;
 }
 
 /// The ledger is a registered model, but commands must not log candidates to it or promote in it.
@@ -99,4 +167,39 @@ async fn a_ledger_is_not_a_model_for_candidates() {
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity, "{error}");
     assert_eq!(error.hint(), Some("use the model itself: `--model churn`"));
     assert_sound(&registry).await;
+}
+
+/// Who found a move did not make it, and history says what follows.
+#[test]
+fn history_tells_who_found_a_move() {
+    let project = Project::new(None, &fresh_name("outside"));
+    project.file("train.csv", training_csv());
+    for number in ["1", "2", "3"] {
+        project.json(LOG);
+        if number != "3" {
+            project.json(["promote", number]);
+        }
+    }
+    let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+    let moved = "UPDATE registered_model_aliases SET version = 3 WHERE alias = 'champion'";
+    assert_eq!(database.execute(moved, []).expect("done"), 1);
+    project.run(["doctor", "--fix"]);
+    let entry = project.run(["history", "--limit", "1"]).out;
+    for part in [
+        "external\n",
+        "champion: 2 -> 3",
+        "found by tester",
+        "moved by another program than hydra-registry; `hydra-registry rollback` returns to version 2",
+    ] {
+        assert!(entry.contains(part), "`{part}` is missing in:\n{entry}");
+    }
+    let (page,): (String,) = database
+        .query_row(
+            "SELECT description FROM model_versions WHERE name LIKE '%_ledger' ORDER BY version DESC",
+            [],
+            |row| Ok((row.get(0)?,)),
+        )
+        .expect("the newest entry");
+    assert_eq!(page, "external, found by tester: aliases were moved without the ledger");
+    assert_eq!(project.json(["rollback"])["target"], 2);
 }

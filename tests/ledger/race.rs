@@ -68,7 +68,7 @@ fn replay(history: &[Record]) -> (Option<u64>, Option<u64>) {
             EntryKind::Rollback => (target.or(archived), champion),
             // The undone alias moves of a slow writer.
             EntryKind::Reassert => (champion, archived),
-            other => panic!("nobody worked around the ledger, but it has an entry `{other}`"),
+            other => panic!("no alias was moved outside the ledger, but it has an entry `{other}`"),
         };
         let after = |alias| entry.after.get(&alias).map(|version| version.get());
         assert_eq!((after(Alias::CHAMPION), after(Alias::ARCHIVED)), (champion, archived), "{record}");

@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
+use crate::support::python;
 use crate::support::root;
+use crate::support::server::NEWEST;
 
 /// A project whose champion is a fixture's model with the features `f0` to `f4`.
 fn champion(case: &str) -> Project {
@@ -17,6 +19,11 @@ fn champion(case: &str) -> Project {
     project.json(["log-candidate", model.to_str().expect("a path"), "--metric", "auc=1"]);
     project.json(["promote"]);
     project
+}
+
+/// The registered model of a project.
+fn model(project: &Project) -> String {
+    project.json(["champion"])["model"].as_str().expect("a name").to_owned()
 }
 
 /// A running `predict` with its stdin and stdout.
@@ -74,7 +81,7 @@ fn a_file_is_predicted_to_stdout_and_to_a_file() {
     assert_eq!(shown.code, 0, "{}", shown.err);
     assert!(shown.out.starts_with("id,prediction\n0,"), "{}", shown.out);
     assert_eq!(shown.out.lines().count(), 4);
-    assert_eq!(shown.err, "");
+    assert_eq!(shown.err, format!("predictions of {} version 1, output: value\n", model(&project)));
 
     let written = project.run(["predict", "rows.csv", "--keep", "id", "--out", "scores.csv"]);
     assert_eq!((written.code, written.out.as_str()), (0, ""));
@@ -86,8 +93,25 @@ fn ignored_columns_are_named_once_and_not_with_quiet() {
     let project = champion("regression");
     project.file("rows.csv", rows(3));
     let outcome = project.run(["predict", "rows.csv", "--batch-rows", "1"]);
-    assert_eq!(outcome.err, "ignored columns: id\n");
+    let version = format!("predictions of {} version 1, output: value\n", model(&project));
+    assert_eq!(outcome.err, format!("ignored columns: id\n{version}"));
     assert_eq!(project.run(["--quiet", "predict", "rows.csv"]).err, "");
+}
+
+#[test]
+fn files_name_the_version_as_python_reads_them() {
+    let project = champion("regression");
+    project.file("rows.csv", rows(3));
+    for out in ["scores.parquet", "scores.arrow"] {
+        let written = project.run(["predict", "rows.csv", "--keep", "id", "--out", out]);
+        assert_eq!((written.code, written.err.as_str()), (0, ""));
+        let path = project.path().join(out).display().to_string();
+        let origin = json!({"hydra.model": model(&project), "hydra.version": "1", "hydra.output": "value"});
+        let seen = python::ask(NEWEST, "read_metadata.py", &[&path]);
+        assert_eq!(seen, json!({"id": {}, "prediction": origin}), "{out}");
+    }
+    let shown = project.run(["-q", "predict", "rows.csv", "--with-version"]);
+    assert!(shown.out.starts_with("model_version,prediction\n1,"), "{}", shown.out);
 }
 
 #[test]
@@ -132,7 +156,8 @@ fn a_closed_pipe_is_not_an_error() {
     output.read_line(&mut line).expect("its output");
     drop(output);
     let outcome = Outcome::from(child.wait_with_output().expect("its end"));
-    assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+    assert_eq!(outcome.code, 0);
+    assert_eq!(outcome.err, format!("predictions of {} version 1, output: value\n", model(&project)));
 }
 
 #[test]

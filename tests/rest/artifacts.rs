@@ -56,7 +56,7 @@ async fn model_uris_lead_to_the_same_artifacts() {
     for (uri, kind) in [
         ("runs:/0123456789abcdef0123456789abcdef/model".to_owned(), ErrorKind::NotFound),
         (format!("models:/{name}/99"), ErrorKind::VersionNotFound),
-        (format!("models:/{name}@nobody"), ErrorKind::VersionNotFound),
+        (format!("models:/{name}@missing"), ErrorKind::VersionNotFound),
         ("mlflow-artifacts://elsewhere:5000/1/model".to_owned(), ErrorKind::Untrusted),
     ] {
         let error = open(&backend, &uri).await.expect_err("no artifacts");

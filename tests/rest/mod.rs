@@ -5,4 +5,5 @@ mod artifacts;
 mod connections;
 mod loading;
 mod postgres;
+mod searches;
 mod tls;

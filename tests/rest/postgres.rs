@@ -15,7 +15,7 @@ use crate::support::version;
 /// Values that SQLite accepts and PostgreSQL does not are rejected without retries, and the error names the reason.
 #[tokio::test]
 #[ignore = "one more server; `cargo xtask test --all` runs it"]
-async fn what_does_not_fit_is_refused_at_once() {
+async fn values_that_do_not_fit_are_refused_at_once() {
     let registry = connect(&Server::shared(ON_POSTGRES).url, &[]).registry;
     let name = ModelName::new(fresh("model")).expect("a legal name");
     registry.create_registered_model(&name, &tags([]), "").await.expect("a new model");

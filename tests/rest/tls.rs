@@ -67,8 +67,8 @@ async fn a_server_is_trusted_as_mlflows_variables_say() {
 
     let trust = (environment::SERVER_CERT_PATH, ca.as_str());
     let none = (environment::MAX_RETRIES, "0");
-    let stranger = ask(server.mutual, &[trust, none]).await.expect_err("no certificate of ours");
-    assert_eq!(stranger.kind(), ErrorKind::Unreachable, "{stranger:?}");
+    let anonymous = ask(server.mutual, &[trust, none]).await.expect_err("no client certificate");
+    assert_eq!(anonymous.kind(), ErrorKind::Unreachable, "{anonymous:?}");
     let known = ask(server.mutual, &[trust, (environment::CLIENT_CERT_PATH, &client)]).await;
     assert_eq!(known.expect("a known client"), "over TLS");
 }

@@ -17,7 +17,7 @@ fn training_rows() -> (Vec<[f64; 2]>, Vec<f64>) {
 
 fn model(n_estimators: u32) -> BaselineModel {
     let (rows, labels) = training_rows();
-    let parameters = TrainingParameters { n_estimators, ..Default::default() };
+    let parameters = TrainingParameters::new().n_estimators(n_estimators);
     BaselineModel::train_with(&parameters, &rows, &labels, &["size", "weekday"]).expect("a trained model")
 }
 
@@ -78,7 +78,7 @@ pub async fn promote_and_load_champion_that_predicts(backend: &Backend) {
     let matrix = Matrix::from_rows(&rows, 2).expect("two rows");
     let probabilities = champion.model.outputs(&matrix).expect("predictions");
     assert!(probabilities[0] < 0.5 && probabilities[1] > 0.5, "{probabilities:?}");
-    let info = registry.champion_info().await.expect("what is known about it");
+    let info = registry.champion_info().await.expect("its description");
     assert_eq!((info.version, info.metrics["rounds"], info.tags["team"].as_str()), (version, 5.0, "risk"));
 }
 
@@ -115,7 +115,7 @@ pub async fn rollback_with_none_archived_is_an_error(backend: &Backend) {
     let transition = registry.rollback(Target::PolicyChoice).await.expect("a verdict");
     assert_eq!(transition.outcome, Outcome::Rejected);
     assert_eq!(transition.explanation, "No archived model to rollback to");
-    let error = transition.into_result().expect_err("a rejection is an error to those who want one");
+    let error = transition.into_result().expect_err("a rejection becomes an error");
     assert_eq!(error.kind(), ErrorKind::NoArchived);
     assert_eq!(error.message(), "No archived model to rollback to");
 }

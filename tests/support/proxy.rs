@@ -36,6 +36,7 @@ struct State {
     seen: Vec<Seen>,
     delay: Duration,
     fault: Option<(usize, Fault)>,
+    refused: Option<(&'static str, u16)>,
 }
 
 #[derive(Debug)]
@@ -87,6 +88,11 @@ impl Proxy {
         state.fault = Some((index, fault));
     }
 
+    /// Answers every request whose method and path contain `part` with this status; the server never sees them.
+    pub fn refuse(&self, part: &'static str, status: u16) {
+        self.state().refused = Some((part, status));
+    }
+
     /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
     /// after the answer to the previous one.
     pub fn take_rounds(&self) -> usize {
@@ -117,9 +123,11 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default());
         let line =
             line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ").replace("/api/2.0/mlflow/", "");
+        let refused = state.refused.filter(|(part, _)| line.contains(part));
         state.seen.push(Seen { line, from: Instant::now(), to: None, answered: 0 });
         let index = state.seen.len() - 1;
-        (index, state.delay, state.fault.filter(|(at, _)| *at == index).map(|(_, fault)| fault))
+        let fault = state.fault.filter(|(at, _)| *at == index).map(|(_, fault)| fault);
+        (index, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))))
     };
     thread::sleep(delay);
     let forward = || -> std::io::Result<Vec<u8>> {

@@ -50,13 +50,14 @@ const PROGRAMS: [Program; 4] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
     ("hydra-guest-cargo", &[]),
     ("hydra-lightgbm", &["hydra-base"]),
     ("hydra-training", &["hydra-base", "hydra-lightgbm"]),
     ("hydra-tables", &["hydra-base", "hydra-lightgbm"]),
+    ("hydra-evaluation", &["hydra-base", "hydra-lightgbm", "hydra-tables"]),
     ("hydra-mlflow", &["hydra-base"]),
     ("hydra-models", &["hydra-base", "hydra-lightgbm", "hydra-mlflow"]),
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),

@@ -17,7 +17,8 @@ Project tasks of hydra-registry
 Usage: cargo xtask <COMMAND> [OPTIONS]
 
 Commands:
-  setup [--all|--bench]  install the pinned build tools and test environments under .tools/
+  setup [--build|--all|--bench]
+                         install the pinned build tools under .tools/; without --build also test environments
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,

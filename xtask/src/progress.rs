@@ -1,4 +1,4 @@
-//! What a build is doing and how much of it is left.
+//! Shows what a build is doing and how much of it is left.
 
 use std::io::{BufReader, IsTerminal, Read};
 use std::process::{Command, Stdio};
@@ -10,11 +10,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{run, say, show};
 
-/// Between two lines about the progress, where there is no terminal to draw a bar on.
+/// The interval between two lines about the progress, if there is no terminal for a bar.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Runs a cargo command. On a terminal cargo draws its own bar; elsewhere the numbers of that bar become a line every
-/// [`INTERVAL`], in place of a line per crate.
+/// Runs a cargo command. On a terminal, cargo draws its own bar; elsewhere, the numbers of that bar become a line every
+/// [`INTERVAL`], instead of one line per crate.
 pub fn build(command: &mut Command) -> Result<()> {
     if std::io::stderr().is_terminal() {
         return run(command);
@@ -51,7 +51,7 @@ pub fn build(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("`{shown}` failed: {status}") }
 }
 
-/// Sends every line, and every state of the bar, which cargo draws again and again on one line.
+/// Passes on every line, and every state of the bar, which cargo draws repeatedly on one line.
 fn read_lines(stderr: impl Read, lines: &Sender<String>) {
     let mut line = Vec::new();
     for byte in BufReader::new(stderr).bytes().map_while(Result::ok) {
@@ -88,7 +88,7 @@ impl Bar {
     }
 }
 
-/// Whether the progress stands for the line.
+/// Whether the progress line replaces this line.
 fn is_routine(line: &str) -> bool {
     let word = line.split_whitespace().next().unwrap_or_default();
     ["Compiling", "Downloaded", "Downloading", "Building"].contains(&word)

@@ -121,7 +121,7 @@ fn install_cpp_tools(python: &Path) -> Result<()> {
     write_stamp(&home, &requirements)
 }
 
-/// libclang comes without the compiler's headers (such as `stddef.h`), so this links to the C compiler's.
+/// libclang comes without the compiler's headers (such as `stddef.h`), so this links to those of the C compiler.
 fn link_compiler_headers(home: &Path) -> Result<()> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let include = capture(&compiler, &["-print-file-name=include"])

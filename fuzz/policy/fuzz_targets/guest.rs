@@ -1,4 +1,4 @@
-//! Any bytes as a guest: whatever it does, the host answers with an error or a verdict, and goes on.
+//! Loads any bytes as a guest. The host returns an error or a verdict, and stays usable.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
-//! Guests that nobody wrote: random valid modules with the exports of a policy, wrapped as components.
+//! Generated guests: random valid modules with the exports of a policy, wrapped as components.
 //!
-//! A random module would never describe itself properly, and so never be asked for a decision. Its `describe` is therefore
-//! replaced by a proper one; all else stays as the noise made it.
+//! A random module would not describe itself validly, so the host would never ask it for a decision. This crate
+//! replaces `describe` by a valid function and leaves the rest unchanged.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,34 +15,34 @@ use wasm_smith::{Config, Module};
 use wasmparser::{ExternalKind, Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, decode, embed_component_metadata};
 
-const DESCRIBE: &str = "hydra:lifecycle/policy@0.1.0#describe";
+const DESCRIBE: &str = "hydra:lifecycle/policy@0.2.0#describe";
 
-/// The exports that the canonical ABI asks of a policy's core module.
+/// The exports that the canonical ABI requires of a policy's core module.
 const EXPORTS: &str = r#"(module
     (memory (export "memory") 1)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#describe") (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#decide-promotion") (param i32) (result i32) unreachable)
-    (func (export "hydra:lifecycle/policy@0.1.0#decide-rollback") (param i32) (result i32) unreachable))"#;
+    (func (export "hydra:lifecycle/policy@0.2.0#describe") (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.2.0#decide-promotion") (param i32) (result i32) unreachable)
+    (func (export "hydra:lifecycle/policy@0.2.0#decide-rollback") (param i32) (result i32) unreachable))"#;
 
 static ENGINE: LazyLock<PolicyEngine> =
     LazyLock::new(|| PolicyEngine::new(&EngineOptions::default()).expect("the engine starts"));
 
-/// What became of a guest.
+/// The result for a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// The noise made no module.
+    /// The noise did not result in a module.
     NoGuest,
-    /// It was refused, or failed to describe itself.
+    /// The guest was rejected, or failed to describe itself.
     Refused,
-    /// It was asked, and every answer was an error.
+    /// The guest was asked, and every answer was an error.
     Failed(ErrorKind),
-    /// It gave a verdict.
+    /// The guest returned a verdict.
     Decided,
 }
 
-/// Makes a guest of `noise` and asks it for a promotion and a rollback. Panics if the host does what it never may: fail for
-/// reasons of its own, or fail to decide afterwards.
+/// Creates a guest from `noise` and asks it for a promotion and a rollback. Panics if the host fails with an error that
+/// guests must not cause, or cannot decide afterwards.
 pub fn try_guest(noise: &[u8]) -> Fate {
     let Some(bytes) = component(noise) else { return Fate::NoGuest };
     let budget =
@@ -65,7 +65,7 @@ pub fn try_guest(noise: &[u8]) -> Fate {
     if promotion == Fate::Decided { promotion } else { rollback }
 }
 
-/// Asks the default policy on the engine that has run all those guests.
+/// Asks the default policy on the engine that has run all these guests.
 pub fn assert_engine_is_sound() {
     static POLICY: LazyLock<Policy> = LazyLock::new(|| {
         Policy::load_default(&ENGINE, &Budget::default()).expect("the default policy loads")
@@ -96,7 +96,7 @@ fn component(noise: &[u8]) -> Option<Vec<u8>> {
         max_imports: 0,
         max_memory32_bytes: 64 << 20,
         max_tags: 0,
-        // What the engine does not have would only be refused.
+        // The engine would reject features that it does not have.
         compact_imports_enabled: false,
         exceptions_enabled: false,
         gc_enabled: false,
@@ -151,14 +151,14 @@ fn with_proper_description(bytes: &[u8]) -> Vec<u8> {
     module.finish()
 }
 
-/// Puts the code section where it belongs: before the data.
+/// Inserts the code section before the data section.
 fn flush(module: &mut wasm_encoder::Module, code: &mut CodeSection) {
     if code.len() > 0 {
         module.section(&std::mem::take(code));
     }
 }
 
-/// Stores a descriptor at address 64 and returns that: the name and version `fuzz`, no summary, no settings.
+/// Stores a descriptor at address 64 and returns the address: the name and version `fuzz`, no summary, no settings.
 fn description() -> Function {
     let text = i32::from_le_bytes(*b"fuzz");
     let words = [(32, text), (64, 32), (68, 4), (72, 32), (76, 4), (80, 32), (84, 0), (88, 32), (92, 0)];
@@ -190,7 +190,7 @@ mod tests {
         (0..1024).flat_map(|_| next().to_le_bytes()).collect()
     }
 
-    /// `HYDRA_GUESTS` sets how many.
+    /// `HYDRA_GUESTS` sets the number of guests.
     #[test]
     fn generated_guests_end_with_errors_or_verdicts() {
         let count = std::env::var("HYDRA_GUESTS").map_or(1000, |count| count.parse().expect("a number"));
@@ -203,7 +203,7 @@ mod tests {
         println!("{count} seeds: {counts:?}");
         let asked = fates.iter().filter(|fate| matches!(fate, Fate::Failed(_) | Fate::Decided)).count();
         assert!(asked > fates.len() / 4, "most guests were never asked: {counts:?}");
-        // They run for long, they trap, and they come to an end with something that is no answer.
+        // Some run too long, some trap, and some return a malformed answer.
         for kind in [ErrorKind::PolicyFuel, ErrorKind::PolicyTrap, ErrorKind::PolicyProtocol] {
             assert!(fates.contains(&Fate::Failed(kind)), "noise of few kinds: {counts:?}");
         }

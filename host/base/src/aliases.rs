@@ -1,4 +1,4 @@
-//! Where aliases point, and how they move.
+//! The versions of aliases, and moves of aliases.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,18 +10,18 @@ use crate::names::{Alias, Version};
 pub struct AliasMove {
     /// The alias.
     pub alias: Alias,
-    /// The version that the alias will point to; none removes the alias.
+    /// The version that the alias will point to; `None` removes the alias.
     pub version: Option<Version>,
 }
 
 impl AliasMove {
-    /// `alias` is to point at `version`.
+    /// A move of `alias` to `version`.
     #[must_use]
     pub fn set(alias: Alias, version: Version) -> Self {
         Self { alias, version: Some(version) }
     }
 
-    /// `alias` is to be removed.
+    /// The removal of `alias`.
     #[must_use]
     pub fn unset(alias: Alias) -> Self {
         Self { alias, version: None }
@@ -37,40 +37,40 @@ impl fmt::Display for AliasMove {
     }
 }
 
-/// The aliases of a registered model with their versions, sorted by alias. An alias that was removed stays in it, without
-/// a version; two states that differ only in that are not equal.
+/// The aliases of a registered model with their versions, sorted by alias. A removed alias stays in it without a
+/// version; two states that differ only in such aliases are not equal.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AliasState(BTreeMap<Alias, Option<Version>>);
 
 impl AliasState {
-    /// The version that `alias` points at.
+    /// The version of `alias`.
     #[must_use]
     pub fn get(&self, alias: &Alias) -> Option<Version> {
         self.0.get(alias).copied().flatten()
     }
 
-    /// Whether `alias` is in it, with or without a version.
+    /// Whether `alias` is in this state, with or without a version.
     #[must_use]
     pub fn contains(&self, alias: &Alias) -> bool {
         self.0.contains_key(alias)
     }
 
-    /// The aliases in it, removed ones included.
+    /// All aliases, with removed ones.
     pub fn aliases(&self) -> impl Iterator<Item = &Alias> {
         self.0.keys()
     }
 
-    /// The aliases in it, removed ones included, with their versions.
+    /// All aliases with their versions, with removed ones.
     pub fn iter(&self) -> impl Iterator<Item = (&Alias, Option<Version>)> {
         self.0.iter().map(|(alias, version)| (alias, *version))
     }
 
-    /// The aliases that point at a version, with it.
+    /// The aliases that point to a version, with the version.
     pub fn iter_set(&self) -> impl Iterator<Item = (&Alias, Version)> {
         self.iter().filter_map(|(alias, version)| Some((alias, version?)))
     }
 
-    /// Points `alias` at `version`, or removes it.
+    /// Points `alias` to `version`, or removes it.
     pub fn set(&mut self, alias: Alias, version: Option<Version>) {
         self.0.insert(alias, version);
     }
@@ -80,12 +80,12 @@ impl AliasState {
         self.set(step.alias.clone(), step.version);
     }
 
-    /// Takes in an alias that is not in it yet.
+    /// Adds an alias that is not in this state yet.
     pub fn set_if_missing(&mut self, alias: Alias, version: Option<Version>) {
         self.0.entry(alias).or_insert(version);
     }
 
-    /// The moves that lead from this state to `after`, `champion` first. Aliases that are not in `after` stay.
+    /// The moves from this state to `after`, `champion` first. Aliases that are not in `after` stay.
     #[must_use]
     pub fn moves_to(&self, after: &Self) -> Vec<AliasMove> {
         let changed = after.0.iter().filter(|(alias, version)| self.0.get(*alias) != Some(*version));

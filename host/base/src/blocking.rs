@@ -1,11 +1,11 @@
-//! Work that blocks its thread.
+//! Runs code that blocks its thread.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Runs `work`, which may compute or wait for seconds, on a thread that no async task waits for.
+/// Runs `work`, which may compute or wait for seconds, on a thread for blocking code.
 ///
-/// Requires a Tokio runtime: called outside of one, it panics. A `work` that panics, and a runtime that shuts down before
-/// `work` starts, give [`ErrorKind::Internal`].
+/// Panics outside of a Tokio runtime. [`ErrorKind::Internal`] if `work` panics, or if the runtime shuts down before
+/// `work` starts.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|source| {
         Error::new(ErrorKind::Internal, "work on a background thread was interrupted").with_source(source)

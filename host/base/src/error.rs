@@ -1,11 +1,11 @@
 //! The one error type of the library.
 //!
-//! Every fallible call returns [`Error`]: a [`ErrorKind`] that callers match on, a message for people, key-value
-//! context, an optional hint that says what to do next, and the source. `Display` prints the message and the
-//! context, never the source: walk [`std::error::Error::source`] for the chain.
+//! Every fallible call returns [`Error`]: an [`ErrorKind`] that callers match on, a message for people, key-value
+//! context, an optional hint with the next step, and the source. `Display` prints the message and the context but not
+//! the source; use [`std::error::Error::source`] for the chain.
 //!
-//! Messages, context and hints may quote what servers, files and policies say, so they are made
-//! [printable](crate::text) here, in one place; only messages may have several lines.
+//! Messages, context and hints may quote servers, files and policies, so this module makes them all
+//! [printable](crate::text). Only messages may have several lines.
 
 mod kind;
 
@@ -20,7 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What went wrong, with which values, why, and what to do about it.
+/// A failure: its kind, the values involved, its cause, and the next step.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -52,28 +52,28 @@ impl Error {
         self
     }
 
-    /// Adds a value that tells this occurrence from others, such as a path or a version.
+    /// Adds a value of this occurrence, such as a path or a version.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
         self.0.context.push((key, printable(&value.to_string())));
         self
     }
 
-    /// Adds what the reader can do about it.
+    /// Adds a hint: what the reader can do about the error.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(printable(&hint.into()));
         self
     }
 
-    /// Says whether the same call may succeed later without anything being changed.
+    /// Sets whether the same call may succeed later without any change.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -85,19 +85,19 @@ impl Error {
         &self.0.message
     }
 
-    /// Key-value pairs that tell this occurrence from others.
+    /// Key-value pairs with the values of this occurrence.
     #[must_use]
     pub fn context(&self) -> &[(&'static str, String)] {
         &self.0.context
     }
 
-    /// What the reader can do about it.
+    /// The hint: what the reader can do about the error.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// Whether the same call may succeed later without anything being changed.
+    /// Whether the same call may succeed later without any change.
     #[must_use]
     pub fn retryable(&self) -> bool {
         self.0.retryable

@@ -1,7 +1,7 @@
-//! Places at which the crash tests kill the process.
+//! Points at which the crash tests kill the process.
 
-/// Stops here if `HYDRA_FAILPOINT` names this place, after saying so on stdout, so that a test can kill the process with
-/// SIGKILL: no handler runs, nothing is flushed. Only in development builds.
+/// If `HYDRA_FAILPOINT` is `name`, prints that to stdout and stops, so that a test can kill the process with SIGKILL:
+/// no handler runs and no buffer is flushed. Does nothing in release builds.
 #[cfg(debug_assertions)]
 #[expect(clippy::print_stdout, reason = "the signal to the test that waits for it")]
 pub fn failpoint(name: &str) {
@@ -13,18 +13,18 @@ pub fn failpoint(name: &str) {
     }
 }
 
-/// Whether `HYDRA_FAILPOINT` names this place.
+/// Whether `HYDRA_FAILPOINT` is `name`. Always `false` in release builds.
 #[cfg(debug_assertions)]
 #[must_use]
 pub fn is_set(name: &str) -> bool {
     std::env::var_os("HYDRA_FAILPOINT").is_some_and(|set| set == name)
 }
 
-/// Nothing, in builds for use.
+/// Does nothing in release builds.
 #[cfg(not(debug_assertions))]
 pub fn failpoint(_: &str) {}
 
-/// Nothing, in builds for use.
+/// Always `false` in release builds.
 #[cfg(not(debug_assertions))]
 #[must_use]
 pub fn is_set(_: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-/// A random duration in `range`, so that clients do not retry in step. The start of an empty range.
+/// A random duration in `range`, so that clients do not retry at the same time. The start of `range`, if it is empty.
 #[must_use]
 pub fn jitter(range: Range<Duration>) -> Duration {
     range.start + range.end.saturating_sub(range.start).mul_f64(fastrand::f64())

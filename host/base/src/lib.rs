@@ -1,4 +1,4 @@
-//! The ground floor: errors, and the names and numbers of the domain that every layer speaks of.
+//! The lowest layer: errors, and the names and numbers that all other crates share.
 
 pub mod aliases;
 #[cfg(feature = "runtime")]
@@ -7,6 +7,7 @@ pub mod error;
 pub mod failpoint;
 mod jitter;
 pub mod names;
+pub mod pattern;
 mod policy_identity;
 pub mod private_dir;
 pub mod sha256;

@@ -1,4 +1,4 @@
-//! Names and ids with checked constructors: what a registry or a user hands us never travels as a bare string.
+//! Names and ids with checked constructors, so that text from registries and users is always validated.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::text::{QUOTED_CHARS, excerpt};
 
-/// The longest metric, param or tag key that every MLflow release takes, in characters.
+/// The length limit of metric, param and tag keys in all MLflow releases, in characters.
 pub const MAX_KEY_CHARS: usize = 250;
 
-/// The longest name of a registered model, in bytes: the width of MLflow's column.
+/// The length limit of a registered model's name in bytes: the width of MLflow's column.
 pub const MAX_MODEL_NAME_BYTES: usize = 256;
 
-/// The workspace of everything that was made without thinking of workspaces.
+/// The workspace of entities that were created without naming a workspace.
 pub const DEFAULT_WORKSPACE: &str = "default";
 
 macro_rules! text_newtype {
@@ -27,7 +27,7 @@ macro_rules! text_newtype {
         pub struct $name($text);
 
         impl $name {
-            /// Checks and wraps `text`; [`ErrorKind::InvalidName`] says what is wrong with it.
+            /// Validates `text`; [`ErrorKind::InvalidName`] describes the allowed form.
             pub fn new(text: impl Into<String>) -> Result<Self> {
                 let text = text.into();
                 $check(&text)?;
@@ -76,23 +76,23 @@ macro_rules! text_newtype {
 }
 
 text_newtype!(
-    /// The name of a registered model: not blank, without `/`, `:` or control characters, not `.` or `..`, at most
-    /// 256 bytes (the column's width). It doubles as a directory name in file stores.
+    /// The name of a registered model: not blank, without `/`, `:` or control characters, not `.` or `..`, at most 256
+    /// bytes. It is also a directory name in file stores.
     ModelName(String),
     check_model_name
 );
 text_newtype!(
-    /// A registered model alias: 1 to 255 word characters or `-`; not `latest`, not `v<digits>`.
+    /// An alias of a registered model: 1 to 255 word characters or `-`; not `latest`, not `v<digits>`.
     Alias(Cow<'static, str>),
     check_alias
 );
 text_newtype!(
-    /// A run id: a letter or digit, then word characters or `-`, at most 256.
+    /// A run id: a letter or digit, then word characters or `-`, at most 256 characters.
     RunId(String),
     check_id
 );
 text_newtype!(
-    /// An experiment id: digits in every store tried; letters and `-` are accepted too.
+    /// An experiment id: digits in MLflow's own stores; letters and `-` are accepted, too.
     ExperimentId(String),
     check_id
 );
@@ -102,14 +102,14 @@ text_newtype!(
     check_id
 );
 text_newtype!(
-    /// A workspace: 2 to 63 lower-case letters, digits or inner `-`; `default` in databases and servers that make no use
-    /// of workspaces.
+    /// A workspace: 2 to 63 lower-case letters, digits or inner `-`; `default` in databases and servers that do not use
+    /// workspaces.
     Workspace(String),
     check_workspace
 );
 text_newtype!(
-    /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative path.
-    /// `:` is left out because MLflow before 2.10 and on Windows refuses it.
+    /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative
+    /// path. `:` is not allowed, because MLflow before 2.10 and MLflow on Windows reject it.
     Key(String),
     check_key
 );
@@ -118,10 +118,10 @@ impl Alias {
     /// The alias of the version in production.
     pub const CHAMPION: Self = Self(Cow::Borrowed("champion"));
 
-    /// The alias of the version logged last.
+    /// The alias of the most recently logged version.
     pub const CANDIDATE: Self = Self(Cow::Borrowed("candidate"));
 
-    /// The alias of the version that was champion before: what a rollback goes back to.
+    /// The alias of the previous champion, the default target of a rollback.
     pub const ARCHIVED: Self = Self(Cow::Borrowed("archived"));
 }
 
@@ -134,7 +134,7 @@ impl Version {
     /// The number of a model's first version.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// The version of that number; `InvalidName` for 0.
+    /// The version with this number; `InvalidName` for 0.
     pub fn new(number: u64) -> Result<Self> {
         NonZeroU64::new(number).map(Self).ok_or_else(|| refuse_version("0"))
     }
@@ -145,7 +145,7 @@ impl Version {
         self.0.get()
     }
 
-    /// The version after this one; `None` after the greatest number.
+    /// The next version; `None` after the greatest number.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
@@ -213,7 +213,7 @@ fn check_workspace(text: &str) -> Result<()> {
         && text.bytes().all(|byte| is_plain(byte) || byte == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-');
-    // MLflow's own paths.
+    // MLflow uses these names in its own paths.
     if fits && !["workspaces", "api", "ajax-api", "static-files"].contains(&text) {
         Ok(())
     } else {

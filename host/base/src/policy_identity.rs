@@ -1,4 +1,4 @@
-//! Which policy decided.
+//! The identity of a policy.
 
 use std::fmt;
 
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::sha256::Sha256;
 
-/// A policy, as the ledger records it and reports name it.
+/// The identity of a policy in the ledger and in reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyIdentity {
-    /// The name that the policy gives itself.
+    /// The name in the policy's metadata.
     pub name: String,
-    /// The version that the policy gives itself.
+    /// The version in the policy's metadata.
     pub version: String,
     /// The SHA-256 of the component.
     pub sha256: Sha256,
 }
 
-/// Name, version and the first 12 digits of the SHA-256. Name and version are the policy's own text and may hold anything.
+/// Name, version and the first 12 digits of the SHA-256. Name and version are text from the policy and may contain any
+/// characters.
 impl fmt::Display for PolicyIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({})", self.name, self.version, &self.sha256.to_string()[..12])

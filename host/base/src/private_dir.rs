@@ -1,4 +1,4 @@
-//! Directories that only their owner can get at: what is kept there runs as part of this program, or decides for it.
+//! Directories that only their owner can access, for files that run as part of this program or affect its decisions.
 
 use std::fs;
 use std::io;
@@ -6,8 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Makes the directory with mode 0700, and what is missing above it. One that is there already stays as it is: see
-/// [`check`].
+/// Creates the directory with mode 0700, with missing parents. Does not change an existing directory; see [`check`].
 pub fn create(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -16,7 +15,7 @@ pub fn create(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// Refuses a directory that is not this user's own or that others can look into, with [`ErrorKind::Untrusted`]. `what`
+/// Rejects a directory that belongs to another user or that other users can read, with [`ErrorKind::Untrusted`]. `what`
 /// names its contents.
 #[cfg(unix)]
 pub fn check(dir: &Path, what: &str) -> Result<()> {

@@ -15,13 +15,19 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Sha256([u8; 32]);
 
 impl Sha256 {
-    /// All zeros, which the ledger's format has for the digest of a predecessor that does not exist.
+    /// All zeros; the ledger's format uses it in place of the digest of a missing predecessor.
     pub const NONE: Self = Self([0; 32]);
 
     /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
+    }
+
+    /// The digest's bytes, the first of its hexadecimal digits first.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 
@@ -40,7 +46,7 @@ impl fmt::Debug for Sha256 {
 impl FromStr for Sha256 {
     type Err = Error;
 
-    /// Reads 64 lower-case hexadecimal digits; anything else is [`ErrorKind::Integrity`].
+    /// Parses 64 lower-case hexadecimal digits; [`ErrorKind::Integrity`] for other text.
     fn from_str(text: &str) -> Result<Self> {
         let malformed =
             || Error::new(ErrorKind::Integrity, "the text is not a SHA-256 in lower-case hexadecimal");
@@ -70,7 +76,7 @@ impl From<Sha256> for String {
     }
 }
 
-/// Computes the [`Sha256`] of what is written to it.
+/// Computes the [`Sha256`] of the bytes written to it.
 #[derive(Debug, Default)]
 pub struct Hasher(sha2::Sha256);
 

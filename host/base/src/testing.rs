@@ -1,4 +1,4 @@
-//! Short names for values that tests are full of.
+//! Short constructors for tests.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
@@ -15,25 +15,25 @@ pub fn version(number: u64) -> Version {
     Version::new(number).expect("a positive number")
 }
 
-/// The alias of that name.
+/// The alias with this name.
 #[must_use]
 pub fn alias(name: &str) -> Alias {
     Alias::new(name).expect("a legal alias")
 }
 
-/// `alias` is to point at the version of that number.
+/// A move of `alias` to the version with this number.
 #[must_use]
 pub fn set(name: &str, number: u64) -> AliasMove {
     AliasMove::set(alias(name), version(number))
 }
 
-/// `alias` is to be removed.
+/// The removal of `alias`.
 #[must_use]
 pub fn unset(name: &str) -> AliasMove {
     AliasMove::unset(alias(name))
 }
 
-/// The registered model of that name.
+/// The name of a registered model.
 #[must_use]
 pub fn model_name(text: &str) -> ModelName {
     ModelName::new(text).expect("a legal name")

@@ -1,25 +1,26 @@
-//! Foreign text made fit for terminals, messages and JSON lines.
+//! Makes foreign text printable in terminals, messages and JSON lines.
 //!
-//! Registries, servers, model files, tables and policies are not trusted with a terminal: everything of theirs that people
-//! read goes through here, and what is unprintable is decided in one place, [`is_unprintable`].
+//! Text from registries, servers, model files, tables and policies is untrusted and may contain control sequences. All
+//! such text passes through this module before it is shown. [`is_unprintable`] is the only definition of unprintable
+//! characters.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
-/// How many characters of a name, a cell or another value of theirs a message usually quotes.
+/// The usual length of a quoted name, cell or other value in a message, in characters.
 pub const QUOTED_CHARS: usize = 80;
 
-/// How many names [`listed`] quotes.
+/// The number of names that [`listed`] quotes.
 const NAMES_LISTED: usize = 20;
 
-/// Characters that are unprintable beside control characters, in groups.
+/// The unprintable characters other than control characters, in groups.
 const UNPRINTABLE: [RangeInclusive<char>; 14] = [
     // The soft hyphen, the combining grapheme joiner and the Mongolian vowel separator are invisible: names that differ in
     // them look alike.
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
     '\u{180e}'..='\u{180e}',
-    // Controls of text direction: a line is shown in another order than it is stored in.
+    // Controls of text direction show a line in another order than the stored one.
     '\u{61c}'..='\u{61c}',
     '\u{200e}'..='\u{200f}',
     '\u{202a}'..='\u{202e}',
@@ -34,27 +35,27 @@ const UNPRINTABLE: [RangeInclusive<char>; 14] = [
     '\u{206a}'..='\u{206f}',
     // Interlinear annotation: text between the marks is hidden where they are supported.
     '\u{fff9}'..='\u{fffb}',
-    // Tags, an invisible copy of ASCII: whole sentences that programs read and people do not see.
+    // Tags are an invisible copy of ASCII: they can hide whole sentences from people but not from programs.
     '\u{e0000}'..='\u{e007f}',
 ];
 
-/// Whether `c` does something to a line, or to the text around it, other than add a visible character: control characters
-/// (line ends, NUL, the escape sequences of terminals), and format characters that end lines, reorder or hide text.
+/// Whether `c` is a control character (line ends, NUL, the escape sequences of terminals), or a format character that
+/// ends lines, or that reorders or hides text.
 ///
-/// The joiners U+200C and U+200D count as unprintable, as they are invisible between most letters. Variation selectors do
-/// not, because emoji and East Asian names need them.
+/// The joiners U+200C and U+200D are unprintable, because they are invisible between most letters. Variation selectors
+/// are printable, because emoji and East Asian names need them.
 #[must_use]
 pub fn is_unprintable(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && UNPRINTABLE.iter().any(|range| range.contains(&c)))
 }
 
-/// `text` as a part of one line: each unprintable character, line ends and tabs included, becomes U+FFFD.
+/// Makes `text` a part of one line: each unprintable character, with line ends and tabs, becomes U+FFFD.
 #[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if is_unprintable(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// `text` of several lines: [`printable`], but line feeds and tabs stay, and CR LF becomes a line feed.
+/// Like [`printable`] for `text` of several lines: line feeds and tabs stay, and CR LF becomes a line feed.
 #[must_use]
 pub fn printable_block(text: &str) -> String {
     let plain = |c: char| match c {
@@ -65,13 +66,14 @@ pub fn printable_block(text: &str) -> String {
     text.replace("\r\n", "\n").chars().map(plain).collect()
 }
 
-/// The first `max_chars` characters of `text`, [`printable`], with an ellipsis where there are more.
+/// The first `max_chars` characters of `text`, made [`printable`], with an ellipsis if there are more.
 ///
 /// Bytes that are not UTF-8 become U+FFFD.
 #[must_use]
 pub fn excerpt(text: impl AsRef<[u8]>, max_chars: usize) -> String {
     let bytes = text.as_ref();
-    // No character has more than four bytes: these hold one more than is shown, whatever is cut off at their end.
+    // A character has at most four bytes, so this prefix contains one character more than is shown, even if it ends
+    // within a character.
     let enough = max_chars.saturating_add(1).saturating_mul(4).min(bytes.len());
     let text = String::from_utf8_lossy(&bytes[..enough]);
     match text.char_indices().nth(max_chars) {
@@ -80,7 +82,7 @@ pub fn excerpt(text: impl AsRef<[u8]>, max_chars: usize) -> String {
     }
 }
 
-/// Names for a message, each an [`excerpt`]: `a, b, c and 7 more`; `none` where there are none.
+/// Lists names in a message, each as an [`excerpt`]: `a, b, c and 7 more`; `none` for an empty list.
 #[must_use]
 pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     let (quoted, rest) = names.split_at(names.len().min(NAMES_LISTED));
@@ -92,10 +94,10 @@ pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     if rest.is_empty() { quoted } else { format!("{quoted} and {} more", rest.len()) }
 }
 
-/// A JSON text that means the same, with every unprintable character from U+007F on as a `\u` escape, so that no reader of
-/// lines splits it and no terminal obeys it.
+/// Replaces each unprintable character from U+007F on in a JSON text by a `\u` escape. The meaning stays the same, but
+/// readers of lines do not split the text and terminals do not interpret it.
 ///
-/// JSON has such characters in strings only, and writers of JSON escape those before U+0020 themselves.
+/// JSON allows such characters in strings only, and writers of JSON escape the characters before U+0020.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     if json.bytes().all(|byte| byte < 0x7f) {

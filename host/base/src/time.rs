@@ -1,11 +1,11 @@
-//! Times as MLflow counts them.
+//! Times in MLflow's unit.
 
 use std::time::SystemTime;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub type Timestamp = i64;
 
-/// The current time. Zero for a clock that is set before 1970.
+/// The current time; zero if the clock is set before 1970.
 #[must_use]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();

@@ -1,15 +1,17 @@
 //! The command-line arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::moment::moment;
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
+use crate::time::{parse_time, span};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
+use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 
@@ -85,7 +87,7 @@ pub struct GlobalArgs {
     pub quiet: bool,
 }
 
-/// A path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
+/// Parses a path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -109,6 +111,14 @@ pub enum Command {
     Promote(PromoteArgs),
     /// Ask the policy to return to the archived version
     Rollback(RollbackArgs),
+    /// Make a version the candidate
+    Nominate(NominateArgs),
+    /// Approve a version, for policies that ask for approvals
+    Approve(ApproveArgs),
+    /// Keep a version from becoming champion
+    Quarantine(QuarantineArgs),
+    /// End the quarantine of a version
+    Release(ReleaseArgs),
     /// Show the champion: version, run, metrics, tags
     Champion(ChampionArgs),
     /// List every version with its aliases, newest first
@@ -117,6 +127,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
     History(HistoryArgs),
+    /// Show several models at a glance: champion, since when, problems
+    Status(StatusArgs),
     /// Find problems and show the remedy for each
     Doctor(DoctorArgs),
     /// Create, build, test and measure policies
@@ -204,7 +216,8 @@ Examples:
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
 
-The former champion becomes archived, unless the policy decides otherwise.
+The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
+not become champion: its files are gone or damaged, or it is not a LightGBM model.
 Exit status: 0 promoted, staged or already champion, 1 rejected, 2 error, 3 the policy holds.";
 
 /// Arguments of `rollback`.
@@ -214,6 +227,11 @@ pub struct RollbackArgs {
     /// Return to this version, which must be a former champion [default: the archived version]
     #[arg(long, value_name = "VERSION")]
     pub to: Option<Version>,
+
+    /// Put the version that stops being champion in quarantine [default: `quarantine-on-rollback` in hydra.toml]
+    #[arg(long)]
+    pub quarantine: bool,
+
     /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
@@ -223,8 +241,11 @@ const ROLLBACK_HELP: &str = "\
 Examples:
   hydra-registry rollback --reason \"latency alarm\"
   hydra-registry rollback --to 7
+  hydra-registry rollback --quarantine --reason \"wrong prices\"
 
-`champion` and `archived` swap, unless the policy decides otherwise.
+`champion` and `archived` swap, unless the policy decides otherwise. If the champion was last moved without hydra-registry,
+the rollback returns to the version that was champion before by the ledger. A version in quarantine cannot be rolled back to:
+with --quarantine, a second rollback does not undo the first.
 Exit status: 0 rolled back, 1 rejected, 2 error, 3 the policy holds.";
 
 /// Arguments of `promote` and `rollback`.
@@ -234,20 +255,124 @@ pub struct DecisionArgs {
     #[arg(long)]
     pub dry_run: bool,
 
+    /// Make the version champion even if its model cannot be loaded, for emergencies; the ledger records it
+    #[arg(long)]
+    pub allow_unloadable: bool,
+
     /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
 
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+/// Arguments of everything that the ledger records.
+#[derive(Debug, Args)]
+pub struct ActorArgs {
     /// Your name, for the ledger and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
     #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
+}
+
+/// Arguments of `nominate`.
+#[derive(Debug, Args)]
+#[command(after_help = NOMINATE_HELP)]
+pub struct NominateArgs {
+    /// The version that becomes the candidate
+    pub version: Version,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const NOMINATE_HELP: &str = "\
+Example:
+  hydra-registry nominate 12 --reason \"logged from a notebook\"
+
+Exit status: 0 the version is the candidate, 2 error.";
+
+/// Arguments of `approve`.
+#[derive(Debug, Args)]
+#[command(after_help = APPROVE_HELP)]
+pub struct ApproveArgs {
+    /// The version to approve
+    pub version: Version,
+
+    /// How long the approval lasts, such as 7d or 12h [default: until it is used]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub expires: Option<Duration>,
+
+    /// The reason, for the ledger and for the policy
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const APPROVE_HELP: &str = "\
+Examples:
+  hydra-registry approve 12 --reason \"passed the bias review\"
+  hydra-registry approve 12 --expires 7d
+
+An approval ends when a promotion makes the version champion, when it expires, and when the bytes of the model change.
+A rejection, a hold and a dry run leave it as it is. An approval by the person who logged the version is recorded as such.
+Exit status: 0 approved, 2 error.";
+
+/// Arguments of `quarantine`.
+#[derive(Debug, Args)]
+#[command(after_help = QUARANTINE_HELP)]
+pub struct QuarantineArgs {
+    /// The version that must not become champion
+    pub version: Version,
+
+    /// The reason, for the ledger and for everyone who sees the version
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+}
+
+const QUARANTINE_HELP: &str = "\
+Example:
+  hydra-registry quarantine 12 --reason \"trained on leaked labels\"
+
+Nothing moves: if the version is the champion, it stays the champion until another version is.
+Exit status: 0 the version is in quarantine, 2 error.";
+
+/// Arguments of `release`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 the version may become champion again, 2 error, or it is not in quarantine."
+)]
+pub struct ReleaseArgs {
+    /// The version whose quarantine ends
+    pub version: Version,
+
+    /// The reason, for the ledger
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
 }
 
 /// Arguments of `champion`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 there is a champion, 2 there is no champion, or an error.")]
 pub struct ChampionArgs {
-    #[arg(long, value_name = "TIME", value_parser = moment, help = AS_OF)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = AS_OF)]
     pub as_of: Option<Timestamp>,
 }
 
@@ -263,7 +388,7 @@ pub struct HistoryArgs {
     #[command(subcommand)]
     pub command: Option<HistoryCommand>,
 
-    #[arg(long, value_name = "TIME", value_parser = moment, help = SINCE)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
     pub since: Option<Timestamp>,
 
     /// Show at most this many entries
@@ -294,10 +419,30 @@ pub struct VerifyArgs {
     pub no_rerun: bool,
 }
 
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_HELP)]
+pub struct StatusArgs {
+    /// Only models whose names fit the pattern; `*` stands for any text
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub models: NamePattern,
+}
+
+const STATUS_HELP: &str = "\
+Example:
+  hydra-registry status --models 'churn-*'
+
+Shows the problems that the newest entries and the aliases show; `doctor` looks further.
+Exit status: 0 no problem, 1 a problem, 2 error.";
+
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "Exit status: 0 no problem is left, 1 a problem is left, 2 error.")]
 pub struct DoctorArgs {
+    /// Examine every model whose name fits the pattern; `*` stands for any text
+    #[arg(long, value_name = "PATTERN")]
+    pub models: Option<NamePattern>,
+
     /// Repair the problems that need no human decision
     #[arg(long)]
     pub fix: bool,

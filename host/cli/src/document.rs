@@ -1,8 +1,8 @@
-//! JSON and TOML documents of the user: metrics and configurations.
+//! JSON and TOML documents from users: metrics and configurations.
 //!
-//! [`Value`] cannot hold NaN, infinities and integers of more than 64 bits: its parser refuses or changes them. Python writes
-//! them, so a [`Document`] holds each as text behind a mark. As a metric it is the number; in a configuration it is an error
-//! that names its key.
+//! [`Value`] cannot represent NaN, infinities and integers of more than 64 bits: its parser rejects or changes them.
+//! Python writes them, so a [`Document`] stores each as text after a mark. As a metric, it is converted to the number;
+//! in a configuration, it is an error that names its key.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use serde_json::{Map, Number, Value};
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The first character of a number that is held as text.
+/// The first character of a number that is stored as text.
 const MARK: char = '\0';
 
-/// A document as the user wrote it.
+/// A document in the user's spelling.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a JSON file, or a TOML file where the name ends in `.toml`.
+    /// Reads a JSON file, or a TOML file if the name ends in `.toml`.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -37,7 +37,7 @@ impl Document {
         Ok(Self { path: path.to_owned(), value })
     }
 
-    /// The document as metrics: each value is a number, or a number's text.
+    /// Converts to metrics: each value is a number, or a number's text.
     pub fn metrics(self) -> anyhow::Result<BTreeMap<String, f64>> {
         let Value::Object(metrics) = self.value else {
             bail!("{} is not an object of metrics", self.path.display());
@@ -53,7 +53,7 @@ impl Document {
         Ok(metrics.map_err(|error| error.with_context("path", self.path.display()))?)
     }
 
-    /// The document as a configuration; `InvalidArgument` names the key of a number that [`Value`] cannot hold.
+    /// Converts to a configuration; `InvalidArgument` names the key of a number that [`Value`] cannot represent.
     pub fn config(self) -> anyhow::Result<Map<String, Value>> {
         if let Some((key, text)) = first_marked(&self.value, "") {
             let error = Error::new(
@@ -73,7 +73,7 @@ impl Document {
     }
 }
 
-/// The number that `text` is, as Rust, Python or JSON writes it; `InvalidArgument` names the metric otherwise.
+/// Parses a number in the spelling of Rust, Python or JSON; otherwise `InvalidArgument` names the metric.
 pub fn number(key: &str, text: &str) -> Result<f64> {
     text.parse().map_err(|source| {
         Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not a number: `{text}`"))
@@ -81,13 +81,13 @@ pub fn number(key: &str, text: &str) -> Result<f64> {
     })
 }
 
-/// The value of `text` where it is JSON without a number that [`Value`] cannot hold, otherwise the text itself.
+/// Parses `text` as JSON if [`Value`] can represent all its numbers; otherwise returns the text.
 pub fn json_or_text(text: String) -> Value {
     let parsed = serde_json::from_str(&with_marks(&text)).ok();
     parsed.filter(|value| first_marked(value, "").is_none()).unwrap_or(Value::String(text))
 }
 
-/// The key of the first number held as text, as keys joined by dots, and that text.
+/// The key of the first number stored as text, as keys joined by dots, and the text.
 fn first_marked<'a>(value: &'a Value, path: &str) -> Option<(String, &'a str)> {
     let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match value {
@@ -100,11 +100,11 @@ fn first_marked<'a>(value: &'a Value, path: &str) -> Option<(String, &'a str)> {
     }
 }
 
-/// `json` with the numbers that [`Value`] cannot hold as marked text.
+/// Marks the numbers in `json` that [`Value`] cannot represent, as text.
 fn with_marks(json: &str) -> String {
     let is_number_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let (mut quoted, mut escaped) = (false, false);
-    // A piece is a number or a word and the character after it; within strings, every character is a piece.
+    // A piece is a number or a word with the following character; within strings, every character is a piece.
     let pieces = json.split_inclusive(|c: char| {
         let ends = quoted || !is_number_part(c);
         quoted ^= c == '"' && !escaped;
@@ -146,7 +146,7 @@ fn from_toml(value: toml::Value) -> Value {
             Number::from_f64(number).map_or_else(|| format!("{MARK}{number}").into(), Value::Number)
         }
         toml::Value::Boolean(value) => value.into(),
-        // JSON has no dates
+        // JSON has no dates.
         toml::Value::Datetime(date) => date.to_string().into(),
         toml::Value::Array(items) => items.into_iter().map(from_toml).collect(),
         toml::Value::Table(fields) => {

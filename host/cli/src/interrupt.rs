@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks a command to end what it has begun, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first signal asks a command to stop cleanly, the second one ends the program immediately.
 
 use std::future::pending;
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::ExitStatus;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// From now on signals no longer end the program; the first one makes the future ready. To be called in a runtime.
+/// From now on, signals do not end the program; the first one makes the future ready. Call this in a runtime.
 pub fn first() -> Result<impl Future<Output = ()> + Send> {
     let mut signals = Signals::listen()
         .map_err(|source| Error::new(ErrorKind::Config, "cannot listen for Ctrl-C").with_source(source))?;
@@ -15,7 +15,7 @@ pub fn first() -> Result<impl Future<Output = ()> + Send> {
     tokio::spawn(async move {
         signals.next().await;
         tracing::warn!("interrupted: finishing the current operation; interrupt again to end immediately");
-        // Where nobody waits any more, the work is done already.
+        // If the receiver is gone, the work is done already.
         let _ = tell.send(());
         signals.next().await;
         std::process::exit(ExitStatus::Error.code().into());

@@ -1,13 +1,12 @@
 //! The command line: arguments → resolved settings → one command → an exit status.
 //!
-//! stdout is data, stderr is talk. A command returns an [`ExitStatus`]; errors travel as `anyhow::Error` up to
-//! [`main`], which prints the chain and the hint.
+//! stdout is for data, stderr for messages. A command returns an [`ExitStatus`]; errors are passed as `anyhow::Error`
+//! to [`main`], which prints the chain and the hint.
 
 mod args;
 mod commands;
 mod document;
 mod interrupt;
-mod moment;
 mod policy;
 mod predict;
 mod printer;
@@ -15,6 +14,7 @@ mod printer;
 mod reference;
 mod report;
 mod settings;
+mod time;
 mod training;
 
 use std::env::VarError;
@@ -37,7 +37,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let failed = error.use_stderr();
-            // A closed terminal is no reason to fail louder.
+            // Ignore a failed write: stderr may be closed.
             let _ = error.print();
             return if failed { ExitStatus::Error.into() } else { ExitStatus::Done.into() };
         }
@@ -46,7 +46,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut printer = Printer::new(cli.global.output, cli.global.quiet);
     let status = run(cli, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
-            // The reader of our output went away (`| head`): not an error.
+            // The reader of the output has closed it (`| head`), which is not an error.
             return ExitStatus::Done;
         }
         printer.error(&error);
@@ -57,7 +57,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: Cli, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let settings = Settings::resolve(&cli.global)?;
-    // Commands await one thing after another; worker threads would cost more to start than they bring.
+    // Commands await requests one after another; worker threads would take longer to start than they save.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
     printer.flush()?;
@@ -83,7 +83,7 @@ fn start_log(verbose: u8, quiet: bool) {
         Ok(_) | Err(VarError::NotPresent) => (EnvFilter::new(level), None),
         Err(error @ VarError::NotUnicode(_)) => (EnvFilter::new(level), Some(error.to_string())),
     };
-    // Fields may hold what servers say, and the formatter escapes nothing in them but the message.
+    // Fields may contain text from servers, and the formatter escapes only the message.
     let fields = debug_fn(|writer, field, value| match (field.name(), printable(&format!("{value:?}"))) {
         ("message", text) => writer.write_str(&text),
         (name, text) => write!(writer, "{name}={text}"),
@@ -97,7 +97,7 @@ fn start_log(verbose: u8, quiet: bool) {
         .with_target(false)
         .without_time()
         .try_init()
-        // An embedding test may have set one already.
+        // An embedding test may have installed a subscriber already.
         .ok();
     if let Some(error) = malformed {
         tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");

@@ -1,4 +1,4 @@
-//! Where output goes: data to stdout as text or JSON, talk to stderr.
+//! Output: data to stdout as text or JSON, messages to stderr.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -10,21 +10,21 @@ use crate::args::OutputFormat;
 use hydra_base::error::Error;
 use hydra_base::text::{escape_json, printable_block};
 
-/// The exit status, a contract with scripts.
+/// The exit status, which scripts rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     /// 0: done, or nothing to do.
     Done,
-    /// 1: the policy rejected, or a check that was asked for found something.
+    /// 1: the policy rejected, or a requested check found a problem.
     Rejected,
-    /// 2: an error; nothing was changed, or the message says what was.
+    /// 2: an error; nothing was changed, or the message describes the change.
     Error,
     /// 3: the policy holds: not enough evidence yet.
     Held,
 }
 
 impl ExitStatus {
-    /// What the process ends with.
+    /// The exit code of the process.
     #[must_use]
     pub fn code(self) -> u8 {
         match self {
@@ -42,7 +42,7 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Writes data and talk in the format asked for.
+/// Writes data and messages in the requested format.
 #[derive(Debug)]
 pub struct Printer {
     format: OutputFormat,
@@ -63,7 +63,7 @@ impl Printer {
         self.format == OutputFormat::Json
     }
 
-    /// Prints a report: `report` itself as one JSON document, or what `text` makes of it for people.
+    /// Prints a report: `report` itself as one JSON document, or its `text` for people.
     pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
         if self.is_json() {
             writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(report)?))
@@ -77,22 +77,22 @@ impl Printer {
         if self.is_json() { self.json_line(item) } else { self.line(&text(item)) }
     }
 
-    /// Prints one item of a stream that is JSON lines in every format.
+    /// Prints one item of a stream that is JSON lines in both formats.
     pub fn json_line<R: Serialize>(&mut self, item: &R) -> io::Result<()> {
         writeln!(self.out, "{}", escape_json(&serde_json::to_string(item)?))
     }
 
-    /// Prints text data, such as a heading: whole lines, or nothing of an empty text.
+    /// Prints text, such as a heading, as complete lines; prints nothing for an empty text.
     pub fn line(&mut self, text: &str) -> io::Result<()> {
         self.out.write_all(whole_lines(text).as_bytes())
     }
 
-    /// The data stream itself, for commands that write a format of their own.
+    /// The stream for data, for commands that write another format.
     pub fn data(&mut self) -> &mut impl Write {
         &mut self.out
     }
 
-    /// A line of talk on stderr; silent with `--quiet`.
+    /// Prints a message to stderr, unless `--quiet` is set.
     #[expect(clippy::print_stderr, reason = "messages go to stderr only through this function")]
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
@@ -100,7 +100,7 @@ impl Printer {
         }
     }
 
-    /// A progress bar over `length` units on stderr; hidden when stderr is no terminal or with `--quiet`.
+    /// A progress bar over `length` units on stderr; hidden if stderr is not a terminal or `--quiet` is set.
     #[must_use]
     pub fn progress(&self, length: Option<u64>, bytes: bool, message: &'static str) -> ProgressBar {
         let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_message(message);
@@ -119,13 +119,13 @@ impl Printer {
         bar
     }
 
-    /// Prints an error with its chain and hint: as text on stderr, with `--output json` as a JSON object on stderr.
+    /// Prints an error with its chain and hint to stderr: as text, or with `--output json` as a JSON object.
     #[expect(clippy::print_stderr, reason = "errors go to stderr only through this function")]
     pub fn error(&mut self, error: &anyhow::Error) {
-        // What was printed before the error is still data.
+        // Output before the error is still data.
         let _ = self.out.flush();
         let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-        // Some explain themselves with an excerpt of several lines.
+        // Some messages contain an excerpt of several lines.
         let chain: Vec<String> =
             error.chain().map(|cause| printable_block(&cause.to_string()).trim_end().to_owned()).collect();
         if self.is_json() {
@@ -141,7 +141,7 @@ impl Printer {
             return;
         }
         for (index, cause) in chain.iter().enumerate() {
-            // Indented, so that no line of a message passes for one of ours.
+            // Indented, so that a line of a message cannot be mistaken for one of this program.
             let cause = cause.replace('\n', "\n    ");
             eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
         }
@@ -150,13 +150,13 @@ impl Printer {
         }
     }
 
-    /// Writes out what is buffered.
+    /// Writes the buffered output to stdout.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// Whether the error is only that our reader went away.
+/// Whether the error only means that the reader has closed the output.
 pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let direct = cause.downcast_ref::<io::Error>().map(io::Error::kind);

@@ -1,4 +1,4 @@
-//! docs/cli.md: the `--help` of every command, for reading in a browser.
+//! Writes docs/cli.md: the `--help` of every command, for reading in a browser.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory as _};
 
 use crate::Cli;
 
-/// How the page begins.
+/// The introduction of the page.
 const INTRODUCTION: &str = "\
 # The command line
 
@@ -32,7 +32,7 @@ fn reference() -> String {
     page
 }
 
-/// Every command, each followed by those below it.
+/// Every command, followed by its subcommands.
 fn commands(command: &Command) -> Vec<&Command> {
     let below = command.get_subcommands().filter(|below| below.get_name() != "help");
     std::iter::once(command).chain(below.flat_map(commands)).collect()
@@ -48,10 +48,10 @@ fn help(command: &Command) -> String {
     help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
-/// The paragraphs of a help text, but those of the options that every command has.
+/// The paragraphs of a help text, without the options of every command.
 fn without_globals(help: &str) -> String {
     let Some((own, globals)) = help.split_once(GLOBAL_HEADING) else { return help.trim_end().to_owned() };
-    // What follows the options is not indented.
+    // Text after the options is not indented.
     let after = globals.lines().skip(1).skip_while(|line| line.is_empty() || line.starts_with(' '));
     let after: Vec<&str> = after.collect();
     format!("{}\n\n{}", own.trim_end(), after.join("\n")).trim_end().to_owned()

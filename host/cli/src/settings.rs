@@ -1,8 +1,8 @@
-//! From arguments to options: flags first, then the environment, then `hydra.toml`.
+//! Resolves options: flags first, then the environment, then `hydra.toml`.
 
 use std::collections::BTreeMap;
 
-use crate::args::GlobalArgs;
+use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
@@ -11,16 +11,16 @@ use hydra_registry::{OpenOptions, PolicySource, Project, ProjectConfig};
 /// The settings of one command.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What the registry is connected with.
+    /// The options of the registry.
     pub options: OpenOptions,
-    /// The policy's settings of `--set` alone; `options` has them too.
+    /// The policy's settings of `--set` alone; `options` contains them, too.
     pub set: BTreeMap<String, String>,
-    /// The policy's settings in `hydra.toml` alone; `options` has them too.
+    /// The policy's settings in `hydra.toml` alone; `options` contains them, too.
     pub configured: BTreeMap<String, String>,
 }
 
 impl Settings {
-    /// Resolves the options that every command takes.
+    /// Resolves the options of every command.
     pub fn resolve(args: &GlobalArgs) -> Result<Self> {
         let project = Project::current()?;
         let config = match args.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
@@ -34,7 +34,7 @@ impl Settings {
             .with_config(config)
             .with_policy_settings(set.clone())
             .with_budget(key_values("--budget", &args.budget)?);
-        // clap has put the environment variables of these into the arguments already, those that are set to nothing too.
+        // clap has replaced missing arguments by these environment variables, also by empty ones.
         let uri = |uri: &Option<GivenUri>| uri.clone().filter(|uri| !uri.expose().is_empty());
         if let Some(uri) = uri(&args.tracking_uri) {
             options = options.with_tracking_uri(uri);
@@ -52,15 +52,15 @@ impl Settings {
     }
 
     /// The same options with another actor, where one is named.
-    pub fn acting_as(&self, actor: Option<&String>) -> OpenOptions {
-        match actor {
+    pub fn acting_as(&self, args: &ActorArgs) -> OpenOptions {
+        match &args.actor {
             Some(actor) => self.options.clone().with_actor(actor),
             None => self.options.clone(),
         }
     }
 }
 
-/// `KEY=VALUE` arguments as a map; `InvalidArgument` names the one that is none, or given twice.
+/// Parses `KEY=VALUE` arguments; `InvalidArgument` names a malformed or repeated one.
 pub fn key_values(flag: &str, given: &[String]) -> Result<BTreeMap<String, String>> {
     let mut map = BTreeMap::new();
     for text in given {

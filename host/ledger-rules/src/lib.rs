@@ -5,10 +5,12 @@
 //! concurrent writers. So this crate uses nothing but `core`, holds no I/O and knows neither JSON nor clocks: entries are
 //! [`Link`]s, alias states are slices of version numbers, times are ages.
 //!
-//! Two questions are answered here. *Which entries count?* ([`Chain`], [`find_head`]): MLflow hands out increasing entry
+//! Three questions are answered here. *Which entries count?* ([`Chain`], [`find_head`]): MLflow hands out increasing entry
 //! numbers but lets every client append, so an append whose author had not seen the newest valid entry is void. *What do the
 //! aliases mean?* ([`assess`]): they are a view of the head entry's `after` state, which may be behind (a transition was
-//! interrupted) or moved without the ledger.
+//! interrupted) or moved without the ledger. *Which version may become champion?* ([`standing`]): none in quarantine.
+
+pub mod standing;
 
 /// The number of an entry: the version number MLflow gave it. Zero stands for "before the first entry".
 pub type Number = u64;
@@ -305,7 +307,7 @@ pub enum Timeliness {
 #[derive(Debug, Clone, Copy)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four independent facts, each read from a different source"
+    reason = "five independent facts, each read from a different source"
 )]
 pub struct AliasView<'a> {
     /// The alias state that the head entry starts from.
@@ -325,6 +327,8 @@ pub struct AliasView<'a> {
     pub timeliness: Timeliness,
     /// Whether the version that the head entry is about no longer exists.
     pub target_gone: bool,
+    /// Whether the head entry leaves an alias on a version that no longer exists. In `after`, that alias has none.
+    pub leaves_gone: bool,
     /// The `after` states of entries superseded so recently that a slow writer may still be carrying them out.
     pub recent: &'a [&'a [Target]],
 }
@@ -345,7 +349,8 @@ pub enum Situation {
     Abort(AbortReason),
     /// A slow writer overwrote the head's aliases: append an entry that restores them.
     Reassert,
-    /// Aliases were moved without the ledger: append an entry that records where they are now.
+    /// Aliases were moved without the ledger, or disappeared with a deleted version: append an entry that records where
+    /// they are now.
     Adopt,
 }
 
@@ -387,13 +392,17 @@ pub fn is_written(view: &AliasView<'_>, index: usize) -> bool {
 
 /// Values are judged alias by alias, since a slow writer may have overwritten one of them and not another. An interrupted
 /// transition has *started* when the champion is where it decides (or, if it leaves the champion alone, any alias is):
-/// from then on it is finished, however late.
+/// from then on it is finished, however late. So is an entry that moves no alias: a quarantine must not expire.
 fn assess_confirmed(view: &AliasView<'_>) -> Situation {
     let AliasView { before, after, actual, recent, .. } = *view;
     let differing = || (0..actual.len()).filter(|&i| actual[i] != after[i]);
     let slow = |i: usize| recent.iter().any(|state| state[i] == actual[i]);
     if differing().next().is_none() {
-        return if view.settled { Situation::Quiet } else { Situation::RollForward };
+        return match view.settled {
+            false => Situation::RollForward,
+            true if view.leaves_gone => Situation::Adopt,
+            true => Situation::Quiet,
+        };
     }
     if view.settled {
         return if differing().all(slow) { Situation::Reassert } else { Situation::Adopt };
@@ -404,6 +413,9 @@ fn assess_confirmed(view: &AliasView<'_>) -> Situation {
     if view.observation {
         let moved_back = differing().all(|i| actual[i] == before[i]);
         return if moved_back { Situation::Abort(AbortReason::Outdated) } else { Situation::Reassert };
+    }
+    if before == after {
+        return Situation::RollForward;
     }
     if view.target_gone {
         return Situation::Abort(AbortReason::TargetDeleted);

@@ -1,13 +1,13 @@
-//! Another policy on the recorded evidence: what it would have decided.
+//! Runs another policy on the recorded evidence, to compare decisions.
 
 use std::collections::BTreeMap;
 
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
-use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::errors::is_lost;
+use crate::ledger::{Ledger, Standing};
 use crate::transition::run_policy;
 use crate::{Plan, guards};
 use hydra_base::Timestamp;
@@ -16,7 +16,7 @@ use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
 use hydra_policy::{Input, Operation, Policy, Verdict, VerdictKind};
 
-/// A recorded decision, and what the other policy makes of the same evidence.
+/// A recorded decision, and the other policy's decision on the same evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparison {
     /// The decision's entry.
@@ -27,40 +27,40 @@ pub struct Comparison {
     pub outcome: BacktestOutcome,
 }
 
-/// What another policy says about recorded evidence.
+/// The result of another policy on recorded evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BacktestOutcome {
     /// The same verdict and moves; the explanation may differ.
     Same,
-    /// It would approve as well, but move the aliases elsewhere.
+    /// It also approves, but moves the aliases differently.
     OtherMoves {
-        /// Its reason.
+        /// Its explanation.
         explanation: String,
-        /// The aliases as it would leave them.
+        /// The aliases after its moves.
         after: AliasState,
     },
     /// Another verdict.
     Other {
         /// The verdict.
         verdict: VerdictKind,
-        /// Its reason.
+        /// Its explanation.
         explanation: String,
     },
-    /// It fails on this evidence; why.
+    /// It fails on this evidence, for this reason.
     Failed(String),
-    /// The evidence is not in the archive any more; why.
+    /// The evidence is not in the archive, for this reason.
     NoEvidence(String),
 }
 
-/// A policy to ask about recorded decisions.
+/// A policy to test on recorded decisions.
 #[derive(Debug, Clone, Copy)]
 pub struct Backtest<'a> {
     /// The policy.
     pub policy: &'a Policy,
-    /// Its own settings: those in the evidence belong to the policy that decided.
+    /// The settings for this policy; the evidence contains those of the policy that decided.
     pub settings: &'a BTreeMap<String, String>,
-    /// The aliases that a policy may move. The guards check each answer as they would check a real one, as far as the record
-    /// allows.
+    /// The aliases that a policy may move. The guards check each verdict like a real one, as far as the record allows
+    /// it.
     pub managed: &'a [Alias],
 }
 
@@ -110,7 +110,8 @@ fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[A
     }
 }
 
-/// Applies the guards. The record does not say which other versions existed, so every named version counts as existing.
+/// Applies the guards. The record does not say which other versions existed and which were in quarantine, so every named
+/// version counts as existing and free.
 fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
     let operation =
         if entry.operation == EntryKind::Rollback { Operation::Rollback } else { Operation::Promote };
@@ -121,6 +122,7 @@ fn review(entry: &Entry, verdict: &Verdict, managed: &[Alias]) -> Result<Plan> {
             target: entry.target,
             aliases: &state(&entry.before, entry.side.iter().map(|(alias, side)| (alias, side.from))),
             managed,
+            standing: &Standing::none(&entry.ledger),
             versions: &guards::named_versions(verdict).into_iter().map(|version| (version, true)).collect(),
         },
     )

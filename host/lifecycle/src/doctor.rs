@@ -1,31 +1,55 @@
-//! What may be wrong with a model's lifecycle, beyond its ledger: runs that a killed process left behind, aliases on
-//! versions that are gone, or whose runs or files are.
+//! Finds problems of a model's lifecycle beyond its ledger: abandoned runs, aliases of deleted versions, and versions
+//! whose runs or files are missing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{LifecycleStage, ModelVersion, OPERATION_ID_TAG, Run, RunStatus};
-use hydra_mlflow::flavor::MLMODEL_FILE;
-use hydra_mlflow::uri::redact;
+use hydra_mlflow::entities::{
+    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
+};
+use hydra_models::model_cache::ModelCache;
+use hydra_models::preflight::{self, Opened, Presence};
 
-/// How long after its start a run that still runs is taken for one that was killed: longer than any upload.
+/// The age from which an unfinished run counts as abandoned; longer than any upload.
 const LONGEST_RUN_MS: Timestamp = 24 * 3_600_000;
 
-/// How many runs one request asks for.
+/// The number of runs per request.
 const PAGE: usize = 100;
 
-/// Something that is not as it should be.
+/// A problem of the lifecycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// Something about the ledger.
+    /// A problem of the ledger.
     Ledger(LedgerFinding),
+    /// The ledger that the model's tags name does not exist.
+    LostLedger {
+        /// What is known about it, for people.
+        why: String,
+    },
+    /// The experiment that candidates are logged in is deleted.
+    DeletedExperiment {
+        /// Its id.
+        id: ExperimentId,
+        /// Its name.
+        name: String,
+    },
+    /// An alias has the name of one of ours, but for upper and lower case.
+    AliasSpelling {
+        /// The alias.
+        alias: Alias,
+        /// The version it is on.
+        version: Version,
+        /// Our alias.
+        ours: Alias,
+    },
     /// An alias points to a version that was deleted.
     Dangling {
         /// The alias.
@@ -33,12 +57,12 @@ pub enum Finding {
         /// The version.
         version: Version,
     },
-    /// The champion is archived as well: a rollback has nowhere to go.
+    /// The champion is also archived, so a rollback has no target.
     ArchivedChampion {
         /// The version.
         version: Version,
     },
-    /// The run of a version behind an alias was deleted: policies are shown nothing of it.
+    /// The run of a version behind an alias was deleted, so policies receive no evidence about the version.
     DeletedRun {
         /// The alias.
         alias: Alias,
@@ -46,17 +70,19 @@ pub enum Finding {
         version: Version,
         /// The run.
         run_id: RunId,
+        /// Whether it was purged, and cannot be restored.
+        purged: bool,
     },
-    /// The files of a version behind an alias cannot be read.
+    /// The model of a version behind an alias cannot be loaded.
     UnreadableModel {
         /// The alias.
         alias: Alias,
         /// The version.
         version: Version,
-        /// Why, for people.
+        /// The reason, for people.
         why: String,
     },
-    /// A run that this program started in the experiment and never ended.
+    /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
         run_id: RunId,
@@ -66,11 +92,14 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ledger(finding) => finding.code(),
+            Self::LostLedger { .. } => "lost-ledger",
+            Self::DeletedExperiment { .. } => "deleted-experiment",
+            Self::AliasSpelling { .. } => "alias-spelling",
             Self::Dangling { .. } => "dangling-alias",
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
@@ -79,21 +108,35 @@ impl Finding {
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> Cow<'static, str> {
         match self {
             Self::Ledger(finding) => finding.remedy(),
-            Self::Dangling { .. } => "promote another version, roll back, or delete the alias",
-            Self::ArchivedChampion { .. } => {
-                "`rollback --to` another former champion, or promote another version"
+            Self::LostLedger { .. } => {
+                "restore that registered model from a backup of MLflow's database; if there is none, `doctor --fix` begins a new ledger, whose first entry names the lost one".into()
             }
-            Self::DeletedRun { .. } => "restore the run in MLflow before it is purged",
+            Self::DeletedExperiment { id, .. } => {
+                format!("restore it before it is purged: `mlflow experiments restore --experiment-id {id}`; or set MLFLOW_EXPERIMENT_NAME to another one").into()
+            }
+            Self::AliasSpelling { alias, ours, .. } => {
+                format!("MLflow tells them apart, and commands move only `{ours}`: delete the alias `{alias}` in MLflow, and have its readers use `{ours}`").into()
+            }
+            Self::Dangling { .. } => "promote another version, roll back, or delete the alias".into(),
+            Self::ArchivedChampion { .. } => {
+                "`rollback --to` another former champion, or promote another version".into()
+            }
+            Self::DeletedRun { purged: true, .. } => {
+                "policies decide without its metrics; to have them, log the model again and promote that version".into()
+            }
+            Self::DeletedRun { run_id, .. } => {
+                format!("restore the run in MLflow before it is purged: `mlflow runs restore --run-id {run_id}`").into()
+            }
             Self::UnreadableModel { .. } => {
-                "restore the files from a backup, promote another version, or roll back"
+                "restore the files from a backup, promote another version, or roll back".into()
             }
             Self::UnfinishedRun { .. } => {
-                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED"
+                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED".into()
             }
         }
     }
@@ -103,6 +146,13 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger(finding) => finding.fmt(f),
+            Self::LostLedger { why } => f.write_str(why),
+            Self::DeletedExperiment { id, name } => {
+                write!(f, "the experiment `{name}` ({id}), in which candidates are logged, is deleted")
+            }
+            Self::AliasSpelling { alias, version, ours } => {
+                write!(f, "the alias `{alias}` on version {version} is not `{ours}`, but looks like it")
+            }
             Self::Dangling { alias, version } => {
                 write!(f, "`{alias}` points to version {version}, which was deleted")
             }
@@ -112,18 +162,19 @@ impl fmt::Display for Finding {
                     "version {version} is both `champion` and `archived`, so there is no version to roll back to"
                 )
             }
-            Self::DeletedRun { alias, version, run_id } => {
-                write!(f, "run {run_id} of version {version} (`{alias}`) is deleted")
+            Self::DeletedRun { alias, version, run_id, purged } => {
+                let how = if *purged { "does not exist" } else { "is deleted" };
+                write!(f, "run {run_id} of version {version} (`{alias}`) {how}")
             }
             Self::UnreadableModel { alias, version, why } => {
-                write!(f, "cannot read the model of version {version} (`{alias}`): {why}")
+                write!(f, "cannot load the model of version {version} (`{alias}`): {why}")
             }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
     }
 }
 
-/// One model under examination.
+/// A model to examine.
 #[derive(Debug)]
 pub struct Doctor<'a> {
     /// The stores.
@@ -131,17 +182,25 @@ pub struct Doctor<'a> {
     /// The registered model.
     pub model: &'a ModelName,
     /// The experiment that candidates are logged in, if there is one yet.
-    pub experiment: Option<&'a ExperimentId>,
+    pub experiment: Option<&'a Experiment>,
+    /// What is kept of models that were opened before.
+    pub cache: Option<&'a ModelCache>,
 }
 
 impl Doctor<'_> {
-    /// Looks at everything and writes nothing. `ledger` is the model's, if a first decision founded one.
+    /// Finds all problems and writes nothing. `ledger` is the model's ledger, if a first decision has created it.
     pub async fn diagnose(&self, ledger: Option<&Ledger>) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         if let Some(ledger) = ledger {
             findings.extend(ledger.diagnose().await?.into_iter().map(Finding::Ledger));
         }
         let registered = self.backend.registry.registered_model(self.model).await?;
+        let deleted = self.experiment.filter(|found| found.lifecycle_stage == LifecycleStage::Deleted);
+        findings.extend(deleted.map(|experiment| Finding::DeletedExperiment {
+            id: experiment.id.clone(),
+            name: experiment.name.clone(),
+        }));
+        findings.extend(misspelled(&registered));
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -150,7 +209,7 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found).await?);
+                    findings.extend(self.unreadable_model(alias, &found).await);
                 }
             }
         }
@@ -163,7 +222,7 @@ impl Doctor<'_> {
         Ok(findings)
     }
 
-    /// Repairs what needs no decision by a person. A ledger that a newer release wrote to stays as it is.
+    /// Repairs problems that need no human decision. Does not change a ledger that a newer release wrote to.
     pub async fn repair(&self, ledger: Option<&LedgerWriter>) -> Result<()> {
         if let Some(ledger) = ledger {
             match ledger.repair().await {
@@ -181,30 +240,29 @@ impl Doctor<'_> {
 
     async fn deleted_run(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
         let Some(run_id) = &version.run_id else { return Ok(None) };
-        let deleted = match self.backend.tracking.run(run_id).await {
-            Ok(run) => run.lifecycle_stage == LifecycleStage::Deleted,
+        let purged = match self.backend.tracking.run(run_id).await {
+            Ok(run) if run.lifecycle_stage == LifecycleStage::Active => return Ok(None),
+            Ok(_) => false,
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
         let (alias, version, run_id) = (alias.clone(), version.version, run_id.clone());
-        Ok(deleted.then_some(Finding::DeletedRun { alias, version, run_id }))
+        Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
-    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
-        let looked = async {
-            let uri = self.backend.registry.download_uri(self.model, version.version).await?;
-            let listed = self.backend.artifact_store(&uri.parse()?).await?.list("").await?;
-            let there = listed.iter().any(|info| info.path == MLMODEL_FILE);
-            Ok::<_, Error>((!there).then(|| format!("there is no {MLMODEL_FILE} at {}", redact(&uri))))
+    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Option<Finding> {
+        let why = match preflight::open(self.backend, self.cache, version, Presence::Asked).await {
+            Ok(Opened::Loadable(_)) => return None,
+            Ok(Opened::Unloadable(why)) => why.to_string(),
+            // The registry has answered, so this is about the model's files.
+            Err(error) => error.to_string(),
         };
-        // The registry has answered, so an error here comes from the model's artifact store.
-        let why = looked.await.unwrap_or_else(|error| Some(error.to_string()));
-        Ok(why.map(|why| Finding::UnreadableModel { alias: alias.clone(), version: version.version, why }))
+        Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why })
     }
 
-    /// The runs of this program in the experiment that have no end.
+    /// The unfinished runs of this program in the experiment.
     async fn unfinished_runs(&self) -> Result<Vec<Run>> {
-        let Some(experiment) = self.experiment else { return Ok(Vec::new()) };
+        let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();
         let mut token = None;
         loop {
@@ -219,6 +277,16 @@ impl Doctor<'_> {
             }
         }
     }
+}
+
+/// The aliases that a person takes for one of ours.
+pub(crate) fn misspelled(registered: &RegisteredModel) -> impl Iterator<Item = Finding> {
+    registered.aliases.iter().filter_map(|(alias, version)| {
+        let mut ours = [Alias::CHAMPION, Alias::ARCHIVED, Alias::CANDIDATE].into_iter();
+        let lower = alias.as_str().to_lowercase();
+        let ours = ours.find(|ours| ours.as_str() == lower && ours != alias)?;
+        Some(Finding::AliasSpelling { alias: alias.clone(), version: *version, ours })
+    })
 }
 
 #[cfg(test)]
@@ -241,7 +309,7 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, experiment: None };
+        let doctor = Doctor { backend: &backend, model: &model, experiment: None, cache: None };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

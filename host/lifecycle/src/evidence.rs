@@ -1,17 +1,26 @@
 //! Evidence: what a policy is shown about a model's versions, gathered from the stores in two rounds.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join_all, join3, try_join};
-use tokio::time::sleep;
+use futures_util::future::{join, join_all};
 
+use crate::ledger::Ledger;
+use crate::model_facts;
+use crate::opening::OpenedModels;
+use crate::versions;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::jitter;
-use hydra_base::names::{Alias, ModelName, RunId, Version};
+use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
+use hydra_policy::TargetOrigin;
+
+/// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by
+/// spaces: a server can only search for runs in experiments.
+pub(crate) const EXPERIMENTS_TAG: &str = "hydra.experiments";
+
+/// The most experiments that the tag names; the ones that were learned first are forgotten.
+const MAX_EXPERIMENTS: usize = 32;
 
 /// The version that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +30,22 @@ pub enum Target {
     Candidate,
     /// The version of this number.
     Version(Version),
+    /// For rollbacks: the version of this number, which was champion by the ledger before aliases were moved without it.
+    ChampionBefore(Version),
     /// For rollbacks: the version that the policy chooses. The default policy takes the one behind `archived`, which was
     /// champion before.
     PolicyChoice,
+}
+
+impl Target {
+    /// Where a target comes from, as a policy is told.
+    pub(crate) fn origin(self) -> TargetOrigin {
+        match self {
+            Self::Candidate => TargetOrigin::Candidate,
+            Self::ChampionBefore(_) => TargetOrigin::Ledger,
+            Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
+        }
+    }
 }
 
 impl From<Version> for Target {
@@ -31,9 +53,6 @@ impl From<Version> for Target {
         Self::Version(version)
     }
 }
-
-/// How often the evidence is read before [`Evidence::gather`] gives up with `Contention`.
-const ATTEMPTS: u32 = 50;
 
 /// The registry's side of a decision, read once.
 #[derive(Debug, Clone)]
@@ -47,95 +66,139 @@ pub struct Evidence {
     /// The version behind `archived`.
     pub archived: Option<ModelVersion>,
     runs: BTreeMap<RunId, Run>,
+    /// Experiments of these runs that the model's tag does not name.
+    learned: BTreeSet<ExperimentId>,
+    /// What was found in the files of these versions.
+    pub(crate) models: OpenedModels,
 }
 
 impl Evidence {
-    /// Reads the aliases and the versions behind them side by side, then their runs side by side. A run that is gone or
-    /// deleted is missing evidence, not an error. What others moved between the answers is read again: a policy must not
-    /// be shown a state that never was. `Contention` when they never rest.
+    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        for _ in 0..ATTEMPTS {
-            let mut evidence = Self::read(backend, model, target).await?;
-            if evidence.is_of_one_moment(backend, target).await? {
-                evidence.runs = evidence.read_runs(backend).await?;
-                return Ok(evidence);
-            }
-            sleep(pause()).await;
-        }
-        Err(Error::new(ErrorKind::Contention, "cannot read the aliases: they moved during every attempt")
-            .with_context("model", model)
-            .with_context("attempts", ATTEMPTS)
-            .with_retryable(true)
-            .with_hint("try again; other processes are changing this model"))
+        let registered = backend.registry.registered_model(model);
+        let (registered, newest) = join(registered, versions::newest(backend, model)).await;
+        let mut evidence = Self::of(backend, registered?, newest?, target).await?;
+        let runs = evidence.read_runs(backend, None).await?;
+        evidence.add_runs(runs, None);
+        Ok(evidence)
     }
 
-    async fn read(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        let registry = backend.registry.as_ref();
-        let target_version = async {
-            match target {
-                Target::Candidate => behind(backend, model, &Alias::CANDIDATE).await,
-                Target::Version(version) => registry.model_version(model, version).await.map(Some),
-                Target::PolicyChoice => Ok(None),
-            }
+    /// The evidence for a decision on these aliases: the versions that they and the request name, still without their runs.
+    /// Versions among `newest` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
+    /// missing evidence, not an error.
+    pub(crate) async fn of(
+        backend: &Backend,
+        registered: RegisteredModel,
+        newest: Vec<ModelVersion>,
+        target: Target,
+    ) -> Result<Self> {
+        let model = registered.name.clone();
+        let behind = |alias: Alias| registered.aliases.get(&alias).copied();
+        let (champion, archived) = (behind(Alias::CHAMPION), behind(Alias::ARCHIVED));
+        let named = match target {
+            Target::Candidate => behind(Alias::CANDIDATE),
+            Target::Version(version) | Target::ChampionBefore(version) => Some(version),
+            Target::PolicyChoice => None,
         };
-        let (registered, target, behind) = join3(
-            registry.registered_model(model),
-            target_version,
-            try_join(behind(backend, model, &Alias::CHAMPION), behind(backend, model, &Alias::ARCHIVED)),
-        )
-        .await;
-        // Of several errors the first in this order, whichever came first: a model that is missing has no versions.
-        let (registered, target, (champion, archived)) = (registered?, target?, behind?);
-        Ok(Self { registered, target, champion, archived, runs: BTreeMap::new() })
+        let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
+        let newest = newest.into_iter().map(|version| (version.version, version));
+        let mut found: BTreeMap<Version, ModelVersion> =
+            newest.filter(|(number, _)| wanted.contains(number)).collect();
+        wanted.retain(|number| !found.contains_key(number));
+        found.extend(versions::of_numbers(backend, &model, &wanted).await?);
+        if let Target::Version(version) | Target::ChampionBefore(version) = target
+            && !found.contains_key(&version)
+        {
+            // The store's own words for what is missing.
+            found.insert(version, backend.registry.model_version(&model, version).await?);
+        }
+        let version = |number: Option<Version>| number.and_then(|number| found.get(&number).cloned());
+        Ok(Self {
+            target: version(named),
+            champion: version(champion),
+            archived: version(archived),
+            registered,
+            runs: BTreeMap::new(),
+            learned: BTreeSet::new(),
+            models: OpenedModels::default(),
+        })
     }
 
-    /// Whether the versions are those that the aliases name. An alias without its version dangles, or was moved.
-    async fn is_of_one_moment(&self, backend: &Backend, target: Target) -> Result<bool> {
-        let mut behind = vec![(Alias::CHAMPION, &self.champion), (Alias::ARCHIVED, &self.archived)];
-        if target == Target::Candidate {
-            behind.push((Alias::CANDIDATE, &self.target));
-        }
-        for (alias, version) in behind {
-            let (named, found) =
-                (self.registered.aliases.get(&alias), version.as_ref().map(|version| version.version));
-            match (named, found) {
-                (Some(named), None) => {
-                    let looked_up = backend.registry.model_version(&self.registered.name, *named).await;
-                    match looked_up {
-                        Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                        other => return other.map(|_| false),
-                    }
-                }
-                _ if named.copied() == found => {}
-                _ => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    async fn read_runs(&self, backend: &Backend) -> Result<BTreeMap<RunId, Run>> {
-        let mut run_ids: Vec<RunId> = [&self.target, &self.champion, &self.archived]
-            .into_iter()
-            .flatten()
-            .filter_map(|version| version.run_id.clone())
-            .collect();
-        run_ids.sort();
-        run_ids.dedup();
-        let answers = join_all(run_ids.iter().map(|id| backend.tracking.run(id))).await;
+    /// The runs of the versions, and the ledger's own if it is still to be found: one search where the experiments are known;
+    /// runs that it does not find are asked for one by one. A run that is gone is missing evidence, not an error.
+    pub(crate) async fn read_runs(
+        &self,
+        backend: &Backend,
+        ledger: Option<&Ledger>,
+    ) -> Result<BTreeMap<RunId, Run>> {
+        let mut ids = self.run_ids();
+        ids.extend(ledger.and_then(Ledger::unlocated_archive).cloned());
+        let known = self.experiments();
         let mut runs = BTreeMap::new();
-        for (id, run) in run_ids.into_iter().zip(answers) {
+        if ids.len() > 1 && !known.is_empty() {
+            let asked: Vec<RunId> = ids.iter().cloned().collect();
+            let found = backend.tracking.runs(&known, &asked).await?;
+            runs.extend(found.into_iter().map(|run| (run.id.clone(), run)));
+            ids.retain(|id| !runs.contains_key(id));
+        }
+        let answers = join_all(ids.iter().map(|id| backend.tracking.run(id))).await;
+        for (id, run) in ids.iter().zip(answers) {
             match run {
-                Ok(run) if run.lifecycle_stage == LifecycleStage::Active => drop(runs.insert(id, run)),
-                Ok(_) => {
-                    tracing::warn!(run = %id, "the run of a version is deleted; the policy decides without it");
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::warn!(run = %id, "the run of a version does not exist; the policy decides without it");
-                }
+                Ok(run) => drop(runs.insert(id.clone(), run)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(runs)
+    }
+
+    /// Adds what [`Self::read_runs`] found. A deleted run is missing evidence.
+    pub(crate) fn add_runs(&mut self, mut runs: BTreeMap<RunId, Run>, ledger: Option<&Ledger>) {
+        let known = self.experiments();
+        self.learned = runs.values().map(|run| run.experiment_id.clone()).collect();
+        self.learned.retain(|experiment| !known.contains(experiment));
+        if let Some(ledger) = ledger {
+            ledger.locate_archive_in(&runs);
+        }
+        for id in self.run_ids() {
+            match runs.remove(&id) {
+                Some(run) if run.lifecycle_stage == LifecycleStage::Active => drop(self.runs.insert(id, run)),
+                Some(_) => {
+                    tracing::warn!(run = %id, "the run of a version is deleted; the policy decides without it");
+                }
+                None => {
+                    tracing::warn!(run = %id, "the run of a version does not exist; the policy decides without it");
+                }
+            }
+        }
+    }
+
+    fn run_ids(&self) -> BTreeSet<RunId> {
+        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
+        versions.filter_map(|version| version.run_id.clone()).collect()
+    }
+
+    /// The experiments that the model's tag names.
+    fn experiments(&self) -> Vec<ExperimentId> {
+        let tag = self.registered.tags.get(EXPERIMENTS_TAG).map(String::as_str).unwrap_or_default();
+        tag.split_whitespace().filter_map(|id| ExperimentId::new(id).ok()).take(MAX_EXPERIMENTS).collect()
+    }
+
+    /// Notes the experiments of the runs that were not found by one search, so that the next decision finds them.
+    pub async fn remember_experiments(&self, backend: &Backend) {
+        if self.learned.is_empty() {
+            return;
+        }
+        let all = self.learned.iter().cloned().chain(self.experiments()).take(MAX_EXPERIMENTS);
+        let tag: Vec<String> = all.map(String::from).collect();
+        let set = async {
+            let key = Key::new(EXPERIMENTS_TAG)?;
+            let registry = &backend.registry;
+            registry.set_registered_model_tag(&self.registered.name, &key, &tag.join(" ")).await
+        };
+        if let Err(error) = set.await {
+            tracing::debug!(%error, "cannot note the experiments of the runs; the next decision asks for each run");
+        }
     }
 
     /// The aliases as they were read.
@@ -154,20 +217,8 @@ impl Evidence {
         described.aliases = on_it.map(|(alias, _)| alias.clone()).collect();
         described.run = run.map(run_data);
         described.tags.clone_from(&version.tags);
+        described.model = model_facts::state(self.models.get(number));
         Ok(described)
-    }
-}
-
-/// From 10 to 50 ms, so that readers neither press a busy registry nor keep in step.
-fn pause() -> Duration {
-    jitter(Duration::from_millis(10)..Duration::from_millis(50))
-}
-
-/// The version behind an alias. A dangling alias counts as not set, because the version was deleted on purpose.
-async fn behind(backend: &Backend, model: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>> {
-    match backend.registry.version_by_alias(model, alias).await {
-        Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(None),
-        other => other,
     }
 }
 

@@ -1,17 +1,18 @@
-//! The host's checks on a policy's verdict: they decide what may be carried out.
+//! The host's checks of a policy's verdict: they decide which moves may be made.
 //!
 //! A policy proposes; these guards only ever make its verdict stricter. They are pure functions of the verdict and of what
 //! the host knows, tried in order; the first that objects ends the matter with an error of kind
-//! [`ErrorKind::Guard`], and nothing moves.
+//! [`ErrorKind::Guard`] or [`ErrorKind::Quarantined`], and nothing moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ledger::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_policy::{Operation, Verdict};
 
-/// What the host knows about the request.
+/// The host's data about the request.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
     /// The requested operation.
@@ -22,32 +23,34 @@ pub struct Facts<'a> {
     pub aliases: &'a AliasState,
     /// The aliases that a policy may move.
     pub managed: &'a [Alias],
+    /// The quarantines.
+    pub standing: &'a Standing,
     /// The versions that the verdict names ([`named_versions`]) and that exist, each with whether it is READY.
     pub versions: &'a BTreeMap<Version, bool>,
 }
 
-/// What is to be done.
+/// The result of the guards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The moves that change anything, `champion` first, otherwise in the policy's order. None unless approved.
+    /// The moves that change an alias, `champion` first, otherwise in the policy's order. Empty unless approved.
     pub moves: Vec<AliasMove>,
     /// The aliases after those moves.
     pub after: AliasState,
-    /// Whether the policy approved and the champion stays: one step of several, such as by way of a challenger.
+    /// Whether the policy approved and the champion stays, as in one step of several, such as by way of a challenger.
     pub staged: bool,
 }
 
-/// The versions that a verdict would move aliases to. The host looks them up before [`review`].
+/// The versions to which a verdict would move aliases. The host looks them up before [`review`].
 #[must_use]
 pub fn named_versions(verdict: &Verdict) -> BTreeSet<Version> {
     verdict.moves().iter().filter_map(|step| step.version).collect()
 }
 
-/// Checks a verdict against every guard and says what is to be done.
+/// Checks a verdict against every guard and returns the resulting moves.
 ///
 /// Whatever the verdict: if this succeeds and anything is to move, then only managed aliases move, each once and to a
-/// version that exists and is READY; the champion goes to the version that was asked for, if one was, and is not
-/// removed; and `archived` is not on the champion.
+/// version that exists and is READY; the champion goes to the version that was asked for, if one was, is not removed, and
+/// goes to no version in quarantine; and `archived` is not on the champion.
 pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
     let moves = verdict.moves();
     for guard in GUARDS {
@@ -55,7 +58,7 @@ pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
     }
     let mut effective: Vec<AliasMove> =
         moves.iter().filter(|step| facts.aliases.get(&step.alias) != step.version).cloned().collect();
-    // A stable sort: the alias that readers follow moves first, the others keep their order.
+    // A stable sort: the alias that readers follow moves first, and the others keep their order.
     effective.sort_by_key(|step| step.alias != Alias::CHAMPION);
     let after = after(&effective, facts);
     let staged = matches!(verdict, Verdict::Approve(_))
@@ -65,12 +68,13 @@ pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {
 
 type Guard = fn(&[AliasMove], &Facts<'_>) -> Result<()>;
 
-const GUARDS: [Guard; 6] = [
+const GUARDS: [Guard; 7] = [
     only_managed_aliases,
     each_alias_once,
     named_versions_exist,
     champion_goes_to_the_target,
     champion_is_not_removed,
+    champion_is_not_quarantined,
     archived_is_not_champion,
 ];
 
@@ -117,8 +121,8 @@ fn named_versions_exist(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A promotion may do without moving the champion, but it promotes nothing else than what was asked for; the same holds
-/// for a rollback to a named version.
+/// A promotion may leave the champion unchanged, but it must not promote another version than the requested one. The
+/// same holds for a rollback to a named version.
 fn champion_goes_to_the_target(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
     let (Some(target), Some(version)) = (facts.target, champion_move(moves).and_then(|step| step.version))
     else {
@@ -136,6 +140,15 @@ fn champion_is_not_removed(moves: &[AliasMove], _: &Facts<'_>) -> Result<()> {
     match champion_move(moves) {
         Some(AliasMove { version: None, .. }) => {
             Err(refuse("the policy removes the alias `champion`".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn champion_is_not_quarantined(moves: &[AliasMove], facts: &Facts<'_>) -> Result<()> {
+    match champion_move(moves).and_then(|step| step.version) {
+        Some(version) if facts.aliases.get(&Alias::CHAMPION) != Some(version) => {
+            refuse_quarantined(version, facts.standing)
         }
         _ => Ok(()),
     }
@@ -161,6 +174,24 @@ fn after(moves: &[AliasMove], facts: &Facts<'_>) -> AliasState {
         after.apply(step);
     }
     after
+}
+
+/// Refuses a version in quarantine, with [`ErrorKind::Quarantined`].
+pub(crate) fn refuse_quarantined(version: Version, standing: &Standing) -> Result<()> {
+    if standing.quarantine(version).is_some() { Err(quarantined(version, standing)) } else { Ok(()) }
+}
+
+/// The error for a version that may not become champion, with the quarantine that `standing` has of it.
+pub(crate) fn quarantined(version: Version, standing: &Standing) -> Error {
+    let error = Error::new(ErrorKind::Quarantined, format!("version {version} is in quarantine")).with_hint(
+        format!("choose another version, or end the quarantine with `hydra-registry release {version}`"),
+    );
+    match standing.quarantine(version) {
+        Some(quarantine) => {
+            error.with_context("reason", &quarantine.reason).with_context("by", &quarantine.by)
+        }
+        None => error,
+    }
 }
 
 fn refuse(message: String) -> Error {

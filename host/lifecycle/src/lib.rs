@@ -1,11 +1,17 @@
-//! The lifecycle: evidence, decisions and what they change, and the ledger that keeps them.
+//! The lifecycle: evidence, decisions and their effects, and the ledger that records them.
 
 pub mod backtest;
 pub mod doctor;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;
+pub mod model_facts;
+mod opening;
+pub mod past;
 pub mod recording;
+pub mod statement;
+pub mod status;
 pub mod transition;
+mod versions;
 
 pub use guards::{Facts, Plan, review};

@@ -1,4 +1,4 @@
-//! Between transitions and the ledger: requests that are carried out, and recorded decisions that are run again.
+//! Connects transitions and the ledger: executes requests, and repeats recorded decisions.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,16 +10,16 @@ use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, Recorded};
+use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
+use crate::model_facts::ModelChange;
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
-/// Decides on a quiet ledger, records the decision and carries it out; all of it again when another writer was faster.
-/// `evidence` serves the first attempt.
+/// Decides on a consistent ledger, records the decision and executes it; repeats everything if another writer was
+/// faster. `evidence` is for the first attempt.
 pub async fn carry_out(
     transitions: &Transitions<'_>,
     request: &Request,
@@ -46,7 +46,7 @@ struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
     first: Option<Evidence>,
-    /// The decision of each attempt, with the SHA-256 of its input; none where the policy was not asked.
+    /// The decision of each attempt, with the SHA-256 of its input; `None` if the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
 }
 
@@ -55,7 +55,7 @@ impl<'a> RequestDecider<'a> {
         Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
     }
 
-    /// The transition that was recorded: the last attempt, unless the ledger holds an earlier one.
+    /// The recorded transition: the last attempt, unless the ledger contains an earlier one.
     fn recorded(mut self, record: Option<&Record>) -> Option<Transition> {
         let input =
             record.and_then(|record| record.entry.decided.as_ref()).map(|decided| decided.input_sha256);
@@ -71,15 +71,13 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
-        let evidence = match self.first.take() {
-            Some(evidence) => evidence,
-            None => self.transitions.gather(self.request).await?,
-        };
+        let first = self.first.take();
+        let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
         // A policy must not decide on aliases that a transition has moved in part.
         if !view.agrees(&evidence.registered.aliases) {
             return Ok(DecideOutcome::Stale);
         }
-        match self.transitions.decide(self.request, &evidence, view.history.clone()).await? {
+        match self.transitions.decide(&request, &evidence, view.into()).await? {
             RequestDecision::Unchanged(transition) => {
                 self.attempts.push((None, *transition));
                 Ok(DecideOutcome::Nothing)
@@ -87,17 +85,18 @@ impl Decide for RequestDecider<'_> {
             RequestDecision::Decided { transition, input, decision, moves } => {
                 let proposal =
                     proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
-                self.attempts.push((Some(Sha256::of(&proposal.input)), *transition));
+                let input = proposal.decision.as_ref().map(|decision| Sha256::of(&decision.input));
+                self.attempts.push((input, *transition));
                 Ok(DecideOutcome::Propose(Box::new(proposal)))
             }
         }
     }
 }
 
-/// How many policies are held compiled at once.
+/// The number of compiled policies in memory.
 const MAX_LOADED: usize = 16;
 
-/// Runs recorded decisions again, each component compiled once.
+/// Repeats recorded decisions; compiles each component once.
 #[derive(Debug)]
 pub struct PolicyReplay {
     engine: PolicyEngine,
@@ -105,7 +104,7 @@ pub struct PolicyReplay {
 }
 
 impl PolicyReplay {
-    /// Decisions run on `engine`, each under the budget that it had.
+    /// Decisions run on `engine`, each with its recorded budget.
     #[must_use]
     pub fn new(engine: PolicyEngine) -> Self {
         Self { engine, loaded: Mutex::default() }
@@ -152,6 +151,19 @@ fn proposal(
     moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
+    let decided = Decided {
+        policy: policy.identity(),
+        verdict: decision.verdict.kind(),
+        usage: decision.usage,
+        budget: decision.budget.clone(),
+        input_sha256: input.sha256()?,
+        evidence_sha256: input.evidence_sha256()?,
+        model_sha256: transition.model_sha256.clone(),
+        changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
+        panel: Vec::new(),
+        decision_sha256: None,
+        signers: Vec::new(),
+    };
     Ok(Proposal {
         operation: match transition.operation {
             Operation::Rollback => EntryKind::Rollback,
@@ -160,17 +172,14 @@ fn proposal(
         target: target.map(|version| version.version),
         reason: transition.reason.clone(),
         explanation: transition.explanation.clone(),
-        decided: Decided {
-            policy: policy.identity(),
-            verdict: decision.verdict.kind(),
-            usage: decision.usage,
-            budget: decision.budget.clone(),
-            input_sha256: input.sha256()?,
-            evidence_sha256: input.evidence_sha256()?,
-            model_sha256: target.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
-        },
+        decision: Some(ProposedDecision {
+            decided,
+            input: input.canonical_json()?,
+            component: policy.bytes().into(),
+        }),
         moves: moves.to_vec(),
-        input: input.canonical_json()?,
-        component: policy.bytes().into(),
+        overrides: transition.overrides.clone(),
+        subject: None,
+        quarantines: transition.quarantined.clone(),
     })
 }

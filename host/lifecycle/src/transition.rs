@@ -1,143 +1,29 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod request;
 
-use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
+use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::opening::NewChampion;
+use crate::past::Past;
+use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
-use hydra_base::{PolicyIdentity, Timestamp, blocking};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{ModelVersion, VersionStatus};
-use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
+use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
+use hydra_models::candidate::SHA256_TAG;
+use hydra_models::model_cache::ModelCache;
+use hydra_policy::{Context, Decision, Input, ModelState, Operation, Policy, Verdict};
 
-/// A request for a decision.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-#[must_use = "a request is not carried out until it is passed to `Transitions`"]
-pub struct Request {
-    /// A promotion or a rollback.
-    pub operation: Operation,
-    /// The version it is about.
-    pub target: Target,
-    /// Why, for the ledger and for the policy.
-    pub reason: Option<String>,
-    /// Decide and explain, but change nothing.
-    pub dry_run: bool,
-}
-
-impl Request {
-    /// A request to promote.
-    pub fn promote(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Promote, target: target.into(), reason: None, dry_run: false }
-    }
-
-    /// A request to roll back.
-    pub fn rollback(target: impl Into<Target>) -> Self {
-        Self { operation: Operation::Rollback, target: target.into(), reason: None, dry_run: false }
-    }
-
-    /// Sets the reason.
-    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
-        self
-    }
-
-    /// Makes it a dry run.
-    pub fn with_dry_run(mut self) -> Self {
-        self.dry_run = true;
-        self
-    }
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Approved, and the aliases are where the policy wants them.
-    Done,
-    /// Approved, but the champion stays: the policy moved other aliases only.
-    Staged,
-    /// The version is champion already: nothing to do, and the policy was not asked.
-    Unchanged,
-    /// The policy said no.
-    Rejected,
-    /// The policy said not yet.
-    Held,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Done => "done",
-            Self::Staged => "staged",
-            Self::Unchanged => "unchanged",
-            Self::Rejected => "rejected",
-            Self::Held => "held",
-        })
-    }
-}
-
-/// A request with its decision and its effect.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Transition {
-    /// The registered model.
-    pub model: ModelName,
-    /// What was asked for.
-    pub operation: Operation,
-    /// The version it was about.
-    pub target: Option<Version>,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The aliases before.
-    pub before: AliasState,
-    /// The aliases after; with a dry run, as they would be.
-    pub after: AliasState,
-    /// The policy that decided; `None` when none was asked.
-    pub policy: Option<PolicyIdentity>,
-    /// Why, for people.
-    pub explanation: String,
-    /// The instructions that the decision took.
-    pub fuel: u64,
-    /// Who asked.
-    pub actor: String,
-    /// Why they asked.
-    pub reason: Option<String>,
-    /// When it was decided.
-    pub at: Timestamp,
-    /// Whether it was only tried out.
-    pub dry_run: bool,
-    /// The number of the ledger entry that records it; `None` when there was nothing to record. A refusal repeated on equal
-    /// evidence has the number of the first.
-    pub sequence: Option<u64>,
-}
-
-impl Transition {
-    /// The transition if it took place or there was nothing to do; the refusal as an error otherwise: `NoArchived` when a
-    /// rollback found nothing to go back to, else `Rejected` or `Held`.
-    pub fn into_result(self) -> Result<Self> {
-        let kind = match self.outcome {
-            Outcome::Done | Outcome::Staged | Outcome::Unchanged => return Ok(self),
-            Outcome::Held => ErrorKind::Held,
-            Outcome::Rejected if self.nothing_to_go_back_to() => ErrorKind::NoArchived,
-            Outcome::Rejected => ErrorKind::Rejected,
-        };
-        Err(Error::new(kind, self.explanation))
-    }
-
-    fn nothing_to_go_back_to(&self) -> bool {
-        self.operation == Operation::Rollback
-            && self.target.is_none()
-            && self.before.get(&Alias::ARCHIVED).is_none()
-    }
-}
+pub use request::{Outcome, Request, Transition};
 
 /// How requests are decided.
 #[derive(Debug, Clone)]
@@ -148,13 +34,17 @@ pub struct DecisionOptions {
     pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
+    /// Whether every rollback puts the version that it leaves in quarantine.
+    pub quarantine_on_rollback: bool,
+    /// What is kept of models that were opened before.
+    pub cache: Option<ModelCache>,
 }
 
 /// Decides requests about one model.
 #[derive(Debug)]
 pub struct Transitions<'a> {
-    backend: &'a Backend,
-    model: &'a ModelName,
+    pub(super) backend: &'a Backend,
+    pub(super) model: &'a ModelName,
     pub(super) policy: &'a Policy,
     options: DecisionOptions,
 }
@@ -173,20 +63,65 @@ impl<'a> Transitions<'a> {
 }
 
 impl Transitions<'_> {
-    /// The evidence for a request, as it is now.
-    pub async fn gather(&self, request: &Request) -> Result<Evidence> {
-        Evidence::gather(self.backend, self.model, request.target).await
-    }
-
-    /// Decides and explains, and changes nothing. The policy sees `history`, newest transition first.
-    pub async fn dry_run(
+    /// The evidence for a request on these aliases. Versions among `newest` are not asked for again, and the run of `ledger` is
+    /// asked for with those of the versions.
+    pub async fn gather(
         &self,
         request: &Request,
-        evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
-    ) -> Result<Transition> {
+        registered: RegisteredModel,
+        newest: Vec<ModelVersion>,
+        ledger: Option<&Ledger>,
+    ) -> Result<Evidence> {
+        let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
+        let runs = evidence.read_runs(self.backend, ledger);
+        let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
+        evidence.add_runs(runs?, ledger);
+        evidence.models = models?;
+        Ok(evidence)
+    }
+
+    /// The cache of opened models.
+    pub(super) fn cache(&self) -> Option<&ModelCache> {
+        self.options.cache.as_ref()
+    }
+
+    /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
+    pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
+        let opened = Ledger::open(self.backend, self.model);
+        let (opened, newest) = join(opened, versions::newest(self.backend, self.model)).await;
+        Ok((opened?, newest?))
+    }
+
+    /// The request and its evidence on the state that the ledger shows. `first` serves if its aliases are the same.
+    ///
+    /// A rollback that names no version returns to the one that was champion before aliases were moved without the ledger, if
+    /// that exists: `archived` says nothing about such a move.
+    pub async fn resolve(
+        &self,
+        request: &Request,
+        view: &LedgerView,
+        first: Option<Evidence>,
+    ) -> Result<(Request, Evidence)> {
+        let seen = &view.registered;
+        let unnamed = request.operation == Operation::Rollback && request.target == Target::PolicyChoice;
+        if let Some(former) = view.champion_before_outside_move.filter(|_| unnamed) {
+            let named = Request { target: Target::ChampionBefore(former), ..request.clone() };
+            match self.gather(&named, seen.clone(), Vec::new(), None).await {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                evidence => return Ok((named, evidence?)),
+            }
+        }
+        let evidence = match first.filter(|first| first.registered.aliases == seen.aliases) {
+            Some(evidence) => evidence,
+            None => self.gather(request, seen.clone(), Vec::new(), None).await?,
+        };
+        Ok((request.clone(), evidence))
+    }
+
+    /// Decides and explains, and changes nothing.
+    pub async fn dry_run(&self, request: &Request, evidence: &Evidence, past: Past) -> Result<Transition> {
         let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
-            self.decide(request, evidence, history).await?;
+            self.decide(request, evidence, past).await?;
         announce(&transition);
         Ok(*transition)
     }
@@ -196,7 +131,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
+        past: Past,
     ) -> Result<RequestDecision> {
         if request.operation == Operation::Promote && evidence.target.is_none() {
             return Err(self.no_candidate());
@@ -216,11 +151,19 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
-        let input = self.input(request, evidence, history)?;
+        let input = self.input(request, evidence, &past)?;
+        let target = evidence.target.as_ref().map(|target| target.version);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
+            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        }
         let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = self.review(&decision.verdict, request, evidence).await?;
+        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+            plan => plan?,
+        };
         let moves = plan.moves.clone();
-        let transition = Box::new(self.transition(request, evidence, &decision, plan));
+        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
+        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
         Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
     }
 
@@ -237,39 +180,59 @@ impl Transitions<'_> {
             outcome: Outcome::Unchanged,
             before: evidence.aliases(),
             after: evidence.aliases(),
+            quarantined: BTreeSet::new(),
             policy: None,
             explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
+            overrides: BTreeSet::new(),
+            model_changes: Vec::new(),
+            model_sha256: None,
             dry_run: request.dry_run,
             sequence: None,
         })
     }
 
-    fn input(
-        &self,
-        request: &Request,
-        evidence: &Evidence,
-        history: Vec<hydra_policy::Transition>,
-    ) -> Result<Input> {
+    fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+        let now = now();
         let describe = |version: &Option<ModelVersion>| {
-            version.as_ref().map(|version| evidence.describe(version)).transpose()
+            let Some(version) = version else { return Ok::<_, Error>(None) };
+            let mut described = evidence.describe(version)?;
+            // An approval is about the bytes that the host found, or else about those that the tag names.
+            let sha256 = match &described.model {
+                ModelState::Loadable(facts) => Some(facts.sha256),
+                _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
+            };
+            past.say_of(&mut described, sha256, now)?;
+            Ok(Some(described))
         };
-        let mut context = Context::new(self.model.to_string(), timestamp(now())?, self.options.actor.clone());
+        let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
+        context.overrides.clone_from(&request.overrides);
         context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
+        context.model_tags.clone_from(&evidence.registered.tags);
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
-        context.history = history;
-        Ok(match (request.operation, describe(&evidence.target)?) {
+        let on = |alias: &Alias| evidence.registered.aliases.get(alias).copied();
+        context.aliases = self.options.managed.iter().map(|alias| (alias.clone(), on(alias))).collect();
+        past.clone().add_to(&mut context);
+        let target = describe(&evidence.target)?;
+        context.target_origin = target.as_ref().map(|_| request.target.origin());
+        Ok(match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
         })
     }
 
-    async fn review(&self, verdict: &Verdict, request: &Request, evidence: &Evidence) -> Result<Plan> {
+    async fn review(
+        &self,
+        verdict: &Verdict,
+        request: &Request,
+        evidence: &Evidence,
+        standing: &Standing,
+    ) -> Result<Plan> {
         let known = [&evidence.target, &evidence.champion, &evidence.archived];
         let mut versions: BTreeMap<Version, bool> =
             known.into_iter().flatten().map(|version| (version.version, is_ready(version))).collect();
@@ -291,6 +254,7 @@ impl Transitions<'_> {
                 target: evidence.target.as_ref().map(|target| target.version),
                 aliases: &aliases,
                 managed: &self.options.managed,
+                standing,
                 versions: &versions,
             },
         )
@@ -302,6 +266,7 @@ impl Transitions<'_> {
         evidence: &Evidence,
         decision: &Decision,
         plan: Plan,
+        champion: NewChampion,
     ) -> Transition {
         let outcome = match &decision.verdict {
             Verdict::Approve(_) if plan.staged => Outcome::Staged,
@@ -314,6 +279,7 @@ impl Transitions<'_> {
             operation: request.operation,
             target: evidence.target.as_ref().map(|target| target.version),
             outcome,
+            quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
             policy: Some(self.policy.identity()),
@@ -322,9 +288,19 @@ impl Transitions<'_> {
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
+            overrides: champion.overrides,
+            model_changes: champion.changes,
+            model_sha256: champion.sha256,
             dry_run: request.dry_run,
             sequence: None,
         }
+    }
+
+    /// The version that a rollback leaves, if it is to go into quarantine.
+    fn left_behind(&self, request: &Request, before: &AliasState, after: &AliasState) -> BTreeSet<Version> {
+        let wanted = request.quarantine || self.options.quarantine_on_rollback;
+        let left = before.get(&Alias::CHAMPION).filter(|left| after.get(&Alias::CHAMPION) != Some(*left));
+        left.filter(|_| wanted && request.operation == Operation::Rollback).into_iter().collect()
     }
 
     fn no_candidate(&self) -> Error {
@@ -369,6 +345,8 @@ pub(super) fn announce(transition: &Transition) {
         policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
         actor = %transition.actor,
         dry_run = transition.dry_run,
+        overrides = ?transition.overrides,
+        model_changes = ?transition.model_changes,
         explanation = %transition.explanation,
         "transition"
     );

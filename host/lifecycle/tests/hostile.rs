@@ -1,4 +1,4 @@
-//! Guards against the verdicts of hostile guests.
+//! Applies the guards to verdicts of hostile guests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::testing::{alias, version};
+use hydra_lifecycle::ledger::Standing;
 use hydra_lifecycle::{Facts, guards};
 use hydra_policy::{Budget, Context, Decision, EngineOptions, ModelVersion, Operation, Policy, PolicyEngine};
 use hydra_test_guests::{component_of, read};
@@ -47,6 +48,7 @@ fn verdicts_that_break_a_guard_move_nothing() {
             target: Some(version(3)),
             aliases: &aliases,
             managed: &managed,
+            standing: &Standing::none(""),
             versions: &versions,
         };
         let error = guards::review(&decision.verdict, &facts).unwrap_err();

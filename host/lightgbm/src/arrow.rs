@@ -1,9 +1,11 @@
 //! Predictions on Arrow record batches: columns by name in, named columns out.
 
 mod columns;
+mod contributions;
 mod strings;
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use arrow_array::{
@@ -13,7 +15,7 @@ use arrow_array::{
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::labels::ClassLabels;
-use crate::loaded::{Engine, Model, Prediction};
+use crate::loaded::{Engine, Model, OutputKind, Prediction};
 use crate::matrix::Matrix;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -35,11 +37,11 @@ pub fn json_field(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true).with_metadata(metadata)
 }
 
-/// What a prediction tells about a row.
+/// The values that a prediction returns for a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OutputType {
-    /// What Python's `predict` answers: labels for a classifier, else the objective's output.
+    /// The result of Python's `predict`: labels for a classifier, else the objective's output.
     #[default]
     Predict,
     /// The sum of the trees, before the objective's transformation.
@@ -52,22 +54,47 @@ pub enum OutputType {
     Labels,
     /// The index of the leaf that the row reaches, for every tree.
     Leaves,
+    /// How much each feature moves the raw score, as [`Model::contributions`] has it.
+    Contributions,
+    /// This many features that move the raw score most, and their contributions.
+    TopContributions(NonZero<usize>),
 }
 
 impl Model {
+    /// The meaning of the values in the columns of a prediction: `probability`, `label`, `value` or `scores`, as
+    /// [`OutputKind`] describes them, or `leaf`.
+    #[must_use]
+    pub fn meaning_of(&self, output: OutputType) -> &'static str {
+        match output {
+            OutputType::Predict => self.output_kind().as_str(),
+            OutputType::Raw => OutputKind::Scores.as_str(),
+            OutputType::Output => self.kind_of_outputs().as_str(),
+            OutputType::Probabilities => OutputKind::Probability.as_str(),
+            OutputType::Labels => OutputKind::Label.as_str(),
+            OutputType::Leaves => "leaf",
+            OutputType::Contributions | OutputType::TopContributions(_) => "contribution",
+        }
+    }
+
     /// Predicts for every row of a record batch.
     ///
-    /// The batch holds the model's features and nothing else, in any order: integers, floats, decimals and booleans, text
-    /// for categories, dictionaries of these; nulls are missing values. As in Python, the columns that are text or dictionaries
-    /// get the model's lists of pandas categories, in the model's order, if there are as many. The answer has as many rows and these columns:
-    /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs; numbers, or labels
-    ///   of their own type;
+    /// The batch must contain exactly the model's features, in any order: integers, floats, decimals, booleans, text
+    /// for categories, or dictionaries of these; nulls are missing values. As in Python, the columns of text or
+    /// dictionaries receive the model's lists of pandas categories, in the model's order, if their numbers are equal.
+    /// The result has one row for each row of the batch, and these columns:
+    /// - one column `prediction`, or `prediction_0`, `prediction_1`, ... for models with several outputs: numbers, or
+    ///   labels with their type;
     /// - for [`OutputType::Probabilities`] `probability_LABEL` for every class;
-    /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree.
+    /// - for [`OutputType::Leaves`] `leaf_0`, `leaf_1`, ... for every tree;
+    /// - for [`OutputType::Contributions`] `contribution_FEATURE` for every feature and `expected_value`; for models with several outputs
+    ///   these for output 0, with names that end in `_0`, then for output 1, and so on;
+    /// - for [`OutputType::TopContributions`] `top_1_feature`, `top_1_contribution`, `top_2_feature`, ..., with the same endings: the
+    ///   features whose contributions are largest in size, the largest first, of equal ones the model's first. There are not more ranks
+    ///   than features.
     ///
     /// [`ErrorKind::InvalidData`] when features are missing or columns are left over (the message lists them), or a column
     /// is of a type that a model cannot take; [`ErrorKind::UnsupportedModel`] when the model does not make what is asked
-    /// for.
+    /// for. Contributions also fail like [`Model::contributions`].
     ///
     /// ```
     /// use std::sync::Arc;
@@ -97,7 +124,7 @@ impl Model {
         self.predict_batch_by(self, batch, output)
     }
 
-    /// [`Model::predict_batch`] from the numbers of `engine`; leaves are this model's own in any case.
+    /// [`Model::predict_batch`] with the numbers of `engine`, except that this model computes the leaves.
     pub fn predict_batch_by(
         &self,
         engine: &dyn Engine,
@@ -142,13 +169,17 @@ impl Model {
                 };
                 (0..trees).map(|tree| (format!("leaf_{tree}"), column(tree))).collect()
             }
+            OutputType::Contributions => contributions::all(self, &engine.contributions(data)?),
+            OutputType::TopContributions(top) => {
+                contributions::strongest(self, &engine.contributions(data)?, top.get())?
+            }
         })
     }
 
     /// A name for the probability of every class.
     fn probability_names(&self) -> Result<Vec<String>> {
         Ok(match self.classes() {
-            // A classifier that was trained on one class has two probabilities all the same.
+            // A classifier that was trained on one class has two probabilities, too.
             Some(classes) if classes.len() == self.num_classes()? => {
                 classes.iter().map(|label| format!("probability_{label}")).collect()
             }

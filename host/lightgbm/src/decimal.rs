@@ -1,13 +1,13 @@
-//! Decimal numbers in text, read to the nearest double, for model files and for tables.
+//! Parses decimal numbers to the nearest double, for model files and tables.
 //!
 //! LightGBM reads thresholds, leaf values and linear models with correctly rounding parsers (`fast_double_parser`,
-//! `strtod`), so correct rounding is all it takes to agree. Its less exact `Atof` is used for statistics only.
+//! `strtod`), so correct rounding gives the same values. It uses its less exact `Atof` for statistics only.
 
-/// Reads a text that is one number and nothing else, in any spelling that [`f64::from_str`](std::str::FromStr) accepts:
-/// `1`, `-1.5e-3`, `+1`, `.5`, `5.`, `inf`, `Infinity`, `nan`.
+/// Parses a text that is one number, in any spelling that [`f64::from_str`](std::str::FromStr) accepts: `1`, `-1.5e-3`,
+/// `+1`, `.5`, `5.`, `inf`, `Infinity`, `nan`.
 ///
-/// Returns the double nearest to the number, infinity if it is too large, and `None` if the text is not a number. The spelling that
-/// programs write takes a fraction of the standard library's time.
+/// Returns the nearest double, infinity if the number is too large, and `None` if the text is not a number. For the
+/// spelling that programs write, it takes a fraction of the standard library's time.
 ///
 /// ```
 /// use hydra_lightgbm::decimal;
@@ -23,7 +23,7 @@ pub fn parse(text: &[u8]) -> Option<f64> {
     }
 }
 
-/// The number at the start of some bytes, as LightGBM writes numbers.
+/// The number at the start of some bytes, in LightGBM's spelling.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Number<'a> {
     text: &'a [u8],
@@ -32,7 +32,7 @@ pub(crate) struct Number<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    /// Decimal digits without point or exponent: `digits` of them at most wrap around `mantissa` when over 19.
+    /// Decimal digits without point and exponent. `mantissa` wraps around if there are more than 19.
     Decimal {
         negative: bool,
         mantissa: u64,
@@ -51,7 +51,7 @@ const EXACT_POWERS: [f64; 23] = [
 ];
 
 impl<'a> Number<'a> {
-    /// Reads `[-]digits[.digits][e[+-]digits]`, `[-]inf` or `[-]nan` at the start of `bytes`.
+    /// Parses `[-]digits[.digits][e[+-]digits]`, `[-]inf` or `[-]nan` at the start of `bytes`.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let negative = bytes.first() == Some(&b'-');
         let start = usize::from(negative);
@@ -80,7 +80,7 @@ impl<'a> Number<'a> {
                 return None;
             }
             at += length;
-            // More than nine digits may wrap around; the value then takes the slow path anyway.
+            // More than nine digits may wrap around, but then the slow path computes the value.
             let size = if length > 9 { i32::MAX / 2 } else { i32::try_from(size).ok()? };
             exponent = exponent.saturating_add(if sign == Some(b'-') { -size } else { size });
         }
@@ -97,7 +97,7 @@ impl<'a> Number<'a> {
         Some(Self { text: &bytes[..start + 3], kind })
     }
 
-    /// How many bytes the number takes.
+    /// The length of the number in bytes.
     pub fn len(&self) -> usize {
         self.text.len()
     }
@@ -106,14 +106,14 @@ impl<'a> Number<'a> {
     pub fn value(&self) -> f64 {
         match self.kind {
             Kind::Decimal { negative, mantissa, digits, exponent } => {
-                // With at most 19 digits the mantissa did not wrap around; below 2^53 it is exact as a double, as are
-                // the powers: one operation, rounded once.
+                // With at most 19 digits, the mantissa did not wrap around. Below 2^53 it is exact as a double, as are
+                // the powers, so one operation rounds once.
                 if digits <= 19 && mantissa <= 1 << 53 && (-22..=22).contains(&exponent) {
                     let power = EXACT_POWERS[exponent.unsigned_abs() as usize];
                     let size = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
                     return if negative { -size } else { size };
                 }
-                // The bytes are ASCII digits and signs, which std reads; NaN cannot come of that.
+                // The bytes are ASCII digits and signs, which std parses; NaN cannot result.
                 std::str::from_utf8(self.text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
             }
             Kind::Infinite { negative: false } => f64::INFINITY,
@@ -122,7 +122,7 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// The value, if it is a whole number in the range of `u32`, written in digits alone.
+    /// The value, if it is an integer in the range of `u32`, written in digits alone.
     pub fn whole_u32(&self) -> Option<u32> {
         match self.kind {
             Kind::Decimal { negative: false, mantissa, digits, exponent: 0 } if digits <= 19 => {
@@ -133,7 +133,7 @@ impl<'a> Number<'a> {
     }
 }
 
-/// Reads a whole number in the range of `i32`, and how many bytes it takes.
+/// Parses an integer in the range of `i32`; returns it with its length in bytes.
 pub(crate) fn integer(bytes: &[u8]) -> Option<(i32, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let start = usize::from(negative);
@@ -152,7 +152,7 @@ pub(crate) fn integer(bytes: &[u8]) -> Option<(i32, usize)> {
     Some((i32::try_from(if negative { -size } else { size }).ok()?, at))
 }
 
-/// Appends the leading decimal digits of `bytes` to `value`, wrapping around, and returns how many there are.
+/// Appends the leading decimal digits of `bytes` to `value`, wrapping around, and returns their number.
 fn read_digits(bytes: &[u8], value: &mut u64) -> usize {
     let mut at = 0;
     while let Some((chunk, _)) = bytes[at..].split_first_chunk::<8>() {
@@ -167,17 +167,17 @@ fn read_digits(bytes: &[u8], value: &mut u64) -> usize {
     at
 }
 
-/// The value of eight ASCII digits, the first in the lowest byte, if that is what they are.
+/// The value of eight ASCII digits, the first in the lowest byte; `None` if a byte is not a digit.
 fn eight_digits(chunk: u64) -> Option<u64> {
     const HIGH_HALVES: u64 = 0xF0F0_F0F0_F0F0_F0F0;
     const SIXES: u64 = 0x0606_0606_0606_0606;
     const ZEROS: u64 = 0x3030_3030_3030_3030;
-    // '0'..='9' are 0x30..=0x39: the high half is 3, and stays 3 when 6 is added.
+    // '0'..='9' are 0x30..=0x39: the high half is 3, also after adding 6.
     if chunk & HIGH_HALVES != ZEROS || chunk.wrapping_add(SIXES) & HIGH_HALVES != ZEROS {
         return None;
     }
     let digits = chunk - ZEROS;
-    // Neighbours join to pairs, then fours, then eight: every lane times its weight, summed by one multiplication.
+    // Combines neighbours to pairs, fours and eight: one multiplication weighs and sums all lanes.
     let pairs = (digits.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_FFFF_0000_FFFF;
     Some(fours.wrapping_mul(1 + (10_000 << 32)) >> 32)
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_number_is_refused() {
+    fn text_that_is_not_a_number_is_refused() {
         for text in ["", "-", ".5", "1.", "1.e5", "1e", "1e-", "+1", "x", "in", "0x", "--1"] {
             let read = Number::read(text.as_bytes());
             assert!(read.is_none_or(|number| number.len() < text.len()), "{text}");

@@ -7,7 +7,7 @@ pub(crate) fn damaged(message: &str) -> Error {
     Error::new(ErrorKind::InvalidModel, message)
 }
 
-/// The data to predict on does not fit the model.
+/// The data does not fit the model.
 pub(crate) fn invalid(message: &str) -> Error {
     Error::new(ErrorKind::InvalidData, message)
 }

@@ -1,14 +1,14 @@
-//! What a pickle or a skops file holds that a prediction needs.
+//! The contents of a pickle or a skops file that predictions need.
 
 use std::borrow::Cow;
 
 use crate::labels::ClassLabels;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// The parts of a Python estimator that matter, taken out of its file without running any of it.
+/// The relevant parts of a Python estimator, extracted from its file without running any of it.
 ///
-/// Nothing here has been validated beyond its type: the text still has to pass the text reader, and the number of
-/// labels has to be compared with the number of classes.
+/// Only types have been validated: the text must still pass the text reader, and the number of labels must still be
+/// compared with the number of classes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ExtractedModel<'a> {
@@ -16,16 +16,16 @@ pub struct ExtractedModel<'a> {
     pub booster_text: Cow<'a, str>,
     /// The labels of a classifier.
     pub classes: Option<ClassLabels>,
-    /// The class of the object that was saved.
+    /// The class of the saved object.
     pub estimator: Estimator,
-    /// How many boosting rounds predictions use, where training stopped early.
+    /// The number of boosting rounds for predictions, if training stopped early.
     pub best_iteration: Option<u32>,
 }
 
-/// A parameter of scikit-learn style estimators that changes what they predict.
+/// A parameter of scikit-learn style estimators that changes predictions.
 pub(super) const EARLY_STOP: &str = "pred_early_stop";
 
-/// Refuses an estimator that leaves trees out of a row's prediction once they are sure enough: nobody else does so.
+/// Rejects an estimator that stops a row's prediction before the last tree, because this crate evaluates all trees.
 pub(super) fn refuse_early_stop(is_set: bool) -> Result<()> {
     if !is_set {
         return Ok(());
@@ -35,7 +35,7 @@ pub(super) fn refuse_early_stop(is_set: bool) -> Result<()> {
         .with_hint("set it to False and log the model again; its trees do not change"))
 }
 
-/// The Python classes that LightGBM models are saved as.
+/// The Python classes of saved LightGBM models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Estimator {
@@ -52,7 +52,7 @@ pub enum Estimator {
 }
 
 impl Estimator {
-    /// The estimator of a Python class, by its qualified name.
+    /// Finds the estimator by the qualified name of its Python class.
     #[must_use]
     pub fn from_class(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
@@ -78,23 +78,23 @@ impl Estimator {
     }
 }
 
-/// What reading a pickle or a skops file may cost.
+/// Limits for reading a pickle or a skops file.
 ///
-/// Files themselves are in memory already; these caps bound what is made of them.
+/// The file itself is in memory already; the limits apply to the values that are built from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExtractLimits {
-    /// Most opcodes of a pickle; 1.5 million by default. A pickled model has a few thousand.
+    /// The largest number of opcodes in a pickle; 1.5 million by default. A pickled model has a few thousand.
     pub operations: usize,
-    /// Most values that a pickle builds, and most that lie on its stack or in its memo; 250,000 by default.
+    /// The largest number of values that a pickle builds, and of entries in its stack and memo; 250,000 by default.
     pub values: usize,
-    /// Most classes of a classifier; 100,000 by default.
+    /// The largest number of classes of a classifier; 100,000 by default.
     pub classes: usize,
-    /// Most members of a skops file; 4,096 by default.
+    /// The largest number of members of a skops file; 4,096 by default.
     pub members: usize,
-    /// Most unpacked bytes of a member of a skops file; 1 GiB by default.
+    /// The largest unpacked size of a member of a skops file in bytes; 1 GiB by default.
     pub member_bytes: u64,
-    /// Most times that a member may be larger than its packed form; 50 by default. Model text packs about fourfold.
+    /// The largest ratio of a member's unpacked to its packed size; 50 by default. Model text has a ratio of about 4.
     pub ratio: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Class labels: what a scikit-learn style classifier answers instead of class indices.
+//! Class labels: the values that a scikit-learn style classifier returns instead of class indices.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use hydra_base::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ClassLabels {
-    /// Whole numbers, from any NumPy integer type.
+    /// Integers, from any NumPy integer type.
     Ints(Vec<i64>),
     /// Booleans.
     Bools(Vec<bool>),
@@ -22,7 +22,7 @@ pub enum ClassLabels {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum ClassLabel<'a> {
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A boolean.
     Bool(bool),
@@ -33,9 +33,9 @@ pub enum ClassLabel<'a> {
 }
 
 impl ClassLabels {
-    /// Labels that were Python objects. They must all have one type; `None` stands for a type that labels cannot have.
+    /// Labels that were Python objects. All must have one type; `None` means a type that labels cannot have.
     ///
-    /// [`ErrorKind::UnsupportedModel`] when types are mixed or unusual, or when there are no labels.
+    /// [`ErrorKind::UnsupportedModel`] if types are mixed or unusual, or if there are no labels.
     pub(crate) fn uniform<'a>(labels: impl IntoIterator<Item = Option<ClassLabel<'a>>>) -> Result<Self> {
         let mut labels = labels.into_iter();
         let mut uniform = match labels.next().flatten() {
@@ -57,7 +57,7 @@ impl ClassLabels {
         Ok(uniform)
     }
 
-    /// How many classes there are.
+    /// The number of classes.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -85,7 +85,7 @@ impl ClassLabels {
         }
     }
 
-    /// The labels of many class indices, all within [`ClassLabels::len`]; `None` if one is not.
+    /// The labels of several class indices; `None` if one is not below [`ClassLabels::len`].
     #[must_use]
     pub fn select(&self, classes: &[usize]) -> Option<Self> {
         Some(match self {
@@ -107,7 +107,7 @@ impl fmt::Display for ClassLabel<'_> {
         match self {
             Self::Int(label) => label.fmt(f),
             Self::Bool(label) => label.fmt(f),
-            // Debug keeps the point of whole numbers, as Python does.
+            // `Debug` formats integral floats with a decimal point, as Python does.
             Self::Float(label) => fmt::Debug::fmt(label, f),
             Self::String(label) => f.write_str(label),
         }

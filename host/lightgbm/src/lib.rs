@@ -1,21 +1,21 @@
-//! LightGBM models: read from untrusted bytes, validated, and scored to the bit of LightGBM, in safe Rust.
+//! LightGBM models: reads untrusted files, validates them, and computes LightGBM's scores to the bit, in safe Rust.
 //!
-//! [`Model`] is a model ready to predict, whatever file it came from; [`text`], [`pickle`] and [`skops`] read such files; [`scorer`] walks
-//! the trees. Nothing of this needs Python, C++ or LightGBM.
+//! [`Model`] is a model ready to predict, from any supported file. [`text`], [`pickle`] and [`skops`] read files;
+//! [`scorer`] evaluates the trees. The crate does not use Python, C++ or LightGBM.
 //!
 //! ```
 //! use hydra_lightgbm::{Matrix, Model, Prediction};
 //!
 //! # fn main() -> hydra_lightgbm::Result<()> {
 //! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/skops/model.skops");
-//! // What `mlflow.lightgbm.log_model` wrote for a scikit-learn style classifier.
+//! // A file that `mlflow.lightgbm.log_model` wrote for a scikit-learn style classifier.
 //! let model = Model::open(path)?;
 //!
 //! // Two rows of five features; a missing value is NaN.
 //! let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0, 1.5, 0.0, 3.0, -0.25, 1.0];
 //! let rows = Matrix::from_rows(&rows, model.feature_names().len())?;
 //!
-//! // As in Python, a classifier predicts labels. Scores and probabilities are one call each, too.
+//! // As in Python, a classifier predicts labels. Scores and probabilities have their own methods.
 //! let Prediction::Labels(labels) = model.predict(&rows)? else { panic!("not a classifier") };
 //! assert_eq!(labels.len(), 2);
 //! let probabilities = model.probabilities(&rows)?;
@@ -24,7 +24,8 @@
 //! # }
 //! ```
 //!
-//! Features: `arrow` adds the module `arrow`, predictions on record batches. Rows with names are [`Table`](loaded::Table)s.
+//! Features: `arrow` adds the module `arrow` with predictions on record batches. [`Table`](loaded::Table) has rows with
+//! named columns.
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
@@ -48,7 +49,7 @@ pub mod testing;
 pub use extracted::Estimator;
 pub use hydra_base::{Error, ErrorKind, Result};
 pub use labels::{ClassLabel, ClassLabels};
-pub use loaded::{Engine, Model, ModelLimits, Prediction};
+pub use loaded::{Engine, Model, ModelFormat, ModelLimits, OutputKind, Prediction};
 pub use matrix::{Layout, Matrix};
 pub use objective::Objective;
 pub use scorer::Scorer;

@@ -2,7 +2,7 @@
 
 use hydra_base::{Error, ErrorKind, Result};
 
-/// How the values of a [`Matrix`] lie in memory.
+/// The memory layout of a [`Matrix`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// One row after the other, as in a NumPy array of order C.
@@ -11,7 +11,7 @@ pub enum Layout {
     ColumnMajor,
 }
 
-/// A borrowed table of `f64` values: one row per prediction, one column per feature, missing values as NaN.
+/// A borrowed table of `f64` values: one row per prediction, one column per feature, NaN for missing values.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix<'a> {
     data: &'a [f64],
@@ -23,7 +23,7 @@ pub struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// A matrix of `rows` × `columns` over `data`.
     ///
-    /// Fails with [`ErrorKind::InvalidArgument`] unless `data` holds exactly `rows * columns` values.
+    /// Fails with [`ErrorKind::InvalidArgument`] unless `data` contains exactly `rows * columns` values.
     pub fn new(data: &'a [f64], rows: usize, columns: usize, layout: Layout) -> Result<Self> {
         if rows.checked_mul(columns) != Some(data.len()) {
             return Err(Error::new(ErrorKind::InvalidArgument, "the number of values is not rows × columns")
@@ -34,14 +34,14 @@ impl<'a> Matrix<'a> {
         Ok(Self { data, rows, columns, layout })
     }
 
-    /// A row-major matrix of as many rows as `data` holds.
+    /// A row-major matrix of all rows in `data`.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] if `data` is not a whole number of rows.
     pub fn from_rows(data: &'a [f64], columns: usize) -> Result<Self> {
         Self::new(data, data.len().checked_div(columns).unwrap_or(0), columns, Layout::RowMajor)
     }
 
-    /// A column-major matrix of as many rows as `data` holds.
+    /// A column-major matrix of all rows in `data`.
     ///
     /// Fails with [`ErrorKind::InvalidArgument`] if `data` is not a whole number of columns.
     pub fn from_columns(data: &'a [f64], columns: usize) -> Result<Self> {
@@ -60,7 +60,7 @@ impl<'a> Matrix<'a> {
         self.columns
     }
 
-    /// How the values lie in memory.
+    /// The memory layout.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.layout
@@ -79,7 +79,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// A copy of the values, one row after the other.
+    /// A copy of the values in row-major order.
     #[must_use]
     pub fn to_row_major(&self) -> Vec<f64> {
         match self.layout {
@@ -90,7 +90,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// The values of `column` in the rows from `first`, as many as `out` has room for.
+    /// Writes the values of `column` in the rows from `first` to `out`, until `out` is full.
     ///
     /// # Panics
     /// If a row or the column is out of range.

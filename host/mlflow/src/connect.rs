@@ -1,4 +1,4 @@
-//! From tracking and registry URIs to stores: one table from scheme to constructor.
+//! Opens stores by their tracking and registry URIs; one table maps schemes to constructors.
 //!
 //! ```
 //! use hydra_base::names::ModelName;
@@ -31,18 +31,18 @@ use crate::store::{RegistryStore, TrackingStore};
 use crate::uri::{ArtifactUri, Location, ModelUri, TrackingUri};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The stores behind a tracking URI and a registry URI.
+/// The stores of a tracking URI and a registry URI.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Backend {
-    /// Experiments, runs and logged models.
+    /// Experiments, runs and LoggedModels.
     pub tracking: Arc<dyn TrackingStore>,
     /// Registered models, versions and aliases.
     pub registry: Arc<dyn RegistryStore>,
     artifacts: ArtifactResolver,
 }
 
-/// A kind of store: the schemes that name it, how to write its URI, and its constructor.
+/// A kind of store: its schemes, the form of its URI, and its constructor.
 struct Scheme {
     names: &'static [&'static str],
     example: &'static str,
@@ -56,28 +56,28 @@ static SCHEMES: &[Scheme] = &[
 ];
 
 impl Backend {
-    /// Stores that are opened already. Their artifact URIs may name any local directory, and object stores with the
-    /// credentials of [`with_environment`](Self::with_environment).
+    /// A backend of stores that are opened already. Their artifact URIs may name any local directory, and object stores
+    /// with the credentials of [`with_environment`](Self::with_environment).
     #[must_use]
     pub fn new(tracking: Arc<dyn TrackingStore>, registry: Arc<dyn RegistryStore>) -> Self {
         Self { tracking, registry, artifacts: ArtifactResolver::local() }
     }
 
-    /// Both stores in one value, as [`new`](Self::new) takes them.
+    /// A backend of one value that implements both traits; see [`new`](Self::new).
     #[must_use]
     pub fn of<S: TrackingStore + RegistryStore + 'static>(store: S) -> Self {
         let store = Arc::new(store);
         Self::new(store.clone(), store)
     }
 
-    /// The same stores with the credentials and endpoints of object stores from `environment`.
+    /// The same stores, with the credentials and endpoints of object stores from `environment`.
     #[must_use]
     pub fn with_environment(self, environment: &Environment) -> Self {
         Self { artifacts: self.artifacts.with_environment(environment), ..self }
     }
 
-    /// The stores at `tracking_uri`, with the registry of `registry_uri` where that is another one. Servers are
-    /// not contacted yet. `UnsupportedScheme` lists the schemes there are.
+    /// The stores at `tracking_uri`; the registry is at `registry_uri`, if that is given. Sends no request yet.
+    /// `UnsupportedScheme` lists the supported schemes.
     pub fn connect(
         tracking_uri: &TrackingUri,
         registry_uri: Option<&TrackingUri>,
@@ -87,7 +87,7 @@ impl Backend {
         if let Some(registry_uri) = registry_uri.filter(|uri| *uri != tracking_uri) {
             let registry = open(registry_uri, environment)?;
             if registry.artifacts.is_remote() && !backend.artifacts.is_remote() {
-                // The tracking store is ours, but the registry's word must not lead to just any local directory.
+                // A local tracking store is trusted, but a remote registry must not name arbitrary local directories.
                 let mut roots = environment.paths(environment::ALLOWED_ARTIFACT_ROOTS);
                 roots.extend(directory_of(tracking_uri));
                 backend.artifacts = backend.artifacts.within(roots);
@@ -97,9 +97,9 @@ impl Backend {
         Ok(backend)
     }
 
-    /// Opens the artifact root that `uri` names, wherever it came from: `runs:/…` and `models:/…` are looked up in the stores
-    /// first. `UnsupportedScheme` for a scheme without an artifact store, `Untrusted` for a host or a local directory that a
-    /// server must not name.
+    /// Opens the artifact root at `uri`, which may come from a server. `runs:/…` and `models:/…` are first looked up in
+    /// the stores. `UnsupportedScheme` for a scheme without an artifact store, `Untrusted` for a host or a local
+    /// directory that a server must not name.
     pub async fn artifact_store(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
         let mut resolved = uri.clone();
         // A version's source may be another model URI, which leads to an artifact URI.
@@ -176,7 +176,7 @@ fn open_file(uri: &TrackingUri, _: &Environment) -> Result<Backend> {
     Ok(Backend::of(FileStore::open(uri.file_path()?)?))
 }
 
-/// The directory that a local store and, by default, its artifacts are in.
+/// The directory of a local store and, by default, of its artifacts.
 fn directory_of(uri: &TrackingUri) -> Option<PathBuf> {
     let path = match uri.sqlite_path() {
         Ok(database) => std::path::absolute(database).ok()?.parent()?.to_path_buf(),
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_scheme_lists_those_there_are() {
+    fn an_unknown_scheme_lists_the_known_ones() {
         let uri = TrackingUri::new("postgresql://ann:hunter2@db/mlflow").expect("a URI");
         let error = Backend::connect(&uri, None, &Environment::default()).expect_err("no such store");
         assert_eq!(error.kind(), ErrorKind::UnsupportedScheme);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_that_was_left_out_names_its_feature() {
+    fn a_disabled_scheme_names_its_feature() {
         for (uri, feature, built_in) in [
             ("http://server.example", "rest", cfg!(feature = "rest")),
             ("sqlite:///no/such/mlflow.db", "sqlite", cfg!(feature = "sqlite")),

@@ -1,7 +1,7 @@
-//! Environment variables: `MLFLOW_*` as MLflow defines them, `HYDRA_*` ours.
+//! Environment variables: `MLFLOW_*` with MLflow's meaning, `HYDRA_*` of this project.
 //!
-//! Variables are read from an [`Environment`] value, so that tests and embedding programs need not touch the process
-//! environment. An empty value counts as unset, as it does in MLflow.
+//! Variables are read from an [`Environment`] value, so that tests and embedding programs need not change the process
+//! environment. An empty value counts as unset, as in MLflow.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// Where runs are tracked.
+/// The tracking URI.
 pub const TRACKING_URI: &str = "MLFLOW_TRACKING_URI";
-/// Where models are registered, when not at the tracking URI.
+/// The registry URI; default: the tracking URI.
 pub const REGISTRY_URI: &str = "MLFLOW_REGISTRY_URI";
-/// The experiment to log to, by name.
+/// The name of the experiment.
 pub const EXPERIMENT_NAME: &str = "MLFLOW_EXPERIMENT_NAME";
-/// The experiment to log to, by id.
+/// The id of the experiment.
 pub const EXPERIMENT_ID: &str = "MLFLOW_EXPERIMENT_ID";
-/// The workspace of a server that has workspaces; sent with every request, and never by default.
+/// The workspace on a server with workspaces; sent with every request if it is set.
 pub const WORKSPACE: &str = "MLFLOW_WORKSPACE";
-/// Whether a local database is used with workspaces; a server knows by itself.
+/// Whether a local database is used with workspaces. A server has its own setting.
 pub const ENABLE_WORKSPACES: &str = "MLFLOW_ENABLE_WORKSPACES";
 /// The user name of HTTP basic authentication.
 pub const USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
@@ -29,49 +29,49 @@ pub const USERNAME: &str = "MLFLOW_TRACKING_USERNAME";
 pub const PASSWORD: &str = "MLFLOW_TRACKING_PASSWORD";
 /// A bearer token, used when there is no complete user name and password.
 pub const TOKEN: &str = "MLFLOW_TRACKING_TOKEN";
-/// Asks for AWS signatures on requests; not supported.
+/// Requests AWS signatures; not supported.
 pub const AWS_SIGV4: &str = "MLFLOW_TRACKING_AWS_SIGV4";
 /// Names a Python plug-in that authenticates requests; not supported.
 pub const AUTH_PLUGIN: &str = "MLFLOW_TRACKING_AUTH";
-/// Turns the check of the server's certificate off.
+/// Turns off the check of the server's certificate.
 pub const INSECURE_TLS: &str = "MLFLOW_TRACKING_INSECURE_TLS";
-/// A PEM bundle of the only authorities to trust.
+/// A PEM bundle of the only trusted authorities.
 pub const SERVER_CERT_PATH: &str = "MLFLOW_TRACKING_SERVER_CERT_PATH";
 /// A PEM file with a client certificate and its key.
 pub const CLIENT_CERT_PATH: &str = "MLFLOW_TRACKING_CLIENT_CERT_PATH";
-/// How often a request is sent again.
+/// The number of times that a request is repeated.
 pub const MAX_RETRIES: &str = "MLFLOW_HTTP_REQUEST_MAX_RETRIES";
 /// The factor of the exponential waits between attempts, in seconds.
 pub const BACKOFF_FACTOR: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR";
-/// The most seconds of random extra wait.
+/// The longest random addition to a wait, in seconds.
 pub const BACKOFF_JITTER: &str = "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER";
-/// The seconds that one call may wait in all, and the seconds that a body may stand still.
+/// The timeout of one call, and of a body that does not move, in seconds.
 pub const REQUEST_TIMEOUT: &str = "MLFLOW_HTTP_REQUEST_TIMEOUT";
 /// Whether a server's `Retry-After` replaces the exponential wait.
 pub const RESPECT_RETRY_AFTER: &str = "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER";
 /// Hosts other than the tracking server's that an `mlflow-artifacts://host/…` URI may name, separated by commas.
 pub const ALLOWED_ARTIFACT_HOSTS: &str = "HYDRA_ALLOWED_ARTIFACT_HOSTS";
-/// Local directories below which a remote server may send us for artifacts, separated as in `PATH`.
+/// Local directories that a remote server's artifact URIs may name, with those below them; separated as in `PATH`.
 pub const ALLOWED_ARTIFACT_ROOTS: &str = "HYDRA_ALLOWED_ARTIFACT_ROOTS";
 
-/// The registered model.
+/// The name of the registered model.
 pub const MODEL: &str = "HYDRA_MODEL";
-/// The policy component.
+/// The path of the policy component.
 pub const POLICY: &str = "HYDRA_POLICY";
-/// Who acts, for the record and for policies.
+/// The name of the requester, for the ledger and for policies.
 pub const ACTOR: &str = "HYDRA_ACTOR";
-/// The form of what goes to stdout.
+/// The format of the output.
 pub const OUTPUT: &str = "HYDRA_OUTPUT";
-/// The configuration file.
+/// The path of the configuration file.
 pub const CONFIG: &str = "HYDRA_CONFIG";
-/// Which events are logged to stderr.
+/// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
-/// Where models and compiled policies are cached.
+/// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
-/// How many bytes of models are cached; 0 for none.
+/// The size limit of the model cache in bytes; 0 turns it off.
 pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
 
-/// A year.
+/// One year.
 const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;
 
 /// A set of environment variables.
@@ -95,18 +95,18 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The variables whose names start with `prefix`, empty ones left out.
+    /// The variables whose names start with `prefix`; empty ones are left out.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         pairs.filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty())
     }
 
-    /// A boolean: `true`, `1`, `false` or `0` in any case; `false` when unset.
+    /// A boolean: `true`, `1`, `false` or `0` in any case; `false` if unset.
     pub fn flag(&self, name: &'static str) -> Result<bool> {
         self.flag_or(name, false)
     }
 
-    /// A boolean as [`flag`](Self::flag) reads it, `default` when unset.
+    /// A boolean as in [`flag`](Self::flag); `default` if unset.
     pub fn flag_or(&self, name: &'static str, default: bool) -> Result<bool> {
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {
             None => Ok(default),
@@ -121,8 +121,8 @@ impl Environment {
         self.parsed(name, "a whole number of 0 or more")
     }
 
-    /// A duration in seconds, fractions allowed. More than a year is a year: it means "without end", and sums with it stay
-    /// far from overflowing.
+    /// A duration in seconds; fractions are allowed. Longer durations than a year count as a year, so that sums do not
+    /// overflow.
     pub fn seconds(&self, name: &'static str) -> Result<Option<Duration>> {
         let seconds: Option<f64> = self.parsed(name, "a number of seconds")?;
         seconds
@@ -139,7 +139,7 @@ impl Environment {
         self.get(name).map(PathBuf::from)
     }
 
-    /// The directories of a variable that is written like `PATH`.
+    /// The directories in a variable with the syntax of `PATH`.
     #[must_use]
     pub fn paths(&self, name: &str) -> Vec<PathBuf> {
         let listed = self.get(name).map(|value| std::env::split_paths(value).collect::<Vec<_>>());
@@ -170,14 +170,14 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Environment {
     }
 }
 
-/// Names only: values may be secrets.
+/// Shows names only, because values may be secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.variables.keys()).finish()
     }
 }
 
-/// The value itself is not repeated: it may be a secret that landed in the wrong variable.
+/// The message does not contain the value, which may be a secret in the wrong variable.
 fn malformed(name: &'static str, wanted: &str) -> Error {
     Error::new(ErrorKind::Config, format!("the environment variable `{name}` is not {wanted}"))
 }

@@ -1,4 +1,4 @@
-//! From an artifact URI to the store that holds it.
+//! Opens the artifact store of an artifact URI.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::rest::ArtifactProxy;
 use crate::uri::{ArtifactUri, Location};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The schemes with an object store behind them, as MLflow writes them.
+/// The schemes of object stores, in MLflow's spelling.
 const OBJECT_STORES: [&str; 5] = ["s3", "gs", "wasb", "wasbs", "abfss"];
 
-/// Turns artifact URIs, which come from a store and are not trusted, into artifact stores.
+/// Opens artifact stores by URIs that come from a store and are untrusted.
 #[derive(Debug, Clone)]
 pub(crate) struct ArtifactResolver {
     local: LocalAccess,
@@ -22,7 +22,7 @@ pub(crate) struct ArtifactResolver {
 }
 
 impl ArtifactResolver {
-    /// For a store on this machine, which may name any local directory.
+    /// For a local store, which may name any local directory.
     pub(crate) fn local() -> Self {
         Self { local: LocalAccess::Anywhere, proxy: None, environment: Environment::default() }
     }
@@ -33,12 +33,12 @@ impl ArtifactResolver {
         Self { proxy: Some(Arc::new(proxy)), ..Self::local().within(directories) }
     }
 
-    /// The same with the credentials and endpoints of object stores from `environment`; without it there are none.
+    /// The same, with the credentials and endpoints of object stores from `environment`. By default there are none.
     pub(crate) fn with_environment(self, environment: &Environment) -> Self {
         Self { environment: environment.clone(), ..self }
     }
 
-    /// The same, with local directories at or below `roots` only.
+    /// The same, restricted to local directories at or below `roots`.
     pub(crate) fn within(self, roots: Vec<PathBuf>) -> Self {
         Self { local: LocalAccess::Within(roots), ..self }
     }
@@ -48,8 +48,8 @@ impl ArtifactResolver {
         self.proxy.is_some()
     }
 
-    /// Opens the artifact root that `uri` names. `UnsupportedScheme` for a scheme without a store, `Untrusted`
-    /// for a place that this store must not send us to.
+    /// Opens the artifact root at `uri`. `UnsupportedScheme` for a scheme without a store, `Untrusted` for a location
+    /// that this store must not name.
     pub(crate) fn open(&self, uri: &ArtifactUri) -> Result<Box<dyn ArtifactStore>> {
         match (uri.location(), &self.proxy) {
             (Location::Proxied { authority, path }, Some(proxy)) => {
@@ -89,7 +89,7 @@ fn open_object_store(uri: &ArtifactUri, _: &Environment) -> Result<Box<dyn Artif
     Err(crate::errors::left_out(uri, "object-stores"))
 }
 
-/// Without the feature `rest` there are no servers, so no proxies either.
+/// Without the feature `rest` there are no servers, and therefore no proxies.
 #[cfg(not(feature = "rest"))]
 #[derive(Debug)]
 enum ArtifactProxy {}
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn object_stores_that_were_left_out_name_their_feature() {
+    fn disabled_object_stores_name_their_feature() {
         let opened = open("s3://bucket/x");
         if cfg!(feature = "object-stores") {
             assert_eq!(opened.expect("a root"), "s3://bucket/x");

@@ -1,4 +1,4 @@
-//! What MLflow checks, cuts, derives and numbers before it stores a value, so that every store does it alike.
+//! MLflow's rules for checking, truncating, deriving and numbering values, shared by all stores.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -6,51 +6,51 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use crate::entities::{Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, Tags};
+use crate::entities::{
+    Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch, Tags, USER_TAG,
+};
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
-/// The tag that repeats a run's name; MLflow's UI reads it.
+/// The tag with a run's name, which MLflow's UI reads.
 pub(crate) const RUN_NAME_TAG: &str = "mlflow.runName";
-/// The tag that lists the versions that a LoggedModel was registered as.
+/// The tag with the versions that a LoggedModel was registered as.
 pub(crate) const MODEL_VERSIONS_TAG: &str = "mlflow.modelVersions";
-/// The tag that names who started a run.
-const USER_TAG: &str = "mlflow.user";
 /// MLflow cuts longer param values.
 const MAX_PARAM_CHARS: usize = 6000;
-/// MLflow cuts longer values of run tags.
+/// The length of a run tag's value; MLflow truncates longer ones.
 const MAX_RUN_TAG_CHARS: usize = 8000;
 
-/// A fresh run id: 32 hexadecimal digits, as MLflow makes them.
+/// A new run id: 32 hexadecimal digits, as in MLflow.
 pub(crate) fn new_run_id() -> Result<RunId> {
     RunId::new(Uuid::new_v4().simple().to_string())
 }
 
-/// A fresh LoggedModel id: `m-` and 32 hexadecimal digits.
+/// A new LoggedModel id: `m-` and 32 hexadecimal digits.
 pub(crate) fn new_logged_model_id() -> Result<LoggedModelId> {
     LoggedModelId::new(format!("m-{}", Uuid::new_v4().simple()))
 }
 
-/// The tags a new run is stored with: the caller's, its name and its user.
+/// The stored tags of a new run: the caller's tags, the name and the user.
 pub(crate) fn tags_of_new_run(run: &NewRun) -> Result<Tags> {
     let mut tags = checked_tags(&run.tags)?;
     for (key, value) in &mut tags {
-        cut_and_tell(key, value, MAX_RUN_TAG_CHARS);
+        truncate_with_warning(key, value, MAX_RUN_TAG_CHARS);
     }
     tags.insert(RUN_NAME_TAG.into(), run.name.clone());
     tags.insert(USER_TAG.into(), run.user_id.clone());
     Ok(tags)
 }
 
-/// `tags`, once every key is known to be one that MLflow takes.
+/// Returns `tags` if MLflow accepts every key.
 pub(crate) fn checked_tags(tags: &Tags) -> Result<Tags> {
     tags.keys().try_for_each(|key| Key::new(key).map(drop))?;
     Ok(tags.clone())
 }
 
-/// A batch whose keys and values MLflow takes, with each key once and long values cut as MLflow cuts them.
+/// A batch with valid keys and values, each key once, and long values truncated.
 pub(crate) struct CheckedBatch {
     pub metrics: Vec<Metric>,
     pub params: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ pub(crate) struct CheckedBatch {
     pub model_id: Option<LoggedModelId>,
 }
 
-/// Checks a batch before anything of it is stored.
+/// Checks a batch before any of it is stored.
 pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
     for metric in &batch.metrics {
         Key::new(&metric.key)?;
@@ -72,7 +72,7 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
     for (key, value) in &batch.params {
         Key::new(key)?;
         let mut value = value.clone();
-        cut_and_tell(key, &mut value, MAX_PARAM_CHARS);
+        truncate_with_warning(key, &mut value, MAX_PARAM_CHARS);
         match params.get(key) {
             Some(earlier) => check_param_unchanged(key, earlier, &value)?,
             None => drop(params.insert(key.clone(), value)),
@@ -82,13 +82,13 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
     for (key, value) in &batch.tags {
         Key::new(key)?;
         let mut value = value.clone();
-        cut_and_tell(key, &mut value, MAX_RUN_TAG_CHARS);
+        truncate_with_warning(key, &mut value, MAX_RUN_TAG_CHARS);
         tags.insert(key.clone(), value);
     }
     Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags, model_id: batch.model_id.clone() })
 }
 
-/// Params never change once written.
+/// The value of a param never changes.
 pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Result<()> {
     if stored == value {
         return Ok(());
@@ -100,7 +100,7 @@ pub(crate) fn check_param_unchanged(key: &str, stored: &str, value: &str) -> Res
         .with_hint("use another key, or another run"))
 }
 
-/// Checks what MLflow checks about an experiment's name.
+/// Checks MLflow's rules for the name of an experiment.
 pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
     if name.trim().is_empty() || name.chars().count() > 500 || name.chars().any(char::is_control) {
         return Err(Error::new(ErrorKind::InvalidName, "the name is not a valid experiment name")
@@ -110,7 +110,7 @@ pub(crate) fn check_experiment_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A LoggedModel whose name and keys MLflow takes, with its params cut like those of the run that they are copied from.
+/// Checks the name and keys of a LoggedModel, and truncates its params like those of its run.
 pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedModel> {
     if model.name.is_empty() || model.name.contains(['/', ':', '.', '%', '"', '\'']) {
         return Err(Error::new(ErrorKind::InvalidName, "the name is not a valid LoggedModel name")
@@ -120,20 +120,20 @@ pub(crate) fn checked_logged_model(model: &NewLoggedModel) -> Result<NewLoggedMo
     checked_tags(&model.tags)?;
     model.params.iter().try_for_each(|(key, _)| Key::new(key).map(drop))?;
     let mut model = model.clone();
-    // the run's were cut too, and that was told
-    model.params.iter_mut().for_each(|(_, value)| cut(value, MAX_PARAM_CHARS));
+    // The warning was already logged for the run's params.
+    model.params.iter_mut().for_each(|(_, value)| truncate(value, MAX_PARAM_CHARS));
     Ok(model)
 }
 
-/// The number of a new version, after the greatest one that was ever given out.
+/// The number of a new version, after the greatest number that was ever assigned.
 pub(crate) fn next_version(newest: Option<Version>) -> Result<Version> {
     newest.map_or(Some(Version::FIRST), Version::next).ok_or_else(|| {
         Error::new(ErrorKind::Storage, "cannot number a new version: the greatest number is in use")
     })
 }
 
-/// The tag in which MLflow keeps what a LoggedModel was registered as, with this version added to what was `noted`: a JSON
-/// list, spaced as Python prints it.
+/// The tag with the versions that a LoggedModel was registered as, with this version appended to the `noted` ones: a
+/// JSON list with Python's spacing.
 pub(crate) fn noted_versions(noted: Option<&str>, name: &ModelName, version: Version) -> String {
     let list =
         noted.and_then(|noted| noted.trim().strip_prefix('[')?.strip_suffix(']')).unwrap_or_default().trim();
@@ -142,18 +142,18 @@ pub(crate) fn noted_versions(noted: Option<&str>, name: &ModelName, version: Ver
     format!("[{list}{separator}{{\"name\": {name}, \"version\": {version}}}]")
 }
 
-/// Whether `a` takes the place of `b` as the latest point: the greater (step, timestamp, value); NaN counts as zero,
-/// as MLflow stores it.
+/// Whether `a` replaces `b` as the latest point: the greater (step, timestamp, value), with NaN as zero, as MLflow
+/// stores it.
 pub(crate) fn is_later(a: &Metric, b: &Metric) -> bool {
     let value = |metric: &Metric| if metric.value.is_nan() { 0.0 } else { metric.value };
     let order = (a.step, a.timestamp).cmp(&(b.step, b.timestamp)).then_with(|| {
-        // both are numbers here, so they are ordered
+        // Neither value is NaN here, so they are ordered.
         value(a).partial_cmp(&value(b)).unwrap_or(Ordering::Equal)
     });
     order == Ordering::Greater
 }
 
-/// Reads a page token of a local store: a decimal number, or the number of a version.
+/// Parses a page token of a local store: a decimal number, or the number of a version.
 pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option<T>> {
     let refuse = |token: &str| {
         Error::new(ErrorKind::InvalidArgument, "the page token is not from this store")
@@ -162,12 +162,39 @@ pub(crate) fn parse_page_token<T: FromStr>(token: Option<&str>) -> Result<Option
     token.map(|text| text.parse().map_err(|_| refuse(text))).transpose()
 }
 
-/// A page size that makes progress.
+/// Returns the page size if it is at least 1.
 pub(crate) fn page_size_checked(page_size: usize) -> Result<usize> {
     if page_size == 0 {
         return Err(Error::new(ErrorKind::InvalidArgument, "the page size is not at least 1"));
     }
     Ok(page_size)
+}
+
+/// The most numbers that a range of versions may have.
+const MAX_RANGE: u64 = 1000;
+
+/// Refuses a range of versions that does not fit one answer.
+pub(crate) fn check_range(lowest: Version, highest: Version) -> Result<()> {
+    if highest.get().saturating_sub(lowest.get()) < MAX_RANGE {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "the range of versions has more than 1,000 numbers")
+        .with_context("lowest", lowest)
+        .with_context("highest", highest))
+}
+
+/// What was found of several things; those that do not exist are left out.
+pub(crate) fn existing<T>(found: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
+    found.into_iter().filter(|one| !one.as_ref().is_err_and(|e| e.kind() == ErrorKind::NotFound)).collect()
+}
+
+/// A page of models by name, from those after the last page: one more than `page_size` when there is a next page. The token
+/// is the last name, so that a model that is created meanwhile moves no other.
+pub(crate) fn page_by_name(mut items: Vec<RegisteredModel>, page_size: usize) -> Page<RegisteredModel> {
+    let more = items.len() > page_size;
+    items.truncate(page_size);
+    let next = items.last().filter(|_| more).map(|last| last.name.to_string());
+    Page { items, next }
 }
 
 /// The model that the source of a new version names; `None` when the source is the place of the artifacts itself, or
@@ -179,21 +206,21 @@ pub(crate) fn source_model(version: &NewModelVersion) -> Result<Option<ModelUri>
     version.source.parse().map(Some)
 }
 
-/// `None` for empty text: a description that was not given is null for MLflow.
+/// `None` for empty text: MLflow stores a missing description as null.
 pub(crate) fn none_if_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Cuts a value where MLflow cuts it. Like MLflow's client, it says so.
-pub(crate) fn cut_and_tell(key: &str, value: &mut String, kept: usize) {
+/// Truncates a value at MLflow's limit and logs a warning, like MLflow's client.
+pub(crate) fn truncate_with_warning(key: &str, value: &mut String, kept: usize) {
     let characters = value.chars().count();
     if characters > kept {
         tracing::warn!(key, characters, kept, "truncating a value that is too long for MLflow");
-        cut(value, kept);
+        truncate(value, kept);
     }
 }
 
-fn cut(value: &mut String, max_chars: usize) {
+fn truncate(value: &mut String, max_chars: usize) {
     if let Some((end, _)) = value.char_indices().nth(max_chars) {
         value.truncate(end);
     }

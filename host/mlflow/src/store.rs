@@ -1,4 +1,4 @@
-//! The contracts of a backend. The sentences here are the contract; the conformance suite has a test for each.
+//! The contract of a backend. The conformance suite has a test for each sentence.
 //!
 //! Every method maps failures onto the same [`ErrorKind`](hydra_base::ErrorKind) in every backend. Reads never write. A
 //! write that returns `Ok` is visible to the next read of any client of the same store.
@@ -28,32 +28,36 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LoggedModel, LoggedModelStatus, ModelVersion, NewLoggedModel, NewModelVersion, NewRun, Page,
-    RegisteredModel, Run, RunBatch, RunStatus, Tags,
+    Experiment, LoggedModel, LoggedModelStatus, ModelFilter, ModelVersion, NewLoggedModel, NewModelVersion,
+    NewRun, Page, RegisteredModel, Run, RunBatch, RunStatus, Tags,
 };
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ExperimentId, Key, LoggedModelId, ModelName, RunId, Version};
 
-/// Experiments, runs and logged models.
+/// Experiments, runs and LoggedModels.
 #[async_trait]
 pub trait TrackingStore: Debug + Send + Sync {
-    /// The experiment of that name, deleted ones included, or `None`.
+    /// The experiment with this name, or `None`. Deleted experiments are included.
     async fn experiment_by_name(&self, name: &str) -> Result<Option<Experiment>>;
 
-    /// The experiment of that id; `NotFound` if there is none.
+    /// The experiment with this id; `NotFound` if it does not exist.
     async fn experiment(&self, id: &ExperimentId) -> Result<Experiment>;
 
-    /// Creates an experiment. `AlreadyExists` when the name is taken, by a deleted one too.
+    /// Creates an experiment. `AlreadyExists` if the name is taken, also by a deleted experiment.
     async fn create_experiment(&self, name: &str, tags: &Tags) -> Result<ExperimentId>;
 
     /// Creates a run in state RUNNING with the tags `mlflow.runName` and `mlflow.user`. `NotFound` for an unknown
     /// experiment, `InvalidState` for a deleted one.
     async fn create_run(&self, run: &NewRun) -> Result<Run>;
 
-    /// The run with its latest metrics, params and tags; `NotFound` if there is none.
+    /// The run with its latest metrics, params and tags; `NotFound` if it does not exist.
     async fn run(&self, id: &RunId) -> Result<Run>;
+
+    /// The runs of `ids`, deleted ones included, in no particular order. A run that does not exist is left out, and one of
+    /// an experiment that is not among `experiments` may be: a server is asked with one search of these experiments.
+    async fn runs(&self, experiments: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>>;
 
     /// Logs metrics, params and tags, in as many requests as the store's limits ask for. Writing a param again with
     /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
@@ -62,10 +66,10 @@ pub trait TrackingStore: Debug + Send + Sync {
     /// at 8,000 and on 2.9 at 5,000). SQL-backed stores keep a NaN of a LoggedModel's metric as 0.
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()>;
 
-    /// Ends a run, or sets it running again. Without an `end_time` the stored one stays, as in MLflow.
+    /// Ends a run, or sets it running again. Without an `end_time`, the stored one stays, as in MLflow.
     async fn update_run(&self, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()>;
 
-    /// Active runs of an experiment that are in `status`, newest first.
+    /// Active runs of an experiment in the state `status`, newest first.
     async fn runs_by_status(
         &self,
         experiment: &ExperimentId,
@@ -74,28 +78,28 @@ pub trait TrackingStore: Debug + Send + Sync {
         page_token: Option<&str>,
     ) -> Result<Page<Run>>;
 
-    /// Creates a LoggedModel in state pending, or `None` when the store has no LoggedModels (MLflow 2.x).
+    /// Creates a LoggedModel in state pending; `None` if the store has no LoggedModels (MLflow 2.x).
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>>;
 
-    /// The LoggedModel of that id; `NotFound` if there is none.
+    /// The LoggedModel with this id; `NotFound` if it does not exist.
     async fn logged_model(&self, id: &LoggedModelId) -> Result<LoggedModel>;
 
-    /// Sets the state of a LoggedModel after the upload of its artifacts.
+    /// Sets the state of a LoggedModel after its artifacts were uploaded.
     async fn finalize_logged_model(&self, id: &LoggedModelId, status: LoggedModelStatus) -> Result<()>;
 
-    /// Links a LoggedModel to the run as its output. Linking twice changes nothing.
+    /// Links a LoggedModel to the run as its output. A repeated call has no effect.
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()>;
 
-    /// Notes on a LoggedModel that it was registered as this version, in MLflow's tag `mlflow.modelVersions`. Servers
-    /// do that by themselves when the version is created, so there it is not done again.
+    /// Records in MLflow's tag `mlflow.modelVersions` that a LoggedModel was registered as this version. Servers do
+    /// that when they create the version, so this call does nothing on them.
     async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()>;
 }
 
 /// Registered models, their versions and aliases.
 #[async_trait]
 pub trait RegistryStore: Debug + Send + Sync {
-    /// Creates a registered model; `AlreadyExists` when the name is taken, `InvalidName` for one that MLflow could not read
-    /// back from such a store.
+    /// Creates a registered model; `AlreadyExists` if the name is taken, `InvalidName` for a name that MLflow could not
+    /// read back from such a store.
     async fn create_registered_model(
         &self,
         name: &ModelName,
@@ -103,24 +107,33 @@ pub trait RegistryStore: Debug + Send + Sync {
         description: &str,
     ) -> Result<RegisteredModel>;
 
-    /// The registered model with its tags and aliases; `ModelNotFound` if there is none.
+    /// The registered model with its tags and aliases; `ModelNotFound` if it does not exist.
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel>;
+
+    /// Registered models with their tags and aliases, by name, those that the filter shows. A page may hold fewer than
+    /// `page_size`, or none, and yet have a next one. Prompts are left out.
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>>;
 
     /// Sets a tag on a registered model; `ModelNotFound` if there is none.
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()>;
 
-    /// Deletes a registered model with its versions and aliases; `ModelNotFound` if there is none.
+    /// Deletes a registered model with its versions and aliases; `ModelNotFound` if it does not exist.
     async fn delete_registered_model(&self, name: &ModelName) -> Result<()>;
 
-    /// Creates a version with its tags. Numbers increase by one and are never reused, deleted ones included; on
-    /// SQL-backed stores and local ones the version and its tags appear in one transaction. `ModelNotFound` when the
-    /// registered model is missing.
+    /// Creates a version with its tags. Numbers increase by one and are never reused, not even those of deleted
+    /// versions. On SQL-backed and local stores, the version and its tags appear in one transaction. `ModelNotFound` if
+    /// the registered model does not exist.
     async fn create_model_version(&self, version: &NewModelVersion) -> Result<ModelVersion>;
 
-    /// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
+    /// The version with its tags and aliases; `VersionNotFound` if it is missing or deleted.
     async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion>;
 
-    /// Versions, newest first, deleted ones left out, those below `below` if given. The versions' `aliases` are
+    /// Versions, newest first, without deleted ones; only those below `below`, if it is given. Their `aliases` are
     /// empty. An unknown model has no versions.
     async fn model_versions(
         &self,
@@ -130,72 +143,99 @@ pub trait RegistryStore: Debug + Send + Sync {
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>>;
 
+    /// The versions with numbers from `lowest` to `highest`, newest first, deleted ones left out, with one request. The
+    /// versions' `aliases` are empty. An unknown model has no versions. `InvalidArgument` for more than 1,000 numbers.
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>>;
+
     /// Sets a tag on a version; `VersionNotFound` when it is missing or deleted.
     async fn set_version_tag(&self, name: &ModelName, version: Version, key: &Key, value: &str)
     -> Result<()>;
+
+    /// Removes a tag of a version; one that is not set is fine. `VersionNotFound` when the version is missing or deleted.
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()>;
 
     /// Deletes a version; `VersionNotFound` when it is missing or deleted already. Its number is never used again. Its
     /// aliases go with it, or dangle where an older MLflow leaves them.
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()>;
 
-    /// Points `alias` to `version`, moving it if it is set. `VersionNotFound` when the version is missing or deleted.
+    /// Points `alias` to `version`, and moves it if it is set. `VersionNotFound` if the version is missing or deleted.
     async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()>;
 
-    /// Removes an alias; one that is not set is fine. `ModelNotFound` for an unknown model.
+    /// Removes an alias. An alias that is not set is not an error. `ModelNotFound` for an unknown model.
     async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()>;
 
-    /// The version behind an alias, with its tags and aliases; `None` when the alias is not set, or there is no such
-    /// model. `VersionNotFound` when the alias dangles: its version was deleted.
+    /// The version of an alias, with its tags and aliases; `None` if the alias is not set or the model does not exist.
+    /// `VersionNotFound` if the alias dangles because its version was deleted.
     async fn version_by_alias(&self, name: &ModelName, alias: &Alias) -> Result<Option<ModelVersion>>;
 
-    /// The artifact URI of the version's model directory, with `models:/` and `runs:/` sources resolved as far as the
-    /// store does it: a caller still resolves a `runs:/` result through the run.
+    /// The artifact URI of the version's model directory. The store resolves `models:/` and `runs:/` sources as far as
+    /// MLflow does; the caller resolves a `runs:/` result through the run.
     async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String>;
 
-    /// The atomic operations of a local store; `None` for a remote one.
+    /// The atomic operations of a local store; `None` for a remote store.
     fn atomic(&self) -> Option<&dyn AtomicRegistry> {
         None
     }
 }
 
-/// A ledger append and the alias moves it stands for, applied together or not at all.
+/// A tag of a version that is set or deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionTag {
+    /// The version.
+    pub version: Version,
+    /// The tag's key.
+    pub key: Key,
+    /// The value; none deletes the tag.
+    pub value: Option<String>,
+}
+
+/// A ledger append with the alias moves and tags it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AtomicTransition {
     /// The model whose aliases move.
     pub model: ModelName,
-    /// The aliases (of all that the caller manages) as the caller read them; any difference is a conflict.
+    /// All managed aliases as the caller read them; any difference is a conflict.
     pub expected_aliases: Vec<AliasMove>,
     /// The alias moves, in order.
     pub moves: Vec<AliasMove>,
+    /// The tags of versions of the model. Those of versions that do not exist are left out.
+    pub tags: Vec<VersionTag>,
     /// The entry to append, a version of the ledger model.
     pub entry: NewModelVersion,
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
-    /// `None`: the ledger had no version.
+    /// `None` if the ledger had no version.
     pub expected_newest: Option<Version>,
 }
 
 impl AtomicTransition {
-    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected.
+    /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected, and no tag.
     #[must_use]
     pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
-        Self { model, expected_aliases: Vec::new(), moves: Vec::new(), entry, expected_newest: None }
+        let (expected_aliases, moves, tags) = (Vec::new(), Vec::new(), Vec::new());
+        Self { model, expected_aliases, moves, tags, entry, expected_newest: None }
     }
 }
 
-/// What came of an atomic transition.
+/// The result of an atomic transition.
 #[derive(Debug, Clone)]
 pub enum AtomicOutcome {
     /// The entry was appended and the aliases moved.
     Committed(ModelVersion),
-    /// Somebody else changed the ledger or the aliases since they were read; nothing was changed.
+    /// The ledger or the aliases changed after the caller read them; nothing was changed.
     Conflict,
 }
 
-/// What local stores offer beyond MLflow: an append and its alias moves in one transaction, safe against crashes.
+/// What local stores offer beyond MLflow: an append with its alias moves and tags in one transaction, safe against crashes.
 #[async_trait]
 pub trait AtomicRegistry: Send + Sync {
-    /// Checks the expectations, appends the entry, moves the aliases: all of it or nothing, under the store's lock.
+    /// Checks the expectations, appends the entry, moves the aliases, sets and deletes the tags: all of it or nothing, under
+    /// the store's lock.
     /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
     async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
 }

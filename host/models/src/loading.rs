@@ -14,7 +14,7 @@ use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
 
 /// The most bytes that a model file may have: 4 GiB.
-const MAX_MODEL_BYTES: u64 = 4 << 30;
+pub(crate) const MAX_MODEL_BYTES: u64 = 4 << 30;
 
 /// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
 /// version says which SHA-256 its model file has, and the bytes have another.
@@ -75,15 +75,19 @@ async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFla
     Ok((flavor, bytes))
 }
 
-async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Vec<u8>> {
-    read_whole(artifacts, path, limit).await?.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
-            .with_context("path", path)
-    })
+/// A whole artifact. `InvalidModel` when it is larger than `limit` bytes.
+pub(crate) async fn read(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Vec<u8>> {
+    read_whole(artifacts, path, limit).await?.ok_or_else(|| too_large(path, limit))
+}
+
+/// The error for an artifact of more than `limit` bytes.
+pub(crate) fn too_large(path: &str, limit: u64) -> Error {
+    Error::new(ErrorKind::InvalidModel, format!("an artifact is larger than {limit} bytes"))
+        .with_context("path", path)
 }
 
 /// `Integrity` when the version's tag is not the digest `found`. A tag that is not a digest at all counts as a mismatch.
-fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
+pub(crate) fn check_digest(version: &ModelVersion, found: Sha256) -> Result<()> {
     let Some(promised) = version.tags.get(SHA256_TAG) else { return Ok(()) };
     if promised.parse().is_ok_and(|promised: Sha256| promised == found) {
         return Ok(());

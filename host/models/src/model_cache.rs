@@ -5,6 +5,8 @@
 //! index decides, so both directories must be this user's alone. The directory is bounded: the blobs used longest ago go
 //! first.
 
+mod records;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
 use hydra_mlflow::entities::ModelVersion;
+
+pub(crate) use records::{Record, Verdict};
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
@@ -212,8 +216,8 @@ fn read_index(path: &Path) -> Option<IndexEntry> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
-/// Writes a file that is either whole or not there.
-fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes the file `name` in a directory that exists: whole, or not at all.
+pub fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
     io::Write::write_all(&mut file, bytes)?;
     file.persist(directory.join(name)).map_err(|error| error.error)?;

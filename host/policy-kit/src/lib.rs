@@ -33,7 +33,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Language {
-    /// Rust, with wit-bindgen: components of 40 KB that decide in microseconds.
+    /// Rust, with wit-bindgen: components of 80 KB that decide in microseconds.
     Rust,
     /// JavaScript, with componentize-js: components of 12 MB, with the interpreter inside.
     JavaScript,

@@ -33,7 +33,8 @@ pub struct Budget {
     /// The most core instances, the most linear memories and the most tables. Rust needs one; CPython is linked from dozens
     /// of modules. Over it: [`ErrorKind::PolicyInstances`].
     pub instances: u32,
-    /// Bytes of evidence: all text, plus 16 for each list item. Over it: [`ErrorKind::PolicyInput`].
+    /// Bytes of evidence: all text, plus 16 for each list item; a figure of an evaluation counts 64. Evidence that the
+    /// component's version of the contract does not have does not count. Over it: [`ErrorKind::PolicyInput`].
     #[serde(with = "decimal")]
     pub input_bytes: u64,
     /// Bytes of the answer in the host's memory, counted while it is read. Over it: [`ErrorKind::PolicyAnswer`].

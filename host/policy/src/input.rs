@@ -1,11 +1,9 @@
-//! The question put to a policy, its JSON and its size.
-
-use std::collections::BTreeMap;
+//! The question put to a policy, and its JSON.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::types::{Context, ModelVersion, Operation, Transition};
+use super::types::{Context, ModelVersion, Operation};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 
@@ -30,9 +28,6 @@ pub enum Input {
         context: Context,
     },
 }
-
-/// Bytes that a list item counts in addition to its text.
-const ITEM: u64 = 16;
 
 impl Input {
     /// The question whether `target` may become champion.
@@ -81,11 +76,6 @@ impl Input {
         }
     }
 
-    /// The bytes that count against the budget: all text, plus 16 for each list item.
-    pub(super) fn weight(&self) -> u64 {
-        self.target().map_or(0, ModelVersion::weight) + self.context().weight()
-    }
-
     /// The canonical JSON (RFC 8785) of the input. Equal inputs give equal bytes, and reading them gives an equal input.
     pub fn canonical_json(&self) -> Result<Vec<u8>> {
         serde_json_canonicalizer::to_vec(self).map_err(|error| {
@@ -105,52 +95,13 @@ impl Input {
         Ok(Sha256::of(&self.canonical_json()?))
     }
 
-    /// The SHA-256 of the evidence alone: like [`Input::sha256`], with the time of the decision taken out. Two requests
-    /// on equal evidence have equal digests.
+    /// The SHA-256 of the evidence alone: like [`Input::sha256`], without the time of the decision and the difference of the
+    /// clocks, which is another one each time it is measured. Two requests on equal evidence have equal digests.
     pub fn evidence_sha256(&self) -> Result<Sha256> {
         let mut timeless = self.clone();
-        timeless.context_mut().now = 0;
+        let context = timeless.context_mut();
+        context.now = 0;
+        context.clock_difference_ms = None;
         timeless.sha256()
     }
-}
-
-impl ModelVersion {
-    fn weight(&self) -> u64 {
-        let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias.as_str())).sum();
-        let run = self.run.as_ref().map_or(0, |run| {
-            let metrics: u64 = run.metrics.keys().map(|key| ITEM + bytes(key)).sum();
-            metrics + map_weight(&run.params) + map_weight(&run.tags)
-        });
-        aliases + run + map_weight(&self.tags) + self.run_id.as_deref().map_or(0, bytes)
-    }
-}
-
-impl Context {
-    fn weight(&self) -> u64 {
-        let versions: u64 = self.champion.iter().chain(&self.archived).map(ModelVersion::weight).sum();
-        let history: u64 = self.history.iter().map(Transition::weight).sum();
-        let reason = self.reason.as_deref().map_or(0, bytes);
-        bytes(&self.model_name)
-            + bytes(&self.actor)
-            + reason
-            + map_weight(&self.settings)
-            + versions
-            + history
-    }
-}
-
-impl Transition {
-    fn weight(&self) -> u64 {
-        let moves: u64 = self.moves.iter().map(|step| ITEM + bytes(step.alias.as_str())).sum();
-        let reason = self.reason.as_deref().map_or(0, bytes);
-        ITEM + moves + bytes(&self.actor) + reason + bytes(&self.explanation)
-    }
-}
-
-fn bytes(text: &str) -> u64 {
-    text.len() as u64
-}
-
-fn map_weight(map: &BTreeMap<String, String>) -> u64 {
-    map.iter().map(|(key, value)| ITEM + bytes(key) + bytes(value)).sum()
 }

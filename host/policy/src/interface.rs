@@ -8,17 +8,20 @@ use super::answer::Answers;
 use super::input::Input;
 use super::sandbox::Limits;
 use super::settings::Descriptor;
-use super::since_v0_1;
 use super::types::Verdict;
+use super::{since_v0_1, since_v0_2};
 use hydra_base::error::{Error, Result};
 
-/// The versions of the interface that this host can call.
-pub const INTERFACE_VERSIONS: &[&str] = &[since_v0_1::VERSION];
+/// The versions of the interface that this host can call, the newest first: a component that exports several is called
+/// through the newest.
+pub const INTERFACE_VERSIONS: &[&str] = &[since_v0_2::VERSION, since_v0_1::VERSION];
 
 /// A component linked and type-checked, to be instantiated any number of times.
 pub(super) enum Guest {
     /// Exports version 0.1.
     V0_1(since_v0_1::Guest),
+    /// Exports version 0.2.
+    V0_2(since_v0_2::Guest),
 }
 
 /// Why a call of a guest gave no usable answer.
@@ -35,6 +38,7 @@ impl Guest {
     pub(super) fn link(version: &str, component: &Component) -> wasmtime::Result<Self> {
         match version {
             since_v0_1::VERSION => since_v0_1::Guest::link(component).map(Self::V0_1),
+            since_v0_2::VERSION => since_v0_2::Guest::link(component).map(Self::V0_2),
             other => wasmtime::bail!("no module implements version {other}"),
         }
     }
@@ -47,6 +51,7 @@ impl Guest {
     ) -> Result<Descriptor, Failure> {
         match self {
             Self::V0_1(guest) => guest.describe(store, answers),
+            Self::V0_2(guest) => guest.describe(store, answers),
         }
     }
 
@@ -59,6 +64,15 @@ impl Guest {
     ) -> Result<Verdict, Failure> {
         match self {
             Self::V0_1(guest) => guest.decide(store, input, answers),
+            Self::V0_2(guest) => guest.decide(store, input, answers),
+        }
+    }
+
+    /// The bytes of evidence that it receives, as the budget counts them.
+    pub(super) fn weight(&self, input: &Input) -> u64 {
+        match self {
+            Self::V0_1(_) => input.weight_in_v0_1(),
+            Self::V0_2(_) => input.weight_in_v0_2(),
         }
     }
 }

@@ -4,6 +4,10 @@
 //! compiled; each [`Policy::decide`] runs it in a fresh instance under a [`Budget`]. A policy only proposes: the guards
 //! of `hydra-lifecycle` check a [`Verdict`] before anything is changed.
 //!
+//! The types of the contract have the names of its records. So [`ModelVersion`] and [`Transition`] are what a policy
+//! receives about a version and about a past change; `hydra-mlflow` and `hydra-lifecycle` use the same names for the
+//! whole entities, of which these are the policy's part.
+//!
 //! ```
 //! use hydra_base::names::Version;
 //! use hydra_policy::{Budget, Context, EngineOptions, ModelVersion, Policy, PolicyEngine};
@@ -23,23 +27,26 @@ mod budget;
 mod cache;
 mod caps;
 mod component;
+mod conversion;
 mod cost;
 mod engine;
-mod evaluation;
 mod input;
 mod interface;
 #[doc(hidden)]
 pub mod json;
+mod policy;
 mod sandbox;
 mod semaphore;
 mod settings;
 mod since_v0_1;
+mod since_v0_2;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 pub mod testing;
 mod text;
 mod ticker;
 mod types;
+mod weight;
 
 #[cfg(test)]
 mod tests;
@@ -47,10 +54,17 @@ mod tests;
 pub use budget::{Budget, Limit, Usage};
 pub use component::{ComponentSummary, INTERFACE};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
-pub use evaluation::{Decision, Policy};
 pub use input::Input;
 pub use interface::INTERFACE_VERSIONS;
+pub use json::Float;
 #[doc(hidden)]
 pub use json::alias_moves;
+pub use policy::{Decision, Policy};
 pub use settings::{Descriptor, Setting, SettingKind};
-pub use types::{Approval, Context, ModelVersion, Operation, RunData, Transition, Verdict, VerdictKind};
+pub use types::{
+    Activity, Agreement, Approval, ApprovalRecord, Change, Comparison, Context, Direction, Evaluation,
+    EvaluationKind, Interval, IntervalMethod, MeasuredMetric, Measurement, ModelFacts, ModelFormat,
+    ModelState, ModelVersion, Operation, OutputKind, OverrideKind, Panel, PanelRole, Quantile,
+    QuarantineRecord, RunData, Segment, SignatureColumn, Signer, TargetOrigin, Transition, Verdict,
+    VerdictKind,
+};

@@ -44,7 +44,7 @@ pub struct Setting {
 
 /// The type of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SettingKind {
     /// Any text.
@@ -59,6 +59,10 @@ pub enum SettingKind {
     Duration,
     /// One of these texts.
     Choice(Vec<String>),
+    /// Any number of texts, with commas between them. Since version 0.2 of the contract.
+    Texts,
+    /// The difference of a local time from UTC, such as `+01:00`. Since version 0.2 of the contract.
+    UtcOffset,
 }
 
 impl Descriptor {
@@ -82,8 +86,9 @@ impl Descriptor {
                 }
                 None => continue,
             };
+            let empty = || self.refuse(format!("the required setting `{}` is empty", setting.key));
             if setting.required && value.trim().is_empty() {
-                return Err(self.refuse(format!("the required setting `{}` is empty", setting.key)));
+                return Err(empty());
             }
             let normal = setting.kind.normalise(value).ok_or_else(|| {
                 self.refuse(format!(
@@ -92,6 +97,9 @@ impl Descriptor {
                     setting.kind.in_words()
                 ))
             })?;
+            if setting.required && normal.is_empty() {
+                return Err(empty());
+            }
             resolved.insert(setting.key.clone(), normal);
         }
         Ok(resolved)
@@ -166,6 +174,13 @@ impl SettingKind {
             Self::Boolean => matches!(value, "true" | "false").then(|| value.to_owned()),
             Self::Duration => text::parse_duration(value).map(|duration| duration.as_millis().to_string()),
             Self::Choice(choices) => choices.iter().find(|choice| *choice == value).cloned(),
+            Self::Texts => {
+                let mut seen = BTreeSet::new();
+                let texts =
+                    value.split(',').map(str::trim).filter(|text| !text.is_empty() && seen.insert(*text));
+                Some(texts.collect::<Vec<_>>().join(","))
+            }
+            Self::UtcOffset => text::parse_utc_offset(value).map(|minutes| minutes.to_string()),
         }
     }
 }
@@ -179,6 +194,8 @@ impl fmt::Display for SettingKind {
             Self::Boolean => f.write_str("boolean"),
             Self::Duration => f.write_str("duration"),
             Self::Choice(choices) => write!(f, "one of {}", choices.join(", ")),
+            Self::Texts => f.write_str("texts"),
+            Self::UtcOffset => f.write_str("UTC offset"),
         }
     }
 }
@@ -193,6 +210,8 @@ impl SettingKind {
             Self::Boolean => "`true` or `false`".to_owned(),
             Self::Duration => "a duration such as `12h`".to_owned(),
             Self::Choice(_) => self.to_string(),
+            Self::Texts => "texts with commas between them".to_owned(),
+            Self::UtcOffset => "a difference from UTC such as `+01:00`".to_owned(),
         }
     }
 }

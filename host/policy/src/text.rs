@@ -61,6 +61,27 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
+/// A difference from UTC in minutes: `+01:00`, `-03:30` or `Z`, at most 18 hours.
+pub(super) fn parse_utc_offset(text: &str) -> Option<i32> {
+    let text = text.trim();
+    if text == "Z" {
+        return Some(0);
+    }
+    let (sign, time) = match text.split_at_checked(1)? {
+        ("+", time) => (1, time),
+        ("-", time) => (-1, time),
+        _ => return None,
+    };
+    let two_digits = |text: &str| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| text.parse::<i32>().ok())?
+    };
+    let (hours, minutes) = time.split_once(':')?;
+    let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 18 * 60).then_some(sign * total)
+}
+
 /// The shortest form that [`parse_bytes`] reads back: `128 MiB`.
 pub(super) fn format_bytes(bytes: u64) -> String {
     let unit = |shift: u32| bytes > 0 && bytes.is_multiple_of(1 << shift);
@@ -103,6 +124,20 @@ mod tests {
             ["", "5", "h", "5y", "1h5", "-1s", "1.5h", "99999999999999999999w", "9999999999999999w"]
         {
             assert_eq!(parse_duration(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn differences_from_utc_are_at_most_eighteen_hours() {
+        for (text, minutes) in
+            [("Z", 0), ("+00:00", 0), ("-00:00", 0), ("+01:00", 60), (" -03:30 ", -210), ("+18:00", 1080)]
+        {
+            assert_eq!(parse_utc_offset(text), Some(minutes), "{text}");
+        }
+        for malformed in
+            ["", "+", "z", "1", "01:00", "+1:00", "+01:60", "+18:01", "-19:00", "+01", "+0100", "+١:00", "é"]
+        {
+            assert_eq!(parse_utc_offset(malformed), None, "{malformed}");
         }
     }
 

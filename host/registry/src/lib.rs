@@ -32,25 +32,25 @@
 //! }
 //! ```
 //!
-//! In a deployment, [`OpenOptions::from_process`] reads `MLFLOW_*`, `HYDRA_*` and `hydra.toml` as the command line does.
+//! In a deployment, [`OpenOptions::from_process`] reads `MLFLOW_*`, `HYDRA_*` and `hydra.toml`, as the command line
+//! does.
 //!
 //! # Runtime
 //!
 //! Every `async` call requires a [Tokio](tokio) runtime with time and I/O enabled, as `#[tokio::main]` and
-//! `Builder::enable_all` make it: requests have time limits, and decisions, model files and local databases are worked on
-//! by blocking threads. Outside of a runtime these calls panic. Either flavor works. All futures and streams are `Send`;
-//! a [`ModelRegistry`] is cheap to clone and can be used from many tasks at once.
+//! `Builder::enable_all` create it: requests have time limits, and decisions, model files and local databases use
+//! blocking threads. Outside of a runtime these calls panic. Both runtime flavors work. All futures and streams are
+//! `Send`; a [`ModelRegistry`] is cheap to clone, and many tasks can use it at once.
 //!
 //! # Errors
 //!
-//! Every call returns [`Error`]. Match on its [`ErrorKind`] where one failure matters, and on the kind's
-//! [`ErrorCategory`] to map all of them, for instance to the status of an answer. A decision against a request is an
-//! [`Outcome`], not an error.
+//! Every call returns [`Error`]. Match on its [`ErrorKind`] for a single failure, and on the kind's [`ErrorCategory`]
+//! to map all failures, for instance to HTTP statuses. A decision against a request is an [`Outcome`], not an error.
 //!
 //! # The crates below
 //!
-//! [`mlflow`] holds the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`] runs
-//! policies, [`lifecycle`] has transitions and the ledger.
+//! [`mlflow`] contains the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`]
+//! runs policies, [`lifecycle`] has transitions and the ledger.
 
 mod open;
 mod project;
@@ -60,11 +60,14 @@ mod settings;
 
 pub use hydra_base::aliases::{AliasMove, AliasState};
 pub use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::statement::{Stated, Verb};
+pub use hydra_lifecycle::status::ModelStatus;
 pub use hydra_lifecycle::transition::{Outcome, Transition};
 pub use hydra_lightgbm as lightgbm;
 pub use hydra_lightgbm::Model;
@@ -76,7 +79,7 @@ pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use project::{Project, ProjectConfig};
 pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
-pub use requests::{DecisionRequest, LogRequest};
+pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.
 #[cfg(doctest)]

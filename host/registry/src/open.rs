@@ -1,4 +1,4 @@
-//! What a registry is connected with: what the caller sets.
+//! The options of a connection, as the caller sets them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::{Policy, PolicyEngine};
 
-/// The registered model's name unless another is given.
+/// The default name of the registered model.
 pub const DEFAULT_MODEL: &str = "hydra-baseline";
 
-/// Where the policy comes from.
+/// The source of the policy.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum PolicySource {
     /// The default policy, embedded in this library.
     #[default]
     Embedded,
-    /// A component file. It is read by the first decision of a registry.
+    /// A component file. The first decision of a registry reads it.
     File(PathBuf),
-    /// A policy loaded already; embedding programs share one engine this way.
+    /// A loaded policy, so that embedding programs can share one engine.
     Loaded(Policy),
 }
 
@@ -40,11 +40,11 @@ impl From<PathBuf> for PolicySource {
     }
 }
 
-/// What a [`ModelRegistry`](crate::ModelRegistry) is connected with. `Debug` shows no credentials.
+/// The options of a [`ModelRegistry`](crate::ModelRegistry). `Debug` shows no credentials.
 ///
-/// Each setting is taken from the first of these that has it: the options, the [environment](Self::with_environment), the
-/// [configuration](Self::with_config), the default. [`from_process`](Self::from_process) reads the process's environment
-/// and the project around the current directory; [`new`](Self::new) reads neither.
+/// Each setting comes from the first of these that contains it: the options, the [environment](Self::with_environment),
+/// the [configuration](Self::with_config), the default. [`from_process`](Self::from_process) reads the process's
+/// environment and the project around the current directory; [`new`](Self::new) reads neither.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct OpenOptions {
@@ -66,8 +66,8 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// Options without an environment and a project: what is not set has its default. A tracking URI must be set, or a
-    /// [backend](Self::with_backend).
+    /// Options without an environment and a project: settings have their defaults. A tracking URI or a
+    /// [backend](Self::with_backend) must be set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -79,13 +79,13 @@ impl OpenOptions {
         Ok(Self::new().with_environment(Environment::of_process()).with_project(project).with_config(config))
     }
 
-    /// Sets the tracking URI; else `MLFLOW_TRACKING_URI`, `hydra.toml`, the project's own store.
+    /// Sets the tracking URI. Default: `MLFLOW_TRACKING_URI`, `hydra.toml`, the project's own store.
     pub fn with_tracking_uri(mut self, uri: impl Into<GivenUri>) -> Self {
         self.tracking_uri = Some(uri.into());
         self
     }
 
-    /// Sets the registry URI; else `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
+    /// Sets the registry URI. Default: `MLFLOW_REGISTRY_URI`, `hydra.toml`, the tracking URI.
     pub fn with_registry_uri(mut self, uri: impl Into<GivenUri>) -> Self {
         self.registry_uri = Some(uri.into());
         self
@@ -97,40 +97,40 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the registered model's name; else `HYDRA_MODEL`, `hydra.toml`, [`DEFAULT_MODEL`].
+    /// Sets the registered model's name. Default: `HYDRA_MODEL`, `hydra.toml`, [`DEFAULT_MODEL`].
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
         self
     }
 
-    /// Sets the experiment that candidates are logged in, by its name. It is created by the first candidate. Else
-    /// `MLFLOW_EXPERIMENT_ID`, `MLFLOW_EXPERIMENT_NAME`, an experiment named like the model.
+    /// Sets the name of the experiment for candidates. The first candidate creates it. Default: `MLFLOW_EXPERIMENT_ID`,
+    /// `MLFLOW_EXPERIMENT_NAME`, an experiment with the model's name.
     pub fn with_experiment_name(mut self, name: impl Into<String>) -> Self {
         self.experiment = Some(Experiment::Named(name.into()));
         self
     }
 
-    /// Sets the experiment that candidates are logged in, by the id of an existing one.
+    /// Sets the id of the experiment for candidates, which must exist.
     pub fn with_experiment_id(mut self, id: ExperimentId) -> Self {
         self.experiment = Some(Experiment::Id(id));
         self
     }
 
-    /// Sets the name of the caller, for the ledger and for policies; else `HYDRA_ACTOR`, `MLFLOW_TRACKING_USERNAME`, the
-    /// login name. A blank name counts as not set.
+    /// Sets the name of the caller, for the ledger and for policies. Default: `HYDRA_ACTOR`,
+    /// `MLFLOW_TRACKING_USERNAME`, the login name. A blank name counts as not set.
     pub fn with_actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
         self
     }
 
-    /// Sets the policy; else `HYDRA_POLICY`, `hydra.toml`, the embedded one.
+    /// Sets the policy. Default: `HYDRA_POLICY`, `hydra.toml`, the embedded policy.
     pub fn with_policy(mut self, policy: impl Into<PolicySource>) -> Self {
         self.policy = Some(policy.into());
         self
     }
 
-    /// Adds settings of the policy, by key, over those in `hydra.toml`. They are checked by each decision against those
-    /// that the policy declares.
+    /// Adds settings of the policy, by key, which override those in `hydra.toml`. Each decision checks them against the
+    /// settings that the policy declares.
     pub fn with_policy_settings<K, V>(mut self, settings: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -140,8 +140,8 @@ impl OpenOptions {
         self
     }
 
-    /// Adds limits of a decision, by name, over those in `hydra.toml`: `("fuel", "50_000_000")`, `("wall-clock", "2s")`.
-    /// [`Budget`](hydra_policy::Budget) has all of them.
+    /// Adds limits of a decision, by name, which override those in `hydra.toml`: `("fuel", "50_000_000")`,
+    /// `("wall-clock", "2s")`. [`Budget`](hydra_policy::Budget) lists all limits.
     pub fn with_budget<K, V>(mut self, limits: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -151,45 +151,48 @@ impl OpenOptions {
         self
     }
 
-    /// Adds aliases that a policy may move, to `champion`, `archived`, `candidate` and those in `hydra.toml`.
+    /// Adds aliases that a policy may move, in addition to `champion`, `archived`, `candidate` and those in
+    /// `hydra.toml`.
     pub fn with_managed_aliases(mut self, aliases: impl IntoIterator<Item = Alias>) -> Self {
         self.managed_aliases.extend(aliases);
         self
     }
 
-    /// Sets the directory that caches models and compiled policies; else `HYDRA_CACHE_DIR`, the user's cache directory.
-    /// Without any of them nothing is cached.
+    /// Sets the directory that caches models and compiled policies. Default: `HYDRA_CACHE_DIR`, the user's cache
+    /// directory. Without any of them, nothing is cached.
     pub fn with_cache_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(dir.into());
         self
     }
 
-    /// Sets how many bytes of models are cached, 0 for none; else `HYDRA_CACHE_BYTES`, the default.
+    /// Sets the size limit of cached models in bytes; 0 turns the cache off. Default: `HYDRA_CACHE_BYTES`, a built-in
+    /// limit.
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = Some(bytes);
         self
     }
 
-    /// Sets the environment variables that are read, those of MLflow with credentials and time limits included.
+    /// Sets the environment variables, including MLflow's variables for credentials and timeouts.
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// Sets the project: its root holds the default store. Its `hydra.toml` is not read; see [`Project::config`].
+    /// Sets the project, whose root contains the default store. This does not read its `hydra.toml`; see
+    /// [`Project::config`].
     pub fn with_project(mut self, project: Project) -> Self {
         self.project = Some(project);
         self
     }
 
-    /// Sets the configuration, as `hydra.toml` holds it.
+    /// Sets the configuration, in the form of `hydra.toml`.
     pub fn with_config(mut self, config: ProjectConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Loads the policy that a registry with these options asks: compiled, or taken from the cache of compiled policies.
-    /// The other settings are not checked.
+    /// Loads the policy of a registry with these options: compiles it, or takes it from the cache of compiled policies.
+    /// Does not check the other settings.
     pub async fn load_policy(&self) -> Result<Policy> {
         self.policy_settings()?.load().await
     }

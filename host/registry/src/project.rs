@@ -1,4 +1,4 @@
-//! The project a command runs in: its root, its configuration file and its embedded default store.
+//! The project of a command: its root, its configuration file and its default store.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::uri::TrackingUri;
 
-/// The name of the configuration file; a directory that holds one is a project root.
+/// The name of the configuration file, which marks a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
 
-/// `hydra.toml`: settings below flags and environment variables. Every field is optional; unknown ones are errors.
+/// `hydra.toml`, which flags and environment variables override. All fields are optional; unknown ones are errors.
 ///
 /// Paths in the file may be relative to it; [`read`](Self::read) makes them absolute.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -26,9 +26,12 @@ pub struct ProjectConfig {
     pub model: Option<String>,
     /// The policy component.
     pub policy: Option<PathBuf>,
-    /// Further aliases that a policy may move, besides `champion`, `archived` and `candidate`.
+    /// Aliases that a policy may move in addition to `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
+    /// Whether every rollback puts the version that it leaves in quarantine.
+    #[serde(default)]
+    pub quarantine_on_rollback: bool,
     /// Settings of the policy, by key, as the text in which a policy gets them.
     #[serde(default, deserialize_with = "texts")]
     pub settings: BTreeMap<String, String>,
@@ -38,8 +41,8 @@ pub struct ProjectConfig {
 }
 
 impl ProjectConfig {
-    /// Reads a configuration file, and makes the relative paths in it (also those of `sqlite:` and `file:` URIs) absolute
-    /// against its directory. `Config` names the line if it is damaged.
+    /// Reads a configuration file, and makes its relative paths (also those in `sqlite:` and `file:` URIs) absolute
+    /// against its directory. `Config` names the line of an error.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
@@ -51,7 +54,7 @@ impl ProjectConfig {
             Error::new(ErrorKind::Config, "the configuration file is damaged")
                 .with_context("path", path.display())
                 .with_context("line", line)
-                // The message alone: in full, the error quotes the line, which may hold a password.
+                // Use the message only: the full error quotes the line, which may contain a password.
                 .with_source(error.message())
         })?;
         let directory = directory_of(path).map_err(|source| {
@@ -62,7 +65,7 @@ impl ProjectConfig {
         Ok(config.resolved(&directory))
     }
 
-    /// The same configuration with its relative paths made absolute.
+    /// The same configuration with absolute paths.
     fn resolved(self, directory: &Path) -> Self {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
@@ -73,7 +76,7 @@ impl ProjectConfig {
     }
 }
 
-/// The absolute directory of a file, without `..`: stores write it into the locations of artifacts.
+/// The absolute directory of a file, without `..`, because stores write it into the locations of artifacts.
 fn directory_of(file: &Path) -> std::io::Result<PathBuf> {
     let mut directory = std::path::absolute(file)?;
     directory.pop();
@@ -81,7 +84,7 @@ fn directory_of(file: &Path) -> std::io::Result<PathBuf> {
     if climbs { directory.canonicalize() } else { Ok(directory) }
 }
 
-/// A table of plain values, as text.
+/// Converts a table of plain values to text.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let values = BTreeMap::<String, toml::Value>::deserialize(deserializer)?;
     Ok(values.into_iter().map(|(key, value)| (key, plain_text(value))).collect())
@@ -98,7 +101,7 @@ fn plain_text(value: toml::Value) -> String {
     }
 }
 
-/// A project: the directory that relative things are relative to.
+/// A project: the directory that relative paths refer to.
 #[derive(Debug, Clone)]
 pub struct Project {
     root: PathBuf,
@@ -130,14 +133,14 @@ impl Project {
         &self.root
     }
 
-    /// The configuration in `hydra.toml`, or the empty one.
+    /// The configuration in `hydra.toml`; empty if there is no such file.
     pub fn config(&self) -> Result<ProjectConfig> {
         let path = self.root.join(CONFIG_FILE);
         if path.exists() { ProjectConfig::read(&path) } else { Ok(ProjectConfig::default()) }
     }
 
-    /// The store used when none is named, always at an absolute path: `<root>/mlruns` where that holds a file store
-    /// already, else the database `<root>/mlflow.db`, as MLflow itself does today.
+    /// The default store, always with an absolute path: `<root>/mlruns` if it contains a file store, else the database
+    /// `<root>/mlflow.db`, as in MLflow.
     #[must_use]
     pub fn default_tracking_uri(&self) -> String {
         let mlruns = self.root.join("mlruns");
@@ -149,7 +152,7 @@ impl Project {
     }
 }
 
-/// Whether a directory holds an MLflow file store: an experiment, or registered models.
+/// Whether a directory contains an MLflow file store: an experiment, or registered models.
 fn holds_file_store(directory: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(directory) else { return false };
     entries.flatten().any(|entry| {
@@ -184,7 +187,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let project = Project { root: home.path().to_path_buf() };
         assert_eq!(project.default_tracking_uri(), format!("sqlite:///{}/mlflow.db", home.path().display()));
-        fs::create_dir_all(home.path().join("mlruns/1/run")).expect("artifacts alone are no store");
+        fs::create_dir_all(home.path().join("mlruns/1/run")).expect("a directory of artifacts");
         assert!(project.default_tracking_uri().starts_with("sqlite:"));
         fs::write(home.path().join("mlruns/1/meta.yaml"), "").expect("an experiment");
         assert_eq!(project.default_tracking_uri(), home.path().join("mlruns").display().to_string());

@@ -1,23 +1,24 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod examining;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::future::{BoxFuture, TryFutureExt as _, try_join};
+use futures_util::future::{BoxFuture, TryFutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::OnceCell;
 
 use crate::open::OpenOptions;
-use crate::requests::{DecisionRequest, Given, LogRequest};
+use crate::requests::{ApprovalRequest, DecisionRequest, Given, LogRequest, StatementRequest};
 use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
-use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{ledger_name, refuse_ledger};
+use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
@@ -25,15 +26,16 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
+use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
 
-/// How many versions one request of a listing asks for.
+/// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
 ///
-/// Clones share one connection, one set of settings and one loaded policy: keep one in a server's state and clone it.
-/// Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
+/// Clones share one connection, one set of settings and one loaded policy, so a server can keep one in its state and
+/// clone it. Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
 #[derive(Debug, Clone)]
 pub struct ModelRegistry {
     inner: Arc<Inner>,
@@ -52,13 +54,13 @@ struct Inner {
 pub struct Champion {
     /// The version's number.
     pub version: Version,
-    /// The model, validated and checked against the digest that was logged with it.
+    /// The model, validated and checked against the digest in its version's tags.
     pub model: Model,
-    /// The version as MLflow has it, with its run, its tags and its source.
+    /// The version in MLflow, with its run, its tags and its source.
     pub entity: ModelVersion,
 }
 
-/// What is known about the champion without loading it.
+/// The description of the champion, without its model.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ChampionInfo {
@@ -66,12 +68,14 @@ pub struct ChampionInfo {
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<RunId>,
-    /// The run's metrics; empty when the run is gone.
+    /// The run's metrics; empty if the run does not exist any more.
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub tags: Tags,
     /// When the version was created.
     pub created_at: Timestamp,
+    /// When it went into quarantine, by whom and why, if its tag says that it did.
+    pub quarantine: Option<String>,
 }
 
 /// One version of a listing.
@@ -82,26 +86,28 @@ pub struct VersionInfo {
     pub version: Version,
     /// The run that logged it.
     pub run_id: Option<RunId>,
-    /// The aliases on it, sorted.
+    /// Its aliases, sorted.
     pub aliases: Vec<Alias>,
     /// When it was created.
     pub created_at: Timestamp,
+    /// When it went into quarantine, by whom and why, if its tag says that it did.
+    pub quarantine: Option<String>,
 }
 
 impl ModelRegistry {
-    /// Connects to a registered model as it is. For programs that only read, and for those that log to a model that exists.
+    /// Connects to a registered model. For programs that only read, and for programs that log to an existing model.
     ///
-    /// Every setting is resolved and checked here, once: a malformed option, variable or value in `hydra.toml` is an error
-    /// of this call. Servers are not contacted; local files (certificates, credentials, databases) are opened. Whether the
-    /// model exists shows the first call that needs it.
+    /// Resolves and checks all settings: a malformed option, variable or value in `hydra.toml` is an error of this
+    /// call. Opens local files (certificates, credentials, databases) but sends no requests; the first call that needs
+    /// the model finds out whether it exists.
     pub async fn connect(options: OpenOptions) -> Result<Self> {
-        // Certificates and databases are read.
+        // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
         Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
     }
 
-    /// [Connects](Self::connect), and creates the registered model if it is missing. [`ErrorKind::InvalidName`] when the
-    /// name of a model to create leaves no room for its ledger's.
+    /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if
+    /// the name of a new model is too long for its ledger's name.
     pub async fn connect_or_create(options: OpenOptions) -> Result<Self> {
         let registry = Self::connect(options).await?;
         registry.ensure_model().await?;
@@ -114,20 +120,20 @@ impl ModelRegistry {
         &self.inner.settings.model
     }
 
-    /// The stores behind the registry.
+    /// The stores of the registry.
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.inner.backend
     }
 
-    /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then those configured.
+    /// The aliases that a policy may move: `champion`, `archived`, `candidate`, then the configured ones.
     #[must_use]
     pub fn managed_aliases(&self) -> &[Alias] {
         &self.inner.settings.decision_options.managed
     }
 
-    /// Logs a trained model as a candidate: a run with its metrics, configuration and tags, the model, and a registered
-    /// version behind the alias `candidate`. If anything fails, the run ends FAILED, and no version stays registered.
+    /// Logs a trained model as a candidate: a run with metrics, configuration and tags, the model, and a registered
+    /// version with the alias `candidate`. If a step fails, the run ends as FAILED, and no version stays registered.
     ///
     /// ```no_run
     /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
@@ -143,21 +149,20 @@ impl ModelRegistry {
         LogRequest::new(self.clone(), Given::Candidate(candidate))
     }
 
-    /// [`log`](Self::log), under the name that the call has in Python.
+    /// [`log`](Self::log), with the name of Python's call.
     pub fn log_candidate<'a>(&self, candidate: Candidate) -> LogRequest<'a> {
         self.log(candidate)
     }
 
-    /// [`log`](Self::log) of a candidate that is [prepared](Candidate::prepare): checked and read before the registry was
-    /// connected.
+    /// [`log`](Self::log) for a [prepared](Candidate::prepare) candidate, which was checked and read before connecting.
     pub fn log_prepared<'a>(&self, candidate: PreparedCandidate) -> LogRequest<'a> {
         LogRequest::new(self.clone(), Given::Prepared(candidate))
     }
 
     /// Asks the policy to make a version the champion: [`Target::Candidate`], or a [`Version`].
     ///
-    /// A decision against it is not an error but the transition's outcome;
-    /// [`into_result`](hydra_lifecycle::transition::Transition::into_result) makes an error of it.
+    /// A decision against it is not an error but an outcome of the transition;
+    /// [`into_result`](hydra_lifecycle::transition::Transition::into_result) converts it to an error.
     ///
     /// ```no_run
     /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
@@ -172,45 +177,60 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::promote(target))
     }
 
-    /// [`promote`](Self::promote), under the name that the call has in Python.
+    /// [`promote`](Self::promote), with the name of Python's call.
     pub fn promote_to_champion(&self, target: impl Into<Target>) -> DecisionRequest {
         self.promote(target)
     }
 
-    /// Asks the policy to roll back: to [`Target::PolicyChoice`], by default the archived version, or to a [`Version`] that
-    /// was champion before.
+    /// Asks the policy to roll back: to [`Target::PolicyChoice`], by default the archived version, or to a [`Version`]
+    /// that was champion before.
     pub fn rollback(&self, target: impl Into<Target>) -> DecisionRequest {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// What is not as it should be with the model's lifecycle. Nothing is written.
-    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
-        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await
+    /// Makes a version the candidate: any version, whoever registered it. [`ErrorKind::Quarantined`] for one in quarantine.
+    pub fn nominate(&self, version: Version) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
     }
 
-    /// Repairs what needs no human decision: completes or aborts an interrupted transition, records moves that were made
-    /// without the ledger, bridges damage in it, ends runs that were left behind.
-    pub async fn repair(&self) -> Result<()> {
-        let (ledger, experiment) = try_join(self.existing_ledger(), self.existing_experiment()).await?;
-        let ledger = ledger.map(|ledger| self.writer(ledger));
-        self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
+    /// Approves a version, for policies that ask for approvals. The approval is about the bytes that the version has now: it
+    /// ends when a promotion makes the version champion, when it expires, and when the bytes change.
+    ///
+    /// ```no_run
+    /// # async fn example(registry: hydra_registry::ModelRegistry) -> hydra_registry::Result<()> {
+    /// use std::time::Duration;
+    /// use hydra_registry::Version;
+    ///
+    /// let week = Duration::from_secs(7 * 24 * 3600);
+    /// let approval = registry.approve(Version::new(12)?).reason("passed the bias review").expires(week).await?;
+    /// assert!(approval.recorded);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn approve(&self, version: Version) -> ApprovalRequest {
+        ApprovalRequest::new(self.clone(), Statement::new(Verb::Approve, version))
     }
 
-    fn doctor<'a>(&'a self, experiment: Option<&'a ExperimentId>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment }
+    /// Puts a version in quarantine: it cannot become champion until it is released. Nothing moves, even if the version is the
+    /// champion.
+    pub fn quarantine(&self, version: Version, reason: impl Into<String>) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Quarantine, version)).reason(reason)
     }
 
-    /// Loads the model behind `champion`, from the cache where it is there. [`ErrorKind::NoChampion`] when there is none,
-    /// [`ErrorKind::Integrity`] when its bytes are not those that were logged.
+    /// Ends the quarantine of a version. [`ErrorKind::NotQuarantined`] if it is not in quarantine.
+    pub fn release(&self, version: Version) -> StatementRequest {
+        StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
+    }
+
+    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
+    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
     pub async fn load_champion(&self) -> Result<Champion> {
         let entity = self.champion_version().await?;
-        let cache = self.inner.settings.cache.as_ref();
-        let model = load_model(self.backend(), cache, &entity, &ModelLimits::default()).await?;
+        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
         Ok(Champion { version: entity.version, model, entity })
     }
 
-    /// What is known about the champion: two requests, whatever the history.
+    /// Describes the champion, with two requests, independent of the length of the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
         let run = match &version.run_id {
@@ -229,11 +249,12 @@ impl ModelRegistry {
             metrics,
             tags,
             created_at: version.created_at,
+            quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
         })
     }
 
-    /// Every version, newest first, as a stream that holds one page at a time. The first request is made when the stream is
-    /// polled first.
+    /// All versions, newest first, as a stream that holds one page at a time. Polling the stream sends the first
+    /// request.
     #[must_use]
     pub fn list_versions(&self) -> BoxStream<'static, Result<VersionInfo>> {
         let registry = self.clone();
@@ -254,19 +275,20 @@ impl ModelRegistry {
                 version: version.version,
                 run_id: version.run_id,
                 created_at: version.created_at,
+                quarantine: version.tags.get(QUARANTINE_TAG).cloned(),
             }))
         };
         listing.try_flatten_stream().boxed()
     }
 
-    /// Carries out a [`LogRequest`].
+    /// Executes a [`LogRequest`].
     pub(crate) async fn carry_out_log(
         &self,
         candidate: Given,
         progress: &(dyn Fn(u64) + Send + Sync),
         interrupted: BoxFuture<'_, ()>,
     ) -> Result<LoggedCandidate> {
-        // A candidate that can never be promoted is not logged; this comes before a large model is read.
+        // Check this before reading a large model: a candidate that can never be promoted is not logged.
         ledger_name(self.model())?;
         let prepared = match candidate {
             Given::Candidate(candidate) => candidate.prepare().await?,
@@ -282,6 +304,10 @@ impl ModelRegistry {
         target.with_progress(progress).log(&prepared, interrupted).await
     }
 
+    pub(crate) fn cache(&self) -> Option<&ModelCache> {
+        self.inner.settings.decision_options.cache.as_ref()
+    }
+
     async fn champion_version(&self) -> Result<ModelVersion> {
         let found = self.backend().registry.version_by_alias(self.model(), &Alias::CHAMPION).await;
         let version = found.map_err(|error| {
@@ -290,18 +316,22 @@ impl ModelRegistry {
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
         match version {
-            Some(version) => Ok(version),
+            Some(version) => refuse_prompt(&version.name, version.is_prompt()).map(|()| version),
             None => Err(self.no_champion().await),
         }
     }
 
-    /// An empty store looks like a mistyped URI: the hint distinguishes the two.
+    /// An empty store may mean a mistyped URI, so the hint covers both cases.
     async fn no_champion(&self) -> Error {
-        let missing =
-            self.registered_model().await.err().filter(|error| error.kind() == ErrorKind::ModelNotFound);
-        let hint = match &missing {
-            Some(missing) => missing.hint().unwrap_or_default().to_owned(),
-            None => "log a candidate and promote it with `hydra-registry promote`".to_owned(),
+        let hint = match self.registered_model().await {
+            Err(error) if error.kind() == ErrorKind::IsPrompt => return error,
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                error.hint().unwrap_or_default().to_owned()
+            }
+            Ok(registered) => {
+                spelled_otherwise(&registered, &Alias::CHAMPION).unwrap_or_else(no_champion_yet)
+            }
+            Err(_) => no_champion_yet(),
         };
         Error::new(ErrorKind::NoChampion, "No champion model set")
             .with_context("model", self.model())
@@ -309,7 +339,8 @@ impl ModelRegistry {
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        self.backend().registry.registered_model(self.model()).await.map_err(|error| match error.kind() {
+        let found = self.backend().registry.registered_model(self.model()).await;
+        let registered = found.map_err(|error| match error.kind() {
             ErrorKind::ModelNotFound => error.with_hint(format!(
                 "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
                 self.inner
@@ -319,30 +350,21 @@ impl ModelRegistry {
                     .map_or_else(|| "this registry".to_owned(), Uris::display_registry)
             )),
             _ => error,
-        })
+        })?;
+        refuse_prompt(&registered.name, registered.is_prompt())?;
+        Ok(registered)
     }
 
     async fn ensure_model(&self) -> Result<()> {
         match self.registered_model().await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
-            found => return refuse_ledger(&found?),
+            found => return refuse_foreign(&found?),
         }
         ledger_name(self.model())?;
         match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {
-            // Another process was faster.
+            // Another process created it first.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             other => other.map(drop),
-        }
-    }
-
-    /// [`Self::ensure_experiment`] for readers: `None` when there is none yet.
-    async fn existing_experiment(&self) -> Result<Option<ExperimentId>> {
-        let tracking = &self.backend().tracking;
-        match &self.inner.settings.experiment {
-            Experiment::Id(id) => Ok(Some(tracking.experiment(id).await?.id)),
-            Experiment::Named(name) => {
-                Ok(tracking.experiment_by_name(name).await?.map(|experiment| experiment.id))
-            }
         }
     }
 
@@ -366,9 +388,22 @@ impl ModelRegistry {
     }
 }
 
-/// A tag by which a store recognises its own create when an answer was lost, and does not make a second one.
+/// A tag by which a store recognises its own create after the answer was lost, so that it does not create twice.
 fn own_operation() -> Tags {
     Tags::from([(OPERATION_ID_TAG.to_owned(), uuid::Uuid::new_v4().to_string())])
+}
+
+fn no_champion_yet() -> String {
+    "log a candidate and promote it with `hydra-registry promote`".to_owned()
+}
+
+/// The hint that an alias of the same letters exists, which MLflow takes for another one.
+fn spelled_otherwise(registered: &RegisteredModel, ours: &Alias) -> Option<String> {
+    let mut aliases = registered.aliases.iter();
+    let (alias, version) = aliases.find(|(alias, _)| alias.as_str().eq_ignore_ascii_case(ours.as_str()))?;
+    Some(format!(
+        "version {version} has the alias `{alias}`, which MLflow takes for another one; make it the champion with `hydra-registry promote {version}`"
+    ))
 }
 
 fn aliases_on(registered: &RegisteredModel, version: Version) -> Vec<Alias> {

@@ -1,17 +1,20 @@
-//! Requests: values that are completed with methods and carried out when they are awaited.
+//! Requests: values with setter methods, which are executed when they are awaited.
 
 use std::fmt;
 use std::future::{IntoFuture, pending};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
+use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
+use hydra_policy::OverrideKind;
 
-/// A request to log a candidate, made by [`ModelRegistry::log`]. It is carried out when it is awaited.
+/// A request to log a candidate, created by [`ModelRegistry::log`]. Awaiting it executes it.
 #[must_use = "a request does nothing until it is awaited"]
 pub struct LogRequest<'a> {
     registry: ModelRegistry,
@@ -20,7 +23,7 @@ pub struct LogRequest<'a> {
     interrupted: BoxFuture<'a, ()>,
 }
 
-/// What is to be logged.
+/// The candidate.
 pub(crate) enum Given {
     Candidate(Candidate),
     Prepared(PreparedCandidate),
@@ -31,15 +34,15 @@ impl<'a> LogRequest<'a> {
         Self { registry, candidate, progress: Box::new(|_| ()), interrupted: pending().boxed() }
     }
 
-    /// Calls `progress` with the bytes uploaded since the last call.
+    /// Calls `progress` with the number of bytes uploaded since the last call.
     pub fn progress(mut self, progress: impl Fn(u64) + Send + Sync + 'a) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Stops when `interrupted` is ready before the candidate is registered: the run ends FAILED, no version stays
-    /// registered, and the error is [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted). Dropping the future instead
-    /// leaves a run behind that never ends.
+    /// Stops if `interrupted` is ready before the candidate is registered: the run ends as FAILED, no version stays
+    /// registered, and the error is [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted). Dropping the future
+    /// instead leaves a running run behind.
     pub fn until(mut self, interrupted: impl Future<Output = ()> + Send + 'a) -> Self {
         self.interrupted = interrupted.boxed();
         self
@@ -62,8 +65,8 @@ impl fmt::Debug for LogRequest<'_> {
     }
 }
 
-/// A request for a promotion or a rollback, made by [`ModelRegistry::promote`] or [`ModelRegistry::rollback`]. It is
-/// carried out when it is awaited.
+/// A request for a promotion or a rollback, created by [`ModelRegistry::promote`] or [`ModelRegistry::rollback`].
+/// Awaiting it executes it.
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until it is awaited"]
 pub struct DecisionRequest {
@@ -82,6 +85,20 @@ impl DecisionRequest {
         self
     }
 
+    /// Makes a rollback put the version that it leaves in quarantine: it cannot become champion until it is
+    /// [released](ModelRegistry::release). A promotion leaves its former champion as it is.
+    pub fn quarantine(mut self) -> Self {
+        self.request = self.request.with_quarantine();
+        self
+    }
+
+    /// Makes the version champion even if its model cannot be loaded, for emergencies. The ledger records that, and
+    /// [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
+    pub fn allow_unloadable(mut self) -> Self {
+        self.request = self.request.with_override(OverrideKind::UnloadableModel);
+        self
+    }
+
     /// Decides and explains, but changes and records nothing.
     pub fn dry_run(mut self) -> Self {
         self.request = self.request.with_dry_run();
@@ -95,5 +112,66 @@ impl IntoFuture for DecisionRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         async move { self.registry.decide(self.request).await }.boxed()
+    }
+}
+
+/// A statement about a version, made by [`ModelRegistry::nominate`], [`ModelRegistry::quarantine`] or
+/// [`ModelRegistry::release`]. It is recorded when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct StatementRequest {
+    registry: ModelRegistry,
+    statement: Statement,
+}
+
+impl StatementRequest {
+    pub(crate) fn new(registry: ModelRegistry, statement: Statement) -> Self {
+        Self { registry, statement }
+    }
+
+    /// Sets the reason, for the ledger.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.statement.reason = Some(reason.into());
+        self
+    }
+}
+
+impl IntoFuture for StatementRequest {
+    type Output = Result<Stated>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move { self.registry.state(self.statement).await }.boxed()
+    }
+}
+
+/// An approval of a version, made by [`ModelRegistry::approve`]. It is recorded when it is awaited.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until it is awaited"]
+pub struct ApprovalRequest(StatementRequest);
+
+impl ApprovalRequest {
+    pub(crate) fn new(registry: ModelRegistry, statement: Statement) -> Self {
+        Self(StatementRequest::new(registry, statement))
+    }
+
+    /// Sets the reason, for the ledger and for policies.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self(self.0.reason(reason))
+    }
+
+    /// Sets how long the approval lasts, unless a promotion uses it before.
+    pub fn expires(mut self, after: Duration) -> Self {
+        self.0.statement.expires = Some(after);
+        self
+    }
+}
+
+impl IntoFuture for ApprovalRequest {
+    type Output = Result<Stated>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.0.into_future()
     }
 }

@@ -1,4 +1,4 @@
-//! What a registry works with: every setting resolved and checked, once, when it is connected.
+//! The settings of a registry, resolved and checked once, when it is connected.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_lifecycle::ledger::StandingCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
@@ -18,20 +19,20 @@ use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the policy's settings and the managed aliases.
+    /// The actor, the policy's settings, the managed aliases and the cache of models.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
-    /// `None` where the caller passed open stores.
+    /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
-    pub cache: Option<ModelCache>,
+    pub standings: Option<StandingCache>,
 }
 
-/// The experiment that candidates are logged in.
+/// The experiment for candidates.
 #[derive(Debug, Clone)]
 pub(crate) enum Experiment {
     /// An existing one.
     Id(ExperimentId),
-    /// One that is created where it is missing.
+    /// One that is created if it does not exist.
     Named(String),
 }
 
@@ -39,18 +40,18 @@ pub(crate) enum Experiment {
 #[derive(Debug, Clone)]
 pub(crate) struct Uris {
     pub tracking: TrackingUri,
-    /// `None` where models are registered at the tracking URI.
+    /// `None` if the registry is at the tracking URI.
     pub registry: Option<TrackingUri>,
 }
 
 impl Uris {
-    /// Where registered models are kept, without credentials.
+    /// The location of the registry, without credentials.
     pub fn display_registry(&self) -> String {
         redact(self.registry.as_ref().unwrap_or(&self.tracking).expose())
     }
 }
 
-/// How the policy is loaded.
+/// The parameters for loading the policy.
 #[derive(Debug, Clone)]
 pub(crate) struct PolicySettings {
     pub source: PolicySource,
@@ -74,9 +75,11 @@ impl PolicySettings {
 }
 
 impl Settings {
-    /// The settings that `options` lead to, and the stores.
+    /// The settings and stores of `options`.
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
+        let cache = options.cache(uris.as_ref())?;
+        let standings = cache.is_some().then(|| options.standings()).flatten();
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -84,9 +87,11 @@ impl Settings {
                 actor: options.actor_name(),
                 settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,
+                quarantine_on_rollback: options.config.quarantine_on_rollback,
+                cache,
             },
             policy: options.policy_settings()?,
-            cache: options.cache(uris.as_ref())?,
+            standings,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {
@@ -101,8 +106,8 @@ impl Settings {
 }
 
 impl OpenOptions {
-    /// The tracking URI that these options lead to. [`ErrorKind::Config`] when there is none and no project to have a
-    /// default store.
+    /// The tracking URI of these options. [`ErrorKind::Config`] if none is set and there is no project with a default
+    /// store.
     pub fn resolved_tracking_uri(&self) -> Result<TrackingUri> {
         if let Some(uri) = self.given(self.tracking_uri.as_ref(), environment::TRACKING_URI) {
             return TrackingUri::new(uri);
@@ -143,7 +148,7 @@ impl OpenOptions {
 
     fn actor_name(&self) -> String {
         let named = self.actor.clone().filter(|actor| !actor.trim().is_empty());
-        // As Python's `getpass.getuser` looks for it.
+        // The same variables as in Python's `getpass.getuser`.
         let variables = [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER", "LNAME", "USERNAME"];
         named
             .or_else(|| variables.iter().find_map(|key| self.variable(key)))
@@ -177,7 +182,7 @@ impl OpenOptions {
         Ok(PolicySettings { source: self.policy_source(), budget, engine: self.engine_options() })
     }
 
-    /// Where the policy that these options lead to comes from.
+    /// The source of the policy of these options.
     #[must_use]
     pub fn policy_source(&self) -> PolicySource {
         if let Some(source) = &self.policy {
@@ -194,7 +199,7 @@ impl OpenOptions {
         }
     }
 
-    /// The cache of models; stores without URIs have none.
+    /// The cache of models; `None` for stores without URIs.
     fn cache(&self, uris: Option<&Uris>) -> Result<Option<ModelCache>> {
         let bytes = match (self.cache_bytes, self.variable(environment::CACHE_BYTES)) {
             (Some(bytes), _) => bytes,
@@ -208,8 +213,13 @@ impl OpenOptions {
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
     }
 
-    /// What tells the registry from others that use the same model names: where versions come from, where their artifacts
-    /// do, and the workspace. It includes credentials, since other credentials may show other models.
+    /// The cache of standing documents, which are recognised by their digests whatever the store.
+    fn standings(&self) -> Option<StandingCache> {
+        self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
+    }
+
+    /// The key that distinguishes the registry from others with the same model names: the locations of versions and
+    /// artifacts, and the workspace. It includes credentials, because other credentials may show other models.
     pub(crate) fn store_identity(&self, uris: &Uris) -> String {
         let registry = uris.registry.as_ref().unwrap_or(&uris.tracking);
         // Relative paths mean another store in another directory.
@@ -228,7 +238,7 @@ impl OpenOptions {
             .or_else(|| self.environment.home().map(|home| home.join(".cache/hydra-registry")))
     }
 
-    /// A URI from these options or the environment.
+    /// The value of a URI in these options or the environment.
     fn given(&self, option: Option<&GivenUri>, variable: &str) -> Option<String> {
         option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
     }

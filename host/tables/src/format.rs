@@ -5,18 +5,18 @@ use std::path::Path;
 /// The formats of files of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
-    /// Comma-separated values with a header (.csv)
+    /// Comma-separated values with a header (.csv).
     Csv,
-    /// Apache Parquet (.parquet, .pq)
+    /// Apache Parquet (.parquet, .pq).
     Parquet,
-    /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows)
+    /// Apache Arrow IPC, as a file (.arrow, .feather, .ipc) or a stream (.arrows).
     Arrow,
-    /// One JSON object per line (.jsonl, .ndjson)
+    /// One JSON object per line (.jsonl, .ndjson).
     Jsonl,
 }
 
 impl FileFormat {
-    /// The format that the ending of a file's name stands for.
+    /// The format for the extension of a file's name.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -30,7 +30,7 @@ impl FileFormat {
     }
 }
 
-/// Whether a path stands for stdin or stdout.
+/// Whether the path means stdin or stdout.
 #[must_use]
 pub fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"

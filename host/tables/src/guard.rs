@@ -1,6 +1,6 @@
-//! Panics of the readers of untrusted files, as errors.
+//! Converts panics of the readers of untrusted files to errors.
 //!
-//! The crates that decode Arrow and Parquet assert what they expect of a file in some places.
+//! The crates that decode Arrow and Parquet panic on some damaged files.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
@@ -13,9 +13,9 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `read` returns; a panic becomes [`ErrorKind::InvalidData`], and is not printed.
+/// Returns the result of `read`; converts a panic to [`ErrorKind::InvalidData`] without printing it.
 ///
-/// Nothing that `read` was changing may be used afterwards.
+/// After a panic, do not use values that `read` was changing.
 pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -1,7 +1,7 @@
 //! Tables in and out, for LightGBM models: CSV, Parquet, Arrow IPC and JSON lines, in bounded memory.
 //!
-//! [`Scoring`] reads rows, predicts for each and writes predictions, batch by batch. [`NumberTable`] reads the same files for
-//! training: both use the same readers, so a cell is the same number in training and in prediction.
+//! [`Scoring`] reads rows, predicts for each and writes predictions, batch by batch. [`NumberTable`] reads the same
+//! files for training. Both use the same readers, so a cell is the same number in training and in prediction.
 //!
 //! ```
 //! use hydra_lightgbm::loaded::Model;
@@ -25,18 +25,21 @@
 //! # }
 //! ```
 
+mod features;
 mod format;
 mod guard;
 mod input;
 mod numbers;
 mod output;
+mod rows;
 mod scoring;
 mod wanted;
 
 pub use format::{FileFormat, is_dash};
-pub use input::Source;
+pub use input::{Source, number};
 pub use numbers::NumberTable;
 pub use output::Output;
+pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 
 /// The largest number of rows in a batch, unless [`Scoring::batch_rows`] sets another.

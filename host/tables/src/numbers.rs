@@ -10,11 +10,11 @@ use hydra_lightgbm::arrow::column_numbers;
 
 /// Every column of a file as numbers, in memory.
 ///
-/// A cell is the number that a prediction would read there: missing values are NaN, booleans are 0 and 1.
+/// A cell is the number that a prediction would read: NaN for missing values, 0 and 1 for booleans.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct NumberTable {
-    /// The names of the columns, in the file's order; each occurs once.
+    /// The names of the columns, in the file's order, without repetition.
     pub names: Vec<String>,
     /// The values of each column, one per row, in the order of `names`.
     pub columns: Vec<Vec<f64>>,
@@ -25,9 +25,9 @@ pub struct NumberTable {
 impl NumberTable {
     /// Reads all rows of `source`.
     ///
-    /// The errors name the file: [`ErrorKind::Storage`] when it cannot be read; [`ErrorKind::InvalidData`] when it is damaged,
-    /// a column name appears twice or a cell is not a number, with line and column; [`ErrorKind::InvalidArgument`] for JSON lines, which do not say which
-    /// columns there are before the last line.
+    /// The errors name the file: [`ErrorKind::Storage`] if it cannot be read; [`ErrorKind::InvalidData`] if it is
+    /// damaged, a column name appears twice or a cell is not a number, with line and column;
+    /// [`ErrorKind::InvalidArgument`] for JSON lines, whose columns are unknown before the last line.
     ///
     /// [`ErrorKind::Storage`]: hydra_base::ErrorKind::Storage
     /// [`ErrorKind::InvalidData`]: hydra_base::ErrorKind::InvalidData

@@ -1,18 +1,21 @@
-//! Rows in, predictions out, in constant memory.
+//! Scores the rows of a file in constant memory.
 //!
 //! A thread reads batches ahead while the caller's thread scores and writes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
-use arrow_array::RecordBatch;
-use arrow_schema::Schema;
+use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow_schema::{DataType, Field, FieldRef, Schema};
 
+use crate::features::Features;
 use crate::guard::guarded;
 use crate::input::{Batch, BatchReader, Input, Source};
 use crate::wanted::Wanted;
 use crate::{BATCH_ROWS, FileFormat, Output};
+use hydra_base::names::{ModelName, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
@@ -21,46 +24,75 @@ use hydra_lightgbm::loaded::{Engine, Model};
 /// The largest number of values in a batch, unless [`Scoring::batch_rows`] sets the rows: 32 MB.
 const BATCH_VALUES: usize = 1 << 22;
 
-/// How to score the rows of a file.
+/// The column that [`Scoring::with_version`] adds.
+const VERSION_COLUMN: &str = "model_version";
+
+/// Settings for scoring the rows of a file.
 ///
-/// Threads and categories are the model's: [`Model::with_threads`], [`Model::with_categories`].
+/// The model contains the number of threads and the categories: [`Model::with_threads`], [`Model::with_categories`].
 pub struct Scoring<'e> {
     model: Model,
     engine: Option<Box<dyn Engine + 'e>>,
     keep: Vec<String>,
     output: OutputType,
+    version: Option<(ModelName, Version)>,
+    with_version: bool,
     batch_rows: Option<usize>,
 }
 
 impl<'e> Scoring<'e> {
-    /// Scores with `model`, what Python's `predict` answers, without kept columns.
+    /// Scores with `model`; returns the result of Python's `predict`, without kept columns.
     #[must_use]
     pub fn new(model: Model) -> Self {
-        Self { model, engine: None, keep: Vec::new(), output: OutputType::default(), batch_rows: None }
+        Self {
+            model,
+            engine: None,
+            keep: Vec::new(),
+            output: OutputType::default(),
+            version: None,
+            with_version: false,
+            batch_rows: None,
+        }
     }
 
-    /// Takes scores from `engine` instead of the model's own scorer.
+    /// Uses the scores of `engine` instead of the model's own scorer.
     #[must_use]
     pub fn engine(mut self, engine: Box<dyn Engine + 'e>) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// Repeats these columns of the input before the predictions, in this order and each once. Columns of CSV stay text.
+    /// Repeats these columns of the input before the predictions, in this order, each once. Columns of CSV stay text.
     #[must_use]
     pub fn keep<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.keep = columns.into_iter().map(Into::into).collect();
         self
     }
 
-    /// What to predict.
+    /// Sets the kind of predictions.
     #[must_use]
     pub fn output(mut self, output: OutputType) -> Self {
         self.output = output;
         self
     }
 
-    /// How many rows a batch has, at least 1; by default as many as 32 MB hold, at most [`BATCH_ROWS`].
+    /// Names the registered version that the model is. The columns of predictions carry it in their metadata, as
+    /// `hydra.model` and `hydra.version`, beside `hydra.output`: [what the predictions mean](Model::meaning_of).
+    #[must_use]
+    pub fn version(mut self, model: ModelName, version: Version) -> Self {
+        self.version = Some((model, version));
+        self
+    }
+
+    /// Writes the number of the [version](Self::version) in each row as well: a column `model_version` before the predictions.
+    #[must_use]
+    pub fn with_version(mut self) -> Self {
+        self.with_version = true;
+        self
+    }
+
+    /// Sets the number of rows in a batch, at least 1. By default it is the number that fits in 32 MB, at most
+    /// [`BATCH_ROWS`].
     #[must_use]
     pub fn batch_rows(mut self, rows: usize) -> Self {
         self.batch_rows = Some(rows.max(1));
@@ -69,18 +101,20 @@ impl<'e> Scoring<'e> {
 
     /// Reads the header or schema of `source`, finds the columns, and starts reading ahead.
     ///
-    /// Columns are found by name, with spaces and underscores alike, in any order; a model that was trained without names
-    /// takes columns by position.
+    /// Columns are found by name, in any order, with spaces and underscores treated alike. A model that was trained
+    /// without names takes columns by position.
     ///
-    /// [`ErrorKind::Storage`] when the source cannot be read; [`ErrorKind::InvalidData`] when columns are missing (the
-    /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] when it is
-    /// unknown which columns have the model's pandas categories.
+    /// [`ErrorKind::Storage`] if the source cannot be read; [`ErrorKind::InvalidData`] if columns are missing (the
+    /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the
+    /// columns of the model's pandas categories are unknown.
     pub fn open(self, source: Source, format: FileFormat) -> Result<ScoringRun<'e>> {
-        let Self { model, engine, keep, output, batch_rows } = self;
+        let Self { model, engine, keep, output, version, with_version, batch_rows } = self;
+        let number = version.as_ref().map(|(_, number)| *number).filter(|_| with_version);
+        let metadata = metadata(model.meaning_of(output), version);
         let batch_rows = batch_rows.unwrap_or_else(|| default_batch_rows(&model, output));
         let file = source.name().to_owned();
-        let wanted = Wanted::new(&model, &keep, batch_rows);
-        let input = Input::open(source, format, wanted, Some(&model))?;
+        let wanted = Wanted::new(model.feature_names(), &keep, batch_rows);
+        let input = Input::open(source, format, wanted, Some(&Features::of([&model])))?;
         let model = match &input.columns {
             Some(columns) => model.with_columns(columns)?,
             None => model,
@@ -89,6 +123,8 @@ impl<'e> Scoring<'e> {
             model,
             engine,
             output,
+            metadata,
+            version: number,
             batches: read_ahead(input.reader, file.clone())?,
             file,
             ignored: input.ignored,
@@ -101,23 +137,28 @@ impl<'e> Scoring<'e> {
 
     /// Scores all rows of `source` into `output` and returns their number.
     ///
-    /// Fails like [`Scoring::open`] and [`ScoringRun::write_to`]; a file of predictions appears only after the last row.
+    /// Fails like [`Scoring::open`] and [`ScoringRun::write_to`]. A file of predictions becomes visible only after the
+    /// last row.
     pub fn run(self, source: Source, format: FileFormat, output: Output<'_>) -> Result<u64> {
         self.open(source, format)?.write_to(output, |_| ())
     }
 }
 
-/// Rows that are being scored: an iterator over batches of predictions.
+/// An iterator over batches of predictions.
 ///
-/// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch, without rows
-/// if the input has none. After an error there are no further batches. The errors, which name the file:
-/// [`ErrorKind::InvalidData`] for a damaged row (with its line or batch), [`ErrorKind::Storage`] when reading fails,
-/// [`ErrorKind::InvalidArgument`] when a kept column has the name of a prediction, [`ErrorKind::UnsupportedModel`] when the
-/// model does not make the output asked for.
+/// A batch has the kept columns, then those that [`Model::predict_batch`] describes. There is at least one batch; it
+/// has no rows if the input has none. An error ends the iterator. The errors, which name the file, are:
+/// [`ErrorKind::InvalidData`] for a damaged row (with its line or batch), [`ErrorKind::Storage`] for a failed read,
+/// [`ErrorKind::InvalidArgument`] for a kept column with the name of a prediction, [`ErrorKind::UnsupportedModel`] if
+/// the model cannot produce the wanted kind of predictions.
 pub struct ScoringRun<'e> {
     model: Model,
     engine: Option<Box<dyn Engine + 'e>>,
     output: OutputType,
+    /// Of the columns of predictions.
+    metadata: HashMap<String, String>,
+    /// The version to write in each row.
+    version: Option<Version>,
     batches: Receiver<Message>,
     file: String,
     ignored: Vec<String>,
@@ -128,7 +169,8 @@ pub struct ScoringRun<'e> {
 }
 
 impl ScoringRun<'_> {
-    /// The columns of the input that are neither features nor kept. For JSON lines: of its first batch, and at most 1000.
+    /// The columns of the input that are neither features nor kept. For JSON lines, those of the first batch, at most
+    /// 1000.
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
@@ -146,7 +188,7 @@ impl ScoringRun<'_> {
         self.in_bytes
     }
 
-    /// How far the input had been read when the last batch was complete.
+    /// The position of the reader when the last batch was complete.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
@@ -154,8 +196,8 @@ impl ScoringRun<'_> {
 
     /// Writes all batches to `output`, calls `progress` with the position after each, and returns the number of rows.
     ///
-    /// Besides the errors of the batches: [`ErrorKind::Storage`] when writing fails, [`ErrorKind::InvalidData`] when the format
-    /// cannot hold a kept column.
+    /// In addition to the errors of the batches: [`ErrorKind::Storage`] for a failed write, and
+    /// [`ErrorKind::InvalidData`] if the format cannot represent a kept column.
     pub fn write_to(mut self, mut output: Output<'_>, mut progress: impl FnMut(u64)) -> Result<u64> {
         let mut rows = 0;
         while let Some(batch) = self.next() {
@@ -175,8 +217,36 @@ impl ScoringRun<'_> {
         let Some(batch) = batch else { return Ok(None) };
         self.position = batch.position;
         let engine = self.engine.as_deref().unwrap_or(&self.model);
-        let predicted = predict(&self.model, engine, &batch, self.output);
-        predicted.map(Some).map_err(|error| error.with_context("file", &self.file))
+        let predicted = self.model.predict_batch_by(engine, &batch.features, self.output);
+        let joined = predicted.and_then(|predicted| self.join(&batch.kept, &predicted));
+        joined.map(Some).map_err(|error| error.with_context("file", &self.file))
+    }
+
+    /// The kept columns, the version if it was asked for, then the predictions.
+    fn join(&self, kept: &RecordBatch, predicted: &RecordBatch) -> Result<RecordBatch> {
+        let predictions = predicted.schema_ref().fields().iter().map(|field| -> FieldRef {
+            Arc::new(field.as_ref().clone().with_metadata(self.metadata.clone()))
+        });
+        let version = self.version.map(|version| -> (FieldRef, ArrayRef) {
+            let column = UInt64Array::from_value(version.get(), predicted.num_rows());
+            (Arc::new(Field::new(VERSION_COLUMN, DataType::UInt64, false)), Arc::new(column))
+        });
+        let (mut fields, mut columns): (Vec<FieldRef>, Vec<ArrayRef>) = version.into_iter().unzip();
+        fields.extend(predictions);
+        columns.extend(predicted.columns().iter().cloned());
+        if let Some(field) = fields.iter().find(|field| kept.schema_ref().index_of(field.name()).is_ok()) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "a column to keep has the same name as a column of predictions",
+            )
+            .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+        }
+        let fields: Vec<FieldRef> = kept.schema_ref().fields().iter().cloned().chain(fields).collect();
+        let columns = kept.columns().iter().cloned().chain(columns).collect();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
+                .with_source(error)
+        })
     }
 }
 
@@ -194,26 +264,38 @@ impl Iterator for ScoringRun<'_> {
 }
 
 /// The rows of a batch, so that neither features nor predictions take more than [`BATCH_VALUES`].
-fn default_batch_rows(model: &Model, output: OutputType) -> usize {
-    let outputs = if output == OutputType::Leaves { model.num_trees() } else { model.num_outputs() };
-    let widest = model.feature_names().len().max(outputs).max(1);
+pub(crate) fn default_batch_rows(model: &Model, output: OutputType) -> usize {
+    let features = model.feature_names();
+    let contributions = model.num_outputs().saturating_mul(features.len() + 1);
+    let outputs = match output {
+        OutputType::Leaves => model.num_trees(),
+        OutputType::Contributions => contributions,
+        OutputType::TopContributions(top) => {
+            // Each rank has a name, which takes as much as some values, and a value.
+            let longest = features.iter().map(String::len).max().unwrap_or_default();
+            let ranks = top.get().min(features.len()).saturating_mul(model.num_outputs());
+            contributions.max(ranks.saturating_mul(longest / size_of::<f64>() + 2))
+        }
+        _ => model.num_outputs(),
+    };
+    let widest = features.len().max(outputs).max(1);
     (BATCH_VALUES / widest).clamp(1, BATCH_ROWS)
 }
 
 /// A batch, the end, or what went wrong.
-type Message = Result<Option<Batch>>;
+pub(crate) type Message = Result<Option<Batch>>;
 
-/// Lets a thread read the next batch while the one before it is scored.
+/// Reads the next batch on a thread while the caller scores the one before it.
 ///
 /// The thread is not joined: when the receiver is gone it may still be waiting for its input.
-fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
+pub(crate) fn read_ahead(mut reader: Box<dyn BatchReader>, file: String) -> Result<Receiver<Message>> {
     let (sender, receiver) = sync_channel(1);
     let read = move || {
         loop {
             let message = guarded(|| reader.next())
                 .map_err(|error| if named(&error) { error } else { error.with_context("file", &file) });
             let last = !matches!(message, Ok(Some(_)));
-            // Sending fails when the run was dropped, for instance because writing failed.
+            // Sending fails if the run was dropped, for instance after a failed write.
             if sender.send(message).is_err() || last {
                 break;
             }
@@ -230,21 +312,15 @@ fn named(error: &Error) -> bool {
     error.context().iter().any(|(key, _)| *key == "file")
 }
 
-/// The kept columns, then the predictions.
-fn predict(model: &Model, engine: &dyn Engine, batch: &Batch, output: OutputType) -> Result<RecordBatch> {
-    let predictions = model.predict_batch_by(engine, &batch.features, output)?;
-    let (kept, predicted) = (batch.kept.schema_ref(), predictions.schema_ref());
-    if let Some(field) = predicted.fields().iter().find(|field| kept.index_of(field.name()).is_ok()) {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            "a column to keep has the same name as a column of predictions",
-        )
-        .with_context("column", excerpt(field.name(), QUOTED_CHARS)));
+/// What the columns of predictions say about themselves.
+fn metadata(meaning: &str, version: Option<(ModelName, Version)>) -> HashMap<String, String> {
+    let mut metadata = HashMap::from([("hydra.output".to_owned(), meaning.to_owned())]);
+    if let Some((model, version)) = version {
+        metadata.insert("hydra.model".to_owned(), model.to_string());
+        metadata.insert("hydra.version".to_owned(), version.to_string());
     }
-    let fields: Vec<_> = kept.fields().iter().chain(predicted.fields()).cloned().collect();
-    let columns = batch.kept.columns().iter().chain(predictions.columns()).cloned().collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the number of predictions is not the number of rows")
-            .with_source(error)
-    })
+    metadata
 }
+
+#[cfg(test)]
+mod tests;

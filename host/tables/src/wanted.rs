@@ -1,45 +1,45 @@
-//! Which columns of a file are wanted: the model's features and those to keep.
+//! The wanted columns of a file: the model's features and the columns to keep.
 
 use std::collections::HashSet;
 
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnNames, FeatureKind, Model, are_placeholders};
+use hydra_lightgbm::loaded::{ColumnNames, FeatureKind, are_placeholders};
 
-/// What a reader has to bring.
+/// The columns and rows that a reader returns.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     /// The model's features, in its order.
     pub features: Vec<String>,
-    /// What each feature's column holds, where the format has no types of its own.
+    /// The kind of each feature's values, for formats without types.
     pub kinds: Vec<FeatureKind>,
-    /// The columns to repeat before the predictions, each once.
+    /// The columns that the output repeats before the predictions, each once.
     pub keep: Vec<String>,
-    /// How many rows a batch has.
+    /// The number of rows in a batch.
     pub batch_rows: usize,
-    /// Whether every column of the file is a feature: [`Wanted::see_columns`] fills in which.
+    /// Whether every column of the file is a feature; then [`Wanted::see_columns`] sets the features.
     every_column: bool,
-    /// Whether batches say on which lines their rows are.
+    /// Whether batches contain the line numbers of their rows.
     pub lines: bool,
 }
 
-/// Where the wanted columns are in a file.
+/// The positions of the wanted columns in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// The column of each feature.
     pub features: Vec<usize>,
     /// The column of each kept one.
     pub kept: Vec<usize>,
-    /// The names of those that are neither.
+    /// The names of the columns that are neither.
     pub ignored: Vec<String>,
 }
 
 impl Wanted {
-    /// What `model` needs of a file.
-    pub fn new(model: &Model, keep: &[String], batch_rows: usize) -> Self {
+    /// These features and the columns to keep.
+    pub fn new(features: &[String], keep: &[String], batch_rows: usize) -> Self {
         let mut seen = HashSet::new();
         let keep = keep.iter().filter(|name| seen.insert(*name)).cloned().collect();
-        let features = model.feature_names().to_vec();
+        let features = features.to_vec();
         Self {
             kinds: vec![FeatureKind::Numeric; features.len()],
             features,
@@ -50,7 +50,7 @@ impl Wanted {
         }
     }
 
-    /// Every column of a file, as numbers, and on which line each row is.
+    /// Every column of a file, as numbers, and the line of each row.
     pub fn every_column(batch_rows: usize) -> Self {
         Self {
             features: Vec::new(),
@@ -62,7 +62,7 @@ impl Wanted {
         }
     }
 
-    /// Takes the columns of the file for the features, where every column is wanted.
+    /// Makes the file's columns the features, if every column is wanted.
     pub fn see_columns<S: AsRef<str>>(&mut self, columns: &[S]) {
         if self.every_column {
             self.features = columns.iter().map(|name| name.as_ref().to_owned()).collect();
@@ -73,15 +73,15 @@ impl Wanted {
     /// Finds the wanted columns among those of a file.
     ///
     /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
-    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::InvalidData`] when
-    /// columns are missing (the message lists them) or a wanted name appears twice.
+    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::MissingColumns`] if columns to
+    /// keep are missing, [`ErrorKind::InvalidData`] if features are missing or a wanted name appears twice.
     pub fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
         let names = ColumnNames::new(columns);
         let kept = self.keep.iter().map(|name| names.find(name)).collect::<Result<Vec<_>>>()?;
         let missing = || self.keep.iter().zip(&kept).filter(|(_, column)| column.is_none());
         if missing().next().is_some() {
             let missing: Vec<&String> = missing().map(|(name, _)| name).collect();
-            return Err(Error::new(ErrorKind::InvalidData, "columns to keep are missing from the input")
+            return Err(Error::new(ErrorKind::MissingColumns, "columns to keep are missing from the input")
                 .with_context("missing", listed(&missing)));
         }
         let kept: Vec<usize> = kept.into_iter().flatten().collect();

@@ -1,6 +1,7 @@
-//! The readers of untrusted models: bytes of text per second on one core, and what malicious pickles cost.
+//! Measures the readers of untrusted models: bytes of text per second on one core, and the cost of malicious pickles.
 //!
-//! `cargo bench --workspace --bench reader`. Wanted: 300 MB/s of model text, and an error within 100 ms for each bomb.
+//! `cargo bench --workspace --bench reader`. The targets are 300 MB/s of model text, and an error within 100 ms for
+//! each bomb.
 
 #![expect(clippy::print_stdout, reason = "a bench reports on stdout")]
 
@@ -15,7 +16,7 @@ use hydra_lightgbm::text::{Limits, TextModel, check};
 use lightgbm3::{Booster, Dataset};
 use serde_json::json;
 
-/// Roughly normal values: the same every time.
+/// Roughly normal values, the same in every run.
 fn values(count: usize, mut state: u64) -> Vec<f64> {
     let mut unit = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -24,7 +25,7 @@ fn values(count: usize, mut state: u64) -> Vec<f64> {
     (0..count).map(|_| (0..6).map(|_| unit()).sum::<f64>() - 3.0).collect()
 }
 
-/// The text of a model that LightGBM trained, with numbers as it writes them.
+/// The text of a model that LightGBM trained, with numbers in its format.
 fn train(trees: usize, leaves: usize, features: usize) -> String {
     let data = values(20_000 * features, 1);
     let label = |row: &[f64]| (row[0] + row[1] * row[2] + (3.0 * row[3]).sin()) as f32;

@@ -1,7 +1,7 @@
-//! Loading and scoring, next to LightGBM itself (lightgbm3, built without OpenMP, so one thread) on the same models and
-//! rows.
+//! Compares loading and scoring with LightGBM itself (lightgbm3, built without OpenMP, so one thread) on the same
+//! models and rows.
 //!
-//! `cargo bench --bench scorer`; the comparison with other tools is `cargo xtask bench`.
+//! `cargo bench --workspace --bench scorer`; the comparison with other tools is `cargo xtask bench`.
 
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ const ROWS: usize = 20_000;
 /// Trees, leaves and features.
 const MODELS: [(usize, usize, usize); 3] = [(100, 31, 20), (500, 63, 30), (1000, 255, 50)];
 
-/// Roughly normal values: the same every time.
+/// Roughly normal values, the same in every run.
 fn rows(count: usize, features: usize, seed: u64) -> Vec<f64> {
     let mut state = seed;
     let mut unit = || {

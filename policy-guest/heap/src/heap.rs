@@ -18,14 +18,14 @@ const STEP: usize = 16;
 #[global_allocator]
 static HEAP: Heap = Heap { next: Cell::new(0), end: Cell::new(0) };
 
-/// What lies between `next` and `end` is free. Both are 0 before the first use.
+/// The memory between `next` and `end` is free. Both are 0 before the first use.
 struct Heap {
     next: Cell<usize>,
     end: Cell<usize>,
 }
 
 unsafe extern "C" {
-    /// Where static data ends; the linker defines it. The stack is before it.
+    /// The end of static data, defined by the linker. The stack is before it.
     static __heap_base: u8;
 }
 
@@ -33,7 +33,7 @@ unsafe extern "C" {
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// Moves `next` to `new`; grows memory if that is beyond its end.
+    /// Moves `next` to `new`; grows the memory if that is beyond its end.
     fn reach(&self, new: usize) -> Option<()> {
         let missing = new.saturating_sub(self.end.get()).div_ceil(PAGE);
         if missing > 0 {
@@ -85,8 +85,8 @@ unsafe impl GlobalAlloc for Heap {
         if size <= layout.size() {
             return pointer;
         }
-        // SAFETY: the caller's size, rounded up to the alignment, does not overflow; the old allocation holds `layout.size()` bytes, fewer
-        // than the new one, which does not overlap it.
+        // SAFETY: the caller's size, rounded up to the alignment, does not overflow; the old allocation has
+        // `layout.size()` bytes, fewer than the new one, which does not overlap it.
         unsafe {
             let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !new.is_null() {

@@ -1,34 +1,25 @@
 //! The moves of the default policy.
 
 use super::*;
+use crate::contract::{ModelFacts, ModelFormat, ModelState, OutputKind};
+use crate::evidence;
 
 fn version(version: u64, aliases: &[&str]) -> ModelVersion {
-    ModelVersion {
-        version,
-        run_id: None,
-        created_at: 0,
-        aliases: aliases.iter().map(ToString::to_string).collect(),
-        run: None,
-        tags: Vec::new(),
-    }
+    let mut found = evidence::version(version, &[]);
+    found.aliases = aliases.iter().map(ToString::to_string).collect();
+    found
 }
 
 fn context(champion: Option<u64>, archived: Option<u64>) -> Context {
-    Context {
-        model_name: "m".to_owned(),
-        now: 0,
-        actor: "me".to_owned(),
-        reason: None,
-        settings: Vec::new(),
-        champion: champion.map(|number| version(number, &[CHAMPION])),
-        archived: archived.map(|number| version(number, &[ARCHIVED])),
-        history: Vec::new(),
-    }
+    let mut context = evidence::context(&[], None);
+    context.champion = champion.map(|number| version(number, &[CHAMPION]));
+    context.archived = archived.map(|number| version(number, &[ARCHIVED]));
+    context
 }
 
-fn moves(verdict: Verdict) -> Vec<AliasMove> {
+fn moves(verdict: Result<Verdict, PolicyError>) -> Vec<AliasMove> {
     match verdict {
-        Verdict::Approve(approval) => approval.moves,
+        Ok(Verdict::Approve(approval)) => approval.moves,
         other => panic!("not approved: {other:?}"),
     }
 }
@@ -78,7 +69,7 @@ fn a_rollback_without_champion_takes_the_archived_version() {
 #[test]
 fn a_rollback_without_archived_version_is_rejected() {
     let verdict = rollback(None, &context(Some(2), None));
-    assert_eq!(verdict, Verdict::Reject("No archived model to rollback to".to_owned()));
+    assert_eq!(verdict, Ok(Verdict::Reject("No archived model to rollback to".to_owned())));
 }
 
 #[test]
@@ -91,4 +82,107 @@ fn a_rollback_to_a_named_version_archives_the_champion() {
 fn a_rollback_to_a_named_version_without_champion_keeps_another_archived_version() {
     let verdict = rollback(Some(&version(1, &[])), &context(None, Some(4)));
     assert_eq!(moves(verdict), [set(CHAMPION, 1)]);
+}
+
+fn model(output: OutputKind, classes: &[&str], columns: &[&str]) -> ModelFacts {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    ModelFacts {
+        flavor: "lightgbm".to_owned(),
+        format: ModelFormat::Text,
+        sha256: "a".repeat(64),
+        size: 100,
+        objective: "binary".to_owned(),
+        output,
+        outputs: 1,
+        classes: names(classes),
+        feature_count: u32::try_from(columns.len()).unwrap(),
+        features: names(columns),
+        features_sha256: columns.join(" "),
+        categories: Vec::new(),
+        iterations: 10,
+        signature_inputs: None,
+        signers: Vec::new(),
+    }
+}
+
+/// Asks for version 3 in place of version 2, and to return from version 3 to version 2.
+fn replace(champion: ModelFacts, target: ModelFacts, refused: &str) -> [Result<Verdict, PolicyError>; 2] {
+    let [mut old, mut new] = [version(2, &[]), version(3, &[])];
+    old.model = ModelState::Loadable(champion);
+    new.model = ModelState::Loadable(target);
+    let mut context = evidence::context(&[(changes::SETTING, refused)], None);
+    context.champion = Some(old.clone());
+    let promoted = promotion(&new, &context);
+    context.champion = Some(new);
+    context.archived = Some(old);
+    [promoted, rollback(None, &context)]
+}
+
+#[test]
+fn changes_are_rejected_where_the_settings_say_so() {
+    let probability = || model(OutputKind::Probability, &["no", "yes"], &["age", "income"]);
+    for (target, refused, difference) in [
+        (
+            model(OutputKind::Label, &["no", "yes"], &["age", "income"]),
+            "output",
+            "predict answers labels instead of probabilities",
+        ),
+        (
+            model(OutputKind::Probability, &["yes", "no"], &["age", "income"]),
+            "classes",
+            "class 1 is `yes` instead of `no`",
+        ),
+        (
+            model(OutputKind::Probability, &[], &["age", "income"]),
+            "classes",
+            "class 1 is absent instead of `no`",
+        ),
+        (
+            model(OutputKind::Probability, &["no", "yes"], &["income", "age"]),
+            "columns",
+            "input column 1 is `income` instead of `age`",
+        ),
+        (
+            model(OutputKind::Probability, &["no", "yes"], &["age", "income", "x"]),
+            "columns",
+            "input column 3 is `x` instead of absent",
+        ),
+    ] {
+        let expected = format!(
+            "version 3 differs from the champion, version 2, in what refuse-changes protects: {difference}"
+        );
+        let [promoted, rolled_back] = replace(probability(), target.clone(), refused);
+        assert_eq!(promoted, Ok(Verdict::Reject(expected)));
+        assert!(matches!(rolled_back, Ok(Verdict::Reject(_))), "{rolled_back:?}");
+        // The other changes are allowed.
+        for other in ["", "output", "classes", "columns"].into_iter().filter(|other| *other != refused) {
+            let verdicts = replace(probability(), target.clone(), other);
+            assert!(
+                verdicts.iter().all(|verdict| matches!(verdict, Ok(Verdict::Approve(_)))),
+                "{other}: {verdicts:?}"
+            );
+        }
+    }
+    let [same, _] = replace(probability(), probability(), "output,classes,columns");
+    assert!(matches!(same, Ok(Verdict::Approve(_))));
+}
+
+#[test]
+fn models_that_were_not_opened_are_not_compared() {
+    let mut context = context(Some(2), None);
+    context.settings = evidence::context(&[(changes::SETTING, "output,classes,columns")], None).settings;
+    let mut target = version(3, &[]);
+    target.model = ModelState::Loadable(model(OutputKind::Label, &[], &[]));
+    assert_eq!(moves(promotion(&target, &context))[0], set(CHAMPION, 3));
+    context.champion = None;
+    assert_eq!(moves(promotion(&target, &context))[0], set(CHAMPION, 3));
+}
+
+#[test]
+fn an_unknown_change_is_an_error_of_the_settings() {
+    let mut context = context(None, None);
+    context.settings = evidence::context(&[(changes::SETTING, "output,colour")], None).settings;
+    let error = promotion(&version(3, &[]), &context).unwrap_err();
+    let PolicyError::InvalidSettings(message) = error else { panic!("{error:?}") };
+    assert_eq!(message, "`refuse-changes` names `colour`, which is not one of output, classes, columns");
 }

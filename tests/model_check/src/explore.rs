@@ -116,7 +116,7 @@ pub fn replay(setup: &Setup, actions: &[Action]) -> String {
 
 fn what_remains(world: &World) -> impl Hash {
     let told = world.writers.map(|writer| writer.phase == Phase::Done(writer::Outcome::Committed));
-    (world.log, world.len, world.aliases, world.gone, world.causes, world.recorded, told)
+    (world.log, world.len, world.aliases, world.gone, world.causes, world.recorded, world.approvals, told)
 }
 
 fn possible(world: &World, actions: &mut Vec<Action>) {
@@ -127,8 +127,10 @@ fn possible(world: &World, actions: &mut Vec<Action>) {
             for choice in [Choice::Plain, Choice::SecondAlias, Choice::ReadBeforeMark, Choice::LoseAnswer] {
                 actions.push(Action::Step(who, choice));
             }
-            let leaves_a_trace =
-                matches!(writer.phase, Phase::ReadAliases | Phase::Write(_) | Phase::Mark | Phase::LateMark);
+            let leaves_a_trace = matches!(
+                writer.phase,
+                Phase::ReadAliases | Phase::ReadBack | Phase::Write(_) | Phase::Mark | Phase::LateMark
+            );
             if world.crashes > 0 && leaves_a_trace {
                 actions.push(Action::Crash(who));
             }

@@ -6,14 +6,20 @@
 //! steps, and time.
 //!
 //! - [`world`]: the state and the steps of the environment.
+//! - [`standing`]: quarantines and approvals, which entries carry on.
+//! - [`canonical`]: one form for all equivalent states.
 //! - [`writer`]: the steps of a writer, the same loop as the host's driver.
+//! - [`deciding`]: the entries that a writer appends.
 //! - [`properties`]: the named properties that must hold.
 //! - [`explore`]: breadth-first search with shortest counterexamples.
 //! - [`mutation`]: deliberately broken rules, which the properties must detect.
 
+pub mod canonical;
+pub mod deciding;
 pub mod explore;
 pub mod mutation;
 pub mod properties;
+pub mod standing;
 pub mod world;
 pub mod writer;
 

@@ -11,7 +11,7 @@ pub enum Mutation {
     NoOperationId,
     /// Interrupted transitions never expire.
     NoExpiry,
-    /// Writers carry out interrupted transitions until the moment of expiry, without the guard interval.
+    /// Writers carry out interrupted transitions until they expire, without the guard interval.
     NoGuard,
     /// A writer aborts an expired transition although its champion is already set.
     AbortStarted,
@@ -37,4 +37,18 @@ pub enum Mutation {
     IgnoreDamage,
     /// Writers carry out the remaining moves of a transition whose version was deleted.
     IgnoreDeletedTarget,
+    /// A settled ledger whose champion was deleted needs no entry.
+    IgnoreDeletedChampion,
+    /// A decision makes a version champion although it is in quarantine.
+    IgnoreQuarantine,
+    /// After losing a race, a writer decides by the standing that it read at first.
+    StaleStanding,
+    /// A quarantine is appended without settling the ledger first.
+    QuarantineUnsettled,
+    /// A promotion leaves the approvals of its version in the standing.
+    ApprovalsStay,
+    /// An entry that aborts another carries on the standing of the aborted one.
+    AbortKeepsStanding,
+    /// Entries that repair the ledger or record outside moves carry no standing.
+    RepairsForgetStanding,
 }

@@ -1,9 +1,11 @@
 //! The properties, checked on every transition of the state machine.
 
+use crate::deciding::own_outcome;
 use crate::explore::Action;
 use crate::rules::{Found, Validity};
+use crate::standing::{crowns_quarantined, expected};
 use crate::world::{Cause, Entry, Kind, Setup, WINDOWS, World, find_head};
-use crate::writer::{Choice, Outcome, Phase, Task, Writer, own_outcome, step};
+use crate::writer::{Choice, Outcome, Phase, Task, Writer, step};
 
 /// A named property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +33,15 @@ pub enum Property {
     LateWritesAreRecognised,
     /// Carrying out a promotion does not leave the model without a champion.
     ChampionSurvives,
-    /// If all writers die, one repair restores the ledger: aliases equal to the head, the head marked, no damage.
+    /// No decision makes a version champion that is in quarantine by the entry that the decision is based on.
+    QuarantineHolds,
+    /// Decisions that need an approval use no more approvals than were given.
+    ApprovalUsedOnce,
+    /// Every valid entry carries the standing that follows from the entry before it. After an abort, that is the standing
+    /// from before the aborted entry.
+    StandingCarried,
+    /// If all writers die, one repair restores the ledger: aliases equal to the head, the head marked and without a
+    /// deleted version, no damage.
     Recoverable,
 }
 
@@ -86,7 +96,7 @@ pub fn recoverable(setup: &Setup, world: &World) -> Result<(), Property> {
     }
     let Found::Head { number, damage: 0 } = find_head(&world) else { return Err(Property::Recoverable) };
     let head = world.entry(number as u8);
-    let in_line = world.existing(head.after) == world.existing(world.aliases) && head.settled();
+    let in_line = head.after == world.existing(world.aliases) && head.settled();
     let ended = matches!(world.writers[seat].phase, Phase::Done(_));
     if in_line && ended { Ok(()) } else { Err(Property::Recoverable) }
 }
@@ -137,6 +147,7 @@ fn check_append(earlier: &World, world: &World, (number, entry): (u8, &Entry)) -
     if doubled {
         return Err(Property::NoDecisionDoubled);
     }
+    check_standing(world, entry)?;
     let base = (entry.base != 0).then(|| world.entry(entry.base));
     match (entry.kind, base) {
         (Kind::External, _) if !entry.justified => return Err(Property::NothingInvented),
@@ -162,6 +173,23 @@ fn check_append(earlier: &World, world: &World, (number, entry): (u8, &Entry)) -
             }
         }
         _ => {}
+    }
+    Ok(())
+}
+
+fn check_standing(world: &World, entry: &Entry) -> Result<(), Property> {
+    if world.approvals.iter().any(|unused| *unused < 0) {
+        return Err(Property::ApprovalUsedOnce);
+    }
+    if entry.predecessor() == 0 {
+        return Ok(());
+    }
+    let base = world.entry(entry.predecessor());
+    if crowns_quarantined(entry, base) {
+        return Err(Property::QuarantineHolds);
+    }
+    if entry.standing != expected(entry, base) {
+        return Err(Property::StandingCarried);
     }
     Ok(())
 }

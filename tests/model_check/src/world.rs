@@ -2,12 +2,11 @@
 
 use crate::mutation::Mutation;
 use crate::rules::{self, Chain, Link, Slot, Target, Validity, Windows};
+use crate::standing::{Standing, Statement};
 use crate::writer::{Outcome, Phase, Task, Writer};
 
 /// The maximum number of ledger entries. Recovery runs may append more than [`Setup::appends`], up to this limit.
 pub const CAPACITY: usize = 12;
-/// The base of an append that is void in every continuation.
-const NEVER: u8 = 0;
 /// The number of concurrent writers.
 pub const WRITERS: usize = 3;
 /// The protocol's limits in ticks. One tick is longer than the lease, so a writer can meet or miss each limit.
@@ -51,6 +50,12 @@ pub struct Entry {
     pub before: Aliases,
     /// The aliases that the entry decides.
     pub after: Aliases,
+    /// What the entry states about versions.
+    pub statement: Statement,
+    /// The standing that the entry carries.
+    pub standing: Standing,
+    /// The standing of the entry that this one follows, which a writer reads from the chain.
+    pub standing_before: Standing,
     /// The age since the store appended the entry, in ticks.
     pub created: u8,
     /// The age since the author's decision, in ticks.
@@ -64,10 +69,17 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether the entry needs no further work: it is marked, or moves nothing.
+    /// Whether the entry needs no further work: it is marked, or neither moves an alias nor sets a tag.
     #[must_use]
     pub fn settled(&self) -> bool {
-        self.applied || (self.before == self.after && !self.is_observation())
+        let still = self.before == self.after && !self.statement.is_mirrored();
+        self.applied || (still && !self.is_observation())
+    }
+
+    /// The number of the entry that this one follows in the chain.
+    #[must_use]
+    pub fn predecessor(&self) -> u8 {
+        if self.kind == Kind::Checkpoint { self.trusted } else { self.base }
     }
 
     /// Whether the entry records aliases that its author found.
@@ -94,6 +106,8 @@ pub enum Cause {
 pub struct Setup {
     /// The task of each writer.
     pub tasks: [Task; WRITERS],
+    /// The standing at the start.
+    pub standing: Standing,
     /// The maximum number of appends; appends that are void from the start do not count.
     pub appends: u8,
     /// The maximum number of ticks; `None` for no limit.
@@ -133,6 +147,8 @@ pub struct World {
     pub gone: u8,
     /// The state of each writer.
     pub writers: [Writer; WRITERS],
+    /// Ghost: for each version, the approvals that were given minus those that decisions used. Not below zero.
+    pub approvals: [i8; 4],
     /// The recorded outcome of each writer's operation, which a writer finds by its operation id.
     pub recorded: [Option<Outcome>; WRITERS],
     /// The deliberately broken rule, from the setup.
@@ -159,8 +175,14 @@ impl World {
     /// The initial state: version 1 is champion, none is archived, versions 2 and 3 exist.
     #[must_use]
     pub fn start(setup: &Setup) -> Self {
-        let genesis =
-            Entry { kind: Kind::Genesis, after: [1, 0], before: [1, 0], created: 9, ..Entry::default() };
+        let genesis = Entry {
+            kind: Kind::Genesis,
+            after: [1, 0],
+            before: [1, 0],
+            standing: setup.standing,
+            created: 9,
+            ..Entry::default()
+        };
         let mut log = [Entry::default(); CAPACITY];
         log[0] = genesis;
         let mut world = Self {
@@ -171,6 +193,7 @@ impl World {
             wrote_last: [0; 2],
             gone: 0,
             writers: setup.tasks.map(Writer::new),
+            approvals: [0, 1, 2, 3].map(|version| i8::from(setup.standing.is_approved(version))),
             recorded: [None; WRITERS],
             mutation: setup.mutation,
             keep_all: setup.deleted_entries > 0 || setup.mutation == Some(Mutation::VoidEntriesCount),
@@ -196,6 +219,9 @@ impl World {
             trusted: 0,
             before: [0; 2],
             after: [0; 2],
+            statement: Statement::None,
+            standing: Standing { quarantined: 0, approved: 0 },
+            standing_before: Standing { quarantined: 0, approved: 0 },
             created: 0,
             decided: 0,
             applied: false,
@@ -274,6 +300,7 @@ impl World {
         if entry.operation != 0 {
             self.recorded[usize::from(entry.operation) - 1] = Some(Outcome::Committed);
         }
+        self.count_approvals(&entry);
         if entry.kind == Kind::Aborted {
             let operation = self.entry(entry.base).operation;
             if operation != 0 {
@@ -289,6 +316,20 @@ impl World {
                 let slow = Cause::SlowWriter(self.wrote_last[alias] - 1, 0);
                 self.causes[alias] = if self.is_damaged() { Cause::Outside } else { slow };
             }
+        }
+    }
+
+    /// An approval that is given counts up, a decision that needs one counts down, and an abort takes back what its base
+    /// did.
+    fn count_approvals(&mut self, entry: &Entry) {
+        let (counted, sign) =
+            if entry.kind == Kind::Aborted { (*self.entry(entry.base), -1) } else { (*entry, 1) };
+        if let Statement::Approve(version) = counted.statement {
+            self.approvals[usize::from(version)] += sign;
+        }
+        let needs = counted.operation.checked_sub(1).map(|who| self.writers[usize::from(who)].task);
+        if let Some(Task::PromoteApproved(version)) = needs {
+            self.approvals[usize::from(version)] -= sign;
         }
     }
 
@@ -308,112 +349,6 @@ impl World {
             writer.lease += 1;
             if let Some(pending) = &mut writer.pending {
                 pending.decided += 1;
-            }
-        }
-    }
-
-    /// Erases everything that no rule or property depends on, so that equivalent states become equal.
-    ///
-    /// Without deletions, the ledger keeps only the relevant entries: the head, recently superseded entries, and those
-    /// that a writer refers to. So neither time nor the number of appends needs a bound.
-    pub fn canonicalise(&mut self) {
-        for entry in &mut self.log[..usize::from(self.len)] {
-            entry.created = entry.created.min(WINDOWS.slow_writer as u8 + 1);
-            entry.decided = entry.decided.min(WINDOWS.expiry as u8);
-            entry.justified = true;
-        }
-        for writer in &mut self.writers {
-            writer.canonicalise();
-        }
-        for alias in 0..2 {
-            if let Cause::SlowWriter(slow, age) = &mut self.causes[alias] {
-                *age = (*age).min(WINDOWS.slow_writer as u8 + 1);
-                let dead = self.writers[usize::from(*slow)].phase == Phase::Dead;
-                if dead && !WINDOWS.may_be_slow((*age).into()) {
-                    self.causes[alias] = Cause::Outside;
-                }
-            }
-            let last = self.wrote_last[alias];
-            let told = last != 0 && matches!(self.writers[usize::from(last) - 1].phase, Phase::Done(_));
-            if told || self.causes[alias] != Cause::Ledger {
-                self.wrote_last[alias] = 0;
-            }
-        }
-        if !self.keep_all {
-            self.skip_idle_steps();
-            self.compact();
-        }
-    }
-
-    /// Returns a writer directly to reading if its next step would do only that.
-    fn skip_idle_steps(&mut self) {
-        let (head, _) = self.scan();
-        let entry = *self.entry(head);
-        let leases_end = self.mutation != Some(Mutation::NoLease);
-        for writer in &mut self.writers {
-            let current = writer.head == head && writer.settled == entry.settled();
-            let idle = match writer.phase {
-                Phase::Write(_) => leases_end && !WINDOWS.may_write(writer.lease.into()),
-                Phase::Mark => writer.head != head || entry.applied,
-                Phase::Confirm | Phase::Recheck => !current,
-                Phase::Append(payload) => payload.base != head,
-                _ => false,
-            };
-            if idle {
-                writer.phase = Phase::ReadAliases;
-                writer.canonicalise();
-            }
-        }
-    }
-
-    fn compact(&mut self) {
-        let len = usize::from(self.len);
-        let (head, validity) = self.scan();
-        let mut renumbered = [0_u8; CAPACITY + 1];
-        let mut kept = [Entry::default(); CAPACITY];
-        let mut count = 0_u8;
-        for index in 0..len {
-            let number = index as u8 + 1;
-            if validity[index] != Validity::Valid {
-                continue;
-            }
-            let newer = (index + 1..len).find(|&newer| validity[newer] == Validity::Valid);
-            let recent = newer.is_some_and(|newer| WINDOWS.may_be_slow(self.log[newer].created.into()));
-            let watched = self.writers.iter().any(|writer| writer.looks_at(number));
-            if number != head && !recent && !watched {
-                continue;
-            }
-            let mut entry = Entry { base: count, operation: self.log[index].operation, ..self.log[index] };
-            if number != head {
-                entry = Entry { after: entry.after, created: entry.created, base: count, ..Entry::default() };
-            }
-            if entry.settled() {
-                entry.decided = 0;
-            }
-            if count == 0 {
-                entry.created = 0;
-            }
-            kept[usize::from(count)] = entry;
-            count += 1;
-            renumbered[usize::from(number)] = count;
-        }
-        self.log = kept;
-        self.len = count;
-        for writer in &mut self.writers {
-            writer.head = renumbered[usize::from(writer.head)];
-            writer.wrote = renumbered[usize::from(writer.wrote)];
-            writer.wrote_before = renumbered[usize::from(writer.wrote_before)];
-            let payload = match &mut writer.phase {
-                Phase::Append(entry) => Some(entry),
-                _ => None,
-            };
-            for entry in payload.into_iter().chain(&mut writer.pending) {
-                // An append whose base is no longer the head will be void, regardless of its content.
-                *entry = if entry.base == head {
-                    Entry { base: count, ..*entry }
-                } else {
-                    Entry { kind: Kind::Void, base: NEVER, ..Entry::default() }
-                };
             }
         }
     }

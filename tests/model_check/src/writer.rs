@@ -1,7 +1,9 @@
 //! The steps of a writer: read and assess; then repair, append or write aliases; then read again.
 
+use crate::deciding::{new_entry, on_top, own_outcome, proceed};
 use crate::mutation::Mutation;
 use crate::rules::{self, AliasView, Found, Situation};
+use crate::standing::Standing;
 use crate::world::{Aliases, CAPACITY, Cause, Entry, Kind, Setup, WINDOWS, World, find_head, targets};
 
 /// The task of a writer.
@@ -9,8 +11,18 @@ use crate::world::{Aliases, CAPACITY, Cause, Entry, Kind, Setup, WINDOWS, World,
 pub enum Task {
     /// Move `champion` to this version.
     Promote(u8),
+    /// Move `champion` to this version if the version has an approval.
+    PromoteApproved(u8),
     /// Swap `champion` and `archived`.
     Rollback,
+    /// Swap `champion` and `archived`, and put the former champion in quarantine.
+    RollbackAndQuarantine,
+    /// Put this version in quarantine.
+    Quarantine(u8),
+    /// End the quarantine of this version.
+    Release(u8),
+    /// Approve this version.
+    Approve(u8),
     /// Make aliases and ledger consistent, and bridge damage.
     Repair,
 }
@@ -39,6 +51,9 @@ pub enum Phase {
     Recheck,
     /// Append this entry.
     Append(Entry),
+    /// Read the ledger after an append of the writer's own operation. If that is the head now, the writer carries it out from
+    /// the aliases that it was decided on, without reading them again.
+    ReadBack,
     /// Write the aliases of this bit mask.
     Write(u8),
     /// Mark the head as applied.
@@ -85,6 +100,8 @@ pub struct Writer {
     pub pending: Option<Entry>,
     /// The decision to repeat, for [`Mutation::NoRedecision`].
     pub repeat: Option<Aliases>,
+    /// The standing that the writer saw first, for [`Mutation::StaleStanding`].
+    pub first_standing: Option<Standing>,
 }
 
 impl Writer {
@@ -106,6 +123,7 @@ impl Writer {
             wrote_before: 0,
             pending: None,
             repeat: None,
+            first_standing: None,
         }
     }
 
@@ -154,6 +172,7 @@ impl Writer {
             self.wrote = 0;
             self.wrote_before = 0;
             self.repeat = None;
+            self.first_standing = None;
         }
     }
 }
@@ -202,21 +221,24 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
         Phase::ReadHead => read_head(setup, &mut next, who),
         Phase::Confirm => {
             next.writers[who].lease = 0;
-            let head_after = world.existing(world.entry(world.writers[who].head).after);
+            let head_entry = world.entry(world.writers[who].head);
+            let head_after = world.existing(head_entry.after);
             next.writers[who].seen = world.aliases;
             judge(setup, &mut next, who, true);
             let writer = &mut next.writers[who];
-            writer.justified = (0..2).any(|i| {
-                world.existing(world.aliases)[i] != head_after[i]
-                    && match world.causes[i] {
-                        Cause::Ledger => false,
-                        Cause::Outside => true,
-                        Cause::SlowWriter(slow, age) => {
-                            let away = !matches!(world.writers[usize::from(slow)].phase, Phase::Done(_));
-                            away && usize::from(slow) != who && !WINDOWS.may_be_slow(age.into())
+            let deleted = world.existing(head_entry.after) != head_entry.after;
+            writer.justified = deleted
+                || (0..2).any(|i| {
+                    world.existing(world.aliases)[i] != head_after[i]
+                        && match world.causes[i] {
+                            Cause::Ledger => false,
+                            Cause::Outside => true,
+                            Cause::SlowWriter(slow, age) => {
+                                let away = !matches!(world.writers[usize::from(slow)].phase, Phase::Done(_));
+                                away && usize::from(slow) != who && !WINDOWS.may_be_slow(age.into())
+                            }
                         }
-                    }
-            });
+                });
             writer.phase = Phase::Recheck;
             if !setup.split_reads {
                 recheck(setup, &mut next, who);
@@ -227,6 +249,7 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
             if entry.kind != Kind::Void && world.appends == 0 {
                 return None;
             }
+            next.writers[who].phase = Phase::ReadAliases;
             if choice == Choice::LoseAnswer {
                 if world.writers[who].pending.is_some() {
                     return None;
@@ -235,8 +258,24 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                 next.writers[who].pending = Some(entry);
             } else if entry.kind != Kind::Void {
                 next.append(entry);
+                if entry.kind == Kind::Operation {
+                    next.writers[who].phase = Phase::ReadBack;
+                }
             }
-            next.writers[who].phase = Phase::ReadAliases;
+        }
+        Phase::ReadBack => {
+            let head = match find_head(world) {
+                Found::Head { number, damage: 0 } => Some(world.entry(number as u8)),
+                _ => None,
+            };
+            match head.filter(|entry| entry.operation == who as u8 + 1) {
+                Some(own) => {
+                    next.writers[who].seen = own.before;
+                    next.writers[who].lease = 0;
+                    read_head(setup, &mut next, who);
+                }
+                None => next.writers[who].phase = Phase::ReadAliases,
+            }
         }
         Phase::Write(mask) => {
             let writer = &world.writers[who];
@@ -363,13 +402,20 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
     let damaged = !matches!(find_head(world), Found::Head { damage: 0, .. });
     if damaged && writer.task == Task::Repair {
         world.writers[who].phase = if writer.confirmed {
-            let checkpoint = new_entry(Kind::Checkpoint, world.len, entry.after, seen);
-            Phase::Append(Entry { trusted: head, ..checkpoint })
+            let checkpoint =
+                Entry { trusted: head, ..new_entry(Kind::Checkpoint, world.len, entry.after, seen) };
+            Phase::Append(on_top(world, setup.mutation, checkpoint))
         } else {
             Phase::Confirm
         };
         return;
     }
+    let unsettled = setup.mutation == Some(Mutation::QuarantineUnsettled);
+    if unsettled && matches!(writer.task, Task::Quarantine(_)) {
+        world.writers[who].phase = proceed(setup, world, who);
+        return;
+    }
+    let repair = |kind, before, after| on_top(world, setup.mutation, new_entry(kind, head, before, after));
     world.writers[who].phase = match writer.judged {
         // Another writer carried out this writer's operation; only aliases that were read after the mark prove it.
         Situation::Quiet
@@ -380,11 +426,7 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
         Situation::Quiet => {
             world.writers[who].wrote = 0;
             world.writers[who].wrote_before = 0;
-            let phase = proceed(setup, world, who);
-            if let (Phase::Append(entry), Some(Mutation::NoRedecision)) = (phase, setup.mutation) {
-                world.writers[who].repeat = Some(entry.after);
-            }
-            phase
+            proceed(setup, world, who)
         }
         Situation::Confirm => Phase::Confirm,
         Situation::RollForward => match writer.mask {
@@ -394,13 +436,15 @@ fn act(setup: &Setup, world: &mut World, who: usize) {
         Situation::Wait => Phase::ReadAliases,
         Situation::Abort(_) => {
             let unrestored = setup.mutation == Some(Mutation::AbortWithoutRestore);
-            Phase::Append(new_entry(Kind::Aborted, head, after, if unrestored { seen } else { before }))
+            let restored = if unrestored { seen } else { before };
+            Phase::Append(repair(Kind::Aborted, after, restored))
         }
-        Situation::Reassert => Phase::Append(new_entry(Kind::Reassert, head, seen, after)),
+        Situation::Reassert => Phase::Append(repair(Kind::Reassert, seen, after)),
         Situation::Adopt => {
             let justified = writer.justified;
             let applied = setup.mutation == Some(Mutation::TrustObservations);
-            Phase::Append(Entry { applied, justified, ..new_entry(Kind::External, head, after, seen) })
+            // The state before names deleted versions, so that the entry shows which alias lost its version.
+            Phase::Append(Entry { applied, justified, ..repair(Kind::External, entry.after, seen) })
         }
     };
 }
@@ -459,6 +503,8 @@ fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
         settled: writer.settled,
         timeliness: windows.timeliness(entry.decided.into()),
         target_gone: target_gone && mutation != Some(Mutation::IgnoreDeletedTarget),
+        leaves_gone: world.existing(entry.after) != entry.after
+            && mutation != Some(Mutation::IgnoreDeletedChampion),
         recent: &recent_slices[..recents],
     };
     let mut judged = rules::assess(&view);
@@ -470,58 +516,4 @@ fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     writer.judged = judged;
     writer.confirmed = confirmed;
     writer.mask = (0..2).filter(|&i| rules::is_written(&view, i)).fold(0, |mask, i| mask | 1 << i);
-}
-
-/// The next phase on a settled ledger: ends, or decides and appends.
-fn proceed(setup: &Setup, world: &World, who: usize) -> Phase {
-    let writer = world.writers[who];
-    if setup.mutation != Some(Mutation::NoOperationId)
-        && let Some(outcome) = own_outcome(world, who)
-    {
-        return Phase::Done(outcome);
-    }
-    if setup.mutation == Some(Mutation::NoOperationId) && world.entry(writer.head).operation == who as u8 + 1
-    {
-        return Phase::Done(Outcome::Committed);
-    }
-    let state = world.existing(world.entry(writer.head).after);
-    let decided = match writer.task {
-        Task::Promote(version) if world.is_gone(version) => None,
-        Task::Promote(version) if state[0] == version => None,
-        Task::Promote(version) => {
-            let archived = if state[0] != 0 { state[0] } else { state[1] };
-            Some([version, if archived == version { 0 } else { archived }])
-        }
-        Task::Rollback if state[1] == 0 => None,
-        Task::Rollback => Some([state[1], state[0]]),
-        Task::Repair => None,
-    };
-    let Some(after) = decided else { return Phase::Done(Outcome::Nothing) };
-    let repeat = if setup.mutation == Some(Mutation::NoRedecision) { writer.repeat } else { None };
-    let entry = new_entry(Kind::Operation, writer.head, state, repeat.unwrap_or(after));
-    Phase::Append(Entry { operation: who as u8 + 1, ..entry })
-}
-
-/// The outcome of the writer's operation; `None` if no valid entry records it.
-#[must_use]
-pub fn own_outcome(world: &World, who: usize) -> Option<Outcome> {
-    if !world.keep_all {
-        return world.recorded[who];
-    }
-    let (slots, len) = world.slots();
-    let Found::Head { number: head, .. } = find_head(world) else { return None };
-    let mut newer: Option<&Entry> = None;
-    for (number, _) in rules::valid_entries(1, &slots[..len], head) {
-        let entry = world.entry(number as u8);
-        if entry.operation == who as u8 + 1 {
-            let aborted = newer.is_some_and(|newer| newer.kind == Kind::Aborted);
-            return Some(if aborted { Outcome::Aborted } else { Outcome::Committed });
-        }
-        newer = Some(entry);
-    }
-    None
-}
-
-fn new_entry(kind: Kind, base: u8, before: Aliases, after: Aliases) -> Entry {
-    Entry { kind, base, before, after, justified: true, ..Entry::default() }
 }

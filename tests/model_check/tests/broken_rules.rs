@@ -4,11 +4,13 @@
 use ledger_model_check::explore::explore;
 use ledger_model_check::mutation::Mutation;
 use ledger_model_check::properties::Property;
+use ledger_model_check::standing::Standing;
 use ledger_model_check::world::Setup;
-use ledger_model_check::writer::Task::{Promote, Repair, Rollback};
+use ledger_model_check::writer::Task::{Promote, PromoteApproved, Quarantine, Repair, Rollback};
 
 const SETUP: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
+    standing: Standing { quarantined: 0, approved: 0 },
     appends: 4,
     ticks: Some(0),
     crashes: 0,
@@ -21,6 +23,20 @@ const SETUP: Setup = Setup {
     mutation: None,
 };
 const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..SETUP };
+const QUARANTINED: Setup = Setup { tasks: [Promote(2), Quarantine(2), Repair], ..SETUP };
+const APPROVED: Setup = Setup {
+    tasks: [PromoteApproved(2), PromoteApproved(2), Rollback],
+    standing: Standing { quarantined: 0, approved: 1 << 2 },
+    ..SETUP
+};
+/// A promotion that uses an approval may expire.
+const EXPIRING: Setup = Setup {
+    tasks: [PromoteApproved(2), Rollback, Repair],
+    crashes: 1,
+    ticks: Some(3),
+    appends: 2,
+    ..APPROVED
+};
 
 fn caught(mutation: Mutation, setup: Setup, expected: Property) {
     let broken = explore(&Setup { mutation: Some(mutation), ..setup });
@@ -52,4 +68,13 @@ broken_rules! {
     trust_observations: TrustObservations, Setup { outside_moves: 1, appends: 3, ..REPAIRED } => ChampionIsExplained;
     ignore_damage: IgnoreDamage, Setup { deleted_entries: 1, ..REPAIRED } => NoDecisionDoubled;
     ignore_deleted_target: IgnoreDeletedTarget, Setup { deleted_versions: 1, crashes: 1, appends: 3, ..REPAIRED } => ChampionSurvives;
+    ignore_deleted_champion: IgnoreDeletedChampion, Setup { deleted_versions: 1, appends: 3, ..REPAIRED } => Recoverable;
+    ignore_quarantine: IgnoreQuarantine, QUARANTINED => QuarantineHolds;
+    stale_quarantine: StaleStanding, QUARANTINED => QuarantineHolds;
+    no_redecision_after_a_quarantine: NoRedecision, QUARANTINED => QuarantineHolds;
+    quarantine_unsettled: QuarantineUnsettled, QUARANTINED => ChampionIsExplained;
+    stale_approval: StaleStanding, APPROVED => ApprovalUsedOnce;
+    approvals_stay: ApprovalsStay, APPROVED => StandingCarried;
+    abort_keeps_standing: AbortKeepsStanding, EXPIRING => StandingCarried;
+    repairs_forget_standing: RepairsForgetStanding, Setup { outside_moves: 1, ..QUARANTINED } => StandingCarried;
 }

@@ -1,11 +1,15 @@
 //! Explores the protocol as designed, within bounds that take seconds; `--ignored` uses wider bounds.
 
 use ledger_model_check::explore::{explore, replay};
+use ledger_model_check::standing::Standing;
 use ledger_model_check::world::Setup;
-use ledger_model_check::writer::Task::{Promote, Repair, Rollback};
+use ledger_model_check::writer::Task::{
+    Approve, Promote, PromoteApproved, Quarantine, Release, Repair, Rollback, RollbackAndQuarantine,
+};
 
 const CALM: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
+    standing: Standing { quarantined: 0, approved: 0 },
     appends: 4,
     ticks: Some(0),
     crashes: 0,
@@ -20,6 +24,16 @@ const CALM: Setup = Setup {
 
 /// One operation fewer, and one writer that only repairs.
 const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..CALM };
+
+/// A quarantine of the version that another writer promotes.
+const QUARANTINED: Setup = Setup { tasks: [Promote(2), Quarantine(2), Repair], ..CALM };
+
+/// Two promotions that need the same approval.
+const APPROVED: Setup = Setup {
+    tasks: [PromoteApproved(2), PromoteApproved(2), Rollback],
+    standing: Standing { quarantined: 0, approved: 1 << 2 },
+    ..CALM
+};
 
 fn holds(setup: Setup) {
     let report = explore(&setup);
@@ -40,7 +54,7 @@ fn alias_writes_interleave_in_any_order() {
 }
 
 #[test]
-fn reads_of_one_round_are_answered_at_different_moments() {
+fn reads_of_one_round_are_answered_at_different_times() {
     holds(Setup { split_reads: true, ticks: Some(1), appends: 3, ..REPAIRED });
 }
 
@@ -82,6 +96,53 @@ fn versions_are_deleted() {
 #[test]
 fn entries_are_deleted() {
     holds(Setup { deleted_entries: 1, appends: 3, ..REPAIRED });
+}
+
+#[test]
+fn quarantines_race_with_decisions() {
+    holds(Setup { tasks: [Promote(2), Quarantine(2), RollbackAndQuarantine], ..CALM });
+}
+
+#[test]
+fn a_quarantine_ends_while_others_decide() {
+    holds(Setup { tasks: [Quarantine(2), Release(2), Promote(2)], ticks: Some(2), crashes: 1, ..CALM });
+}
+
+#[test]
+fn a_quarantine_lands_behind_an_unfinished_promotion() {
+    holds(Setup { ticks: Some(4), crashes: 1, appends: 3, ..QUARANTINED });
+}
+
+#[test]
+fn a_quarantine_lands_behind_half_a_promotion() {
+    holds(Setup { ticks: Some(3), crashes: 1, split_writes: true, appends: 2, ..QUARANTINED });
+}
+
+#[test]
+fn aliases_are_moved_outside_around_a_quarantine() {
+    holds(Setup { outside_moves: 1, appends: 3, ..QUARANTINED });
+}
+
+#[test]
+fn entries_are_deleted_around_a_quarantine() {
+    holds(Setup { deleted_entries: 1, appends: 3, ..QUARANTINED });
+}
+
+#[test]
+fn an_approval_is_used_once() {
+    holds(APPROVED);
+}
+
+#[test]
+fn an_aborted_promotion_gives_its_approval_back() {
+    let tasks = [PromoteApproved(2), Approve(2), Repair];
+    holds(Setup { tasks, ticks: Some(4), crashes: 1, appends: 3, ..APPROVED });
+}
+
+#[test]
+#[ignore = "a minute"]
+fn an_approval_is_used_once_by_slow_writers() {
+    holds(Setup { ticks: Some(2), ..APPROVED });
 }
 
 #[test]

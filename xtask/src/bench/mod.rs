@@ -3,6 +3,7 @@
 //! Every tool runs in a separate process that waits for requests, so that the tools take turns and a busy machine slows
 //! all of them. The results are printed and written to `docs/benchmarks.md`, each part to its section.
 
+mod contributions;
 mod document;
 mod machine;
 mod policy;

@@ -47,6 +47,13 @@ enum Kind {
     Process(Commands),
 }
 
+/// The times of our library's operations without a cache.
+#[derive(Default)]
+struct Uncached {
+    load: Samples,
+    promote: Samples,
+}
+
 /// The command for an operation, if it exists.
 type Commands = Box<dyn Fn(&str) -> Option<Command>>;
 
@@ -93,7 +100,9 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     }
     document.paragraph(
         "Python's `log_model` receives its requirements as an argument; otherwise it would spend seconds inferring them in another \
-         process. Our `load` reads the model cache and checks the digest; the row *without cache* fetches the model as Python does.",
+         process. Our `load` reads the model cache and checks the digest; the row *without cache* fetches the model as Python does. \
+         Our `promote` makes sure that the models of the versions can be loaded: of a model that was opened before it asks only \
+         whether the files are still there, and the row *without cache* fetches and opens the models of all three versions.",
     );
     Ok((document, goals))
 }
@@ -110,19 +119,27 @@ fn measure(place: &Place, effort: Effort, document: &mut Document) -> Result<Vec
     for contender in [&mut ours, &mut our_process, &mut python_process] {
         contender.start()?;
     }
-    let mut uncached = Samples::default();
+    let mut uncached = Uncached::default();
     for round in 0..rounds {
         say(format!("  round {} of {rounds}", round + 1));
-        for index in 0..OPERATIONS.len() {
+        for (index, (operation, _)) in OPERATIONS.iter().enumerate() {
             python.run(index)?;
+            if *operation == "promote" {
+                ours.time("open")?;
+            }
             ours.run(index)?;
             if round < processes {
+                if *operation == "promote" {
+                    our_process.time("open")?;
+                }
                 our_process.run(index)?;
                 python_process.run(index)?;
             }
         }
         if let Kind::Worker(worker) = &mut ours.kind {
-            uncached.push(worker.number("load-uncached 0")?);
+            uncached.load.push(worker.number("load-uncached 0")?);
+            worker.number("log 0")?;
+            uncached.promote.push(worker.number("promote-uncached 0")?);
         }
     }
     let contenders = [&ours, &python, &our_process, &python_process];
@@ -213,6 +230,7 @@ fn our_processes(place: &Place) -> Commands {
                 "--run-name",
                 "bench",
             ],
+            "open" => vec!["promote", "--dry-run"],
             "promote" | "rollback" | "champion" | "list" => vec![operation],
             // No command loads a model without predicting.
             _ => return None,
@@ -244,7 +262,7 @@ fn clean<'c>(command: &'c mut Command, home: &Path) -> &'c mut Command {
     command.current_dir(home)
 }
 
-fn tabulate(place: &Place, contenders: [&Contender; 4], uncached: &Samples, document: &mut Document) {
+fn tabulate(place: &Place, contenders: [&Contender; 4], uncached: &Uncached, document: &mut Document) {
     document.paragraph(&format!("### {}", place.name));
     let [ours, python, our_process, python_process] = contenders;
     let cells = |what: &str, row: [&Samples; 4]| {
@@ -262,10 +280,13 @@ fn tabulate(place: &Place, contenders: [&Contender; 4], uncached: &Samples, docu
     for (index, (operation, what)) in OPERATIONS.iter().enumerate() {
         let all = [ours, python, our_process, python_process].map(|contender| &contender.samples[index]);
         rows.push(cells(what, all));
-        if *operation == "load" {
-            let none = Samples::default();
-            rows.push(cells("… without cache", [uncached, all[1], &none, &none]));
-        }
+        let without_cache = match *operation {
+            "promote" => &uncached.promote,
+            "load" => &uncached.load,
+            _ => continue,
+        };
+        let none = Samples::default();
+        rows.push(cells("… without cache", [without_cache, all[1], &none, &none]));
     }
     document.table(
         &["", "our library", "Python client", "ours ×", "our process", "Python process", "ours ×"],
@@ -273,7 +294,7 @@ fn tabulate(place: &Place, contenders: [&Contender; 4], uncached: &Samples, docu
     );
 }
 
-fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<Goal> {
+fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Uncached) -> Vec<Goal> {
     let [ours, python, our_process, python_process] = contenders;
     let champion = OPERATIONS.iter().position(|(operation, _)| *operation == "champion").unwrap_or(0);
     let ratio = |slow: &Samples, fast: &Samples| slow.median() / fast.median();
@@ -286,7 +307,7 @@ fn goals(place: &Place, contenders: [&Contender; 4], uncached: &Samples) -> Vec<
     if place.uri.starts_with("http") {
         let all = python.samples.iter().zip(&ours.samples).zip(OPERATIONS);
         let ratios = all.map(|((python, ours), (operation, _))| (ratio(python, ours), operation));
-        let with_load = ratios.chain([(ratio(&python.samples[LOAD], uncached), "load without cache")]);
+        let with_load = ratios.chain([(ratio(&python.samples[LOAD], &uncached.load), "load without cache")]);
         let (slowest, operation) =
             with_load.fold((f64::INFINITY, ""), |least, next| if next.0 < least.0 { next } else { least });
         goals.push(Goal::at_least(

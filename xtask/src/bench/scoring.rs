@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{run as sh, say};
 
+use super::contributions;
 use super::document::{Document, Goal};
 use super::machine::version;
 use super::samples::{Samples, digits, seconds, times};
-use super::worker::{Answer, PATIENCE, Worker};
+use super::worker::{ANSWER_LIMIT, Answer, Worker};
 use super::{Effort, built, home, python, script};
 
 /// The number of rows in a batch, as `make_models.py` writes them.
@@ -43,7 +44,7 @@ const SHAPES: [Shape; 3] = [
 
 /// A scoring engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Engine {
+pub(super) enum Engine {
     Native,
     LightGbmRust,
     LightGbmPython,
@@ -59,7 +60,7 @@ const ENGINES: [Engine; 7] = [Native, LightGbmRust, LightGbmPython, OnnxRuntime,
 
 impl Engine {
     /// The engine's name, and how it is built and called.
-    fn description(self) -> Result<(String, String)> {
+    pub(super) fn description(self) -> Result<(String, String)> {
         let named = |name: &str, package: &str| {
             Ok::<_, anyhow::Error>(format!("{name} {}", version("peers", package)?))
         };
@@ -87,7 +88,7 @@ impl Engine {
         })
     }
 
-    fn command(self, model: &Path) -> Command {
+    pub(super) fn command(self, model: &Path) -> Command {
         let rust = |engine: &str| {
             let mut command = Command::new(built("bench-worker"));
             command.args(["scoring", engine]).arg(model);
@@ -149,10 +150,11 @@ pub fn run(effort: Effort, compile_limit: Duration) -> Result<(Document, Vec<Goa
     for shape in SHAPES.iter().filter(|shape| effort == Effort::Full || shape.name != "large") {
         goals.extend(score(shape, effort, compile_limit, &mut document)?);
     }
+    goals.extend(contributions::run(effort, &mut document)?);
     Ok((document, goals))
 }
 
-fn directory(shape: &str) -> PathBuf {
+pub(super) fn directory(shape: &str) -> PathBuf {
     home().join("models").join(shape)
 }
 
@@ -219,7 +221,7 @@ fn enter(engine: Engine, shape: &Shape, compile_limit: Duration) -> Result<Resul
     drop(preparer);
     let mut worker = Worker::start(&name, &mut engine.command(&model))?;
     let before = worker.number("memory")?;
-    match worker.ask("load", PATIENCE)? {
+    match worker.ask("load", ANSWER_LIMIT)? {
         Answer::Numbers(_) => {}
         Answer::Refused(reason) => return Ok(Err(format!("cannot load this model: {reason}"))),
         Answer::TimedOut => return Ok(Err("did not load within five minutes".to_owned())),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::home;
 
 /// The time limit of a worker for everything except a compilation.
-pub const PATIENCE: Duration = Duration::from_mins(5);
+pub const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
 /// A worker process. It ends when this value is dropped.
 pub struct Worker {
@@ -76,7 +76,7 @@ impl Worker {
 
     /// Sends a request that must succeed.
     pub fn measure(&mut self, request: &str) -> Result<Vec<f64>> {
-        match self.ask(request, PATIENCE)? {
+        match self.ask(request, ANSWER_LIMIT)? {
             Answer::Numbers(numbers) => Ok(numbers),
             Answer::Refused(reason) => bail!("`{}` cannot do `{request}`: {reason}", self.name),
             Answer::TimedOut => bail!("`{}` took too long for `{request}`", self.name),

@@ -55,7 +55,7 @@ fn challenger_since(version: u64, context: &Context) -> Option<u64> {
 mod tests {
     use super::*;
     use example_common::contract::{AliasMove, Operation, Transition};
-    use example_common::evidence::{context, version};
+    use example_common::evidence::{context, requester, version};
 
     const HOUR: u64 = 3_600_000;
 
@@ -78,9 +78,10 @@ mod tests {
             target: Some(version),
             moves: vec![set(CHALLENGER, version)],
             at,
-            actor: "ann".to_owned(),
+            by: requester("ann"),
             reason: None,
             explanation: String::new(),
+            overrides: Vec::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Code that the example policies share: the exports, the usual moves, and reading settings. Copy what you need.
 
+#[path = "../../../../policy-guest/src/evidence.rs"]
+pub mod evidence;
 mod export;
 
 /// The default policy's heap: decisions of usual size need no system call of the host.
@@ -122,42 +124,5 @@ pub fn hours_and_minutes(millis: u64) -> String {
         (0, minutes) => format!("{minutes} min"),
         (hours, 0) => format!("{hours} h"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
-}
-
-/// Evidence for the unit tests of policies.
-pub mod evidence {
-    use crate::contract::{Context, Entry, Metric, ModelVersion, RunData};
-
-    /// A version whose run has these metrics.
-    #[must_use]
-    pub fn version(version: u64, metrics: &[(&str, f64)]) -> ModelVersion {
-        let metrics =
-            metrics.iter().map(|(key, value)| Metric { key: (*key).to_owned(), value: *value }).collect();
-        ModelVersion {
-            version,
-            run_id: None,
-            created_at: 0,
-            aliases: Vec::new(),
-            run: Some(RunData { metrics, params: Vec::new(), tags: Vec::new() }),
-            tags: Vec::new(),
-        }
-    }
-
-    /// A request of `ann` for the model `churn` at time 0, without history.
-    #[must_use]
-    pub fn context(settings: &[(&str, &str)], champion: Option<ModelVersion>) -> Context {
-        let entry =
-            |(key, value): &(&str, &str)| Entry { key: (*key).to_owned(), value: (*value).to_owned() };
-        Context {
-            model_name: "churn".to_owned(),
-            now: 0,
-            actor: "ann".to_owned(),
-            reason: None,
-            settings: settings.iter().map(entry).collect(),
-            champion,
-            archived: None,
-            history: Vec::new(),
-        }
     }
 }

@@ -90,6 +90,12 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// There is no metric of that name, or its parameter is out of range.
+        UnknownMetric = "unknown-metric",
+        /// A metric is for another task than the models', such as the AUC of a regression.
+        MetricMismatch = "metric-mismatch",
+        /// Models that are to be measured on the same rows have different tasks or classes.
+        ModelsDiffer = "models-differ",
     }
     Missing {
         /// There is no such registered model.
@@ -112,8 +118,14 @@ error_kinds! {
         AlreadyExists = "already-exists",
         /// The store refused because the entity is in the wrong state (deleted, not READY, ...).
         InvalidState = "invalid-state",
+        /// The registered model is a prompt of MLflow's prompt registry, not a model.
+        IsPrompt = "is-prompt",
         /// The version to roll back to was never the champion.
         NeverChampion = "never-champion",
+        /// The version cannot become champion or candidate because it is in quarantine.
+        Quarantined = "quarantined",
+        /// The version to release is not in quarantine.
+        NotQuarantined = "not-quarantined",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -148,6 +160,26 @@ error_kinds! {
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
         InvalidData = "invalid-data",
+        /// Rows to measure on lack the column of labels, weights, groups or a segment.
+        MissingColumns = "missing-columns",
+        /// There are no rows to measure on.
+        NoRows = "no-rows",
+        /// There are more rows to measure on than LightGBM's limit of 2^31 - 1.
+        TooManyRows = "too-many-rows",
+        /// A label is missing, or is not what the metrics need: a finite number, a grade, a number in a range.
+        InvalidLabels = "invalid-labels",
+        /// A label is not one of the model's classes.
+        UnknownLabel = "unknown-label",
+        /// All labels are of one class.
+        OneClass = "one-class",
+        /// A weight is missing, negative or not finite, or all weights are zero.
+        InvalidWeights = "invalid-weights",
+        /// A row has no group, or a group is too large.
+        InvalidGroups = "invalid-groups",
+        /// A column of segments has too many values.
+        TooManySegments = "too-many-segments",
+        /// A model's score is not finite, or is not what a metric needs, such as a probability.
+        InvalidScores = "invalid-scores",
         /// The answer is not what the MLflow protocol says: an HTML page, damaged JSON, a missing field.
         Protocol = "protocol",
         /// A local database has a schema that this version cannot use safely.
@@ -160,6 +192,14 @@ error_kinds! {
         InvalidModel = "invalid-model",
         /// A model file is of a format or uses a feature that is not supported.
         UnsupportedModel = "unsupported-model",
+        /// Feature contributions were asked of a model with linear trees, for which they are not defined.
+        LinearContributions = "linear-contributions",
+        /// Feature contributions were asked of a model whose text lacks the row counts of its trees, or whose counts contradict each other.
+        ModelCounts = "model-counts",
+        /// Feature contributions of a model would take more values or more work for each row than the limit.
+        ContributionsSize = "contributions-size",
+        /// A version must not become champion because its model cannot be loaded; the source states the reason.
+        Unloadable = "unloadable",
         /// LightGBM itself reported an error (training, prediction).
         LightGbm = "light-gbm",
     }
@@ -204,10 +244,16 @@ error_kinds! {
     Ledger {
         /// The ledger belongs to another model or was not made by this tool.
         LedgerIdentity = "ledger-identity",
+        /// The ledger that the model's tags name does not exist any more.
+        LedgerGone = "ledger-gone",
+        /// The run with the archive of the ledger does not exist any more: it was purged.
+        ArchiveGone = "archive-gone",
         /// The ledger has a gap, a digest mismatch or an entry that cannot be read.
         LedgerBroken = "ledger-broken",
         /// A newer release wrote an entry of the ledger, in a schema that this one cannot read.
         LedgerNewer = "ledger-newer",
+        /// The document that says which versions are in quarantine is neither in the archive nor follows from the ledger.
+        StandingLost = "standing-lost",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -241,7 +287,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 58);
+        assert_eq!(ErrorKind::ALL.len(), 81);
     }
 
     #[test]
@@ -250,6 +296,8 @@ mod tests {
             (ErrorKind::InvalidName, ErrorCategory::Usage),
             (ErrorKind::NoChampion, ErrorCategory::Missing),
             (ErrorKind::Held, ErrorCategory::Refused),
+            (ErrorKind::Quarantined, ErrorCategory::Refused),
+            (ErrorKind::StandingLost, ErrorCategory::Ledger),
             (ErrorKind::Contention, ErrorCategory::Unavailable),
             (ErrorKind::Integrity, ErrorCategory::Data),
             (ErrorKind::Guard, ErrorCategory::Policy),

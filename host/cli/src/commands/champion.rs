@@ -1,4 +1,4 @@
-//! `champion`: who it is, without loading it.
+//! `champion`: shows the champion without loading its model.
 
 use crate::args::ChampionArgs;
 use crate::report::{AsOfReport, ChampionReport};
@@ -13,16 +13,16 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
-    if let Some(moment) = args.as_of {
+    if let Some(as_of) = args.as_of {
         let then = match registry.existing_ledger().await? {
-            Some(ledger) => ledger.as_of(moment).await?,
+            Some(ledger) => ledger.as_of(as_of).await?,
             None => None,
         };
         let (record, state) = then.ok_or_else(|| {
             Error::new(ErrorKind::NoChampion, "the ledger did not exist at that time")
                 .with_hint("run `hydra-registry history` to see when it began")
         })?;
-        let report = AsOfReport::new(registry.model(), moment, &record, &state);
+        let report = AsOfReport::new(registry.model(), as_of, &record, &state);
         printer.report(&report, AsOfReport::text)?;
         return Ok(ExitStatus::Done);
     }

@@ -1,11 +1,11 @@
-//! `promote` and `rollback`: a request, a decision, its effect.
+//! `promote` and `rollback`: send a request and report the transition.
 
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 
-/// Asks for a promotion.
+/// Requests a promotion.
 pub async fn promote(
     args: &PromoteArgs,
     settings: &Settings,
@@ -16,7 +16,7 @@ pub async fn promote(
     decide(registry.promote(target), &args.decision, printer).await
 }
 
-/// Asks for a rollback.
+/// Requests a rollback.
 pub async fn rollback(
     args: &RollbackArgs,
     settings: &Settings,
@@ -24,11 +24,15 @@ pub async fn rollback(
 ) -> anyhow::Result<ExitStatus> {
     let target = args.to.map_or(Target::PolicyChoice, Target::Version);
     let registry = connect(&args.decision, settings).await?;
-    decide(registry.rollback(target), &args.decision, printer).await
+    let mut request = registry.rollback(target);
+    if args.quarantine {
+        request = request.quarantine();
+    }
+    decide(request, &args.decision, printer).await
 }
 
 async fn connect(args: &DecisionArgs, settings: &Settings) -> anyhow::Result<ModelRegistry> {
-    Ok(ModelRegistry::connect(settings.acting_as(args.actor.as_ref())).await?)
+    Ok(ModelRegistry::connect(settings.acting_as(&args.actor)).await?)
 }
 
 async fn decide(
@@ -42,13 +46,22 @@ async fn decide(
     if args.dry_run {
         request = request.dry_run();
     }
+    if args.allow_unloadable {
+        request = request.allow_unloadable();
+    }
     let transition = request.await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,
         Outcome::Held => ExitStatus::Held,
-        // `Rejected`, and whatever else is not a yes.
+        // `Rejected`, and outcomes of later releases.
         _ => ExitStatus::Rejected,
     };
-    printer.report(&TransitionReport::from(&transition), TransitionReport::text)?;
+    let report = TransitionReport::from(&transition);
+    if printer.is_json() {
+        for warning in report.warnings() {
+            printer.note(format!("WARNING: {warning}"));
+        }
+    }
+    printer.report(&report, TransitionReport::text)?;
     Ok(status)
 }

@@ -1,4 +1,4 @@
-//! `history`: the ledger, shown, verified or exported.
+//! `history`: shows, verifies or exports the ledger.
 
 use futures_util::TryStreamExt as _;
 
@@ -22,7 +22,7 @@ pub async fn run(
             "{} has no history yet; the first `promote` or `rollback` creates it",
             registry.model()
         ));
-        // Entries come one a line, so none are no line; a verdict is a document whatever there is to verify.
+        // Entries are one line each, so an empty history is empty output; a verification is always a document.
         if let Some(HistoryCommand::Verify(_)) = &args.command {
             printer.report(&VerifyReport::new(registry.model(), &Verified::default()), VerifyReport::text)?;
         }
@@ -60,7 +60,7 @@ async fn verify(
     Ok(if report.sound { ExitStatus::Done } else { ExitStatus::Rejected })
 }
 
-/// Everything that the ledger holds, entries that lost a race and damage included.
+/// All contents of the ledger, with entries that lost a race and with damage.
 async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let mut steps = ledger.read(None);
     while let Some(step) = steps.try_next().await? {

@@ -19,7 +19,7 @@ pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) ->
         empty = false;
         printer.item(&VersionReport::from(version?), VersionReport::text)?;
     }
-    // Of none that were asked for there is nothing to say.
+    // Print no message for `--limit 0`.
     if empty && args.limit != Some(0) {
         printer.note(format!(
             "{} has no versions yet; `hydra-registry log-candidate` creates one",

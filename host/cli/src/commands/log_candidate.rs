@@ -1,4 +1,4 @@
-//! `log-candidate`: log a model file, or train a baseline and log that.
+//! `log-candidate`: logs a model file, or trains a baseline and logs it.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{ExitStatus, Printer, Settings, interrupt, training};
 use hydra_models::config;
 use hydra_registry::{Candidate, ModelRegistry, ModelSource};
 
-/// A model with its metrics and its configuration, before the flags add theirs.
+/// A model with its metrics and configuration, before the flags are applied.
 pub type Trained = (ModelSource, BTreeMap<String, f64>, Map<String, Value>);
 
 /// Logs a candidate.
@@ -40,7 +40,7 @@ pub async fn run(
         candidate = candidate.allow_non_finite();
     }
 
-    // Before a store is made or a model created for it.
+    // Check this before creating a store or a registered model.
     let prepared = candidate.prepare().await?;
     let interrupted = interrupt::first()?;
     let registry = ModelRegistry::connect_or_create(settings.options.clone()).await?;

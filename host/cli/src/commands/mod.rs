@@ -7,6 +7,8 @@ mod history;
 mod list;
 pub(crate) mod log_candidate;
 mod predict;
+mod state;
+mod status;
 
 use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};
@@ -17,9 +19,14 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::LogCandidate(args) => log_candidate::run(&args, settings, printer).await,
         Command::Promote(args) => decide::promote(&args, settings, printer).await,
         Command::Rollback(args) => decide::rollback(&args, settings, printer).await,
+        Command::Nominate(args) => state::nominate(&args, settings, printer).await,
+        Command::Approve(args) => state::approve(&args, settings, printer).await,
+        Command::Quarantine(args) => state::quarantine(&args, settings, printer).await,
+        Command::Release(args) => state::release(&args, settings, printer).await,
         Command::Champion(args) => champion::run(&args, settings, printer).await,
         Command::List(args) => list::run(&args, settings, printer).await,
         Command::History(args) => history::run(&args, settings, printer).await,
+        Command::Status(args) => status::run(&args, settings, printer).await,
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,

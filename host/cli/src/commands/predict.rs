@@ -12,7 +12,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let champion = registry.load_champion().await?;
-    let rows = predict::run(champion.model, args, printer)?;
+    let rows = predict::run(champion.model, registry.model(), champion.version, args, printer)?;
     tracing::info!(rows, version = %champion.version, "predicted with the champion");
     Ok(ExitStatus::Done)
 }

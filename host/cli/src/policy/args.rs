@@ -111,7 +111,7 @@ pub struct BacktestArgs {
     pub file: PathBuf,
 
     /// Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
-    #[arg(long, value_name = "TIME", value_parser = crate::moment::moment)]
+    #[arg(long, value_name = "TIME", value_parser = crate::time::parse_time)]
     pub since: Option<Timestamp>,
 }
 

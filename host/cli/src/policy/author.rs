@@ -6,7 +6,7 @@ use crate::{ExitStatus, Printer};
 use hydra_base::error::{Error, ErrorKind};
 use hydra_policy_kit::{Language, build as build_project, scaffold};
 
-/// Starts a project.
+/// Creates a project.
 pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let name = match &args.name {
         Some(name) => name.clone(),

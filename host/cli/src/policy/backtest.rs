@@ -1,4 +1,4 @@
-//! `policy backtest`: a policy on the recorded decisions of a model.
+//! `policy backtest`: repeats the recorded decisions of a model with another policy.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ pub async fn run(
     Ok(ExitStatus::Done)
 }
 
-/// What was given for the policy that is asked, which need not be the one that `hydra.toml` is about: of that file's settings
-/// only those that it has.
+/// The settings for the tested policy. `hydra.toml` may be for another policy, so only those of its settings apply that
+/// the tested policy declares.
 fn settings_for(policy: &Policy, settings: &Settings, printer: &mut Printer) -> BTreeMap<String, String> {
     let has = |key: &String| policy.descriptor().settings.iter().any(|setting| setting.key == *key);
     let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =

@@ -32,7 +32,7 @@ pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -
     Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
 }
 
-/// Measures decisions on one case, or on evidence such as most policies see.
+/// Measures decisions of one case, or of typical evidence.
 pub async fn bench(
     args: &BenchArgs,
     settings: &Settings,
@@ -49,7 +49,7 @@ pub async fn bench(
     Ok(ExitStatus::Done)
 }
 
-/// The case, with the settings of `--set` over its own.
+/// The case, with its settings overridden by those of `--set`.
 fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
     Ok(with_settings(CaseFile::read(path)?.case, settings))
 }

@@ -4,7 +4,7 @@ use crate::policy::args::InspectArgs;
 use crate::policy::{load, refuse_settings, report::InspectReport};
 use crate::{ExitStatus, Printer, Settings};
 
-/// Shows what a policy is.
+/// Describes a policy.
 pub async fn run(
     args: &InspectArgs,
     settings: &Settings,

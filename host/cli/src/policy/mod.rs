@@ -1,4 +1,4 @@
-//! `policy …`: the kit for authors of policies.
+//! `policy …`: the commands for authors of policies.
 
 mod args;
 mod author;
@@ -16,7 +16,7 @@ use hydra_registry::PolicySource;
 
 pub use args::PolicyCommand;
 
-/// Components larger than this have an interpreter inside, and compiling one takes seconds.
+/// Larger components contain an interpreter, and take seconds to compile.
 const LARGE_COMPONENT_BYTES: u64 = 1 << 20;
 
 /// Runs a command of the kit.
@@ -36,7 +36,7 @@ pub async fn run(
     }
 }
 
-/// Refuses `--set` where it would change nothing, with what to do instead.
+/// Rejects `--set` for commands that do not use settings, with a hint.
 fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result<()> {
     if settings.set.is_empty() {
         return Ok(());
@@ -46,7 +46,7 @@ fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result
         .with_hint(hint))
 }
 
-/// Loads the named component, else the policy that `promote` would use.
+/// Loads the named component, or the policy that `promote` would use.
 async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
     let mut options = settings.options.clone();
     if let Some(file) = file {

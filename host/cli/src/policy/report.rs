@@ -1,4 +1,4 @@
-//! The JSON shapes of the kit's commands, and their text for people.
+//! The JSON forms of the kit's commands, and their text for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ pub struct NewReport {
 }
 
 impl NewReport {
-    /// What was written where.
+    /// Reports the files of a new project.
     pub fn new(name: &str, language: Language, dir: &Path, files: &[PathBuf]) -> Self {
         Self {
             schema: "hydra-registry/policy-new/1",
@@ -67,7 +67,7 @@ pub struct BuildReport {
 }
 
 impl BuildReport {
-    /// What was built.
+    /// Reports a component.
     pub fn new(path: &Path, language: Language, bytes: u64) -> Self {
         Self {
             schema: "hydra-registry/policy-build/1",
@@ -93,7 +93,7 @@ pub struct InspectReport {
     pub name: String,
     /// The policy's version.
     pub version: String,
-    /// What it decides.
+    /// A summary of its rules.
     pub summary: String,
     /// The SHA-256 of the component.
     pub sha256: Sha256,
@@ -101,18 +101,18 @@ pub struct InspectReport {
     pub bytes: usize,
     /// The interface that it exports, with its version.
     pub interface: String,
-    /// What it imports: nothing, or it would have been refused.
+    /// Its imports; always empty, because a component with imports is rejected.
     pub imports: Vec<String>,
     /// The functions in its core modules.
     pub functions: u32,
-    /// The settings it understands.
+    /// The settings that it declares.
     pub settings: Vec<Setting>,
-    /// The limits of each decision, as they are set now.
+    /// The limits of each decision, as configured.
     pub budget: Budget,
 }
 
 impl InspectReport {
-    /// What is known about a policy.
+    /// Describes a policy.
     pub fn new(policy: &Policy) -> Self {
         let descriptor = policy.descriptor();
         Self {
@@ -158,21 +158,21 @@ pub struct RunReport {
     pub policy: String,
     /// The verdict.
     pub verdict: VerdictKind,
-    /// The words.
+    /// The explanation.
     pub explanation: String,
     /// The alias moves that it proposes.
     #[serde(serialize_with = "hydra_policy::alias_moves::serialize")]
     pub moves: Vec<AliasMove>,
-    /// The fuel it took.
+    /// The fuel used.
     pub fuel: u64,
     /// The time it took, in microseconds.
     pub elapsed_us: u64,
-    /// The memory it held, in bytes.
+    /// The memory used, in bytes.
     pub memory_bytes: u64,
 }
 
 impl RunReport {
-    /// What a policy decided.
+    /// Reports a decision.
     pub fn new(policy: &Policy, decision: &Decision) -> Self {
         Self {
             schema: "hydra-registry/policy-run/1",
@@ -208,11 +208,11 @@ pub struct TestReport {
     pub schema: &'static str,
     /// The policy's name and version.
     pub policy: String,
-    /// How many cases passed.
+    /// The number of cases that passed.
     pub passed: usize,
-    /// How many failed.
+    /// The number of cases that failed.
     pub failed: usize,
-    /// Every case, in the order of their names.
+    /// Every case, sorted by name.
     pub cases: Vec<CaseReport>,
 }
 
@@ -221,11 +221,11 @@ pub struct TestReport {
 pub struct CaseReport {
     /// The file's name without extension.
     pub name: String,
-    /// What it shows.
+    /// The description of the case.
     pub description: String,
     /// Whether it passed.
     pub passed: bool,
-    /// What differs, a line each.
+    /// The differences, one per line.
     pub differences: Vec<String>,
 }
 
@@ -275,7 +275,7 @@ pub struct BenchReport {
     pub schema: &'static str,
     /// The policy's name and version.
     pub policy: String,
-    /// How many decisions were measured.
+    /// The number of measured decisions.
     pub runs: u32,
     /// Times in microseconds: `p50`, `p99`, `max`.
     pub elapsed_us: BTreeMap<&'static str, u64>,
@@ -286,7 +286,7 @@ pub struct BenchReport {
 }
 
 impl BenchReport {
-    /// What decisions cost.
+    /// Reports the cost of decisions.
     pub fn new(policy: &Policy, report: &hydra_policy_kit::BenchReport) -> Self {
         let times = [("p50", report.p50), ("p99", report.p99), ("max", report.max)];
         Self {

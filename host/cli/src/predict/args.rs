@@ -1,5 +1,6 @@
 //! The arguments of `predict`.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -12,7 +13,9 @@ use hydra_tables::{FileFormat, is_dash};
 /// Arguments of `predict`.
 ///
 /// The output has the rows of the input in the same order: the columns to keep, then `prediction`, or one
-/// column `probability_LABEL`, `prediction_N` or `leaf_N` for each class, output or tree.
+/// column `probability_LABEL`, `prediction_N`, `leaf_N` or `contribution_FEATURE` for each class, output, tree or feature. The columns
+/// of predictions name the version and the meaning of the values (`probability`, `label`, `value`, `scores`,
+/// `leaf`, `contribution`): in their metadata in Parquet and Arrow, on stderr with CSV and JSON lines.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = AFTER_HELP, override_usage = "hydra-registry predict [OPTIONS] <INPUT>")]
 pub struct PredictArgs {
@@ -36,6 +39,14 @@ pub struct PredictArgs {
     #[arg(long, value_enum, value_name = "TYPE")]
     pub output_type: Option<OutputTypeArg>,
 
+    /// Writes only the K features with the largest contributions of each row, the largest first, and their contributions; with
+    /// `--output-type contrib`
+    #[arg(long, value_name = "K")]
+    pub top: Option<NonZero<usize>>,
+    /// Write the version of the model in each row as well, in a column `model_version` before the predictions
+    #[arg(long)]
+    pub with_version: bool,
+
     /// The columns that had pandas' category type in training; needed if neither the model nor the input identifies them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     pub categories: Vec<String>,
@@ -56,11 +67,14 @@ pub struct PredictArgs {
 const AFTER_HELP: &str = "\
 Columns are matched by name, in any order; other columns are ignored.
 Empty cells, NA, NaN and null are missing values. Memory use does not grow with the input.
+Columns of predictions name the model, its version and the meaning of their values (probability, label, value,
+scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a line on stderr does.
 `--out -` writes to stdout; Arrow data is a stream on stdout and a file otherwise.
 
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
+  hydra-registry predict clients.csv --output-type contrib --top 3 --out reasons.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.
@@ -100,6 +114,8 @@ pub enum OutputTypeArg {
     Label,
     /// The index of the leaf reached in every tree
     Leaf,
+    /// The contribution of every feature to the raw score (SHAP values, as LightGBM's pred_contrib), and the expected value
+    Contrib,
 }
 
 /// What computes predictions.
@@ -114,16 +130,22 @@ pub enum EngineArg {
 
 impl PredictArgs {
     /// What to predict.
-    #[must_use]
-    pub fn output(&self) -> OutputType {
-        match self.output_type {
+    pub fn output(&self) -> Result<OutputType> {
+        if self.top.is_some() && self.output_type != Some(OutputTypeArg::Contrib) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "--top is only for contributions")
+                .with_hint("add --output-type contrib"));
+        }
+        Ok(match self.output_type {
             None => OutputType::Predict,
             Some(OutputTypeArg::Raw) => OutputType::Raw,
             Some(OutputTypeArg::Output) => OutputType::Output,
             Some(OutputTypeArg::Proba) => OutputType::Probabilities,
             Some(OutputTypeArg::Label) => OutputType::Labels,
             Some(OutputTypeArg::Leaf) => OutputType::Leaves,
-        }
+            Some(OutputTypeArg::Contrib) => {
+                self.top.map_or(OutputType::Contributions, OutputType::TopContributions)
+            }
+        })
     }
 
     /// The format of the input.
@@ -135,7 +157,7 @@ impl PredictArgs {
             return Ok(FileFormat::Csv);
         }
         FileFormat::of(&self.rows.input).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "cannot tell the input's format from its extension")
+            Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
                 .with_context("file", self.rows.input.display())
                 .with_hint("set --in-format to csv, parquet, arrow or jsonl")
         })
@@ -151,7 +173,7 @@ impl PredictArgs {
             // The content of a compressed or tab-separated file would contradict its name.
             (None, Some(path)) if path.extension().is_some() => Err(Error::new(
                 ErrorKind::InvalidArgument,
-                "cannot tell the output's format from its extension",
+                "cannot determine the output's format from its extension",
             )
             .with_context("file", path.display())
             .with_hint("set --out-format to csv, parquet, arrow or jsonl")),

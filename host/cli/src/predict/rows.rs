@@ -1,5 +1,5 @@
-//! The input of `predict` and the columns to keep, which clap alone cannot tell apart: `--keep` takes any number of values, and
-//! so it takes an input that follows them too.
+//! The input of `predict` and the columns to keep. `--keep` takes any number of values, so clap also gives it an input
+//! that follows; this module separates the two.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ impl Args for RowsArgs {
         let input = Arg::new("input")
             .value_name("INPUT")
             .value_parser(value_parser!(PathBuf))
-            // Without one, the last value of `--keep` may be it.
+            // Without one, the input may be the last value of `--keep`.
             .required_unless_present("keep")
             .help("The rows to score: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin");
         let keep = Arg::new("keep")
@@ -61,7 +61,7 @@ impl FromArgMatches for RowsArgs {
     }
 }
 
-/// Takes the input back from where `--keep` took it: the end of the last occurrence that has a value to spare.
+/// Takes the input from the values of `--keep`: the last value of the last occurrence that has more than one.
 fn swallowed_input(groups: &mut [Vec<&str>]) -> Result<PathBuf, clap::Error> {
     let input = groups.iter_mut().rfind(|values| values.len() > 1).and_then(Vec::pop);
     input.map(PathBuf::from).ok_or_else(|| {
@@ -72,7 +72,7 @@ fn swallowed_input(groups: &mut [Vec<&str>]) -> Result<PathBuf, clap::Error> {
     })
 }
 
-/// The column names in one value of `--keep`, which is written like a line of CSV.
+/// The column names in one value of `--keep`, which has the syntax of a line of CSV.
 fn names(value: &str) -> Result<Vec<String>, clap::Error> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(value.as_bytes());
     let mut record = csv::StringRecord::new();

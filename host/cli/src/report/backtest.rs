@@ -1,4 +1,4 @@
-//! The JSON shape of `policy backtest`, and its text for people.
+//! The JSON form of `policy backtest`, and its text for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use hydra_base::text::printable;
 use hydra_lifecycle::backtest::{BacktestOutcome, Comparison};
 use hydra_policy::{Policy, VerdictKind};
 
-/// One decision of `policy backtest` that came out otherwise.
+/// One decision of `policy backtest` with a different result.
 #[derive(Debug, Serialize)]
 pub struct ComparisonReport {
     /// The entry of the decision.
@@ -21,15 +21,15 @@ pub struct ComparisonReport {
     pub at: String,
     /// `promote` or `rollback`.
     pub operation: String,
-    /// The version it was about.
+    /// The version that it was about.
     pub target: Option<Version>,
-    /// The verdict then.
+    /// The recorded verdict.
     pub recorded: VerdictKind,
     /// `same`, `other-moves`, `other-verdict`, `failed` or `no-evidence`.
     pub answer: &'static str,
-    /// The verdict of the policy under test, where it gave one.
+    /// The verdict of the tested policy, if it returned one.
     pub verdict: Option<VerdictKind>,
-    /// Its explanation, or why there is none.
+    /// Its explanation, or the reason why there is none.
     pub explanation: String,
 }
 
@@ -73,13 +73,13 @@ pub struct BacktestReport {
     pub policy: String,
     /// Its SHA-256.
     pub sha256: Sha256,
-    /// How many decisions were asked about again.
+    /// The number of repeated decisions.
     pub decisions: u64,
-    /// How many came out the same.
+    /// The number of decisions with the same result.
     pub agreements: u64,
-    /// How often each verdict then met each answer now: `approve` → `reject` → 3.
+    /// The number of decisions for each recorded verdict and new result: `approve` → `reject` → 3.
     pub summary: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Each decision that did not come out the same.
+    /// Each decision with a different result.
     pub changed: Vec<ComparisonReport>,
 }
 
@@ -99,7 +99,7 @@ impl BacktestReport {
         }
     }
 
-    /// Takes in a comparison.
+    /// Adds a comparison.
     pub fn add(&mut self, comparison: &Comparison) {
         let report = ComparisonReport::new(comparison);
         self.decisions += 1;
@@ -116,7 +116,7 @@ impl BacktestReport {
         }
     }
 
-    /// For people: the changed decisions, then the table.
+    /// For people: the different decisions, then the table.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for change in &self.changed {

@@ -1,4 +1,4 @@
-//! The JSON shapes of what the ledger's commands print, and their text for people.
+//! The JSON forms of the ledger's commands, and their text for people.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::entry::Entry;
+use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -26,34 +26,44 @@ pub struct EntryReport {
     pub model: String,
     /// Its number in the ledger.
     pub sequence: u64,
-    /// When the store took it.
+    /// The time at which the store created it.
     pub at: String,
-    /// `promote`, `rollback`, or an entry of the ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
+    /// A decision (`promote`, `rollback`), a statement (`nominate`, `approve`, `quarantine`, `release`), or an entry of the
+    /// ledger itself: `genesis`, `external`, `aborted`, `reassert`, `checkpoint`.
     pub operation: String,
-    /// The version it was about.
+    /// The version that it is about.
     pub target: Option<Version>,
-    /// The verdict; none for an entry of the ledger itself.
+    /// The verdict; `None` for an entry of the ledger itself.
     pub verdict: Option<VerdictKind>,
     /// `done`, `aborted` or `pending`.
     pub fate: &'static str,
     /// The aliases that it moves.
     pub changes: Vec<ChangeReport>,
+    /// The versions that it puts in quarantine.
+    pub quarantined: Vec<Version>,
+    /// When an approval ends.
+    pub expires: Option<String>,
     /// Why.
     pub explanation: String,
-    /// Who asked.
+    /// What a person should conclude, if it is not plain.
+    pub conclusion: Option<String>,
+    /// Who asked; for an `external` entry, who found the move.
     pub actor: String,
-    /// Why they asked.
+    /// The requester's reason.
     pub reason: Option<String>,
     /// The policy that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision took.
+    /// The instructions that the decision used.
     pub fuel: Option<u64>,
-    /// What recognises the request in all its attempts.
+    /// The id of the request, equal in all its attempts.
     pub operation_id: String,
+    /// What the actor did.
+    #[serde(skip)]
+    pub role: &'static str,
 }
 
 impl EntryReport {
-    /// An entry and what became of it.
+    /// An entry with its effect.
     pub fn new(model: &ModelName, record: &Record, fate: Fate) -> Self {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
@@ -67,16 +77,20 @@ impl EntryReport {
             verdict: decided.map(|decided| decided.verdict),
             fate: fate_text(fate),
             changes: changes(entry),
+            quarantined: entry.quarantined().into_iter().collect(),
+            expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
             fuel: decided.map(|decided| decided.usage.fuel),
             operation_id: entry.operation_id.clone(),
+            role: entry.operation.role_of_actor(),
         }
     }
 
-    /// For people: a headline and what belongs to it.
+    /// For people: a headline and the details.
     pub fn text(&self) -> String {
         let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
         // Writing to a string cannot fail.
@@ -89,10 +103,19 @@ impl EntryReport {
         for change in &self.changes {
             let _ = writeln!(text, "       {}", change.text());
         }
-        // A line end in what others wrote would make lines of its own.
+        // Text of other programs may contain line ends, which would result in additional lines.
         let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
-        let _ = writeln!(text, "       by {}", printable(&format!("{}{reason}", self.actor)));
+        let _ = writeln!(text, "       {}", printable(&format!("{} {}{reason}", self.role, self.actor)));
         let _ = writeln!(text, "       {}", printable(&self.explanation));
+        for version in &self.quarantined {
+            let _ = writeln!(text, "       quarantine: version {version}");
+        }
+        if let Some(expires) = &self.expires {
+            let _ = writeln!(text, "       until {expires}");
+        }
+        if let Some(conclusion) = &self.conclusion {
+            let _ = writeln!(text, "       {conclusion}");
+        }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
         }
@@ -101,7 +124,7 @@ impl EntryReport {
 }
 
 impl ChangeReport {
-    /// The aliases of `after` that point elsewhere than in `before`.
+    /// The aliases whose version in `after` differs from that in `before`.
     pub fn between(before: &AliasState, after: &AliasState) -> Vec<Self> {
         let changes =
             after.iter().map(|(alias, to)| Self { alias: alias.to_string(), from: before.get(alias), to });
@@ -115,23 +138,23 @@ impl ChangeReport {
     }
 }
 
-/// One line of `history export`: an entry as it is stored, or what stands in its place.
+/// One line of `history export`: an entry as stored, or the description of a number without one.
 #[derive(Debug, Serialize)]
 pub struct ExportReport {
     /// `hydra-registry/ledger-export/1`.
     pub schema: &'static str,
     /// The number.
     pub number: u64,
-    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `newer` for one that a newer release wrote;
-    /// `damaged`.
+    /// `done`, `aborted` or `pending`; `void` for an entry that lost a race; `newer` for one that a newer release
+    /// wrote; `damaged`.
     pub state: &'static str,
-    /// When the store took it.
+    /// The time at which the store created it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<String>,
     /// The SHA-256 of the entry's text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
-    /// Why this release cannot read it.
+    /// The reason why this release cannot read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flaw: Option<String>,
     /// The entry.
@@ -173,22 +196,22 @@ pub struct VerifyReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// Whether nothing is wrong.
+    /// Whether no problem was found.
     pub sound: bool,
-    /// Entries of the chain.
+    /// The number of entries in the chain.
     pub entries: u64,
-    /// Entries that lost a race.
+    /// The number of entries that lost a race.
     pub void: u64,
-    /// Decisions that were run again and came to the same.
+    /// The number of decisions that were repeated with the same result.
     pub rerun: u64,
     /// Damage that a checkpoint bridges.
     pub bridged: Vec<Value>,
-    /// What is wrong.
+    /// The problems.
     pub flaws: Vec<Value>,
 }
 
 impl VerifyReport {
-    /// The outcome for a model.
+    /// The result for a model.
     pub fn new(model: &ModelName, verified: &Verified) -> Self {
         let flaw =
             |flaw: &hydra_lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
@@ -233,36 +256,37 @@ pub struct DoctorReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// What was repaired.
+    /// The repairs.
     pub fixed: Vec<FindingReport>,
-    /// What is not as it should be.
+    /// The problems that are left.
     pub findings: Vec<FindingReport>,
 }
 
 /// One finding with its remedy.
 #[derive(Debug, Serialize)]
 pub struct FindingReport {
-    /// What kind of finding it is.
+    /// The kind of the finding.
     pub code: &'static str,
-    /// What was found.
+    /// A description of the problem.
     pub what: String,
     /// What to do about it.
-    pub remedy: &'static str,
+    pub remedy: String,
+}
+
+impl From<&Finding> for FindingReport {
+    fn from(finding: &Finding) -> Self {
+        Self { code: finding.code(), what: finding.to_string(), remedy: finding.remedy().into_owned() }
+    }
 }
 
 impl DoctorReport {
     /// The findings on a model.
     pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
-        let report = |finding: &Finding| FindingReport {
-            code: finding.code(),
-            what: finding.to_string(),
-            remedy: finding.remedy(),
-        };
         Self {
             schema: "hydra-registry/doctor/1",
             model: model.to_string(),
-            fixed: fixed.iter().map(report).collect(),
-            findings: found.iter().map(report).collect(),
+            fixed: fixed.iter().map(FindingReport::from).collect(),
+            findings: found.iter().map(FindingReport::from).collect(),
         }
     }
 
@@ -273,13 +297,38 @@ impl DoctorReport {
             let _ = writeln!(text, "repaired: {}", printable(&finding.what));
         }
         for finding in &self.findings {
-            let what = printable(&finding.what);
-            let _ = writeln!(text, "{}: {what}\n  remedy: {}", finding.code, finding.remedy);
+            let (what, remedy) = (printable(&finding.what), printable(&finding.remedy));
+            let _ = writeln!(text, "{}: {what}\n  remedy: {remedy}", finding.code);
         }
         if self.findings.is_empty() {
             let _ = writeln!(text, "{}: no problems found", self.model);
         }
         text
+    }
+}
+
+/// `doctor --models`.
+#[derive(Debug, Serialize)]
+pub struct DoctorsReport {
+    /// `hydra-registry/doctor-models/1`.
+    pub schema: &'static str,
+    /// The models in the order of their names.
+    pub models: Vec<DoctorReport>,
+}
+
+impl DoctorsReport {
+    /// The findings on several models.
+    pub fn new(models: Vec<DoctorReport>) -> Self {
+        Self { schema: "hydra-registry/doctor-models/1", models }
+    }
+
+    /// For people: a heading for each model with findings or repairs.
+    pub fn text(&self) -> String {
+        let section = |report: &DoctorReport| {
+            let quiet = report.findings.is_empty() && report.fixed.is_empty();
+            if quiet { report.text() } else { format!("{}:\n{}", report.model, report.text()) }
+        };
+        self.models.iter().map(section).collect()
     }
 }
 
@@ -290,25 +339,25 @@ pub struct AsOfReport {
     pub schema: &'static str,
     /// The registered model.
     pub model: String,
-    /// The moment.
+    /// The requested time.
     pub as_of: String,
-    /// The champion then.
+    /// The champion at that time.
     pub version: Option<Version>,
-    /// The archived version then.
+    /// The archived version at that time.
     pub archived: Option<Version>,
-    /// The entry that says so.
+    /// The number of the entry with this state.
     pub sequence: u64,
-    /// When that was made.
+    /// The time of that entry.
     pub since: String,
 }
 
 impl AsOfReport {
-    /// The state that an entry left behind.
-    pub fn new(model: &ModelName, moment: Timestamp, record: &Record, state: &AliasState) -> Self {
+    /// The state after an entry.
+    pub fn new(model: &ModelName, as_of: Timestamp, record: &Record, state: &AliasState) -> Self {
         Self {
             schema: "hydra-registry/champion-as-of/1",
             model: model.to_string(),
-            as_of: time(moment),
+            as_of: time(as_of),
             version: state.get(&Alias::CHAMPION),
             archived: state.get(&Alias::ARCHIVED),
             sequence: record.number,
@@ -329,6 +378,24 @@ impl AsOfReport {
             self.sequence,
             self.since
         )
+    }
+}
+
+/// What follows from a champion that was moved without the ledger.
+fn conclusion(entry: &Entry) -> Option<String> {
+    if entry.operation != EntryKind::External {
+        return None;
+    }
+    let (before, after) = (entry.before.get(&Alias::CHAMPION), entry.after.get(&Alias::CHAMPION));
+    match (before, after) {
+        _ if before == after => None,
+        (Some(before), Some(_)) => Some(format!(
+            "the champion was moved by another program than hydra-registry; `hydra-registry rollback` returns to version {before}"
+        )),
+        (_, None) => Some("there was no champion any more; promote a version, or roll back".to_owned()),
+        (None, Some(_)) => {
+            Some("the champion was set by another program than hydra-registry, without a decision".to_owned())
+        }
     }
 }
 

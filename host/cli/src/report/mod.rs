@@ -1,9 +1,12 @@
-//! The JSON shapes of what commands print: their own types, each document with a `schema` field.
+//! The JSON forms of the commands' output: separate types, each document with a `schema` field.
 //!
-//! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot write (NaN, infinities) are strings.
+//! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot represent (NaN, infinities) are
+//! strings.
 
 mod backtest;
 mod ledger;
+mod statement;
+mod status;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,10 +16,13 @@ use serde::{Serialize, Serializer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
-pub use ledger::{AsOfReport, DoctorReport, EntryReport, ExportReport, VerifyReport};
+pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use statement::StatementReport;
+pub use status::StatusReport;
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]
@@ -31,13 +37,15 @@ pub struct CandidateReport {
     pub run_id: String,
     /// The SHA-256 of the model file.
     pub sha256: Sha256,
+    /// The version that was the candidate until now.
+    pub replaced: Option<Version>,
     /// The metrics logged.
     #[serde(serialize_with = "metrics")]
     pub metrics: BTreeMap<String, f64>,
 }
 
 impl CandidateReport {
-    /// What was logged where.
+    /// Reports a logged candidate.
     pub fn new(model: &ModelName, logged: &LoggedCandidate, metrics: &BTreeMap<String, f64>) -> Self {
         Self {
             schema: "hydra-registry/candidate/1",
@@ -45,6 +53,7 @@ impl CandidateReport {
             version: logged.version,
             run_id: logged.run_id.to_string(),
             sha256: logged.sha256,
+            replaced: logged.replaced,
             metrics: metrics.clone(),
         }
     }
@@ -54,6 +63,9 @@ impl CandidateReport {
         let mut text = format!("logged {} version {} as candidate\n", self.model, self.version);
         text += &format!("  run     {}\n  sha256  {}\n", self.run_id, self.sha256);
         text += &metric_lines(&self.metrics);
+        if let Some(replaced) = self.replaced {
+            text += &format!("version {replaced} is no longer the candidate\n");
+        }
         text + &format!("next: hydra-registry promote {}", self.version)
     }
 }
@@ -76,10 +88,12 @@ pub struct ChampionReport {
     pub metrics: BTreeMap<String, f64>,
     /// The run's tags.
     pub tags: BTreeMap<String, String>,
+    /// When it went into quarantine, by whom and why; none if it is not in quarantine.
+    pub quarantine: Option<String>,
 }
 
 impl ChampionReport {
-    /// What is known about a champion.
+    /// Describes a champion.
     pub fn new(model: &ModelName, info: &ChampionInfo) -> Self {
         Self {
             schema: "hydra-registry/champion/1",
@@ -89,6 +103,7 @@ impl ChampionReport {
             created_at: time(info.created_at),
             metrics: info.metrics.clone(),
             tags: info.tags.clone(),
+            quarantine: info.quarantine.clone(),
         }
     }
 
@@ -100,6 +115,9 @@ impl ChampionReport {
             self.created_at,
             self.run_id.as_deref().unwrap_or("none")
         );
+        if let Some(quarantine) = &self.quarantine {
+            text += &format!("  in quarantine since {}\n", printable(quarantine));
+        }
         text += &metric_lines(&self.metrics);
         for (key, value) in self.tags.iter().filter(|(key, _)| !key.starts_with("mlflow.")) {
             text += &format!("  tag     {}\n", printable(&format!("{key} = {value}")));
@@ -121,6 +139,8 @@ pub struct VersionReport {
     pub aliases: Vec<String>,
     /// When it was created.
     pub created_at: String,
+    /// When it went into quarantine, by whom and why; none if it is not in quarantine.
+    pub quarantine: Option<String>,
 }
 
 impl From<VersionInfo> for VersionReport {
@@ -131,6 +151,7 @@ impl From<VersionInfo> for VersionReport {
             run_id: info.run_id.map(Into::into),
             aliases: info.aliases.into_iter().map(Into::into).collect(),
             created_at: time(info.created_at),
+            quarantine: info.quarantine,
         }
     }
 }
@@ -139,7 +160,12 @@ impl VersionReport {
     /// For people: one row.
     pub fn text(&self) -> String {
         let run = self.run_id.as_deref().unwrap_or("-");
-        format!("{:>7}  {}  {run:32}  {}", self.version, self.created_at, self.aliases.join(", "))
+        let aliases = self.aliases.join(", ");
+        let row = format!("{:>7}  {}  {run:32}  {aliases}", self.version, self.created_at);
+        match &self.quarantine {
+            Some(quarantine) => format!("{row}\n         in quarantine since {}", printable(quarantine)),
+            None => row,
+        }
     }
 
     /// The heading above the rows.
@@ -157,27 +183,35 @@ pub struct TransitionReport {
     pub model: String,
     /// `promote` or `rollback`.
     pub operation: String,
-    /// The version it was about.
+    /// The version that it is about.
     pub target: Option<Version>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why.
+    /// The explanation.
     pub explanation: String,
-    /// The managed aliases that changed, or with a dry run would change.
+    /// The managed aliases that changed or, in a dry run, would change.
     pub changes: Vec<ChangeReport>,
+    /// The versions that it puts in quarantine, or with a dry run would put there.
+    pub quarantined: Vec<Version>,
     /// The policy that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision took.
+    /// The instructions that the decision used.
     pub fuel: u64,
-    /// Who asked.
+    /// The requester.
     pub actor: String,
-    /// Why they asked.
+    /// The requester's reason.
     pub reason: Option<String>,
-    /// When it was decided.
+    /// The time of the decision.
     pub at: String,
-    /// Whether it was only tried out.
+    /// The rules of the host that the request set aside.
+    pub overrides: Vec<String>,
+    /// What changes for the users of the predictions.
+    pub model_changes: Vec<ModelChange>,
+    /// The SHA-256 of the model file of the version, as found in the store.
+    pub model_sha256: Option<String>,
+    /// Whether this was a dry run.
     pub dry_run: bool,
-    /// The number of the ledger entry that records it; none when there was nothing to record.
+    /// The number of the ledger entry; `None` if there was nothing to record.
     pub sequence: Option<u64>,
 }
 
@@ -202,11 +236,15 @@ impl From<&Transition> for TransitionReport {
             outcome: transition.outcome,
             explanation: transition.explanation.clone(),
             changes: ChangeReport::between(&transition.before, &transition.after),
+            quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
             reason: transition.reason.clone(),
             at: time(transition.at),
+            overrides: transition.overrides.iter().map(ToString::to_string).collect(),
+            model_changes: transition.model_changes.clone(),
+            model_sha256: transition.model_sha256.clone(),
             dry_run: transition.dry_run,
             sequence: transition.sequence,
         }
@@ -214,7 +252,18 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// For people: what happened, to which version, decided by which policy, and what to do next.
+    /// What must not be overlooked: what changes for the users of the predictions, and rules that were set aside. None for a
+    /// request that was not approved.
+    pub fn warnings(&self) -> Vec<String> {
+        if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
+            return Vec::new();
+        }
+        let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
+        let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
+        changes.chain(overrides).collect()
+    }
+
+    /// For people: the outcome, the version, the policy and the next step.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let subject = self
@@ -237,9 +286,16 @@ impl TransitionReport {
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{what}");
+        for warning in self.warnings() {
+            let _ = writeln!(text, "  WARNING {warning}");
+        }
         let _ = writeln!(text, "  why     {}", printable(&self.explanation));
         for change in &self.changes {
             let _ = writeln!(text, "  alias   {}", change.text());
+        }
+        for version in &self.quarantined {
+            let _ =
+                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());
@@ -270,7 +326,7 @@ pub fn time(milliseconds: Timestamp) -> String {
         .map_or_else(|_| milliseconds.to_string(), |time| format!("{time:.3}"))
 }
 
-/// Metrics as JSON numbers, those that JSON cannot write as strings.
+/// Metrics as JSON numbers; those that JSON cannot represent are strings.
 pub fn metrics<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().map(|(key, value)| (key, number(*value))))
 }
@@ -284,7 +340,7 @@ fn number(value: f64) -> serde_json::Value {
     }
 }
 
-/// Keys are the registry's: a line end in one would make a line of its own.
+/// Keys come from the registry: a line end in one would result in an additional line.
 fn metric_lines(metrics: &BTreeMap<String, f64>) -> String {
     metrics.iter().map(|(key, value)| format!("  metric  {} = {value}\n", printable(key))).collect()
 }

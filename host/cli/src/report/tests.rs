@@ -6,12 +6,12 @@ use super::*;
 use hydra_base::text::is_unprintable;
 use hydra_policy::VerdictKind;
 
-/// What a registry may put where it likes.
+/// Text that a registry may contain anywhere.
 fn hostile() -> String {
     "x\nforged line\r\nforged line\u{1b}[2J\u{2028}\u{85}\u{202e}\u{e0041}".to_owned()
 }
 
-/// A line of ours never begins with the words of others.
+/// Fails if a line begins with foreign text.
 #[track_caller]
 fn assert_forges_nothing(text: &str) {
     assert!(text.contains("forged line"), "the words themselves are shown: {text:?}");
@@ -29,15 +29,28 @@ fn metrics_and_tags_forge_no_lines() {
         created_at: time(0),
         metrics: [(metric.to_owned(), 0.5)].into(),
         tags: [(tag.to_owned(), tag.to_owned())].into(),
+        quarantine: None,
     };
     assert_forges_nothing(&champion(&hostile(), "team").text());
     assert_forges_nothing(&champion("auc", &hostile()).text());
+    let quarantined = ChampionReport { quarantine: Some(hostile()), ..champion("auc", "team") };
+    assert_forges_nothing(&quarantined.text());
+    let listed = VersionReport {
+        schema: "",
+        version: Version::FIRST,
+        run_id: None,
+        aliases: Vec::new(),
+        created_at: time(0),
+        quarantine: Some(hostile()),
+    };
+    assert_forges_nothing(&listed.text());
     let candidate = CandidateReport {
         schema: "",
         model: "m".into(),
         version: Version::FIRST,
         run_id: "r".into(),
         sha256: Sha256::of(b""),
+        replaced: None,
         metrics: [(hostile(), 0.5)].into(),
     };
     assert_forges_nothing(&candidate.text());
@@ -55,12 +68,16 @@ fn entries_forge_no_lines() {
         verdict: Some(VerdictKind::Approve),
         fate: "done",
         changes: Vec::new(),
+        quarantined: Vec::new(),
+        expires: None,
         explanation,
+        conclusion: None,
         reason: Some(actor.clone()),
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: None,
         operation_id: String::new(),
+        role: "requested by",
     };
     assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
@@ -84,7 +101,7 @@ fn flaws_and_findings_forge_no_lines() {
     let text = verify(fine, flaw).text();
     assert_forges_nothing(&text);
     assert!(text.contains("doctor --fix repairs"), "{text}");
-    let finding = || FindingReport { code: "unreadable-model", what: hostile(), remedy: "restore it" };
+    let finding = || FindingReport { code: "unreadable-model", what: hostile(), remedy: hostile() };
     let doctor = |fixed, findings| DoctorReport { schema: "", model: "m".into(), fixed, findings };
     assert_forges_nothing(&doctor(vec![finding()], Vec::new()).text());
     assert_forges_nothing(&doctor(Vec::new(), vec![finding()]).text());
@@ -125,14 +142,50 @@ fn transitions_forge_no_lines() {
         outcome: Outcome::Rejected,
         explanation,
         changes: Vec::new(),
+        quarantined: Vec::new(),
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         fuel: 1,
         actor: "ann".into(),
         reason: None,
         at: time(0),
+        overrides: Vec::new(),
+        model_changes: Vec::new(),
+        model_sha256: None,
         dry_run: false,
         sequence: None,
     };
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
+    let mut changed = transition(String::new(), "p".into());
+    changed.outcome = Outcome::Done;
+    let names = || vec![hostile()];
+    changed.model_changes = vec![
+        ModelChange::Classes { from: names(), to: names() },
+        ModelChange::Columns { added: names(), removed: names() },
+    ];
+    assert!(changed.text().contains("WARNING"));
+    assert_forges_nothing(&changed.text());
+}
+
+#[test]
+fn statements_forge_no_lines() {
+    let statement = |explanation: String, sha256: String| StatementReport {
+        schema: "",
+        model: "m".into(),
+        operation: "approve".into(),
+        version: Version::FIRST,
+        outcome: "done",
+        explanation,
+        changes: Vec::new(),
+        is_champion: false,
+        sha256: Some(sha256),
+        expires: Some(time(0)),
+        own: false,
+        actor: "ann".into(),
+        reason: None,
+        at: time(0),
+        sequence: Some(2),
+    };
+    assert_forges_nothing(&statement(hostile(), String::new()).text());
+    assert_forges_nothing(&statement(String::new(), hostile()).text());
 }

@@ -1,4 +1,4 @@
-//! The rows that a baseline is trained on: columns of numbers and one of labels.
+//! The data for training a baseline: columns of numbers and one of labels.
 
 use std::path::Path;
 
@@ -17,8 +17,8 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// Reads a file as `predict` does: in the format of its ending, CSV where that says nothing. `InvalidData` names file,
-    /// line and column of a cell that is not a number, and of a label that is neither 0 nor 1.
+    /// Reads a file as `predict` does: in the format of its extension, else as CSV. `InvalidData` names file, line and
+    /// column of a cell that is not a number, and of a label that is neither 0 nor 1.
     pub fn read(path: &Path, label: &str) -> Result<Self> {
         let format = FileFormat::of(path).unwrap_or(FileFormat::Csv);
         let table = NumberTable::read(Source::open(path)?, format)?;
@@ -40,7 +40,7 @@ impl TrainingData {
         Ok(Self { rows: (0..labels.len()).map(row).collect(), labels, features: table.names })
     }
 
-    /// Splits off the last rows as a holdout of that share; neither part is empty.
+    /// Splits off the last rows as a holdout with this share; neither part is empty.
     pub fn split(mut self, holdout: f64) -> Result<(Self, Self)> {
         if !(0.0..1.0).contains(&holdout) || holdout == 0.0 {
             return Err(Error::new(

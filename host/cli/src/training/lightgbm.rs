@@ -1,4 +1,4 @@
-//! Training a baseline, and LightGBM's own scores.
+//! Trains a baseline, and scores with LightGBM itself.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub fn engine(model: &Model) -> Result<Box<dyn Engine>> {
     Ok(Box::new(Booster::of(model)?))
 }
 
-/// Trains the baseline on the rows of a file and measures it on those held out.
+/// Trains the baseline on the rows of a file and measures it on the holdout.
 pub fn trained(args: &LogCandidateArgs, train: &Path, label: &str, printer: &Printer) -> Result<Trained> {
     let parameters = training_parameters(&args.params)?;
     let (data, held_out) = TrainingData::read(train, label)?.split(args.holdout)?;
@@ -37,7 +37,7 @@ pub fn trained(args: &LogCandidateArgs, train: &Path, label: &str, printer: &Pri
     Ok((ModelSource::Text(model.into_text()), metrics, config))
 }
 
-/// `--param` arguments over the defaults; an unknown one is an error that lists those there are.
+/// Applies `--param` arguments to the defaults; an unknown name is an error that lists the known ones.
 fn training_parameters(given: &[String]) -> Result<TrainingParameters> {
     let values = key_values("--param", given)?;
     let object: Map<String, Value> =

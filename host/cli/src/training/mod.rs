@@ -1,4 +1,5 @@
-//! What needs LightGBM itself, and with it the crate's feature `training`: training a baseline, and LightGBM's own scores.
+//! The code that needs LightGBM itself, and therefore the feature `training`: training a baseline, and LightGBM's own
+//! scores.
 
 #[cfg(not(feature = "training"))]
 mod absent;

@@ -1,15 +1,18 @@
 use super::*;
+use crate::ledger::entry::tests::sample;
+use crate::ledger::entry::{Entry, EntryKind};
 use hydra_base::testing::{alias, set, unset, version};
 use proptest::prelude::*;
 
 /// The aliases that a policy may move.
 const MANAGED: [&str; 4] = ["champion", "archived", "candidate", "challenger"];
 
-/// Versions 1 to 5 exist, 4 is not READY. Version 2 is champion, 1 archived, 3 candidate.
+/// Versions 1 to 6 exist, 4 is not READY, 6 is in quarantine. Version 2 is champion, 1 archived, 3 candidate.
 struct World {
     aliases: AliasState,
     managed: Vec<Alias>,
     versions: BTreeMap<Version, bool>,
+    standing: Standing,
 }
 
 impl World {
@@ -18,18 +21,36 @@ impl World {
         Self {
             aliases: state.map(|(name, number)| (alias(name), version(number))).into_iter().collect(),
             managed: MANAGED.map(alias).to_vec(),
-            versions: (1..=5).map(|number| (version(number), number != 4)).collect(),
+            versions: (1..=6).map(|number| (version(number), number != 4)).collect(),
+            standing: quarantine([version(6)]),
         }
     }
 
     fn facts(&self, operation: Operation, target: Option<u64>) -> Facts<'_> {
         let target = target.map(version);
-        Facts { operation, target, aliases: &self.aliases, managed: &self.managed, versions: &self.versions }
+        Facts {
+            operation,
+            target,
+            aliases: &self.aliases,
+            managed: &self.managed,
+            standing: &self.standing,
+            versions: &self.versions,
+        }
     }
 
     fn promote(&self, moves: Vec<AliasMove>) -> Result<Plan> {
         review(&approve(moves), &self.facts(Operation::Promote, Some(3)))
     }
+}
+
+/// A standing with these versions in quarantine.
+fn quarantine(versions: impl IntoIterator<Item = Version>) -> Standing {
+    versions.into_iter().fold(Standing::none("00ff"), |standing, version| {
+        let (operation, target) = (EntryKind::Quarantine, Some(version));
+        let reason = Some("calls in sick".into());
+        let entry = Entry { operation, target, reason, decided: None, ..sample() };
+        standing.after(&entry).unwrap_or(standing)
+    })
 }
 
 fn approve(moves: Vec<AliasMove>) -> Verdict {
@@ -130,6 +151,23 @@ fn removing_the_champion_is_refused() {
 }
 
 #[test]
+fn a_champion_in_quarantine_is_refused() {
+    let world = World::new();
+    let moves = vec![set("champion", 6)];
+    for facts in [world.facts(Operation::Promote, Some(6)), world.facts(Operation::Rollback, None)] {
+        let error = review(&approve(moves.clone()), &facts).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Quarantined);
+        assert_eq!(error.to_string(), "version 6 is in quarantine (reason: calls in sick, by: ann)");
+    }
+    // It is a matter of the champion alone, and only of where that moves to.
+    assert!(world.promote(vec![set("challenger", 6)]).is_ok());
+    let already = World { aliases: [(alias("champion"), version(6))].into_iter().collect(), ..world };
+    assert!(already.promote(vec![set("champion", 6), set("archived", 2)]).is_err(), "not the target");
+    let facts = already.facts(Operation::Rollback, None);
+    assert!(review(&approve(vec![set("champion", 6), set("archived", 2)]), &facts).is_ok());
+}
+
+#[test]
 fn a_champion_that_is_archived_is_refused() {
     let world = World::new();
     let swap_half = vec![set("champion", 1)];
@@ -186,10 +224,13 @@ proptest! {
         operation in prop::sample::select(vec![Operation::Promote, Operation::Rollback]),
         target in any_number(6),
         named in any::<bool>(),
+        quarantined in prop::collection::btree_set(any_number(6), 0..3),
     ) {
         let managed = MANAGED.map(alias);
         let target = (named || operation == Operation::Promote).then_some(target);
-        let facts = Facts { operation, target, aliases: &before, managed: &managed, versions: &ready };
+        let standing = quarantine(quarantined.clone());
+        let facts =
+            Facts { operation, target, aliases: &before, managed: &managed, standing: &standing, versions: &ready };
         let Ok(Plan { moves, after, staged }) = review(&verdict, &facts) else { return Ok(()) };
 
         let mut replayed = before.clone();
@@ -212,6 +253,7 @@ proptest! {
         }
         if after.get(&Alias::CHAMPION) != before.get(&Alias::CHAMPION) {
             prop_assert!(!staged);
+            prop_assert!(after.get(&Alias::CHAMPION).is_none_or(|champion| !quarantined.contains(&champion)));
             prop_assert_eq!(&moves[0].alias, &Alias::CHAMPION);
         }
     }

@@ -1,13 +1,19 @@
 //! The archive: what each decision rested on, as artifacts of the ledger's run.
 
-use futures_util::future::try_join;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join3;
 
 use crate::ledger::chain::Record;
-use crate::ledger::decide::Proposal;
+use crate::ledger::draft::Draft;
+use crate::ledger::errors::is_lost;
+use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::RunId;
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
+use hydra_mlflow::entities::Run;
 
 /// The most bytes that are read of an archived input or policy.
 const MAX_BYTES: u64 = 256 << 20;
@@ -28,14 +34,40 @@ impl Ledger {
         self.read_checked(&component_path(sha256), sha256).await
     }
 
-    /// The archived files by name: whether inputs and policies are there.
-    pub(super) async fn archived(&self, directory: &str) -> Result<Vec<String>> {
+    /// The archived files by name, in every archive that can be read: whether inputs and policies are there.
+    pub(super) async fn archived(&self, directory: &str) -> Result<BTreeSet<String>> {
         let listed = self.artifacts().await?.list(directory).await?;
-        Ok(listed.into_iter().map(|info| info.path).collect())
+        let mut paths: BTreeSet<String> = listed.into_iter().map(|info| info.path).collect();
+        for run in &self.older_runs {
+            let older = async { self.artifacts_of(run).await?.list(directory).await };
+            match older.await {
+                Ok(listed) => paths.extend(listed.into_iter().map(|info| info.path)),
+                Err(error) => tracing::debug!(%error, %run, "cannot read an earlier archive"),
+            }
+        }
+        Ok(paths)
     }
 
-    async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
+    pub(super) async fn artifacts(&self) -> Result<Box<dyn ArtifactStore>> {
         self.backend.artifact_store(&self.artifact_uri().await?.parse()?).await
+    }
+
+    async fn artifacts_of(&self, run: &RunId) -> Result<Box<dyn ArtifactStore>> {
+        let uri = self.backend.tracking.run(run).await?.artifact_uri;
+        self.backend.artifact_store(&uri.parse()?).await
+    }
+
+    /// The run with the archive, until it is known where its artifacts are.
+    pub(crate) fn unlocated_archive(&self) -> Option<&RunId> {
+        self.artifact_uri.get().is_none().then_some(&self.run_id)
+    }
+
+    /// Notes where the archive is, if its run is among `runs`.
+    pub(crate) fn locate_archive_in(&self, runs: &BTreeMap<RunId, Run>) {
+        if let Some(run) = runs.get(&self.run_id) {
+            // Known already: the same.
+            self.artifact_uri.set(run.artifact_uri.clone()).ok();
+        }
     }
 
     /// Finds out where the archive is, which takes a request the first time.
@@ -44,50 +76,119 @@ impl Ledger {
     }
 
     pub(super) async fn artifact_uri(&self) -> Result<&str> {
-        let run = || async { self.backend.tracking.run(&self.run_id).await.map(|run| run.artifact_uri) };
+        let run = || async {
+            match self.backend.tracking.run(&self.run_id).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Err(self.archive_gone().with_source(error))
+                }
+                found => Ok(found?.artifact_uri),
+            }
+        };
         self.artifact_uri.get_or_try_init(run).await.map(String::as_str)
     }
 
-    async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
-        let read = read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await?;
-        if let Some(bytes) = read.filter(|bytes| Sha256::of(bytes) == sha256) {
-            return Ok(bytes);
+    fn archive_gone(&self) -> Error {
+        let model = &self.model;
+        Error::new(ErrorKind::ArchiveGone, format!("the run with the archive of the ledger of `{model}` does not exist"))
+            .with_context("run", &self.run_id)
+            .with_hint(format!(
+                "if the tracking URI names another server than usual, correct it; if the run was purged, run \
+                 `hydra-registry --model {model} doctor --fix` to begin a new archive: the ledger keeps every entry"
+            ))
+    }
+
+    /// Reads a file of the newest archive that has it with these bytes.
+    pub(super) async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
+        let mut lost = None;
+        for run in std::iter::once(None).chain(self.older_runs.iter().map(Some)) {
+            let read = async {
+                let archive = match run {
+                    None => self.artifacts().await?,
+                    Some(older) => self.artifacts_of(older).await?,
+                };
+                read_whole(archive.as_ref(), path, MAX_BYTES).await
+            };
+            let error = match read.await {
+                Ok(Some(bytes)) if Sha256::of(&bytes) == sha256 => return Ok(bytes),
+                Ok(_) => Error::new(
+                    ErrorKind::Integrity,
+                    "an archived file does not have the digest that the ledger recorded",
+                )
+                .with_context("artifact", path)
+                .with_context("expected sha256", sha256),
+                Err(error) if is_lost(&error) => error,
+                Err(error) => return Err(error),
+            };
+            lost.get_or_insert(error);
         }
-        Err(Error::new(
-            ErrorKind::Integrity,
-            "an archived file does not have the digest that the ledger recorded",
-        )
-        .with_context("artifact", path)
-        .with_context("expected sha256", sha256))
+        Err(lost.unwrap_or_else(|| self.archive_gone()))
     }
 }
 
 impl LedgerWriter {
-    /// Stores the input and the policy of a decision.
-    pub(super) async fn archive(&self, operation_id: &str, proposal: &Proposal) -> Result<()> {
-        let store = self.ledger.artifacts().await?;
-        let path = input_path(operation_id, Sha256::of(&proposal.input));
-        let input = store.put_bytes(&path, proposal.input.clone());
-        try_join(input, archive_component(store.as_ref(), proposal)).await.map(drop)
+    /// Stores a policy that is missing in the archive, which may have been restored from a backup.
+    pub async fn archive_policy(&self, component: &[u8]) -> Result<()> {
+        archive_component(self.ledger.artifacts().await?.as_ref(), component).await
+    }
+
+    /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. A
+    /// policy that one of the newest entries names was stored before that entry was appended.
+    pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
+        if draft.decision.is_none() && draft.standing.is_none() {
+            return Ok(());
+        }
+        let artifacts = self.ledger.artifacts().await?;
+        let store = artifacts.as_ref();
+        let standing = async {
+            let Some((reference, bytes)) = &draft.standing else { return Ok(()) };
+            store.put_bytes(&standing_path(reference.sha256), bytes.clone()).await?;
+            self.ledger.keep(*reference, bytes.clone()).await
+        };
+        let input = async {
+            let Some(decision) = &draft.decision else { return Ok(()) };
+            let path = input_path(&draft.entry.operation_id, Sha256::of(&decision.input));
+            store.put_bytes(&path, decision.input.clone()).await
+        };
+        let component = async {
+            let Some(decision) = &draft.decision else { return Ok(()) };
+            let policy = decision.decided.policy.sha256;
+            let decided =
+                |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
+            let chain = quiet.snapshot.window.valid_from(quiet.head.number);
+            // What came before a new archive lies in another one.
+            let mut chain = chain.take_while(|record| record.entry.archive.is_none());
+            if chain.any(|record| decided(record) == Some(policy)) {
+                return Ok(());
+            }
+            archive_component(store, &decision.component).await
+        };
+        try_join3(standing, input, component).await.map(drop)
+    }
+
+    /// Stores a standing document again.
+    pub(super) async fn archive_standing(&self, sha256: Sha256, bytes: Vec<u8>) -> Result<()> {
+        self.ledger.artifacts().await?.put_bytes(&standing_path(sha256), bytes).await
     }
 }
 
-async fn archive_component(store: &dyn ArtifactStore, proposal: &Proposal) -> Result<()> {
-    let path = component_path(proposal.decided.policy.sha256);
+async fn archive_component(store: &dyn ArtifactStore, component: &[u8]) -> Result<()> {
+    let path = component_path(Sha256::of(component));
     let stored = store.list("policies").await?;
-    let complete =
-        stored.iter().any(|info| info.path == path && info.size == Some(proposal.component.len() as u64));
-    if complete {
+    if stored.iter().any(|info| info.path == path && info.size == Some(component.len() as u64)) {
         return Ok(());
     }
-    store.put_bytes(&path, proposal.component.to_vec()).await
+    store.put_bytes(&path, component.to_vec()).await
 }
 
-/// Each attempt of an operation has an input of its own: which of them was recorded shows only later.
+/// Each attempt of an operation stores its own input, because only later reads show which attempt was recorded.
 pub(super) fn input_path(operation_id: &str, sha256: Sha256) -> String {
     format!("decisions/{operation_id}-{sha256}.json")
 }
 
 pub(super) fn component_path(sha256: Sha256) -> String {
     format!("policies/{sha256}.wasm")
+}
+
+pub(super) fn standing_path(sha256: Sha256) -> String {
+    format!("standing/{sha256}.json")
 }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::ledger::HOST;
-use crate::ledger::entry::{Entry, EntryKind, Undecodable};
+use crate::ledger::entry::{Entry, EntryKind, StandingRef, Undecodable};
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::AliasState;
+use hydra_base::names::Alias;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Link, Number, Slot};
 use hydra_mlflow::entities::ModelVersion;
@@ -40,17 +41,20 @@ pub enum Reading {
 }
 
 /// An entry that a newer release wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewerEntry {
     /// Its schema, greater than [`SCHEMA`](crate::ledger::entry::SCHEMA).
     pub schema: u32,
+    /// The release that wrote it, such as `0.3.0`, if the entry names one.
+    pub release: Option<String>,
     /// When the store took it, by the store's clock.
     pub created_at: Timestamp,
 }
 
 impl fmt::Display for NewerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Undecodable::Newer { schema: self.schema })
+        let Self { schema, release, .. } = self.clone();
+        write!(f, "{}", Undecodable::Newer { schema, release })
     }
 }
 
@@ -59,9 +63,16 @@ impl Record {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let entry = &self.entry;
-        self.applied.is_some()
-            || entry.operation == EntryKind::Genesis
-            || (!entry.is_observation() && entry.before == entry.after && entry.side.is_empty())
+        let still = entry.before == entry.after && entry.side.is_empty() && entry.mirrors().is_empty();
+        self.applied.is_some() || entry.operation == EntryKind::Genesis || (!entry.is_observation() && still)
+    }
+
+    /// Whether it records that the champion is another one than before. An entry that only restores aliases does not.
+    #[must_use]
+    pub fn moves_champion(&self) -> bool {
+        let entry = &self.entry;
+        let moved = entry.before.get(&Alias::CHAMPION) != entry.after.get(&Alias::CHAMPION);
+        moved && (entry.is_decision() || entry.is_observation())
     }
 
     /// Whether this release of the program wrote it.
@@ -84,7 +95,9 @@ impl Reading {
         let created_at = version.created_at;
         match Self::read(version, ledger) {
             Ok(record) => Self::Record(Box::new(record)),
-            Err(Undecodable::Newer { schema }) => Self::Newer(NewerEntry { schema, created_at }),
+            Err(Undecodable::Newer { schema, release }) => {
+                Self::Newer(NewerEntry { schema, release, created_at })
+            }
             Err(Undecodable::Damaged(flaw)) => Self::Damaged(flaw),
         }
     }
@@ -186,6 +199,14 @@ impl Window {
         self.readings.get(usize::try_from(number.checked_sub(self.lowest)?).ok()?)
     }
 
+    /// The operations of all entries in it, those that lost a race included.
+    pub fn operation_ids(&self) -> impl Iterator<Item = &str> {
+        self.readings.iter().filter_map(|reading| match reading {
+            Reading::Record(record) => Some(record.entry.operation_id.as_str()),
+            Reading::Newer(_) | Reading::Damaged(_) => None,
+        })
+    }
+
     /// The record of that number, if there is one in the window.
     #[must_use]
     pub fn record(&self, number: Number) -> Option<&Record> {
@@ -210,13 +231,23 @@ impl Window {
 
     /// The newest entry that a newer release wrote and that no valid checkpoint bridges.
     #[must_use]
-    pub fn newer(&self) -> Option<(Number, NewerEntry)> {
+    pub fn newer(&self) -> Option<(Number, &NewerEntry)> {
         self.unreadable()
             .filter_map(|(number, reading)| match reading {
-                Reading::Newer(entry) => Some((number, *entry)),
+                Reading::Newer(entry) => Some((number, entry)),
                 Reading::Record(_) | Reading::Damaged(_) => None,
             })
             .last()
+    }
+
+    /// The standing with the highest number that a readable entry above `below` names, whether the entry is valid or not.
+    #[must_use]
+    pub fn newest_standing(&self, below: Number) -> Option<StandingRef> {
+        let records = (self.lowest..).zip(&self.readings).filter_map(|(number, reading)| match reading {
+            Reading::Record(record) if number > below => record.entry.standing,
+            _ => None,
+        });
+        records.max_by_key(|standing| standing.number)
     }
 
     /// Takes note that the entry of that number has been marked as carried out.

@@ -1,25 +1,21 @@
 //! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if another writer was faster.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join;
 
+use crate::ledger::LedgerWriter;
 use crate::ledger::chain::{ENTRY_TAG, Record, source_uri};
 use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
-use crate::ledger::entry::{Decided, Entry, EntryKind, SCHEMA, SideMove};
+use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::mark::{APPLIED_TAG, Mark};
+use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
 use crate::ledger::settle::{Quiet, Settler};
-use crate::ledger::{HOST, LedgerWriter};
-use hydra_base::Sha256;
-use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
-use hydra_base::time::now;
-use hydra_ledger_rules::Number;
 use hydra_mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use hydra_mlflow::store::{AtomicOutcome, AtomicTransition};
+use hydra_mlflow::store::{AtomicOutcome, AtomicTransition, VersionTag};
 use hydra_policy::VerdictKind;
 
 /// What became of an operation, once that is known for certain.
@@ -30,15 +26,12 @@ enum Attempt {
     Aborted(Error),
 }
 
-/// How long after the ledger was opened the first decision may use what was read then.
-const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
-
 impl LedgerWriter {
-    /// Carries out one operation. `operation_id` recognises it in all its attempts: an id that the newest entries hold
+    /// Carries out one operation: a decision, or a statement about a version. `operation_id` recognises it in all its attempts: an id that the newest entries hold
     /// already is not carried out again.
     ///
     /// `Contention` when other writers kept winning until the deadline, or when the decision was recorded and then declared
-    /// aborted; `LedgerBroken` when damage in the ledger has to be repaired first; `LedgerNewer` when a newer release wrote
+    /// aborted; `Quarantined` when it would make a version champion that is in quarantine; `LedgerBroken` when damage in the ledger has to be repaired first; `LedgerNewer` when a newer release wrote
     /// an entry.
     pub async fn transition(&self, operation_id: &str, decider: &mut dyn Decide) -> Result<Recorded> {
         let mut settler = Settler::new(self);
@@ -60,7 +53,7 @@ impl LedgerWriter {
         decider: &mut dyn Decide,
         settler: &mut Settler<'_>,
     ) -> Result<Attempt> {
-        let mut first = self.ledger.opened.lock().await.take().filter(|snapshot| snapshot.is_fresh(FRESH));
+        let mut first = self.ledger.take_opened().await;
         loop {
             let quiet = settler.settle(first.take()).await?;
             if let Some(own) = find_own(&quiet, operation_id) {
@@ -86,12 +79,15 @@ impl LedgerWriter {
                 return Ok(Attempt::Recorded(Recorded::Before(Box::new(earlier))));
             }
             failpoint("ledger.decided");
-            self.archive(operation_id, &proposal).await?;
+            let mut draft = self.draft(operation_id, proposal, &quiet, &view.standing)?;
+            self.archive(&draft, &quiet).await?;
             failpoint("ledger.archived");
-            let mut entry = self.decision_entry(operation_id, proposal, &quiet);
             settler.will_append_above(quiet.head.number);
-            match self.commit(&mut entry, &quiet).await {
-                Ok(true) => failpoint("ledger.appended"),
+            match self.commit(&mut draft.entry, &quiet).await {
+                Ok(true) => {
+                    failpoint("ledger.appended");
+                    first = self.ledger.read_back(&quiet.snapshot, &draft.entry).await?;
+                }
                 Ok(false) => settler.pause().await?,
                 // It may have been appended; the next look finds it by its operation id.
                 Err(error) => settler.pause_if_transient(error).await?,
@@ -99,79 +95,9 @@ impl LedgerWriter {
         }
     }
 
-    /// An entry on top of `base`.
-    pub(super) fn entry(
-        &self,
-        operation: EntryKind,
-        base: Number,
-        previous: Option<Sha256>,
-        before: AliasState,
-        after: AliasState,
-        why: String,
-    ) -> Entry {
-        let at = now();
-        Entry {
-            schema: SCHEMA,
-            ledger: self.ledger.id.clone(),
-            operation,
-            operation_id: uuid::Uuid::new_v4().simple().to_string(),
-            base,
-            previous,
-            target: None,
-            actor: self.settings.actor.clone(),
-            reason: None,
-            at,
-            expires: at.saturating_add(i64::try_from(self.settings.windows.expiry).unwrap_or(i64::MAX)),
-            explanation: why,
-            before,
-            after,
-            side: BTreeMap::new(),
-            decided: None,
-            origin: None,
-            bridge: None,
-            host: HOST.into(),
-        }
-    }
-
     /// Appends an entry.
     pub(super) async fn append(&self, entry: &mut Entry) -> Result<ModelVersion> {
         self.ledger.backend.registry.create_model_version(&self.new_version(entry, false)?).await
-    }
-
-    fn decision_entry(&self, operation_id: &str, proposal: Proposal, quiet: &Quiet) -> Entry {
-        let head = &quiet.head;
-        let mut before = quiet.snapshot.existing(head.state());
-        let mut after = before.clone();
-        let mut side = BTreeMap::new();
-        for AliasMove { alias, version } in proposal.moves {
-            let from = quiet.snapshot.registered.aliases.get(&alias).copied();
-            if alias == Alias::CANDIDATE {
-                side.insert(alias, SideMove { from, to: version });
-            } else {
-                before.set_if_missing(alias.clone(), from);
-                after.set(alias, version);
-            }
-        }
-        for (alias, version) in before.iter() {
-            after.set_if_missing(alias.clone(), version);
-        }
-        let entry = self.entry(
-            proposal.operation,
-            head.number,
-            Some(head.digest),
-            before,
-            after,
-            proposal.explanation,
-        );
-        let input_sha256 = Sha256::of(&proposal.input);
-        Entry {
-            operation_id: operation_id.to_owned(),
-            target: proposal.target,
-            reason: proposal.reason,
-            side,
-            decided: Some(Decided { input_sha256, ..proposal.decided }),
-            ..entry
-        }
     }
 
     /// Appends; on a local store together with the alias moves. `false` when another writer was faster.
@@ -191,6 +117,7 @@ impl LedgerWriter {
         let mut transition = AtomicTransition::new(self.ledger.model.clone(), self.new_version(entry, true)?);
         transition.expected_aliases = expected_aliases;
         transition.moves = moves;
+        transition.tags = version_tags(entry)?;
         transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(true),
@@ -232,13 +159,21 @@ fn fate(quiet: &Quiet, own: &Record) -> Attempt {
     }
 }
 
+/// The tags that carrying an entry out sets or deletes.
+fn version_tags(entry: &Entry) -> Result<Vec<VersionTag>> {
+    let mirrors = entry.mirrors().into_iter();
+    let key = Key::new(QUARANTINE_TAG)?;
+    Ok(mirrors.map(|Mirror { version, value }| VersionTag { version, key: key.clone(), value }).collect())
+}
+
 /// The head, if it is the same refusal on the same evidence.
 fn repeated(proposal: &Proposal, head: &Record) -> Option<Record> {
     let earlier = head.entry.decided.as_ref()?;
-    let refused = proposal.decided.verdict != VerdictKind::Approve;
-    let same = earlier.verdict == proposal.decided.verdict
-        && earlier.evidence_sha256 == proposal.decided.evidence_sha256
-        && earlier.policy == proposal.decided.policy
+    let decided = &proposal.decision.as_ref()?.decided;
+    let refused = decided.verdict != VerdictKind::Approve;
+    let same = earlier.verdict == decided.verdict
+        && earlier.evidence_sha256 == decided.evidence_sha256
+        && earlier.policy == decided.policy
         && head.entry.operation == proposal.operation
         && head.entry.explains(&proposal.explanation);
     (refused && same).then(|| head.clone())
@@ -253,8 +188,6 @@ fn sentence(entry: &Entry) -> String {
         VerdictKind::Hold => " held".into(),
     });
     // Databases refuse NUL, and control characters would distort MLflow's pages.
-    printable(&format!(
-        "{}{target}{verdict}, requested by {}: {}",
-        entry.operation, entry.actor, entry.explanation
-    ))
+    let role = entry.operation.role_of_actor();
+    printable(&format!("{}{target}{verdict}, {role} {}: {}", entry.operation, entry.actor, entry.explanation))
 }

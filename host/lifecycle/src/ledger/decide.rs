@@ -6,11 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind, tracked};
+use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
+use crate::ledger::standing::Standing;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
-use hydra_policy::Transition;
+use hydra_mlflow::entities::RegisteredModel;
+use hydra_policy::{Operation, OverrideKind, Transition};
 
 /// The caller's part of a transition.
 #[async_trait]
@@ -27,25 +29,38 @@ pub enum DecideOutcome {
     Nothing,
     /// The evidence and the view show different aliases: the ledger asks again.
     Stale,
-    /// A decision to record.
+    /// An entry to record.
     Propose(Box<Proposal>),
 }
 
-/// A decision to record, and the moves to carry out once it is recorded.
+/// What to record, and the moves to carry out once it is recorded.
 #[derive(Debug, Clone)]
 pub struct Proposal {
-    /// [`EntryKind::Promote`] or [`EntryKind::Rollback`].
+    /// What the entry records.
     pub operation: EntryKind,
     /// The version that the request is about.
     pub target: Option<Version>,
     /// The requester's reason.
     pub reason: Option<String>,
-    /// The policy's explanation.
+    /// The policy's explanation, or a sentence about a statement.
     pub explanation: String,
-    /// The policy's part. The ledger computes `input_sha256` from `input`.
-    pub decided: Decided,
+    /// The policy's part, if a policy decided.
+    pub decision: Option<ProposedDecision>,
     /// The moves, which passed the guards; none unless approved.
     pub moves: Vec<AliasMove>,
+    /// The rules of the host that the request set aside.
+    pub overrides: BTreeSet<OverrideKind>,
+    /// The part of a statement about one version.
+    pub subject: Option<Subject>,
+    /// The versions that a rollback puts in quarantine.
+    pub quarantines: BTreeSet<Version>,
+}
+
+/// A policy's part of a proposal.
+#[derive(Debug, Clone)]
+pub struct ProposedDecision {
+    /// The policy, its verdict and the resources. The ledger computes `input_sha256` from `input`.
+    pub decided: Decided,
     /// The policy's full input, for the archive.
     pub input: Vec<u8>,
     /// The policy component, for the archive.
@@ -68,10 +83,19 @@ pub enum Recorded {
 pub struct LedgerView {
     /// The head.
     pub head: Record,
-    /// Every alias of the model, as read together with the head.
-    pub aliases: BTreeMap<Alias, Version>,
+    /// The model with its aliases, as read together with the head.
+    pub registered: RegisteredModel,
     /// The newest transitions, newest first, in the form that policies see. Aborted ones are left out.
     pub history: Vec<Transition>,
+    /// Since when the champion has been champion, in milliseconds.
+    pub champion_since: Option<u64>,
+    /// The decisions that moved the champion within the last month, each with its time in milliseconds.
+    pub crownings: Vec<(Operation, u64)>,
+    /// The standing: quarantines, approvals, the active panel.
+    pub standing: Standing,
+    /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
+    /// moved the champion last.
+    pub champion_before_outside_move: Option<Version>,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,
@@ -85,6 +109,6 @@ impl LedgerView {
             |alias: &Alias| aliases.get(alias).copied().filter(|version| !self.deleted.contains(version));
         let candidate = Alias::CANDIDATE;
         tracked(&self.state).iter().all(|(alias, version)| seen(alias) == version)
-            && aliases.get(&candidate) == self.aliases.get(&candidate)
+            && aliases.get(&candidate) == self.registered.aliases.get(&candidate)
     }
 }

@@ -1,17 +1,11 @@
-//! What may be wrong with a ledger and its aliases, each finding with its remedy.
+//! Finds problems of a ledger and its aliases, each with its remedy.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::fmt;
 
-use crate::ledger::Ledger;
-use crate::ledger::archive::{component_path, input_path};
-use crate::ledger::chain::{Reading, Record};
-use crate::ledger::entry::tracked;
-use crate::ledger::history::{MISFIT, REPLACED};
-use crate::ledger::look::Snapshot;
-use hydra_base::error::Result;
-use hydra_base::names::{Alias, Version};
-use hydra_ledger_rules::{Found, Number};
+use crate::ledger::mirror::QUARANTINE_TAG;
+use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_ledger_rules::Number;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,24 +42,85 @@ pub enum LedgerFinding {
         /// Why, for people.
         why: String,
     },
+    /// The standing document that the head names is not in the archive.
+    MissingStanding {
+        /// The head.
+        entry: Number,
+        /// The file.
+        path: String,
+    },
+    /// The champion is in quarantine.
+    QuarantinedChampion {
+        /// The version.
+        version: Version,
+        /// The reason of the quarantine.
+        reason: String,
+    },
+    /// A version in quarantine does not have the tag that says so.
+    MissingQuarantineTag {
+        /// The version.
+        version: Version,
+    },
+    /// A version has the tag of a quarantine, and is not in quarantine.
+    StrayQuarantineTag {
+        /// The version.
+        version: Version,
+    },
+    /// The run with the archive was deleted, and is kept until it is purged.
+    DeletedArchive {
+        /// The run.
+        run_id: RunId,
+        /// Its experiment, if that was deleted as well.
+        experiment: Option<ExperimentId>,
+    },
+    /// The run with the archive does not exist: it was purged.
+    LostArchive {
+        /// The run.
+        run_id: RunId,
+    },
+    /// The archive holds decisions that are newer than the newest entry.
+    Unrecorded {
+        /// How many.
+        decisions: usize,
+        /// The newest entry.
+        entry: Number,
+    },
+    /// The ledger has not the name that goes with the model's: one of them was renamed.
+    Renamed {
+        /// The ledger.
+        ledger: ModelName,
+    },
+    /// Another ledger of this model exists.
+    Second {
+        /// Its registered model.
+        ledger: ModelName,
+        /// Its id.
+        id: String,
+        /// The run with its archive.
+        run_id: RunId,
+        /// The id of the ledger in use.
+        used: String,
+    },
     /// A newer release wrote an entry.
     Newer {
         /// Its number.
         entry: Number,
         /// Its schema, greater than what this release reads.
         schema: u32,
+        /// The release, if the entry names it.
+        release: Option<String>,
     },
     /// A number of the ledger holds no readable entry.
     Damaged {
         /// The number.
         entry: Number,
-        /// What is wrong with it.
+        /// A description of the damage.
         flaw: String,
     },
 }
 
 impl LedgerFinding {
-    /// What kind of finding it is, for machines.
+    /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -74,15 +129,24 @@ impl LedgerFinding {
             Self::DeletedChampion { .. } => "deleted-champion",
             Self::MissingArtifact { .. } => "missing-artifact",
             Self::UnreadableArchive { .. } => "unreadable-archive",
+            Self::MissingStanding { .. } => "missing-standing",
+            Self::QuarantinedChampion { .. } => "quarantined-champion",
+            Self::MissingQuarantineTag { .. } => "missing-quarantine-tag",
+            Self::StrayQuarantineTag { .. } => "stray-quarantine-tag",
+            Self::DeletedArchive { .. } => "deleted-archive",
+            Self::LostArchive { .. } => "lost-archive",
+            Self::Unrecorded { .. } => "unrecorded-decisions",
+            Self::Renamed { .. } => "renamed-ledger",
+            Self::Second { .. } => "second-ledger",
             Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
         }
     }
 
-    /// What to do about it.
+    /// The remedy, as text for users.
     #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self {
+    pub fn remedy(&self) -> Cow<'static, str> {
+        let fixed = match self {
             Self::Interrupted { .. } => {
                 "run `doctor --fix`, or wait for the next promotion or rollback; each completes or aborts it"
             }
@@ -96,13 +160,47 @@ impl LedgerFinding {
             Self::UnreadableArchive { .. } => {
                 "make the ledger's run and its artifacts readable; decisions are impossible without them"
             }
+            Self::MissingStanding { .. } => {
+                "run `doctor --fix`, which rebuilds it from the ledger; if that fails, restore the file from a backup"
+            }
+            Self::QuarantinedChampion { .. } => "roll back, promote another version, or release this one",
+            Self::MissingQuarantineTag { .. } => "run `doctor --fix`, which sets the tag",
+            Self::StrayQuarantineTag { .. } => {
+                "put the version in quarantine again, or release it, which deletes the tag"
+            }
+            Self::DeletedArchive { experiment: Some(id), .. } => {
+                return format!("restore the experiment before it is purged: `mlflow experiments restore --experiment-id {id}`").into();
+            }
+            Self::DeletedArchive { run_id, .. } => {
+                return format!(
+                    "restore the run before it is purged: `mlflow runs restore --run-id {run_id}`"
+                )
+                .into();
+            }
+            Self::LostArchive { .. } => {
+                "if the tracking URI names another server than usual, correct it; else run `doctor --fix` to begin a new archive: past decisions stay in the ledger, but cannot be verified any more"
+            }
+            Self::Unrecorded { .. } => {
+                "if MLflow's database was restored from an older backup, check the aliases, and promote or roll back to the version that should be champion; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
+            }
+            Self::Renamed { .. } => {
+                "run `doctor --fix`, or wait for the next promotion or rollback; each notes the present name"
+            }
+            Self::Second { ledger, id, run_id, .. } => {
+                return format!(
+                    "keep both, their entries are history; if `{ledger}` should be in use, set the model's tags in MLflow to it: `hydra.ledger.id` = `{id}`, `hydra.ledger.run` = `{run_id}`; \
+                     else set the tag `hydra.ledger.model` of `{ledger}` to another text, such as `former`"
+                )
+                .into();
+            }
             Self::Newer { .. } => {
                 "upgrade hydra-registry; `doctor --fix` of this release leaves the entry as it is"
             }
             Self::Damaged { .. } => {
                 "run `doctor --fix` to bridge it with a checkpoint that accepts the present aliases; find out who changes the ledger"
             }
-        }
+        };
+        fixed.into()
     }
 }
 
@@ -121,96 +219,52 @@ impl fmt::Display for LedgerFinding {
             }
             Self::MissingArtifact { entry, path } => write!(f, "`{path}` of entry {entry} is missing"),
             Self::UnreadableArchive { why } => write!(f, "cannot read the archive of the ledger: {why}"),
-            Self::Newer { entry, schema } => {
+            Self::DeletedArchive { run_id, experiment: None } => {
+                write!(f, "run {run_id} with the archive of the ledger is deleted")
+            }
+            Self::DeletedArchive { run_id, experiment: Some(id) } => {
+                write!(
+                    f,
+                    "experiment {id} is deleted, and with it run {run_id}, which holds the archive of the ledger"
+                )
+            }
+            Self::LostArchive { run_id } => {
+                write!(f, "run {run_id} with the archive of the ledger does not exist")
+            }
+            Self::Unrecorded { decisions, entry } => {
+                write!(
+                    f,
+                    "the archive holds {decisions} decisions that are newer than entry {entry}, the newest of the ledger"
+                )
+            }
+            Self::Renamed { ledger } => {
+                write!(f, "the ledger is `{ledger}`: the model, or the ledger, was renamed")
+            }
+            Self::Second { ledger, id, used, .. } => {
+                write!(f, "`{ledger}` is a second ledger of this model, {id}; commands use {used}")
+            }
+            Self::MissingStanding { entry, path } => {
+                write!(f, "`{path}`, the standing after entry {entry}, is missing")
+            }
+            Self::QuarantinedChampion { version, reason } => {
+                write!(f, "the champion, version {version}, is in quarantine: {reason}")
+            }
+            Self::MissingQuarantineTag { version } => {
+                write!(
+                    f,
+                    "version {version} is in quarantine, and its tag `{QUARANTINE_TAG}` does not say so"
+                )
+            }
+            Self::StrayQuarantineTag { version } => {
+                write!(f, "version {version} has the tag `{QUARANTINE_TAG}`, and is not in quarantine")
+            }
+            Self::Newer { entry, schema, release: None } => {
                 write!(f, "entry {entry} has schema {schema}: a newer release wrote it")
+            }
+            Self::Newer { entry, schema, release: Some(release) } => {
+                write!(f, "entry {entry} has schema {schema}: hydra-registry {release} wrote it")
             }
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }
-    }
-}
-
-impl Ledger {
-    /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
-    /// [`Ledger::verify`] finds.
-    pub async fn diagnose(&self) -> Result<Vec<LedgerFinding>> {
-        let first = self.look(None).await?;
-        // The second look finds out which versions were deleted; if the head changes meanwhile, the first one counts.
-        let snapshot = self.confirm(&first, None).await?.unwrap_or(first);
-        let mut findings = Self::damage(&snapshot);
-        if let Some(head) = snapshot.readable_head() {
-            if snapshot.window.newer().is_some() {
-                // Only the newer release knows where the aliases belong.
-            } else if head.is_settled() {
-                let aliases = &snapshot.registered.aliases;
-                let actual = |alias: &Alias| aliases.get(alias).copied();
-                let there = |version: &Version| !snapshot.gone.contains(version);
-                let tracked = tracked(head.state());
-                let drifted = tracked
-                    .iter()
-                    .filter(|(alias, version)| actual(alias).filter(there) != version.filter(there));
-                findings.extend(drifted.map(|(alias, recorded)| LedgerFinding::Drift {
-                    actual: actual(alias),
-                    alias: alias.clone(),
-                    recorded,
-                }));
-                let champion = head.state().get(&Alias::CHAMPION);
-                let deleted = champion.filter(|version| !there(version));
-                if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
-                    findings.push(LedgerFinding::DeletedChampion { version });
-                }
-            } else {
-                findings.push(LedgerFinding::Interrupted { entry: head.number });
-            }
-            let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
-            match self.missing_artifacts(&chain).await {
-                Ok(missing) => findings.extend(missing),
-                // The registry has answered: this is about the archive.
-                Err(error) => findings.push(LedgerFinding::UnreadableArchive { why: error.to_string() }),
-            }
-        }
-        Ok(findings)
-    }
-
-    fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {
-        let mut findings: Vec<LedgerFinding> = snapshot
-            .window
-            .unreadable()
-            .filter_map(|(entry, reading)| match reading {
-                Reading::Newer(newer) => Some(LedgerFinding::Newer { entry, schema: newer.schema }),
-                Reading::Damaged(flaw) => Some(LedgerFinding::Damaged { entry, flaw: flaw.clone() }),
-                Reading::Record(_) => None,
-            })
-            .collect();
-        let (Found::Head { damage, .. } | Found::Lost { damage, .. }) = snapshot.window.find_head() else {
-            return findings;
-        };
-        let known = snapshot.window.unreadable().any(|(number, _)| number == damage);
-        if damage != 0 && !known {
-            let above_head = snapshot.readable_head().is_some_and(|head| damage > head.number);
-            let flaw = if above_head { MISFIT } else { REPLACED }.to_owned();
-            findings.push(LedgerFinding::Damaged { entry: damage, flaw });
-        }
-        findings
-    }
-
-    async fn missing_artifacts(&self, chain: &[&Record]) -> Result<Vec<LedgerFinding>> {
-        let listed = |names: Vec<String>| names.into_iter().collect::<BTreeSet<_>>();
-        let inputs = listed(self.archived("decisions").await?);
-        let policies = listed(self.archived("policies").await?);
-        let mut findings = Vec::new();
-        for record in chain {
-            let Some(decided) = &record.entry.decided else { continue };
-            let (input, policy) = (
-                input_path(&record.entry.operation_id, decided.input_sha256),
-                component_path(decided.policy.sha256),
-            );
-            for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
-                if !there {
-                    findings
-                        .push(LedgerFinding::MissingArtifact { entry: record.number, path: path.clone() });
-                }
-            }
-        }
-        Ok(findings)
     }
 }

@@ -3,20 +3,32 @@
 //! The tag holds canonical JSON (RFC 8785): equal entries are equal bytes, and the digest of an entry is the SHA-256 of
 //! those bytes. 64-bit numbers are decimal strings, since JSON readers disagree about large numbers.
 
-use std::collections::BTreeMap;
+pub(crate) mod forms;
+mod parts;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::HOST;
+use forms::{optional_number, text_aliases, text_number, text_version, text_versions};
 use hydra_base::aliases::AliasState;
-use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, RunId, Version};
-use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_base::names::{Alias, Version};
+use hydra_base::time::now;
+use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
-use hydra_policy::{Budget, Usage, VerdictKind};
+use hydra_policy::{OverrideKind, VerdictKind};
+
+pub use parts::{
+    Activation, Bridge, Decided, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove, StandingRef,
+    Subject,
+};
+pub use text::Undecodable;
 
 /// The schema that this release writes; it reads all up to it.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The most bytes that an entry may have. MLflow 2.x stores at most 5,000, and longer tags are slow there.
 pub const MAX_ENTRY_BYTES: usize = 4_500;
@@ -49,69 +61,23 @@ pub enum EntryKind {
     Reassert,
     /// Damage in the ledger is bridged; the aliases are taken as found.
     Checkpoint,
+    /// A version became the candidate.
+    Nominate,
+    /// A person approved a version.
+    Approve,
+    /// A version went into quarantine.
+    Quarantine,
+    /// The quarantine of a version ended.
+    Release,
+    /// A panel of policies became the active one.
+    Activate,
+    /// The active panel of policies ended.
+    Deactivate,
+    /// A new run holds the archive.
+    Archive,
 }
 
-/// What only a decision of a policy has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Decided {
-    /// The policy.
-    pub policy: PolicyIdentity,
-    /// Its verdict.
-    pub verdict: VerdictKind,
-    /// The resources that the decision used.
-    pub usage: Usage,
-    /// The resources that it was allowed to use.
-    pub budget: Budget,
-    /// The SHA-256 of the archived input.
-    pub input_sha256: Sha256,
-    /// The SHA-256 of the evidence without the time: equal for requests that saw the same.
-    pub evidence_sha256: Sha256,
-    /// The SHA-256 of the model file of the version decided about, as the version's tag has it: not a
-    /// [`Sha256`], because another program may have written anything into the tag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_sha256: Option<String>,
-}
-
-/// What only the first entry has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Origin {
-    /// The registered model.
-    pub model: String,
-    /// When that was created. A model of the same name with another time is another model.
-    #[serde(with = "text_number")]
-    pub model_created_at: Timestamp,
-    /// The run that holds inputs and policies.
-    pub run_id: RunId,
-}
-
-/// What only a checkpoint has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bridge {
-    /// The last entry below the damage that counts; zero when none is known.
-    #[serde(with = "text_number")]
-    pub trusted: Number,
-    /// The newest number that is damaged.
-    #[serde(with = "text_number")]
-    pub damaged: Number,
-}
-
-/// A move of an alias that is not part of the ledger's state, such as `candidate` leaving the version promoted. It is carried out only
-/// if the alias is still where the decision saw it, and never repaired.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SideMove {
-    /// Where it was.
-    #[serde(with = "text_version")]
-    pub from: Option<Version>,
-    /// Where it goes.
-    #[serde(with = "text_version")]
-    pub to: Option<Version>,
-}
-
-/// An entry.
+/// An entry. The parts from `standing` to `archive` exist since schema 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -162,58 +128,74 @@ pub struct Entry {
     /// The checkpoint's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<Bridge>,
+    /// The standing that holds after it; none before the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingRef>,
+    /// The user that the server says the author is authenticated as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The clock of the server minus that of the author, in milliseconds.
+    #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
+    pub clock_ms: Option<i64>,
+    /// The rules of the host that the request set aside.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overrides: BTreeSet<OverrideKind>,
+    /// The part of a verb about one version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
+    /// The versions that a rollback puts in quarantine.
+    #[serde(default, with = "text_versions", skip_serializing_if = "BTreeSet::is_empty")]
+    pub quarantines: BTreeSet<Version>,
+    /// The part of an activation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activation: Option<Activation>,
+    /// The part of an entry about the archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<NewArchive>,
     /// The program that wrote it, such as `hydra-registry/0.1.0`.
     pub host: String,
 }
 
 impl Entry {
-    /// The text of the tag. Explanation, reason and actor are cut, longest first, until it fits [`MAX_ENTRY_BYTES`];
-    /// `InvalidArgument` when the rest alone is too long.
-    pub fn encode(&mut self) -> Result<String> {
-        loop {
-            let text = self.canonical()?;
-            let Some(excess) = text.len().checked_sub(MAX_ENTRY_BYTES).filter(|excess| *excess > 0) else {
-                return Ok(text);
-            };
-            let mut texts: Vec<&mut String> =
-                [&mut self.explanation, &mut self.actor].into_iter().chain(&mut self.reason).collect();
-            texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-            match texts.into_iter().next() {
-                Some(longest) if longest.len() > 64 => cut(longest, excess),
-                _ => {
-                    return Err(Error::new(
-                        ErrorKind::InvalidArgument,
-                        "the decision is too large for the ledger",
-                    )
-                    .with_context("bytes", text.len())
-                    .with_context("limit", MAX_ENTRY_BYTES)
-                    .with_hint("manage fewer aliases, or shorten the policy's name and version"));
-                }
-            }
-        }
-    }
-
-    /// Reads the text of a tag.
-    pub fn decode(text: &str) -> Result<Self, Undecodable> {
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u32,
-        }
-        let probe = serde_json::from_str::<Probe>(text);
-        // A newer release may write longer entries, so its schema is looked at first.
-        if let Ok(Probe { schema }) = probe
-            && schema > SCHEMA
-        {
-            return Err(Undecodable::Newer { schema });
-        }
-        if text.len() > MAX_ENTRY_BYTES {
-            return Err(format!("it has {} bytes", text.len()).into());
-        }
-        let entry: Self =
-            serde_json::from_str(text).map_err(|error| format!("it cannot be read: {error}"))?;
-        match entry.canonical() {
-            Ok(canonical) if canonical == text => Ok(entry),
-            _ => Err("it is not in canonical form".into()),
+    /// An entry of this release on top of entry `base`, made now, that leaves the aliases `state`. It may take effect for
+    /// `expiry` milliseconds.
+    pub(super) fn new(
+        ledger: &str,
+        operation: EntryKind,
+        (base, previous): (Number, Option<Sha256>),
+        state: AliasState,
+        actor: &str,
+        expiry: u64,
+    ) -> Self {
+        let at = now();
+        Self {
+            schema: SCHEMA,
+            ledger: ledger.to_owned(),
+            operation,
+            operation_id: uuid::Uuid::new_v4().simple().to_string(),
+            base,
+            previous,
+            target: None,
+            actor: actor.to_owned(),
+            reason: None,
+            at,
+            expires: at.saturating_add(i64::try_from(expiry).unwrap_or(i64::MAX)),
+            explanation: String::new(),
+            before: state.clone(),
+            after: state,
+            side: BTreeMap::new(),
+            decided: None,
+            origin: None,
+            bridge: None,
+            standing: None,
+            user: None,
+            clock_ms: None,
+            overrides: BTreeSet::new(),
+            subject: None,
+            quarantines: BTreeSet::new(),
+            activation: None,
+            archive: None,
+            host: HOST.into(),
         }
     }
 
@@ -229,43 +211,70 @@ impl Entry {
         matches!(self.operation, EntryKind::Promote | EntryKind::Rollback)
     }
 
+    /// The version that it makes champion, if the champion moves to one.
+    #[must_use]
+    pub fn crowned(&self) -> Option<Version> {
+        let champion = self.after.get(&Alias::CHAMPION);
+        champion.filter(|_| champion != self.before.get(&Alias::CHAMPION))
+    }
+
+    /// Whether it is a decision that the policy approved.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        self.is_decision()
+            && self.decided.as_ref().is_some_and(|decided| decided.verdict == VerdictKind::Approve)
+    }
+
+    /// The versions that it puts in quarantine.
+    #[must_use]
+    pub fn quarantined(&self) -> BTreeSet<Version> {
+        match self.operation {
+            EntryKind::Quarantine => self.target.into_iter().collect(),
+            _ if self.is_approved() => self.quarantines.clone(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// Whether it has only parts that schema 1 has.
+    fn is_of_schema_1(&self) -> bool {
+        let old_kind = self.is_decision()
+            || self.is_observation()
+            || matches!(self.operation, EntryKind::Aborted | EntryKind::Reassert);
+        let old_decision = self.decided.as_ref().is_none_or(Decided::is_of_schema_1);
+        let stated = self.standing.is_some() || self.subject.is_some() || !self.quarantines.is_empty();
+        let observed = self.user.is_some() || self.clock_ms.is_some() || !self.overrides.is_empty();
+        old_kind
+            && old_decision
+            && !stated
+            && !observed
+            && self.activation.is_none()
+            && self.archive.is_none()
+    }
+
     /// Whether the recorded explanation is `full`, or `full` cut to fit.
     #[must_use]
     pub fn explains(&self, full: &str) -> bool {
-        let cut = self.explanation.strip_suffix(ELLIPSIS);
+        let cut = self.explanation.strip_suffix(text::ELLIPSIS);
         self.explanation == full || cut.is_some_and(|start| full.starts_with(start))
     }
-
-    fn canonical(&self) -> Result<String> {
-        serde_json_canonicalizer::to_string(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "cannot write a ledger entry as JSON").with_source(error)
-        })
-    }
 }
 
-/// Why the text of a tag is not an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undecodable {
-    /// A newer release wrote it.
-    Newer {
-        /// Its schema, greater than [`SCHEMA`].
-        schema: u32,
-    },
-    /// It is damaged; the reason is for people.
-    Damaged(String),
-}
-
-impl<T: Into<String>> From<T> for Undecodable {
-    fn from(flaw: T) -> Self {
-        Self::Damaged(flaw.into())
-    }
-}
-
-impl fmt::Display for Undecodable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EntryKind {
+    /// What the actor of such an entry did, for people: the actor of an entry about moves without the ledger found them, and
+    /// need not have made them.
+    #[must_use]
+    pub fn role_of_actor(self) -> &'static str {
         match self {
-            Self::Newer { schema } => write!(f, "its schema {schema} is newer than this program"),
-            Self::Damaged(flaw) => f.write_str(flaw),
+            Self::External => "found by",
+            Self::Genesis | Self::Aborted | Self::Reassert | Self::Checkpoint | Self::Archive => "written by",
+            Self::Promote
+            | Self::Rollback
+            | Self::Nominate
+            | Self::Approve
+            | Self::Quarantine
+            | Self::Release
+            | Self::Activate
+            | Self::Deactivate => "requested by",
         }
     }
 }
@@ -280,95 +289,14 @@ impl fmt::Display for EntryKind {
             Self::External => "external",
             Self::Reassert => "reassert",
             Self::Checkpoint => "checkpoint",
+            Self::Nominate => "nominate",
+            Self::Approve => "approve",
+            Self::Quarantine => "quarantine",
+            Self::Release => "release",
+            Self::Activate => "activate",
+            Self::Deactivate => "deactivate",
+            Self::Archive => "archive",
         })
-    }
-}
-
-const ELLIPSIS: char = '…';
-
-/// Takes characters off the end until the JSON is shorter by `excess` bytes, or by half, and says so with an ellipsis.
-/// Halving lets several long texts lose their ends in turn.
-fn cut(text: &mut String, excess: usize) {
-    let half = text.len() / 2;
-    let mut saved = 0;
-    while saved < excess + ELLIPSIS.len_utf8() && text.len() > half {
-        saved += text.pop().map_or(0, json_bytes);
-    }
-    text.push(ELLIPSIS);
-}
-
-fn json_bytes(c: char) -> usize {
-    match c {
-        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-        '\0'..'\x20' => 6,
-        other => other.len_utf8(),
-    }
-}
-
-/// Integers as decimal strings.
-mod text_number {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// Versions as decimal strings.
-mod text_version {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-    use hydra_base::names::Version;
-
-    #[expect(clippy::ref_option, reason = "serde requires this signature")]
-    pub(super) fn serialize<S: Serializer>(
-        version: &Option<Version>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        version.map(|version| version.to_string()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Version>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(de::Error::custom)).transpose()
-    }
-}
-
-/// Alias states with versions as decimal strings.
-mod text_aliases {
-    use std::collections::BTreeMap;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::text_version;
-    use hydra_base::aliases::AliasState;
-    use hydra_base::names::{Alias, Version};
-
-    #[derive(Deserialize)]
-    struct Target(#[serde(with = "text_version")] Option<Version>);
-
-    pub(super) fn serialize<S: Serializer>(aliases: &AliasState, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(
-            aliases.iter().map(|(alias, version)| (alias, version.map(|version| version.to_string()))),
-        )
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AliasState, D::Error> {
-        let targets = BTreeMap::<Alias, Target>::deserialize(deserializer)?;
-        Ok(targets.into_iter().map(|(alias, target)| (alias, target.0)).collect())
     }
 }
 

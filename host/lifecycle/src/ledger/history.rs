@@ -10,20 +10,20 @@ use crate::ledger::look::read_page;
 use crate::ledger::{Ledger, errors};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Number};
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;
 
-/// How many entries that lost a race a short reading allows for before it takes a second request.
+/// The number of entries that lost a race for which a short reading makes room in its first request.
 const RACES: usize = 8;
 
-/// What is wrong with an entry whose digest is not the one that its successor names.
+/// The problem of an entry whose digest is not the one in its successor.
 pub(super) const REPLACED: &str = "its digest differs from the one in the next entry";
 
-/// What is wrong with an entry that names its predecessor by another digest than that has.
+/// The problem of an entry whose digest of its predecessor is wrong.
 pub(super) const MISFIT: &str = "its digest of the previous entry is wrong; one of the two was changed";
 
 /// One number of the ledger, as a reading from the newest down finds it.
@@ -33,7 +33,7 @@ pub enum Step {
     Valid {
         /// The entry.
         record: Box<Record>,
-        /// What became of it.
+        /// Its effect.
         fate: Fate,
     },
     /// An entry that lost a race.
@@ -44,7 +44,7 @@ pub enum Step {
         number: Number,
         /// What this release knows about it.
         entry: NewerEntry,
-        /// Whether a checkpoint took it out of the chain.
+        /// The part of it that this release can read.
         bridged: bool,
     },
     /// Nothing that can be read.
@@ -53,50 +53,50 @@ pub enum Step {
         number: Number,
         /// The reason, for people.
         flaw: String,
-        /// Whether a checkpoint names it, or newer damage.
+        /// Whether a checkpoint names it, or a newer damaged number.
         bridged: bool,
     },
 }
 
-/// What became of a valid entry.
+/// The effect of a valid entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// The aliases were where it wanted them, or it wanted nothing.
+    /// The aliases were as it decided, or it moved none.
     Done,
-    /// The next entry says that it never took effect.
+    /// The next entry states that it never took effect.
     Aborted,
-    /// It is the head and not carried out in full yet.
+    /// It is the head and is not complete yet.
     Pending,
 }
 
-/// Where a reading is.
+/// The position of a reading.
 struct Reader<'a> {
     ledger: &'a Ledger,
-    /// What was fetched and not looked at yet, newest first.
+    /// Fetched entries that were not processed yet, newest first.
     page: std::vec::IntoIter<(Number, Reading)>,
     page_size: usize,
     progress: Progress,
     /// The number read last.
     last: Option<Number>,
-    /// A reading that waits while the gap above it is reported.
+    /// A step to return after the gap above it was reported.
     waiting: Option<(Number, Reading)>,
-    /// The next valid entry, and the digest its successor knows it by.
+    /// The next valid entry, and its digest according to its successor.
     expected: (Number, Option<Sha256>),
-    /// A readable entry above the head that does not follow from it.
+    /// A readable entry above the head that does not belong to the chain.
     misfit: Number,
     newer: Option<EntryKind>,
     /// The newest damage that a checkpoint names; zero without a checkpoint so far.
     bridged: Number,
 }
 
-/// How far a reading has come.
+/// The progress of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
     /// Nothing was read yet.
     New,
-    /// There is more in the store.
+    /// The store has more entries.
     Under,
-    /// Nothing is below what was read.
+    /// No entries are left.
     Exhausted,
 }
 
@@ -124,8 +124,8 @@ impl Ledger {
         .boxed()
     }
 
-    /// The valid entries, newest first, none older than `since`. `limit` is how many are wanted, if that is
-    /// known: then requests fetch little more.
+    /// The valid entries, newest first, none older than `since`. If `limit` gives the wanted number, requests fetch
+    /// little more.
     ///
     /// `LedgerNewer` at an entry that a newer release wrote, unless a checkpoint took it out of the chain: it may change what
     /// the entries below it mean. Damage that no checkpoint bridges is logged as a warning and left out.
@@ -157,22 +157,6 @@ impl Ledger {
         self.entries(limit, since).try_collect().await
     }
 
-    /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.
-    pub async fn was_champion(&self, version: Version) -> Result<bool> {
-        let mut entries = self.entries(None, None);
-        while let Some((record, fate)) = entries.try_next().await? {
-            let entry = &record.entry;
-            let took_effect = fate != Fate::Aborted;
-            let states = [Some(&entry.before), took_effect.then_some(&entry.after)];
-            let on = |alias: Alias| states.iter().flatten().any(|state| state.get(&alias) == Some(version));
-            // A version that was archived before the ledger began had been champion. For later ones there are entries.
-            if on(Alias::CHAMPION) || (entry.operation == EntryKind::Genesis && on(Alias::ARCHIVED)) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// The aliases as the ledger had them at `time`, by the store's clock, and the entry that left them so; `None` before the
     /// ledger began.
     ///
@@ -186,7 +170,7 @@ impl Ledger {
             match step {
                 Step::Newer { number, entry, bridged: false } => {
                     if entry.created_at <= time {
-                        return Err(errors::newer(number, entry.schema));
+                        return Err(errors::newer(number, &entry));
                     }
                     newer = Some((number, entry));
                 }
@@ -194,8 +178,8 @@ impl Ledger {
                 Step::Valid { record, .. } if record.created_at > time => damaged = None,
                 Step::Valid { record, fate } => {
                     // The newer entry may say that this one never took effect.
-                    if let (Fate::Pending, Some((number, entry))) = (fate, newer) {
-                        return Err(errors::newer(number, entry.schema));
+                    if let (Fate::Pending, Some((number, entry))) = (fate, &newer) {
+                        return Err(errors::newer(*number, entry));
                     }
                     if let Some((number, flaw)) = damaged {
                         warn_of_damage(number, &flaw);
@@ -215,7 +199,7 @@ impl Ledger {
 fn valid_entry(step: Step) -> Result<Option<(Record, Fate)>> {
     match step {
         Step::Valid { record, fate } => Ok(Some((*record, fate))),
-        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, entry.schema)),
+        Step::Newer { number, entry, bridged: false } => Err(errors::newer(number, &entry)),
         Step::Damaged { number, flaw, bridged: false } => {
             warn_of_damage(number, &flaw);
             Ok(None)

@@ -1,32 +1,30 @@
-//! The model that a ledger belongs to, its storage, and its beginning.
+//! The model that a ledger belongs to, and where its ledger is.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join;
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
-use crate::ledger::entry::{Entry, EntryKind, Origin, SCHEMA};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
-use crate::ledger::{HOST, Ledger, LedgerWriter, WriterSettings, errors};
-use hydra_base::aliases::AliasState;
+use crate::ledger::{Ledger, errors};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::failpoint::failpoint;
-use hydra_base::names::{Alias, ExperimentId, Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
-use hydra_base::time::now;
-use hydra_ledger_rules::Windows;
+use hydra_base::names::{Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
-use hydra_mlflow::entities::{
-    ModelVersion, NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags,
-};
+use hydra_mlflow::entities::{ModelFilter, ModelVersion, Page, RegisteredModel};
 
 /// The tag on the model and on its ledger that names the ledger.
-const ID_TAG: &str = "hydra.ledger.id";
+pub(super) const ID_TAG: &str = "hydra.ledger.id";
 /// The tag on the model that names the run with the ledger's artifacts.
-const RUN_TAG: &str = "hydra.ledger.run";
+pub(super) const RUN_TAG: &str = "hydra.ledger.run";
+/// The tag on the model that names the registered model of its ledger, where that has not the usual name.
+pub(super) const NAME_TAG: &str = "hydra.ledger.name";
+/// The tag on the model that names the runs with earlier archives, newest first, separated by spaces.
+pub(super) const ARCHIVES_TAG: &str = "hydra.ledger.archives";
+/// The tag on the model that names former ledgers that do not exist any more, with their runs.
+pub(super) const FORMER_TAG: &str = "hydra.ledger.former";
 /// The tag on the ledger that names the model.
-const MODEL_TAG: &str = "hydra.ledger.model";
+pub(super) const MODEL_TAG: &str = "hydra.ledger.model";
 
 /// What the name of a ledger adds to that of its model.
 const SUFFIX: &str = "_ledger";
@@ -48,233 +46,305 @@ pub fn ledger_name(model: &ModelName) -> Result<ModelName> {
     })
 }
 
-/// Refuses a registered model that is the ledger of another: what is written to it would damage that ledger.
-pub fn refuse_ledger(registered: &RegisteredModel) -> Result<()> {
+/// The name of a further ledger: `usual` itself, then `usual` with 2, 3 and so on after it.
+pub(super) fn numbered(usual: &ModelName, number: u32) -> Result<ModelName> {
+    if number == 1 { Ok(usual.clone()) } else { ModelName::new(format!("{usual}_{number}")) }
+}
+
+/// Refuses a registered model that is not a line of models: the ledger of another, which would be damaged, or a prompt of
+/// MLflow's prompt registry.
+pub fn refuse_foreign(registered: &RegisteredModel) -> Result<()> {
+    let name = &registered.name;
+    refuse_prompt(name, registered.is_prompt())?;
     let Some(of) = registered.tags.get(MODEL_TAG) else { return Ok(()) };
     Err(Error::new(
         ErrorKind::LedgerIdentity,
-        format!("`{}` is the lifecycle ledger of `{of}`, not a model", registered.name),
+        format!("`{name}` is the lifecycle ledger of `{of}`, not a model"),
     )
     .with_hint(format!("use the model itself: `--model {of}`")))
 }
 
-impl Ledger {
-    /// The ledger of `model`, if it has one: one round of requests, which also serves the first transition. Nothing is
-    /// written. A model whose name leaves no room for a ledger's has none.
-    ///
-    /// `LedgerIdentity` when there is a ledger of that name that is not this model's: one of them was deleted and
-    /// created again, or the name was in use for something else.
-    pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
-        let Ok(name) = ledger_name(model) else { return Ok(None) };
-        let asked_at = tokio::time::Instant::now();
-        let (registered, page) =
-            try_join(backend.registry.registered_model(model), read_page(backend, &name, None, PAGE)).await?;
-        refuse_ledger(&registered)?;
-        let identity = match (mirrored(&registered)?, page.items.first()) {
-            (None, None) => return Ok(None),
-            (Some(_), None) => return Err(gone(&name)),
-            (Some((id, run_id)), Some(newest)) => {
-                check_source(&id, newest, &page.items)?;
-                (id, run_id)
-            }
-            (None, Some(_)) => from_first_entry(backend, &name, &registered).await?,
-        };
-        let ledger = Self::new(backend, model, name, identity);
-        let first = Snapshot::of_listing(&ledger, registered, &page, asked_at);
-        *ledger.opened.lock().await = first;
-        Ok(Some(ledger))
+/// Refuses a prompt of MLflow's prompt registry, which keeps its prompts as registered models.
+pub fn refuse_prompt(name: &ModelName, is_prompt: bool) -> Result<()> {
+    if !is_prompt {
+        return Ok(());
     }
-
-    fn new(backend: &Backend, model: &ModelName, name: ModelName, (id, run_id): (String, RunId)) -> Self {
-        Self {
-            backend: backend.clone(),
-            model: model.clone(),
-            name,
-            id,
-            run_id,
-            artifact_uri: Arc::default(),
-            opened: Arc::new(Mutex::new(None)),
-        }
-    }
+    Err(Error::new(
+        ErrorKind::IsPrompt,
+        format!("`{name}` is a prompt of MLflow's prompt registry, not a model"),
+    )
+    .with_hint("register the model under another name, and pass that name: `--model NAME`"))
 }
 
-impl LedgerWriter {
-    /// The ledger of `model`, founded if there is none. The run that holds its artifacts goes to `experiment`.
+/// Whether a registered model is the ledger of another.
+#[must_use]
+pub fn is_ledger(registered: &RegisteredModel) -> bool {
+    registered.tags.contains_key(MODEL_TAG)
+}
+
+/// What identifies a ledger, and where its archive is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub id: String,
+    pub run_id: RunId,
+    /// The runs with earlier archives, newest first.
+    pub older_runs: Vec<RunId>,
+}
+
+/// A ledger that was found, with what was read of it.
+struct Place {
+    name: ModelName,
+    identity: Identity,
+    page: Page<ModelVersion>,
+    renamed: bool,
+}
+
+/// A model as it was read together with its ledger.
+#[derive(Debug)]
+pub struct Opened {
+    /// The model.
+    pub registered: RegisteredModel,
+    /// Its ledger, if it has one.
+    pub ledger: Option<Ledger>,
+}
+
+impl Ledger {
+    /// [`Ledger::open`] for those who only want the ledger.
+    pub async fn existing(backend: &Backend, model: &ModelName) -> Result<Option<Self>> {
+        Ok(Self::open(backend, model).await?.ledger)
+    }
+
+    /// The model and its ledger, if it has one: one round of requests, which also serves the first transition. Nothing is
+    /// written. A model whose name leaves no room for a ledger's has none.
     ///
-    /// Any number of processes may found it at once: the first entry wins, and all go on with that.
-    pub async fn found(
-        backend: &Backend,
-        model: &ModelName,
-        experiment: &ExperimentId,
-        settings: WriterSettings,
-    ) -> Result<Self> {
-        let registered = backend.registry.registered_model(model).await?;
-        let name = ledger_name(model)?;
-        if mirrored(&registered)?.is_none() {
-            if backend.registry.model_versions(&name, None, 1, None).await?.items.is_empty() {
-                // Create the run first: if that is not permitted, no empty ledger is left behind.
-                let run_id = create_run(backend, model, experiment, &settings.actor).await?;
-                failpoint("founding.run-created");
-                create_registered_model(backend, model, &name).await?;
-                failpoint("founding.named");
-                append_genesis(backend, &name, &registered, run_id, &settings.actor).await?;
+    /// A ledger is recognised by its id and by the time at which its model was created, so it is found after the model or the
+    /// ledger was renamed, too. `LedgerIdentity` when the model's tags name a ledger that does not exist, or that is another
+    /// model's.
+    pub async fn open(backend: &Backend, model: &ModelName) -> Result<Opened> {
+        let Ok(usual) = ledger_name(model) else {
+            let registered = backend.registry.registered_model(model).await?;
+            return Ok(Opened { registered, ledger: None });
+        };
+        let asked_at = tokio::time::Instant::now();
+        let found = backend.registry.registered_model(model);
+        let (registered, page) = match try_join(found, read_page(backend, &usual, None, PAGE)).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                return Err(with_new_name(backend, &usual, error).await);
             }
-            let (id, run_id) = from_first_entry(backend, &name, &registered).await?;
-            failpoint("founding.begun");
-            let set = |model, key, value| set_tag(backend, model, key, value);
-            try_join(set(&name, ID_TAG, &id), set(model, RUN_TAG, run_id.as_str())).await?;
-            failpoint("founding.half-mirrored");
-            // Last: a reader that sees this tag finds everything else in place.
-            set(model, ID_TAG, &id).await?;
-        }
-        let ledger = Ledger::existing(backend, model).await?.ok_or_else(|| gone(&name))?;
-        Ok(Self::new(ledger, settings))
+            other => other?,
+        };
+        refuse_foreign(&registered)?;
+        let place = match mirrored(&registered)? {
+            Some(identity) if holds(&page, &identity.id) => {
+                Some(Place { name: usual, identity, page, renamed: false })
+            }
+            Some(identity) => Some(search(backend, &registered, &usual, identity).await?),
+            None if page.items.is_empty() => None,
+            None => match named_by_first_entry(backend, &usual, &registered).await? {
+                Origins::Ours(identity) => Some(Place { name: usual, identity, page, renamed: false }),
+                Origins::Others(_) => None,
+                Origins::Damaged(error) => return Err(error),
+            },
+        };
+        let Some(place) = place else { return Ok(Opened { registered, ledger: None }) };
+        let (page, ledger) = Self::at(backend, model, place);
+        let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
+        *ledger.opened.lock().await = first;
+        Ok(Opened { registered, ledger: Some(ledger) })
+    }
+
+    fn at(backend: &Backend, model: &ModelName, place: Place) -> (Page<ModelVersion>, Self) {
+        let ledger = Self {
+            backend: backend.clone(),
+            model: model.clone(),
+            name: place.name,
+            id: place.identity.id,
+            run_id: place.identity.run_id,
+            older_runs: place.identity.older_runs,
+            renamed: place.renamed,
+            artifact_uri: Arc::default(),
+            cache: None,
+            opened: Arc::new(Mutex::new(None)),
+        };
+        (place.page, ledger)
     }
 }
 
 /// What the model's tags say about its ledger.
-fn mirrored(registered: &RegisteredModel) -> Result<Option<(String, RunId)>> {
+pub(super) fn mirrored(registered: &RegisteredModel) -> Result<Option<Identity>> {
     match (registered.tags.get(ID_TAG), registered.tags.get(RUN_TAG)) {
-        (Some(id), Some(run_id)) => Ok(Some((id.clone(), RunId::new(run_id.clone())?))),
+        (Some(id), Some(run_id)) => {
+            let older = registered.tags.get(ARCHIVES_TAG).map(String::as_str).unwrap_or_default();
+            Ok(Some(Identity {
+                id: id.clone(),
+                run_id: RunId::new(run_id.clone())?,
+                older_runs: older.split_whitespace().filter_map(|run| RunId::new(run).ok()).collect(),
+            }))
+        }
         _ => Ok(None),
     }
 }
 
-fn check_source(id: &str, newest: &ModelVersion, versions: &[ModelVersion]) -> Result<()> {
+/// Whether entries of that ledger are among the newest.
+fn holds(page: &Page<ModelVersion>, id: &str) -> bool {
     let source = source_uri(id);
-    if versions.iter().any(|version| version.source == source) {
-        return Ok(());
-    }
-    Err(not_ours(&newest.name, "its entries belong to another ledger"))
+    page.items.iter().any(|version| version.source == source)
 }
 
-/// The identity that the first entry states. It counts only if it is about this very model.
-async fn from_first_entry(
+/// The error for a model that does not exist, with its present name if its ledger knows that it was renamed.
+async fn with_new_name(backend: &Backend, ledger: &ModelName, error: Error) -> Error {
+    let renamed = async {
+        let ledger = backend.registry.registered_model(ledger).await.ok()?;
+        let models = tagged(backend, ID_TAG, ledger.tags.get(ID_TAG)?).await.ok()?;
+        models.into_iter().find(|model| !is_ledger(model)).map(|model| model.name)
+    };
+    match renamed.await {
+        Some(name) => {
+            error.with_hint(format!("the model was renamed: pass `--model {name}`, and set it in hydra.toml"))
+        }
+        None => error,
+    }
+}
+
+/// Finds the ledger that the model's tags name, under the name in another tag or under any.
+async fn search(
+    backend: &Backend,
+    registered: &RegisteredModel,
+    usual: &ModelName,
+    identity: Identity,
+) -> Result<Place> {
+    if let Some(name) = registered.tags.get(NAME_TAG) {
+        let name = ModelName::new(name.clone())?;
+        let page = read_page(backend, &name, None, PAGE).await?;
+        if holds(&page, &identity.id) {
+            return Ok(Place { name, identity, page, renamed: false });
+        }
+    }
+    for found in tagged(backend, ID_TAG, &identity.id).await? {
+        if found.name == registered.name || found.name == *usual {
+            continue;
+        }
+        let page = read_page(backend, &found.name, None, PAGE).await?;
+        if !holds(&page, &identity.id) {
+            continue;
+        }
+        return match named_by_first_entry(backend, &found.name, registered).await? {
+            Origins::Others(why) => Err(not_ours(&found.name, why)),
+            // The tags of both name it: damage is a matter for `doctor`.
+            Origins::Ours(_) | Origins::Damaged(_) => {
+                Ok(Place { name: found.name, identity, page, renamed: true })
+            }
+        };
+    }
+    Err(gone(usual, &identity))
+}
+
+/// The registered models with a tag of that value.
+pub(super) async fn tagged(backend: &Backend, key: &str, value: &str) -> Result<Vec<RegisteredModel>> {
+    let filter = ModelFilter::Tag(Key::new(key)?, value.to_owned());
+    let mut models = Vec::new();
+    let mut token = None;
+    loop {
+        let page = backend.registry.registered_models(&filter, PAGE, token.as_deref()).await?;
+        models.extend(page.items);
+        token = page.next;
+        if token.is_none() {
+            return Ok(models);
+        }
+    }
+}
+
+/// What the first entry of a registered model says about whose ledger it is.
+pub(super) enum Origins {
+    /// This model's.
+    Ours(Identity),
+    /// Another model's, or not a ledger; for people.
+    Others(&'static str),
+    /// That of a model of this name, but the first entry cannot be read.
+    Damaged(Error),
+}
+
+/// The identity that the first entry states. It is this model's if it was created with it: a name can be given away and taken
+/// again, a time cannot.
+pub(super) async fn named_by_first_entry(
     backend: &Backend,
     name: &ModelName,
     registered: &RegisteredModel,
-) -> Result<(String, RunId)> {
+) -> Result<Origins> {
     let first = match backend.registry.model_version(name, Version::FIRST).await {
         Err(error) if error.kind() == ErrorKind::VersionNotFound => {
-            return Err(not_ours(name, "its first entry was deleted"));
+            return headless(backend, name, registered, "its first entry was deleted").await;
         }
         other => other?,
     };
     let id = first.source.strip_prefix(&source_uri("")).unwrap_or_default().to_owned();
     let record = match Reading::of(&first, &id) {
         Reading::Record(record) => record,
-        Reading::Newer(entry) => return Err(errors::newer(Version::FIRST.get(), entry.schema)),
+        Reading::Newer(entry) => {
+            return Ok(Origins::Damaged(errors::newer(Version::FIRST.get(), &entry)));
+        }
         Reading::Damaged(flaw) => {
-            return Err(not_ours(name, &format!("its first version is not an entry: {flaw}")));
+            return headless(
+                backend,
+                name,
+                registered,
+                &format!("its first version is not an entry: {flaw}"),
+            )
+            .await;
         }
     };
-    match record.entry.origin {
-        Some(origin)
-            if origin.model == registered.name.as_str()
-                && origin.model_created_at == registered.created_at =>
-        {
-            Ok((id, origin.run_id))
+    Ok(match record.entry.origin {
+        Some(origin) if origin.model_created_at == registered.created_at => {
+            Origins::Ours(Identity { id, run_id: origin.run_id, older_runs: Vec::new() })
         }
-        _ => {
-            Err(not_ours(name, "it was created for another model, or for a deleted model with the same name"))
-        }
-    }
+        _ => Origins::Others("it was created for another model, or for a deleted model with the same name"),
+    })
 }
 
-async fn create_registered_model(backend: &Backend, model: &ModelName, name: &ModelName) -> Result<()> {
-    let tags = Tags::from([(MODEL_TAG.to_owned(), model.to_string())]);
-    let description =
-        format!("Lifecycle ledger of the registered model {model}. Written by hydra-registry; do not edit.");
-    match backend.registry.create_registered_model(name, &tags, &description).await {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let found = backend.registry.registered_model(name).await?;
-            let ours = found.tags.get(MODEL_TAG).is_some_and(|of| of == model.as_str());
-            if ours {
-                Ok(())
-            } else {
-                Err(not_ours(name, "a registered model with that name already exists"))
-            }
-        }
-        other => other.map(drop),
-    }
-}
-
-async fn create_run(
-    backend: &Backend,
-    model: &ModelName,
-    experiment: &ExperimentId,
-    actor: &str,
-) -> Result<RunId> {
-    let run = NewRun::new(experiment.clone(), format!("lifecycle ledger of {model}")).user(actor).tags(
-        Tags::from([
-            (MODEL_TAG.to_owned(), model.to_string()),
-            // The store recognises a create by it when the answer was lost.
-            (OPERATION_ID_TAG.to_owned(), Uuid::new_v4().simple().to_string()),
-        ]),
-    );
-    let run = backend.tracking.create_run(&run).await?;
-    backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
-    Ok(run.id)
-}
-
-/// Appends the beginning: the aliases as they are now.
-async fn append_genesis(
+/// A registered model without a first entry: a ledger of ours that was damaged, or not a ledger at all.
+async fn headless(
     backend: &Backend,
     name: &ModelName,
     registered: &RegisteredModel,
-    run_id: RunId,
-    actor: &str,
-) -> Result<()> {
-    let found = registered.aliases.iter();
-    let aliases: AliasState = found
-        .filter(|(alias, _)| [Alias::CHAMPION, Alias::ARCHIVED].contains(*alias))
-        .map(|(alias, version)| (alias.clone(), *version))
-        .collect();
-    let id = Uuid::new_v4().simple().to_string();
-    let at = now();
-    let mut entry = Entry {
-        schema: SCHEMA,
-        ledger: id.clone(),
-        operation: EntryKind::Genesis,
-        operation_id: Uuid::new_v4().simple().to_string(),
-        base: 0,
-        previous: None,
-        target: None,
-        actor: actor.to_owned(),
-        reason: None,
-        at,
-        expires: at + Windows::MILLISECONDS.expiry as i64,
-        explanation: "the ledger begins with the present aliases".into(),
-        before: aliases.clone(),
-        after: aliases,
-        side: Default::default(),
-        decided: None,
-        origin: Some(Origin {
-            model: registered.name.to_string(),
-            model_created_at: registered.created_at,
-            run_id,
-        }),
-        bridge: None,
-        host: HOST.into(),
+    why: &str,
+) -> Result<Origins> {
+    let found = match backend.registry.registered_model(name).await {
+        Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+            return Ok(Origins::Others("it does not exist"));
+        }
+        other => other?,
     };
-    let version = NewModelVersion::new(name.clone(), source_uri(&id))
-        .tags(Tags::from([(ENTRY_TAG.to_owned(), entry.encode()?)]))
-        .description(format!("The lifecycle ledger of {} begins.", registered.name));
-    backend.registry.create_model_version(&version).await.map(drop)
+    let ours = found.tags.get(MODEL_TAG).is_some_and(|of| of == registered.name.as_str());
+    let page = read_page(backend, name, None, PAGE).await?;
+    let entry = page.items.iter().find(|version| version.tags.contains_key(ENTRY_TAG));
+    Ok(match entry.and_then(|entry| entry.source.strip_prefix(&source_uri(""))) {
+        Some(id) if ours => {
+            let hint = format!(
+                "set the tag `{ID_TAG}` of the registered model `{}` to `{id}` in MLflow, and `{RUN_TAG}` to the run `lifecycle ledger of {}`; \
+                 then run `hydra-registry doctor`",
+                registered.name, registered.name
+            );
+            Origins::Damaged(not_ours(name, why).with_hint(hint))
+        }
+        _ => Origins::Others("it is not a ledger of hydra-registry"),
+    })
 }
 
-async fn set_tag(backend: &Backend, model: &ModelName, key: &str, value: &str) -> Result<()> {
+pub(super) async fn set_tag(backend: &Backend, model: &ModelName, key: &str, value: &str) -> Result<()> {
     backend.registry.set_registered_model_tag(model, &Key::new(key)?, value).await
 }
 
-fn not_ours(name: &ModelName, why: &str) -> Error {
+pub(super) fn not_ours(name: &ModelName, why: &str) -> Error {
     Error::new(ErrorKind::LedgerIdentity, format!("`{name}` is not the ledger of this model: {why}"))
-        .with_hint("rename or delete that registered model if you do not need it; the next promotion then creates a new ledger")
+        .with_hint("run `hydra-registry doctor` to see where the ledger is")
 }
 
-fn gone(name: &ModelName) -> Error {
-    Error::new(ErrorKind::LedgerIdentity, format!("the ledger `{name}` of this model does not exist"))
-        .with_hint(format!(
-            "delete the tag `{ID_TAG}` of the registered model in MLflow to start a new ledger"
-        ))
+fn gone(name: &ModelName, identity: &Identity) -> Error {
+    Error::new(ErrorKind::LedgerGone, format!("the ledger `{name}` of this model does not exist"))
+        .with_context("ledger", &identity.id)
+        .with_context("run of its archive", &identity.run_id)
+        .with_hint(
+            "restore that registered model from a backup of MLflow's database; if there is none, run `hydra-registry doctor --fix` to begin a \
+             new ledger, whose first entry names the lost one",
+        )
 }

@@ -7,7 +7,9 @@ use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
 use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window};
+use crate::ledger::entry::Entry;
 use crate::ledger::{Ledger, errors};
+use crate::versions;
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
@@ -19,6 +21,9 @@ use hydra_mlflow::entities::{ModelVersion, Page, RegisteredModel};
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;
+
+/// How long after the ledger was opened the first decision may use what was read then.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// Ledger and aliases, read at about the same time.
 #[derive(Debug, Clone)]
@@ -59,7 +64,7 @@ impl Snapshot {
     /// damaged.
     pub fn head(&self) -> Result<&Record> {
         if let Some((number, entry)) = self.window.newer() {
-            return Err(errors::newer(number, entry.schema));
+            return Err(errors::newer(number, entry));
         }
         match self.window.find_head() {
             Found::Head { number, damage: 0 } => self.window.record(number).ok_or_else(errors::headless),
@@ -96,8 +101,8 @@ impl Snapshot {
     }
 
     /// Whether it is recent enough to decide upon.
-    pub fn is_fresh(&self, within: Duration) -> bool {
-        self.asked_at.elapsed() <= within
+    fn is_fresh(&self) -> bool {
+        self.asked_at.elapsed() <= FRESH
     }
 }
 
@@ -129,6 +134,28 @@ pub(super) async fn read_page(
 }
 
 impl Ledger {
+    /// What was read when the ledger was opened: once, and only while it is recent.
+    pub(super) async fn take_opened(&self) -> Option<Snapshot> {
+        self.opened.lock().await.take().filter(Snapshot::is_fresh)
+    }
+
+    /// Reads the ledger after `entry` was appended on a server whose aliases were as in `quiet`. `None` unless the entry is the
+    /// head now: then it has to be carried out from just these aliases, and they are not read again before that, only after.
+    ///
+    /// An entry with side moves is left to a full look: its aliases are moved only from where they were found, and outside the
+    /// ledger others move them all the time, as `log-candidate` does.
+    pub(super) async fn read_back(&self, quiet: &Snapshot, entry: &Entry) -> Result<Option<Snapshot>> {
+        if self.backend.registry.atomic().is_some() || !entry.side.is_empty() {
+            return Ok(None);
+        }
+        let asked_at = Instant::now();
+        let window = self.read_window(None, None).await?;
+        let mut snapshot = Snapshot::new(window, quiet.registered.clone(), asked_at);
+        snapshot.gone.clone_from(&quiet.gone);
+        let is_head = snapshot.head().is_ok_and(|head| head.entry.operation_id == entry.operation_id);
+        Ok(is_head.then_some(snapshot))
+    }
+
     /// Reads ledger and aliases side by side, the ledger at least down to number `reach` if that is given.
     pub(super) async fn look(&self, reach: Option<Number>) -> Result<Snapshot> {
         let asked_at = Instant::now();
@@ -198,15 +225,8 @@ impl Ledger {
                 versions.extend(named.map(|(_, version)| version).chain(record.entry.target));
             }
         }
-        let lookups =
-            versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
-        let mut gone = BTreeSet::new();
-        for (version, found) in versions.iter().zip(join_all(lookups).await) {
-            match found {
-                Err(error) if error.kind() == ErrorKind::VersionNotFound => drop(gone.insert(*version)),
-                other => drop(other?),
-            }
-        }
-        Ok(gone)
+        let found = versions::of_numbers(&self.backend, &self.model, &versions).await?;
+        versions.retain(|version| !found.contains_key(version));
+        Ok(versions)
     }
 }

@@ -2,10 +2,10 @@
 
 use hydra_base::Timestamp;
 
-/// The tag that holds the mark.
+/// The tag with the mark.
 pub const APPLIED_TAG: &str = "hydra.applied";
 
-/// How an entry was carried out.
+/// The way in which an entry was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// In the transaction that appended it, on a local store: no writer moves its aliases later.
@@ -23,7 +23,7 @@ impl Mark {
         format!("later:{now}")
     }
 
-    /// What the tag of an entry made at `at` says.
+    /// Parses the tag of an entry that was created at `at`.
     ///
     /// Release 0.1 wrote a bare number of milliseconds: the entry's own `at` meant [`Self::Atomic`], every other number
     /// [`Self::Later`].

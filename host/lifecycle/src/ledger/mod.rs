@@ -6,10 +6,11 @@
 //!
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
+//! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `identity`, `look`, `settle`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], [`verify`], [`doctor`], `repair`: reading, auditing, diagnosing, repairing.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
+//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -23,24 +24,33 @@ use hydra_mlflow::connect::Backend;
 
 mod archive;
 pub mod chain;
+mod champions;
 mod commit;
 mod decide;
+mod diagnosis;
 pub mod doctor;
+mod draft;
 pub mod entry;
 pub(super) mod errors;
+mod founding;
 pub mod history;
 mod identity;
 mod look;
 pub mod mark;
+mod mirror;
+mod new_archive;
 mod repair;
 mod settle;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 pub mod verify;
 mod view;
 
-pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, Recorded};
-pub use identity::{ledger_name, refuse_ledger};
+pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
+pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
+pub use mirror::QUARANTINE_TAG;
+pub use standing::{Standing, StandingCache};
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
@@ -74,7 +84,12 @@ pub struct Ledger {
     name: ModelName,
     id: String,
     run_id: RunId,
+    /// The runs with earlier archives, newest first.
+    older_runs: Vec<RunId>,
+    /// Whether it was found by a search, because the model or the ledger was renamed.
+    renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
+    cache: Option<StandingCache>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -98,9 +113,27 @@ impl LedgerWriter {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
+
+    /// The actor of the entries that it appends.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.settings.actor
+    }
+
+    /// The same writer, with a cache of standing documents.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+        Self { ledger: self.ledger.with_cache(cache), ..self }
+    }
 }
 
 impl Ledger {
+    /// The same ledger, with a cache of standing documents.
+    #[must_use]
+    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+        Self { cache, ..self }
+    }
+
     /// The registered model that the decisions are about.
     #[must_use]
     pub fn model(&self) -> &ModelName {

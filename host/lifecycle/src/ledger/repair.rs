@@ -1,5 +1,6 @@
 //! The repair of a ledger and its aliases.
 
+use crate::ledger::chain::Record;
 use crate::ledger::entry::{Bridge, EntryKind, tracked};
 use crate::ledger::look::Snapshot;
 use crate::ledger::settle::Settler;
@@ -21,7 +22,8 @@ impl LedgerWriter {
         loop {
             let snapshot = self.ledger.look(None).await?;
             if snapshot.head().is_ok() {
-                settler.settle(Some(snapshot)).await?;
+                let quiet = settler.settle(Some(snapshot)).await?;
+                self.restore_standing(&quiet.head).await?;
                 return Ok(checkpoint);
             }
             match settler.confirm(&snapshot).await? {
@@ -34,9 +36,24 @@ impl LedgerWriter {
         }
     }
 
+    /// Stores the standing document again if it is missing in the archive, and sets the tags of versions in quarantine that
+    /// are missing. A tag of a version that is not in quarantine stays: whether it is a mistake, a person decides.
+    async fn restore_standing(&self, head: &Record) -> Result<()> {
+        let Some(reference) = head.entry.standing else { return Ok(()) };
+        let standing = self.ledger.standing(head).await?;
+        match self.ledger.archived_standing(reference).await {
+            Err(error) if errors::is_lost(&error) => {
+                let (bytes, _) = standing.encode()?;
+                self.archive_standing(reference.sha256, bytes).await?;
+            }
+            other => drop(other?),
+        }
+        self.mirror(&self.ledger.missing_mirrors(&standing).await?).await
+    }
+
     async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {
         if let Some((number, entry)) = snapshot.window.newer() {
-            return Err(errors::newer(number, entry.schema));
+            return Err(errors::newer(number, entry));
         }
         let (trusted, damaged) = match snapshot.window.find_head() {
             Found::Head { number, damage } => (snapshot.window.record(number), damage),
@@ -59,6 +76,10 @@ impl LedgerWriter {
             why,
         );
         entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
+        // What can be read above the damage may know of a later quarantine: none must end by damage.
+        let trusted_standing = trusted.and_then(|record| record.entry.standing);
+        let above = snapshot.window.newest_standing(trusted.map_or(0, |record| record.number));
+        entry.standing = trusted_standing.into_iter().chain(above).max_by_key(|standing| standing.number);
         entry.bridge = Some(Bridge { trusted: trusted.map_or(0, |record| record.number), damaged });
         Ok(self.append(&mut entry).await?.version.get())
     }

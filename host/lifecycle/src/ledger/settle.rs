@@ -3,6 +3,8 @@
 //! [`hydra_ledger_rules`] decides what to do; here it is done. The loop is the one that the model check explores: look, assess,
 //! act, look again.
 
+mod repairs;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ledger::LedgerWriter;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{EntryKind, tracked};
+use crate::ledger::entry::tracked;
 use crate::ledger::look::Snapshot;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use hydra_base::aliases::{AliasMove, AliasState};
@@ -20,7 +22,7 @@ use hydra_base::failpoint::{self, failpoint};
 use hydra_base::jitter;
 use hydra_base::names::{Alias, Key, Version};
 use hydra_base::time::now;
-use hydra_ledger_rules::{AbortReason, AliasView, Number, Situation, Target, Windows};
+use hydra_ledger_rules::{AliasView, Number, Situation, Target, Windows};
 
 /// One writer at work.
 #[derive(Debug)]
@@ -33,6 +35,9 @@ pub(super) struct Settler<'a> {
     /// The alias states that this writer may have written, until it saw that all is well: should one of them turn up
     /// after its entry was superseded, this writer was the slow one.
     wrote: Vec<(Number, AliasState)>,
+    /// The versions whose tags this writer may have written, and the head for which it wrote them last, until it saw that this
+    /// is still the head. Otherwise another writer may have written a tag before, and this one after.
+    mirrored: Option<(Number, BTreeSet<Version>)>,
 }
 
 /// Aliases and ledger, read when they agreed.
@@ -58,7 +63,7 @@ struct Assessed {
 impl<'a> Settler<'a> {
     pub fn new(writer: &'a LedgerWriter) -> Self {
         let deadline = Instant::now() + writer.settings.deadline;
-        Self { writer, deadline, attempts: 0, reach: None, wrote: Vec::new() }
+        Self { writer, deadline, attempts: 0, reach: None, wrote: Vec::new(), mirrored: None }
     }
 
     /// Notes that an entry is about to be appended on top of `head`.
@@ -98,13 +103,15 @@ impl<'a> Settler<'a> {
                 (snapshot, assessed)
             };
             match assessed.situation {
+                Situation::Quiet if self.has_to_mirror_again(&head) => self.mirror_again(&head).await?,
                 Situation::Quiet => {
                     let own_work = self.wrote.last().is_some_and(|(number, _)| *number == head.number);
                     self.wrote.clear();
+                    self.mirrored = None;
                     return Ok(Quiet { snapshot, head, own_work });
                 }
                 Situation::RollForward => first = self.carry_out(&snapshot, &head, &assessed).await?,
-                situation => self.repair(situation, &snapshot, &head, assessed).await?,
+                situation => self.append_repair(situation, &snapshot, &head, assessed).await?,
             }
         }
     }
@@ -167,6 +174,7 @@ impl<'a> Settler<'a> {
             settled: head.is_settled(),
             timeliness: self.timeliness(snapshot, head),
             target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
+            leaves_gone: head.state().iter_set().any(|(_, version)| snapshot.gone.contains(&version)),
             recent: &recent_slices,
         };
         let situation = hydra_ledger_rules::assess(&view);
@@ -211,8 +219,9 @@ impl<'a> Settler<'a> {
         Some(oldest.entry.base)
     }
 
-    /// Writes the aliases side by side, `champion` sent first, then marks the entry while looking again. No write is sent
-    /// after the lease, which counts from before the head was asked for.
+    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry while
+    /// looking again. No alias is written after the lease, which counts from before the head was asked for. The tags come
+    /// after the champion, so that a transition whose tags are there has started and is never aborted.
     async fn carry_out(
         &mut self,
         snapshot: &Snapshot,
@@ -259,6 +268,10 @@ impl<'a> Settler<'a> {
                 }
             }
         }
+        if let Err(error) = self.mirror(head).await {
+            self.pause_if_transient(error).await?;
+            return Ok(None);
+        }
         failpoint("ledger.before-mark");
         let registry = &self.writer.ledger.backend.registry;
         let key = Key::new(APPLIED_TAG)?;
@@ -291,52 +304,6 @@ impl<'a> Settler<'a> {
             None => registry.delete_alias(&self.writer.ledger.model, alias).await,
         }
     }
-
-    /// Appends the entry that the situation asks for. Whether it is valid shows at the next look.
-    async fn repair(
-        &mut self,
-        situation: Situation,
-        snapshot: &Snapshot,
-        head: &Record,
-        assessed: Assessed,
-    ) -> Result<()> {
-        let (before, after) = (snapshot.existing(&head.entry.before), snapshot.existing(&head.entry.after));
-        // What the head never moved stays as it is when the head is undone.
-        let restored = || {
-            after
-                .iter()
-                .map(|(alias, version)| {
-                    (alias.clone(), if before.contains(alias) { before.get(alias) } else { version })
-                })
-                .collect()
-        };
-        let (kind, from, to, why) = match situation {
-            Situation::Abort(reason) => {
-                (EntryKind::Aborted, after.clone(), restored(), abort_text(reason, head))
-            }
-            Situation::Reassert => {
-                let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
-                (EntryKind::Reassert, assessed.actual, after, why)
-            }
-            Situation::Adopt => {
-                let why = "aliases were moved without the ledger".to_owned();
-                (EntryKind::External, after, assessed.actual, why)
-            }
-            Situation::Quiet | Situation::Confirm | Situation::RollForward | Situation::Wait => {
-                return self.pause().await;
-            }
-        };
-        tracing::warn!(model = %self.writer.ledger.model, head = head.number, repair = %kind, "{why}");
-        let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
-        entry.target = if kind == EntryKind::Aborted { head.entry.target } else { None };
-        match self.writer.append(&mut entry).await {
-            Ok(_) => {
-                failpoint("ledger.repair-appended");
-                Ok(())
-            }
-            Err(error) => self.pause_if_transient(error).await,
-        }
-    }
 }
 
 fn names(states: &[&AliasState]) -> Vec<Alias> {
@@ -344,17 +311,4 @@ fn names(states: &[&AliasState]) -> Vec<Alias> {
         states.iter().flat_map(|state| tracked(state).aliases().cloned().collect::<Vec<_>>()).collect();
     names.remove(&Alias::CHAMPION);
     std::iter::once(Alias::CHAMPION).chain(names).collect()
-}
-
-fn abort_text(reason: AbortReason, head: &Record) -> String {
-    let number = head.number;
-    match reason {
-        AbortReason::Expired => format!("entry {number} was interrupted and not completed in time"),
-        AbortReason::TargetDeleted => {
-            format!("the version of entry {number} was deleted before it took effect")
-        }
-        AbortReason::Outdated => {
-            format!("the aliases found in entry {number} were moved back before it was appended")
-        }
-    }
 }

@@ -8,6 +8,7 @@ use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, tracked};
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
+use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::Version;
@@ -57,7 +58,8 @@ pub struct Verified {
 }
 
 impl Ledger {
-    /// Reads the whole ledger in constant memory, compares the aliases with its head, and runs every decision again if
+    /// Reads the whole ledger in constant memory, compares the aliases with its head and each entry's standing with the one
+    /// that follows from the entry before, and runs every decision again if
     /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
     /// found out.
     pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
@@ -74,6 +76,7 @@ impl Ledger {
         let mut newer: Option<Box<Record>> = None;
         let mut head_is_newer = false;
         let mut damage_between = false;
+        let mut standings = StandingAudit::new(self);
         let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
@@ -93,16 +96,20 @@ impl Ledger {
                     match &newer {
                         // Only the newer release knows where the aliases belong.
                         None if head_is_newer => {}
-                        None => self.check_aliases(&record, fate, &mut verified).await?,
-                        Some(newer) if newer.entry.is_decision() && !damage_between => {
-                            if !follows(record.state(), &newer.entry.before) {
+                        None => {
+                            self.check_aliases(&record, fate, &mut verified).await?;
+                            verified.standing_flaw(standings.head(&record).await?);
+                        }
+                        Some(_) if damage_between => standings.skip(),
+                        Some(newer) => {
+                            if newer.entry.is_decision() && !follows(record.state(), &newer.entry.before) {
                                 verified.flaw(
                                     newer.number,
                                     "it does not start from the state that the previous entry left".into(),
                                 );
                             }
+                            verified.standing_flaw(standings.pair(newer, &record).await?);
                         }
-                        Some(_) => {}
                     }
                     if let (Some(replay), Some(decided)) = (replay, &record.entry.decided) {
                         match self.rerun(replay, &record, decided).await? {
@@ -187,6 +194,10 @@ impl Verified {
     fn unreadable(&mut self, entry: Number, what: String, bridged: bool) {
         let list = if bridged { &mut self.bridged } else { &mut self.flaws };
         list.push(Flaw { entry, what });
+    }
+
+    fn standing_flaw(&mut self, flaw: Option<StandingFlaw>) {
+        self.flaws.extend(flaw.map(|(entry, what)| Flaw { entry, what }));
     }
 
     fn flaw(&mut self, entry: Number, what: String) {

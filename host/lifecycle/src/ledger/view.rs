@@ -1,6 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
 
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
@@ -10,23 +11,38 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
+use crate::past::{MONTH_MS, crownings};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::{Alias, Version};
+use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
 impl Ledger {
     /// What a decision would be based on now. Nothing is written, not even repairs.
     pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = self.look(None).await?;
+        let snapshot = match self.take_opened().await {
+            Some(opened) => opened,
+            None => self.look(None).await?,
+        };
         self.view_of(&snapshot, snapshot.head()?).await
     }
 
     pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
+        let (known, standing) =
+            try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
+        let crownings = self.crownings(&known, head).await?;
+        let mut history = known.transitions;
+        history.truncate(Context::HISTORY);
         Ok(LedgerView {
             head: head.clone(),
-            aliases: snapshot.registered.aliases.clone(),
-            history: self.newest_transitions(snapshot, head).await?,
+            registered: snapshot.registered.clone(),
+            champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
+            champion_since: champion_since(snapshot, head, &history)?,
+            crownings,
+            history,
+            standing,
             state: snapshot.existing(head.state()),
             deleted: snapshot.gone.clone(),
         })
@@ -34,7 +50,7 @@ impl Ledger {
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<Transition>> {
+    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Known> {
         let window = &snapshot.window;
         let mut aborted = false;
         let mut transitions = Vec::new();
@@ -48,22 +64,40 @@ impl Ledger {
                 newest_decision = Some((record, transitions.len()));
             }
         }
-        if transitions.len() < Context::HISTORY && window.lowest() > 1 {
-            let before = match newest_decision {
-                Some((record, _)) => self.history_before(record).await?,
-                None => None,
-            };
-            match (before, newest_decision) {
-                (Some(before), Some((_, since))) => {
-                    transitions.truncate(since);
-                    transitions.extend(before);
-                }
-                // The archive is incomplete.
-                _ => transitions = self.read_transitions(head.number).await?,
-            }
+        if window.lowest() <= 1 {
+            return Ok(Known { transitions, all: true });
         }
-        transitions.truncate(Context::HISTORY);
-        Ok(transitions)
+        if transitions.len() >= Context::HISTORY {
+            return Ok(Known { transitions, all: false });
+        }
+        let before = match newest_decision {
+            Some((record, _)) => self.history_before(record).await?,
+            None => None,
+        };
+        let (transitions, rest) = match (before, newest_decision) {
+            (Some(before), Some((_, since))) => {
+                transitions.truncate(since);
+                (transitions, before)
+            }
+            // The archive is incomplete.
+            _ => (Vec::new(), self.read_transitions(head.number, None).await?),
+        };
+        let all = rest.len() < Context::HISTORY;
+        Ok(Known { transitions: [transitions, rest].concat(), all })
+    }
+
+    /// The decisions that moved the champion within the last month. More entries are read only if the champion changed more
+    /// often than policies get to see.
+    async fn crownings(&self, known: &Known, head: &Record) -> Result<Vec<(Operation, u64)>> {
+        let since = timestamp(now())?.saturating_sub(MONTH_MS);
+        let reaches = known.all || known.transitions.last().is_some_and(|oldest| oldest.at < since);
+        let mut crownings = if reaches {
+            crownings(&known.transitions)
+        } else {
+            crownings(&self.read_transitions(head.number, Some(since)).await?)
+        };
+        crownings.retain(|(_, at)| *at >= since);
+        Ok(crownings)
     }
 
     /// The history that a decision rested on, if its input can be read.
@@ -82,11 +116,15 @@ impl Ledger {
         }
     }
 
-    /// The newest transitions up to the entry `head`, read entry by entry.
-    async fn read_transitions(&self, head: Number) -> Result<Vec<Transition>> {
+    /// The newest transitions up to the entry `head`, read entry by entry: as many as policies get to see, or all since a time.
+    async fn read_transitions(&self, head: Number, since: Option<u64>) -> Result<Vec<Transition>> {
         let mut steps = self.read(None);
-        let mut transitions = Vec::new();
-        while transitions.len() < Context::HISTORY
+        let mut transitions: Vec<Transition> = Vec::new();
+        let enough = |transitions: &[Transition]| match since {
+            Some(since) => transitions.last().is_some_and(|oldest| oldest.at < since),
+            None => transitions.len() >= Context::HISTORY,
+        };
+        while !enough(&transitions)
             && let Some(step) = steps.try_next().await?
         {
             // Entries above `head` are newer than the state that the decision is about.
@@ -102,10 +140,58 @@ impl Ledger {
     }
 }
 
+/// The newest transitions, newest first.
+struct Known {
+    transitions: Vec<Transition>,
+    /// Whether there are no older ones.
+    all: bool,
+}
+
 /// Whether an entry is a change of aliases that policies see in their history.
 fn is_transition(record: &Record) -> bool {
     let entry = &record.entry;
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
+}
+
+/// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
+/// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
+fn champion_before_outside_move(
+    snapshot: &Snapshot,
+    head: &Record,
+    history: &[Transition],
+) -> Option<Version> {
+    let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
+    if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
+        // The move is not recorded yet.
+        return recorded;
+    }
+    let mut aborted = false;
+    for record in snapshot.window.valid_from(head.number) {
+        let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
+        if !undone && record.moves_champion() {
+            let before = record.entry.before.get(&Alias::CHAMPION);
+            return before.filter(|_| record.entry.is_observation());
+        }
+    }
+    let mut champions = history.iter().filter_map(|transition| {
+        let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
+        Some((transition.operation, step.version))
+    });
+    match champions.next()? {
+        (Operation::External, _) => champions.next()?.1,
+        _ => None,
+    }
+}
+
+/// Since when the champion has been champion: since the newest transition that moved it, or since the ledger began.
+fn champion_since(snapshot: &Snapshot, head: &Record, history: &[Transition]) -> Result<Option<u64>> {
+    let moved = |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
+    if let Some(transition) = history.iter().find(moved) {
+        return Ok(Some(transition.at));
+    }
+    let began =
+        snapshot.window.valid_from(head.number).find(|record| record.entry.operation == EntryKind::Genesis);
+    began.map(|genesis| timestamp(genesis.entry.at)).transpose()
 }
 
 /// An entry as a policy is shown it.
@@ -126,6 +212,8 @@ fn transition(record: &Record) -> Result<Transition> {
     transition.target = entry.target;
     transition.moves = moves;
     transition.reason.clone_from(&entry.reason);
+    transition.user.clone_from(&entry.user);
+    transition.overrides.clone_from(&entry.overrides);
     explanation.clone_into(&mut transition.explanation);
     Ok(transition)
 }

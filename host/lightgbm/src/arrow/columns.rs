@@ -1,4 +1,4 @@
-//! Arrow arrays as a model's columns, borrowed where they can be.
+//! Converts Arrow arrays to columns of a model, borrowed where possible.
 
 use std::borrow::Cow;
 
@@ -33,10 +33,10 @@ pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
     Table::new(columns.collect::<Result<_>>()?)
 }
 
-/// The numbers of a column as predictions read them: missing values are NaN, booleans are 0 and 1. A `Float64` column
-/// without nulls is borrowed.
+/// The numbers of a column in the form for predictions: missing values are NaN, booleans are 0 and 1. A `Float64`
+/// column without nulls is borrowed.
 ///
-/// [`ErrorKind::InvalidData`] when the column is text or of another type that a model cannot take as numbers.
+/// [`ErrorKind::InvalidData`] if the column is text or has another type that is not numeric.
 pub fn column_numbers(array: &ArrayRef) -> Result<Cow<'_, [f64]>> {
     match values(array)? {
         Values::Numbers(numbers) => Ok(numbers),

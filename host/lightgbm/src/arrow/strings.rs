@@ -1,4 +1,4 @@
-//! Text columns where they lie: Arrow's three layouts of text, and dictionaries of them.
+//! Text columns in place: Arrow's three layouts of text, and dictionaries of them.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, GenericStringArray, OffsetSizeTrait, StringViewArray};
@@ -6,7 +6,7 @@ use arrow_schema::DataType;
 
 use crate::loaded::StringColumn;
 
-/// The text of an array; `None` if it does not hold text.
+/// The text of an array; `None` if it does not contain text.
 pub(super) fn column(array: &ArrayRef) -> Option<Box<dyn StringColumn + '_>> {
     Some(match array.data_type() {
         DataType::Utf8 => Box::new(Strings(array.as_string::<i32>())),
@@ -16,7 +16,7 @@ pub(super) fn column(array: &ArrayRef) -> Option<Box<dyn StringColumn + '_>> {
             let dictionary = array.as_any_dictionary();
             let values = column(dictionary.values())?;
             let nulls = dictionary.keys().logical_nulls();
-            // Keys cannot be normalized to nothing: without values, all of them are null.
+            // A dictionary without values cannot normalize its keys; all of its rows are null.
             let empty = dictionary.values().is_empty();
             let keys = if empty { vec![0; dictionary.len()] } else { dictionary.normalized_keys() };
             let valid = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));

@@ -1,6 +1,8 @@
+use std::num::NonZero;
 use std::sync::Arc;
 
-use arrow_array::types::Int8Type;
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::{Float64Type, Int8Type};
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float16Array, Float32Array,
     Float64Array, Int32Array, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
@@ -45,7 +47,7 @@ fn all_numbers_become_floats_and_nulls_become_nan() {
         let name = array.data_type().to_string();
         let batch = one_column(array);
         let table = table(&batch).unwrap();
-        let Values::Numbers(numbers) = &table.columns()[0].values else { panic!("{name} is no numbers") };
+        let Values::Numbers(numbers) = &table.columns()[0].values else { panic!("{name} is not numeric") };
         assert_eq!(numbers[0].to_bits(), expected.to_bits(), "{name}");
         assert!(numbers[1].is_nan(), "{name}");
     }
@@ -85,7 +87,7 @@ fn every_kind_of_text_is_read() {
         let name = array.data_type().to_string();
         let batch = one_column(array);
         let table = table(&batch).unwrap();
-        let Values::Strings(strings) = &table.columns()[0].values else { panic!("{name} is no text") };
+        let Values::Strings(strings) = &table.columns()[0].values else { panic!("{name} is not text") };
         let read: Vec<Option<&str>> = (0..strings.rows()).map(|row| strings.get(row)).collect();
         assert_eq!(read, values, "{name}");
     }
@@ -148,4 +150,49 @@ fn several_outputs_have_numbers_and_probabilities_have_labels() {
     assert_eq!(names(OutputType::Raw), ["prediction_0", "prediction_1", "prediction_2"]);
     assert_eq!(names(OutputType::Probabilities), ["probability_ant", "probability_bee", "probability_cat"]);
     assert_eq!(names(OutputType::Predict), ["prediction"]);
+}
+
+#[test]
+fn contributions_have_a_column_each_and_the_strongest_come_first() {
+    let top = |count| OutputType::TopContributions(NonZero::new(count).unwrap());
+    for (case, suffixes) in [("regression", &[""][..]), ("multi_int", &["_0", "_1", "_2"])] {
+        let model = model(case, "booster/model.lgb");
+        let columns = (0..5).map(|index| {
+            let values = Float64Array::from(vec![0.25, f64::NAN, -3.0 + f64::from(index)]);
+            (format!("f{index}"), Arc::new(values) as ArrayRef)
+        });
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let all = model.predict_batch(&batch, OutputType::Contributions).unwrap();
+        let names: Vec<_> = all.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let features =
+            ["contribution_f0", "contribution_f1", "contribution_f2", "contribution_f3", "contribution_f4"];
+        let expected = suffixes.iter().flat_map(|suffix| {
+            features.iter().chain(&["expected_value"]).map(move |name| format!("{name}{suffix}"))
+        });
+        assert_eq!(names, expected.collect::<Vec<_>>());
+
+        let column = |batch: &RecordBatch, name: String| batch.column_by_name(&name).unwrap().clone();
+        let strongest = model.predict_batch(&batch, top(2)).unwrap();
+        assert_eq!(strongest.num_columns(), 4 * suffixes.len());
+        for suffix in suffixes {
+            for row in 0..3 {
+                let value = |index| {
+                    let column = column(&all, format!("contribution_f{index}{suffix}"));
+                    (column.as_primitive::<Float64Type>().value(row), index)
+                };
+                let mut ranked: Vec<(f64, usize)> = (0..5).map(value).collect();
+                ranked.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()).then(a.1.cmp(&b.1)));
+                for (rank, (contribution, feature)) in (1..).zip(&ranked[..2]) {
+                    let names = column(&strongest, format!("top_{rank}_feature{suffix}"));
+                    assert_eq!(names.as_string::<i32>().value(row), format!("f{feature}"), "{case}{suffix}");
+                    let values = column(&strongest, format!("top_{rank}_contribution{suffix}"));
+                    let value = values.as_primitive::<Float64Type>().value(row);
+                    assert_eq!(value.to_bits(), contribution.to_bits(), "{case}{suffix}");
+                }
+            }
+        }
+        // Not more ranks than features.
+        assert_eq!(model.predict_batch(&batch, top(usize::MAX)).unwrap().num_columns(), 10 * suffixes.len());
+        assert_eq!(model.predict_batch(&batch.slice(0, 0), top(1)).unwrap().num_rows(), 0);
+    }
 }

@@ -1,10 +1,11 @@
-//! Which features a model's category lists belong to.
+//! Determines the features of a model's category lists.
 //!
-//! LightGBM's Python package writes one list for every column of pandas' category type, in the columns' order, and does not say
-//! which columns those were. The header does not tell either: an ordered category, or one that `categorical_feature` did not
-//! name, is described as numbers are; a constant one as `none`; and whole numbers that `categorical_feature` names look like a
-//! category. Python asks the input instead: its columns of category type get the lists one by one. So does this module, and
-//! where the input has no such types, it takes an assignment only if no other is possible.
+//! LightGBM's Python package writes one list for each column of pandas' category type, in the order of the columns, but
+//! does not write which columns those were. The header does not determine it either: it describes an ordered category,
+//! or one that `categorical_feature` did not name, like numbers, and a constant one as `none`; integers that
+//! `categorical_feature` names look like a category. Python gives the lists to the input's columns of category type,
+//! one by one. So does this module. If the input has no such types, it accepts an assignment only if there is exactly
+//! one.
 
 use std::collections::HashMap;
 
@@ -12,44 +13,44 @@ use super::columns::spelled;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Most pairs of a feature and a list that are looked at.
+/// The largest number of pairs of a feature and a list that are examined.
 const MOST_PAIRS: usize = 1 << 22;
 
-/// What is known about a column besides its values.
+/// The knowledge about a column besides its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColumnKind {
-    /// Nothing: no values, or such as may be numbers and may be text.
+    /// None: the column has no values, or values that may be numbers or text.
     Unknown,
-    /// It holds numbers.
+    /// The column contains numbers.
     Number,
-    /// It holds text, which only categories do.
+    /// The column contains text, which only categories do.
     Text,
-    /// Its type is one of categories: a dictionary, as pandas writes them.
+    /// The column has a type of categories: a dictionary, as pandas writes them.
     Category,
 }
 
-/// What columns a category list can belong to.
+/// The columns to which a category list can belong.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Accepts {
-    /// How many categories it has.
+    /// The number of categories.
     pub(super) length: usize,
-    /// Whether it has text.
+    /// Whether a category is text.
     pub(super) text: bool,
-    /// Whether it has numbers.
+    /// Whether a category is a number.
     pub(super) numbers: bool,
 }
 
-/// How long a category list has to be for a feature's values in training to be its codes.
+/// The length that a category list needs so that a feature's values in training can be its codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// As long as this.
+    /// At least this length.
     Length(usize),
-    /// They are no codes.
+    /// The values are not codes.
     NoCodes,
 }
 
-/// The list of every feature that has one.
+/// The list of each feature that has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Assignment(HashMap<usize, usize>);
 
@@ -59,14 +60,14 @@ impl Assignment {
         self.0.get(&feature).copied()
     }
 
-    /// Lists in the order of their features.
+    /// The lists, in the order of their features.
     fn in_order(features: impl IntoIterator<Item = usize>) -> Self {
         Self(features.into_iter().enumerate().map(|(list, feature)| (feature, list)).collect())
     }
 }
 
 impl Needs {
-    /// From what the header says about a feature's values: `[min:max]`, categories joined by colons, or `none`.
+    /// Parses the header's description of a feature's values: `[min:max]`, categories joined by colons, or `none`.
     pub(super) fn of(info: &str) -> Self {
         if info == "none" {
             return Self::Length(0);
@@ -91,7 +92,7 @@ impl Needs {
     }
 }
 
-/// The features that have these names, in the model's order.
+/// The features with these names, in the model's order.
 pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: usize) -> Result<Assignment> {
     let invalid = |message: &str| Error::new(ErrorKind::InvalidArgument, message);
     let mut found = Vec::with_capacity(columns.len());
@@ -115,15 +116,17 @@ pub(super) fn named<S: AsRef<str>>(columns: &[S], features: &[String], lists: us
     Ok(Assignment::in_order(found))
 }
 
-/// Gives the lists to features, in order.
+/// Assigns the lists to features, in order.
 ///
-/// Columns of category type and of text get the lists if there are as many of them as lists, as in Python, and they fit. Otherwise every
-/// column of text has to get a list, and the remaining lists go where the text of the model allows it, if there is only one way.
+/// Columns of category type and of text receive the lists if there is one for each, as in Python, and the lists fit.
+/// Otherwise each column of text must receive a list, and the other lists go to features for which the model's text
+/// allows it, if there is only one assignment.
 ///
-/// For example, a model has two lists, of the numbers `[10, 20, 30]` and of the texts `["Bonn", "Rome"]`. The header says of its features
-/// `a`, `b`, `c` that training saw the values `[0:2]`, `[0.5:9]` and `[0:1]`, and nothing is known about the columns. `b` has values that are not codes, so it
-/// gets no list; the second list goes to a feature after that of the first. The only way is the first list for `a` and the second for `c`. If
-/// `b` had the values `[0:1]`, the second list could also be that of `b`, and the assignment would be ambiguous.
+/// For example, a model has two lists, the numbers `[10, 20, 30]` and the texts `["Bonn", "Rome"]`. The header
+/// describes the values of its features `a`, `b`, `c` in training as `[0:2]`, `[0.5:9]` and `[0:1]`, and the columns
+/// are unknown. `b` has values that are not codes, so it has no list, and the second list belongs to a feature after
+/// that of the first. The only assignment is the first list for `a` and the second for `c`. If `b` had the values
+/// `[0:1]`, it could have the second list, too, and the assignment would be ambiguous.
 pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind]) -> Result<Assignment> {
     if lists.is_empty() {
         return Ok(Assignment::default());
@@ -149,16 +152,16 @@ pub(super) fn assign(lists: &[Accepts], needs: &[Needs], columns: &[ColumnKind])
     }
 }
 
-/// What decides which list a feature can get.
+/// The facts that decide which list a feature can have.
 struct Matching<'a> {
     lists: &'a [Accepts],
     needs: &'a [Needs],
     columns: &'a [ColumnKind],
 }
 
-/// In how many ways the lists from one on can go to the features from one on: none, one or several.
+/// The number of ways to assign the lists from a given one to the features from a given one: none, one or several.
 struct Ways {
-    /// Feature by feature, with a number for each list and one for the end of the lists.
+    /// One row per feature; each row has one number per list, and one for no remaining lists.
     counts: Vec<u8>,
     lists: usize,
 }
@@ -188,13 +191,13 @@ impl Matching<'_> {
         typed && matches!(self.needs[feature], Needs::Length(length) if length <= list.length)
     }
 
-    /// Whether the feature can be one without a list.
+    /// Whether the feature can be without a list.
     fn may_skip(&self, feature: usize) -> bool {
         self.columns[feature] != ColumnKind::Text
     }
 
-    /// Counts the ways from the last feature to the first: a feature gets the next list or none, and the features after it get
-    /// the remaining lists in as many ways as counted before.
+    /// Counts from the last feature to the first: a feature receives the next list or none, and the features after it
+    /// receive the remaining lists in as many ways as already counted.
     fn count_ways(&self) -> Ways {
         let (features, lists) = (self.needs.len(), self.lists.len());
         let mut ways = Ways { counts: vec![Ways::NONE; (features + 1) * (lists + 1)], lists };
@@ -213,7 +216,8 @@ impl Matching<'_> {
         ways
     }
 
-    /// The only way: a feature gets the next list unless the features after it can take all of the remaining lists.
+    /// Reads the only assignment: a feature receives the next list unless the features after it can take all remaining
+    /// lists.
     fn read_off(&self, ways: &Ways) -> Assignment {
         let mut features = Vec::with_capacity(self.lists.len());
         for feature in 0..self.needs.len() {
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn types_of_the_input_decide_as_in_python() {
-        // A numeric feature with the look of a category, then an ordered category with the look of numbers.
+        // A numeric feature that looks like a category, then an ordered category that looks like numbers.
         let infos = ["0:1:2", "[0:2]"];
         assert_eq!(features(&[NUMBERS], &infos, &[Number, Category]), Ok(vec![1]));
         assert_eq!(features(&[NUMBERS], &infos, &[Category, Number]), Ok(vec![0]));
@@ -313,19 +317,19 @@ mod tests {
         assert_eq!(features(&[NUMBERS, TEXTS], &infos, &[Text, Number, Number]), Err(ErrorKind::InvalidData));
         assert_eq!(features(&[TEXTS], &infos, &[Number, Unknown, Number]), Ok(vec![1]));
         assert_eq!(features(&[TEXTS], &infos, &[Text, Text, Number]), Err(ErrorKind::InvalidData));
-        // A dictionary too many is only a way to store numbers.
+        // An additional dictionary is only a way to store numbers.
         assert_eq!(features(&[TEXTS], &infos, &[Text, Number, Category]), Ok(vec![0]));
     }
 
     #[test]
-    fn text_where_only_numbers_can_be_is_no_category() {
+    fn text_in_a_numeric_column_is_not_a_category() {
         let infos = ["[0.5:1]", "[0:1]"];
         assert_eq!(features(&[TEXTS], &infos, &[Text, Unknown]), Err(ErrorKind::InvalidData));
         assert_eq!(features(&[NUMBERS], &infos, &[Number, Text]), Err(ErrorKind::InvalidData));
     }
 
     #[test]
-    fn very_many_pairs_are_not_looked_at() {
+    fn too_many_pairs_are_not_examined() {
         let lists = vec![NUMBERS; 3_000];
         let needs = vec![Needs::Length(1); 3_000];
         let error = assign(&lists, &needs, &vec![Number; 3_000]).unwrap_err();

@@ -10,10 +10,10 @@ use crate::text::{Category, TextModel};
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Whole numbers from here on share their `f64` with a neighbour.
+/// From here on, neighbouring integers have the same `f64`.
 const INEXACT: u128 = 1 << 53;
 
-/// What a named column holds for a feature.
+/// The values that a named column has for a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FeatureKind {
@@ -23,33 +23,33 @@ pub enum FeatureKind {
     TextCategory,
     /// Categories that are numbers or booleans.
     NumberCategory,
-    /// Categories of which some are text and some are numbers or booleans.
+    /// Categories of which some are text and others numbers or booleans.
     MixedCategory,
 }
 
-/// The category lists of a model, in the order of the columns they were made from, and what the model's text says about the
-/// features that may be those columns.
+/// The category lists of a model, in the order of their columns, and the facts in the model's text about the features
+/// that may be those columns.
 #[derive(Debug)]
 pub(super) struct Categories {
     lists: Vec<Codes>,
     needs: Vec<Needs>,
-    /// What the caller says.
+    /// The assignment that the caller has given.
     told: Option<Assignment>,
 }
 
-/// The code of every category of a list: its position.
+/// The code of each category of a list, which is its position.
 #[derive(Debug, Default)]
 struct Codes {
     length: usize,
     texts: HashMap<String, f64>,
-    /// By the bits of the number.
+    /// Codes by the bits of the number.
     numbers: HashMap<u64, f64>,
-    /// A category that an `f64` cannot tell from others.
+    /// A category that has the same `f64` as another integer.
     inexact: Option<String>,
 }
 
 impl Categories {
-    /// Reads the category lists.
+    /// Parses the category lists.
     pub(super) fn of(model: &TextModel) -> Self {
         let lists = model.pandas_categorical().unwrap_or_default();
         let infos = if lists.is_empty() { &[] } else { model.feature_infos() };
@@ -60,24 +60,24 @@ impl Categories {
         }
     }
 
-    /// Fixes the features that the lists belong to, by name.
+    /// Fixes the features of the lists by name.
     ///
-    /// [`ErrorKind::InvalidArgument`] when a name is no feature's or there are not as many as lists.
+    /// [`ErrorKind::InvalidArgument`] if a name is not a feature, or if the number of names is not that of the lists.
     pub(super) fn tell<S: AsRef<str>>(&mut self, columns: &[S], features: &[String]) -> Result<()> {
         let assignment = named(columns, features, self.lists.len())?;
         self.told = Some(assignment);
         Ok(())
     }
 
-    /// Fixes the features that the lists belong to as [`Categories::assign`] finds them.
+    /// Fixes the features of the lists, as found by [`Categories::assign`].
     pub(super) fn settle(&mut self, columns: &[ColumnKind], features: &[String]) -> Result<()> {
         self.told = Some(self.assign(columns, features)?);
         Ok(())
     }
 
-    /// Finds the features that the lists belong to, from what is known about each feature's column.
+    /// Finds the features of the lists from the knowledge about each feature's column.
     ///
-    /// [`ErrorKind::UnsupportedModel`] when the lists fit the columns in no way or in several.
+    /// [`ErrorKind::UnsupportedModel`] if no assignment or several are possible.
     pub(super) fn assign(&self, columns: &[ColumnKind], features: &[String]) -> Result<Assignment> {
         if let Some(told) = &self.told {
             return Ok(told.clone());
@@ -94,14 +94,14 @@ impl Categories {
         })
     }
 
-    /// What a column holds for each of `features` features.
+    /// The values of the column for each of `features` features.
     pub(super) fn kinds(&self, assignment: &Assignment, features: usize) -> Vec<FeatureKind> {
         let kind =
             |feature| assignment.list(feature).map_or(FeatureKind::Numeric, |list| self.lists[list].kind());
         (0..features).map(kind).collect()
     }
 
-    /// Appends a column's values, as codes where the feature has a list.
+    /// Appends a column's values; as codes, if the feature has a list.
     pub(super) fn encode(&self, list: Option<usize>, column: &Values<'_>, out: &mut Vec<f64>) -> Result<()> {
         let codes = list.map(|list| &self.lists[list]);
         if let Some(category) = codes.and_then(|codes| codes.inexact.as_ref()) {
@@ -173,7 +173,7 @@ impl Codes {
     }
 
     fn accepts(&self) -> Accepts {
-        // A list without categories says nothing.
+        // A list without categories does not restrict the values.
         let empty = self.texts.is_empty() && self.numbers.is_empty();
         Accepts {
             length: self.length,
@@ -206,7 +206,7 @@ impl Codes {
     }
 }
 
-/// Numbers that are equal have equal keys: the two zeros are the only pair of different bits.
+/// Equal numbers have equal keys: only the two zeros are equal with different bits.
 fn key(number: f64) -> u64 {
     if number == 0.0 { 0 } else { number.to_bits() }
 }

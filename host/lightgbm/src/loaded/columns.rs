@@ -1,4 +1,4 @@
-//! Which columns of a table are a model's features: LightGBM's rules about names.
+//! Finds a model's features among the columns of a table, by LightGBM's rules for names.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use crate::error::invalid;
 use hydra_base::Result;
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 
-/// Where a model's features are among the columns of a table.
+/// The positions of a model's features among the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Selection {
@@ -20,28 +20,30 @@ pub struct Selection {
 
 /// The columns of a table by name.
 ///
-/// A name may appear twice as long as it is not looked up.
+/// A repeated name is not an error until it is looked up.
 #[derive(Debug)]
 pub struct ColumnNames<'a> {
     names: Vec<&'a str>,
     by_name: HashMap<&'a str, Place>,
-    /// The columns that LightGBM spells otherwise, by LightGBM's spelling.
+    /// The columns whose names LightGBM writes differently, by that spelling.
     by_spelling: HashMap<String, Place>,
 }
 
-/// Where a name is.
+/// The position of a name.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Once(usize),
     Repeated,
 }
 
-/// A name as LightGBM writes it into models: with underscores instead of spaces.
-pub(super) fn spelled(name: &str) -> Cow<'_, str> {
+/// A name in the form that LightGBM writes into models: with underscores instead of spaces.
+#[must_use]
+pub fn spelled(name: &str) -> Cow<'_, str> {
     if name.contains(' ') { Cow::Owned(name.replace(' ', "_")) } else { Cow::Borrowed(name) }
 }
 
-/// Whether these are the names that LightGBM gives to the features of a model that was trained without names: `Column_0`, `Column_1`, ...
+/// Whether these are LightGBM's names for the features of a model that was trained without names: `Column_0`,
+/// `Column_1`, ...
 #[must_use]
 pub fn are_placeholders(features: &[String]) -> bool {
     features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
@@ -50,12 +52,13 @@ pub fn are_placeholders(features: &[String]) -> bool {
 impl Model {
     /// Finds the model's features among the columns of a table, in any order.
     ///
-    /// LightGBM writes spaces in names as underscores, so `a b` is a column for the feature `a_b`, unless there is a column `a_b`. A
-    /// model that was trained without names (`Column_0`, `Column_1`, ...) takes the columns by position if none has such a name. Columns at the
-    /// indices `kept` can be features too, but not by position.
+    /// LightGBM writes spaces in names as underscores, so the column `a b` matches the feature `a_b`, unless there is a
+    /// column `a_b`. A model that was trained without names (`Column_0`, `Column_1`, ...) takes the columns by position
+    /// if none has such a name. Columns at the indices `kept` can be features, too, but not by position.
     ///
-    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when features are missing (the message lists them and the columns that are left), when the name of a
-    /// feature appears twice, and when there is another number of columns than features to take by position.
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if features are missing (the message lists them
+    /// and the remaining columns), if the name of a feature appears twice, or if the columns are taken by position and
+    /// their number is not that of the features.
     ///
     /// ```
     /// use hydra_lightgbm::Model;
@@ -92,9 +95,9 @@ impl<'a> ColumnNames<'a> {
         all
     }
 
-    /// The index of the column of exactly this name, if there is one.
+    /// The index of the column with exactly this name, if there is one.
     ///
-    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when there are several.
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if there are several.
     pub fn find(&self, name: &str) -> Result<Option<usize>> {
         self.by_name.get(name).map(|place| place.index(name)).transpose()
     }
@@ -129,7 +132,7 @@ impl<'a> ColumnNames<'a> {
         Err(if kept.is_empty() { error } else { error.with_hint("do not count the columns to keep") })
     }
 
-    /// The indices of all columns but these.
+    /// The indices of all columns except these.
     fn except<'c>(&self, columns: impl IntoIterator<Item = &'c usize>) -> Vec<usize> {
         let mut is_left = vec![true; self.names.len()];
         for column in columns {
@@ -188,7 +191,7 @@ mod tests {
             assert_eq!(matched(&["a"], &columns, &[]).unwrap_err().kind(), ErrorKind::InvalidData);
             assert_eq!(matched(&["b"], &columns, &[]).unwrap().others.len(), 2);
         }
-        // Two columns with LightGBM's one spelling.
+        // Two columns with the same spelling in LightGBM.
         let error = matched(&["a_b_c"], &["a b_c", "a_b c"], &[]).unwrap_err();
         assert_eq!(error.to_string(), "a column name appears twice (column: a_b_c)");
     }

@@ -1,8 +1,8 @@
-//! From an artifact's bytes to a model.
+//! Loads a model from the bytes of an artifact.
 
 use std::path::Path;
 
-use super::Model;
+use super::{Model, ModelFormat};
 use crate::extracted::{ExtractLimits, ExtractedModel};
 use crate::pickle::read_pickle;
 use crate::skops::read_skops;
@@ -10,18 +10,18 @@ use crate::text::{Limits, TextModel};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What loading a model may cost. The defaults are far above what real models need.
+/// Limits for loading a model. The defaults are far above the needs of real models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelLimits {
-    /// Caps on LightGBM's text.
+    /// Limits for LightGBM's text.
     pub text: Limits,
-    /// Caps on the pickle or skops file around it.
+    /// Limits for the pickle or skops file that contains it.
     pub extract: ExtractLimits,
 }
 
 impl ModelLimits {
-    /// Limits for the text, and for the file around it.
+    /// Limits for the text, and for the file that contains it.
     #[must_use]
     pub fn new(text: Limits, extract: ExtractLimits) -> Self {
         Self { text, extract }
@@ -29,10 +29,11 @@ impl ModelLimits {
 }
 
 impl Model {
-    /// Reads a model file: LightGBM's text, a skops file or a pickle, as its name and its first bytes say. No code in it runs.
+    /// Reads a model file: LightGBM's text, a skops file or a pickle, depending on its name and first bytes. No code in
+    /// it runs.
     ///
-    /// [`ErrorKind::Storage`] when the file cannot be read. Otherwise fails like [`Model::from_bytes`] with the default limits; the errors
-    /// name the file.
+    /// [`ErrorKind::Storage`] if the file cannot be read. Otherwise fails like [`Model::from_bytes`] with the default
+    /// limits; the errors name the file.
     ///
     /// ```
     /// use hydra_lightgbm::{Matrix, Model};
@@ -56,20 +57,21 @@ impl Model {
         Self::read(name, &bytes, &ModelLimits::default()).map_err(named)
     }
 
-    /// Reads the bytes of a model file: LightGBM's text, a skops file or a pickle, as the first bytes say. No code in it runs.
+    /// Reads the bytes of a model file: LightGBM's text, a skops file or a pickle, depending on the first bytes. No
+    /// code in it runs.
     ///
-    /// [`ErrorKind::InvalidModel`] for damage and for what exceeds the limits, [`ErrorKind::UnsupportedModel`] for other formats, for
-    /// features that the readers do not know, and for pickles of protocols 0 and 1, whose first bytes could be anything: their name has to say
-    /// what they are ([`Model::from_artifact`]).
+    /// [`ErrorKind::InvalidModel`] for damage and for exceeded limits; [`ErrorKind::UnsupportedModel`] for other
+    /// formats, for unknown features, and for pickles of protocols 0 and 1. Those cannot be recognized by their first
+    /// bytes; [`Model::from_artifact`] recognizes them by the file's name.
     pub fn from_bytes(bytes: &[u8], limits: &ModelLimits) -> Result<Self> {
         Self::read("", bytes, limits)
     }
 
-    /// Reads the data file of MLflow's `lightgbm` flavor: LightGBM's text, a skops file or a pickle, as its name and its
-    /// first bytes say. No code in it runs.
+    /// Reads the data file of MLflow's `lightgbm` flavor: LightGBM's text, a skops file or a pickle, depending on its
+    /// name and first bytes. No code in it runs.
     ///
-    /// `model_class` is the Python class that `MLmodel` names; it appears in errors only, since the file says itself what it holds. Fails
-    /// like [`Model::from_bytes`].
+    /// `model_class` is the Python class in `MLmodel`. It appears in errors only, because the file itself contains the
+    /// class. Fails like [`Model::from_bytes`].
     pub fn from_artifact(
         data_file_name: &str,
         model_class: &str,
@@ -85,34 +87,36 @@ impl Model {
 
     fn read(file_name: &str, bytes: &[u8], limits: &ModelLimits) -> Result<Self> {
         match format_of(file_name, bytes)? {
-            Format::Text => Self::from_text_model(TextModel::parse(bytes, &limits.text)?),
-            Format::Skops => Self::from_extracted(read_skops(bytes, &limits.extract)?, limits),
-            Format::Pickle => Self::from_extracted(read_pickle(bytes, &limits.extract)?, limits),
+            ModelFormat::Text => Self::from_text_model(TextModel::parse(bytes, &limits.text)?),
+            ModelFormat::Skops => {
+                Self::from_extracted(ModelFormat::Skops, read_skops(bytes, &limits.extract)?, limits)
+            }
+            ModelFormat::Pickle => {
+                Self::from_extracted(ModelFormat::Pickle, read_pickle(bytes, &limits.extract)?, limits)
+            }
         }
     }
 
-    fn from_extracted(extracted: ExtractedModel<'_>, limits: &ModelLimits) -> Result<Self> {
+    fn from_extracted(
+        format: ModelFormat,
+        extracted: ExtractedModel<'_>,
+        limits: &ModelLimits,
+    ) -> Result<Self> {
         let text = TextModel::parse(extracted.booster_text.as_bytes(), &limits.text)?;
-        Self::assemble(text, extracted.estimator, extracted.classes, extracted.best_iteration)
+        Self::assemble(text, format, extracted.estimator, extracted.classes, extracted.best_iteration)
     }
 }
 
-enum Format {
-    Text,
-    Skops,
-    Pickle,
-}
-
-/// The name decides where MLflow's names are used; elsewhere the first bytes do.
-fn format_of(name: &str, bytes: &[u8]) -> Result<Format> {
+/// For MLflow's file names, the name decides; for others, the first bytes.
+fn format_of(name: &str, bytes: &[u8]) -> Result<ModelFormat> {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
     Ok(match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("lgb" | "txt") => Format::Text,
-        Some("skops") => Format::Skops,
-        Some("pkl" | "pickle" | "cloudpickle") => Format::Pickle,
-        _ if bytes.starts_with(b"tree") => Format::Text,
-        _ if bytes.starts_with(b"PK\x03\x04") => Format::Skops,
-        _ if bytes.starts_with(b"\x80") => Format::Pickle,
+        Some("lgb" | "txt") => ModelFormat::Text,
+        Some("skops") => ModelFormat::Skops,
+        Some("pkl" | "pickle" | "cloudpickle") => ModelFormat::Pickle,
+        _ if bytes.starts_with(b"tree") => ModelFormat::Text,
+        _ if bytes.starts_with(b"PK\x03\x04") => ModelFormat::Skops,
+        _ if bytes.starts_with(b"\x80") => ModelFormat::Pickle,
         _ => {
             return Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
                 .with_hint(

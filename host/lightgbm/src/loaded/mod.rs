@@ -1,15 +1,18 @@
-//! A model ready to predict, whatever file it came from.
+//! A model ready to predict, from any supported file.
 
 mod assignment;
 mod categories;
 mod columns;
+mod facts;
 mod load;
 mod predict;
 mod table;
 
+use std::sync::OnceLock;
+
 use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
-use crate::scorer::Scorer;
+use crate::scorer::{Contributions, Scorer};
 use crate::text::TextModel;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -17,20 +20,24 @@ use categories::Categories;
 
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
-pub use columns::{ColumnNames, Selection, are_placeholders};
+pub use columns::{ColumnNames, Selection, are_placeholders, spelled};
+pub use facts::{ModelFormat, OutputKind};
 pub use load::ModelLimits;
 pub use predict::{Engine, Prediction};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
 
 /// A loaded LightGBM model: a native booster, or a scikit-learn style estimator.
 ///
-/// It answers what Python's `predict` answers on the same file. Values of this type do not change while they predict and
-/// can be shared by threads.
+/// Its predictions are those of Python's `predict` on the same file. Values of this type do not change while they
+/// predict, and threads can share them.
 pub struct Model {
     text: TextModel,
     scorer: Scorer,
+    /// Compiled when contributions are asked for.
+    contributions: OnceLock<Contributions>,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
+    format: ModelFormat,
     estimator: Estimator,
     classes: Option<ClassLabels>,
     categories: Categories,
@@ -38,28 +45,28 @@ pub struct Model {
 }
 
 impl Model {
-    /// Makes a model from a validated native booster, such as a freshly trained one.
+    /// Creates a model from a validated native booster, such as a freshly trained one.
     pub fn from_text_model(text: TextModel) -> Result<Self> {
-        Self::assemble(text, Estimator::Booster, None, None)
+        Self::assemble(text, ModelFormat::Text, Estimator::Booster, None, None)
     }
 
-    /// Chooses how many threads predictions may use; 0, the default, means as many as the machine has.
+    /// Sets the number of threads for predictions; 0, the default, means all processors.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Says which features had pandas' category type in training, for models and data that do not tell.
+    /// Names the features that had pandas' category type in training, for models and data that do not determine them.
     ///
-    /// LightGBM stores the categories of such columns but not which columns they are. [`ErrorKind::InvalidArgument`] when a
-    /// name is no feature's, or when there are not as many as the model has lists of categories.
+    /// LightGBM stores the categories of such columns but not the columns. [`ErrorKind::InvalidArgument`] if a name is
+    /// not a feature, or if the number of names is not that of the model's category lists.
     pub fn with_categories<S: AsRef<str>>(mut self, features: &[S]) -> Result<Self> {
         self.categories.tell(features, self.text.feature_names())?;
         Ok(self)
     }
 
-    /// The Python class that the model was saved as.
+    /// The Python class of the saved model.
     #[must_use]
     pub fn estimator(&self) -> Estimator {
         self.estimator
@@ -77,11 +84,11 @@ impl Model {
         self.text.feature_names()
     }
 
-    /// What a named column holds for each feature, in the order of [`Model::feature_names`], where `columns` says what is known
-    /// about each feature's column.
+    /// The values that a named column has for each feature, in the order of [`Model::feature_names`]. `columns`
+    /// contains the knowledge about each feature's column.
     ///
-    /// [`ErrorKind::UnsupportedModel`] when that does not tell which features have categories, and [`ErrorKind::InvalidData`]
-    /// when it cannot be true.
+    /// [`ErrorKind::UnsupportedModel`] if that does not determine the features with categories, and
+    /// [`ErrorKind::InvalidData`] if it contradicts the model.
     pub fn feature_kinds(&self, columns: &[ColumnKind]) -> Result<Vec<FeatureKind>> {
         if columns.len() != self.text.num_features() {
             return Err(Error::new(
@@ -95,19 +102,20 @@ impl Model {
         Ok(self.categories.kinds(&assignment, self.text.num_features()))
     }
 
-    /// Keeps to what the kinds of columns tell about categories, whatever the columns of later tables are.
+    /// Keeps the assignment of categories that results from these kinds of columns, for all later tables.
     pub fn with_columns(mut self, columns: &[ColumnKind]) -> Result<Self> {
         self.categories.settle(columns, self.text.feature_names())?;
         Ok(self)
     }
 
-    /// How many values [`Model::raw_scores`] and [`Model::outputs`] have per row.
+    /// The number of values per row in [`Model::raw_scores`] and [`Model::outputs`].
     #[must_use]
     pub fn num_outputs(&self) -> usize {
         self.scorer.num_outputs()
     }
 
-    /// How many iterations predictions use; `None` is all of them. An estimator that stopped early uses its best ones.
+    /// The number of iterations for predictions; `None` means all. An estimator that stopped early uses its best
+    /// iteration.
     #[must_use]
     pub fn iterations(&self) -> Option<usize> {
         self.iterations
@@ -121,6 +129,7 @@ impl Model {
 
     fn assemble(
         text: TextModel,
+        format: ModelFormat,
         estimator: Estimator,
         classes: Option<ClassLabels>,
         best_iteration: Option<u32>,
@@ -131,7 +140,9 @@ impl Model {
         let iterations = best_iteration.map(|iterations| iterations as usize);
         Ok(Self {
             scorer: Scorer::compile_with(&text, iterations),
+            contributions: OnceLock::new(),
             iterations,
+            format,
             estimator,
             classes,
             categories: Categories::of(&text),
@@ -151,7 +162,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// A model with one output tells two classes apart (or was trained on one), any other as many as it has outputs.
+/// A model with one output has two classes (or was trained on one); any other model has one class per output.
 fn check_classes(labels: usize, outputs: usize) -> Result<()> {
     let fits = if outputs == 1 { labels == 1 || labels == 2 } else { labels == outputs };
     if fits {

@@ -1,13 +1,13 @@
 //! Predictions, as Python's LightGBM makes them.
 
 use super::Model;
-use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
 use crate::matrix::Matrix;
 use crate::objective::Objective;
+use crate::scorer::Contributions;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What `predict` answers.
+/// The result of `predict`.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Prediction {
@@ -15,23 +15,27 @@ pub enum Prediction {
     Values {
         /// The numbers, `width` per row.
         values: Vec<f64>,
-        /// How many numbers a row has.
+        /// The number of numbers per row.
         width: usize,
     },
     /// One class label per row.
     Labels(ClassLabels),
 }
 
-/// What computes the numbers behind predictions: a [`Model`] itself, or LightGBM as an oracle.
+/// Computes the numbers of predictions: a [`Model`] itself, or LightGBM as a reference.
 ///
 /// The `_by` methods of [`Model`] derive probabilities, labels and tables from the numbers of any engine.
 pub trait Engine {
-    /// The sum of the trees per row and output, row-major. [`ErrorKind::InvalidData`] when the matrix has another width
-    /// than the model.
+    /// The sum of the trees per row and output, row-major. [`ErrorKind::InvalidData`] if the matrix does not have one
+    /// column per feature.
     fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
 
     /// The objective's output per row and output, row-major. Fails like [`Engine::raw_scores`].
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
+
+    /// The contributions of the features to the raw scores, as [`Model::contributions`] lays them out. Fails like it, and with
+    /// [`ErrorKind::UnsupportedModel`] for models of which the engine has no contributions.
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>>;
 }
 
 impl Engine for Model {
@@ -42,21 +46,26 @@ impl Engine for Model {
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         Model::outputs(self, data)
     }
+
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Model::contributions(self, data)
+    }
 }
 
 impl Model {
-    /// What Python's `predict` answers: labels for a classifier, else the objective's output.
+    /// The result of Python's `predict`: labels for a classifier, else the objective's output.
     ///
-    /// A classifier trained with a custom objective answers raw scores, as in Python.
+    /// A classifier trained with a custom objective returns raw scores, as in Python.
     ///
-    /// Like every prediction, it fails with [`ErrorKind::InvalidData`] when the matrix has another width than the model.
+    /// Like every prediction, it fails with [`ErrorKind::InvalidData`] if the matrix does not have one column per
+    /// feature.
     pub fn predict(&self, data: &Matrix<'_>) -> Result<Prediction> {
         self.predict_by(self, data)
     }
 
-    /// [`Model::predict`] from the numbers of `engine`.
+    /// [`Model::predict`] with the numbers of `engine`.
     pub fn predict_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Prediction> {
-        if self.estimator == Estimator::Classifier && !self.is_custom() {
+        if self.predicts_labels() {
             return self.labels_by(engine, data).map(Prediction::Labels);
         }
         Ok(Prediction::Values { values: engine.outputs(data)?, width: self.num_outputs() })
@@ -72,8 +81,8 @@ impl Model {
 
     /// The objective's output per row and output, row-major: probabilities, counts, values.
     ///
-    /// Within one unit in the last place of Python's numbers on every fixture, and equal to them on the same C library;
-    /// [`crate::objective`] says why another one can round otherwise.
+    /// Equal to Python's numbers on the same C library, and within one unit in the last place on every fixture;
+    /// [`crate::objective`] explains why another C library can round differently.
     pub fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         let mut scores = self.raw_scores(data)?;
         self.scorer.convert(&mut scores);
@@ -82,12 +91,12 @@ impl Model {
 
     /// The probability of every class per row, row-major: two columns for a binary model.
     ///
-    /// [`ErrorKind::UnsupportedModel`] when the objective does not make probabilities of classes.
+    /// [`ErrorKind::UnsupportedModel`] if the objective does not produce probabilities of classes.
     pub fn probabilities(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.probabilities_by(self, data)
     }
 
-    /// [`Model::probabilities`] from the numbers of `engine`.
+    /// [`Model::probabilities`] with the numbers of `engine`.
     pub fn probabilities_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.num_classes()?;
         let outputs = engine.outputs(data)?;
@@ -97,16 +106,16 @@ impl Model {
         Ok(outputs.into_iter().flat_map(|probability| [1.0 - probability, probability]).collect())
     }
 
-    /// How many classes [`Model::probabilities`] tells apart.
+    /// The number of classes in [`Model::probabilities`].
     ///
-    /// [`ErrorKind::UnsupportedModel`] when the objective does not make probabilities of classes.
+    /// [`ErrorKind::UnsupportedModel`] if the objective does not produce probabilities of classes.
     pub fn num_classes(&self) -> Result<usize> {
         let classifies = match self.text.objective() {
             Some(
                 Objective::Binary { .. } | Objective::Multiclass { .. } | Objective::MulticlassOva { .. },
             ) => true,
-            // scikit-learn's classifier reads any single output as the probability of its second class.
-            _ => self.estimator == Estimator::Classifier && !self.is_custom(),
+            // As in scikit-learn's classifier, a single output is the probability of the second class.
+            _ => self.predicts_labels(),
         };
         if classifies {
             return Ok(self.num_outputs().max(2));
@@ -119,15 +128,15 @@ impl Model {
         .with_hint("use the output type `output` or `raw`"))
     }
 
-    /// The label of the most probable class per row, the first of equals.
+    /// The label of the most probable class per row; the first of equally probable ones.
     ///
-    /// A native booster has no labels: class indices stand for them. [`ErrorKind::UnsupportedModel`] when the objective
-    /// does not make probabilities of classes.
+    /// A native booster has no labels, so class indices are returned. [`ErrorKind::UnsupportedModel`] if the objective
+    /// does not produce probabilities of classes.
     pub fn labels(&self, data: &Matrix<'_>) -> Result<ClassLabels> {
         self.labels_by(self, data)
     }
 
-    /// [`Model::labels`] from the numbers of `engine`.
+    /// [`Model::labels`] with the numbers of `engine`.
     pub fn labels_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<ClassLabels> {
         let classes = self.num_classes()?;
         let probabilities = self.probabilities_by(engine, data)?;
@@ -148,26 +157,69 @@ impl Model {
         Ok(leaves)
     }
 
+    /// How much each feature moves each row's raw scores away from their mean, as LightGBM's `pred_contrib` answers it: row-major,
+    /// and per row for each output one value per feature, then the expected value. An output's values add up to its raw score.
+    ///
+    /// These are the exact SHAP values of path-dependent `TreeSHAP` (Lundberg, Erion and Lee, arXiv:1802.03888), computed as in
+    /// `Quadrature-TreeSHAP` (Wettenstein, Mitchell and Yu, arXiv:2605.04497), with errors of the size of rounding. The first call
+    /// prepares the trees; later ones only evaluate them.
+    ///
+    /// Fails with
+    /// - [`ErrorKind::LinearContributions`] for linear trees, as LightGBM does;
+    /// - [`ErrorKind::ModelCounts`] when the model's text lacks the row counts of its leaves and nodes, or they contradict each other;
+    /// - [`ErrorKind::ContributionsSize`] when a row would take more than 16,777,216 values or 536,870,912 evaluations of a node, or
+    ///   splits on more than 4,096 features lie above one leaf;
+    /// - [`ErrorKind::InvalidData`] when the matrix has another width than the model.
+    ///
+    /// ```
+    /// use hydra_lightgbm::{Matrix, Model};
+    ///
+    /// # fn main() -> hydra_lightgbm::Result<()> {
+    /// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/binary_int/skops/model.skops");
+    /// let model = Model::open(path)?;
+    /// let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0];
+    /// let rows = Matrix::from_rows(&rows, 5)?;
+    /// let contributions = model.contributions(&rows)?;
+    /// assert_eq!(contributions.len(), 5 + 1);
+    /// let sum: f64 = contributions.iter().sum();
+    /// assert!((sum - model.raw_scores(&rows)?[0]).abs() < 1e-12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        self.check_width(data)?;
+        let compiled = match self.contributions.get() {
+            Some(compiled) => compiled,
+            None => {
+                let compiled = Contributions::compile(&self.text, &self.scorer)?;
+                self.contributions.get_or_init(|| compiled)
+            }
+        };
+        let mut values = vec![0.0; data.rows() * compiled.width()];
+        compiled.write(&self.scorer, data, self.threads, &mut values)?;
+        Ok(values)
+    }
+
     /// How many trees take part in predictions.
     #[must_use]
     pub fn num_trees(&self) -> usize {
         self.scorer.num_trees()
     }
 
-    /// Writes the raw scores of one row to `scores` without allocating, for hot loops.
+    /// Writes the raw scores of one row to `scores` without allocating memory, for hot loops.
     pub fn raw_row(&self, row: &[f64], scores: &mut [f64]) -> Result<()> {
         self.scorer.raw_row(row, scores)
     }
 
-    /// Writes the objective's output of one row to `outputs` without allocating, for hot loops.
+    /// Writes the objective's output of one row to `outputs` without allocating memory, for hot loops.
     pub fn output_row(&self, row: &[f64], outputs: &mut [f64]) -> Result<()> {
         self.scorer.raw_row(row, outputs)?;
         self.scorer.convert(outputs);
         Ok(())
     }
 
-    /// Whether the objective is the user's own, so that LightGBM's text cannot tell how scores become outputs.
-    fn is_custom(&self) -> bool {
+    /// Whether the objective is custom, so that LightGBM's text does not define the output.
+    pub(super) fn is_custom(&self) -> bool {
         matches!(self.text.objective(), None | Some(Objective::Custom))
     }
 
@@ -182,7 +234,7 @@ impl Model {
     }
 }
 
-/// The index of the greatest value, the first of equals; NaN is greater than everything, as in NumPy.
+/// The index of the greatest value, the first of equal ones. NaN is greater than all numbers, as in NumPy.
 fn argmax(values: &[f64]) -> usize {
     let mut best = 0;
     for (index, value) in values.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Tables of named columns, and how they become matrices.
+//! Tables of named columns, and their conversion to matrices.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::matrix::{Layout, Matrix};
 use hydra_base::Result;
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 
-/// Named columns of equal length, borrowed where they already are what a model wants.
+/// Named columns of equal length, borrowed if they have the form that a model needs.
 #[derive(Debug, Default)]
 pub struct Table<'a> {
     columns: Vec<Column<'a>>,
@@ -26,12 +26,12 @@ pub struct Column<'a> {
     pub name: Cow<'a, str>,
     /// Its values.
     pub values: Values<'a>,
-    /// What else is known about it, which tells columns with categories from others.
+    /// Other knowledge about the column, which distinguishes columns with categories.
     pub kind: ColumnKind,
 }
 
 impl<'a> Column<'a> {
-    /// A column of numbers or of text, as its values say.
+    /// A column of numbers or text, depending on `values`.
     #[must_use]
     pub fn new(name: impl Into<Cow<'a, str>>, values: Values<'a>) -> Self {
         let kind = match values {
@@ -42,7 +42,7 @@ impl<'a> Column<'a> {
         Self { name: name.into(), values, kind }
     }
 
-    /// The column with what else is known about it.
+    /// The same column with other knowledge about it.
     #[must_use]
     pub fn with_kind(self, kind: ColumnKind) -> Self {
         Self { kind, ..self }
@@ -53,17 +53,18 @@ impl<'a> Column<'a> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Values<'a> {
-    /// Numbers, missing ones as NaN; booleans are 0 and 1. A column of Arrow's `Float64` without nulls is borrowed as it is.
+    /// Numbers, with NaN for missing ones; booleans are 0 and 1. A column of Arrow's `Float64` without nulls is
+    /// borrowed.
     Numbers(Cow<'a, [f64]>),
     /// Text, for categories.
     Strings(Box<dyn StringColumn + 'a>),
-    /// JSON text, for categories of which some are numbers and some are text.
+    /// JSON text, for categories of which some are numbers and others text.
     Json(Box<dyn StringColumn + 'a>),
 }
 
-/// Access to a column of text where it lies, such as in an Arrow array or in the cells of a CSV file.
+/// A column of text in place, such as an Arrow array or the cells of a CSV file.
 pub trait StringColumn: std::fmt::Debug + Send + Sync {
-    /// How many rows there are.
+    /// The number of rows.
     fn rows(&self) -> usize;
 
     /// The text in a row below [`StringColumn::rows`]; `None` if it is missing.
@@ -91,7 +92,8 @@ impl StringColumn for &[Option<&str>] {
 }
 
 impl<'a> Table<'a> {
-    /// A table of these columns; [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when their lengths differ or a name appears twice.
+    /// A table of these columns; [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if their lengths differ
+    /// or a name appears twice.
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self> {
         let rows = columns.first().map_or(0, |column| column.values.rows());
         let mut seen = HashSet::with_capacity(columns.len());
@@ -110,7 +112,7 @@ impl<'a> Table<'a> {
         Ok(Self { columns, rows })
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
@@ -142,7 +144,7 @@ pub struct EncodedTable {
 }
 
 impl EncodedTable {
-    /// The values, to predict with.
+    /// The values, for predictions.
     #[must_use]
     pub fn matrix(&self) -> Matrix<'_> {
         match Matrix::new(&self.values, self.rows, self.columns, Layout::ColumnMajor) {
@@ -153,12 +155,13 @@ impl EncodedTable {
 }
 
 impl Model {
-    /// Finds the model's features among a table's columns, as [`Model::match_columns`] does, and maps pandas categories to their
-    /// codes. Categories that training did not see, and missing ones, become NaN, as in Python.
+    /// Finds the model's features among a table's columns, as [`Model::match_columns`] does, and replaces pandas
+    /// categories by their codes. Missing categories, and those that training did not see, become NaN, as in Python.
     ///
-    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) when features are missing or columns are left over (the message lists them), or a column
-    /// of text is given for a feature of numbers; [`ErrorKind::UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) when neither the model nor the columns'
-    /// kinds tell which features its category lists belong to: then [`Model::with_categories`] does.
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if the columns are not the features (the message
+    /// lists missing and extra ones), or if a numeric feature has a column of text;
+    /// [`ErrorKind::UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) if neither the model nor the columns'
+    /// kinds determine the features of the category lists: then use [`Model::with_categories`].
     pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
         let features = self.feature_names();
         let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_ref()).collect();

@@ -1,4 +1,5 @@
-//! Tables and the errors about them, and predictions next to those that Python made.
+//! Tests of tables and their errors, and of predictions against Python's.
 
+mod facts;
 mod recorded;
 mod tables;

@@ -1,4 +1,4 @@
-//! NumPy's arrays as bytes: element types and the `.npy` format, as far as class labels need them.
+//! NumPy's arrays as bytes: element types and the `.npy` format, as far as class labels use them.
 
 mod npy;
 
@@ -28,12 +28,12 @@ enum Kind {
     Bytes,
     /// `U`: UTF-32 padded with zeros.
     Text,
-    /// `O`: Python objects, which have no bytes of their own.
+    /// `O`: Python objects, which are not stored as bytes.
     Object,
 }
 
 impl ElementType {
-    /// Reads a type string such as `<i8`, `|b1` or `U3`. Without an order mark the type is little-endian.
+    /// Parses a type string such as `<i8`, `|b1` or `U3`. Without an order mark, the type is little-endian.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let (order, rest) = match text.as_bytes().first() {
             Some(order @ (b'<' | b'>' | b'=' | b'|')) => (*order, &text[1..]),
@@ -74,7 +74,7 @@ impl ElementType {
         self.kind == Kind::Object
     }
 
-    /// Reads `count` elements, which must be all there is in `bytes`.
+    /// Reads `count` elements, which must fill `bytes` exactly.
     pub(super) fn decode(self, bytes: &[u8], count: usize) -> Result<ClassLabels> {
         if self.is_object() || count.checked_mul(self.size) != Some(bytes.len()) {
             return Err(damaged("the class labels do not fill their array")
@@ -82,7 +82,7 @@ impl ElementType {
                 .with_context("elements", count));
         }
         if self.size == 0 {
-            // NumPy's `U0`: every label is the empty string, which no classifier with two classes has.
+            // In NumPy's `U0`, every label is the empty string, which no classifier with two classes has.
             return Err(damaged("the class labels have no width"));
         }
         let elements = bytes.chunks_exact(self.size);

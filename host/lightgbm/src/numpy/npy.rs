@@ -7,7 +7,7 @@ use hydra_base::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Real headers have about 100 bytes; NumPy itself refuses more than this.
+/// The longest header. Real ones have about 100 bytes; NumPy itself rejects longer ones.
 const MAX_HEADER: usize = 10_000;
 
 /// Reads a one-dimensional array of class labels, at most `max` of them.
@@ -70,7 +70,7 @@ fn split(bytes: &[u8]) -> Result<(&str, &[u8])> {
     Ok((header, data))
 }
 
-/// What follows a key of the header, which is the literal of a Python dictionary with three known keys.
+/// The text after a key of the header, which is the literal of a Python dictionary with three known keys.
 fn field<'a>(header: &'a str, key: &str) -> Result<&'a str> {
     header
         .split_once(&format!("'{key}'"))

@@ -1,7 +1,7 @@
-//! LightGBM's own reader of decimal numbers.
+//! LightGBM's parser of decimal numbers.
 
-/// Reads a number the way LightGBM's `Atof` does, which is not correctly rounded: whole part, plus fraction divided
-/// by a power of ten, times or divided by a power of ten.
+/// Parses a number like LightGBM's `Atof`, which does not round correctly: integer part, plus fraction divided by a
+/// power of ten, multiplied or divided by a power of ten.
 pub(super) fn atof(text: &str) -> Option<f64> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
@@ -33,7 +33,7 @@ fn digits(text: &str) -> Option<f64> {
         .try_fold(0.0, |value, byte| byte.is_ascii_digit().then(|| value * 10.0 + f64::from(byte - b'0')))
 }
 
-/// `Pow(10, n)` of LightGBM: by squaring and cubing, in its order.
+/// LightGBM's `Pow(10, n)`: squares and cubes in the same order.
 fn power_of_ten(exponent: u32) -> f64 {
     fn power(base: f64, exponent: u32) -> f64 {
         match exponent {

@@ -1,9 +1,9 @@
-//! From raw scores to outputs.
+//! Converts raw scores to outputs.
 
 use super::Objective;
 
 impl Objective {
-    /// Turns the raw scores of one row into its outputs, in place.
+    /// Replaces the raw scores of one row by its outputs.
     pub fn convert(&self, row: &mut [f64]) {
         match *self {
             Self::Regression { sqrt: true }
@@ -37,14 +37,14 @@ fn each(row: &mut [f64], convert: impl Fn(f64) -> f64) {
     }
 }
 
-/// -1, 0 or 1; NaN counts as 0, as it does in LightGBM's `Sign`.
+/// -1, 0 or 1; 0 for NaN, as in LightGBM's `Sign`.
 fn sign(x: f64) -> f64 {
     f64::from(i8::from(x > 0.0) - i8::from(x < 0.0))
 }
 
 fn softmax(row: &mut [f64]) {
     let Some(first) = row.first() else { return };
-    // `std::max(score, max)` keeps `score` unless `score < max`: not the same as `f64::max` when one is NaN.
+    // `std::max(score, max)` returns `score` unless `score < max`, which differs from `f64::max` for NaN.
     let max = row[1..].iter().fold(*first, |max, &score| if score < max { max } else { score });
     let mut sum = 0.0;
     for score in row.iter_mut() {

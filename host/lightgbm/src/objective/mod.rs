@@ -1,13 +1,13 @@
-//! What a model was trained for, and how its raw scores become outputs.
+//! The objective of a model, and the conversion of its raw scores to outputs.
 //!
-//! LightGBM stores the objective in the model and applies its transform (`ConvertOutput`) in `predict`. The
-//! transforms here do the same operations in the same order on doubles, with the C library's `exp` and `log1p` that
-//! LightGBM calls too, so that outputs are equal bit for bit where both run on the same C library.
+//! LightGBM stores the objective in the model and applies its transform (`ConvertOutput`) in `predict`. The transforms
+//! here do the same operations in the same order on doubles, with the `exp` and `log1p` of the C library that LightGBM
+//! calls, too. On the same C library, outputs are equal to the bit.
 //!
-//! Where they do not, `exp` and `log1p` may round otherwise: C libraries promise them to about one unit in the last place, not
-//! to the bit, so the same Python wheel may give other probabilities on another machine. Transforms with one
-//! such call then differ by a unit or two; a softmax adds and divides the results of many, so a few units are possible there.
-//! Raw scores and labels do not depend on it, except for labels of classes whose probabilities differ by as little.
+//! Another C library may round `exp` and `log1p` differently: they are specified to about one unit in the last place,
+//! not to the bit, so even the same Python wheel may give other probabilities on another machine. Transforms with one
+//! such call then differ by one or two units; a softmax adds and divides several results, so it may differ by a few.
+//! Raw scores do not depend on it, and labels only if the probabilities of two classes are as close as that.
 
 mod atof;
 mod convert;
@@ -15,7 +15,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-/// The objective of a model, with the parameters that its output needs.
+/// The objective of a model, with the parameters for its output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Objective {
@@ -62,7 +62,7 @@ pub enum Objective {
         /// The number of classes.
         num_class: usize,
     },
-    /// Many classes, each against all others: every output is a probability of its own.
+    /// Many classes, each against all others: every output is a separate probability.
     MulticlassOva {
         /// The number of classes.
         num_class: usize,
@@ -77,12 +77,12 @@ pub enum Objective {
     Lambdarank,
     /// XE-NDCG ranking: the output is the raw score.
     RankXendcg,
-    /// An objective of the user's own, or none: the output is the raw score.
+    /// A custom objective, or none: the output is the raw score.
     Custom,
 }
 
 impl Objective {
-    /// The name that LightGBM writes into models.
+    /// The name in models that LightGBM writes.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -106,7 +106,7 @@ impl Objective {
         }
     }
 
-    /// How many raw scores one row has, where the objective fixes it; custom objectives do not.
+    /// The number of raw scores per row, if the objective determines it; custom objectives do not.
     #[must_use]
     pub fn num_outputs(&self) -> Option<usize> {
         match self {

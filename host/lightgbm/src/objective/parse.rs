@@ -1,14 +1,15 @@
-//! Reading the objective of a model's header.
+//! Parses the objective in a model's header.
 
 use super::Objective;
 use super::atof::atof;
 use hydra_base::{Error, ErrorKind, Result};
 
 impl Objective {
-    /// Reads the value of a model's `objective=` line, such as `binary sigmoid:1`.
+    /// Parses the value of a model's `objective=` line, such as `binary sigmoid:1`.
     ///
-    /// Aliases (`l2`, `softmax`, …) are known where LightGBM knows them: when the line has no parameters.
-    /// Fails with [`ErrorKind::UnsupportedModel`] for an unknown name, [`ErrorKind::InvalidModel`] for a bad parameter.
+    /// Aliases (`l2`, `softmax`, …) are accepted where LightGBM accepts them: on lines without parameters. Fails with
+    /// [`ErrorKind::UnsupportedModel`] for an unknown name and with [`ErrorKind::InvalidModel`] for an invalid
+    /// parameter.
     pub fn parse(text: &str) -> Result<Self> {
         let text = canonical_name(text);
         let mut words = text.split(' ').filter(|word| !word.is_empty());
@@ -45,8 +46,7 @@ impl Objective {
     }
 }
 
-/// The parameters that may follow an objective's name; unknown ones do not change the output and are left out,
-/// as LightGBM does.
+/// The parameters after an objective's name. Unknown ones do not change the output and are ignored, as in LightGBM.
 #[derive(Default)]
 struct Parameters {
     sqrt: bool,

@@ -60,7 +60,7 @@ fn numbers_have_the_value_that_lightgbm_reads_not_the_nearest_one() {
     assert_eq!(atof("0.25"), Some(0.25));
     assert_eq!(atof("1e-3"), Some(1.0 / 1000.0));
     assert_eq!(atof("2.5e+2"), Some(250.0));
-    // 8 + 409/1000 is one unit in the last place away from 8.409 rounded correctly.
+    // 8 + 409/1000 differs by one unit in the last place from 8.409 rounded correctly.
     let read = atof("8.409").unwrap();
     assert_eq!(read, 8.0 + 409.0 / 1000.0);
 }

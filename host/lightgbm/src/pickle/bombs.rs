@@ -1,11 +1,11 @@
-//! Pickles assembled by hand: malicious ones, for the tests and for the bench `reader`, which measures what they cost.
+//! Hand-made malicious pickles, for the tests and for the bench `reader`, which measures their cost.
 
-/// Makes a pickle.
+/// Builds a pickle.
 pub type MakeBomb = fn() -> Vec<u8>;
 
-/// Pickles that cost little to send and would cost much to believe.
+/// Small pickles that would cost much time or memory if the reader trusted them.
 pub const BOMBS: [(&str, MakeBomb); 11] = [
-    // Each level is a tuple of the one below, twice: 2^60 elements if anything expanded them.
+    // Each level is a tuple with two references to the level below: 2^60 elements if they were expanded.
     ("doubling", || pickle(&[b"N".to_vec(), b"2\x86".repeat(60)].concat())),
     ("nested lists", || pickle(&b"]".repeat(3_000_000))),
     ("nested tuples", || pickle(&[b"N".to_vec(), b"\x85".repeat(3_000_000)].concat())),

@@ -1,4 +1,4 @@
-//! Picking the model out of a pickle's values.
+//! Extracts the model from a pickle's values.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::labels::{ClassLabel, ClassLabels};
 use crate::numpy::ElementType;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// The model that `root` is.
+/// The model in the value `root`.
 pub(super) fn model<'a>(values: &Values<'a>, root: Id, limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {
     let Some(Global::Estimator(estimator)) = values.object(root).map(|object| object.class) else {
         return Err(Error::new(ErrorKind::UnsupportedModel, "the pickle is not a LightGBM model"));
@@ -56,7 +56,7 @@ fn is_booster(values: &Values<'_>, id: Id) -> bool {
 
 type Dict = [(Id, Id)];
 
-/// A whole number, or none for `None`; it may be NumPy's.
+/// An integer, possibly NumPy's; `None` for Python's `None`.
 fn whole(values: &Values<'_>, id: Id) -> Result<Option<i64>> {
     if let Some(number) = values.int(id) {
         return Ok(Some(number));
@@ -101,7 +101,7 @@ fn lookup(values: &Values<'_>, dict: &Dict, key: &str) -> Option<Id> {
 fn class_labels(values: &Values<'_>, estimator: &Dict, limits: &ExtractLimits) -> Result<ClassLabels> {
     let labels = match lookup(values, estimator, "_classes") {
         Some(id) if !matches!(values.get(id), Value::None) => id,
-        // Kept by the label encoder alone in some 3.x versions.
+        // Some 3.x versions keep the labels in the label encoder only.
         _ => lookup(values, estimator, "_le")
             .and_then(|encoder| {
                 let encoder_class = values.object(encoder)?.class;
@@ -162,7 +162,7 @@ fn element_type(values: &Values<'_>, id: Id) -> Result<ElementType> {
     })
 }
 
-/// Bytes, or the call that makes them from a Latin-1 string.
+/// Bytes, or a call that creates them from a Latin-1 string.
 fn bytes<'v>(values: &'v Values<'_>, id: Id) -> Result<Cow<'v, [u8]>> {
     let damaged = || damaged("the class labels have no data");
     match values.get(id) {
@@ -173,7 +173,7 @@ fn bytes<'v>(values: &'v Values<'_>, id: Id) -> Result<Cow<'v, [u8]>> {
             let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
             bytes.map(Cow::Owned).ok_or_else(damaged)
         }
-        // What remains of `bytearray(...)`, or an empty array's `bytes()`.
+        // The argument of `bytearray(...)`, or an empty array's `bytes()`.
         Value::Object(object) if object.class == Global::Ignored => {
             match values.tuple(object.arguments).map(|arguments| arguments.first()) {
                 Some(Some(inner)) => match values.get(*inner) {

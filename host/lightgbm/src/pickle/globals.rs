@@ -1,4 +1,4 @@
-//! The list of Python names a pickle may mention. Each stands for an inert value; none is ever called.
+//! The Python names that a pickle may contain. Each becomes an inert value; none is ever called.
 
 use crate::extracted::Estimator;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
@@ -9,28 +9,28 @@ use hydra_base::{Error, ErrorKind, Result};
 pub(super) enum Global {
     /// One of LightGBM's estimators, or its booster.
     Estimator(Estimator),
-    /// scikit-learn's `LabelEncoder`, which holds a classifier's labels.
+    /// scikit-learn's `LabelEncoder`, which contains a classifier's labels.
     LabelEncoder,
     /// `numpy.ndarray`.
     Array,
-    /// Makes an empty array that a state fills.
+    /// Creates an empty array, which a state then fills.
     ArrayReconstruct,
-    /// Makes an array from bytes, type, shape and order.
+    /// Creates an array from bytes, type, shape and order.
     ArrayFromBuffer,
-    /// Makes a NumPy scalar from type and bytes.
+    /// Creates a NumPy scalar from type and bytes.
     ArrayScalar,
     /// `numpy.dtype`.
     ElementType,
-    /// Makes bytes from a Latin-1 string, in protocols that have no bytes.
+    /// Creates bytes from a Latin-1 string, in protocols that have no bytes.
     EncodeLatin1,
-    /// Makes an object of a class, in protocols that have no instruction for that.
+    /// Creates an object of a class, in protocols without an instruction for that.
     Reconstruct,
-    /// Containers and values that a model may hold but a prediction does not need.
+    /// Containers and values that a model may contain but predictions do not need.
     Ignored,
 }
 
 impl Global {
-    /// Looks a name up; `UnsupportedModel` if it is not on the list.
+    /// Finds a name; `UnsupportedModel` if it is not in the list.
     pub(super) fn find(module: &str, name: &str) -> Result<Self> {
         if let Some(estimator) = Estimator::from_class(module, name) {
             return Ok(Self::Estimator(estimator));
@@ -51,7 +51,7 @@ impl Global {
                 "object" | "list" | "tuple" | "dict" | "set" | "frozenset" | "int" | "float" | "complex"
                 | "bool" | "str" | "bytes" | "bytearray",
             )
-            // A seeded generator given as `random_state`.
+            // A seeded generator as `random_state`.
             | (
                 "numpy.random._pickle",
                 "__randomstate_ctor" | "__generator_ctor" | "__bit_generator_ctor",

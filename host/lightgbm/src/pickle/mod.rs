@@ -1,11 +1,11 @@
-//! Reading pickled estimators as data: opcodes in, inert values out. Nothing is imported, called or built.
+//! Reads pickled estimators as data: opcodes in, inert values out. Nothing is imported or called.
 //!
-//! A pickle is a program for a small stack machine, and two of its instructions import and call Python. Here they make
-//! values that merely say what would have been called with what, and only for names on a short list; the model's
-//! text and the class labels are then picked out of those values. Anything else is an error.
+//! A pickle is a program for a small stack machine, and two of its instructions import and call Python objects. Here
+//! they create values that record the call and its arguments, and only for names on a short list. The model's text and
+//! the class labels are then extracted from those values. Anything else is an error.
 //!
-//! The machine is <https://docs.python.org/3/library/pickletools.html>; what LightGBM, scikit-learn and NumPy write with
-//! it was read off files of LightGBM 3 and 4.
+//! The machine is described in <https://docs.python.org/3/library/pickletools.html>; the values that LightGBM,
+//! scikit-learn and NumPy write are known from files of LightGBM 3 and 4.
 
 mod extract;
 mod globals;
@@ -18,18 +18,18 @@ mod value;
 use crate::extracted::{ExtractLimits, ExtractedModel};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Reads a model out of a pickle of protocol 0 to 5, as `pickle` and `cloudpickle` write it.
+/// Reads a model from a pickle of protocol 0 to 5, as `pickle` and `cloudpickle` write it.
 ///
-/// The model's text is borrowed from `bytes` where the pickle's encoding allows. [`ErrorKind::UnsupportedModel`] for
-/// compressed pickles and joblib files, and for pickles that name anything which is not on the list; the message says
-/// what. [`ErrorKind::InvalidModel`] for damage and for what exceeds the limits.
+/// The model's text is borrowed from `bytes` if the pickle's encoding allows it. [`ErrorKind::UnsupportedModel`] for
+/// compressed pickles, joblib files and pickles with names that are not in the list; the message contains the name.
+/// [`ErrorKind::InvalidModel`] for damage and for exceeded limits.
 pub fn read_pickle<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<ExtractedModel<'a>> {
     refuse_containers(bytes)?;
     let (values, root) = machine::run(bytes, limits)?;
     extract::model(&values, root, limits)
 }
 
-/// Refuses what only looks like a pickle after unpacking, by name: a wrapped pickle is how others were made to skip it.
+/// Rejects compressed pickles by name. Attackers have used such wrappers to bypass checks of pickles.
 fn refuse_containers(bytes: &[u8]) -> Result<()> {
     const CONTAINERS: [(&[u8], &str); 13] = [
         (b"\x1f\x8b", "gzip"),

@@ -1,4 +1,4 @@
-//! The instructions of pickles, under the names that Python's `pickletools` gives them.
+//! The instructions of pickles, with the names of Python's `pickletools`.
 
 pub(super) const PROTO: u8 = 0x80;
 pub(super) const FRAME: u8 = 0x95;
@@ -63,7 +63,7 @@ pub(super) const NEWOBJ: u8 = 0x81;
 pub(super) const NEWOBJ_EX: u8 = 0x92;
 pub(super) const BUILD: u8 = b'b';
 
-// The instructions from here on are refused.
+// The instructions from here on are rejected.
 pub(super) const PERSID: u8 = b'P';
 pub(super) const BINPERSID: u8 = b'Q';
 pub(super) const EXT1: u8 = 0x82;

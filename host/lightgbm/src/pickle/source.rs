@@ -1,4 +1,4 @@
-//! The bytes of a pickle, read forwards; every length is checked against what is there before it is used.
+//! Reads the bytes of a pickle. Every length is checked against the remaining bytes before it is used.
 
 use std::borrow::Cow;
 
@@ -44,7 +44,7 @@ impl<'a> Source<'a> {
         Ok(self.take(bytes)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    /// A little-endian length of `width` bytes, no more than what is left.
+    /// A little-endian length of `width` bytes; at most the number of remaining bytes.
     pub(super) fn length(&mut self, width: usize) -> Result<usize> {
         let length = self.number(width)?;
         match usize::try_from(length) {
@@ -55,13 +55,13 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Bytes after their length.
+    /// Bytes, preceded by their length.
     pub(super) fn counted(&mut self, width: usize) -> Result<&'a [u8]> {
         let length = self.length(width)?;
         self.take(length)
     }
 
-    /// UTF-8 text after its length.
+    /// UTF-8 text, preceded by its length.
     pub(super) fn text(&mut self, width: usize) -> Result<&'a str> {
         std::str::from_utf8(self.counted(width)?).map_err(|_| not_text())
     }
@@ -75,7 +75,7 @@ impl<'a> Source<'a> {
         std::str::from_utf8(&rest[..end]).map_err(|_| not_text())
     }
 
-    /// A line in Python's raw-unicode-escape encoding: Latin-1, and `\u` escapes for everything else.
+    /// A line in Python's raw-unicode-escape encoding: Latin-1, with `\u` escapes for other characters.
     pub(super) fn escaped_line(&mut self) -> Result<Cow<'a, str>> {
         let rest = &self.bytes[self.position..];
         let end =

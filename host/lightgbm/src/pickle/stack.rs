@@ -1,20 +1,20 @@
-//! The stack and the memo of the machine, and the values they refer to, all within one limit.
+//! The stack, the memo and the values of the machine, all within one limit.
 
 use super::value::{Id, Value, Values};
 use crate::error::damaged;
 use hydra_base::{Error, Result};
 
-/// Where a pickle's values are made and kept.
+/// Stores the values of a pickle.
 pub(super) struct Stack<'a> {
     pub(super) values: Values<'a>,
     entries: Vec<Id>,
     /// Heights of the stack at open marks.
     marks: Vec<usize>,
-    /// By index: writers count from zero, so gaps are short.
+    /// By index. Writers count from zero, so gaps are short.
     memo: Vec<Option<Id>>,
-    /// How many values the memo holds, its gaps left out.
+    /// The number of values in the memo, without gaps.
     memorized: u64,
-    /// The most values, stack entries, marks and memo places.
+    /// The limit of values, stack entries, marks and memo entries.
     limit: usize,
 }
 
@@ -35,7 +35,7 @@ impl<'a> Stack<'a> {
         self.entries.is_empty() && self.marks.is_empty()
     }
 
-    /// The index that MEMOIZE gives next.
+    /// The index that the next MEMOIZE uses.
     pub(super) fn next_memo(&self) -> u64 {
         self.memorized
     }
@@ -62,7 +62,7 @@ impl<'a> Stack<'a> {
         Ok(id)
     }
 
-    /// The topmost value, which must lie above the last mark.
+    /// The topmost value, which must be above the last mark.
     pub(super) fn top(&self) -> Result<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         match self.entries.last() {
@@ -80,7 +80,7 @@ impl<'a> Stack<'a> {
     }
 
     pub(super) fn pop_or_unmark(&mut self) -> Result<()> {
-        // Python writes POP where it takes back a mark, too.
+        // Python also writes POP to remove a mark.
         if self.marks.last() == Some(&self.entries.len()) {
             self.marks.pop();
             return Ok(());

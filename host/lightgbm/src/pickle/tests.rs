@@ -1,4 +1,4 @@
-//! Malicious and damaged pickles, assembled by hand; real ones are read in `loaded::tests`.
+//! Hand-made malicious and damaged pickles; `loaded::tests` reads real ones.
 
 use super::bombs::{BOMBS, global, pickle, text};
 use super::*;
@@ -13,7 +13,7 @@ fn kind(bytes: &[u8]) -> ErrorKind {
     read(bytes).unwrap_err().kind()
 }
 
-/// An object of a class without arguments, with these attributes given as key and value opcodes.
+/// An object of a class without arguments; `attributes` are key and value opcodes.
 fn object(module: &str, name: &str, attributes: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut pickle = [global(module, name), b")\x81}(".to_vec()].concat();
     for (key, value) in attributes {
@@ -38,7 +38,7 @@ fn a_booster_is_its_text() {
     assert_eq!(model.classes, None);
 }
 
-/// A booster whose best iteration is this instruction's value.
+/// A booster whose best iteration is the value of this instruction.
 fn with_best(best: &[u8]) -> Vec<u8> {
     pickle(&object(
         "lightgbm.basic",
@@ -152,7 +152,7 @@ fn a_generators_seed_is_ignored() {
 }
 
 #[test]
-fn what_is_on_the_list_is_still_not_a_model() {
+fn listed_names_alone_are_not_a_model() {
     for body in [
         b"K\x01".to_vec(),
         text("tree"),
@@ -272,7 +272,7 @@ fn lengths_beyond_the_file_allocate_nothing() {
 
 #[test]
 fn cycles_and_shared_values_are_harmless() {
-    // A list that contains itself, and a booster that is its own state's value.
+    // A list that contains itself, and a booster that is the value in its own state.
     let list = pickle(b"]\x94h\x00a");
     assert_eq!(kind(&list), ErrorKind::UnsupportedModel);
     let own =
@@ -292,7 +292,7 @@ fn bombs_end_with_an_error() {
     }
 }
 
-/// Measured in a process of its own, whose peak no other test has raised.
+/// Runs in a separate process, so that other tests do not raise the peak.
 #[cfg(target_os = "linux")]
 #[test]
 fn bombs_take_less_than_64_mib() {
@@ -312,7 +312,7 @@ fn bombs_take_less_than_64_mib() {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     };
-    // The bombs themselves, up to 6 MB and twice that while they are made, count too.
+    // The peak includes the bombs themselves: up to 6 MB, and twice that during their creation.
     let before = peak_kib();
     for (name, bomb) in BOMBS {
         drop(read(&bomb()).unwrap_err());
@@ -323,7 +323,7 @@ fn bombs_take_less_than_64_mib() {
 }
 
 #[test]
-fn old_protocols_spell_things_out() {
+fn old_protocols_are_read() {
     let pickle = b"ccopy_reg\n_reconstructor\np0\n(clightgbm.basic\nBooster\np1\nc__builtin__\nobject\np2\nNtp3\nRp4\n\
         (dp5\nVhandle\np6\nVtree\\u000a\xe9\\u20ac\np7\nsVbest_iteration\np8\nI-1\nsVbig\nL123456789012345678901L\ns\
         Vflag\nI01\nsVf\nF1.5\nsb.";

@@ -1,35 +1,35 @@
-//! The inert values that a pickle makes here.
+//! The inert values that this reader creates.
 
 use std::borrow::Cow;
 
 use super::globals::Global;
 
-/// A value's place in [`Values`]. Values refer to each other by place, so cycles and shared parts cost nothing.
+/// The index of a value in [`Values`]. Values refer to each other by index, so cycles and shared parts cost nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id(u32);
 
-/// What a pickle can hold.
+/// The kinds of values in a pickle.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
     None,
     Bool(bool),
     Int(i64),
-    /// A whole number beyond 64 bits, which nothing in a model needs.
+    /// An integer beyond 64 bits, which models do not use.
     BigInt,
     Float(f64),
     Str(Cow<'a, str>),
     Bytes(&'a [u8]),
     Tuple(Vec<Id>),
     List(Vec<Id>),
-    /// Pairs in the order they came; a later one wins.
+    /// Pairs in their original order; a later pair replaces an earlier one with the same key.
     Dict(Vec<(Id, Id)>),
-    /// A set, whose elements nothing in a model needs.
+    /// A set, whose elements models do not use.
     Set,
     Global(Global),
     Object(Box<Object>),
 }
 
-/// What would have been called or built, and with what.
+/// A recorded call or construction.
 #[derive(Debug)]
 pub(super) struct Object {
     pub(super) class: Global,
@@ -47,7 +47,7 @@ impl<'a> Values<'a> {
         self.0.len()
     }
 
-    /// Adds a value. The caller keeps the count far below 2^32.
+    /// Adds a value. The caller keeps the number far below 2^32.
     pub(super) fn add(&mut self, value: Value<'a>) -> Id {
         let id = Id(self.0.len() as u32);
         self.0.push(value);

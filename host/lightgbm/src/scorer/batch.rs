@@ -1,4 +1,4 @@
-//! Blocks of rows through all trees.
+//! Evaluates all trees for blocks of rows.
 
 use super::Scorer;
 use super::predicates::{Answers, Rows};
@@ -20,12 +20,13 @@ impl Rows for Block<'_> {
     }
 }
 
-/// What is done with the leaves that rows end in.
+/// Receives the leaves of rows.
 pub(super) trait Sink {
-    /// All rows of the block, in tree `tree`: `leaves` holds each row's leaf, an index into `values` and `numbers`.
+    /// Receives all rows of the block, in tree `tree`: `leaves` contains each row's leaf, an index into `values` and
+    /// `numbers`.
     fn tree(&mut self, tree: usize, leaves: &[u16], values: &[f64], numbers: &[u32]);
 
-    /// One row of the block, in tree `tree`.
+    /// Receives one row of the block, in tree `tree`.
     fn row(&mut self, tree: usize, row: usize, value: f64, number: u32);
 }
 
@@ -39,18 +40,18 @@ pub(super) struct Batch<'s, const WORDS: usize> {
     loaded: bool,
 }
 
-/// At most this many slots are filled at a time: models with very many columns are walked by fewer rows at once.
+/// The largest number of slots that are filled at a time; models with very many columns walk fewer rows at once.
 const MOST_SLOTS: usize = 1 << 20;
 
 impl<'s, const WORDS: usize> Batch<'s, WORDS> {
-    /// The most rows of a block.
+    /// The largest number of rows in a block.
     pub const ROWS: usize = Answers::<WORDS>::ROWS;
 
     pub fn new(scorer: &'s Scorer) -> Self {
         Self { scorer, answers: Answers::new(), work: Workspace::new(), slots: Vec::new(), loaded: false }
     }
 
-    /// Sends a block through all trees, in order.
+    /// Evaluates all trees for a block, in order.
     pub fn run(&mut self, block: Block<'_>, sink: &mut impl Sink) {
         let walker = &self.scorer.walker;
         self.loaded = false;

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::view::{Columns, View};
 use crate::text::{TextModel, Tree};
 
-/// The categories that any split of a column sends left, numbered in order: their codes.
+/// The categories that at least one split of a column sends left, numbered in order: their codes.
 ///
-/// All others, missing and negative ones included, share the code after the last, which no split sends left.
+/// All other categories, including missing and negative ones, share the code after the last, which no split sends left.
 #[derive(Default)]
 pub(super) struct Dictionary {
-    /// Per 32 categories: one bit per category, and how many are set in the words before.
+    /// Per 32 categories: one bit per category, and the number of bits in the words before.
     words: Vec<(u32, u32)>,
     len: usize,
 }
@@ -27,12 +27,12 @@ impl Dictionary {
         Self { words, len: len as usize }
     }
 
-    /// The number of codes, but for the one that all others share.
+    /// The number of codes, without the shared one.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The code of a category, as [`super::view::category`] finds it.
+    /// The code of a category as returned by [`super::view::category`].
     #[inline]
     pub fn code(&self, category: Option<u32>) -> usize {
         let known = || {
@@ -45,14 +45,14 @@ impl Dictionary {
     }
 }
 
-/// A set of codes: where its words are.
+/// A set of codes: the position of its words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CodeSet {
     start: u32,
     words: u32,
 }
 
-/// All categorical splits' sets, over codes instead of categories.
+/// The sets of all categorical splits, as codes.
 #[derive(Default)]
 pub(super) struct CodeSets {
     words: Vec<u64>,
@@ -92,7 +92,7 @@ impl CodeSets {
 }
 
 impl CodeSet {
-    /// The set as a number, to be stored where a threshold would be.
+    /// The set as a number, to be stored in place of a threshold.
     pub fn to_bits(self) -> u64 {
         u64::from(self.words) << 32 | u64::from(self.start)
     }
@@ -103,7 +103,7 @@ impl CodeSet {
     }
 }
 
-/// What categorical splits need: a dictionary per column, and every split's set.
+/// The data of categorical splits: a dictionary per column, and a set per split.
 #[derive(Default)]
 pub(super) struct Categories {
     /// Per column; empty for numerical ones.
@@ -137,7 +137,7 @@ impl Categories {
         all
     }
 
-    /// What the categorical split `node` of `tree` sends left.
+    /// The set of codes that the categorical split `node` of `tree` sends left.
     pub fn set(&self, tree: usize, node: usize) -> CodeSet {
         self.set_of_node[self.first_of_tree[tree] + node]
     }

@@ -2,7 +2,7 @@
 
 use crate::text::Tree;
 
-/// What is at a place of the order.
+/// An entry of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Item {
     /// The internal node of this number; its children are at `left` and `left + 1`.

@@ -1,19 +1,19 @@
-//! Which categories are in which sets, 64 sets at a time.
+//! The membership of categories in sets, 64 sets at a time.
 
 use super::categories::{CodeSet, CodeSets, Dictionary};
 
-/// Some sets of one column, and a table of which codes are outside of them.
+/// Sets of one column, and a table of the codes that are outside of them.
 pub(super) struct Membership {
     sets: Vec<CodeSet>,
     num_codes: usize,
-    /// Per 64 sets and code: one bit per set, set where the code is outside. Empty if it were too large.
+    /// Per 64 sets and code: one bit per set, which is 1 if the code is outside. Empty if the table would be too large.
     table: Vec<u64>,
 }
 
 impl Membership {
-    /// The membership in `sets`, with a table if that takes at most `most_words` words.
+    /// The membership in `sets`, with a table if it needs at most `most_words` words.
     pub fn new(sets: Vec<CodeSet>, all: &CodeSets, dictionary: &Dictionary, most_words: usize) -> Self {
-        // One more for all that are in no set.
+        // One more code, for all categories that are in no set.
         let num_codes = dictionary.len() + 1;
         let size = sets.len().div_ceil(64).saturating_mul(num_codes);
         let mut table = Vec::new();
@@ -28,17 +28,17 @@ impl Membership {
         Self { sets, num_codes, table }
     }
 
-    /// The number of words of 64 sets.
+    /// The number of words for 64 sets.
     pub fn len(&self) -> usize {
         self.sets.len().div_ceil(64)
     }
 
-    /// The number of words that the table takes.
+    /// The number of words in the table.
     pub fn table_len(&self) -> usize {
         self.table.len()
     }
 
-    /// One bit per set of the word at `index`, set where `code` is outside.
+    /// One bit per set of the word at `index`, which is 1 if `code` is outside.
     #[inline]
     pub fn outside(&self, index: usize, code: usize, all: &CodeSets) -> u64 {
         match self.table.get(index * self.num_codes + code) {

@@ -1,11 +1,12 @@
-//! Scoring rows with a validated model: LightGBM's raw scores, bit for bit, at a multiple of its speed.
+//! Scores rows with a validated model: LightGBM's raw scores to the bit, several times as fast.
 //!
-//! Blocks of rows go through the `sliced` trees together, as sets of bits; the `predicates` of a model, which are
-//! few, are answered once per block. Single rows, and trees too large for that, are walked node by node, several side by
-//! side (`walk`). Both see values through a `view` that turns LightGBM's rules for missing values into an order.
+//! Blocks of rows pass through the `sliced` trees together, as sets of bits; each of the model's `predicates`, which
+//! are few, is evaluated once per block. Single rows, and trees that are too large, are walked node by node, several at
+//! a time (`walk`). Both use a `view` of each value that turns LightGBM's rules for missing values into an order.
 
 mod batch;
 mod categories;
+mod contributions;
 mod layout;
 mod linear;
 mod membership;
@@ -35,11 +36,13 @@ use sinks::{LeafSink, ScoreSink};
 use view::Columns;
 use walk::Walker;
 
+pub(crate) use contributions::Contributions;
+
 /// A model compiled for scoring.
 ///
-/// Raw scores and leaf indices are equal to those of LightGBM 4.7, bit for bit, for every model that
-/// [`TextModel::parse`] accepts and every row: missing, infinite, subnormal, unseen or negative categories. The value is
-/// immutable and can be shared by threads.
+/// Raw scores and leaf indices are equal to those of LightGBM 4.7 to the bit, for every model that [`TextModel::parse`]
+/// accepts and every row, with missing, infinite and subnormal values and with unseen and negative categories. The
+/// value is immutable, and threads can share it.
 pub struct Scorer {
     num_features: usize,
     num_outputs: usize,
@@ -48,21 +51,21 @@ pub struct Scorer {
     objective: Option<Objective>,
     walker: Walker,
     segments: Vec<Segment>,
-    /// Per tree, if any has linear models.
+    /// Per tree; empty if no tree has linear models.
     linear: Vec<Option<LinearTree>>,
 }
 
-/// Blocks of this many words of 64 rows: large enough that the work per node hides its overhead, small enough that the
-/// answers to all questions of a usual model stay in the processor's second-level cache.
+/// The block size in words of 64 rows: large enough to hide the overhead per node, small enough that the results of all
+/// predicates of a usual model stay in the processor's second-level cache.
 const BLOCK_WORDS: usize = 4;
 
 /// Fewer rows are scored one by one.
 const FEW_ROWS: usize = 16;
 
-/// A thread has at least this many rows to score.
-const ROWS_PER_THREAD: usize = 512;
+/// How rows are shared between threads: whole blocks for all threads but the last.
+const GRAIN: Grain = Grain { least: 512, multiple: Batch::<BLOCK_WORDS>::ROWS, most_threads: usize::MAX };
 
-/// Rows with at most this many slots are loaded on the stack.
+/// Rows with at most this many slots use memory on the stack.
 const STACK_SLOTS: usize = 384;
 
 impl Scorer {
@@ -72,7 +75,7 @@ impl Scorer {
         Self::compile_with(model, None)
     }
 
-    /// Compiles the first `num_iterations` iterations, or all of them if there are fewer or `None` is given.
+    /// Compiles the first `num_iterations` iterations; all of them for `None` or if there are fewer.
     #[must_use]
     pub fn compile_with(model: &TextModel, num_iterations: Option<usize>) -> Self {
         let num_iterations = num_iterations.unwrap_or(usize::MAX).min(model.num_iterations());
@@ -115,7 +118,7 @@ impl Scorer {
         self.num_iterations
     }
 
-    /// The number of trees that are scored: iterations times outputs.
+    /// The number of scored trees: iterations times outputs.
     #[must_use]
     pub fn num_trees(&self) -> usize {
         self.walker.num_trees()
@@ -123,12 +126,12 @@ impl Scorer {
 
     /// Writes the raw scores of every row of `data` to `out`, row-major: rows × [`num_outputs`](Self::num_outputs).
     ///
-    /// Up to `threads` threads share the rows; 0 means as many as the machine has. Small inputs use fewer. Raw scores
-    /// are sums over trees also for random forests: [`convert`](Self::convert) averages.
+    /// Up to `threads` threads share the rows; 0 means all processors. Small inputs use fewer threads. Raw scores are
+    /// sums over trees, also for random forests; [`convert`](Self::convert) averages.
     ///
-    /// Fails with [`InvalidData`](ErrorKind::InvalidData) when the number of columns is not
-    /// [`num_features`](Self::num_features), and with [`InvalidArgument`](ErrorKind::InvalidArgument) when `out`
-    /// has another length than said above.
+    /// Fails with [`InvalidData`](ErrorKind::InvalidData) if the number of columns is not
+    /// [`num_features`](Self::num_features), and with [`InvalidArgument`](ErrorKind::InvalidArgument) if the length of
+    /// `out` is not as above.
     pub fn raw(&self, data: &Matrix<'_>, threads: usize, out: &mut [f64]) -> Result<()> {
         self.check(data.columns(), data.rows(), self.num_outputs, out.len())?;
         if data.rows() < FEW_ROWS {
@@ -137,7 +140,7 @@ impl Scorer {
             }
             return Ok(());
         }
-        share(data.rows(), threads, self.num_outputs, out, |first, out| {
+        share(threads, GRAIN, self.num_outputs, out, |first, out| {
             if out.len() <= 64 * self.num_outputs {
                 self.sum_blocks::<1>(data, first, out);
             } else {
@@ -147,15 +150,15 @@ impl Scorer {
         Ok(())
     }
 
-    /// Writes the index of the leaf that every row of `data` ends in, for every tree: rows × [`num_trees`](Self::num_trees),
-    /// row-major. Errors and threads as for [`raw`](Self::raw).
+    /// Writes the index of each row's leaf in each tree: rows × [`num_trees`](Self::num_trees), row-major. Errors and
+    /// threads as for [`raw`](Self::raw).
     pub fn leaves(&self, data: &Matrix<'_>, threads: usize, out: &mut [u32]) -> Result<()> {
         let trees = self.num_trees();
         self.check(data.columns(), data.rows(), trees, out.len())?;
         if trees == 0 {
             return Ok(());
         }
-        share(data.rows(), threads, trees, out, |first, out| {
+        share(threads, GRAIN, trees, out, |first, out| {
             let mut batch = Batch::<BLOCK_WORDS>::new(self);
             for (index, out) in out.chunks_mut(Batch::<BLOCK_WORDS>::ROWS * trees).enumerate() {
                 let first = first + index * Batch::<BLOCK_WORDS>::ROWS;
@@ -166,21 +169,20 @@ impl Scorer {
         Ok(())
     }
 
-    /// Writes the raw scores of one row to `out`, which has [`num_outputs`](Self::num_outputs) places.
+    /// Writes the raw scores of one row to `out`, whose length is [`num_outputs`](Self::num_outputs).
     ///
-    /// Nothing is allocated unless the model needs more than 383 places: one for each feature that the trees look at
-    /// (two when missing values go both ways), and one for every 64 sets of categories. Errors as for
-    /// [`raw`](Self::raw).
+    /// Allocates memory only if the model needs more than 383 slots: one for each feature in the trees (two if missing
+    /// values go both ways), and one for every 64 sets of categories. Errors as for [`raw`](Self::raw).
     pub fn raw_row(&self, row: &[f64], out: &mut [f64]) -> Result<()> {
         self.check(row.len(), 1, self.num_outputs, out.len())?;
         self.sum_row(|feature| row[feature], out);
         Ok(())
     }
 
-    /// Turns raw scores, row-major, into outputs in place: a random forest's average, then the objective's transform.
+    /// Converts raw scores, row-major, to outputs in place: a random forest's average, then the objective's transform.
     ///
     /// # Panics
-    /// If `scores` is not a whole number of rows.
+    /// If `scores` does not contain complete rows.
     pub fn convert(&self, scores: &mut [f64]) {
         assert!(
             scores.len().is_multiple_of(self.num_outputs),
@@ -199,7 +201,7 @@ impl Scorer {
         }
     }
 
-    /// Sums the rows from `first`, as many as `out` has room for, in blocks of `WORDS` times 64.
+    /// Sums the rows from `first` until `out` is full, in blocks of `WORDS` times 64.
     fn sum_blocks<const WORDS: usize>(&self, data: &Matrix<'_>, first: usize, out: &mut [f64]) {
         let mut batch = Batch::<WORDS>::new(self);
         let mut sink = ScoreSink::new(self.num_outputs, &self.linear);
@@ -266,30 +268,37 @@ impl fmt::Debug for Scorer {
     }
 }
 
-/// Shares `rows` rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the
-/// places of a run of rows.
+/// How rows are shared between at most `most_threads` threads: each has at least `least` rows, and a multiple of `multiple`.
+#[derive(Debug, Clone, Copy)]
+struct Grain {
+    least: usize,
+    multiple: usize,
+    most_threads: usize,
+}
+
+/// Shares rows, of which each has `per_row` places in `out`, between threads: `work` gets the first row and the places of a run of
+/// rows.
 fn share<T: Send>(
-    rows: usize,
     threads: usize,
+    grain: Grain,
     per_row: usize,
     out: &mut [T],
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
+    let rows = out.len() / per_row;
     let threads = match threads {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let threads = threads.min(rows / ROWS_PER_THREAD).max(1);
+    let threads = threads.min(rows / grain.least).min(grain.most_threads).max(1);
     if threads == 1 {
         return work(0, out);
     }
-    // Whole blocks for all but the last thread.
-    let block = Batch::<BLOCK_WORDS>::ROWS;
-    let run = rows.div_ceil(threads).next_multiple_of(block);
+    let run = rows.div_ceil(threads).next_multiple_of(grain.multiple);
     let work = &work;
     std::thread::scope(|scope| {
         let mut runs = out.chunks_mut(run * per_row).enumerate();
-        // The caller's thread takes a share too.
+        // The calling thread works, too.
         let own = runs.next();
         for (index, out) in runs {
             scope.spawn(move || work(index * run, out));

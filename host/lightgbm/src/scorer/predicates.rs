@@ -1,7 +1,7 @@
-//! The questions that splits ask, each answered once for a block of rows.
+//! The predicates of splits, each evaluated once for a block of rows.
 //!
-//! A model asks few different questions: a feature has at most a few hundred thresholds, shared by thousands of splits.
-//! A block is 64 rows per word; an answer is one bit per row, set where the row goes right.
+//! A model has few different predicates: a feature has at most a few hundred thresholds, which thousands of splits
+//! share. A block has 64 rows per word; a result has one bit per row, which is 1 if the row goes right.
 
 use super::categories::{Categories, CodeSet, CodeSets};
 use super::membership::Membership;
@@ -11,16 +11,16 @@ use super::view::{Column, View, category, without_tiny};
 /// One bit per row of a block.
 pub(super) type Bits<const WORDS: usize> = [u64; WORDS];
 
-/// A question, before it has a number.
+/// A predicate, before it has a number.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Question {
+pub(super) enum Predicate {
     /// Is the value above the threshold?
     Above(f64),
     /// Is the category outside the set?
     Outside(CodeSet),
 }
 
-/// The questions of some trees, numbered.
+/// The numbered predicates of some trees.
 #[derive(Default)]
 pub(super) struct Predicates {
     numerical: Vec<Numerical>,
@@ -28,14 +28,14 @@ pub(super) struct Predicates {
     len: usize,
 }
 
-/// The thresholds of one column. The question about the j-th, from 0, has the number `first + 1 + j`.
+/// The thresholds of one column. The predicate of the j-th, counted from 0, has the number `first + 1 + j`.
 struct Numerical {
     column: usize,
     first: usize,
     thresholds: SearchTable,
 }
 
-/// The sets of one column. The question about the j-th, from 0, has the number `first + j`.
+/// The sets of one column. The predicate of the j-th, counted from 0, has the number `first + j`.
 struct Categorical {
     column: usize,
     first: usize,
@@ -43,32 +43,32 @@ struct Categorical {
     members: Membership,
 }
 
-/// Rows of the caller that are scored together.
+/// Rows that are scored together.
 pub(super) trait Rows {
-    /// Fills the front of `values` with one feature's values, as many as there are rows.
+    /// Fills the front of `values` with one feature's values, one for each row.
     fn copy(&self, feature: usize, values: &mut [f64]);
 }
 
 /// Working memory for a block of rows.
 pub(super) struct Answers<const WORDS: usize> {
-    /// Per question.
+    /// The result of each predicate.
     pub bits: Vec<Bits<WORDS>>,
     values: Vec<f64>,
     places: Vec<u32>,
 }
 
-/// The most words that the tables of sets may take: 2 MiB.
+/// The size limit of the tables of sets in words: 2 MiB.
 const MOST_TABLE_WORDS: usize = 1 << 18;
 
 impl Predicates {
-    /// Numbers `questions`, each with its column; equal ones get one number. Returns the number of each, too.
+    /// Numbers `predicates`, each with its column; equal ones share a number. Returns the number of each, too.
     pub fn number(
         columns: &[Column],
         categories: &Categories,
-        questions: impl Iterator<Item = (usize, Question)>,
+        predicates: impl Iterator<Item = (usize, Predicate)>,
         asked: &mut Asked,
     ) -> (Self, Vec<u32>) {
-        let count = asked.sort(columns.len(), questions);
+        let count = asked.sort(columns.len(), predicates);
         let mut all = Self::default();
         let mut budget = MOST_TABLE_WORDS;
         let mut numbers = vec![0; count];
@@ -76,15 +76,15 @@ impl Predicates {
             let first = all.len;
             let above = usize::from(columns[column].view != View::Category);
             let mut keys: Vec<u64> = Vec::new();
-            for (key, question) in std::mem::take(&mut asked.by_column[column]) {
+            for (key, predicate) in std::mem::take(&mut asked.by_column[column]) {
                 if keys.last() != Some(&key) {
                     keys.push(key);
                 }
-                numbers[question as usize] = (first + above + keys.len() - 1) as u32;
+                numbers[predicate as usize] = (first + above + keys.len() - 1) as u32;
             }
             all.len += above + keys.len();
             if above == 1 {
-                let thresholds = SearchTable::new(keys.into_iter().map(Question::threshold).collect());
+                let thresholds = SearchTable::new(keys.into_iter().map(Predicate::threshold).collect());
                 all.numerical.push(Numerical { column, first, thresholds });
             } else {
                 let sets: Vec<_> = keys.into_iter().map(CodeSet::from_bits).collect();
@@ -104,26 +104,26 @@ impl Predicates {
     }
 }
 
-/// Working memory to number questions, reused so that its size does not count for every segment.
+/// Working memory for numbering predicates, reused for all segments.
 #[derive(Default)]
 pub(super) struct Asked {
-    /// Key and place of each question.
+    /// Key and index of each predicate.
     by_column: Vec<Vec<(u64, u32)>>,
-    /// Columns about which there is a question.
+    /// Columns with at least one predicate.
     columns: Vec<usize>,
 }
 
 impl Asked {
-    /// Sorts questions by column and key; returns how many there are.
-    fn sort(&mut self, num_columns: usize, questions: impl Iterator<Item = (usize, Question)>) -> usize {
+    /// Sorts predicates by column and key; returns the number of different ones.
+    fn sort(&mut self, num_columns: usize, predicates: impl Iterator<Item = (usize, Predicate)>) -> usize {
         self.by_column.resize_with(num_columns, Vec::new);
         let mut count = 0;
-        for (column, question) in questions {
+        for (column, predicate) in predicates {
             let asked = &mut self.by_column[column];
             if asked.is_empty() {
                 self.columns.push(column);
             }
-            asked.push((question.key(), count));
+            asked.push((predicate.key(), count));
             count += 1;
         }
         self.columns.sort_unstable();
@@ -134,13 +134,13 @@ impl Asked {
     }
 }
 
-impl Question {
-    /// A number that is equal for equal questions, and ascends with thresholds.
+impl Predicate {
+    /// A number that is equal for equal predicates and increases with thresholds.
     fn key(self) -> u64 {
         match self {
             Self::Above(threshold) => {
-                // Minus zero becomes zero: they compare equal. Then the order of doubles is that of their bits, once
-                // negative ones are turned around.
+                // Minus zero becomes zero, because they compare equal. Then doubles have the order of their bits, after
+                // negative ones are inverted.
                 let bits = (threshold + 0.0).to_bits();
                 if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
             }
@@ -162,7 +162,7 @@ impl<const WORDS: usize> Answers<WORDS> {
         Self { bits: Vec::new(), values: vec![0.0; Self::ROWS], places: vec![0; Self::ROWS] }
     }
 
-    /// Answers all questions of `predicates` about a block of `rows`; rows that the block lacks have any answer.
+    /// Evaluates all predicates of `predicates` for a block of `rows`; the results for missing rows are arbitrary.
     pub fn answer(
         &mut self,
         predicates: &Predicates,
@@ -190,7 +190,7 @@ impl<const WORDS: usize> Answers<WORDS> {
         }
     }
 
-    /// Sees the values as the splits of a column do.
+    /// Sets the values in the form that the splits of a column compare.
     fn view(&mut self, view: View) {
         fn apply(values: &mut [f64], view: impl Fn(f64) -> f64) {
             for value in values {
@@ -210,7 +210,7 @@ impl<const WORDS: usize> Answers<WORDS> {
     fn compare(&mut self, numerical: &Numerical) {
         numerical.thresholds.ranks(&self.values, &mut self.places);
         let bits = &mut self.bits[numerical.first..=numerical.first + numerical.thresholds.len()];
-        // Each row is noted at the last threshold below its value, and so is above all before.
+        // Each row is entered at the last threshold below its value, so it is also above all thresholds before.
         for (row, place) in self.places.iter().enumerate() {
             bits[*place as usize][row / 64] |= 1 << (row % 64);
         }
@@ -224,7 +224,7 @@ impl<const WORDS: usize> Answers<WORDS> {
     }
 }
 
-/// Finds each row's answers for 64 sets at once, then turns rows into sets.
+/// Computes each row's results for 64 sets at once, then transposes rows to sets.
 fn put_together<const WORDS: usize>(
     answers: &mut [Bits<WORDS>],
     codes: &[u32],
@@ -243,7 +243,7 @@ fn put_together<const WORDS: usize>(
     }
 }
 
-/// Swaps rows and bits of as many 64 × 64 squares as there are words, by halves, quarters, and so on.
+/// Transposes as many 64 × 64 squares of bits as there are words, by halves, quarters, and so on.
 fn transpose<const WORDS: usize>(square: &mut [Bits<WORDS>; 64]) {
     let mut size = 32;
     let mut low = u64::from(u32::MAX);

@@ -1,17 +1,17 @@
-//! The place of a value among sorted others.
+//! Ranks of values in sorted tables.
 
 use std::hint::select_unpredictable;
 
 /// Sorted values to search.
 #[derive(Default)]
 pub(super) struct SearchTable {
-    /// Filled up with infinity to one less than a power of two.
+    /// Padded with infinity to one less than a power of two.
     values: Vec<f64>,
     len: usize,
 }
 
 impl SearchTable {
-    /// A table of ascending `values`, none of which is NaN.
+    /// A table of ascending `values` without NaN.
     pub fn new(mut values: Vec<f64>) -> Self {
         let len = values.len();
         values.resize((len + 1).next_power_of_two() - 1, f64::INFINITY);
@@ -24,8 +24,8 @@ impl SearchTable {
         self.len
     }
 
-    /// For each of `values`, of which there are a multiple of four, how many of the table's are below it; NaN is above
-    /// all.
+    /// Counts for each of `values` the table's values below it; all are below NaN. The length of `values` is a multiple
+    /// of four.
     pub fn ranks(&self, values: &[f64], ranks: &mut [u32]) {
         for (values, ranks) in values.as_chunks::<4>().0.iter().zip(ranks.as_chunks_mut::<4>().0) {
             *ranks = self.side_by_side(values).map(|rank| rank as u32);
@@ -45,7 +45,7 @@ impl SearchTable {
             }
             step /= 2;
         }
-        // NaN is above the filling too.
+        // NaN is above the padding, too.
         below.map(|below| below.min(self.len))
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn infinite_values_are_no_filling() {
+    fn infinite_values_differ_from_padding() {
         let table = SearchTable::new(vec![f64::NEG_INFINITY, 0.0, f64::INFINITY]);
         assert_eq!(rank(&table, f64::NEG_INFINITY), 0);
         assert_eq!(rank(&table, 1.0), 2);

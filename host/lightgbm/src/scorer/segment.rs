@@ -1,28 +1,29 @@
-//! Runs of trees that share the answers to their questions.
+//! Sequences of trees that share the results of their predicates.
 
 use std::ops::Range;
 
 use super::categories::Categories;
-use super::predicates::{Asked, Predicates, Question};
+use super::predicates::{Asked, Predicate, Predicates};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
 use super::view::{Columns, View};
 use crate::text::{TextModel, Tree};
 
-/// The most questions of a segment: their numbers fit 16 bits, and their answers the processor's second-level cache.
-const MOST_QUESTIONS: usize = 16_384;
+/// The largest number of predicates in a segment: their numbers fit 16 bits, and their results the processor's
+/// second-level cache.
+const MOST_PREDICATES: usize = 16_384;
 
-/// Some trees in a row, and the questions that they ask.
+/// Consecutive trees with their predicates.
 pub(super) struct Segment {
     pub predicates: Predicates,
-    /// How each tree is evaluated, and which number it has among those.
+    /// The method for each tree, with the tree's number for that method.
     pub plans: Vec<Plan>,
     pub sliced: SlicedTrees,
 }
 
-/// How a tree is evaluated.
+/// The method of evaluating a tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Plan {
-    /// As the segment's sliced tree of this number.
+    /// The segment's sliced tree with this number.
     Sliced(usize),
     /// By the walker.
     Walked,
@@ -44,7 +45,7 @@ pub(super) fn compile(
         }
         let compiler = Compiler { model, columns, categories, trees: trees.clone() };
         let (predicates, numbers) = compiler.predicates(&mut asked);
-        if predicates.len() > MOST_QUESTIONS && trees.len() > 1 {
+        if predicates.len() > MOST_PREDICATES && trees.len() > 1 {
             let middle = trees.start + trees.len() / 2;
             open.extend([middle..trees.end, trees.start..middle]);
         } else {
@@ -62,13 +63,13 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    /// All questions of sliced trees, and the number of each node's, tree by tree.
+    /// The predicates of all sliced trees, and the number of each node's predicate, tree by tree.
     fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
         let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
-        let questions = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
-            (0..tree.num_nodes()).map(move |node| self.question(index, tree, node))
+        let predicates = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
+            (0..tree.num_nodes()).map(move |node| self.predicate(index, tree, node))
         });
-        Predicates::number(self.columns.list(), self.categories, questions, asked)
+        Predicates::number(self.columns.list(), self.categories, predicates, asked)
     }
 
     fn segment(&self, predicates: Predicates, numbers: &[u32]) -> Segment {
@@ -79,7 +80,7 @@ impl Compiler<'_> {
         for index in self.trees.clone() {
             let tree = self.model.tree(index);
             plans.push(if is_sliced(tree) {
-                // A segment of one tree may ask more questions than others, but not 65,536: a tree has fewer nodes.
+                // A segment of one tree may exceed the limit, but not 65,535: a tree has fewer nodes.
                 let numbers = numbers.by_ref().take(tree.num_nodes());
                 sliced.push(tree, &numbers.map(|number| *number as u16).collect::<Vec<u16>>());
                 count += 1;
@@ -91,14 +92,14 @@ impl Compiler<'_> {
         Segment { predicates, plans, sliced }
     }
 
-    fn question(&self, index: usize, tree: Tree<'_>, node: usize) -> (usize, Question) {
+    fn predicate(&self, index: usize, tree: Tree<'_>, node: usize) -> (usize, Predicate) {
         let view = View::of(tree.decision_type()[node]);
         let column = self.columns.number(tree.split_feature()[node], view);
-        let question = match view {
-            View::Category => Question::Outside(self.categories.set(index, node)),
-            _ => Question::Above(tree.threshold()[node]),
+        let predicate = match view {
+            View::Category => Predicate::Outside(self.categories.set(index, node)),
+            _ => Predicate::Above(tree.threshold()[node]),
         };
-        (column, question)
+        (column, predicate)
     }
 }
 

@@ -1,14 +1,14 @@
-//! What becomes of the leaves that rows end in: sums, or leaf numbers.
+//! Results for the leaves of rows: sums or leaf numbers.
 
 use super::batch::{Block, Sink};
 use super::linear::LinearTree;
 
-/// Sums of leaf values per output and row, in the order of the trees: the order matters to the last bit.
+/// Sums of leaf values per output and row, in the order of the trees, which determines the last bit.
 pub(super) struct ScoreSink<'s> {
     num_outputs: usize,
     linear: &'s [Option<LinearTree>],
     block: Option<Block<'s>>,
-    /// One output after the other.
+    /// Output by output.
     sums: Vec<f64>,
 }
 

@@ -1,9 +1,9 @@
-//! Trees evaluated for a block of rows at once, one bit per row.
+//! Evaluates trees for a block of rows at once, one bit per row.
 //!
-//! Walking a tree takes a dependent load and a comparison per row and level. Here a whole block goes down together: a
-//! node's rows are a set of bits, and "who goes right" is a bitwise and with the answers to its question. That is a few
-//! instructions per node for hundreds of rows. The leaves' sets are then turned into a leaf number per row: bit by bit,
-//! as many bit sets as the number has digits.
+//! Walking a tree takes a dependent load and a comparison per row and level. Here, a whole block passes each node
+//! together: the rows of a node are a set of bits, and a bitwise and with the result of its predicate selects those
+//! that go right. That is a few instructions per node for hundreds of rows. The sets of the leaves are then converted
+//! to a leaf number per row, one set for each binary digit of the number.
 
 use std::ops::Range;
 
@@ -11,25 +11,25 @@ use super::layout::{Item, breadth_first};
 use super::predicates::Bits;
 use crate::text::Tree;
 
-/// Trees of more leaves are walked instead: the work here grows with the leaves, there with the depth.
+/// Trees with more leaves are walked: the work here grows with the number of leaves, that of walking with the depth.
 pub(super) const MOST_LEAVES: usize = 1 << MOST_DIGITS;
 
 /// The binary digits of a leaf's number.
 const MOST_DIGITS: usize = 10;
 
-/// One internal node, in breadth-first order: its place there, and the number of its question.
+/// One internal node: its index in breadth-first order, and the number of its predicate.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     place: u16,
-    question: u16,
+    predicate: u16,
 }
 
-/// Trees that are evaluated this way, flat.
+/// All trees that are evaluated this way, stored flat.
 #[derive(Default)]
 pub(super) struct SlicedTrees {
     trees: Vec<Span>,
     steps: Vec<Step>,
-    /// Places whose rows have a digit of the leaf number set, one digit after the other.
+    /// Indices whose rows have a digit of the leaf number set, digit by digit.
     digits: Vec<u16>,
     digit_ends: Vec<u32>,
     /// Per tree and leaf from left to right: its value.
@@ -38,7 +38,7 @@ pub(super) struct SlicedTrees {
     leaves: Vec<u32>,
 }
 
-/// Where a tree's parts end; they start where the last tree's end.
+/// The ends of a tree's parts; they start at the ends of the previous tree's.
 #[derive(Debug, Clone, Copy, Default)]
 struct Span {
     steps: usize,
@@ -48,7 +48,7 @@ struct Span {
 
 /// Working memory to evaluate one tree.
 pub(super) struct Workspace<const WORDS: usize> {
-    /// Per place: the rows that come by.
+    /// Per index: the rows that reach it.
     reached: Vec<Bits<WORDS>>,
     /// Per row: its leaf, counted from left to right.
     pub leaves: Vec<u16>,
@@ -61,12 +61,12 @@ impl<const WORDS: usize> Workspace<WORDS> {
 }
 
 impl SlicedTrees {
-    /// Adds a tree, the nodes of which ask the `questions` of these numbers.
-    pub fn push(&mut self, tree: Tree<'_>, questions: &[u16]) {
+    /// Adds a tree; `predicates` are the numbers of its nodes' predicates.
+    pub fn push(&mut self, tree: Tree<'_>, predicates: &[u16]) {
         let items = breadth_first(tree);
         for (place, item) in items.iter().enumerate() {
             if let Item::Node { node, .. } = item {
-                self.steps.push(Step { place: place as u16, question: questions[*node as usize] });
+                self.steps.push(Step { place: place as u16, predicate: predicates[*node as usize] });
             }
         }
         let ranges = leaf_ranges(&items);
@@ -103,7 +103,7 @@ impl SlicedTrees {
         reached[0] = [u64::MAX; WORDS];
         for (number, step) in self.steps[before.steps..span.steps].iter().enumerate() {
             let here = reached[step.place as usize];
-            let answer = &answers[step.question as usize];
+            let answer = &answers[step.predicate as usize];
             let children = &mut reached[2 * number + 1..][..2];
             for word in 0..WORDS {
                 let right = here[word] & answer[word];
@@ -147,9 +147,10 @@ impl SlicedTrees {
     }
 }
 
-/// For every place the leaves below it, counted from left to right.
+/// For each index the leaves below it, counted from left to right.
 fn leaf_ranges(items: &[Item]) -> Vec<Range<u16>> {
-    // Children come after their parents: first how many leaves, from the last place up, then which, from the first down.
+    // Children come after their parents, so one pass from the end counts leaves, and one from the start assigns their
+    // numbers.
     let mut ranges = vec![0..1; items.len()];
     for (place, item) in items.iter().enumerate().rev() {
         if let Item::Node { left, .. } = item {
@@ -167,9 +168,9 @@ fn leaf_ranges(items: &[Item]) -> Vec<Range<u16>> {
     ranges
 }
 
-/// For every digit of the leaf number the fewest places that have just those leaves below them in which it is set.
+/// For each digit of the leaf number the smallest set of indices that covers exactly the leaves with this digit set.
 ///
-/// A place settles the digits that are the same in all leaves below it, but not in all below its parent.
+/// An index determines the digits that are equal in all leaves below it but not in all leaves below its parent.
 fn cover(items: &[Item], ranges: &[Range<u16>]) -> [Vec<u16>; MOST_DIGITS] {
     let mut places: [Vec<u16>; MOST_DIGITS] = Default::default();
     for (place, item) in items.iter().enumerate() {
@@ -187,12 +188,12 @@ fn cover(items: &[Item], ranges: &[Range<u16>]) -> [Vec<u16>; MOST_DIGITS] {
     places
 }
 
-/// How many digits, from the lowest, it takes to tell the numbers of a range from each other.
+/// The number of low digits that distinguish the numbers of a range.
 fn digits_to_tell(range: Range<u16>) -> u32 {
     u16::BITS - (range.start ^ (range.end - 1)).leading_zeros()
 }
 
-/// Turns digits, one bit set each, into a number per row.
+/// Converts digits, one set of bits each, to a number per row.
 fn transpose<const WORDS: usize, const WIDE: bool>(digits: &[Bits<WORDS>], numbers: &mut [u16]) {
     for (group, numbers) in numbers.chunks_exact_mut(8).enumerate() {
         let (word, shift) = (group / 8, group % 8 * 8);

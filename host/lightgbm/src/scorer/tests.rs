@@ -1,4 +1,4 @@
-//! Bit by bit next to recorded predictions of LightGBM.
+//! Comparisons to the bit with recorded predictions of LightGBM.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use crate::testing::{
 use crate::text::{Limits, TextModel};
 use hydra_base::ErrorKind;
 
-/// Makes at least a few blocks of rows out of some.
+/// Repeats rows until there are several blocks.
 fn repeat(rows: &[f64], features: usize) -> (usize, Vec<f64>) {
     let times = 1100 / (rows.len() / features) + 1;
     (times, rows.repeat(times))
@@ -44,7 +44,7 @@ fn every_kind_of_model_scores_like_lightgbm() {
 
         let found: Vec<f64> = leaves(&scorer, &rows).into_iter().map(f64::from).collect();
         assert_eq!(found, numbers(&expected["leaf"]), "{name}");
-        // `exp` is the C library's: another one than where the fixtures were made may round otherwise.
+        // `exp` comes from the C library, which may round differently from the one that made the fixtures.
         scorer.convert(&mut ours);
         assert_scores(name, &ours, &numbers(&expected["output"]), 1);
         cases += 1;
@@ -78,7 +78,7 @@ fn every_model_of_mlflow_scores_like_python() {
 }
 
 /// The rows of a fixture with categories as pandas' codes.
-fn coded(expected: &Value, model: &TextModel) -> Value {
+pub(super) fn coded(expected: &Value, model: &TextModel) -> Value {
     let names = expected["feature_names"].as_array().unwrap();
     let categorical = |column: usize| expected["dtypes"][names[column].as_str().unwrap()] == "category";
     let mut rows = expected["input_rows"].clone();
@@ -98,7 +98,7 @@ fn coded(expected: &Value, model: &TextModel) -> Value {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn data_of_another_size_is_refused() {
     let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
     let scorer = Scorer::compile(&model);
     let data = [0.0; 7 * 8];
@@ -121,7 +121,7 @@ fn a_scorer_is_shared_by_threads() {
 }
 
 #[test]
-fn more_iterations_than_there_are_and_none_can_be_asked_for() {
+fn iteration_counts_beyond_the_model_and_zero_are_accepted() {
     let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
     assert_eq!(Scorer::compile_with(&model, Some(usize::MAX)).num_iterations(), model.num_iterations());
     let none = Scorer::compile_with(&model, Some(0));

@@ -1,15 +1,16 @@
-//! How splits see a value: LightGBM's rules for zero, missing values and categories, applied once per row and column.
+//! The values that splits compare: LightGBM's rules for zero, missing values and categories, applied once per row and
+//! column.
 //!
-//! Which way a missing value goes is a property of the split (`missing_type` and `default_left`). Seen through the
-//! split's [`View`], every value has a place in the order of thresholds instead, and one comparison decides: `!(value
-//! <= threshold)` is "go right", for missing values too. Views of one feature are columns of their own.
+//! The direction of a missing value is a property of the split (`missing_type` and `default_left`). The split's
+//! [`View`] instead gives every value a position in the order of thresholds, so that one comparison decides: `!(value
+//! <= threshold)` means right, also for missing values. Each view of a feature is a separate column.
 
 use crate::text::{DecisionType, MissingType, TextModel};
 
-/// LightGBM's `kZeroThreshold`, a float: values of at most this size are zero.
+/// LightGBM's `kZeroThreshold`, a float. Values of at most this magnitude are zero.
 const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;
 
-/// How a split sees values.
+/// The way in which a split reads values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum View {
@@ -41,7 +42,7 @@ impl View {
         }
     }
 
-    /// The value to compare with thresholds: minus infinity always goes left, NaN always goes right.
+    /// The value to compare with thresholds. Minus infinity always goes left, NaN always goes right.
     #[inline]
     pub fn apply(self, value: f64) -> f64 {
         match self {
@@ -54,31 +55,32 @@ impl View {
     }
 }
 
-/// What LightGBM's `predict` hands to the trees: it leaves out values of at most [`ZERO_THRESHOLD`], which then are zero.
+/// The value that LightGBM's `predict` passes to the trees: it drops values of at most [`ZERO_THRESHOLD`], which are
+/// then zero.
 #[inline]
 pub(super) fn without_tiny(value: f64) -> f64 {
     if value.abs() <= ZERO_THRESHOLD { 0.0 } else { value }
 }
 
-/// The category of a value as LightGBM's cast to `int` finds it.
+/// The category of a value, like LightGBM's cast to `int`.
 #[inline]
 pub(super) fn category(value: f64) -> Option<u32> {
-    // The cast cuts towards zero, so that -0.5 is category 0. Casting what does not fit is undefined in C++ and gives
-    // a negative number or one beyond every bitset: no category either way.
+    // The cast truncates towards zero, so -0.5 is category 0. A value that does not fit is undefined in C++ and results
+    // in a negative number or one beyond every bitset, which is not a category in either case.
     (value > -1.0 && value < 2_147_483_648.0).then_some(value as u32)
 }
 
-/// A feature seen in one way.
+/// A feature with a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Column {
     pub feature: u32,
     pub view: View,
 }
 
-/// The columns that some trees look at, each with a number.
+/// The numbered columns of some trees.
 pub(super) struct Columns {
     list: Vec<Column>,
-    /// Per feature: the number of its first column, and a bit per view.
+    /// Per feature: the number of its first column, and one bit per view.
     numbers: Vec<(u32, u8)>,
 }
 

@@ -1,4 +1,4 @@
-//! Trees as nodes to walk: for single rows, and for trees too large to evaluate as a whole.
+//! Walks trees node by node: for single rows, and for trees that are too large to be sliced.
 
 use std::collections::HashMap;
 use std::hint::select_unpredictable;
@@ -9,10 +9,10 @@ use super::membership::Membership;
 use super::view::{Column, Columns, View, category, without_tiny};
 use crate::text::TextModel;
 
-/// One node. A row goes right unless the value in `slot` is at most `threshold`; the right child follows the left.
+/// One node. A row goes right unless the value in `slot` is at most `threshold`; the right child follows the left one.
 ///
-/// A leaf is its own left child and looks at a slot that always holds minus infinity, so that walking on stays there;
-/// its threshold is the leaf's value.
+/// A leaf is its own left child and reads a slot that always contains minus infinity, so that further steps stay there.
+/// Its threshold is the leaf's value.
 #[derive(Debug, Clone, Copy)]
 struct Node {
     threshold: f64,
@@ -20,21 +20,21 @@ struct Node {
     left: u32,
 }
 
-/// Marks the slot of a categorical split: the slot holds the answers for 64 sets, and the bits of the threshold say
-/// which of them it is.
+/// Marks the slot of a categorical split. The slot contains the results for 64 sets, and the bits of the threshold
+/// select one of them.
 const CATEGORICAL: u32 = 1 << 31;
 
-/// The slot that leaves look at.
+/// The slot that leaves read.
 const LOWEST: u32 = 0;
 
-/// How many trees, or rows, are walked side by side: enough for their loads to overlap.
+/// The number of trees or rows that are walked at the same time, so that their loads overlap.
 const LANES: usize = 8;
 
-/// The tables of sets may take this many words of 64 bits, and as many again for every node; sets beyond are looked up.
+/// The size limit of the tables of sets, in words of 64 bits, plus as many per node. Other sets are looked up.
 const MOST_TABLE_WORDS: usize = 1 << 16;
 const TABLE_WORDS_PER_NODE: usize = 2;
 
-/// Steps between looks at whether all lanes have come to a leaf.
+/// The number of steps between two checks whether all lanes have reached a leaf.
 const STEPS: usize = 4;
 
 /// All trees, as nodes.
@@ -97,7 +97,7 @@ impl Walker {
         walker
     }
 
-    /// Gives every set of categories a slot and a bit in it.
+    /// Assigns a slot and a bit in it to every set of categories.
     fn collect_sets(
         &mut self,
         model: &TextModel,
@@ -150,8 +150,8 @@ impl Walker {
         self.num_slots
     }
 
-    /// Fills `slots` with what a row means to splits: the bits of its value for each column, and its answers for every
-    /// 64 sets of categories.
+    /// Fills `slots` with the values of a row in the form that splits compare: the bits of the value for each column,
+    /// and the results for every 64 sets of categories.
     pub fn load(&self, value: impl Fn(usize) -> f64, slots: &mut [u64]) {
         slots[LOWEST as usize] = f64::NEG_INFINITY.to_bits();
         for (column, slot) in self.columns.iter().zip(&mut slots[1..]) {
@@ -166,11 +166,11 @@ impl Walker {
         }
     }
 
-    /// Calls `visit` with every tree from 0 and the place of the leaf where the row in `slots` ends.
+    /// Calls `visit` for every tree, from 0, with the index of the leaf of the row in `slots`.
     pub fn each_tree(&self, slots: &[u64], mut visit: impl FnMut(usize, Place)) {
         let groups = self.roots.chunks(LANES).zip(self.categorical.chunks(LANES));
         for (group, (roots, categorical)) in groups.enumerate() {
-            // Lanes without a tree walk nowhere: a place that is a leaf.
+            // Lanes without a tree stay at an index that is a leaf.
             let mut places = [self.nodes.len() as u32 - 1; LANES];
             places[..roots.len()].copy_from_slice(roots);
             if categorical.contains(&true) {
@@ -184,13 +184,13 @@ impl Walker {
         }
     }
 
-    /// Calls `visit` with every row from 0 and the place of the leaf of `tree` where it ends; `rows` holds the slots
-    /// of one row after the other.
+    /// Calls `visit` for every row, from 0, with the index of its leaf in `tree`; `rows` contains the slots of one row
+    /// after the other.
     pub fn each_row(&self, tree: usize, rows: &[u64], mut visit: impl FnMut(usize, Place)) {
         for (group, rows) in rows.chunks(LANES * self.num_slots()).enumerate() {
             let count = rows.len() / self.num_slots();
             let mut places = [self.roots[tree]; LANES];
-            // Lanes without a row repeat the last.
+            // Lanes without a row repeat the last one.
             let slots = |lane: usize| &rows[lane.min(count - 1) * self.num_slots()..];
             if self.categorical[tree] {
                 self.walk(&mut places, |lane, node| goes_right_any(node, slots(lane)));
@@ -201,6 +201,12 @@ impl Walker {
                 visit(group * LANES + lane, Place(*place));
             }
         }
+    }
+
+    /// Whether the row in `slots` goes right at the internal node at `place` of a tree, in breadth-first order.
+    #[inline]
+    pub fn goes_right(&self, tree: usize, place: u32, slots: &[u64]) -> bool {
+        goes_right_any(&self.nodes[(self.roots[tree] + place) as usize], slots)
     }
 
     /// The value of a leaf.
@@ -215,11 +221,11 @@ impl Walker {
         self.leaves[place.0 as usize]
     }
 
-    /// Moves all places down to leaves.
+    /// Moves all indices down to leaves.
     #[inline]
     fn walk(&self, places: &mut [u32; LANES], goes_right: impl Fn(usize, &Node) -> bool) {
         loop {
-            // At a leaf a step leads nowhere, so that it is enough to look now and then whether all have stopped.
+            // A step at a leaf does not move, so an occasional check whether all lanes have stopped is enough.
             let mut moved = 0;
             for _ in 0..STEPS {
                 moved = 0;
@@ -237,7 +243,7 @@ impl Walker {
     }
 }
 
-/// A leaf, as the walker knows it.
+/// A leaf of the walker.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place(u32);
 
@@ -247,7 +253,8 @@ fn goes_right(node: &Node, slots: &[u64]) -> bool {
     !(f64::from_bits(slots[node.slot as usize]) <= node.threshold)
 }
 
-/// [`goes_right`] for splits of both kinds. Which kind comes next cannot be foretold: both answers are computed.
+/// [`goes_right`] for splits of both kinds. The processor cannot predict the kind of the next split, so both results
+/// are computed.
 #[inline]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN stands for values that go right")]
 fn goes_right_any(node: &Node, slots: &[u64]) -> bool {

@@ -1,4 +1,4 @@
-//! The zip archive around a skops file, with bounds on what unpacking costs.
+//! The zip archive of a skops file, with limits on the cost of unpacking.
 
 use std::io::{Cursor, Read as _};
 
@@ -10,7 +10,7 @@ use crate::extracted::ExtractLimits;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// How a member starts in the archive's directory.
+/// The first bytes of a member's entry in the archive's directory.
 const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
 
 /// A zip archive in memory.
@@ -20,9 +20,10 @@ pub(super) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// Opens an archive of few enough members; nothing is unpacked yet.
+    /// Opens an archive with a limited number of members; does not unpack any.
     pub(super) fn open(bytes: &'a [u8], limits: &ExtractLimits) -> Result<Self> {
-        // Opening builds the whole directory in memory, so its entries are counted before, by what every one starts with.
+        // Opening builds the whole directory in memory, so the entries are counted first, by the bytes with which each
+        // one starts.
         let entries =
             bytes.windows(DIRECTORY_ENTRY.len()).filter(|window| *window == DIRECTORY_ENTRY).count();
         if entries > limits.members {
@@ -34,13 +35,13 @@ impl<'a> Archive<'a> {
         Ok(Self { zip, limits: *limits })
     }
 
-    /// Unpacks the one member of this name.
+    /// Unpacks the only member with this name.
     pub(super) fn member(&mut self, name: &str) -> Result<Vec<u8>> {
         let shown = excerpt(name, QUOTED_CHARS);
         let Some(index) = self.zip.index_for_name_raw(name.as_bytes()) else {
             return Err(damaged("the skops file lacks a member").with_context("member", shown));
         };
-        // Members of one name, or with two headers that differ, are one thing to one reader and another to the next.
+        // Different readers choose differently between members with the same name, or between two headers that differ.
         let options = ZipReadOptions::new().enforce_header_consistency(true);
         let file = self.zip.by_index_with_options(index, options).map_err(unreadable)?;
         if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
@@ -53,7 +54,7 @@ impl<'a> Archive<'a> {
         let by_ratio = file.compressed_size().saturating_mul(self.limits.ratio).max(1 << 16);
         let limit = self.limits.member_bytes.min(by_ratio);
         let mut unpacked = Vec::new();
-        // The declared size is not trusted: reading stops one byte past the limit.
+        // The declared size is not trusted: reading stops one byte after the limit.
         if file.size() <= limit {
             file.take(limit + 1).read_to_end(&mut unpacked).map_err(|error| {
                 damaged("a member of the skops file is damaged")

@@ -1,7 +1,7 @@
-//! Reading skops files as data: a zip archive of a JSON tree and NumPy arrays.
+//! Reads skops files as data: a zip archive with a JSON tree and NumPy arrays.
 //!
-//! skops names a Python class at every node of its tree. Only the nodes on the way to the model's text and the class
-//! labels are looked at here, and what they name is compared, never imported.
+//! skops names a Python class at every node of its tree. This reader uses only the nodes on the path to the model's
+//! text and the class labels; it compares the names and imports nothing.
 
 mod archive;
 mod schema;
@@ -20,11 +20,10 @@ use hydra_base::{Error, ErrorKind, Result};
 use archive::Archive;
 use schema::{Array, Attributes, Root, Setting};
 
-/// Reads a model out of a skops file.
+/// Reads a model from a skops file.
 ///
-/// [`ErrorKind::UnsupportedModel`] when the file holds something else than a LightGBM estimator or booster, or packs its
-/// members in another way than stored or deflated; [`ErrorKind::InvalidModel`] for damage and for what exceeds the
-/// limits.
+/// [`ErrorKind::UnsupportedModel`] if the file contains something other than a LightGBM estimator or booster, or if a
+/// member is neither stored nor deflated; [`ErrorKind::InvalidModel`] for damage and for exceeded limits.
 pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel<'static>> {
     let mut archive = Archive::open(bytes, limits)?;
     let schema = archive.member("schema.json")?;
@@ -66,7 +65,7 @@ pub fn read_skops(bytes: &[u8], limits: &ExtractLimits) -> Result<ExtractedModel
     })
 }
 
-/// A whole number, or none for `None`; it may be NumPy's.
+/// An integer, possibly NumPy's; `None` for Python's `None`.
 fn whole(setting: Setting, archive: &mut Archive<'_>) -> Result<Option<i64>> {
     let unreadable = || damaged("a setting of the model in the skops file is not an integer");
     match setting {

@@ -1,7 +1,7 @@
 //! The JSON tree of a skops file, as far as it leads to the model's text and the class labels.
 //!
-//! An object is an `ObjectNode` whose content is a `DictNode` whose content maps attribute names to nodes; a plain value
-//! is a `JsonNode` whose content is JSON once more, as text. Everything off the path is skipped without being kept.
+//! An object is an `ObjectNode`. Its content is a `DictNode`, whose content maps attribute names to nodes. A plain
+//! value is a `JsonNode`, whose content is JSON as text. The reader skips everything else without storing it.
 
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de};
@@ -22,7 +22,7 @@ pub(super) struct Root {
     pub(super) attributes: Option<Attributes>,
 }
 
-/// The attributes of an estimator or a booster that matter.
+/// The used attributes of an estimator or a booster.
 #[derive(Deserialize)]
 pub(super) struct Attributes {
     #[serde(rename = "_Booster", default, deserialize_with = "object")]
@@ -41,7 +41,7 @@ pub(super) struct Attributes {
 
 /// A setting: a plain value, or one of NumPy's.
 pub(super) enum Setting {
-    /// JSON, which is null when it cannot be read.
+    /// JSON; null if it cannot be parsed.
     Plain(serde_json::Value),
     /// The name of an `.npy` member.
     Numpy {
@@ -78,7 +78,7 @@ pub(super) fn labels_of(json: &[serde_json::Value]) -> Result<ClassLabels> {
     }))
 }
 
-/// A node whose content may be of the form looked for, or of any other.
+/// A node with the wanted content, or of any other form.
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Node<T> {
@@ -121,12 +121,12 @@ fn dictionary<'de, D: Deserializer<'de>, T: DeserializeOwned>(node: D) -> Result
     Ok(structure(Node::<T>::deserialize(node)?.content))
 }
 
-/// The attributes of an object node; none for any other, such as the JSON node of `None`.
+/// The attributes of an object node; empty for other nodes, such as the JSON node of `None`.
 fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(node: D) -> Result<Option<T>, D::Error> {
     Ok(structure(Node::<Node<T>>::deserialize(node)?.content).and_then(|dict| structure(dict.content)))
 }
 
-/// The value of a JSON node; none if the node or the value is of another type.
+/// The value of a JSON node; `None` if the node or the value has another type.
 fn json<'de, D: Deserializer<'de>, T: DeserializeOwned>(node: D) -> Result<Option<T>, D::Error> {
     match Node::<IgnoredAny>::deserialize(node)?.content {
         Some(Content::Json(text)) => Ok(serde_json::from_str(&text).ok()),
@@ -222,7 +222,7 @@ impl<'de> Deserialize<'de> for Labels {
         fn json_text<'de, D: Deserializer<'de>>(text: D) -> Result<serde_json::Value, D::Error> {
             let text = String::deserialize(text)?;
             let label: serde_json::Value = serde_json::from_str(&text).map_err(de::Error::custom)?;
-            // Anything deeper than a plain value cannot be a label, and need not be kept.
+            // A deeper value cannot be a label and is not stored.
             Ok(if label.is_array() || label.is_object() { serde_json::Value::Null } else { label })
         }
 

@@ -1,4 +1,4 @@
-//! Crafted skops files; real ones are read in `loaded::tests`.
+//! Hand-made skops files; `loaded::tests` reads real ones.
 
 use std::io::{Cursor, Write as _};
 

@@ -1,4 +1,4 @@
-//! What tests share that compare scores with recorded ones: here, and in the crate that asks LightGBM itself.
+//! Shared by the tests of this crate, and by those of the crate that compares with LightGBM itself.
 
 mod recorded;
 
@@ -30,7 +30,7 @@ pub fn read_model(path: &Path) -> TextModel {
     TextModel::parse(&std::fs::read(path).expect("a fixture"), &Limits::default()).expect("a valid model")
 }
 
-/// The numbers of nested lists, in order. As fixtures write them, null is NaN and infinities are text.
+/// The numbers of nested lists, in order. In fixtures, null is NaN and infinities are text.
 #[must_use]
 pub fn numbers(value: &Value) -> Vec<f64> {
     match value {
@@ -41,7 +41,7 @@ pub fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Whether a category is the one that JSON says.
+/// Whether a category is equal to the one in JSON.
 #[must_use]
 pub fn is_category(category: &Category, json: &Value) -> bool {
     match category {
@@ -53,18 +53,18 @@ pub fn is_category(category: &Category, json: &Value) -> bool {
     }
 }
 
-/// Panics where our scores differ from `expected` by more than `ulps` units in the last place.
+/// Panics if scores differ from `expected` by more than `ulps` units in the last place.
 pub fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
     assert_eq!(ours.len(), expected.len(), "{name}");
     for (index, (score, expected)) in ours.iter().zip(expected).enumerate() {
         let apart = score.to_bits().abs_diff(expected.to_bits());
-        // Infinite features of linear models can make NaN, the sign of which the fixtures do not keep.
+        // Infinite features of linear models can result in NaN; the fixtures do not record its sign.
         let equal = apart <= ulps || score.is_nan() && expected.is_nan();
         assert!(equal, "{name}: score {index} is {score:e}, LightGBM's is {expected:e}");
     }
 }
 
-/// Checks that every way to score gives the same bits: blocks, single rows, columns first, several threads.
+/// Checks that all ways to score give the same bits: blocks, single rows, column-major input, several threads.
 #[must_use]
 pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
     let (features, outputs) = (scorer.num_features(), scorer.num_outputs());
@@ -87,7 +87,7 @@ pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
     by_row
 }
 
-/// The leaf of every row in every tree.
+/// The leaf of each row in each tree.
 #[must_use]
 pub fn leaves(scorer: &Scorer, rows: &[f64]) -> Vec<u32> {
     let data = Matrix::from_rows(rows, scorer.num_features()).expect("whole rows");

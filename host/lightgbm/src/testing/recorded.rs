@@ -1,4 +1,4 @@
-//! Models of the fixtures with what Python predicted.
+//! Models of the fixtures with Python's predictions.
 
 use std::path::Path;
 
@@ -12,22 +12,22 @@ use crate::matrix::{Layout, Matrix};
 use crate::pickle::read_pickle;
 use hydra_base::Sha256;
 
-/// A model, rows, and what Python predicted for them.
+/// A model with rows and Python's predictions for them.
 #[derive(Debug)]
 pub struct Recorded {
-    /// Which model it is, for messages.
+    /// The name for messages.
     pub name: String,
-    /// The model, as our readers load it.
+    /// The model, as loaded by this crate.
     pub model: Model,
     /// The features of the rows, column by column.
     values: Vec<f64>,
-    /// What `predict` of the model's Python class returned, or labels.
+    /// The result of `predict` of the model's Python class, or labels.
     predict: Value,
     /// The labels of the classes.
     classes: Value,
-    /// What the booster predicted, if that was recorded: `raw_score`, `predict` and `leaf_index`.
+    /// The booster's predictions, if they were recorded: `raw_score`, `predict` and `leaf_index`.
     booster: Option<Value>,
-    /// What `predict_proba` returned, for classifiers.
+    /// The result of `predict_proba`, for classifiers.
     probabilities: Option<Value>,
 }
 
@@ -40,8 +40,8 @@ impl Recorded {
             .expect("whole columns")
     }
 
-    /// Panics unless the numbers of `engine` make the model predict what Python predicted: labels, leaves and raw scores exactly,
-    /// outputs within one unit in the last place.
+    /// Panics unless the numbers of `engine` give Python's predictions: labels, leaves and raw scores exactly, outputs
+    /// within one unit in the last place.
     pub fn check(&self, engine: &dyn Engine) {
         let (name, model, data) = (&self.name, &self.model, self.data());
         if let Some(booster) = &self.booster {
@@ -96,7 +96,8 @@ pub fn directories() -> Vec<Recorded> {
     found
 }
 
-/// The pickles that LightGBM 3 and 4 wrote. Panics where a pickle's reader sees another class, text or best iteration than Python.
+/// The pickles that LightGBM 3 and 4 wrote. Panics if the reader finds another class, text or best iteration than
+/// Python.
 #[must_use]
 pub fn pickles() -> Vec<Recorded> {
     let directory = fixtures("pickles");
@@ -108,7 +109,8 @@ pub fn pickles() -> Vec<Recorded> {
         for (name, expected) in expected["pickles"].as_object().expect("an object") {
             let bytes = std::fs::read(directory.join(name)).expect("a fixture");
             let extracted = read_pickle(&bytes, &ExtractLimits::default()).expect("a valid pickle");
-            // The digest is of what `model_to_string` says, to which pickling adds Python's categories in some versions.
+            // The digest is that of `model_to_string`; in some versions, pickles contain Python's categories in
+            // addition.
             let digest = Sha256::of(extracted.booster_text.as_bytes()).to_string();
             equal_texts += usize::from(expected["text_sha256"] == digest);
             assert_eq!(extracted.estimator.class(), expected["estimator"], "{name}");
@@ -151,13 +153,13 @@ fn load(directory: &Path) -> Model {
     let class = value("model_class: ").unwrap_or_default();
     let model = Model::from_artifact(data, class, &bytes, &ModelLimits::default()).expect("a valid model");
     if model.feature_names().iter().any(|name| name == "city") {
-        // The tables of these tests have no types that tell which columns have categories.
+        // The tables of these tests have no types that determine the columns with categories.
         return model.with_categories(&["city", "tier"]).expect("features of the model");
     }
     model
 }
 
-/// The rows as named columns, in reverse order: names decide, not positions.
+/// The rows as named columns, in reverse order, because names decide and not positions.
 fn table(expected: &Value) -> Table<'static> {
     let names = expected["feature_names"].as_array().expect("names");
     let rows = expected["input_rows"].as_array().expect("rows");

@@ -1,4 +1,4 @@
-//! Validating a model as a stream: memory for one tree at a time, whatever the length of the text.
+//! Validates a model as a stream, with memory for one tree at a time.
 
 use std::io::{self, BufRead};
 
@@ -7,7 +7,7 @@ use super::tree::Trees;
 use super::{Limits, header, tail};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What a validated model's text says about its predictions.
+/// The properties of a validated model that concern its predictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModelSummary {
@@ -15,14 +15,14 @@ pub struct ModelSummary {
     pub feature_names: Vec<String>,
     /// The number of raw scores of a row.
     pub num_outputs: usize,
-    /// Whether some features are pandas categories, so that a row is not all numbers.
+    /// Whether some features are pandas categories, so that a row does not consist of numbers only.
     pub has_categories: bool,
     /// The length of the text in bytes.
     pub bytes: u64,
 }
 
-/// Validates a model exactly as [`TextModel::parse`](super::TextModel::parse) does, and keeps only a summary: memory is
-/// that of the longest tree. [`ErrorKind::Storage`] when the text cannot be read.
+/// Validates a model exactly as [`TextModel::parse`](super::TextModel::parse) does, and returns only a summary. It
+/// needs as much memory as the longest tree. [`ErrorKind::Storage`] if the text cannot be read.
 pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
     let mut sections = Sections::new(text, limits);
     let first = sections.next()?;
@@ -55,11 +55,11 @@ pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
     }
 }
 
-/// Cuts a text before each tree and before its end.
+/// Splits a text before each tree and before its end.
 struct Sections<R> {
     text: io::Take<R>,
     limits: Limits,
-    /// The line that ended the last section, and begins the next.
+    /// The line that ended the last section and begins the next one.
     ahead: Vec<u8>,
     offset: usize,
     line: usize,
@@ -83,11 +83,11 @@ impl<R: BufRead> Sections<R> {
         Self { text: text.take(most), limits: limits.clone(), ahead: Vec::new(), offset: 0, line: 1 }
     }
 
-    /// The next section; an empty one at the end of the text.
+    /// The next section; empty at the end of the text.
     fn next(&mut self) -> Result<Section> {
         let mut section =
             Section { bytes: std::mem::take(&mut self.ahead), offset: self.offset, line: self.line };
-        // Behind the last tree there is nothing more to cut.
+        // After the last tree, the rest is one section.
         let is_last = is_end(&section.bytes);
         let mut lines = usize::from(!section.bytes.is_empty());
         loop {
@@ -129,7 +129,7 @@ mod tests {
         std::fs::read(path).expect("the fixture")
     }
 
-    /// Both readers say the same of a text.
+    /// Checks that both readers give the same result for a text.
     fn agree(text: &[u8], limits: &Limits) {
         let streamed = check(text, limits);
         match (TextModel::parse(text, limits), streamed) {

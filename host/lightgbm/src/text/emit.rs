@@ -1,11 +1,11 @@
-//! Writing a model for LightGBM.
+//! Writes a model for LightGBM.
 
 use std::fmt::{Display, Write as _};
 
 use super::TextModel;
 use super::forest::Tree;
 
-/// The text of `model`, in the order and form in which LightGBM writes models.
+/// The text of `model`, in LightGBM's order and form.
 pub(super) fn emit(model: &TextModel) -> String {
     let mut trees = String::new();
     let mut sizes = Vec::with_capacity(model.num_trees());
@@ -82,7 +82,7 @@ fn emit_tree(text: &mut String, index: usize, tree: Tree<'_>) {
     text.push_str("shrinkage=1\n\n\n");
 }
 
-/// The shortest decimals that are read back as the same values, in exponent form: no value needs many digits.
+/// The shortest decimals that parse to the same values, in exponent form, which is short for every value.
 fn exact<T: Copy + std::fmt::LowerExp>(values: &[T]) -> impl IntoIterator<Item = impl Display> {
     values.iter().map(|value| std::fmt::from_fn(|f| value.fmt(f)))
 }

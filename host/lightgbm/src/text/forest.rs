@@ -5,7 +5,7 @@
 pub enum MissingType {
     /// There are none: NaN counts as zero.
     None,
-    /// Zero and NaN are missing: values of at most 1e-35 in size.
+    /// Zero and NaN are missing; values with a magnitude of at most 1e-35 count as zero.
     Zero,
     /// NaN is missing.
     NaN,
@@ -16,7 +16,7 @@ pub enum MissingType {
 pub struct DecisionType(u8);
 
 impl DecisionType {
-    /// Reads LightGBM's bits: 1 categorical, 2 missing goes left, 4 and 8 the missing type. `None` for any other.
+    /// Decodes LightGBM's bits: 1 categorical, 2 missing goes left, 4 and 8 the missing type. `None` for other bits.
     #[must_use]
     pub fn from_bits(bits: u8) -> Option<Self> {
         (bits < 12).then_some(Self(bits))
@@ -28,7 +28,7 @@ impl DecisionType {
         self.0
     }
 
-    /// Whether the split sends a set of categories left, rather than the values up to a threshold.
+    /// Whether the split sends a set of categories left, instead of the values up to a threshold.
     #[must_use]
     pub fn is_categorical(self) -> bool {
         self.0 & 1 != 0
@@ -51,7 +51,7 @@ impl DecisionType {
     }
 }
 
-/// Where one tree's values lie in the arrays of [`Forest`].
+/// The range of one tree's values in the arrays of [`Forest`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Span {
     pub nodes: usize,
@@ -63,7 +63,7 @@ pub(super) struct Span {
     pub linear: Option<usize>,
 }
 
-/// All trees. Arrays named like LightGBM's keys; `Span` says which part is whose.
+/// All trees. The arrays have the names of LightGBM's keys; a `Span` selects the part of one tree.
 #[derive(Default)]
 pub(super) struct Forest {
     pub spans: Vec<Span>,
@@ -81,7 +81,8 @@ pub(super) struct Forest {
     pub cat_boundaries: Vec<u32>,
     pub cat_threshold: Vec<u32>,
     pub leaf_const: Vec<f64>,
-    /// Per leaf of linear trees: where its features and coefficients end; they start where the last one's end.
+    /// Per leaf of linear trees: the end of its features and coefficients; they start at the end of the previous
+    /// leaf's.
     pub linear_ends: Vec<usize>,
     pub leaf_features: Vec<u32>,
     pub leaf_coeff: Vec<f64>,
@@ -103,8 +104,8 @@ impl Forest {
 
 /// One tree of a model.
 ///
-/// Internal nodes are numbered from 0, the root, to `num_leaves - 2`. A child is a node when it is not negative, else
-/// the leaf `!child`.
+/// Internal nodes are numbered from 0, the root, to `num_leaves - 2`. A child is a node if it is not negative, else the
+/// leaf `!child`.
 #[derive(Clone, Copy)]
 pub struct Tree<'a> {
     forest: &'a Forest,
@@ -118,19 +119,19 @@ impl<'a> Tree<'a> {
         self.span.num_leaves
     }
 
-    /// The number of internal nodes: one less than leaves.
+    /// The number of internal nodes: one less than that of leaves.
     #[must_use]
     pub fn num_nodes(&self) -> usize {
         self.span.num_leaves - 1
     }
 
-    /// The feature that each internal node looks at.
+    /// The feature of each internal node.
     #[must_use]
     pub fn split_feature(&self) -> &'a [u32] {
         &self.forest.split_feature[self.nodes()]
     }
 
-    /// Each internal node's threshold: values up to it go left. In a categorical split, the index of its bitset.
+    /// Each internal node's threshold: values up to it go left. For a categorical split, the index of its bitset.
     #[must_use]
     pub fn threshold(&self) -> &'a [f64] {
         &self.forest.threshold[self.nodes()]
@@ -154,13 +155,13 @@ impl<'a> Tree<'a> {
         &self.forest.right_child[self.nodes()]
     }
 
-    /// Each internal node's gain; zeros when the text does not say.
+    /// Each internal node's gain; zeros if the text has none.
     #[must_use]
     pub fn split_gain(&self) -> &'a [f32] {
         &self.forest.split_gain[self.nodes()]
     }
 
-    /// The training rows that came through each internal node; zeros when the text does not say.
+    /// The number of training rows at each internal node; zeros if the text has none.
     #[must_use]
     pub fn internal_count(&self) -> &'a [u32] {
         &self.forest.internal_count[self.nodes()]
@@ -172,10 +173,28 @@ impl<'a> Tree<'a> {
         &self.forest.leaf_value[self.leaves()]
     }
 
-    /// The training rows in each leaf; zeros when the text does not say.
+    /// The number of training rows in each leaf; zeros if the text has none.
     #[must_use]
     pub fn leaf_count(&self) -> &'a [u32] {
         &self.forest.leaf_count[self.leaves()]
+    }
+
+    /// Whether the text has row counts for all nodes and leaves, and each node's count is that of its children together. Leaves may
+    /// have no rows, nodes have some.
+    #[must_use]
+    pub fn has_counts(&self) -> bool {
+        let children = self.left_child().iter().zip(self.right_child());
+        self.internal_count().iter().zip(children).all(|(count, (left, right))| {
+            *count > 0 && u64::from(*count) == u64::from(self.count(*left)) + u64::from(self.count(*right))
+        })
+    }
+
+    /// The training rows of a child, a node or a leaf.
+    pub(crate) fn count(&self, child: i32) -> u32 {
+        match usize::try_from(child) {
+            Ok(node) => self.internal_count()[node],
+            Err(_) => self.leaf_count()[!child as usize],
+        }
     }
 
     /// The number of categorical splits' bitsets.
@@ -184,10 +203,10 @@ impl<'a> Tree<'a> {
         self.span.num_categorical
     }
 
-    /// The bitset at `index`: category `c` goes left when bit `c % 32` of word `c / 32` is set.
+    /// The bitset at `index`: category `c` goes left if bit `c % 32` of word `c / 32` is set.
     ///
     /// # Panics
-    /// If there is no such bitset.
+    /// If the bitset does not exist.
     #[must_use]
     pub fn bitset(&self, index: usize) -> &'a [u32] {
         assert!(index < self.span.num_categorical, "no such bitset");
@@ -214,7 +233,7 @@ impl<'a> Tree<'a> {
 
 /// The linear models in the leaves of one tree: constant plus the sum of coefficients times features, in order.
 ///
-/// A row that misses one of a leaf's features has the leaf's plain value instead.
+/// If a feature of the leaf's model is missing in a row, the row gets the leaf's plain value.
 #[derive(Clone, Copy)]
 pub struct Linear<'a> {
     forest: &'a Forest,
@@ -232,7 +251,7 @@ impl<'a> Linear<'a> {
     /// The features of `leaf` and their coefficients, of the same length.
     ///
     /// # Panics
-    /// If there is no such leaf.
+    /// If the leaf does not exist.
     #[must_use]
     pub fn terms(&self, leaf: usize) -> (&'a [u32], &'a [f64]) {
         assert!(leaf < self.num_leaves, "no such leaf");

@@ -5,7 +5,7 @@ use super::lines::Lines;
 use crate::objective::Objective;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What the header says.
+/// The values in the header.
 pub(super) struct Header {
     pub version: Version,
     pub num_class: usize,
@@ -16,7 +16,7 @@ pub(super) struct Header {
     pub feature_names: Vec<String>,
     pub monotone_constraints: Option<Vec<i8>>,
     pub feature_infos: Vec<String>,
-    /// The bytes of each tree's block, if the text says.
+    /// The bytes of each tree's block, if the text contains them.
     pub tree_sizes: Option<Vec<usize>>,
 }
 
@@ -36,7 +36,7 @@ impl Version {
     }
 }
 
-/// The header's lines as found, each at most once.
+/// The lines of the header, each at most once.
 #[derive(Default)]
 struct Found<'a> {
     version: Option<&'a str>,
@@ -78,7 +78,7 @@ pub(super) fn read(lines: &mut Lines<'_>, limits: &Limits) -> Result<Header> {
 impl<'a> Found<'a> {
     fn add(&mut self, line: &'a [u8], lines: &Lines<'_>) -> Result<()> {
         let text = std::str::from_utf8(line).map_err(|_| lines.invalid_line("a header line is not UTF-8"))?;
-        // LightGBM writes tabs in names as they are, and separates names by spaces only.
+        // LightGBM writes tabs in names unchanged, and separates names by spaces only.
         if text.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err(lines.invalid_line("a header line contains a control character"));
         }
@@ -181,7 +181,7 @@ fn capped(lines: &Lines<'_>, key: &str, value: i32, limit: usize) -> Result<usiz
 
 fn read_objective(lines: &Lines<'_>, text: &str, num_class: usize) -> Result<Objective> {
     let objective = Objective::parse(text).map_err(|error| error.with_context("line", lines.number()))?;
-    // LightGBM's transform writes as many outputs as the objective says.
+    // LightGBM's transform writes as many outputs as the objective declares.
     if objective.num_outputs().is_some_and(|outputs| outputs != num_class) {
         return Err(lines.invalid(format!("`{text}` does not match num_class {num_class}"), "objective"));
     }

@@ -1,6 +1,6 @@
-//! What a tree's block may say.
+//! The keys of a tree's block.
 
-/// What a tree may say. LightGBM knows no other keys; order as it writes them.
+/// The keys of a tree, in LightGBM's order. LightGBM does not know others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     NumLeaves,

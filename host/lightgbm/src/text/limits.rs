@@ -1,10 +1,10 @@
-//! Caps on what a model may declare.
+//! Limits for the sizes that a model may declare.
 
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Caps that a model must keep, checked before anything is allocated for what it declares.
+/// Limits for a model, checked before memory is allocated for a declared size.
 ///
-/// They bound work and memory on hostile input; the defaults are far above what LightGBM trains in practice.
+/// They bound work and memory for hostile input. The defaults are far above what LightGBM trains in practice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

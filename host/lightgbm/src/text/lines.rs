@@ -1,4 +1,4 @@
-//! A model's lines, read one value at a time, with their numbers for error messages.
+//! Reads a model's lines, one value at a time, with line numbers for error messages.
 
 use crate::decimal::{self, Number};
 use hydra_base::{Error, ErrorKind};
@@ -17,7 +17,7 @@ impl<'a> Lines<'a> {
         Self::part(bytes, 0, 1)
     }
 
-    /// A part of a text that begins behind `offset` bytes and `line` - 1 lines of it.
+    /// A part of a text, preceded by `offset` bytes with `line` - 1 lines.
     pub fn part(bytes: &'a [u8], offset: usize, line: usize) -> Self {
         Self { bytes, at: 0, before: offset, line, tree: None }
     }
@@ -37,7 +37,7 @@ impl<'a> Lines<'a> {
         self.line
     }
 
-    /// Says which tree errors are about from here on.
+    /// Sets the tree for the errors from here on.
     pub fn set_tree(&mut self, tree: Option<usize>) {
         self.tree = tree;
     }
@@ -47,7 +47,7 @@ impl<'a> Lines<'a> {
         self.located(Error::new(kind, message), Some(key))
     }
 
-    /// An [`ErrorKind::InvalidModel`] about the line at the position, or the tree that it belongs to.
+    /// An [`ErrorKind::InvalidModel`] about the line at the position, or about its tree.
     pub fn invalid_line(&self, message: impl Into<String>) -> Error {
         self.located(Error::new(ErrorKind::InvalidModel, message), None)
     }
@@ -83,7 +83,7 @@ impl<'a> Lines<'a> {
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    /// Moves behind the line at the position.
+    /// Moves past the line at the position.
     pub fn skip(&mut self) {
         let rest = self.rest();
         let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |length| length + 1);
@@ -91,7 +91,7 @@ impl<'a> Lines<'a> {
         self.line += 1;
     }
 
-    /// Moves behind `text` if that is what comes next.
+    /// Moves past `text`, if it comes next.
     pub fn take(&mut self, text: &[u8]) -> bool {
         let found = self.rest().starts_with(text);
         if found {
@@ -100,7 +100,7 @@ impl<'a> Lines<'a> {
         found
     }
 
-    /// Moves behind the end of the line, if that is what comes next; the end of the text is one.
+    /// Moves past the end of the line, if it comes next. The end of the text counts as the end of a line.
     pub fn take_end(&mut self) -> bool {
         let found = self.rest().is_empty() || self.take(b"\n") || self.take(b"\r\n");
         if found {
@@ -109,7 +109,7 @@ impl<'a> Lines<'a> {
         found
     }
 
-    /// The key of a `key=value` line; moves to its value. Keys are short: one that is not is none.
+    /// The key of a `key=value` line; moves to its value. `None` for a key that is too long.
     pub fn key(&mut self) -> Option<&'a str> {
         let rest = self.rest();
         let length = rest.iter().take(64).position(|byte| matches!(byte, b'=' | b'\n'))?;
@@ -121,7 +121,7 @@ impl<'a> Lines<'a> {
         Some(key)
     }
 
-    /// The one whole number up to the end of the line.
+    /// The only integer up to the end of the line.
     pub fn integer(&mut self, key: &str) -> Result<i32, Error> {
         let (value, length) =
             decimal::integer(self.rest()).ok_or_else(|| self.invalid("expected an integer", key))?;
@@ -139,7 +139,7 @@ impl<'a> Lines<'a> {
         matches!(rest[spaces..], [] | [b'\n', ..] | [b'\r', b'\n', ..])
     }
 
-    /// Reads `count` whole numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    /// Reads `count` integers up to the end of the line into `target`; `convert` rejects a value with `None`.
     pub fn integers<T>(
         &mut self,
         key: &str,
@@ -153,7 +153,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// Reads `count` numbers up to the end of the line into `target`; `convert` refuses one with `None`.
+    /// Reads `count` numbers up to the end of the line into `target`; `convert` rejects a value with `None`.
     pub fn numbers<T>(
         &mut self,
         key: &str,
@@ -167,12 +167,12 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// Checks that `count` numbers come up to the end of the line.
+    /// Checks that `count` numbers follow up to the end of the line.
     pub fn skip_numbers(&mut self, key: &str, count: usize) -> Result<(), Error> {
         self.list(key, count, |rest| Some((Number::read(rest)?.len(), true)))
     }
 
-    /// Checks that `count` values of at least one byte each can still come, so that room for them may be reserved.
+    /// Checks that `count` values of at least one byte each can follow, before memory is reserved for them.
     pub fn check_room(&self, key: &str, count: usize) -> Result<(), Error> {
         // Values are separated, and a line end or the end of the text follows.
         if count > self.rest().len().div_ceil(2) {

@@ -1,11 +1,11 @@
-//! LightGBM's text model format, versions v3 and v4: read from untrusted bytes, and written again.
+//! LightGBM's text format, versions v3 and v4: read from untrusted bytes, and written again.
 //!
 //! LightGBM's own parser trusts its input: crafted indices read and write out of bounds, and some errors end the
-//! process. [`TextModel::parse`] therefore checks everything that prediction relies on, and [`TextModel::emit`] writes
-//! the text that LightGBM is given instead of the original bytes, so that no two parsers can disagree.
+//! process. [`TextModel::parse`] therefore checks everything that prediction relies on. LightGBM receives the text of
+//! [`TextModel::emit`] instead of the original bytes, so that two parsers cannot disagree.
 //!
-//! The format is what LightGBM's `GBDT::SaveModelToString` and `Tree::ToString` write: a header of `key=value` lines,
-//! one block per tree, `end of trees`, feature importances, the training parameters, and Python's pandas categories.
+//! The format is that of LightGBM's `GBDT::SaveModelToString` and `Tree::ToString`: a header of `key=value` lines, one
+//! block per tree, `end of trees`, feature importances, the training parameters, and Python's pandas categories.
 
 mod check;
 mod emit;
@@ -36,10 +36,11 @@ use header::Header;
 
 /// A validated LightGBM model.
 ///
-/// What holds for every value of this type: each tree's children form one tree in which every node and leaf is reached
+/// Invariants of every value of this type: each tree's children form one tree in which every node and leaf is reached
 /// exactly once; split features and linear-model features are below [`num_features`](Self::num_features); categorical
-/// splits name a bitset that exists; leaf values, linear constants and coefficients are finite and no threshold is NaN;
-/// the number of trees is a multiple of [`trees_per_iteration`](Self::trees_per_iteration), which fits the objective.
+/// splits refer to a bitset that exists; leaf values, linear constants and coefficients are finite, and no threshold is
+/// NaN; the number of trees is a multiple of [`trees_per_iteration`](Self::trees_per_iteration), which fits the
+/// objective.
 pub struct TextModel {
     header: Header,
     forest: Forest,
@@ -50,9 +51,9 @@ impl TextModel {
     /// Reads and validates a model.
     ///
     /// Fails with [`InvalidModel`](hydra_base::ErrorKind::InvalidModel) for damaged text and with
-    /// [`UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) for versions, keys and objectives that this reader does
-    /// not know, naming tree, key and line. Memory stays within a small multiple of `bytes.len()`, whatever
-    /// the text declares.
+    /// [`UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) for unknown versions, keys and objectives; the
+    /// error names tree, key and line. Memory stays within a small multiple of `bytes.len()`, whatever sizes the text
+    /// declares.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
         limits.check_bytes(bytes.len())?;
         let mut lines = lines::Lines::new(bytes);
@@ -62,10 +63,10 @@ impl TextModel {
         Ok(Self { header, forest, pandas_categorical })
     }
 
-    /// The text for LightGBM: what was validated, normalised, without the `parameters:` block.
+    /// The text for LightGBM: the validated content, normalised, without the `parameters:` block.
     ///
-    /// LightGBM reads the same thresholds, leaf values and linear models from it as from the original, bit for bit.
-    /// Statistics that no prediction uses (leaf and node weights, node values) are left out.
+    /// LightGBM reads the same thresholds, leaf values and linear models from it as from the original, to the bit.
+    /// Statistics that predictions do not use (leaf and node weights, node values) are left out.
     #[must_use]
     pub fn emit(&self) -> String {
         emit::emit(self)
@@ -77,20 +78,20 @@ impl TextModel {
         &self.header.feature_names
     }
 
-    /// The number of features, that is of columns of a row to predict.
+    /// The number of features, which is the number of columns of a row.
     #[must_use]
     pub fn num_features(&self) -> usize {
         self.header.feature_names.len()
     }
 
-    /// What the header says about each feature's values in the training data: `[min:max]`, categories joined by
+    /// The header's description of each feature's values in the training data: `[min:max]`, categories joined by
     /// colons, or `none`.
     #[must_use]
     pub fn feature_infos(&self) -> &[String] {
         &self.header.feature_infos
     }
 
-    /// The number of classes: 1 for everything but multiclass models.
+    /// The number of classes; 1 for all models that are not multiclass.
     #[must_use]
     pub fn num_class(&self) -> usize {
         self.header.num_class
@@ -115,30 +116,30 @@ impl TextModel {
         self.forest.len()
     }
 
-    /// The depth of the deepest leaf; 0 when every tree is a single leaf.
+    /// The depth of the deepest leaf; 0 if every tree is a single leaf.
     ///
-    /// LightGBM's feature contributions recurse this deep and take memory of its square: check it before asking for
-    /// them.
+    /// LightGBM's feature contributions recurse to this depth and use memory proportional to its square. Check it
+    /// before calling them.
     #[must_use]
     pub fn max_depth(&self) -> usize {
         self.forest.max_depth
     }
 
-    /// The objective; `None` when the model names none, as with objectives of the user's own.
+    /// The objective; `None` if the model names none, as for custom objectives.
     #[must_use]
     pub fn objective(&self) -> Option<&Objective> {
         self.header.objective.as_ref()
     }
 
-    /// The `objective=` line's value as written.
+    /// The unchanged value of the `objective=` line.
     #[must_use]
     pub fn objective_text(&self) -> Option<&str> {
         self.header.objective_text.as_deref()
     }
 
-    /// Whether outputs are the average over iterations rather than their sum: a random forest.
+    /// Whether outputs are the average over iterations instead of their sum: a random forest.
     ///
-    /// LightGBM's raw scores are sums even then.
+    /// LightGBM's raw scores are sums for such models, too.
     #[must_use]
     pub fn average_output(&self) -> bool {
         self.header.average_output
@@ -150,8 +151,8 @@ impl TextModel {
         self.forest.has_linear_trees()
     }
 
-    /// The categories of each column that had pandas' category type in training, in the order of those columns: a category's position
-    /// in its list is its code. `None` when the text has no such line or it says `null`.
+    /// The categories of each column that had pandas' category type in training, in the order of the columns. The
+    /// position of a category in its list is its code. `None` if the text has no such line or the value is `null`.
     #[must_use]
     pub fn pandas_categorical(&self) -> Option<&[Vec<Category>]> {
         self.pandas_categorical.as_deref()
@@ -166,7 +167,7 @@ impl TextModel {
     /// The tree at `index`.
     ///
     /// # Panics
-    /// If there is no such tree.
+    /// If the tree does not exist.
     #[must_use]
     pub fn tree(&self, index: usize) -> Tree<'_> {
         self.forest.tree(index)

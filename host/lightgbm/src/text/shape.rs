@@ -1,4 +1,4 @@
-//! The check that a tree's children form a tree.
+//! Checks that the children of a tree form a tree.
 
 use super::forest::Tree;
 
@@ -10,9 +10,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Walks from the root; returns the depth of the deepest leaf, or what is wrong.
+    /// Walks from the root; returns the depth of the deepest leaf, or a description of the damage.
     ///
-    /// LightGBM numbers children after their parents, but nothing says that every writer does: a walk needs no such rule.
+    /// LightGBM numbers children after their parents, but other writers may not. The walk does not rely on it.
     pub fn check(&mut self, tree: Tree<'_>) -> Result<usize, String> {
         let (nodes, leaves) = (tree.num_nodes(), tree.num_leaves());
         if nodes == 0 {

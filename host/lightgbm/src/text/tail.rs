@@ -1,4 +1,4 @@
-//! What follows the trees: importances, parameters and pandas' categories, of which only the last matters.
+//! The sections after the trees: importances, parameters and pandas' categories. Only the last one is used.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use hydra_base::Result;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Category {
-    /// A missing value, which equals no value of a column.
+    /// A missing value, which is not equal to any value of a column.
     Missing,
     /// A boolean, which equals the numbers 0 and 1.
     Bool(bool),
@@ -21,7 +21,7 @@ pub enum Category {
     Text(String),
 }
 
-/// Reads from behind `end of trees` to the end of the text; returns pandas' categories.
+/// Reads from after `end of trees` to the end of the text; returns pandas' categories.
 pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Category>>>> {
     let mut categories = None;
     while let Some(line) = lines.peek() {
@@ -56,10 +56,10 @@ pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Category>>>> 
     Ok(categories.flatten())
 }
 
-/// What stands for infinite categories.
+/// The texts that replace infinite categories.
 const INFINITE: &str = "Infinity";
 
-/// The lists; Python writes infinite numbers as `Infinity`, which is not JSON.
+/// The lists. Python writes infinite numbers as `Infinity`, which JSON does not have.
 fn lists(json: &[u8]) -> serde_json::Result<Option<Vec<Vec<Value>>>> {
     serde_json::from_slice(json).or_else(|error| {
         if !json.windows(INFINITE.len()).any(|bytes| bytes == INFINITE.as_bytes()) {

@@ -18,14 +18,14 @@ pub(super) fn read_all(lines: &mut Lines<'_>, header: &Header, limits: &Limits) 
     Ok(trees.forest)
 }
 
-/// The trees read so far, and what the next one has to fit.
+/// The trees read so far, and the requirements for the next one.
 pub(super) struct Trees<'a> {
     header: &'a Header,
     limits: &'a Limits,
     shape: Shape,
     forest: Forest,
     count: usize,
-    /// Where `tree_sizes` places the next tree, in bytes from the first.
+    /// The offset of the next tree according to `tree_sizes`, in bytes from the first tree.
     expected: usize,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Trees<'a> {
         Self { header, limits, shape: Shape::default(), forest: Forest::default(), count: 0, expected: 0 }
     }
 
-    /// Reads the tree at the position; false when something else is there. The first tree begins at `start`.
+    /// Reads the tree at the position; `false` if the position is not at a tree. The first tree begins at `start`.
     pub fn next(&mut self, lines: &mut Lines<'_>, start: usize) -> Result<bool> {
         while lines.peek().is_some_and(<[u8]>::is_empty) {
             lines.skip();
@@ -68,7 +68,7 @@ impl<'a> Trees<'a> {
         Ok(true)
     }
 
-    /// Lets go of the trees read so far; what the next one has to fit stays known.
+    /// Releases the trees read so far, but keeps the requirements for the next one.
     pub fn forget(&mut self) {
         self.forest = Forest::default();
     }
@@ -86,7 +86,7 @@ impl<'a> Trees<'a> {
         Ok(())
     }
 
-    /// Reads the `end of trees` line and checks what holds of all trees together.
+    /// Reads the `end of trees` line and checks the conditions that involve all trees.
     pub fn finish(&self, lines: &mut Lines<'_>, start: usize) -> Result<()> {
         if lines.peek() != Some(b"end of trees") {
             return Err(
@@ -113,7 +113,7 @@ impl<'a> Trees<'a> {
     }
 }
 
-/// One tree while it is read into the forest.
+/// One tree during reading.
 struct Block<'f> {
     forest: &'f mut Forest,
     num_features: usize,
@@ -148,7 +148,7 @@ impl<'f> Block<'f> {
             if self.has(key) {
                 return Err(lines.invalid("a key appears twice", name));
             }
-            // The others' lengths depend on the number of leaves.
+            // The lengths of all other arrays depend on the number of leaves.
             if key != Key::NumLeaves && !self.has(Key::NumLeaves) {
                 return Err(lines.invalid("num_leaves must come first", name));
             }
@@ -179,7 +179,7 @@ impl<'f> Block<'f> {
                 let limit = self.num_features;
                 lines.integers(name, nodes, &mut self.forest.split_feature, |value| index(value, limit))
             }
-            // Gains are for importances, where NaN counts as no gain.
+            // Gains are for importances, for which NaN means no gain.
             Key::SplitGain => lines.numbers(name, nodes, &mut self.forest.split_gain, |number| {
                 Some(not_nan(number.value()).unwrap_or(0.0) as f32)
             }),
@@ -199,7 +199,7 @@ impl<'f> Block<'f> {
                 lines.numbers(name, leaves, &mut self.forest.leaf_value, |number| finite(number.value()))
             }
             Key::LeafCount | Key::LeafWeight if leaves == 1 && lines.is_blank() => {
-                // A tree of one leaf that LightGBM read and wrote again has lost these.
+                // LightGBM omits these for a tree of one leaf that it has read and written again.
                 if key == Key::LeafCount {
                     self.forest.leaf_count.push(0);
                 }
@@ -211,7 +211,7 @@ impl<'f> Block<'f> {
             }
             Key::InternalCount => lines
                 .integers(name, nodes, &mut self.forest.internal_count, |value| u32::try_from(value).ok()),
-            // Statistics that no prediction uses.
+            // Statistics that predictions do not use.
             Key::LeafWeight | Key::LeafParent => lines.skip_numbers(name, leaves),
             Key::InternalValue | Key::InternalWeight => lines.skip_numbers(name, nodes),
             Key::Shrinkage => lines.skip_numbers(name, 1),
@@ -278,7 +278,7 @@ impl<'f> Block<'f> {
         }
     }
 
-    /// Checks that everything needed was there, and what can only be checked together.
+    /// Checks that all required keys exist, and the conditions that involve several keys.
     fn finish(&mut self, lines: &Lines<'_>) -> Result<()> {
         let always = [Key::NumLeaves, Key::NumCat, Key::LeafValue];
         let split = [Key::SplitFeature, Key::Threshold, Key::LeftChild, Key::RightChild];
@@ -343,7 +343,7 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// LightGBM reads linear models with `std::stod`, which refuses subnormal values.
+/// LightGBM reads linear models with `std::stod`, which rejects subnormal values.
 fn normal(value: f64) -> Option<f64> {
     (value == 0.0 || value.is_normal()).then_some(value)
 }

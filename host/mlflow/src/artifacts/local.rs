@@ -12,17 +12,17 @@ use hydra_base::error::{Error, ErrorKind, Result};
 
 const COPY_BUFFER: usize = 256 * 1024;
 
-/// Which local directories artifact URIs may name.
+/// The local directories that artifact URIs may name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LocalAccess {
-    /// Any directory: the store that names it is local itself.
+    /// Any directory, for URIs from a local store.
     Anywhere,
-    /// Only at or below these directories: the name comes from a remote server. Empty refuses all.
+    /// Only these directories and those below them, for URIs from a remote server. An empty list allows none.
     Within(Vec<PathBuf>),
 }
 
 impl LocalAccess {
-    /// `Untrusted` unless `path`, with links followed, is at or below an allowed directory.
+    /// `Untrusted` unless `path`, with links resolved, is at or below an allowed directory.
     pub(crate) fn check(&self, path: &Path) -> Result<()> {
         let Self::Within(roots) = self else { return Ok(()) };
         let climbs = path.components().any(|component| component == Component::ParentDir);
@@ -41,10 +41,10 @@ impl LocalAccess {
     }
 }
 
-/// An artifact root that is a local directory. It need not exist before the first write.
+/// An artifact root in a local directory, which need not exist before the first write.
 ///
-/// A file appears whole or not at all: it is written beside its place, flushed to disk, then renamed. Links that
-/// lead out of the root are refused, for reading as for writing.
+/// Writes are atomic: a file is written under a temporary name in its directory, synced, then renamed. Links that lead
+/// out of the root are rejected by reads and writes.
 #[derive(Debug, Clone)]
 pub struct LocalArtifacts {
     uri: String,
@@ -52,12 +52,12 @@ pub struct LocalArtifacts {
 }
 
 impl LocalArtifacts {
-    /// The artifacts below `root`, which `uri` names.
+    /// The artifacts below `root`, the directory that `uri` names.
     pub fn new(uri: impl Into<String>, root: impl Into<PathBuf>) -> Self {
         Self { uri: uri.into(), root: root.into() }
     }
 
-    /// The file or directory that a relative path names, checked against `..` and against links out of the root.
+    /// The file or directory of a relative path. Rejects `..` and links out of the root.
     fn locate(&self, path: &str) -> Result<PathBuf> {
         let mut full = self.root.clone();
         full.extend(segments(path)?);
@@ -70,7 +70,7 @@ impl LocalArtifacts {
         }
     }
 
-    /// Writes a file through a temporary one; `content` writes the bytes.
+    /// Writes a file under a temporary name and renames it; `content` writes the bytes.
     async fn write<F>(&self, path: &str, content: F) -> Result<()>
     where
         F: AsyncFnOnce(&mut tokio::fs::File) -> io::Result<()>,
@@ -107,10 +107,10 @@ impl ArtifactStore for LocalArtifacts {
         };
         let mut infos = Vec::new();
         while let Some(entry) = entries.next_entry().await.map_err(failed)? {
-            // Names that are not UTF-8 cannot be artifacts of MLflow's.
+            // Names that are not UTF-8 cannot be artifacts in MLflow.
             let Ok(name) = entry.file_name().into_string() else { continue };
             let relative = if path.is_empty() { name } else { format!("{path}/{name}") };
-            // Follows links; a broken one is no artifact.
+            // This follows links; a broken link is not an artifact.
             let Ok(metadata) = tokio::fs::metadata(entry.path()).await else { continue };
             let size = metadata.is_file().then_some(metadata.len());
             infos.push(ArtifactInfo { path: relative, is_dir: metadata.is_dir(), size });
@@ -159,40 +159,39 @@ impl ArtifactStore for LocalArtifacts {
     }
 }
 
-/// Whether `path`, which does not climb, is at or below the canonical `root` once links are followed. What does not
-/// exist yet cannot be a link, so the nearest ancestor that exists decides.
+/// Whether `path`, which contains no `..`, is at or below the canonical `root` with links resolved. A path that does
+/// not exist yet cannot be a link, so its nearest existing ancestor decides.
 fn leads_below(path: &Path, root: &Path) -> bool {
     canonical_ancestor(path).is_some_and(|ancestor| ancestor.starts_with(root))
 }
 
-/// The nearest ancestor of `path` that exists, `path` itself included, with links followed; `None` when that is a
-/// broken link.
+/// The nearest existing ancestor of `path`, or `path` itself, with links resolved; `None` if it is a broken link.
 fn canonical_ancestor(path: &Path) -> Option<PathBuf> {
     for ancestor in path.ancestors() {
         let ancestor = if ancestor.as_os_str().is_empty() { Path::new(".") } else { ancestor };
         match ancestor.canonicalize() {
             Ok(canonical) => return Some(canonical),
             Err(_) if ancestor.is_symlink() => return None,
-            // Not there, or another process has made it only just now: no link, so it is where its parent is.
+            // The path does not exist, or another process created it just now. It is not a link, so its parent decides.
             Err(_) => {}
         }
     }
     None
 }
 
-/// A temporary file with the permissions of an ordinary new file: others may have to read the model.
+/// Creates a temporary file with the permissions of an ordinary new file, so that other users can read the model.
 fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hydra-").suffix(".part");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666)); // the umask still applies
+        builder.permissions(std::fs::Permissions::from_mode(0o666)); // The umask still applies.
     }
     builder.tempfile_in(directory)
 }
 
-/// Makes a rename durable. Windows has no such call and needs none.
+/// Makes a rename durable. Windows has no such call and does not need one.
 async fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { tokio::fs::File::open(directory).await?.sync_all().await } else { Ok(()) }
 }
@@ -280,7 +279,7 @@ mod tests {
         };
         link(&outside, "out");
         link(&outside.join("secret"), "secret");
-        link(Path::new("nowhere"), "broken");
+        link(Path::new("missing"), "broken");
         link(&store.root.join("inside"), "in");
         assert_eq!(read(&store, "in/file").await, b"mine");
         for path in ["out/secret", "secret", "broken/x", "out/new/deeper"] {

@@ -29,33 +29,33 @@ pub type ArtifactReader = Pin<Box<dyn AsyncRead + Send>>;
 /// Called with the number of bytes moved since the last call; drives progress bars.
 pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
 
-/// One artifact root: a run's directory, a LoggedModel's, a prefix in an object store.
+/// One artifact root: the directory of a run or a LoggedModel, or a prefix in an object store.
 ///
-/// Paths are relative to the root, use `/`, and are refused with `Untrusted` when they are absolute or hold `..`.
-/// Files are streamed: no method holds a whole file in memory.
+/// Paths are relative to the root and use `/`. Absolute paths and paths with `..` are rejected with `Untrusted`. Files
+/// are streamed: no method holds a whole file in memory.
 #[async_trait]
 pub trait ArtifactStore: Debug + Send + Sync {
-    /// The root's artifact URI, as it goes into a model version's source.
+    /// The root's artifact URI, in the form of a model version's source.
     fn uri(&self) -> &str;
 
-    /// Files and directories directly below `path` (the root itself: `""`), sorted by path. A missing directory
-    /// is empty. The paths listed are relative to the root.
+    /// Files and directories directly below `path` (the root itself is `""`), sorted by path. A missing directory is
+    /// empty. The listed paths are relative to the root.
     async fn list(&self, path: &str) -> Result<Vec<ArtifactInfo>>;
 
-    /// Opens a file; `ArtifactNotFound` when it is missing. The stream ends with an error when the file is cut short
-    /// on its way: turn it into ours with [`read_error`].
+    /// Opens a file; `ArtifactNotFound` if it does not exist. If the transfer ends early, the stream ends with an
+    /// error; convert it with [`read_error`].
     async fn open(&self, path: &str) -> Result<ArtifactReader>;
 
-    /// Uploads a local file to `path`, replacing what is there, parents made as needed. A file is never seen half
-    /// written on local roots.
+    /// Uploads a local file to `path`, replaces an existing file, and creates missing parents. On local roots, readers
+    /// never see a partial file.
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()>;
 
     /// Writes a small file from memory.
     async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()>;
 }
 
-/// Compares what a store lists with what was uploaded: path and size of each file. `Integrity` names the first file
-/// that is missing or of another size.
+/// Compares the paths and sizes in a store's listing with those of the uploaded files. `Integrity` names the first file
+/// that is missing or has another size.
 pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)]) -> Result<()> {
     let mut by_directory: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
     for (path, size) in uploaded {
@@ -65,7 +65,7 @@ pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)])
         let listed = store.list(directory).await?;
         for (path, size) in files {
             let found = listed.iter().find(|info| info.path == path && !info.is_dir);
-            // MLflow leaves the size of an empty file out.
+            // MLflow omits the size of an empty file.
             let stored = found.map(|info| info.size.unwrap_or(0));
             if stored != Some(size) {
                 let stored = stored.map_or_else(|| "missing".to_owned(), |stored| format!("{stored} bytes"));
@@ -84,7 +84,7 @@ pub async fn verify_sizes(store: &dyn ArtifactStore, uploaded: &[(String, u64)])
     Ok(())
 }
 
-/// The error behind a failed read of an [`ArtifactReader`].
+/// The error of a failed read of an [`ArtifactReader`].
 #[must_use]
 pub fn read_error(error: io::Error) -> Error {
     match error.downcast::<Error>() {
@@ -93,9 +93,8 @@ pub fn read_error(error: io::Error) -> Error {
     }
 }
 
-/// The segments of a relative artifact path, none for the root. `Untrusted` when the path is absolute, holds
-/// `.`, `..` or an empty segment, or characters that mean something to a file system (`\\`, NUL and other
-/// control characters).
+/// The segments of a relative artifact path; none for the root. `Untrusted` if the path is absolute, contains `.`, `..`
+/// or an empty segment, or contains a backslash, NUL or another control character.
 pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
     if path.is_empty() {
         return Ok(Vec::new());
@@ -112,7 +111,7 @@ pub(crate) fn segments(path: &str) -> Result<Vec<&str>> {
     Ok(segments)
 }
 
-/// The directory of a relative path; `""` for the root.
+/// The parent of a relative path; `""` for the root.
 pub(crate) fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)
 }

@@ -5,17 +5,17 @@ use tokio::io::AsyncReadExt as _;
 use crate::artifacts::{ArtifactReader, ArtifactStore, read_error};
 use hydra_base::error::{ErrorKind, Result};
 
-/// How often a download is started before its breaking is an error.
+/// The number of times that a download is started before its failure is returned.
 const DOWNLOADS: u32 = 3;
 
-/// A whole artifact; `None` when it is larger than `limit` bytes. A download that breaks starts again, twice at most.
+/// Reads a whole artifact; `None` if it is larger than `limit` bytes. A failed download starts again, at most twice.
 pub async fn read_whole(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     let mut started = 1;
     loop {
-        // A request that fails was repeated already.
+        // `open` has repeated a failed request already.
         let reader = artifacts.open(path).await?;
         match read_once(reader, limit).await {
-            // One that stood still has used up the time for waiting.
+            // A stalled download has used up the timeout.
             Err(error) if error.retryable() && error.kind() != ErrorKind::Timeout && started < DOWNLOADS => {
                 started += 1;
                 tracing::warn!(%error, started, of = DOWNLOADS, "a download failed; starting again");

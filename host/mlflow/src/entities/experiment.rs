@@ -5,19 +5,19 @@ use serde::{Deserialize, Serialize};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::ExperimentId;
 
-/// Whether an entity is in use or in MLflow's trash.
+/// Whether an entity is active or in MLflow's trash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum LifecycleStage {
     /// In use.
     Active,
-    /// In the trash: still readable by id, not writable.
+    /// In the trash: readable by id, not writable.
     Deleted,
 }
 
 impl LifecycleStage {
-    /// The stage behind MLflow's word. Entities of old releases have none and are active.
+    /// Parses MLflow's name of a stage. Entities of old releases have none and are active.
     pub(crate) fn of(word: Option<&str>) -> Self {
         if word == Some("deleted") { Self::Deleted } else { Self::Active }
     }
@@ -27,11 +27,11 @@ impl LifecycleStage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Experiment {
-    /// The id: digits in MLflow's own stores.
+    /// The id; digits in MLflow's own stores.
     pub id: ExperimentId,
-    /// The name, which no other experiment of the store has, deleted ones included.
+    /// The name, which is unique in the store, deleted experiments included.
     pub name: String,
-    /// The artifact URI under which runs and LoggedModels get their directories.
+    /// The artifact URI of the directory that contains the directories of runs and LoggedModels.
     pub artifact_location: String,
     /// Active or deleted.
     pub lifecycle_stage: LifecycleStage,
@@ -49,7 +49,7 @@ impl Experiment {
         }
     }
 
-    /// The id, if runs can be logged in it: `InvalidState` for a deleted experiment.
+    /// The id, if the experiment accepts runs: `InvalidState` for a deleted experiment.
     pub fn usable(self) -> Result<ExperimentId> {
         if self.lifecycle_stage == LifecycleStage::Active {
             return Ok(self.id);

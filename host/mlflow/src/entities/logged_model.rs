@@ -28,7 +28,7 @@ impl LoggedModelStatus {
         }
     }
 
-    /// The state behind MLflow's number.
+    /// The state with MLflow's number `number`.
     pub(crate) fn of(number: Option<i64>) -> Self {
         match number {
             Some(1) => Self::Pending,
@@ -39,13 +39,13 @@ impl LoggedModelStatus {
     }
 }
 
-/// A LoggedModel: a model as an entity with its own artifacts, before and without registration.
+/// A LoggedModel: a model as an entity with its own artifacts, independent of registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoggedModel {
-    /// The id: `m-` and 32 hexadecimal digits from MLflow's own stores.
+    /// The id: `m-` and 32 hexadecimal digits in MLflow's own stores.
     pub id: LoggedModelId,
-    /// The experiment it belongs to.
+    /// The id of its experiment.
     pub experiment_id: ExperimentId,
     /// The name; not unique.
     pub name: String,
@@ -53,12 +53,12 @@ pub struct LoggedModel {
     pub artifact_uri: String,
     /// The state.
     pub status: LoggedModelStatus,
-    /// The run that made it.
+    /// The run that created it.
     pub source_run_id: Option<RunId>,
 }
 
 impl LoggedModel {
-    /// A pending LoggedModel of no run.
+    /// A pending LoggedModel without a run.
     #[must_use]
     pub fn new(
         id: LoggedModelId,
@@ -77,7 +77,7 @@ impl LoggedModel {
     }
 }
 
-/// What it takes to create a LoggedModel.
+/// The input for a new LoggedModel.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewLoggedModel {
@@ -85,16 +85,16 @@ pub struct NewLoggedModel {
     pub experiment_id: ExperimentId,
     /// The name: not empty, without `/ : . % " '`.
     pub name: String,
-    /// The run that makes it.
+    /// The run that creates it.
     pub source_run_id: RunId,
-    /// Params copied from the run; no limit to their number.
+    /// Params copied from the run, in any number.
     pub params: Vec<(String, String)>,
     /// Tags by key.
     pub tags: Tags,
 }
 
 impl NewLoggedModel {
-    /// A LoggedModel that `source_run_id` makes, without params and tags.
+    /// A LoggedModel of the run `source_run_id`, without params and tags.
     #[must_use]
     pub fn new(experiment_id: ExperimentId, name: impl Into<String>, source_run_id: RunId) -> Self {
         Self { experiment_id, name: name.into(), source_run_id, params: Vec::new(), tags: Tags::new() }

@@ -1,7 +1,7 @@
 //! MLflow's entities as values, the same for every backend.
 //!
-//! They are `#[non_exhaustive]`, because MLflow adds fields and states: make them with `new` and set fields, or chain the
-//! setters of those that a caller creates. Times are milliseconds since the Unix epoch.
+//! All are `#[non_exhaustive]`, because MLflow adds fields and states: create them with `new` and set fields, or use
+//! the setters of the inputs. Times are milliseconds since the Unix epoch.
 //!
 //! ```
 //! use hydra_base::names::{ExperimentId, ModelName};
@@ -26,15 +26,19 @@ use std::collections::BTreeMap;
 
 pub use experiment::{Experiment, LifecycleStage};
 pub use logged_model::{LoggedModel, LoggedModelStatus, NewLoggedModel};
-pub use model::{ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
+pub use model::{ModelFilter, ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
 pub use run::{Metric, NewRun, Run, RunBatch, RunStatus};
 
 /// Key-value pairs, sorted by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// The tag that holds a caller's own id for the operation that creates a run, a model version or a LoggedModel. With it,
-/// a store can find out after a lost answer whether the operation took place; without it, the store returns the failure.
+/// The tag with a caller's id for the operation that creates a run, a model version or a LoggedModel. If the answer to
+/// a create is lost, a store finds out by this tag whether the operation took place; without the tag, it returns the
+/// failure.
 pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
+
+/// MLflow's tag that names who started a run.
+pub const USER_TAG: &str = "mlflow.user";
 
 /// One page of a listing and the token of the next.
 #[derive(Debug, Clone)]
@@ -42,27 +46,27 @@ pub const OPERATION_ID_TAG: &str = "hydra.operation_id";
 pub struct Page<T> {
     /// The items, in the listing's order.
     pub items: Vec<T>,
-    /// The token that fetches the next page; `None` on the last.
+    /// The token of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// A page of `items`, and the token of the page after it.
+    /// A page of `items`; `next` is the token of the next page.
     #[must_use]
     pub fn new(items: Vec<T>, next: Option<String>) -> Self {
         Self { items, next }
     }
 }
 
-/// An artifact below some root.
+/// An artifact below a root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ArtifactInfo {
-    /// The path relative to the root that was listed, with `/` separators.
+    /// The path relative to the listed root, with `/` separators.
     pub path: String,
     /// Whether it is a directory.
     pub is_dir: bool,
-    /// The size in bytes; `None` for directories, and for files when the store does not report it.
+    /// The size in bytes; `None` for directories, and for files whose size the store does not report.
     pub size: Option<u64>,
 }
 

@@ -6,29 +6,65 @@ use serde::{Deserialize, Serialize};
 
 use super::Tags;
 use hydra_base::Timestamp;
-use hydra_base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::names::{Alias, Key, LoggedModelId, ModelName, RunId, Version};
+use hydra_base::pattern::NamePattern;
 
-/// A registered model: a named line of versions, with aliases.
+/// A registered model: a named sequence of versions, with aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegisteredModel {
-    /// The name, which no other registered model of the store has.
+    /// The name, which is unique in the store.
     pub name: ModelName,
-    /// When it was created; part of its identity, since a deleted model's name can be taken again.
+    /// The time of creation. Part of the identity, because the name of a deleted model can be used again.
     pub created_at: Timestamp,
-    /// Free text; empty if there is none.
+    /// Free text; empty if not set.
     pub description: String,
     /// Tags by key.
     pub tags: Tags,
-    /// The version that each alias points to. An alias may point to a version that was deleted.
+    /// The version of each alias. An alias may point to a deleted version.
     pub aliases: BTreeMap<Alias, Version>,
 }
 
+/// The tag by which MLflow's prompt registry, which keeps prompts as registered models, recognises them.
+const PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
+
+fn tagged_as_prompt(tags: &Tags) -> bool {
+    tags.get(PROMPT_TAG).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
 impl RegisteredModel {
+    /// Whether it is a prompt of MLflow's prompt registry.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        tagged_as_prompt(&self.tags)
+    }
+
     /// A registered model without description, tags and aliases.
     #[must_use]
     pub fn new(name: ModelName, created_at: Timestamp) -> Self {
         Self { name, created_at, description: String::new(), tags: Tags::new(), aliases: BTreeMap::new() }
+    }
+}
+
+/// Which registered models a listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ModelFilter {
+    /// Those with a tag of this key and value.
+    Tag(Key, String),
+    /// Those whose name fits the pattern.
+    Name(NamePattern),
+}
+
+impl ModelFilter {
+    /// Whether the listing shows `model`; prompts are never shown.
+    #[must_use]
+    pub fn matches(&self, model: &RegisteredModel) -> bool {
+        !model.is_prompt()
+            && match self {
+                Self::Tag(key, value) => model.tags.get(key.as_str()) == Some(value),
+                Self::Name(pattern) => pattern.matches(model.name.as_str()),
+            }
     }
 }
 
@@ -37,7 +73,7 @@ impl RegisteredModel {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum VersionStatus {
-    /// The server is copying it.
+    /// The server is copying the version.
     PendingRegistration,
     /// The copy failed.
     FailedRegistration,
@@ -46,7 +82,7 @@ pub enum VersionStatus {
 }
 
 impl VersionStatus {
-    /// The state behind MLflow's word in a file or a row; those without one are of ready versions.
+    /// Parses MLflow's name of a state in a file or row. A version without a state is ready.
     pub(crate) fn of(word: Option<&str>) -> Self {
         match word {
             Some("PENDING_REGISTRATION") => Self::PendingRegistration,
@@ -66,22 +102,28 @@ pub struct ModelVersion {
     pub version: Version,
     /// When it was created.
     pub created_at: Timestamp,
-    /// Free text; empty if there is none.
+    /// Free text; empty if not set.
     pub description: String,
-    /// Where the model came from: an artifact URI, `runs:/…` or `models:/…`.
+    /// The origin of the model: an artifact URI, `runs:/…` or `models:/…`.
     pub source: String,
-    /// The run that made it, when known.
+    /// The run that created it, if known.
     pub run_id: Option<RunId>,
     /// The state.
     pub status: VersionStatus,
     /// Tags by key.
     pub tags: Tags,
-    /// Aliases on this version, sorted. Listings of many versions leave it empty: read the aliases
-    /// of the [`RegisteredModel`] instead.
+    /// The aliases of this version, sorted. Listings of several versions leave it empty; read the aliases from the
+    /// [`RegisteredModel`] instead.
     pub aliases: Vec<Alias>,
 }
 
 impl ModelVersion {
+    /// Whether it is a version of a prompt.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        tagged_as_prompt(&self.tags)
+    }
+
     /// A ready version of no run, without description, tags and aliases.
     #[must_use]
     pub fn new(name: ModelName, version: Version, created_at: Timestamp, source: impl Into<String>) -> Self {
@@ -99,21 +141,21 @@ impl ModelVersion {
     }
 }
 
-/// What it takes to create a model version.
+/// The input for a new model version.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewModelVersion {
     /// The registered model, which must exist.
     pub name: ModelName,
-    /// Where the model is: an artifact URI, `runs:/…` or `models:/…`.
+    /// The location of the model: an artifact URI, `runs:/…` or `models:/…`.
     pub source: String,
-    /// The run that made it.
+    /// The run that created the model.
     pub run_id: Option<RunId>,
-    /// The LoggedModel behind it; needed when `source` is `models:/m-…`.
+    /// The LoggedModel of the version; required if `source` is `models:/m-…`.
     pub model_id: Option<LoggedModelId>,
-    /// Tags, stored in the same transaction as the version on SQL-backed stores.
+    /// Tags, which SQL-backed stores write in the same transaction as the version.
     pub tags: Tags,
-    /// Free text; empty for none.
+    /// Free text; may be empty.
     pub description: String,
 }
 
@@ -131,13 +173,13 @@ impl NewModelVersion {
         }
     }
 
-    /// Sets the run that made the model.
+    /// Sets the run that created the model.
     #[must_use]
     pub fn run(self, id: RunId) -> Self {
         Self { run_id: Some(id), ..self }
     }
 
-    /// Sets the LoggedModel behind the version.
+    /// Sets the LoggedModel of the version.
     #[must_use]
     pub fn logged_model(self, id: LoggedModelId) -> Self {
         Self { model_id: Some(id), ..self }

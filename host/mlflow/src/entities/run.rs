@@ -1,4 +1,4 @@
-//! Runs and what is logged on them.
+//! Runs and the data logged in them.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use hydra_base::time::now;
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum RunStatus {
-    /// In progress, or its process was killed.
+    /// In progress, or killed before it ended.
     Running,
     /// Waiting to start.
     Scheduled,
-    /// Ended well.
+    /// Ended with success.
     Finished,
     /// Ended with an error.
     Failed,
-    /// Ended by a person.
+    /// Ended by a user.
     Killed,
 }
 
@@ -30,7 +30,7 @@ pub enum RunStatus {
 impl RunStatus {
     const ALL: [Self; 5] = [Self::Running, Self::Scheduled, Self::Finished, Self::Failed, Self::Killed];
 
-    /// MLflow's word for the state.
+    /// MLflow's name of the state.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Running => "RUNNING",
@@ -41,7 +41,7 @@ impl RunStatus {
         }
     }
 
-    /// The state behind MLflow's word; `None` for an unknown word.
+    /// Parses MLflow's name of a state; `None` for an unknown name.
     pub(crate) fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.word() == word)
     }
@@ -53,11 +53,11 @@ impl RunStatus {
 pub struct Metric {
     /// The metric's key.
     pub key: String,
-    /// The value; NaN and infinities are legal.
+    /// The value; NaN and infinities are valid.
     pub value: f64,
-    /// When it was measured; not negative.
+    /// The time of the measurement; not negative.
     pub timestamp: Timestamp,
-    /// The training step, 0 for a final value.
+    /// The training step; 0 for a final value.
     pub step: i64,
 }
 
@@ -79,25 +79,26 @@ impl Metric {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Run {
-    /// The id: 32 hexadecimal digits from MLflow's own stores.
+    /// The id: 32 hexadecimal digits in MLflow's own stores.
     pub id: RunId,
-    /// The experiment it belongs to.
+    /// The id of its experiment.
     pub experiment_id: ExperimentId,
-    /// The name shown in MLflow's UI; not unique.
+    /// The name in MLflow's UI; not unique.
     pub name: String,
     /// The state.
     pub status: RunStatus,
     /// When it started.
     pub start_time: Option<Timestamp>,
-    /// When it ended; `None` while it runs.
+    /// The end; `None` while it runs.
     pub end_time: Option<Timestamp>,
-    /// The root of the run's artifacts. Untrusted: see [`Backend::artifact_store`](crate::connect::Backend::artifact_store).
+    /// The root of the run's artifacts. Untrusted: see
+    /// [`Backend::artifact_store`](crate::connect::Backend::artifact_store).
     pub artifact_uri: String,
     /// Active or deleted.
     pub lifecycle_stage: LifecycleStage,
-    /// The user who started it, as its client reported it.
+    /// The user that the client reported.
     pub user_id: String,
-    /// The latest value of each metric (greatest step, then timestamp, then value), sorted by key.
+    /// The latest point of each metric (greatest step, then timestamp, then value), sorted by key.
     pub metrics: Vec<Metric>,
     /// Params by key.
     pub params: BTreeMap<String, String>,
@@ -106,7 +107,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// An active run in progress, without a name, times, artifacts or anything logged.
+    /// A running, active run without name, times, artifacts or logged data.
     #[must_use]
     pub fn new(id: RunId, experiment_id: ExperimentId) -> Self {
         Self {
@@ -126,7 +127,7 @@ impl Run {
     }
 }
 
-/// What it takes to create a run.
+/// The input for a new run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NewRun {
@@ -136,14 +137,14 @@ pub struct NewRun {
     pub name: String,
     /// When it starts.
     pub start_time: Timestamp,
-    /// The user who starts it; also stored as the tag `mlflow.user`.
+    /// The user; also stored as the tag `mlflow.user`.
     pub user_id: String,
     /// Further tags.
     pub tags: Tags,
 }
 
 impl NewRun {
-    /// A run that starts now, of no user, without tags.
+    /// A run that starts now, without user and tags.
     #[must_use]
     pub fn new(experiment_id: ExperimentId, name: impl Into<String>) -> Self {
         Self {
@@ -155,13 +156,13 @@ impl NewRun {
         }
     }
 
-    /// Sets when it starts.
+    /// Sets the start.
     #[must_use]
     pub fn start_time(self, start_time: Timestamp) -> Self {
         Self { start_time, ..self }
     }
 
-    /// Sets the user who starts it.
+    /// Sets the user.
     #[must_use]
     pub fn user(self, id: impl Into<String>) -> Self {
         Self { user_id: id.into(), ..self }
@@ -174,17 +175,17 @@ impl NewRun {
     }
 }
 
-/// Metrics, params and tags to log on a run; a store splits it into requests that fit its limits.
+/// Metrics, params and tags for a run. A store splits them into requests within its limits.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RunBatch {
     /// Metric points.
     pub metrics: Vec<Metric>,
-    /// Params; a param never changes once written.
+    /// Params; the value of a param never changes.
     pub params: Vec<(String, String)>,
     /// Tags.
     pub tags: Vec<(String, String)>,
-    /// The LoggedModel that the metrics measure: they are then its metrics as well as the run's.
+    /// The LoggedModel that the metrics measure. They are stored as its metrics as well as the run's.
     pub model_id: Option<LoggedModelId>,
 }
 

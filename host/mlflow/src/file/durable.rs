@@ -9,9 +9,10 @@ use std::thread;
 use crate::file::tree::{Tree, failed, is_missing};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The name of the file that is filled before it is renamed. There is one writer, so one is enough.
+/// The name of the temporary file that is written and then renamed. One name is enough, because the lock admits one
+/// writer.
 const SCRATCH: &str = ".hydra-registry.tmp";
-/// How many threads force files to the disk at the same time, and how many files make another thread worthwhile.
+/// The most threads that sync files at the same time, and the number of files that justifies another thread.
 const SYNC_THREADS: usize = 8;
 const SYNC_SHARE: usize = 4;
 
@@ -22,46 +23,46 @@ pub(super) fn make_tree(
     files: &[(String, String)],
     unsynced: &mut Unsynced,
 ) -> Result<()> {
-    let place = tree.place(path)?;
+    let target = tree.resolve(path)?;
     if tree.is_dir(path)? {
-        // a crash came after the rename; the names are there, the texts perhaps not
+        // A crash followed the rename: the names exist, but their contents may not be on the disk.
         let mut files = files.iter();
         return files.try_for_each(|(file, text)| {
-            replace(tree, &tree.place(&format!("{path}/{file}"))?, text, unsynced)
+            replace(tree, &tree.resolve(&format!("{path}/{file}"))?, text, unsynced)
         });
     }
-    let filled = tree.place(scratch)?;
+    let filled = tree.resolve(scratch)?;
     allow_missing(fs::remove_dir_all(&filled)).map_err(|error| failed("remove", &filled, error))?;
     for (file, text) in files {
-        replace(tree, &tree.place(&format!("{scratch}/{file}"))?, text, &mut Unsynced::default())?;
-        let renamed = tree.place(&format!("{path}/{file}"))?;
+        replace(tree, &tree.resolve(&format!("{scratch}/{file}"))?, text, &mut Unsynced::default())?;
+        let renamed = tree.resolve(&format!("{path}/{file}"))?;
         unsynced.file(&renamed);
     }
-    fs::rename(&filled, &place).map_err(|error| failed("rename", &filled, error))?;
-    unsynced.name(&place);
+    fs::rename(&filled, &target).map_err(|error| failed("rename", &filled, error))?;
+    unsynced.name(&target);
     Ok(())
 }
 
-/// Replaces `place` through the scratch file, so that nobody reads half of it.
-pub(super) fn replace(tree: &Tree, place: &Path, text: &str, unsynced: &mut Unsynced) -> Result<()> {
-    make_parents(tree, place, unsynced)?;
+/// Replaces `target` by renaming the scratch file, so that no reader sees a partial file.
+pub(super) fn replace(tree: &Tree, target: &Path, text: &str, unsynced: &mut Unsynced) -> Result<()> {
+    make_parents(tree, target, unsynced)?;
     fill_scratch(tree, text)?;
-    unsynced.file(place);
-    rename_scratch(tree, place)
+    unsynced.file(target);
+    rename_scratch(tree, target)
 }
 
-/// Replaces `place` by `text` that is on the disk before its name is.
-pub(super) fn replace_durably(tree: &Tree, place: &Path, text: &str) -> Result<()> {
+/// Replaces `target` with `text`, and syncs the text before the rename.
+pub(super) fn replace_durably(tree: &Tree, target: &Path, text: &str) -> Result<()> {
     let scratch = fill_scratch(tree, text)?;
-    scratch.sync_all().map_err(|error| failed("write", place, error))?;
-    rename_scratch(tree, place)?;
-    place.parent().map_or(Ok(()), sync_dir)
+    scratch.sync_all().map_err(|error| failed("write", target, error))?;
+    rename_scratch(tree, target)?;
+    target.parent().map_or(Ok(()), sync_dir)
 }
 
 fn fill_scratch(tree: &Tree, text: &str) -> Result<File> {
     let scratch = tree.root().join(SCRATCH);
     allow_missing(fs::remove_file(&scratch)).map_err(|error| failed("remove", &scratch, error))?;
-    // `create_new` never follows a link that somebody put there
+    // `create_new` fails on an existing link instead of following it.
     let filled = File::create_new(&scratch).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         Ok(file)
@@ -69,13 +70,13 @@ fn fill_scratch(tree: &Tree, text: &str) -> Result<File> {
     filled.map_err(|error| failed("write", &scratch, error))
 }
 
-fn rename_scratch(tree: &Tree, place: &Path) -> Result<()> {
-    fs::rename(tree.root().join(SCRATCH), place).map_err(|error| failed("write", place, error))
+fn rename_scratch(tree: &Tree, target: &Path) -> Result<()> {
+    fs::rename(tree.root().join(SCRATCH), target).map_err(|error| failed("write", target, error))
 }
 
-/// Writes `text` at byte `at`, once: a torn earlier try is overwritten, a finished one is left.
-pub(super) fn append(place: &Path, at: u64, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(place)?;
+/// Writes `text` at byte `at`. A repeated call overwrites a partial write and leaves a complete one unchanged.
+pub(super) fn append(target: &Path, at: u64, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(target)?;
     file.seek(SeekFrom::Start(at))?;
     let mut there = vec![0; text.len()];
     if file.read_exact(&mut there).is_ok() && there == text.as_bytes() {
@@ -85,8 +86,8 @@ pub(super) fn append(place: &Path, at: u64, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.set_len(at + text.len() as u64)
 }
-/// What a journal's steps changed but did not yet force to the disk. While the journal is there they can be repeated,
-/// so it is enough that all of it is on the disk before the journal goes.
+/// The changes of a journal's steps that are not synced yet. The steps can be repeated while the journal exists, so one
+/// sync before the journal is removed is enough.
 #[derive(Default)]
 pub(super) struct Unsynced {
     files: BTreeSet<PathBuf>,
@@ -94,20 +95,20 @@ pub(super) struct Unsynced {
 }
 
 impl Unsynced {
-    /// The text and the name of a file changed.
-    pub(super) fn file(&mut self, place: &Path) {
-        self.files.insert(place.to_owned());
-        self.name(place);
+    /// Records that the contents and the name of a file changed.
+    pub(super) fn file(&mut self, target: &Path) {
+        self.files.insert(target.to_owned());
+        self.name(target);
     }
 
-    /// A name came, went or moved.
-    pub(super) fn name(&mut self, place: &Path) {
-        self.directories.extend(place.parent().map(Path::to_owned));
+    /// Records that a name was created, removed or renamed.
+    pub(super) fn name(&mut self, target: &Path) {
+        self.directories.extend(target.parent().map(Path::to_owned));
     }
 
     pub(super) fn sync(self) -> Result<()> {
         let files: Vec<PathBuf> = self.files.into_iter().collect();
-        // file systems commit the requests of several threads together: with many small files this is what counts
+        // File systems commit the syncs of several threads together, which dominates the time for many small files.
         let share = files.len().div_ceil(SYNC_THREADS).max(SYNC_SHARE);
         thread::scope(|scope| {
             let workers: Vec<_> = files
@@ -121,13 +122,13 @@ impl Unsynced {
     }
 }
 
-pub(super) fn make_parents(tree: &Tree, place: &Path, unsynced: &mut Unsynced) -> Result<()> {
-    place.parent().map_or(Ok(()), |parent| make_dirs(tree, parent, unsynced))
+pub(super) fn make_parents(tree: &Tree, target: &Path, unsynced: &mut Unsynced) -> Result<()> {
+    target.parent().map_or(Ok(()), |parent| make_dirs(tree, parent, unsynced))
 }
 
 pub(super) fn make_dirs(tree: &Tree, directory: &Path, unsynced: &mut Unsynced) -> Result<()> {
-    let missing = directory.ancestors().take_while(|place| *place != tree.root() && !place.is_dir());
-    missing.for_each(|place| unsynced.name(place));
+    let missing = directory.ancestors().take_while(|target| *target != tree.root() && !target.is_dir());
+    missing.for_each(|target| unsynced.name(target));
     fs::create_dir_all(directory).map_err(|error| failed("make", directory, error))
 }
 
@@ -137,7 +138,7 @@ fn sync(file: &Path) -> Result<()> {
 }
 
 pub(super) fn sync_dir(directory: &Path) -> Result<()> {
-    // elsewhere a directory cannot be opened as a file, and renames are durable without it
+    // Other systems cannot open a directory as a file, and their renames are durable without it.
     if cfg!(unix) {
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         allow_missing(synced).map_err(|error| failed("write", directory, error))?;

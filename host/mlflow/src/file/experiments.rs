@@ -1,4 +1,4 @@
-//! Experiments: directories of the root, or of the trash.
+//! Experiments: directories below the root, or below `.trash` if they are deleted.
 
 use uuid::Uuid;
 
@@ -22,12 +22,12 @@ pub(super) struct Found {
     pub directory: String,
 }
 
-/// The directories that can be experiments, the trash's last.
+/// The directories that can be experiments; those in the trash come last.
 pub(super) fn directories(tree: &Tree) -> Result<Vec<(ExperimentId, String)>> {
     let mut found = Vec::new();
     for parent in ["", TRASH] {
         for entry in tree.list(parent)?.into_iter().filter(|entry| entry.is_dir && entry.name != MODELS) {
-            // `.trash` itself is no legal id
+            // `.trash` is not a valid id, so it is not listed as an experiment.
             if let Ok(id) = ExperimentId::new(&entry.name) {
                 let directory =
                     if parent.is_empty() { entry.name } else { format!("{parent}/{}", entry.name) };
@@ -38,7 +38,7 @@ pub(super) fn directories(tree: &Tree) -> Result<Vec<(ExperimentId, String)>> {
     Ok(found)
 }
 
-/// The experiment of that id; `NotFound` if there is none.
+/// The experiment with this id; `NotFound` if it does not exist.
 pub(super) fn find(tree: &Tree, id: &ExperimentId) -> Result<Found> {
     for directory in [id.to_string(), format!("{TRASH}/{id}")] {
         if id.as_str() != MODELS
@@ -50,7 +50,7 @@ pub(super) fn find(tree: &Tree, id: &ExperimentId) -> Result<Found> {
     Err(errors::not_found("experiment", id))
 }
 
-/// The experiment of that id, to be written to; `InvalidState` when it is deleted.
+/// The experiment with this id, for writing; `InvalidState` if it is deleted.
 pub(super) fn find_active(tree: &Tree, id: &ExperimentId) -> Result<Found> {
     let found = find(tree, id)?;
     if found.experiment.lifecycle_stage == LifecycleStage::Deleted {
@@ -59,7 +59,7 @@ pub(super) fn find_active(tree: &Tree, id: &ExperimentId) -> Result<Found> {
     Ok(found)
 }
 
-/// The experiment of that name, deleted ones included.
+/// The experiment with this name; deleted experiments are included.
 pub(super) fn find_by_name(tree: &Tree, name: &str) -> Result<Option<Experiment>> {
     for (id, directory) in directories(tree)? {
         let experiment = read(tree, &id, &directory)?;
@@ -70,7 +70,7 @@ pub(super) fn find_by_name(tree: &Tree, name: &str) -> Result<Option<Experiment>
     Ok(None)
 }
 
-/// Creates an experiment; `AlreadyExists` when the name is taken.
+/// Creates an experiment; `AlreadyExists` if the name is taken.
 pub(super) fn create(disk: &Disk, name: &str, tags: &Tags) -> Result<ExperimentId> {
     rules::check_experiment_name(name)?;
     let tags = rules::checked_tags(tags)?;
@@ -115,7 +115,7 @@ fn read(tree: &Tree, id: &ExperimentId, directory: &str) -> Result<Option<Experi
     }))
 }
 
-/// Eighteen random digits, as MLflow makes them.
+/// Returns eighteen random digits, the form of MLflow's ids.
 fn unused_id(tree: &Tree) -> Result<ExperimentId> {
     const SMALLEST: u64 = 100_000_000_000_000_000;
     for _ in 0..16 {

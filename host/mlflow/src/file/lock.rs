@@ -1,8 +1,8 @@
-//! One lock file for a whole store: writers hold it alone, readers together.
+//! One lock file for the whole store: exclusive for writers, shared for readers.
 //!
-//! It is a file directly in the root, where MLflow looks at directories only. MLflow itself takes no lock on a file
-//! store, so this orders our own processes; against a Python process that writes at the same moment there is only
-//! the atomicity of a rename.
+//! The file lies directly in the root, where MLflow looks at directories only. MLflow does not lock a file store, so
+//! the lock orders only processes of hydra-registry. Against a Python process that writes at the same time, only single
+//! renames are atomic.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -14,19 +14,19 @@ use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The name of the lock file.
 const LOCK_FILE: &str = ".hydra-registry.lock";
-/// How long to wait for another process.
+/// The longest wait for another process.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The first wait between two tries; it doubles up to [`LONGEST_WAIT`].
+/// The first wait between two attempts; each further wait is twice as long, up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_micros(200);
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 
-/// Held until it is dropped.
+/// A lock that is released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: Option<File>,
 }
 
-/// Waits until nobody else reads or writes. The root must exist.
+/// Waits until no process reads or writes. The root must exist.
 pub(super) fn for_writing(root: &Path) -> Result<Lock> {
     let path = root.join(LOCK_FILE);
     let file = OpenOptions::new()
@@ -39,7 +39,8 @@ pub(super) fn for_writing(root: &Path) -> Result<Lock> {
     Ok(Lock { _file: Some(file) })
 }
 
-/// Waits until nobody writes. A store that we never wrote to has no lock file, and none is made by reading.
+/// Waits until no process writes. A store that hydra-registry never wrote to has no lock file, and reading does not
+/// create one.
 pub(super) fn for_reading(root: &Path) -> Result<Lock> {
     let path = root.join(LOCK_FILE);
     let file = match File::open(&path) {

@@ -55,7 +55,7 @@ pub(super) fn finalize(disk: &Disk, id: &LoggedModelId, status: LoggedModelStatu
     })
 }
 
-/// Notes that the LoggedModel was registered as this version.
+/// Records in a tag of the LoggedModel that it was registered as this version.
 pub(super) fn note_version(
     disk: &Disk,
     id: &LoggedModelId,
@@ -71,7 +71,7 @@ pub(super) fn note_version(
     })
 }
 
-/// The LoggedModel and its directory; `NotFound` when it is missing or deleted.
+/// The LoggedModel and its directory; `NotFound` if it is missing or deleted.
 pub(super) fn find(tree: &Tree, id: &LoggedModelId) -> Result<(LoggedModel, String)> {
     for (experiment_id, experiment) in experiments::directories(tree)? {
         let directory = format!("{experiment}/{MODELS}/{id}");

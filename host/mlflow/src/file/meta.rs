@@ -1,11 +1,10 @@
-//! `meta.yaml` files: reading them into the fields we use, and writing them so that every YAML reader agrees.
+//! `meta.yaml` files: reads the fields that this crate uses, and writes files that every YAML parser reads alike.
 //!
-//! MLflow writes them with PyYAML, which follows YAML 1.1: it leaves strings such as `12e45` (a run id can look like
-//! that) or `y` bare and reads a bare `2024-01-01` or `no` as something else than text. So text is read as text
-//! whatever it looks like, because the fields are typed, and every string is written quoted.
+//! MLflow writes them with PyYAML, which follows YAML 1.1. PyYAML leaves strings such as `12e45` (a possible run id) or
+//! `y` unquoted, and reads an unquoted `2024-01-01` or `no` as a date or a boolean. The reader here has typed fields,
+//! so it reads them as text, and the writer quotes every string.
 //!
-//! A file that MLflow wrote is edited block by block, never parsed and written anew: keys that we do not know keep
-//! their bytes.
+//! Files that MLflow wrote are edited key by key, not parsed and written again, so unknown keys keep their bytes.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -61,14 +60,14 @@ pub(super) struct VersionMeta {
     pub storage_location: Option<String>,
 }
 
-/// The meta file of `directory`, or `None` when there is none: then there is no entity either.
+/// Reads the meta file of `directory`; `None` if the file, and therefore the entity, does not exist.
 pub(super) fn read<T: DeserializeOwned>(tree: &Tree, directory: &str) -> Result<Option<T>> {
     let path = format!("{directory}/{META}");
     let Some(text) = tree.read(&path)? else { return Ok(None) };
     serde_saphyr::from_str(&text).map(Some).map_err(|error| damaged(tree, &path).with_source(error))
 }
 
-/// A meta file as text, to be changed and written back.
+/// The text of a meta file, for editing.
 #[derive(Debug)]
 pub(super) struct MetaText {
     /// Each top-level key with its line and the lines that continue it, sorted by key as PyYAML sorts them.
@@ -93,7 +92,7 @@ impl<'a> From<Option<&'a str>> for Value<'a> {
 }
 
 impl MetaText {
-    /// A file made of `fields`.
+    /// Creates a file with `fields`.
     pub(super) fn new(fields: &[(&str, Value<'_>)]) -> Self {
         let mut meta = Self { blocks: Vec::new() };
         for (key, value) in fields {
@@ -102,8 +101,8 @@ impl MetaText {
         meta
     }
 
-    /// The meta file of `directory`; `None` when there is none. `Storage` when it is not the block mapping that
-    /// MLflow writes.
+    /// Reads the meta file of `directory`; `None` if it does not exist. `Storage` if it is not a block mapping, the
+    /// form that MLflow writes.
     pub(super) fn read(tree: &Tree, directory: &str) -> Result<Option<Self>> {
         let path = format!("{directory}/{META}");
         let Some(text) = tree.read(&path)? else { return Ok(None) };
@@ -128,7 +127,7 @@ impl MetaText {
         (!blocks.is_empty()).then_some(Self { blocks })
     }
 
-    /// Sets a top-level key, leaving every other as it is.
+    /// Sets a top-level key and leaves all other keys unchanged.
     pub(super) fn set(&mut self, key: &str, value: &Value<'_>) {
         let block = match value {
             Value::Null => format!("{key}: null\n"),
@@ -150,20 +149,20 @@ impl MetaText {
         }
     }
 
-    /// The whole file.
+    /// The text of the whole file.
     pub(super) fn text(&self) -> String {
         self.blocks.iter().map(|(_, block)| block.as_str()).collect()
     }
 }
 
-/// The key of a line that starts a top-level entry: a plain word in the first column and a colon after it.
+/// The key of a line that starts a top-level entry: a plain word in the first column, followed by a colon.
 fn top_level_key(line: &str) -> Option<&str> {
     let (key, rest) = line.split_once(':')?;
     let is_word = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     (is_word && (rest.is_empty() || rest.starts_with([' ', '\n', '\r']))).then_some(key)
 }
 
-/// `text` as a double-quoted scalar that YAML 1.1 and 1.2 read alike: what PyYAML refuses or folds is escaped.
+/// Formats `text` as a double-quoted scalar that YAML 1.1 and 1.2 read alike; escapes what PyYAML rejects or folds.
 fn quoted(text: &str) -> String {
     let mut scalar = String::with_capacity(text.len() + 2);
     scalar.push('"');
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn text_stays_text_whatever_it_looks_like() {
+    fn every_string_is_read_as_text() {
         for (bare, text) in
             [("12e45", "12e45"), ("0o17", "0o17"), ("y", "y"), ("017", "017"), ("true", "true")]
         {
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_block_mapping_is_not_edited() {
+    fn only_block_mappings_are_edited() {
         for text in ["", "{a: 1}\n", "- a\n", "# comment only\n"] {
             assert!(MetaText::parse(text).is_none(), "{text:?}");
         }

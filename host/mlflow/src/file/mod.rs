@@ -9,10 +9,11 @@
 //! <root>/models/<registered model>/version-<n>/meta.yaml  tags/<key>
 //! ```
 //!
-//! MLflow reads what is written here and the reverse. Three files of our own lie directly in the root, where MLflow
-//! looks at directories only: a lock, a journal and a scratch file. Every call holds the lock, every change goes through the
-//! journal, so that our own processes never see half a change, not even after a crash. MLflow itself takes no lock: a
-//! Python process that writes at the same moment gets no more than the atomicity of single files.
+//! MLflow reads the files that this store writes, and this store reads MLflow's. Three files of hydra-registry lie
+//! directly in the root, where MLflow looks at directories only: a lock, a journal and a scratch file. Every call holds
+//! the lock and every change goes through the journal, so other processes of hydra-registry never see a partial change,
+//! not even after a crash. MLflow itself does not lock: a Python process that writes at the same time is protected only
+//! by the atomicity of single files.
 
 mod durable;
 mod experiments;
@@ -41,20 +42,20 @@ use crate::file::tree::{Tree, failed};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// Where deleted experiments go.
+/// The directory of deleted experiments.
 const TRASH: &str = ".trash";
-/// Where registered models live.
+/// The directory of registered models.
 const MODELS: &str = "models";
 
-/// The file store below one directory.
+/// A file store below one directory.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     disk: Arc<Disk>,
 }
 
 impl FileStore {
-    /// The store below `root`, which is made with MLflow's experiment `Default` by the first write if it does not
-    /// exist. `Config` when `root` is something other than a directory.
+    /// The store below `root`. If `root` does not exist, the first write creates it with MLflow's experiment `Default`.
+    /// `Config` if `root` is not a directory.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let given = root.as_ref();
         let refuse = || {
@@ -70,13 +71,13 @@ impl FileStore {
         Ok(Self { disk: Arc::new(disk) })
     }
 
-    /// The directory of the store.
+    /// The root directory of the store.
     #[must_use]
     pub fn root(&self) -> &Path {
         self.disk.tree.root()
     }
 
-    /// Runs `work` where it may block.
+    /// Runs `work` on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
@@ -86,18 +87,18 @@ impl FileStore {
     }
 }
 
-/// The store without its asynchronous face.
+/// The synchronous part of the store.
 #[derive(Debug)]
 struct Disk {
     tree: Tree,
     /// The root as a URI that ends with `/`.
     artifact_root: Url,
-    /// Orders the writers of this process, who would otherwise poll the file lock against each other.
+    /// Orders the writers of this process, which would otherwise poll the file lock against each other.
     writer: Mutex<()>,
 }
 
 impl Disk {
-    /// Reads under the lock, after finishing what a crashed writer left.
+    /// Reads under the shared lock, after completing the interrupted change of a crashed writer.
     fn read<T>(&self, work: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
         let mut lock = lock::for_reading(self.tree.root())?;
         while transaction::is_interrupted(&self.tree)? {
@@ -108,7 +109,7 @@ impl Disk {
         work(&self.tree)
     }
 
-    /// Lets `work` look at the store and plan steps, then carries them out, all under the lock.
+    /// Calls `work` to read the store and plan steps, then executes the steps, all under the exclusive lock.
     fn write<T>(&self, work: impl FnOnce(&Tree, &mut Transaction) -> Result<T>) -> Result<T> {
         let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let root = self.tree.root();
@@ -129,7 +130,7 @@ impl Disk {
         Ok(value)
     }
 
-    /// Makes what MLflow makes in a new root.
+    /// Creates the directories and the experiment that MLflow creates in a new root.
     fn ensure_layout(&self) -> Result<()> {
         let default = experiments::DEFAULT_ID;
         let mut transaction = Transaction::new();
@@ -154,7 +155,7 @@ impl Disk {
         uri.into()
     }
 
-    /// `location`, or where it is now: a store that was moved holds the locations of its former place.
+    /// Returns `location`, or its present path if the store was moved after `location` was written.
     fn relocated(&self, location: String) -> Result<String> {
         let Some(path) = local_path(&location) else { return Ok(location) };
         if path.exists() {
@@ -171,7 +172,7 @@ impl Disk {
     }
 }
 
-/// The path of a local artifact URI, which is a plain path or has the scheme `file`.
+/// The path of a local artifact URI: a plain path, or a URI with the scheme `file`.
 fn local_path(uri: &str) -> Option<PathBuf> {
     if uri.starts_with("file:") {
         return Url::parse(uri).ok()?.to_file_path().ok();

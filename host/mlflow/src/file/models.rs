@@ -1,8 +1,8 @@
-//! Registered models: their rows and aliases.
+//! Registered models: their meta files and aliases.
 
 use std::collections::BTreeMap;
 
-use crate::entities::{RegisteredModel, Tags};
+use crate::entities::{ModelFilter, Page, RegisteredModel, Tags};
 use crate::errors;
 use crate::file::meta::{self, META, MetaText, RegisteredModelMeta, Value};
 use crate::file::transaction::Transaction;
@@ -19,17 +19,17 @@ pub(super) fn directory(name: &ModelName) -> String {
     format!("{MODELS}/{name}")
 }
 
-/// `ModelNotFound` if there is no such model.
+/// `ModelNotFound` if the model does not exist.
 pub(super) fn check_exists(tree: &Tree, name: &ModelName) -> Result<()> {
     let exists = tree.is_file(&format!("{}/{META}", directory(name)))?;
     exists.then_some(()).ok_or_else(|| errors::model_not_found(name))
 }
 
-/// Every alias of a model and where it points.
+/// Every alias of a model with its version.
 pub(super) fn aliases(tree: &Tree, name: &ModelName) -> Result<BTreeMap<Alias, Version>> {
     let mut aliases = BTreeMap::new();
     for entry in tree.list(&format!("{}/aliases", directory(name)))? {
-        // names that MLflow would refuse are not aliases
+        // Skips file names that are not valid aliases in MLflow.
         if let (Ok(alias), false) = (Alias::new(entry.name), entry.is_dir)
             && let Some(version) = read_alias(tree, name, &alias)?
         {
@@ -39,7 +39,7 @@ pub(super) fn aliases(tree: &Tree, name: &ModelName) -> Result<BTreeMap<Alias, V
     Ok(aliases)
 }
 
-/// Where an alias points.
+/// The version of an alias.
 pub(super) fn read_alias(tree: &Tree, name: &ModelName, alias: &Alias) -> Result<Option<Version>> {
     let path = alias_path(name, alias);
     let Some(text) = tree.read(&path)? else { return Ok(None) };
@@ -56,7 +56,7 @@ pub(super) fn alias_path(name: &ModelName, alias: &Alias) -> String {
     format!("{}/aliases/{alias}", directory(name))
 }
 
-/// The rule of MLflow's file store, which cannot list any model once one breaks it.
+/// Checks MLflow's rule for names in a file store. A store with one invalid name cannot list any model.
 fn check_name(name: &ModelName) -> Result<()> {
     if name.as_str().contains('%') || name.as_str().contains(std::path::is_separator) {
         return Err(Error::new(
@@ -69,7 +69,7 @@ fn check_name(name: &ModelName) -> Result<()> {
     Ok(())
 }
 
-/// Creates a registered model; `AlreadyExists` when the name is taken.
+/// Creates a registered model; `AlreadyExists` if the name is taken.
 pub(super) fn create(
     disk: &Disk,
     name: ModelName,
@@ -104,7 +104,7 @@ fn new_meta(name: &ModelName, description: &str, now: Timestamp) -> MetaText {
     ])
 }
 
-/// The registered model with its tags and aliases; `ModelNotFound` if there is none.
+/// The registered model with its tags and aliases; `ModelNotFound` if it does not exist.
 pub(super) fn read(tree: &Tree, name: &ModelName) -> Result<RegisteredModel> {
     let directory = directory(name);
     let meta: RegisteredModelMeta =
@@ -116,6 +116,33 @@ pub(super) fn read(tree: &Tree, name: &ModelName) -> Result<RegisteredModel> {
         tags: values::read_all(tree, &format!("{directory}/tags"))?,
         aliases: aliases(tree, name)?,
     })
+}
+
+/// A page of the models that `filter` shows, of those with names after `after`. A directory whose name is not one of a model
+/// is not shown, nor is one without a meta file.
+pub(super) fn page(
+    tree: &Tree,
+    filter: &ModelFilter,
+    after: Option<&str>,
+    page_size: usize,
+) -> Result<Page<RegisteredModel>> {
+    let entries = tree.list(MODELS)?.into_iter().filter(|entry| entry.is_dir);
+    let mut names: Vec<ModelName> = entries.filter_map(|entry| ModelName::new(entry.name).ok()).collect();
+    names.retain(|name| after.is_none_or(|after| name.as_str() > after));
+    names.sort_unstable();
+    let mut items = Vec::new();
+    for name in names {
+        match read(tree, &name) {
+            Ok(model) if filter.matches(&model) => items.push(model),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
+            Err(error) => return Err(error),
+        }
+        if items.len() > page_size {
+            break;
+        }
+    }
+    Ok(rules::page_by_name(items, page_size))
 }
 
 /// Plans what MLflow does to a model's meta file on every change: a new time, and a copy of the aliases.

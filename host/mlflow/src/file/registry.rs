@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::file::{FileStore, models, transition, versions};
 use crate::rules;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, VersionTag};
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Key, ModelName, Version};
@@ -23,6 +23,18 @@ impl RegistryStore for FileStore {
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
         let name = name.clone();
         self.blocking(move |disk| disk.read(|tree| models::read(tree, &name))).await
+    }
+
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        let page_size = rules::page_size_checked(page_size)?;
+        let (filter, after) = (filter.clone(), page_token.map(str::to_owned));
+        self.blocking(move |disk| disk.read(|tree| models::page(tree, &filter, after.as_deref(), page_size)))
+            .await
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -79,6 +91,17 @@ impl RegistryStore for FileStore {
         self.blocking(move |disk| disk.read(|tree| versions::page(tree, &name, below, page_size))).await
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        rules::check_range(lowest, highest)?;
+        let name = name.clone();
+        self.blocking(move |disk| disk.read(|tree| versions::between(tree, &name, lowest, highest))).await
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -86,13 +109,23 @@ impl RegistryStore for FileStore {
         key: &Key,
         value: &str,
     ) -> Result<()> {
-        let (name, key, value) = (name.clone(), key.clone(), value.to_owned());
+        let tag = VersionTag { version, key: key.clone(), value: Some(value.to_owned()) };
+        let name = name.clone();
         self.blocking(move |disk| {
             disk.write(|tree, transaction| {
-                versions::check_exists(tree, &name, version)?;
-                models::touch(tree, transaction, &name, None)?;
-                transaction.write(format!("{}/tags/{key}", versions::directory(&name, version)), value);
-                Ok(())
+                versions::plan_tag(tree, transaction, &name, &tag)?;
+                models::touch(tree, transaction, &name, None)
+            })
+        })
+        .await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        let (name, tag) = (name.clone(), VersionTag { version, key: key.clone(), value: None });
+        self.blocking(move |disk| {
+            disk.write(|tree, transaction| {
+                versions::plan_tag(tree, transaction, &name, &tag)?;
+                models::touch(tree, transaction, &name, None)
             })
         })
         .await

@@ -7,20 +7,20 @@ use crate::errors;
 use crate::file::experiments;
 use crate::file::meta::{self, META, MetaText, RunMeta, Value};
 use crate::file::tree::Tree;
-use crate::file::{Disk, logged_models, values};
+use crate::file::{Disk, TRASH, local_path, logged_models, values};
 use crate::rules;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
 
-/// MLflow's number for a run that was started by a program on this machine.
+/// MLflow's number for a run that a local program started.
 const SOURCE_TYPE_LOCAL: i64 = 4;
 
-/// Directories of an experiment that are not runs.
+/// The directories of an experiment that are not runs.
 const RESERVED: [&str; 4] = ["datasets", "models", "tags", "traces"];
 
-/// Where a run was found.
-struct Place {
+/// The location of a run.
+struct RunLocation {
     experiment_id: ExperimentId,
     directory: String,
 }
@@ -48,14 +48,14 @@ pub(super) fn create(disk: &Disk, new: &NewRun) -> Result<Run> {
             params: BTreeMap::new(),
             tags,
         };
-        // MLflow takes only a directory with these three for a run
+        // MLflow accepts a directory as a run only if it has these three.
         for part in ["metrics", "params", "artifacts"] {
             transaction.make_dir(format!("{directory}/{part}"));
         }
         for (key, value) in &run.tags {
             transaction.write(format!("{directory}/tags/{key}"), value);
         }
-        // last, so that nobody sees a run without its tags
+        // The meta file comes last, so that no reader sees a run without its tags.
         transaction.write(format!("{directory}/{META}"), new_meta(&run).text());
         Ok(run)
     })
@@ -65,14 +65,22 @@ pub(super) fn get(disk: &Disk, id: &RunId) -> Result<Run> {
     disk.read(|tree| {
         let place = find(tree, id)?;
         let meta = read_meta(tree, &place, id)?;
-        read(tree, &place, id, meta)
+        let mut run = read(tree, &place, id, meta)?;
+        // The artifacts of a deleted experiment went to the trash with it. What is written to their former place would be in
+        // the way when the experiment is restored.
+        let artifacts = format!("{}/artifacts", place.directory);
+        let in_trash = place.directory.starts_with(TRASH) && tree.is_dir(&artifacts)?;
+        if in_trash && !local_path(&run.artifact_uri).is_some_and(|path| path.exists()) {
+            run.artifact_uri = disk.artifact_uri(&artifacts);
+        }
+        Ok(run)
     })
 }
 
 pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()> {
     let batch = rules::check_batch(batch)?;
     disk.write(|tree, transaction| {
-        let Place { directory, .. } = find_active(tree, id)?;
+        let RunLocation { directory, .. } = find_active(tree, id)?;
         for (key, value) in &batch.params {
             let path = format!("{directory}/params/{key}");
             match tree.is_file(&path)?.then(|| tree.read(&path)).transpose()?.flatten() {
@@ -97,7 +105,7 @@ pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()>
 
 pub(super) fn update(disk: &Disk, id: &RunId, status: RunStatus, end_time: Option<Timestamp>) -> Result<()> {
     disk.write(|tree, transaction| {
-        let Place { directory, .. } = find_active(tree, id)?;
+        let RunLocation { directory, .. } = find_active(tree, id)?;
         let mut meta = MetaText::read(tree, &directory)?.ok_or_else(|| errors::not_found("run", id))?;
         meta.set("status", &Value::Number(status_number(status)));
         if let Some(end_time) = end_time {
@@ -123,27 +131,29 @@ pub(super) fn by_status(
         for entry in tree.list(&directory)? {
             let can_be_run = entry.is_dir && !RESERVED.contains(&entry.name.as_str());
             let Some(id) = can_be_run.then(|| RunId::new(entry.name).ok()).flatten() else { continue };
-            let place = Place { experiment_id: experiment.clone(), directory: format!("{directory}/{id}") };
-            let Some(meta) = meta::read::<RunMeta>(tree, &place.directory)? else { continue };
+            let location =
+                RunLocation { experiment_id: experiment.clone(), directory: format!("{directory}/{id}") };
+            let Some(meta) = meta::read::<RunMeta>(tree, &location.directory)? else { continue };
             let stage = LifecycleStage::of(meta.lifecycle_stage.as_deref());
             if stage == LifecycleStage::Active && status_of(meta.status) == status {
-                matching.push((meta.start_time, id, place, meta));
+                matching.push((meta.start_time, id, location, meta));
             }
         }
         matching.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         let all = matching.len();
         let page = matching.into_iter().skip(skip).take(page_size);
-        let items =
-            page.map(|(_, id, place, meta)| read(tree, &place, &id, meta)).collect::<Result<Vec<_>>>()?;
+        let items = page
+            .map(|(_, id, location, meta)| read(tree, &location, &id, meta))
+            .collect::<Result<Vec<_>>>()?;
         let end = skip.saturating_add(items.len());
         Ok(Page { items, next: (end < all).then(|| end.to_string()) })
     })
 }
 
-/// Writes down that the run made a LoggedModel.
+/// Records a LoggedModel as an output of the run.
 pub(super) fn log_output(disk: &Disk, id: &RunId, model: &LoggedModelId) -> Result<()> {
     disk.write(|tree, transaction| {
-        let Place { directory, .. } = find_active(tree, id)?;
+        let RunLocation { directory, .. } = find_active(tree, id)?;
         let output = format!("{directory}/outputs/{model}/{META}");
         if tree.is_file(&output)? {
             return Ok(());
@@ -151,7 +161,7 @@ pub(super) fn log_output(disk: &Disk, id: &RunId, model: &LoggedModelId) -> Resu
         let meta = MetaText::new(&[
             ("destination_id", Value::Text(model.as_str())),
             ("destination_type", Value::Text("MODEL_OUTPUT")),
-            // not the run's id: MLflow writes the model's here too
+            // MLflow writes the model's id here too, not the run's.
             ("source_id", Value::Text(model.as_str())),
             ("source_type", Value::Text("RUN_OUTPUT")),
             ("step", Value::Number(0)),
@@ -162,43 +172,43 @@ pub(super) fn log_output(disk: &Disk, id: &RunId, model: &LoggedModelId) -> Resu
     })
 }
 
-fn find(tree: &Tree, id: &RunId) -> Result<Place> {
+fn find(tree: &Tree, id: &RunId) -> Result<RunLocation> {
     for (experiment_id, experiment) in experiments::directories(tree)? {
         let directory = format!("{experiment}/{id}");
         if tree.is_file(&format!("{directory}/{META}"))? {
-            return Ok(Place { experiment_id, directory });
+            return Ok(RunLocation { experiment_id, directory });
         }
     }
     Err(errors::not_found("run", id))
 }
 
-fn find_active(tree: &Tree, id: &RunId) -> Result<Place> {
-    let place = find(tree, id)?;
-    let meta = read_meta(tree, &place, id)?;
+fn find_active(tree: &Tree, id: &RunId) -> Result<RunLocation> {
+    let location = find(tree, id)?;
+    let meta = read_meta(tree, &location, id)?;
     if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {
         return Err(errors::is_deleted("run", id));
     }
-    Ok(place)
+    Ok(location)
 }
 
-fn read_meta(tree: &Tree, place: &Place, id: &RunId) -> Result<RunMeta> {
-    let meta: RunMeta = meta::read(tree, &place.directory)?.ok_or_else(|| errors::not_found("run", id))?;
+fn read_meta(tree: &Tree, location: &RunLocation, id: &RunId) -> Result<RunMeta> {
+    let meta: RunMeta = meta::read(tree, &location.directory)?.ok_or_else(|| errors::not_found("run", id))?;
     if meta.run_id.as_deref().is_some_and(|written| written != id.as_str()) {
-        // MLflow refuses it too: the directory was copied or planted
+        // MLflow rejects such a run too: its directory was copied or planted.
         return Err(Error::new(ErrorKind::InvalidState, "the run's metadata file names another run")
             .with_context("run", id)
-            .with_context("path", tree.root().join(&place.directory).display()));
+            .with_context("path", tree.root().join(&location.directory).display()));
     }
     Ok(meta)
 }
 
-fn read(tree: &Tree, place: &Place, id: &RunId, meta: RunMeta) -> Result<Run> {
-    let directory = &place.directory;
+fn read(tree: &Tree, location: &RunLocation, id: &RunId, meta: RunMeta) -> Result<Run> {
+    let directory = &location.directory;
     let tags = values::read_all(tree, &format!("{directory}/tags"))?;
     let name = meta.run_name.filter(|name| !name.is_empty());
     Ok(Run {
         id: id.clone(),
-        experiment_id: place.experiment_id.clone(),
+        experiment_id: location.experiment_id.clone(),
         name: name.or_else(|| tags.get(rules::RUN_NAME_TAG).cloned()).unwrap_or_default(),
         status: status_of(meta.status),
         start_time: meta.start_time,
@@ -222,7 +232,7 @@ fn new_meta(run: &Run) -> MetaText {
         ("lifecycle_stage", Value::Text("active")),
         ("run_id", Value::Text(run.id.as_str())),
         ("run_name", Value::Text(&run.name)),
-        // MLflow 2.x looks for the id under its old name too
+        // MLflow 2.x reads the id under its old name as well.
         ("run_uuid", Value::Text(run.id.as_str())),
         ("source_name", Value::Text("")),
         ("source_type", Value::Number(SOURCE_TYPE_LOCAL)),
@@ -244,7 +254,7 @@ fn status_number(status: RunStatus) -> i64 {
     }
 }
 
-/// Files without a status, or with one we do not know, count as running, as they do for MLflow.
+/// A missing or unknown status counts as running, as in MLflow.
 fn status_of(number: Option<u8>) -> RunStatus {
     match number {
         Some(2) => RunStatus::Scheduled,

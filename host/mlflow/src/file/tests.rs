@@ -5,11 +5,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore};
-use hydra_base::names::{Alias, ExperimentId, RunId, Version};
+use crate::store::{
+    AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore, VersionTag,
+};
+use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_base::testing::{model_name as name, set, version};
 
-/// A store with the model `m`, its versions 1 and 2, `champion` on 1, and the empty ledger `m_ledger`.
+/// A store with the model `m`, its versions 1 and 2, `champion` on version 1, and the empty ledger `m_ledger`.
 struct Scene {
     directory: TempDir,
     store: FileStore,
@@ -54,6 +56,11 @@ fn promotion() -> AtomicTransition {
         model: name("m"),
         expected_aliases: vec![set("champion", 1)],
         moves: vec![set("champion", 2), set("archived", 1)],
+        tags: vec![VersionTag {
+            version: version(1),
+            key: Key::new("team").expect("a key"),
+            value: Some("risk".into()),
+        }],
         entry: version_of("m_ledger"),
         expected_newest: None,
     }
@@ -65,7 +72,7 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         let scene = Scene::new().await;
         scene.store.disk.crash_after(usize::MAX, &promotion())
     };
-    assert!(steps >= 5, "an entry, two aliases, two meta files: {steps}");
+    assert!(steps >= 6, "an entry, two aliases, a tag, two meta files: {steps}");
     for done in 0..=steps {
         let scene = Scene::new().await;
         scene.store.disk.crash_after(done, &promotion());
@@ -74,6 +81,8 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
         assert_eq!(entry.tags["hydra.entry"], "{}", "after {done} steps");
         let expected = BTreeMap::from([(Alias::CHAMPION, version(2)), (Alias::ARCHIVED, version(1))]);
         assert_eq!(scene.aliases().await, expected, "after {done} steps");
+        let tagged = reader.model_version(&name("m"), version(1)).await.expect("the version");
+        assert_eq!(tagged.tags["team"], "risk", "after {done} steps");
         assert!(!scene.path(".hydra-registry.journal").exists());
         let again = reader.commit(&promotion()).await.expect("an outcome");
         assert!(matches!(again, AtomicOutcome::Conflict));
@@ -120,7 +129,7 @@ async fn a_damaged_journal_stops_everything() {
 }
 
 #[tokio::test]
-async fn reading_makes_nothing() {
+async fn reading_creates_no_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("mlruns");
     let store = FileStore::open(&root).expect("a store");
@@ -243,7 +252,7 @@ async fn many_versions_are_listed_page_by_page() {
 }
 
 impl Disk {
-    /// Commits `transition` and stops after so many of its steps, as a crash would. Returns how many there are.
+    /// Commits `transition` and stops after `done` of its steps, as a crash would. Returns the number of steps.
     fn crash_after(&self, done: usize, transition: &AtomicTransition) -> usize {
         let mut transaction = Transaction::new();
         transition::plan_transition(&self.tree, &mut transaction, transition).expect("a plan");

@@ -4,6 +4,7 @@ use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
 };
 use crate::file::{FileStore, experiments, logged_models, runs};
+use crate::rules::existing;
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -37,6 +38,11 @@ impl TrackingStore for FileStore {
     async fn run(&self, id: &RunId) -> Result<Run> {
         let id = id.clone();
         self.blocking(move |disk| runs::get(disk, &id)).await
+    }
+
+    async fn runs(&self, _: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        let ids = ids.to_vec();
+        self.blocking(move |disk| existing(ids.iter().map(|id| runs::get(disk, id)))).await
     }
 
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {

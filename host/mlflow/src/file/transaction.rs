@@ -1,8 +1,8 @@
-//! Changes of several files that happen together or not at all, whatever crashes in between.
+//! Changes of several files that happen completely or not at all, even after a crash.
 //!
-//! A transaction is written to a journal before it is carried out. Putting the journal in place is the commit: before
-//! that nothing has happened, after it everything will, because every step can be repeated, and whoever takes the
-//! store's lock next finishes what a journal says. The caller holds the lock for writing.
+//! A transaction is written to a journal before it is carried out, and putting the journal in place is the commit.
+//! Before the commit nothing has changed. After it, every step can be repeated, and the next process that takes the
+//! store's lock completes the journal. The caller holds the exclusive lock.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,13 +18,13 @@ use hydra_base::failpoint::failpoint;
 
 /// The name of the journal, a file directly in the root, where MLflow looks at directories only.
 const JOURNAL: &str = ".hydra-registry.journal";
-/// Raised when an older release could not carry out a journal.
+/// The schema version of the journal. Raise it when older releases cannot execute a new kind of step.
 const JOURNAL_SCHEMA: u32 = 1;
-/// A batch of params and tags of the greatest sizes stays well below this.
+/// The size limit of a journal. A batch of params and tags of the greatest sizes is well below it.
 const MAX_JOURNAL_BYTES: u64 = 1 << 30;
-/// The longest file name of every file system in use.
+/// The longest file name that every common file system supports.
 const MAX_NAME_BYTES: usize = 255;
-/// Steps to be carried out together, in order. Paths are relative to the root.
+/// Steps that are executed together, in order. Paths are relative to the root.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Transaction {
@@ -48,22 +48,22 @@ impl Transaction {
         Self { schema: JOURNAL_SCHEMA, steps: Vec::new() }
     }
 
-    /// Writes a file, replacing what is there. Readers see the old text or the new one.
+    /// Writes a file or replaces it. Readers see the old or the new text.
     pub(super) fn write(&mut self, path: impl Into<String>, text: impl Into<String>) {
         self.steps.push(Step::Write { path: path.into(), text: text.into() });
     }
 
-    /// Adds `text` to a file that is `at` bytes long now.
+    /// Appends `text` to a file whose length is `at` bytes.
     pub(super) fn append(&mut self, path: impl Into<String>, at: u64, text: impl Into<String>) {
         self.steps.push(Step::Append { path: path.into(), at, text: text.into() });
     }
 
-    /// Makes a directory and its parents.
+    /// Creates a directory and its parents.
     pub(super) fn make_dir(&mut self, path: impl Into<String>) {
         self.steps.push(Step::MakeDir { path: path.into() });
     }
 
-    /// Makes a directory that appears with all its files at once; it is filled as `scratch` and then renamed.
+    /// Creates a directory that appears with all its files at once: `scratch` is filled and then renamed.
     pub(super) fn make_tree(
         &mut self,
         path: impl Into<String>,
@@ -73,28 +73,28 @@ impl Transaction {
         self.steps.push(Step::MakeTree { path: path.into(), scratch: scratch.into(), files });
     }
 
-    /// Removes a file; one that is not there is fine.
+    /// Removes a file, if it exists.
     pub(super) fn remove_file(&mut self, path: impl Into<String>) {
         self.steps.push(Step::RemoveFile { path: path.into() });
     }
 
-    /// Removes a directory with all it holds; one that is not there is fine.
+    /// Removes a directory with its contents, if it exists.
     pub(super) fn remove_tree(&mut self, path: impl Into<String>) {
         self.steps.push(Step::RemoveTree { path: path.into() });
     }
 
-    /// Carries the steps out. When this returns `Ok`, they are on the disk. `InvalidName` or `InvalidArgument` when a
-    /// key or name cannot be a file name here; then nothing is changed.
+    /// Executes the steps. `Ok` means that all changes are synced to the disk. `InvalidName` or `InvalidArgument` if a
+    /// key or name cannot be a file name here; then nothing has changed.
     pub(super) fn commit(self, tree: &Tree) -> Result<()> {
         self.check_paths(tree)?;
         match &self.steps[..] {
             [] => Ok(()),
-            // atomic without a journal
+            // A single replacement is atomic without a journal.
             [Step::Write { path, text }] => {
-                let place = tree.place(path)?;
+                let target = tree.resolve(path)?;
                 let mut unsynced = Unsynced::default();
-                make_parents(tree, &place, &mut unsynced)?;
-                replace_durably(tree, &place, text)?;
+                make_parents(tree, &target, &mut unsynced)?;
+                replace_durably(tree, &target, text)?;
                 unsynced.sync()
             }
             _ => {
@@ -107,11 +107,11 @@ impl Transaction {
         }
     }
 
-    /// Finds what would stop a step for good: a committed journal must always be possible to carry out.
+    /// Rejects steps that can never succeed, because a committed journal must be executable.
     fn check_paths(&self, tree: &Tree) -> Result<()> {
         let files: BTreeSet<String> = self.steps.iter().flat_map(Step::files).collect();
         for path in &files {
-            tree.place(path)?;
+            tree.resolve(path)?;
             if path.split('/').any(|name| name.len() > MAX_NAME_BYTES) {
                 return Err(Error::new(ErrorKind::InvalidName, "a key or name is too long for a file store")
                     .with_context("path", path)
@@ -149,7 +149,7 @@ impl Transaction {
 
 #[cfg(test)]
 impl Transaction {
-    /// Commits and stops after so many steps. Returns how many there are.
+    /// Commits and stops after `done` steps. Returns the number of steps.
     pub(super) fn crash_after(&self, tree: &Tree, done: usize) -> usize {
         self.write_journal(tree).expect("a journal");
         for step in self.steps.iter().take(done) {
@@ -159,17 +159,17 @@ impl Transaction {
     }
 }
 
-/// Whether a writer crashed before it carried out all of its journal.
+/// Whether a crashed writer left a journal that is not complete.
 pub(super) fn is_interrupted(tree: &Tree) -> Result<bool> {
     tree.is_file(JOURNAL)
 }
 
-/// Finishes what a crashed writer committed.
+/// Completes the journal of a crashed writer.
 pub(super) fn recover(tree: &Tree) -> Result<()> {
     let Some(text) = tree.read_up_to(JOURNAL, MAX_JOURNAL_BYTES)? else { return Ok(()) };
-    let place = tree.root().join(JOURNAL);
+    let target = tree.root().join(JOURNAL);
     let damaged = |message: &str| {
-        Error::new(ErrorKind::Storage, message.to_owned()).with_context("path", place.display()).with_hint(
+        Error::new(ErrorKind::Storage, message.to_owned()).with_context("path", target.display()).with_hint(
             "save a copy of the store, then move the journal away; it contains the interrupted change",
         )
     };
@@ -184,7 +184,7 @@ pub(super) fn recover(tree: &Tree) -> Result<()> {
 }
 
 impl Step {
-    /// The files that the step makes or changes.
+    /// The files that the step creates or changes.
     fn files(&self) -> Vec<String> {
         match self {
             Self::Write { path, .. } | Self::Append { path, .. } => vec![path.clone()],
@@ -197,24 +197,24 @@ impl Step {
 
     fn apply(&self, tree: &Tree, unsynced: &mut Unsynced) -> Result<()> {
         match self {
-            Self::Write { path, text } => replace(tree, &tree.place(path)?, text, unsynced),
+            Self::Write { path, text } => replace(tree, &tree.resolve(path)?, text, unsynced),
             Self::Append { path, at, text } => {
-                let place = tree.place(path)?;
-                make_parents(tree, &place, unsynced)?;
-                unsynced.file(&place);
-                append(&place, *at, text).map_err(|error| failed("write", &place, error))
+                let target = tree.resolve(path)?;
+                make_parents(tree, &target, unsynced)?;
+                unsynced.file(&target);
+                append(&target, *at, text).map_err(|error| failed("write", &target, error))
             }
-            Self::MakeDir { path } => make_dirs(tree, &tree.place(path)?, unsynced),
+            Self::MakeDir { path } => make_dirs(tree, &tree.resolve(path)?, unsynced),
             Self::MakeTree { path, scratch, files } => make_tree(tree, path, scratch, files, unsynced),
             Self::RemoveFile { path } => {
-                let place = tree.place(path)?;
-                unsynced.name(&place);
-                allow_missing(fs::remove_file(&place)).map_err(|error| failed("remove", &place, error))
+                let target = tree.resolve(path)?;
+                unsynced.name(&target);
+                allow_missing(fs::remove_file(&target)).map_err(|error| failed("remove", &target, error))
             }
             Self::RemoveTree { path } => {
-                let place = tree.place(path)?;
-                unsynced.name(&place);
-                allow_missing(fs::remove_dir_all(&place)).map_err(|error| failed("remove", &place, error))
+                let target = tree.resolve(path)?;
+                unsynced.name(&target);
+                allow_missing(fs::remove_dir_all(&target)).map_err(|error| failed("remove", &target, error))
             }
         }
     }
@@ -228,7 +228,7 @@ fn both_file_and_directory(path: &str, in_the_way: &str) -> Error {
 }
 
 fn remove_journal(tree: &Tree) -> Result<()> {
-    let place = tree.root().join(JOURNAL);
-    allow_missing(fs::remove_file(&place)).map_err(|error| failed("remove", &place, error))?;
+    let target = tree.root().join(JOURNAL);
+    allow_missing(fs::remove_file(&target)).map_err(|error| failed("remove", &target, error))?;
     sync_dir(tree.root())
 }

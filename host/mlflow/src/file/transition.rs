@@ -5,10 +5,10 @@ use crate::file::tree::Tree;
 use crate::file::{models, versions};
 use crate::store::{AtomicOutcome, AtomicTransition};
 use hydra_base::aliases::AliasMove;
-use hydra_base::error::Result;
+use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::ModelName;
 
-/// Plans alias moves of one model, in order; `VersionNotFound` when a target is missing.
+/// Plans alias moves of one model, in order; `VersionNotFound` if a target does not exist.
 pub(super) fn plan_moves(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -32,7 +32,7 @@ pub(super) fn plan_moves(
     models::touch(tree, transaction, name, Some(&aliases))
 }
 
-/// Plans an entry and its alias moves, or finds that the store is not as the caller read it.
+/// Plans an entry and its alias moves, or reports that the store has changed since the caller read it.
 pub(super) fn plan_transition(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -53,5 +53,11 @@ pub(super) fn plan_transition(
         models::touch(tree, transaction, &transition.entry.name, None)?;
     }
     plan_moves(tree, transaction, &transition.model, &transition.moves)?;
+    for tag in &transition.tags {
+        match versions::plan_tag(tree, transaction, &transition.model, tag) {
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+            planned => planned?,
+        }
+    }
     Ok(AtomicOutcome::Committed(entry))
 }

@@ -1,8 +1,8 @@
-//! The directory tree of a file store, seen through paths that cannot leave it.
+//! The directory tree of a file store, accessed by paths that cannot leave it.
 //!
-//! Names come from requests, from meta files and from the directory itself, and none of them is trusted: a path is a
-//! list of plain names below the root, and a symbolic link anywhere on the way is refused. A store copied from
-//! elsewhere can therefore not make us read or write outside of it.
+//! Names come from requests, meta files and directory listings, and none of them is trusted. A path is a list of plain
+//! names below the root, and a symbolic link anywhere in it is rejected. A store copied from elsewhere therefore cannot
+//! make this crate read or write outside of it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufReader, ErrorKind as Io, Read};
@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// No meta file, tag or param of MLflow comes near this size; a larger one is not read into memory.
+/// The largest file that is read into memory. Meta files, tags and params of MLflow are far smaller.
 const MAX_TEXT_BYTES: u64 = 8 << 20;
-/// How deep keys with `/` may nest; MLflow's keys have at most 250 characters.
+/// The deepest nesting of keys with `/`; MLflow's keys have at most 250 characters.
 const MAX_KEY_DEPTH: usize = 128;
 
 /// The root of a file store.
@@ -37,25 +37,25 @@ impl Tree {
         &self.root
     }
 
-    /// The place of `path`, which is relative, uses `/`, and may not exist yet. `Untrusted` when a part of it is not
-    /// a plain name, or is a symbolic link.
-    pub(super) fn place(&self, path: &str) -> Result<PathBuf> {
-        let mut place = self.root.clone();
+    /// The absolute path of `path`, which is relative, uses `/`, and may not exist yet. `Untrusted` if a part of it is
+    /// not a plain name or is a symbolic link.
+    pub(super) fn resolve(&self, path: &str) -> Result<PathBuf> {
+        let mut absolute = self.root.clone();
         for part in path.split('/') {
             if matches!(part, "" | "." | "..") || part.contains(['\\', '\0']) {
                 return Err(untrusted("a path in the store has a part that is not a plain name", path));
             }
-            place.push(part);
-            match fs::symlink_metadata(&place) {
+            absolute.push(part);
+            match fs::symlink_metadata(&absolute) {
                 Ok(metadata) if metadata.is_symlink() => {
                     return Err(untrusted("a path in the store goes through a symbolic link", path)
                         .with_hint("replace the link with its target"));
                 }
-                Err(error) if !is_missing(&error) => return Err(failed("read", &place, error)),
+                Err(error) if !is_missing(&error) => return Err(failed("read", &absolute, error)),
                 _ => {}
             }
         }
-        Ok(place)
+        Ok(absolute)
     }
 
     pub(super) fn is_dir(&self, path: &str) -> Result<bool> {
@@ -66,46 +66,46 @@ impl Tree {
         Ok(self.metadata(path)?.is_some_and(|metadata| metadata.is_file()))
     }
 
-    /// The text of a file, or `None` if there is no such file.
+    /// The text of a file, or `None` if it does not exist.
     pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
         self.read_up_to(path, MAX_TEXT_BYTES)
     }
 
-    /// The text of a file of at most `limit` bytes, or `None` if there is no such file.
+    /// The text of a file of at most `limit` bytes, or `None` if it does not exist.
     pub(super) fn read_up_to(&self, path: &str, limit: u64) -> Result<Option<String>> {
         let Some((file, _)) = self.open(path)? else { return Ok(None) };
-        let place = self.root.join(path);
+        let absolute = self.root.join(path);
         let mut text = String::new();
-        file.take(limit + 1).read_to_string(&mut text).map_err(|error| failed("read", &place, error))?;
+        file.take(limit + 1).read_to_string(&mut text).map_err(|error| failed("read", &absolute, error))?;
         if text.len() as u64 > limit {
             return Err(Error::new(
                 ErrorKind::Storage,
                 "a file of the store is larger than any file that MLflow writes",
             )
-            .with_context("path", place.display())
+            .with_context("path", absolute.display())
             .with_context("limit in bytes", limit));
         }
         Ok(Some(text))
     }
 
-    /// A file to read line by line, with its size, or `None` if there is no such file.
+    /// Opens a file for reading line by line and returns its size, or `None` if it does not exist.
     pub(super) fn lines(&self, path: &str) -> Result<Option<(BufReader<File>, u64)>> {
         Ok(self.open(path)?.map(|(file, size)| (BufReader::new(file), size)))
     }
 
-    /// What is directly in a directory, in no order; nothing if there is no such directory. Links and names that are
-    /// not UTF-8 are left out.
+    /// The entries of a directory, in no order; empty if the directory does not exist. Links and names that are not
+    /// UTF-8 are left out.
     pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>> {
-        let place = if path.is_empty() { self.root.clone() } else { self.place(path)? };
-        let entries = match fs::read_dir(&place) {
+        let absolute = if path.is_empty() { self.root.clone() } else { self.resolve(path)? };
+        let entries = match fs::read_dir(&absolute) {
             Ok(entries) => entries,
             Err(error) if is_missing(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(failed("list", &place, error)),
+            Err(error) => return Err(failed("list", &absolute, error)),
         };
         let mut found = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(|error| failed("list", &place, error))?;
-            let kind = entry.file_type().map_err(|error| failed("list", &place, error))?;
+            let entry = entry.map_err(|error| failed("list", &absolute, error))?;
+            let kind = entry.file_type().map_err(|error| failed("list", &absolute, error))?;
             if let (Ok(name), false) = (entry.file_name().into_string(), kind.is_symlink()) {
                 found.push(Entry { name, is_dir: kind.is_dir() });
             }
@@ -113,7 +113,7 @@ impl Tree {
         Ok(found)
     }
 
-    /// The files below a directory as paths relative to it, sorted: keys with `/` are nested directories.
+    /// The files below a directory as relative paths, sorted. A key with `/` is a file in a nested directory.
     pub(super) fn files_below(&self, path: &str) -> Result<Vec<String>> {
         let mut files = Vec::new();
         let mut pending = vec![(String::new(), 0)];
@@ -133,44 +133,45 @@ impl Tree {
     }
 
     fn metadata(&self, path: &str) -> Result<Option<Metadata>> {
-        let place = self.place(path)?;
-        match fs::symlink_metadata(&place) {
+        let absolute = self.resolve(path)?;
+        match fs::symlink_metadata(&absolute) {
             Ok(metadata) => Ok(Some(metadata)),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(failed("read", &place, error)),
+            Err(error) => Err(failed("read", &absolute, error)),
         }
     }
 
     fn open(&self, path: &str) -> Result<Option<(File, u64)>> {
-        // looked at before it is opened: opening a pipe that somebody left there would wait forever
+        // Check the type before opening: opening a planted pipe would block forever.
         let Some(metadata) = self.metadata(path)? else { return Ok(None) };
-        let place = self.root.join(path);
+        let absolute = self.root.join(path);
         if !metadata.is_file() {
             return Err(Error::new(ErrorKind::Storage, "a file of the store is not a regular file")
-                .with_context("path", place.display()));
+                .with_context("path", absolute.display()));
         }
-        match File::open(&place) {
+        match File::open(&absolute) {
             Ok(file) => Ok(Some((file, metadata.len()))),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(failed("open", &place, error)),
+            Err(error) => Err(failed("open", &absolute, error)),
         }
     }
 }
 
-/// The disk refused to `action` a path.
-pub(super) fn failed(action: &str, place: &Path, error: io::Error) -> Error {
+/// The error for a failed system call that should `action` a path.
+pub(super) fn failed(action: &str, absolute: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         Io::PermissionDenied | Io::ReadOnlyFilesystem => "give the user of this process access to the store",
         Io::StorageFull | Io::QuotaExceeded => "free some space",
         _ => "check the disk that holds the store",
     };
     Error::new(ErrorKind::Storage, format!("cannot {action} a file of the store"))
-        .with_context("path", place.display())
+        .with_context("path", absolute.display())
         .with_source(error)
         .with_hint(hint)
 }
 
-/// Whether there is nothing at a path: no such name, a file where a directory was looked for, or a name that no file can have.
+/// Whether the error means that the file does not exist: no such name, a file in place of a directory, or an invalid
+/// name.
 pub(super) fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), Io::NotFound | Io::NotADirectory | Io::InvalidFilename)
 }
@@ -188,9 +189,9 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let tree = Tree::new(directory.path().to_owned());
         for bad in ["", "..", "a/../b", "/etc/passwd", "a//b", "a/", "a\\b", "a\0b", "."] {
-            assert_eq!(tree.place(bad).expect_err(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
+            assert_eq!(tree.resolve(bad).expect_err(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
         }
-        assert_eq!(tree.place("a/b").expect("a place"), directory.path().join("a/b"));
+        assert_eq!(tree.resolve("a/b").expect("a absolute"), directory.path().join("a/b"));
     }
 
     #[cfg(unix)]
@@ -202,7 +203,7 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), directory.path().join("link")).expect("a link");
         let tree = Tree::new(directory.path().to_owned());
         assert_eq!(tree.read("link/secret").expect_err("a link").kind(), ErrorKind::Untrusted);
-        assert_eq!(tree.place("link").expect_err("a link").kind(), ErrorKind::Untrusted);
+        assert_eq!(tree.resolve("link").expect_err("a link").kind(), ErrorKind::Untrusted);
         assert!(tree.list("").expect("a list").is_empty());
         assert!(tree.files_below("").is_ok_and(|files| files.is_empty()));
     }

@@ -1,7 +1,8 @@
 //! Params, tags and metrics: one file per key.
 //!
-//! A param or tag is the file's text. A metric is a line per point: timestamp, value and step, separated by single
-//! spaces, and for a LoggedModel's the run; MLflow also reads lines without a step and lines with a dataset's name and digest.
+//! The file of a param or tag contains its value. The file of a metric has one line for each point: timestamp, value
+//! and step, separated by single spaces; for a LoggedModel also the run. MLflow also reads lines without a step and
+//! lines with the name and digest of a dataset.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -13,14 +14,14 @@ use crate::rules;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
-/// The longest line of a metric file that can mean something.
+/// The longest valid line of a metric file.
 const MAX_LINE_BYTES: usize = 4096;
 
 /// The values of all keys below `directory`.
 pub(super) fn read_all(tree: &Tree, directory: &str) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for key in tree.files_below(directory)? {
-        // a file may go between the listing and the reading
+        // A file may be removed between the listing and the read.
         if let Some(text) = tree.read(&format!("{directory}/{key}"))? {
             values.insert(key, text);
         }
@@ -37,7 +38,7 @@ pub(super) fn latest_metrics(tree: &Tree, directory: &str) -> Result<Vec<Metric>
     Ok(metrics)
 }
 
-/// Plans a line for each of `points`, sorted by key, below the directory of a run or a LoggedModel.
+/// Plans one line for each of `points`, sorted by key, below the directory of a run or a LoggedModel.
 pub(super) fn plan_append(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -53,14 +54,14 @@ pub(super) fn plan_append(
     Ok(())
 }
 
-/// The line of a LoggedModel's point, which names the run that measured it.
+/// The line of a LoggedModel's point, which contains the run that measured it.
 pub(super) fn model_metric_line(point: &Metric, run: &RunId) -> String {
     format!("{} {run}\n", metric_line(point).trim_end())
 }
 
-/// The line of a point, as Python prints it.
+/// The line of a point, in Python's format.
 pub(super) fn metric_line(point: &Metric) -> String {
-    // Python's `float` reads `NaN`, `inf` and every form in which Rust prints a number
+    // Python's `float` parses `NaN`, `inf` and every form in which Rust prints a number.
     let value = if point.value.is_nan() { "nan".to_owned() } else { format!("{:?}", point.value) };
     format!("{} {value} {}\n", point.timestamp, point.step)
 }
@@ -90,7 +91,7 @@ fn latest_point(tree: &Tree, directory: &str, key: &str) -> Result<Option<Metric
     }
 }
 
-/// Reads a line of at most [`MAX_LINE_BYTES`]; a longer one comes back cut and will not parse.
+/// Reads a line of at most [`MAX_LINE_BYTES`]. A longer line is truncated, and then it does not parse.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
     use std::io::Read as _;
     Ok(reader.take(MAX_LINE_BYTES as u64).read_until(b'\n', line)? > 0)

@@ -7,17 +7,18 @@ use crate::file::transaction::Transaction;
 use crate::file::tree::Tree;
 use crate::file::{logged_models, models, values};
 use crate::rules;
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
 use hydra_base::names::{LoggedModelId, ModelName, RunId, Version};
 use hydra_base::time::now;
 
-/// The stage by which MLflow marks a deleted version; its directory stays, so that its number is not used again.
+/// The stage that marks a deleted version in MLflow. The directory stays, so its number is not used again.
 const DELETED: &str = "Deleted_Internal";
-/// What a directory of a version is called before its number.
+/// The prefix of a version's directory; the number follows.
 const PREFIX: &str = "version-";
-/// Where a new version is filled before it is renamed to its number; MLflow looks at `version-…` only.
+/// The directory in which a new version is written before the rename. MLflow looks at `version-…` only.
 const SCRATCH: &str = ".hydra-registry-new";
 
 /// The directory of a version.
@@ -25,7 +26,7 @@ pub(super) fn directory(name: &ModelName, version: Version) -> String {
     format!("{}/{PREFIX}{version}", models::directory(name))
 }
 
-/// `VersionNotFound` when it is missing or deleted.
+/// `VersionNotFound` if the version is missing or deleted.
 pub(super) fn check_exists(tree: &Tree, name: &ModelName, version: Version) -> Result<()> {
     read_meta(tree, name, version)?.map(drop).ok_or_else(|| errors::version_not_found(name, version))
 }
@@ -39,7 +40,7 @@ pub(super) fn read_with_aliases(tree: &Tree, name: &ModelName, version: Version)
     Ok(found)
 }
 
-/// A page of versions below a number, newest first. Only the numbers of all versions are in memory at once.
+/// A page of the versions below a number, newest first. Only the numbers of all versions are in memory at once.
 pub(super) fn page(
     tree: &Tree,
     name: &ModelName,
@@ -62,19 +63,32 @@ pub(super) fn page(
     Ok(Page { items, next: None })
 }
 
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    tree: &Tree,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> Result<Vec<ModelVersion>> {
+    let mut numbers = numbers(tree, name)?;
+    numbers.retain(|number| (lowest..=highest).contains(number));
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    numbers.into_iter().filter_map(|number| read(tree, name, number).transpose()).collect()
+}
+
 /// The greatest number ever given out.
 pub(super) fn newest(tree: &Tree, name: &ModelName) -> Result<Option<Version>> {
     Ok(numbers(tree, name)?.into_iter().max())
 }
 
-/// Where the version's artifacts are, as it was written down.
+/// The recorded location of the version's artifacts.
 pub(super) fn storage_location(tree: &Tree, name: &ModelName, version: Version) -> Result<String> {
     let meta = read_meta(tree, name, version)?.ok_or_else(|| errors::version_not_found(name, version))?;
     let written = meta.storage_location.filter(|location| !location.is_empty());
     Ok(written.or(meta.source).unwrap_or_default())
 }
 
-/// Plans a new version; `ModelNotFound` when there is no such model.
+/// Plans a new version; `ModelNotFound` if the model does not exist.
 pub(super) fn plan_new(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -102,7 +116,7 @@ pub(super) fn plan_new(
     Ok(version)
 }
 
-/// Plans the deletion of a version; its aliases are the caller's business.
+/// Plans the deletion of a version. The caller removes its aliases.
 pub(super) fn plan_deletion(
     tree: &Tree,
     transaction: &mut Transaction,
@@ -119,11 +133,28 @@ pub(super) fn plan_deletion(
     Ok(())
 }
 
+/// Plans a tag of a version that is set or deleted; `VersionNotFound` when the version is missing or deleted.
+pub(super) fn plan_tag(
+    tree: &Tree,
+    transaction: &mut Transaction,
+    name: &ModelName,
+    VersionTag { version, key, value }: &VersionTag,
+) -> Result<()> {
+    check_exists(tree, name, *version)?;
+    let tag = format!("{}/tags/{key}", directory(name, *version));
+    if let Some(value) = value {
+        transaction.write(tag, value.clone());
+    } else if tree.is_file(&tag)? {
+        transaction.remove_file(tag);
+    }
+    Ok(())
+}
+
 fn numbers(tree: &Tree, name: &ModelName) -> Result<Vec<Version>> {
     let entries = tree.list(&models::directory(name))?;
     let number = |name: &str| {
         let digits = name.strip_prefix(PREFIX)?;
-        // `version-01` is not where version 1 is
+        // `version-01` is not the directory of version 1.
         digits.parse().ok().filter(|number: &Version| number.to_string() == digits)
     };
     Ok(entries.iter().filter(|entry| entry.is_dir).filter_map(|entry| number(&entry.name)).collect())
@@ -149,7 +180,7 @@ fn read(tree: &Tree, name: &ModelName, version: Version) -> Result<Option<ModelV
     }))
 }
 
-/// Where a new version's artifacts are, and the run that made them.
+/// The location of a new version's artifacts, and the run that created them.
 fn storage_of(tree: &Tree, new: &NewModelVersion) -> Result<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
     let storage = match rules::source_model(new)? {

@@ -1,29 +1,45 @@
-//! Writing the files beside a `model.lgb`, as MLflow's Python client would.
+//! Writes the files next to a `model.lgb`, as MLflow's Python client would.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::yaml::quoted;
 use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature};
 
-/// A model directory about to be logged: everything but the booster's text, which may be large and is streamed.
+/// A model directory about to be logged, without the booster's text, which may be large and is streamed.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use hydra_mlflow::flavor::{Identity, ModelDirectory, Signature};
+///
+/// let identity =
+///     Identity::RunArtifact { artifact_path: "model".to_owned(), model_uuid: "0123456789abcdef".repeat(2) };
+/// let directory = ModelDirectory::new(identity, 4850, SystemTime::now())
+///     .signature(Some(Signature::of_booster(&["age", "visits"], 1)));
+/// let files = directory.files();
+/// assert_eq!(files.last().map(|file| file.name), Some("MLmodel"));
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ModelDirectory {
-    /// Which of MLflow's models this is.
+    /// The model's identity in MLflow.
     pub identity: Identity,
-    /// The run that logs it.
+    /// The id of the run that logs it.
     pub run_id: Option<String>,
-    /// Its inputs and outputs, where they can be declared: see [`Signature::of_booster`].
+    /// Its inputs and outputs, if they can be declared: see [`Signature::of_booster`].
     pub signature: Option<Signature>,
     /// The size of `model.lgb` in bytes.
     pub model_size: u64,
-    /// When it is logged.
-    pub created: jiff::Timestamp,
-    /// What Python needs to load it.
-    pub environment: Environment,
+    /// The time at which it is logged; `MLmodel` contains microseconds.
+    pub created: SystemTime,
+    /// The Python environment that loads it.
+    pub environment: PythonEnvironment,
 }
 
 /// How MLflow finds the model again.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Identity {
     /// A LoggedModel of MLflow 3.
     LoggedModel {
@@ -32,35 +48,45 @@ pub enum Identity {
         /// Its artifact URI.
         artifact_uri: String,
     },
-    /// A directory among a run's artifacts, the way of MLflow 2.
+    /// A directory in a run's artifacts, the form of MLflow 2.
     RunArtifact {
         /// The directory's path below the run's artifacts, usually `model`.
         artifact_path: String,
-        /// 32 hex digits that are this model's alone.
+        /// 32 hex digits that identify the model.
         model_uuid: String,
     },
 }
 
-/// The Python packages that load the model, as pinned in its requirements.
+/// The versions of Python and its packages that load the model, for the model's requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
+#[non_exhaustive]
+pub struct PythonEnvironment {
     /// Python's version.
     pub python: String,
-    /// MLflow's version, also the one whose file layout this is.
+    /// The version of MLflow, which also determines the layout of the files.
     pub mlflow: String,
-    /// LightGBM's version, that of the engine which wrote the model.
+    /// The version of LightGBM that wrote the model.
     pub lightgbm: String,
 }
 
-impl Default for Environment {
+impl PythonEnvironment {
+    /// An environment with these versions.
+    pub fn new(python: impl Into<String>, mlflow: impl Into<String>, lightgbm: impl Into<String>) -> Self {
+        Self { python: python.into(), mlflow: mlflow.into(), lightgbm: lightgbm.into() }
+    }
+}
+
+/// The versions that this release was tested with.
+impl Default for PythonEnvironment {
     fn default() -> Self {
-        Self { python: "3.11.7".to_owned(), mlflow: "3.17.2".to_owned(), lightgbm: "4.7.0".to_owned() }
+        Self::new("3.11.7", "3.17.2", "4.7.0")
     }
 }
 
 /// A small file of a model directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelFile {
+#[non_exhaustive]
+pub struct DirectoryFile {
     /// Its name within the directory.
     pub name: &'static str,
     /// Its text.
@@ -68,21 +94,47 @@ pub struct ModelFile {
 }
 
 impl ModelDirectory {
-    /// The files beside `model.lgb`. `MLmodel` comes last: uploaded in this order, a directory with it is complete.
+    /// A directory for a `model.lgb` of `model_size` bytes, without a run and a signature, for the
+    /// [default environment](PythonEnvironment::default).
     #[must_use]
-    pub fn files(&self) -> Vec<ModelFile> {
+    pub fn new(identity: Identity, model_size: u64, created: SystemTime) -> Self {
+        let environment = PythonEnvironment::default();
+        Self { identity, run_id: None, signature: None, model_size, created, environment }
+    }
+
+    /// Sets the id of the run that logs it.
+    #[must_use]
+    pub fn run_id(self, run_id: impl Into<String>) -> Self {
+        Self { run_id: Some(run_id.into()), ..self }
+    }
+
+    /// Sets the signature; `None` for inputs that cannot be declared.
+    #[must_use]
+    pub fn signature(self, signature: Option<Signature>) -> Self {
+        Self { signature, ..self }
+    }
+
+    /// Sets the Python environment.
+    #[must_use]
+    pub fn environment(self, environment: PythonEnvironment) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// The files next to `model.lgb`. `MLmodel` is the last: if it is uploaded last, a directory with it is complete.
+    #[must_use]
+    pub fn files(&self) -> Vec<DirectoryFile> {
         vec![
-            ModelFile { name: REQUIREMENTS, text: self.requirements() },
-            ModelFile { name: PYTHON_ENV, text: self.python_env() },
-            ModelFile { name: CONDA, text: self.conda() },
-            ModelFile { name: MLMODEL_FILE, text: self.mlmodel() },
+            DirectoryFile { name: REQUIREMENTS, text: self.requirements() },
+            DirectoryFile { name: PYTHON_ENV, text: self.python_env() },
+            DirectoryFile { name: CONDA, text: self.conda() },
+            DirectoryFile { name: MLMODEL_FILE, text: self.mlmodel() },
         ]
     }
 
-    /// `MLmodel` alone; MLflow 2 also keeps its content in a tag of the run.
+    /// The text of `MLmodel`, which MLflow 2 also stores in a tag of the run.
     #[must_use]
     pub fn mlmodel(&self) -> String {
-        let Environment { python, mlflow, lightgbm } = &self.environment;
+        let PythonEnvironment { python, mlflow, lightgbm } = &self.environment;
         let mut yaml = String::new();
         let mut line = |key: &str, value: &str| {
             let space = if value.is_empty() { "" } else { " " };
@@ -126,7 +178,9 @@ impl ModelDirectory {
             line("  outputs", outputs.as_deref().unwrap_or("null"));
             line("  params", "null");
         }
-        let created = self.created.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
+        // A time beyond the year 9999 has no such text.
+        let created = jiff::Timestamp::try_from(self.created).unwrap_or(jiff::Timestamp::MAX);
+        let created = created.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
         line("utc_time_created", &quoted(&created));
         yaml
     }
@@ -149,9 +203,9 @@ impl ModelDirectory {
         )
     }
 
-    /// NumPy, pandas and SciPy come with these two.
+    /// NumPy, pandas and SciPy are dependencies of these two.
     fn packages(&self) -> [String; 2] {
-        let Environment { mlflow, lightgbm, .. } = &self.environment;
+        let PythonEnvironment { mlflow, lightgbm, .. } = &self.environment;
         [format!("mlflow=={mlflow}"), format!("lightgbm=={lightgbm}")]
     }
 }

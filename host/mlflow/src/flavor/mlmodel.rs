@@ -1,4 +1,4 @@
-//! Reading `MLmodel`, which is untrusted: only the `lightgbm` flavor and the signature are looked at.
+//! Reads `MLmodel`, an untrusted file. Only the `lightgbm` flavor and the signature are used.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use super::signature::{RawSignature, Signature};
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What an `MLmodel` file may cost.
+/// Limits for reading an `MLmodel` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MlModelLimits {
-    /// Most bytes of the file; 1 MiB by default.
+    /// The largest size in bytes; 1 MiB by default.
     pub bytes: usize,
-    /// Most levels of nesting; 32 by default.
+    /// The deepest nesting; 32 by default.
     pub depth: usize,
-    /// Most YAML nodes, those that aliases repeat included; 100,000 by default.
+    /// The largest number of YAML nodes, with repetitions by aliases; 100,000 by default.
     pub nodes: usize,
 }
 
@@ -27,16 +27,16 @@ impl Default for MlModelLimits {
     }
 }
 
-/// What an `MLmodel` file says about a LightGBM model.
+/// The description of a LightGBM model in an `MLmodel` file.
 ///
-/// Code, loader modules and environments that the file names are not even read: nothing in it makes this host run or
-/// fetch anything but the one data file.
+/// Code, loader modules and environments in the file are not read: it cannot make this host run or fetch anything
+/// except the one data file.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MlModel {
-    /// Where the model is and what kind it is.
+    /// The location and the kind of the model.
     pub lightgbm: LightGbmFlavor,
-    /// Inputs and outputs, where the writer declared them.
+    /// Inputs and outputs, if the file declares them.
     pub signature: Option<Signature>,
     /// The run that logged the model.
     pub run_id: Option<String>,
@@ -44,9 +44,9 @@ pub struct MlModel {
     pub model_id: Option<String>,
     /// MLflow's id of the saved model.
     pub model_uuid: Option<String>,
-    /// The MLflow version that wrote the file.
+    /// The version of MLflow that wrote the file.
     pub mlflow_version: Option<String>,
-    /// When the file was written, as MLflow words it.
+    /// The time when the file was written, in MLflow's format.
     pub utc_time_created: Option<String>,
 }
 
@@ -54,22 +54,22 @@ pub struct MlModel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LightGbmFlavor {
-    /// The model file, relative to the directory of `MLmodel`: checked, it stays below it.
+    /// The model file, relative to the directory of `MLmodel`. It is checked to stay below it.
     pub data: String,
-    /// The Python class that was logged; `lightgbm.basic.Booster` where the file names none.
+    /// The Python class of the model; `lightgbm.basic.Booster` if the file names none.
     pub model_class: String,
-    /// `skops`, `cloudpickle` or `pickle`; means nothing for boosters.
+    /// `skops`, `cloudpickle` or `pickle`; without meaning for boosters.
     pub serialization_format: Option<String>,
-    /// The LightGBM version that wrote the model.
+    /// The version of LightGBM that wrote the model.
     pub lgb_version: Option<String>,
 }
 
 impl MlModel {
-    /// Reads an `MLmodel` file, in YAML or in JSON syntax.
+    /// Reads an `MLmodel` file in YAML or JSON syntax.
     ///
-    /// [`ErrorKind::InvalidModel`] when it is damaged or beyond the limits, [`ErrorKind::UnsupportedModel`] when it has no
-    /// `lightgbm` flavor (the message lists those it has), [`ErrorKind::Untrusted`] when the data path is absolute, climbs
-    /// with `..`, or is not a plain relative path.
+    /// [`ErrorKind::InvalidModel`] if it is damaged or beyond the limits, [`ErrorKind::UnsupportedModel`] if it has no
+    /// `lightgbm` flavor (the message lists its flavors), [`ErrorKind::Untrusted`] if the data path is absolute,
+    /// contains `..`, or is not a plain relative path.
     pub fn parse(bytes: &[u8], limits: &MlModelLimits) -> Result<Self> {
         let raw = deserialize(bytes, limits)?;
         let Some(flavors) = raw.flavors else {
@@ -135,7 +135,7 @@ fn deserialize(bytes: &[u8], limits: &MlModelLimits) -> Result<RawMlModel> {
     }
     let text =
         std::str::from_utf8(bytes).map_err(|error| invalid("`MLmodel` is not UTF-8").with_source(error))?;
-    // YAML readers differ on corners of JSON (tabs, long keys), so JSON goes to a JSON reader.
+    // YAML parsers differ in details of JSON (tabs, long keys), so a JSON parser reads JSON.
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text)
             .map_err(|error| invalid("`MLmodel` is damaged JSON").with_source(error));
@@ -163,7 +163,7 @@ fn deserialize(bytes: &[u8], limits: &MlModelLimits) -> Result<RawMlModel> {
         .map_err(|error| invalid("`MLmodel` is damaged YAML").with_source(error))
 }
 
-/// Accepts a relative path of plain names, so that joining it to a directory, a URI or an object key cannot leave that.
+/// Accepts a relative path of plain names. Joined to a directory, a URI or an object key, it cannot leave that root.
 fn check_data_path(path: &str) -> Result<()> {
     let problem = if path.is_empty() {
         "is empty"

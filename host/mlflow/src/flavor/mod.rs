@@ -1,24 +1,24 @@
-//! The `lightgbm` flavor on disk: the directory that MLflow calls a model.
+//! MLflow's `lightgbm` flavor: the files of a model directory.
 //!
-//! [`MlModel`] reads the `MLmodel` file of a model that anyone may have written; [`ModelDirectory`] writes the small files
-//! beside a `model.lgb` such that MLflow's Python client loads it with `mlflow.lightgbm` and `mlflow.pyfunc`.
+//! [`MlModel`] reads the `MLmodel` file of an untrusted model. [`ModelDirectory`] writes the small files next to a
+//! `model.lgb`, so that MLflow's Python client loads the directory with `mlflow.lightgbm` and `mlflow.pyfunc`.
 
 mod directory;
 mod mlmodel;
 mod signature;
 mod yaml;
 
-pub use directory::{Environment, Identity, ModelDirectory, ModelFile};
+pub use directory::{DirectoryFile, Identity, ModelDirectory, PythonEnvironment};
 pub use mlmodel::{LightGbmFlavor, MlModel, MlModelLimits};
 pub use signature::{ColumnSpec, Signature};
 
-/// The file that describes a model to MLflow.
+/// The name of the file that describes a model to MLflow.
 pub const MLMODEL_FILE: &str = "MLmodel";
 
-/// The name of a native booster's text within a model directory.
+/// The name of a native booster's text in a model directory.
 pub const BOOSTER_FILE: &str = "model.lgb";
 
-/// The `model_class` of a native booster, and the default where `MLmodel` names none.
+/// The `model_class` of a native booster, and the default if `MLmodel` names none.
 pub const BOOSTER_CLASS: &str = "lightgbm.basic.Booster";
 
 #[cfg(test)]

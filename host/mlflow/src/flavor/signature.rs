@@ -1,6 +1,6 @@
-//! Model signatures: the columns a model takes and what it answers, as MLflow words them.
+//! Model signatures: the input columns and outputs of a model, in MLflow's format.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use hydra_base::{Error, ErrorKind, Result};
@@ -8,29 +8,29 @@ use hydra_base::{Error, ErrorKind, Result};
 /// The inputs and outputs of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Signature {
-    /// The input columns, in order; one unnamed tensor is one entry without a name.
+    /// The input columns, in order. One unnamed tensor is one entry without a name.
     pub inputs: Vec<ColumnSpec>,
-    /// The outputs as MLflow's JSON, verbatim.
+    /// The outputs as MLflow's JSON, unchanged.
     pub outputs: Option<Value>,
 }
 
 /// One input of a signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnSpec {
     /// The column's name.
     pub name: Option<String>,
     /// MLflow's name of the type: `double`, `long`, `string`, `tensor`, ...
     pub kind: String,
-    /// Whether the column must be there.
+    /// Whether the column is required.
     pub required: bool,
 }
 
 impl Signature {
-    /// The signature of a native booster: required `double` columns in, one `float64` per row out, or `outputs` per row
-    /// where that is more than one.
+    /// The signature of a native booster: required columns of type `double`, and for each row one `float64`, or
+    /// `outputs` of them if that is more than one.
     ///
-    /// MLflow turns what it is given into doubles before LightGBM sees it, so a model with pandas categories must not
-    /// have this signature.
+    /// MLflow converts inputs with this signature to doubles before LightGBM receives them, so a model with pandas
+    /// categories must not have it.
     pub fn of_booster(feature_names: &[impl AsRef<str>], outputs: usize) -> Self {
         let inputs = feature_names
             .iter()
@@ -45,7 +45,7 @@ impl Signature {
         Self { inputs, outputs: Some(outputs) }
     }
 
-    /// The inputs as the JSON text that MLflow keeps inside `MLmodel`.
+    /// The inputs as the JSON text in `MLmodel`.
     pub(super) fn inputs_json(&self) -> Value {
         let column = |column: &ColumnSpec| {
             let mut spec = json!({"type": column.kind, "required": column.required});
@@ -57,7 +57,7 @@ impl Signature {
         Value::Array(self.inputs.iter().map(column).collect())
     }
 
-    /// Reads the JSON texts inside `MLmodel`.
+    /// Reads the JSON texts in `MLmodel`.
     pub(super) fn from_raw(raw: RawSignature) -> Result<Self> {
         let damaged = |error| {
             Error::new(ErrorKind::InvalidModel, "the signature in `MLmodel` is damaged").with_source(error)
@@ -91,6 +91,6 @@ struct RawColumn {
     #[serde(rename = "type")]
     kind: String,
     required: Option<bool>,
-    /// What MLflow before 2.7 wrote instead of `required`.
+    /// The counterpart of `required` in files of MLflow before 2.7.
     optional: Option<bool>,
 }

@@ -1,3 +1,5 @@
+use std::time::{Duration, SystemTime};
+
 use super::*;
 use hydra_base::ErrorKind;
 
@@ -10,14 +12,11 @@ fn kind(text: &str) -> ErrorKind {
 }
 
 fn directory(identity: Identity) -> ModelDirectory {
-    ModelDirectory {
-        identity,
-        run_id: Some("7fc04ac4e8e94f0c9ea4f4ac6a4a0e12".to_owned()),
-        signature: Some(Signature::of_booster(&["height", "größe \"😀\""], 1)),
-        model_size: 4850,
-        created: "2026-11-23T13:20:21.691562Z".parse().unwrap(),
-        environment: Environment::default(),
-    }
+    // 2026-11-23T13:20:21.691562Z.
+    let created = SystemTime::UNIX_EPOCH + Duration::from_micros(1_795_440_021_691_562);
+    ModelDirectory::new(identity, 4850, created)
+        .run_id("7fc04ac4e8e94f0c9ea4f4ac6a4a0e12")
+        .signature(Some(Signature::of_booster(&["height", "größe \"😀\""], 1)))
 }
 
 fn logged_model() -> Identity {

@@ -1,8 +1,8 @@
-//! The little YAML that a model directory needs: block mappings with every string quoted.
+//! The subset of YAML that a model directory needs: block mappings with quoted strings.
 
 use std::fmt::Write as _;
 
-/// A string as a double-quoted YAML scalar in ASCII, so that no reader can take it for anything else.
+/// A string as a double-quoted YAML scalar in ASCII, which every parser reads as a string.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

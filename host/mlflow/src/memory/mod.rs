@@ -1,7 +1,7 @@
-//! The in-memory store: the oracle that the conformance suite holds the other backends to.
+//! The in-memory store, the reference for the conformance suite.
 //!
-//! It lives as long as the value does. Artifacts go to a private temporary directory, so that everything that reads
-//! and writes local artifact roots works on it unchanged; the directory goes when the store is dropped.
+//! It lives as long as the value. Artifacts go to a private temporary directory, so code that uses local artifact roots
+//! works unchanged; dropping the store removes the directory.
 
 mod registry;
 mod tracking;
@@ -18,7 +18,7 @@ use crate::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Ru
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
-/// Everything in memory, artifacts in a temporary directory.
+/// A store in memory, with artifacts in a temporary directory.
 #[derive(Debug)]
 pub struct MemoryStore {
     state: Mutex<State>,
@@ -26,7 +26,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store with MLflow's experiment `Default` of id 0. `Storage` when no temporary directory can be made.
+    /// An empty store with MLflow's experiment `Default` (id 0). `Storage` if a temporary directory cannot be created.
     pub fn new() -> Result<Self> {
         let artifacts = TempDir::with_prefix("hydra-registry-").map_err(|error| {
             Error::new(ErrorKind::Storage, "cannot create a temporary directory for artifacts")
@@ -38,18 +38,25 @@ impl MemoryStore {
         Ok(store)
     }
 
-    /// The directory below which all artifact URIs of this store lie.
+    /// The parent directory of all artifact URIs of this store.
     #[must_use]
     pub fn artifact_root(&self) -> &Path {
         self.artifacts.path()
     }
 
-    /// Moves an experiment to the trash, which no call of a store does.
+    /// Moves an experiment to the trash, which the store traits cannot do.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn move_to_trash(&self, id: &ExperimentId) {
         let mut state = self.lock();
         let experiment = state.experiments.get_mut(id).expect("the experiment exists");
         experiment.lifecycle_stage = LifecycleStage::Deleted;
+    }
+
+    /// Deletes a run, which no call of a store does.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn discard_run(&self, id: &RunId) {
+        let mut state = self.lock();
+        state.runs.get_mut(id).expect("the run exists").lifecycle_stage = LifecycleStage::Deleted;
     }
 
     /// Deletes a version and leaves its aliases, which no call of a store does.
@@ -60,14 +67,14 @@ impl MemoryStore {
         model.versions.remove(&version).expect("the version exists");
     }
 
-    /// All that is stored, as text.
+    /// The whole contents, as text.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn dump(&self) -> String {
         format!("{:?}", self.lock())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // every change is made after the last check, so that a panic elsewhere cannot leave a half-made one
+        // Every change is made after the last check, so a panic cannot leave a partial change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +91,7 @@ struct State {
 struct StoredModel {
     model: RegisteredModel,
     versions: BTreeMap<Version, StoredVersion>,
-    /// The greatest number ever given out.
+    /// The greatest number that was ever assigned.
     newest: Option<Version>,
 }
 

@@ -3,11 +3,13 @@ use std::ops::Bound;
 
 use async_trait::async_trait;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus};
+use crate::entities::{
+    ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags, VersionStatus,
+};
 use crate::errors;
 use crate::memory::{MemoryStore, State, StoredModel, StoredVersion};
 use crate::rules;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, VersionTag};
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::Result;
@@ -41,6 +43,19 @@ impl RegistryStore for MemoryStore {
 
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
         Ok(self.lock().model(name)?.model.clone())
+    }
+
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        let page_size = rules::page_size_checked(page_size)?;
+        let state = self.lock();
+        let shown = state.models.values().map(|stored| &stored.model).filter(|model| filter.matches(model));
+        let shown = shown.filter(|model| page_token.is_none_or(|after| model.name.as_str() > after));
+        Ok(rules::page_by_name(shown.take(page_size + 1).cloned().collect(), page_size))
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -79,6 +94,19 @@ impl RegistryStore for MemoryStore {
         Ok(Page { items, next })
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        rules::check_range(lowest, highest)?;
+        let state = self.lock();
+        let Ok(model) = state.model(name) else { return Ok(Vec::new()) };
+        let between = model.versions.values().rev().map(|stored| &stored.version);
+        Ok(between.filter(|found| (lowest..=highest).contains(&found.version)).cloned().collect())
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -87,9 +115,12 @@ impl RegistryStore for MemoryStore {
         value: &str,
     ) -> Result<()> {
         let mut state = self.lock();
-        let stored = state.models.get_mut(name).and_then(|model| model.versions.get_mut(&version));
-        let stored = stored.ok_or_else(|| errors::version_not_found(name, version))?;
-        stored.version.tags.insert(key.to_string(), value.to_owned());
+        state.version_mut(name, version)?.tags.insert(key.to_string(), value.to_owned());
+        Ok(())
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        self.lock().version_mut(name, version)?.tags.remove(key.as_str());
         Ok(())
     }
 
@@ -150,6 +181,13 @@ impl AtomicRegistry for MemoryStore {
                 None => aliases.remove(alias),
             };
         }
+        for VersionTag { version, key, value } in &transition.tags {
+            let Ok(version) = state.version_mut(&transition.model, *version) else { continue };
+            match value {
+                Some(value) => version.tags.insert(key.to_string(), value.clone()),
+                None => version.tags.remove(key.as_str()),
+            };
+        }
         Ok(AtomicOutcome::Committed(entry))
     }
 }
@@ -161,6 +199,11 @@ impl State {
 
     fn model_mut(&mut self, name: &ModelName) -> Result<&mut StoredModel> {
         self.models.get_mut(name).ok_or_else(|| errors::model_not_found(name))
+    }
+
+    fn version_mut(&mut self, name: &ModelName, version: Version) -> Result<&mut ModelVersion> {
+        let stored = self.models.get_mut(name).and_then(|model| model.versions.get_mut(&version));
+        stored.map(|stored| &mut stored.version).ok_or_else(|| errors::version_not_found(name, version))
     }
 
     /// The version with its aliases.

@@ -55,6 +55,11 @@ impl TrackingStore for MemoryStore {
         self.lock().runs.get(id).cloned().ok_or_else(|| errors::not_found("run", id))
     }
 
+    async fn runs(&self, _: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        let state = self.lock();
+        Ok(ids.iter().filter_map(|id| state.runs.get(id).cloned()).collect())
+    }
+
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = rules::check_batch(batch)?;
         let mut state = self.lock();
@@ -134,14 +139,14 @@ impl TrackingStore for MemoryStore {
     }
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
-        // nothing reads outputs back, so there is nothing to keep
+        // No call reads outputs, so none are stored.
         let mut state = self.lock();
         state.run_mut(run)?;
         state.check_logged_model(model)
     }
 
     async fn note_version(&self, model: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
-        // nor does anything read this
+        // No call reads this, so nothing is stored.
         self.lock().check_logged_model(model)
     }
 }

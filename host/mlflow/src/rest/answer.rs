@@ -1,6 +1,6 @@
-//! What an answer other than success means.
+//! The meaning of answers other than success.
 //!
-//! [`TABLE`] is the one place where MLflow's error codes and HTTP statuses become [`ErrorKind`]s.
+//! [`TABLE`] is the only code that maps MLflow's error codes and HTTP statuses to [`ErrorKind`]s.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use hydra_base::text::excerpt;
 
 const MESSAGE_CHARS: usize = 600;
 
-/// What identifies a kind of failed answer: MLflow's error code where there is one, else the status.
+/// The key of a row: MLflow's error code, or the status of an answer without one.
 #[derive(Debug, PartialEq)]
 pub(super) enum Answer {
     Code(&'static str),
     Status(u16),
 }
 
-/// The rows apply from top to bottom; statuses without a row are `Server` from 500 and `BadRequest` below.
+/// The first matching row applies. Statuses without a row are `Server` from 500 and `BadRequest` below.
 pub(super) static TABLE: &[(Answer, ErrorKind)] = &[
     (Answer::Code("RESOURCE_DOES_NOT_EXIST"), ErrorKind::NotFound),
     (Answer::Code("NOT_FOUND"), ErrorKind::NotFound),
@@ -46,7 +46,7 @@ pub(super) static TABLE: &[(Answer, ErrorKind)] = &[
     (Answer::Code("DATA_LOSS"), ErrorKind::Server),
     (Answer::Status(401), ErrorKind::Unauthenticated),
     (Answer::Status(403), ErrorKind::PermissionDenied),
-    // A page that says 404 or 405 means that there is no such endpoint; a missing resource has an error code.
+    // Status 404 or 405 without an error code means that the endpoint does not exist; a missing resource has a code.
     (Answer::Status(404), ErrorKind::Unsupported),
     (Answer::Status(405), ErrorKind::Unsupported),
     (Answer::Status(408), ErrorKind::Timeout),
@@ -75,12 +75,12 @@ pub(super) struct ErrorBody {
     pub(super) detail: Option<String>,
 }
 
-/// The statuses after which MLflow's own client sends again.
+/// The statuses after which MLflow's own client repeats a request.
 pub(super) fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// The wait that a server asks for: seconds, or a date.
+/// The wait that a server requests, as seconds or as a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -98,30 +98,30 @@ pub(super) fn plain_text(body: &str, headers: &HeaderMap) -> Option<String> {
     (is_text && !is_page && !body.trim().is_empty()).then(|| body.to_owned())
 }
 
-/// The server's words on one line, short enough for a message, without a final period.
+/// The server's message on one line, truncated, without a final period.
 pub(super) fn on_one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     excerpt(line.trim_end_matches('.'), MESSAGE_CHARS)
 }
 
-/// The words of a database's driver, without the statement that failed: it says nothing to a user.
+/// The message of a database driver without the failed statement, which does not help a user.
 pub(super) fn without_sql(text: &str) -> &str {
     text.split_once("[SQL:").map_or(text, |(before, _)| before)
 }
 
-/// What PostgreSQL, SQLite and MySQL say when a row is there already.
+/// Whether the message is that of PostgreSQL, SQLite or MySQL for a row that exists already.
 pub(super) fn violates_uniqueness(text: &str) -> bool {
     ["UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"]
         .iter()
         .any(|words| text.contains(words))
 }
 
-/// PostgreSQL stores no NUL; the server calls that an internal error, but asking again would not help.
+/// PostgreSQL does not store NUL. The server reports an internal error, but a repeated request would fail again.
 pub(super) fn refuses_nul(text: &str) -> bool {
     text.contains("cannot contain NUL")
 }
 
-/// A server started with `--no-serve-artifacts` says so with a status that otherwise is worth a retry.
+/// A server started with `--no-serve-artifacts` reports it with a status that is retryable otherwise.
 pub(super) fn artifacts_are_not_served(text: &str) -> bool {
     text.contains("serving is disabled") || text.contains("--no-serve-artifacts")
 }

@@ -30,7 +30,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 const UPLOAD_CHUNK: usize = 256 * 1024;
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// The artifact proxy of a tracking server, and of the further hosts that a user allows.
+/// The artifact proxies of a tracking server and of the other hosts that the user allows.
 #[derive(Debug)]
 pub(crate) struct ArtifactProxy {
     transport: Arc<Transport>,
@@ -38,13 +38,13 @@ pub(crate) struct ArtifactProxy {
 }
 
 impl ArtifactProxy {
-    /// The proxy of the server behind `store`. `allowed_hosts` holds `host` or `host:port`, in lower case.
+    /// The proxy of the server behind `store`. `allowed_hosts` contains `host` or `host:port`, in lower case.
     pub(crate) fn new(store: &RestStore, allowed_hosts: Vec<String>) -> Self {
         Self { transport: store.transport.clone(), allowed_hosts }
     }
 
-    /// Opens the root at `path`. An `authority` other than the tracking server's is `Untrusted` unless it is
-    /// allowed, and gets no credentials then.
+    /// Opens the root at `path`. An `authority` other than the tracking server's is `Untrusted` unless it is allowed,
+    /// and then receives no credentials.
     pub(crate) fn open(
         &self,
         uri: &ArtifactUri,
@@ -73,8 +73,8 @@ impl ArtifactProxy {
 
 /// An artifact root behind a server's proxy.
 ///
-/// Uploads go from file to socket with their length announced, downloads from socket to reader with their length
-/// checked. The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares afterwards.
+/// Uploads stream from the file with their length announced; downloads stream to the reader with their length checked.
+/// The proxy has no checksums: [`verify_sizes`](crate::artifacts::verify_sizes) compares sizes afterwards.
 #[derive(Debug)]
 pub(crate) struct ProxiedArtifacts {
     transport: Arc<Transport>,
@@ -103,7 +103,7 @@ impl ArtifactStore for ProxiedArtifacts {
         let mut budget = self.transport.budget();
         loop {
             let answer = async {
-                // Compressed bodies lose their length, and with it the check for truncation.
+                // A compressed body has no known length, so a truncated one could not be detected.
                 let identity = HeaderValue::from_static("identity");
                 let request = self.transport.request(&name, &Method::GET, url.clone())?;
                 self.transport.send(&name, request.header(ACCEPT_ENCODING, identity)).await
@@ -112,7 +112,8 @@ impl ArtifactStore for ProxiedArtifacts {
             match answer.unwrap_or_else(|_| Err(Failure::timed_out(&name))) {
                 Ok(answer) => return Ok(checked_reader(path, answer, self.transport.idle_timeout())),
                 Err(failure) => {
-                    // Servers before 3.17 fail with status 500 for a missing file, all of them oddly for a directory.
+                    // Servers before 3.17 answer status 500 for a missing file, and all servers answer other errors for
+                    // a directory.
                     let odd = matches!(
                         failure.kind(),
                         ErrorKind::Server | ErrorKind::BadRequest | ErrorKind::InvalidArgument
@@ -130,24 +131,24 @@ impl ArtifactStore for ProxiedArtifacts {
     }
 
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
-        // A repeated attempt starts over; progress is told of new ground only.
-        let mut told = 0;
-        let tell = |sent: u64| {
-            if sent > told {
-                progress(sent - told);
-                told = sent;
+        // A repeated attempt starts from the beginning; report progress only beyond the furthest point reached.
+        let mut reported = 0;
+        let on_sent = |sent: u64| {
+            if sent > reported {
+                progress(sent - reported);
+                reported = sent;
             }
         };
-        self.upload(path, Source::File(file), self.transport.idle_timeout(), tell).await
+        self.upload(path, Source::File(file), self.transport.idle_timeout(), on_sent).await
     }
 
     async fn put_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<()> {
-        // A proxy says nothing until it has stored what it was sent; that takes long for files only.
+        // A proxy answers after it has stored the body. That takes long only for files.
         self.upload(path, Source::Bytes(bytes.into()), self.transport.attempt_timeout(), |_| ()).await
     }
 }
 
-/// What is uploaded; each attempt reads it anew.
+/// The source of an upload; each attempt reads it from the start.
 enum Source<'a> {
     File(&'a Path),
     Bytes(Bytes),
@@ -183,7 +184,7 @@ impl ProxiedArtifacts {
         Ok(siblings.iter().any(|info| info.path == path && !info.is_dir))
     }
 
-    /// The address of a file. The server decodes names repeatedly, so that some cannot be sent to it.
+    /// The URL of a file.
     fn file_url(&self, path: &str) -> Result<Url> {
         let segments = segments(path)?;
         if segments.is_empty() {
@@ -193,7 +194,7 @@ impl ProxiedArtifacts {
         Ok(self.transport.url(ARTIFACTS.into_iter().chain(root).chain(segments)))
     }
 
-    /// The address to upload to.
+    /// The URL for uploading a file. The server decodes names repeatedly, so some names cannot be uploaded.
     fn upload_url(&self, path: &str) -> Result<Url> {
         if path.contains(['#', '%', '?']) {
             return Err(Error::new(
@@ -206,13 +207,14 @@ impl ProxiedArtifacts {
         self.file_url(path)
     }
 
-    /// Uploads until it succeeds or fails for good. `tell` is called with the bytes that the attempt has sent so far.
+    /// Uploads until success or a final failure. Calls `on_sent` with the number of bytes that the current attempt has
+    /// sent.
     async fn upload(
         &self,
         path: &str,
         source: Source<'_>,
         idle: Duration,
-        mut tell: impl FnMut(u64) + Send,
+        mut on_sent: impl FnMut(u64) + Send,
     ) -> Result<()> {
         let (name, url) = (format!("PUT {path}"), self.upload_url(path)?);
         let mut budget = self.transport.budget();
@@ -221,7 +223,7 @@ impl ProxiedArtifacts {
             let mut last_move = started;
             let mut moved = |sent| {
                 last_move = Instant::now();
-                tell(sent);
+                on_sent(sent);
             };
             match self.upload_once(&name, url.clone(), &source, idle, &mut moved).await {
                 Ok(()) => return Ok(()),
@@ -233,7 +235,7 @@ impl ProxiedArtifacts {
         }
     }
 
-    /// Streams a body once. It is given up when nothing has moved for as long as `idle`.
+    /// Streams a body once. Fails with a timeout if no byte moves for `idle`.
     async fn upload_once(
         &self,
         name: &str,
@@ -245,7 +247,7 @@ impl ProxiedArtifacts {
         let (size, chunks) = source.open().await.map_err(|error| Failure::of_setup(name, &error))?;
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let chunks = chunks.inspect(move |chunk| {
-            // The receiver is gone only when the upload has been given up.
+            // The receiver is dropped only when the upload has been abandoned.
             let _ = sender.send(chunk.as_ref().map_or(0, |chunk| chunk.len() as u64));
         });
         let request = self.transport.request(name, &Method::PUT, url)?;
@@ -284,7 +286,7 @@ async fn open_source(path: &Path) -> Result<(tokio::fs::File, u64)> {
     Ok((file, size))
 }
 
-/// The body as a reader that fails when it ends early or stands still.
+/// The body as a reader that fails if the body ends early or stalls.
 fn checked_reader(path: &str, answer: Response, idle: Duration) -> ArtifactReader {
     let expected = answer.content_length();
     let body = answer.bytes_stream();

@@ -1,4 +1,4 @@
-//! What it takes to talk to one server.
+//! The settings for one server.
 
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -10,12 +10,12 @@ use crate::environment::{self, Environment};
 use crate::uri::TrackingUri;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// How to reach an MLflow server: address, credentials, TLS, retries. `Debug` shows no secret.
+/// The settings for an MLflow server: address, credentials, TLS, retries. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct RestConfig {
-    /// Scheme, host, port and path prefix; no user information, no trailing slash in the path.
+    /// Scheme, host, port and path prefix, without user information and trailing slash.
     pub(super) base: Url,
-    /// Marked sensitive, so that `Debug` does not show it.
+    /// Marked as sensitive, so `Debug` does not show it.
     pub(super) authorization: Option<HeaderValue>,
     pub(super) workspace: Option<HeaderValue>,
     pub(super) tls: TlsSettings,
@@ -23,8 +23,8 @@ pub struct RestConfig {
 }
 
 impl RestConfig {
-    /// The configuration for the server at `uri`, from the `MLFLOW_*` variables and the files they stand for (netrc,
-    /// `~/.mlflow/credentials`). `Config` names the variable that is wrong.
+    /// The settings for the server at `uri`, from the `MLFLOW_*` variables and the credential files (netrc,
+    /// `~/.mlflow/credentials`). `Config` names the variable that is not valid.
     pub fn new(uri: &TrackingUri, environment: &Environment) -> Result<Self> {
         let mut base = uri.web_url()?;
         let authorization = credentials::authorization(&base, environment)?;
@@ -44,8 +44,7 @@ impl RestConfig {
         Ok(Self { base, authorization, workspace, tls, retry: RetryPolicy::new(environment)? })
     }
 
-    /// The same configuration for another host, without what belongs to the tracking server alone: the credentials, the
-    /// client certificate, the workspace.
+    /// The same settings for another host, without the tracking server's credentials, client certificate and workspace.
     pub(super) fn without_credentials_at(&self, authority: &str) -> Result<Self> {
         let refuse = || {
             Error::new(ErrorKind::Untrusted, "the host of the artifact URI is malformed")

@@ -1,10 +1,10 @@
-//! Creating what MLflow does not create twice by itself.
+//! Creates entities that MLflow would create twice.
 //!
-//! Runs, model versions and logged models have no natural key: sending a create again after its answer was lost
-//! makes a second one. So a caller gives each its own [operation id](OPERATION_ID_TAG) as a tag, and after a
-//! failure that may have taken effect the store looks for it before it sends again. Without that tag an
-//! ambiguous failure is returned as it is. A request that the server is still working on while we look can lead
-//! to a duplicate all the same; it then carries the same operation id.
+//! Runs, model versions and LoggedModels have no natural key: repeating a create after its answer was lost creates a
+//! second one. So a caller puts an [operation id](OPERATION_ID_TAG) into the tags, and after a failure that may have
+//! taken effect the store looks for the tag before it repeats the request. Without the tag, an ambiguous failure is
+//! returned. A duplicate is still possible if the server processes the first request after the lookup; it then has the
+//! same operation id.
 
 use serde::de::DeserializeOwned;
 
@@ -13,20 +13,20 @@ use super::retry::RetryBudget;
 use super::transport::{Call, Transport};
 use crate::entities::{OPERATION_ID_TAG, Tags};
 
-/// The operation id that a caller put among the tags.
+/// The operation id in the caller's tags.
 pub(super) fn operation_id(tags: &Tags) -> Option<&str> {
     tags.get(OPERATION_ID_TAG).map(String::as_str)
 }
 
-/// The filter that finds what carries the operation id; `None` when there is none, or one that a filter cannot quote.
+/// The filter that finds the operation id; `None` without an id, or for an id that a filter cannot quote.
 pub(super) fn operation_filter(tags: &Tags) -> Option<String> {
     let id = operation_id(tags).filter(|id| !id.contains(['\'', '\\']))?;
     Some(format!("tags.`{OPERATION_ID_TAG}` = '{id}'"))
 }
 
-/// Sends `create`. After an ambiguous failure `lookup` is sent, and `first` takes out of its answer what an
-/// earlier attempt created; only if there is nothing is `create` sent again. When attempts or time have run out, one
-/// last look, for which time is kept, decides between what was created and an ambiguous failure.
+/// Sends `create`. After an ambiguous failure, sends `lookup`, and `first` extracts the entity that an earlier attempt
+/// created; only if there is none, sends `create` again. When attempts or time run out, a last lookup, for which time
+/// is reserved, decides between the entity and an ambiguous failure.
 pub(super) async fn create<T, L>(
     transport: &Transport,
     create: &Call,
@@ -62,7 +62,7 @@ where
     }
 }
 
-/// Sends a create that nobody can look for: again only while it surely did not happen.
+/// Sends a create without a lookup. Repeats it only while it certainly had no effect.
 async fn create_unseen<T: DeserializeOwned>(
     transport: &Transport,
     create: &Call,

@@ -1,6 +1,6 @@
-//! The `Authorization` header, found where MLflow's Python client finds it and in the same order.
+//! Finds the value of the `Authorization` header where MLflow's Python client finds it, in the same order.
 //!
-//! A netrc entry for the host wins, then user information in the URI, then user name and password (each from
+//! A netrc entry for the host has precedence, then user information in the URI, then user name and password (each from
 //! its variable, else from `~/.mlflow/credentials`), then the token.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use url::Url;
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The header's value for the server at `url`, if there are credentials for it.
+/// The header for the server at `url`, if there are credentials for it.
 pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Option<HeaderValue>> {
     refuse_unsupported(environment)?;
     if let Some((user, password)) = netrc_entry(url, environment)?.or_else(|| user_information(url)) {
@@ -73,7 +73,7 @@ fn netrc_entry(url: &Url, environment: &Environment) -> Result<Option<(String, S
     Ok(None)
 }
 
-/// The login and password of `host`, else of the `default` entry.
+/// The login and password of `host`, else of the entry `default`.
 fn find_in_netrc(text: &str, host: &str) -> Option<(String, String)> {
     let mut tokens = netrc_tokens(text).into_iter();
     let mut wanted = false;
@@ -96,7 +96,7 @@ fn find_in_netrc(text: &str, host: &str) -> Option<(String, String)> {
     password.filter(|_| wanted).map(|password| (login.unwrap_or_default(), password))
 }
 
-/// Words and quoted words; comments and macro definitions are left out.
+/// Splits into words and quoted words; skips comments and macro definitions.
 fn netrc_tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut in_macro = false;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_we_lack_are_refused_by_name() {
+    fn unsupported_authentication_is_refused_by_name() {
         for variable in [(environment::AWS_SIGV4, "true"), (environment::AUTH_PLUGIN, "kubernetes")] {
             let environment = [variable].into_iter().collect();
             let url = Url::parse("http://h").expect("a URL");

@@ -1,4 +1,4 @@
-//! A failed request: what it means, whether to send it again, whether it may have taken effect.
+//! A failed request: its kind, whether to repeat it, and whether it may have taken effect.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,14 +13,15 @@ use super::answer::{
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
-/// What a failed attempt says about the next one.
+/// The consequence of a failed attempt for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// The server decided; asking again changes nothing.
+    /// The server rejected the request; a repetition would not change that.
     Final,
-    /// Surely without effect: it never reached the server, or was turned away unread. Send again.
+    /// The request certainly had no effect: it did not reach the server, or the server rejected it unread. Repeat it.
     NotDone,
-    /// May have taken effect although the answer was lost. Only what can be repeated is sent again unseen.
+    /// The request may have taken effect, but the answer was lost. Only idempotent requests are repeated without a
+    /// check.
     Unknown,
 }
 
@@ -33,7 +34,7 @@ struct Details {
     kind: ErrorKind,
     message: String,
     outcome: Outcome,
-    /// Another request of the same moment made the row that this one was to make.
+    /// A concurrent request created the row that this one should have created.
     collided: bool,
     request: String,
     status: Option<StatusCode>,
@@ -59,7 +60,7 @@ impl Failure {
         }))
     }
 
-    /// An answer with a status other than success, and the beginning of its body.
+    /// An answer with a status other than success; `body` is the beginning of its body.
     pub(super) fn of_answer(request: &str, status: StatusCode, headers: &HeaderMap, body: &str) -> Self {
         let json: Option<ErrorBody> = serde_json::from_str(body).ok();
         let is_json = json.is_some();
@@ -73,7 +74,7 @@ impl Failure {
             _ => Outcome::Final,
         };
         if is_json && code.is_none() && status == StatusCode::NOT_FOUND {
-            // The artifact routes say it without a code.
+            // The artifact routes answer without an error code.
             kind = ErrorKind::NotFound;
         }
         if text.as_deref().is_some_and(artifacts_are_not_served) {
@@ -97,9 +98,9 @@ impl Failure {
         failure
     }
 
-    /// No answer: the connection could not be made, broke, or stood still for too long.
+    /// No answer: the connection failed, broke or timed out.
     pub(super) fn of_transport(request: &str, error: reqwest::Error) -> Self {
-        // Scheme, host and port: neither path nor credentials.
+        // Scheme, host and port, without path and credentials.
         let server =
             error.url().map_or_else(|| "the server".to_owned(), |url| url.origin().ascii_serialization());
         let error = error.without_url();
@@ -134,14 +135,14 @@ impl Failure {
         failure
     }
 
-    /// The HTTP client could not be set up.
+    /// The HTTP client could not be created.
     pub(super) fn of_setup(request: &str, error: &Error) -> Self {
         let mut failure = Self::new(error.kind(), error.to_string(), Outcome::Final, request);
         failure.0.hint = error.hint().map(str::to_owned);
         failure
     }
 
-    /// The server did not answer, or a body stood still, until waiting ended.
+    /// The answer did not arrive, or a body stalled, until the deadline.
     pub(super) fn timed_out(request: &str) -> Self {
         let mut failure =
             Self::new(ErrorKind::Timeout, "the server did not answer in time", Outcome::Unknown, request);
@@ -149,7 +150,7 @@ impl Failure {
         failure
     }
 
-    /// A successful answer that is not what MLflow's protocol says.
+    /// A successful answer that does not follow MLflow's protocol.
     pub(super) fn protocol(request: &str, why: impl fmt::Display) -> Self {
         let message = format!("the answer is not in MLflow's protocol: {why}");
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
@@ -173,23 +174,23 @@ impl Failure {
         self.0.kind
     }
 
-    /// The wait that the server asked for.
+    /// The wait that the server requested.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether another attempt may end differently.
+    /// Whether another attempt may succeed.
     pub(super) fn worth_retrying(&self) -> bool {
         self.0.outcome != Outcome::Final
     }
 
-    /// Whether the request may have taken effect all the same.
+    /// Whether the request may have taken effect despite the failure.
     pub(super) fn may_have_happened(&self) -> bool {
         self.0.outcome == Outcome::Unknown
     }
 
-    /// The same failure, worth another attempt if it lost against a request of the same moment. Only for requests that
-    /// replace what they find.
+    /// The same failure, but retryable if the request collided with a concurrent one. Only for requests that replace
+    /// existing values.
     pub(super) fn repeatable_if_collided(mut self) -> Self {
         if self.0.collided {
             self.0.outcome = Outcome::NotDone;
@@ -203,7 +204,7 @@ impl Failure {
         self
     }
 
-    /// The same failure, of a request that nobody can tell whether it took effect: not to be repeated unseen.
+    /// The same failure, for a request that may have taken effect and must not be repeated without a check.
     pub(super) fn into_ambiguous(mut self) -> Self {
         self.0.hint = Some("check whether the request took effect before you repeat it".to_owned());
         self.into_final()
@@ -215,7 +216,7 @@ impl Failure {
         self
     }
 
-    /// The error, with `missing` for a resource that is not there.
+    /// Converts to an error; `missing` is the kind for a missing resource.
     pub(super) fn into_error(self, missing: ErrorKind) -> Error {
         let retryable = self.worth_retrying();
         let details = *self.0;
@@ -255,8 +256,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether the server's certificate was refused: trying again would not help. I/O errors hide what they wrap from
-/// `source`, so they are opened as well.
+/// Whether the server's certificate was rejected, so that a repetition would not help. `source` of an I/O error skips
+/// the error that it wraps, so that one is checked, too.
 fn certificate_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
         return true;

@@ -1,17 +1,17 @@
-//! How a batch of what is logged on a run is cut to fit a server's limits.
+//! Splits the data logged in a run into requests within a server's limits.
 
 use crate::entities::{Metric, Tags};
 use crate::rules::CheckedBatch;
 
-/// The most metrics, and the most entries of all kinds, in one `log-batch` request.
+/// The limit of metrics, and of all entries, in one `log-batch` request.
 const MAX_ENTRIES: usize = 1000;
-/// The most params, and the most tags, in one `log-batch` request.
+/// The limit of params, and of tags, in one `log-batch` request.
 const MAX_PARAMS: usize = 100;
 const MAX_TAGS: usize = 100;
-/// MLflow 2.9 refuses longer run tags; newer ones cut them where [`CheckedBatch`] has cut them already.
+/// MLflow 2.9 rejects longer run tags. Newer releases truncate at the limit that [`CheckedBatch`] has applied already.
 const OLDER_TAG_CHARS: usize = 5000;
 
-/// One request's worth of a batch.
+/// The part of a batch for one request.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Chunk<'a> {
     pub(super) metrics: &'a [Metric],
@@ -20,20 +20,20 @@ pub(super) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
-    /// The same entries with tags as short as MLflow 2.9 wants them; `None` if they are already.
+    /// The same entries with tags truncated for MLflow 2.9; `None` if no tag is too long.
     pub(super) fn for_older_server(&self) -> Option<Self> {
         let tags: Vec<_> = self.tags.iter().map(|(key, value)| (*key, cut(key, value))).collect();
         (tags != self.tags).then(|| Self { metrics: self.metrics, params: self.params.clone(), tags })
     }
 }
 
-/// The same tags as short as MLflow 2.9 wants them; `None` if they are already.
+/// The same tags truncated for MLflow 2.9; `None` if no tag is too long.
 pub(super) fn tags_for_older_server(tags: &Tags) -> Option<Tags> {
     let shorter: Tags = tags.iter().map(|(key, value)| (key.clone(), cut(key, value).to_owned())).collect();
     (shorter != *tags).then_some(shorter)
 }
 
-/// Cuts a batch into requests.
+/// Splits a batch into requests.
 pub(super) fn chunks(batch: &CheckedBatch) -> Vec<Chunk<'_>> {
     let params: Vec<_> = batch.params.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let tags: Vec<_> = batch.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();

@@ -1,11 +1,10 @@
 //! An MLflow tracking server, version 2.9 or newer, over its REST API.
 //!
-//! `transport` sends requests and `retry` decides about repeating them, `answer` and `failure` say what a failed one
-//! means, `create` keeps creates from happening twice, `wire` holds MLflow's JSON, `tracking` and
-//! `registry` the traits, `artifacts` the server's artifact proxy.
+//! `transport` sends requests, and `retry` decides when to repeat them. `answer` and `failure` interpret failures.
+//! `create` prevents duplicate creates. `wire` contains MLflow's JSON. `tracking` and `registry` implement the traits,
+//! and `artifacts` uses the server's artifact proxy.
 //!
-//! Dropping the future of a call stops its repetitions: a caller with a deadline of its own wraps the call in a
-//! timeout.
+//! Dropping the future of a call stops its repetitions, so a caller can set a shorter deadline with a timeout.
 
 mod answer;
 mod artifacts;
@@ -34,22 +33,22 @@ use transport::{Call, Transport};
 pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
 
-/// The store behind an MLflow server. Making one costs nothing: the first call connects.
+/// The store of an MLflow server. Creating it sends no request; the first call connects.
 #[derive(Debug)]
 pub struct RestStore {
     transport: Arc<Transport>,
-    /// Set when the server answered that it has no logged models (MLflow 2).
+    /// Set after the server answered that it has no LoggedModels (MLflow 2).
     lacks_logged_models: AtomicBool,
 }
 
 impl RestStore {
-    /// The store of the server that `config` describes.
+    /// The store of the server in `config`.
     #[must_use]
     pub fn new(config: RestConfig) -> Self {
         Self { transport: Arc::new(Transport::new(config)), lacks_logged_models: AtomicBool::new(false) }
     }
 
-    /// Sends a call that may be repeated.
+    /// Sends an idempotent call.
     async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
         self.transport.json(call, &mut self.transport.budget()).await
     }

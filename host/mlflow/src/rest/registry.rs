@@ -8,14 +8,18 @@ use super::create::{create, operation_filter, operation_id};
 use super::transport::Call;
 use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
+    RegisteredModelsAnswer,
 };
-use crate::entities::{ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags};
+use crate::entities::{
+    ModelFilter, ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags,
+};
 use crate::rules;
 use crate::store::RegistryStore;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Key, ModelName, Version};
 
 const MAX_VERSIONS_PER_PAGE: usize = 10_000;
+const MAX_MODELS_PER_PAGE: usize = 1000;
 
 #[async_trait]
 impl RegistryStore for RestStore {
@@ -29,7 +33,7 @@ impl RegistryStore for RestStore {
         match self.call::<RegisteredModelAnswer>(&Call::post("registered-models/create", body)).await {
             Ok(answer) => answer.registered_model.into_entity(name),
             Err(failure) if failure.kind() == ErrorKind::AlreadyExists => {
-                // A repeated request finds what its first attempt made.
+                // A repeated request finds the model that its first attempt created.
                 let Some(operation) = operation_id(tags) else { return Err(failure.into()) };
                 let found = self.registered_model(name).await?;
                 let is_own = found.tags.get(OPERATION_ID_TAG).is_some_and(|id| id == operation);
@@ -43,6 +47,29 @@ impl RegistryStore for RestStore {
         let call = Call::get("registered-models/get", vec![("name", name.to_string())]);
         let answer: RegisteredModelAnswer = self.model_call(&call).await?;
         answer.registered_model.into_entity(name)
+    }
+
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        let mut query = vec![
+            ("filter", model_filter(filter)),
+            ("max_results", page_size.clamp(1, MAX_MODELS_PER_PAGE).to_string()),
+            ("order_by", "name ASC".to_owned()),
+        ];
+        query.extend(page_token.map(|token| ("page_token", token.to_owned())));
+        let answer: RegisteredModelsAnswer = self.call(&Call::get("registered-models/search", query)).await?;
+        let mut items = Vec::with_capacity(answer.registered_models.len());
+        for model in answer.registered_models {
+            // Old servers take names that no command can name.
+            let Ok(name) = ModelName::new(model.name()) else { continue };
+            items.push(model.into_entity(&name)?);
+        }
+        items.retain(|model| filter.matches(model));
+        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -97,24 +124,32 @@ impl RegistryStore for RestStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<ModelVersion>> {
-        let mut filter = name_filter(name).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidName, "cannot search a server for a name with both kinds of quotes")
-                .with_context("model", name)
-        })?;
+        let mut filter = searchable(name)?;
         // MLflow's own tokens are offsets: a version created between two pages would be listed twice.
         let below = rules::parse_page_token(page_token)?.or(below);
         if let Some(below) = below {
             filter = format!("{filter} and version_number < {below}");
         }
         let answer: ModelVersionsAnswer = self.call(&search(filter, page_size)).await?;
-        let mut items = Vec::with_capacity(answer.model_versions.len());
-        for version in answer.model_versions {
-            // File-backed servers list aliases, others do not: nobody is to rely on it.
-            items.push(ModelVersion { aliases: Vec::new(), ..version.into_entity(name)? });
-        }
-        let more = answer.next_page_token.is_some_and(|token| !token.is_empty());
+        let more = answer.next_page_token.as_ref().is_some_and(|token| !token.is_empty());
+        let items = answer.into_entities(name)?;
         let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
         Ok(Page { items, next })
+    }
+
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        rules::check_range(lowest, highest)?;
+        let numbers = format!("version_number >= {lowest} and version_number <= {highest}");
+        // More than there can be: a server reads tags by a second query with the same limit, and what is appended meanwhile
+        // would push the oldest versions out of it.
+        let limit = usize::try_from(highest.get().saturating_sub(lowest.get())).unwrap_or(usize::MAX);
+        let call = search(format!("{} and {numbers}", searchable(name)?), limit.saturating_add(2));
+        self.call::<ModelVersionsAnswer>(&call).await?.into_entities(name)
     }
 
     async fn set_version_tag(
@@ -126,6 +161,12 @@ impl RegistryStore for RestStore {
     ) -> Result<()> {
         let body = json!({ "name": name, "version": version.to_string(), "key": key, "value": value });
         self.upsert(&Call::post("model-versions/set-tag", body), ErrorKind::VersionNotFound).await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        let body = json!({ "name": name, "version": version.to_string(), "key": key });
+        self.version_call::<Empty>(&Call::delete("model-versions/delete-tag", body)).await?;
+        Ok(())
     }
 
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {
@@ -148,9 +189,9 @@ impl RegistryStore for RestStore {
         let query = vec![("name", name.to_string()), ("alias", alias.to_string())];
         match self.call::<ModelVersionAnswer>(&Call::get("registered-models/alias", query)).await {
             Ok(answer) => answer.model_version.into_entity(name).map(Some),
-            // What a server says when the alias is not set; up to 3.1 also when there is no such model.
+            // The server's answer if the alias is not set; up to 3.1 also if the model does not exist.
             Err(failure) if failure.kind() == ErrorKind::InvalidArgument => Ok(None),
-            // Either there is no such model, or the alias dangles.
+            // Either the model does not exist, or the alias dangles.
             Err(failure) if failure.kind() == ErrorKind::NotFound => {
                 match self.registered_model(name).await {
                     Err(error) if error.kind() == ErrorKind::ModelNotFound => Ok(None),
@@ -171,18 +212,18 @@ impl RegistryStore for RestStore {
 }
 
 impl RestStore {
-    /// A call about a registered model: what is missing is the model.
+    /// A call about a registered model: `NotFound` becomes `ModelNotFound`.
     async fn model_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))
     }
 
-    /// A call about a version: what is missing is the version.
+    /// A call about a version: `NotFound` becomes `VersionNotFound`.
     async fn version_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
     }
 
-    /// Sets what may be set already. Some databases let two writers of the first value collide, and the server then
-    /// refuses one as a bad request; sent again, it finds the other's value and replaces it.
+    /// Sets a value that may exist already. In some databases, two writers of the first value collide, and the server
+    /// answers one of them with status 400. A repetition replaces the other writer's value.
     async fn upsert(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
         loop {
@@ -196,7 +237,7 @@ impl RestStore {
         }
     }
 
-    /// Deletes once: when an attempt had no answer and the next finds nothing, the first one did it.
+    /// Deletes once. If an attempt had no answer and the next one finds nothing, the first one succeeded.
     async fn delete(&self, call: &Call, missing: ErrorKind) -> Result<()> {
         let mut budget = self.transport.budget();
         let mut may_be_done = false;
@@ -213,15 +254,41 @@ impl RestStore {
     }
 }
 
-/// Newest first.
+/// Sorts versions, newest first.
 fn search(filter: String, page_size: usize) -> Call {
     let query = vec![
         ("filter", filter),
         ("max_results", page_size.clamp(1, MAX_VERSIONS_PER_PAGE).to_string()),
-        // Without it the newest servers go by time, which does not follow the numbers.
+        // The newest servers sort by time by default, which does not follow the numbers.
         ("order_by", "version_number DESC".to_owned()),
     ];
     Call::get("model-versions/search", query)
+}
+
+/// [`name_filter`], or why there is none.
+fn searchable(name: &ModelName) -> Result<String> {
+    name_filter(name).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidName, "cannot search a server for a name with both kinds of quotes")
+            .with_context("model", name)
+    })
+}
+
+/// A filter that finds at least what `filter` shows. `LIKE` has no escapes either: what it would read differently, and
+/// quotes, become `_`, which stands for any character.
+fn model_filter(filter: &ModelFilter) -> String {
+    let like = |text: &str, wild: bool| -> String {
+        let like = |c: char| match c {
+            '*' if wild => '%',
+            '?' if wild => '_',
+            '%' | '\'' | '"' | '\\' => '_',
+            c => c,
+        };
+        text.chars().map(like).collect()
+    };
+    match filter {
+        ModelFilter::Tag(key, value) => format!("tags.`{key}` LIKE '{}'", like(value, false)),
+        ModelFilter::Name(pattern) => format!("name LIKE '{}'", like(pattern.as_str(), true)),
+    }
 }
 
 /// The filter for a model's name. MLflow's filters have no escapes, only two kinds of quotes.

@@ -1,4 +1,4 @@
-//! When to send again, and how long to wait before it.
+//! When to repeat a request, and how long to wait before.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use crate::environment::{self, Environment};
 use hydra_base::error::Result;
 use hydra_base::jitter;
 
-/// The least time for one attempt, however short the patience.
+/// The shortest time limit of one attempt, however short the timeout is.
 const LEAST_ATTEMPT: Duration = Duration::from_secs(5);
 
-/// How often and how long, from the `MLFLOW_HTTP_*` variables, with MLflow's defaults.
+/// The number and time limits of attempts, from the `MLFLOW_HTTP_*` variables with MLflow's defaults.
 ///
-/// One attempt has half of the patience: a request that hangs is sent again, and an answer that takes 40 s is waited for.
-/// A server that needs longer than half is for a larger `MLFLOW_HTTP_REQUEST_TIMEOUT`. The last attempt that is allowed
-/// may take all the time that is left. Files are counted otherwise: the patience is for each time that nothing moves, since
-/// a proxy says nothing before it has fetched the whole of a file.
+/// Each attempt may take half of the timeout, so that a request that hangs is repeated; the last attempt may take all
+/// the time that is left. For a server that needs longer, increase `MLFLOW_HTTP_REQUEST_TIMEOUT`. Transfers of files
+/// are different: the timeout limits each time in which no byte moves, because a proxy answers only after it has
+/// received and stored the whole file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RetryPolicy {
     pub(super) max_retries: u32,
     pub(super) backoff_factor: Duration,
     pub(super) jitter: Duration,
     pub(super) respect_retry_after: bool,
-    /// How long one call may wait in all, and how long a body may stand still.
-    pub(super) patience: Duration,
-    /// How long one attempt may take while others are left.
+    /// The time limit of one call, and the longest pause within a body.
+    pub(super) timeout: Duration,
+    /// The time limit of an attempt that is not the last.
     pub(super) attempt: Duration,
 }
 
@@ -35,18 +35,19 @@ impl RetryPolicy {
         let seconds = |name, default| {
             environment.seconds(name).map(|value| value.unwrap_or(Duration::from_secs(default)))
         };
-        let patience = seconds(environment::REQUEST_TIMEOUT, 120)?;
+        let timeout = seconds(environment::REQUEST_TIMEOUT, 120)?;
         Ok(Self {
             max_retries: environment.count(environment::MAX_RETRIES)?.unwrap_or(7),
             backoff_factor: seconds(environment::BACKOFF_FACTOR, 2)?,
             jitter: seconds(environment::BACKOFF_JITTER, 1)?,
             respect_retry_after: environment.flag_or(environment::RESPECT_RETRY_AFTER, true)?,
-            patience,
-            attempt: (patience / 2).max(LEAST_ATTEMPT),
+            timeout,
+            attempt: (timeout / 2).max(LEAST_ATTEMPT),
         })
     }
 
-    /// The wait before retry `number`, from 1. The first comes quickly: most often an idle connection was closed.
+    /// The wait before retry `number`, counted from 1. The first wait is short, because the usual cause is a closed
+    /// idle connection.
     fn backoff(&self, number: u32) -> Duration {
         let doublings = number.saturating_sub(1).min(16);
         let exponential = if number <= 1 { Duration::ZERO } else { self.backoff_factor * (1 << doublings) };
@@ -54,7 +55,7 @@ impl RetryPolicy {
     }
 }
 
-/// The attempts and the time that one call has left.
+/// The remaining attempts and time of one call.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     policy: RetryPolicy,
@@ -64,15 +65,15 @@ pub(super) struct RetryBudget {
 
 impl RetryBudget {
     pub(super) fn new(policy: &RetryPolicy) -> Self {
-        Self { policy: policy.clone(), retries: 0, deadline: Instant::now() + policy.patience }
+        Self { policy: policy.clone(), retries: 0, deadline: Instant::now() + policy.timeout }
     }
 
-    /// When waiting ends.
+    /// The deadline of the call.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// When the next attempt is given up.
+    /// The deadline of the next attempt.
     pub(super) fn attempt_deadline(&self) -> Instant {
         if self.retries >= self.policy.max_retries {
             return self.deadline;
@@ -80,27 +81,26 @@ impl RetryBudget {
         self.deadline.min(Instant::now() + self.policy.attempt)
     }
 
-    /// Keeps an eighth of the time for one last request, and returns when that one is to be answered.
+    /// Reserves an eighth of the time for one last request, and returns the deadline of that request.
     pub(super) fn set_aside(&mut self) -> Instant {
         let end = self.deadline;
-        self.deadline = end - self.policy.patience / 8;
+        self.deadline = end - self.policy.timeout / 8;
         end
     }
 
-    /// Does not count this time as waiting: a body was moving.
+    /// Extends the deadline by the time in which a body was moving.
     pub(super) fn forgive(&mut self, moving: Duration) {
         self.deadline = self.deadline.checked_add(moving).unwrap_or(self.deadline);
     }
 
-    /// Waits until the call may be sent again; gives `failure` back when it is final or when attempts or time
-    /// have run out.
+    /// Waits until the call may be repeated. Returns `failure` if it is final, or if attempts or time have run out.
     pub(super) async fn wait_after(&mut self, failure: Failure) -> Result<(), Failure> {
         if !failure.worth_retrying() || self.retries >= self.policy.max_retries {
             return Err(failure);
         }
         let asked = failure.retry_after().filter(|_| self.policy.respect_retry_after);
         let wait = asked.unwrap_or_else(|| self.policy.backoff(self.retries + 1));
-        // The wait is the server's word: it may be longer than an `Instant` can hold.
+        // The server chose this wait, so it may be longer than an `Instant` can represent.
         if Instant::now().checked_add(wait).is_none_or(|end| end >= self.deadline) {
             return Err(failure);
         }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_has_half_of_the_patience_and_the_last_one_all_of_it() {
+    fn each_attempt_gets_half_of_the_timeout_and_the_last_one_the_rest() {
         let budget = |variables: &[(&str, &str)]| {
             RetryBudget::new(&RetryPolicy::new(&variables.iter().copied().collect()).expect("a policy"))
         };
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patience_without_end_has_a_deadline() {
+    fn an_endless_timeout_has_a_deadline() {
         let environment = [(environment::REQUEST_TIMEOUT, "1e19")].into_iter().collect();
         let mut budget = RetryBudget::new(&RetryPolicy::new(&environment).expect("a policy"));
         budget.forgive(Duration::MAX);

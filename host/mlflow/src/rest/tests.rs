@@ -1,4 +1,4 @@
-//! Faults between us and the server: what is sent again, what is not, and which error it becomes.
+//! Faults of the connection: which requests are repeated, and which error results.
 
 mod artifacts;
 mod creates;
@@ -19,7 +19,7 @@ fn store_with(server: &FaultServer, variables: &[(&str, &str)]) -> RestStore {
     RestStore::new(config_with(server, variables))
 }
 
-/// A store that gives a single attempt up after a moment, long before the deadline.
+/// A store whose attempts time out long before the deadline.
 fn impatient(server: &FaultServer) -> RestStore {
     let mut config = config_with(server, &[(environment::REQUEST_TIMEOUT, "20")]);
     config.retry.attempt = Duration::from_millis(300);
@@ -82,7 +82,7 @@ async fn waiting_has_one_deadline() {
     let error = store_with(&server, &variables).registered_model(&name()).await.expect_err("too long");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::RateLimited, true));
     assert!(server.lines().len() < 50, "the deadline ends it, not the number of retries");
-    // An hour, and more than any clock can count to: both are longer than the deadline, no point in waiting.
+    // One hour, and more than an `Instant` can represent: both exceed the deadline, so waiting is pointless.
     for asked in ["Retry-After: 3600\r\n", "Retry-After: 18446744073709551615\r\n"] {
         let server = FaultServer::start(vec![Answer::Json(429, asked, "{}".into())]);
         let error = store(&server).registered_model(&name()).await.expect_err("too long");
@@ -117,7 +117,7 @@ async fn a_closed_port_is_unreachable() {
     let uri = TrackingUri::new(format!("http://ann:hunter2@{unused}")).expect("a URI");
     let environment = [(environment::MAX_RETRIES, "0")].into_iter().collect();
     let store = RestStore::new(RestConfig::new(&uri, &environment).expect("a config"));
-    let error = store.registered_model(&name()).await.expect_err("nobody");
+    let error = store.registered_model(&name()).await.expect_err("no server");
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unreachable, true));
     assert!(!format!("{error} {error:?} {store:?}").contains("hunter2"));
 }

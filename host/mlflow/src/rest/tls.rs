@@ -1,4 +1,4 @@
-//! TLS as MLflow's variables ask for it, and the HTTP client.
+//! TLS settings from MLflow's variables, and the HTTP client.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,15 +10,15 @@ use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The variables that may name a proxy for plain HTTP. The HTTP library reads them too.
+/// The variables of proxies for plain HTTP. The HTTP library reads them too.
 const PROXY_VARIABLES: [&str; 4] = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// Whom to trust, and who we are.
+/// The trusted certificates and the client's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TlsSettings {
     trust: Trust,
     client_certificate: Option<PathBuf>,
-    /// A plain server may still be reached through a proxy that speaks TLS.
+    /// A plain HTTP server may be behind a proxy that uses TLS.
     proxy_uses_tls: bool,
 }
 
@@ -30,7 +30,7 @@ enum Trust {
 }
 
 impl TlsSettings {
-    /// `Config` when both a bundle and no verification are asked for, as in MLflow.
+    /// `Config` if the variables request both a bundle and no verification, as in MLflow.
     pub(super) fn new(environment: &Environment) -> Result<Self> {
         let bundle = environment.path(environment::SERVER_CERT_PATH);
         let trust = match (environment.flag(environment::INSECURE_TLS)?, bundle) {
@@ -46,7 +46,7 @@ impl TlsSettings {
             }
             (true, None) => Trust::Anyone,
             (false, Some(bundle)) => Trust::Only(bundle),
-            // Python's client honours these through its HTTP library.
+            // Python's client honours these variables through its HTTP library.
             (false, None) => environment
                 .path("REQUESTS_CA_BUNDLE")
                 .or_else(|| environment.path("CURL_CA_BUNDLE"))
@@ -61,8 +61,8 @@ impl TlsSettings {
         })
     }
 
-    /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server of
-    /// `scheme` `http` needs none of them.
+    /// Reads the files that the variables name, so that a wrong path is an error before the first request. A server
+    /// with the scheme `http` needs no files.
     pub(super) fn check(&self, scheme: &str) -> Result<()> {
         if scheme != "https" {
             return Ok(());
@@ -71,13 +71,13 @@ impl TlsSettings {
         self.apply(Client::builder()).map(drop)
     }
 
-    /// The same trust, without a certificate of ours.
+    /// The same settings without a client certificate.
     pub(super) fn without_identity(&self) -> Self {
         Self { client_certificate: None, ..self.clone() }
     }
 
-    /// Builds the HTTP client for a server with that scheme. Reading the platform's certificates takes
-    /// milliseconds: plain `http` is spared them.
+    /// Builds the HTTP client for a server with this scheme. Reading the platform's certificates takes milliseconds, so
+    /// it is skipped for plain `http`.
     pub(super) fn client(&self, scheme: &str) -> Result<Client> {
         crypto::install_provider();
         let mut builder = Client::builder()
@@ -87,9 +87,9 @@ impl TlsSettings {
         builder = if scheme == "https" || self.proxy_uses_tls {
             self.apply(builder)?
         } else {
-            // A new connection for each request, which costs a fraction of a millisecond. An MLflow server with several worker
-            // processes, its default, leaves Nagle's algorithm on and sends an answer in two pieces: on a connection that was
-            // used before, the second waits 40 ms for the acknowledgement that this end delays.
+            // Use a new connection for each request; it costs a fraction of a millisecond. An MLflow server with
+            // several worker processes, its default, leaves Nagle's algorithm on and sends an answer in two packets: on
+            // a reused connection, the second one waits 40 ms for the delayed acknowledgement of this end.
             builder.tls_certs_only([]).pool_max_idle_per_host(0)
         };
         builder.build().map_err(|error| {

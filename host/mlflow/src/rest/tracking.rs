@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use super::RestStore;
@@ -18,14 +19,14 @@ use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
     Page, Run, RunBatch, RunStatus, Tags,
 };
-use crate::rules::{check_batch, check_experiment_name, checked_logged_model, tags_of_new_run};
+use crate::rules::{check_batch, check_experiment_name, checked_logged_model, existing, tags_of_new_run};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
 const MAX_RUNS_PER_PAGE: usize = 50_000;
-/// What a create request of a logged model takes; MLflow's client sends the rest afterwards.
+/// The limit of params in a create request of a LoggedModel; further requests send the rest, as in MLflow's client.
 const MAX_MODEL_PARAMS: usize = 100;
 
 #[async_trait]
@@ -43,7 +44,7 @@ impl TrackingStore for RestStore {
         let call = Call::get("experiments/get", vec![("experiment_id", id.to_string())]);
         match self.call::<ExperimentAnswer>(&call).await {
             Ok(answer) => answer.experiment.into_entity(),
-            // Servers with SQL stores refuse ids that are not numbers; there is no such experiment.
+            // Servers with SQL stores reject ids that are not numbers; such an experiment does not exist.
             Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
                 Err(failure.into_kind(ErrorKind::NotFound).into())
             }
@@ -84,6 +85,28 @@ impl TrackingStore for RestStore {
 
     async fn run(&self, id: &RunId) -> Result<Run> {
         self.wire_run(id).await?.into_entity()
+    }
+
+    async fn runs(&self, experiments: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        // An id has no quotes.
+        let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+        let body = json!({
+            "experiment_ids": experiments,
+            "filter": format!("attributes.run_id IN ({})", quoted.join(", ")),
+            "run_view_type": "ALL",
+            "max_results": ids.len(),
+        });
+        match self.call::<RunsAnswer>(&Call::post("runs/search", body)).await {
+            Ok(answer) => answer.runs.into_iter().map(wire::WireRun::into_entity).collect(),
+            // A server that has no such filter, or refuses one of the experiments.
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                existing(join_all(ids.iter().map(|id| self.run(id))).await)
+            }
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
@@ -168,7 +191,7 @@ impl TrackingStore for RestStore {
                 .await?;
                 Ok(Some(created))
             }
-            // No such endpoint: a server before MLflow 3.
+            // The endpoint does not exist: the server is older than MLflow 3.
             Err(failure) if failure.kind() == ErrorKind::Unsupported => {
                 self.lacks_logged_models.store(true, Ordering::Relaxed);
                 Ok(None)
@@ -191,13 +214,13 @@ impl TrackingStore for RestStore {
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let body = json!({ "run_id": run, "models": [{ "model_id": model, "step": 0 }] });
         let Err(failure) = self.call::<Empty>(&Call::post("runs/outputs", body)).await else { return Ok(()) };
-        // Servers answer a repetition with a broken constraint of their database.
+        // Servers answer a repetition with an integrity error of their database.
         let refused = matches!(failure.kind(), ErrorKind::BadRequest | ErrorKind::InvalidArgument);
         if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
     }
 
     async fn note_version(&self, _: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
-        // The server did, when it created the version.
+        // The server does this when it creates the version.
         Ok(())
     }
 }
@@ -234,7 +257,7 @@ impl RestStore {
         self.call(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
     }
 
-    /// The experiment of that name, if an earlier attempt of the same operation made it.
+    /// The experiment with this name, if an earlier attempt of the same operation created it.
     async fn own_experiment(&self, name: &str, tags: &Tags) -> Result<Option<String>, Failure> {
         let Some(operation) = operation_id(tags) else { return Ok(None) };
         let call = Call::get("experiments/get-by-name", vec![("experiment_name", name.to_owned())]);
@@ -253,12 +276,12 @@ impl RestStore {
     }
 }
 
-/// Whether the server found the request malformed; older ones do for long tags.
+/// Whether the server rejected the request as malformed, as older servers do for long tags.
 fn is_refused<T>(result: &Result<T, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| failure.kind() == ErrorKind::InvalidArgument)
 }
 
-/// MLflow calls a write to something deleted an invalid parameter.
+/// MLflow reports a write to a deleted entity as an invalid parameter.
 fn in_trash(failure: Failure, stage: LifecycleStage) -> Error {
     match stage {
         LifecycleStage::Active => failure.into(),

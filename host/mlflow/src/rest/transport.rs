@@ -1,4 +1,4 @@
-//! Requests to one server: addresses, headers, attempts, deadlines.
+//! Requests to one server: URLs, headers, attempts, deadlines.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,22 +17,21 @@ use super::retry::RetryBudget;
 use crate::uri::redact;
 use hydra_base::error::Result;
 
-/// More than any listing that MLflow sends on one page of ours.
+/// The size limit of a JSON answer, larger than any page that this crate requests.
 const MAX_JSON_BYTES: usize = 256 * 1024 * 1024;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
-/// Where the artifact proxy is.
+/// The path of the artifact proxy.
 pub(super) const ARTIFACTS: [&str; 4] = ["api", "2.0", "mlflow-artifacts", "artifacts"];
 const WORKSPACE_HEADER: &str = "x-mlflow-workspace";
 
-/// A request to the REST API that is answered with JSON. Sent through [`Transport::json`] it may reach the
-/// server several times, so it must be one that can be repeated; what cannot goes through
-/// [`create`](super::create::create).
+/// A request to the REST API with a JSON answer. [`Transport::json`] may send it several times, so it must be
+/// idempotent; other requests go through [`create`](super::create::create).
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     method: Method,
     segments: Vec<String>,
-    /// What logs and errors call it.
+    /// The name in logs and errors.
     name: String,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
@@ -54,7 +53,7 @@ impl Call {
         Self::new(Method::PATCH, path, Vec::new(), Some(body))
     }
 
-    /// `DELETE /api/2.0/mlflow/<path>` with a JSON body: MLflow reads no query here.
+    /// `DELETE /api/2.0/mlflow/<path>` with a JSON body, because MLflow ignores the query here.
     pub(super) fn delete(path: &str, body: Value) -> Self {
         Self::new(Method::DELETE, path, Vec::new(), Some(body))
     }
@@ -85,7 +84,7 @@ impl Call {
     }
 }
 
-/// The connection to one server. The HTTP client behind it is made when the first request is.
+/// The connection to one server. The HTTP client is created on the first request.
 #[derive(Debug)]
 pub(super) struct Transport {
     config: RestConfig,
@@ -101,22 +100,22 @@ impl Transport {
         &self.config
     }
 
-    /// The attempts and the time for one call.
+    /// The budget of attempts and time for one call.
     pub(super) fn budget(&self) -> RetryBudget {
         RetryBudget::new(&self.config.retry)
     }
 
-    /// How long a body may stand still.
+    /// The longest pause within a body.
     pub(super) fn idle_timeout(&self) -> Duration {
-        self.config.retry.patience
+        self.config.retry.timeout
     }
 
-    /// How long one attempt may take, as long as there may be others.
+    /// The time limit of an attempt that is not the last.
     pub(super) fn attempt_timeout(&self) -> Duration {
         self.config.retry.attempt
     }
 
-    /// Sends a call until it succeeds, fails for good, or `budget` is used up.
+    /// Sends a call until success, a final failure, or the end of `budget`.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         call: &Call,
@@ -158,7 +157,7 @@ impl Transport {
         result
     }
 
-    /// The address below the server's prefix; each segment is percent-encoded once.
+    /// The URL below the server's prefix. Each segment is percent-encoded once.
     pub(super) fn url<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.config.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -186,8 +185,8 @@ impl Transport {
         Ok(request)
     }
 
-    /// Sends a request once and returns the answer if it is a success; its body is still to be read. Only reads are
-    /// redirected, and only within the server: credentials go nowhere else.
+    /// Sends a request once and returns a successful answer, whose body is not read yet. Only reads follow redirects,
+    /// and only within the server, so that credentials stay with it.
     pub(super) async fn send(&self, name: &str, request: RequestBuilder) -> Result<Response, Failure> {
         let transport = |error| Failure::of_transport(name, error);
         let (client, request) = request.build_split();
@@ -220,7 +219,7 @@ impl Transport {
     }
 }
 
-/// Reads a body that must not be larger than `limit`.
+/// Reads a body of at most `limit` bytes.
 pub(super) async fn read_up_to(name: &str, answer: Response, limit: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let mut body = answer.bytes_stream();

@@ -12,16 +12,16 @@ use crate::sqlite::schema::{self, Schema};
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::names::Workspace;
 
-/// How long a statement waits for another process's lock; what MLflow waits too.
+/// The longest wait of a statement for another process's lock; MLflow waits as long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
-/// Enough for every statement of this store.
+/// Holds every statement of this store.
 const CACHED_STATEMENTS: usize = 64;
 
-/// A transaction and the schema it found.
+/// A transaction and the schema that it found.
 pub(super) struct Db<'a> {
     transaction: Transaction<'a>,
     pub schema: &'a Schema,
-    /// Where new experiments keep their artifacts; empty in a transaction that only reads.
+    /// The parent of the artifact directories of new experiments; empty in a read-only transaction.
     pub artifact_root: String,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Deref for Db<'a> {
     }
 }
 
-/// A connection, opened when it is first needed, with the schema as last seen.
+/// A connection, which is opened on first use, with the schema as last seen.
 #[derive(Debug)]
 pub(super) struct Database {
     workspace: Option<Workspace>,
@@ -42,17 +42,17 @@ pub(super) struct Database {
 #[derive(Debug)]
 struct Open {
     connection: Connection,
-    /// The schema and SQLite's counter of schema changes when it was looked at.
+    /// The schema, and SQLite's counter of schema changes when the schema was read.
     seen: Option<(i64, Schema)>,
 }
 
 impl Database {
-    /// A database not opened yet, used in `workspace`; see [`Schema::detect`].
+    /// A database that is used in `workspace` (see [`Schema::detect`]). It is not opened yet.
     pub(super) fn new(workspace: Option<Workspace>) -> Self {
         Self { workspace, open: None }
     }
 
-    /// Runs `work` in one reading transaction. A file that is not there reads as a database without rows.
+    /// Runs `work` in one read-only transaction. A missing file reads as a database without rows.
     pub(super) fn read<T>(
         &mut self,
         path: &Path,
@@ -77,7 +77,7 @@ impl Database {
         work(&Db { transaction, schema: &schema, artifact_root: String::new() })
     }
 
-    /// Runs `work` in one writing transaction and commits it if it succeeds. The database is made if there is none.
+    /// Runs `work` in one write transaction and commits if `work` succeeds. Creates the database if it does not exist.
     pub(super) fn write<T>(
         &mut self,
         path: &Path,
@@ -120,7 +120,7 @@ impl Open {
     }
 }
 
-/// The schema as it is now: MLflow may have migrated the database since the last call.
+/// The current schema: MLflow may have migrated the database since the last call.
 fn current<'a>(
     transaction: &Transaction<'_>,
     seen: &'a mut Option<(i64, Schema)>,
@@ -140,7 +140,7 @@ fn has_content(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
 }
 
-/// Not `SQLITE_OPEN_URI`: a path is never taken for a URI with options.
+/// `SQLITE_OPEN_URI` is left out, so SQLite never reads a path as a URI with options.
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }

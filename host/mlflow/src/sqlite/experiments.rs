@@ -12,14 +12,14 @@ use hydra_base::time::now;
 
 const COLUMNS: &str = "e.experiment_id, e.name, e.artifact_location, e.lifecycle_stage";
 
-/// The experiment of that name, deleted ones included.
+/// The experiment with this name; deleted experiments are included.
 pub(super) fn by_name(db: &Db<'_>, name: &str) -> SqlResult<Option<Experiment>> {
     let sql = format!("SELECT {COLUMNS} FROM experiments e WHERE e.name = ?1{}", db.schema.in_workspace("e"));
     let mut statement = db.prepare_cached(&sql)?;
     statement.query_row([name], |row| Ok(read(row))).optional()?.transpose()
 }
 
-/// The experiment of that id; `NotFound` if there is none.
+/// The experiment with this id; `NotFound` if it does not exist.
 pub(super) fn get(db: &Db<'_>, id: &ExperimentId) -> SqlResult<Experiment> {
     let sql = format!(
         "SELECT {COLUMNS} FROM experiments e WHERE e.experiment_id = ?1{}",
@@ -30,7 +30,7 @@ pub(super) fn get(db: &Db<'_>, id: &ExperimentId) -> SqlResult<Experiment> {
     found.ok_or_else(|| errors::not_found("experiment", id))?
 }
 
-/// The experiment of that id, to be written to; `InvalidState` when it is deleted.
+/// The experiment with this id, for writing; `InvalidState` if it is deleted.
 pub(super) fn active(db: &Db<'_>, id: &ExperimentId) -> SqlResult<Experiment> {
     let experiment = get(db, id)?;
     if experiment.lifecycle_stage == LifecycleStage::Deleted {
@@ -39,12 +39,12 @@ pub(super) fn active(db: &Db<'_>, id: &ExperimentId) -> SqlResult<Experiment> {
     Ok(experiment)
 }
 
-/// The id as SQLite holds it; one that is no number names no row.
+/// The id as an integer of SQLite; `NotFound` if it is not a number.
 pub(super) fn number(id: &ExperimentId) -> Result<i64> {
     id.as_str().parse().map_err(|_| errors::not_found("experiment", id))
 }
 
-/// Creates an experiment; `AlreadyExists` when the name is taken.
+/// Creates an experiment; `AlreadyExists` if the name is taken.
 pub(super) fn create(db: &Db<'_>, name: &str, tags: &Tags) -> SqlResult<ExperimentId> {
     if by_name(db, name)?.is_some() {
         return Err(errors::already_exists("an experiment", name).into());

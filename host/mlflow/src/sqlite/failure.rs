@@ -1,4 +1,4 @@
-//! Why a transaction was given up, and what SQLite's errors mean.
+//! The failures of a transaction, and the meaning of SQLite's errors.
 
 use std::path::Path;
 
@@ -6,15 +6,15 @@ use rusqlite::ffi;
 
 use hydra_base::error::{Error, ErrorKind};
 
-/// The result of work in a transaction.
+/// The result of code that runs in a transaction.
 pub(super) type SqlResult<T> = std::result::Result<T, Failure>;
 
-/// Why a transaction was given up.
+/// The reason for the failure of a transaction.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// SQLite failed.
+    /// An error of SQLite.
     Sql(rusqlite::Error),
-    /// The store refuses.
+    /// An error of this store.
     Store(Error),
 }
 
@@ -31,7 +31,7 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// The error that the caller sees.
+    /// The error for the caller.
     pub(super) fn into_error(self, path: &Path) -> Error {
         let error = match self {
             Self::Store(error) => return error,

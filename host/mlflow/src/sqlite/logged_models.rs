@@ -11,7 +11,7 @@ use crate::sqlite::failure::SqlResult;
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 use hydra_base::time::now;
 
-/// Creates a LoggedModel, or `None` in a database of MLflow 2.
+/// Creates a LoggedModel; returns `None` if the database was made by MLflow 2.
 pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> SqlResult<Option<LoggedModel>> {
     if !db.schema.logged_models {
         return Ok(None);
@@ -59,7 +59,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewLoggedModel) -> SqlResult<Option<Logg
     Ok(Some(model))
 }
 
-/// The LoggedModel of that id; `NotFound` when it is missing or deleted.
+/// The LoggedModel with this id; `NotFound` if it is missing or deleted.
 pub(super) fn get(db: &Db<'_>, id: &LoggedModelId) -> SqlResult<LoggedModel> {
     if !db.schema.logged_models {
         return Err(errors::not_found("LoggedModel", id).into());
@@ -96,7 +96,7 @@ pub(super) fn finalize(db: &Db<'_>, id: &LoggedModelId, status: LoggedModelStatu
     Ok(())
 }
 
-/// Notes that the LoggedModel was registered as this version.
+/// Records in a tag of the LoggedModel that it was registered as this version.
 pub(super) fn note_version(
     db: &Db<'_>,
     id: &LoggedModelId,

@@ -21,7 +21,7 @@ pub(super) fn latest(db: &Db<'_>, run: &RunId) -> SqlResult<Vec<Metric>> {
     Ok(metrics.collect::<Result<_, _>>()?)
 }
 
-/// Logs points on a run; a point that is there already stays.
+/// Logs points for a run; a point that exists already stays.
 pub(super) fn log_on_run(db: &Db<'_>, run: &RunId, metrics: &[Metric]) -> SqlResult<()> {
     let mut point = db.prepare_cached(
         "INSERT OR IGNORE INTO metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -41,7 +41,7 @@ pub(super) fn log_on_run(db: &Db<'_>, run: &RunId, metrics: &[Metric]) -> SqlRes
     Ok(())
 }
 
-/// Logs points of a run as metrics of the LoggedModel that they measure; a point that is there already stays.
+/// Logs points of a run as metrics of the LoggedModel that they measure; a point that exists already stays.
 pub(super) fn log_on_model(
     db: &Db<'_>,
     model: &LoggedModelId,
@@ -67,7 +67,8 @@ pub(super) fn log_on_model(
     Ok(())
 }
 
-/// What MLflow stores of a point, and whether it is NaN: SQL databases have no NaN, and not all of them have infinities.
+/// The value that MLflow stores for a point, and whether the point is NaN. SQL databases have no NaN, and some have no
+/// infinities.
 fn stored_value(metric: &Metric) -> (f64, bool) {
     if metric.value.is_nan() { (0.0, true) } else { (metric.value.clamp(f64::MIN, f64::MAX), false) }
 }

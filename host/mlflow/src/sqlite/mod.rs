@@ -1,11 +1,11 @@
-//! MLflow's SQLite database, read and written directly: no server, no Python.
+//! MLflow's SQLite database, read and written directly, without a server or Python.
 //!
-//! Databases of MLflow 2.9 and newer are used as they are and never migrated: columns that came later (workspaces,
-//! LoggedModels) are used when they are there. A database that does not exist is made by the first write in a form
-//! that MLflow takes for its own; see `docs/local-databases.md`.
+//! Databases of MLflow 2.9 and newer are used as they are and never migrated. Columns that came later (workspaces,
+//! LoggedModels) are used if they exist. If the database does not exist, the first write creates it in a form that
+//! MLflow accepts as its own; see `docs/local-databases.md`.
 //!
-//! Every call is one transaction; a write locks the database from its start. The journal mode stays as it is, and other processes
-//! (an MLflow server, its UI) may have the file open at the same time.
+//! Every call is one transaction; a write locks the database from its start. The journal mode is not changed, and other
+//! processes (an MLflow server, its UI) may have the file open at the same time.
 
 mod database;
 mod experiments;
@@ -33,7 +33,7 @@ use hydra_base::names::Workspace;
 
 pub(crate) use workspace::workspace_of_database;
 
-/// The store in one SQLite file.
+/// A store in one SQLite file.
 #[derive(Debug, Clone)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -48,8 +48,8 @@ struct Shared {
 }
 
 impl SqliteStore {
-    /// The store in the file `path`, with artifacts of new experiments in `mlruns` beside it. Nothing is opened or
-    /// made before the first call. `Config` when `path` is a directory.
+    /// The store in the file `path`; artifacts of new experiments go to `mlruns` next to it. Nothing is opened or
+    /// created before the first call. `Config` if `path` is a directory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let given = path.as_ref();
         let refuse = || {
@@ -63,16 +63,16 @@ impl SqliteStore {
         Ok(Self::new(path, artifact_root, None))
     }
 
-    /// The same store with the artifacts of new experiments below `root`, an absolute path or an artifact URI.
-    /// Experiments that exist keep theirs.
+    /// The same store, with the artifacts of new experiments below `root`, an absolute path or an artifact URI.
+    /// Existing experiments keep their location.
     #[must_use]
     pub fn with_artifact_root(self, root: impl Into<String>) -> Self {
         let root = root.into().trim_end_matches('/').to_owned();
         Self::new(self.shared.path.clone(), root, self.shared.workspace.clone())
     }
 
-    /// The same store with the experiments and registered models of `workspace` alone, as MLflow sees them that runs with
-    /// `MLFLOW_ENABLE_WORKSPACES=true`. Calls fail with `Schema` when the database has no workspaces. Without this, the
+    /// The same store, restricted to the experiments and registered models of `workspace`, as MLflow shows them with
+    /// `MLFLOW_ENABLE_WORKSPACES=true`. Calls fail with `Schema` if the database has no workspaces. Without this, the
     /// store works in the workspace `default`.
     #[must_use]
     pub fn in_workspace(self, workspace: Workspace) -> Self {
@@ -90,7 +90,7 @@ impl SqliteStore {
         &self.shared.path
     }
 
-    /// Runs `work` in a transaction that only reads.
+    /// Runs `work` in a read-only transaction.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Db<'_>) -> SqlResult<T> + Send + 'static,
@@ -112,7 +112,7 @@ impl SqliteStore {
 
 impl Shared {
     fn with<T>(&self, work: impl FnOnce(&mut Database) -> SqlResult<T>) -> Result<T> {
-        // a panic drops its transaction, which rolls it back: the connection is usable
+        // A panic drops its transaction, which rolls it back; the connection stays usable.
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut database).map_err(|failure| failure.into_error(&self.path))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, params};
 
-use crate::entities::{RegisteredModel, Tags};
+use crate::entities::{ModelFilter, Page, RegisteredModel, Tags};
 use crate::errors;
 use crate::rules;
 use crate::sqlite::database::Db;
@@ -15,12 +15,12 @@ use hydra_base::Timestamp;
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 
-/// `ModelNotFound` if there is no such model.
+/// `ModelNotFound` if the model does not exist.
 pub(super) fn check_exists(db: &Db<'_>, name: &ModelName) -> SqlResult<()> {
     Ok(exists(db, name)?.then_some(()).ok_or_else(|| errors::model_not_found(name))?)
 }
 
-/// Writes down that the model changed; `ModelNotFound` if there is no such model.
+/// Sets the time of the model's last change; `ModelNotFound` if the model does not exist.
 pub(super) fn touch(db: &Db<'_>, name: &ModelName, now: Timestamp) -> SqlResult<()> {
     let sql = format!(
         "UPDATE registered_models SET last_updated_time = ?2 WHERE name = ?1{}",
@@ -30,7 +30,7 @@ pub(super) fn touch(db: &Db<'_>, name: &ModelName, now: Timestamp) -> SqlResult<
     Ok((touched > 0).then_some(()).ok_or_else(|| errors::model_not_found(name))?)
 }
 
-/// Every alias of a model and where it points.
+/// Every alias of a model with its version.
 pub(super) fn aliases(db: &Db<'_>, name: &ModelName) -> SqlResult<BTreeMap<Alias, Version>> {
     let sql = format!(
         "SELECT a.alias, a.version FROM registered_model_aliases a WHERE a.name = ?1{}",
@@ -40,7 +40,7 @@ pub(super) fn aliases(db: &Db<'_>, name: &ModelName) -> SqlResult<BTreeMap<Alias
     let mut rows = statement.query([name.as_str()])?;
     let mut aliases = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        // names that MLflow would refuse are not aliases
+        // Skips names that are not valid aliases in MLflow.
         if let Ok(alias) = Alias::new(row.get::<_, String>(0)?) {
             aliases.insert(alias, from_number(row.get(1)?)?);
         }
@@ -48,7 +48,7 @@ pub(super) fn aliases(db: &Db<'_>, name: &ModelName) -> SqlResult<BTreeMap<Alias
     Ok(aliases)
 }
 
-/// Where an alias points.
+/// The version of an alias.
 pub(super) fn alias(db: &Db<'_>, name: &ModelName, alias: &Alias) -> SqlResult<Option<Version>> {
     let sql = format!(
         "SELECT a.version FROM registered_model_aliases a WHERE a.name = ?1 AND a.alias = ?2{}",
@@ -65,7 +65,7 @@ fn exists(db: &Db<'_>, name: &ModelName) -> SqlResult<bool> {
     Ok(db.prepare_cached(&sql)?.exists([name.as_str()])?)
 }
 
-/// Creates a registered model; `AlreadyExists` when the name is taken.
+/// Creates a registered model; `AlreadyExists` if the name is taken.
 pub(super) fn create(
     db: &Db<'_>,
     name: ModelName,
@@ -91,7 +91,7 @@ pub(super) fn create(
     Ok(RegisteredModel { name, created_at, description, tags, aliases: BTreeMap::new() })
 }
 
-/// The registered model with its tags and aliases; `ModelNotFound` if there is none.
+/// The registered model with its tags and aliases; `ModelNotFound` if it does not exist.
 pub(super) fn get(db: &Db<'_>, name: ModelName) -> SqlResult<RegisteredModel> {
     let sql = format!(
         "SELECT m.creation_time, m.description FROM registered_models m WHERE m.name = ?1{}",
@@ -113,10 +113,42 @@ pub(super) fn get(db: &Db<'_>, name: ModelName) -> SqlResult<RegisteredModel> {
     })
 }
 
+/// A page of the models that `filter` shows, of those with names after `after`.
+pub(super) fn page(
+    db: &Db<'_>,
+    filter: &ModelFilter,
+    after: Option<&str>,
+    page_size: usize,
+) -> SqlResult<Page<RegisteredModel>> {
+    let sql = format!(
+        "SELECT m.name FROM registered_models m WHERE m.name > ?1{} ORDER BY m.name",
+        db.schema.in_workspace("m"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([after.unwrap_or_default()])?;
+    let mut items = Vec::new();
+    while items.len() <= page_size
+        && let Some(row) = rows.next()?
+    {
+        // A name that MLflow's newer releases refuse is of no model that a command can name.
+        let Ok(name) = ModelName::new(row.get::<_, String>(0)?) else { continue };
+        if let ModelFilter::Name(pattern) = filter
+            && !pattern.matches(name.as_str())
+        {
+            continue;
+        }
+        let model = get(db, name)?;
+        if filter.matches(&model) {
+            items.push(model);
+        }
+    }
+    Ok(rules::page_by_name(items, page_size))
+}
+
 /// Deletes a registered model with its versions, tags and aliases.
 pub(super) fn delete(db: &Db<'_>, name: &ModelName) -> SqlResult<()> {
     check_exists(db, name)?;
-    // children first, since not every foreign key cascades
+    // Delete children first, because not every foreign key cascades.
     for table in [
         "model_version_tags",
         "model_versions",

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::rules;
 use crate::sqlite::{SqliteStore, models, tags, versions};
 use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore};
@@ -24,6 +24,17 @@ impl RegistryStore for SqliteStore {
     async fn registered_model(&self, name: &ModelName) -> Result<RegisteredModel> {
         let name = name.clone();
         self.read(move |db| models::get(db, name)).await
+    }
+
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        let page_size = rules::page_size_checked(page_size)?;
+        let (filter, after) = (filter.clone(), page_token.map(str::to_owned));
+        self.read(move |db| models::page(db, &filter, after.as_deref(), page_size)).await
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -63,6 +74,17 @@ impl RegistryStore for SqliteStore {
         self.read(move |db| versions::page(db, &name, below, page_size)).await
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        rules::check_range(lowest, highest)?;
+        let name = name.clone();
+        self.read(move |db| versions::between(db, &name, lowest, highest)).await
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -74,6 +96,15 @@ impl RegistryStore for SqliteStore {
         self.write(move |db| {
             versions::check_exists(db, &name, version)?;
             tags::set_of_version(db, &name, version, key.as_str(), &value)
+        })
+        .await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        let (name, key) = (name.clone(), key.clone());
+        self.write(move |db| {
+            versions::check_exists(db, &name, version)?;
+            tags::delete_of_version(db, &name, version, key.as_str())
         })
         .await
     }
@@ -134,6 +165,7 @@ impl AtomicRegistry for SqliteStore {
             let entry = versions::create(db, &transition.entry)?;
             failpoint("sqlite.appended");
             versions::apply_moves(db, &transition.model, &transition.moves)?;
+            versions::apply_tags(db, &transition.model, &transition.tags)?;
             failpoint("sqlite.moved");
             Ok(AtomicOutcome::Committed(entry))
         })

@@ -55,14 +55,23 @@ pub(super) fn create(db: &Db<'_>, new: &NewRun) -> SqlResult<Run> {
     Ok(run)
 }
 
-/// The run with its latest metrics, params and tags; `NotFound` if there is none.
+/// The run with its latest metrics, params and tags; `NotFound` if it does not exist.
 pub(super) fn get(db: &Db<'_>, id: &RunId) -> SqlResult<Run> {
-    let sql = format!("SELECT {RUN_COLUMNS} FROM runs WHERE run_uuid = ?1");
-    let found = db.prepare_cached(&sql)?.query_row([id.as_str()], |row| Ok(read_run(row))).optional()?;
-    with_data(db, found.ok_or_else(|| errors::not_found("run", id))??)
+    Ok(find(db, id)?.ok_or_else(|| errors::not_found("run", id))?)
 }
 
-/// `NotFound` when there is no such run, `InvalidState` when it is deleted.
+/// The runs of these ids that exist.
+pub(super) fn get_all(db: &Db<'_>, ids: &[RunId]) -> SqlResult<Vec<Run>> {
+    ids.iter().filter_map(|id| find(db, id).transpose()).collect()
+}
+
+fn find(db: &Db<'_>, id: &RunId) -> SqlResult<Option<Run>> {
+    let sql = format!("SELECT {RUN_COLUMNS} FROM runs WHERE run_uuid = ?1");
+    let found = db.prepare_cached(&sql)?.query_row([id.as_str()], |row| Ok(read_run(row))).optional()?;
+    found.map(|run| with_data(db, run?)).transpose()
+}
+
+/// `NotFound` if the run does not exist, `InvalidState` if it is deleted.
 pub(super) fn check_active(db: &Db<'_>, id: &RunId) -> SqlResult<()> {
     let mut statement = db.prepare_cached("SELECT lifecycle_stage FROM runs WHERE run_uuid = ?1")?;
     let stage: Option<Option<String>> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
@@ -75,7 +84,7 @@ pub(super) fn check_active(db: &Db<'_>, id: &RunId) -> SqlResult<()> {
     }
 }
 
-/// Logs a batch: all of it or, when a param would change, nothing.
+/// Logs the whole batch, or nothing if it would change a param.
 pub(super) fn log_batch(db: &Db<'_>, id: &RunId, batch: &RunBatch) -> SqlResult<()> {
     let batch = rules::check_batch(batch)?;
     check_active(db, id)?;
@@ -139,7 +148,7 @@ pub(super) fn by_status(
     Ok(Page { items, next })
 }
 
-/// Links a LoggedModel to the run that made it; once, however often it is asked.
+/// Links a LoggedModel to the run that created it. A repeated call has no effect.
 pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> SqlResult<()> {
     check_active(db, run)?;
     logged_models::get(db, model)?;

@@ -1,4 +1,4 @@
-//! Which tables and columns a database has, and the schema of a new one.
+//! Detects the tables and columns of a database, and creates the schema of a new one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
 use hydra_base::text::listed;
 use hydra_base::time::now;
 
-/// What a database must have: the columns we use and MLflow 2.9 made.
+/// The columns that every database must have: those that this store uses and MLflow 2.9 created.
 const REQUIRED: &[(&str, &[&str])] = &[
     (
         "experiments",
@@ -70,7 +70,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("model_version_tags", &["name", "version", "key", "value"]),
 ];
 
-/// What LoggedModels need; MLflow 3 made these.
+/// The columns that LoggedModels need; MLflow 3 added them.
 const LOGGED_MODELS: &[(&str, &[&str])] = &[
     (
         "logged_models",
@@ -105,7 +105,7 @@ const LOGGED_MODELS: &[(&str, &[&str])] = &[
     ("inputs", &["input_uuid", "source_type", "source_id", "destination_type", "destination_id", "step"]),
 ];
 
-/// The tables that got a `workspace` column together.
+/// The tables that received a `workspace` column in the same migration.
 const IN_WORKSPACES: &[&str] = &[
     "experiments",
     "registered_models",
@@ -115,17 +115,17 @@ const IN_WORKSPACES: &[&str] = &[
     "model_version_tags",
 ];
 
-/// What a database can do.
+/// The capabilities of a database.
 #[derive(Debug)]
 pub(super) struct Schema {
-    /// Alembic's name of the revision, for messages.
+    /// Alembic's id of the revision, for messages.
     revision: String,
-    /// The workspace that experiments and registered models are read from and written to; `None` where the tables know no
+    /// The workspace of all experiments and registered models that are read and written; `None` if the tables have no
     /// workspaces (MLflow up to 3.9).
     pub workspace: Option<Workspace>,
-    /// Whether there are LoggedModels (MLflow 3).
+    /// Whether the database has LoggedModels (MLflow 3).
     pub logged_models: bool,
-    /// Columns that a row must fill and that we know nothing of.
+    /// Columns that require a value and that this store does not know.
     unknown_columns: Vec<String>,
 }
 
@@ -135,8 +135,8 @@ struct Column {
 }
 
 impl Schema {
-    /// Looks at the tables. `Schema` when one that we need, or a column of it, is missing; and when they know no
-    /// workspaces and `workspace` is another than `default`.
+    /// Reads the tables. `Schema` if a required table or column is missing, or if the database has no workspaces and
+    /// `workspace` is not `default`.
     pub(super) fn detect(transaction: &Transaction<'_>, workspace: Option<&Workspace>) -> SqlResult<Self> {
         let revision = revision(transaction)?;
         let tables = columns(transaction)?;
@@ -177,7 +177,7 @@ impl Schema {
         Ok(Self { revision, workspace, logged_models, unknown_columns: unknown(&tables) })
     }
 
-    /// `Schema` when a newer MLflow wants columns filled that we do not know.
+    /// `Schema` if a newer MLflow added columns that require a value.
     pub(super) fn check_writable(&self) -> SqlResult<()> {
         if self.unknown_columns.is_empty() {
             return Ok(());
@@ -192,14 +192,14 @@ impl Schema {
         .into())
     }
 
-    /// A condition that keeps to the workspace we work in, for tables that have one: ` AND t.workspace = 'default'`.
-    /// `table` is the table's name in the query.
+    /// An SQL condition that selects the workspace in use, for tables that have workspaces: ` AND t.workspace =
+    /// 'default'`. `table` is the table's name in the query.
     pub(super) fn in_workspace(&self, table: &str) -> String {
-        // The name needs no quoting: it is letters, digits and `-`.
+        // The name needs no quotes in SQL: it consists of letters, digits and `-`.
         self.workspace.as_ref().map(|name| format!(" AND {table}.workspace = '{name}'")).unwrap_or_default()
     }
 
-    /// The start of an insert into a table that has a workspace: its columns and as many placeholders.
+    /// The start of an insert: the columns, with the workspace if the table has one, and as many placeholders.
     pub(super) fn insert(&self, table: &str, columns: &[&str]) -> String {
         let mut names: Vec<&str> = columns.to_vec();
         let mut values: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
@@ -211,17 +211,17 @@ impl Schema {
     }
 }
 
-/// Whether the file has no tables at all: nobody's database yet.
+/// Whether the file has no tables, so no program has created a database in it yet.
 pub(super) fn is_empty(transaction: &Transaction<'_>) -> SqlResult<bool> {
     Ok(!transaction.prepare_cached("SELECT 1 FROM sqlite_schema LIMIT 1")?.exists([])?)
 }
 
-/// Makes the tables.
+/// Creates the tables.
 pub(super) fn create(transaction: &Transaction<'_>) -> SqlResult<()> {
     Ok(transaction.execute_batch(include_str!("schema.sql"))?)
 }
 
-/// Makes the experiment that every MLflow database has.
+/// Creates the experiment `Default`, which every MLflow database has.
 pub(super) fn create_default_experiment(transaction: &Transaction<'_>, artifact_root: &str) -> SqlResult<()> {
     let now = now();
     transaction.execute(

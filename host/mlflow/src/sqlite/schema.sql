@@ -1,6 +1,6 @@
--- The tables of MLflow 3.1 (revision bda7b8c39065), for a database that does not exist yet. MLflow from 3.1 on takes
--- it for its own and brings it up to date when it opens it; its migrations find columns, constraints and indexes by
--- these names. Why this revision: docs/local-databases.md.
+-- The tables of MLflow 3.1 (revision bda7b8c39065), for a new database. MLflow 3.1 and newer accept it as their own and
+-- migrate it when they open it; the migrations find columns, constraints and indexes by these names. Reasons for this
+-- revision: docs/local-databases.md.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL CONSTRAINT alembic_version_pkc PRIMARY KEY

@@ -1,8 +1,8 @@
 //! Tags of registered models and versions.
 //!
-//! The primary keys of these tables start with the tag's key, and there is no other index: looking the tags of one
-//! version up by name and number would read the whole table. There are few distinct keys, though, so the index is
-//! walked from one distinct key to the next, and each is looked up: the cost does not grow with the number of versions.
+//! The primary keys of these tables start with the tag's key, and there is no other index. A query for one version's
+//! tags by name and number would read the whole table. There are few distinct keys, so the queries here walk the index
+//! from one distinct key to the next and look each up. The cost does not grow with the number of versions.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub(super) fn of_versions(
     Ok(tags)
 }
 
-/// Writes a tag of a registered model, replacing its value.
+/// Sets a tag of a registered model.
 pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str) -> SqlResult<()> {
     let insert = db.schema.insert("registered_model_tags", &["name", "key", "value"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, key, name" } else { "key, name" };
@@ -62,7 +62,7 @@ pub(super) fn set_of_model(db: &Db<'_>, name: &ModelName, key: &str, value: &str
     Ok(())
 }
 
-/// Writes a tag of a version, replacing its value.
+/// Sets a tag of a version.
 pub(super) fn set_of_version(
     db: &Db<'_>,
     name: &ModelName,
@@ -75,6 +75,16 @@ pub(super) fn set_of_version(
         if db.schema.workspace.is_some() { "workspace, key, name, version" } else { "key, name, version" };
     let sql = format!("{insert} ON CONFLICT ({conflict}) DO UPDATE SET value = excluded.value");
     db.prepare_cached(&sql)?.execute(params![name.as_str(), number(version), key, value])?;
+    Ok(())
+}
+
+/// Removes a tag of a version, if it is set.
+pub(super) fn delete_of_version(db: &Db<'_>, name: &ModelName, version: Version, key: &str) -> SqlResult<()> {
+    let sql = format!(
+        "DELETE FROM model_version_tags WHERE name = ?1 AND version = ?2 AND key = ?3{}",
+        db.schema.in_workspace("model_version_tags"),
+    );
+    db.prepare_cached(&sql)?.execute(params![name.as_str(), number(version), key])?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStor
 use hydra_base::names::{Alias, ExperimentId, ModelName};
 use hydra_base::testing::{model_name, set, version};
 
-/// A database with the model `m`, its version 1 and `champion` on it.
+/// A database with the model `m`, its version 1, and `champion` on it.
 struct Scene {
     directory: TempDir,
     store: SqliteStore,
@@ -29,7 +29,7 @@ impl Scene {
         self.directory.path().join("mlflow.db")
     }
 
-    /// Somebody else's connection.
+    /// Executes `sql` over another connection.
     fn sql(&self, sql: &str) {
         Connection::open(self.path()).expect("a connection").execute_batch(sql).expect(sql);
     }
@@ -49,7 +49,7 @@ fn new_version() -> NewModelVersion {
 }
 
 #[tokio::test]
-async fn reading_makes_nothing() {
+async fn reading_creates_no_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("mlflow.db");
     let store = SqliteStore::open(&path).expect("a store");
@@ -88,7 +88,7 @@ async fn the_journal_mode_stays_as_it_was_found() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_databases_of_mlflow_are_refused() {
+async fn databases_of_other_programs_are_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     assert_eq!(SqliteStore::open(directory.path()).expect_err("a directory").kind(), ErrorKind::Config);
     let path = directory.path().join("mlflow.db");
@@ -99,8 +99,8 @@ async fn files_that_are_no_databases_of_mlflow_are_refused() {
     std::fs::remove_file(&path).expect("a file");
     Connection::open(&path).expect("a file").execute_batch("CREATE TABLE mine (id)").expect("a table");
     assert_eq!(kind(SqliteStore::open(&path).expect("a path")).await, ErrorKind::Schema);
-    let nowhere = SqliteStore::open(directory.path().join("no/such/mlflow.db")).expect("a path");
-    let created = nowhere.create_registered_model(&name(), &Tags::new(), "").await;
+    let missing_directory = SqliteStore::open(directory.path().join("no/such/mlflow.db")).expect("a path");
+    let created = missing_directory.create_registered_model(&name(), &Tags::new(), "").await;
     assert_eq!(created.expect_err("no directory").kind(), ErrorKind::Storage);
 }
 
@@ -141,7 +141,7 @@ async fn columns_that_must_be_filled_stop_writes_only() {
 }
 
 #[tokio::test]
-async fn a_database_without_logged_models_says_so() {
+async fn a_database_without_logged_models_returns_none() {
     let scene = Scene::new().await;
     scene.sql("DROP TABLE logged_model_tags");
     let experiment_id = ExperimentId::new("0").expect("an id");
@@ -177,11 +177,9 @@ async fn a_failed_transition_leaves_no_row() {
         "CREATE TRIGGER crash BEFORE INSERT ON registered_model_aliases BEGIN SELECT raise(ABORT, 'crash'); END",
     );
     let transition = AtomicTransition {
-        model: name(),
-        expected_aliases: Vec::new(),
         moves: vec![set("archived", 1)],
-        entry: new_version(),
         expected_newest: Some(version(1)),
+        ..AtomicTransition::new(name(), new_version())
     };
     assert_eq!(scene.store.commit(&transition).await.expect_err("a crash").kind(), ErrorKind::Storage);
     let page = scene.store.model_versions(&name(), None, 10, None).await.expect("a page");
@@ -206,7 +204,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
     let seen = scene.store.registered_model(&model_name("other")).await;
     assert_eq!(seen.expect_err("not committed").kind(), ErrorKind::ModelNotFound, "readers do not wait");
     assert!(writes.iter().all(|write| !write.is_finished()));
-    other.execute_batch("COMMIT").expect("the lock is given back");
+    other.execute_batch("COMMIT").expect("the lock is released");
     let mut numbers = Vec::new();
     for write in writes {
         numbers.push(write.await.expect("no panic").expect("a version").version.get());
@@ -216,7 +214,7 @@ async fn a_write_waits_for_a_lock_before_it_reads_anything() {
 }
 
 #[test]
-fn a_lock_that_is_never_given_back_is_a_locked_database() {
+fn a_lock_that_is_never_released_is_a_locked_database() {
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
     let error = crate::sqlite::failure::Failure::from(busy).into_error(Path::new("mlflow.db"));
     assert_eq!((error.kind(), error.retryable()), (ErrorKind::Locked, true));
@@ -227,7 +225,7 @@ async fn writers_of_several_processes_wait_for_each_other() {
     let scene = Scene::new().await;
     let writers: Vec<_> = (0..4)
         .map(|_| {
-            // a store of its own has a connection of its own, as another process has
+            // A separate store has a separate connection, like another process.
             let store = scene.reopened();
             tokio::spawn(async move {
                 for _ in 0..10 {
@@ -261,11 +259,11 @@ async fn the_champion_is_found_as_fast_among_many_versions() {
          INSERT INTO model_version_tags (key, value, name, version) SELECT 'team', 'risk', 'm', i FROM numbers;",
     );
     let many = time_of_champion(&scene).await;
-    // a scan of the tags takes a hundred times as long
+    // A scan of the tags takes a hundred times as long.
     assert!(many < 3.0 * few, "{:.0} us among 10 versions, {:.0} us among 100,000", few * 1e6, many * 1e6);
 }
 
-/// The best of several tries to open the database and answer, in seconds.
+/// The best of several attempts to open the database and answer, in seconds.
 async fn time_of_champion(scene: &Scene) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..15 {

@@ -38,6 +38,11 @@ impl TrackingStore for SqliteStore {
         self.read(move |db| runs::get(db, &id)).await
     }
 
+    async fn runs(&self, _: &[ExperimentId], ids: &[RunId]) -> Result<Vec<Run>> {
+        let ids = ids.to_vec();
+        self.read(move |db| runs::get_all(db, &ids)).await
+    }
+
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let (id, batch) = (id.clone(), batch.clone());
         self.write(move |db| runs::log_batch(db, &id, &batch)).await

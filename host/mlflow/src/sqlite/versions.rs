@@ -6,19 +6,21 @@ use crate::entities::{ModelVersion, NewModelVersion, Page, Tags, VersionStatus};
 use crate::errors;
 use crate::rules;
 use crate::sqlite::database::Db;
-use crate::sqlite::failure::SqlResult;
+use crate::sqlite::failure::{Failure, SqlResult};
 use crate::sqlite::number::{from_number, number};
 use crate::sqlite::{logged_models, models, tags};
+use crate::store::VersionTag;
 use crate::uri::ModelUri;
 use hydra_base::aliases::AliasMove;
+use hydra_base::error::ErrorKind;
 use hydra_base::names::{ModelName, RunId, Version};
 use hydra_base::time::now;
 
-/// The stage by which MLflow marks a deleted version; its row stays, so that its number is not used again.
+/// The stage that marks a deleted version in MLflow. The row stays, so its number is not used again.
 const NOT_DELETED: &str = "v.current_stage <> 'Deleted_Internal'";
 const COLUMNS: &str = "v.version, v.creation_time, v.description, v.source, v.run_id, v.status";
 
-/// The version with its tags and aliases; `VersionNotFound` when it is missing or deleted.
+/// The version with its tags and aliases; `VersionNotFound` if it is missing or deleted.
 pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<ModelVersion> {
     let sql = format!(
         "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version = ?2 AND {NOT_DELETED}{}",
@@ -35,41 +37,65 @@ pub(super) fn get(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<
     Ok(found)
 }
 
-/// `VersionNotFound` when it is missing or deleted.
+/// `VersionNotFound` if the version is missing or deleted.
 pub(super) fn check_exists(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     column(db, name, version, "v.version").map(drop)
 }
 
-/// A page of versions below a number, newest first.
+/// A page of the versions below a number, newest first.
 pub(super) fn page(
     db: &Db<'_>,
     name: &ModelName,
     below: Option<Version>,
     page_size: usize,
 ) -> SqlResult<Page<ModelVersion>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version < ?2 AND {NOT_DELETED}{}
-         ORDER BY v.version DESC LIMIT ?3",
-        db.schema.in_workspace("v"),
-    );
-    let below = below.map_or(i64::MAX, number);
+    let highest = below.map_or(i64::MAX, |below| number(below) - 1);
     let limit = i64::try_from(page_size).unwrap_or(i64::MAX).saturating_add(1);
-    let mut statement = db.prepare_cached(&sql)?;
-    let rows = statement.query_map(params![name.as_str(), below, limit], |row| Ok(read(name, row)))?;
-    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
+    // From the smallest integer, so that a number that is not a version is found as damage.
+    let mut items = listed(db, name, i64::MIN, highest, limit)?;
     let more = items.len() > page_size;
     items.truncate(page_size);
+    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
+    Ok(Page { items, next })
+}
+
+/// The versions of a range of numbers, newest first.
+pub(super) fn between(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: Version,
+    highest: Version,
+) -> SqlResult<Vec<ModelVersion>> {
+    listed(db, name, number(lowest), number(highest), i64::MAX)
+}
+
+/// At most `limit` versions of a range of numbers with their tags, newest first.
+fn listed(
+    db: &Db<'_>,
+    name: &ModelName,
+    lowest: i64,
+    highest: i64,
+    limit: i64,
+) -> SqlResult<Vec<ModelVersion>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM model_versions v WHERE v.name = ?1 AND v.version BETWEEN ?2 AND ?3
+         AND {NOT_DELETED}{} ORDER BY v.version DESC LIMIT ?4",
+        db.schema.in_workspace("v"),
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows =
+        statement.query_map(params![name.as_str(), lowest, highest, limit], |row| Ok(read(name, row)))?;
+    let mut items = rows.map(|row| row?).collect::<SqlResult<Vec<ModelVersion>>>()?;
     if let (Some(newest), Some(oldest)) = (items.first(), items.last()) {
         let mut tags = tags::of_versions(db, name, oldest.version, newest.version)?;
         for item in &mut items {
             item.tags = tags.remove(&item.version).unwrap_or_default();
         }
     }
-    let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
-    Ok(Page { items, next })
+    Ok(items)
 }
 
-/// The greatest number ever given out.
+/// The greatest number that was ever assigned.
 pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> SqlResult<Option<Version>> {
     let sql = format!(
         "SELECT max(v.version) FROM model_versions v WHERE v.name = ?1{}",
@@ -79,13 +105,13 @@ pub(super) fn newest(db: &Db<'_>, name: &ModelName) -> SqlResult<Option<Version>
     newest.map(from_number).transpose()
 }
 
-/// Where the version's artifacts are.
+/// The location of the version's artifacts.
 pub(super) fn storage_location(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<String> {
     let location = column(db, name, version, "coalesce(nullif(v.storage_location, ''), v.source)")?;
     Ok(location.unwrap_or_default())
 }
 
-/// Appends a version; `ModelNotFound` when there is no such model.
+/// Appends a version; `ModelNotFound` if the model does not exist.
 pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<ModelVersion> {
     let now = now();
     models::touch(db, &new.name, now)?;
@@ -134,7 +160,7 @@ pub(super) fn create(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<ModelVersi
     Ok(created)
 }
 
-/// Deletes a version as MLflow does: the row stays without what it said.
+/// Deletes a version as MLflow does: the row stays, and its contents are cleared.
 pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResult<()> {
     check_exists(db, name, version)?;
     let now = now();
@@ -156,7 +182,7 @@ pub(super) fn delete(db: &Db<'_>, name: &ModelName, version: Version) -> SqlResu
     Ok(())
 }
 
-/// Points aliases to versions of the model, or removes them, in order; `VersionNotFound` when a target is missing.
+/// Points aliases to versions of the model or removes them, in order; `VersionNotFound` if a target does not exist.
 pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) -> SqlResult<()> {
     let insert = db.schema.insert("registered_model_aliases", &["name", "alias", "version"]);
     let conflict = if db.schema.workspace.is_some() { "workspace, name, alias" } else { "name, alias" };
@@ -172,6 +198,19 @@ pub(super) fn apply_moves(db: &Db<'_>, name: &ModelName, moves: &[AliasMove]) ->
             db.prepare_cached(&set)?.execute(row)?;
         } else {
             db.prepare_cached(&remove)?.execute([name.as_str(), alias.as_str()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets and deletes tags of versions. Those of versions that do not exist are left out.
+pub(super) fn apply_tags(db: &Db<'_>, name: &ModelName, tags: &[VersionTag]) -> SqlResult<()> {
+    for VersionTag { version, key, value } in tags {
+        match (check_exists(db, name, *version), value) {
+            (Err(Failure::Store(error)), _) if error.kind() == ErrorKind::VersionNotFound => {}
+            (Err(failure), _) => return Err(failure),
+            (Ok(()), Some(value)) => tags::set_of_version(db, name, *version, key.as_str(), value)?,
+            (Ok(()), None) => tags::delete_of_version(db, name, *version, key.as_str())?,
         }
     }
     Ok(())
@@ -204,7 +243,7 @@ fn read(name: &ModelName, row: &Row<'_>) -> SqlResult<ModelVersion> {
     })
 }
 
-/// Where a new version's artifacts are, and the run that made them.
+/// The location of a new version's artifacts, and the run that created them.
 fn storage_of(db: &Db<'_>, new: &NewModelVersion) -> SqlResult<(String, Option<RunId>)> {
     let mut run_id = new.run_id.clone();
     let storage = match rules::source_model(new)? {

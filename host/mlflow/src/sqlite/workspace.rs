@@ -1,11 +1,11 @@
-//! Which workspace a database is used in.
+//! The workspace in which a database is used.
 
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{DEFAULT_WORKSPACE, Workspace};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
-/// The workspace that MLflow itself would use in a database: without the switch it knows only `default`.
+/// The workspace that MLflow would use in a database. Unless workspaces are enabled, that is `default`.
 pub(crate) fn workspace_of_database(environment: &Environment) -> Result<Option<Workspace>> {
     let named = environment.get(environment::WORKSPACE).map(str::trim).filter(|name| !name.is_empty());
     match (environment.flag_or(environment::ENABLE_WORKSPACES, false)?, named) {

@@ -1,4 +1,4 @@
-//! An HTTP server for tests that answers from a script, so that faults can be had on demand.
+//! An HTTP server for tests that answers from a script, to inject faults.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,32 +7,32 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What the server does with one request.
+/// The reaction of the server to one request.
 pub enum Answer {
-    /// Status, further headers (each ending in `\r\n`) and a JSON body.
+    /// A status, more headers (each ends in `\r\n`) and a JSON body.
     Json(u16, &'static str, String),
-    /// Bytes sent as they are after the request was read; then the connection is closed.
+    /// Sends these bytes after reading the request, then closes the connection.
     Raw(Vec<u8>),
-    /// Closes the connection without a word.
+    /// Closes the connection without an answer.
     Drop,
-    /// Sends bytes as they are, and keeps the connection open without another word.
+    /// Sends these bytes and keeps the connection open without sending more.
     Stall(Vec<u8>),
-    /// Reads the body in pieces with a pause before each, then goes on as told.
+    /// Reads the body in pieces, with a pause before each, then continues with the inner answer.
     ReadSlowly(Duration, Box<Answer>),
 }
 
-/// A request that came in.
+/// A request that the server received.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Method and target.
     pub line: String,
-    /// By lower-case name.
+    /// Headers by lower-case name.
     pub headers: BTreeMap<String, String>,
     /// The bytes of the body.
     pub body: Vec<u8>,
 }
 
-/// The server; its threads end with the test.
+/// The server. Its threads end with the test process.
 pub struct FaultServer {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
@@ -40,13 +40,13 @@ pub struct FaultServer {
 }
 
 impl FaultServer {
-    /// Serves `script`, one answer per request; a request too many is answered with status 418.
+    /// Serves `script`, one answer per request; further requests get status 418.
     #[must_use]
     pub fn start(script: Vec<Answer>) -> Self {
         Self::start_with(|_| script)
     }
 
-    /// Serves a script that names the server itself: `script` is given its `host:port`.
+    /// Serves a script that needs the server's address: `script` receives `host:port`.
     pub fn start_with(script: impl FnOnce(&str) -> Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let authority = listener.local_addr().expect("an address").to_string();
@@ -61,8 +61,8 @@ impl FaultServer {
                     .next()
                     .unwrap_or_else(|| Answer::Json(418, "", r#"{"message":"unscripted"}"#.into()));
                 let log = log.clone();
-                // In a thread of its own: a stalled answer must not hold up those to later requests. A client that gives up
-                // breaks the connection; that is part of the tests.
+                // Each answer has its own thread, so that a stalled one does not delay later requests. A client that
+                // times out breaks the connection; tests expect that.
                 thread::spawn(move || serve(&stream, answer, &log));
             }
         });
@@ -75,7 +75,7 @@ impl FaultServer {
         self.requests.lock().expect("no panic").clone()
     }
 
-    /// Their request lines, without the version and the API's prefix.
+    /// The request lines, without the HTTP version and the API's prefix.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.requests().into_iter().map(|request| request.line.replace("/api/2.0/mlflow/", "")).collect()
@@ -88,7 +88,7 @@ pub fn ok(body: &str) -> Answer {
     Answer::Json(200, "", body.to_owned())
 }
 
-/// An empty answer with that status.
+/// An empty answer with this status.
 #[must_use]
 pub fn status(status: u16) -> Answer {
     Answer::Json(status, "", "{}".to_owned())

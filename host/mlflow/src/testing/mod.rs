@@ -1,5 +1,5 @@
-//! What tests of stores and of their callers need: the conformance suite, a server of scripted answers, and a registry that
-//! fails on request.
+//! Support for tests of stores and of their callers: the conformance suite, a server with scripted answers, and a
+//! registry that fails on request.
 
 #![expect(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 

@@ -1,5 +1,5 @@
-//! The in-memory registry as a remote server would be: without atomic transitions, with failures on request, and with a
-//! count of the rounds of requests.
+//! The in-memory registry in the role of a remote server: without atomic transitions, with failures on request, and
+//! with a count of the sequential rounds of requests.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,24 +7,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use std::sync::Arc;
 
-use crate::entities::{ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
+use crate::entities::{ModelFilter, ModelVersion, NewModelVersion, Page, RegisteredModel, Tags};
 use crate::memory::MemoryStore;
 use crate::store::RegistryStore;
 use hydra_base::names::{Alias, Key, ModelName, Version};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What happens to a write.
+/// The fault of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It never reaches the server.
+    /// The write does not reach the server.
     Refused,
-    /// It takes effect, and the answer is lost.
+    /// The write takes effect, and the answer is lost.
     AnswerLost,
-    /// The process dies before it: nothing is sent from here on.
+    /// The process dies before the write; no further request is sent.
     Dead,
 }
 
-/// A registry over the wire, as one client sees it.
+/// A registry over the network, as one client sees it.
 #[derive(Debug)]
 pub struct Remote {
     store: Arc<MemoryStore>,
@@ -35,7 +35,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A client of `store` whose writes of these numbers, counted from 0, meet a fault.
+    /// A client of `store`. The writes with these numbers, counted from 0, fail as given.
     #[must_use]
     pub fn new(store: &Arc<MemoryStore>, faults: &[(u64, Fault)]) -> Arc<Self> {
         Arc::new(Self {
@@ -47,7 +47,7 @@ impl Remote {
         })
     }
 
-    /// The length of the longest chain of requests of which each was sent after the one before was answered.
+    /// The length of the longest chain of requests in which each was sent after the previous answer.
     pub fn rounds(&self) -> u64 {
         self.rounds.load(Ordering::SeqCst)
     }
@@ -114,6 +114,15 @@ impl RegistryStore for Remote {
         self.read(self.store.registered_model(name)).await
     }
 
+    async fn registered_models(
+        &self,
+        filter: &ModelFilter,
+        page_size: usize,
+        page_token: Option<&str>,
+    ) -> Result<Page<RegisteredModel>> {
+        self.read(self.store.registered_models(filter, page_size, page_token)).await
+    }
+
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
         self.write(self.store.set_registered_model_tag(name, key, value)).await
     }
@@ -140,6 +149,15 @@ impl RegistryStore for Remote {
         self.read(self.store.model_versions(name, below, page_size, page_token)).await
     }
 
+    async fn versions_between(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        self.read(self.store.versions_between(name, lowest, highest)).await
+    }
+
     async fn set_version_tag(
         &self,
         name: &ModelName,
@@ -148,6 +166,10 @@ impl RegistryStore for Remote {
         value: &str,
     ) -> Result<()> {
         self.write(self.store.set_version_tag(name, version, key, value)).await
+    }
+
+    async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
+        self.write(self.store.delete_version_tag(name, version, key)).await
     }
 
     async fn delete_model_version(&self, name: &ModelName, version: Version) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Where artifacts are.
+//! Locations of artifacts.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::{ModelUri, redact, scheme_of};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// Where artifacts are, as a server or a store names it. Untrusted: opening one goes through the
+/// The location of artifacts, in the form that a server or store uses. Untrusted: open it only with
 /// [`Backend::artifact_store`](crate::connect::Backend::artifact_store).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArtifactUri {
@@ -17,11 +17,11 @@ pub struct ArtifactUri {
     location: Location,
 }
 
-/// What an artifact URI points to.
+/// The kinds of locations in artifact URIs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
-    /// A path in the tracking server's artifact proxy, `mlflow-artifacts:/path`; `authority` when it names a host.
+    /// A path in the tracking server's artifact proxy, `mlflow-artifacts:/path`; `authority` if the URI names a host.
     Proxied {
         /// `host` or `host:port`.
         authority: Option<String>,
@@ -30,14 +30,14 @@ pub enum Location {
     },
     /// A local directory: a plain path, or a `file:` URI.
     Local(PathBuf),
-    /// A model or a directory that another store call resolves: `runs:/…`, `models:/…`.
+    /// A model or directory that another store call resolves: `runs:/…`, `models:/…`.
     Model(ModelUri),
     /// Any other scheme, in lower case: `s3`, `gs`, `abfss`, ….
     Other(String),
 }
 
 impl ArtifactUri {
-    /// Takes a URI or a plain path apart. `Protocol` when it is blank or malformed.
+    /// Parses a URI or a plain path. `Protocol` if it is blank or malformed.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let malformed = || {
@@ -63,7 +63,7 @@ impl ArtifactUri {
         Ok(Self { text, location })
     }
 
-    /// What it points to.
+    /// The location.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
@@ -79,7 +79,7 @@ impl ArtifactUri {
         &self.text
     }
 
-    /// The URI of `path` below this one. Paths of `file:` URIs are percent-encoded, all others are not.
+    /// The URI of `path` below this one. Paths in `file:` URIs are percent-encoded, others are not.
     pub fn join(&self, path: &str) -> Result<Self> {
         let root = self.text.trim_end_matches('/');
         Self::new(if path.is_empty() {
@@ -125,8 +125,7 @@ fn split_authority(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// The path of a `file:` URI; MLflow writes `file:///a%20b`, and passes on whatever a user wrote, raw spaces
-/// included.
+/// The path of a `file:` URI. MLflow writes `file:///a%20b`, but passes user input on unchanged, with raw spaces.
 fn file_url_path(text: &str) -> Option<PathBuf> {
     let (authority, path) = split_authority(text);
     if authority.is_some_and(|host| !host.eq_ignore_ascii_case("localhost")) {

@@ -1,5 +1,5 @@
-//! MLflow's three kinds of URI, as three types: where a store is ([`TrackingUri`]), where files are
-//! ([`ArtifactUri`]), and which model is meant ([`ModelUri`]).
+//! MLflow's three kinds of URI, as three types: the location of a store ([`TrackingUri`]), the location of files
+//! ([`ArtifactUri`]), and the reference to a model ([`ModelUri`]).
 
 mod artifact;
 mod model;
@@ -11,7 +11,7 @@ pub use artifact::{ArtifactUri, Location};
 pub use model::ModelUri;
 pub use tracking::{GivenUri, TrackingUri};
 
-/// `text` without the parts of a URI that may be secret (user information, query) and without control characters.
+/// `text` without control characters and without the parts of a URI that may be secret (user information, query).
 #[must_use]
 pub fn redact(text: &str) -> String {
     let text = printable(text);
@@ -23,7 +23,7 @@ pub fn redact(text: &str) -> String {
         Some((rest, _)) => (rest, "?***"),
         None => (rest, ""),
     };
-    // The last `@`, not that of the authority: a password may hold a slash that should have been encoded.
+    // Search the last `@`, not that of the authority: a password may contain a slash that is not encoded.
     match rest.rsplit_once('@') {
         Some((_, rest)) => format!("{scheme}://***@{rest}{query}"),
         None => format!("{scheme}://{rest}{query}"),

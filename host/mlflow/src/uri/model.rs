@@ -1,4 +1,4 @@
-//! Which model is meant.
+//! References to models.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, LoggedModelId, ModelName, RunId, Version};
 
-/// Which model is meant.
+/// A reference to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelUri {
     /// `models:/<name>/<version>`.

@@ -18,7 +18,7 @@ fn a_tracking_uri_never_shows_its_credentials() {
 }
 
 #[test]
-fn schemes_are_told_from_paths() {
+fn schemes_are_distinguished_from_paths() {
     for (text, scheme) in [
         ("http://h", "http"),
         ("HTTPS://h", "https"),

@@ -1,4 +1,4 @@
-//! Where a tracking or registry store is.
+//! Locations of tracking and registry stores.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use url::Url;
 use super::{ArtifactUri, Location, redact, scheme_of};
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// A URI as somebody gave it, not looked at yet.
+/// A URI from a user, not parsed yet.
 ///
-/// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
+/// `Display` and `Debug` omit user information and queries; [`expose`](Self::expose) does not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GivenUri(String);
 
 impl GivenUri {
-    /// The text as given, credentials included.
+    /// The original text, with credentials.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -48,9 +48,9 @@ impl fmt::Debug for GivenUri {
     }
 }
 
-/// Where a tracking or registry store is: `http(s)://…`, `sqlite:///…`, `file:…` or a plain path.
+/// The location of a tracking or registry store: `http(s)://…`, `sqlite:///…`, `file:…` or a plain path.
 ///
-/// `Display` and `Debug` leave user information and queries out; [`expose`](Self::expose) does not.
+/// `Display` and `Debug` omit user information and queries; [`expose`](Self::expose) does not.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TrackingUri {
@@ -59,13 +59,13 @@ pub struct TrackingUri {
 }
 
 impl TrackingUri {
-    /// Takes a URI or a plain path; [`ErrorKind::Config`] when it is blank or a malformed web address.
+    /// Parses a URI or a plain path; [`ErrorKind::Config`] if it is blank or a malformed web address.
     pub fn new(text: impl Into<String>) -> Result<Self> {
         let text = text.into().trim().to_owned();
         if text.is_empty() {
             return Err(Error::new(ErrorKind::Config, "the tracking URI is blank"));
         }
-        // MLflow takes these bare words for Databricks profiles, not for directories.
+        // MLflow reads these bare words as Databricks profiles, not as directories.
         let bare = ["databricks", "databricks-uc", "uc"].contains(&text.as_str());
         let scheme = if bare { text.clone() } else { scheme_of(&text).unwrap_or_else(|| "file".to_owned()) };
         let uri = Self { scheme, text };
@@ -81,13 +81,13 @@ impl TrackingUri {
         &self.scheme
     }
 
-    /// The text as given, credentials included.
+    /// The original text, with credentials.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// The address of a server, credentials included; `Config` for anything else.
+    /// The address of a server, with credentials; `Config` for other URIs.
     pub(crate) fn web_url(&self) -> Result<Url> {
         let refuse = |why: &str| {
             Error::new(ErrorKind::Config, format!("the URI is not the address of an MLflow server: {why}"))
@@ -103,8 +103,8 @@ impl TrackingUri {
         }
     }
 
-    /// The same store, a relative path made absolute against the directory `base`; an empty `base` stands for the current
-    /// directory. URIs without a path of a local file stay as they are.
+    /// The same store, with a relative path made absolute against the directory `base`; an empty `base` is the current
+    /// directory. Other URIs are returned unchanged.
     #[must_use]
     pub fn absolute(&self, base: &Path) -> Self {
         let absolute = |path: PathBuf| std::path::absolute(base.join(path)).ok();
@@ -114,14 +114,14 @@ impl TrackingUri {
                 let query = rest.find('?').map_or("", |start| &rest[start..]);
                 Some(format!("{scheme}:///{}{query}", path.display()))
             }),
-            // As a plain path, which nobody decodes again.
+            // A plain path, because paths are not decoded again.
             "file" => self.file_path().ok().and_then(absolute).map(|path| path.display().to_string()),
             _ => None,
         };
         text.map_or_else(|| self.clone(), |text| Self { scheme: self.scheme.clone(), text })
     }
 
-    /// The directory of a `file:` URI or a plain path, as written: it may be relative.
+    /// The directory of a `file:` URI or a plain path, as written; it may be relative.
     pub fn file_path(&self) -> Result<PathBuf> {
         match ArtifactUri::new(self.text.as_str()).map(ArtifactUri::into_location) {
             Ok(Location::Local(path)) => Ok(path),

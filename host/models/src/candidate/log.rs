@@ -1,6 +1,9 @@
 //! Carrying a candidate into the stores: the run first, the registration last, and nothing half-registered left behind.
 
 use std::pin::{Pin, pin};
+use std::time::SystemTime;
+
+use futures_util::future::join;
 
 use crate::candidate::{Candidate, LoggedCandidate, PreparedCandidate, SHA256_TAG};
 use crate::config::CONFIG_ARTIFACT;
@@ -11,9 +14,9 @@ use hydra_mlflow::artifacts::{ArtifactStore, OnProgress, verify_sizes};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
-    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags,
+    OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags, USER_TAG,
 };
-use hydra_mlflow::flavor::{BOOSTER_FILE, Environment, Identity, ModelDirectory};
+use hydra_mlflow::flavor::{BOOSTER_FILE, Identity, ModelDirectory};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
@@ -122,7 +125,8 @@ impl Logging<'_> {
         } else {
             stored?;
         }
-        let version = self.register(logged.as_ref()).await?.version;
+        let (registered, replaced) = join(self.register(logged.as_ref()), self.present_candidate()).await;
+        let version = registered?.version;
         let pointed = or_interrupted(interrupted, std::future::ready(Ok(()))).await;
         let pointed = match pointed {
             Ok(()) => self.point_candidate(version, logged.as_ref()).await,
@@ -132,13 +136,18 @@ impl Logging<'_> {
             self.unregister(version).await;
             return Err(error);
         }
-        Ok(LoggedCandidate { run_id: self.run.id.clone(), version, sha256: self.prepared.file.sha256 })
+        Ok(LoggedCandidate {
+            run_id: self.run.id.clone(),
+            version,
+            sha256: self.prepared.file.sha256,
+            replaced,
+        })
     }
 
     /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
-        tags.insert("mlflow.user".into(), self.target.user.into());
+        tags.insert(USER_TAG.into(), self.target.user.into());
         let new = NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
             .params(self.prepared.params.clone())
             .tags(tags);
@@ -185,14 +194,9 @@ impl Logging<'_> {
     async fn upload(&self, artifacts: &dyn ArtifactStore, below: &str, identity: Identity) -> Result<()> {
         let file = &self.prepared.file;
         let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let directory = ModelDirectory {
-            identity,
-            run_id: Some(self.run.id.to_string()),
-            signature: file.signature(),
-            model_size: file.size,
-            created: jiff::Timestamp::now(),
-            environment: Environment::default(),
-        };
+        let directory = ModelDirectory::new(identity, file.size, SystemTime::now())
+            .run_id(self.run.id.to_string())
+            .signature(file.signature());
         // MLflow answers an upload with no checksum: only the sizes that it lists show that an upload is complete.
         let mut uploaded = vec![(path(BOOSTER_FILE), file.size)];
         artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.target.progress).await?;
@@ -220,6 +224,13 @@ impl Logging<'_> {
         };
         let version = version.run(self.run.id.clone()).tags(tags);
         backend.registry.create_model_version(&version).await
+    }
+
+    /// The version that `candidate` points to until now. Logging does not depend on the answer, so a failure counts as none.
+    async fn present_candidate(&self) -> Option<Version> {
+        let LogTarget { backend, model, .. } = self.target;
+        let present = backend.registry.version_by_alias(model, &Alias::CANDIDATE).await;
+        present.ok().flatten().map(|version| version.version)
     }
 
     /// Notes the version on its LoggedModel and points the alias `candidate` to it.

@@ -14,7 +14,7 @@ use crate::model_file::ModelFile;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, RunId, Version};
-use hydra_mlflow::entities::OPERATION_ID_TAG;
+use hydra_mlflow::entities::{OPERATION_ID_TAG, USER_TAG};
 
 pub use crate::model_file::ModelSource;
 pub use log::LogTarget;
@@ -26,7 +26,7 @@ pub const SHA256_TAG: &str = "hydra.model.sha256";
 const OWN_TAGS: [(&str, &str); 3] = [
     (OPERATION_ID_TAG, "choose another key; hydra-registry uses this one to identify the operation"),
     ("mlflow.runName", "name the run with --run-name"),
-    ("mlflow.user", "set HYDRA_ACTOR to your name"),
+    (USER_TAG, "set HYDRA_ACTOR to your name"),
 ];
 
 /// A trained model and what is known about it, ready to be logged.
@@ -176,4 +176,6 @@ pub struct LoggedCandidate {
     pub version: Version,
     /// The SHA-256 of the model file.
     pub sha256: Sha256,
+    /// The version that `candidate` pointed to before, if there was one: it is not the candidate any more.
+    pub replaced: Option<Version>,
 }

@@ -112,3 +112,14 @@ async fn an_interruption_during_the_registration_takes_the_version_back() {
     assert_eq!(scene.runs(RunStatus::Failed).await.len(), 1);
     assert_eq!(scene.versions().await, []);
 }
+
+#[tokio::test]
+async fn a_candidate_names_the_version_that_it_takes_the_alias_from() {
+    let scene = Scene::new(&[]).await;
+    for replaced in [None, Some(version(1)), Some(version(2))] {
+        let logged = scene.log(&|_| {}, std::future::pending()).await.expect("a candidate");
+        assert_eq!(logged.replaced, replaced);
+    }
+    let candidate = scene.store.version_by_alias(&scene.model, &Alias::CANDIDATE).await;
+    assert_eq!(candidate.expect("an answer").map(|found| found.version), Some(version(3)));
+}

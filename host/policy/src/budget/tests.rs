@@ -23,7 +23,7 @@ fn limits_are_set_with_units() {
 }
 
 #[test]
-fn limits_that_nothing_can_obey_are_refused() {
+fn limits_that_no_policy_can_meet_are_refused() {
     for limit in Budget::LIMITS.iter().filter(|limit| limit.key != "list-items") {
         let mut budget = Budget::default();
         let error = budget.set(limit.key, if limit.key == "wall-clock" { "0s" } else { "0" }).unwrap_err();

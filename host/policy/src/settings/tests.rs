@@ -26,6 +26,8 @@ fn descriptor() -> Descriptor {
                 Some("max"),
                 false,
             ),
+            setting("guards", SettingKind::Texts, Some(""), false),
+            setting("zone", SettingKind::UtcOffset, Some("Z"), false),
         ],
     }
 }
@@ -37,17 +39,37 @@ fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 #[test]
 fn values_are_normalised_and_defaults_added() {
     let resolved = descriptor()
-        .resolve(&given(&[("metric", "auc"), ("margin", "1e-3"), ("runs", "+07"), ("strict", "true")]))
+        .resolve(&given(&[
+            ("metric", "auc"),
+            ("margin", "1e-3"),
+            ("runs", "+07"),
+            ("strict", "true"),
+            ("guards", " recall,log loss ,,recall, a:min"),
+            ("zone", "-03:30"),
+        ]))
         .unwrap();
     let expected = given(&[
+        ("guards", "recall,log loss,a:min"),
         ("margin", "0.001"),
         ("metric", "auc"),
         ("min-age", "86400000"),
         ("mode", "max"),
         ("runs", "7"),
         ("strict", "true"),
+        ("zone", "-210"),
     ]);
     assert_eq!(resolved, expected);
+    let defaults = descriptor().resolve(&given(&[("metric", "auc")])).unwrap();
+    assert_eq!((defaults["guards"].as_str(), defaults["zone"].as_str()), ("", "0"));
+}
+
+#[test]
+fn a_required_list_needs_an_item() {
+    let mut descriptor = descriptor();
+    descriptor.settings[6].required = true;
+    descriptor.settings[6].default = None;
+    let error = descriptor.resolve(&given(&[("metric", "auc"), ("guards", " , ")])).unwrap_err();
+    assert_eq!(error.to_string(), "the required setting `guards` is empty");
 }
 
 #[test]
@@ -61,6 +83,10 @@ fn unknown_missing_and_malformed_settings_list_the_known_ones() {
             "the setting `margin` is not a finite number: `NaN`",
         ),
         (given(&[("metric", "auc"), ("mode", "MAX")]), "the setting `mode` is not one of max, min: `MAX`"),
+        (
+            given(&[("metric", "auc"), ("zone", "CET")]),
+            "the setting `zone` is not a difference from UTC such as `+01:00`: `CET`",
+        ),
     ] {
         let error = descriptor().resolve(&settings).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PolicySettings);

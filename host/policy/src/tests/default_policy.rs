@@ -7,8 +7,10 @@ fn it_describes_itself() {
     let policy = default_policy();
     assert_eq!(policy.descriptor().name, "default");
     assert_eq!(policy.descriptor().version, env!("CARGO_PKG_VERSION"));
-    assert!(policy.descriptor().settings.is_empty());
-    assert_eq!(policy.interface_version(), "0.1.0");
+    let settings: Vec<_> =
+        policy.descriptor().settings.iter().map(|one| (one.key.as_str(), &one.kind)).collect();
+    assert_eq!(settings, [("refuse-changes", &SettingKind::Texts)]);
+    assert_eq!(policy.interface_version(), "0.2.0");
     assert!(policy.summary().imports.is_empty());
     assert_eq!(policy.sha256(), Sha256::of(Policy::default_bytes()));
 }
@@ -44,7 +46,7 @@ fn it_takes_a_thousandth_of_the_budget() {
         .decide_promotion(&ModelVersion::new(version(3), 0), &context(Some(2), Some(1)))
         .unwrap();
     assert!(decision.usage.fuel > 0 && decision.usage.fuel < decision.budget.fuel / 1000, "{decision:?}");
-    assert!(default_policy().bytes().len() < 64 << 10, "{}", default_policy().bytes().len());
+    assert!(default_policy().bytes().len() < 96 << 10, "{}", default_policy().bytes().len());
 }
 
 #[test]

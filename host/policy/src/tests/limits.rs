@@ -128,7 +128,7 @@ fn input_bytes() {
     let policy = |limit| Policy::load_default(engine(), &with(|b| b.input_bytes = limit)).unwrap();
     let context = context(Some(2), None);
     let target = rich_version(3);
-    let weight = Input::promotion(target.clone(), context.clone()).weight();
+    let weight = Input::promotion(target.clone(), context.clone()).weight_in_v0_2();
     policy(weight).decide_promotion(&target, &context).unwrap();
     let error = policy(weight - 1).decide_promotion(&target, &context).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyInput, "{error:?}");

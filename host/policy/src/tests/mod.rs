@@ -1,6 +1,7 @@
 //! Tests of the sandbox as a whole, with hostile guests.
 
 mod compile_cost;
+mod contract;
 mod default_policy;
 mod determinism;
 mod guests;
@@ -8,6 +9,7 @@ mod hostile;
 mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
+mod old_contract;
 mod refused;
 mod security;
 mod types;

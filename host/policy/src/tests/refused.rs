@@ -29,7 +29,7 @@ fn other_interface_versions_are_refused_with_what_was_found() {
     assert_eq!(
         error.to_string(),
         "the component exports an unsupported version of hydra:lifecycle/policy \
-         (found: 0.2.0, expected: hydra:lifecycle/policy@0.1.0)"
+         (found: 0.3.0, expected: hydra:lifecycle/policy@0.2.0 or hydra:lifecycle/policy@0.1.0)"
     );
 }
 
@@ -39,7 +39,7 @@ fn a_component_without_the_interface_is_refused_with_what_it_exports() {
     assert_eq!(
         error.to_string(),
         "the component does not export the policy interface \
-         (expected: hydra:lifecycle/policy@0.1.0, exports: wasi:cli/run@0.2.0)"
+         (expected: hydra:lifecycle/policy@0.2.0 or hydra:lifecycle/policy@0.1.0, exports: wasi:cli/run@0.2.0)"
     );
 }
 

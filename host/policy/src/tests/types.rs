@@ -97,16 +97,12 @@ fn any_transition() -> impl Strategy<Value = Transition> {
     let moves = prop::collection::vec(("[a-z]{1,20}[é_-]", prop::option::of(any_number())), 0..3);
     (prop::option::of(any_number()), any::<u64>(), any::<String>(), moves).prop_map(
         |(target, at, actor, moves)| Transition {
-            operation: Operation::External,
             target,
             moves: moves
                 .into_iter()
                 .map(|(name, version)| AliasMove { alias: alias(&name), version })
                 .collect(),
-            at,
-            actor,
-            reason: None,
-            explanation: String::new(),
+            ..Transition::new(Operation::External, at, actor)
         },
     )
 }

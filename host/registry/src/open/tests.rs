@@ -33,7 +33,7 @@ async fn no_credential_is_shown_by_debug() {
     let given = given
         .with_tracking_uri("http://ann:hunter2@option-t")
         .with_registry_uri("http://ann:hunter2@option-r");
-    assert!(Settings::resolve(&given).expect("settings").0.cache.is_some());
+    assert!(Settings::resolve(&given).expect("settings").0.decision_options.cache.is_some());
     let registry = ModelRegistry::connect(given).await.expect("nothing is contacted");
     let shown = format!("{registry:?} {:#?} {:?}", registry, registry.backend());
     assert!(shown.contains("option-t") && shown.contains("option-r"), "{shown}");

@@ -1,100 +1,125 @@
-//! Deciding: the policy, the ledger and the evidence brought together.
-
-use futures_util::future::try_join;
+//! Decisions: combines the policy, the ledger and the evidence.
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{Ledger, LedgerWriter, WriterSettings, ledger_name};
+use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording;
+use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::Operation;
+use hydra_policy::{Operation, Policy};
 
 impl ModelRegistry {
-    /// Carries out a request for a promotion or a rollback.
+    /// Executes a request for a promotion or a rollback.
     ///
-    /// The policy is loaded by the first request and serves all later ones: a file that is replaced counts for a registry
-    /// that is connected afterwards.
+    /// The first request loads the policy, which serves all later ones. If the file is replaced, registries that
+    /// connect afterwards use the new one.
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
         ledger_name(self.model())?;
-        let settings = &self.inner.settings;
-        let policy = self.inner.policy.get_or_try_init(|| settings.policy.load()).await?;
-        let transitions =
-            Transitions::new(self.backend(), self.model(), policy, settings.decision_options.clone());
+        let (policy, options) = (self.policy().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), policy, options);
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
-        let ledger = async {
-            let ledger = self.ledger().await?;
-            // Found out ahead of its first use, which reports an error.
-            ledger.ledger().locate_archive().await.ok();
-            Ok(ledger)
+        let (opened, newest) = transitions.open().await?;
+        let ledger = match opened.ledger {
+            Some(ledger) => {
+                let ledger = self.writer(ledger);
+                ledger.note_place().await?;
+                ledger
+            }
+            None => self.found_ledger().await?,
         };
-        let (ledger, evidence) = try_join(ledger, transitions.gather(&request)).await?;
+        let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
+        evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
         recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
-    async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
-        let (ledger, evidence) = try_join(self.existing_ledger(), transitions.gather(request)).await?;
-        ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
-        let past = match &ledger {
-            Some(ledger) => {
-                let view = ledger.view().await?;
-                if !view.agrees(&evidence.registered.aliases) {
-                    tracing::warn!(
-                        "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
-                    );
-                }
-                view.history
-            }
-            None => Vec::new(),
-        };
-        transitions.dry_run(request, &evidence, past).await
+    pub(super) async fn policy(&self) -> Result<&Policy> {
+        self.inner.policy.get_or_try_init(|| self.inner.settings.policy.load()).await
     }
 
-    /// The model's ledger, founded if there is none yet. For writers.
+    async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
+        let (Opened { registered, ledger }, newest) = transitions.open().await?;
+        let evidence = transitions.gather(request, registered, newest, None).await?;
+        ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
+        let ledger = ledger.map(|ledger| self.with_cache(ledger));
+        let Some(ledger) = &ledger else {
+            return transitions.dry_run(request, &evidence, Past::none()).await;
+        };
+        let view = ledger.view().await?;
+        if !view.agrees(&evidence.registered.aliases) {
+            tracing::warn!(
+                "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
+            );
+        }
+        let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
+        transitions.dry_run(&request, &evidence, Past::from(&view)).await
+    }
+
+    /// The model's ledger, created if it does not exist. For writers.
     pub async fn ledger(&self) -> Result<LedgerWriter> {
         if let Some(ledger) = self.existing_ledger().await? {
             return Ok(self.writer(ledger));
         }
+        self.found_ledger().await
+    }
+
+    async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await
+        let founded =
+            LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await?;
+        Ok(founded.with_cache(self.inner.settings.standings.clone()))
     }
 
-    /// The model's ledger, if a first decision founded it. For readers.
+    /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
-        Ledger::existing(self.backend(), self.model()).await
+        let ledger = Ledger::existing(self.backend(), self.model()).await?;
+        Ok(ledger.map(|ledger| self.with_cache(ledger)))
+    }
+
+    /// Records a statement about a version.
+    pub(crate) async fn state(&self, statement: Statement) -> Result<Stated> {
+        let ledger = self.ledger().await?;
+        statement::record(self.backend(), self.cache(), &ledger, &statement).await
+    }
+
+    fn with_cache(&self, ledger: Ledger) -> Ledger {
+        ledger.with_cache(self.inner.settings.standings.clone())
     }
 
     pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
-        LedgerWriter::new(ledger, self.writer_settings())
+        LedgerWriter::new(self.with_cache(ledger), self.writer_settings())
     }
 
-    fn writer_settings(&self) -> WriterSettings {
+    pub(super) fn writer_settings(&self) -> WriterSettings {
         WriterSettings::new(self.inner.settings.decision_options.actor.clone())
     }
 }
 
-/// Refuses targets that the operation does not have.
+/// Rejects targets that the operation does not support.
 fn check_target(request: &Request) -> Result<()> {
     let hint = match (request.operation, request.target) {
         (Operation::Rollback, Target::Candidate) => {
             "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
         }
-        (Operation::Promote, Target::PolicyChoice) => "name a version, or pass `Target::Candidate`",
+        (Operation::Promote, Target::PolicyChoice | Target::ChampionBefore(_)) => {
+            "name a version, or pass `Target::Candidate`"
+        }
         _ => return Ok(()),
     };
     let refused = format!("not a target of a {}: {:?}", request.operation, request.target);
     Err(Error::new(ErrorKind::InvalidArgument, refused).with_hint(hint))
 }
 
-/// Refuses a rollback to a version that was never champion. Without a ledger, the aliases are all the past there is.
+/// Refuses a rollback to a version that was never champion. Without a ledger, only the aliases show the past.
 async fn ensure_was_champion(
     request: &Request,
     ledger: Option<&Ledger>,

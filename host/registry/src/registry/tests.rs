@@ -27,7 +27,8 @@ impl World {
         let world = Self::new();
         let name = ModelName::new(name).expect("a name");
         world.store.create_registered_model(&name, &Tags::new(), "").await.expect("a model");
-        let version = NewModelVersion::new(name, "s3://bucket/model");
+        let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster");
+        let version = NewModelVersion::new(name, files);
         world.store.create_model_version(&version).await.expect("a version");
         world
     }
@@ -88,7 +89,7 @@ async fn names_without_room_for_a_ledger_are_refused_before_anything_is_made() {
             assert!(logged.hint().is_some_and(|hint| hint.contains("_ledger") && hint.contains("256")));
             assert_eq!(registry.existing_experiment().await.expect("an answer"), None, "nothing was made");
         }
-        // Who only reads is not refused.
+        // A reader is not refused.
         let listed: Vec<_> = registry.list_versions().try_collect().await.expect("versions");
         assert_eq!(listed.len(), 1);
         let champion = registry.champion_info().await.map(|info| info.version).map_err(|error| error.kind());
@@ -134,7 +135,7 @@ async fn a_log_request_reports_progress_and_can_be_stopped() {
     assert_eq!(uploaded.into_inner(), std::fs::metadata(path).expect("a file").len());
 }
 
-/// Compiles only if a registry can be shared by the tasks of a server, and each of its futures moved between threads.
+/// Compiles only if tasks of a server can share a registry and move its futures between threads.
 #[test]
 fn registries_are_shared_and_their_futures_are_send() {
     fn shared<T: Clone + Send + Sync + 'static>() {}

@@ -1,4 +1,4 @@
-//! What the text of a cell stands for.
+//! The meaning of a cell's text.
 
 use hydra_lightgbm::decimal;
 
@@ -8,9 +8,9 @@ const MISSING: [&str; 18] = [
     "NA", "NULL", "NaN", "None", "n/a", "null",
 ];
 
-/// Whether a cell's text stands for a missing value.
+/// Whether a cell's text means a missing value.
 pub(super) fn is_missing(text: &[u8]) -> bool {
-    // Most cells are numbers, and no number starts as these do but the ones with `#`.
+    // Most cells are numbers, and numbers do not start with these bytes. Only the spellings with `#` start otherwise.
     match text.first() {
         None => true,
         Some(b'0'..=b'9') => text.starts_with(b"1.#") && listed(text),
@@ -22,10 +22,11 @@ fn listed(text: &[u8]) -> bool {
     text.len() <= 8 && MISSING.iter().any(|missing| missing.as_bytes() == text)
 }
 
-/// The number that a cell's text stands for, correctly rounded; missing values are NaN, booleans 0 and 1.
+/// The number in a cell's text, correctly rounded; NaN for missing values, 0 and 1 for booleans.
 ///
-/// `None` if it is no number.
-pub(super) fn number(text: &[u8]) -> Option<f64> {
+/// `None` if it is not a number.
+#[must_use]
+pub fn number(text: &[u8]) -> Option<f64> {
     let text = text.trim_ascii();
     let Some(first) = text.first() else { return Some(f64::NAN) };
     if first.is_ascii_digit() || matches!(first, b'-' | b'+' | b'.') {
@@ -40,7 +41,7 @@ pub(super) fn number(text: &[u8]) -> Option<f64> {
     }
 }
 
-/// [`number`] for a cell of a feature, where LightGBM's own readers also take `na`, in any case, for a missing value.
+/// [`number`] for a cell of a feature. LightGBM's own readers also accept `na`, in any case, as a missing value.
 pub(super) fn feature(text: &[u8]) -> Option<f64> {
     number(text).or_else(|| text.trim_ascii().eq_ignore_ascii_case(b"na").then_some(f64::NAN))
 }

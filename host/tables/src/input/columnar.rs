@@ -1,4 +1,4 @@
-//! What Parquet and Arrow files share: batches that are columns already.
+//! Shared by Parquet and Arrow files, whose batches already consist of columns.
 
 use std::sync::Arc;
 
@@ -12,28 +12,28 @@ use hydra_base::{Error, ErrorKind, Result};
 
 /// Batches in the order of a file.
 pub(super) trait Batches: Send {
-    /// The next batch, or none at the end.
+    /// The next batch; `None` at the end.
     fn next(&mut self) -> Result<Option<RecordBatch>>;
 
-    /// How far it has come, in units of the input's length.
+    /// The position of the reader, in units of the input's length.
     fn position(&self) -> u64;
 }
 
-/// Picks the wanted columns out of batches.
+/// Selects the wanted columns of batches.
 pub(super) struct ColumnarReader<B> {
     name: String,
     batches: B,
-    /// Of the batches that the file brings.
+    /// The schema of the file's batches.
     schema: Arc<Schema>,
     selection: Selection,
     wanted: Wanted,
-    /// What is left of a batch that is larger than wanted.
+    /// The rest of a batch that is larger than wanted.
     rest: Option<RecordBatch>,
     first: bool,
 }
 
 impl<B: Batches> ColumnarReader<B> {
-    /// A reader of `batches`, all of them of `schema`; `selection` counts its columns.
+    /// A reader of `batches`, which have the schema `schema`; `selection` refers to its columns.
     pub(super) fn new(
         name: String,
         batches: B,
@@ -44,7 +44,7 @@ impl<B: Batches> ColumnarReader<B> {
         Self { name, batches, schema, selection, wanted, rest: None, first: true }
     }
 
-    /// The next batch of at most as many rows as wanted.
+    /// The next batch, with at most the wanted number of rows.
     fn next_rows(&mut self) -> Result<Option<RecordBatch>> {
         let batch = match self.rest.take() {
             Some(rest) => rest,
@@ -90,7 +90,7 @@ impl<B: Batches> BatchReader for ColumnarReader<B> {
     }
 }
 
-/// A column without its dictionary: the dictionaries of several batches need not be the same, and not every format has any.
+/// Replaces a dictionary by its values. Dictionaries can differ between batches, and not every output format has them.
 fn unpacked(column: &ArrayRef) -> Result<ArrayRef> {
     let Some(dictionary) = column.as_any_dictionary_opt() else { return Ok(column.clone()) };
     arrow_cast::cast(column, dictionary.values().data_type()).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Comma-separated values, as RFC 4180 and pandas understand them.
+//! Comma-separated values, in the form of RFC 4180 and pandas.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -11,21 +11,22 @@ use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
 use crate::BATCH_ROWS;
+use crate::features::Features;
 use crate::wanted::{Selection, Wanted};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnKind, FeatureKind, Model};
+use hydra_lightgbm::loaded::{ColumnKind, FeatureKind};
 
-/// The longest row: a quote that is never closed must not fill the memory.
+/// The length limit of a row, so that a quote without an end does not fill the memory.
 const LONGEST: u64 = 64 << 20;
 
 /// Opens a CSV file: reads its header.
-pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Model>) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'_>>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
     let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &wanted))?;
     if let Some(model) = model {
-        wanted.kinds = model.feature_kinds(&columns)?;
+        wanted.kinds = model.kinds(&columns)?;
         refuse_mixed(&wanted)?;
     }
     count.allow(LONGEST);
@@ -47,13 +48,13 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Model>) ->
     Ok(Input { reader: Box::new(reader), columns: Some(columns), ignored, length, in_bytes: true })
 }
 
-/// Which features are text in the first rows of a file; numbers may be text elsewhere.
+/// Finds the features that are text in the first rows of a file. A later row may have text for other features, too.
 fn sniffed(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
     let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
     let mut rows = ReaderBuilder::new().from_reader(start);
     let Ok(header) = rows.headers() else { return columns };
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
-    // What is wrong with the file is said by its reader.
+    // Ignore errors here: the reader reports them.
     let Ok(selection) = wanted.select(&names) else { return columns };
     let mut record = ByteRecord::new();
     while let Ok(true) = rows.read_byte_record(&mut record) {
@@ -66,9 +67,9 @@ fn sniffed(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
     columns
 }
 
-/// Where positions count instead of names, nothing else would notice that the first row is taken for the header.
+/// Refuses a file whose first line is a row. For columns by position, such a file would otherwise lose a row silently.
 ///
-/// The header of columns without names, as pandas writes it, is `0,1,2,...`.
+/// pandas writes the header `0,1,2,...` for columns without names.
 fn refuse_missing_header(header: &[String], wanted: &Wanted) -> Result<()> {
     let is_row = header.iter().all(|name| cell::number(name.as_bytes()).is_some());
     let is_count = header.iter().enumerate().all(|(index, name)| *name == index.to_string());
@@ -79,7 +80,7 @@ fn refuse_missing_header(header: &[String], wanted: &Wanted) -> Result<()> {
         .with_hint("add a line with any column names before the rows; the model takes columns by position"))
 }
 
-/// The cell `3` may be the number and the text, which are different categories.
+/// A cell `3` may be a number or text, which are different categories.
 fn refuse_mixed(wanted: &Wanted) -> Result<()> {
     let mixed = wanted.kinds.iter().position(|kind| *kind == FeatureKind::MixedCategory);
     mixed.map_or(Ok(()), |feature| {
@@ -124,9 +125,9 @@ impl<R: Read + Send> BatchReader for CsvReader<R> {
 }
 
 impl<R: Read> CsvReader<R> {
-    /// Empty columns: the features, then those to keep.
+    /// Empty columns: the features, then the kept columns.
     fn columns(&self) -> Vec<Column> {
-        // A caller may ask for more rows than there are.
+        // The caller may request more rows than the file has.
         let rows = self.wanted.batch_rows.min(BATCH_ROWS);
         let features = self.selection.features.iter().zip(&self.wanted.kinds);
         let features = features.map(|(index, kind)| Column { index: *index, cells: Cells::of(*kind, rows) });
@@ -134,7 +135,7 @@ impl<R: Read> CsvReader<R> {
         features.chain(kept).collect()
     }
 
-    /// Reads the rows of a batch and says how many there were.
+    /// Reads the rows of a batch and returns their number.
     fn fill(&mut self, columns: &mut [Column], lines: &mut Vec<u64>) -> Result<usize> {
         for row in 0..self.wanted.batch_rows {
             self.count.allow(LONGEST);
@@ -147,7 +148,7 @@ impl<R: Read> CsvReader<R> {
                 lines.push(self.line());
             }
             for column in &mut *columns {
-                // The reader refuses rows that are shorter than the header.
+                // The CSV parser rejects rows that are shorter than the header.
                 let text = self.record.get(column.index).unwrap_or_default();
                 if let Err(problem) = column.cells.push(text) {
                     return Err(invalid(problem, self.line())
@@ -159,15 +160,15 @@ impl<R: Read> CsvReader<R> {
         Ok(self.wanted.batch_rows)
     }
 
-    /// The line on which the row starts that was read last.
+    /// The line on which the most recently read row starts.
     fn line(&self) -> u64 {
         self.record.position().map_or(1, csv::Position::line)
     }
 }
 
-/// A column of a batch that is being read.
+/// A column of a batch during reading.
 struct Column {
-    /// Its place in the file.
+    /// The index of the column in the file.
     index: usize,
     cells: Cells,
 }
@@ -187,7 +188,7 @@ impl Cells {
         }
     }
 
-    /// Kept cells are repeated as they are: only empty ones are missing.
+    /// Kept cells are repeated unchanged; only empty ones are missing.
     fn kept() -> Self {
         Self::Texts { builder: StringBuilder::new(), missing: <[u8]>::is_empty }
     }

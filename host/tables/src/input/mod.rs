@@ -1,4 +1,4 @@
-//! Readers of rows: one per format, all with the same answer.
+//! Readers of rows, one per format, with the same result.
 
 mod cell;
 mod columnar;
@@ -15,54 +15,61 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 
 use crate::FileFormat;
+use crate::features::Features;
 use crate::guard::guarded;
 use crate::wanted::Wanted;
 use hydra_base::{Error, ErrorKind, Result};
-use hydra_lightgbm::loaded::{ColumnKind, Model};
+use hydra_lightgbm::loaded::ColumnKind;
 
+pub use cell::number;
 pub use source::Source;
 
-/// Rows of a file: what the model wants, and what is repeated in the output.
+/// Rows of a file: the model's features, and the columns that the output repeats.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// The model's features, by its names and in its order.
+    /// The model's features, with its names and in its order.
     pub features: RecordBatch,
     /// The columns to keep.
     pub kept: RecordBatch,
-    /// The line on which each row starts, where [`Wanted::lines`] asks for them and the format has lines.
+    /// The line on which each row starts, if [`Wanted::lines`] is set and the format has lines.
     pub lines: Vec<u64>,
-    /// How far the reader has come, in units of [`Input::length`].
+    /// The position of the reader, in units of [`Input::length`].
     pub position: u64,
 }
 
 /// Reads a file in batches.
 ///
-/// A reader brings at least one batch, without rows where the file has none, so that the output always has a header.
+/// A reader returns at least one batch, which has no rows if the file has none, so that the output always has a header.
 pub(crate) trait BatchReader: Send {
-    /// The next batch, or none at the end. Damage is [`ErrorKind::InvalidData`] and says where.
+    /// The next batch; `None` at the end. Damage is [`ErrorKind::InvalidData`] with its position.
     fn next(&mut self) -> Result<Option<Batch>>;
 }
 
 /// An opened input.
 pub(crate) struct Input {
-    /// Brings the rows.
+    /// The reader of the rows.
     pub reader: Box<dyn BatchReader>,
-    /// What is known about each feature's column, if the batches do not say it by their types.
+    /// The knowledge about each feature's column, if the batches' types do not contain it.
     pub columns: Option<Vec<ColumnKind>>,
-    /// The columns that nobody asked for.
+    /// The columns of the input that are neither features nor kept.
     pub ignored: Vec<String>,
-    /// How long the input is, if that is known.
+    /// The length of the input, if it is known.
     pub length: Option<u64>,
-    /// Whether lengths and positions are bytes; rows else.
+    /// Whether lengths and positions are bytes; otherwise they are rows.
     pub in_bytes: bool,
 }
 
 impl Input {
-    /// Finds the wanted columns in `source`; `model` says which features are text.
+    /// Finds the wanted columns in `source`; `model` has the features, and knows which are text.
     ///
     /// [`ErrorKind::Storage`] when it cannot be read, [`ErrorKind::InvalidData`] when columns are missing, and
     /// [`ErrorKind::InvalidArgument`] for JSON lines without a model, which do not say which columns there are.
-    pub fn open(source: Source, format: FileFormat, wanted: Wanted, model: Option<&Model>) -> Result<Self> {
+    pub fn open(
+        source: Source,
+        format: FileFormat,
+        wanted: Wanted,
+        model: Option<&Features<'_>>,
+    ) -> Result<Self> {
         let name = source.name().to_owned();
         let open = || match (format, model) {
             (FileFormat::Csv, model) => csv::open(source, wanted, model),
@@ -79,7 +86,7 @@ impl Input {
     }
 }
 
-/// A batch of named columns, which may be none.
+/// A batch of named columns; there may be no columns.
 fn named_columns<'a>(
     columns: impl IntoIterator<Item = (&'a String, ArrayRef)>,
     rows: usize,
@@ -89,7 +96,7 @@ fn named_columns<'a>(
     columns_of_fields(columns.into_iter().map(field), rows)
 }
 
-/// A batch of columns, which may be none.
+/// A batch of columns; there may be no columns.
 fn columns_of_fields(
     columns: impl IntoIterator<Item = (Field, ArrayRef)>,
     rows: usize,

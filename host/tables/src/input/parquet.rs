@@ -1,4 +1,4 @@
-//! Apache Parquet, one row group after the other.
+//! Apache Parquet, read row group by row group.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use hydra_base::{Error, ErrorKind, Result};
 /// Opens a Parquet file: reads its footer.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
-    // The footer comes last, so bytes that cannot be read again go to the disk first.
+    // The footer is at the end, so a stream is first copied to a temporary file.
     let file = source.into_regular_file()?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default())
         .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
@@ -74,16 +74,17 @@ struct RowGroups {
     groups: usize,
     current: Option<ParquetRecordBatchReader>,
     rows: u64,
-    /// Which columns the file's writer had as dictionaries, and are read as plain ones.
+    /// The columns that were dictionaries in the writer's schema and are read as plain ones.
     dictionaries: Vec<bool>,
-    /// Of the batches, with dictionaries.
+    /// The schema of the batches, with dictionaries.
     schema: Arc<Schema>,
 }
 
-/// The file's metadata, such that dictionaries of anything but text are read as plain columns, and which columns that are.
+/// The file's metadata, changed so that dictionaries of other values than text are read as plain columns, and those
+/// columns.
 ///
-/// The writer's Arrow types are kept in the file. Some dictionaries among them cannot be decoded, and those of booleans
-/// end in a panic.
+/// The file contains the writer's Arrow types. Some of its dictionaries cannot be decoded, and those of booleans make
+/// the decoder panic.
 fn without_dictionaries(metadata: ArrowReaderMetadata) -> Result<(ArrowReaderMetadata, Vec<bool>)> {
     let plain = |data_type: &DataType| match data_type {
         DataType::Dictionary(_, values) if !matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
@@ -120,7 +121,7 @@ fn with_dictionaries(schema: &Schema, dictionaries: &[bool]) -> Schema {
 }
 
 impl RowGroups {
-    /// The batch with dictionaries where the writer had them: a model takes them for categories.
+    /// The batch with the writer's dictionaries, which a model reads as categories.
     fn wrap(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let columns = batch.columns().iter().zip(&self.dictionaries).map(|(column, is_dictionary)| {
             if !is_dictionary {

@@ -1,26 +1,27 @@
-//! Looking ahead in formats without types, to learn which columns are text.
+//! Reads ahead in formats without types, to find the columns of text.
 
 use std::io::{self, Cursor, Read};
 
 use super::source::unreadable;
+use crate::features::Features;
 use hydra_base::Result;
-use hydra_lightgbm::loaded::{ColumnKind, Model};
+use hydra_lightgbm::loaded::ColumnKind;
 
-/// How many bytes are looked at.
+/// The number of bytes that are read ahead.
 const START: u64 = 1 << 20;
 
 type Bytes = Box<dyn Read + Send>;
 
-/// What is known about each feature's column: nothing, if there is no model or it needs to know nothing, else what `sniff`
-/// finds in the input's first whole lines. Also the input's bytes, from the first one.
+/// Returns the knowledge about each feature's column: unknown, if there is no model or it does not need the knowledge;
+/// otherwise the result of `sniff` for the first complete lines. Also returns the input's bytes from the start.
 pub(super) fn columns_or_sniff(
-    model: Option<&Model>,
+    model: Option<&Features<'_>>,
     mut bytes: Bytes,
     sniff: impl FnOnce(&[u8]) -> Vec<ColumnKind>,
 ) -> Result<(Vec<ColumnKind>, Bytes)> {
     let Some(model) = model else { return Ok((Vec::new(), bytes)) };
-    let unknown = vec![ColumnKind::Unknown; model.feature_names().len()];
-    if model.feature_kinds(&unknown).is_ok() {
+    let unknown = vec![ColumnKind::Unknown; model.names().len()];
+    if model.kinds(&unknown).is_ok() {
         return Ok((unknown, bytes));
     }
     let start = read_start(&mut bytes).map_err(unreadable)?;

@@ -1,14 +1,15 @@
-//! Where bytes come from: a file, stdin or a reader, counted.
+//! Sources of bytes: a file, stdin or a reader, with a count of the bytes read.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::is_dash;
-use hydra_base::{Error, ErrorKind, Result};
+use hydra_base::sha256::Hasher;
+use hydra_base::{Error, ErrorKind, Result, Sha256};
 
 /// An opened input: a file, stdin or any reader.
 pub struct Source {
@@ -24,7 +25,7 @@ enum Kind {
 impl Source {
     /// Opens a file, or stdin for `-`.
     ///
-    /// [`ErrorKind::Storage`] when the file does not exist, is a directory or cannot be read.
+    /// [`ErrorKind::Storage`] if the file does not exist, is a directory or cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         if is_dash(path) {
             return Ok(Self::from_reader("stdin", io::stdin()));
@@ -46,9 +47,9 @@ impl Source {
         }
     }
 
-    /// Takes the bytes of `reader`; errors call it `name`.
+    /// Reads the bytes of `reader`; errors contain `name`.
     ///
-    /// Parquet is copied to a temporary file first, because its footer comes last.
+    /// Parquet is copied to a temporary file first, because its footer is at the end.
     #[must_use]
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
         Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)) }
@@ -60,6 +61,22 @@ impl Source {
         &self.name
     }
 
+    /// The SHA-256 of all bytes, and a source that reads them from the start.
+    ///
+    /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
+    /// cannot be read.
+    pub fn digest(self) -> Result<(Self, Sha256)> {
+        let name = self.name.clone();
+        let unreadable = |error| unreadable(error).with_context("file", &name);
+        let mut file = self.into_regular_file().map_err(|error| error.with_context("file", &name))?;
+        file.rewind().map_err(unreadable)?;
+        let mut hasher = Hasher::default();
+        io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
+        let length = Some(file.metadata().map_err(unreadable)?.len());
+        Ok((Self { name, kind: Kind::File { file, length } }, hasher.finish()))
+    }
+
     /// How many bytes there are, if that is known.
     pub(super) fn length(&self) -> Option<u64> {
         match self.kind {
@@ -68,7 +85,7 @@ impl Source {
         }
     }
 
-    /// The file, if bytes can be read from it in any order; it shares its position with this source.
+    /// The file, if it supports seeking; it shares its position with this source.
     pub(super) fn regular_file(&self) -> Result<Option<File>> {
         match &self.kind {
             Kind::File { file, length: Some(_) } => file.try_clone().map(Some).map_err(unreadable),
@@ -76,7 +93,7 @@ impl Source {
         }
     }
 
-    /// A file whose bytes can be read in any order: bytes that come once are put into a temporary one.
+    /// A file that supports seeking; a stream is copied to a temporary file.
     pub(super) fn into_regular_file(self) -> Result<File> {
         if let Kind::File { file, length: Some(_) } = self.kind {
             return Ok(file);
@@ -89,7 +106,7 @@ impl Source {
         Ok(file)
     }
 
-    /// The bytes, once, and a count of those read.
+    /// The bytes, as a stream, and a count of those read.
     pub(super) fn into_reader(self) -> (Box<dyn Read + Send>, ByteCount) {
         let count = ByteCount::new();
         let reader: Box<dyn Read + Send> = match self.kind {
@@ -106,7 +123,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// How many bytes have been read, and how many may be.
+/// The number of bytes read, and the limit.
 #[derive(Debug, Clone)]
 pub(super) struct ByteCount(Arc<Counts>);
 
@@ -116,7 +133,7 @@ struct Counts {
     allowed: AtomicU64,
 }
 
-/// The error of reading more than was allowed.
+/// The error for reading more than the limit.
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
@@ -130,7 +147,7 @@ impl ByteCount {
         self.0.read.load(Ordering::Relaxed)
     }
 
-    /// From here on, reading fails with [`TooMuch`] after `bytes`.
+    /// Sets the limit: after `bytes` more bytes, reading fails with [`TooMuch`].
     pub(super) fn allow(&self, bytes: u64) {
         self.0.allowed.store(self.get().saturating_add(bytes), Ordering::Relaxed);
     }

@@ -8,6 +8,7 @@ use arrow_array::{
 };
 
 use super::NumberTable;
+use crate::features::Features;
 use crate::input::Input;
 use crate::wanted::Wanted;
 use crate::{FileFormat, Output, Source};
@@ -24,10 +25,11 @@ fn model() -> Model {
     Model::from_text_model(TextModel::parse(text, &Limits::default()).unwrap()).unwrap()
 }
 
-/// The features that a prediction reads, in batches of two rows, as bits.
+/// The features that a prediction reads in batches of two rows, as bits.
 fn predicted(source: Source, format: FileFormat) -> Result<Vec<Vec<u64>>> {
     let model = model();
-    let mut input = Input::open(source, format, Wanted::new(&model, &[], 2), Some(&model))?;
+    let features = Features::of([&model]);
+    let mut input = Input::open(source, format, Wanted::new(features.names(), &[], 2), Some(&features))?;
     let mut columns = vec![Vec::new(); 5];
     while let Some(batch) = input.reader.next()? {
         for (column, array) in columns.iter_mut().zip(batch.features.columns()) {

@@ -1,4 +1,4 @@
-//! Predictions in formats with types: Parquet and Arrow IPC.
+//! Predictions in binary formats: Parquet and Arrow IPC.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -13,7 +13,7 @@ use super::{BatchWriter, Destination, unfit};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// How many encoded bytes of a row group are held back at most.
+/// The limit of encoded bytes of a row group in memory.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
 /// A writer of Parquet, compressed with Snappy as pandas does.
@@ -33,7 +33,7 @@ pub(super) fn ipc_stream<'p>(schema: &SchemaRef, out: Destination<'p>) -> Result
     Ok(Typed { schema: schema.clone(), writer: StreamWriter::try_new(out, schema).map_err(unfit)? })
 }
 
-/// What the writers of the formats have in common.
+/// The shared part of these writers.
 trait TypedWriter<'p> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
     fn finish(self) -> Result<Destination<'p>>;
@@ -73,7 +73,7 @@ impl<'p> TypedWriter<'p> for StreamWriter<Destination<'p>> {
     }
 }
 
-/// Holds every batch to the schema of the first.
+/// Converts every batch to the schema of the first one.
 struct Typed<W> {
     schema: SchemaRef,
     writer: W,
@@ -98,7 +98,7 @@ impl<'p, W: TypedWriter<'p>> BatchWriter<'p> for Typed<W> {
     }
 }
 
-/// A column as the type that it had in the first batch, where that loses nothing.
+/// Converts a column to its type in the first batch, if that is exact.
 fn widened(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     let empty = column.null_count() == column.len();
     match column.data_type() {
@@ -114,7 +114,7 @@ fn widened(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// Whether floats hold all of these whole numbers as they are.
+/// Whether floats represent all of these integers exactly.
 fn is_exact_in_floats(column: &ArrayRef) -> bool {
     const WHOLE: u64 = 1 << 53;
     let numbers = column.as_primitive_opt::<Int64Type>();

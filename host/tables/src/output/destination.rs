@@ -1,4 +1,4 @@
-//! Where predictions go: stdout, or a file that appears when it is whole.
+//! Destinations of predictions: stdout, or a file that becomes visible when it is complete.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -9,10 +9,10 @@ use tempfile::NamedTempFile;
 use super::unwritable;
 use hydra_base::Result;
 
-/// Takes the bytes of an output.
+/// Receives the bytes of an output.
 ///
-/// A regular file is written under another name beside its place and renamed by [`Destination::commit`]; dropped before
-/// that, it leaves nothing. Devices and pipes are written as they are.
+/// A regular file is written under a temporary name in its directory and renamed by [`Destination::commit`]. If the
+/// value is dropped before that, the temporary file is removed. Devices and pipes are written directly.
 pub(super) enum Destination<'p> {
     /// The process's stdout, buffered.
     Stdout(&'p mut (dyn Write + Send)),
@@ -20,7 +20,7 @@ pub(super) enum Destination<'p> {
     Writer(&'p mut (dyn Write + Send)),
     /// A device or a pipe.
     Device(BufWriter<File>),
-    /// A file in the making.
+    /// A file that is not complete yet.
     File { temporary: BufWriter<NamedTempFile>, path: PathBuf },
 }
 
@@ -30,7 +30,7 @@ impl Destination<'_> {
         open_file(path).map_err(unwritable)
     }
 
-    /// Whether a person would see the bytes.
+    /// Whether the bytes would appear in a terminal.
     pub(super) fn is_terminal(&self) -> bool {
         match self {
             Self::Stdout(_) => io::stdout().is_terminal(),
@@ -39,7 +39,7 @@ impl Destination<'_> {
         }
     }
 
-    /// Makes the file appear, with its bytes on the disk.
+    /// Syncs the file to the disk and renames it to its name.
     pub(super) fn commit(mut self) -> Result<()> {
         self.flush().map_err(unwritable)?;
         let Self::File { temporary, path } = self else { return Ok(()) };
@@ -70,7 +70,7 @@ impl Write for Destination<'_> {
 
 fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
     const BUFFER: usize = 1 << 17;
-    // Through a link, its target is what changes.
+    // For a link, the target is replaced.
     let path = if path.exists() { path.canonicalize()? } else { path.to_owned() };
     let existing = match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
@@ -92,7 +92,7 @@ fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
     Ok(Destination::File { temporary, path })
 }
 
-/// What a new file gets, less the process's mask; temporary files are private otherwise.
+/// The permissions of an ordinary new file before the process's mask applies; temporary files are private by default.
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "other systems have no such mode")]
 fn new_file_permissions() -> Option<Permissions> {

@@ -1,4 +1,4 @@
-//! Where predictions go, and in which format.
+//! Outputs for predictions, in all formats.
 
 mod binary;
 mod destination;
@@ -22,44 +22,44 @@ pub struct Output<'p> {
     state: State<'p>,
 }
 
-/// The first batch tells which columns there are.
+/// Before the first batch, which determines the columns.
 enum State<'p> {
     Opened(Destination<'p>),
     Writing(Box<dyn BatchWriter<'p> + 'p>),
-    /// Writing has failed.
+    /// After a failed write.
     Broken,
 }
 
 /// Writes record batches in a format.
 ///
-/// The types of kept columns may change from batch to batch where the input has none of its own (JSON); formats with types
-/// refuse that with [`ErrorKind::InvalidData`].
+/// The types of kept columns may change between batches if the input has no types (JSON). Formats with types reject
+/// that with [`ErrorKind::InvalidData`].
 trait BatchWriter<'p> {
-    /// Writes a batch and hands on what can be handed on already.
+    /// Writes a batch and passes on complete parts of the output.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// Writes what ends the file.
+    /// Writes the end of the file.
     fn finish(self: Box<Self>) -> Result<Destination<'p>>;
 }
 
 impl<'p> Output<'p> {
-    /// Writes to a file, which appears under its name when [`Output::finish`] has succeeded.
+    /// Writes to a file, which becomes visible under its name when [`Output::finish`] has succeeded.
     ///
-    /// Arrow becomes a stream where the name ends in `.arrows`, else a file. [`ErrorKind::Storage`] when the file cannot be
-    /// created.
+    /// Arrow is written as a stream if the name ends in `.arrows`, else as a file. [`ErrorKind::Storage`] if the file
+    /// cannot be created.
     pub fn to_file(path: &Path, format: FileFormat) -> Result<Self> {
         let destination = Destination::open(path).map_err(|error| named(error, Some(path)))?;
         Self::new(destination, format, Some(path))
     }
 
-    /// Writes to the process's stdout, through the caller's buffer `stdout`; Arrow becomes a stream.
+    /// Writes to the process's stdout through the caller's buffer `stdout`; Arrow is written as a stream.
     ///
-    /// [`ErrorKind::InvalidArgument`] when stdout is a terminal and the format is binary.
+    /// [`ErrorKind::InvalidArgument`] if stdout is a terminal and the format is binary.
     pub fn to_stdout(stdout: &'p mut (dyn Write + Send), format: FileFormat) -> Result<Self> {
         Self::new(Destination::Stdout(stdout), format, None)
     }
 
-    /// Writes to any writer; Arrow becomes a stream.
+    /// Writes to any writer; Arrow is written as a stream.
     #[must_use]
     pub fn to_writer(writer: &'p mut (dyn Write + Send), format: FileFormat) -> Self {
         Self { format, path: None, state: State::Opened(Destination::Writer(writer)) }
@@ -87,7 +87,7 @@ impl<'p> Output<'p> {
         Ok(())
     }
 
-    /// Ends the file and lets it appear.
+    /// Writes the end of the file and makes it visible.
     pub fn finish(self) -> Result<()> {
         let destination = match self.state {
             State::Opened(destination) => Ok(destination),
@@ -98,9 +98,9 @@ impl<'p> Output<'p> {
     }
 }
 
-/// A writer of `format` to `out`; what starts the file is written at once.
+/// A writer of `format` to `out`; writes the start of the file immediately.
 ///
-/// Arrow goes into files as a file, and as a stream to stdout and where the name ends in `.arrows`.
+/// Arrow is written as a file, but as a stream to stdout and to names that end in `.arrows`.
 fn writer<'p>(
     format: FileFormat,
     path: Option<&Path>,
@@ -129,7 +129,7 @@ fn unwritable(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Storage, "cannot write the predictions").with_source(error)
 }
 
-/// An error of a format's writer: of the disk, or because a kept column has a type that the format lacks.
+/// Converts an error of a format's writer: an I/O error, or a kept column with a type that the format lacks.
 fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let is_io = std::error::Error::source(&error)
         .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);

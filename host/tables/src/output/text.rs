@@ -1,6 +1,7 @@
 //! Predictions as text: CSV and JSON lines.
 //!
-//! Times of named zones are written in UTC. A batch is rendered in memory first, so that what goes wrong while it is written is an I/O error and nothing else.
+//! Times of named zones are written in UTC. A batch is first rendered in memory, so that a failure of the destination
+//! is always an I/O error.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -16,7 +17,7 @@ use hydra_base::Result;
 use hydra_base::text::escape_json;
 use hydra_lightgbm::arrow::is_json;
 
-/// Writes comma-separated values with a header; missing ones are empty.
+/// Writes comma-separated values with a header; missing values are empty.
 pub(super) struct CsvWriter<'p> {
     out: Destination<'p>,
     text: Vec<u8>,
@@ -49,7 +50,7 @@ impl<'p> BatchWriter<'p> for CsvWriter<'p> {
     }
 }
 
-/// Writes one JSON object a line; missing values and numbers that are not finite are null.
+/// Writes one JSON object per line; missing values and numbers that are not finite are null.
 pub(super) struct JsonlWriter<'p> {
     out: Destination<'p>,
     text: Vec<u8>,
@@ -79,7 +80,7 @@ impl<'p> BatchWriter<'p> for JsonlWriter<'p> {
     }
 }
 
-/// The batch with times of named zones in UTC: the same instants, for which no database of zones is needed.
+/// Converts times of named zones to UTC: the same times, without a database of zones.
 fn with_offsets(batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
     const UTC: &str = "+00:00";
     let has_zone = |field: &FieldRef| matches!(field.data_type(), DataType::Timestamp(_, Some(_)));
@@ -99,7 +100,7 @@ fn with_offsets(batch: &RecordBatch) -> Result<Cow<'_, RecordBatch>> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map(Cow::Owned).map_err(unfit)
 }
 
-/// Writes columns of JSON text as the values that they are.
+/// Writes columns of JSON text as JSON values.
 #[derive(Debug)]
 struct JsonText;
 

@@ -1,14 +1,15 @@
-//! What LightGBM takes for granted about a training table, checked.
+//! Checks LightGBM's assumptions about a training table.
 
 use std::collections::HashSet;
 
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Longer names are a mistake in the input, and LightGBM's fixed message buffers could cut them inside a character.
+/// Longer names are probably an error in the input, and LightGBM's fixed message buffers could cut them inside a
+/// character.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Checks that LightGBM keeps every name as it is.
+/// Checks that LightGBM stores every name unchanged.
 pub(super) fn feature_names(names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Err(invalid("the list of feature names is empty"));
@@ -36,7 +37,7 @@ pub(super) fn feature_names(names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Copies the rows into one row-major block, which must have `width` columns throughout.
+/// Copies the rows into one row-major block. Each row must have `width` values.
 pub(super) fn flatten<Row: AsRef<[f64]>>(rows: &[Row], width: usize) -> Result<Vec<f64>> {
     if rows.is_empty() {
         return Err(invalid("the data has no rows"));
@@ -58,7 +59,7 @@ pub(super) fn flatten<Row: AsRef<[f64]>>(rows: &[Row], width: usize) -> Result<V
     Ok(values)
 }
 
-/// Checks that there is one label per row, each 0 or 1, and both occur.
+/// Checks that there is one label per row, that each is 0 or 1, and that both occur.
 pub(super) fn binary_labels(labels: &[f64], rows: usize) -> Result<Vec<f32>> {
     if labels.len() != rows {
         return Err(invalid("the number of labels is not the number of rows")

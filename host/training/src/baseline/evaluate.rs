@@ -1,4 +1,4 @@
-//! Metrics of a binary classifier on rows that it has not seen.
+//! Metrics of a binary classifier on rows that were not used for training.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::matrix::Matrix;
 use hydra_lightgbm::scorer::Scorer;
 
-/// `accuracy`, `auc` and `log_loss` of a model on labelled rows (labels 0 or 1), as scikit-learn defines them: ties count
-/// half in the AUC, and probabilities are kept 1e-15 away from 0 and 1 in the logarithm. `auc` is left out when only one
-/// class is there.
+/// Computes `accuracy`, `auc` and `log_loss` of a model on labelled rows (labels 0 or 1), with scikit-learn's
+/// definitions: ties count half in the AUC, and the logarithm uses probabilities between 1e-15 and 1 - 1e-15. `auc` is
+/// left out if there is only one class.
 ///
-/// [`ErrorKind::InvalidData`] when the data has no rows, or rows and labels do not match.
+/// [`ErrorKind::InvalidData`] if there are no rows, or if the number of labels is not that of the rows.
 pub fn evaluate<Row: AsRef<[f64]>>(
     model: &BaselineModel,
     x: &[Row],
@@ -55,7 +55,7 @@ fn log_loss(probabilities: &[f64], labels: &[f64]) -> f64 {
     losses.sum::<f64>() / labels.len() as f64
 }
 
-/// The share of pairs of one positive and one negative that are in the right order, from the ranks.
+/// The share of correctly ordered pairs of a positive and a negative, from the ranks.
 fn auc(scores: &[f64], labels: &[f64]) -> Option<f64> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));

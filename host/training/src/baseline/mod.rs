@@ -1,4 +1,4 @@
-//! Training the baseline: a binary LightGBM classifier with scikit-learn's defaults.
+//! Trains the baseline: a binary LightGBM classifier with scikit-learn's defaults.
 
 mod checks;
 mod evaluate;
@@ -11,7 +11,7 @@ use hydra_lightgbm::text::{Limits, TextModel};
 pub use evaluate::evaluate;
 pub use parameters::TrainingParameters;
 
-/// A freshly trained binary classifier: LightGBM's model text and what the reader made of it.
+/// A freshly trained binary classifier: LightGBM's model text and the validated model.
 ///
 /// ```
 /// use hydra_training::BaselineModel;
@@ -31,12 +31,12 @@ pub struct BaselineModel {
 impl BaselineModel {
     /// Trains with the defaults of scikit-learn's `LGBMClassifier`.
     ///
-    /// `x` holds one slice of feature values per row (NaN means missing), `y` one label per row (0 or 1), and
-    /// `feature_names` one name per column. Equal input gives equal text, on any machine.
+    /// `x` has one slice of feature values per row (NaN means missing), `y` one label per row (0 or 1), and
+    /// `feature_names` one name per column. Equal input results in equal text on any machine.
     ///
-    /// [`ErrorKind::InvalidData`] when the table is empty or ragged, a label is not 0 or 1, only one class is
-    /// there, or LightGBM cannot hold a feature name: empty, repeated, or with white space, control characters or one of
-    /// `" , : [ ] { }`.
+    /// [`ErrorKind::InvalidData`] if the table is empty or ragged, a label is not 0 or 1, only one class occurs, or
+    /// LightGBM cannot store a feature name: empty, repeated, or with white space, control characters or one of `" , :
+    /// [ ] { }`.
     pub fn train<Row, Name>(x: &[Row], y: &[f64], feature_names: &[Name]) -> Result<Self>
     where
         Row: AsRef<[f64]>,
@@ -45,9 +45,9 @@ impl BaselineModel {
         Self::train_with(&TrainingParameters::default(), x, y, feature_names)
     }
 
-    /// Trains like [`BaselineModel::train`] with other parameters.
+    /// Trains like [`BaselineModel::train`], with other parameters.
     ///
-    /// [`ErrorKind::InvalidArgument`] when a parameter is outside LightGBM's range.
+    /// [`ErrorKind::InvalidArgument`] if a parameter is outside LightGBM's range.
     pub fn train_with<Row, Name>(
         parameters: &TrainingParameters,
         x: &[Row],
@@ -80,13 +80,13 @@ impl BaselineModel {
         &self.text
     }
 
-    /// The model as the validating reader sees it.
+    /// The validated model.
     #[must_use]
     pub fn text_model(&self) -> &TextModel {
         &self.model
     }
 
-    /// Gives the text away.
+    /// Returns the text, without a copy.
     #[must_use]
     pub fn into_text(self) -> String {
         self.text
@@ -103,8 +103,8 @@ fn fit(parameters: &TrainingParameters, values: &[f64], labels: &[f32], names: &
         lightgbm3::Dataset::from_slice(values, labels, width, true).map_err(|e| lightgbm(&e))?;
     dataset.set_feature_names(names).map_err(|e| lightgbm(&e))?;
     let booster = lightgbm3::Booster::train(dataset, &parameters.for_lightgbm()).map_err(|e| lightgbm(&e))?;
-    // lightgbm3 frees the data set that its trained booster still points to, so the booster is asked for its text, which
-    // needs no data, and for nothing else.
+    // lightgbm3 frees the data set that its trained booster still points to, so only the text of the booster is used,
+    // which does not need the data.
     booster.save_string().map_err(|e| lightgbm(&e))
 }
 

@@ -1,65 +1,84 @@
-//! The parameters of training, under the names that scikit-learn's `LGBMClassifier` gives them.
+//! The parameters of training, with the names of scikit-learn's `LGBMClassifier`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use hydra_base::{Error, ErrorKind, Result};
 
-/// What to train; the default is what `LGBMClassifier()` does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingParameters {
-    /// Boosting rounds, 1 or more.
-    pub n_estimators: u32,
-    /// Most leaves of a tree, 2 to 131,072.
-    pub num_leaves: u32,
-    /// Most levels of a tree; none is no limit.
-    pub max_depth: Option<u32>,
-    /// Shrinkage of each tree, above 0.
-    pub learning_rate: f64,
-    /// Least rows in a leaf, 20 or more: LightGBM drops columns that cannot be split that way when it bins the data, and
-    /// lightgbm3 bins with the default of 20.
-    pub min_child_samples: u32,
-    /// Least sum of hessians in a leaf, 0 or more.
-    pub min_child_weight: f64,
-    /// Least gain of a split, 0 or more.
-    pub min_split_gain: f64,
-    /// Share of rows drawn for bagging, above 0, at most 1.
-    pub subsample: f64,
-    /// Rounds between two draws of rows; 0 turns bagging off.
-    pub subsample_freq: u32,
-    /// Share of columns drawn for each tree, above 0, at most 1.
-    pub colsample_bytree: f64,
-    /// L1 regularisation, 0 or more.
-    pub reg_alpha: f64,
-    /// L2 regularisation, 0 or more.
-    pub reg_lambda: f64,
-    /// Seed of all draws; none keeps LightGBM's own fixed seeds.
-    pub random_state: Option<u32>,
+/// Declares the parameters: their documentation, types and defaults, and a setter for each.
+macro_rules! parameters {
+    ($($(#[$doc:meta])+ $name:ident: $type:ty = $default:expr;)+) => {
+        /// The parameters of a training. The defaults are those of `LGBMClassifier()`.
+        ///
+        /// ```
+        /// use hydra_training::TrainingParameters;
+        ///
+        /// let parameters = TrainingParameters::new().n_estimators(200).learning_rate(0.05);
+        /// assert_eq!((parameters.n_estimators, parameters.num_leaves), (200, 31));
+        /// ```
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        #[non_exhaustive]
+        pub struct TrainingParameters {
+            $($(#[$doc])+ pub $name: $type,)+
+        }
+
+        impl Default for TrainingParameters {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl TrainingParameters {
+            /// The defaults.
+            #[must_use]
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](#structfield.", stringify!($name), ").")]
+                #[must_use]
+                pub fn $name(self, $name: $type) -> Self {
+                    Self { $name, ..self }
+                }
+            )+
+        }
+    };
 }
 
-impl Default for TrainingParameters {
-    fn default() -> Self {
-        Self {
-            n_estimators: 100,
-            num_leaves: 31,
-            max_depth: None,
-            learning_rate: 0.1,
-            min_child_samples: 20,
-            min_child_weight: 1e-3,
-            min_split_gain: 0.0,
-            subsample: 1.0,
-            subsample_freq: 0,
-            colsample_bytree: 1.0,
-            reg_alpha: 0.0,
-            reg_lambda: 0.0,
-            random_state: None,
-        }
-    }
+parameters! {
+    /// Boosting rounds, 1 or more.
+    n_estimators: u32 = 100;
+    /// The largest number of leaves of a tree, 2 to 131,072.
+    num_leaves: u32 = 31;
+    /// The largest number of levels of a tree; `None` means no limit.
+    max_depth: Option<u32> = None;
+    /// The shrinkage of each tree, above 0.
+    learning_rate: f64 = 0.1;
+    /// The smallest number of rows in a leaf, 20 or more: LightGBM drops columns that cannot be split that way when it
+    /// bins the data, and lightgbm3 bins with the default of 20.
+    min_child_samples: u32 = 20;
+    /// The smallest sum of hessians in a leaf, 0 or more.
+    min_child_weight: f64 = 1e-3;
+    /// The smallest gain of a split, 0 or more.
+    min_split_gain: f64 = 0.0;
+    /// The share of rows drawn for bagging, above 0, at most 1.
+    subsample: f64 = 1.0;
+    /// The number of rounds between two draws of rows; 0 turns bagging off.
+    subsample_freq: u32 = 0;
+    /// The share of columns drawn for each tree, above 0, at most 1.
+    colsample_bytree: f64 = 1.0;
+    /// L1 regularisation, 0 or more.
+    reg_alpha: f64 = 0.0;
+    /// L2 regularisation, 0 or more.
+    reg_lambda: f64 = 0.0;
+    /// The seed of all draws; `None` keeps LightGBM's fixed seeds.
+    random_state: Option<u32> = None;
 }
 
 impl TrainingParameters {
-    /// Refuses values that LightGBM would refuse, or worse, would silently replace.
+    /// Rejects values that LightGBM would reject or silently replace.
     pub(super) fn check(&self) -> Result<()> {
         let most = i32::MAX as u32;
         integer("n_estimators", self.n_estimators, 1, most)?;
@@ -77,7 +96,7 @@ impl TrainingParameters {
         number("reg_lambda", self.reg_lambda, |v| v >= 0.0, "0 or more")
     }
 
-    /// LightGBM's names, every one set, so that a default that changes in LightGBM changes nothing here.
+    /// LightGBM's names. Every parameter is set, so that changed defaults in LightGBM have no effect.
     pub(super) fn for_lightgbm(&self) -> Value {
         let mut parameters = json!({
             "objective": "binary",
@@ -94,7 +113,7 @@ impl TrainingParameters {
             "feature_fraction": self.colsample_bytree,
             "lambda_l1": self.reg_alpha,
             "lambda_l2": self.reg_lambda,
-            // Which of two equivalent ways to build histograms is otherwise decided by a stopwatch.
+            // LightGBM otherwise measures time to choose between two equivalent ways to build histograms.
             "deterministic": true,
             "force_row_wise": true,
             "num_threads": 1,

@@ -38,7 +38,7 @@ fn learns_keeps_the_names_and_is_deterministic() {
 #[test]
 fn parameters_reach_lightgbm() {
     let (x, y) = table(300);
-    let parameters = TrainingParameters { n_estimators: 7, num_leaves: 4, ..TrainingParameters::default() };
+    let parameters = TrainingParameters::new().n_estimators(7).num_leaves(4);
     let model = BaselineModel::train_with(&parameters, &x, &y, &NAMES).unwrap();
     assert_eq!(model.text_model().num_trees(), 7);
     assert!(model.text().contains("[num_leaves: 4]"));
@@ -48,13 +48,13 @@ fn parameters_reach_lightgbm() {
 #[test]
 fn parameters_out_of_range_are_refused() {
     let (x, y) = table(60);
-    let defaults = TrainingParameters::default;
+    let defaults = TrainingParameters::new;
     for parameters in [
-        TrainingParameters { n_estimators: 0, ..defaults() },
-        TrainingParameters { num_leaves: 1, ..defaults() },
-        TrainingParameters { learning_rate: f64::NAN, ..defaults() },
-        TrainingParameters { subsample: 1.5, ..defaults() },
-        TrainingParameters { min_child_samples: 5, ..defaults() },
+        defaults().n_estimators(0),
+        defaults().num_leaves(1),
+        defaults().learning_rate(f64::NAN),
+        defaults().subsample(1.5),
+        defaults().min_child_samples(5),
     ] {
         let result = BaselineModel::train_with(&parameters, &x, &y, &NAMES);
         assert_eq!(kind(result), ErrorKind::InvalidArgument, "{parameters:?}");

@@ -1,18 +1,19 @@
-//! LightGBM's log messages, sent to [`tracing`] instead of to standard output, which belongs to data.
+//! Sends LightGBM's log messages to [`tracing`] instead of standard output, which is for data.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char};
 
 thread_local! {
-    /// Reading this once on a thread redirects LightGBM's messages on it: LightGBM keeps its log callback per thread.
+    /// Reading this once on a thread redirects LightGBM's messages on that thread: LightGBM has one log callback per
+    /// thread.
     static REDIRECTED: bool = register();
-    /// LightGBM hands one message over in three pieces: prefix, text, line feed.
+    /// LightGBM passes one message in three pieces: prefix, text, line feed.
     static PENDING: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// Makes LightGBM on this thread log to `tracing` (target `lightgbm`, level debug).
 ///
-/// To be called before every call into LightGBM; all but the first on a thread cost one read.
+/// Call this before every call into LightGBM. All calls after the first one on a thread cost one read.
 pub(crate) fn redirect() {
     let redirected = REDIRECTED.with(|redirected| *redirected);
     debug_assert!(redirected, "LightGBM rejected the log callback");
@@ -26,7 +27,7 @@ fn register() -> bool {
     status == 0
 }
 
-/// Receives one piece of a message. It must not unwind into C++, so it borrows and reads only in ways that cannot panic.
+/// Receives one piece of a message. It must not unwind into C++, so it only uses operations that cannot panic.
 #[expect(unsafe_code, reason = "LightGBM defines the callback's signature")]
 unsafe extern "C" fn receive(piece: *const c_char) {
     if piece.is_null() {

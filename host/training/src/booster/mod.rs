@@ -1,8 +1,7 @@
-//! LightGBM itself, behind the checks that its bindings leave out: the training engine and the scorer's oracle.
+//! LightGBM itself, with the checks that its bindings lack: trains models, and scores as a reference.
 //!
-//! [`Booster`] is the only place that hands model text to C++. It takes a [`TextModel`], never bytes, and passes on
-//! what [`TextModel::emit`] writes, so LightGBM's own parser only ever meets text that our reader has accepted and
-//! our writer has written.
+//! [`Booster`] is the only code that passes model text to C++. It accepts a [`TextModel`], never bytes, and passes the
+//! text of [`TextModel::emit`], so LightGBM's own parser only receives text that was validated and written again.
 
 mod messages;
 
@@ -15,41 +14,42 @@ use hydra_lightgbm::text::TextModel;
 
 pub(crate) use messages::redirect as redirect_messages;
 
-/// Rows per call: lightgbm3 narrows row counts to 32 bits, and a block keeps the lock short.
+/// The number of rows per call: lightgbm3 narrows row counts to 32 bits, and a block keeps the lock short.
 const ROWS_PER_CALL: usize = 1 << 20;
 
-/// The deepest tree that contributions are computed for: LightGBM recurses once per level and allocates the square
-/// of the depth, in 32-bit arithmetic.
+/// The deepest tree for contributions: LightGBM recurses once per level and allocates memory for the square of the
+/// depth, in 32-bit arithmetic.
 const MAX_CONTRIBUTION_DEPTH: usize = 1_000;
 
-/// A model loaded into LightGBM.
+/// A model in LightGBM.
 ///
-/// Values are row-major `f64`, missing is NaN; the width must be [`Booster::features`]. Results are row-major too.
-/// Calls from several threads take turns.
+/// Values are row-major `f64`, with NaN for missing ones; the width is [`Booster::features`]. Results are row-major,
+/// too. Calls from several threads wait for each other.
 pub struct Booster {
     handle: Mutex<Handle>,
     features: usize,
     outputs: usize,
     /// Why contributions cannot be had, where they cannot.
-    contributions_refused: Option<&'static str>,
+    contributions_refused: Option<(ErrorKind, &'static str)>,
 }
 
 impl Booster {
-    /// Loads a validated model.
+    /// Loads a validated model into LightGBM.
     ///
-    /// [`ErrorKind::LightGbm`] when LightGBM refuses it, [`ErrorKind::UnsupportedModel`] when lightgbm3 cannot score
-    /// it safely: it sizes its output by the number of classes where LightGBM fills one value per tree of an
+    /// [`ErrorKind::LightGbm`] if LightGBM rejects it. [`ErrorKind::UnsupportedModel`] if lightgbm3 cannot score it
+    /// safely: lightgbm3 sizes its output by the number of classes, while LightGBM writes one value per tree of an
     /// iteration, and it rejects models without trees or features.
     pub fn load(model: &TextModel) -> Result<Self> {
         Self::load_with(model, None)
     }
 
-    /// LightGBM's copy of a loaded model, with as many iterations as the model predicts with. Fails like [`Booster::load`].
+    /// LightGBM's copy of a loaded model, with the model's number of iterations. Fails like [`Booster::load`].
     pub fn of(model: &Model) -> Result<Self> {
         Self::load_with(model.text_model(), model.iterations())
     }
 
-    /// Loads like [`Booster::load`] and predicts with the first `num_iterations` iterations, or all if there are fewer.
+    /// Loads like [`Booster::load`], and predicts with the first `num_iterations` iterations, or all if there are
+    /// fewer.
     pub fn load_with(model: &TextModel, num_iterations: Option<usize>) -> Result<Self> {
         let outputs = model.num_class();
         if outputs != model.trees_per_iteration() {
@@ -60,7 +60,7 @@ impl Booster {
         if model.num_trees() == 0 || model.num_features() == 0 {
             return Err(unsupported("LightGBM's bindings cannot score a model without trees or features"));
         }
-        // LightGBM refuses such a line, and its message, cut inside a character, would make lightgbm3 panic.
+        // LightGBM rejects such a line, and its message, cut inside a character, would make lightgbm3 panic.
         if model.feature_infos().iter().any(|info| info.contains('=') || !info.is_ascii()) {
             return Err(unsupported("LightGBM cannot read the model's `feature_infos`"));
         }
@@ -87,13 +87,13 @@ impl Booster {
         })
     }
 
-    /// How many values a row has.
+    /// The number of values per row.
     #[must_use]
     pub fn features(&self) -> usize {
         self.features
     }
 
-    /// How many values a prediction of one row has: 1, or the number of classes.
+    /// The number of values of a prediction per row: 1, or the number of classes.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.outputs
@@ -113,13 +113,14 @@ impl Booster {
         })
     }
 
-    /// SHAP values: how much each feature moved each row's raw score, and the expected score, `features + 1` per row.
+    /// SHAP values: the effect of each feature on each row's raw score, and the expected score, `features + 1` per row.
     ///
-    /// [`ErrorKind::UnsupportedModel`] for several outputs (lightgbm3's buffer holds only one), linear trees
-    /// (LightGBM has no algorithm for them) and very deep trees.
+    /// [`ErrorKind::UnsupportedModel`] for several outputs (lightgbm3's buffer holds only one) and very deep trees,
+    /// [`ErrorKind::LinearContributions`] for linear trees (LightGBM has no algorithm for them), and [`ErrorKind::ModelCounts`]
+    /// without row counts.
     pub fn contributions(&self, values: &[f64]) -> Result<Vec<f64>> {
-        if let Some(reason) = self.contributions_refused {
-            return Err(unsupported(reason));
+        if let Some((kind, reason)) = self.contributions_refused {
+            return Err(Error::new(kind, reason));
         }
         self.predict(values, self.features + 1, |booster, block, features| {
             booster.predict_contrib(block, features, true)
@@ -152,7 +153,7 @@ impl Booster {
         Ok(predictions)
     }
 
-    /// The values as LightGBM's bindings take them.
+    /// The values in the form for LightGBM's bindings.
     fn row_major(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         if data.columns() != self.features {
             return Err(Error::new(
@@ -166,12 +167,12 @@ impl Booster {
     }
 
     fn lock(&self) -> MutexGuard<'_, Handle> {
-        // A panic cannot leave LightGBM's object half changed: predicting does not change it.
+        // A panic cannot leave LightGBM's object in an inconsistent state, because predicting does not change it.
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// LightGBM's numbers, for the answers of the [`Model`] that the booster was made [`of`](Booster::of).
+/// LightGBM's numbers, for predictions of the [`Model`] from which the booster was [created](Booster::of).
 impl Engine for Booster {
     fn raw_scores(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         Booster::raw_scores(self, &self.row_major(data)?)
@@ -179,6 +180,10 @@ impl Engine for Booster {
 
     fn outputs(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
         self.output(&self.row_major(data)?)
+    }
+
+    fn contributions(&self, data: &Matrix<'_>) -> Result<Vec<f64>> {
+        Booster::contributions(self, &self.row_major(data)?)
     }
 }
 
@@ -191,7 +196,7 @@ impl std::fmt::Debug for Booster {
     }
 }
 
-/// An error of LightGBM as one of ours.
+/// Converts an error of LightGBM.
 pub(super) fn lightgbm(error: &lightgbm3::Error) -> Error {
     Error::new(ErrorKind::LightGbm, error.to_string().trim_start_matches("LightGBM error: ").to_owned())
 }
@@ -202,18 +207,24 @@ const PREDICT_PARAMETERS: &str = "num_threads=1 verbosity=-1";
 struct Handle(lightgbm3::Booster);
 
 #[expect(unsafe_code, reason = "lightgbm3 does not declare Send; the argument is below")]
-// SAFETY: the handle is a plain heap object. LightGBM ties none of it to the thread that made it: its only thread-local
-// state is the last error's text, the log level and callback, and the state of distributed training, which is not used.
-// `Handle` is not Sync, and the Mutex around it gives it to one thread at a time.
+// SAFETY: the handle is a plain heap object. LightGBM ties none of it to the thread that created it: its only
+// thread-local state is the last error's text, the log level and callback, and the state of distributed training, which
+// is not used. `Handle` is not Sync, and the Mutex around it gives it to one thread at a time.
 unsafe impl Send for Handle {}
 
-fn refuse_contributions(model: &TextModel) -> Option<&'static str> {
-    if model.num_class() != 1 {
-        Some("feature contributions are available for single-output models only")
-    } else if model.has_linear_trees() {
-        Some("feature contributions are not defined for linear trees")
+fn refuse_contributions(model: &TextModel) -> Option<(ErrorKind, &'static str)> {
+    if model.has_linear_trees() {
+        Some((ErrorKind::LinearContributions, "feature contributions are not defined for linear trees"))
+    } else if !model.trees().all(|tree| tree.has_counts()) {
+        Some((
+            ErrorKind::ModelCounts,
+            "the row counts of the model's trees are missing or contradict each other",
+        ))
+    } else if model.num_class() != 1 {
+        let reason = "LightGBM's bindings have feature contributions of single-output models only";
+        Some((ErrorKind::UnsupportedModel, reason))
     } else if model.max_depth() > MAX_CONTRIBUTION_DEPTH {
-        Some("a tree is too deep for feature contributions")
+        Some((ErrorKind::UnsupportedModel, "a tree is too deep for LightGBM's feature contributions"))
     } else {
         None
     }

@@ -32,12 +32,24 @@ fn outputs_have_the_width_that_lightgbm_writes() {
 
 #[test]
 fn contributions_are_refused_where_the_bindings_or_lightgbm_go_wrong() {
-    for name in ["multiclass.txt", "linear.txt"] {
-        let booster = Booster::load(&parse(&fixture(name))).unwrap();
+    let huber = fixture("huber.txt");
+    let uncounted = huber.lines().map(|line| match line.split_once('=') {
+        Some(("internal_count", counts)) => {
+            format!("internal_count={}\n", counts.replace(|digit| digit != ' ', "0"))
+        }
+        Some(("tree_sizes", _)) => String::new(),
+        _ => format!("{line}\n"),
+    });
+    for (name, text, kind) in [
+        ("multiclass", fixture("multiclass.txt"), ErrorKind::UnsupportedModel),
+        ("linear", fixture("linear.txt"), ErrorKind::LinearContributions),
+        ("uncounted", uncounted.collect(), ErrorKind::ModelCounts),
+    ] {
+        let booster = Booster::load(&parse(&text)).unwrap();
         let values = vec![0.5; booster.features()];
-        assert_eq!(booster.contributions(&values).unwrap_err().kind(), ErrorKind::UnsupportedModel, "{name}");
+        assert_eq!(booster.contributions(&values).unwrap_err().kind(), kind, "{name}");
     }
-    let booster = Booster::load(&parse(&fixture("huber.txt"))).unwrap();
+    let booster = Booster::load(&parse(&huber)).unwrap();
     let values = vec![0.5; 3 * booster.features()];
     assert_eq!(booster.contributions(&values).unwrap().len(), 3 * (booster.features() + 1));
 }

@@ -1,4 +1,4 @@
-//! Random numbers that are the same everywhere.
+//! Random numbers that are the same on all machines.
 
 /// SplitMix64.
 pub struct Random(pub u64);

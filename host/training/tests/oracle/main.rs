@@ -1,4 +1,4 @@
-//! Equality with LightGBM: with its recorded answers, and with the library itself on models and rows that no one recorded.
+//! Equality with LightGBM: with its recorded predictions, and with the library itself on random models and rows.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and a child process reports on stdout"
 )]
 
+mod contributions;
 mod generator;
 mod mutations;
 mod parity;

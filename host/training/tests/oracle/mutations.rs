@@ -1,5 +1,5 @@
-//! Damaged models through validator, LightGBM and scorer, in a process of their own: none may crash it, and where the
-//! validator lets one through, LightGBM and the scorer must agree on it to the bit.
+//! Passes damaged models to validator, LightGBM and scorer in a separate process. None may crash it, and if the
+//! validator accepts one, LightGBM and the scorer must agree on it to the bit.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use hydra_training::Booster;
 
 use crate::generator::Random;
 
-/// How many damaged models are tried.
+/// The number of damaged models.
 const MUTANTS: u64 = 20_000;
 
 const CHILD: &str = "HYDRA_TEST_CHILD_MUTATES";
 const TEST: &str = "mutations::damaged_models_never_crash_lightgbm";
 
-/// Values that a row may hold, the awkward ones first.
+/// Values of rows, special ones first.
 const CELLS: [f64; 12] = [
     f64::NAN,
     f64::INFINITY,
@@ -35,7 +35,7 @@ const CELLS: [f64; 12] = [
     -1e300,
 ];
 
-/// Numbers to put where another number was.
+/// Replacements for numbers.
 const NUMBERS: [&str; 22] = [
     "0",
     "1",
@@ -81,7 +81,7 @@ fn damaged_models_never_crash_lightgbm() {
     assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
-/// Tries every mutant; the log names the one at work, so that a crash can be repeated.
+/// Tries every mutant. The log names the current one, so that a crash can be repeated.
 fn try_mutants(log: &Path) {
     let models = seeds();
     let mut log = std::fs::OpenOptions::new().append(true).open(log).unwrap();
@@ -110,7 +110,7 @@ fn try_mutants(log: &Path) {
         }
     }
     println!("{MUTANTS} mutants, {accepted} accepted by the reader, {loaded} loaded by LightGBM");
-    assert!(accepted > MUTANTS / 20, "{accepted} accepted: too few to tell anything");
+    assert!(accepted > MUTANTS / 20, "{accepted} accepted: too few for a result");
     assert!(
         loaded > accepted * 9 / 10,
         "{loaded} of {accepted} loaded: the reader accepts what LightGBM refuses"
@@ -128,15 +128,15 @@ fn predict(text: &TextModel, booster: &Booster, what: &str) {
     let mut ours = vec![0.0; data.rows() * text.num_class()];
     scorer.raw(&data, 1, &mut ours).unwrap();
     let theirs = booster.raw_scores(&values).unwrap();
-    // NaN carries no promise about its bits.
+    // NaNs may have different bits.
     let equal = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
     assert!(ours.iter().zip(&theirs).all(equal), "{what}: {ours:?} is not {theirs:?}");
     booster.output(&values).unwrap();
-    // Refused for several outputs and linear trees; the numbers of damaged counts mean nothing.
+    // Contributions are refused for several outputs and linear trees, and are not comparable for damaged counts.
     let _ = booster.contributions(&values);
 }
 
-/// The models of the fixtures, each cut to its first two iterations so that damage is dense.
+/// The models of the fixtures, reduced to two iterations, so that damage is dense.
 fn seeds() -> Vec<(String, Vec<u8>)> {
     let fixtures = fixtures("");
     let mut files: Vec<PathBuf> = ["binary_cat", "multi_int", "regression"]
@@ -164,8 +164,8 @@ fn seeds() -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-/// The model's first two iterations, without what follows the trees and without `tree_sizes`, which would give every
-/// change of length away.
+/// The first two iterations of a model, without the sections after the trees, and without `tree_sizes`, which would
+/// reveal every change of length.
 fn cut(text: &str) -> String {
     let (header, trees) = text.split_once("\nTree=").unwrap();
     let per_iteration = header.lines().find_map(|line| line.strip_prefix("num_tree_per_iteration=")).unwrap();
@@ -176,7 +176,7 @@ fn cut(text: &str) -> String {
     format!("{}\n\nTree={}\nend of trees\n", header.join("\n"), trees.join("\nTree="))
 }
 
-/// Damages a model in one to four places.
+/// Damages a model at one to four positions.
 fn mutate(model: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = model.to_vec();
     for _ in 0..=random.below(4).min(random.below(4)) {

@@ -1,5 +1,5 @@
-//! Equality of LightGBM itself with the recorded predictions of Python's LightGBM: labels and raw scores exactly, probabilities to one unit in
-//! the last place. The crate `hydra-lightgbm` compares its own scores with the same records.
+//! LightGBM's own predictions are equal to the recorded ones of Python's LightGBM: labels and raw scores exactly,
+//! probabilities to one unit in the last place. The crate `hydra-lightgbm` compares its scores with the same records.
 
 use hydra_base::ErrorKind;
 use hydra_lightgbm::Engine;
@@ -16,8 +16,17 @@ fn every_model_directory_predicts_what_python_predicts() {
         if model.num_outputs() == 1 {
             let width = model.feature_names().len() + 1;
             let raw = model.raw_scores(&data).unwrap();
-            for (row, raw) in contributions.unwrap().chunks_exact(width).zip(raw) {
+            let ours = model.contributions(&data).unwrap();
+            let rows =
+                contributions.as_ref().unwrap().chunks_exact(width).zip(ours.chunks_exact(width)).zip(raw);
+            for ((row, ours), raw) in rows {
                 assert!((row.iter().sum::<f64>() - raw).abs() < 1e-9, "{name}: contributions");
+                let largest = row.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                let apart = row.iter().zip(ours).map(|(theirs, ours)| (theirs - ours).abs());
+                assert!(
+                    apart.fold(0.0, f64::max) <= 1e-10 * largest,
+                    "{name}: contributions next to LightGBM's"
+                );
             }
         } else {
             assert_eq!(contributions.unwrap_err().kind(), ErrorKind::UnsupportedModel, "{name}");

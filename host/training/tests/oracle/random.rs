@@ -1,4 +1,4 @@
-//! Random models, which need not be what LightGBM trains, and rows on and beside their thresholds.
+//! Random models, also such that LightGBM would not train, and rows at and next to their thresholds.
 
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use hydra_lightgbm::Scorer;
 use hydra_lightgbm::testing::{assert_scores, leaves, score_every_way};
 use hydra_lightgbm::text::{Limits, MissingType, TextModel, Tree};
 
+use crate::contributions;
 use crate::generator::Random;
 
 const SPECIAL: [f64; 22] = [
@@ -36,7 +37,7 @@ const SPECIAL: [f64; 22] = [
     -7.25,
 ];
 
-/// What a random model may have.
+/// The properties of a random model.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that a model may have or not")]
 struct Kind {
@@ -48,7 +49,7 @@ struct Kind {
     categorical: bool,
     linear: bool,
     few_thresholds: bool,
-    /// Whether outputs are averages, as a random forest's.
+    /// Whether outputs are averages, as for a random forest.
     average: bool,
 }
 
@@ -70,7 +71,7 @@ fn random_model(random: &mut Random, kind: Kind) -> String {
         let leaves = kind.least_leaves + random.below(kind.most_leaves - kind.least_leaves + 1);
         let nodes = leaves - 1;
         let (mut left, mut right) = grow(random, leaves);
-        // Nodes may have any numbers: here those of a random walk, not in the order of growth.
+        // Nodes may have any numbers: here those of a random walk instead of the order of growth.
         if random.below(2) == 0 {
             renumber(random, &mut left, &mut right);
         }
@@ -107,7 +108,9 @@ fn random_model(random: &mut Random, kind: Kind) -> String {
         let _ = writeln!(text, "decision_type={}", list(nodes, Box::new(|node| decisions[node].to_string())));
         let _ = writeln!(text, "left_child={}", list(nodes, Box::new(|node| left[node].to_string())));
         let _ = writeln!(text, "right_child={}", list(nodes, Box::new(|node| right[node].to_string())));
-        let _ = writeln!(text, "leaf_value={values}");
+        let (internal_counts, leaf_counts) = contributions::counts(&left, &right);
+        let _ =
+            writeln!(text, "leaf_value={values}\nleaf_count={leaf_counts}\ninternal_count={internal_counts}");
         if num_cat > 0 {
             let ends = bitsets.iter().scan(0, |end, bitset| {
                 *end += bitset.len();
@@ -142,7 +145,7 @@ fn random_model(random: &mut Random, kind: Kind) -> String {
     text
 }
 
-/// Splits random leaves until there are as many as asked for; sometimes always the newest, for a deep tree.
+/// Splits random leaves until the number is reached. Sometimes splits the newest leaf each time, for a deep tree.
 fn grow(random: &mut Random, leaves: usize) -> (Vec<i32>, Vec<i32>) {
     let (mut left, mut right): (Vec<i32>, Vec<i32>) = (Vec::new(), Vec::new());
     let mut place_of_leaf = vec![None];
@@ -176,7 +179,7 @@ fn renumber(random: &mut Random, left: &mut [i32], right: &mut [i32]) {
     }
 }
 
-/// Rows of special values, categories, and values on and beside the thresholds of their feature.
+/// Rows of special values, categories, and values at and next to the thresholds of their feature.
 fn random_rows(random: &mut Random, model: &TextModel, count: usize) -> Vec<f64> {
     let mut thresholds = vec![Vec::new(); model.num_features()];
     for tree in model.trees() {
@@ -198,7 +201,7 @@ fn random_rows(random: &mut Random, model: &TextModel, count: usize) -> Vec<f64>
     (0..count).flat_map(|_| thresholds.iter().map(|known| cell(random, known)).collect::<Vec<_>>()).collect()
 }
 
-/// LightGBM's way down a tree, as its source spells it.
+/// Finds the leaf as LightGBM's source does.
 fn leaf_by_the_book(tree: Tree<'_>, row: &[f64]) -> u32 {
     if tree.num_leaves() == 1 {
         return 0;
@@ -222,7 +225,7 @@ fn leaf_by_the_book(tree: Tree<'_>, row: &[f64]) -> u32 {
             {
                 decision.default_left()
             } else {
-                // `predict` does not pass tiny values on.
+                // `predict` does not pass tiny values to the trees.
                 let value = if is_zero(value) { 0.0 } else { value };
                 value <= tree.threshold()[at]
             }
@@ -243,7 +246,7 @@ fn check(seed: u64, kind: Kind, rows: usize) {
     let mut outputs = ours.clone();
     scorer.convert(&mut outputs);
     let width = kind.features as i32;
-    // The text was validated, so that LightGBM's own parser can be trusted with it; and what is written for LightGBM.
+    // The text was validated, so LightGBM's own parser can read it, as it can read the text written for LightGBM.
     for text in [&text, &model.emit()] {
         let booster = lightgbm3::Booster::from_string(text).unwrap();
         assert_scores(&name, &ours, &booster.raw_scores(&rows, width, true).unwrap(), 0);
@@ -254,6 +257,7 @@ fn check(seed: u64, kind: Kind, rows: usize) {
         .flat_map(|row| model.trees().map(|tree| leaf_by_the_book(tree, row)).collect::<Vec<_>>())
         .collect();
     assert_eq!(leaves(&scorer, &rows), expected, "{name}");
+    contributions::check(&name, model, &rows);
 }
 
 proptest! {

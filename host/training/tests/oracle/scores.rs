@@ -1,4 +1,4 @@
-//! Bit by bit next to LightGBM, for models that are not scored whole.
+//! Comparisons to the bit with LightGBM, for models of which only some iterations are scored.
 
 use hydra_lightgbm::Scorer;
 use hydra_lightgbm::testing::{assert_scores, fixtures, numbers, read_json, read_model, score_every_way};

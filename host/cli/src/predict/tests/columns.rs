@@ -1,4 +1,4 @@
-//! Which columns are taken, kept and refused.
+//! Columns that are found, kept and refused.
 
 use super::{Case, Folder, assert_invalid, context, regression};
 use hydra_base::ErrorKind;
@@ -36,7 +36,8 @@ fn missing_columns_are_listed() {
 
     folder.write("in.csv", ROW);
     let error = folder.refused(regression(), "in.csv", "--keep id f0 key");
-    assert_invalid(&error, "columns to keep are missing");
+    assert_eq!(error.kind(), ErrorKind::MissingColumns);
+    assert_eq!(error.message(), "columns to keep are missing from the input");
     assert_eq!(context(&error, "missing"), "id, key");
 }
 
@@ -108,7 +109,7 @@ fn a_header_without_rows_gives_a_header() {
     assert_eq!(Folder::new().predict_csv(regression(), "f0,f1,f2,f3,f4\n", "").unwrap(), "prediction\n");
 }
 
-/// The regression model as one that was trained on an array.
+/// The regression model as if it had been trained on an array.
 fn nameless() -> Model {
     let path = Case::new("regression").folder.join("booster/model.lgb");
     let text = std::fs::read_to_string(path).unwrap();

@@ -1,9 +1,11 @@
-//! Damage is found and named.
+//! Damaged files result in errors with the position of the damage.
 
 use std::fs;
 
 use super::{Folder, assert_invalid, context, regression};
 use hydra_base::ErrorKind;
+use hydra_lightgbm::loaded::Model;
+use hydra_lightgbm::text::{Limits, TextModel};
 
 const HEADER: &str = "f0,f1,f2,f3,f4\n";
 
@@ -103,7 +105,8 @@ fn an_output_file_is_replaced_only_by_a_whole_one() {
     assert!(fs::read_to_string(folder.path("out.csv")).unwrap().starts_with("prediction\n"));
 }
 
-/// Lengths in Arrow's metadata and before its packed buffers can be anything; believing one ended the process.
+/// The lengths in Arrow's metadata and before its packed buffers can have any value; trusting one used to abort the
+/// process.
 #[test]
 fn damaged_arrow_files_end_in_an_error() {
     let rows = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
@@ -121,7 +124,9 @@ fn damaged_arrow_files_end_in_an_error() {
             runs += 1;
             if let Err(error) = folder.predict(model, file, "out.csv", options) {
                 let error: hydra_base::Error = error.downcast().unwrap();
-                assert_eq!(error.kind(), ErrorKind::InvalidData, "{file} {place}: {error:?}");
+                // A damaged name of a column is a name that is missing.
+                let kinds = [ErrorKind::InvalidData, ErrorKind::MissingColumns];
+                assert!(kinds.contains(&error.kind()), "{file} {place}: {error:?}");
                 assert_eq!(context(&error, "file"), folder.path(file).display().to_string());
                 refused += 1;
             }
@@ -142,4 +147,23 @@ fn a_truncated_arrow_file_is_refused() {
         let error = folder.predict(model, file, "out.csv", "--categories city,tier").unwrap_err();
         assert_invalid(error.downcast_ref().unwrap(), if cut == 20 { "ends within" } else { "not an Arrow" });
     }
+}
+
+#[test]
+fn contributions_that_the_model_does_not_have_are_refused() {
+    let folder = Folder::new();
+    folder.write("in.csv", format!("{HEADER}1,2,3,4,5\n"));
+    let error = folder.refused(regression(), "in.csv", "--top 3");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(error.hint(), Some("add --output-type contrib"));
+
+    let text = regression().text_model().emit();
+    let lines =
+        text.lines().filter(|line| !line.starts_with("leaf_count=") && !line.starts_with("tree_sizes="));
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let model = TextModel::parse(text.as_bytes(), &Limits::default()).unwrap();
+    let model = Model::from_text_model(model).unwrap();
+    let error = folder.refused(model, "in.csv", "--output-type contrib");
+    assert_eq!(error.kind(), ErrorKind::ModelCounts);
+    assert_eq!(context(&error, "tree"), "0");
 }

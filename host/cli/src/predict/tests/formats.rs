@@ -1,4 +1,4 @@
-//! Every format in, every format out.
+//! Combinations of input and output formats.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use hydra_lightgbm::loaded::{Model, ModelLimits};
 
 const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
 
-/// Makes the fixture's rows in every format, by keeping its columns; those with infinite numbers are left out, which JSON does
-/// not have.
+/// Writes the fixture's rows in every format, by keeping its columns. Columns with infinite numbers are left out,
+/// because JSON cannot represent them.
 fn inputs(case: &Case) -> Folder {
     let folder = Folder::new();
-    // JSON rather than CSV to start from, since it has types.
+    // Start from JSON, because CSV has no types.
     let names: Vec<&str> = case.expected["feature_names"]
         .as_array()
         .unwrap()
@@ -69,7 +69,7 @@ fn kept_columns_and_labels_keep_their_types() {
         let case = Case::new(name);
         let folder = inputs(&case);
         for file in ["rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"] {
-            // Through a file of the same format, so that its writer and its reader both have a say.
+            // Goes through a file of the same format, to test both its writer and its reader.
             let again = format!("again.{}", file.rsplit_once('.').unwrap().1);
             folder.predict(case.model("skops"), file, &again, "--keep f0 f1 f2 f3 f4 id flag text").unwrap();
             folder
@@ -115,7 +115,7 @@ fn kept_json_values_pass_as_they_are() {
     assert!(error.to_string().contains("changes its type"), "{error:?}");
 }
 
-/// Files that pandas and PyArrow wrote, with the scores that Python's LightGBM gave their rows.
+/// Files that pandas and PyArrow wrote, with the scores of Python's LightGBM for their rows.
 #[test]
 fn files_of_pandas_give_the_scores_of_python() {
     let rows = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/rows");
@@ -131,7 +131,7 @@ fn files_of_pandas_give_the_scores_of_python() {
         let folder = Folder::new();
         fs::copy(rows.join(file), folder.path(file)).unwrap();
         let case = Case::new("binary_cat");
-        // The columns of `tier` and `zeros` are numbers, either of which may have been a category in training.
+        // The columns of `tier` and `zeros` are numbers, and either may have been a category in training.
         let options = "--output-type raw --keep id";
         let error = folder.predict(case.model("booster"), file, "out.csv", options).unwrap_err();
         let message = "cannot match the model's pandas categories to columns";
@@ -159,7 +159,7 @@ fn times_are_kept_by_every_format_that_has_them() {
     }
 }
 
-/// Models whose text does not tell which columns were of pandas' category type, with the scores that Python gave their rows.
+/// Models whose text does not determine the columns of pandas' category type, with Python's scores for their rows.
 #[test]
 fn columns_of_category_type_get_the_lists_as_in_python() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/categories");
@@ -193,10 +193,10 @@ fn columns_of_category_type_get_the_lists_as_in_python() {
         for (python, ours) in scores(&out) {
             assert_eq!(ours, python, "{case}");
         }
-        // Text tells as well; numbers have to be named.
+        // Text columns determine their categories; columns of numbers must be named.
         out.predict(model(case), &file, "rows.csv", "--keep score a b c e k cc z").unwrap();
-        let told = format!("--output-type raw --keep score --categories {categories}");
-        out.predict(model(case), "rows.csv", "out.csv", &told).unwrap();
+        let named = format!("--output-type raw --keep score --categories {categories}");
+        out.predict(model(case), "rows.csv", "out.csv", &named).unwrap();
         for (python, ours) in scores(&out) {
             assert_eq!(ours, python, "{case} as csv");
         }
@@ -227,7 +227,7 @@ fn kept_numbers_of_json_are_never_changed() {
             assert_eq!(kept, ids, "{batch} {out}");
         }
     }
-    // A column of floats cannot take the second batch.
+    // A column of floats cannot store the second batch.
     folder.write("in.jsonl", format!("{}\n{}\n", row("1.5"), row("9007199254740993")));
     let options = "--keep id --batch-rows 1";
     let error = folder.predict(case.model("booster"), "in.jsonl", "out.parquet", options).unwrap_err();

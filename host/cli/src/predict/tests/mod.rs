@@ -1,8 +1,9 @@
-//! The whole way from a file to a file, against Python's answers.
+//! Predictions from file to file, compared with Python's.
 
 mod columns;
 mod damage;
 mod formats;
+mod origin;
 mod parity;
 
 use std::fs;
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use super::{PredictArgs, run};
 use crate::Printer;
 use crate::args::OutputFormat;
+use hydra_base::testing::{model_name, version};
 use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::{Model, ModelLimits};
 
@@ -48,7 +50,7 @@ impl Folder {
         let mut words = vec!["predict", input.to_str().unwrap(), "--out", out.to_str().unwrap()];
         words.extend(options.split_whitespace());
         let args = Command::try_parse_from(words)?.args;
-        run(model, &args, &mut Printer::new(OutputFormat::Text, true))
+        run(model, &model_name("churn"), version(7), &args, &mut Printer::new(OutputFormat::Text, true))
     }
 
     /// Predicts from CSV text to CSV text.
@@ -74,7 +76,7 @@ impl Folder {
     }
 }
 
-/// A case of the fixtures: its files and what Python answered.
+/// A case of the fixtures: its files and Python's predictions.
 struct Case {
     folder: PathBuf,
     expected: Value,
@@ -95,7 +97,7 @@ impl Case {
         Model::from_artifact(name, "", &fs::read(&file).unwrap(), &ModelLimits::default()).unwrap()
     }
 
-    /// What the command line has to say besides, since CSV and JSON have no types.
+    /// Additional options for CSV and JSON, which have no types.
     fn options(&self) -> &'static str {
         if self.folder.ends_with("binary_cat") { " --categories city,tier" } else { "" }
     }

@@ -1,4 +1,7 @@
-//! The same answers as Python's, for every fixture and model format.
+//! Predictions equal to Python's, for every fixture and model format.
+
+use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -16,7 +19,7 @@ const CASES: [&str; 9] = [
     "regression",
 ];
 
-/// What computes predictions in this build.
+/// The engines in this build.
 const ENGINES: &[&str] = if cfg!(feature = "training") { &["native", "lightgbm"] } else { &["native"] };
 
 #[test]
@@ -56,6 +59,44 @@ fn probabilities_and_leaves_have_a_named_column_each() {
     assert!(out.starts_with("leaf_0,leaf_1,leaf_2,"), "{out}");
     assert_eq!(out.lines().next().unwrap().split(',').count(), 30);
     assert_eq!(out.lines().count(), 25);
+}
+
+#[test]
+fn contributions_are_those_of_lightgbm() {
+    let recorded =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/scores/contributions.json");
+    let recorded: Value = serde_json::from_slice(&fs::read(recorded).unwrap()).unwrap();
+    for (name, first, last) in [
+        ("binary_cat", "contribution_num,contribution_city,contribution_tier,", ",expected_value"),
+        ("multi_str", "contribution_f0_0,", ",contribution_f4_2,expected_value_2"),
+    ] {
+        let case = Case::new(name);
+        let options = format!("--output-type contrib --batch-rows 7{}", case.options());
+        let out = Folder::new().predict_csv(case.model("booster"), case.input(), &options).unwrap();
+        let (header, rows) = out.split_once('\n').unwrap();
+        assert!(header.starts_with(first) && header.ends_with(last), "{header}");
+        let expected = recorded[format!("models/{name}/booster/model.lgb")].as_array().unwrap();
+        assert_eq!(rows.lines().count(), expected.len());
+        for (row, expected) in rows.lines().zip(expected) {
+            let row: Vec<f64> = row.split(',').map(|cell| cell.parse().unwrap()).collect();
+            let expected: Vec<f64> =
+                expected.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect();
+            assert_eq!(row.len(), expected.len());
+            let largest = expected.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+            let apart = row.iter().zip(&expected).map(|(ours, expected)| (ours - expected).abs());
+            assert!(apart.fold(0.0, f64::max) <= 1e-10 * largest, "{name}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn the_strongest_features_of_a_row_are_named() {
+    let case = Case::new("regression");
+    let options = "--output-type contrib --top 2";
+    let out = Folder::new().predict_csv(case.model("booster"), case.input(), options).unwrap();
+    let mut rows = out.lines();
+    assert_eq!(rows.next(), Some("top_1_feature,top_1_contribution,top_2_feature,top_2_contribution"));
+    assert!(rows.next().unwrap().starts_with("f1,-0.618"), "{out}");
 }
 
 /// Compares CSV without quotes with Python's list of values or of rows: numbers by their bits, labels by their text.

@@ -52,19 +52,19 @@ fn marks_of_every_release_are_read() {
 fn an_entry_of_a_newer_schema_is_not_damage() {
     let text = sample().encode().expect("an entry");
     for text in [
-        text.replace(r#""schema":1"#, r#""schema":2"#),
+        text.replace(r#""schema":2"#, r#""schema":3"#),
         r#"{"schema":4294967295}"#.to_owned(),
-        format!(r#"{{"schema":2,"other":"{}"}}"#, "x".repeat(5_000)),
-        r#"{ "ledger": 7, "schema": 2 }"#.to_owned(),
+        format!(r#"{{"schema":3,"other":"{}"}}"#, "x".repeat(5_000)),
+        r#"{ "ledger": 7, "schema": 3, "host": [] }"#.to_owned(),
     ] {
-        let Reading::Newer(NewerEntry { schema, created_at }) = Reading::of(&stored(text, None), "00ff")
+        let Reading::Newer(NewerEntry { schema, created_at, .. }) = Reading::of(&stored(text, None), "00ff")
         else {
             panic!("a newer entry");
         };
-        assert!(schema > 1);
+        assert!(schema > 2);
         assert_eq!(created_at, 5);
     }
-    for text in [r#"{"schema":"2"}"#, r#"{"schema":-2}"#, r#"{"schema":4294967296}"#, r#"{"schema":2"#] {
+    for text in [r#"{"schema":"3"}"#, r#"{"schema":-3}"#, r#"{"schema":4294967296}"#, r#"{"schema":3"#] {
         let reading = Reading::of(&stored(text.to_owned(), None), "00ff");
         assert!(matches!(reading, Reading::Damaged(_)), "{text}: {reading:?}");
     }

@@ -1,34 +1,30 @@
 //! The text of an entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Decided, Entry, EntryKind, MAX_ENTRY_BYTES, SCHEMA, SideMove, Undecodable};
+use super::{
+    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, NewArchive, PanelAnswer, PanelVerdict, SCHEMA,
+    SideMove, StandingRef, Subject, Undecodable,
+};
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::testing::{alias, version};
 use hydra_base::{PolicyIdentity, Sha256};
-use hydra_policy::{Budget, Usage, VerdictKind};
+use hydra_policy::{Budget, Change, OverrideKind, PanelRole, Usage, VerdictKind};
 
 pub(crate) fn sample() -> Entry {
     let aliases = |champion: u64| -> AliasState {
         [(Alias::CHAMPION, Some(version(champion))), (Alias::ARCHIVED, None)].into_iter().collect()
     };
     Entry {
-        schema: SCHEMA,
-        ledger: "00ff".into(),
-        operation: EntryKind::Promote,
         operation_id: "op-1".into(),
-        base: 7,
-        previous: Some(Sha256::of(b"seven")),
         target: Some(version(3)),
-        actor: "ann".into(),
         reason: Some("nightly".into()),
         at: 1_700_000_000_000,
         expires: 1_700_000_600_000,
         explanation: "better auc".into(),
-        before: aliases(2),
         after: aliases(3),
         side: BTreeMap::from([(Alias::CANDIDATE, SideMove { from: Some(version(3)), to: None })]),
         decided: Some(Decided {
@@ -43,10 +39,91 @@ pub(crate) fn sample() -> Entry {
             input_sha256: Sha256::of(b"input"),
             evidence_sha256: Sha256::of(b"evidence"),
             model_sha256: None,
+            changes: BTreeSet::new(),
+            panel: Vec::new(),
+            decision_sha256: None,
+            signers: Vec::new(),
         }),
-        origin: None,
-        bridge: None,
         host: "hydra-registry/0.1.0".into(),
+        ..Entry::new("00ff", EntryKind::Promote, (7, Some(Sha256::of(b"seven"))), aliases(2), "ann", 0)
+    }
+}
+
+/// An entry with every part that schema 2 added, each as large as it may be.
+fn full() -> Entry {
+    let sha256 = Sha256::of(b"panel");
+    let answer = PanelAnswer { sha256, mode: PanelRole::Monitor, verdict: PanelVerdict::Approve };
+    let quarantined = (1..=64).map(|number| version(1_000_000 + number)).collect();
+    let mut entry = Entry {
+        operation: EntryKind::Rollback,
+        standing: Some(StandingRef { number: u64::MAX, sha256 }),
+        user: Some("ann@example.org".into()),
+        clock_ms: Some(-1_234_567),
+        overrides: [OverrideKind::InactivePolicy, OverrideKind::UnloadableModel].into(),
+        subject: Some(Subject {
+            model_sha256: Some(sha256.to_string()),
+            expires: Some(1_700_000_600_000),
+            own: true,
+        }),
+        quarantines: quarantined,
+        activation: Some(Activation { panel_sha256: sha256 }),
+        archive: Some(NewArchive { run_id: RunId::new("a".repeat(32)).expect("an id") }),
+        ..sample()
+    };
+    let decided = entry.decided.as_mut().expect("a decision");
+    decided.changes = [Change::Output, Change::Classes, Change::Columns].into();
+    decided.panel = vec![answer; 8];
+    decided.decision_sha256 = Some(sha256);
+    decided.signers = vec!["s".repeat(64); 4];
+    entry
+}
+
+/// What does not fit an entry lies in the archive; this does.
+#[test]
+fn eight_policies_and_64_quarantined_versions_fit_an_entry() {
+    let mut entry = full();
+    let text = entry.encode().expect("an entry");
+    assert!(text.len() <= MAX_ENTRY_BYTES, "{}", text.len());
+    assert_eq!(entry, full(), "no text was cut");
+    assert_eq!(Entry::decode(&text), Ok(entry));
+    for part in [
+        r#""clock_ms":"-1234567""#,
+        r#""overrides":["unloadable-model","inactive-policy"]"#,
+        r#""quarantines":["1000001","#,
+        r#""changes":["output","classes","columns"]"#,
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+/// Entries of schema 1 are read and written as they are. One that has parts of schema 2 is damaged for the releases that
+/// know only schema 1, and so it is for this one.
+#[test]
+fn an_entry_of_schema_1_has_only_its_own_parts() {
+    let mut old = Entry { schema: 1, ..sample() };
+    let text = old.encode().expect("an entry");
+    assert_eq!(Entry::decode(&text), Ok(old.clone()));
+    let parts: [fn(&mut Entry, Entry); 11] = [
+        |entry, full| entry.standing = full.standing,
+        |entry, full| entry.user = full.user,
+        |entry, full| entry.clock_ms = full.clock_ms,
+        |entry, full| entry.overrides = full.overrides,
+        |entry, full| entry.subject = full.subject,
+        |entry, full| entry.quarantines = full.quarantines,
+        |entry, full| entry.activation = full.activation,
+        |entry, full| entry.archive = full.archive,
+        |entry, full| entry.decided = full.decided,
+        |entry, _| entry.operation = EntryKind::Quarantine,
+        |entry, _| entry.operation = EntryKind::Archive,
+    ];
+    for (index, set) in parts.into_iter().enumerate() {
+        let mut entry = old.clone();
+        set(&mut entry, full());
+        let flaw = Entry::decode(&entry.encode().expect("a text")).expect_err("a flaw").to_string();
+        assert_eq!(flaw, "it has schema 1, and parts of a later one", "{index}");
+        entry.schema = SCHEMA;
+        let text = entry.encode().expect("an entry");
+        assert_eq!(Entry::decode(&text), Ok(entry), "{index}");
     }
 }
 
@@ -89,12 +166,19 @@ fn long_texts_are_cut_to_fit_and_still_explain() {
 }
 
 #[test]
-fn what_is_not_an_entry_says_why() {
+fn text_that_is_not_an_entry_has_a_reason() {
     let text = sample().encode().expect("an entry");
     let flaw = |text: &str| Entry::decode(text).expect_err("a flaw").to_string();
-    let newer = text.replace(r#""schema":1"#, r#""schema":2"#);
-    assert_eq!(Entry::decode(&newer), Err(Undecodable::Newer { schema: 2 }));
-    assert!(flaw(&newer).contains("newer"));
+    let newer = text.replace(r#""schema":2"#, r#""schema":3"#);
+    let release = Some("0.1.0".to_owned());
+    assert_eq!(Entry::decode(&newer), Err(Undecodable::Newer { schema: 3, release }));
+    assert!(flaw(&newer).contains("newer than this program; hydra-registry 0.1.0 wrote it"));
+    // What is not a release is not repeated in messages.
+    let long = format!("hydra-registry/{}", "1".repeat(33));
+    for host in ["hydra-registry/", "other/1.0", "hydra-registry/1 \u{1b}[2J", &long] {
+        let strange = serde_json::json!({"schema": 3, "host": host}).to_string();
+        assert_eq!(Entry::decode(&strange), Err(Undecodable::Newer { schema: 3, release: None }), "{host}");
+    }
     assert!(flaw(&text.replace(r#"{"actor""#, r#"{ "actor""#)).contains("canonical"));
     assert!(flaw(&text.replace(r#""base":"7""#, r#""base":"-7""#)).contains("cannot be read"));
     assert!(flaw(&text.replace(r#""target":"3""#, r#""target":"0""#)).contains("cannot be read"));

@@ -1,11 +1,12 @@
-//! The driver over the in-memory store, used as a local store and as a remote one.
+//! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
 mod other_releases;
 mod past;
 mod repairs;
+mod standing;
 mod writers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use super::doctor::LedgerFinding;
 use super::entry::{Decided, EntryKind};
 use super::history::Fate;
 use super::{
-    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, Recorded, WriterSettings, ledger_name,
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+    WriterSettings, ledger_name,
 };
 use hydra_base::aliases::AliasMove;
 use hydra_base::names::{Alias, ExperimentId, ModelName, Version};
@@ -45,11 +47,12 @@ enum Place {
     Remote,
 }
 
-/// What a test's policy wants.
+/// The wish of a test's policy.
 #[derive(Debug, Clone, Copy)]
 enum Wish {
     Promote(u64),
     Rollback,
+    RollbackAndQuarantine,
     Reject(u64),
 }
 
@@ -103,7 +106,7 @@ impl World {
         self.store.set_alias(&self.model, &alias, version(number)).await.expect("an alias");
     }
 
-    /// The invariants: a sound ledger, and aliases that it explains.
+    /// Checks the invariants: a sound ledger, and aliases that it explains.
     async fn assert_sound(&self) -> Vec<(Record, Fate)> {
         let ledger = self.ledger().await;
         let verified = ledger.verify(None).await.expect("a verification");
@@ -143,8 +146,10 @@ impl Decide for Decider<'_> {
                 }
                 (EntryKind::Promote, target, moves)
             }
-            Wish::Rollback if archived.is_none() => return Ok(DecideOutcome::Nothing),
-            Wish::Rollback => (
+            Wish::Rollback | Wish::RollbackAndQuarantine if archived.is_none() => {
+                return Ok(DecideOutcome::Nothing);
+            }
+            Wish::Rollback | Wish::RollbackAndQuarantine => (
                 EntryKind::Rollback,
                 archived,
                 vec![step(Alias::CHAMPION, archived), step(Alias::ARCHIVED, champion)],
@@ -158,22 +163,34 @@ impl Decide for Decider<'_> {
             target,
             reason: None,
             explanation: format!("because {:?} on {}", self.wish, view.head.number),
-            decided: Decided {
-                policy: PolicyIdentity {
-                    name: "p".into(),
-                    version: "1".into(),
-                    sha256: Sha256::of(&component),
-                },
-                verdict,
-                usage: Usage::new(7, Duration::ZERO, 0),
-                budget: Budget::default(),
-                input_sha256: Sha256::NONE,
-                evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
-                model_sha256: None,
-            },
             moves,
-            input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-            component,
+            overrides: BTreeSet::new(),
+            subject: None,
+            quarantines: match self.wish {
+                Wish::RollbackAndQuarantine => champion.into_iter().collect(),
+                _ => BTreeSet::new(),
+            },
+            decision: Some(ProposedDecision {
+                decided: Decided {
+                    policy: PolicyIdentity {
+                        name: "p".into(),
+                        version: "1".into(),
+                        sha256: Sha256::of(&component),
+                    },
+                    verdict,
+                    usage: Usage::new(7, Duration::ZERO, 0),
+                    budget: Budget::default(),
+                    input_sha256: Sha256::NONE,
+                    evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
+                    model_sha256: None,
+                    changes: BTreeSet::new(),
+                    panel: Vec::new(),
+                    decision_sha256: None,
+                    signers: Vec::new(),
+                },
+                input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
+                component,
+            }),
         })))
     }
 }

@@ -1,4 +1,4 @@
-//! Ledgers that other releases wrote to: marks of release 0.1, entries of newer schemas.
+//! Ledgers with entries of other releases: marks of release 0.1, entries of newer schemas.
 
 use super::*;
 use crate::ledger::chain::{Reading, source_uri};
@@ -18,7 +18,7 @@ impl World {
         page.items.iter().rev().map(read).collect()
     }
 
-    /// Marks every entry that has a mark as release 0.1 would have done.
+    /// Replaces every mark by that of release 0.1.
     async fn mark_as_release_0_1(&self) {
         let name = ledger_name(&self.model).expect("a name");
         let key = Key::new(APPLIED_TAG).expect("a key");
@@ -33,13 +33,14 @@ impl World {
     /// Appends an entry that a newer release could have written.
     async fn append_newer(&self) -> u64 {
         let ledger = self.ledger().await;
-        let version = NewModelVersion::new(ledger.name().clone(), source_uri(ledger.id()))
-            .tags(Tags::from([(ENTRY_TAG.to_owned(), r#"{"schema":2}"#.to_owned())]));
+        let version = NewModelVersion::new(ledger.name().clone(), source_uri(ledger.id())).tags(Tags::from(
+            [(ENTRY_TAG.to_owned(), r#"{"schema":3,"host":"hydra-registry/0.9.1"}"#.to_owned())],
+        ));
         self.store.create_model_version(&version).await.expect("an entry").version.get()
     }
 }
 
-/// Moves the champion back to where a superseded entry had it, and returns how that is recorded.
+/// Moves the champion back to its version in a superseded entry, and returns the kind of the resulting entry.
 async fn after_a_move_back(world: &World) -> EntryKind {
     world.set(Alias::CHAMPION, 1).await;
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
@@ -83,6 +84,48 @@ async fn a_ledger_with_marks_of_both_releases_verifies() {
     assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
 }
 
+/// Appends the promotion of a version as release 0.1 would have done on top of entry `base`, and moves no alias: its writer
+/// died.
+async fn promote_as_release_0_1(world: &World, base: &Record, number: u64) -> u64 {
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let mut after = base.state().clone();
+    after.set(Alias::CHAMPION, Some(version(number)));
+    after.set(Alias::ARCHIVED, base.state().get(&Alias::CHAMPION));
+    let (state, why) = (base.state().clone(), "as release 0.1 does".to_owned());
+    let mut entry = ledger.entry(EntryKind::Promote, base.number, Some(base.digest), state, after, why);
+    entry.schema = 1;
+    entry.host = "hydra-registry/0.1.0".into();
+    entry.target = Some(version(number));
+    ledger.append(&mut entry).await.expect("an entry").version.get()
+}
+
+/// Both releases write to one ledger, for as long as the older one finds no entry of the newer.
+#[tokio::test]
+async fn releases_of_both_schemas_race() {
+    for older_is_faster in [true, false] {
+        let world = World::new().await;
+        world.open(world.at(Place::Remote)).await.expect("a ledger");
+        let genesis = world.stored().await.remove(0);
+        if older_is_faster {
+            // This release completes the decision of the older one, and goes on with its own.
+            promote_as_release_0_1(&world, &genesis, 1).await;
+            promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
+            assert_eq!(world.aliases().await, (Some(2), Some(1)));
+        } else {
+            // The older one had read the genesis before: its entry is void.
+            promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+            promote_as_release_0_1(&world, &genesis, 2).await;
+            promote(&world, Place::Remote, "b", 3).await.expect("a promotion");
+            assert_eq!(world.aliases().await, (Some(3), Some(1)));
+        }
+        let history = world.assert_sound().await;
+        assert_eq!(kinds(&history), [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote]);
+        let schemas: Vec<u32> = history.iter().rev().map(|(record, _)| record.entry.schema).collect();
+        assert_eq!(schemas, [2, if older_is_faster { 1 } else { 2 }, 2]);
+        assert_eq!(world.ledger().await.diagnose().await.expect("findings"), []);
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_release() {
     let world = World::new().await;
@@ -98,17 +141,18 @@ async fn an_interrupted_transition_below_a_newer_entry_is_left_to_the_newer_rele
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let error = ledger.repair().await.expect_err("a newer entry");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
+    assert!(error.message().ends_with("hydra-registry 0.9.1 or newer is needed"), "{error}");
     let error = run(&world, &ledger, "c", Wish::Promote(3)).await.expect_err("a newer entry");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
     assert_eq!(world.aliases().await, aliases);
     let findings = ledger.ledger().diagnose().await.expect("findings");
-    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 2 }]);
+    assert_eq!(findings, [LedgerFinding::Newer { entry: 4, schema: 3, release: Some("0.9.1".into()) }]);
     // The newer entry may say that the interrupted one was aborted.
     let error = ledger.ledger().as_of(between).await.expect_err("not known");
     assert_eq!(error.kind(), ErrorKind::LedgerNewer);
 }
 
-/// An older release, for which a newer entry was damage, may have bridged it: that is how the chain goes on.
+/// An older release may have bridged a newer entry, which it reads as damage; then the chain continues after it.
 #[tokio::test]
 async fn a_newer_entry_that_an_older_release_bridged_stops_nothing() {
     let world = World::new().await;

@@ -1,10 +1,10 @@
-//! The past that a policy is shown.
+//! The history that policies receive.
 
 use super::{Alias, EntryKind, Place, Sha256, World, promote};
 use hydra_base::names::Version;
 use hydra_policy::{Operation, Transition};
 
-/// What a policy would be shown now.
+/// The history that a policy would receive now.
 async fn shown(world: &World) -> Vec<Transition> {
     world.ledger().await.view().await.expect("a view").history
 }
@@ -13,7 +13,7 @@ fn targets(past: &[Transition]) -> Vec<Option<u64>> {
     past.iter().map(|transition| transition.target.map(Version::get)).collect()
 }
 
-/// Appends entries that move nothing, as refusals are.
+/// Appends entries without moves, like rejections.
 async fn refuse(world: &World, times: u32) {
     let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
     let head = ledger.ledger().view().await.expect("a view").head;
@@ -27,7 +27,7 @@ async fn refuse(world: &World, times: u32) {
     }
 }
 
-/// The archive holds no inputs that are any: every entry is read.
+/// The archive contains no valid input, so every entry is read.
 #[tokio::test]
 async fn refusals_do_not_push_transitions_out_of_sight() {
     let world = World::new().await;
@@ -36,7 +36,7 @@ async fn refusals_do_not_push_transitions_out_of_sight() {
     }
     refuse(&world, 100).await;
     assert_eq!(targets(&shown(&world).await), [Some(3), Some(2), Some(1)]);
-    // The same when a decision is made, not only tried out: what it rests on comes from there.
+    // The same holds for a real decision, which reads the history from the archive.
     promote(&world, Place::Remote, "p4", 4).await.expect("a promotion");
     assert_eq!(targets(&shown(&world).await), [Some(4), Some(3), Some(2), Some(1)]);
     refuse(&world, 600).await;
@@ -51,6 +51,23 @@ async fn the_newest_twenty_transitions_are_shown() {
     }
     let newest_first: Vec<_> = (25..45_u64).rev().map(|number| Some(number % 5 + 1)).collect();
     assert_eq!(targets(&shown(&world).await), newest_first);
+    let view = world.ledger().await.view().await.expect("a view");
+    assert_eq!(view.crownings.len(), 45, "all of the last month are counted");
+    let newest = &view.head.entry;
+    assert_eq!(view.champion_since, u64::try_from(newest.at).ok());
+    refuse(&world, 5).await;
+    let later = world.ledger().await.view().await.expect("a view");
+    assert_eq!((later.champion_since, later.crownings.len()), (view.champion_since, 45));
+}
+
+/// A champion that the ledger found when it began has been champion since then, as far as the ledger knows.
+#[tokio::test]
+async fn the_first_champion_dates_from_the_beginning() {
+    let world = World::new().await;
+    world.set(Alias::CHAMPION, 1).await;
+    world.open(world.at(Place::Local)).await.expect("a ledger");
+    let view = world.ledger().await.view().await.expect("a view");
+    assert_eq!((view.champion_since, view.crownings), (u64::try_from(view.head.entry.at).ok(), Vec::new()));
 }
 
 #[tokio::test]
@@ -67,7 +84,7 @@ async fn moves_begin_with_champion_and_include_the_candidates() {
 }
 
 #[tokio::test]
-async fn what_others_moved_has_no_explanation() {
+async fn moves_by_other_programs_have_no_explanation() {
     let world = World::new().await;
     promote(&world, Place::Local, "a", 1).await.expect("a promotion");
     world.set(Alias::CHAMPION, 4).await;

@@ -43,7 +43,7 @@ async fn a_slow_writer_is_undone_within_the_window_and_adopted_after() {
     assert_eq!(world.assert_sound().await[0].0.entry.operation, EntryKind::External);
 }
 
-/// A local store has no slow writers, so an alias that moves back was moved on purpose.
+/// A local store has no slow writers, so an alias that moves back was moved deliberately.
 #[tokio::test]
 async fn a_move_back_on_a_local_store_is_adopted_at_once() {
     let world = World::new().await;
@@ -73,7 +73,7 @@ async fn an_expired_transition_never_takes_place() {
     let history = world.assert_sound().await;
     assert_eq!(history[0].0.entry.operation, EntryKind::Aborted);
     assert_eq!(history[1].1, Fate::Aborted);
-    // The dying process may have got as far as `archived`, which is sent side by side.
+    // The dying process may have moved `archived`, which is sent at the same time.
     assert_eq!(world.aliases().await, (Some(1), None));
 }
 
@@ -94,9 +94,9 @@ async fn a_target_deleted_meanwhile_aborts_the_transition() {
     );
 }
 
-/// The decision was made, and what it was about is gone when it is carried out: that is known, not doubtful.
+/// The decision was recorded, but its version is deleted before it takes effect: this outcome is certain, not doubtful.
 #[tokio::test]
-async fn a_decision_that_never_took_effect_is_told_as_such() {
+async fn a_decision_that_never_took_effect_is_reported_as_such() {
     struct Deletes<'a>(Decider<'a>);
 
     #[async_trait]
@@ -138,7 +138,7 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
         assert_eq!(ledger.repair().await.expect("a repair"), Some(5));
         promote(&world, place, "e", 4).await.expect("a promotion");
         assert_eq!(world.aliases().await, (Some(4), Some(3)));
-        // What lies below the damage is history as well.
+        // The history includes the entries below the damage.
         let history = ledger.ledger().history(None, None).await.expect("a history");
         let expected = [
             EntryKind::Genesis,
@@ -154,7 +154,7 @@ async fn damage_stops_writers_until_a_checkpoint_bridges_it() {
     }
 }
 
-/// MLflow deletes a version's aliases with it: nothing needs to be repaired.
+/// MLflow deletes a version's aliases with it, so no repair is needed.
 #[tokio::test]
 async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
     let world = World::new().await;
@@ -169,7 +169,7 @@ async fn a_deleted_version_leaves_its_aliases_and_that_is_no_drift() {
     assert!(!ledger.ledger().was_champion(version(3)).await.expect("an answer"));
 }
 
-/// MLflow takes a deleted version's aliases away: the ledger agrees with what is left, but there is no champion.
+/// MLflow deletes the aliases of a deleted version: the ledger agrees with the rest, but there is no champion.
 #[tokio::test]
 async fn a_deleted_champion_is_found() {
     let world = World::new().await;
@@ -185,6 +185,39 @@ async fn a_deleted_champion_is_found() {
     assert_eq!(ledger.ledger().diagnose().await.expect("findings"), []);
 }
 
+/// The next writer records that the champion is gone, once, before it does anything else.
+#[tokio::test]
+async fn a_deleted_champion_leaves_an_entry() {
+    for place in [Place::Local, Place::Remote] {
+        for alias in [Alias::CHAMPION, Alias::ARCHIVED] {
+            let world = World::new().await;
+            for (id, version) in [("a", 1), ("b", 2)] {
+                promote(&world, place, id, version).await.expect("a promotion");
+            }
+            let deleted = version(if alias == Alias::CHAMPION { 2 } else { 1 });
+            world.store.delete_model_version(&world.model, deleted).await.expect("a deletion");
+            world.store.delete_alias(&world.model, &alias).await.expect("its alias goes with it");
+            let ledger = world.open(world.at(place)).await.expect("the ledger");
+            ledger.repair().await.expect("a repair");
+            ledger.repair().await.expect("nothing is left");
+            let findings = ledger.ledger().diagnose().await.expect("findings");
+            let lost = LedgerFinding::DeletedChampion { version: version(2) };
+            let expected = if alias == Alias::CHAMPION { vec![lost] } else { Vec::new() };
+            assert_eq!(findings, expected, "that it is on record does not bring it back");
+            promote(&world, place, "c", 3).await.expect("a promotion");
+            let history = world.assert_sound().await;
+            let promotion = EntryKind::Promote;
+            let expected = [EntryKind::Genesis, promotion, promotion, EntryKind::External, promotion];
+            assert_eq!(kinds(&history), expected, "{place:?} {alias}");
+            let external = &history[1].0.entry;
+            assert_eq!((external.before.get(&alias), external.after.get(&alias)), (Some(deleted), None));
+            assert!(external.after.contains(&alias));
+            let why = format!("version {deleted}, which was `{alias}`, was deleted");
+            assert_eq!(external.explanation, why);
+        }
+    }
+}
+
 /// `archived` belongs to the ledger also before an entry moved it.
 #[tokio::test]
 async fn an_alias_that_no_entry_moved_can_drift() {
@@ -195,12 +228,12 @@ async fn an_alias_that_no_entry_moved_can_drift() {
     let findings = ledger.ledger().diagnose().await.expect("findings");
     assert!(matches!(&findings[..], [LedgerFinding::Drift { recorded: None, .. }]), "{findings:?}");
     assert!(!ledger.ledger().verify(None).await.expect("a verification").is_sound());
-    // Set by hand, it was never the champion.
+    // It was set by hand and never was the champion.
     ledger.repair().await.expect("a repair");
     assert!(!ledger.ledger().was_champion(version(3)).await.expect("an answer"));
 }
 
-/// A number far away costs one finding, not memory for each number in between.
+/// A distant number causes one finding and uses no memory for the numbers in between.
 #[test]
 fn a_wide_gap_is_damage_and_takes_no_memory() {
     use crate::ledger::chain::{Reading, Window};

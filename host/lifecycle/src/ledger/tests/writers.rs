@@ -1,4 +1,4 @@
-//! Writers, alone and many at once, and what they leave behind when they die.
+//! Writers, alone and concurrent, and the state after their death.
 
 use super::*;
 
@@ -47,7 +47,7 @@ async fn an_operation_id_is_carried_out_once() {
     assert_eq!(world.aliases().await, (Some(1), None));
 }
 
-/// Proposes once what it holds, with the explanation that the head has.
+/// Proposes its content once, with the explanation of the head.
 struct Same(Option<Proposal>);
 #[async_trait]
 impl Decide for Same {
@@ -64,7 +64,7 @@ async fn a_refusal_is_recorded_once_for_equal_evidence() {
     let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
     let mut decider = Decider { world: &world, wish: Wish::Reject(2), asked: 0 };
     assert!(matches!(ledger.transition("a", &mut decider).await, Ok(Recorded::Now(_))));
-    // The explanation names the head, so the first repetition is another one.
+    // The explanation names the head, so the first repetition differs.
     assert!(matches!(ledger.transition("b", &mut decider).await, Ok(Recorded::Now(_))));
     let before = world.assert_sound().await.len();
     let view = ledger.ledger().view().await.expect("a view");
@@ -86,7 +86,8 @@ async fn a_promotion_takes_six_rounds_at_most() {
     assert_eq!(remote.rounds(), 1, "opening");
     remote.reset_rounds();
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
-    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one each.
+    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one round
+    // each.
     assert_eq!(remote.rounds(), 4);
 }
 
@@ -183,19 +184,50 @@ async fn an_archived_input_is_what_was_decided_upon() {
 }
 
 #[tokio::test]
-async fn a_ledger_of_another_model_is_refused() {
+async fn a_ledger_of_another_model_is_left_alone() {
     let world = World::new().await;
     promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let usual = ledger_name(&world.model).expect("a name");
+    let of_the_deleted = world.ledger().await.id().to_owned();
     world.store.delete_registered_model(&world.model).await.expect("a deletion");
     tokio::time::sleep(Duration::from_millis(5)).await;
     world.store.create_registered_model(&world.model, &Tags::new(), "").await.expect("a model");
-    let error = world.open(world.at(Place::Remote)).await.expect_err("another model");
-    assert_eq!(error.kind(), ErrorKind::LedgerIdentity);
+    let existing = Ledger::existing(&world.backend(world.store.clone()), &world.model).await;
+    assert!(existing.expect("an answer").is_none(), "readers do not take it for this model's");
+    let ledger = world.open(world.at(Place::Remote)).await.expect("a ledger of its own");
+    assert_ne!(ledger.ledger().id(), of_the_deleted);
+    assert_eq!(ledger.ledger().name().as_str(), format!("{usual}_2"));
+    let kept = world.store.model_versions(&usual, None, 10, None).await.expect("entries");
+    assert_eq!(kept.items.len(), 2, "the other one keeps its entries");
+
     let squatted = World::new().await;
     let name = ledger_name(&squatted.model).expect("a name");
     squatted.store.create_registered_model(&name, &Tags::new(), "somebody's").await.expect("a model");
-    let error = squatted.open(squatted.at(Place::Remote)).await.expect_err("taken");
+    for _ in 0..2 {
+        let ledger = squatted.open(squatted.at(Place::Remote)).await.expect("a ledger");
+        assert_eq!(ledger.ledger().name().as_str(), format!("{name}_2"));
+        let version = NewModelVersion::new(name.clone(), "s3://bucket/model");
+        squatted.store.create_model_version(&version).await.expect("a version");
+    }
+    promote(&squatted, Place::Remote, "b", 2).await.expect("a promotion");
+    squatted.assert_sound().await;
+    let untouched = squatted.store.registered_model(&name).await.expect("it exists");
+    assert_eq!((untouched.description.as_str(), untouched.tags.len()), ("somebody's", 0));
+}
+
+#[tokio::test]
+async fn a_ledger_whose_first_entry_is_gone_is_not_begun_again() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    let name = ledger_name(&world.model).expect("a name");
+    let id = world.ledger().await.id().to_owned();
+    world.store.delete_model_version(&name, version(1)).await.expect("a deletion");
+    // Only a person can do that; the tags would say which ledger it is.
+    world.store.delete_registered_model(&world.model).await.expect("a deletion");
+    world.store.create_registered_model(&world.model, &Tags::new(), "").await.expect("a model");
+    let error = world.open(world.at(Place::Remote)).await.expect_err("a damaged ledger");
     assert_eq!(error.kind(), ErrorKind::LedgerIdentity);
+    assert!(error.hint().is_some_and(|hint| hint.contains(&id)), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -81,7 +81,7 @@ fn pandas_categories_become_codes() {
     assert_eq!(row(&model, &table, 3), [4.0, 0.0, 0.0, 0.0]);
 }
 
-/// `tier` and `zeros` look alike in the model: either may be the second category of two.
+/// `tier` and `zeros` look alike in the model: either may have the second of the two lists.
 #[test]
 fn categories_of_unknown_columns_are_refused() {
     let model = model("binary_cat");
@@ -94,7 +94,7 @@ fn categories_of_unknown_columns_are_refused() {
     let error = model.encode(&table(ColumnKind::Number, ColumnKind::Number)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
     assert!(error.to_string().contains("possible: city, tier, zeros"), "{error}");
-    // Types decide, as in Python, whatever the values are.
+    // As in Python, types decide, independent of the values.
     let encoded = row(&model, &table(ColumnKind::Category, ColumnKind::Number), 0);
     assert!(encoded[2].is_nan() && encoded[3] == 0.0, "{encoded:?}");
     let encoded = row(&model, &table(ColumnKind::Number, ColumnKind::Category), 0);
@@ -102,7 +102,7 @@ fn categories_of_unknown_columns_are_refused() {
     assert_eq!(model.feature_kinds(&[ColumnKind::Number]).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// A model of one category whose list is this JSON.
+/// A model with one category list, the JSON `list`.
 fn with_list(list: &str) -> Model {
     let text = format!(
         "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\nobjective=regression\n\
@@ -112,7 +112,7 @@ fn with_list(list: &str) -> Model {
 }
 
 #[test]
-fn whole_numbers_that_floats_cannot_tell_apart_are_refused() {
+fn integers_that_are_equal_as_floats_are_refused() {
     let model = with_list("[1, 2, 3, 1152921504606846977]");
     let table = Table::new(vec![numeric("k", &[1.0])]).unwrap();
     let error = model.encode(&table).unwrap_err();
@@ -122,7 +122,7 @@ fn whole_numbers_that_floats_cannot_tell_apart_are_refused() {
     assert!(with_list("[1, 2, 3, 9007199254740992]").encode(&table).is_err());
 }
 
-/// Python writes infinite numbers into the list in a way that JSON does not know.
+/// Python writes infinite numbers in a form that JSON does not have.
 #[test]
 fn infinite_categories_are_read() {
     for list in ["[0.5, Infinity, -Infinity]", "[0.5, Infinity, -Infinity, \"-Infinity\\\"Infinity\"]"] {
@@ -139,7 +139,7 @@ fn infinite_categories_are_read() {
 }
 
 #[test]
-fn numbers_among_text_are_categories_of_their_own() {
+fn numbers_among_text_are_separate_categories() {
     let model = with_list(r#"[3, 4, "3", "4"]"#);
     assert_eq!(model.feature_kinds(&[ColumnKind::Unknown]).unwrap(), [FeatureKind::MixedCategory]);
     let values = ["3", "\"3\"", "4.0", "\"4\"", "5", "null", "true"].map(|json| Some(json.to_owned()));

@@ -1,4 +1,4 @@
-//! Instructions that make and fill tuples, lists, dictionaries and sets.
+//! Instructions that create and fill tuples, lists, dictionaries and sets.
 
 use super::Machine;
 use crate::error::damaged;
@@ -11,7 +11,7 @@ use crate::pickle::value::{Id, Value};
 use hydra_base::Result;
 
 impl Machine<'_> {
-    /// Makes or fills a container.
+    /// Creates or fills a container.
     pub(super) fn container(&mut self, opcode: u8) -> Result<()> {
         let made = match opcode {
             EMPTY_TUPLE => Value::Tuple(Vec::new()),
@@ -87,7 +87,7 @@ impl Machine<'_> {
         let target = self.stack.top()?;
         match self.stack.values.get_mut(target) {
             Value::Dict(dict) => dict.extend(items),
-            // An OrderedDict or a defaultdict: evaluation records, which no prediction needs.
+            // An `OrderedDict` or a `defaultdict`: evaluation records, which predictions do not need.
             Value::Object(object) if object.class == Global::Ignored => {}
             _ => return Err(damaged("the pickle sets items of something that is not a dictionary")),
         }

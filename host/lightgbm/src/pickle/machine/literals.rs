@@ -10,7 +10,7 @@ use crate::pickle::value::Value;
 use hydra_base::Result;
 
 impl Machine<'_> {
-    /// Pushes `None`, a truth value or a number.
+    /// Pushes `None`, a boolean or a number.
     pub(super) fn number(&mut self, opcode: u8) -> Result<()> {
         let value = match opcode {
             NONE => Value::None,
@@ -58,7 +58,7 @@ impl Machine<'_> {
         self.stack.push(value)
     }
 
-    /// A little-endian number in two's complement after its length.
+    /// A little-endian number in two's complement, preceded by its length.
     fn long<'v>(&mut self, width: usize) -> Result<Value<'v>> {
         let bytes = self.source.counted(width)?;
         Ok(if bytes.is_empty() {

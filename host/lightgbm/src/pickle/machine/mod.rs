@@ -1,7 +1,7 @@
 //! The stack machine.
 //!
-//! Each group of instructions is one function, which passes the instructions that it does not know on to the next group: numbers, text
-//! and bytes ([`literals`]), containers ([`containers`]), the memo, names and objects ([`objects`]).
+//! Each group of instructions is one function, which passes unknown instructions to the next group: numbers, text and
+//! bytes ([`literals`]), containers ([`containers`]), the memo, names and objects ([`objects`]).
 
 mod containers;
 mod literals;
@@ -18,7 +18,7 @@ use crate::error::damaged;
 use crate::extracted::ExtractLimits;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// Runs a pickle to its end and returns its values and which of them it is.
+/// Runs a pickle to its end; returns its values and the reference of its result.
 pub(super) fn run<'a>(bytes: &'a [u8], limits: &ExtractLimits) -> Result<(Values<'a>, Id)> {
     let mut machine = Machine { source: Source::new(bytes), stack: Stack::new(limits.values) };
     for _ in 0..limits.operations {
@@ -38,7 +38,7 @@ struct Machine<'a> {
 }
 
 impl Machine<'_> {
-    /// Carries out one instruction; the last returns the pickle's value.
+    /// Executes one instruction; the last one returns the pickle's value.
     fn step(&mut self) -> Result<Option<Id>> {
         match self.source.byte()? {
             STOP => return self.stop().map(Some),

@@ -1,4 +1,5 @@
-//! Instructions that use the memo, and those that name, make and call Python objects, which are recorded here.
+//! Instructions that use the memo, and those that name, create and call Python objects. They record these operations
+//! instead of executing them.
 
 use super::{Machine, unsupported};
 use crate::error::damaged;
@@ -11,7 +12,7 @@ use crate::pickle::value::{Id, Object, Value};
 use hydra_base::Result;
 
 impl Machine<'_> {
-    /// Stores the top of the stack in the memo, or pushes a value from there.
+    /// Stores the top of the stack in the memo, or pushes a value from the memo.
     pub(super) fn memo(&mut self, opcode: u8) -> Result<()> {
         match opcode {
             PUT | BINPUT | LONG_BINPUT => {
@@ -35,7 +36,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Names, makes or calls a Python object. The last group: any other instruction is refused.
+    /// Names, creates or calls a Python object. This is the last group, so it rejects any other instruction.
     fn object(&mut self, opcode: u8) -> Result<()> {
         match opcode {
             GLOBAL => {
@@ -46,7 +47,7 @@ impl Machine<'_> {
             REDUCE => self.reduce(),
             NEWOBJ => self.new_object(),
             NEWOBJ_EX => {
-                // Keyword arguments carry nothing that a model needs.
+                // Keyword arguments contain nothing that a model needs.
                 self.stack.pop()?;
                 self.new_object()
             }
@@ -64,7 +65,7 @@ impl Machine<'_> {
         self.stack.push(Value::Global(global))
     }
 
-    /// A call, which is recorded instead of made.
+    /// A call, which is recorded instead of executed.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, callable) = (self.stack.pop()?, self.stack.pop()?);
         let mut class = self.class(callable)?;
@@ -74,7 +75,7 @@ impl Machine<'_> {
             .tuple(arguments)
             .ok_or_else(|| damaged("the pickle calls without a tuple of arguments"))?;
         if class == Global::Reconstruct {
-            // `_reconstructor(class, base, state)` is what `class.__new__` is in newer protocols.
+            // `_reconstructor(class, base, state)` is the counterpart of `class.__new__` in older protocols.
             let built =
                 *items.first().ok_or_else(|| damaged("the pickle constructs an object without a class"))?;
             class = self.class(built)?;
@@ -82,7 +83,7 @@ impl Machine<'_> {
         self.stack.push(Value::Object(Box::new(Object { class, arguments, state: None })))
     }
 
-    /// `class.__new__(class, *arguments)`, recorded instead of called.
+    /// `class.__new__(class, *arguments)`, which is recorded instead of called.
     fn new_object(&mut self) -> Result<()> {
         let (arguments, class) = (self.stack.pop()?, self.stack.pop()?);
         let class = self.class(class)?;

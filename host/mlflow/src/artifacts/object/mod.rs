@@ -24,14 +24,14 @@ use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
 
-/// The size of an upload's parts; a file that fits into one is sent in one request.
+/// The size of an upload's parts. A smaller file is sent in one request.
 const PART_BYTES: usize = 8 << 20;
-/// How many parts are on their way at the same time. With [`PART_BYTES`] it bounds an upload's memory.
+/// The number of parts in transit at the same time. With [`PART_BYTES`] it bounds an upload's memory.
 const PARTS_AT_ONCE: usize = 2;
-/// How much of a file is read, and reported, at a time.
+/// The size of a read, after which progress is reported.
 const READ_BYTES: usize = 256 << 10;
 
-/// An artifact root in an object store. A file appears when its upload is complete, not before.
+/// An artifact root in an object store. A file becomes visible when its upload is complete.
 #[derive(Debug)]
 pub struct ObjectArtifacts {
     uri: String,
@@ -41,13 +41,13 @@ pub struct ObjectArtifacts {
 
 impl ObjectArtifacts {
     /// The artifacts below `uri` (`s3://…`, `gs://…`, `wasb(s)://…`, `abfss://…`), with credentials and endpoints from
-    /// `environment`. Nothing is contacted yet. `Protocol` for a malformed URI, `Config` for settings that do not fit.
+    /// `environment`. Sends no request yet. `Protocol` for a malformed URI, `Config` for settings that are not valid.
     pub fn new(uri: &str, environment: &Environment) -> Result<Self> {
         let (store, root) = provider::connect(uri, environment)?;
         Ok(Self { uri: uri.trim_end_matches('/').to_owned(), root, store })
     }
 
-    /// The key of an artifact; `Untrusted` when the path leaves the root.
+    /// The key of an artifact; `Untrusted` if the path leaves the root.
     fn key(&self, path: &str) -> Result<Key> {
         let parts: Vec<&str> = segments(path)?;
         let root = self.root.split('/').filter(|part| !part.is_empty());
@@ -111,7 +111,7 @@ impl ArtifactStore for ObjectArtifacts {
             let name = key.filename()?;
             Some(if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") })
         };
-        // some tools store an empty object to mark a directory: it has the directory's own key
+        // Some tools mark a directory by an empty object with the directory's own key.
         let files = found.objects.iter().filter(|object| object.location != directory).filter_map(|object| {
             Some(ArtifactInfo { path: relative(&object.location)?, is_dir: false, size: Some(object.size) })
         });
@@ -161,7 +161,7 @@ impl ArtifactStore for ObjectArtifacts {
             .with_max_concurrency(PARTS_AT_ONCE);
         let uploaded = self.upload(&mut writer, path, &mut source, progress).await;
         if uploaded.is_err() {
-            // parts of an abandoned upload are stored, and paid for, until somebody removes them
+            // The store keeps the parts of an abandoned upload, at a cost, until they are removed.
             if let Err(error) = writer.abort().await {
                 tracing::warn!(%error, "cannot remove the parts of a failed upload");
             }

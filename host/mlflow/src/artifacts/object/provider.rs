@@ -1,7 +1,7 @@
-//! From an artifact URI and environment variables to the client of an object store.
+//! Creates the client of an object store from an artifact URI and environment variables.
 //!
-//! Variables mean what they mean to MLflow and to each provider's own tools. Nothing that a URI says chooses a host outside the
-//! provider's domain: endpoints come from the environment only.
+//! Variables have the meaning that MLflow and each provider's own tools give them. A URI cannot choose a host outside
+//! the provider's domain: endpoints come from the environment only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,15 +18,15 @@ use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
-/// Turns the check of the S3 server's certificate off.
+/// Turns off the check of the S3 server's certificate.
 const S3_IGNORE_TLS: &str = "MLFLOW_S3_IGNORE_TLS";
-/// A PEM bundle of further authorities to trust.
+/// A PEM bundle of additional trusted authorities.
 const AWS_CA_BUNDLE: &str = "AWS_CA_BUNDLE";
-/// More parameters of uploads, as a JSON object with boto's names.
+/// Additional parameters of uploads, as a JSON object with boto's names.
 const S3_UPLOAD_EXTRA_ARGS: &str = "MLFLOW_S3_UPLOAD_EXTRA_ARGS";
-/// An Azure account, its key and endpoint in one text.
+/// An Azure account with its key and endpoint in one value.
 const AZURE_CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
-/// How long failing requests are sent again.
+/// The longest time during which failed requests are repeated.
 const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// A client of one bucket or container, and the key of the artifact root in it.
@@ -62,13 +62,13 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
     }
     let mut client = ClientOptions::new().with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
     if let Some(endpoint) = environment.get(S3_ENDPOINT) {
-        // servers other than Amazon's rarely have a host name for each bucket
+        // Servers other than Amazon's rarely have a host name for each bucket.
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
     }
     let endpoints = [S3_ENDPOINT, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
     let plain =
         endpoints.iter().any(|name| environment.get(name).is_some_and(|url| url.starts_with("http://")));
-    // only an address that the user wrote is reached without TLS
+    // Only an address that the user wrote is contacted without TLS.
     client = client.with_allow_http(plain);
     for certificate in authorities(environment)? {
         client = client.with_root_certificate(certificate);
@@ -94,8 +94,8 @@ fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
     Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
 }
 
-/// The settings behind [`S3_UPLOAD_EXTRA_ARGS`]. Those that we lack are refused: an upload that the user wants
-/// encrypted must not go through in the clear.
+/// The settings in [`S3_UPLOAD_EXTRA_ARGS`]. Unsupported ones are rejected: an upload that should be encrypted must not
+/// be stored unencrypted.
 fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, String)>> {
     let Some(text) = environment.get(S3_UPLOAD_EXTRA_ARGS) else { return Ok(Vec::new()) };
     let refuse = |why: String| {
@@ -147,7 +147,7 @@ fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBui
             _ => builder,
         };
     }
-    // the crate knows the blob hosts of `wasbs:` under the newer scheme
+    // `object_store` accepts the blob hosts of `wasbs:` only under the scheme `abfss`.
     Ok(builder.with_url(format!("abfss://{authority}")))
 }
 
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn upload_arguments_that_we_lack_are_refused() {
+    fn unsupported_upload_arguments_are_refused() {
         let arguments = |text| upload_arguments(&environment([(S3_UPLOAD_EXTRA_ARGS, text)]));
         let kms = arguments(r#"{"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}"#).expect("supported");
         assert_eq!(kms.len(), 2);

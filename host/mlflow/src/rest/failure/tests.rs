@@ -12,7 +12,7 @@ fn coded(status: u16, code: &str) -> Failure {
     answer(status, "application/json", &format!(r#"{{"error_code":"{code}","message":"Because."}}"#))
 }
 
-/// Status and code as MLflow sends them, and what they mean here.
+/// A status and error code of MLflow with the expected kind.
 #[test]
 fn every_row_of_the_table() {
     use ErrorKind as K;
@@ -82,7 +82,7 @@ fn a_missing_resource_takes_the_callers_kind_and_nothing_else_does() {
 }
 
 #[test]
-fn messages_carry_the_servers_words_and_are_tame() {
+fn messages_quote_the_server_in_printable_form() {
     let error: Error = coded(400, "BAD_REQUEST").into();
     assert_eq!(
         error.to_string(),
@@ -98,7 +98,7 @@ fn messages_carry_the_servers_words_and_are_tame() {
 }
 
 #[test]
-fn what_a_database_says_is_told_without_its_statement() {
+fn database_errors_are_quoted_without_the_statement() {
     let words = "(psycopg2.errors.StringDataRightTruncation) value too long for type character varying(5000)";
     let body = format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}\n\n[SQL: INSERT INTO x]"}}"#);
     let failure = answer(400, "application/json", &body);
@@ -117,7 +117,7 @@ fn a_collision_is_repeatable_where_its_caller_says_so() {
 }
 
 #[test]
-fn a_text_that_no_database_takes_is_not_sent_again() {
+fn text_that_databases_reject_is_not_sent_again() {
     let words = "A string literal cannot contain NUL (0x00) characters.";
     let failure =
         answer(500, "application/json", &format!(r#"{{"error_code":"INTERNAL_ERROR","message":"{words}"}}"#));

@@ -30,7 +30,7 @@ async fn a_truncated_download_is_an_integrity_error() {
 }
 
 #[tokio::test]
-async fn a_download_that_stands_still_is_a_timeout() {
+async fn a_stalled_download_is_a_timeout() {
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello".to_vec();
     let server = FaultServer::start(vec![Answer::Stall(half)]);
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "0.3")]);
@@ -41,7 +41,7 @@ async fn a_download_that_stands_still_is_a_timeout() {
 
 #[tokio::test]
 async fn a_missing_artifact_is_not_asked_for_again() {
-    // What servers before 3.17 answer.
+    // The answer of servers before 3.17.
     let server = FaultServer::start(vec![status(500), ok(r#"{"files":[{"path":"other","is_dir":false}]}"#)]);
     let error = artifacts(&store(&server)).open("model/MLmodel").await.err().expect("missing");
     assert_eq!(error.kind(), ErrorKind::ArtifactNotFound);
@@ -71,7 +71,7 @@ async fn an_upload_is_repeated_whole_and_progress_counts_once() {
 
 #[tokio::test]
 async fn a_slow_upload_may_take_longer_than_the_deadline() {
-    // Nor does what moved in an attempt that broke count as waiting.
+    // Time in which a broken attempt moved bytes does not count as waiting either.
     let slowly = |then| Answer::ReadSlowly(Duration::from_millis(100), Box::new(then));
     let server = FaultServer::start(vec![slowly(Answer::Drop), slowly(ok("{}"))]);
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -83,7 +83,7 @@ async fn a_slow_upload_may_take_longer_than_the_deadline() {
 }
 
 #[tokio::test]
-async fn an_upload_that_stands_still_takes_the_patience_once() {
+async fn a_stalled_upload_waits_for_the_timeout_once() {
     let server = FaultServer::start((0..8).map(|_| Answer::Stall(Vec::new())).collect());
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "x").expect("a file");

@@ -1,4 +1,4 @@
-//! Creates: what happens when their answer is lost.
+//! Creates whose answer is lost.
 
 use super::{impatient, name, store, store_with};
 use crate::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, Run, Tags};
@@ -72,13 +72,13 @@ async fn a_create_is_looked_for_once_more_when_attempts_or_time_have_run_out() {
         (vec![Answer::Drop], "0", vec![create, search]),
         (vec![Answer::Stall(Vec::new())], "7", vec![create, search]),
         (vec![Answer::Json(503, later, "{}".into())], "7", vec![create, search]),
-        // Nothing at first: the server was still at it. Then the next attempt is turned away.
+        // The lookup finds nothing while the server still works on the create. Then the next attempt is rejected.
         (
             vec![Answer::Drop, ok("{}"), Answer::Json(429, later, "{}".into())],
             "7",
             vec![create, search, create, search],
         ),
-        // The look itself fails for as long as it is tried.
+        // All lookups fail until the deadline.
         (vec![Answer::Drop, status(500)], "1", vec![create, search, search]),
     ] {
         let server = FaultServer::start(failing.into_iter().chain([found()]).collect());

@@ -1,11 +1,11 @@
-//! Versions: pages that hold while others append, and writes that collide.
+//! Versions: stable pages during concurrent appends, and colliding writes.
 
 use super::{name, store, store_with};
 use crate::environment;
-use crate::store::RegistryStore;
+use crate::store::{RegistryStore, TrackingStore};
 use crate::testing::fault_server::{Answer, FaultServer, ok};
 use hydra_base::ErrorKind;
-use hydra_base::names::Alias;
+use hydra_base::names::{Alias, RunId};
 use hydra_base::testing::version;
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn a_set_that_collides_with_another_is_repeated() {
     store(&server).set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect("an alias");
     assert_eq!(server.lines(), vec!["POST registered-models/alias"; 3]);
     let server = FaultServer::start((0..20).map(|_| collision()).collect());
-    // Attempts run out, not time.
+    // Attempts run out before the time.
     let store = store_with(&server, &[(environment::REQUEST_TIMEOUT, "60")]);
     let error = store.set_alias(&name(), &Alias::CHAMPION, version(1)).await.expect_err("never");
     assert_eq!(
@@ -52,4 +52,23 @@ async fn a_set_that_collides_with_another_is_repeated() {
         (ErrorKind::BadRequest, 8),
         "it ends like other retries"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_search_for_runs_is_asked_for_each() {
+    let refused = r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"Invalid clause"}"#;
+    let run = |id: &str| {
+        ok(&format!(r#"{{"run":{{"info":{{"run_id":"{id}","experiment_id":"1"}},"data":{{}}}}}}"#))
+    };
+    let missing = r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no"}"#;
+    let server = FaultServer::start(vec![
+        Answer::Json(400, "", refused.into()),
+        run("a"),
+        Answer::Json(404, "", missing.into()),
+    ]);
+    let ids = ["a", "b"].map(|id| RunId::new(id).expect("an id"));
+    let found = store(&server).runs(&[], &ids).await.expect("an answer");
+    assert_eq!(found.len(), 1);
+    assert_eq!(server.lines()[0], "POST runs/search");
+    assert_eq!(server.lines().len(), 3);
 }

@@ -1,6 +1,6 @@
-//! MLflow's JSON, and its conversion to and from our entities.
+//! MLflow's JSON, and conversions from and to this crate's entities.
 //!
-//! Protobuf's JSON leaves out what has its default value, and writes 64-bit numbers as numbers or as strings.
+//! Protobuf's JSON omits default values, and writes 64-bit numbers as numbers or as strings.
 
 mod registry;
 mod tracking;
@@ -14,7 +14,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
 pub(super) use registry::{
-    DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
+    DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer, RegisteredModelsAnswer,
 };
 pub(super) use tracking::{
     ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer, RunsAnswer,
@@ -48,16 +48,16 @@ pub(super) struct WireFile {
 }
 
 impl WireFile {
-    /// The file, with `directory` before its path.
+    /// The entity, with `directory` prepended to its path.
     pub(super) fn into_entity(self, directory: &str) -> ArtifactInfo {
         let path = if directory.is_empty() { self.path } else { format!("{directory}/{}", self.path) };
-        // Left out for an empty file: a protobuf default.
+        // Omitted for an empty file, because 0 is the protobuf default.
         let size = (!self.is_dir).then(|| self.file_size.and_then(|size| size.try_into().ok()).unwrap_or(0));
         ArtifactInfo { path, is_dir: self.is_dir, size }
     }
 }
 
-/// Tags or params as a list of objects; values are always strings.
+/// Tags or params as a list of objects; all values are strings.
 pub(super) fn entries<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     pairs.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
@@ -67,7 +67,7 @@ pub(super) fn tag_entries(tags: &Tags) -> Value {
     entries(tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
-/// Milliseconds, as a request wants them.
+/// Milliseconds in the form for requests.
 pub(super) fn optional_time(time: Option<Timestamp>) -> Value {
     time.map_or(Value::Null, Value::from)
 }
@@ -80,7 +80,7 @@ fn optional_run(id: String) -> Result<Option<RunId>> {
     if id.is_empty() { Ok(None) } else { checked("run id", RunId::new(id)).map(Some) }
 }
 
-/// A name or number that the server sent and that breaks the rules is the server's fault, not the caller's.
+/// A malformed name or number from the server is a protocol error, not an error of the caller.
 pub(super) fn checked<T>(what: &str, value: Result<T>) -> Result<T> {
     value.map_err(|error| {
         Error::new(ErrorKind::Protocol, format!("the server sent a malformed {what}")).with_source(error)
@@ -92,7 +92,7 @@ fn optional_int<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64
     let number = match &value {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.parse().ok(),
-        // A time may come with a fraction from a server that is not MLflow's own.
+        // Servers other than MLflow's own may send a time with a fraction.
         Some(number) => number.as_i64().or_else(|| number.as_f64().map(|float| float as i64)),
     };
     number.map(Some).ok_or_else(|| serde::de::Error::custom("not a 64-bit number"))

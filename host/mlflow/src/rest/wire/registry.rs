@@ -15,7 +15,17 @@ pub(in crate::rest) struct RegisteredModelAnswer {
 }
 
 #[derive(Debug, Deserialize)]
+pub(in crate::rest) struct RegisteredModelsAnswer {
+    #[serde(default)]
+    pub(in crate::rest) registered_models: Vec<WireRegisteredModel>,
+    #[serde(default)]
+    pub(in crate::rest) next_page_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
 pub(in crate::rest) struct WireRegisteredModel {
+    #[serde(default)]
+    name: String,
     #[serde(default, deserialize_with = "optional_int")]
     creation_timestamp: Option<i64>,
     #[serde(default)]
@@ -70,7 +80,21 @@ pub(in crate::rest) struct DownloadUriAnswer {
     pub(in crate::rest) artifact_uri: String,
 }
 
+impl ModelVersionsAnswer {
+    /// The versions. File-backed servers list aliases with them, others do not, so no version has any.
+    pub(in crate::rest) fn into_entities(self, name: &ModelName) -> Result<Vec<ModelVersion>> {
+        let bare = |version: WireModelVersion| {
+            Ok(ModelVersion { aliases: Vec::new(), ..version.into_entity(name)? })
+        };
+        self.model_versions.into_iter().map(bare).collect()
+    }
+}
+
 impl WireRegisteredModel {
+    pub(in crate::rest) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
         let mut aliases = BTreeMap::new();
         for WireAlias { alias, version } in self.aliases {

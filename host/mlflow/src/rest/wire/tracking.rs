@@ -157,7 +157,7 @@ impl WireExperiment {
 }
 
 impl WireRun {
-    /// Whether the run has that logged model among its outputs.
+    /// Whether the LoggedModel is an output of the run.
     pub(in crate::rest) fn has_output(&self, model: &LoggedModelId) -> bool {
         self.outputs.model_outputs.iter().any(|output| output.model_id == model.as_str())
     }
@@ -214,8 +214,8 @@ impl WireLoggedModel {
     }
 }
 
-/// The body of a `log-batch` request. Non-finite values travel as strings: a server answers bare literals with
-/// success and loses the rest of the batch. Metrics that name the `model` they measure are stored with it too.
+/// The body of a `log-batch` request. Non-finite values are sent as strings: given bare literals, a server reports
+/// success and loses the rest of the batch. If `model` is given, metrics are stored with it, too.
 pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&LoggedModelId>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {
@@ -239,7 +239,7 @@ pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&Logg
     })
 }
 
-/// The name of a logged model's state.
+/// MLflow's name of a LoggedModel's state.
 pub(in crate::rest) fn logged_model_status(status: LoggedModelStatus) -> &'static str {
     match status {
         LoggedModelStatus::Pending => "LOGGED_MODEL_PENDING",

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::entities::ModelVersion;
-use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition};
+use crate::entities::{ModelVersion, Tags};
+use crate::store::{AtomicOutcome, AtomicRegistry, AtomicTransition, VersionTag};
 use futures_util::future::join_all;
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasMove;
-use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::names::{Alias, Key, ModelName, Version};
 use hydra_base::testing::{alias, kind, model_name, tags, version};
 
 use super::{Stores, fresh, new_version};
@@ -30,6 +30,30 @@ pub async fn a_commit_removes_aliases(stores: &Stores) {
     let transition = AtomicTransition { moves, ..scene.transition(2) };
     committed(scene.atomic().commit(&transition).await.expect("an outcome"));
     assert!(scene.aliases().await.is_empty());
+}
+
+pub async fn a_commit_sets_and_deletes_tags_of_versions_that_exist(stores: &Stores) {
+    let scene = Scene::new(stores).await;
+    let tag = |number: u64, key: &str, value: Option<&str>| VersionTag {
+        version: version(number),
+        key: Key::new(key).expect("a key"),
+        value: value.map(str::to_owned),
+    };
+    let first = vec![tag(1, "old", Some("a")), tag(2, "kept", Some("b")), tag(99, "old", Some("c"))];
+    let transition = AtomicTransition { tags: first, moves: Vec::new(), ..scene.transition(2) };
+    committed(scene.atomic().commit(&transition).await.expect("an outcome"));
+    assert_eq!(scene.tags(1).await, tags([("old", "a")]));
+    let second =
+        vec![tag(1, "old", None), tag(1, "never", None), tag(2, "kept", Some("d")), tag(99, "old", None)];
+    let transition =
+        AtomicTransition { tags: second, expected_newest: Some(version(1)), ..scene.transition(2) };
+    committed(scene.atomic().commit(&transition).await.expect("an outcome"));
+    assert_eq!((scene.tags(1).await, scene.tags(2).await), (tags([]), tags([("kept", "d")])));
+    // A conflict sets no tag.
+    let late = AtomicTransition { tags: vec![tag(1, "late", Some("e"))], ..scene.transition(2) };
+    let outcome = scene.atomic().commit(&late).await.expect("an outcome");
+    assert!(matches!(outcome, AtomicOutcome::Conflict), "{outcome:?}");
+    assert_eq!(scene.tags(1).await, tags([]));
 }
 
 pub async fn a_moved_alias_is_a_conflict(stores: &Stores) {
@@ -73,10 +97,10 @@ pub async fn a_missing_target_changes_nothing(stores: &Stores) {
 
 pub async fn an_unknown_model_or_ledger_is_not_found(stores: &Stores) {
     let scene = Scene::new(stores).await;
-    let nobody = model_name(&fresh("nobody"));
-    let no_model = AtomicTransition { model: nobody.clone(), ..scene.transition(2) };
+    let missing = model_name(&fresh("missing"));
+    let no_model = AtomicTransition { model: missing.clone(), ..scene.transition(2) };
     assert_eq!(kind(scene.atomic().commit(&no_model).await), ErrorKind::ModelNotFound);
-    let no_ledger = AtomicTransition { entry: new_version(&nobody), ..scene.transition(2) };
+    let no_ledger = AtomicTransition { entry: new_version(&missing), ..scene.transition(2) };
     assert_eq!(kind(scene.atomic().commit(&no_ledger).await), ErrorKind::ModelNotFound);
     scene.assert_unchanged(None).await;
 }
@@ -122,6 +146,7 @@ impl<'a> Scene<'a> {
             model: self.model.clone(),
             expected_aliases: vec![move_of("champion", Some(1)), move_of("archived", None)],
             moves: vec![move_of("champion", Some(target)), move_of("archived", Some(1))],
+            tags: Vec::new(),
             entry: new_version(&self.ledger).tags(tags([("hydra.entry", "{}")])),
             expected_newest: None,
         }
@@ -129,6 +154,11 @@ impl<'a> Scene<'a> {
 
     async fn aliases(&self) -> BTreeMap<Alias, Version> {
         self.stores.backend.registry.registered_model(&self.model).await.expect("it exists").aliases
+    }
+
+    async fn tags(&self, number: u64) -> Tags {
+        let found = self.stores.backend.registry.model_version(&self.model, version(number)).await;
+        found.expect("it exists").tags
     }
 
     async fn newest(&self) -> Option<Version> {

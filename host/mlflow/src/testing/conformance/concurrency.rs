@@ -61,7 +61,7 @@ async fn watch(registry: Arc<dyn RegistryStore>, name: ModelName, done: Arc<Atom
         if last {
             return numbers.len();
         }
-        // The memory store never suspends a task, so without this the readers would occupy every thread.
+        // The memory store never suspends a task, so the readers would occupy every thread without this.
         tokio::task::yield_now().await;
     }
 }

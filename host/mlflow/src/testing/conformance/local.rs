@@ -1,4 +1,4 @@
-//! Sentences whose cases need a way around the store's own calls: for local stores, one store for each case.
+//! Cases that modify a local store by other means than its own calls, with a separate store for each case.
 
 #![expect(missing_docs, reason = "the name of a case is the sentence that it tests")]
 
@@ -9,7 +9,7 @@ use hydra_base::names::{Alias, RunId};
 use hydra_base::testing::{kind, model_name, version};
 
 use super::{Stores, fresh, new_run};
-use crate::entities::{LifecycleStage, RunStatus, Tags};
+use crate::entities::{LifecycleStage, ModelFilter, RunStatus, Tags};
 
 pub async fn a_dangling_alias_is_a_missing_version(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
@@ -36,6 +36,20 @@ pub async fn a_deleted_experiment_is_found_but_takes_no_runs(stores: &Stores) {
     assert_eq!(kind(tracking.create_run(&new_run(id)).await), ErrorKind::InvalidState);
 }
 
+pub async fn a_deleted_run_is_found_with_others(stores: &Stores) {
+    let tracking = &stores.backend.tracking;
+    let ids = [stores.run().await, stores.run().await];
+    stores.outside().delete_run(&ids[1]);
+    let mut experiments = Vec::new();
+    for id in &ids {
+        experiments.push(tracking.run(id).await.expect("it exists").experiment_id);
+    }
+    let mut found = tracking.runs(&experiments, &ids).await.expect("an answer");
+    found.sort_by_key(|run| run.lifecycle_stage == LifecycleStage::Deleted);
+    let stages = found.iter().map(|run| (&run.id, run.lifecycle_stage)).collect::<Vec<_>>();
+    assert_eq!(stages, [(&ids[0], LifecycleStage::Active), (&ids[1], LifecycleStage::Deleted)]);
+}
+
 /// On a store that has never been written to, and on one with a model and a run.
 pub async fn reads_never_write(stores: &Stores) {
     read_everything(stores).await;
@@ -48,13 +62,17 @@ pub async fn reads_never_write(stores: &Stores) {
 async fn read_everything(stores: &Stores) {
     let (tracking, registry) = (&stores.backend.tracking, &stores.backend.registry);
     let before = stores.outside().image();
-    let unknown = model_name(&fresh("nobody"));
+    let unknown = model_name(&fresh("missing"));
     assert!(tracking.experiment_by_name(unknown.as_str()).await.expect("an answer").is_none());
     let run = RunId::new(fresh("r").replace('-', "")).expect("a legal id");
     assert_eq!(kind(tracking.run(&run).await), ErrorKind::NotFound);
     assert_eq!(kind(registry.registered_model(&unknown).await), ErrorKind::ModelNotFound);
     assert!(registry.version_by_alias(&unknown, &Alias::CHAMPION).await.expect("an answer").is_none());
     assert_eq!(kind(registry.download_uri(&unknown, version(1)).await), ErrorKind::VersionNotFound);
+    assert!(tracking.runs(&[], &[run]).await.expect("an answer").is_empty());
+    let filter = ModelFilter::Name("*".parse().expect("a pattern"));
+    registry.registered_models(&filter, 10, None).await.expect("a page");
+    registry.versions_between(&unknown, version(1), version(2)).await.expect("versions");
     assert!(registry.model_versions(&unknown, None, 10, None).await.expect("a page").items.is_empty());
     if let Some(default) = tracking.experiment_by_name("Default").await.expect("an answer") {
         for status in [RunStatus::Running, RunStatus::Finished] {

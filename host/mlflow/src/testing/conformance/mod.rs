@@ -1,8 +1,8 @@
 //! The contract of the store traits: one case per documented sentence, for any backend.
 //!
-//! A case is an `async fn` that takes a [`Stores`], does not depend on the backend, and panics when the store breaks the
-//! contract. Cases run concurrently on a shared store, so they never assume that it is empty: they take names from
-//! [`fresh`]. The cases of [`local`] and [`atomic`] are for stores on this machine.
+//! A case is an `async fn` that takes a [`Stores`], does not depend on the backend, and panics if the store breaks the
+//! contract. Cases run concurrently on a shared store, so they do not assume that it is empty: they get their names
+//! from [`fresh`]. The cases of [`local`] and [`atomic`] are for local stores.
 //!
 //! ```
 //! use hydra_mlflow::testing::conformance::{Stores, registry};
@@ -48,12 +48,12 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// The stores of `backend`, with LoggedModels. `keep` is dropped when they are.
+    /// The stores of `backend`, with LoggedModels. `keep` is dropped with them.
     pub fn new(backend: Backend, keep: impl Any + Send + Sync) -> Self {
         Self { backend, has_logged_models: true, outside: None, _keep: Box::new(keep) }
     }
 
-    /// The same with the way around the store's own calls that the cases of [`local`] take.
+    /// The same, with the access to the store's data that the cases of [`local`] need.
     #[must_use]
     pub fn with_outside(self, outside: impl Outside + 'static) -> Self {
         Self { outside: Some(Box::new(outside)), ..self }

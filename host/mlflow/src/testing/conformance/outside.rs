@@ -1,28 +1,36 @@
-//! The way around a local store's own calls: what other programs do to it, and how it looks from outside.
+//! Access to a local store's data that does not use the store's calls: the changes of other programs, and a dump of
+//! everything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hydra_base::names::{ExperimentId, ModelName, Version};
+use hydra_base::names::{ExperimentId, ModelName, RunId, Version};
 
 use crate::memory::MemoryStore;
 
-/// What another program, such as MLflow's Python client, does to a local store.
+/// Changes that another program, such as MLflow's Python client, makes in a local store.
 pub trait Outside: Send + Sync {
     /// Moves an experiment to the trash.
     fn delete_experiment(&self, id: &ExperimentId);
 
+    /// Deletes a run, which keeps it until it is purged.
+    fn delete_run(&self, id: &RunId);
+
     /// Deletes a version and leaves the aliases that point to it, as MLflow up to 3.1 does.
     fn delete_version_only(&self, name: &ModelName, version: Version);
 
-    /// All that is stored: equal before and after whatever wrote nothing.
+    /// The whole contents; equal before and after a call that wrote nothing.
     fn image(&self) -> Vec<u8>;
 }
 
 impl Outside for Arc<MemoryStore> {
     fn delete_experiment(&self, id: &ExperimentId) {
         self.move_to_trash(id);
+    }
+
+    fn delete_run(&self, id: &RunId) {
+        self.discard_run(id);
     }
 
     fn delete_version_only(&self, name: &ModelName, version: Version) {
@@ -54,6 +62,14 @@ impl Outside for Files {
         fs::rename(self.0.join(directory), self.0.join(".trash").join(directory)).expect("a move");
     }
 
+    fn delete_run(&self, id: &RunId) {
+        let experiments = fs::read_dir(&self.0).expect("experiments");
+        let mut runs = experiments.map(|experiment| experiment.expect("an entry").path().join(id.as_str()));
+        let run = runs.find(|run| run.is_dir()).expect("the run");
+        let directory = run.strip_prefix(&self.0).expect("below the root");
+        self.edit(directory, "lifecycle_stage: \"active\"", "lifecycle_stage: deleted");
+    }
+
     fn delete_version_only(&self, name: &ModelName, version: Version) {
         let directory = Path::new("models").join(name.as_str()).join(format!("version-{version}"));
         self.edit(&directory, "current_stage: \"None\"", "current_stage: Deleted_Internal");
@@ -74,6 +90,12 @@ pub(super) struct Database(pub PathBuf);
 impl Outside for Database {
     fn delete_experiment(&self, id: &ExperimentId) {
         let sql = "UPDATE experiments SET lifecycle_stage = 'deleted' WHERE experiment_id = ?1";
+        let changed = self.connection().execute(sql, [id.as_str()]).expect("an update");
+        assert_eq!(changed, 1);
+    }
+
+    fn delete_run(&self, id: &RunId) {
+        let sql = "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = ?1";
         let changed = self.connection().execute(sql, [id.as_str()]).expect("an update");
         assert_eq!(changed, 1);
     }
@@ -100,7 +122,7 @@ impl Database {
     }
 }
 
-/// Appends the paths and bytes of everything below `directory`, sorted by name.
+/// Appends the paths and bytes of all files below `directory`, sorted by name.
 fn append(directory: &Path, image: &mut Vec<u8>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

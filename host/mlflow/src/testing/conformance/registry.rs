@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::entities::{NewModelVersion, Tags, VersionStatus};
+use crate::entities::{ModelFilter, NewModelVersion, RegisteredModel, Tags, VersionStatus};
 use futures_util::future::join_all;
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName, Version};
+use hydra_base::pattern::NamePattern;
 use hydra_base::testing::{alias, key, kind, model_name, tags, version};
 
 use super::tracking::logged_model;
@@ -37,7 +38,7 @@ pub async fn a_taken_model_name_already_exists(stores: &Stores) {
 
 pub async fn an_unknown_model_is_not_found_by_any_call(stores: &Stores) {
     let store = &stores.backend.registry;
-    let name = model_name(&fresh("nobody"));
+    let name = model_name(&fresh("missing"));
     let key = key("team");
     assert_eq!(kind(store.registered_model(&name).await), ErrorKind::ModelNotFound);
     assert_eq!(kind(store.set_registered_model_tag(&name, &key, "x").await), ErrorKind::ModelNotFound);
@@ -146,11 +147,12 @@ pub async fn a_missing_or_deleted_version_is_not_found_by_any_call(stores: &Stor
     for version in [version(1), version(3), version(1_000_000_000)] {
         assert_eq!(kind(store.model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.set_version_tag(&name, version, &key, "x").await), ErrorKind::VersionNotFound);
+        assert_eq!(kind(store.delete_version_tag(&name, version, &key).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.delete_model_version(&name, version).await), ErrorKind::VersionNotFound);
         assert_eq!(kind(store.download_uri(&name, version).await), ErrorKind::VersionNotFound);
     }
-    let nobody = model_name(&fresh("nobody"));
-    assert_eq!(kind(store.model_version(&nobody, version(1)).await), ErrorKind::VersionNotFound);
+    let missing = model_name(&fresh("missing"));
+    assert_eq!(kind(store.model_version(&missing, version(1)).await), ErrorKind::VersionNotFound);
 }
 
 pub async fn a_version_tag_is_replaced(stores: &Stores) {
@@ -172,8 +174,8 @@ pub async fn versions_are_listed_newest_first(stores: &Stores) {
     assert!(page.items.iter().all(|version| version.aliases.is_empty() && version.name == name));
     let numbers: Vec<u64> = page.items.iter().map(|version| version.version.get()).collect();
     assert_eq!(numbers, [12, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
-    let nobody = model_name(&fresh("nobody"));
-    assert!(all_versions(stores, &nobody, None, 10).await.is_empty());
+    let missing = model_name(&fresh("missing"));
+    assert!(all_versions(stores, &missing, None, 10).await.is_empty());
 }
 
 pub async fn versions_are_listed_below_a_number(stores: &Stores) {
@@ -189,6 +191,113 @@ pub async fn versions_are_listed_page_by_page(stores: &Stores) {
         assert_eq!(all_versions(stores, &name, None, page_size).await, [5, 4, 3, 2, 1]);
     }
     assert_eq!(all_versions(stores, &name, Some(version(5)), 3).await, [4, 3, 2, 1]);
+}
+
+pub async fn versions_of_a_range_are_listed_newest_first(stores: &Stores) {
+    let name = stores.model().await;
+    let store = &stores.backend.registry;
+    for number in 1..=8 {
+        let new = new_version(&name).tags(tags([("number", &number.to_string())]));
+        store.create_model_version(&new).await.expect("a version");
+    }
+    store.delete_model_version(&name, version(5)).await.expect("a deletion");
+    store.set_alias(&name, &Alias::CHAMPION, version(4)).await.expect("an alias");
+    let found = store.versions_between(&name, version(3), version(6)).await.expect("versions");
+    let numbers: Vec<u64> = found.iter().map(|version| version.version.get()).collect();
+    assert_eq!(numbers, [6, 4, 3]);
+    for found in &found {
+        assert!(found.name == name && found.aliases.is_empty());
+        assert_eq!(found.tags, tags([("number", &found.version.to_string())]));
+    }
+    assert_eq!(store.versions_between(&name, version(8), version(900)).await.expect("versions").len(), 1);
+    let nobody = model_name(&fresh("nobody"));
+    for (name, lowest, highest) in [(&name, 5, 5), (&name, 9, 10), (&name, 3, 2), (&nobody, 1, 5)] {
+        let found = store.versions_between(name, version(lowest), version(highest)).await;
+        assert!(found.expect("an answer").is_empty(), "{name} {lowest} {highest}");
+    }
+    let wide = store.versions_between(&name, version(1), version(1001)).await;
+    assert_eq!(kind(wide), ErrorKind::InvalidArgument);
+}
+
+pub async fn a_version_tag_is_deleted(stores: &Stores) {
+    let name = stores.model_with_versions(2).await;
+    let store = &stores.backend.registry;
+    let key = key("hydra.quarantine");
+    store.set_version_tag(&name, version(1), &key, "bad").await.expect("a tag");
+    store.set_version_tag(&name, version(2), &key, "bad").await.expect("a tag");
+    for _ in 0..2 {
+        store.delete_version_tag(&name, version(1), &key).await.expect("one that is not set is fine");
+        assert!(store.model_version(&name, version(1)).await.expect("it exists").tags.is_empty());
+    }
+    let other = store.model_version(&name, version(2)).await.expect("it exists");
+    assert_eq!(other.tags, tags([("hydra.quarantine", "bad")]));
+}
+
+pub async fn models_are_found_by_a_tag(stores: &Stores) {
+    let (id, other) = (fresh("id"), fresh("id"));
+    let key = key("hydra.ledger.id");
+    let store = &stores.backend.registry;
+    let mut named = Vec::new();
+    for value in [&id, &id, &other] {
+        let name = stores.model_with_versions(1).await;
+        store.set_registered_model_tag(&name, &key, value).await.expect("a tag");
+        named.push(name);
+    }
+    store.set_alias(&named[0], &Alias::CHAMPION, version(1)).await.expect("an alias");
+    let found = all_models(stores, &ModelFilter::Tag(key.clone(), id.clone()), 10).await;
+    let mut both = named[..2].to_vec();
+    both.sort();
+    assert_eq!(found.iter().map(|model| model.name.clone()).collect::<Vec<_>>(), both);
+    for model in &found {
+        assert_eq!(*model, store.registered_model(&model.name).await.expect("it exists"));
+    }
+    // The value is not a pattern.
+    for value in [id.replace('-', "_"), format!("{}%", &id[..5]), "it's \"quoted\" \\".to_owned()] {
+        assert!(all_models(stores, &ModelFilter::Tag(key.clone(), value), 10).await.is_empty());
+    }
+}
+
+pub async fn models_are_found_by_a_pattern_page_by_page(stores: &Stores) {
+    let prefix = fresh("pattern");
+    let store = &stores.backend.registry;
+    for name in ["-eu", "-us", "_eu", "-é 'x'", "", "-prompt"] {
+        let name = model_name(&format!("{prefix}{name}"));
+        let prompt = tags([("mlflow.prompt.is_prompt", "true")]);
+        let given = if name.as_str().ends_with("prompt") { prompt } else { Tags::new() };
+        store.create_registered_model(&name, &given, "").await.expect("a model");
+    }
+    for (pattern, expected) in [
+        ("-*", vec!["-eu", "-us", "-é 'x'"]),
+        ("_*", vec!["_eu"]),
+        ("?eu", vec!["-eu", "_eu"]),
+        ("*'?'", vec!["-é 'x'"]),
+        ("", vec![""]),
+        ("-EU", vec![]),
+    ] {
+        let filter = ModelFilter::Name(NamePattern::new(format!("{prefix}{pattern}")).expect("a pattern"));
+        for page_size in [1, 2, 10] {
+            let found = all_models(stores, &filter, page_size).await;
+            let names: Vec<&str> = found
+                .iter()
+                .map(|model| model.name.as_str().strip_prefix(&prefix).expect("a prefix"))
+                .collect();
+            assert_eq!(names, expected, "{pattern}");
+        }
+    }
+}
+
+async fn all_models(stores: &Stores, filter: &ModelFilter, page_size: usize) -> Vec<RegisteredModel> {
+    let mut models = Vec::new();
+    let mut token = None;
+    loop {
+        let page = stores.backend.registry.registered_models(filter, page_size, token.as_deref()).await;
+        let page = page.expect("a page");
+        models.extend(page.items);
+        token = page.next;
+        if token.is_none() {
+            return models;
+        }
+    }
 }
 
 pub async fn an_alias_is_set_moved_and_deleted(stores: &Stores) {
@@ -212,8 +321,8 @@ pub async fn an_alias_is_set_moved_and_deleted(stores: &Stores) {
 
 pub async fn an_alias_that_is_not_set_is_none(stores: &Stores) {
     let name = stores.model_with_versions(1).await;
-    let nobody = model_name(&fresh("nobody"));
-    for model in [name, nobody] {
+    let missing = model_name(&fresh("missing"));
+    for model in [name, missing] {
         let behind =
             stores.backend.registry.version_by_alias(&model, &Alias::CHAMPION).await.expect("an answer");
         assert!(behind.is_none());

@@ -14,7 +14,7 @@ use hydra_base::testing::{kind, tags};
 use super::{Stores, fresh, new_run, pairs, params};
 
 pub async fn an_unknown_experiment_name_is_none(stores: &Stores) {
-    let found = stores.backend.tracking.experiment_by_name(&fresh("nobody")).await.expect("an answer");
+    let found = stores.backend.tracking.experiment_by_name(&fresh("missing")).await.expect("an answer");
     assert!(found.is_none());
 }
 
@@ -68,6 +68,27 @@ pub async fn an_unknown_run_is_not_found_by_any_call(stores: &Stores) {
     assert_eq!(kind(store.run(&id).await), ErrorKind::NotFound);
     assert_eq!(kind(store.log_batch(&id, &params(pairs([("a", "1")]))).await), ErrorKind::NotFound);
     assert_eq!(kind(store.update_run(&id, RunStatus::Finished, Some(1)).await), ErrorKind::NotFound);
+}
+
+pub async fn runs_are_read_by_their_ids(stores: &Stores) {
+    let store = &stores.backend.tracking;
+    let ids = [stores.run().await, stores.run().await, stores.run().await];
+    store.log_batch(&ids[1], &params(pairs([("lr", "0.1")]))).await.expect("a legal batch");
+    let mut runs = Vec::new();
+    for id in &ids {
+        runs.push(store.run(id).await.expect("it exists"));
+    }
+    let experiments: Vec<ExperimentId> = runs.iter().map(|run| run.experiment_id.clone()).collect();
+    let unknown = RunId::new(uuid::Uuid::new_v4().simple().to_string()).expect("a legal id");
+    let asked = [ids[1].clone(), unknown, ids[0].clone()];
+    let mut found = store.runs(&experiments, &asked).await.expect("an answer");
+    found.sort_by_key(|run| run.id != ids[0]);
+    assert_eq!(found, runs[..2]);
+    // A server has no such experiment; the runs of the others are found all the same.
+    let unknown = ExperimentId::new("987654321").expect("a legal id");
+    let found = store.runs(&[experiments[0].clone(), unknown], &ids[..1]).await.expect("an answer");
+    assert_eq!(found, runs[..1]);
+    assert!(store.runs(&experiments, &[]).await.expect("an answer").is_empty());
 }
 
 pub async fn a_batch_is_read_back(stores: &Stores) {

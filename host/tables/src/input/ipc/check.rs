@@ -1,23 +1,24 @@
-//! What has to hold of a message before Arrow's reader gets it.
+//! Checks a message before Arrow's reader receives it.
 
 use arrow_ipc::{CompressionType, Message, RecordBatch};
 
 use super::invalid;
 use hydra_base::{Error, Result};
 
-/// Most rows of a batch, as Arrow's specification recommends.
+/// The limit of rows in a batch, as recommended by Arrow's specification.
 const MOST_ROWS: i64 = i32::MAX as i64;
 
-/// Most values of a column of a batch, counting those in lists.
+/// The limit of values in a column of a batch, with those in lists.
 const MOST_VALUES: i64 = 1 << 40;
 
-/// Most bytes that the buffers of a batch take when they are unpacked.
+/// The limit of the unpacked size of a batch's buffers in bytes.
 const MOST_UNPACKED: u64 = 2 << 30;
 
-/// Most times that a buffer may be larger unpacked: Zstandard's blocks of one repeated byte. LZ4 does not reach a hundredth of it.
+/// The limit of the ratio of a buffer's unpacked to its packed size: that of Zstandard for a repeated byte. LZ4 does
+/// not reach a hundredth of it.
 const RATIO: u64 = 1 << 15;
 
-/// Buffers may be as large as this whatever they are packed to.
+/// The size up to which the ratio of a buffer is not checked, in bytes.
 const ALWAYS: u64 = 1 << 16;
 
 /// Checks the lengths that a message declares against its body.
@@ -62,7 +63,7 @@ fn record_batch(batch: RecordBatch<'_>, body: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// How many bytes a packed buffer says it has: eight bytes before the packed ones, -1 if they are not packed.
+/// The unpacked length that a buffer declares in its first eight bytes, where -1 means that it is not packed.
 fn unpacked_length(bytes: &[u8], codec: CompressionType) -> Result<u64> {
     if bytes.is_empty() {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! The footer of an Arrow file: where its messages are.
+//! The footer of an Arrow file, with the positions of its messages.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -12,15 +12,15 @@ use super::{MAGIC, not_arrow};
 use crate::input::source::unreadable;
 use hydra_base::Result;
 
-/// How many bytes the footer's length and the magic take at the end of a file.
+/// The size of the footer's length and the magic at the end of a file, in bytes.
 const TRAILER: u64 = 10;
 
-/// What the footer says.
+/// The contents of the footer.
 pub(super) struct Footer {
     pub(super) schema: Arc<Schema>,
-    /// Where the dictionaries are.
+    /// The positions of the dictionaries.
     pub(super) dictionaries: Vec<u64>,
-    /// Where the record batches are.
+    /// The positions of the record batches.
     pub(super) batches: Vec<u64>,
 }
 

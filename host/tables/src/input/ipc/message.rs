@@ -1,4 +1,4 @@
-//! Messages of Arrow IPC: flatbuffers, each with a body of bytes.
+//! Messages of Arrow IPC: flatbuffers, each followed by a body of bytes.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use super::{check, invalid, not_arrow};
 use crate::input::source::unreadable;
 use hydra_base::{Error, Result};
 
-/// Stands before the length of the metadata since version 5 of the format.
+/// Precedes the length of the metadata since version 5 of the format.
 const CONTINUATION: [u8; 4] = [0xff; 4];
 
 /// A message whose lengths have been checked against its bytes.
 ///
-/// Arrow's reader takes lengths from the metadata as they are: it panics on ranges outside the body, and reserves as much memory
-/// as a compressed buffer says that it needs, which ends the process.
+/// Arrow's reader trusts the lengths in the metadata: it panics on ranges outside the body, and reserves the declared
+/// size of a compressed buffer, which can abort the process.
 pub(super) struct Message {
     metadata: Vec<u8>,
     body: Vec<u8>,
 }
 
 impl Message {
-    /// Reads a message; none at the end of the stream.
+    /// Reads a message; `None` at the end of the stream.
     pub(super) fn read(reader: &mut impl Read) -> Result<Option<Self>> {
         let Some(length) = metadata_length(reader)? else { return Ok(None) };
         let metadata = exactly(reader, length)?;
@@ -35,7 +35,7 @@ impl Message {
         Ok(Some(Self { metadata, body }))
     }
 
-    /// The schema that the message holds.
+    /// The schema in the message.
     pub(super) fn schema(&self) -> Result<Arc<Schema>> {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
         let schema =
@@ -43,18 +43,18 @@ impl Message {
         schema_of(schema)
     }
 
-    /// Whether it holds a dictionary.
+    /// Whether the message contains a dictionary.
     pub(super) fn is_dictionary(&self) -> bool {
         root_as_message(&self.metadata)
             .is_ok_and(|message| message.header_type() == MessageHeader::DictionaryBatch)
     }
 
-    /// The bytes behind the metadata, which are gone then.
+    /// Takes the bytes after the metadata out of the message.
     pub(super) fn take_body(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.body)
     }
 
-    /// The rows that it describes.
+    /// The record batch in the message.
     pub(super) fn record_batch(&self) -> Result<(RecordBatch<'_>, MetadataVersion)> {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
         let batch = message.header_as_record_batch();
@@ -64,7 +64,7 @@ impl Message {
         ))
     }
 
-    /// The dictionary that it describes.
+    /// The dictionary in the message.
     pub(super) fn dictionary(&self) -> Result<(DictionaryBatch<'_>, MetadataVersion)> {
         let message = root_as_message(&self.metadata).map_err(unparsable)?;
         let batch = message.header_as_dictionary_batch();
@@ -86,7 +86,7 @@ pub(super) fn schema_of(schema: arrow_ipc::Schema<'_>) -> Result<Arc<Schema>> {
 
 fn metadata_length(reader: &mut impl Read) -> Result<Option<u64>> {
     let mut length = [0; 4];
-    // A stream may end without saying so.
+    // A stream may end without an end marker.
     if reader.read(&mut length[..1]).map_err(unreadable)? == 0 {
         return Ok(None);
     }
@@ -102,7 +102,7 @@ fn metadata_length(reader: &mut impl Read) -> Result<Option<u64>> {
     }
 }
 
-/// So many bytes; memory grows with what arrives.
+/// Reads `length` bytes; memory grows with the bytes that arrive.
 fn exactly(reader: &mut impl Read, length: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = reader.take(length).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Apache Arrow IPC: files by their footer, streams message by message, told apart by their first bytes.
+//! Apache Arrow IPC: files are read through their footer, streams message by message. The first bytes distinguish them.
 
 mod check;
 mod footer;
@@ -22,10 +22,10 @@ use hydra_base::{Error, ErrorKind, Result};
 use footer::Footer;
 use message::Message;
 
-/// What a file starts with.
+/// The first bytes of a file.
 const MAGIC: &[u8] = b"ARROW1";
 
-/// How long the magic is with its padding; what follows is a stream, up to the footer.
+/// The length of the magic with its padding. A stream follows, up to the footer.
 const PREFIX: usize = 8;
 
 /// Opens Arrow IPC: reads the schema.
@@ -65,9 +65,9 @@ type Bytes = Box<dyn Read + Send>;
 struct IpcBatches {
     kind: Kind,
     schema: Arc<Schema>,
-    /// The dictionaries so far, by their numbers.
+    /// The dictionaries read so far, by their ids.
     dictionaries: HashMap<i64, ArrayRef>,
-    /// How many batches have been read.
+    /// The number of batches read so far.
     read: u64,
 }
 
@@ -77,7 +77,7 @@ enum Kind {
 }
 
 impl IpcBatches {
-    /// Reads the dictionaries of a file, which come before everything else.
+    /// Reads the dictionaries of a file, before all batches.
     fn read_dictionaries(&mut self) -> Result<()> {
         let Kind::File { file, footer } = &mut self.kind else { return Ok(()) };
         for offset in std::mem::take(&mut footer.dictionaries) {
@@ -153,7 +153,7 @@ fn starts_with_magic(mut file: &File) -> io::Result<bool> {
     Ok(start == MAGIC)
 }
 
-/// The stream within the bytes of a file that cannot be read from its end.
+/// The stream within a file that does not support seeking.
 fn past_magic(mut reader: Bytes) -> io::Result<BufReader<Bytes>> {
     let mut start = Vec::with_capacity(PREFIX);
     reader.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;

@@ -1,4 +1,4 @@
-//! The values of a feature, one from each object.
+//! The values of a feature, one per object.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Cells {
         }
     }
 
-    /// Adds a missing value if a row has brought none.
+    /// Appends a missing value if the current row has none.
     pub(super) fn fill(&mut self, rows: usize) {
         if self.len() < rows {
             self.push_missing();
@@ -56,11 +56,11 @@ impl Cells {
         }
     }
 
-    /// Adds a number; `json` is how it is written.
+    /// Appends a number; `json` is its spelling.
     fn push_number<E: serde::de::Error>(&mut self, number: f64, json: impl fmt::Display) -> Result<(), E> {
         match self {
             Self::Numbers(numbers) => numbers.push(number),
-            // To Python, the number 3 is not the category `3`.
+            // In Python, the number 3 is not the category `3`.
             Self::Texts(_) => return Err(E::custom(format_args!("expected text, not {json}"))),
             Self::Mixed(texts) => texts.append_value(json.to_string()),
         }
@@ -76,7 +76,7 @@ impl Cells {
     }
 }
 
-/// Whether text stands for a number that JSON cannot write otherwise.
+/// Whether the text is a number that JSON cannot represent.
 pub(super) fn is_number_text(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
 }
@@ -135,7 +135,7 @@ impl Visitor<'_> for Cell<'_> {
         match &mut *self.cells {
             Cells::Texts(texts) => texts.append_value(text),
             Cells::Mixed(texts) => texts.append_value(serde_json::Value::from(text).to_string()),
-            // JSON has no other way to write them.
+            // JSON cannot represent these numbers otherwise.
             Cells::Numbers(numbers) => numbers.push(match text {
                 "NaN" => f64::NAN,
                 "Infinity" => f64::INFINITY,

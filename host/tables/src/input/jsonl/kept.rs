@@ -10,8 +10,8 @@ use crate::input::columns_of_fields;
 use hydra_base::Result;
 use hydra_lightgbm::arrow::json_field;
 
-/// The values of a batch, each column of the narrowest type that holds all of them as they are: whole numbers, numbers,
-/// booleans, text, or else JSON text.
+/// Converts the values of a batch. Each column gets the narrowest type that represents all values exactly: integers,
+/// numbers, booleans, text, or else JSON text.
 pub(super) fn batch<'a>(
     columns: impl Iterator<Item = (&'a String, Vec<Value>)>,
     rows: usize,
@@ -43,14 +43,14 @@ fn column(name: &str, values: &[Value]) -> (Field, ArrayRef) {
     (json_field(name), Arc::new(texts.collect::<StringArray>()))
 }
 
-/// A number as a float, unless it is a whole one that a float would change, such as an identifier.
+/// A number as a float; `None` for an integer that a float would change, such as an identifier.
 fn exact(value: &Value) -> Option<f64> {
     const WHOLE: u64 = 1 << 53;
     let whole = value.as_u64().or_else(|| value.as_i64().map(i64::unsigned_abs));
     value.as_f64().filter(|_| whole.is_none_or(|whole| whole <= WHOLE))
 }
 
-/// Whether a value holds a number that was read as a float because it does not fit 64 bits.
+/// Whether a value contains a number that was parsed as a float because it does not fit into 64 bits.
 pub(super) fn exceeds_integers(value: &Value) -> bool {
     match value {
         Value::Number(number) => {
@@ -62,7 +62,7 @@ pub(super) fn exceeds_integers(value: &Value) -> bool {
     }
 }
 
-/// What `get` takes out of every value but nulls; `None` if it fails on one.
+/// Applies `get` to all values except nulls; `None` if it fails for one.
 fn all<'a, T>(values: &'a [Value], get: impl Fn(&'a Value) -> Option<T>) -> Option<Vec<Option<T>>> {
     values.iter().map(|value| if value.is_null() { Some(None) } else { get(value).map(Some) }).collect()
 }

@@ -1,4 +1,4 @@
-//! The keys of objects, and what each is for.
+//! The meaning of the keys of objects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -6,27 +6,28 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use crate::wanted::Wanted;
+use hydra_lightgbm::loaded::spelled;
 
-/// Most names of ignored keys that are remembered.
+/// The number of ignored keys that are remembered.
 const MOST_IGNORED: usize = 1_000;
 
-/// What a key of an object is for.
+/// The columns that receive the value of a key.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Target {
-    /// The feature that its value is.
+    /// The index of the feature.
     pub(super) feature: Option<usize>,
-    /// The kept column that its value is.
+    /// The index of the kept column.
     pub(super) kept: Option<usize>,
 }
 
-/// What is known about the keys of the objects so far.
+/// The keys of the objects read so far.
 pub(super) struct Keys {
     targets: HashMap<String, Target>,
-    /// The keys of the last row in their order: most rows repeat it, which spares looking them up.
+    /// The keys of the last row in order. Most rows have the same order, which saves looking keys up.
     order: Vec<(String, Target)>,
     /// The wanted keys that no object had.
     unseen: BTreeSet<String>,
-    /// The keys that nobody asked for.
+    /// The keys that are neither features nor kept.
     ignored: BTreeSet<String>,
 }
 
@@ -52,44 +53,45 @@ impl Keys {
         self.unseen.iter().collect()
     }
 
-    /// The keys so far that nobody asked for, or the first of very many.
+    /// The keys so far that are neither features nor kept; only the first ones of very many.
     pub(super) fn ignored(&self) -> Vec<String> {
         self.ignored.iter().cloned().collect()
     }
 
-    /// What the key at a place in its object is for.
-    fn target(&mut self, key: &str, place: usize) -> Target {
-        if let Some((_, target)) = self.order.get(place).filter(|(name, _)| name == key) {
+    /// The target of `key`, which is at index `position` of its object.
+    fn target(&mut self, key: &str, position: usize) -> Target {
+        if let Some((_, target)) = self.order.get(position).filter(|(name, _)| name == key) {
             return *target;
         }
         let target = self.find(key);
         if target.feature.is_some() || target.kept.is_some() {
             self.unseen.remove(key);
-            self.unseen.remove(&underscored(key));
+            self.unseen.remove(&*spelled(key));
         } else if self.ignored.len() < MOST_IGNORED {
             self.ignored.insert(key.to_owned());
         }
-        self.order.truncate(place);
+        self.order.truncate(position);
         self.order.push((key.to_owned(), target));
         target
     }
 
-    /// LightGBM writes spaces in the names of features as underscores, so both spellings match.
+    /// As for columns, a feature matches its name and the [spelling](spelled) with spaces. Unlike a table with both columns,
+    /// an object with both keys is refused, because rows may differ in their keys.
     fn find(&self, key: &str) -> Target {
         let exact = self.targets.get(key).copied().unwrap_or_default();
         if exact.feature.is_some() || !key.contains(' ') {
             return exact;
         }
-        let spelled = self.targets.get(&underscored(key)).copied().unwrap_or_default();
-        Target { feature: spelled.feature, ..exact }
+        let other = self.targets.get(&*spelled(key)).copied().unwrap_or_default();
+        Target { feature: other.feature, ..exact }
     }
 }
 
-/// Reads a key and says what it is for.
+/// Reads a key and returns its target.
 pub(super) struct Key<'r> {
     pub(super) keys: &'r mut Keys,
-    /// The place of the key in its object.
-    pub(super) place: usize,
+    /// The index of the key in its object.
+    pub(super) position: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
@@ -108,11 +110,6 @@ impl Visitor<'_> for Key<'_> {
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Target, E> {
-        Ok(self.keys.target(key, self.place))
+        Ok(self.keys.target(key, self.position))
     }
-}
-
-/// A name as LightGBM writes it.
-fn underscored(name: &str) -> String {
-    name.replace(' ', "_")
 }

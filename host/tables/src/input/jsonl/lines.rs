@@ -5,10 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use crate::input::source::unreadable;
 use hydra_base::{Error, ErrorKind, Result};
 
-/// The longest line: a file that is no JSON lines must not fill the memory.
+/// The length limit of a line, so that a file of another format does not fill the memory.
 const LONGEST: u64 = 64 << 20;
 
-/// Lines that hold anything but white space.
+/// The lines that contain more than white space.
 pub(super) struct Lines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
@@ -27,7 +27,7 @@ impl<R: Read> Lines<R> {
         Self { reader: BufReader::with_capacity(1 << 17, reader), line: Vec::new(), number: 0 }
     }
 
-    /// The next line, or none at the end.
+    /// The next line; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Line<'_>>> {
         loop {
             self.line.clear();

@@ -15,30 +15,36 @@ use arrow_schema::Field;
 use super::sniff::columns_or_sniff;
 use super::source::{ByteCount, Source};
 use super::{Batch, BatchReader, Input, columns_of_fields};
+use crate::features::Features;
 use crate::wanted::Wanted;
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::json_field;
-use hydra_lightgbm::loaded::Model;
 
 use cells::Column;
 use lines::Lines;
 use row::Rows;
 
-/// Opens JSON lines: reads the first batch, since only the rows tell which columns there are.
+/// Opens JSON lines: reads the first batch, because only rows contain the names of columns.
 ///
 /// A feature or kept column that no row of the first batch has is missing. In a row, a key that is missing is a missing
 /// value.
-pub(super) fn open(source: Source, mut wanted: Wanted, model: &Model) -> Result<Input> {
+pub(super) fn open(source: Source, mut wanted: Wanted, model: &Features<'_>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
     let (bytes, count) = source.into_reader();
     let (columns, bytes) = columns_or_sniff(Some(model), bytes, |start| sniff::columns(start, &wanted))?;
-    wanted.kinds = model.feature_kinds(&columns)?;
+    wanted.kinds = model.kinds(&columns)?;
     let rows = Rows::new(&wanted);
     let mut reader = JsonlReader { lines: Lines::new(bytes), count, name, wanted, rows, first: None };
     let first = reader.read()?;
     if first.features.num_rows() > 0 {
         let missing = reader.rows.keys().unseen();
+        let kept: Vec<_> = missing.iter().filter(|name| reader.wanted.keep.contains(**name)).collect();
+        if !kept.is_empty() {
+            return Err(Error::new(ErrorKind::MissingColumns, "columns to keep are missing from the input")
+                .with_context("missing", listed(&kept))
+                .with_context("rows checked", first.features.num_rows()));
+        }
         if !missing.is_empty() {
             let hint = if reader.wanted.has_placeholder_names() {
                 "name the keys Column_0, Column_1 and so on, or use CSV; the model was trained without column names \
@@ -63,7 +69,7 @@ struct JsonlReader<R> {
     name: String,
     wanted: Wanted,
     rows: Rows,
-    /// What [`open`] has read already.
+    /// The first batch, which [`open`] has read.
     first: Option<Batch>,
 }
 
@@ -78,7 +84,7 @@ impl<R: Read + Send> BatchReader for JsonlReader<R> {
 }
 
 impl<R: Read> JsonlReader<R> {
-    /// Reads a batch, without rows at the end.
+    /// Reads a batch; it has no rows at the end.
     fn read(&mut self) -> Result<Batch> {
         let mut rows = 0;
         while rows < self.wanted.batch_rows {

@@ -1,4 +1,4 @@
-//! One JSON object as one row of the columns that are being filled.
+//! Reads one JSON object as one row.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use crate::wanted::Wanted;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
-/// The columns of a batch that is being read.
+/// The columns of a batch during reading.
 pub(super) struct Rows {
     wanted: Wanted,
     features: Vec<Cells>,
     kept: Vec<Vec<Value>>,
-    /// How many whole rows there are.
+    /// The number of complete rows.
     #[expect(clippy::struct_field_names, reason = "the number of rows, in a struct that reads them")]
     rows: usize,
     keys: Keys,
@@ -36,7 +36,7 @@ impl Rows {
         rows
     }
 
-    /// Reads a line as the next row. The error names the place within the line.
+    /// Reads a line as the next row. The error contains the position within the line.
     pub(super) fn push(&mut self, line: &[u8]) -> Result<()> {
         let mut failed = None;
         let mut json = serde_json::Deserializer::from_slice(line);
@@ -53,9 +53,9 @@ impl Rows {
         Ok(())
     }
 
-    /// Whole numbers of more than 64 bits were read as floats, and would be repeated as other numbers.
+    /// Integers of more than 64 bits were parsed as floats, and would be written as other numbers.
     fn refuse_changed(&self, line: &[u8]) -> Result<()> {
-        /// Digits of the smallest number that does not fit, with its sign.
+        /// The number of characters of the smallest integer that does not fit, with its sign.
         const DIGITS: usize = 19;
         let last = self.kept.iter().map(|values| values.get(self.rows));
         let changed = last.zip(&self.wanted.keep).find(|(value, _)| value.is_some_and(exceeds_integers));
@@ -68,7 +68,7 @@ impl Rows {
             .with_hint("write it as text"))
     }
 
-    /// The features and the kept columns of the rows so far; starts again without rows.
+    /// Returns the features and the kept columns of the rows read so far, and starts again without rows.
     pub(super) fn take(&mut self) -> (Vec<Column>, Vec<Vec<Value>>) {
         self.rows = 0;
         let features = self.wanted.kinds.iter().map(|kind| Cells::of(*kind)).collect();
@@ -77,7 +77,7 @@ impl Rows {
         (features.into_iter().map(Cells::finish).collect(), kept)
     }
 
-    /// What is known about the keys of the rows so far.
+    /// The keys that occurred so far.
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
     }
@@ -86,7 +86,7 @@ impl Rows {
 /// Reads an object into the columns.
 struct Row<'r> {
     rows: &'r mut Rows,
-    /// The feature whose value was refused.
+    /// The feature whose value was rejected.
     failed: &'r mut Option<String>,
 }
 
@@ -107,9 +107,9 @@ impl<'de> Visitor<'de> for Row<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
         let Self { rows, failed } = self;
-        let mut place = 0;
-        while let Some(target) = object.next_key_seed(Key { keys: &mut rows.keys, place })? {
-            place += 1;
+        let mut position = 0;
+        while let Some(target) = object.next_key_seed(Key { keys: &mut rows.keys, position })? {
+            position += 1;
             match target {
                 Target { feature: None, kept: None } => drop(object.next_value::<IgnoredAny>()?),
                 Target { feature: Some(feature), kept: None } => {
@@ -138,7 +138,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 }
 
 fn damaged(error: &serde_json::Error, feature: Option<String>) -> Error {
-    // serde_json ends its messages with a place; the line is always its first.
+    // serde_json's messages end with a position, whose line is always 1.
     let text = error.to_string();
     let detail = text.rsplit_once(" at line ").map_or(text.as_str(), |(detail, _)| detail);
     let mut damaged = Error::new(ErrorKind::InvalidData, format!("cannot read the row: {detail}"));

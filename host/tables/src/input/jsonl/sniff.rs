@@ -1,4 +1,4 @@
-//! What the first objects tell about the columns of the features.
+//! Finds the kinds of the features' columns in the first objects.
 
 use std::collections::HashMap;
 
@@ -8,14 +8,14 @@ use super::cells::is_number_text;
 use crate::wanted::Wanted;
 use hydra_lightgbm::loaded::ColumnKind;
 
-/// Which features are text and which are numbers in the first lines of a file; text among numbers is text.
+/// Finds the features that are text or numbers in the first lines of a file. A column with both is text.
 pub(super) fn columns(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
     let features: HashMap<&str, usize> =
         wanted.features.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
     let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     for line in start.split(|byte| *byte == b'\n') {
-        // What is wrong with a line is said when it is read.
+        // Ignore errors here: the reader reports them.
         let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
         for (key, value) in &object {
             let feature = features.get(key.as_str()).or_else(|| features.get(key.replace(' ', "_").as_str()));

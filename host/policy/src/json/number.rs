@@ -1,7 +1,6 @@
-//! Numbers in JSON without loss: 64-bit integers as decimal strings, and floats as numbers where JSON has them.
+//! The numbers themselves.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -9,132 +8,49 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use hydra_base::aliases;
 use hydra_base::error::Error;
-use hydra_base::names::{Alias, Version};
+use hydra_base::names::Version;
 
 /// An unsigned 64-bit integer: a decimal string, or when reading also a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal(u64);
 
-/// A float: a number, or `"NaN"`, `"Infinity"`, `"-Infinity"` and `"-0"`, which JSON or its canonical form cannot write.
+/// A signed 64-bit integer: a decimal string, or when reading also a plain number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed(i64);
+
+/// A 64-bit float that equals another one if the bits are equal; every NaN is the same NaN. In JSON it is a number, or
+/// `"NaN"`, `"Infinity"`, `"-Infinity"` or `"-0"`, which JSON or its canonical form cannot write.
+#[derive(Debug, Clone, Copy)]
 pub struct Float(f64);
 
-/// The new target of one alias.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AliasMove {
-    /// The alias.
-    #[schemars(with = "String")]
-    alias: Alias,
-    /// The version that the alias will point to; none removes the alias.
-    #[serde(default, with = "optional_decimal")]
-    #[schemars(with = "Option<Decimal>")]
-    version: Option<Version>,
-}
-
-/// `#[serde(with)]` for a `u64` or a version.
-pub mod decimal {
-    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, de, fmt};
-
-    pub fn serialize<T: Copy + Into<Decimal>, S: Serializer>(
-        value: &T,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        Into::<Decimal>::into(*value).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-    where
-        T: TryFrom<Decimal, Error: fmt::Display>,
-        D: Deserializer<'de>,
-    {
-        Decimal::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
+impl Float {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
     }
 }
 
-/// `#[serde(with)]` for an optional version.
-pub mod optional_decimal {
-    use super::{Decimal, Deserialize, Deserializer, Serialize, Serializer, Version, de};
-
-    pub fn serialize<S: Serializer>(value: &Option<Version>, serializer: S) -> Result<S::Ok, S::Error> {
-        value.map(Decimal::from).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
-        let decimal = Option::<Decimal>::deserialize(deserializer)?;
-        decimal.map(|decimal| decimal.try_into().map_err(de::Error::custom)).transpose()
+impl From<f64> for Float {
+    fn from(number: f64) -> Self {
+        Self(if number.is_nan() { f64::NAN } else { number })
     }
 }
 
-/// `#[serde(with)]` for alias moves: versions are decimal strings.
-pub mod alias_moves {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use hydra_base::aliases::AliasMove;
-
-    /// Writes a list of `{"alias": …, "version": …}`.
-    pub fn serialize<S: Serializer>(moves: &[AliasMove], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(moves.iter().cloned().map(super::AliasMove::from))
-    }
-
-    /// Reads the form that [`serialize`] writes, and versions as plain numbers.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AliasMove>, D::Error> {
-        let moves = Vec::<super::AliasMove>::deserialize(deserializer)?;
-        Ok(moves.into_iter().map(Into::into).collect())
+impl From<Float> for f64 {
+    fn from(number: Float) -> Self {
+        number.0
     }
 }
 
-/// `#[serde(with)]` for optional alias moves.
-pub mod optional_alias_moves {
-    use super::{AliasMove, Deserialize, Deserializer, Serialize, Serializer, aliases};
-
-    pub fn serialize<S: Serializer>(
-        moves: &Option<Vec<aliases::AliasMove>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let moves =
-            moves.as_ref().map(|moves| moves.iter().cloned().map(AliasMove::from).collect::<Vec<_>>());
-        moves.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Vec<aliases::AliasMove>>, D::Error> {
-        let moves = Option::<Vec<AliasMove>>::deserialize(deserializer)?;
-        Ok(moves.map(|moves| moves.into_iter().map(Into::into).collect()))
+impl PartialEq for Float {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
     }
 }
 
-/// `#[serde(with)]` for named floats.
-pub mod floats {
-    use super::{BTreeMap, Deserialize, Deserializer, Float, Serializer};
-
-    pub fn serialize<S: Serializer>(
-        values: &BTreeMap<String, f64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(values.iter().map(|(key, value)| (key, Float(*value))))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<String, f64>, D::Error> {
-        let values = BTreeMap::<String, Float>::deserialize(deserializer)?;
-        Ok(values.into_iter().map(|(key, value)| (key, value.0)).collect())
-    }
-}
-
-impl From<aliases::AliasMove> for AliasMove {
-    fn from(aliases::AliasMove { alias, version }: aliases::AliasMove) -> Self {
-        Self { alias, version }
-    }
-}
-
-impl From<AliasMove> for aliases::AliasMove {
-    fn from(AliasMove { alias, version }: AliasMove) -> Self {
-        Self { alias, version }
-    }
-}
+impl Eq for Float {}
 
 impl From<u64> for Decimal {
     fn from(number: u64) -> Self {
@@ -207,6 +123,69 @@ impl JsonSchema for Decimal {
             "anyOf": [
                 { "type": "integer", "minimum": 0 },
                 { "type": "string", "pattern": "^[0-9]{1,20}$" },
+            ],
+        })
+    }
+}
+
+impl From<i64> for Signed {
+    fn from(number: i64) -> Self {
+        Self(number)
+    }
+}
+
+impl From<Signed> for i64 {
+    fn from(signed: Signed) -> Self {
+        signed.0
+    }
+}
+
+impl Serialize for Signed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SignedVisitor;
+
+        impl Visitor<'_> for SignedVisitor {
+            type Value = Signed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer of 64 bits, as a number or a decimal string")
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Signed, E> {
+                let unexpected = de::Unexpected::Unsigned(value);
+                i64::try_from(value).map(Signed).map_err(|_| E::invalid_value(unexpected, &self))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Signed, E> {
+                Ok(Signed(value))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Signed, E> {
+                value.parse().map(Signed).map_err(|_| E::invalid_value(de::Unexpected::Str(value), &self))
+            }
+        }
+
+        deserializer.deserialize_any(SignedVisitor)
+    }
+}
+
+impl JsonSchema for Signed {
+    fn schema_name() -> Cow<'static, str> {
+        "Signed".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "a signed 64-bit integer, as a number or a decimal string",
+            "anyOf": [
+                { "type": "integer" },
+                { "type": "string", "pattern": "^-?[0-9]{1,19}$" },
             ],
         })
     }

@@ -174,7 +174,7 @@ impl Policy {
 
     fn try_decide(&self, input: &Input) -> Result<Decision> {
         let Inner { engine, guest, budget, .. } = &*self.inner;
-        check_input(input, budget)?;
+        check_weight(guest.weight(input), budget)?;
         let answers = Answers(budget);
         let (verdict, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
         let verdict = answer::check(verdict)?;
@@ -215,8 +215,7 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_input(input: &Input, budget: &Budget) -> Result<()> {
-    let bytes = input.weight();
+fn check_weight(bytes: u64, budget: &Budget) -> Result<()> {
     if bytes <= budget.input_bytes {
         return Ok(());
     }

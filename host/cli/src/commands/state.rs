@@ -1,0 +1,67 @@
+//! `nominate`, `approve`, `quarantine` and `release`: a statement about one version, on record.
+
+use crate::args::{ActorArgs, ApproveArgs, NominateArgs, QuarantineArgs, ReleaseArgs};
+use crate::report::StatementReport;
+use crate::{ExitStatus, Printer, Settings};
+use hydra_registry::{ModelRegistry, Stated};
+
+/// Makes a version the candidate.
+pub async fn nominate(
+    args: &NominateArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let mut request = connect(&args.actor, settings).await?.nominate(args.version);
+    if let Some(reason) = &args.reason {
+        request = request.reason(reason);
+    }
+    report(&request.await?, printer)
+}
+
+/// Approves a version.
+pub async fn approve(
+    args: &ApproveArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let mut request = connect(&args.actor, settings).await?.approve(args.version);
+    if let Some(reason) = &args.reason {
+        request = request.reason(reason);
+    }
+    if let Some(after) = args.expires {
+        request = request.expires(after);
+    }
+    report(&request.await?, printer)
+}
+
+/// Puts a version in quarantine.
+pub async fn quarantine(
+    args: &QuarantineArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let registry = connect(&args.actor, settings).await?;
+    report(&registry.quarantine(args.version, &args.reason).await?, printer)
+}
+
+/// Ends the quarantine of a version.
+pub async fn release(
+    args: &ReleaseArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let mut request = connect(&args.actor, settings).await?.release(args.version);
+    if let Some(reason) = &args.reason {
+        request = request.reason(reason);
+    }
+    report(&request.await?, printer)
+}
+
+async fn connect(args: &ActorArgs, settings: &Settings) -> anyhow::Result<ModelRegistry> {
+    Ok(ModelRegistry::connect(settings.acting_as(args)).await?)
+}
+
+fn report(stated: &Stated, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    printer.report(&StatementReport::from(stated), StatementReport::text)?;
+    Ok(ExitStatus::Done)
+}

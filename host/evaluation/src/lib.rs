@@ -1,0 +1,49 @@
+//! Measures several versions of a model on the same rows, with paired intervals.
+//!
+//! [`evaluate`] scores versions on the rows of a file in one pass and returns an [`Evaluation`], a document.
+//!
+//! [`measure`] is mathematics over labels and scores, without input or output: metrics that equal those of scikit-learn or
+//! LightGBM ([`Metric`] names which), in all rows and in segments; for each metric a confidence interval, and for each other
+//! version one of its difference from a baseline; and how far two versions agree.
+//!
+//! **Intervals** have a confidence level of 95 %. The AUC without weights and groups has that of DeLong, in O(n log n), and so
+//! has the paired difference. Everything else has the percentiles of a paired bootstrap: each version is measured on the
+//! same resamples. How often a resample draws a row is a function of the data's digest, the row and the number of the
+//! resample, so resamples need no memory, segments are measured on the same ones, and the results are the same bits for
+//! any number of threads. With groups, resamples draw whole groups.
+//!
+//! **Memory** per row and version is 8 bytes for each output, which the caller holds, and 4 for an order; 4 more
+//! for one version. Sums of resamples do not grow with the rows. Metrics of rankings need 8 bytes for each group besides.
+
+mod calibration;
+mod check;
+mod dataset;
+mod delong;
+mod distribution;
+mod document;
+mod figures;
+mod grouped;
+mod measure;
+mod metric;
+mod pointwise;
+mod resample;
+mod rows;
+mod run;
+mod scores;
+mod threads;
+
+pub use calibration::CalibrationBin;
+pub use dataset::{Dataset, Labels, MOST_ROWS, Segments};
+pub use distribution::Distribution;
+pub use document::{
+    AgreementRecord, CalibrationRecord, ComparisonRecord, DatasetRecord, DistributionRecord, Evaluation,
+    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SettingsRecord, VersionId, VersionRecord,
+};
+pub use measure::{Agreement, Comparison, Measured, Measurement, Options, measure};
+pub use metric::{Direction, Metric, Task};
+pub use resample::interval::{Interval, LEVEL, Method};
+pub use rows::{Columns, Request, Subject, Work, evaluate};
+pub use scores::Scores;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Metrics of the order of scores, of the data and of each resample, in one sweep along one sorted order.
+
+use super::Plan;
+use super::random::LANES;
+use super::sums::BLOCK;
+use crate::dataset::{Dataset, Partitions};
+use crate::scores::Output;
+
+/// One class against all others, by one output of a version.
+pub(crate) struct Ranking<'a> {
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) partitions: &'a Partitions<'a>,
+    pub(crate) output: Output<'a>,
+    /// The rows from the greatest score to the least.
+    pub(crate) order: &'a [u32],
+    /// The class whose rows are the positive ones.
+    pub(crate) positive: u16,
+}
+
+/// The metrics of one segment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ranked {
+    pub(crate) auc: f64,
+    pub(crate) average_precision: f64,
+}
+
+/// The metrics of a version in all segments, of the data and of each resample.
+pub(crate) struct Sweeps {
+    /// In each segment.
+    pub(crate) data: Vec<Ranked>,
+    /// Of [`LANES`] resamples at a time, in each segment.
+    drawn: Vec<Vec<[Ranked; LANES]>>,
+}
+
+impl Sweeps {
+    /// Sweeps over the data, and over resamples if there is a plan for them; all metrics times `share`.
+    pub(crate) fn of(ranking: &Ranking<'_>, plan: Option<&Plan<'_>>, share: f64) -> Self {
+        let drawn = plan.map(|plan| resampled(ranking, plan)).unwrap_or_default();
+        let mut sweeps = Self { data: ranked(ranking), drawn };
+        sweeps.each(|ranked| {
+            ranked.auc *= share;
+            ranked.average_precision *= share;
+        });
+        sweeps
+    }
+
+    /// The metrics of a resample.
+    pub(crate) fn drawn(&self, segment: usize, resample: usize) -> Ranked {
+        self.drawn[resample / LANES][segment][resample % LANES]
+    }
+
+    /// Adds the metrics of another output.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let mut others = other.data.iter().chain(other.drawn.iter().flatten().flatten());
+        self.each(|ranked| {
+            if let Some(other) = others.next() {
+                ranked.auc += other.auc;
+                ranked.average_precision += other.average_precision;
+            }
+        });
+    }
+
+    fn each(&mut self, change: impl FnMut(&mut Ranked)) {
+        self.data.iter_mut().chain(self.drawn.iter_mut().flatten().flatten()).for_each(change);
+    }
+}
+
+/// The metrics of the data in each segment.
+fn ranked(ranking: &Ranking<'_>) -> Vec<Ranked> {
+    let states = sweep::<1>(ranking, 1, |_, _, drawn| drawn.fill([1.0]));
+    states.into_iter().flatten().map(|state| state.finish()[0]).collect()
+}
+
+/// The metrics of resamples, [`LANES`] at a time, in each segment. Those that a resample does not define are NaN.
+fn resampled(ranking: &Ranking<'_>, plan: &Plan<'_>) -> Vec<Vec<[Ranked; LANES]>> {
+    let passes = plan.run(|range| {
+        sweep::<LANES>(ranking, range.len(), |pass, units, drawn| {
+            plan.counts.fill(units, range.start + pass as u32, drawn);
+        })
+    });
+    let finish = |states: Vec<State<LANES>>| states.into_iter().map(|state| state.finish()).collect();
+    passes.into_iter().flatten().map(finish).collect()
+}
+
+/// Goes along the order once, for `passes` sets of counts, and returns the states of all segments for each of them.
+fn sweep<const N: usize>(
+    ranking: &Ranking<'_>,
+    passes: usize,
+    fill: impl Fn(usize, &[u32], &mut [[f64; N]]),
+) -> Vec<Vec<State<N>>> {
+    let Ranking { dataset, partitions, output, order, positive } = ranking;
+    let classes = dataset.class_ids();
+    let mut states = vec![vec![State::<N>::new(); partitions.len()]; passes];
+    let (mut tie, mut last) = (0, f64::NAN);
+    let mut units = [0; BLOCK];
+    let mut items = [Item::default(); BLOCK];
+    let mut segments = vec![[0_u32; BLOCK]; partitions.per_row()];
+    let mut drawn = [[0.0; N]; BLOCK];
+    for rows in order.chunks(BLOCK) {
+        for (index, row) in rows.iter().enumerate() {
+            let score = output.of(*row);
+            tie += u32::from(score != last);
+            last = score;
+            let row = *row as usize;
+            units[index] = dataset.unit(row);
+            items[index] = Item { tie, weight: dataset.weight(row), positive: classes[row] == *positive };
+            for (column, segments) in segments.iter_mut().enumerate() {
+                segments[index] = partitions.of(column, row);
+            }
+        }
+        for (pass, states) in states.iter_mut().enumerate() {
+            fill(pass, &units[..rows.len()], &mut drawn[..rows.len()]);
+            for segments in &segments {
+                for ((item, drawn), segment) in items[..rows.len()].iter().zip(&drawn).zip(segments) {
+                    states[*segment as usize].push(*item, drawn);
+                }
+            }
+        }
+    }
+    states
+}
+
+/// A row in its place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Item {
+    /// Equal for equal scores, from 1.
+    tie: u32,
+    weight: f64,
+    positive: bool,
+}
+
+/// What is known of a segment after some of its rows.
+#[derive(Debug, Clone, Copy)]
+struct State<const N: usize> {
+    /// The last tie, whose rows are not counted in the sums below.
+    tie: u32,
+    tied_positive: [f64; N],
+    tied_negative: [f64; N],
+    positive: [f64; N],
+    negative: [f64; N],
+    /// The weight of the pairs in order, half of those with equal scores.
+    area: [f64; N],
+    /// The sum of precisions, each times the positive weight at its score.
+    precision: [f64; N],
+}
+
+impl<const N: usize> State<N> {
+    fn new() -> Self {
+        let zero = [0.0; N];
+        Self {
+            tie: 0,
+            tied_positive: zero,
+            tied_negative: zero,
+            positive: zero,
+            negative: zero,
+            area: zero,
+            precision: zero,
+        }
+    }
+
+    fn push(&mut self, item: Item, drawn: &[f64; N]) {
+        if item.tie != self.tie {
+            self.end_tie();
+            self.tie = item.tie;
+        }
+        let tied = if item.positive { &mut self.tied_positive } else { &mut self.tied_negative };
+        for (tied, drawn) in tied.iter_mut().zip(drawn) {
+            *tied += item.weight * drawn;
+        }
+    }
+
+    fn end_tie(&mut self) {
+        for lane in 0..N {
+            let (positive, negative) = (self.tied_positive[lane], self.tied_negative[lane]);
+            self.area[lane] += negative * (self.positive[lane] + 0.5 * positive);
+            self.positive[lane] += positive;
+            self.negative[lane] += negative;
+            let above = self.positive[lane] + self.negative[lane];
+            self.precision[lane] +=
+                if positive > 0.0 { positive * (self.positive[lane] / above) } else { 0.0 };
+        }
+        self.tied_positive = [0.0; N];
+        self.tied_negative = [0.0; N];
+    }
+
+    fn finish(mut self) -> [Ranked; N] {
+        self.end_tie();
+        std::array::from_fn(|lane| Ranked {
+            // 0 / 0 is NaN.
+            auc: self.area[lane] / (self.positive[lane] * self.negative[lane]),
+            average_precision: self.precision[lane] / self.positive[lane],
+        })
+    }
+}

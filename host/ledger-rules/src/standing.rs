@@ -1,0 +1,75 @@
+//! The standing: what holds beside the aliases, and which entries change it.
+//!
+//! A standing says which versions are in quarantine, and which have approvals that were not used yet. Every entry carries
+//! the standing that holds after it, so that the head alone says what a decision must respect. The functions here state
+//! how a standing follows from the one before; the driver applies them to documents, the model check to sets.
+
+/// A standing, as far as the rules change it. Versions are numbers from 1.
+pub trait Standing {
+    /// Puts the version in quarantine, or renews its quarantine.
+    fn quarantine(&mut self, version: u64);
+    /// Ends the quarantine of the version, if there is one.
+    fn release(&mut self, version: u64);
+    /// Adds an approval of the version; one by the same person replaces the earlier one.
+    fn approve(&mut self, version: u64);
+    /// Removes all approvals of the version.
+    fn use_approvals(&mut self, version: u64);
+}
+
+/// What an entry means for the standing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act<'a> {
+    /// It carries the standing on.
+    Carry,
+    /// It states that the entry before it never took effect: the standing from before that entry holds again.
+    Abort,
+    /// It puts a version in quarantine.
+    Quarantine(u64),
+    /// It ends the quarantine of a version.
+    Release(u64),
+    /// It adds an approval of a version.
+    Approve(u64),
+    /// It is an approved decision.
+    Decision {
+        /// The version that the decision makes champion; `None` if the champion stays.
+        crowned: Option<u64>,
+        /// The versions that the decision puts in quarantine.
+        quarantines: &'a [u64],
+    },
+}
+
+impl Act<'_> {
+    /// Whether the entry starts from the standing that held before the entry that it follows, instead of from the one
+    /// that this entry left.
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        matches!(self, Self::Abort)
+    }
+
+    /// Turns the standing that the entry starts from into the one that it carries.
+    pub fn apply(&self, standing: &mut impl Standing) {
+        match *self {
+            Self::Carry | Self::Abort => {}
+            Self::Quarantine(version) => standing.quarantine(version),
+            Self::Release(version) => standing.release(version),
+            Self::Approve(version) => standing.approve(version),
+            Self::Decision { crowned, quarantines } => {
+                if let Some(version) = crowned {
+                    standing.use_approvals(version);
+                }
+                for version in quarantines {
+                    standing.quarantine(*version);
+                }
+            }
+        }
+    }
+
+    /// The version that keeps the entry from being appended, because the entry would make it champion although it is in
+    /// quarantine, or although the entry itself puts it there. `is_quarantined` is about the standing that the entry starts
+    /// from.
+    #[must_use]
+    pub fn forbidden(&self, is_quarantined: impl FnOnce(u64) -> bool) -> Option<u64> {
+        let Self::Decision { crowned: Some(version), quarantines } = *self else { return None };
+        (quarantines.contains(&version) || is_quarantined(version)).then_some(version)
+    }
+}

@@ -1,0 +1,304 @@
+//! Finds what is wrong with a ledger, its aliases, its archive and its place.
+
+use std::collections::BTreeSet;
+
+use futures_util::TryStreamExt as _;
+
+use crate::ledger::Ledger;
+use crate::ledger::archive::{component_path, input_path, standing_path};
+use crate::ledger::chain::{Reading, Record};
+use crate::ledger::doctor::LedgerFinding;
+use crate::ledger::entry::{Entry, EntryKind, tracked};
+use crate::ledger::errors::is_lost;
+use crate::ledger::history::{Fate, MISFIT, REPLACED};
+use crate::ledger::identity::{MODEL_TAG, Origins, named_by_first_entry, tagged};
+use crate::ledger::look::Snapshot;
+use crate::ledger::standing::Standing;
+use hydra_base::Timestamp;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, ExperimentId, Version};
+use hydra_ledger_rules::Found;
+use hydra_mlflow::artifacts::read_whole;
+use hydra_mlflow::entities::{LifecycleStage, Run};
+use hydra_policy::Input;
+
+/// The most unknown inputs that one diagnosis reads.
+const MOST_READ: usize = 32;
+
+/// The most bytes that are read of one.
+const MAX_INPUT_BYTES: u64 = 16 << 20;
+
+impl Ledger {
+    /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
+    /// [`Ledger::verify`] finds.
+    pub async fn diagnose(&self) -> Result<Vec<LedgerFinding>> {
+        let first = self.look(None).await?;
+        // The second look finds out which versions were deleted; if the head changes meanwhile, the first one counts.
+        let snapshot = self.confirm(&first, None).await?.unwrap_or(first);
+        let mut findings = Self::at_first_sight(&snapshot);
+        if let Some(head) = snapshot.readable_head() {
+            if snapshot.window.newer().is_none() {
+                findings.extend(self.standing_findings(&snapshot, head).await?);
+            }
+            findings.extend(self.diagnose_archive(&snapshot, head).await);
+        }
+        findings.extend(self.diagnose_place().await?);
+        Ok(findings)
+    }
+
+    /// What the newest entries and the aliases show, and since when `champion` is on that version.
+    pub(crate) async fn glance(
+        &self,
+        champion: Option<Version>,
+    ) -> Result<(Vec<LedgerFinding>, Option<Timestamp>)> {
+        let snapshot = match self.take_opened().await {
+            Some(opened) => opened,
+            None => self.look(None).await?,
+        };
+        let mut findings = Self::at_first_sight(&snapshot);
+        if self.renamed {
+            findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
+        }
+        let Some((head, champion)) = snapshot.readable_head().zip(champion) else {
+            return Ok((findings, None));
+        };
+        if let Ok(standing) = self.standing(head).await {
+            findings.extend(quarantined(champion, &standing));
+        }
+        Ok((findings, self.champion_since(&snapshot, head, champion).await?))
+    }
+
+    /// When the version became the champion that it is, by the store's clock.
+    async fn champion_since(
+        &self,
+        snapshot: &Snapshot,
+        head: &Record,
+        champion: Version,
+    ) -> Result<Option<Timestamp>> {
+        let made = |entry: &Entry| {
+            entry.after.get(&Alias::CHAMPION) == Some(champion)
+                && (entry.operation == EntryKind::Genesis
+                    || entry.before.get(&Alias::CHAMPION) != Some(champion))
+        };
+        // An entry that restores the champion after an aborted one did not make it champion.
+        let made = |entry: &Entry| entry.operation != EntryKind::Aborted && made(entry);
+        if let Some(record) = snapshot.window.valid_from(head.number).find(|record| made(&record.entry)) {
+            return Ok(Some(record.created_at));
+        }
+        let mut older = self.entries(None, None);
+        while snapshot.window.lowest() > 1
+            && let Some((record, fate)) = older.try_next().await?
+        {
+            if fate != Fate::Aborted && made(&record.entry) {
+                return Ok(Some(record.created_at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the newest entries and the aliases show.
+    pub(super) fn at_first_sight(snapshot: &Snapshot) -> Vec<LedgerFinding> {
+        let mut findings = Self::damage(snapshot);
+        let Some(head) = snapshot.readable_head() else { return findings };
+        if snapshot.window.newer().is_some() {
+            // Only the newer release knows where the aliases belong.
+            return findings;
+        }
+        if !head.is_settled() {
+            findings.push(LedgerFinding::Interrupted { entry: head.number });
+            return findings;
+        }
+        let aliases = &snapshot.registered.aliases;
+        let actual = |alias: &Alias| aliases.get(alias).copied();
+        let there = |version: &Version| !snapshot.gone.contains(version);
+        let tracked = tracked(head.state());
+        let drifted =
+            tracked.iter().filter(|(alias, version)| actual(alias).filter(there) != version.filter(there));
+        findings.extend(drifted.map(|(alias, recorded)| LedgerFinding::Drift {
+            actual: actual(alias),
+            alias: alias.clone(),
+            recorded,
+        }));
+        let champion = head.state().get(&Alias::CHAMPION);
+        let deleted = champion.filter(|version| !there(version)).or_else(|| {
+            let mut chain = snapshot.window.valid_from(head.number);
+            let moved = chain.find(|record| record.moves_champion())?;
+            moved.entry.before.get(&Alias::CHAMPION).filter(|_| champion.is_none())
+        });
+        if let Some(version) = deleted.filter(|_| actual(&Alias::CHAMPION).is_none()) {
+            findings.push(LedgerFinding::DeletedChampion { version });
+        }
+        findings
+    }
+
+    /// Where the ledger is, and whether there is another.
+    async fn diagnose_place(&self) -> Result<Vec<LedgerFinding>> {
+        let mut findings = Vec::new();
+        if self.renamed {
+            findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
+        }
+        for other in tagged(&self.backend, MODEL_TAG, self.model.as_str()).await? {
+            if other.name == self.name {
+                continue;
+            }
+            let registered = self.backend.registry.registered_model(&self.model).await?;
+            if let Origins::Ours(identity) =
+                named_by_first_entry(&self.backend, &other.name, &registered).await?
+            {
+                findings.push(LedgerFinding::Second {
+                    ledger: other.name,
+                    id: identity.id,
+                    run_id: identity.run_id,
+                    used: self.id.clone(),
+                });
+            }
+        }
+        Ok(findings)
+    }
+
+    /// The archive's run, and the files of the newest decisions. The registry has answered, so that errors come from the
+    /// tracking server or the archive.
+    async fn diagnose_archive(&self, snapshot: &Snapshot, head: &Record) -> Vec<LedgerFinding> {
+        let mut findings = Vec::new();
+        let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
+        let looked = async {
+            let run_id = self.run_id.clone();
+            match self.backend.tracking.run(&run_id).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    findings.push(LedgerFinding::LostArchive { run_id });
+                    return Ok(());
+                }
+                found => {
+                    let run = found?;
+                    let experiment = self.deleted_experiment(&run).await?;
+                    if experiment.is_some() || run.lifecycle_stage == LifecycleStage::Deleted {
+                        findings.push(LedgerFinding::DeletedArchive { run_id, experiment });
+                    }
+                }
+            }
+            let inputs = self.archived("decisions").await?;
+            findings.extend(self.missing_artifacts(&chain, &inputs).await?);
+            findings.extend(self.unrecorded(snapshot, head, &inputs).await?);
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = looked.await {
+            findings.push(LedgerFinding::UnreadableArchive { why: error.to_string() });
+        }
+        findings
+    }
+
+    async fn deleted_experiment(&self, run: &Run) -> Result<Option<ExperimentId>> {
+        match self.backend.tracking.experiment(&run.experiment_id).await {
+            Ok(found) if found.lifecycle_stage == LifecycleStage::Deleted => Ok(Some(found.id)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Decisions that were archived after the newest entry and are not in the ledger: it was restored from a backup that is
+    /// older than the archive, or a command was interrupted. Only for ledgers whose entries were all read.
+    async fn unrecorded(
+        &self,
+        snapshot: &Snapshot,
+        head: &Record,
+        inputs: &BTreeSet<String>,
+    ) -> Result<Option<LedgerFinding>> {
+        if snapshot.window.lowest() > 1 {
+            return Ok(None);
+        }
+        let known: BTreeSet<String> =
+            snapshot.window.operation_ids().map(|id| format!("decisions/{id}-")).collect();
+        let is_known = |path: &&String| path.rfind('-').is_some_and(|end| known.contains(&path[..=end]));
+        let mut decisions = 0;
+        for path in inputs.iter().filter(|path| !is_known(path)).take(MOST_READ) {
+            let input = read_whole(self.artifacts().await?.as_ref(), path, MAX_INPUT_BYTES).await;
+            let now = match input {
+                Ok(Some(bytes)) => Input::from_json(&bytes).ok().map(|input| input.context().now),
+                Ok(None) => None,
+                Err(error) if is_lost(&error) => None,
+                Err(error) => return Err(error),
+            };
+            decisions +=
+                usize::from(now.is_some_and(|now| i64::try_from(now).is_ok_and(|now| now > head.entry.at)));
+        }
+        Ok((decisions > 0).then_some(LedgerFinding::Unrecorded { decisions, entry: head.number }))
+    }
+
+    fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {
+        let mut findings: Vec<LedgerFinding> = snapshot
+            .window
+            .unreadable()
+            .filter_map(|(entry, reading)| match reading {
+                Reading::Newer(newer) => {
+                    Some(LedgerFinding::Newer { entry, schema: newer.schema, release: newer.release.clone() })
+                }
+                Reading::Damaged(flaw) => Some(LedgerFinding::Damaged { entry, flaw: flaw.clone() }),
+                Reading::Record(_) => None,
+            })
+            .collect();
+        let (Found::Head { damage, .. } | Found::Lost { damage, .. }) = snapshot.window.find_head() else {
+            return findings;
+        };
+        let known = snapshot.window.unreadable().any(|(number, _)| number == damage);
+        if damage != 0 && !known {
+            let above_head = snapshot.readable_head().is_some_and(|head| damage > head.number);
+            let flaw = if above_head { MISFIT } else { REPLACED }.to_owned();
+            findings.push(LedgerFinding::Damaged { entry: damage, flaw });
+        }
+        findings
+    }
+
+    /// What is wrong with the standing that the head names, and with its mirror.
+    async fn standing_findings(&self, snapshot: &Snapshot, head: &Record) -> Result<Vec<LedgerFinding>> {
+        let mut findings = Vec::new();
+        if let Some(reference) = head.entry.standing
+            && let Err(error) = self.archived_standing(reference).await
+            && is_lost(&error)
+        {
+            let path = standing_path(reference.sha256);
+            findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
+        }
+        // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
+        let Ok(standing) = self.standing(head).await else { return Ok(findings) };
+        let champion = snapshot.registered.aliases.get(&Alias::CHAMPION).copied();
+        findings.extend(champion.and_then(|version| quarantined(version, &standing)));
+        if head.is_settled() {
+            let missing = self.missing_mirrors(&standing).await?.into_iter();
+            findings.extend(
+                missing.map(|mirror| LedgerFinding::MissingQuarantineTag { version: mirror.version }),
+            );
+            let stray = self.stray_mirrors(&snapshot.registered, &standing).await?.into_iter();
+            findings.extend(stray.map(|version| LedgerFinding::StrayQuarantineTag { version }));
+        }
+        Ok(findings)
+    }
+
+    async fn missing_artifacts(
+        &self,
+        chain: &[&Record],
+        inputs: &BTreeSet<String>,
+    ) -> Result<Vec<LedgerFinding>> {
+        let policies = self.archived("policies").await?;
+        let mut findings = Vec::new();
+        for record in chain {
+            let Some(decided) = &record.entry.decided else { continue };
+            let (input, policy) = (
+                input_path(&record.entry.operation_id, decided.input_sha256),
+                component_path(decided.policy.sha256),
+            );
+            for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
+                if !there {
+                    findings
+                        .push(LedgerFinding::MissingArtifact { entry: record.number, path: path.clone() });
+                }
+            }
+        }
+        Ok(findings)
+    }
+}
+
+fn quarantined(champion: Version, standing: &Standing) -> Option<LedgerFinding> {
+    let reason = standing.quarantine(champion)?.reason.clone();
+    Some(LedgerFinding::QuarantinedChampion { version: champion, reason })
+}

@@ -1,0 +1,110 @@
+//! The entry that a proposal becomes, with the files that the archive must hold before the entry is appended.
+
+use std::collections::BTreeMap;
+
+use crate::guards::quarantined;
+use crate::ledger::LedgerWriter;
+use crate::ledger::decide::{Proposal, ProposedDecision};
+use crate::ledger::entry::{Decided, Entry, EntryKind, SideMove, StandingRef};
+use crate::ledger::settle::Quiet;
+use crate::ledger::standing::Standing;
+use hydra_base::Sha256;
+use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::error::Result;
+use hydra_base::names::{Alias, Version};
+use hydra_ledger_rules::Number;
+
+/// An entry to append.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The entry.
+    pub entry: Entry,
+    /// The policy's part, whose files go to the archive.
+    pub decision: Option<ProposedDecision>,
+    /// The standing document that the entry names, if it is a new one.
+    pub standing: Option<(StandingRef, Vec<u8>)>,
+}
+
+impl LedgerWriter {
+    /// An entry of this writer on top of `base`, which carries no standing yet.
+    pub(super) fn entry(
+        &self,
+        operation: EntryKind,
+        base: Number,
+        previous: Option<Sha256>,
+        before: AliasState,
+        after: AliasState,
+        why: String,
+    ) -> Entry {
+        let (actor, expiry) = (&self.settings.actor, self.settings.windows.expiry);
+        let mut entry = Entry::new(&self.ledger.id, operation, (base, previous), before, actor, expiry);
+        entry.after = after;
+        entry.explanation = why;
+        entry
+    }
+
+    /// The entry of a proposal on top of the head, whose standing is `standing`.
+    pub(super) fn draft(
+        &self,
+        operation_id: &str,
+        proposal: Proposal,
+        quiet: &Quiet,
+        standing: &Standing,
+    ) -> Result<Draft> {
+        let head = &quiet.head;
+        let mut before = quiet.snapshot.existing(head.state());
+        let mut after = before.clone();
+        let mut side = BTreeMap::new();
+        for AliasMove { alias, version } in proposal.moves {
+            let from = quiet.snapshot.registered.aliases.get(&alias).copied();
+            if alias == Alias::CANDIDATE {
+                side.insert(alias, SideMove { from, to: version });
+            } else {
+                before.set_if_missing(alias.clone(), from);
+                after.set(alias, version);
+            }
+        }
+        for (alias, version) in before.iter() {
+            after.set_if_missing(alias.clone(), version);
+        }
+        let (base, previous) = (head.number, Some(head.digest));
+        let mut entry = self.entry(proposal.operation, base, previous, before, after, proposal.explanation);
+        operation_id.clone_into(&mut entry.operation_id);
+        entry.target = proposal.target;
+        entry.reason = proposal.reason;
+        entry.side = side;
+        entry.overrides = proposal.overrides;
+        entry.subject = proposal.subject;
+        entry.quarantines = proposal.quarantines;
+        entry.decided = proposal.decision.as_ref().map(|decision| Decided {
+            input_sha256: Sha256::of(&decision.input),
+            ..decision.decided.clone()
+        });
+        let barred =
+            |version| Version::new(version).is_ok_and(|version| standing.quarantine(version).is_some());
+        if let Some(version) = entry.with_act(|act| act.forbidden(barred)) {
+            return Err(quarantined(Version::new(version)?, standing));
+        }
+        let standing = carry_standing(&mut entry, standing, head.entry.standing)?;
+        Ok(Draft { entry, decision: proposal.decision, standing })
+    }
+}
+
+/// Names the standing in `entry`, which starts from `start`. Returns the document if the entry changes it.
+fn carry_standing(
+    entry: &mut Entry,
+    start: &Standing,
+    reference: Option<StandingRef>,
+) -> Result<Option<(StandingRef, Vec<u8>)>> {
+    if start.after(entry).is_none() {
+        entry.standing = reference;
+        return Ok(None);
+    }
+    // The document repeats texts of the entry, so these are cut first; the name of the document takes room, too.
+    entry.standing = Some(StandingRef { number: start.number() + 1, sha256: Sha256::NONE });
+    entry.encode()?;
+    let Some(changed) = start.after(entry) else { return Ok(None) };
+    let (bytes, reference) = changed.encode()?;
+    entry.standing = Some(reference);
+    Ok(Some((reference, bytes)))
+}

@@ -1,0 +1,166 @@
+//! The parts of an entry that only some kinds of entries have.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::forms::{optional_number, text_number, text_version};
+use hydra_base::names::{RunId, Version};
+use hydra_base::{PolicyIdentity, Sha256, Timestamp};
+use hydra_ledger_rules::Number;
+use hydra_policy::{Budget, Change, PanelRole, Usage, VerdictKind};
+
+/// What only a decision of a policy has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decided {
+    /// The policy.
+    pub policy: PolicyIdentity,
+    /// Its verdict.
+    pub verdict: VerdictKind,
+    /// The resources that the decision used.
+    pub usage: Usage,
+    /// The resources that it was allowed to use.
+    pub budget: Budget,
+    /// The SHA-256 of the archived input.
+    pub input_sha256: Sha256,
+    /// The SHA-256 of the evidence without the time: equal for requests that saw the same.
+    pub evidence_sha256: Sha256,
+    /// The SHA-256 of the model file of the version decided about: as found when the file was opened, else as the
+    /// version's tag has it. Not a [`Sha256`], because another program may have written anything into the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
+    /// What users of the champion notice: how the target differs from it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub changes: BTreeSet<Change>,
+    /// The answers of all policies, the leader's first; empty if one policy decides alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub panel: Vec<PanelAnswer>,
+    /// The SHA-256 of the archived document of a panel's decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_sha256: Option<Sha256>,
+    /// Who signed the policy, by the trust rules of the author; at most 4 texts of at most 64 bytes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
+}
+
+impl Decided {
+    /// Whether it has only parts that schema 1 has.
+    pub(super) fn is_of_schema_1(&self) -> bool {
+        self.changes.is_empty()
+            && self.panel.is_empty()
+            && self.decision_sha256.is_none()
+            && self.signers.is_empty()
+    }
+}
+
+/// What one policy of a panel answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PanelAnswer {
+    /// The SHA-256 of the policy's component.
+    pub sha256: Sha256,
+    /// The part of the policy.
+    pub mode: PanelRole,
+    /// Its answer.
+    pub verdict: PanelVerdict,
+}
+
+/// The answer of a policy in a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PanelVerdict {
+    /// Do it.
+    Approve,
+    /// No.
+    Reject,
+    /// Not yet.
+    Hold,
+    /// The policy failed; only of a monitor, because any other failure is recorded nowhere.
+    Error,
+}
+
+/// Names the standing document that holds after an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandingRef {
+    /// Its number, from 1.
+    #[serde(with = "text_number")]
+    pub number: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256,
+}
+
+/// What only an entry of a verb about one version has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The SHA-256 of the version's model file, as found or as the version's tag has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_sha256: Option<String>,
+    /// When an approval ends, in milliseconds.
+    #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Whether the approver also logged the version.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub own: bool,
+}
+
+/// What only an `activate` entry has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// The SHA-256 of the panel's document.
+    pub panel_sha256: Sha256,
+}
+
+/// What only an `archive` entry has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewArchive {
+    /// The run that holds the archive from this entry on.
+    pub run_id: RunId,
+}
+
+/// What only the first entry has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The registered model.
+    pub model: String,
+    /// When that was created. A model of the same name with another time is another model.
+    #[serde(with = "text_number")]
+    pub model_created_at: Timestamp,
+    /// The run that holds inputs and policies.
+    pub run_id: RunId,
+}
+
+/// What only a checkpoint has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// The last entry below the damage that counts; zero when none is known.
+    #[serde(with = "text_number")]
+    pub trusted: Number,
+    /// The newest number that is damaged.
+    #[serde(with = "text_number")]
+    pub damaged: Number,
+}
+
+/// A move of an alias that is not part of the ledger's state, such as `candidate` leaving the version promoted. It is carried out only
+/// if the alias is still where the decision saw it, and never repaired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideMove {
+    /// Where it was.
+    #[serde(with = "text_version")]
+    pub from: Option<Version>,
+    /// Where it goes.
+    #[serde(with = "text_version")]
+    pub to: Option<Version>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
+fn is_false(value: &bool) -> bool {
+    !value
+}

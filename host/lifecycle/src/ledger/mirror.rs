@@ -1,0 +1,134 @@
+//! The mirror of a quarantine: a tag of the version, so that whoever reads the version sees it. Decisions never read it.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+
+use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::standing::{Quarantine, Standing};
+use crate::ledger::{Ledger, LedgerWriter};
+use hydra_base::Timestamp;
+use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::{Key, Version};
+use hydra_base::text::printable;
+use hydra_mlflow::entities::RegisteredModel;
+
+/// The tag of a version in quarantine.
+pub const QUARANTINE_TAG: &str = "hydra.quarantine";
+
+/// The most characters of its value.
+const MAX_CHARS: usize = 500;
+
+/// A tag to set or to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mirror {
+    /// The version.
+    pub version: Version,
+    /// The value; none deletes the tag.
+    pub value: Option<String>,
+}
+
+impl Entry {
+    /// The tags that carrying the entry out sets or deletes.
+    pub(super) fn mirrors(&self) -> Vec<Mirror> {
+        let released = (self.operation == EntryKind::Release).then_some(self.target).flatten();
+        let value = || text(self.at, &self.actor, self.quarantine_reason());
+        let quarantined =
+            self.quarantined().into_iter().map(|version| Mirror { version, value: Some(value()) });
+        quarantined.chain(released.map(|version| Mirror { version, value: None })).collect()
+    }
+
+    /// The reason of the quarantines that the entry begins.
+    pub(super) fn quarantine_reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or("left by a rollback")
+    }
+}
+
+impl Standing {
+    /// The tags of all versions in quarantine.
+    pub(super) fn mirrors(&self) -> Vec<Mirror> {
+        self.mirrors_of(&self.quarantines().map(|(version, _)| version).collect())
+    }
+
+    /// The tags of these versions.
+    pub(super) fn mirrors_of(&self, versions: &BTreeSet<Version>) -> Vec<Mirror> {
+        let value = |quarantine: &Quarantine| text(quarantine.at, &quarantine.by, &quarantine.reason);
+        let mirror =
+            |version: &Version| Mirror { version: *version, value: self.quarantine(*version).map(value) };
+        versions.iter().map(mirror).collect()
+    }
+}
+
+impl Ledger {
+    /// The tags of versions in quarantine that are missing or have another value. Versions that were deleted have none.
+    pub(super) async fn missing_mirrors(&self, standing: &Standing) -> Result<Vec<Mirror>> {
+        let mut missing = Vec::new();
+        let mirrors = standing.mirrors();
+        let versions =
+            mirrors.iter().map(|mirror| self.backend.registry.model_version(&self.model, mirror.version));
+        for (mirror, version) in mirrors.iter().zip(join_all(versions).await) {
+            match version {
+                Ok(version) if version.tags.get(QUARANTINE_TAG) == mirror.value.as_ref() => {}
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                found => {
+                    found?;
+                    missing.push(mirror.clone());
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The versions behind aliases that have the tag and are not in quarantine.
+    pub(super) async fn stray_mirrors(
+        &self,
+        registered: &RegisteredModel,
+        standing: &Standing,
+    ) -> Result<BTreeSet<Version>> {
+        let free = |version: &&Version| standing.quarantine(**version).is_none();
+        let versions: BTreeSet<Version> = registered.aliases.values().filter(free).copied().collect();
+        let found = versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
+        let mut stray = BTreeSet::new();
+        for version in join_all(found).await {
+            match version {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                found => {
+                    let found = found?;
+                    stray.extend(found.tags.contains_key(QUARANTINE_TAG).then_some(found.version));
+                }
+            }
+        }
+        Ok(stray)
+    }
+}
+
+impl LedgerWriter {
+    /// Sets and deletes tags of versions. Versions that were deleted have none.
+    pub(super) async fn mirror(&self, mirrors: &[Mirror]) -> Result<()> {
+        let (registry, model) = (&self.ledger.backend.registry, &self.ledger.model);
+        let key = Key::new(QUARANTINE_TAG)?;
+        let written = mirrors.iter().map(|Mirror { version, value }| {
+            let key = &key;
+            async move {
+                match value {
+                    Some(value) => registry.set_version_tag(model, *version, key, value).await,
+                    None => registry.delete_version_tag(model, *version, key).await,
+                }
+            }
+        });
+        for result in join_all(written).await {
+            match result {
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `<time> <person>: <reason>`, on one line.
+fn text(at: Timestamp, by: &str, reason: &str) -> String {
+    let time =
+        jiff::Timestamp::from_millisecond(at).map_or_else(|_| at.to_string(), |time| format!("{time:.3}"));
+    printable(&format!("{time} {by}: {reason}")).chars().take(MAX_CHARS).collect()
+}

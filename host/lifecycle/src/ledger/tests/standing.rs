@@ -1,0 +1,436 @@
+//! Quarantines and approvals: what they keep from happening, how they end, and what is left when files or writers are lost.
+
+use super::*;
+use crate::ledger::mark::Mark;
+use crate::ledger::verify::Flaw;
+use crate::ledger::{QUARANTINE_TAG, Standing, StandingCache};
+use crate::statement::{self, Stated, Statement, Verb};
+use hydra_base::names::Key;
+use hydra_mlflow::artifacts::ArtifactStore;
+
+const DIGEST_TAG: &str = "hydra.model.sha256";
+
+impl World {
+    async fn state(&self, place: Place, statement: Statement) -> Result<Stated> {
+        self.state_with(self.at(place), statement).await
+    }
+
+    async fn state_with(&self, registry: Arc<dyn RegistryStore>, statement: Statement) -> Result<Stated> {
+        let ledger = self.open(registry).await?;
+        statement::record(&self.backend(self.store.clone()), None, &ledger, &statement).await
+    }
+
+    async fn quarantine(&self, place: Place, number: u64) -> Stated {
+        let reason = Some("calls in sick".to_owned());
+        let statement = Statement { reason, ..Statement::new(Verb::Quarantine, version(number)) };
+        self.state(place, statement).await.expect("a quarantine")
+    }
+
+    async fn approve(&self, place: Place, number: u64) -> Stated {
+        let key = Key::new(DIGEST_TAG).expect("a key");
+        let digest = Sha256::of(b"model").to_string();
+        self.store.set_version_tag(&self.model, version(number), &key, &digest).await.expect("a tag");
+        self.state(place, Statement::new(Verb::Approve, version(number))).await.expect("an approval")
+    }
+
+    async fn standing(&self) -> Standing {
+        self.ledger().await.view().await.expect("a view").standing
+    }
+
+    /// The versions in quarantine, and those of the approvals.
+    async fn stands(&self) -> (Vec<u64>, Vec<u64>) {
+        let standing = self.standing().await;
+        let quarantined = standing.quarantines().map(|(version, _)| version.get()).collect();
+        let approved = standing.approvals().iter().map(|approval| approval.version.get()).collect();
+        (quarantined, approved)
+    }
+
+    async fn tag(&self, number: u64) -> Option<String> {
+        let mut found = self.store.model_version(&self.model, version(number)).await.expect("a version");
+        found.tags.remove(QUARANTINE_TAG)
+    }
+
+    async fn archive(&self) -> Box<dyn ArtifactStore> {
+        let ledger = self.ledger().await;
+        let uri = ledger.artifact_uri().await.expect("an archive").parse().expect("a URI");
+        self.backend(self.store.clone()).artifact_store(&uri).await.expect("the archive")
+    }
+}
+
+async fn findings(world: &World) -> Vec<&'static str> {
+    let findings = world.ledger().await.diagnose().await.expect("findings");
+    findings.iter().map(LedgerFinding::code).collect()
+}
+
+#[tokio::test]
+async fn a_version_in_quarantine_does_not_become_champion_until_it_is_released() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        let stated = world.quarantine(place, 2).await;
+        assert!(stated.recorded && !stated.is_champion, "{stated:?}");
+        let tag = world.tag(2).await.expect("a tag");
+        assert!(tag.ends_with("Z tester: calls in sick"), "{tag}");
+        let error = promote(&world, place, "b", 2).await.expect_err("in quarantine");
+        assert_eq!(error.kind(), ErrorKind::Quarantined);
+        assert_eq!(error.context(), [("reason", "calls in sick".into()), ("by", "tester".into())]);
+        assert!(error.hint().is_some_and(|hint| hint.contains("hydra-registry release 2")), "{error:?}");
+        assert_eq!(world.aliases().await, (Some(1), None));
+        promote(&world, place, "c", 3).await.expect("another version");
+        let release = || Statement::new(Verb::Release, version(2));
+        assert!(world.state(place, release()).await.expect("a release").recorded);
+        assert_eq!(world.tag(2).await, None);
+        promote(&world, place, "d", 2).await.expect("a promotion");
+        let error = world.state(place, release()).await.expect_err("not in quarantine");
+        assert_eq!(error.kind(), ErrorKind::NotQuarantined);
+        let history = world.assert_sound().await;
+        let expected = [
+            EntryKind::Genesis,
+            EntryKind::Promote,
+            EntryKind::Quarantine,
+            EntryKind::Promote,
+            EntryKind::Release,
+            EntryKind::Promote,
+        ];
+        assert_eq!(kinds(&history), expected);
+        assert!(history.iter().all(|(_, fate)| *fate == Fate::Done));
+        let numbers: Vec<Option<u64>> = history
+            .iter()
+            .rev()
+            .map(|(record, _)| record.entry.standing.map(|standing| standing.number))
+            .collect();
+        assert_eq!(numbers, [None, None, Some(1), Some(1), Some(2), Some(2)]);
+        assert_eq!(findings(&world).await, [] as [&str; 0]);
+        let mark = if place == Place::Local { Mark::Atomic } else { Mark::Later };
+        assert_eq!(history[3].0.applied, Some(mark));
+    }
+}
+
+/// A quarantine of the champion moves nothing, and everybody is shown it.
+#[tokio::test]
+async fn the_champion_can_go_into_quarantine() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    let stated = world.quarantine(Place::Remote, 2).await;
+    assert!(stated.is_champion && stated.explanation.contains("stays the champion"), "{stated:?}");
+    assert_eq!(world.aliases().await, (Some(2), Some(1)));
+    assert_eq!(findings(&world).await, ["quarantined-champion"]);
+    let again = world.quarantine(Place::Remote, 2).await;
+    assert!(!again.recorded && again.explanation.contains("already"), "{again:?}");
+    promote(&world, Place::Remote, "c", 3).await.expect("a promotion");
+    assert_eq!(findings(&world).await, [] as [&str; 0]);
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    let error = run(&world, &ledger, "d", Wish::Rollback).await.expect_err("archived, and in quarantine");
+    assert_eq!(error.kind(), ErrorKind::Quarantined);
+    assert_eq!(world.aliases().await, (Some(3), Some(2)));
+}
+
+#[tokio::test]
+async fn a_rollback_can_put_the_version_that_it_leaves_in_quarantine() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        for (id, version) in [("a", 1), ("b", 2)] {
+            promote(&world, place, id, version).await.expect("a promotion");
+        }
+        let ledger = world.open(world.at(place)).await.expect("the ledger");
+        run(&world, &ledger, "c", Wish::RollbackAndQuarantine).await.expect("a rollback");
+        assert_eq!(world.aliases().await, (Some(1), Some(2)));
+        assert_eq!(world.stands().await.0, [2]);
+        assert!(world.tag(2).await.is_some_and(|tag| tag.ends_with("tester: left by a rollback")));
+        let error = run(&world, &ledger, "d", Wish::Rollback).await.expect_err("in quarantine");
+        assert_eq!(error.kind(), ErrorKind::Quarantined);
+        world.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn an_approval_ends_with_its_use() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        let stated = world.approve(place, 2).await;
+        assert_eq!(stated.sha256, Some(Sha256::of(b"model").to_string()));
+        world.approve(place, 3).await;
+        world.approve(place, 2).await;
+        assert_eq!(world.stands().await.1, [3, 2], "the same approver's earlier one is replaced");
+        let ledger = world.open(world.at(place)).await.expect("the ledger");
+        run(&world, &ledger, "b", Wish::Reject(2)).await.expect("a rejection");
+        assert_eq!(world.stands().await.1, [3, 2], "a rejection uses none up");
+        promote(&world, place, "c", 2).await.expect("a promotion");
+        assert_eq!(world.stands().await.1, [3]);
+        run(&world, &ledger, "d", Wish::Rollback).await.expect("a rollback");
+        assert_eq!(world.stands().await.1, [3]);
+        world.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn an_approval_counts_for_its_bytes_until_it_expires() {
+    let world = World::new().await;
+    world.approve(Place::Local, 2).await;
+    let brief =
+        Statement { expires: Some(Duration::from_millis(5)), ..Statement::new(Verb::Approve, version(2)) };
+    let brief = world.state(Place::Local, brief).await.expect("an approval");
+    let standing = world.standing().await;
+    let counts = |sha256: Sha256, now| standing.counting_approvals(version(2), sha256, now).count();
+    let (model, ends) = (Sha256::of(b"model"), brief.expires.expect("an end"));
+    assert_eq!((counts(model, ends - 1), counts(model, ends)), (1, 0));
+    assert_eq!(counts(Sha256::of(b"another"), ends - 1), 0);
+    assert_eq!(standing.counting_approvals(version(3), model, ends - 1).count(), 0);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // The next change of the document drops what has expired.
+    world.quarantine(Place::Local, 4).await;
+    assert_eq!(world.stands().await, (vec![4], vec![]));
+    let none =
+        world.state(Place::Local, Statement::new(Verb::Approve, version(99))).await.expect_err("no version");
+    assert_eq!(none.kind(), ErrorKind::VersionNotFound);
+}
+
+#[tokio::test]
+async fn a_nomination_makes_a_version_the_candidate() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        world.set(Alias::CANDIDATE, 2).await;
+        let nominate = |number| Statement::new(Verb::Nominate, version(number));
+        let stated = world.state(place, nominate(3)).await.expect("a nomination");
+        assert_eq!((stated.recorded, stated.former_candidate), (true, Some(version(2))));
+        let candidate =
+            world.store.version_by_alias(&world.model, &Alias::CANDIDATE).await.expect("an answer");
+        assert_eq!(candidate.map(|candidate| candidate.version), Some(version(3)));
+        assert!(!world.state(place, nominate(3)).await.expect("nothing to do").recorded);
+        world.quarantine(place, 4).await;
+        let error = world.state(place, nominate(4)).await.expect_err("in quarantine");
+        assert_eq!(error.kind(), ErrorKind::Quarantined);
+        promote(&world, place, "a", 3).await.expect("a promotion");
+        let expected = [EntryKind::Genesis, EntryKind::Nominate, EntryKind::Quarantine, EntryKind::Promote];
+        assert_eq!(kinds(&world.assert_sound().await), expected);
+    }
+}
+
+/// Whoever comes next finishes what a dead writer began, tags included.
+#[tokio::test]
+async fn a_death_before_any_write_of_a_statement_is_repaired() {
+    for verb in [Verb::Quarantine, Verb::Release, Verb::Approve, Verb::Nominate] {
+        for at in 0.. {
+            let world = World::new().await;
+            promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+            world.approve(Place::Remote, 2).await;
+            if verb == Verb::Release {
+                world.quarantine(Place::Remote, 2).await;
+            }
+            let before = world.assert_sound().await.len();
+            let dying = Remote::new(&world.store, &[(at, Fault::Dead)]);
+            let stated = world.state_with(dying.clone(), Statement::new(verb, version(2))).await;
+            if !dying.is_dead() {
+                stated.expect("a statement");
+                break;
+            }
+            promote(&world, Place::Remote, "c", 3).await.expect("the next promotion");
+            let appended = world.assert_sound().await.len() == before + 2;
+            let quarantined = match verb {
+                Verb::Quarantine => appended,
+                _ => verb == Verb::Release && !appended,
+            };
+            assert_eq!(world.stands().await.0.contains(&2), quarantined, "{verb} before write {at}");
+            assert_eq!(world.tag(2).await.is_some(), quarantined, "{verb} before write {at}");
+            assert_eq!(findings(&world).await, [] as [&str; 0], "{verb} before write {at}");
+        }
+    }
+}
+
+/// A promotion that never took effect has used no approval, and a rollback that never did has put nothing in quarantine.
+#[tokio::test]
+async fn an_abort_restores_the_standing() {
+    let brief = Windows { lease: 50, slow_writer: 100, expiry: 300, guard: 100 };
+    for wish in [Wish::Promote(3), Wish::RollbackAndQuarantine] {
+        let world = World::new().await;
+        for (id, version) in [("a", 1), ("b", 2)] {
+            promote(&world, Place::Remote, id, version).await.expect("a promotion");
+        }
+        world.approve(Place::Remote, 3).await;
+        world.approve(Place::Remote, 1).await;
+        let before = world.standing().await;
+        let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
+        let ledger = world.open_with(dying, brief).await.expect("the ledger");
+        run(&world, &ledger, "c", wish).await.expect_err("death");
+        assert_ne!(world.standing().await, before, "the head carries what the decision did");
+        tokio::time::sleep(Duration::from_millis(350)).await;
+        let ledger = world.open_with(world.at(Place::Remote), brief).await.expect("the ledger");
+        ledger.repair().await.expect("a repair");
+        let history = world.assert_sound().await;
+        assert_eq!(history[0].0.entry.operation, EntryKind::Aborted);
+        assert_eq!(world.standing().await, before);
+        assert_eq!(world.tag(2).await, None);
+        assert_eq!(findings(&world).await, [] as [&str; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_standing_document_that_is_lost_is_rebuilt_from_the_ledger() {
+    let world = World::new().await;
+    for (id, version) in [("a", 1), ("b", 2)] {
+        promote(&world, Place::Remote, id, version).await.expect("a promotion");
+    }
+    for number in [3, 4] {
+        world.quarantine(Place::Remote, number).await;
+        world.approve(Place::Remote, number).await;
+    }
+    promote(&world, Place::Remote, "c", 5).await.expect("a promotion");
+    world.state(Place::Remote, Statement::new(Verb::Release, version(3))).await.expect("a release");
+    let standing = world.standing().await;
+    let archive = world.archive().await;
+    let documents = archive.list("standing").await.expect("the documents");
+    assert_eq!(documents.len(), 5, "one for each change");
+    let newest = {
+        let (record, _) = world.assert_sound().await.remove(0);
+        format!("standing/{}.json", record.entry.standing.expect("a standing").sha256)
+    };
+    for document in &documents {
+        archive.put_bytes(&document.path, b"{}".to_vec()).await.expect("damage");
+    }
+    assert_eq!(world.standing().await, standing);
+    assert_eq!(findings(&world).await, ["missing-standing"]);
+    let verified = world.ledger().await.verify(None).await.expect("a verification");
+    let flaw = |entry| Flaw { entry, what: "its standing document is not in the archive".into() };
+    assert_eq!(verified.flaws, [9, 8, 7, 6, 5, 4].map(flaw));
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert_eq!(findings(&world).await, [] as [&str; 0]);
+    let stored =
+        hydra_mlflow::artifacts::read_whole(archive.as_ref(), &newest, 1 << 20).await.expect("a file");
+    assert_eq!(Standing::decode(&stored.expect("a document")).expect("a standing"), standing);
+}
+
+#[tokio::test]
+async fn a_cached_standing_needs_no_archive() {
+    let world = World::new().await;
+    world.quarantine(Place::Local, 3).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = StandingCache::new(directory.path().join("standing"));
+    let cached = world.ledger().await.with_cache(Some(cache));
+    let view = cached.view().await.expect("a view");
+    let archive = world.archive().await;
+    let path = archive.list("standing").await.expect("the documents").remove(0).path;
+    archive.put_bytes(&path, b"{}".to_vec()).await.expect("damage");
+    // Below this number there is no chain to rebuild it from.
+    let head = Record { number: 0, ..view.head };
+    assert_eq!(cached.standing(&head).await.expect("the standing"), view.standing);
+    let error = world.ledger().await.standing(&head).await.expect_err("it is lost");
+    assert_eq!(error.kind(), ErrorKind::StandingLost);
+    let file = std::fs::read_dir(directory.path().join("standing")).expect("the cache").next();
+    std::fs::write(file.expect("a document").expect("a document").path(), "{}").expect("damage");
+    let error = cached.standing(&head).await.expect_err("a damaged cache is not used");
+    assert_eq!(error.kind(), ErrorKind::StandingLost);
+}
+
+/// An entry whose author forgot the standing, or has the wrong one, is found.
+#[tokio::test]
+async fn verification_finds_a_standing_that_does_not_follow() {
+    for wrong in [None, Some(crate::ledger::entry::StandingRef { number: 2, sha256: Sha256::NONE })] {
+        let world = World::new().await;
+        world.quarantine(Place::Local, 3).await;
+        let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
+        let head = ledger.ledger().view().await.expect("a view").head;
+        let (state, why) = (head.state().clone(), "forgotten".to_owned());
+        let mut entry =
+            ledger.entry(EntryKind::Promote, head.number, Some(head.digest), state.clone(), state, why);
+        entry.standing = wrong;
+        ledger.append(&mut entry).await.expect("an entry");
+        let verified = ledger.ledger().verify(None).await.expect("a verification");
+        let what = "its standing does not follow from the entry before it".to_owned();
+        assert!(verified.flaws.contains(&Flaw { entry: 3, what }), "{verified:?}");
+    }
+}
+
+/// The tag is for readers. Decisions do not trust it, and a person decides about one that is wrong.
+#[tokio::test]
+async fn a_tag_that_is_wrong_is_found() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    world.quarantine(Place::Remote, 3).await;
+    let key = Key::new(QUARANTINE_TAG).expect("a key");
+    world.store.delete_version_tag(&world.model, version(3), &key).await.expect("deleted");
+    world.store.set_version_tag(&world.model, version(1), &key, "by hand").await.expect("a tag");
+    assert_eq!(findings(&world).await, ["missing-quarantine-tag", "stray-quarantine-tag"]);
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.repair().await.expect("a repair");
+    assert!(world.tag(3).await.is_some());
+    assert_eq!(findings(&world).await, ["stray-quarantine-tag"]);
+    let stated =
+        world.state(Place::Remote, Statement::new(Verb::Release, version(1))).await.expect("a release");
+    assert!(stated.recorded);
+    assert_eq!(findings(&world).await, [] as [&str; 0]);
+    assert_eq!(world.stands().await.0, [3]);
+    world.assert_sound().await;
+}
+
+/// Damage ends no quarantine: the entries above it name the standing, and so does the checkpoint.
+#[tokio::test]
+async fn damage_ends_no_quarantine() {
+    let world = World::new().await;
+    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+    world.quarantine(Place::Remote, 3).await;
+    world.quarantine(Place::Remote, 4).await;
+    promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
+    let name = ledger_name(&world.model).expect("a name");
+    for number in [3, 4] {
+        world.store.delete_model_version(&name, version(number)).await.expect("a deletion");
+    }
+    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+    ledger.repair().await.expect("a checkpoint");
+    assert_eq!(world.stands().await.0, [3, 4]);
+    promote(&world, Place::Remote, "c", 3).await.expect_err("in quarantine");
+    promote(&world, Place::Remote, "d", 5).await.expect("a promotion");
+    assert!(ledger.ledger().verify(None).await.expect("a verification").is_sound());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn quarantines_and_promotions_race() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        let writers = (0..6_u64).map(|writer| {
+            let world = &world;
+            async move {
+                for operation in 0..4_u64 {
+                    let number = (writer + operation) % 3 + 1;
+                    let result = match writer % 3 {
+                        0 => world
+                            .state(place, Statement::new(Verb::Quarantine, version(number)))
+                            .await
+                            .map(drop),
+                        1 => {
+                            world.state(place, Statement::new(Verb::Release, version(number))).await.map(drop)
+                        }
+                        _ => promote(world, place, &format!("{writer}-{operation}"), number).await.map(drop),
+                    };
+                    let kind = result.err().map(|error| error.kind());
+                    let expected = [
+                        None,
+                        Some(ErrorKind::Contention),
+                        Some(ErrorKind::Quarantined),
+                        Some(ErrorKind::NotQuarantined),
+                    ];
+                    assert!(expected.contains(&kind), "{kind:?}");
+                }
+            }
+        });
+        join_all(writers).await;
+        let mut quarantined = std::collections::BTreeSet::new();
+        for (record, _) in world.assert_sound().await.iter().rev() {
+            let target = record.entry.target;
+            match record.entry.operation {
+                EntryKind::Quarantine => drop(quarantined.insert(target)),
+                EntryKind::Release => drop(quarantined.remove(&target)),
+                EntryKind::Promote => assert!(!quarantined.contains(&record.entry.crowned()), "{record}"),
+                _ => {}
+            }
+        }
+        let now: Vec<u64> = quarantined.into_iter().flatten().map(Version::get).collect();
+        assert_eq!(world.stands().await.0, now);
+        for number in 1..=3 {
+            assert_eq!(world.tag(number).await.is_some(), now.contains(&number), "{place:?} {number}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What models say about themselves, on the files that Python and LightGBM wrote.
+
+use crate::loaded::{Model, ModelFormat, ModelLimits, OutputKind, Prediction};
+use crate::testing::{directories, fixtures, pickles, read_model};
+
+fn opened(path: &str) -> Model {
+    let bytes = std::fs::read(fixtures(path)).expect(path);
+    let name = path.rsplit('/').next().expect("a name");
+    Model::from_artifact(name, "", &bytes, &ModelLimits::default()).expect(path)
+}
+
+#[test]
+fn a_model_answers_labels_exactly_if_it_says_so() {
+    for recorded in directories().into_iter().chain(pickles()) {
+        let answer = recorded.model.predict(&recorded.data()).expect("predictions");
+        let says = recorded.model.output_kind() == OutputKind::Label;
+        assert_eq!(matches!(answer, Prediction::Labels(_)), says, "{}", recorded.name);
+    }
+}
+
+#[test]
+fn the_file_decides_what_the_same_trees_answer() {
+    for (path, format, kind) in [
+        ("models/binary_int/booster/model.lgb", ModelFormat::Text, OutputKind::Probability),
+        ("models/binary_int/skops/model.skops", ModelFormat::Skops, OutputKind::Label),
+        ("models/binary_int/pickle/model.pkl", ModelFormat::Pickle, OutputKind::Label),
+        ("models/regression/booster/model.lgb", ModelFormat::Text, OutputKind::Value),
+        ("models/regression/skops/model.skops", ModelFormat::Skops, OutputKind::Value),
+        ("pickles/4.7.0-ranker-p4.pkl", ModelFormat::Pickle, OutputKind::Scores),
+    ] {
+        let model = opened(path);
+        assert_eq!((model.format(), model.output_kind()), (format, kind), "{path}");
+    }
+    assert_eq!(opened("models/binary_int/skops/model.skops").kind_of_outputs(), OutputKind::Probability);
+}
+
+#[test]
+fn every_objective_has_a_kind() {
+    for (objective, kind) in [
+        ("multiclass", OutputKind::Probability),
+        ("multiclassova", OutputKind::Probability),
+        ("cross_entropy", OutputKind::Probability),
+        ("cross_entropy_lambda", OutputKind::Value),
+        ("poisson", OutputKind::Value),
+        ("sqrt", OutputKind::Value),
+        ("lambdarank", OutputKind::Scores),
+        ("rank_xendcg", OutputKind::Scores),
+    ] {
+        let text = read_model(&fixtures("scores").join(objective).with_extension("txt"));
+        let model = Model::from_text_model(text).expect(objective);
+        assert_eq!(model.output_kind(), kind, "{objective}");
+    }
+}
+
+#[test]
+fn categories_are_those_of_training_and_of_pandas() {
+    assert_eq!(opened("models/binary_cat/booster/model.lgb").category_features(), ["city", "tier"]);
+    assert_eq!(opened("models/binary_cat/skops/model.skops").category_features(), ["city", "tier"]);
+    assert_eq!(opened("models/regression/booster/model.lgb").category_features(), Vec::<&str>::new());
+    // The header describes the ordered category `e` as numbers, and the list could be that of a constant feature as well.
+    let path = fixtures("categories/ordered.lgb");
+    let text = String::from_utf8(std::fs::read(path).expect("a model")).expect("text");
+    let features = |text: &str| -> Vec<String> {
+        let model = Model::from_bytes(text.as_bytes(), &ModelLimits::default()).expect("a model");
+        model.category_features().into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(features(&text), Vec::<String>::new());
+    assert_eq!(features(&text.replace(" none none", " [0.5:1] [0.5:1]")), ["e"]);
+}
+
+#[test]
+fn iterations_are_those_that_predict() {
+    for case in ["binary_earlystop", "multi_int"] {
+        let model = opened(&format!("models/{case}/skops/model.skops"));
+        let used = model.iterations().unwrap_or(model.text_model().num_iterations());
+        assert_eq!(model.used_iterations(), used, "{case}");
+    }
+}

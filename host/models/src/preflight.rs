@@ -1,0 +1,278 @@
+//! Opening a version before anything depends on it: are its files there, are they the logged ones, can this program score
+//! with the model?
+//!
+//! A version that cannot be loaded is an answer and not an error: [`Opened::Unloadable`] tells why. An error means that the
+//! question stays open, because a server, a disk or the credentials are in the way.
+//!
+//! The answer is kept in the [`ModelCache`], where it holds as long as the files keep their sizes and the reader is of the same
+//! release.
+
+use std::sync::Arc;
+
+use crate::candidate::SHA256_TAG;
+use crate::facts::Facts;
+use crate::loading::{MAX_MODEL_BYTES, check_digest, read, too_large};
+use crate::model_cache::{CachedModel, ModelCache, Record, Verdict};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorCategory, ErrorKind, Result};
+use hydra_lightgbm::Model;
+use hydra_lightgbm::loaded::ModelLimits;
+use hydra_mlflow::artifacts::ArtifactStore;
+use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::{ArtifactInfo, ModelVersion};
+use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
+use hydra_mlflow::uri::redact;
+
+/// The state of a version's files.
+#[derive(Debug, Clone)]
+pub enum Opened {
+    /// The model is there, its bytes are the logged ones, and this program can score with it.
+    Loadable(Arc<Facts>),
+    /// This program cannot load the model. The error tells why, with its own kind and a hint where there is one.
+    Unloadable(Arc<Error>),
+}
+
+/// Whether a cached verdict is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// The store is asked whether the files are still there with their sizes. For a version that was opened before, that is
+    /// one listing.
+    Asked,
+    /// They are taken to be there: for a version that was opened before, nothing is asked.
+    Assumed,
+}
+
+/// Opens the files of `version`, with one request after the other: the address of the files, their listing, `MLmodel`, the
+/// model file. [`Presence`] says what is asked about a version that was opened before.
+///
+/// What is fetched goes into `cache`, the model file too.
+pub async fn open(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+    presence: Presence,
+) -> Result<Opened> {
+    let request = Preflight { backend, cache: cache.cloned(), version: Arc::new(version.clone()) };
+    match request.answer(presence).await {
+        Ok(facts) => Ok(Opened::Loadable(Arc::from(facts))),
+        Err(Stop::Unloadable(error)) => Ok(Opened::Unloadable(Arc::new(error))),
+        Err(Stop::Failed(error)) => Err(error.with_context("version", version.version)),
+    }
+}
+
+/// Why a version was not opened.
+enum Stop {
+    /// It cannot be loaded.
+    Unloadable(Error),
+    /// It is not known whether it can be loaded.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    /// What the stores and their servers say: either that something is missing or not permitted for this version, or that they
+    /// are in trouble themselves.
+    fn from(error: Error) -> Self {
+        let is_of_the_version = match error.kind() {
+            ErrorKind::Unauthenticated | ErrorKind::PermissionDenied | ErrorKind::Unsupported => false,
+            ErrorKind::Untrusted | ErrorKind::UnsupportedScheme => true,
+            kind => {
+                matches!(kind.category(), ErrorCategory::Missing | ErrorCategory::Refused)
+                    || matches!(kind, ErrorKind::InvalidName | ErrorKind::InvalidArgument)
+            }
+        };
+        if is_of_the_version { Self::Unloadable(error) } else { Self::Failed(error) }
+    }
+}
+
+/// A version to open.
+struct Preflight<'a> {
+    backend: &'a Backend,
+    cache: Option<ModelCache>,
+    version: Arc<ModelVersion>,
+}
+
+impl Preflight<'_> {
+    async fn answer(&self, presence: Presence) -> Result<Box<Facts>, Stop> {
+        if let Some(record) = self.recorded().await? {
+            if presence == Presence::Assumed || self.are_there(&record).await? {
+                return match record.verdict {
+                    Verdict::Loadable(facts) => Ok(facts),
+                    Verdict::Unloadable(why) => Err(Stop::Unloadable(why.into())),
+                };
+            }
+            tracing::info!(version = %self.version.version, "the files of a version have changed; opening them again");
+        }
+        self.examine().await
+    }
+
+    async fn recorded(&self) -> Result<Option<Record>> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let version = self.version.clone();
+        blocking(move || Ok(cache.record(&version))).await
+    }
+
+    /// Whether the files of a record are still there. What the store refuses to say counts as no: opening them anew tells why.
+    async fn are_there(&self, record: &Record) -> Result<bool, Stop> {
+        match self.list(record).await.map_err(Stop::from) {
+            Ok(files) => Ok(files.size_of(MLMODEL_FILE) == Some(record.mlmodel_bytes)
+                && files.size_of(&record.data_file) == Some(record.model_bytes)),
+            Err(Stop::Unloadable(_)) => Ok(false),
+            Err(failed @ Stop::Failed(_)) => Err(failed),
+        }
+    }
+
+    async fn list(&self, record: &Record) -> Result<Listing> {
+        let artifacts = self.backend.artifact_store(&record.root.parse()?).await?;
+        Listing::of(artifacts.as_ref(), &record.data_file).await
+    }
+
+    async fn examine(&self) -> Result<Box<Facts>, Stop> {
+        let (version, registry) = (&self.version, &self.backend.registry);
+        let uri = registry.download_uri(&version.name, version.version).await?;
+        let artifacts = self.backend.artifact_store(&uri.parse().map_err(Stop::Unloadable)?).await?;
+        let limits = MlModelLimits::default();
+        let root = Listing::of(artifacts.as_ref(), MLMODEL_FILE).await?;
+        let mlmodel_bytes = root.checked(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64)?;
+        let mlmodel =
+            read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await.map_err(on_reading)?;
+        let mlmodel = MlModel::parse(&mlmodel, &limits).map_err(Stop::Unloadable)?;
+        let LightGbmFlavor { data, model_class, .. } = mlmodel.lightgbm.clone();
+        let files = if data.contains('/') { Listing::of(artifacts.as_ref(), &data).await? } else { root };
+        let model_bytes = files.checked(artifacts.as_ref(), &data, MAX_MODEL_BYTES)?;
+        let (model, is_fetched) = match self.cached(&data, &model_class, model_bytes).await? {
+            Some(model) => (model, false),
+            None => {
+                let bytes = read(artifacts.as_ref(), &data, MAX_MODEL_BYTES).await.map_err(on_reading)?;
+                (CachedModel::new(data.clone(), model_class, bytes), true)
+            }
+        };
+        let found = Found {
+            root: Some(artifacts.uri().to_owned()).filter(|uri| redact(uri) == *uri),
+            mlmodel_bytes,
+            mlmodel,
+            model_bytes,
+            model,
+            is_fetched,
+        };
+        let (cache, version) = (self.cache.clone(), self.version.clone());
+        let judged = blocking(move || Ok(found.judge_and_keep(cache.as_ref(), &version))).await?;
+        judged.map_err(Stop::Unloadable)
+    }
+
+    /// The model file, if the cache has it and the store's is of the same size.
+    async fn cached(&self, data: &str, model_class: &str, size: u64) -> Result<Option<CachedModel>> {
+        let Some(cache) = self.cache.clone() else { return Ok(None) };
+        let version = self.version.clone();
+        let found = blocking(move || Ok(cache.get(&version))).await?;
+        Ok(found.filter(|found| {
+            (found.data_file(), found.model_class()) == (data, model_class)
+                && found.bytes().len() as u64 == size
+        }))
+    }
+}
+
+/// What was found in the store.
+struct Found {
+    /// The place, unless its URI holds secrets, which must not get into a cache.
+    root: Option<String>,
+    mlmodel_bytes: u64,
+    mlmodel: MlModel,
+    model_bytes: u64,
+    model: CachedModel,
+    is_fetched: bool,
+}
+
+impl Found {
+    /// Opens the model, and keeps what was found out.
+    fn judge_and_keep(self, cache: Option<&ModelCache>, version: &ModelVersion) -> Result<Box<Facts>> {
+        let verdict = self.judge(version);
+        if let Some(cache) = cache
+            && let Err(error) = self.keep(cache, version, &verdict)
+        {
+            tracing::warn!(%error, "cannot cache the model");
+        }
+        verdict
+    }
+
+    fn judge(&self, version: &ModelVersion) -> Result<Box<Facts>> {
+        let Self { model: file, mlmodel, .. } = self;
+        check_digest(version, file.sha256())?;
+        let limits = ModelLimits::default();
+        let model = Model::from_artifact(file.data_file(), file.model_class(), file.bytes(), &limits)?;
+        let size = file.bytes().len() as u64;
+        Ok(Box::new(Facts::of(&model, mlmodel.clone(), file.sha256(), size)))
+    }
+
+    fn keep(&self, cache: &ModelCache, version: &ModelVersion, verdict: &Result<Box<Facts>>) -> Result<()> {
+        if verdict.is_ok() && self.is_fetched {
+            cache.put(version, &self.model)?;
+        }
+        let Some(root) = self.root.clone() else { return Ok(()) };
+        // A verdict against a version is kept only if its bytes are the promised ones: others can be mended.
+        let is_promised = version.tags.contains_key(SHA256_TAG);
+        let verdict = match verdict {
+            Ok(facts) => Verdict::Loadable(facts.clone()),
+            Err(error) if is_promised && error.kind() != ErrorKind::Integrity => {
+                Verdict::Unloadable(error.into())
+            }
+            Err(_) => return Ok(()),
+        };
+        // A file that changed while it was read is opened again the next time.
+        if self.model.bytes().len() as u64 != self.model_bytes {
+            return Ok(());
+        }
+        let record = Record {
+            root,
+            mlmodel_bytes: self.mlmodel_bytes,
+            data_file: self.model.data_file().to_owned(),
+            model_bytes: self.model_bytes,
+            verdict,
+        };
+        cache.put_record(version, &record)
+    }
+}
+
+/// The files beside `MLmodel`, and those beside the model file.
+struct Listing(Vec<ArtifactInfo>);
+
+impl Listing {
+    /// Lists the root, and the directory of `path` as well if that is another one.
+    async fn of(artifacts: &dyn ArtifactStore, path: &str) -> Result<Self> {
+        let mut files = artifacts.list("").await?;
+        if let Some((directory, _)) = path.rsplit_once('/') {
+            files.extend(artifacts.list(directory).await?);
+        }
+        Ok(Self(files))
+    }
+
+    fn size_of(&self, path: &str) -> Option<u64> {
+        let file = self.0.iter().find(|info| info.path == path && !info.is_dir)?;
+        // MLflow leaves the size of an empty file out.
+        Some(file.size.unwrap_or(0))
+    }
+
+    /// The size of a file that must be there and must not have more than `limit` bytes.
+    fn checked(&self, artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<u64, Stop> {
+        let size = self.size_of(path).ok_or_else(|| {
+            let root = redact(artifacts.uri());
+            let error = Error::new(ErrorKind::ArtifactNotFound, format!("there is no {path} at {root}"))
+                .with_hint("restore the files from a backup, or log the model again");
+            Stop::Unloadable(error)
+        })?;
+        if size > limit {
+            return Err(Stop::Unloadable(too_large(path, limit).with_context("bytes", size)));
+        }
+        Ok(size)
+    }
+}
+
+/// What an error on reading a file says: one that is larger than it may be is not the store's trouble.
+fn on_reading(error: Error) -> Stop {
+    match error.kind() {
+        ErrorKind::InvalidModel => Stop::Unloadable(error),
+        _ => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Examining: what is wrong with a model, the repair of what can be repaired, and the state of several models.
+
+use futures_util::future::try_join;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::registry::ModelRegistry;
+use crate::settings::Experiment as Setting;
+use hydra_base::error::{ErrorKind, Result};
+use hydra_base::names::ModelName;
+use hydra_base::pattern::NamePattern;
+use hydra_lifecycle::doctor::{Doctor, Finding};
+use hydra_lifecycle::ledger::{Ledger, LedgerWriter, is_ledger};
+use hydra_lifecycle::status::ModelStatus;
+use hydra_mlflow::entities::{Experiment, ModelFilter};
+
+/// How many models one request of a listing asks for.
+const MODELS: usize = 100;
+
+/// How many models are looked at side by side.
+const AT_ONCE: usize = 8;
+
+impl ModelRegistry {
+    /// What is not as it should be with the model's lifecycle. Nothing is written.
+    pub async fn diagnose(&self) -> Result<Vec<Finding>> {
+        let (ledger, experiment) = try_join(self.ledger_or_loss(), self.existing_experiment()).await?;
+        let (ledger, loss) = ledger;
+        let mut findings: Vec<Finding> = loss.into_iter().collect();
+        findings.extend(self.doctor(experiment.as_ref()).diagnose(ledger.as_ref()).await?);
+        Ok(findings)
+    }
+
+    /// Repairs what needs no human decision: completes or aborts an interrupted transition, records moves that were made
+    /// without the ledger, bridges damage in it, begins a new archive or a new ledger where the former was purged, ends runs
+    /// that were left behind.
+    pub async fn repair(&self) -> Result<()> {
+        let (ledger, experiment) = try_join(self.ledger_or_loss(), self.existing_experiment()).await?;
+        let ledger = match ledger {
+            (None, Some(_)) => {
+                let experiment = self.ensure_experiment().await?;
+                let (backend, model) = (self.backend(), self.model());
+                Some(LedgerWriter::found_again(backend, model, &experiment, self.writer_settings()).await?)
+            }
+            (ledger, _) => ledger.map(|ledger| self.writer(ledger)),
+        };
+        let ledger = match ledger {
+            Some(ledger) => Some(ledger.with_archive(self.ensure_experiment()).await?),
+            None => None,
+        };
+        if let Some(ledger) = &ledger {
+            ledger.note_place().await?;
+            ledger.archive_policy(self.policy().await?.bytes()).await?;
+        }
+        self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
+    }
+
+    /// The registered models whose names fit the pattern, in the order of their names; ledgers and prompts left out.
+    pub async fn models(&self, pattern: &NamePattern) -> Result<Vec<ModelName>> {
+        let filter = ModelFilter::Name(pattern.clone());
+        let mut names = Vec::new();
+        let mut token = None;
+        loop {
+            let page = self.backend().registry.registered_models(&filter, MODELS, token.as_deref()).await?;
+            let models = page.items.into_iter().filter(|model| !is_ledger(model));
+            names.extend(models.map(|model| model.name));
+            token = page.next;
+            if token.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// The state of several models of this registry at a glance: those whose names fit the pattern.
+    pub async fn statuses(&self, pattern: &NamePattern) -> Result<Vec<ModelStatus>> {
+        let models = self.models(pattern).await?;
+        let status = |model: ModelName| {
+            let backend = self.backend().clone();
+            async move { ModelStatus::of(&backend, &model).await }
+        };
+        stream::iter(models).map(status).buffered(AT_ONCE).try_collect().await
+    }
+
+    fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
+        Doctor { backend: self.backend(), model: self.model(), experiment, cache: self.cache() }
+    }
+
+    /// The ledger, or the finding that the one which the model names does not exist.
+    async fn ledger_or_loss(&self) -> Result<(Option<Ledger>, Option<Finding>)> {
+        match self.existing_ledger().await {
+            Err(error) if error.kind() == ErrorKind::LedgerGone => {
+                Ok((None, Some(Finding::LostLedger { why: error.to_string() })))
+            }
+            ledger => Ok((ledger?, None)),
+        }
+    }
+
+    /// The experiment that candidates are logged in, deleted or not; `None` when there is none yet.
+    pub(super) async fn existing_experiment(&self) -> Result<Option<Experiment>> {
+        let tracking = &self.backend().tracking;
+        match &self.inner.settings.experiment {
+            Setting::Id(id) => match tracking.experiment(id).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                found => found.map(Some),
+            },
+            Setting::Named(name) => tracking.experiment_by_name(name).await,
+        }
+    }
+}

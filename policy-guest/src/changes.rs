@@ -1,0 +1,89 @@
+//! What a version changes against the champion, for the users of its predictions.
+
+use std::fmt::Display;
+
+use crate::contract::{Context, ModelFacts, ModelState, ModelVersion, OutputKind, PolicyError};
+
+/// The setting with the changes that are not allowed.
+pub const SETTING: &str = "refuse-changes";
+
+/// The longest part of a name that an explanation quotes, in characters.
+const QUOTED: usize = 40;
+
+/// Why the settings do not allow that `target` replaces the champion. Without a champion, or if one of the two models could
+/// not be opened, there is nothing to compare.
+pub fn objection(target: &ModelVersion, context: &Context) -> Result<Option<String>, PolicyError> {
+    let refused = context.settings.iter().find(|entry| entry.key == SETTING);
+    let refused = refused.map_or("", |entry| entry.value.as_str()).split(',').filter(|name| !name.is_empty());
+    let champion = context.champion.as_ref();
+    let models = champion.and_then(|champion| Some((facts(target)?, facts(champion)?)));
+    let mut found = Vec::new();
+    for name in refused {
+        let change: fn(&ModelFacts, &ModelFacts) -> Option<String> = match name {
+            "output" => output,
+            "classes" => classes,
+            "columns" => columns,
+            _ => {
+                return Err(PolicyError::InvalidSettings(format!(
+                    "`{SETTING}` names `{name}`, which is not one of output, classes, columns"
+                )));
+            }
+        };
+        found.extend(models.and_then(|(target, champion)| change(target, champion)));
+    }
+    let champion = champion.filter(|_| !found.is_empty());
+    Ok(champion.map(|champion| {
+        format!(
+            "version {} differs from the champion, version {}, in what {SETTING} protects: {}",
+            target.version,
+            champion.version,
+            found.join("; ")
+        )
+    }))
+}
+
+fn facts(version: &ModelVersion) -> Option<&ModelFacts> {
+    match &version.model {
+        ModelState::Loadable(facts) => Some(facts),
+        ModelState::Unloadable(_) | ModelState::Unopened => None,
+    }
+}
+
+fn output(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
+    (target.output != champion.output)
+        .then(|| format!("predict answers {} instead of {}", answer(target.output), answer(champion.output)))
+}
+
+fn classes(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
+    first_difference("class", &target.classes, &champion.classes).or_else(|| {
+        (target.outputs != champion.outputs)
+            .then(|| format!("{} outputs instead of {}", target.outputs, champion.outputs))
+    })
+}
+
+fn columns(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
+    (target.features_sha256 != champion.features_sha256).then(|| {
+        first_difference("input column", &target.features, &champion.features)
+            .unwrap_or_else(|| "the input columns are others".to_owned())
+    })
+}
+
+/// The first position at which two lists of names differ.
+fn first_difference(what: &str, ours: &[String], theirs: &[String]) -> Option<String> {
+    let length = ours.len().max(theirs.len());
+    let position = (0..length).find(|position| ours.get(*position) != theirs.get(*position))?;
+    let quoted = |names: &[String]| match names.get(position) {
+        Some(name) => format!("`{}`", name.chars().take(QUOTED).collect::<String>()),
+        None => "absent".to_owned(),
+    };
+    Some(format!("{what} {} is {} instead of {}", position + 1, quoted(ours), quoted(theirs)))
+}
+
+fn answer(output: OutputKind) -> impl Display {
+    match output {
+        OutputKind::Probability => "probabilities",
+        OutputKind::Label => "labels",
+        OutputKind::Value => "values",
+        OutputKind::Scores => "scores",
+    }
+}

@@ -1,0 +1,411 @@
+//! What happens to registries in use: renames, deletions, purges, backups, copies, other spellings, prompts. The next command
+//! goes on or says exactly what to do, no history is given up, and `doctor` finds it beforehand.
+
+use std::path::{Path, PathBuf};
+
+use hydra_lifecycle::ledger::entry::EntryKind;
+use hydra_lifecycle::ledger::ledger_name;
+use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
+
+use super::{aliases, assert_sound, ledger, registry};
+use crate::support::backends::{Backend, fresh_name};
+use crate::support::python;
+use crate::support::server::{NEWEST, Server};
+use crate::support::version;
+
+/// A backend that Python reaches too.
+struct Shared {
+    backend: Backend,
+    uri: String,
+    /// The database below, for `mlflow gc`.
+    database: String,
+}
+
+impl Shared {
+    fn rest() -> Self {
+        let server = Server::shared(NEWEST);
+        let database = format!("sqlite:///{}", server.home.join("mlflow.db").display());
+        Self { backend: Backend::rest(), uri: server.url.clone(), database }
+    }
+
+    fn local(backend: Backend) -> Self {
+        let uri = backend.options("m").resolved_tracking_uri().expect("a URI").expose().to_owned();
+        Self { backend, database: uri.clone(), uri }
+    }
+
+    fn sqlite() -> Self {
+        Self::local(Backend::sqlite())
+    }
+
+    fn file() -> Self {
+        Self::local(Backend::file())
+    }
+
+    /// The file of a local database.
+    fn database_file(&self) -> PathBuf {
+        PathBuf::from(self.uri.trim_start_matches("sqlite:///"))
+    }
+
+    fn ask(&self, args: &[&str]) -> serde_json::Value {
+        let args: Vec<&str> = std::iter::once(self.uri.as_str()).chain(args.iter().copied()).collect();
+        python::ask(NEWEST, "life.py", &args)
+    }
+
+    /// A model whose version 2 is the champion and whose version 1 is archived.
+    async fn promoted(&self) -> ModelRegistry {
+        let registry = registry(&self.backend, &fresh_name("life")).await;
+        for number in [1, 2] {
+            registry.promote_to_champion(version(number)).await.expect("a promotion");
+        }
+        registry
+    }
+
+    async fn open(&self, model: &str) -> ModelRegistry {
+        ModelRegistry::connect(self.backend.options(model)).await.expect("a registry")
+    }
+}
+
+async fn diagnose(registry: &ModelRegistry) -> Vec<Finding> {
+    registry.diagnose().await.expect("a diagnosis")
+}
+
+/// The codes of what `doctor` finds.
+async fn findings(registry: &ModelRegistry) -> Vec<&'static str> {
+    diagnose(registry).await.iter().map(Finding::code).collect()
+}
+
+macro_rules! on {
+    ($case:ident: $($test:ident = $shared:expr),* $(,)?) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            $case(&$shared).await;
+        }
+    )*};
+}
+
+async fn a_renamed_model_keeps_its_ledger(shared: &Shared) {
+    let before = shared.promoted().await;
+    let id = ledger(&before).await.id().to_owned();
+    let (old, new) = (before.model().to_string(), fresh_name("renamed"));
+    shared.ask(&["rename-model", &old, &new]);
+    let missing = shared.open(&old).await.promote_to_champion(version(3)).await.expect_err("no such model");
+    assert_eq!(missing.kind(), ErrorKind::ModelNotFound);
+    assert!(missing.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{missing:?}");
+    let renamed = shared.open(&new).await;
+    assert_eq!(findings(&renamed).await, ["renamed-ledger"]);
+    renamed.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&renamed).await, (Some(1), Some(2)));
+    // The new place was noted, and the history goes on.
+    assert_eq!(assert_sound(&renamed).await.len(), 4);
+    assert_eq!(ledger(&renamed).await.id(), id);
+    // A new model under the old name is another model, and gets a ledger of its own.
+    let successor = registry(&shared.backend, &old).await;
+    assert!(findings(&successor).await.is_empty());
+    successor.promote_to_champion(version(3)).await.expect("a promotion");
+    let its_ledger = ledger(&successor).await;
+    assert_ne!(its_ledger.id(), id);
+    assert_eq!(its_ledger.name().as_str(), format!("{old}_ledger_2"));
+    assert_sound(&successor).await;
+    assert_sound(&renamed).await;
+}
+on!(a_renamed_model_keeps_its_ledger: renamed_on_rest = Shared::rest(), renamed_on_sqlite = Shared::sqlite());
+
+async fn a_renamed_ledger_is_found(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let id = ledger(&registry).await.id().to_owned();
+    let (usual, new) = (ledger_name(registry.model()).expect("a name"), fresh_name("kept"));
+    shared.ask(&["rename-model", usual.as_str(), &new]);
+    assert_eq!(findings(&registry).await, ["renamed-ledger"]);
+    registry.repair().await.expect("a repair");
+    assert!(findings(&registry).await.is_empty());
+    // Whoever then removes the tags loses nothing either: the ledger says whose it is.
+    for tag in ["hydra.ledger.id", "hydra.ledger.run", "hydra.ledger.name"] {
+        shared.ask(&["delete-model-tag", registry.model().as_str(), tag]);
+    }
+    registry.promote_to_champion(version(3)).await.expect("a promotion");
+    assert_eq!(ledger(&registry).await.id(), id);
+    assert_eq!(assert_sound(&registry).await.len(), 4);
+}
+on!(a_renamed_ledger_is_found: renamed_ledger_on_rest = Shared::rest(), renamed_ledger_on_sqlite = Shared::sqlite());
+
+async fn a_second_ledger_is_found(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let (first, usual) = (ledger(&registry).await, ledger_name(registry.model()).expect("a name"));
+    let kept = fresh_name("kept");
+    let stores = &registry.backend().registry;
+    let tag = hydra_base::testing::key("hydra.ledger.model");
+    stores.set_registered_model_tag(&usual, &tag, "former").await.expect("a tag");
+    shared.ask(&["rename-model", usual.as_str(), &kept]);
+    for tag in ["hydra.ledger.id", "hydra.ledger.run"] {
+        shared.ask(&["delete-model-tag", registry.model().as_str(), tag]);
+    }
+    registry.promote_to_champion(version(3)).await.expect("a promotion");
+    assert_ne!(ledger(&registry).await.id(), first.id());
+    assert_sound(&registry).await;
+    let kept = hydra_base::testing::model_name(&kept);
+    stores.set_registered_model_tag(&kept, &tag, registry.model().as_str()).await.expect("a tag");
+    let found = diagnose(&registry).await;
+    let [second] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(second.code(), "second-ledger");
+    assert!(second.remedy().contains(first.id()), "{}", second.remedy());
+    // The finding says how to go on with the other one.
+    for (tag, value) in [("hydra.ledger.id", first.id()), ("hydra.ledger.run", first.run_id().as_str())] {
+        let tag = hydra_base::testing::key(tag);
+        stores.set_registered_model_tag(registry.model(), &tag, value).await.expect("a tag");
+    }
+    registry.promote_to_champion(version(4)).await.expect("a promotion");
+    assert_eq!(ledger(&registry).await.id(), first.id());
+}
+on!(a_second_ledger_is_found: second_on_rest = Shared::rest(), second_on_sqlite = Shared::sqlite());
+
+async fn a_deleted_ledger_is_begun_again_by_doctor_only(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let lost = ledger(&registry).await;
+    shared.ask(&["delete-model", lost.name().as_str()]);
+    assert_eq!(findings(&registry).await, ["lost-ledger"]);
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no ledger");
+    assert_eq!(error.kind(), ErrorKind::LedgerGone, "{error}");
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("doctor --fix") && !hint.contains("delete"), "{hint}");
+    registry.repair().await.expect("a repair");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    let history = assert_sound(&registry).await;
+    assert!(history[0].0.entry.explanation.contains(lost.id()), "{}", history[0].0.entry.explanation);
+}
+on!(
+    a_deleted_ledger_is_begun_again_by_doctor_only: deleted_ledger_on_rest = Shared::rest(),
+    deleted_ledger_on_sqlite = Shared::sqlite(),
+    deleted_ledger_on_file = Shared::file(),
+);
+
+async fn a_deleted_archive_is_found_and_goes_on(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let run = ledger(&registry).await.run_id().clone();
+    shared.ask(&["delete-run", run.as_str()]);
+    let found = diagnose(&registry).await;
+    let [deleted] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(deleted.code(), "deleted-archive");
+    assert!(
+        deleted.remedy().contains(&format!("mlflow runs restore --run-id {run}")),
+        "{}",
+        deleted.remedy()
+    );
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    shared.ask(&["restore-run", run.as_str()]);
+    assert_eq!(assert_sound(&registry).await.len(), 4);
+}
+on!(
+    a_deleted_archive_is_found_and_goes_on: deleted_run_on_rest = Shared::rest(),
+    deleted_run_on_sqlite = Shared::sqlite(),
+    deleted_run_on_file = Shared::file(),
+);
+
+async fn a_purged_archive_is_begun_again_by_doctor_only(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let purged = ledger(&registry).await.run_id().clone();
+    shared.ask(&["purge-run", purged.as_str(), &shared.database]);
+    assert_eq!(findings(&registry).await, ["lost-archive"]);
+    // A wrong tracking URI looks the same, so that nothing is begun without being asked for.
+    let error = registry.rollback(Target::PolicyChoice).await.expect_err("no archive");
+    assert_eq!(error.kind(), ErrorKind::ArchiveGone, "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("doctor --fix")), "{error:?}");
+    assert_eq!(aliases(&registry).await, (Some(2), Some(1)), "nothing moved");
+    registry.repair().await.expect("a repair");
+    registry.rollback(Target::PolicyChoice).await.expect("an emergency rollback");
+    assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    let ledger = ledger(&registry).await;
+    assert_ne!(*ledger.run_id(), purged);
+    let history = ledger.history(None, None).await.expect("a history");
+    let kinds: Vec<EntryKind> = history.iter().rev().map(|(record, _)| record.entry.operation).collect();
+    assert_eq!(
+        kinds,
+        [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::Archive, EntryKind::Rollback]
+    );
+    // What was decided since then can be verified; what was purged is named.
+    let newest = &history[0].0;
+    ledger.input(newest).await.expect("what was decided upon");
+    ledger
+        .component(newest.entry.decided.as_ref().expect("a decision").policy.sha256)
+        .await
+        .expect("the policy");
+    assert_eq!(findings(&registry).await, ["missing-artifact"; 2], "the inputs of entries 2 and 3");
+    registry.repair().await.expect("another repair begins no other archive");
+    assert_eq!(super::ledger(&registry).await.run_id(), ledger.run_id());
+}
+on!(
+    a_purged_archive_is_begun_again_by_doctor_only: purged_run_on_rest = Shared::rest(),
+    purged_run_on_sqlite = Shared::sqlite(),
+    purged_run_on_file = Shared::file(),
+);
+
+async fn a_deleted_experiment_is_found_and_goes_on(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let tracking = &registry.backend().tracking;
+    let run = tracking.run(ledger(&registry).await.run_id()).await.expect("the ledger's run");
+    shared.ask(&["delete-experiment", run.experiment_id.as_str()]);
+    assert_eq!(findings(&registry).await, ["deleted-archive", "deleted-experiment"]);
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let model =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster/model.lgb");
+    let error =
+        registry.log(Candidate::from_file(model).metric("auc", 0.9)).await.expect_err("a deleted experiment");
+    assert_eq!(error.kind(), ErrorKind::InvalidState);
+    shared.ask(&["restore-experiment", run.experiment_id.as_str()]);
+    assert_eq!(assert_sound(&registry).await.len(), 4);
+}
+on!(
+    a_deleted_experiment_is_found_and_goes_on: deleted_experiment_on_rest = Shared::rest(),
+    deleted_experiment_on_sqlite = Shared::sqlite(),
+    deleted_experiment_on_file = Shared::file(),
+);
+
+async fn deleted_versions_are_found_and_go_on(shared: &Shared) {
+    let registry = shared.promoted().await;
+    for number in ["1", "2"] {
+        shared.ask(&["delete-version", registry.model().as_str(), number]);
+    }
+    let found = findings(&registry).await;
+    assert!(found.contains(&"deleted-champion"), "{found:?}");
+    let refused = registry.rollback(Target::PolicyChoice).await.expect("an answer").into_result();
+    assert_eq!(refused.expect_err("nothing to go back to").kind(), ErrorKind::NoArchived);
+    registry.promote_to_champion(version(3)).await.expect("a promotion");
+    assert_eq!(aliases(&registry).await, (Some(3), None));
+    assert_sound(&registry).await;
+}
+on!(
+    deleted_versions_are_found_and_go_on: deleted_versions_on_rest = Shared::rest(),
+    deleted_versions_on_sqlite = Shared::sqlite(),
+    deleted_versions_on_file = Shared::file(),
+);
+
+async fn an_alias_in_another_spelling_is_found(shared: &Shared) {
+    let registry = registry(&shared.backend, &fresh_name("life")).await;
+    python::ask(NEWEST, "move_alias.py", &[&shared.uri, registry.model().as_str(), "Champion", "4"]);
+    assert_eq!(findings(&registry).await, ["alias-spelling"]);
+    let error = registry.champion_info().await.expect_err("no champion");
+    assert_eq!(error.kind(), ErrorKind::NoChampion);
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("`Champion`") && hint.contains("promote 4")),
+        "{error:?}"
+    );
+    registry.promote_to_champion(version(4)).await.expect("a promotion");
+    assert_eq!(aliases(&registry).await, (Some(4), None));
+    python::ask(NEWEST, "move_alias.py", &[&shared.uri, registry.model().as_str(), "Champion", "none"]);
+    assert_sound(&registry).await;
+}
+on!(
+    an_alias_in_another_spelling_is_found: spelling_on_rest = Shared::rest(),
+    spelling_on_sqlite = Shared::sqlite(),
+    spelling_on_file = Shared::file(),
+);
+
+async fn a_prompt_is_not_a_model(shared: &Shared) {
+    let name = fresh_name("prompt");
+    shared.ask(&["register-prompt", &name]);
+    let error = ModelRegistry::connect_or_create(shared.backend.options(&name)).await.expect_err("a prompt");
+    assert_eq!(error.kind(), ErrorKind::IsPrompt, "{error}");
+    let registry = shared.open(&name).await;
+    let refused = [
+        registry.promote_to_champion(version(1)).await.map(drop),
+        registry.rollback(Target::PolicyChoice).dry_run().await.map(drop),
+        registry.champion_info().await.map(drop),
+        futures_util::TryStreamExt::try_collect::<Vec<_>>(registry.list_versions()).await.map(drop),
+        registry.diagnose().await.map(drop),
+    ];
+    for refused in refused {
+        assert_eq!(refused.expect_err("a prompt").kind(), ErrorKind::IsPrompt);
+    }
+    // Nor is one that has the name of a ledger.
+    let model = fresh_name("life");
+    shared.ask(&["register-prompt", &format!("{model}_ledger")]);
+    let registry = super::registry(&shared.backend, &model).await;
+    registry.promote_to_champion(version(1)).await.expect("a promotion");
+    assert_eq!(ledger(&registry).await.name().as_str(), format!("{model}_ledger_2"));
+    assert_sound(&registry).await;
+}
+on!(
+    a_prompt_is_not_a_model: prompt_on_rest = Shared::rest(),
+    prompt_on_sqlite = Shared::sqlite(),
+    prompt_on_file = Shared::file(),
+);
+
+/// MLflow's pages show what the ledger's model and run are.
+async fn the_ledger_says_what_it_is(shared: &Shared) {
+    let registry = shared.promoted().await;
+    let ledger = ledger(&registry).await;
+    let shown = shared.ask(&["run-note", ledger.run_id().as_str()]);
+    assert_eq!(shown["name"], format!("lifecycle ledger of {}", registry.model()));
+    let note = shown["note"].as_str().expect("a note");
+    assert!(note.contains(registry.model().as_str()) && note.contains("Do not delete"), "{note}");
+    let registered = registry.backend().registry.registered_model(ledger.name()).await.expect("the ledger");
+    assert!(registered.description.contains("do not edit"), "{}", registered.description);
+}
+on!(the_ledger_says_what_it_is: marked_on_rest = Shared::rest(), marked_on_sqlite = Shared::sqlite());
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::copy(from, to).expect("a copy");
+}
+
+/// The database of a local registry, restored from a backup, with the artifacts of today.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_restored_from_a_backup_goes_on() {
+    let shared = Shared::sqlite();
+    let database = shared.database_file();
+    let before = shared.promoted().await;
+    let backup = database.with_extension("backup");
+    copy(&database, &backup);
+    before.promote_to_champion(version(3)).await.expect("a promotion");
+    let model = before.model().to_string();
+    drop(before);
+    copy(&backup, &database);
+    let restored = shared.open(&model).await;
+    assert_eq!(aliases(&restored).await, (Some(2), Some(1)));
+    assert_eq!(findings(&restored).await, ["unrecorded-decisions"]);
+    restored.promote_to_champion(version(4)).await.expect("a promotion");
+    assert_eq!(aliases(&restored).await, (Some(4), Some(2)));
+    assert_eq!(assert_sound(&restored).await.len(), 4);
+}
+
+/// The artifacts restored from a backup, with the database of today.
+#[tokio::test(flavor = "multi_thread")]
+async fn artifacts_restored_from_a_backup_are_completed() {
+    let shared = Shared::sqlite();
+    let registry = shared.promoted().await;
+    let run = registry.backend().tracking.run(ledger(&registry).await.run_id()).await.expect("the run");
+    let archive = Path::new(run.artifact_uri.trim_start_matches("file://"));
+    for directory in ["decisions", "policies"] {
+        std::fs::remove_dir_all(archive.join(directory)).expect("files of the archive");
+    }
+    let found = findings(&registry).await;
+    assert!(!found.is_empty() && found.iter().all(|code| *code == "missing-artifact"), "{found:?}");
+    registry.repair().await.expect("a repair");
+    let left = findings(&registry).await;
+    assert_eq!(left.len(), 2, "the policy is there again, the two inputs are lost: {left:?}");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+    let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
+    ledger(&registry).await.input(&newest).await.expect("what was decided upon");
+    let policy = newest.entry.decided.expect("a decision").policy.sha256;
+    ledger(&registry).await.component(policy).await.expect("the policy");
+}
+
+/// Two registries that were one, with one archive.
+#[tokio::test(flavor = "multi_thread")]
+async fn copied_registries_go_on_apart() {
+    let shared = Shared::sqlite();
+    let one = shared.promoted().await;
+    let database = shared.database_file();
+    let other_database = database.with_extension("copy.db");
+    copy(&database, &other_database);
+    let options = shared.backend.options(one.model().as_str());
+    let options = options.with_tracking_uri(format!("sqlite:///{}", other_database.display()).as_str());
+    let other = ModelRegistry::connect(options).await.expect("a registry");
+    one.promote_to_champion(version(3)).await.expect("a promotion");
+    assert_eq!(findings(&other).await, ["unrecorded-decisions"]);
+    other.rollback(Target::PolicyChoice).await.expect("a rollback");
+    one.promote_to_champion(version(4)).await.expect("a promotion");
+    assert_eq!((aliases(&one).await, aliases(&other).await), ((Some(4), Some(3)), (Some(1), Some(2))));
+    assert_sound(&one).await;
+    let verified = ledger(&other).await.verify(None).await.expect("a verification");
+    assert!(verified.is_sound(), "{verified:?}");
+}

@@ -1,0 +1,82 @@
+//! `status` and `doctor --models`: several models of a registry at once.
+
+use serde_json::{Value, json};
+
+use crate::cli::{LOG, training_csv};
+use crate::support::backends::fresh_name;
+use crate::support::binary::Project;
+use crate::support::server::{NEWEST, Server};
+
+fn several_models(tracking_uri: Option<&str>) {
+    let prefix = fresh_name("several");
+    let project = Project::new(tracking_uri, "unused");
+    project.file("train.csv", training_csv());
+    let (eu, us) = (format!("{prefix}-eu"), format!("{prefix}-us"));
+    for model in [&eu, &us] {
+        let log: Vec<&str> = LOG.into_iter().chain(["--model", model]).collect();
+        project.json(log);
+    }
+    for _ in 0..2 {
+        project.json(["promote", "1", "--model", &eu]);
+    }
+    let pattern = format!("{prefix}-*");
+    let show = |command: &[&str]| {
+        let outcome = project.run([&["--output", "json"], command].concat());
+        let report: Value = serde_json::from_str(&outcome.out).expect(&outcome.err);
+        (outcome.code, report)
+    };
+    let (code, report) = show(&["status", "--models", &pattern]);
+    assert_eq!((code, &report["schema"]), (0, &json!("hydra-registry/status/1")), "{report}");
+    let models = report["models"].as_array().expect("models");
+    let told: Vec<_> = models
+        .iter()
+        .map(|model| (&model["model"], &model["champion"], &model["candidate"], &model["ledger"]))
+        .collect();
+    // The ledger of the first is a registered model too, but not shown.
+    assert_eq!(
+        told,
+        [
+            (&json!(eu), &json!(1), &json!(null), &json!(true)),
+            (&json!(us), &json!(null), &json!(1), &json!(false)),
+        ]
+    );
+    let history = crate::ledger::commands::lines(&project, &["history", "--model", &eu]);
+    assert_eq!(models[0]["since"], history[0]["at"], "since the promotion");
+    assert_eq!(models[1]["since"], json!(null));
+    let text = project.run(["status", "--models", &pattern]).out;
+    assert_eq!(text.lines().count(), 3, "{text}");
+    project.json(["quarantine", "1", "--reason", "bad rows", "--model", &eu]);
+    let (code, report) = show(&["status", "--models", &pattern]);
+    let trouble = &report["models"][0]["trouble"];
+    assert_eq!((code, &trouble[0]["code"]), (1, &json!("quarantined-champion")), "{report}");
+    project.json(["release", "1", "--model", &eu]);
+
+    let (code, report) = show(&["doctor", "--models", &pattern]);
+    assert_eq!((code, &report["schema"]), (0, &json!("hydra-registry/doctor-models/1")), "{report}");
+    assert_eq!(report["models"].as_array().map(Vec::len), Some(2));
+    if tracking_uri.is_none() {
+        let database = rusqlite::Connection::open(project.path().join("mlflow.db")).expect("the database");
+        let sql = "INSERT INTO registered_model_aliases (name, alias, version) VALUES (?1, 'Champion', 1)";
+        assert_eq!(database.execute(sql, [&us]).expect("an alias"), 1);
+        for command in ["status", "doctor"] {
+            let (code, report) = show(&[command, "--models", &pattern]);
+            let found = &report["models"][1][if command == "status" { "trouble" } else { "findings" }];
+            assert_eq!((code, &found[0]["code"]), (1, &json!("alias-spelling")), "{report}");
+        }
+        let text = project.run(["status"]).out;
+        assert!(text.contains("alias-spelling") && text.contains("remedy"), "{text}");
+    }
+    let nothing = project.run(["status", "--models", &fresh_name("nothing")]);
+    assert_eq!(nothing.code, 0);
+    assert!(nothing.err.contains("no model fits"), "{}", nothing.err);
+}
+
+#[test]
+fn on_rest() {
+    several_models(Some(&Server::shared(NEWEST).url));
+}
+
+#[test]
+fn on_sqlite() {
+    several_models(None);
+}

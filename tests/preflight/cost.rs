@@ -1,0 +1,70 @@
+//! The requests of the preflight.
+
+use std::time::Duration;
+
+use crate::support::backends::{fresh_name, sound_model};
+use crate::support::binary::Project;
+use crate::support::proxy::Proxy;
+use crate::support::server::{NEWEST, Server};
+
+const LISTING: &str = "GET /api/2.0/mlflow-artifacts/artifacts";
+
+fn on_server(server: &Server) -> (Proxy, Project) {
+    let proxy = Proxy::start(&server.url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("preflight"));
+    let model = sound_model().join("model.lgb").display().to_string();
+    for _ in 0..3 {
+        project.json(["log-candidate", &model, "--metric", "auc=1"]);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    (proxy, project)
+}
+
+fn of_files(requests: &[String]) -> Vec<&str> {
+    let of_files = |line: &&str| {
+        line.starts_with("GET ") && line.contains("mlflow-artifacts") || line.contains("download-uri")
+    };
+    requests.iter().map(String::as_str).filter(of_files).collect()
+}
+
+#[test]
+fn a_version_that_was_opened_costs_one_listing_beside_other_requests() {
+    let (proxy, project) = on_server(Server::shared(NEWEST));
+    proxy.take();
+    project.json(["promote", "3", "--dry-run"]);
+    let sent = proxy.take();
+    assert_eq!(of_files(&sent).len(), 4, "address, listing, MLmodel and model: {sent:?}");
+    proxy.slow_down(Duration::from_millis(150));
+    project.json(["promote", "3", "--dry-run"]);
+    // The model and its ledger, then the runs beside the listing.
+    let rounds = proxy.take_rounds();
+    assert_eq!(rounds, 2, "{rounds} round trips");
+    project.json(["promote", "3", "--dry-run"]);
+    let sent = proxy.take();
+    assert_eq!(of_files(&sent), [LISTING], "{sent:?}");
+}
+
+/// A server in trouble is an error of its own kind, says nothing about the model, and can be set aside as well.
+#[test]
+fn a_listing_that_fails_is_no_verdict() {
+    let (proxy, project) = on_server(Server::shared(NEWEST));
+    for opened_before in [false, true] {
+        for (status, kind) in [(403, "PermissionDenied"), (503, "Server")] {
+            proxy.refuse("mlflow-artifacts", status);
+            let mut command = project.command(["--output", "json", "promote", "3"]);
+            let outcome =
+                command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
+            let err = String::from_utf8_lossy(&outcome.stderr);
+            assert_eq!(outcome.status.code(), Some(2), "{err}");
+            assert!(err.contains(&format!("\"{kind}\"")), "{opened_before}: {err}");
+            assert_eq!(project.json(["champion"])["version"], 2);
+        }
+        proxy.refuse("nothing", 0);
+        project.json(["promote", "3", "--dry-run"]);
+    }
+    proxy.refuse("GET /api/2.0/mlflow-artifacts", 403);
+    let forced = project.json(["promote", "3", "--allow-unloadable"]);
+    assert_eq!((&forced["outcome"], &forced["overrides"][0]), (&"done".into(), &"unloadable-model".into()));
+}
