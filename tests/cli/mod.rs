@@ -5,6 +5,7 @@ mod foreign_text;
 mod interrupt;
 mod lifecycle;
 mod policy;
+mod what_if;
 
 /// Rows that one feature separates, so training takes milliseconds.
 pub fn training_csv() -> String {

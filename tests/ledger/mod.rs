@@ -12,6 +12,7 @@ mod newer;
 mod old;
 mod outside;
 mod race;
+mod show;
 mod statements;
 mod status;
 

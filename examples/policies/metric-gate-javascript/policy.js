@@ -18,7 +18,7 @@ export const policy = {
     };
   },
 
-  decidePromotion(target, context) {
+  decidePromotion: answering((target, context) => {
     const settings = Object.fromEntries(context.settings.map(({ key, value }) => [key, value]));
     const gate = parseGate(settings.metric);
     const value = gate.of(target);
@@ -52,14 +52,26 @@ export const policy = {
       context,
       `${gate.metric} is ${value}, better than the champion's ${toBeat} by ${gain.toFixed(6)}`,
     );
-  },
+  }),
 
-  decideRollback(named, context) {
+  decideRollback: answering((named, context) => {
     const target = named ?? context.archived;
     if (target === undefined) return reject('No archived model to rollback to');
     return approve(target, context, `version ${target.version} becomes champion again: rollbacks are always allowed`);
-  },
+  }),
 };
+
+// Answers with the text of an exception: without this, the host would only see that the component stopped.
+function answering(rule) {
+  return (...evidence) => {
+    try {
+      return rule(...evidence);
+    } catch (error) {
+      // What is thrown here is the error of the contract. The host accepts 1,000 bytes.
+      throw { tag: 'internal', val: `${error} ${error?.stack ?? ''}`.slice(0, 300) };
+    }
+  };
+}
 
 function parseGate(setting) {
   const [, metric, direction = 'max'] = setting.match(/^(.*?)(?::(min|max))?$/s);

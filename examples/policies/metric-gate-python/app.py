@@ -1,11 +1,30 @@
 """The policy `metric-gate` in Python. It passes the golden cases of the Rust version."""
 
+import functools
 import math
 
+from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import policy as contract
 
 SUMMARY = "the candidate must beat the champion on a metric by a margin, without falling behind on the guard metrics"
+
+
+def answers_with_errors(rule):
+    """Answers with the text of an exception: without this, the host would only see that the component stopped."""
+
+    @functools.wraps(rule)
+    def answer(*arguments):
+        try:
+            return rule(*arguments)
+        except Err:
+            raise
+        except BaseException as error:
+            # The host accepts 1,000 bytes.
+            text = f"{type(error).__name__}: {error}".encode()[:900].decode(errors="ignore")
+            raise Err(contract.PolicyError_Internal(text)) from None
+
+    return answer
 
 
 class Policy(exports.Policy):
@@ -19,6 +38,7 @@ class Policy(exports.Policy):
         ]
         return contract.Descriptor("metric-gate-python", "1.0.0", SUMMARY, settings)
 
+    @answers_with_errors
     def decide_promotion(self, target, context):
         settings = {entry.key: entry.value for entry in context.settings}
         margin, tolerance = float(settings["margin"]), float(settings["tolerance"])
@@ -51,6 +71,7 @@ class Policy(exports.Policy):
             target, context, f"{gate.metric} is {value}, better than the champion's {to_beat} by {gain:.6f}"
         )
 
+    @answers_with_errors
     def decide_rollback(self, target, context):
         target = target or context.archived
         if target is None:

@@ -400,7 +400,8 @@ const HISTORY_HELP: &str = "\
 Examples:
   hydra-registry history --since \"7 days ago\"
   hydra-registry history verify
-  hydra-registry history export > ledger.jsonl";
+  hydra-registry history export > ledger.jsonl
+  hydra-registry history show 31 --as-case > my-policy/cases/entry-31.json";
 
 /// The subcommands of `history`.
 #[derive(Debug, Subcommand)]
@@ -409,6 +410,20 @@ pub enum HistoryCommand {
     Verify(VerifyArgs),
     /// Write every entry unchanged, one JSON document per line, newest first
     Export,
+    /// Show one entry whole
+    Show(ShowArgs),
+}
+
+/// Arguments of `history show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The number of the entry
+    #[arg(value_name = "N")]
+    pub number: u64,
+
+    /// Write the decision as a case file for `policy test`: its evidence and its verdict
+    #[arg(long)]
+    pub as_case: bool,
 }
 
 /// Arguments of `history verify`.

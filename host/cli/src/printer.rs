@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -65,11 +66,12 @@ impl Printer {
 
     /// Prints a report: `report` itself as one JSON document, or its `text` for people.
     pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
-        if self.is_json() {
-            writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(report)?))
-        } else {
-            self.line(&text(report))
-        }
+        if self.is_json() { self.document(report) } else { self.line(&text(report)) }
+    }
+
+    /// Prints a document that is JSON in both formats.
+    pub fn document<R: Serialize>(&mut self, document: &R) -> io::Result<()> {
+        writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(document)?))
     }
 
     /// Prints one item of a stream: a JSON line, or a line of text.
@@ -116,6 +118,17 @@ impl Printer {
         if self.quiet || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
+        bar
+    }
+
+    /// A sign on stderr that work goes on, with the time that it has taken; hidden like a progress bar.
+    #[must_use]
+    pub fn spinner(&self, message: &'static str) -> ProgressBar {
+        let bar = self.progress(None, false, message);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
 

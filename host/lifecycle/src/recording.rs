@@ -10,11 +10,14 @@ use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind};
 use crate::ledger::verify::{Replay, Rerun};
-use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
+use crate::ledger::{
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+};
 use crate::model_facts::ModelChange;
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
+use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
 
@@ -93,6 +96,19 @@ impl Decide for RequestDecider<'_> {
     }
 }
 
+/// The policy that made a recorded decision, from the archive, with the budget that it had. `NotADecision` for other entries.
+pub async fn deciding_policy(ledger: &Ledger, record: &Record, engine: PolicyEngine) -> Result<Policy> {
+    let decided = decided(record)?;
+    let (component, budget) = (ledger.component(decided.policy.sha256).await?, decided.budget.clone());
+    blocking(move || Policy::load(&engine, &component, &budget)).await
+}
+
+/// The policy's part of an entry. `NotADecision` for entries without one.
+pub fn decided(record: &Record) -> Result<&Decided> {
+    let missing = || Error::new(ErrorKind::NotADecision, format!("{record} is not a decision of a policy"));
+    record.entry.decided.as_ref().ok_or_else(missing)
+}
+
 /// The number of compiled policies in memory.
 const MAX_LOADED: usize = 16;
 
@@ -128,9 +144,7 @@ impl PolicyReplay {
 #[async_trait]
 impl Replay for PolicyReplay {
     async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun> {
-        let decided = record.entry.decided.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
-        })?;
+        let decided = decided(record)?;
         let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
         let decision = run_policy(&policy, Input::from_json(&input)?).await?;
         Ok(Rerun {

@@ -1,5 +1,6 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
+mod question;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,21 +134,7 @@ impl Transitions<'_> {
         evidence: &Evidence,
         past: Past,
     ) -> Result<RequestDecision> {
-        if request.operation == Operation::Promote && evidence.target.is_none() {
-            return Err(self.no_candidate());
-        }
-        if let Some(version) = archived_champion(request, evidence) {
-            return Err(Error::new(
-                ErrorKind::NoArchived,
-                format!(
-                    "the archived version {version} is also the champion, so there is no version to roll back to"
-                ),
-            )
-            .with_context("model", self.model)
-            .with_hint(
-                "choose another former champion with `rollback --to`; `hydra-registry history` shows them",
-            ));
-        }
+        self.check(request, evidence)?;
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
@@ -302,20 +289,6 @@ impl Transitions<'_> {
         let left = before.get(&Alias::CHAMPION).filter(|left| after.get(&Alias::CHAMPION) != Some(*left));
         left.filter(|_| wanted && request.operation == Operation::Rollback).into_iter().collect()
     }
-
-    fn no_candidate(&self) -> Error {
-        Error::new(ErrorKind::NoCandidate, "the alias `candidate` is not set")
-            .with_context("model", self.model)
-            .with_hint("choose the version to promote; `hydra-registry list` shows them")
-    }
-}
-
-/// For a rollback that names no version: the champion, if it is the archived version as well. The guards let no policy bring
-/// that about, but a user of MLflow can.
-fn archived_champion(request: &Request, evidence: &Evidence) -> Option<Version> {
-    let unnamed = request.operation == Operation::Rollback && evidence.target.is_none();
-    let (champion, archived) = (evidence.champion.as_ref()?, evidence.archived.as_ref()?);
-    (unnamed && champion.version == archived.version).then_some(champion.version)
 }
 
 /// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.

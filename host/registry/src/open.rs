@@ -60,6 +60,7 @@ pub struct OpenOptions {
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
+    pub(crate) quote_panics: bool,
     pub(crate) environment: Environment,
     pub(crate) project: Option<Project>,
     pub(crate) config: ProjectConfig,
@@ -172,6 +173,13 @@ impl OpenOptions {
         self
     }
 
+    /// Makes the errors of a policy quote the text of a panic that it left in its memory. For programs that help authors of
+    /// policies: the text may be forged. [`policy_engine`](Self::policy_engine) and [`load_policy`](Self::load_policy) obey it.
+    pub fn with_quoted_panics(mut self) -> Self {
+        self.quote_panics = true;
+        self
+    }
+
     /// Sets the environment variables, including MLflow's variables for credentials and timeouts.
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
@@ -195,6 +203,11 @@ impl OpenOptions {
     /// Does not check the other settings.
     pub async fn load_policy(&self) -> Result<Policy> {
         self.policy_settings()?.load().await
+    }
+
+    /// [`load_policy`](Self::load_policy), on an engine of these options.
+    pub async fn load_policy_on(&self, engine: PolicyEngine) -> Result<Policy> {
+        self.policy_settings()?.load_on(move || Ok(engine)).await
     }
 
     /// An engine that shares the cache of compiled policies.

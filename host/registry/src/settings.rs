@@ -61,14 +61,20 @@ pub(crate) struct PolicySettings {
 
 impl PolicySettings {
     pub async fn load(&self) -> Result<Policy> {
-        let Self { source, budget, engine: options } = self.clone();
-        blocking(move || {
-            let engine = || PolicyEngine::new(&options);
-            match source {
-                PolicySource::Loaded(policy) => Ok(policy),
-                PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
-                PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
-            }
+        let options = self.engine.clone();
+        self.load_on(move || PolicyEngine::new(&options)).await
+    }
+
+    /// Loads it on the engine, which is not made for a policy that is loaded already.
+    pub async fn load_on(
+        &self,
+        engine: impl FnOnce() -> Result<PolicyEngine> + Send + 'static,
+    ) -> Result<Policy> {
+        let Self { source, budget, .. } = self.clone();
+        blocking(move || match source {
+            PolicySource::Loaded(policy) => Ok(policy),
+            PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
+            PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
         })
         .await
     }
@@ -193,10 +199,10 @@ impl OpenOptions {
     }
 
     pub(crate) fn engine_options(&self) -> EngineOptions {
-        match self.cache_directory() {
-            Some(root) => EngineOptions::default().with_cache_dir(root.join("policies")),
-            None => EngineOptions::default(),
-        }
+        let mut options = EngineOptions::default();
+        options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
+        options.quote_panics = self.quote_panics;
+        options
     }
 
     /// The cache of models; `None` for stores without URIs.

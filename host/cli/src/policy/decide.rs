@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::policy::args::{BenchArgs, RunArgs, TestArgs};
 use crate::policy::report::{BenchReport, RunReport, TestReport};
-use crate::policy::{load, refuse_settings};
+use crate::policy::{load, load_quoting_panics, refuse_settings};
 use crate::{ExitStatus, Printer, Settings};
 use hydra_policy::{Policy, VerdictKind};
 use hydra_policy_kit::{Case, CaseFile, bench as measure};
@@ -12,7 +12,7 @@ use hydra_policy_kit::{Case, CaseFile, bench as measure};
 /// Decides one case.
 pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let case = read(&args.case, settings)?;
-    let policy = load(args.file.as_deref(), settings, printer).await?;
+    let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
     let decision = case.decide(&policy)?;
     printer.report(&RunReport::new(&policy, &decision), RunReport::text)?;
     Ok(match decision.verdict.kind() {
@@ -26,7 +26,7 @@ pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> 
 pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     refuse_settings(settings, "put settings into each case file, or use `policy run` or `policy bench`")?;
     let cases = CaseFile::read_dir(&args.cases)?;
-    let policy = load(Some(&args.file), settings, printer).await?;
+    let policy = load_quoting_panics(Some(&args.file), settings, printer).await?;
     let report = TestReport::new(&policy, &cases);
     printer.report(&report, TestReport::text)?;
     Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
@@ -50,7 +50,7 @@ pub async fn bench(
 }
 
 /// The case, with its settings overridden by those of `--set`.
-fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
+pub(super) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
     Ok(with_settings(CaseFile::read(path)?.case, settings))
 }
 

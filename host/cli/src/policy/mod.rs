@@ -3,16 +3,18 @@
 mod args;
 mod author;
 mod backtest;
+mod compile;
 mod decide;
 mod inspect;
 mod report;
+mod what_if;
 
 use std::path::Path;
 
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::error::{Error, ErrorKind};
 use hydra_policy::Policy;
-use hydra_registry::PolicySource;
+use hydra_registry::{OpenOptions, PolicySource};
 
 pub use args::PolicyCommand;
 
@@ -32,6 +34,8 @@ pub async fn run(
         PolicyCommand::Run(args) => decide::run(args, settings, printer).await,
         PolicyCommand::Test(args) => decide::test(args, settings, printer).await,
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
+        PolicyCommand::WhatIf(args) => what_if::run(args, settings, printer).await,
+        PolicyCommand::Compile(args) => compile::run(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
     }
 }
@@ -48,22 +52,36 @@ fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result
 
 /// Loads the named component, or the policy that `promote` would use.
 async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
-    let mut options = settings.options.clone();
-    if let Some(file) = file {
-        options = options.with_policy(PolicySource::File(file.to_owned()));
-    }
+    load_with(&policy_options(file, settings), printer).await
+}
+
+/// [`load`], for commands whose errors quote the panics of a policy.
+async fn load_quoting_panics(
+    file: Option<&Path>,
+    settings: &Settings,
+    printer: &Printer,
+) -> anyhow::Result<Policy> {
+    load_with(&policy_options(file, settings).with_quoted_panics(), printer).await
+}
+
+async fn load_with(options: &OpenOptions, printer: &Printer) -> anyhow::Result<Policy> {
     let large = match options.policy_source() {
         PolicySource::File(file) => file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES),
         _ => false,
     };
-    let bar = large.then(|| {
-        let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        bar
-    });
+    let bar = large.then(|| printer.spinner("loading the policy (the first time compiles it)"));
     let policy = options.load_policy().await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
     Ok(policy?)
+}
+
+/// The options, with the named component if there is one.
+fn policy_options(file: Option<&Path>, settings: &Settings) -> OpenOptions {
+    let options = settings.options.clone();
+    match file {
+        Some(file) => options.with_policy(PolicySource::File(file.to_owned())),
+        None => options,
+    }
 }

@@ -315,10 +315,16 @@ impl BenchReport {
     }
 }
 
-fn label(policy: &Policy) -> String {
+/// The name and version of a policy.
+pub(super) fn label(policy: &Policy) -> String {
     format!("{} {}", policy.descriptor().name, policy.descriptor().version)
 }
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A time in whole milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,6 +5,7 @@
 
 mod backtest;
 mod ledger;
+mod show;
 mod statement;
 mod status;
 
@@ -21,6 +22,7 @@ use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, Version
 
 pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use show::step_text;
 pub use statement::StatementReport;
 pub use status::StatusReport;
 

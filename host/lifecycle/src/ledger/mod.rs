@@ -41,6 +41,7 @@ mod mirror;
 mod new_archive;
 mod repair;
 mod settle;
+mod single;
 pub mod standing;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ mod view;
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
 pub use mirror::QUARANTINE_TAG;
+pub use single::no_entry;
 pub use standing::{Standing, StandingCache};
 
 /// What writes entries.
