@@ -45,7 +45,7 @@ pub async fn run(
 pub(super) fn settings_for(
     policy: &Policy,
     settings: &Settings,
-    printer: &mut Printer,
+    printer: &Printer,
 ) -> BTreeMap<String, String> {
     let has = |key: &String| policy.descriptor().settings.iter().any(|setting| setting.key == *key);
     let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =

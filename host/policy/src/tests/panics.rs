@@ -47,8 +47,12 @@ fn a_text_at_the_end_of_the_memory_ends_there() {
 fn the_cause_is_the_trap_and_not_a_list_of_modules() {
     let error = failure("unreachable", false, &Budget::default());
     assert_eq!(quoted(&error), None);
-    let causes: Vec<String> =
-        std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(found) = cause {
+        causes.push(found.to_string());
+        cause = found.source();
+    }
     assert!(
         causes.iter().all(|cause| !cause.contains("core dump") && !cause.contains("coredump")),
         "{causes:?}"
