@@ -105,6 +105,8 @@ fn a_recorded_decision_is_examined_by_the_policy_that_made_it() {
     empty.json([
         "log-candidate",
         root().join("tests/fixtures/models/binary_int/booster/model.lgb").to_str().expect("a path"),
+        "--metric",
+        "auc=0.9",
     ]);
     let none = empty.run(["--output", "json", "policy", "what-if", "--entry", "1"]);
     assert!(none.code == 2 && none.err.contains("EntryNotFound"), "{}", none.err);

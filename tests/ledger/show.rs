@@ -60,6 +60,8 @@ fn an_entry_is_shown_whole() {
     new.json([
         "log-candidate",
         root().join("tests/fixtures/models/binary_int/booster/model.lgb").to_str().expect("a path"),
+        "--metric",
+        "auc=0.9",
     ]);
     let none = new.run(["history", "show", "1"]);
     assert!(none.code == 2 && none.err.contains("has no entry 1"), "{}", none.err);

@@ -34,9 +34,10 @@ const TIMES: [f64; 14] = [
 /// Units of time, the longest first.
 const UNITS: [f64; 5] = [DAY, HOUR, MINUTE, SECOND, 1.0];
 
-/// The precision of a result, as a share of the change, and the least one, as a share of the value.
+/// The precision of a result, as a share of the change; the finest one, as a share of the value; and the finest one near zero.
 const PRECISION: f64 = 1e-3;
-const LEAST_PRECISION: f64 = 1e-7;
+const FINEST: f64 = 1e-7;
+const FINEST_NEAR_ZERO: f64 = 1e-12;
 
 /// What kind of number changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Scale {
         let (low, high) = (near.min(far), near.max(far));
         let width = high - low;
         let change = (far - base.unwrap_or(0.0)).abs();
-        let enough = (change * PRECISION).max(far.abs() * LEAST_PRECISION);
+        let enough = (change * PRECISION).max(far.abs() * FINEST).max(FINEST_NEAR_ZERO);
         if width <= enough || (self != Self::Number && width <= 1.0) {
             return None;
         }
@@ -206,7 +207,7 @@ mod tests {
                     *(if value >= flips { &mut far } else { &mut near }) = value;
                 }
                 assert!(
-                    steps < 60 && far >= flips && near < flips,
+                    steps < 70 && far >= flips && near < flips,
                     "{scale:?} {base:?} {flips}: {near} {far}"
                 );
             }

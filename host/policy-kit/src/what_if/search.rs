@@ -155,7 +155,7 @@ mod tests {
         };
         assert_eq!(threshold(Scale::Number, Some(0.91), 0.91, 1.0, &|value| value >= 0.912), "0.912");
         assert_eq!(threshold(Scale::Number, Some(0.91), 0.91, 1.0, &|value| value - 0.9 >= 0.012), "0.912");
-        assert_eq!(threshold(Scale::Number, Some(0.95), 0.95, 0.0, &|value| value < 0.9), "0.8999");
+        assert_eq!(threshold(Scale::Number, Some(0.95), 0.95, 0.0, &|value| value < 0.9), "0.89999");
         assert_eq!(threshold(Scale::Number, Some(30.0), 30.0, 0.0, &|value| value <= 27.5), "27.5");
         assert_eq!(threshold(Scale::Count, Some(3.0), 3.0, 1e9, &|value| value >= 1_000.0), "1000");
         assert_eq!(threshold(Scale::Span, Some(1.5e6), 1.5e6, 3e9, &|value| value >= 86_400_000.0), "1d");

@@ -291,7 +291,7 @@ fn settings_of_every_kind_are_tried() {
     assert_eq!(when("mode", |value| value == "loose"), ["approve: the setting `mode` = loose"]);
     assert_eq!(when("guards", |value| value == "f1"), ["approve: the setting `guards` = f1"]);
     assert_eq!(when("zone", |value| value == "60"), ["approve: the setting `zone` = +01:00"]);
-    assert_eq!(when("runs", |value| value == "5"), [""; 0], "a single value between is not found");
+    assert_eq!(when("runs", |value| value == "4"), [""; 0], "a single value between is not found");
     assert_eq!(when("runs", |value| value.parse::<i64>().unwrap() < 3), ["approve: the setting `runs` <= 2"]);
 }
 
@@ -324,7 +324,7 @@ fn the_effort_is_bounded_and_any_number_of_threads_finds_the_same() {
         let together = search(decisions, minute, 8);
         let summary = |found: &WhatIf| (found.flips.clone(), found.tried, found.left_out, found.decisions);
         assert_eq!(summary(&alone), summary(&together));
-        assert_eq!(alone.left_out == 0, decisions > 1_000, "{decisions}: {alone:?}");
+        assert_eq!(alone.left_out == 0, decisions >= 1_000, "{decisions}: {alone:?}");
     }
     let late = search(20_000, Duration::ZERO, 4);
     assert_eq!((late.decisions, late.tried, late.flips.len()), (1, 0, 0));

@@ -142,7 +142,7 @@ fn evaluation_age(now: u64, index: usize, evaluation: &Evaluation) -> Change {
         scale: Scale::Span,
         base: Some(number(now) - number(measured_at)),
         low: 0.0,
-        high: number(now),
+        high: number(now.saturating_sub(took)),
         landmarks: Vec::new(),
         apply: Box::new(move |input, age| {
             if let Some(evaluation) = input.context_mut().evaluations.get_mut(index) {

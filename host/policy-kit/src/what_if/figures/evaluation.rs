@@ -206,7 +206,7 @@ fn move_value(metric: &mut MeasuredMetric, index: usize, to: f64, extent: (f64, 
         };
         let other = measurements.iter().find(|found| found.version == other && found.segment == segment);
         let difference = match other {
-            _ if by.is_finite() => compared.difference.get() + sign * by,
+            _ if by.is_finite() => moved(compared.difference.get(), sign * by),
             Some(other) => sign * (to - other.value.get()),
             None => continue,
         };
@@ -231,8 +231,8 @@ fn shift(interval: &mut Interval, by: f64, (low, high): (f64, f64)) -> Moved {
     let shown =
         |interval: &Interval| format!("{} to {}", brief(interval.low.get()), brief(interval.high.get()));
     let from = shown(interval);
-    interval.low = (interval.low.get() + by).max(low).into();
-    interval.high = (interval.high.get() + by).min(high).into();
+    interval.low = moved(interval.low.get(), by).max(low).into();
+    interval.high = moved(interval.high.get(), by).min(high).into();
     Moved::new("its interval", from, shown(interval))
 }
 
@@ -247,6 +247,12 @@ pub(super) fn named(evaluation: &Evaluation, segment: Option<u32>) -> String {
         Some((column, None)) => format!("{dataset} where {column} is rare"),
         None => format!("{dataset}, segment {index}"),
     }
+}
+
+/// The sum of a figure and a change; zero if only an error of rounding is left.
+fn moved(figure: f64, by: f64) -> f64 {
+    let sum = figure + by;
+    if sum.abs() < by.abs() * 1e-12 { 0.0 } else { sum }
 }
 
 /// A figure with few digits.
