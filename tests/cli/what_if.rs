@@ -12,7 +12,8 @@ const BETTER: &str = r#"{
   "input": {"operation": "promote",
     "target": {"version": 3, "created_at": 0, "run": {"metrics": {"auc": 0.91}}},
     "context": {"model_name": "churn", "now": 1795392000000, "actor": "ann", "settings": {"metric": "auc", "margin": "0.01"},
-      "champion": {"version": 2, "created_at": 0, "run": {"metrics": {"auc": 0.902}}}}}
+      "champion": {"version": 2, "created_at": 0, "run": {"metrics": {"auc": 0.902}}}}},
+  "expect": {"verdict": "reject"}
 }"#;
 
 /// Two versions of one model, with an AUC of 0.902 and 0.91; the first is the champion, the second the candidate.

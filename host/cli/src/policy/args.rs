@@ -158,8 +158,9 @@ Examples:
   hydra-registry policy what-if --entry 31
   hydra-registry policy what-if my-policy.wasm --case my-policy/cases/good.json
 
-One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric, a measured figure or one of its
-bounds. What depends on it moves along, and the report names it. The guards of the host are not part of the question.
+One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
+a measured figure or one of its bounds. What depends on it moves along, and the report names it.
+The guards of the host are not part of the question.
 Exit status: 0 whatever the verdict is, 2 error.";
 
 /// Arguments of `policy compile`.

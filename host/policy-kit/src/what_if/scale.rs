@@ -132,13 +132,21 @@ impl Scale {
     }
 }
 
-/// The multiple of `unit` that follows `near` in the direction of `far`.
+/// The multiple of `unit` that is nearest to `far`, on the side of `near`.
 fn multiple(near: f64, far: f64, unit: f64) -> f64 {
-    let steps = near / unit;
-    if near < far { (steps.floor() + 1.0) * unit } else { (steps.ceil() - 1.0) * unit }
+    let (steps, nearest) = (far / unit, (far / unit).round());
+    let whole = if (steps - nearest).abs() <= nearest.abs() * f64::EPSILON * 4.0 {
+        nearest
+    } else if near < far {
+        steps.floor()
+    } else {
+        steps.ceil()
+    };
+    // Not a negative zero.
+    whole * unit + 0.0
 }
 
-/// The decimals that follow `near` in the direction of `far`, with more and more digits.
+/// The decimals that are nearest to `far`, on the side of `near`, with more and more digits.
 fn decimals(near: f64, far: f64) -> impl Iterator<Item = f64> {
     /// From here on, a double does not hold every whole number.
     const WHOLE: f64 = 9e15;
@@ -179,13 +187,13 @@ mod tests {
             (0.912_03, 0.911_97, "0.912"),
             (0.4, 1.0, "1"),
             (0.899, 0.9, "0.9"),
-            (0.9, 0.95, "0.91"),
+            (0.9, 0.95, "0.95"),
             (-0.3, 0.2, "0"),
             (0.2, -0.3, "0"),
             (1234.0, 1300.0, "1300"),
-            (1234.0, 1299.0, "1240"),
-            (1e-9, 3e-9, "2e-9"),
-            (3e20, 1e20, "2e20"),
+            (1234.0, 1299.0, "1290"),
+            (1e-9, 3.4e-9, "3e-9"),
+            (3e20, 1.5e20, "2e20"),
         ] {
             assert_eq!(simplest(near, far).as_deref(), Some(simple), "{near} {far}");
         }
@@ -194,6 +202,7 @@ mod tests {
         assert_eq!(Scale::Span.show(hours), "1d");
         assert_eq!(Scale::Count.simplest(17.0, 123.0), Some(100.0));
         assert_eq!(Scale::Count.simplest(17.0, 18.0), Some(18.0));
+        assert_eq!(Scale::Count.simplest(17.0, 3.0), Some(10.0));
     }
 
     #[test]
