@@ -52,6 +52,9 @@ pub struct Moved {
 /// Changes an input, and says what else it moved.
 pub(super) type Apply = Box<dyn Fn(&mut Input, f64) -> Vec<Moved> + Send + Sync>;
 
+/// [`Apply`] for a single value.
+pub(super) type ApplyChoice = Box<dyn Fn(&mut Input) -> Vec<Moved> + Send + Sync>;
+
 /// One thing that can change.
 pub(super) struct Change {
     pub kind: ChangeKind,
@@ -84,7 +87,7 @@ pub(super) struct Range {
 /// A single value.
 pub(super) struct Choice {
     pub to: String,
-    pub apply: Box<dyn Fn(&mut Input) -> Vec<Moved> + Send + Sync>,
+    pub apply: ApplyChoice,
 }
 
 impl Change {

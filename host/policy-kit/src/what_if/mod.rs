@@ -89,8 +89,8 @@ pub fn what_if(
     // decisions is for the bisections.
     let most = usize::try_from(effort.decisions.saturating_sub(1)).unwrap_or(usize::MAX);
     let questions = affordable(&questions, most - most / 4);
-    let asked = questions.concat();
-    let answers = asker.all(&asked, |question| asker.ask(*question));
+    let flat = questions.concat();
+    let answers = asker.all(&flat, |question| asker.ask(*question));
 
     let mut found = Vec::new();
     let (mut tried, mut failed, mut failure) = (0, 0, None::<String>);
@@ -106,7 +106,7 @@ pub fn what_if(
         found.extend(change.found(verdict.kind(), questions, answers));
     }
 
-    let bisected = most.saturating_sub(asked.len()) / MOST_STEPS;
+    let bisected = most.saturating_sub(flat.len()) / MOST_STEPS;
     let found: Vec<_> = found.into_iter().enumerate().collect();
     let flips = asker.all(&found, |(index, found)| found.sharpen(&asker, *index < bisected));
     let inexact = flips.iter().filter(|(_, exact)| !exact).count();

@@ -77,13 +77,10 @@ fn approved_bytes(target: &ModelVersion) -> Sha256 {
 
 /// Each setting that the policy declares and that has other values which can be tried.
 pub(super) fn settings(input: &Input, declared: &[Setting]) -> Vec<Change> {
-    declared
-        .iter()
-        .filter_map(|setting| changed(setting, input.context().settings.get(&setting.key)))
-        .collect()
+    declared.iter().map(|setting| changed(setting, input.context().settings.get(&setting.key))).collect()
 }
 
-fn changed(setting: &Setting, now: Option<&String>) -> Option<Change> {
+fn changed(setting: &Setting, now: Option<&String>) -> Change {
     let what = format!("the setting `{}`", setting.key);
     let (scale, low) = match &setting.kind {
         SettingKind::Number => (Scale::Number, f64::NEG_INFINITY),
@@ -94,7 +91,7 @@ fn changed(setting: &Setting, now: Option<&String>) -> Option<Change> {
                 others(kind, now, setting.required).into_iter().map(|value| choice(setting, value)).collect();
             let from = now.map(|now| kind.as_written(now).unwrap_or_else(|| now.clone()));
             let values = Values::Choices(choices);
-            return Some(Change { kind: ChangeKind::Setting, what, from, values });
+            return Change { kind: ChangeKind::Setting, what, from, values };
         }
     };
     let key = setting.key.clone();
@@ -110,7 +107,7 @@ fn changed(setting: &Setting, now: Option<&String>) -> Option<Change> {
             Vec::new()
         }),
     };
-    Some(Change::range(ChangeKind::Setting, what, range))
+    Change::range(ChangeKind::Setting, what, range)
 }
 
 fn choice(setting: &Setting, normal: String) -> Choice {

@@ -115,7 +115,7 @@ fn values(flip: &Flip) -> String {
         Relation::AtLeast => format!("from {what} >= {to}"),
         Relation::AtMost => format!("from {what} <= {to}"),
         Relation::Exactly => format!("with {what}: {to}"),
-        _ => format!("with any {what}, such as {to}"),
+        Relation::Any => format!("with any {what}, such as {to}"),
     };
     let until = flip.until.as_ref().map_or_else(String::new, |until| format!(", but not at {until}"));
     let now = match (&flip.from, flip.relation) {

@@ -68,7 +68,7 @@ pub(super) fn rows(place: usize, evaluation: &Evaluation) -> Change {
             evaluation.rows = rows;
         }
     };
-    counted(named(evaluation, None), evaluation.rows, apply)
+    counted(&named(evaluation, None), evaluation.rows, apply)
 }
 
 pub(super) fn segment_rows(place: usize, evaluation: &Evaluation, index: usize) -> Change {
@@ -80,7 +80,7 @@ pub(super) fn segment_rows(place: usize, evaluation: &Evaluation, index: usize) 
         }
     };
     let now = evaluation.segments.get(index).map_or(0, |segment| segment.rows);
-    counted(named(evaluation, u32::try_from(index).ok()), now, apply)
+    counted(&named(evaluation, u32::try_from(index).ok()), now, apply)
 }
 
 #[expect(
@@ -89,7 +89,7 @@ pub(super) fn segment_rows(place: usize, evaluation: &Evaluation, index: usize) 
     clippy::cast_sign_loss,
     reason = "a number of rows is not negative, and three digits of it are searched for"
 )]
-fn counted(rows: String, now: u64, apply: impl Fn(&mut Input, u64) + Send + Sync + 'static) -> Change {
+fn counted(rows: &str, now: u64, apply: impl Fn(&mut Input, u64) + Send + Sync + 'static) -> Change {
     let range = Range {
         scale: Scale::Count,
         base: Some(now as f64),
