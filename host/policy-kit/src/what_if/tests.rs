@@ -25,10 +25,10 @@ fn input() -> Input {
     Input::promotion(measured(3, 0.91), context)
 }
 
-fn setting(key: &str, kind: SettingKind) -> Setting {
+fn setting(key: &str, kind: &SettingKind) -> Setting {
     let text = format!(
         r#"{{"key": "{key}", "kind": {}, "default": null, "required": false, "doc": ""}}"#,
-        serde_json::to_string(&kind).unwrap()
+        serde_json::to_string(kind).unwrap()
     );
     serde_json::from_str(&text).unwrap()
 }
@@ -70,7 +70,7 @@ fn a_margin_is_met_by_either_version_or_by_the_setting() {
         let margin: f64 = input.context().settings["margin"].parse().unwrap();
         auc(input.target()) - auc(input.context().champion.as_ref()) > margin
     };
-    let found = search(&input, &[setting("margin", SettingKind::Number)], rule);
+    let found = search(&input, &[setting("margin", &SettingKind::Number)], rule);
     let shown = flips(&found);
     assert_eq!(shown.len(), 3, "{shown:?}");
     for (line, start, limit) in [
@@ -114,7 +114,7 @@ fn ages_and_the_time_flip_a_soak_time() {
         let age = input.context().now - input.target().unwrap().created_at;
         age >= input.context().settings["min-age"].parse().unwrap()
     };
-    let found = search(&input, &[setting("min-age", SettingKind::Duration)], rule);
+    let found = search(&input, &[setting("min-age", &SettingKind::Duration)], rule);
     let shown = flips(&found);
     assert_eq!(
         shown,
@@ -272,12 +272,12 @@ fn settings_of_every_kind_are_tried() {
     let mut input = input();
     let choices = SettingKind::Choice(vec!["strict".to_owned(), "loose".to_owned()]);
     let settings = [
-        setting("force", SettingKind::Boolean),
-        setting("mode", choices),
-        setting("guards", SettingKind::Texts),
-        setting("zone", SettingKind::UtcOffset),
-        setting("runs", SettingKind::Integer),
-        setting("free", SettingKind::Text),
+        setting("force", &SettingKind::Boolean),
+        setting("mode", &choices),
+        setting("guards", &SettingKind::Texts),
+        setting("zone", &SettingKind::UtcOffset),
+        setting("runs", &SettingKind::Integer),
+        setting("free", &SettingKind::Text),
     ];
     for (key, value) in
         [("force", "false"), ("mode", "strict"), ("guards", "auc,f1"), ("zone", "0"), ("runs", "7")]
