@@ -4,11 +4,10 @@ Usage: request_costs.py SERVER_URL PROGRAM MODEL_FILE HOME ROUNDS
 
 PROGRAM is the command line of hydra-registry. It and MLflow's Python client, as in `registry.py`, take turns. Both talk to a
 proxy that passes one request at a time, so that the time of a request is its own: no request waits for another one. Prints
-one JSON document: for each operation and contender the requests, the milliseconds of each, summed by route, as the
-median of the rounds.
+a line for each route: operation, contender, route, the number of requests in the last round, and the sum of their times in
+milliseconds, as the median of the rounds; with tabs between them.
 """
 
-import json
 import os
 import re
 import statistics
@@ -121,14 +120,7 @@ for turn in range(int(rounds) + 2):
                 costs[operation][who][name].append(ms)
 python.worker.stdin.close()
 python.worker.wait()
-document = {
-    operation: {
-        who: [
-            {"request": name, "count": counts[operation][who][name], "ms": statistics.median(times)}
-            for name, times in routes.items()
-        ]
-        for who, routes in contenders.items()
-    }
-    for operation, contenders in costs.items()
-}
-print(json.dumps(document))
+for operation, contenders in costs.items():
+    for who, routes in contenders.items():
+        for name, times in routes.items():
+            print(operation, who, name, counts[operation][who][name], statistics.median(times), sep="\t")
