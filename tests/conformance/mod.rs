@@ -70,14 +70,16 @@ macro_rules! store_cases {
                 a_version_tag_is_deleted,
                 models_are_found_by_a_tag,
                 models_are_found_by_a_pattern_page_by_page,
+                the_download_uri_of_a_plain_source_is_the_source,
+                the_download_uri_of_a_logged_model_is_its_artifact_root,
+            },
+            aliases::{
                 an_alias_is_set_moved_and_deleted,
                 an_alias_that_is_not_set_is_none,
                 a_version_has_all_its_aliases_sorted,
                 aliases_are_case_sensitive,
                 an_alias_never_points_to_a_missing_version,
                 deleting_a_version_never_moves_its_alias_elsewhere,
-                the_download_uri_of_a_plain_source_is_the_source,
-                the_download_uri_of_a_logged_model_is_its_artifact_root,
             },
             concurrency::{
                 readers_see_new_versions_whole_and_in_order,

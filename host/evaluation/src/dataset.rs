@@ -120,7 +120,7 @@ pub(crate) struct Groups {
 }
 
 impl Dataset {
-    /// Rows with these labels. `digest` is that of the rows, whatever it covers: equal digests give equal resamples.
+    /// Rows with these labels. `digest` identifies the rows: equal digests give equal resamples.
     #[must_use]
     pub fn new(labels: Labels, digest: Sha256) -> Self {
         Self { labels, weights: None, groups: None, segments: Vec::new(), digest }

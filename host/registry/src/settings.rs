@@ -213,7 +213,7 @@ impl OpenOptions {
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
     }
 
-    /// The cache of standing documents, which are recognised by their digests whatever the store.
+    /// The cache of standing documents, which are identified by their digests, independent of the store.
     fn standings(&self) -> Option<StandingCache> {
         self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
     }

@@ -9,6 +9,7 @@ mod machine;
 mod policy;
 mod published;
 mod registry;
+mod requests;
 mod samples;
 mod scoring;
 mod server;

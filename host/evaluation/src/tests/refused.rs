@@ -52,7 +52,7 @@ fn metrics_are_for_the_task_of_labels_and_scores() {
     let three = Scores::new(vec![0.2; 9], 3).unwrap();
     assert_eq!(refused(&binary, std::slice::from_ref(&three), &["auc"]), ErrorKind::MetricMismatch);
     assert_eq!(refused(&binary, &[one().remove(0), three], &["auc"]), ErrorKind::ModelsDiffer);
-    // Grades without groups are no ranking.
+    // Grades without groups do not form a ranking.
     assert_eq!(
         refused(&dataset(Labels::grades(&[0.0, 1.0, 1.0])), &one(), &["ndcg@3"]),
         ErrorKind::MetricMismatch
