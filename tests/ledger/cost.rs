@@ -7,7 +7,7 @@ use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
-use hydra_policy::VerdictKind;
+use hydra_policy::{Policy, VerdictKind};
 use hydra_registry::{ModelRegistry, Target};
 
 use super::{aliases, assert_sound, ledger, registry};
@@ -89,6 +89,43 @@ fn decisions_send_no_request_too_many(release: &'static str) {
     project.json(["rollback", "--dry-run"]);
     let sent = sorted(proxy.take());
     assert_eq!(sent.len(), 5, "{sent:?}");
+}
+
+/// Several policies cost no round trip more than one, and each is stored once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_takes_the_round_trips_of_one_policy() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("rounds"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    project.json(["promote", "1"]);
+    for guest in ["illegal_alias", "well_behaved", "unreachable"] {
+        let component = hydra_test_guests::component_of(guest, &hydra_test_guests::read(guest), Policy::default_bytes());
+        project.file(&format!("{guest}.wasm"), component);
+    }
+    project.file("default.wasm", Policy::default_bytes());
+    let panel = ["--policy", "default.wasm", "--policy", "illegal_alias.wasm", "--policy", "again=illegal_alias.wasm", "--monitor", "well_behaved.wasm", "--monitor", "unreachable.wasm"];
+    for version in ["2", "3"] {
+        // Opens the model, which is in the cache from here on.
+        project.json(["promote", version, "--dry-run"]);
+    }
+    let measure = |version: &'static str, policies: &[&'static str]| {
+        proxy.take();
+        let report = project.json(["promote", version].into_iter().chain(policies.iter().copied()));
+        assert_eq!(report["outcome"], "done");
+        let (sent, rounds) = proxy.take_with_rounds();
+        (sent.iter().filter(|request| request.starts_with("PUT ")).count(), rounds)
+    };
+    proxy.slow_down(Duration::from_millis(150));
+    // The archive is looked through for policies that no entry names: one round trip more, as with a single new policy.
+    let (stored, rounds) = measure("2", &panel);
+    assert!(rounds <= 1 + 6 + 1, "{rounds} round trips");
+    assert_eq!(stored, 2 + 3, "the input, the answers, and three new policies");
+    let (stored, rounds) = measure("3", &panel);
+    assert!(rounds <= 1 + 6, "{rounds} round trips");
+    assert_eq!(stored, 2, "the input and the answers");
 }
 
 fn sorted(mut requests: Vec<String>) -> Vec<String> {

@@ -11,6 +11,7 @@ mod life;
 mod newer;
 mod old;
 mod outside;
+mod panel;
 mod race;
 mod statements;
 mod status;
@@ -28,6 +29,7 @@ use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
+pub use commands::walk;
 
 /// A model of five versions of the same files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {

@@ -108,6 +108,12 @@ text_newtype!(
     check_workspace
 );
 text_newtype!(
+    /// The name of a policy among those that decide together: 1 to 64 ASCII letters, digits, `_` or `-`. Settings and limits
+    /// of the policy are addressed by it, as `NAME.KEY`.
+    PolicyName(String),
+    check_policy_name
+);
+text_newtype!(
     /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative
     /// path. `:` is not allowed, because MLflow before 2.10 and MLflow on Windows reject it.
     Key(String),
@@ -123,6 +129,24 @@ impl Alias {
 
     /// The alias of the previous champion, the default target of a rollback.
     pub const ARCHIVED: Self = Self(Cow::Borrowed("archived"));
+}
+
+impl PolicyName {
+    /// The length limit, in bytes.
+    const MAX_BYTES: usize = 64;
+
+    /// The name of a policy in the file `stem.wasm`: the stem, cut to the length limit, with `_` for each character that a name
+    /// cannot have.
+    #[must_use]
+    pub fn of_stem(stem: &str) -> Self {
+        let plain = |c: char| u8::try_from(c).is_ok_and(Self::allows);
+        let name: String = stem.chars().take(Self::MAX_BYTES).map(|c| if plain(c) { c } else { '_' }).collect();
+        Self(if name.is_empty() { "_".to_owned() } else { name })
+    }
+
+    fn allows(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+    }
 }
 
 /// The number of a model version, from 1.
@@ -244,6 +268,15 @@ fn check_id(text: &str) -> Result<()> {
     if starts && fits { Ok(()) } else { Err(refuse("id", text, "use letters, digits, `_` and `-`")) }
 }
 
+fn check_policy_name(text: &str) -> Result<()> {
+    let fits = (1..=PolicyName::MAX_BYTES).contains(&text.len()) && text.bytes().all(PolicyName::allows);
+    if fits {
+        Ok(())
+    } else {
+        Err(refuse("name of a policy", text, "use 1 to 64 letters, digits, `_` and `-`"))
+    }
+}
+
 fn check_key(text: &str) -> Result<()> {
     let chars_fit = (1..=MAX_KEY_CHARS).contains(&text.chars().count())
         && text.chars().all(|c| is_word(c) || matches!(c, '/' | '.' | '-' | ' '));
@@ -293,6 +326,18 @@ mod tests {
         }
         for bad in ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a:b", "a\0", &"k".repeat(251)] {
             assert_eq!(Key::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+    }
+
+    #[test]
+    fn a_policy_has_a_name_without_dots() {
+        for good in ["metric-gate", "A_1", "-", &"n".repeat(64)] {
+            assert_eq!(PolicyName::of_stem(good), PolicyName::new(good).expect("a name"));
+        }
+        for (bad, made) in [("", "_"), ("a.b", "a_b"), ("ü/\u{1b}", "___"), (&"n".repeat(65), &"n".repeat(64))] {
+            assert_eq!(PolicyName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+            assert_eq!(PolicyName::of_stem(bad).as_str(), made);
+            PolicyName::new(made).expect("a name");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command-line arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::time::{parse_time, span};
 use hydra_base::Timestamp;
-use hydra_base::names::Version;
+use hydra_base::names::{PolicyName, Version};
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
@@ -50,16 +51,21 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]
-    #[arg(long, global = true, env = environment::POLICY, value_name = "FILE", value_parser = path(), hide_env_values = true)]
-    pub policy: Option<PathBuf>,
+    /// The policy component that decides [default: the embedded one]; given several times, all must approve, and the aliases
+    /// move as the first one says
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", value_parser = policy_file(), hide_env_values = true)]
+    pub policies: Vec<PolicyFile>,
 
-    /// A setting of the policy; `policy inspect` lists them
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    /// One more policy, whose answer is recorded and does not count
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE", value_parser = policy_file())]
+    pub monitors: Vec<PolicyFile>,
+
+    /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
+    #[arg(long = "set", global = true, value_name = "[NAME.]KEY=VALUE")]
     pub set: Vec<String>,
 
-    /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them
-    #[arg(long = "budget", global = true, value_name = "LIMIT=VALUE")]
+    /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them; NAME.LIMIT for one of several policies
+    #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
 
     /// The format of reports: text for people or JSON for programs
@@ -90,6 +96,30 @@ pub struct GlobalArgs {
 /// Parses a path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// The file of a policy, and the name by which its settings are addressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// The name that is given.
+    pub name: Option<PolicyName>,
+    /// The file; empty if the argument is.
+    pub file: PathBuf,
+}
+
+impl From<OsString> for PolicyFile {
+    /// `NAME=FILE`, or a path: also one with a sign of equality, if the text before that is not a name.
+    fn from(given: OsString) -> Self {
+        let named = given.to_str().and_then(|text| text.split_once('='));
+        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, file))) {
+            Some((name, file)) => Self { name: Some(name), file: file.into() },
+            None => Self { name: None, file: given.into() },
+        }
+    }
+}
+
+fn policy_file() -> impl TypedValueParser<Value = PolicyFile> {
+    OsStringValueParser::new().map(PolicyFile::from)
 }
 
 /// The format of reports on stdout.
@@ -215,6 +245,7 @@ Examples:
   hydra-registry promote --reason \"weekly retrain\"
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
+  hydra-registry promote --policy metric-gate.wasm --policy soak-time.wasm --set metric=auc --set soak-time.min-age=48h
 
 The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
 not become champion: its files are gone or damaged, or it is not a LightGBM model.
@@ -464,6 +495,21 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_policy_has_a_name_only_if_the_text_before_the_sign_is_one() {
+        for (given, name, file) in [
+            ("gate.wasm", None, "gate.wasm"),
+            ("strict=gate.wasm", Some("strict"), "gate.wasm"),
+            ("strict=a=b.wasm", Some("strict"), "a=b.wasm"),
+            ("./a=b.wasm", None, "./a=b.wasm"),
+            ("", None, ""),
+        ] {
+            let parsed = PolicyFile::from(OsString::from(given));
+            assert_eq!(parsed.name.as_ref().map(PolicyName::as_str), name, "{given}");
+            assert_eq!(parsed.file.to_str(), Some(file), "{given}");
+        }
     }
 
     #[test]

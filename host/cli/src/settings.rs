@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::args::{ActorArgs, GlobalArgs};
+use crate::args::{ActorArgs, GlobalArgs, PolicyFile};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_registry::{OpenOptions, PolicySource, Project, ProjectConfig};
+use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -45,9 +45,10 @@ impl Settings {
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
         }
-        if let Some(path) = args.policy.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-            options = options.with_policy(PolicySource::File(path.clone()));
+        if let Some(panel) = panel(&args.policies) {
+            options = options.with_panel(panel);
         }
+        options = args.monitors.iter().filter_map(policy).fold(options, OpenOptions::with_monitor);
         Ok(Self { options, set, configured })
     }
 
@@ -58,6 +59,22 @@ impl Settings {
             None => self.options.clone(),
         }
     }
+}
+
+/// The policies of `--policy`: the first one leads, the others are gates.
+fn panel(given: &[PolicyFile]) -> Option<PanelOptions> {
+    let mut policies = given.iter().filter_map(policy);
+    let leader = PanelOptions::led_by(policies.next()?);
+    Some(policies.fold(leader, PanelOptions::with_gate))
+}
+
+/// A policy; `None` for an empty argument.
+fn policy(given: &PolicyFile) -> Option<PanelPolicy> {
+    if given.file.as_os_str().is_empty() {
+        return None;
+    }
+    let policy = PanelPolicy::new(given.file.clone());
+    Some(given.name.iter().cloned().fold(policy, PanelPolicy::with_name))
 }
 
 /// Parses `KEY=VALUE` arguments; `InvalidArgument` names a malformed or repeated one.

@@ -7,6 +7,7 @@ pub mod guards;
 pub mod ledger;
 pub mod model_facts;
 mod opening;
+pub mod panel;
 pub mod past;
 pub mod recording;
 pub mod statement;

@@ -10,6 +10,7 @@ use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, LedgerView, Opened, Standing};
 use crate::opening::NewChampion;
+use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
 use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
@@ -30,8 +31,6 @@ pub use request::{Outcome, Request, Transition};
 pub struct DecisionOptions {
     /// The requester's own name for itself: the `--actor` option, an environment variable or the login name.
     pub actor: String,
-    /// The policy's settings as they were given, not yet checked against those that it declares.
-    pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
     /// Whether every rollback puts the version that it leaves in quarantine.
@@ -45,20 +44,20 @@ pub struct DecisionOptions {
 pub struct Transitions<'a> {
     pub(super) backend: &'a Backend,
     pub(super) model: &'a ModelName,
-    pub(super) policy: &'a Policy,
+    pub(super) panel: &'a Panel,
     options: DecisionOptions,
 }
 
 impl<'a> Transitions<'a> {
-    /// Requests about `model`, decided by `policy`.
+    /// Requests about `model`, decided by `panel`.
     #[must_use]
     pub fn new(
         backend: &'a Backend,
         model: &'a ModelName,
-        policy: &'a Policy,
+        panel: &'a Panel,
         options: DecisionOptions,
     ) -> Self {
-        Self { backend, model, policy, options }
+        Self { backend, model, panel, options }
     }
 }
 
@@ -126,7 +125,7 @@ impl Transitions<'_> {
         Ok(*transition)
     }
 
-    /// Asks the policy and checks its verdict.
+    /// Asks the policies and checks their verdict.
     pub(super) async fn decide(
         &self,
         request: &Request,
@@ -156,15 +155,19 @@ impl Transitions<'_> {
         if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
             return Err(self.with_way_back(error, request, evidence, input.context()).await);
         }
-        let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
+        let decision = self.panel.decide(&input).await?;
+        // An answer of the leader that breaks a guard is an error, also if another policy says no.
+        let plan = match self.review(&decision.leader.verdict, request, evidence, &past.standing).await {
             Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+            Ok(_) if decision.verdict != decision.leader.verdict => {
+                self.review(&decision.verdict, request, evidence, &past.standing).await?
+            }
             plan => plan?,
         };
         let moves = plan.moves.clone();
         let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
         let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
-        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
+        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision: Box::new(decision), moves })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
@@ -182,6 +185,7 @@ impl Transitions<'_> {
             after: evidence.aliases(),
             quarantined: BTreeSet::new(),
             policy: None,
+            panel: Vec::new(),
             explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
@@ -211,7 +215,6 @@ impl Transitions<'_> {
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
         context.overrides.clone_from(&request.overrides);
-        context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
         context.model_tags.clone_from(&evidence.registered.tags);
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
@@ -220,10 +223,11 @@ impl Transitions<'_> {
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
         context.target_origin = target.as_ref().map(|_| request.target.origin());
-        Ok(match (request.operation, target) {
+        let evidence = match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
-        })
+        };
+        self.panel.question(self.panel.leader(), &evidence)
     }
 
     async fn review(
@@ -264,7 +268,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        decision: &Decision,
+        decision: &PanelDecision,
         plan: Plan,
         champion: NewChampion,
     ) -> Transition {
@@ -282,9 +286,10 @@ impl Transitions<'_> {
             quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
-            policy: Some(self.policy.identity()),
+            policy: Some(self.panel.leader().policy.identity()),
+            panel: decision.clone().into_answers(),
             explanation: decision.verdict.explanation().to_owned(),
-            fuel: decision.usage.fuel,
+            fuel: decision.leader.usage.fuel,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
@@ -328,8 +333,14 @@ pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision
 pub(super) enum RequestDecision {
     /// The version is the champion already.
     Unchanged(Box<Transition>),
-    /// The policy decided, and no guard objects.
-    Decided { transition: Box<Transition>, input: Box<Input>, decision: Decision, moves: Vec<AliasMove> },
+    /// The policies decided, and no guard objects.
+    Decided {
+        transition: Box<Transition>,
+        /// The question to the policy that leads.
+        input: Box<Input>,
+        decision: Box<PanelDecision>,
+        moves: Vec<AliasMove>,
+    },
 }
 
 /// Emits the event that an embedding program can subscribe to.
@@ -343,6 +354,7 @@ pub(super) fn announce(transition: &Transition) {
         before = %transition.before,
         after = %transition.after,
         policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
+        panel = ?transition.panel.iter().map(|answer| (answer.name.as_str(), answer.verdict)).collect::<Vec<_>>(),
         actor = %transition.actor,
         dry_run = transition.dry_run,
         overrides = ?transition.overrides,

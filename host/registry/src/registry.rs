@@ -17,6 +17,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
@@ -27,14 +28,13 @@ use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Ta
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::Policy;
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
 ///
-/// Clones share one connection, one set of settings and one loaded policy, so a server can keep one in its state and
+/// Clones share one connection, one set of settings and the loaded policies, so a server can keep one in its state and
 /// clone it. Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
 #[derive(Debug, Clone)]
 pub struct ModelRegistry {
@@ -45,7 +45,7 @@ pub struct ModelRegistry {
 struct Inner {
     backend: Backend,
     settings: Settings,
-    policy: OnceCell<Policy>,
+    panel: OnceCell<Panel>,
 }
 
 /// The champion, ready to predict.
@@ -103,7 +103,7 @@ impl ModelRegistry {
     pub async fn connect(options: OpenOptions) -> Result<Self> {
         // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
-        Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
+        Ok(Self { inner: Arc::new(Inner { backend, settings, panel: OnceCell::new() }) })
     }
 
     /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if

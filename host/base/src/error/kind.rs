@@ -90,6 +90,14 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// Too many policies are to decide together.
+        PanelSize = "panel-size",
+        /// The first of the policies that decide together is not their leader, or another one is.
+        PanelRoles = "panel-roles",
+        /// Two of the policies that decide together have the same name.
+        PanelNames = "panel-names",
+        /// A call that is about one policy does not name it, and several decide together.
+        SeveralPolicies = "several-policies",
         /// There is no metric of that name, or its parameter is out of range.
         UnknownMetric = "unknown-metric",
         /// A metric is for another task than the models', such as the AUC of a regression.
@@ -287,7 +295,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 81);
+        assert_eq!(ErrorKind::ALL.len(), 85);
     }
 
     #[test]

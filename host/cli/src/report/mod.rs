@@ -5,6 +5,7 @@
 
 mod backtest;
 mod ledger;
+mod panel;
 mod statement;
 mod status;
 
@@ -21,6 +22,7 @@ use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, Version
 
 pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use panel::{AnswerReport, MemberReport, panel_label};
 pub use statement::StatementReport;
 pub use status::StatusReport;
 
@@ -193,9 +195,11 @@ pub struct TransitionReport {
     pub changes: Vec<ChangeReport>,
     /// The versions that it puts in quarantine, or with a dry run would put there.
     pub quarantined: Vec<Version>,
-    /// The policy that decided.
+    /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision used.
+    /// The answers of all policies, if several decided together.
+    pub panel: Vec<AnswerReport>,
+    /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: u64,
     /// The requester.
     pub actor: String,
@@ -238,6 +242,7 @@ impl From<&Transition> for TransitionReport {
             changes: ChangeReport::between(&transition.before, &transition.after),
             quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
+            panel: AnswerReport::all(&transition.panel),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
             reason: transition.reason.clone(),
@@ -296,6 +301,9 @@ impl TransitionReport {
         for version in &self.quarantined {
             let _ =
                 writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+        }
+        for answer in &self.panel {
+            let _ = writeln!(text, "  {}", answer.text());
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());

@@ -4,6 +4,8 @@ use super::backtest::ComparisonReport;
 use super::ledger::FindingReport;
 use super::*;
 use hydra_base::text::is_unprintable;
+use hydra_lifecycle::ledger::entry::{PanelAnswer, PanelVerdict};
+use hydra_policy::PanelRole;
 use hydra_policy::VerdictKind;
 
 /// Text that a registry may contain anywhere.
@@ -126,6 +128,7 @@ fn backtests_forge_no_lines() {
         sha256: Sha256::of(b""),
         decisions: 1,
         agreements: 0,
+        panel: Vec::new(),
         summary: BTreeMap::new(),
         changed: vec![change],
     };
@@ -144,6 +147,7 @@ fn transitions_forge_no_lines() {
         changes: Vec::new(),
         quarantined: Vec::new(),
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        panel: Vec::new(),
         fuel: 1,
         actor: "ann".into(),
         reason: None,
@@ -156,6 +160,16 @@ fn transitions_forge_no_lines() {
     };
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
+    let mut together = transition(String::new(), "p".into());
+    let answer = PanelAnswer {
+        sha256: Sha256::of(b""),
+        mode: PanelRole::Leader,
+        verdict: PanelVerdict::Reject,
+    };
+    together.panel = AnswerReport::brief(&[answer]);
+    together.panel[0].explanation = Some(hostile());
+    assert!(together.text().contains("(this decided)"));
+    assert_forges_nothing(&together.text());
     let mut changed = transition(String::new(), "p".into());
     changed.outcome = Outcome::Done;
     let names = || vec![hostile()];

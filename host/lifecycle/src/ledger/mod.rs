@@ -8,9 +8,9 @@
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
-//! - `decide`: what the ledger and its caller exchange in a transition.
+//! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
 //! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -27,6 +27,7 @@ pub mod chain;
 mod champions;
 mod commit;
 mod decide;
+pub mod decision;
 mod diagnosis;
 pub mod doctor;
 mod draft;
@@ -40,6 +41,7 @@ pub mod mark;
 mod mirror;
 mod new_archive;
 mod repair;
+pub mod rerun;
 mod settle;
 pub mod standing;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::evidence::Target;
 use crate::model_facts::ModelChange;
+use crate::panel::Answer;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
@@ -126,11 +127,13 @@ pub struct Transition {
     pub after: AliasState,
     /// The versions that it puts in quarantine; with a dry run, that it would put there.
     pub quarantined: BTreeSet<Version>,
-    /// The policy that decided; `None` when none was asked.
+    /// The policy that decided, or that leads the panel that decided; `None` when none was asked.
     pub policy: Option<PolicyIdentity>,
+    /// The answers of all policies, the leader's first, if several decided together; else empty.
+    pub panel: Vec<Answer>,
     /// Why, for people.
     pub explanation: String,
-    /// The instructions that the decision took.
+    /// The instructions that the decision took; those of the leader, if several policies decided.
     pub fuel: u64,
     /// Who asked.
     pub actor: String,

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::ModelRegistry;
+use crate::loading::MemberSettings;
 use crate::settings::Settings;
 use hydra_base::error::ErrorKind;
 
@@ -139,9 +140,9 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     assert_eq!(settings.model.as_str(), "variable");
     assert!(matches!(&settings.experiment, Experiment::Named(name) if name == "e"));
     assert!(
-        matches!(&settings.policy.source, PolicySource::File(file) if file.as_os_str() == "variable.wasm")
+        matches!(&settings.policy.policies[..], [MemberSettings { source: PolicySource::File(file), .. }] if file.as_os_str() == "variable.wasm")
     );
-    assert_eq!(settings.policy.budget.fuel, 7);
+    assert_eq!(settings.policy.policies[0].budget.fuel, 7);
     let given = given
         .with_model("option")
         .with_experiment_id(ExperimentId::new("3").expect("an id"))
@@ -152,10 +153,11 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     let settings = resolve(&given);
     assert_eq!(settings.model.as_str(), "option");
     assert!(matches!(&settings.experiment, Experiment::Id(id) if id.as_str() == "3"));
-    assert!(matches!(settings.policy.source, PolicySource::Embedded));
-    assert_eq!(settings.policy.budget.fuel, 8);
+    let [policy] = &settings.policy.policies[..] else { panic!("one policy decides") };
+    assert!(matches!(policy.source, PolicySource::Embedded));
+    assert_eq!(policy.budget.fuel, 8);
     assert_eq!(
-        settings.decision_options.settings,
+        policy.settings,
         [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into()
     );
     let managed: Vec<_> = settings.decision_options.managed.iter().map(Alias::as_str).collect();

@@ -1,6 +1,7 @@
 //! The parts of an entry that only some kinds of entries have.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,8 @@ pub struct Decided {
     /// What users of the champion notice: how the target differs from it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changes: BTreeSet<Change>,
-    /// The answers of all policies, the leader's first; empty if one policy decides alone.
+    /// The answers of all policies, the leader's first; empty if one policy decides alone. Then the policy, the usage and the
+    /// budget above are the leader's, and the verdict is that of all policies together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panel: Vec<PanelAnswer>,
     /// The SHA-256 of the archived document of a panel's decision.
@@ -45,6 +47,13 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// The SHA-256 of each policy that was asked, once.
+    #[must_use]
+    pub fn policies(&self) -> BTreeSet<Sha256> {
+        let panel = self.panel.iter().map(|answer| answer.sha256);
+        panel.chain([self.policy.sha256]).collect()
+    }
+
     /// Whether it has only parts that schema 1 has.
     pub(super) fn is_of_schema_1(&self) -> bool {
         self.changes.is_empty()
@@ -78,6 +87,27 @@ pub enum PanelVerdict {
     Hold,
     /// The policy failed; only of a monitor, because any other failure is recorded nowhere.
     Error,
+}
+
+impl From<VerdictKind> for PanelVerdict {
+    fn from(verdict: VerdictKind) -> Self {
+        match verdict {
+            VerdictKind::Approve => Self::Approve,
+            VerdictKind::Reject => Self::Reject,
+            VerdictKind::Hold => Self::Hold,
+        }
+    }
+}
+
+impl fmt::Display for PanelVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Hold => "hold",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// Names the standing document that holds after an entry.

@@ -189,7 +189,8 @@ impl Decide for Decider<'_> {
                     signers: Vec::new(),
                 },
                 input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-                component,
+                document: None,
+                components: [(Sha256::of(&component), component)].into(),
             }),
         })))
     }
