@@ -1,6 +1,7 @@
 //! The command-line arguments.
 
-use std::ffi::OsString;
+mod policies;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use crate::policy::PolicyCommand;
+pub use policies::{PolicyFile, gathered};
 pub use crate::predict::PredictArgs;
 use crate::time::{parse_time, span};
+use policies::policy_file;
 use hydra_base::Timestamp;
-use hydra_base::names::{PolicyName, Version};
+use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
@@ -96,30 +99,6 @@ pub struct GlobalArgs {
 /// Parses a path that may be empty. Clap's own parser rejects an empty variable, which should count as unset.
 fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
-}
-
-/// The file of a policy, and the name by which its settings are addressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicyFile {
-    /// The name that is given.
-    pub name: Option<PolicyName>,
-    /// The file; empty if the argument is.
-    pub file: PathBuf,
-}
-
-impl From<OsString> for PolicyFile {
-    /// `NAME=FILE`, or a path: also one with a sign of equality, if the text before that is not a name.
-    fn from(given: OsString) -> Self {
-        let named = given.to_str().and_then(|text| text.split_once('='));
-        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, file))) {
-            Some((name, file)) => Self { name: Some(name), file: file.into() },
-            None => Self { name: None, file: given.into() },
-        }
-    }
-}
-
-fn policy_file() -> impl TypedValueParser<Value = PolicyFile> {
-    OsStringValueParser::new().map(PolicyFile::from)
 }
 
 /// The format of reports on stdout.
@@ -495,21 +474,6 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_policy_has_a_name_only_if_the_text_before_the_sign_is_one() {
-        for (given, name, file) in [
-            ("gate.wasm", None, "gate.wasm"),
-            ("strict=gate.wasm", Some("strict"), "gate.wasm"),
-            ("strict=a=b.wasm", Some("strict"), "a=b.wasm"),
-            ("./a=b.wasm", None, "./a=b.wasm"),
-            ("", None, ""),
-        ] {
-            let parsed = PolicyFile::from(OsString::from(given));
-            assert_eq!(parsed.name.as_ref().map(PolicyName::as_str), name, "{given}");
-            assert_eq!(parsed.file.to_str(), Some(file), "{given}");
-        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use settings::Settings;
 
 /// Runs the command line `args` (the program's name first) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(args::gathered(args)) {
         Ok(cli) => cli,
         Err(error) => {
             let failed = error.use_stderr();
