@@ -45,13 +45,16 @@ fn project(config: &str) -> Project {
 }
 
 fn document(outcome: &Outcome) -> Value {
-    serde_json::from_str(&outcome.out).unwrap_or_else(|error| panic!("{error}: {}{}", outcome.out, outcome.err))
+    serde_json::from_str(&outcome.out)
+        .unwrap_or_else(|error| panic!("{error}: {}{}", outcome.out, outcome.err))
 }
 
 /// Name, part, verdict and explanation of each answer.
 fn answers(report: &Value) -> Value {
     let answers = report["panel"].as_array().expect("answers").iter();
-    answers.map(|answer| json!([answer["name"], answer["mode"], answer["verdict"], answer["explanation"]])).collect()
+    answers
+        .map(|answer| json!([answer["name"], answer["mode"], answer["verdict"], answer["explanation"]]))
+        .collect()
 }
 
 #[test]
@@ -73,14 +76,21 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
     let refused = project.run(["--output", "json", "promote", "2"]);
     assert_eq!(refused.code, 1, "{}", refused.err);
     let refused = document(&refused);
-    let [leader, gate, monitor] = &refused["panel"].as_array().expect("answers")[..] else { panic!("{refused}") };
+    let [leader, gate, monitor] = &refused["panel"].as_array().expect("answers")[..] else {
+        panic!("{refused}")
+    };
     assert_eq!((&leader["verdict"], &leader["decides"]), (&json!("approve"), &json!(false)));
     assert_eq!((&gate["verdict"], &gate["decides"]), (&json!("reject"), &json!(true)));
     assert_eq!((&monitor["error"], &monitor["fuel"]), (&json!("policy-trap"), &Value::Null));
     assert_eq!(refused["explanation"], gate["explanation"]);
     assert_eq!((&leader["sha256"], &leader["policy"]), (&gate["sha256"], &gate["policy"]));
     let text = project.run(["promote", "2"]).out;
-    for part in ["\n  leader  metric-gate: approve, ", "\n  gate    loss: reject, ", " (this decided)\n", "\n  monitor next: error, "] {
+    for part in [
+        "\n  leader  metric-gate: approve, ",
+        "\n  gate    loss: reject, ",
+        " (this decided)\n",
+        "\n  monitor next: error, ",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
 
@@ -88,7 +98,11 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
     let entry = document(&entries);
     assert_eq!((answers(&entry), &entry["panel_flaw"]), (answers(&refused), &Value::Null));
     let text = project.run(["history", "--limit", "1"]).out;
-    for part in ["\n       leader  metric-gate: approve, ", "\n       gate    loss: reject, ", "\n       monitor next: error, "] {
+    for part in [
+        "\n       leader  metric-gate: approve, ",
+        "\n       gate    loss: reject, ",
+        "\n       monitor next: error, ",
+    ] {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
 
@@ -104,7 +118,14 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
     let archive = crate::ledger::walk(&project.path().join("mlruns"), "panels");
     std::fs::remove_dir_all(archive).expect("removed");
     let entry = document(&project.run(["--output", "json", "history", "--limit", "1"]));
-    assert_eq!(answers(&entry), json!([[null, "leader", "approve", null], [null, "gate", "approve", null], [null, "monitor", "error", null]]));
+    assert_eq!(
+        answers(&entry),
+        json!([
+            [null, "leader", "approve", null],
+            [null, "gate", "approve", null],
+            [null, "monitor", "error", null]
+        ])
+    );
     assert!(entry["panel_flaw"].is_string());
     let verified = project.run(["history", "verify"]);
     assert_eq!(verified.code, 1, "{}", verified.out);
@@ -126,15 +147,20 @@ fn policies_are_named_on_the_command_line() {
     }
     let done = promote("1", &["--set", "loss.metric=loss:min", "--monitor", "well_behaved.wasm"]);
     assert_eq!(done.code, 0, "{}", done.err);
-    let names: Vec<Value> =
-        answers(&document(&done)).as_array().expect("answers").iter().map(|answer| answer[0].clone()).collect();
+    let names: Vec<Value> = answers(&document(&done))
+        .as_array()
+        .expect("answers")
+        .iter()
+        .map(|answer| answer[0].clone())
+        .collect();
     assert_eq!(json!(names), json!(["metric-gate", "loss", "well_behaved"]));
     assert_eq!(promote("2", &["--set", "loss.metric=loss:min"]).code, 1);
 
     // A limit is for all policies, or for the one that it names.
     let limited = promote("2", &["--set", "loss.metric=auc", "--budget", "loss.fuel=1000"]);
     assert!(limited.code == 2 && limited.err.contains("PolicyFuel"), "{}", limited.err);
-    let limited = promote("2", &["--set", "loss.metric=auc", "--budget", "fuel=1000", "--budget", "loss.fuel=1000000"]);
+    let limited =
+        promote("2", &["--set", "loss.metric=auc", "--budget", "fuel=1000", "--budget", "loss.fuel=1000000"]);
     assert!(limited.code == 2 && limited.err.contains("PolicyFuel"), "{}", limited.err);
 
     // A monitor beside what is configured otherwise.
@@ -155,6 +181,10 @@ fn policies_that_form_no_panel_are_refused() {
         (&["--policy", gate, "--policy", gate], "PanelNames"),
         (&["--policy", gate, "--monitor", gate], "PanelNames"),
         (&["--policy", gate, "--policy", "absent.wasm"], "PolicyNotFound"),
+        (&["--policy", gate, "--policy", ""], "PolicyNotFound"),
+        (&["--policy", "", "--policy", gate], "PolicyNotFound"),
+        (&["--policy", "gate="], "PolicyNotFound"),
+        (&["--monitor", ""], "PolicyNotFound"),
     ] {
         let refused = project.run([&["--output", "json", "promote", "1"], arguments].concat());
         assert!(refused.code == 2 && refused.err.contains(&format!("\"{kind}\"")), "{kind}: {}", refused.err);
@@ -162,9 +192,15 @@ fn policies_that_form_no_panel_are_refused() {
     let model = std::fs::read_to_string(project.path().join("hydra.toml")).expect("hydra.toml");
     for (config, part) in [
         ("policy = 'a.wasm'\n[[policies]]\nfile = 'b.wasm'", "`policy` and `policies` exclude each other"),
-        ("[settings]\nmetric = 'auc'\n[[policies]]\nfile = 'b.wasm'", "`settings` and `policies` exclude each other"),
+        (
+            "[settings]\nmetric = 'auc'\n[[policies]]\nfile = 'b.wasm'",
+            "`settings` and `policies` exclude each other",
+        ),
         ("[[policies]]\nmode = 'gate'", "the first policy, `default`, is not a leader but a gate"),
-        ("[[policies]]\n[[policies]]\nname = 'b'\nmode = 'leader'", "the policy `b` cannot lead because it is not the first"),
+        (
+            "[[policies]]\n[[policies]]\nname = 'b'\nmode = 'leader'",
+            "the policy `b` cannot lead because it is not the first",
+        ),
         ("[[policies]]\nmode = 'boss'", "unknown variant `boss`"),
         ("[[policies]]\nname = 'a.b'", "the text is not a valid name of a policy: `a.b`"),
         ("[[policies]]\npath = 'b.wasm'", "unknown field `path`"),
@@ -200,7 +236,11 @@ fn the_kit_understands_panels() {
     assert!(tested.out.contains(": 2 passed, 0 failed"), "{}", tested.out);
     // A file is tested alone, with the settings of the case.
     let alone = project.run(["policy", "test", "well_behaved.wasm", "cases"]);
-    assert!(alone.code == 1 && alone.out.contains("the policy failed") || alone.out.contains("FAILED"), "{}", alone.out);
+    assert!(
+        alone.code == 1 && alone.out.contains("the policy failed") || alone.out.contains("FAILED"),
+        "{}",
+        alone.out
+    );
 
     let run = project.run(["--output", "json", "policy", "run", "--case", "cases/configured.json"]);
     assert_eq!(run.code, 1, "{}", run.err);
@@ -225,7 +265,11 @@ fn the_kit_understands_panels() {
     assert_eq!((&tested["decisions"], &tested["agreements"]), (&json!(2), &json!(1)), "{tested}");
     assert_eq!(tested["panel"][1]["name"], "loss");
     assert_eq!(tested["changed"][0]["verdict"], "reject");
-    assert!(tested["policy"].as_str().is_some_and(|label| label.starts_with("metric-gate ") && label.contains(" + ")));
+    assert!(
+        tested["policy"]
+            .as_str()
+            .is_some_and(|label| label.starts_with("metric-gate ") && label.contains(" + "))
+    );
     // And the other way round: one policy on what a panel decided.
     assert_eq!(project.run(["promote", "1"]).code, 1);
     let tested = project.json(["policy", "backtest", "metric-gate.wasm", "--set", "metric=auc"]);

@@ -102,11 +102,23 @@ async fn a_panel_takes_the_round_trips_of_one_policy() {
     }
     project.json(["promote", "1"]);
     for guest in ["illegal_alias", "well_behaved", "unreachable"] {
-        let component = hydra_test_guests::component_of(guest, &hydra_test_guests::read(guest), Policy::default_bytes());
+        let component =
+            hydra_test_guests::component_of(guest, &hydra_test_guests::read(guest), Policy::default_bytes());
         project.file(&format!("{guest}.wasm"), component);
     }
     project.file("default.wasm", Policy::default_bytes());
-    let panel = ["--policy", "default.wasm", "--policy", "illegal_alias.wasm", "--policy", "again=illegal_alias.wasm", "--monitor", "well_behaved.wasm", "--monitor", "unreachable.wasm"];
+    let panel = [
+        "--policy",
+        "default.wasm",
+        "--policy",
+        "illegal_alias.wasm",
+        "--policy",
+        "again=illegal_alias.wasm",
+        "--monitor",
+        "well_behaved.wasm",
+        "--monitor",
+        "unreachable.wasm",
+    ];
     for version in ["2", "3"] {
         // Opens the model, which is in the cache from here on.
         project.json(["promote", version, "--dry-run"]);

@@ -126,7 +126,11 @@ const BETWEEN_THE_FILES: [&str; 3] =
 /// Kills a promotion by a panel between its files and around its entry. The files of a killed attempt are of no account.
 async fn a_panel_is_repaired(backend: Backend) {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-    let failpoints = [each(&BETWEEN_THE_FILES, false), each(&["ledger.archived"], false), each(&["ledger.appended"], true)];
+    let failpoints = [
+        each(&BETWEEN_THE_FILES, false),
+        each(&["ledger.archived"], false),
+        each(&["ledger.appended"], true),
+    ];
     for (failpoint, committed) in failpoints.concat() {
         let model = fresh_name("kill");
         let registry = registry(&backend, &model).await;
@@ -137,7 +141,8 @@ async fn a_panel_is_repaired(backend: Backend) {
             project.file(&format!("{guest}.wasm"), component);
         }
         project.file("default.wasm", Policy::default_bytes());
-        let together = ["--policy", "default.wasm", "--policy", "illegal_alias.wasm", "--monitor", "unreachable.wasm"];
+        let together =
+            ["--policy", "default.wasm", "--policy", "illegal_alias.wasm", "--monitor", "unreachable.wasm"];
         let promote = |version| ["promote", version].into_iter().chain(together);
         kill_at(project.command(promote("2")), failpoint);
         let next = project.json(promote("3"));
@@ -146,7 +151,8 @@ async fn a_panel_is_repaired(backend: Backend) {
         assert_eq!(history.len(), if committed { 4 } else { 3 }, "{failpoint}");
         let former = if committed { Some(2) } else { Some(1) };
         assert_eq!(aliases(&registry).await, (Some(3), former), "{failpoint}");
-        let decided = history.last().and_then(|(record, _)| record.entry.decided.clone()).expect("a decision");
+        let decided =
+            history.last().and_then(|(record, _)| record.entry.decided.clone()).expect("a decision");
         assert_eq!(decided.panel.len(), 3, "{failpoint}");
     }
 }

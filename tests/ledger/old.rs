@@ -108,7 +108,10 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     let together = ["promote", "3", "--policy", "default.wasm", "--policy", "gate=default.wasm"];
     assert_eq!(project.json(together)["sequence"], 8);
     let panel = &lines(project, &["history", "--limit", "1"])[0]["panel"];
-    assert_eq!(json!([panel[1]["name"], panel[1]["mode"], panel[1]["verdict"]]), json!(["gate", "gate", "approve"]));
+    assert_eq!(
+        json!([panel[1]["name"], panel[1]["mode"], panel[1]["verdict"]]),
+        json!(["gate", "gate", "approve"])
+    );
     assert_eq!(lines(project, &["history", "export"])[1..], after, "the entries below are as they were");
     let verified = project.json(["history", "verify"]);
     assert_eq!(json!([verified["sound"], verified["entries"], verified["rerun"]]), json!([true, 8, 6]));

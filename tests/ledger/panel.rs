@@ -182,7 +182,10 @@ async fn eight_policies_fit_and_are_archived_once(backend: Backend) {
     let record = newest(&registry).await;
     let mut entry = record.entry.clone();
     assert!(entry.encode().expect("an entry").len() <= MAX_ENTRY_BYTES);
-    assert_eq!((record.entry.decided.as_ref().map(|decided| decided.panel.len()), &entry), (Some(8), &record.entry));
+    assert_eq!(
+        (record.entry.decided.as_ref().map(|decided| decided.panel.len()), &entry),
+        (Some(8), &record.entry)
+    );
     assert_eq!(stored(&registry, "policies").await.len(), 2, "the default policy and one gate");
     assert_eq!(stored(&registry, "panels").await.len(), 1);
     let settings: Vec<&BTreeMap<String, String>> =
@@ -192,10 +195,9 @@ async fn eight_policies_fit_and_are_archived_once(backend: Backend) {
 
     // The answers are the same, the question is not.
     let changed = panel().with_gate(world.policy("well_behaved"));
-    let options = world.options(changed).with_policy_settings([(
-        format!("1-{}.refuse-changes", "n".repeat(62)),
-        "classes",
-    )]);
+    let options = world
+        .options(changed)
+        .with_policy_settings([(format!("1-{}.refuse-changes", "n".repeat(62)), "classes")]);
     let changed = ModelRegistry::connect(options).await.expect("a registry");
     let again = changed.promote(version(2)).reason(&reason).await.expect("a decision");
     assert_eq!(again.sequence, rejected.sequence.map(|sequence| sequence + 1));
@@ -256,13 +258,20 @@ async fn forged_answers_are_found(backend: Backend) {
         let mut forged = record.clone();
         let decided = forged.entry.decided.as_mut().expect("a decision");
         decided.decision_sha256 = Some(sha256);
-        let answers: Vec<PanelVerdict> =
-            serde_json::from_value(document["policies"].as_array().expect("policies").iter().map(|policy| policy["verdict"].clone()).collect())
-                .expect("verdicts");
+        let answers: Vec<PanelVerdict> = serde_json::from_value(
+            document["policies"]
+                .as_array()
+                .expect("policies")
+                .iter()
+                .map(|policy| policy["verdict"].clone())
+                .collect(),
+        )
+        .expect("verdicts");
         decided.panel.iter_mut().zip(answers).for_each(|(answer, verdict)| answer.verdict = verdict);
         if decided.panel.iter().all(|answer| answer.verdict != Reject || answer.mode == Monitor) {
             decided.verdict = VerdictKind::Approve;
-            forged.entry.explanation = document["policies"][0]["explanation"].as_str().expect("a text").into();
+            forged.entry.explanation =
+                document["policies"][0]["explanation"].as_str().expect("a text").into();
         }
         let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
         ledger.repeat_decision(&replay, &forged).await.expect("an answer")
@@ -270,7 +279,8 @@ async fn forged_answers_are_found(backend: Backend) {
     assert_eq!(forge(&|_| ()).await, None, "an honest one");
     for (change, flaw) in [
         (
-            (&|document| document["policies"][1]["verdict"] = "approve".into()) as &dyn Fn(&mut serde_json::Value),
+            (&|document| document["policies"][1]["verdict"] = "approve".into())
+                as &dyn Fn(&mut serde_json::Value),
             "policy `well_behaved-0`: the repeated decision is reject, not approve",
         ),
         (
@@ -293,7 +303,10 @@ async fn forged_answers_are_found(backend: Backend) {
             &|document| document["policies"][0]["settings"]["refuse-changes"] = "output".into(),
             "the archived input is not the question to the leader",
         ),
-        (&|document| document["schema"] = 2.into(), "the document of the decision has schema 2, and this release reads schema 1"),
+        (
+            &|document| document["schema"] = 2.into(),
+            "the document of the decision has schema 2, and this release reads schema 1",
+        ),
         (&|document| document["ghost"] = 1.into(), "the document of the decision cannot be read"),
     ] {
         assert_eq!(forge(change).await.as_deref(), Some(flaw));

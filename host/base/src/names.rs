@@ -140,7 +140,8 @@ impl PolicyName {
     #[must_use]
     pub fn of_stem(stem: &str) -> Self {
         let plain = |c: char| u8::try_from(c).is_ok_and(Self::allows);
-        let name: String = stem.chars().take(Self::MAX_BYTES).map(|c| if plain(c) { c } else { '_' }).collect();
+        let name: String =
+            stem.chars().take(Self::MAX_BYTES).map(|c| if plain(c) { c } else { '_' }).collect();
         Self(if name.is_empty() { "_".to_owned() } else { name })
     }
 
@@ -334,7 +335,9 @@ mod tests {
         for good in ["metric-gate", "A_1", "-", &"n".repeat(64)] {
             assert_eq!(PolicyName::of_stem(good), PolicyName::new(good).expect("a name"));
         }
-        for (bad, made) in [("", "_"), ("a.b", "a_b"), ("ü/\u{1b}", "___"), (&"n".repeat(65), &"n".repeat(64))] {
+        for (bad, made) in
+            [("", "_"), ("a.b", "a_b"), ("ü/\u{1b}", "___"), (&"n".repeat(65), &"n".repeat(64))]
+        {
             assert_eq!(PolicyName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
             assert_eq!(PolicyName::of_stem(bad).as_str(), made);
             PolicyName::new(made).expect("a name");

@@ -9,15 +9,15 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use crate::policy::PolicyCommand;
-pub use policies::{PolicyFile, gathered};
 pub use crate::predict::PredictArgs;
 use crate::time::{parse_time, span};
-use policies::policy_file;
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
+use policies::policy_file;
+pub use policies::{PolicyFile, gathered};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.

@@ -48,7 +48,7 @@ impl Settings {
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }
-        options = args.monitors.iter().filter_map(policy).fold(options, OpenOptions::with_monitor);
+        options = args.monitors.iter().map(policy).fold(options, OpenOptions::with_monitor);
         Ok(Self { options, set, configured })
     }
 
@@ -61,20 +61,19 @@ impl Settings {
     }
 }
 
-/// The policies of `--policy`: the first one leads, the others are gates.
+/// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
+/// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
 fn panel(given: &[PolicyFile]) -> Option<PanelOptions> {
-    let mut policies = given.iter().filter_map(policy);
-    let leader = PanelOptions::led_by(policies.next()?);
-    Some(policies.fold(leader, PanelOptions::with_gate))
-}
-
-/// A policy; `None` for an empty argument.
-fn policy(given: &PolicyFile) -> Option<PanelPolicy> {
-    if given.file.as_os_str().is_empty() {
+    let [first, others @ ..] = given else { return None };
+    if others.is_empty() && first.name.is_none() && first.file.as_os_str().is_empty() {
         return None;
     }
+    Some(others.iter().map(policy).fold(PanelOptions::led_by(policy(first)), PanelOptions::with_gate))
+}
+
+fn policy(given: &PolicyFile) -> PanelPolicy {
     let policy = PanelPolicy::new(given.file.clone());
-    Some(given.name.iter().cloned().fold(policy, PanelPolicy::with_name))
+    given.name.iter().cloned().fold(policy, PanelPolicy::with_name)
 }
 
 /// Parses `KEY=VALUE` arguments; `InvalidArgument` names a malformed or repeated one.

@@ -178,7 +178,11 @@ fn proposal(
             decided,
             input: input.canonical_json()?,
             document: together.then(|| document.encode()).transpose()?,
-            components: panel.components().into_iter().map(|(sha256, bytes)| (sha256, bytes.into())).collect(),
+            components: panel
+                .components()
+                .into_iter()
+                .map(|(sha256, bytes)| (sha256, bytes.into()))
+                .collect(),
         }),
         moves: moves.to_vec(),
         overrides: transition.overrides.clone(),

@@ -167,7 +167,12 @@ impl Transitions<'_> {
         let moves = plan.moves.clone();
         let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
         let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
-        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision: Box::new(decision), moves })
+        Ok(RequestDecision::Decided {
+            transition,
+            input: Box::new(input),
+            decision: Box::new(decision),
+            moves,
+        })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.

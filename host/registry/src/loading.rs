@@ -125,7 +125,8 @@ impl OpenOptions {
         check_parts(names.iter().zip(policies.iter().map(|(role, _)| *role)))?;
         let mut members = Vec::with_capacity(policies.len());
         for (index, (name, (role, policy))) in names.iter().cloned().zip(policies).enumerate() {
-            let (settings, budget) = (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
+            let (settings, budget) =
+                (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
             members.push(MemberSettings { name, role, source: policy.source, settings, budget });
         }
         Ok(PolicySettings { policies: members, engine: self.engine_options() })
@@ -140,7 +141,12 @@ impl OpenOptions {
     }
 
     /// The settings of a policy. Keys that name no policy are for the leader.
-    fn settings_of(&self, index: usize, names: &[PolicyName], policy: &PanelPolicy) -> BTreeMap<String, String> {
+    fn settings_of(
+        &self,
+        index: usize,
+        names: &[PolicyName],
+        policy: &PanelPolicy,
+    ) -> BTreeMap<String, String> {
         let mut settings = BTreeMap::new();
         if index == 0 {
             settings.extend(self.config.settings.clone());

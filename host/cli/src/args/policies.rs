@@ -70,9 +70,10 @@ mod tests {
     #[test]
     fn repeated_options_count_before_and_after_the_command() {
         let parse = |line: &str| Cli::try_parse_from(gathered(line.split(' ').map(OsString::from)));
-        let global = parse("h --policy a --set x=1 promote --policy=b 3 --set y=--policy --dry-run --policy c")
-            .expect("a command")
-            .global;
+        let global =
+            parse("h --policy a --set x=1 promote --policy=b 3 --set y=--policy --dry-run --policy c")
+                .expect("a command")
+                .global;
         let files: Vec<_> = global.policies.iter().filter_map(|policy| policy.file.to_str()).collect();
         assert_eq!(files, ["a", "b", "c"]);
         assert_eq!(global.set, ["x=1", "y=--policy"]);

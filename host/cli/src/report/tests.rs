@@ -161,11 +161,8 @@ fn transitions_forge_no_lines() {
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
     let mut together = transition(String::new(), "p".into());
-    let answer = PanelAnswer {
-        sha256: Sha256::of(b""),
-        mode: PanelRole::Leader,
-        verdict: PanelVerdict::Reject,
-    };
+    let answer =
+        PanelAnswer { sha256: Sha256::of(b""), mode: PanelRole::Leader, verdict: PanelVerdict::Reject };
     together.panel = AnswerReport::brief(&[answer]);
     together.panel[0].explanation = Some(hostile());
     assert!(together.text().contains("(this decided)"));

@@ -154,7 +154,8 @@ impl LedgerWriter {
             Ok(())
         };
         let document = async {
-            let Some(document) = draft.decision.as_ref().and_then(|decision| decision.document.as_ref()) else {
+            let Some(document) = draft.decision.as_ref().and_then(|decision| decision.document.as_ref())
+            else {
                 return Ok(());
             };
             let path = decision_path(&draft.entry.operation_id, Sha256::of(document));
@@ -187,10 +188,7 @@ impl LedgerWriter {
 }
 
 /// Stores the components that are not there yet, side by side.
-async fn archive_components(
-    store: &dyn ArtifactStore,
-    components: &BTreeMap<Sha256, &[u8]>,
-) -> Result<()> {
+async fn archive_components(store: &dyn ArtifactStore, components: &BTreeMap<Sha256, &[u8]>) -> Result<()> {
     let stored = store.list("policies").await?;
     let puts = components.iter().filter_map(|(sha256, component)| {
         let (path, size) = (component_path(*sha256), component.len() as u64);

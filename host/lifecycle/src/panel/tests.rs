@@ -49,7 +49,11 @@ fn a_panel_has_one_leader_first_and_each_name_once() {
     use PanelRole::{Gate, Leader, Monitor};
     let names: Vec<PolicyName> = (0..9).map(|number| named(&format!("p{number}"))).collect();
     let check = |roles: &[PanelRole]| check_parts(names.iter().zip(roles.iter().copied()));
-    for sound in [&[Leader][..], &[Leader, Gate, Monitor, Gate], &[Leader, Gate, Gate, Gate, Gate, Gate, Gate, Monitor]] {
+    for sound in [
+        &[Leader][..],
+        &[Leader, Gate, Monitor, Gate],
+        &[Leader, Gate, Gate, Gate, Gate, Gate, Gate, Monitor],
+    ] {
         check(sound).expect("a panel");
     }
     for (roles, expected) in [
@@ -117,7 +121,10 @@ async fn the_strictest_verdict_wins_and_only_the_moves_of_the_leader_count() {
     assert_eq!(rejected.verdict, Verdict::reject("no"));
     assert_eq!(rejected.leader.verdict.kind(), VerdictKind::Approve);
     assert_eq!(rejected.as_one().verdict, rejected.verdict);
-    assert_eq!(Answer::deciding(&rejected.answers).map(|answer| answer.name.as_str()), Some("well_behaved-1"));
+    assert_eq!(
+        Answer::deciding(&rejected.answers).map(|answer| answer.name.as_str()),
+        Some("well_behaved-1")
+    );
 
     let alone = decide(&[]).await.expect("a decision");
     assert!(alone.answers.len() == 1 && alone.into_answers().is_empty());
@@ -127,7 +134,10 @@ async fn the_strictest_verdict_wins_and_only_the_moves_of_the_leader_count() {
 fn of_equally_strict_answers_the_first_decides_and_monitors_never_do() {
     let answers = |verdicts: &[(PanelRole, PanelVerdict)]| -> Vec<PanelAnswer> {
         let sha256 = Sha256::of(b"policy");
-        verdicts.iter().map(|(mode, verdict)| PanelAnswer { sha256, mode: *mode, verdict: *verdict }).collect()
+        verdicts
+            .iter()
+            .map(|(mode, verdict)| PanelAnswer { sha256, mode: *mode, verdict: *verdict })
+            .collect()
     };
     use PanelRole::{Gate, Leader, Monitor};
     use PanelVerdict::{Approve, Error, Hold, Reject};

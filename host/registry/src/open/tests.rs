@@ -156,10 +156,7 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     let [policy] = &settings.policy.policies[..] else { panic!("one policy decides") };
     assert!(matches!(policy.source, PolicySource::Embedded));
     assert_eq!(policy.budget.fuel, 8);
-    assert_eq!(
-        policy.settings,
-        [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into()
-    );
+    assert_eq!(policy.settings, [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into());
     let managed: Vec<_> = settings.decision_options.managed.iter().map(Alias::as_str).collect();
     assert_eq!(managed, ["champion", "archived", "candidate", "challenger", "shadow"]);
 }
