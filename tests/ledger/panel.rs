@@ -240,6 +240,9 @@ async fn a_changed_archive_is_found(backend: Backend) {
     assert!(verified(&registry).await.is_sound());
 }
 
+/// A change of a document.
+type Change = fn(&mut serde_json::Value);
+
 /// A document and an entry that agree, and that no policy ever answered: running the policies again finds it.
 async fn forged_answers_are_found(backend: Backend) {
     let (world, registry) = World::new(backend).await;
@@ -248,7 +251,7 @@ async fn forged_answers_are_found(backend: Backend) {
     let record = newest(&registry).await;
     let ledger = ledger(&registry).await;
     let honest = ledger.decision(&record).await.expect("a document").expect("of a panel");
-    let forge = async |change: &dyn Fn(&mut serde_json::Value)| {
+    let forge = async |change: Change| {
         let mut document = serde_json::to_value(&honest).expect("JSON");
         change(&mut document);
         let bytes = serde_json::to_vec(&document).expect("JSON");
@@ -276,39 +279,39 @@ async fn forged_answers_are_found(backend: Backend) {
         let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
         ledger.repeat_decision(&replay, &forged).await.expect("an answer")
     };
-    assert_eq!(forge(&|_| ()).await, None, "an honest one");
-    for (change, flaw) in [
+    assert_eq!(forge(|_| ()).await, None, "an honest one");
+    let changes: [(Change, &str); 8] = [
         (
-            (&|document| document["policies"][1]["verdict"] = "approve".into())
-                as &dyn Fn(&mut serde_json::Value),
+            |document| document["policies"][1]["verdict"] = "approve".into(),
             "policy `well_behaved-0`: the repeated decision is reject, not approve",
         ),
         (
-            &|document| document["policies"][1]["mode"] = "monitor".into(),
+            |document| document["policies"][1]["mode"] = "monitor".into(),
             "the answers of the policies are not those of the entry",
         ),
         (
-            &|document| document["policies"][2]["error"] = "policy-fuel".into(),
+            |document| document["policies"][2]["error"] = "policy-fuel".into(),
             "policy `unreachable-1`: the repeated decision fails with policy-trap, not policy-fuel",
         ),
         (
-            &|document| document["policies"][1]["usage"]["fuel"] = "1".into(),
+            |document| document["policies"][1]["usage"]["fuel"] = "1".into(),
             "policy `well_behaved-0`: the repeated decision uses another amount of fuel",
         ),
         (
-            &|document| document["policies"][1]["explanation"] = "yes".into(),
+            |document| document["policies"][1]["explanation"] = "yes".into(),
             "its explanation is not that of the policy that decided",
         ),
         (
-            &|document| document["policies"][0]["settings"]["refuse-changes"] = "output".into(),
+            |document| document["policies"][0]["settings"]["refuse-changes"] = "output".into(),
             "the archived input is not the question to the leader",
         ),
         (
-            &|document| document["schema"] = 2.into(),
+            |document| document["schema"] = 2.into(),
             "the document of the decision has schema 2, and this release reads schema 1",
         ),
-        (&|document| document["ghost"] = 1.into(), "the document of the decision cannot be read"),
-    ] {
+        (|document| document["ghost"] = 1.into(), "the document of the decision cannot be read"),
+    ];
+    for (change, flaw) in changes {
         assert_eq!(forge(change).await.as_deref(), Some(flaw));
     }
     let mut without = record.clone();

@@ -138,26 +138,23 @@ impl Panel {
     /// An error of the leader or of a gate is an error of the whole. That of a monitor is its answer. Settings that do not fit,
     /// also those of a monitor, are an error before any policy is asked.
     pub async fn decide(&self, evidence: &Input) -> Result<PanelDecision> {
-        let questions: Vec<(&Member, Input)> = self
-            .members()
-            .map(|member| Ok((member, self.question(member, evidence)?)))
-            .collect::<Result<_>>()?;
+        let questions: Vec<Input> =
+            self.members().map(|member| self.question(member, evidence)).collect::<Result<_>>()?;
+        let settings: Vec<_> = questions.iter().map(|question| question.context().settings.clone()).collect();
+        let asked = self.members().map(|member| member.policy.clone()).zip(questions).collect::<Vec<_>>();
         let at_once = available_parallelism().map_or(2, usize::from).max(2);
-        let asked = questions.into_iter().map(|(member, question)| async move {
-            let settings = question.context().settings.clone();
-            (member, settings, run_policy(&member.policy, question).await)
-        });
-        let asked: Vec<_> = stream::iter(asked).buffered(at_once).collect().await;
-        let mut answers = Vec::with_capacity(asked.len());
+        let asked = stream::iter(asked).map(|(policy, question)| run_policy(policy, question));
+        let decisions: Vec<Result<Decision>> = asked.buffered(at_once).collect().await;
+        let mut answers = Vec::with_capacity(decisions.len());
         let mut leader = None;
-        for (member, settings, decision) in asked {
-            if member.role != PanelRole::Monitor {
-                let decision = decision.map_err(|error| self.about(member, error))?;
-                answers.push(Answer::new(member, settings, Ok(&decision)));
-                leader.get_or_insert(decision);
-            } else {
+        for ((member, settings), decision) in self.members().zip(settings).zip(decisions) {
+            if member.role == PanelRole::Monitor {
                 answers.push(Answer::new(member, settings, decision.as_ref()));
+                continue;
             }
+            let decision = decision.map_err(|error| self.about(member, error))?;
+            answers.push(Answer::new(member, settings, Ok(&decision)));
+            leader.get_or_insert(decision);
         }
         let Some(leader) = leader else {
             return Err(Error::new(ErrorKind::Internal, "no policy of the panel leads"));

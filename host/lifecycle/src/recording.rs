@@ -138,7 +138,7 @@ impl Replay for PolicyReplay {
         question: Input,
     ) -> Result<Decision> {
         let policy = self.policy(sha256, budget, &component)?;
-        run_policy(&policy, question).await
+        run_policy(policy, question).await
     }
 }
 

@@ -329,8 +329,7 @@ fn archived_champion(request: &Request, evidence: &Evidence) -> Option<Version> 
 }
 
 /// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.
-pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision> {
-    let policy = policy.clone();
+pub(super) async fn run_policy(policy: Policy, input: Input) -> Result<Decision> {
     blocking(move || policy.decide(&input)).await
 }
 

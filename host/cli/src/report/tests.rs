@@ -77,10 +77,15 @@ fn entries_forge_no_lines() {
         reason: Some(actor.clone()),
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        panel: Vec::new(),
+        panel_flaw: None,
         fuel: None,
         operation_id: String::new(),
         role: "requested by",
     };
+    let mut together = entry(String::new(), "ann".into(), "p".into());
+    together.panel_flaw = Some(hostile());
+    assert_forges_nothing(&together.text());
     assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text());

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use hydra_policy::Policy;
 use crate::open::PolicySource;
 use crate::requests::DecisionRequest;
 use hydra_base::testing::version;
