@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::ledger::entry::PanelVerdict;
+use crate::ledger::entry::{PanelAnswer, PanelVerdict};
 use hydra_base::testing::{kind, tags, version};
 use hydra_policy::{Budget, Context, EngineOptions, ModelVersion, PolicyEngine, VerdictKind};
 
@@ -132,6 +132,8 @@ async fn the_strictest_verdict_wins_and_only_the_moves_of_the_leader_count() {
 
 #[test]
 fn of_equally_strict_answers_the_first_decides_and_monitors_never_do() {
+    use PanelRole::{Gate, Leader, Monitor};
+    use PanelVerdict::{Approve, Error, Hold, Reject};
     let answers = |verdicts: &[(PanelRole, PanelVerdict)]| -> Vec<PanelAnswer> {
         let sha256 = Sha256::of(b"policy");
         verdicts
@@ -139,8 +141,6 @@ fn of_equally_strict_answers_the_first_decides_and_monitors_never_do() {
             .map(|(mode, verdict)| PanelAnswer { sha256, mode: *mode, verdict: *verdict })
             .collect()
     };
-    use PanelRole::{Gate, Leader, Monitor};
-    use PanelVerdict::{Approve, Error, Hold, Reject};
     for (verdicts, expected) in [
         (&[(Leader, Approve), (Gate, Approve), (Monitor, Reject)][..], 0),
         (&[(Leader, Hold), (Gate, Hold), (Gate, Approve)], 0),
@@ -201,9 +201,10 @@ async fn each_policy_has_its_own_settings_limits_and_part() {
 }
 
 #[tokio::test]
+#[ignore = "compares times; `cargo xtask test --all` runs it"]
 async fn policies_decide_side_by_side() {
     let engine = engine();
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(3);
     let budget = Budget::default().with_fuel(u64::MAX).with_wall_clock(limit);
     let endless = guest(&engine, "infinite_loop", &budget);
     let default = Policy::load_default(&engine, &budget).expect("the default policy");
@@ -214,7 +215,7 @@ async fn policies_decide_side_by_side() {
     ]);
     let started = Instant::now();
     let decision = panel.expect("a panel").decide(&request()).await.expect("a decision");
-    assert!(started.elapsed() < 2 * limit, "one after the other takes two seconds: {:?}", started.elapsed());
+    assert!(started.elapsed() < 2 * limit, "one after the other takes six seconds: {:?}", started.elapsed());
     let errors: Vec<Option<&str>> = decision.answers.iter().map(|answer| answer.error.as_deref()).collect();
     assert_eq!(errors, [None, Some("policy-timeout"), Some("policy-timeout")]);
 }
