@@ -155,7 +155,8 @@ impl Run<'_> {
         share: f64,
     ) -> Sweeps {
         let (dataset, partitions) = (self.dataset, self.partitions);
-        let ranking = Ranking { dataset, partitions, output, order, positive };
+        let precision = self.options.metrics.contains(&Metric::AveragePrecision);
+        let ranking = Ranking { dataset, partitions, output, order, positive, precision };
         Sweeps::of(&ranking, self.sweeps_resamples().then_some(plan), share)
     }
 

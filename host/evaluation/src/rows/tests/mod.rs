@@ -220,7 +220,7 @@ fn progress_is_that_of_the_input_and_then_of_the_resamples() {
     let seen = seen.into_inner().unwrap();
     let length = bytes.len() as u64;
     assert_eq!(seen[0], Work::Scoring { position: length, length: Some(length), in_bytes: true });
-    assert!(matches!(seen.last(), Some(Work::Measuring { total: 24, .. })), "{seen:?}");
+    assert!(matches!(seen.last(), Some(Work::Measuring { total: 12, .. })), "{seen:?}");
 }
 
 #[test]
