@@ -16,7 +16,7 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     // What is wrong with the arguments shows before a model is downloaded.
-    args.format()?;
+    args.files()?;
     args.request()?;
     let registry = match args.versions.selected.as_slice() {
         [Selected::File(_), rest @ ..] if rest.iter().all(|one| matches!(one, Selected::File(_))) => None,
@@ -43,8 +43,9 @@ pub async fn run(
         None => None,
     };
     let baseline = subjects.iter().position(|subject| Some(&subject.id) == champion.as_ref()).unwrap_or(0);
-    let evaluation = evaluate::run(subjects, baseline, args, printer)?;
-    let report = EvaluationReport::new(registry.as_ref().map(ModelRegistry::model), evaluation)?;
+    let evaluated = evaluate::run(subjects, baseline, args, printer)?;
+    let model = registry.as_ref().map(ModelRegistry::model);
+    let report = EvaluationReport::new(model, evaluated.evaluation)?;
     printer.report(&report, EvaluationReport::text)?;
     Ok(ExitStatus::Done)
 }

@@ -1,20 +1,21 @@
 //! The arguments of `evaluate`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::predict::{FormatArg, input_format};
+use crate::predict::FormatArg;
 use crate::selector::SelectorArgs;
+use hydra_base::names::DatasetName;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_evaluation::{Columns, Metric, Request};
-use hydra_tables::{FileFormat, is_dash};
+use hydra_tables::{FileFormat, RowFiles, is_dash};
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct EvaluateArgs {
-    /// The labelled rows: CSV with a header, Parquet, Arrow IPC or JSON lines; `-` reads stdin
+    /// The labelled rows: CSV with a header, Parquet, Arrow IPC or JSON lines; a directory of such files; `-` reads stdin
     pub rows: PathBuf,
 
     /// The column of the labels: classes of the model, numbers, or grades of relevance from 0 to 30
@@ -57,9 +58,9 @@ pub struct EvaluateArgs {
     #[arg(long)]
     pub anonymous_segments: bool,
 
-    /// The name of the dataset [default: the name of the file]
+    /// The name of the dataset [default: the name of the file or directory, without its extension]
     #[arg(long, value_name = "NAME")]
-    pub dataset: Option<String>,
+    pub name: Option<DatasetName>,
 
     /// Also write the evaluation to this file, as canonical JSON
     #[arg(long, value_name = "FILE")]
@@ -89,14 +90,16 @@ Examples:
   hydra-registry evaluate holdout.csv --label churned --alias champion --model-file new.lgb";
 
 impl EvaluateArgs {
-    /// The format of the rows.
-    pub fn format(&self) -> Result<FileFormat> {
-        input_format(&self.rows, self.in_format)
+    /// The files of rows.
+    ///
+    /// Fails like [`RowFiles::open`].
+    pub fn files(&self) -> Result<RowFiles> {
+        RowFiles::open(&self.rows, self.in_format.map(FileFormat::from))
     }
 
     /// The request for an evaluation.
     ///
-    /// [`ErrorKind::InvalidArgument`] if stdin has no name as a dataset.
+    /// [`ErrorKind::InvalidArgument`] if the rows have no name as a dataset.
     pub fn request(&self) -> Result<Request> {
         let mut columns = Columns::new(&self.label);
         columns.weight.clone_from(&self.weight);
@@ -112,14 +115,12 @@ impl EvaluateArgs {
         Ok(request)
     }
 
-    fn dataset_name(&self) -> Result<String> {
-        let of_file = || {
-            let name = Path::file_name(&self.rows).filter(|_| !is_dash(&self.rows));
-            name.map(|name| name.to_string_lossy().into_owned())
-        };
-        self.dataset.clone().filter(|name| !name.is_empty()).or_else(of_file).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the rows on stdin have no name")
-                .with_hint("name the dataset with --dataset")
+    fn dataset_name(&self) -> Result<DatasetName> {
+        let of_path = || (!is_dash(&self.rows)).then(|| DatasetName::of_path(&self.rows)).flatten();
+        self.name.clone().or_else(of_path).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "the rows do not have a name")
+                .with_context("rows", self.rows.display())
+                .with_hint("name the dataset with --name")
         })
     }
 }

@@ -9,23 +9,24 @@ use std::sync::OnceLock;
 use indicatif::ProgressBar;
 
 use crate::Printer;
-use hydra_base::{Error, ErrorKind};
-use hydra_evaluation::{Evaluation, Subject, Work, evaluate};
-use hydra_tables::Source;
+use hydra_base::Error;
+use hydra_evaluation::{Evaluated, Subject, Work, evaluate};
+use hydra_tables::write_file;
 
 pub use args::EvaluateArgs;
 pub use report::EvaluationReport;
 
 /// Measures `subjects` in comparison with subject number `baseline`, and shows the progress.
 ///
-/// Fails like [`evaluate`], and with [`ErrorKind::InvalidArgument`] if `--categories` does not fit a model.
+/// Fails like [`evaluate`], with [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) if `--categories` does not
+/// fit a model, and with [`ErrorKind::Storage`](hydra_base::ErrorKind::Storage) if the document cannot be written.
 pub fn run(
     subjects: Vec<Subject>,
     baseline: usize,
     args: &EvaluateArgs,
     printer: &Printer,
-) -> anyhow::Result<Evaluation> {
-    let (format, request) = (args.format()?, args.request()?);
+) -> anyhow::Result<Evaluated> {
+    let request = args.request()?;
     let with_categories = |subject: Subject| match args.categories.as_slice() {
         [] => Ok(subject),
         categories => {
@@ -43,18 +44,13 @@ pub fn run(
             measuring.get_or_init(|| printer.progress(Some(total), false, "resampling")).set_position(done);
         }
     };
-    let evaluation = evaluate(subjects, baseline, Source::open(&args.rows)?, format, &request, &report);
+    let evaluated = evaluate(subjects, baseline, args.files()?, &request, &report);
     [scoring, measuring].iter().filter_map(OnceLock::get).for_each(ProgressBar::finish_and_clear);
-    let evaluation = evaluation?;
+    let evaluated = evaluated?;
     if let Some(path) = &args.out {
-        let written = std::fs::write(path, evaluation.to_json()?);
-        written.map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot write the evaluation")
-                .with_context("file", path.display())
-                .with_source(error)
-        })?;
+        write_file(path, &evaluated.evaluation.to_json()?)?;
     }
-    Ok(evaluation)
+    Ok(evaluated)
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn evaluated(subjects: Vec<Subject>, arguments: &str) -> anyhow::Result<Evaluati
     let line = ["hydra-registry", "evaluate", path, "--label", "label"].into_iter();
     let cli = Cli::try_parse_from(line.chain(arguments.split_whitespace()))?;
     let crate::args::Command::Evaluate(args) = cli.command else { panic!("another command") };
-    run(subjects, 0, &args, &Printer::new(OutputFormat::Text, true))
+    run(subjects, 0, &args, &Printer::new(OutputFormat::Text, true)).map(|evaluated| evaluated.evaluation)
 }
 
 fn two() -> Vec<Subject> {
@@ -45,7 +45,7 @@ fn two() -> Vec<Subject> {
 fn versions_are_columns_and_what_is_better_is_marked() {
     let evaluation = evaluated(two(), "--segment region --metrics auc,log_loss,ece").unwrap();
     let text = EvaluationReport::new(Some(&model_name("churn")), evaluation).unwrap().text();
-    assert!(text.starts_with("evaluation on may.csv: 300 rows\n"), "{text}");
+    assert!(text.starts_with("evaluation on may: 300 rows\n"), "{text}");
     // One table for all rows and one for each region, and nothing that a terminal obeys.
     assert_eq!(text.matches("\nauc ").count(), 3, "{text}");
     assert!(text.contains("region=north (100)") && !text.contains('\u{1b}'), "{text}");
@@ -59,12 +59,11 @@ fn versions_are_columns_and_what_is_better_is_marked() {
 fn the_document_is_written_as_it_is_digested() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("evaluation.json");
-    let evaluation =
-        evaluated(two(), &format!("--resamples 0 --dataset may --out {}", out.display())).unwrap();
+    let evaluation = evaluated(two(), &format!("--resamples 0 --name june --out {}", out.display())).unwrap();
     let written = std::fs::read(&out).unwrap();
     let report = EvaluationReport::new(None, evaluation).unwrap();
     assert_eq!(report.sha256, hydra_base::Sha256::of(&written));
-    assert_eq!(Evaluation::from_json(&written).unwrap().dataset.name, "may");
+    assert_eq!(Evaluation::from_json(&written).unwrap().dataset.name.as_str(), "june");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["schema"], "hydra-registry/evaluation/1");
     assert_eq!(json["evaluation"]["measurements"][0]["metric"], "auc");
@@ -82,7 +81,9 @@ fn what_cannot_be_measured_is_refused() {
         let error = evaluated(two(), arguments).expect_err("an error");
         assert_eq!(error.downcast_ref::<Error>().map(Error::kind), Some(kind), "{arguments}: {error:?}");
     }
-    for arguments in ["--metrics accuracy,auck", "--threshold x", "--resamples -1", "--version 0"] {
+    for arguments in
+        ["--metrics accuracy,auck", "--threshold x", "--resamples -1", "--version 0", "--name a/b"]
+    {
         assert!(evaluated(two(), arguments).is_err(), "{arguments}");
     }
 }

@@ -7,6 +7,7 @@ mod backtest;
 mod ledger;
 mod statement;
 mod status;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ pub use backtest::BacktestReport;
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
 pub use statement::StatementReport;
 pub use status::StatusReport;
+pub use version::{DownloadReport, ModelVersionReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]
