@@ -2,6 +2,7 @@
 
 pub mod backtest;
 pub mod doctor;
+pub mod evaluations;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;
