@@ -268,3 +268,6 @@ async fn logged_model(backend: &Backend, version: &ModelVersion) -> Result<Optio
 fn metric_key(metric: &str) -> String {
     metric.replace('@', "_at_")
 }
+
+#[cfg(test)]
+mod tests;
