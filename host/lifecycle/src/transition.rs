@@ -38,6 +38,8 @@ pub struct DecisionOptions {
     pub quarantine_on_rollback: bool,
     /// What is kept of models that were opened before.
     pub cache: Option<ModelCache>,
+    /// The evaluations that were read before.
+    pub evaluations: Option<DocumentCache>,
 }
 
 /// Decides requests about one model.
