@@ -3,6 +3,7 @@
 mod allocations;
 mod cli;
 mod conformance;
+mod evaluate;
 mod ledger;
 mod local_stores;
 mod object_store;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::evaluate::EvaluateArgs;
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::time::{parse_time, span};
@@ -125,6 +126,8 @@ pub enum Command {
     List(ListArgs),
     /// Predict with the champion
     Predict(PredictArgs),
+    /// Measure versions on the same labelled rows: metrics with paired intervals, agreement
+    Evaluate(Box<EvaluateArgs>),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
     History(HistoryArgs),
     /// Show several models at a glance: champion, since when, problems

@@ -24,6 +24,16 @@ pub async fn load_model(
     version: &ModelVersion,
     limits: &ModelLimits,
 ) -> Result<Model> {
+    Ok(load_model_and_digest(backend, cache, version, limits).await?.0)
+}
+
+/// [`load_model`], with the SHA-256 of the model file.
+pub async fn load_model_and_digest(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+    limits: &ModelLimits,
+) -> Result<(Model, Sha256)> {
     let request =
         Arc::new(LoadRequest { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
     let cached = {
@@ -45,12 +55,12 @@ struct LoadRequest {
 }
 
 impl LoadRequest {
-    fn cached(&self) -> Result<Option<Model>> {
+    fn cached(&self) -> Result<Option<(Model, Sha256)>> {
         let found = self.cache.as_ref().and_then(|cache| cache.get(&self.version));
         found.map(|found| self.opened(&found)).transpose()
     }
 
-    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<Model> {
+    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<(Model, Sha256)> {
         let model = self.opened(fetched)?;
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, fetched)) {
             // A full disk must not keep a champion from predicting.
@@ -59,9 +69,11 @@ impl LoadRequest {
         Ok(model)
     }
 
-    fn opened(&self, found: &CachedModel) -> Result<Model> {
+    fn opened(&self, found: &CachedModel) -> Result<(Model, Sha256)> {
         check_digest(&self.version, found.sha256())?;
-        Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)
+        let model =
+            Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)?;
+        Ok((model, found.sha256()))
     }
 }
 

@@ -78,7 +78,7 @@ pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use project::{Project, ProjectConfig};
-pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
+pub use registry::{Champion, ChampionInfo, LoadedVersion, ModelRegistry, VersionInfo, VersionSelector};
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.

@@ -2,6 +2,7 @@
 
 mod deciding;
 mod examining;
+mod loading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCan
 use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
 use hydra_policy::Policy;
+
+pub use loading::{LoadedVersion, VersionSelector};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;

@@ -110,6 +110,8 @@ error_kinds! {
         NoCandidate = "no-candidate",
         /// There is nothing to roll back to: "No archived model to rollback to".
         NoArchived = "no-archived",
+        /// An alias other than these is not set, and a command wanted the version behind it.
+        NoAlias = "no-alias",
         /// An artifact does not exist.
         ArtifactNotFound = "artifact-not-found",
     }
@@ -287,7 +289,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 81);
+        assert_eq!(ErrorKind::ALL.len(), 82);
     }
 
     #[test]

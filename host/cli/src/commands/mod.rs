@@ -3,6 +3,7 @@
 mod champion;
 mod decide;
 mod doctor;
+mod evaluate;
 mod history;
 mod list;
 pub(crate) mod log_candidate;
@@ -28,6 +29,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::History(args) => history::run(&args, settings, printer).await,
         Command::Status(args) => status::run(&args, settings, printer).await,
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
+        Command::Evaluate(args) => evaluate::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }

@@ -150,17 +150,7 @@ impl PredictArgs {
 
     /// The format of the input.
     pub fn input_format(&self) -> Result<FileFormat> {
-        if let Some(format) = self.in_format {
-            return Ok(format.into());
-        }
-        if is_dash(&self.rows.input) {
-            return Ok(FileFormat::Csv);
-        }
-        FileFormat::of(&self.rows.input).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
-                .with_context("file", self.rows.input.display())
-                .with_hint("set --in-format to csv, parquet, arrow or jsonl")
-        })
+        input_format(&self.rows.input, self.in_format)
     }
 
     /// The format of the output.
@@ -186,4 +176,19 @@ impl PredictArgs {
     pub fn out_file(&self) -> Option<&Path> {
         self.out.as_deref().filter(|path| !is_dash(path))
     }
+}
+
+/// The format of the rows in `input`: that of the argument, of the file's extension, or CSV for stdin.
+pub fn input_format(input: &Path, given: Option<FormatArg>) -> Result<FileFormat> {
+    if let Some(format) = given {
+        return Ok(format.into());
+    }
+    if is_dash(input) {
+        return Ok(FileFormat::Csv);
+    }
+    FileFormat::of(input).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
+            .with_context("file", input.display())
+            .with_hint("set --in-format to csv, parquet, arrow or jsonl")
+    })
 }

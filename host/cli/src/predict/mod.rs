@@ -11,7 +11,7 @@ use hydra_tables::{FileFormat, Output, Scoring, Source};
 
 use args::EngineArg;
 
-pub use args::PredictArgs;
+pub use args::{FormatArg, PredictArgs, input_format};
 
 /// Predicts for every row of the input with `model`, which is `version` of the registered model `name`, and returns how many
 /// rows there were.

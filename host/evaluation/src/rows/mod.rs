@@ -19,6 +19,8 @@ use crate::measure::{Options, measure};
 use crate::metric::{Metric, Task};
 use crate::scores::Scores;
 use collect::Collector;
+use hydra_base::names::DatasetName;
+use hydra_base::time::now;
 use hydra_base::{Error, ErrorKind, Result, Sha256};
 use hydra_lightgbm::arrow::OutputType;
 use hydra_lightgbm::{Model, ModelLimits};
@@ -46,7 +48,7 @@ pub struct Columns {
     pub weight: Option<String>,
     /// The groups of a ranking, or rows that resamples draw together.
     pub group: Option<String>,
-    /// Columns of segments.
+    /// Columns of segments. The document has them in the order of their names.
     pub segments: Vec<String>,
 }
 
@@ -70,7 +72,7 @@ impl Columns {
 #[non_exhaustive]
 pub struct Request {
     /// The name of the dataset; newer evaluations of the same name replace older ones.
-    pub dataset: String,
+    pub dataset: DatasetName,
     /// The columns that are not features.
     pub columns: Columns,
     /// The metrics; none for those that the first model's objective asks for.
@@ -91,9 +93,9 @@ impl Request {
     /// Evaluates on the dataset of this name with the usual metrics, a threshold of 0.5, 1,000 resamples, segments of at
     /// least 100 rows, and all threads.
     #[must_use]
-    pub fn new(dataset: impl Into<String>, columns: Columns) -> Self {
+    pub fn new(dataset: DatasetName, columns: Columns) -> Self {
         Self {
-            dataset: dataset.into(),
+            dataset,
             columns,
             metrics: None,
             threshold: 0.5,
@@ -101,6 +103,24 @@ impl Request {
             segment_rows: 100,
             anonymous_segments: false,
             threads: 0,
+        }
+    }
+
+    fn with_sorted_segments(mut self) -> Self {
+        self.columns.segments.sort_unstable();
+        self.columns.segments.dedup();
+        self
+    }
+
+    /// The dataset in the document.
+    fn record(&self, digest: Sha256, rows: u64) -> DatasetRecord {
+        let Columns { label, weight, group, segments } = self.columns.clone();
+        DatasetRecord {
+            label: Some(label),
+            weight,
+            group,
+            segments,
+            ..DatasetRecord::new(self.dataset.clone(), digest, rows)
         }
     }
 }
@@ -146,12 +166,14 @@ pub fn evaluate(
     request: &Request,
     report: &(dyn Fn(Work) + Sync),
 ) -> Result<Evaluation> {
+    let began_at = now();
     if let Some(twice) = subjects.iter().enumerate().find_map(|(index, subject)| {
         subjects[..index].iter().any(|other| other.id == subject.id).then_some(&subject.id)
     }) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a version is to be measured twice")
             .with_context("version", twice));
     }
+    let request = &request.clone().with_sorted_segments();
     let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
     let (task, metrics) = task::metrics_of(&models, request.metrics.as_deref())?;
     let has_classes = matches!(task, Task::Binary | Task::Multiclass);
@@ -184,9 +206,8 @@ pub fn evaluate(
     };
     let measuring = |done, total| report(Work::Measuring { done, total });
     let measured = measure(&dataset, &scores, baseline, &options, &measuring).map_err(located)?;
-    let record = DatasetRecord::new(request, digest, dataset.rows() as u64);
-    let now = hydra_base::time::now();
-    Ok(Evaluation::new(record, &ids, class_names, (measured, baseline), &options, now))
+    let record = request.record(digest, dataset.rows() as u64);
+    Evaluation::new(record, &ids, class_names, measured, &options, [began_at, now()])
 }
 
 /// The error about missing columns, in terms of an evaluation.
