@@ -62,6 +62,7 @@ pub use hydra_base::aliases::{AliasMove, AliasState};
 pub use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
+pub use hydra_evaluation as evaluation;
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evidence::Target;

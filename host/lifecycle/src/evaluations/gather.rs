@@ -23,6 +23,9 @@ const MAX_DATASETS: usize = 16;
 /// The most bytes of a document.
 const MAX_BYTES: u64 = 8 << 20;
 
+/// The most characters of an error in a sentence about an evaluation.
+const MAX_WHY_CHARS: usize = 300;
+
 /// The evaluations of a decision.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gathered {
@@ -184,9 +187,6 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
     });
     left_out.sort_by(|a, b| (&a.dataset, a.flaw, a.sha256).cmp(&(&b.dataset, b.flaw, b.sha256)));
     left_out.dedup();
-    for left_out in &left_out {
-        tracing::warn!(dataset = %left_out.dataset, why = %left_out.why, "an evaluation is left out; the policy decides without it");
-    }
     Gathered { evaluations: newest.into_values().collect(), left_out }
 }
 
@@ -217,10 +217,9 @@ fn unreadable(error: Error) -> (EvaluationFlaw, Error) {
     (flaw, error)
 }
 
-/// An error on one line, with its causes.
+/// An error with its causes, on one line.
 fn describe(error: &Error) -> String {
-    excerpt(error.to_string(), MAX_WHY_CHARS)
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    excerpt(text, MAX_WHY_CHARS)
 }
-
-/// The most characters of an error in a sentence about an evaluation.
-const MAX_WHY_CHARS: usize = 300;

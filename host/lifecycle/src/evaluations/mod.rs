@@ -3,11 +3,10 @@
 //! A version that was measured refers to the newest evaluation of each dataset by a tag ([`EvaluationRef`]). For each dataset, a
 //! decision receives the newest document in which the target was measured, and the champion too if there is one.
 
+mod check;
 mod convert;
 mod gather;
 mod reference;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 
@@ -90,4 +89,22 @@ pub enum EvaluationFlaw {
     OtherModel,
     /// The versions have evaluations on more than 16 datasets.
     TooMany,
+}
+
+impl fmt::Display for EvaluationFlaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::MalformedTag => "malformed tag",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too large",
+            Self::Altered => "altered",
+            Self::Unsupported => "of a schema that this release does not know",
+            Self::Malformed => "malformed",
+            Self::OtherDataset => "about another dataset",
+            Self::NotMeasured => "without the version or the champion",
+            Self::OtherModel => "of another model file",
+            Self::TooMany => "too many datasets",
+        })
+    }
 }
