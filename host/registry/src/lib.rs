@@ -65,6 +65,7 @@ pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sh
 pub use hydra_evaluation as evaluation;
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
+pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
 pub use hydra_lifecycle::statement::{Stated, Verb};

@@ -1,11 +1,14 @@
-//! Evaluations as evidence: which ones a decision rests on, and which ones are left out.
+//! Evaluations in the stores, and as evidence of decisions.
 //!
-//! A version that was measured refers to the newest evaluation of each dataset by a tag ([`EvaluationRef`]). For each dataset, a
-//! decision receives the newest document in which the target was measured, and the champion too if there is one.
+//! `record` makes a run for each, and sets a tag on each version that was measured. `gather` finds those that a decision rests on, and
+//! says which ones it leaves out: a version that was measured refers to the newest evaluation of each dataset by a tag
+//! ([`EvaluationRef`]), and for each dataset, a decision receives the newest document in which the target was measured, and the champion
+//! too if there is one.
 
 mod check;
 mod convert;
 mod gather;
+pub mod record;
 mod reference;
 
 use std::fmt;
@@ -15,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use hydra_base::Sha256;
 
 pub(crate) use gather::{Gathered, select};
+pub use record::{RecordedEvaluation, Recording};
 pub use reference::{EVALUATION_TAG, EvaluationRef};
 
 /// An evaluation that a policy received.
