@@ -1,5 +1,7 @@
 //! `evaluate` through the binary, compared with what Python's LightGBM and scikit-learn measure on the same rows.
 
+mod recorded;
+
 use std::fmt::Write as _;
 
 use serde_json::Value;

@@ -4,6 +4,7 @@
 mod commands;
 mod cost;
 mod crash;
+mod evaluations;
 mod evidence;
 mod faults;
 mod hostile;
@@ -11,6 +12,7 @@ mod life;
 mod newer;
 mod old;
 mod outside;
+mod past;
 mod race;
 mod statements;
 mod status;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind};
+use crate::ledger::entry::{Decided, EntryKind, EvaluationNote};
 use crate::ledger::verify::{Replay, Rerun};
 use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
 use crate::model_facts::ModelChange;
@@ -151,6 +151,7 @@ fn proposal(
     moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
+    let (evaluations, more_evaluations) = EvaluationNote::of(&transition.left_out, &transition.evaluations);
     let decided = Decided {
         policy: policy.identity(),
         verdict: decision.verdict.kind(),
@@ -159,6 +160,8 @@ fn proposal(
         input_sha256: input.sha256()?,
         evidence_sha256: input.evidence_sha256()?,
         model_sha256: transition.model_sha256.clone(),
+        evaluations,
+        more_evaluations,
         changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
         panel: Vec::new(),
         decision_sha256: None,

@@ -1,6 +1,7 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod evaluating;
 mod examining;
 mod loading;
 

@@ -190,6 +190,10 @@ error_kinds! {
         Untrusted = "untrusted",
         /// Bytes are not those promised: truncated download, digest mismatch.
         Integrity = "integrity",
+        /// An evaluation measured another model file than that of the version.
+        EvaluationMismatch = "evaluation-mismatch",
+        /// The document of an evaluation is larger than what a decision reads.
+        EvaluationSize = "evaluation-size",
         /// A model file is damaged or breaks a validation rule.
         InvalidModel = "invalid-model",
         /// A model file is of a format or uses a feature that is not supported.

@@ -4,6 +4,7 @@
 //! strings.
 
 mod backtest;
+mod evaluations;
 mod ledger;
 mod statement;
 mod status;
@@ -21,6 +22,7 @@ use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
+pub use evaluations::{LeftOutReport, UsedReport};
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
 pub use statement::StatementReport;
 pub use status::StatusReport;
@@ -211,6 +213,10 @@ pub struct TransitionReport {
     pub model_changes: Vec<ModelChange>,
     /// The SHA-256 of the model file of the version, as found in the store.
     pub model_sha256: Option<String>,
+    /// The evaluations that the policy received.
+    pub evaluations: Vec<UsedReport>,
+    /// The evaluations that it did not receive.
+    pub evaluations_left_out: Vec<LeftOutReport>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// The number of the ledger entry; `None` if there was nothing to record.
@@ -247,6 +253,8 @@ impl From<&Transition> for TransitionReport {
             overrides: transition.overrides.iter().map(ToString::to_string).collect(),
             model_changes: transition.model_changes.clone(),
             model_sha256: transition.model_sha256.clone(),
+            evaluations: transition.evaluations.iter().map(UsedReport::from).collect(),
+            evaluations_left_out: transition.left_out.iter().map(LeftOutReport::from).collect(),
             dry_run: transition.dry_run,
             sequence: transition.sequence,
         }
@@ -254,15 +262,16 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// What must not be overlooked: what changes for the users of the predictions, and rules that were set aside. None for a
-    /// request that was not approved.
+    /// What must not be overlooked: evaluations that were left out; and of a request that was approved, what changes for the users
+    /// of the predictions, and rules that were set aside.
     pub fn warnings(&self) -> Vec<String> {
+        let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
         if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
-            return Vec::new();
+            return left_out.collect();
         }
         let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
         let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
-        changes.chain(overrides).collect()
+        changes.chain(overrides).chain(left_out).collect()
     }
 
     /// For people: the outcome, the version, the policy and the next step.
@@ -298,6 +307,9 @@ impl TransitionReport {
         for version in &self.quarantined {
             let _ =
                 writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+        }
+        for evaluation in &self.evaluations {
+            let _ = writeln!(text, "  evaluation  {}", evaluation.text());
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());

@@ -22,7 +22,7 @@ use hydra_ledger_rules::Number;
 use hydra_policy::{OverrideKind, VerdictKind};
 
 pub use parts::{
-    Activation, Bridge, Decided, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove, StandingRef,
+    Activation, Bridge, Decided, EvaluationNote, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove, StandingRef,
     Subject,
 };
 pub use text::Undecodable;

@@ -39,6 +39,8 @@ pub(crate) fn sample() -> Entry {
             input_sha256: Sha256::of(b"input"),
             evidence_sha256: Sha256::of(b"evidence"),
             model_sha256: None,
+evaluations: Vec::new(),
+more_evaluations: 0,
             changes: BTreeSet::new(),
             panel: Vec::new(),
             decision_sha256: None,
