@@ -1,5 +1,6 @@
 //! `evaluate` through the binary, compared with what Python's LightGBM and scikit-learn measure on the same rows.
 
+mod command;
 mod recorded;
 
 use std::fmt::Write as _;

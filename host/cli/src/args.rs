@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use crate::evaluate::EvaluateArgs;
+pub use crate::evaluate::{EvaluateArgs, MeasureArgs};
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::{ModelArgs, VersionArgs};
@@ -110,7 +110,7 @@ pub enum Command {
     /// Log a trained model as a candidate: run, config, metrics, tags, model and a registered version
     LogCandidate(Box<LogCandidateArgs>),
     /// Ask the policy to make a version the champion
-    Promote(PromoteArgs),
+    Promote(Box<PromoteArgs>),
     /// Ask the policy to return to the archived version
     Rollback(RollbackArgs),
     /// Make a version the candidate
@@ -209,13 +209,23 @@ Examples:
 
 /// Arguments of `promote`.
 #[derive(Debug, Args)]
-#[command(after_help = PROMOTE_HELP)]
+#[command(after_help = PROMOTE_HELP, mut_arg("label", |label| label.requires("evaluate")))]
 pub struct PromoteArgs {
     /// The version to promote [default: the one behind `candidate`]
     pub version: Option<Version>,
+
     /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
+
+    /// First measure the version and the champion on these labelled rows, and record it: the policy receives the evaluation as
+    /// first-hand
+    #[arg(long, value_name = "ROWS", requires = "label", conflicts_with = "allow_unloadable")]
+    pub evaluate: Option<PathBuf>,
+
+    /// What to measure, and on which columns.
+    #[command(flatten, next_help_heading = "Options of --evaluate, as of the command `evaluate`")]
+    pub measure: MeasureArgs,
 }
 
 const PROMOTE_HELP: &str = "\
@@ -223,6 +233,7 @@ Examples:
   hydra-registry promote --reason \"weekly retrain\"
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
+  hydra-registry promote --evaluate holdout.parquet --label churned
 
 The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
 not become champion: its files are gone or damaged, or it is not a LightGBM model.

@@ -10,6 +10,7 @@ use hydra_evaluation::{
     AgreementRecord, ComparisonRecord, Direction, Evaluation, IntervalRecord, MeasurementRecord,
     SegmentRecord, VersionId,
 };
+use hydra_registry::RecordedEvaluation;
 
 /// The most characters of a path, a column or a value in a heading.
 const TITLE_CHARS: usize = 35;
@@ -25,6 +26,17 @@ pub struct EvaluationReport {
     pub sha256: Sha256,
     /// The evaluation.
     pub evaluation: Evaluation,
+    /// Where it is recorded; none if it is not.
+    pub recorded: Option<RecordedReport>,
+}
+
+/// Where an evaluation is recorded.
+#[derive(Debug, Serialize)]
+pub struct RecordedReport {
+    /// The run.
+    pub run_id: String,
+    /// The artifact URI of the document.
+    pub uri: String,
 }
 
 impl EvaluationReport {
@@ -35,7 +47,17 @@ impl EvaluationReport {
             model: model.map(ToString::to_string),
             sha256: Sha256::of(&evaluation.to_json()?),
             evaluation,
+            recorded: None,
         })
+    }
+
+    /// Adds where the evaluation is recorded.
+    pub fn recorded(mut self, recorded: Option<&RecordedEvaluation>) -> Self {
+        self.recorded = recorded.map(|recorded| RecordedReport {
+            run_id: recorded.run_id.to_string(),
+            uri: recorded.uri.clone(),
+        });
+        self
     }
 
     /// For people: a table for all rows and for each segment, with the versions as columns.
@@ -52,6 +74,9 @@ impl EvaluationReport {
             for agreement in agreements.iter().filter(|one| one.segment == segment) {
                 text += &agreement_line(agreement);
             }
+        }
+        if let Some(recorded) = &self.recorded {
+            text += &format!("\nrecorded in run {}\n", recorded.run_id);
         }
         text
     }
