@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use hydra_base::testing::dataset;
+use hydra_base::names::DatasetName;
 use hydra_evaluation::{Columns, Evaluation, Metric, Request, Subject, evaluate};
 use hydra_tables::RowFiles;
 
@@ -24,7 +24,7 @@ impl Session {
         let model = |number: usize| Subject::open(&self.home.join(format!("model-{number}.txt")));
         let mut columns = Columns::new("label");
         columns.weight = weight.map(str::to_owned);
-        let mut request = Request::new(dataset("rows"), columns);
+        let mut request = Request::new(DatasetName::new("rows")?, columns);
         request.metrics = Some(vec![Metric::Auc, Metric::LogLoss]);
         request.resamples = resamples;
         request.threads = threads;
