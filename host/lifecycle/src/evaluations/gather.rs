@@ -78,14 +78,20 @@ impl Transitions<'_> {
                 {
                     return Err(error.with_context("evaluation", dataset));
                 }
-                Err((flaw, error)) => documents.leave_out(dataset, Some(reference.sha256), flaw, describe(&error)),
+                Err((flaw, error)) => {
+                    documents.leave_out(dataset, Some(reference.sha256), flaw, describe(&error))
+                }
             }
         }
         Ok(documents)
     }
 
     /// The document of a dataset to which a tag refers.
-    async fn read(&self, dataset: &DatasetName, reference: &EvaluationRef) -> Result<Document, (EvaluationFlaw, Error)> {
+    async fn read(
+        &self,
+        dataset: &DatasetName,
+        reference: &EvaluationRef,
+    ) -> Result<Document, (EvaluationFlaw, Error)> {
         let bytes = match self.evaluations().map(|cache| cache.get(reference.sha256)) {
             Some(cached) => cached.await.map_err(unreadable)?,
             None => None,
@@ -137,8 +143,17 @@ impl Documents {
                 match parsed {
                     Ok((name, reference)) => drop(all.entry(name).or_default().insert(reference)),
                     Err(error) => {
-                        let why = format!("the tag of version {} is malformed: {}", version.version, describe(&error));
-                        self.leave_out(&excerpt(dataset, QUOTED_CHARS), None, EvaluationFlaw::MalformedTag, why);
+                        let why = format!(
+                            "the tag of version {} is malformed: {}",
+                            version.version,
+                            describe(&error)
+                        );
+                        self.leave_out(
+                            &excerpt(dataset, QUOTED_CHARS),
+                            None,
+                            EvaluationFlaw::MalformedTag,
+                            why,
+                        );
                     }
                 }
             }
@@ -148,10 +163,17 @@ impl Documents {
             self.leave_out(name, None, EvaluationFlaw::TooMany, why);
         }
         let read = all.into_iter().take(MAX_DATASETS);
-        read.flat_map(|(name, references)| references.into_iter().map(move |one| (name.clone(), one))).collect()
+        read.flat_map(|(name, references)| references.into_iter().map(move |one| (name.clone(), one)))
+            .collect()
     }
 
-    fn leave_out(&mut self, dataset: impl ToString, sha256: Option<Sha256>, flaw: EvaluationFlaw, why: String) {
+    fn leave_out(
+        &mut self,
+        dataset: impl ToString,
+        sha256: Option<Sha256>,
+        flaw: EvaluationFlaw,
+        why: String,
+    ) {
         self.left_out.push(LeftOut { dataset: dataset.to_string(), sha256, flaw, why });
     }
 }
