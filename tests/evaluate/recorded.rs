@@ -41,7 +41,8 @@ impl Scene {
         project.json(["promote"]);
         project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
         let csv = project.file("may.csv", rows()).display().to_string();
-        let line = ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10"];
+        let line =
+            ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10", "--no-record"];
         let report = project.json(line);
         let evaluation = serde_json::from_value(report["evaluation"].clone()).expect("a document");
         Self { project, uri, model: name, csv, evaluation }
@@ -232,6 +233,8 @@ async fn record_with(deployment: Deployment, scene: &Scene, fault: Fault, index:
     let after = [tag(1).await, tag(2).await];
     match recorded {
         Ok(recorded) => {
+            // A server that receives a create twice has two runs, and the second one is never used.
+            runs.retain(|run| fault != Fault::Twice || run.status != RunStatus::Running);
             let [run] = runs.as_slice() else { panic!("{what}: {runs:?}") };
             assert_eq!((&run.id, run.status), (&recorded.run_id, RunStatus::Finished), "{what}");
             assert_eq!(tracking.inputs(&run.id).await.expect("inputs").datasets, [scene.input()], "{what}");
@@ -279,7 +282,6 @@ async fn every_fault_of_every_request() {
         Fault::Twice,
         Fault::Answered(500),
         Fault::Answered(503),
-        Fault::DoneButAnswered(403),
         Fault::DoneButAnswered(500),
         Fault::DoneButAnswered(503),
     ];

@@ -5,26 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 
 use super::convert::{self, Subjects};
-use super::{EVALUATION_TAG, EvaluationFlaw, EvaluationRef, LeftOut};
+use super::reading::{describe, read};
+use super::reference::references;
+use super::{EvaluationFlaw, EvaluationRef, LeftOut};
 use crate::evidence::Evidence;
 use crate::transition::{Request, Transitions};
 use hydra_base::Sha256;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::Result;
 use hydra_base::names::DatasetName;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_evaluation::Evaluation as Document;
-use hydra_mlflow::artifacts::read_whole;
-use hydra_mlflow::uri::{ArtifactUri, Location};
 use hydra_policy::{Evaluation, Operation};
 
 /// The most datasets whose evaluations are read for a decision: the first ones by their names.
 const MAX_DATASETS: usize = 16;
-
-/// The most bytes of a document.
-const MAX_BYTES: u64 = 8 << 20;
-
-/// The most characters of an error in a sentence about an evaluation.
-const MAX_WHY_CHARS: usize = 300;
 
 /// The evaluations of a decision.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +60,11 @@ impl Transitions<'_> {
             documents.found.push(Found { document: document.clone(), sha256, first_hand: true });
         }
         let references = documents.references(evidence);
-        let answers = join_all(references.iter().map(|(dataset, reference)| self.read(dataset, reference)));
+        let answers = join_all(
+            references
+                .iter()
+                .map(|(dataset, reference)| read(self.backend, self.evaluations(), dataset, reference)),
+        );
         for ((dataset, reference), answer) in references.iter().zip(answers.await) {
             match answer {
                 Ok(document) => {
@@ -82,51 +80,6 @@ impl Transitions<'_> {
         }
         Ok(documents)
     }
-
-    /// The document of a dataset to which a tag refers.
-    async fn read(
-        &self,
-        dataset: &DatasetName,
-        reference: &EvaluationRef,
-    ) -> Result<Document, (EvaluationFlaw, Error)> {
-        let bytes = match self.evaluations().map(|cache| cache.get(reference.sha256)) {
-            Some(cached) => cached.await.map_err(unreadable)?,
-            None => None,
-        };
-        let is_new = bytes.is_none();
-        let bytes = match bytes {
-            Some(bytes) => bytes,
-            None => self.fetch(reference).await?,
-        };
-        let document = parse(&bytes)?;
-        if document.dataset.name != *dataset {
-            let error = Error::new(ErrorKind::Integrity, "its document is about another dataset")
-                .with_context("dataset", &document.dataset.name);
-            return Err((EvaluationFlaw::OtherDataset, error));
-        }
-        if let Some(cache) = self.evaluations().filter(|_| is_new) {
-            cache.put(reference.sha256, bytes).await.map_err(unreadable)?;
-        }
-        Ok(document)
-    }
-
-    async fn fetch(&self, reference: &EvaluationRef) -> Result<Vec<u8>, (EvaluationFlaw, Error)> {
-        let (root, file) = split(&reference.uri).map_err(|error| (EvaluationFlaw::MalformedTag, error))?;
-        let artifacts = self.backend.artifact_store(&root).await.map_err(unreadable)?;
-        let Some(bytes) = read_whole(artifacts.as_ref(), file, MAX_BYTES).await.map_err(unreadable)? else {
-            let error = Error::new(ErrorKind::Integrity, "its document is too large")
-                .with_context("limit", format!("{MAX_BYTES} bytes"));
-            return Err((EvaluationFlaw::TooLarge, error));
-        };
-        let found = Sha256::of(&bytes);
-        if found != reference.sha256 {
-            let error = Error::new(ErrorKind::Integrity, "its document does not have the digest in the tag")
-                .with_context("expected sha256", reference.sha256)
-                .with_context("sha256", found);
-            return Err((EvaluationFlaw::Altered, error));
-        }
-        Ok(bytes)
-    }
 }
 
 impl Documents {
@@ -134,10 +87,8 @@ impl Documents {
     fn references(&mut self, evidence: &Evidence) -> Vec<(DatasetName, EvaluationRef)> {
         let mut all: BTreeMap<DatasetName, BTreeSet<EvaluationRef>> = BTreeMap::new();
         for version in [&evidence.target, &evidence.champion].into_iter().flatten() {
-            for (key, value) in &version.tags {
-                let Some(dataset) = key.strip_prefix(EVALUATION_TAG) else { continue };
-                let parsed = DatasetName::new(dataset).and_then(|name| Ok((name, value.parse()?)));
-                match parsed {
+            for (dataset, reference) in references(&version.tags) {
+                match reference {
                     Ok((name, reference)) => drop(all.entry(name).or_default().insert(reference)),
                     Err(error) => {
                         let why = format!(
@@ -207,38 +158,4 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
     left_out.sort_by(|a, b| (&a.dataset, a.flaw, a.sha256).cmp(&(&b.dataset, b.flaw, b.sha256)));
     left_out.dedup();
     Gathered { evaluations: newest.into_values().collect(), left_out }
-}
-
-/// The directory and the name of the file at an artifact URI.
-fn split(uri: &str) -> Result<(ArtifactUri, &str)> {
-    let root = uri.rfind('/').map_or(0, |slash| slash + 1);
-    let (root, file) = uri.split_at(root);
-    let root = ArtifactUri::new(root)?;
-    match root.location() {
-        // Its root has no other form.
-        Location::Model(_) => Ok((root, file)),
-        _ => Ok((ArtifactUri::new(root.as_str().trim_end_matches('/'))?, file)),
-    }
-}
-
-fn parse(bytes: &[u8]) -> Result<Document, (EvaluationFlaw, Error)> {
-    Document::from_json(bytes).map_err(|error| match error.kind() {
-        ErrorKind::Unsupported => (EvaluationFlaw::Unsupported, error),
-        _ => (EvaluationFlaw::Malformed, error),
-    })
-}
-
-fn unreadable(error: Error) -> (EvaluationFlaw, Error) {
-    let flaw = match error.kind() {
-        ErrorKind::ArtifactNotFound | ErrorKind::NotFound => EvaluationFlaw::Missing,
-        _ => EvaluationFlaw::Unreadable,
-    };
-    (flaw, error)
-}
-
-/// An error with its causes, on one line.
-fn describe(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    excerpt(text, MAX_WHY_CHARS)
 }

@@ -5,9 +5,11 @@
 //! ([`EvaluationRef`]), and for each dataset, a decision receives the newest document in which the target was measured, and the champion
 //! too if there is one.
 
+mod audit;
 mod check;
 mod convert;
 mod gather;
+mod reading;
 pub mod record;
 mod reference;
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use hydra_base::Sha256;
 
+pub(crate) use audit::{Unusable, unusable};
 pub(crate) use gather::{Gathered, select};
 pub use record::{RecordedEvaluation, Recording};
 pub use reference::{EVALUATION_TAG, EvaluationRef};

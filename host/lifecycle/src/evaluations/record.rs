@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::future::try_join_all;
 
 use super::EvaluationRef;
+use super::reading::MAX_BYTES;
 use crate::ledger::refuse_prompt;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -62,8 +63,8 @@ impl<'a> Recording<'a> {
     /// Reads the versions that were measured, and checks that the evaluation is about them. Nothing is written.
     ///
     /// [`ErrorKind::InvalidArgument`] if `dataset` has another name or digest than the evaluation's dataset,
-    /// [`ErrorKind::VersionNotFound`] for a version that does not exist, [`ErrorKind::EvaluationMismatch`] if another model file
-    /// was measured than that of the version.
+    /// [`ErrorKind::EvaluationSize`] for a document of more than 8 MiB, [`ErrorKind::VersionNotFound`] for a version that does not
+    /// exist, [`ErrorKind::EvaluationMismatch`] if another model file was measured than that of the version.
     pub async fn prepare(
         backend: &'a Backend,
         model: &'a ModelName,
@@ -78,6 +79,15 @@ impl<'a> Recording<'a> {
         }
         let tag = EvaluationRef::key(&record.name)?;
         let document = evaluation.to_json()?;
+        if document.len() as u64 > MAX_BYTES {
+            return Err(Error::new(
+                ErrorKind::EvaluationSize,
+                "the evaluation is larger than what a decision reads",
+            )
+            .with_context("bytes", document.len())
+            .with_context("limit", MAX_BYTES)
+            .with_hint("measure fewer segments or versions"));
+        }
         let versions = evaluation.versions.iter().filter_map(|one| match one.version {
             VersionId::Registered(version) => Some((version, one.model_sha256)),
             _ => None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{DatasetName, Key};
+use hydra_mlflow::entities::Tags;
 
 /// What the keys of these tags start with; the name of the dataset follows.
 pub const EVALUATION_TAG: &str = "hydra.evaluation.";
@@ -26,6 +27,14 @@ impl EvaluationRef {
     pub fn key(dataset: &DatasetName) -> Result<Key> {
         Key::new(format!("{EVALUATION_TAG}{dataset}"))
     }
+}
+
+/// The references in the tags of a version, each after what its tag has in place of the dataset's name.
+pub(super) fn references(tags: &Tags) -> impl Iterator<Item = (&str, Result<(DatasetName, EvaluationRef)>)> {
+    tags.iter().filter_map(|(key, value)| {
+        let dataset = key.strip_prefix(EVALUATION_TAG)?;
+        Some((dataset, DatasetName::new(dataset).and_then(|name| Ok((name, value.parse()?)))))
+    })
 }
 
 impl fmt::Display for EvaluationRef {

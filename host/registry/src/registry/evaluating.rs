@@ -17,6 +17,7 @@ impl ModelRegistry {
     ///
     /// If a step fails, the run ends as FAILED and the versions keep their former tags. Nothing is written if the evaluation
     /// cannot be recorded: [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) for another dataset,
+    /// [`ErrorKind::EvaluationSize`](hydra_base::ErrorKind::EvaluationSize) for a document of more than 8 MiB,
     /// [`ErrorKind::VersionNotFound`](hydra_base::ErrorKind::VersionNotFound) for a version that does not exist,
     /// [`ErrorKind::EvaluationMismatch`](hydra_base::ErrorKind::EvaluationMismatch) for another model file than the version's.
     pub async fn record_evaluation(

@@ -181,6 +181,9 @@ async fn nothing_is_written_for_what_cannot_be_recorded() {
     let mut foreign = sound.clone();
     foreign.versions[1].model_sha256 = sha256(7);
     assert_eq!(prepare(&foreign, &input(&foreign)).await, Err(ErrorKind::EvaluationMismatch));
+    let mut large = sound.clone();
+    large.classes = vec!["x".repeat(8 << 20)];
+    assert_eq!(prepare(&large, &input(&large)).await, Err(ErrorKind::EvaluationSize));
     assert_eq!(prepare(&sound, &input(&sound)).await, Ok(()));
     assert_eq!(remote.writes(), 0);
 }
