@@ -13,4 +13,5 @@ mod python_client;
 mod rest;
 mod scale;
 mod seed;
+mod selection;
 mod support;

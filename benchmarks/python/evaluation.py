@@ -3,7 +3,7 @@
 Usage: evaluation.py make DIRECTORY ROWS      trains two models, and writes labelled and weighted rows as Parquet
        evaluation.py serve DIRECTORY          answers requests on standard input: one per line, one answer per line
 
-Requests: `measure plain|weighted RESAMPLES` (AUC and log loss of both models with the intervals of the differences; answers
+Requests: `measure plain|weighted RESAMPLES THREADS` (AUC and log loss of both models with the intervals of the differences; answers
 the seconds, and the AUC and the log loss of the first model), `mlflow` (`mlflow.evaluate` of one model without resamples; answers
 the seconds), `memory` (answers the peak memory of this process in bytes). Answers are `ok` and numbers, or `no` and a reason.
 """
@@ -21,8 +21,8 @@ import pandas as pd
 
 FEATURES = 30
 TRAINING_ROWS = 50_000
-# Resamples are computed several at a time, as many as keep the counts within a gigabyte.
-CHUNK = 50
+# Resamples are computed several at a time. More take more memory, but not less time.
+CHUNK = 10
 EPSILON = np.finfo(float).eps
 
 
@@ -74,14 +74,14 @@ class Ranks:
         return area / (positive[:, -1] * negative[:, -1])
 
 
-def measure(directory, weighted, resamples):
+def measure(directory, weighted, resamples, threads):
     frame = pd.read_parquet(directory / "rows.parquet")
     names = [f"f{index}" for index in range(FEATURES)]
     label = frame["label"].to_numpy()
     weight = frame["weight"].to_numpy() if weighted else np.ones(len(frame))
     features = frame[names].to_numpy()
     boosters = [lightgbm.Booster(model_file=directory / f"model-{number}.txt") for number in range(2)]
-    probabilities = [booster.predict(features, num_threads=2) for booster in boosters]
+    probabilities = [booster.predict(features, num_threads=threads) for booster in boosters]
     losses = np.stack([log_losses(label, probability) for probability in probabilities], axis=1)
     ranks = [Ranks(label, probability) for probability in probabilities]
     of_all = weight[None, :]
@@ -124,7 +124,7 @@ def answer(directory, request):
     what, *arguments = request.split()
     start = time.perf_counter()
     if what == "measure":
-        values = measure(directory, arguments[0] == "weighted", int(arguments[1]))
+        values = measure(directory, arguments[0] == "weighted", int(arguments[1]), int(arguments[2]))
         return [time.perf_counter() - start, *values]
     if what == "mlflow":
         evaluate_with_mlflow(directory)

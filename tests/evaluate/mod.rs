@@ -1,5 +1,6 @@
 //! `evaluate` through the binary, compared with what Python's LightGBM and scikit-learn measure on the same rows.
 
+mod command;
 mod recorded;
 
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::python::ask;
 use crate::support::root;
-use crate::support::server::NEWEST;
+use crate::support::server::{NEWEST, Server};
 
 /// A model file among the fixtures.
 fn model(case: &str) -> String {
@@ -33,7 +34,12 @@ fn rows() -> String {
 
 /// A project with a champion and a candidate, and the path of the rows.
 fn project() -> (Project, String) {
-    let project = Project::new(None, &fresh_name("evaluate"));
+    project_at(None)
+}
+
+/// A project in the store at `uri`.
+fn project_at(uri: Option<&str>) -> (Project, String) {
+    let project = Project::new(uri, &fresh_name("evaluate"));
     project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
     project.json(["promote"]);
     project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
@@ -62,7 +68,9 @@ fn versions_are_measured_as_python_measures_them() {
     let mut compared = 0;
     for measurement in evaluation["measurements"].as_array().expect("measurements") {
         let version: usize = measurement["version"].as_str().expect("a version").parse().expect("a number");
-        let segment = measurement["segment"].as_str().unwrap_or("all");
+        let segment = measurement["segment"].as_u64().map_or("all", |index| {
+            evaluation["segments"][index as usize]["value"].as_str().expect("a region")
+        });
         let metric = measurement["metric"].as_str().expect("a metric");
         let Some(expected) = python[version - 1][segment][metric].as_f64() else {
             assert_eq!(metric, "ece");
@@ -76,6 +84,35 @@ fn versions_are_measured_as_python_measures_them() {
         compared += 1;
     }
     assert_eq!(compared, 2 * 4 * 7);
+}
+
+/// The measurements of the rows in a file or directory, without what depends on the bytes.
+fn measured(project: &Project, rows: &str) -> Value {
+    let line = ["evaluate", rows, "--label", "label", "--weight", "weight", "--segment", "region"];
+    let report = project.json(line.into_iter().chain(["--resamples", "0"]));
+    report["evaluation"]["measurements"].clone()
+}
+
+#[test]
+fn every_format_that_python_writes_is_measured_alike() {
+    let (project, rows) = project();
+    let expected = measured(&project, &rows);
+    let files = ask(NEWEST, "write_rows.py", &[&rows, project.path().to_str().expect("a path")]);
+    let files: Vec<&str> = files.as_array().expect("files").iter().filter_map(Value::as_str).collect();
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        assert_eq!(measured(&project, file), expected, "{file}");
+    }
+}
+
+#[test]
+fn every_backend_measures_alike() {
+    let (project, rows) = project();
+    let expected = measured(&project, &rows);
+    let (on_files, rows) = project_at(Some(&format!("{}/mlruns", project.path().display())));
+    assert_eq!(measured(&on_files, &rows), expected);
+    let (on_server, rows) = project_at(Some(&Server::shared(NEWEST).url));
+    assert_eq!(measured(&on_server, &rows), expected);
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl Scene {
         project.json(["promote"]);
         project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
         let csv = project.file("may.csv", rows()).display().to_string();
-        let line = ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10"];
+        let line =
+            ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10", "--no-record"];
         let report = project.json(line);
         let evaluation = serde_json::from_value(report["evaluation"].clone()).expect("a document");
         Self { project, uri, model: name, csv, evaluation }

@@ -3,7 +3,7 @@
 
 mod commands;
 mod cost;
-mod crash;
+pub(crate) mod crash;
 mod evaluations;
 mod evidence;
 mod faults;

@@ -29,7 +29,7 @@ found = []
 for path in models:
     booster = lightgbm.Booster(model_file=path)
     p = booster.predict(frame[booster.feature_name()])
-    segments = {f"region={region}": group.index for region, group in frame.groupby("region")}
+    segments = {str(region): group.index for region, group in frame.groupby("region")}
     of_segments = {name: measured(frame.loc[index], p[index]) for name, index in segments.items()}
     found.append({"all": measured(frame, p)} | of_segments)
 print(json.dumps(found))

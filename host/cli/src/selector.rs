@@ -1,4 +1,4 @@
-//! Which versions a command is about: `--version N`, `--alias NAME` and `--model-file PATH`, in the order given.
+//! Which versions a command is about: `--version N`, `--alias NAME` and `--model-file PATH`; the champion without one.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,61 @@ pub enum Selected {
     File(PathBuf),
 }
 
-/// The selected versions, in the order of the command line.
+/// One version, or a model file.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub struct ModelArgs {
+    /// The version of this number
+    #[arg(long, value_name = "N")]
+    pub version: Option<Version>,
+
+    /// The version behind this alias [default: champion]
+    #[arg(long, value_name = "NAME")]
+    pub alias: Option<Alias>,
+
+    /// A model file instead of a registered version: LightGBM's text, a pickle or a skops file
+    #[arg(long, value_name = "FILE")]
+    pub model_file: Option<PathBuf>,
+}
+
+/// One version.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub struct VersionArgs {
+    /// The version of this number
+    #[arg(long, value_name = "N")]
+    pub version: Option<Version>,
+
+    /// The version behind this alias [default: champion]
+    #[arg(long, value_name = "NAME")]
+    pub alias: Option<Alias>,
+}
+
+impl ModelArgs {
+    /// What is selected.
+    pub fn selected(&self) -> Selected {
+        match &self.model_file {
+            Some(path) => Selected::File(path.clone()),
+            None => Selected::Registered(selector(self.version, self.alias.as_ref())),
+        }
+    }
+}
+
+impl VersionArgs {
+    /// The version that is selected.
+    pub fn selector(&self) -> VersionSelector {
+        selector(self.version, self.alias.as_ref())
+    }
+}
+
+fn selector(version: Option<Version>, alias: Option<&Alias>) -> VersionSelector {
+    match (version, alias) {
+        (Some(version), _) => version.into(),
+        (None, alias) => alias.cloned().unwrap_or(Alias::CHAMPION).into(),
+    }
+}
+
+/// Several versions, in the order of the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelectorArgs {
     /// Empty if the command line selects none.
@@ -75,6 +129,7 @@ fn given<T: Clone + Send + Sync + 'static>(
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use clap::error::ErrorKind;
 
     use super::*;
     use hydra_base::testing::{alias, version};
@@ -83,6 +138,27 @@ mod tests {
     struct Typed {
         #[command(flatten)]
         selector: SelectorArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct One {
+        #[command(flatten)]
+        model: ModelArgs,
+    }
+
+    #[test]
+    fn one_version_is_the_champion_unless_another_is_selected() {
+        let one = |words: &str| {
+            let words = ["predict"].into_iter().chain(words.split_whitespace());
+            One::try_parse_from(words).map(|one| one.model.selected()).map_err(|error| error.kind())
+        };
+        let registered = |selector| Ok(Selected::Registered(selector));
+        assert_eq!(one(""), registered(Alias::CHAMPION.into()));
+        assert_eq!(one("--version 3"), registered(version(3).into()));
+        assert_eq!(one("--alias shadow"), registered(alias("shadow").into()));
+        assert_eq!(one("--model-file m.txt"), Ok(Selected::File("m.txt".into())));
+        assert_eq!(one("--version 3 --alias shadow"), Err(ErrorKind::ArgumentConflict));
+        assert_eq!(one("--version 3 --model-file m.txt"), Err(ErrorKind::ArgumentConflict));
     }
 
     fn selected(words: &str) -> Vec<Selected> {

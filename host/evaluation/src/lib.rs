@@ -46,7 +46,7 @@ pub use measure::{Agreement, Comparison, Measured, Measurement, Options, Segment
 pub use metric::{Direction, Metric, Task};
 pub use resample::interval::{Interval, LEVEL, Method};
 #[cfg(feature = "rows")]
-pub use rows::{Columns, Request, Subject, Work, evaluate};
+pub use rows::{Columns, Evaluated, ReadColumn, Request, Subject, Work, evaluate};
 pub use scores::Scores;
 
 #[cfg(test)]

@@ -16,19 +16,9 @@ use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits}
 /// The most bytes that a model file may have: 4 GiB.
 pub(crate) const MAX_MODEL_BYTES: u64 = 4 << 30;
 
-/// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
-/// version says which SHA-256 its model file has, and the bytes have another.
+/// Loads the model of `version`, with the SHA-256 of its file: from the cache where it is there and intact, else from its artifacts.
+/// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
 pub async fn load_model(
-    backend: &Backend,
-    cache: Option<&ModelCache>,
-    version: &ModelVersion,
-    limits: &ModelLimits,
-) -> Result<Model> {
-    Ok(load_model_and_digest(backend, cache, version, limits).await?.0)
-}
-
-/// [`load_model`], with the SHA-256 of the model file.
-pub async fn load_model_and_digest(
     backend: &Backend,
     cache: Option<&ModelCache>,
     version: &ModelVersion,
@@ -45,6 +35,29 @@ pub async fn load_model_and_digest(
     }
     let (flavor, bytes) = fetch(backend, version).await?;
     blocking(move || request.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
+}
+
+/// The model file of `version`: from the cache where it is there and intact, else from its artifacts. It is not opened.
+///
+/// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
+pub async fn load_model_file(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+) -> Result<CachedModel> {
+    let cached = {
+        let (cache, version) = (cache.cloned(), version.clone());
+        blocking(move || Ok(cache.and_then(|cache| cache.get(&version))))
+    };
+    let file = match cached.await? {
+        Some(file) => file,
+        None => {
+            let (flavor, bytes) = fetch(backend, version).await?;
+            blocking(move || Ok(CachedModel::new(flavor.data, flavor.model_class, bytes))).await?
+        }
+    };
+    check_digest(version, file.sha256())?;
+    Ok(file)
 }
 
 /// The model to load.

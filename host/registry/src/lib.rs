@@ -80,7 +80,9 @@ pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use project::{Project, ProjectConfig};
-pub use registry::{Champion, ChampionInfo, LoadedVersion, ModelRegistry, VersionInfo, VersionSelector};
+pub use registry::{
+    ChampionInfo, LoadedVersion, ModelRegistry, VersionDetails, VersionInfo, VersionSelector,
+};
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.

@@ -162,7 +162,7 @@ error_kinds! {
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
         InvalidData = "invalid-data",
-        /// Rows to measure on lack the column of labels, weights, groups or a segment.
+        /// Rows to measure on lack a feature of a model, or the column of labels, weights, groups or a segment.
         MissingColumns = "missing-columns",
         /// There are no rows to measure on.
         NoRows = "no-rows",
@@ -293,7 +293,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 82);
+        assert_eq!(ErrorKind::ALL.len(), 84);
     }
 
     #[test]

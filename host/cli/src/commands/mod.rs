@@ -3,11 +3,13 @@
 mod champion;
 mod decide;
 mod doctor;
+mod download;
 mod evaluate;
 mod history;
 mod list;
 pub(crate) mod log_candidate;
 mod predict;
+mod show;
 mod state;
 mod status;
 
@@ -30,6 +32,8 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Status(args) => status::run(&args, settings, printer).await,
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
         Command::Evaluate(args) => evaluate::run(&args, settings, printer).await,
+        Command::Show(args) => show::run(&args, settings, printer).await,
+        Command::Download(args) => download::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }

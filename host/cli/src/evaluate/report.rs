@@ -5,12 +5,14 @@ use serde::Serialize;
 use super::table::Table;
 use hydra_base::Sha256;
 use hydra_base::names::ModelName;
-use hydra_base::text::printable;
+use hydra_base::text::{excerpt, printable};
 use hydra_evaluation::{
-    AgreementRecord, ComparisonRecord, Direction, Evaluation, IntervalRecord, MeasurementRecord, VersionId,
+    AgreementRecord, ComparisonRecord, Direction, Evaluation, IntervalRecord, MeasurementRecord,
+    SegmentRecord, VersionId,
 };
+use hydra_registry::RecordedEvaluation;
 
-/// The most characters of a path in a heading.
+/// The most characters of a path, a column or a value in a heading.
 const TITLE_CHARS: usize = 35;
 
 /// `evaluate`.
@@ -24,6 +26,17 @@ pub struct EvaluationReport {
     pub sha256: Sha256,
     /// The evaluation.
     pub evaluation: Evaluation,
+    /// Where it is recorded; none if it is not.
+    pub recorded: Option<RecordedReport>,
+}
+
+/// Where an evaluation is recorded.
+#[derive(Debug, Serialize)]
+pub struct RecordedReport {
+    /// The run.
+    pub run_id: String,
+    /// The artifact URI of the document.
+    pub uri: String,
 }
 
 impl EvaluationReport {
@@ -34,43 +47,46 @@ impl EvaluationReport {
             model: model.map(ToString::to_string),
             sha256: Sha256::of(&evaluation.to_json()?),
             evaluation,
+            recorded: None,
         })
+    }
+
+    /// Adds where the evaluation is recorded.
+    pub fn recorded(mut self, recorded: Option<&RecordedEvaluation>) -> Self {
+        self.recorded = recorded.map(|recorded| RecordedReport {
+            run_id: recorded.run_id.to_string(),
+            uri: recorded.uri.clone(),
+        });
+        self
     }
 
     /// For people: a table for all rows and for each segment, with the versions as columns.
     pub fn text(&self) -> String {
-        let Evaluation { dataset, versions, measurements, agreements, .. } = &self.evaluation;
-        let mut text = format!("evaluation on {}: {} rows\n", printable(&dataset.name), dataset.rows);
+        let Evaluation { dataset, versions, segments, agreements, .. } = &self.evaluation;
+        let mut text = format!("evaluation on {}: {} rows\n", dataset.name, dataset.rows);
         text += &format!("  digest    {}\n", dataset.digest);
         if versions.len() > 1 {
             text += &format!("  baseline  {}\n", title(&self.evaluation.baseline));
         }
-        let mut segments: Vec<Option<&str>> = Vec::new();
-        for measurement in measurements {
-            let segment = measurement.segment.as_deref();
-            if !segments.contains(&segment) {
-                segments.push(segment);
-            }
-        }
-        for segment in segments {
+        for segment in std::iter::once(None).chain((0..segments.len() as u32).map(Some)) {
             text += "\n";
             text += &self.segment(segment);
-            for agreement in agreements.iter().filter(|one| one.segment.as_deref() == segment) {
+            for agreement in agreements.iter().filter(|one| one.segment == segment) {
                 text += &agreement_line(agreement);
             }
+        }
+        if let Some(recorded) = &self.recorded {
+            text += &format!("\nrecorded in run {}\n", recorded.run_id);
         }
         text
     }
 
     /// The table of a segment, or of all rows.
-    fn segment(&self, segment: Option<&str>) -> String {
-        let Evaluation { versions, measurements, comparisons, .. } = &self.evaluation;
-        let baseline = &self.evaluation.baseline;
+    fn segment(&self, segment: Option<u32>) -> String {
+        let Evaluation { versions, measurements, comparisons, baseline, .. } = &self.evaluation;
         let inside: Vec<&MeasurementRecord> =
-            measurements.iter().filter(|one| one.segment.as_deref() == segment).collect();
-        let rows = inside.first().map_or(0, |one| one.rows);
-        let name = segment.map_or_else(|| "all rows".to_owned(), printable);
-        let mut table = Table::new(format!("{name} ({rows})"));
+            measurements.iter().filter(|one| one.segment == segment).collect();
+        let mut table = Table::new(self.segment_title(segment));
         let others = || versions.iter().map(|one| &one.version).filter(|version| *version != baseline);
         let columns = [baseline].into_iter().chain(others());
         columns.clone().for_each(|version| table.heading(title(version)));
@@ -85,14 +101,26 @@ impl EvaluationReport {
             }
             for version in others() {
                 let compared = comparisons.iter().find(|one| {
-                    one.challenger == *version
-                        && one.metric == first.metric
-                        && one.segment.as_deref() == segment
+                    one.challenger == *version && one.metric == first.metric && one.segment == segment
                 });
                 table.cell(compared.map_or_else(String::new, difference));
             }
         }
         table.text()
+    }
+
+    /// The name of a segment, and its number of rows.
+    fn segment_title(&self, segment: Option<u32>) -> String {
+        let found = segment.and_then(|index| self.evaluation.segments.get(index as usize));
+        let Some(SegmentRecord { column, value, rows, .. }) = found else {
+            return format!("all rows ({})", self.evaluation.dataset.rows);
+        };
+        let column = excerpt(column, TITLE_CHARS);
+        match value.as_deref() {
+            None => format!("{column}: rare values ({rows})"),
+            Some("") => format!("{column}: no value ({rows})"),
+            Some(value) => format!("{column}={} ({rows})", excerpt(value, TITLE_CHARS)),
+        }
     }
 }
 

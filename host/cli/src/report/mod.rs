@@ -8,6 +8,7 @@ mod evaluations;
 mod ledger;
 mod statement;
 mod status;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,6 +26,7 @@ pub use evaluations::{LeftOutReport, UsedReport};
 pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
 pub use statement::StatementReport;
 pub use status::StatusReport;
+pub use version::{DownloadReport, ModelVersionReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]

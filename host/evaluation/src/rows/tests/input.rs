@@ -66,7 +66,7 @@ fn columns_of_two_models_are_read_at_once() {
         evaluation.measurements.iter().filter(|one| one.metric == "auc").map(|one| one.value).collect();
     assert_eq!(values, [0.5, 1.0, 0.5]);
     let missing = evaluated(vec![model("a", 1), model("d", 1)], text, FileFormat::Csv, &request);
-    assert_eq!(kind(missing), ErrorKind::InvalidData);
+    assert_eq!(kind(missing), ErrorKind::MissingColumns);
 }
 
 #[test]
