@@ -68,7 +68,8 @@ impl Scene {
                 "region" => "string",
                 _ => "long",
             };
-            ColumnSpec::required(name, kind)
+            // All cells of `f2` are empty.
+            ColumnSpec { required: name != "f2", ..ColumnSpec::required(name, kind) }
         });
         let dataset = &self.evaluation.dataset;
         DatasetInput::of_file(dataset.name.as_str(), dataset.short_digest(), Path::new(&self.csv))

@@ -8,7 +8,7 @@ use hydra_evaluation::Evaluation;
 use hydra_lifecycle::evaluations::{EvaluationFlaw, EvaluationRef};
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_mlflow::entities::{NewRun, RunStatus, Tags};
-use hydra_policy::Input;
+use hydra_policy::{Input, Policy};
 use hydra_registry::{ModelRegistry, Outcome, Transition};
 use serde_json::{Value, json};
 
@@ -63,14 +63,20 @@ pub(super) async fn store(registry: &ModelRegistry, bytes: Vec<u8>) -> Evaluatio
     let experiment = stores.tracking.create_experiment(&fresh_name("evaluations"), &Tags::new()).await;
     let new = NewRun::new(experiment.expect("an experiment"), "evaluation");
     let run = stores.tracking.create_run(&new).await.expect("a run");
-    let artifacts = stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
+    let artifacts =
+        stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
     let sha256 = Sha256::of(&bytes);
     artifacts.put_bytes("evaluation.json", bytes).await.expect("an upload");
     EvaluationRef { sha256, uri: format!("{}/evaluation.json", run.artifact_uri) }
 }
 
 /// Sets the tags of these versions.
-pub(super) async fn refer(registry: &ModelRegistry, dataset: &str, reference: &EvaluationRef, versions: &[u64]) {
+pub(super) async fn refer(
+    registry: &ModelRegistry,
+    dataset: &str,
+    reference: &EvaluationRef,
+    versions: &[u64],
+) {
     let key = EvaluationRef::key(&DatasetName::new(dataset).expect("a name")).expect("a key");
     tag(registry, &key, &reference.to_string(), versions).await;
 }
@@ -83,7 +89,12 @@ async fn tag(registry: &ModelRegistry, key: &Key, value: &str, versions: &[u64])
 }
 
 /// Stores a document and sets the tags of the versions in it.
-pub(super) async fn record(registry: &ModelRegistry, dataset: &str, at: i64, versions: &[u64]) -> EvaluationRef {
+pub(super) async fn record(
+    registry: &ModelRegistry,
+    dataset: &str,
+    at: i64,
+    versions: &[u64],
+) -> EvaluationRef {
     let bytes = document(dataset, at, versions).to_json().expect("bytes");
     let reference = store(registry, bytes).await;
     refer(registry, dataset, &reference, versions).await;
@@ -139,7 +150,8 @@ async fn a_promotion_rests_on_the_newest_evaluation_of_each_dataset(backend: &Ba
         ]
     );
     let evaluations = &input.context().evaluations;
-    let of: Vec<_> = evaluations.iter().map(|one| (one.dataset.as_str(), one.sha256, one.measured_at)).collect();
+    let of: Vec<_> =
+        evaluations.iter().map(|one| (one.dataset.as_str(), one.sha256, one.measured_at)).collect();
     assert_eq!(of, [("june", june.sha256, 1_500), ("may", newer.sha256, 2_000)]);
     let rmse = &evaluations[0].metrics[0];
     let measured: Vec<u64> = rmse.measurements.iter().map(|one| one.version.get()).collect();
@@ -192,7 +204,10 @@ async fn every_flaw_is_named(backend: &Backend) {
         ("index", edited("index", |of| of["measurements"][0]["segment"] = json!(u32::MAX))),
         ("nan", edited("nan", |of| of["settings"]["confidence"] = json!("NaN"))),
         ("other-dataset", sound("sound")),
-        ("other-model", edited("other-model", |of| of["versions"][0]["model_sha256"] = json!(Sha256::of(b"x")))),
+        (
+            "other-model",
+            edited("other-model", |of| of["versions"][0]["model_sha256"] = json!(Sha256::of(b"x"))),
+        ),
         ("reversed", edited("reversed", |of| of["comparisons"][0]["interval"]["low"] = json!(7))),
         ("schema", edited("schema", |of| of["schema"] = json!(99))),
         ("segments", edited("segments", |of| of["segments"] = json!([{"column": "other", "rows": 1}]))),
@@ -295,7 +310,8 @@ async fn what_the_caller_measured_is_first_hand() {
         record(&registry, "june", 1_000, &[2, 1]).await;
         let measured = document("may", 2_000, &[2, 1]);
         let sha256 = Sha256::of(&measured.to_json().expect("bytes"));
-        let tried = registry.promote(version(2)).first_hand(measured.clone()).dry_run().await.expect("a dry run");
+        let tried =
+            registry.promote(version(2)).first_hand(measured.clone()).dry_run().await.expect("a dry run");
         assert_eq!(used(&tried).last(), Some(&("may", sha256, true)));
         // About another version: it is named, and the recorded one counts.
         let other = document("may", 3_000, &[3, 1]);
@@ -335,7 +351,8 @@ async fn an_evaluation_that_is_replaced_meanwhile_is_one_or_the_other() {
     // A document that another one has replaced at the same place, before the tag follows.
     let reference = record(&registry, "may", 9_000, &[2, 1]).await;
     let (root, file) = reference.uri.rsplit_once('/').expect("a path");
-    let artifacts = registry.backend().artifact_store(&root.parse().expect("a URI")).await.expect("artifacts");
+    let artifacts =
+        registry.backend().artifact_store(&root.parse().expect("a URI")).await.expect("artifacts");
     let newer = document("may", 9_500, &[2, 1]).to_json().expect("bytes");
     artifacts.put_bytes(file, newer).await.expect("an upload");
     let transition = registry.promote(version(2)).await.expect("a promotion");
@@ -353,7 +370,8 @@ async fn a_document_is_found_by_its_run() {
         let experiment = stores.tracking.create_experiment(&fresh_name("evaluations"), &Tags::new()).await;
         let new = NewRun::new(experiment.expect("an experiment"), "evaluation");
         let run = stores.tracking.create_run(&new).await.expect("a run");
-        let artifacts = stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
+        let artifacts =
+            stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
         let bytes = document("may", 1_000, &[2, 1]).to_json().expect("bytes");
         let sha256 = Sha256::of(&bytes);
         artifacts.put_bytes("evaluation.json", bytes).await.expect("an upload");
@@ -400,6 +418,10 @@ async fn an_outage_is_no_missing_evaluation() {
     let report: Value = serde_json::from_slice(&out).expect("a report");
     assert_eq!(report["evaluations"][0]["dataset"], "outage", "{report}");
     assert_eq!(report["evaluations_left_out"], json!([]));
+    // The archived input of every decision has its evaluations.
+    let policy = project.file("default.wasm", Policy::default_bytes()).display().to_string();
+    let report = project.json(["policy", "backtest", &policy]);
+    assert_eq!((&report["decisions"], &report["agreements"]), (&json!(4), &json!(4)), "{report}");
     let text = project.run(["history", "--limit", "1"]).out;
     assert!(text.contains("evaluation on outage, sha256 "), "{text}");
     assert_sound(&registry).await;

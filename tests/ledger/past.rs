@@ -1,8 +1,8 @@
 //! What policies are told of the past, in ledgers that are longer than what is read of them.
 
-use hydra_base::names::Alias;
-use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
-use hydra_registry::{ModelRegistry, Outcome};
+use hydra_base::names::{Alias, Key};
+use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine, TargetOrigin};
+use hydra_registry::{ModelRegistry, Outcome, Target};
 
 use super::evaluations::newest;
 use super::{assert_sound, registry};
@@ -26,6 +26,59 @@ async fn hold(registry: &ModelRegistry, times: u32) {
         // Another reason is other evidence, so each of them is recorded.
         let held = registry.promote(version(5)).reason(format!("try {time}")).await.expect("a verdict");
         assert_eq!(held.outcome, Outcome::Held);
+    }
+}
+
+/// The parts of the context that come from the registry and from the ledger.
+async fn policies_receive_what_registry_and_ledger_know(backend: &Backend) {
+    let challenger = Alias::new("challenger").expect("an alias");
+    let model = fresh_name("context");
+    let plain = registry(backend, &model).await;
+    let options = backend.options(&model).with_managed_aliases([challenger.clone()]);
+    let registry = ModelRegistry::connect(options).await.expect("a registry");
+    let stores = &registry.backend().registry;
+    let team = Key::new("team").expect("a key");
+    stores.set_registered_model_tag(registry.model(), &team, "risk").await.expect("a tag");
+    stores.set_version_tag(registry.model(), version(3), &team, "growth").await.expect("a tag");
+    stores.set_alias(registry.model(), &challenger, version(4)).await.expect("an alias");
+    stores.set_alias(registry.model(), &Alias::CANDIDATE, version(3)).await.expect("an alias");
+    for number in [1, 2] {
+        registry.promote(version(number)).await.expect("a promotion");
+    }
+    registry.promote(Target::Candidate).await.expect("a promotion");
+    let history = assert_sound(&registry).await;
+    let at = |index: usize| u64::try_from(history[index].0.entry.at).ok();
+    let (_, input) = newest(&registry).await;
+    let context = input.context();
+    assert_eq!(context.model_tags["team"], "risk");
+    assert_eq!(input.target().expect("a target").tags["team"], "growth");
+    assert_eq!(context.target_origin, Some(TargetOrigin::Candidate));
+    assert_eq!(context.champion_since, at(2), "the second promotion");
+    assert_eq!((context.activity.promotions_last_day, context.activity.rollbacks_last_month), (2, 0));
+    let aliases: Vec<_> =
+        context.aliases.iter().map(|(alias, on)| (alias.as_str(), on.map(|on| on.get()))).collect();
+    assert_eq!(
+        aliases,
+        [("archived", Some(1)), ("candidate", Some(3)), ("challenger", Some(4)), ("champion", Some(2))]
+    );
+    plain.rollback(Target::PolicyChoice).await.expect("a rollback");
+    plain.promote(version(5)).await.expect("a promotion");
+    let (_, input) = newest(&registry).await;
+    let activity = input.context().activity;
+    assert_eq!((activity.promotions_last_month, activity.rollbacks_last_month), (3, 1));
+    let aliases: Vec<&str> = input.context().aliases.keys().map(Alias::as_str).collect();
+    assert_eq!(aliases, ["archived", "candidate", "champion"], "others are not managed there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_rest() {
+    policies_receive_what_registry_and_ledger_know(&Backend::rest()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_local_stores() {
+    for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
+        policies_receive_what_registry_and_ledger_know(&backend).await;
     }
 }
 
@@ -61,7 +114,7 @@ async fn promotions_are_counted_beyond_what_policies_see() {
     for number in 0..25_u64 {
         registry.promote(version(number % 4 + 1)).await.expect("a promotion");
     }
-    registry.rollback(hydra_registry::Target::PolicyChoice).await.expect("a rollback");
+    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
     let refusing = holding(&backend, &model).await;
     hold(&refusing, MANY).await;
     let (_, input) = newest(&registry).await;

@@ -6,6 +6,7 @@ Usage: read_evaluation.py TRACKING_URI MODEL RUN_ID CSV
 import hashlib
 import json
 import sys
+import urllib.request
 from pathlib import Path
 
 import mlflow
@@ -15,7 +16,6 @@ from mlflow import MlflowClient
 uri, name, run_id, csv = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
 client = MlflowClient()
-store = client._tracking_client.store
 
 
 def inputs(run):
@@ -36,9 +36,18 @@ def metrics(model):
 
 
 def summaries(experiment):
-    # What the page of an experiment shows in its column of datasets.
-    found = store._search_datasets([experiment])
-    return sorted([one.name, one.digest, one.context] for one in found)
+    """What the page of an experiment shows in its column of datasets."""
+    if not uri.startswith("http"):
+        found = client._tracking_client.store._search_datasets([experiment])
+        return sorted([one.name, one.digest, one.context] for one in found)
+    request = urllib.request.Request(
+        f"{uri}/ajax-api/2.0/mlflow/experiments/search-datasets",
+        data=json.dumps({"experiment_ids": [experiment]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        found = json.load(answer)["dataset_summaries"]
+    return sorted([one["name"], one["digest"], one["context"]] for one in found)
 
 
 run = client.get_run(run_id)

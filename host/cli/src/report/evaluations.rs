@@ -36,7 +36,10 @@ impl UsedReport {
     /// For people.
     pub fn text(&self) -> String {
         let first_hand = if self.first_hand { ", first-hand" } else { "" };
-        printable(&format!("{}, measured {}{first_hand}, sha256 {}", self.dataset, self.measured_at, self.sha256))
+        printable(&format!(
+            "{}, measured {}{first_hand}, sha256 {}",
+            self.dataset, self.measured_at, self.sha256
+        ))
     }
 }
 

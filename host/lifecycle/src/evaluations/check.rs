@@ -11,9 +11,10 @@ use hydra_evaluation::{Evaluation as Document, IntervalRecord, SegmentRecord, Ve
 pub(super) fn check(document: &Document) -> Result<(), Flawed> {
     let dataset = &document.dataset;
     rule(dataset.rows > 0, || "its dataset has no rows")?;
-    rule(document.began_at >= 0 && document.began_at <= document.measured_at, || {
-        "it ended before it began, or it began before 1970"
-    })?;
+    rule(
+        document.began_at >= 0 && document.began_at <= document.measured_at,
+        || "it ended before it began, or it began before 1970",
+    )?;
     let confidence = document.settings.confidence;
     rule(confidence > 0.0 && confidence < 1.0, || "its confidence level is not between 0 and 1")?;
     let mut versions = HashSet::new();
@@ -27,7 +28,9 @@ pub(super) fn check(document: &Document) -> Result<(), Flawed> {
         rule(dataset.segments.contains(column), || {
             format!("it has a segment of the column `{}`, which is not one of its dataset's", named())
         })?;
-        rule(segments.insert((column, value)), || format!("it lists a segment of the column `{}` twice", named()))?;
+        rule(segments.insert((column, value)), || {
+            format!("it lists a segment of the column `{}` twice", named())
+        })?;
         rule(*rows <= dataset.rows, || {
             format!("a segment of the column `{}` has more rows than its dataset", named())
         })?;
@@ -61,9 +64,7 @@ fn figures(document: &Document, listed: &Listed<'_>) -> Result<(), Flawed> {
             format!("`{metric}` is better both ways")
         })?;
         let key = (&one.metric, &one.challenger, &one.baseline, one.segment);
-        rule(seen.insert(key), || {
-            format!("it compares `{metric}` of version {} twice", one.challenger)
-        })?;
+        rule(seen.insert(key), || format!("it compares `{metric}` of version {} twice", one.challenger))?;
     }
     let mut seen = HashSet::new();
     for one in &document.agreements {
@@ -101,7 +102,8 @@ impl Listed<'_> {
 
     /// The document's reader checks this, too; an evaluation of the same program need not have been read.
     fn segment(&self, segment: Option<u32>) -> Result<(), Flawed> {
-        let in_list = segment.is_none_or(|index| usize::try_from(index).is_ok_and(|index| index < self.segments));
+        let in_list =
+            segment.is_none_or(|index| usize::try_from(index).is_ok_and(|index| index < self.segments));
         rule(in_list, || "a segment is not in its list of segments")
     }
 }

@@ -48,23 +48,19 @@ impl Subjects {
             .filter_map(|record| Some((registered(&record.version)?, record.model_sha256)))
             .collect();
         for version in &self.needed {
-            let flawed = |flaw, why: &str| Err((flaw, why.replace("{version}", &version.to_string())));
-            match (measured.get(version), self.digests.get(version)) {
-                (None, _) => return flawed(EvaluationFlaw::NotMeasured, "it does not measure version {version}"),
-                (Some(_), None) => {
-                    return flawed(
-                        EvaluationFlaw::OtherModel,
-                        "the digest of the model file of version {version} is not known",
-                    );
-                }
-                (Some(measured), Some(digest)) if measured != digest => {
-                    return flawed(
-                        EvaluationFlaw::OtherModel,
-                        "it measures another model file than that of version {version}",
-                    );
-                }
-                _ => {}
-            }
+            let flawed = match (measured.get(version), self.digests.get(version)) {
+                (None, _) => (EvaluationFlaw::NotMeasured, format!("it does not measure version {version}")),
+                (Some(_), None) => (
+                    EvaluationFlaw::OtherModel,
+                    format!("the digest of the model file of version {version} is not known"),
+                ),
+                (Some(measured), Some(digest)) if measured != digest => (
+                    EvaluationFlaw::OtherModel,
+                    format!("it measures another model file than that of version {version}"),
+                ),
+                _ => continue,
+            };
+            return Err(flawed);
         }
         let same = self.digests.iter().filter(|(version, digest)| measured.get(version) == Some(digest));
         Ok(same.map(|(version, _)| *version).collect())
@@ -143,7 +139,9 @@ fn metrics(document: &Document, versions: &BTreeSet<Version>, segments: &Sorted<
         of(&mut metrics, &record.metric, record.direction).measurements.push(measurement);
     }
     for record in &document.comparisons {
-        let Some((challenger, baseline)) = pair(versions, &record.challenger, &record.baseline) else { continue };
+        let Some((challenger, baseline)) = pair(versions, &record.challenger, &record.baseline) else {
+            continue;
+        };
         let mut comparison = Comparison::new(challenger, baseline, record.difference);
         comparison.segment = segments.position(record.segment);
         comparison.interval = record.interval.and_then(interval);

@@ -11,7 +11,7 @@ use super::{EvaluationFlaw, EvaluationRef, LeftOut};
 use crate::evidence::Evidence;
 use crate::transition::{Request, Transitions};
 use hydra_base::Sha256;
-use hydra_base::error::{ErrorCategory, Result};
+use hydra_base::error::Result;
 use hydra_base::names::DatasetName;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_evaluation::Evaluation as Document;
@@ -47,7 +47,7 @@ impl Transitions<'_> {
     /// The documents to which the tags of the target and of the champion refer, and those that the request brings. Those that
     /// were read before come from the cache, all others from the store, side by side.
     ///
-    /// A promotion fails if the store is in the way: it must not be decided on less evidence because of an outage.
+    /// A promotion fails if the same request may succeed later: it must not be decided on less evidence because of an outage.
     pub(crate) async fn read_evaluations(&self, request: &Request, evidence: &Evidence) -> Result<Documents> {
         let Some(target) = evidence.target.as_ref() else { return Ok(Documents::default()) };
         if evidence.champion.as_ref().is_some_and(|champion| champion.version == target.version) {
@@ -70,10 +70,7 @@ impl Transitions<'_> {
                 Ok(document) => {
                     documents.found.push(Found { document, sha256: reference.sha256, first_hand: false });
                 }
-                Err((_, error))
-                    if error.kind().category() == ErrorCategory::Unavailable
-                        && request.operation == Operation::Promote =>
-                {
+                Err((_, error)) if error.retryable() && request.operation == Operation::Promote => {
                     return Err(error.with_context("evaluation", dataset));
                 }
                 Err((flaw, error)) => {

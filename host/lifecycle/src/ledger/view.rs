@@ -170,7 +170,8 @@ impl Entries {
         if is_transition(record) {
             self.transitions.push(transition(record)?);
         }
-        if self.champion_since.is_none() && (record.moves_champion() || entry.operation == EntryKind::Genesis) {
+        if self.champion_since.is_none() && (record.moves_champion() || entry.operation == EntryKind::Genesis)
+        {
             self.champion_since = Some(timestamp(entry.at)?);
         }
         self.oldest = Some(timestamp(entry.at.max(record.created_at))?);
@@ -200,7 +201,8 @@ struct Before {
 
 impl Before {
     fn of(context: &Context) -> Self {
-        let moved = |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
+        let moved =
+            |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
         let newest = context.history.iter().find(moved).map(|transition| transition.at);
         Self {
             transitions: context.history.clone(),

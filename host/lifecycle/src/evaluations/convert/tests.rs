@@ -53,10 +53,8 @@ fn document() -> Value {
 /// What a promotion of version 2 over version 1, with version 3 archived, receives of a document.
 fn converted(document: Value) -> Result<Evaluation, Flawed> {
     let digest = |number: u64| (version(number), Sha256::of(&[u8::try_from(number).unwrap()]));
-    let subjects = Subjects {
-        needed: vec![version(2), version(1)],
-        digests: [digest(1), digest(2), digest(3)].into(),
-    };
+    let subjects =
+        Subjects { needed: vec![version(2), version(1)], digests: [digest(1), digest(2), digest(3)].into() };
     evaluation(&serde_json::from_value(document).unwrap(), &subjects)
 }
 
@@ -72,7 +70,12 @@ fn a_policy_receives_the_contracts_order_and_the_versions_of_the_decision() {
         evaluation.segments.iter().map(|of| (of.column.as_str(), of.value.as_deref(), of.rows)).collect();
     assert_eq!(
         segments,
-        [("age", Some("old"), 100), ("region", Some(""), 40), ("region", Some("south"), 50), ("region", None, 10)]
+        [
+            ("age", Some("old"), 100),
+            ("region", Some(""), 40),
+            ("region", Some("south"), 50),
+            ("region", None, 10)
+        ]
     );
     let names: Vec<&str> = evaluation.metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!(names, ["accuracy", "auc"]);
@@ -148,7 +151,10 @@ fn another_model_file_is_named() {
     let mut other = document();
     other["versions"][0]["model_sha256"] = json!(Sha256::of(b"other"));
     let (flaw, why) = converted(other).unwrap_err();
-    assert_eq!((flaw, why.as_str()), (EvaluationFlaw::OtherModel, "it measures another model file than that of version 2"));
+    assert_eq!(
+        (flaw, why.as_str()),
+        (EvaluationFlaw::OtherModel, "it measures another model file than that of version 2")
+    );
 
     let mut without = document();
     without["versions"].as_array_mut().unwrap().remove(1);
@@ -167,10 +173,7 @@ fn another_model_file_is_named() {
 /// Without a champion, the target alone counts.
 #[test]
 fn the_first_promotion_needs_only_the_target() {
-    let subjects = Subjects {
-        needed: vec![version(2)],
-        digests: [(version(2), Sha256::of(&[2]))].into(),
-    };
+    let subjects = Subjects { needed: vec![version(2)], digests: [(version(2), Sha256::of(&[2]))].into() };
     let evaluation = evaluation(&serde_json::from_value(document()).unwrap(), &subjects).unwrap();
     assert!(evaluation.metrics.iter().all(|metric| metric.comparisons.is_empty()));
     assert_eq!(evaluation.agreements, []);

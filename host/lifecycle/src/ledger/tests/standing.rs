@@ -1,9 +1,9 @@
 //! Quarantines and approvals: what they keep from happening, how they end, and what is left when files or writers are lost.
 
 use super::*;
+use crate::document_cache::DocumentCache;
 use crate::ledger::mark::Mark;
 use crate::ledger::verify::Flaw;
-use crate::document_cache::DocumentCache;
 use crate::ledger::{QUARANTINE_TAG, Standing};
 use crate::statement::{self, Stated, Statement, Verb};
 use hydra_base::names::Key;
