@@ -167,6 +167,44 @@ on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
 on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
 on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
 
+/// Evaluations that were read before cost nothing, and one that is new costs one request, beside the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn evaluations_cost_no_round_trip() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let backend = Backend::at_uri(&proxy.url);
+    let cost_of = async |evaluations: usize, is_new: bool| {
+        let registry = registry(&backend, &fresh_name("evaluated")).await;
+        registry.promote(version(1)).await.expect("a promotion");
+        registry.promote(version(2)).await.expect("a promotion");
+        for index in 0..evaluations {
+            super::evaluations::record(&registry, &format!("rows-{index}"), 1_000, &[3, 2]).await;
+        }
+        registry.promote(version(3)).dry_run().await.expect("a dry run");
+        if is_new {
+            super::evaluations::record(&registry, "new", 1_000, &[3, 2]).await;
+        }
+        proxy.take();
+        proxy.slow_down(Duration::from_millis(150));
+        let transition = registry.promote(version(3)).await.expect("a promotion");
+        proxy.slow_down(Duration::ZERO);
+        assert_eq!(transition.evaluations.len(), evaluations + usize::from(is_new), "{transition:?}");
+        let (requests, rounds) = proxy.take_with_rounds();
+        (sorted(requests), rounds)
+    };
+    let (without, rounds) = cost_of(0, false).await;
+    for evaluations in [1, 8] {
+        let (with, with_rounds) = cost_of(evaluations, false).await;
+        assert_eq!(with, without);
+        assert!(with_rounds <= rounds, "{with_rounds} round trips with evaluations, {rounds} without");
+    }
+    let (with, with_rounds) = cost_of(1, true).await;
+    let others: Vec<_> = with.iter().filter(|line| !line.contains("/artifacts/")).collect();
+    assert_eq!(with.len(), without.len() + 1, "{with:?}");
+    assert!(others.iter().all(|line| without.contains(line)), "{with:?}");
+    assert!(with_rounds <= rounds, "{with_rounds} round trips with a new evaluation, {rounds} without");
+}
+
 /// The standing takes one request, none if its document is cached, however long ago it changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standing_costs_one_request_at_most() {

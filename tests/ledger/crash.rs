@@ -31,7 +31,7 @@ const FOUNDING: [&str; 4] =
     ["founding.named", "founding.run-created", "founding.begun", "founding.half-mirrored"];
 
 /// Starts a command and kills it when it reports that it reached `failpoint`.
-pub(super) fn kill_at(mut command: Command, failpoint: &str) {
+pub(crate) fn kill_at(mut command: Command, failpoint: &str) {
     command.env("HYDRA_FAILPOINT", failpoint).env("MLFLOW_ALLOW_FILE_STORE", "true");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let out = BufReader::new(child.stdout.take().expect("its output"));

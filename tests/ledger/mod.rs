@@ -3,7 +3,8 @@
 
 mod commands;
 mod cost;
-mod crash;
+pub(crate) mod crash;
+mod evaluations;
 mod evidence;
 mod faults;
 mod hostile;
@@ -12,6 +13,7 @@ mod newer;
 mod old;
 mod outside;
 mod panel;
+mod past;
 mod race;
 mod statements;
 mod status;

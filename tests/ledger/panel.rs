@@ -124,7 +124,7 @@ async fn a_panel_decides_and_is_recorded(backend: Backend) {
     let expected = [(Leader, Approve), (Gate, Approve), (Gate, Reject), (Monitor, Approve)];
     assert_eq!(answers(&record), expected);
     assert_eq!(record.entry.decided.as_ref().map(|decided| decided.verdict), Some(VerdictKind::Reject));
-    let document = ledger(&registry).await.decision(&record).await.expect("a document").expect("of a panel");
+    let document = ledger(&registry).await.answers(&record).await.expect("a document").expect("of a panel");
     // The document has whole microseconds.
     let told = DecisionDocument::new(rejected.panel).encode().expect("bytes");
     assert_eq!(document.encode().expect("bytes"), told);
@@ -226,7 +226,7 @@ async fn a_changed_archive_is_found(backend: Backend) {
     let component = format!("policies/{gate}.wasm");
     let bytes = ledger(&registry).await.component(gate).await.expect("the component");
     let document = stored(&registry, "panels").await.remove(0);
-    let answers = ledger(&registry).await.decision(&record).await.expect("a document").expect("of a panel");
+    let answers = ledger(&registry).await.answers(&record).await.expect("a document").expect("of a panel");
     let answers = answers.encode().expect("bytes");
 
     // Another component under the name of a gate's, and another document.
@@ -253,7 +253,7 @@ async fn forged_answers_are_found(backend: Backend) {
     panel.promote(version(3)).await.expect("a decision");
     let record = newest(&registry).await;
     let ledger = ledger(&registry).await;
-    let honest = ledger.decision(&record).await.expect("a document").expect("of a panel");
+    let honest = ledger.answers(&record).await.expect("a document").expect("of a panel");
     let forge = async |change: Change| {
         let mut document = serde_json::to_value(&honest).expect("JSON");
         change(&mut document);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub const MAX_KEY_CHARS: usize = 250;
 
 /// The length limit of a registered model's name in bytes: the width of MLflow's column.
 pub const MAX_MODEL_NAME_BYTES: usize = 256;
+
+/// The length limit of a dataset's name in characters.
+const MAX_DATASET_CHARS: usize = 100;
 
 /// The workspace of entities that were created without naming a workspace.
 pub const DEFAULT_WORKSPACE: &str = "default";
@@ -119,6 +123,28 @@ text_newtype!(
     Key(String),
     check_key
 );
+
+text_newtype!(
+    /// The name of a dataset that versions are evaluated on: 1 to 100 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
+    DatasetName(String),
+    check_dataset
+);
+
+impl DatasetName {
+    /// The name of the dataset in a file or a directory: the stem of its name, with `_` for every other character.
+    ///
+    /// `None` if the path has no file name, like `..`.
+    #[must_use]
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_string_lossy();
+        let plain = |c: char| if is_of_dataset(c) { c } else { '_' };
+        let mut name: String = stem.chars().take(MAX_DATASET_CHARS).map(plain).collect();
+        if name.starts_with(['.', '-']) {
+            name.replace_range(..1, "_");
+        }
+        Self::new(name).ok()
+    }
+}
 
 impl Alias {
     /// The alias of the version in production.
@@ -263,6 +289,23 @@ fn check_alias(text: &str) -> Result<()> {
     }
 }
 
+fn is_of_dataset(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+fn check_dataset(text: &str) -> Result<()> {
+    let fits = (1..=MAX_DATASET_CHARS).contains(&text.len()) && text.chars().all(is_of_dataset);
+    if fits && !text.starts_with(['.', '-']) {
+        Ok(())
+    } else {
+        Err(refuse(
+            "dataset name",
+            text,
+            "use 1 to 100 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, without `.` or `-` at the start",
+        ))
+    }
+}
+
 fn check_id(text: &str) -> Result<()> {
     let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     let fits = text.len() <= 256 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -342,6 +385,24 @@ mod tests {
             assert_eq!(PolicyName::of_stem(bad).as_str(), made);
             PolicyName::new(made).expect("a name");
         }
+    }
+
+    #[test]
+    fn datasets_have_plain_names() {
+        for good in ["holdout", "2026-05", "_a.b", &"x".repeat(100)] {
+            assert!(DatasetName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", ".a", "a b", "a/b", "a:b", "é", &"x".repeat(101)] {
+            assert_eq!(DatasetName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+        let named = |path: &str| DatasetName::of_path(Path::new(path)).map(String::from);
+        assert_eq!(named("data/holdout 2026.05.parquet").as_deref(), Some("holdout_2026.05"));
+        assert_eq!(named("data/may/").as_deref(), Some("may"));
+        assert_eq!(named(".hidden").as_deref(), Some("_hidden"));
+        assert_eq!(named("--x.csv").as_deref(), Some("_-x"));
+        assert_eq!(named("größe.csv").as_deref(), Some("gr__e"));
+        assert_eq!(named(&"é".repeat(150)).as_deref(), Some("_".repeat(100).as_str()));
+        assert_eq!(named(".."), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod document;
+mod evaluate;
 mod interrupt;
 mod policy;
 mod predict;
@@ -13,6 +14,7 @@ mod printer;
 #[cfg(test)]
 mod reference;
 mod report;
+mod selector;
 mod settings;
 mod time;
 mod training;

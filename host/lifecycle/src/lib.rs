@@ -2,6 +2,8 @@
 
 pub mod backtest;
 pub mod doctor;
+pub mod document_cache;
+pub mod evaluations;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
 use crate::ledger::decision::DecisionDocument;
-use crate::ledger::entry::{Decided, EntryKind};
+use crate::ledger::entry::{Decided, EntryKind, EvaluationNote};
 use crate::ledger::rerun::Replay;
 use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
 use crate::model_facts::ModelChange;
@@ -152,6 +152,7 @@ fn proposal(
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
     let together = !panel.is_alone();
+    let (evaluations, more_evaluations) = EvaluationNote::of(&transition.left_out, &transition.evaluations);
     let decided = Decided {
         policy: panel.leader().policy.identity(),
         verdict: decision.verdict.kind(),
@@ -160,6 +161,8 @@ fn proposal(
         input_sha256: input.sha256()?,
         evidence_sha256: evidence_sha256(input, decision)?,
         model_sha256: transition.model_sha256.clone(),
+        evaluations,
+        more_evaluations,
         changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
         panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,

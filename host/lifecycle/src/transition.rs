@@ -4,8 +4,10 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 
+use crate::document_cache::DocumentCache;
+use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, LedgerView, Opened, Standing};
@@ -20,9 +22,8 @@ use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::{Context, Decision, Input, ModelState, Operation, Policy, Verdict};
+use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 pub use request::{Outcome, Request, Transition};
 
@@ -37,6 +38,8 @@ pub struct DecisionOptions {
     pub quarantine_on_rollback: bool,
     /// What is kept of models that were opened before.
     pub cache: Option<ModelCache>,
+    /// The evaluations that were read before.
+    pub evaluations: Option<DocumentCache>,
 }
 
 /// Decides requests about one model.
@@ -73,15 +76,23 @@ impl Transitions<'_> {
     ) -> Result<Evidence> {
         let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
         let runs = evidence.read_runs(self.backend, ledger);
-        let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
+        let models = self.open_models(request, &evidence);
+        let documents = self.read_evaluations(request, &evidence);
+        let (runs, models, documents) = join3(runs, models, documents).await;
         evidence.add_runs(runs?, ledger);
         evidence.models = models?;
+        evidence.evaluations = evaluations::select(documents?, &evidence);
         Ok(evidence)
     }
 
     /// The cache of opened models.
     pub(super) fn cache(&self) -> Option<&ModelCache> {
         self.options.cache.as_ref()
+    }
+
+    /// The cache of evaluations.
+    pub(super) fn evaluations(&self) -> Option<&DocumentCache> {
+        self.options.evaluations.as_ref()
     }
 
     /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
@@ -199,6 +210,8 @@ impl Transitions<'_> {
             overrides: BTreeSet::new(),
             model_changes: Vec::new(),
             model_sha256: None,
+            evaluations: Vec::new(),
+            left_out: Vec::new(),
             dry_run: request.dry_run,
             sequence: None,
         })
@@ -210,11 +223,7 @@ impl Transitions<'_> {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
             // An approval is about the bytes that the host found, or else about those that the tag names.
-            let sha256 = match &described.model {
-                ModelState::Loadable(facts) => Some(facts.sha256),
-                _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-            };
-            past.say_of(&mut described, sha256, now)?;
+            past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
@@ -225,6 +234,7 @@ impl Transitions<'_> {
         context.archived = describe(&evidence.archived)?;
         let on = |alias: &Alias| evidence.registered.aliases.get(alias).copied();
         context.aliases = self.options.managed.iter().map(|alias| (alias.clone(), on(alias))).collect();
+        context.evaluations.clone_from(&evidence.evaluations.evaluations);
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
         context.target_origin = target.as_ref().map(|_| request.target.origin());
@@ -301,6 +311,8 @@ impl Transitions<'_> {
             overrides: champion.overrides,
             model_changes: champion.changes,
             model_sha256: champion.sha256,
+            evaluations: evidence.evaluations.evaluations.iter().map(UsedEvaluation::from).collect(),
+            left_out: evidence.evaluations.left_out.clone(),
             dry_run: request.dry_run,
             sequence: None,
         }

@@ -64,8 +64,10 @@ pub use hydra_base::aliases::{AliasMove, AliasState};
 pub use hydra_base::names::{Alias, ExperimentId, ModelName, PolicyName, RunId, Version};
 pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
+pub use hydra_evaluation as evaluation;
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
+pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
 pub use hydra_lifecycle::panel::{Answer, MAX_POLICIES, Panel};
@@ -82,7 +84,9 @@ pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
 pub use project::{PolicyConfig, Project, ProjectConfig};
-pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
+pub use registry::{
+    ChampionInfo, LoadedVersion, ModelRegistry, VersionDetails, VersionInfo, VersionSelector,
+};
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.

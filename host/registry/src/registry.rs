@@ -1,7 +1,9 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod evaluating;
 mod examining;
+mod loading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,13 +23,12 @@ use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refus
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
-use hydra_lightgbm::Model;
-use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
-use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
+
+pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
@@ -46,18 +47,6 @@ struct Inner {
     backend: Backend,
     settings: Settings,
     panel: OnceCell<Panel>,
-}
-
-/// The champion, ready to predict.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Champion {
-    /// The version's number.
-    pub version: Version,
-    /// The model, validated and checked against the digest in its version's tags.
-    pub model: Model,
-    /// The version in MLflow, with its run, its tags and its source.
-    pub entity: ModelVersion,
 }
 
 /// The description of the champion, without its model.
@@ -222,27 +211,15 @@ impl ModelRegistry {
         StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
     }
 
-    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
-    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
-    pub async fn load_champion(&self) -> Result<Champion> {
-        let entity = self.champion_version().await?;
-        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
-        Ok(Champion { version: entity.version, model, entity })
+    /// [Loads](Self::load_version) the champion: [`ErrorKind::NoChampion`] if there is none.
+    pub async fn load_champion(&self) -> Result<LoadedVersion> {
+        self.load_version(&Alias::CHAMPION.into()).await
     }
 
     /// Describes the champion, with two requests, independent of the length of the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
-        let run = match &version.run_id {
-            Some(id) => match self.backend().tracking.run(id).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                other => Some(other?),
-            },
-            None => None,
-        };
-        let (metrics, tags) = run.map_or_else(Default::default, |run| {
-            (run.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(), run.tags)
-        });
+        let (metrics, tags) = self.run_of(&version).await?;
         Ok(ChampionInfo {
             version: version.version,
             run_id: version.run_id,

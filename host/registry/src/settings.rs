@@ -6,7 +6,7 @@ use crate::loading::PolicySettings;
 use crate::open::{DEFAULT_MODEL, OpenOptions};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_lifecycle::ledger::StandingCache;
+use hydra_lifecycle::document_cache::DocumentCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
@@ -19,12 +19,12 @@ use hydra_policy::EngineOptions;
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the managed aliases and the cache of models.
+    /// The actor, the managed aliases, the caches of models and evaluations.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
-    pub standings: Option<StandingCache>,
+    pub standings: Option<DocumentCache>,
 }
 
 /// The experiment for candidates.
@@ -56,7 +56,13 @@ impl Settings {
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
-        let standings = cache.is_some().then(|| options.standings()).flatten();
+        // Documents are recognised by their digests, whatever the store.
+        let documents = |name: &str, contents| {
+            let root = options.cache_directory().filter(|_| cache.is_some());
+            root.map(|root| DocumentCache::new(root.join(name), contents))
+        };
+        let standings = documents("standing", "standing documents");
+        let evaluations = documents("evaluations", "evaluations");
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -65,6 +71,7 @@ impl Settings {
                 managed: options.all_managed_aliases()?,
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
+                evaluations,
             },
             policy: options.policy_settings()?,
             standings,
@@ -163,11 +170,6 @@ impl OpenOptions {
         };
         let (Some(uris), Some(root)) = (uris, self.cache_directory()) else { return Ok(None) };
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
-    }
-
-    /// The cache of standing documents, which are recognised by their digests whatever the store.
-    fn standings(&self) -> Option<StandingCache> {
-        self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
     }
 
     /// The key that distinguishes the registry from others with the same model names: the locations of versions and

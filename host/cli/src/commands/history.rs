@@ -42,7 +42,7 @@ pub async fn run(
 async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let entries = ledger.entries(args.limit, args.since);
     let reports = entries.map_ok(|(record, fate)| async move {
-        let answers = ledger.decision(&record).await;
+        let answers = ledger.answers(&record).await;
         Ok(EntryReport::new(ledger.model(), &record, fate, answers))
     });
     let mut reports = reports.try_buffered(AT_ONCE);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::evaluations::note_text;
 use super::{AnswerReport, ChangeReport, time};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
@@ -14,7 +15,7 @@ use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::decision::DecisionDocument;
-use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind};
+use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind, EvaluationNote};
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -61,6 +62,10 @@ pub struct EntryReport {
     pub panel_flaw: Option<String>,
     /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: Option<u64>,
+    /// The evaluations that the host found: those that it left out have a flaw, the policy received the others.
+    pub evaluations: Vec<EvaluationNote>,
+    /// The number of evaluations that the entry had no room for.
+    pub more_evaluations: u32,
     /// The id of the request, equal in all its attempts.
     pub operation_id: String,
     /// What the actor did.
@@ -99,6 +104,8 @@ impl EntryReport {
             panel,
             panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
+            evaluations: decided.map(|decided| decided.evaluations.clone()).unwrap_or_default(),
+            more_evaluations: decided.map_or(0, |decided| decided.more_evaluations),
             operation_id: entry.operation_id.clone(),
             role: entry.operation.role_of_actor(),
         }
@@ -129,6 +136,12 @@ impl EntryReport {
         }
         if let Some(conclusion) = &self.conclusion {
             let _ = writeln!(text, "       {conclusion}");
+        }
+        for note in &self.evaluations {
+            let _ = writeln!(text, "       {}", note_text(note));
+        }
+        if self.more_evaluations > 0 {
+            let _ = writeln!(text, "       and {} more evaluations", self.more_evaluations);
         }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));

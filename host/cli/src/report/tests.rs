@@ -4,7 +4,8 @@ use super::backtest::ComparisonReport;
 use super::ledger::FindingReport;
 use super::*;
 use hydra_base::text::is_unprintable;
-use hydra_lifecycle::ledger::entry::{PanelAnswer, PanelVerdict};
+use hydra_lifecycle::evaluations::EvaluationFlaw;
+use hydra_lifecycle::ledger::entry::{EvaluationNote, PanelAnswer, PanelVerdict};
 use hydra_policy::PanelRole;
 use hydra_policy::VerdictKind;
 
@@ -80,6 +81,13 @@ fn entries_forge_no_lines() {
         panel: Vec::new(),
         panel_flaw: None,
         fuel: None,
+        evaluations: vec![EvaluationNote {
+            dataset: hostile(),
+            sha256: None,
+            first_hand: false,
+            flaw: Some(EvaluationFlaw::MalformedTag),
+        }],
+        more_evaluations: 2,
         operation_id: String::new(),
         role: "requested by",
     };
@@ -160,6 +168,19 @@ fn transitions_forge_no_lines() {
         overrides: Vec::new(),
         model_changes: Vec::new(),
         model_sha256: None,
+        evaluations: vec![UsedReport {
+            dataset: hostile(),
+            sha256: Sha256::of(b""),
+            measured_at: time(0),
+            first_hand: true,
+        }],
+        evaluations_left_out: vec![LeftOutReport {
+            dataset: hostile(),
+            sha256: None,
+            flaw: EvaluationFlaw::MalformedTag,
+            why: hostile(),
+            warning: hostile(),
+        }],
         dry_run: false,
         sequence: None,
     };

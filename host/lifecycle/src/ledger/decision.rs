@@ -81,7 +81,7 @@ impl DecisionDocument {
 impl Ledger {
     /// The archived answers of the policies that decided together; `None` if one policy decided alone. `ArtifactNotFound`
     /// when the document is missing, `Integrity` when it is not the recorded one.
-    pub async fn decision(&self, record: &Record) -> Result<Option<DecisionDocument>> {
+    pub async fn answers(&self, record: &Record) -> Result<Option<DecisionDocument>> {
         let Some(sha256) = record.entry.decided.as_ref().and_then(|decided| decided.decision_sha256) else {
             return Ok(None);
         };

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::document_cache::DocumentCache;
 use hydra_base::names::{ModelName, RunId};
 use hydra_mlflow::connect::Backend;
 
@@ -52,7 +53,7 @@ mod view;
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
 pub use mirror::QUARANTINE_TAG;
-pub use standing::{Standing, StandingCache};
+pub use standing::Standing;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
@@ -91,7 +92,7 @@ pub struct Ledger {
     /// Whether it was found by a search, because the model or the ledger was renamed.
     renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
-    cache: Option<StandingCache>,
+    cache: Option<DocumentCache>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -124,7 +125,7 @@ impl LedgerWriter {
 
     /// The same writer, with a cache of standing documents.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { ledger: self.ledger.with_cache(cache), ..self }
     }
 }
@@ -132,7 +133,7 @@ impl LedgerWriter {
 impl Ledger {
     /// The same ledger, with a cache of standing documents.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }
     }
 

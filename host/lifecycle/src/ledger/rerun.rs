@@ -56,7 +56,7 @@ impl Ledger {
     }
 
     async fn repeat(&self, replay: &dyn Replay, record: &Record, decided: &Decided) -> Result<(), Stop> {
-        let document = self.decision(record).await?;
+        let document = self.answers(record).await?;
         if document.is_none() && !decided.panel.is_empty() {
             return Err(Stop::Flaw("it has answers of several policies, and names no document".into()));
         }

@@ -183,6 +183,8 @@ impl Decide for Decider<'_> {
                     input_sha256: Sha256::NONE,
                     evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
                     model_sha256: None,
+                    evaluations: Vec::new(),
+                    more_evaluations: 0,
                     changes: BTreeSet::new(),
                     panel: Vec::new(),
                     decision_sha256: None,

@@ -1,9 +1,10 @@
 //! Quarantines and approvals: what they keep from happening, how they end, and what is left when files or writers are lost.
 
 use super::*;
+use crate::document_cache::DocumentCache;
 use crate::ledger::mark::Mark;
 use crate::ledger::verify::Flaw;
-use crate::ledger::{QUARANTINE_TAG, Standing, StandingCache};
+use crate::ledger::{QUARANTINE_TAG, Standing};
 use crate::statement::{self, Stated, Statement, Verb};
 use hydra_base::names::Key;
 use hydra_mlflow::artifacts::ArtifactStore;
@@ -308,7 +309,7 @@ async fn a_cached_standing_needs_no_archive() {
     let world = World::new().await;
     world.quarantine(Place::Local, 3).await;
     let directory = tempfile::tempdir().expect("a directory");
-    let cache = StandingCache::new(directory.path().join("standing"));
+    let cache = DocumentCache::new(directory.path().join("standing"), "standing documents");
     let cached = world.ledger().await.with_cache(Some(cache));
     let view = cached.view().await.expect("a view");
     let archive = world.archive().await;

@@ -17,6 +17,7 @@
 pub mod artifacts;
 pub mod atomic;
 pub mod concurrency;
+pub mod inputs;
 pub mod local;
 mod outside;
 pub mod registry;
