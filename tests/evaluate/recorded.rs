@@ -144,18 +144,20 @@ async fn python_sees_an_evaluation(environment: &str, mut scene: Scene) {
     sorted.sort_unstable();
     assert_eq!(seen["by_dataset"], json!(sorted));
     for model in models {
-        let expected = json!([["auc", 0.5, "may", digest, twin["run"]]]);
+        let expected = json!([["auc", 0.5, "may", digest, twin["measured_by"]]]);
         assert_eq!(twin["measured"][model], expected, "what Python logs about a dataset looks the same");
     }
 
     // And the inputs that Python wrote are read.
-    let run = hydra_registry::RunId::new(twin["run"].as_str().expect("an id")).expect("an id");
-    let read = registry.backend().tracking.inputs(&run).await.expect("inputs");
-    assert_eq!(read.datasets[0].name, "may");
-    assert_eq!(read.datasets[0].tags, scene.input().tags);
+    let read = async |run: &Value| {
+        let run = hydra_registry::RunId::new(run.as_str().expect("an id")).expect("an id");
+        registry.backend().tracking.inputs(&run).await.expect("inputs")
+    };
     let ours = registry.backend().tracking.inputs(&recorded.run_id).await.expect("inputs");
-    assert_eq!(read.models, ours.models);
     assert_eq!(ours.datasets, [scene.input()]);
+    let [dataset] = &read(&twin["run"]).await.datasets[..] else { panic!("one dataset: {twin}") };
+    assert_eq!((dataset.name.as_str(), &dataset.tags), ("may", &scene.input().tags));
+    assert_eq!(read(&twin["measured_by"]).await.models, ours.models);
 }
 
 fn has(metrics: &[Value], auc: f64, digest: &str, recorded: &RecordedEvaluation) -> bool {
