@@ -83,10 +83,15 @@ frame = pd.read_csv(csv)
 dataset = mlflow.data.from_pandas(frame, source=csv, name=given["name"], digest=given["digest"])
 with mlflow.start_run() as twin:
     mlflow.log_input(dataset, context="eval")
+twin = client.get_run(twin.info.run_id)
+
+# In a file store, MLflow finds a model's metrics only in the experiment of the model.
+mlflow.set_experiment(experiment_id=run.info.experiment_id)
+with mlflow.start_run() as measuring:
     for model in models:
         mlflow.log_metric("auc", 0.5, model_id=model, dataset=dataset)
-twin = client.get_run(twin.info.run_id)
-by_twin = {model: [one for one in metrics(model) if one[4] == twin.info.run_id] for model in models}
+measuring = client.get_run(measuring.info.run_id)
+by_twin = {model: [one for one in metrics(model) if one[4] == measuring.info.run_id] for model in models}
 
 print(json.dumps({
     "name": run.info.run_name,
@@ -100,7 +105,8 @@ print(json.dumps({
     "by_dataset": sorted(model.model_id for model in by_dataset),
     "twin": {
         "run": twin.info.run_id,
-        "inputs": inputs(twin),
+        "measured_by": measuring.info.run_id,
+        "inputs": {"datasets": inputs(twin)["datasets"], "models": inputs(measuring)["models"]},
         "shown": summaries(experiment),
         "measured": by_twin,
     },
