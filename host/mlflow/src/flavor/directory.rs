@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use super::yaml::quoted;
-use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature};
+use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature, columns_json};
 
 /// A model directory about to be logged, without the booster's text, which may be large and is streamed.
 ///
