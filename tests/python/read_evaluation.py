@@ -6,6 +6,7 @@ Usage: read_evaluation.py TRACKING_URI MODEL RUN_ID CSV
 import hashlib
 import json
 import sys
+import urllib.request
 from pathlib import Path
 
 import mlflow
@@ -15,7 +16,6 @@ from mlflow import MlflowClient
 uri, name, run_id, csv = sys.argv[1:]
 mlflow.set_tracking_uri(uri)
 client = MlflowClient()
-store = client._tracking_client.store
 
 
 def inputs(run):
@@ -36,9 +36,18 @@ def metrics(model):
 
 
 def summaries(experiment):
-    # What the page of an experiment shows in its column of datasets.
-    found = store._search_datasets([experiment])
-    return sorted([one.name, one.digest, one.context] for one in found)
+    """What the page of an experiment shows in its column of datasets."""
+    if not uri.startswith("http"):
+        found = client._tracking_client.store._search_datasets([experiment])
+        return sorted([one.name, one.digest, one.context] for one in found)
+    request = urllib.request.Request(
+        f"{uri}/ajax-api/2.0/mlflow/experiments/search-datasets",
+        data=json.dumps({"experiment_ids": [experiment]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        found = json.load(answer)["dataset_summaries"]
+    return sorted([one["name"], one["digest"], one["context"]] for one in found)
 
 
 run = client.get_run(run_id)
@@ -74,10 +83,15 @@ frame = pd.read_csv(csv)
 dataset = mlflow.data.from_pandas(frame, source=csv, name=given["name"], digest=given["digest"])
 with mlflow.start_run() as twin:
     mlflow.log_input(dataset, context="eval")
+twin = client.get_run(twin.info.run_id)
+
+# In a file store, MLflow finds a model's metrics only in the experiment of the model.
+mlflow.set_experiment(experiment_id=run.info.experiment_id)
+with mlflow.start_run() as measuring:
     for model in models:
         mlflow.log_metric("auc", 0.5, model_id=model, dataset=dataset)
-twin = client.get_run(twin.info.run_id)
-by_twin = {model: [one for one in metrics(model) if one[4] == twin.info.run_id] for model in models}
+measuring = client.get_run(measuring.info.run_id)
+by_twin = {model: [one for one in metrics(model) if one[4] == measuring.info.run_id] for model in models}
 
 print(json.dumps({
     "name": run.info.run_name,
@@ -91,7 +105,8 @@ print(json.dumps({
     "by_dataset": sorted(model.model_id for model in by_dataset),
     "twin": {
         "run": twin.info.run_id,
-        "inputs": inputs(twin),
+        "measured_by": measuring.info.run_id,
+        "inputs": {"datasets": inputs(twin)["datasets"], "models": inputs(measuring)["models"]},
         "shown": summaries(experiment),
         "measured": by_twin,
     },

@@ -51,7 +51,7 @@ fn versions_are_columns_and_what_is_better_is_marked() {
     assert_eq!(text.matches("\nauc ").count(), 3, "{text}");
     assert!(text.contains("region=north (100)") && !text.contains('\u{1b}'), "{text}");
     // A long path keeps its end.
-    assert!(text.contains("  …odels/binary_int/booster/model.lgb  "), "{text}");
+    assert!(text.contains("  …models/binary_int/booster/model.lgb  "), "{text}");
     assert_eq!(text.matches("agreement of").count(), 3, "{text}");
     assert!(text.contains(" better") || text.contains(" worse"), "{text}");
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use super::signature::columns_json;
 use super::yaml::quoted;
 use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature, columns_json};
 

@@ -138,7 +138,9 @@ impl ModelRegistry {
             "archived" => ErrorKind::NoArchived,
             _ => ErrorKind::NoAlias,
         };
-        Error::new(kind, format!("the alias `{alias}` is not set")).with_context("model", self.model())
+        Error::new(kind, format!("the alias `{alias}` is not set"))
+            .with_context("model", self.model())
+            .with_hint("run `hydra-registry list` to see which versions have which aliases")
     }
 }
 
