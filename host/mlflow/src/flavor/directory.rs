@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::signature::columns_json;
 use super::yaml::quoted;
-use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature, columns_json};
+use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature};
 
 /// A model directory about to be logged, without the booster's text, which may be large and is streamed.
 ///
