@@ -131,8 +131,11 @@ fn versions_are_selected_by_number_alias_and_file() {
     let (names, baseline, _) = versions(&["--version", "2", "--alias", "candidate"]);
     assert_eq!((names, baseline.as_str()), (vec!["2".to_owned()], "2"));
     let file = model("binary_int");
-    let (names, baseline, named) = versions(&["--model-file", &file]);
-    assert_eq!((names, baseline, named), (vec![format!("file:{file}")], format!("file:{file}"), Value::Null));
+    let (names, baseline, model_name) = versions(&["--model-file", &file]);
+    assert_eq!(
+        (names, baseline, model_name),
+        (vec![format!("file:{file}")], format!("file:{file}"), Value::Null)
+    );
 
     let missing = project.run(["evaluate", &rows, "--label", "label", "--alias", "shadow"]);
     assert_eq!(missing.code, 2);

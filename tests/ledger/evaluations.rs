@@ -140,9 +140,9 @@ async fn a_promotion_rests_on_the_newest_evaluation_of_each_dataset(backend: &Ba
 
     let (entry, input) = newest(&registry).await;
     let notes = &entry.entry.decided.as_ref().expect("a decision").evaluations;
-    let noted: Vec<_> = notes.iter().map(|note| (note.dataset.as_str(), note.sha256, note.flaw)).collect();
+    let recorded: Vec<_> = notes.iter().map(|note| (note.dataset.as_str(), note.sha256, note.flaw)).collect();
     assert_eq!(
-        noted,
+        recorded,
         [
             ("april", transition.left_out[0].sha256, Some(EvaluationFlaw::NotMeasured)),
             ("june", Some(june.sha256), None),
@@ -233,30 +233,29 @@ async fn every_flaw_is_named(backend: &Backend) {
     let transition = registry.promote(version(2)).await.expect("a promotion");
     assert_eq!(transition.outcome, Outcome::Done);
     assert_eq!(used(&transition), []);
-    use EvaluationFlaw as Flaw;
     assert_eq!(
         left_out(&transition),
         [
-            ("-not a name", Flaw::MalformedTag),
-            ("altered", Flaw::Altered),
-            ("bytes", Flaw::Malformed),
-            ("deep", Flaw::Malformed),
-            ("empty", Flaw::Malformed),
-            ("huge", Flaw::TooLarge),
-            ("index", Flaw::Malformed),
-            ("missing", Flaw::Missing),
-            ("nan", Flaw::Malformed),
-            ("no-digest", Flaw::MalformedTag),
-            ("not-json", Flaw::MalformedTag),
-            ("other-dataset", Flaw::OtherDataset),
-            ("other-model", Flaw::OtherModel),
-            ("reversed", Flaw::Malformed),
-            ("schema", Flaw::Unsupported),
-            ("segments", Flaw::Malformed),
-            ("spaces", Flaw::Malformed),
-            ("twice", Flaw::Malformed),
-            ("unmeasured", Flaw::Malformed),
-            ("zzz", Flaw::TooMany),
+            ("-not a name", EvaluationFlaw::MalformedTag),
+            ("altered", EvaluationFlaw::Altered),
+            ("bytes", EvaluationFlaw::Malformed),
+            ("deep", EvaluationFlaw::Malformed),
+            ("empty", EvaluationFlaw::Malformed),
+            ("huge", EvaluationFlaw::TooLarge),
+            ("index", EvaluationFlaw::Malformed),
+            ("missing", EvaluationFlaw::Missing),
+            ("nan", EvaluationFlaw::Malformed),
+            ("no-digest", EvaluationFlaw::MalformedTag),
+            ("not-json", EvaluationFlaw::MalformedTag),
+            ("other-dataset", EvaluationFlaw::OtherDataset),
+            ("other-model", EvaluationFlaw::OtherModel),
+            ("reversed", EvaluationFlaw::Malformed),
+            ("schema", EvaluationFlaw::Unsupported),
+            ("segments", EvaluationFlaw::Malformed),
+            ("spaces", EvaluationFlaw::Malformed),
+            ("twice", EvaluationFlaw::Malformed),
+            ("unmeasured", EvaluationFlaw::Malformed),
+            ("zzz", EvaluationFlaw::TooMany),
         ]
     );
     let whys: Vec<&str> = transition.left_out.iter().map(|one| one.why.as_str()).collect();

@@ -96,6 +96,7 @@ impl RowFiles {
     }
 
     /// Opens the files, one after the other: [`ErrorKind::Storage`] for one that cannot be read.
+    #[must_use]
     pub fn sources(self) -> Box<dyn Iterator<Item = Result<(Source, FileFormat)>>> {
         match self.files {
             Files::One(source, format) => Box::new(std::iter::once(Ok((source, format)))),

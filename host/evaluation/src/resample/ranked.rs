@@ -120,11 +120,11 @@ fn sweep<const N: usize>(
                 // Precisions need divisions, which take longer than everything else.
                 if *precision {
                     items.for_each(|((item, drawn), segment)| {
-                        states[*segment as usize].push::<true>(*item, drawn)
+                        states[*segment as usize].push::<true>(*item, drawn);
                     });
                 } else {
                     items.for_each(|((item, drawn), segment)| {
-                        states[*segment as usize].push::<false>(*item, drawn)
+                        states[*segment as usize].push::<false>(*item, drawn);
                     });
                 }
             }

@@ -74,7 +74,7 @@ impl Transitions<'_> {
                     return Err(error.with_context("evaluation", dataset));
                 }
                 Err((flaw, error)) => {
-                    documents.leave_out(dataset, Some(reference.sha256), flaw, describe(&error))
+                    documents.leave_out(dataset.as_str(), Some(reference.sha256), flaw, describe(&error));
                 }
             }
         }
@@ -97,7 +97,7 @@ impl Documents {
                             describe(&error)
                         );
                         self.leave_out(
-                            &excerpt(dataset, QUOTED_CHARS),
+                            excerpt(dataset, QUOTED_CHARS),
                             None,
                             EvaluationFlaw::MalformedTag,
                             why,
@@ -108,7 +108,7 @@ impl Documents {
         }
         for name in all.keys().skip(MAX_DATASETS) {
             let why = format!("the versions have evaluations on more than {MAX_DATASETS} datasets");
-            self.leave_out(name, None, EvaluationFlaw::TooMany, why);
+            self.leave_out(name.as_str(), None, EvaluationFlaw::TooMany, why);
         }
         let read = all.into_iter().take(MAX_DATASETS);
         read.flat_map(|(name, references)| references.into_iter().map(move |one| (name.clone(), one)))
@@ -117,12 +117,12 @@ impl Documents {
 
     fn leave_out(
         &mut self,
-        dataset: impl ToString,
+        dataset: impl Into<String>,
         sha256: Option<Sha256>,
         flaw: EvaluationFlaw,
         why: String,
     ) {
-        self.left_out.push(LeftOut { dataset: dataset.to_string(), sha256, flaw, why });
+        self.left_out.push(LeftOut { dataset: dataset.into(), sha256, flaw, why });
     }
 }
 
