@@ -94,7 +94,10 @@ async fn an_altered_document_is_named_for_each_version() {
     let found = scene.unusable().await;
     assert_eq!(found.len(), 2, "{found:?}");
     for (found, version) in found.iter().zip(["1", "2"]) {
-        assert!(found.starts_with(&format!("{version} may: its document does not have the digest")), "{found}");
+        assert!(
+            found.starts_with(&format!("{version} may: its document does not have the digest")),
+            "{found}"
+        );
     }
 }
 
