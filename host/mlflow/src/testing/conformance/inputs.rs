@@ -72,7 +72,7 @@ pub async fn metrics_of_a_logged_model_name_their_dataset(stores: &Stores) {
     let batch = RunBatch::default().metrics([metric.clone()]).logged_model(model).dataset(&described("a"));
     for _ in 0..2 {
         store.log_batch(&run, &batch).await.expect("a batch");
-        assert_eq!(store.run(&run).await.expect("it exists").metrics, [metric.clone()]);
+        assert_eq!(store.run(&run).await.expect("it exists").metrics, std::slice::from_ref(&metric));
     }
     for name in ["", "two words", "line\nbreak"] {
         let dataset = DatasetInput::new(name, "0123abcd", "code", "{}");
