@@ -290,6 +290,11 @@ async fn every_fault_of_every_request() {
         Fault::DoneButAnswered(503),
     ];
     spoil_every_request(NEWEST.into(), &faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn faults_of_every_request_on_postgres() {
     spoil_every_request(ON_POSTGRES, &[Fault::Twice, Fault::DoneButAnswered(503)]).await;
 }
 
