@@ -77,7 +77,9 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         return Ok(Verdict::Hold(reasons.into_text()));
     }
     reasons.add(format_args!("version {} becomes champion within the budget", target.version));
-    limits.iter().for_each(|limit| reasons.add(limit.in_words()));
+    for limit in &limits {
+        reasons.add(limit.in_words());
+    }
     Ok(approve(take_over(target, context), reasons.into_text()))
 }
 

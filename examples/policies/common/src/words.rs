@@ -129,7 +129,9 @@ mod tests {
     #[test]
     fn reasons_fit_into_an_explanation_and_the_others_are_counted() {
         let mut reasons = Reasons::default();
-        (0..100).for_each(|number| reasons.add(format_args!("reason {number:02} of some length")));
+        for number in 0..100 {
+            reasons.add(format_args!("reason {number:02} of some length"));
+        }
         let text = reasons.into_text();
         assert!(text.starts_with("reason 00 of some length; reason 01") && text.len() <= LONGEST, "{text}");
         assert!(text.ends_with("; and 63 more"), "{text}");

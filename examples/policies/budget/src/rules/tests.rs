@@ -75,7 +75,9 @@ fn the_history_shows_when_a_promotion_fits_again() {
     assert_eq!(words(&context), "2 promotions in 24 hours, at most 2; try again in 10 h");
     // By then it is Saturday.
     context.now += 4 * 24 * HOUR;
-    context.history.iter_mut().for_each(|past| past.at += 4 * 24 * HOUR);
+    for past in &mut context.history {
+        past.at += 4 * 24 * HOUR;
+    }
     assert_eq!(words(&context), "2 promotions in 24 hours, at most 2; try again in 52 h");
     context.history.clear();
     assert_eq!(words(&context), "2 promotions in 24 hours, at most 2");
