@@ -111,7 +111,7 @@ impl CaseFile {
             return Err(Error::new(ErrorKind::InvalidArgument, "the directory contains no case files")
                 .with_context("path", dir.display())
                 .with_hint(
-                    "add a `*.json` file for each case; `hydra-registry policy new` writes three examples",
+                    "add a `*.json` file for each case; `hydra-registry policy new` writes examples",
                 ));
         }
         paths.iter().map(|path| Self::read(path)).collect()
