@@ -193,7 +193,7 @@ async fn archive_components(store: &dyn ArtifactStore, components: &BTreeMap<Sha
     let puts = components.iter().filter_map(|(sha256, component)| {
         let (path, size) = (component_path(*sha256), component.len() as u64);
         let there = stored.iter().any(|info| info.path == path && info.size == Some(size));
-        (!there).then(|| async move {
+        (!there).then_some(async move {
             store.put_bytes(&path, component.to_vec()).await?;
             failpoint("archive.policy-stored");
             Ok(())
