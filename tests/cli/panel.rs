@@ -61,13 +61,13 @@ fn answers(report: &Value) -> Value {
 fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
     let project = project(PANEL);
     let first = project.json(["promote", "1"]);
-    let alone = "there is no champion to beat; auc is 0.8";
+    let alone = "there is no champion to beat; self-reported: auc is 0.8";
     let trapped = "the policy trapped: wasm `unreachable` instruction executed";
     assert_eq!(
         answers(&first),
         json!([
             ["metric-gate", "leader", "approve", alone],
-            ["loss", "gate", "approve", "there is no champion to beat; loss is 0.3"],
+            ["loss", "gate", "approve", "there is no champion to beat; self-reported: loss is 0.3"],
             ["next", "monitor", "error", trapped],
         ])
     );
