@@ -50,6 +50,16 @@ macro_rules! store_cases {
                 an_output_can_be_linked_twice,
                 a_logged_model_is_created_pending_and_finalized,
             },
+            inputs::{
+                the_inputs_of_a_run_are_read_back,
+                a_repeated_input_changes_nothing,
+                runs_of_an_experiment_share_the_description_of_a_dataset,
+                a_logged_model_is_an_input,
+                metrics_of_a_logged_model_name_their_dataset,
+                inputs_beyond_mlflows_limits_are_refused,
+                a_run_that_does_not_exist_has_no_inputs,
+                concurrent_runs_describe_a_dataset_once,
+            },
             registry::{
                 a_registered_model_is_read_back,
                 a_taken_model_name_already_exists,

@@ -38,7 +38,7 @@ fn weights_groups_and_segments_are_checked() {
     assert_eq!(kind(labels().with_groups(vec![0, 2], 2)), ErrorKind::InvalidArgument);
     let many = dataset(Labels::grades(&vec![1.0; 10_001]));
     assert_eq!(kind(many.with_groups(vec![0; 10_001], 1)), ErrorKind::InvalidGroups);
-    assert_eq!(kind(Segments::new(vec![0, 1], vec!["a".to_owned()])), ErrorKind::InvalidArgument);
+    assert_eq!(kind(Segments::new("a", vec![0, 1], vec![None])), ErrorKind::InvalidArgument);
 }
 
 #[test]

@@ -60,6 +60,22 @@ async fn the_newest_twenty_transitions_are_shown() {
     assert_eq!((later.champion_since, later.crownings.len()), (view.champion_since, 45));
 }
 
+/// The archive contains no valid input, so every entry is read.
+#[tokio::test]
+async fn refusals_do_not_hide_when_the_champion_began() {
+    let world = World::new().await;
+    world.set(Alias::CHAMPION, 1).await;
+    world.open(world.at(Place::Local)).await.expect("a ledger");
+    let began = world.ledger().await.view().await.expect("a view").champion_since;
+    assert!(began.is_some());
+    refuse(&world, 100).await;
+    assert_eq!(world.ledger().await.view().await.expect("a view").champion_since, began);
+    promote(&world, Place::Local, "p", 2).await.expect("a promotion");
+    let promoted = world.ledger().await.view().await.expect("a view").champion_since;
+    refuse(&world, 600).await;
+    assert_eq!(world.ledger().await.view().await.expect("a view").champion_since, promoted);
+}
+
 /// A champion that the ledger found when it began has been champion since then, as far as the ledger knows.
 #[tokio::test]
 async fn the_first_champion_dates_from_the_beginning() {

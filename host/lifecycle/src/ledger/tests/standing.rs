@@ -3,9 +3,10 @@
 mod damage;
 
 use super::*;
+use crate::document_cache::DocumentCache;
 use crate::ledger::mark::Mark;
 use crate::ledger::verify::Flaw;
-use crate::ledger::{QUARANTINE_TAG, Standing, StandingCache};
+use crate::ledger::{QUARANTINE_TAG, Standing};
 use crate::statement::{self, Stated, Statement, Verb};
 use hydra_base::names::Key;
 use hydra_mlflow::artifacts::ArtifactStore;

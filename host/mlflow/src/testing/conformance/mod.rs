@@ -18,6 +18,7 @@ pub mod aliases;
 pub mod artifacts;
 pub mod atomic;
 pub mod concurrency;
+pub mod inputs;
 pub mod local;
 mod outside;
 pub mod registry;

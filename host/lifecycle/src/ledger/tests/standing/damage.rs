@@ -101,7 +101,7 @@ async fn a_cached_standing_needs_no_archive() {
     let world = World::new().await;
     world.quarantine(Place::Local, 3).await;
     let directory = tempfile::tempdir().expect("a directory");
-    let cache = StandingCache::new(directory.path().join("standing"));
+    let cache = DocumentCache::new(directory.path().join("standing"), "standing documents");
     let cached = world.ledger().await.with_cache(Some(cache));
     let view = cached.view().await.expect("a view");
     let archive = world.archive().await;
