@@ -124,6 +124,8 @@ error_kinds! {
         NeverChampion = "never-champion",
         /// The version cannot become champion or candidate because it is in quarantine.
         Quarantined = "quarantined",
+        /// The champion that a rollback was about is not the champion any more, because a slow writer's move was undone.
+        PremiseChanged = "premise-changed",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
         /// The store refused a request as malformed; a bug here or a server with other rules.
@@ -287,7 +289,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 81);
+        assert_eq!(ErrorKind::ALL.len(), 82);
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub struct LedgerView {
     /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
     /// moved the champion last.
     pub champion_before_outside_move: Option<Version>,
+    /// Whether the champion is where it is because a slow writer's move was undone, and nothing moved it since.
+    pub champion_was_restored: bool,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,

@@ -268,8 +268,8 @@ impl Ledger {
             findings.extend(
                 missing.map(|mirror| LedgerFinding::MissingQuarantineTag { version: mirror.version }),
             );
-            let stray = self.stray_mirrors(&snapshot.registered, &standing).await?.into_iter();
-            findings.extend(stray.map(|version| LedgerFinding::StrayQuarantineTag { version }));
+            let stray = self.stray_mirrors(&standing).await?.into_iter();
+            findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
         Ok(findings)
     }

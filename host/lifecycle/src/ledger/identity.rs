@@ -148,8 +148,11 @@ impl Ledger {
         };
         let Some(place) = place else { return Ok(Opened { registered, ledger: None }) };
         let (page, ledger) = Self::at(backend, model, place);
-        let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
-        *ledger.opened.lock().await = first;
+        let listed = page.items.first().map(|newest| newest.version.get());
+        if ledger.newest_number().await?.is_none_or(|newest| Some(newest) == listed) {
+            let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
+            *ledger.opened.lock().await = first;
+        }
         Ok(Opened { registered, ledger: Some(ledger) })
     }
 

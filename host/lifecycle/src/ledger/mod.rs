@@ -9,8 +9,8 @@
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `foreseen`: the driver, the same loop over the store traits.
+//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -32,6 +32,7 @@ pub mod doctor;
 mod draft;
 pub mod entry;
 pub(super) mod errors;
+mod foreseen;
 mod founding;
 pub mod history;
 mod identity;
@@ -40,6 +41,7 @@ pub mod mark;
 mod mirror;
 mod new_archive;
 mod repair;
+mod requarantine;
 mod settle;
 pub mod standing;
 #[cfg(test)]

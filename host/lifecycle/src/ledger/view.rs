@@ -12,34 +12,54 @@ use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
 use crate::past::{MONTH_MS, crownings};
-use hydra_base::aliases::AliasMove;
+use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
-impl Ledger {
-    /// What a decision would be based on now. Nothing is written, not even repairs.
-    pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = match self.take_opened().await {
-            Some(opened) => opened,
-            None => self.look(None).await?,
-        };
-        self.view_of(&snapshot, snapshot.head()?).await
+/// What a view shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// What was read.
+    pub snapshot: &'a Snapshot,
+    /// The head.
+    pub head: &'a Record,
+    /// The entry whose standing holds: the head, unless that is undone.
+    pub bearer: &'a Record,
+    /// Whether the head is undone.
+    pub fate: Fate,
+}
+
+impl<'a> Basis<'a> {
+    /// A head that took effect.
+    pub fn settled(snapshot: &'a Snapshot, head: &'a Record) -> Self {
+        Self { snapshot, head, bearer: head, fate: Fate::Done }
     }
 
-    pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
-        let (known, standing) =
-            try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
+    /// The newest entries that took effect, newest first.
+    fn effective(&self) -> impl Iterator<Item = &'a Record> {
+        let mut undone = self.fate == Fate::Aborted;
+        self.snapshot.window.valid_from(self.head.number).filter(move |record| {
+            !std::mem::replace(&mut undone, record.entry.operation == EntryKind::Aborted)
+        })
+    }
+}
+
+impl Ledger {
+    pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
+        let Basis { snapshot, head, bearer, .. } = *basis;
+        let (known, standing) = try_join(self.newest_transitions(basis), self.standing(bearer)).await?;
         let crownings = self.crownings(&known, head).await?;
         let mut history = known.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
             head: head.clone(),
             registered: snapshot.registered.clone(),
-            champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
+            champion_before_outside_move: champion_before_outside_move(basis, &history),
             champion_since: champion_since(snapshot, head, &history)?,
+            champion_was_restored: champion_was_restored(basis),
             crownings,
             history,
             standing,
@@ -50,14 +70,12 @@ impl Ledger {
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Known> {
-        let window = &snapshot.window;
-        let mut aborted = false;
+    async fn newest_transitions(&self, basis: &Basis<'_>) -> Result<Known> {
+        let Basis { snapshot: Snapshot { window, .. }, head, .. } = *basis;
         let mut transitions = Vec::new();
         let mut newest_decision = None;
-        for record in window.valid_from(head.number) {
-            let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-            if !undone && is_transition(record) {
+        for record in basis.effective() {
+            if is_transition(record) {
                 transitions.push(transition(record)?);
             }
             if newest_decision.is_none() && record.entry.decided.is_some() {
@@ -155,23 +173,16 @@ fn is_transition(record: &Record) -> bool {
 
 /// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
 /// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
-fn champion_before_outside_move(
-    snapshot: &Snapshot,
-    head: &Record,
-    history: &[Transition],
-) -> Option<Version> {
+fn champion_before_outside_move(basis: &Basis<'_>, history: &[Transition]) -> Option<Version> {
+    let Basis { snapshot, head, .. } = *basis;
     let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
     if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
         // The move is not recorded yet.
         return recorded;
     }
-    let mut aborted = false;
-    for record in snapshot.window.valid_from(head.number) {
-        let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-        if !undone && record.moves_champion() {
-            let before = record.entry.before.get(&Alias::CHAMPION);
-            return before.filter(|_| record.entry.is_observation());
-        }
+    if let Some(moved) = basis.effective().find(|record| record.moves_champion()) {
+        let before = moved.entry.before.get(&Alias::CHAMPION);
+        return before.filter(|_| moved.entry.is_observation());
     }
     let mut champions = history.iter().filter_map(|transition| {
         let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
@@ -181,6 +192,14 @@ fn champion_before_outside_move(
         (Operation::External, _) => champions.next()?.1,
         _ => None,
     }
+}
+
+/// Whether the newest entry that moved the champion undid the move of a slow writer.
+fn champion_was_restored(basis: &Basis<'_>) -> bool {
+    let on = |state: &AliasState| state.get(&Alias::CHAMPION);
+    let mut effective = basis.effective();
+    let moved = effective.find(|record| on(&record.entry.before) != on(&record.entry.after));
+    moved.is_some_and(|record| record.entry.operation == EntryKind::Reassert)
 }
 
 /// Since when the champion has been champion: since the newest transition that moved it, or since the ledger began.

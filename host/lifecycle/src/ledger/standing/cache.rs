@@ -55,10 +55,21 @@ impl StandingCache {
         let mut documents = Vec::new();
         for document in fs::read_dir(&self.directory)? {
             let document = document?;
-            documents.push((document.metadata()?.modified()?, document.path()));
+            // Another process may have dropped it meanwhile.
+            if let Some(metadata) = unless_gone(document.metadata())? {
+                documents.push((metadata.modified()?, document.path()));
+            }
         }
         documents.sort();
         let excess = documents.len().saturating_sub(MAX_DOCUMENTS);
-        documents[..excess].iter().try_for_each(|(_, path)| fs::remove_file(path))
+        documents[..excess].iter().try_for_each(|(_, path)| unless_gone(fs::remove_file(path)).map(drop))
+    }
+}
+
+/// The result of an operation on a file, or `None` if there is no such file.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
 mod other_releases;
+mod outside;
 mod past;
 mod repairs;
 mod standing;
