@@ -9,7 +9,7 @@
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `foreseen`: the driver, the same loop over the store traits.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
 //! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
@@ -40,6 +40,7 @@ mod look;
 pub mod mark;
 mod mirror;
 mod new_archive;
+mod remembered;
 mod repair;
 mod requarantine;
 mod settle;

@@ -39,7 +39,7 @@ impl<'a> Basis<'a> {
     }
 
     /// The newest entries that took effect, newest first.
-    fn effective(&self) -> impl Iterator<Item = &'a Record> {
+    pub fn effective(&self) -> impl Iterator<Item = &'a Record> {
         let mut undone = self.fate == Fate::Aborted;
         self.snapshot.window.valid_from(self.head.number).filter(move |record| {
             !std::mem::replace(&mut undone, record.entry.operation == EntryKind::Aborted)
@@ -50,8 +50,7 @@ impl<'a> Basis<'a> {
 impl Ledger {
     pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
         let Basis { snapshot, head, bearer, .. } = *basis;
-        let (known, standing) = try_join(self.newest_transitions(basis), self.standing(bearer)).await?;
-        let crownings = self.crownings(&known, head).await?;
+        let ((known, crownings), standing) = try_join(self.past(basis), self.standing(bearer)).await?;
         let mut history = known.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
@@ -66,6 +65,22 @@ impl Ledger {
             state: snapshot.existing(head.state()),
             deleted: snapshot.gone.clone(),
         })
+    }
+
+    /// The newest transitions, and the decisions that moved the champion within the last month.
+    async fn past(&self, basis: &Basis<'_>) -> Result<(Known, Vec<(Operation, u64)>)> {
+        let (known, mut crownings) = match self.remembered(basis).await? {
+            Some(remembered) => remembered,
+            None => {
+                let known = self.newest_transitions(basis).await?;
+                let crownings = self.crownings(&known, basis.head).await?;
+                (known, crownings)
+            }
+        };
+        let since = timestamp(now())?.saturating_sub(MONTH_MS);
+        crownings.retain(|(_, at)| *at >= since);
+        self.remember(basis, &known, &crownings).await?;
+        Ok((known, crownings))
     }
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
@@ -109,13 +124,11 @@ impl Ledger {
     async fn crownings(&self, known: &Known, head: &Record) -> Result<Vec<(Operation, u64)>> {
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
         let reaches = known.all || known.transitions.last().is_some_and(|oldest| oldest.at < since);
-        let mut crownings = if reaches {
+        Ok(if reaches {
             crownings(&known.transitions)
         } else {
             crownings(&self.read_transitions(head.number, Some(since)).await?)
-        };
-        crownings.retain(|(_, at)| *at >= since);
-        Ok(crownings)
+        })
     }
 
     /// The history that a decision rested on, if its input can be read.
@@ -159,14 +172,14 @@ impl Ledger {
 }
 
 /// The newest transitions, newest first.
-struct Known {
-    transitions: Vec<Transition>,
+pub(super) struct Known {
+    pub transitions: Vec<Transition>,
     /// Whether there are no older ones.
-    all: bool,
+    pub all: bool,
 }
 
 /// Whether an entry is a change of aliases that policies see in their history.
-fn is_transition(record: &Record) -> bool {
+pub(super) fn is_transition(record: &Record) -> bool {
     let entry = &record.entry;
     entry.before != entry.after && (entry.is_decision() || entry.operation == EntryKind::External)
 }
@@ -214,7 +227,7 @@ fn champion_since(snapshot: &Snapshot, head: &Record, history: &[Transition]) ->
 }
 
 /// An entry as a policy is shown it.
-fn transition(record: &Record) -> Result<Transition> {
+pub(super) fn transition(record: &Record) -> Result<Transition> {
     let entry = &record.entry;
     let operation = match entry.operation {
         EntryKind::Promote => Operation::Promote,
