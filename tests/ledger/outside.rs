@@ -75,6 +75,51 @@ async fn a_rollback_undoes_a_move_by_python(backend: &Backend, uri: &str) {
     );
 }
 
+/// The same move once more is a move from outside again: no writer of ours carries out what was found.
+async fn a_move_by_python_that_is_repeated_is_undone_again(backend: &Backend, uri: &str) {
+    let model = fresh_name("outside");
+    let registry = registry(backend, &model).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    for _ in 0..2 {
+        python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "3"]);
+        let tried = registry.rollback(Target::PolicyChoice).dry_run().await.expect("a dry run");
+        assert_eq!(tried.after.get(&Alias::CHAMPION), Some(version(2)));
+        let undone = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+        assert_eq!(undone.target, Some(version(2)));
+        assert_eq!(aliases(&registry).await, (Some(2), Some(3)));
+    }
+    assert_sound(&registry).await;
+}
+
+/// A move by hand to what a decision of the last seconds moved `champion` to looks like that of a slow writer on a server: it is
+/// undone, and a rollback does not leave the version that came back.
+async fn a_rollback_is_about_the_champion_that_was_seen(backend: &Backend, is_server: bool) {
+    let registry = registry(backend, &fresh_name("outside")).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.set_alias(registry.model(), &Alias::CHAMPION, version(1)).await.expect("a move");
+    if is_server {
+        for request in
+            [registry.rollback(Target::PolicyChoice).dry_run(), registry.rollback(Target::PolicyChoice)]
+        {
+            let error = request.await.expect_err("another champion");
+            assert_eq!(error.kind(), ErrorKind::PremiseChanged, "{error}");
+        }
+        assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
+        registry.rollback(Target::PolicyChoice).await.expect("a rollback of the present champion");
+        assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    } else {
+        let undone = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+        assert_eq!(undone.target, Some(version(2)), "the move stands, and is undone");
+        assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
+    }
+    assert_sound(&registry).await;
+}
+
 /// A champion that is deleted leaves an entry without one.
 async fn a_deleted_champion_is_recorded(backend: &Backend) {
     let registry = registry(backend, &fresh_name("outside")).await;
@@ -126,6 +171,8 @@ async fn on_rest() {
     let backend = Backend::rest();
     a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
     a_rollback_undoes_a_move_by_python(&backend, &Server::shared(NEWEST).url).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, &Server::shared(NEWEST).url).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, true).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 
@@ -141,6 +188,8 @@ async fn on_sqlite() {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
     a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 
@@ -150,6 +199,8 @@ async fn on_file() {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
     a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 
