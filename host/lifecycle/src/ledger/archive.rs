@@ -7,7 +7,6 @@ use futures_util::future::try_join3;
 use crate::ledger::chain::Record;
 use crate::ledger::draft::Draft;
 use crate::ledger::errors::is_lost;
-use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -131,9 +130,9 @@ impl LedgerWriter {
         archive_component(self.ledger.artifacts().await?.as_ref(), component).await
     }
 
-    /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. A
-    /// policy that one of the newest entries names was stored before that entry was appended.
-    pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
+    /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. The
+    /// policies `stored` are there already: a policy was stored before an entry that names it was appended.
+    pub(super) async fn archive(&self, draft: &Draft, stored: &BTreeSet<Sha256>) -> Result<()> {
         if draft.decision.is_none() && draft.standing.is_none() {
             return Ok(());
         }
@@ -151,13 +150,7 @@ impl LedgerWriter {
         };
         let component = async {
             let Some(decision) = &draft.decision else { return Ok(()) };
-            let policy = decision.decided.policy.sha256;
-            let decided =
-                |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
-            let chain = quiet.snapshot.window.valid_from(quiet.head.number);
-            // What came before a new archive lies in another one.
-            let mut chain = chain.take_while(|record| record.entry.archive.is_none());
-            if chain.any(|record| decided(record) == Some(policy)) {
+            if stored.contains(&decision.decided.policy.sha256) {
                 return Ok(());
             }
             archive_component(store, &decision.component).await

@@ -80,7 +80,7 @@ impl LedgerWriter {
             }
             failpoint("ledger.decided");
             let mut draft = self.draft(operation_id, proposal, &quiet, &view.standing)?;
-            self.archive(&draft, &quiet).await?;
+            self.archive(&draft, &view.policies).await?;
             failpoint("ledger.archived");
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut draft.entry, &quiet).await {

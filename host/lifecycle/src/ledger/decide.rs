@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
 use crate::ledger::standing::Standing;
+use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
@@ -91,6 +92,8 @@ pub struct LedgerView {
     pub champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month, each with its time in milliseconds.
     pub crownings: Vec<(Operation, u64)>,
+    /// Policies that are in the archive, because entries name them. There may be more.
+    pub(super) policies: BTreeSet<Sha256>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
     /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision

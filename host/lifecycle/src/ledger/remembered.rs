@@ -3,6 +3,8 @@
 //! The digest of an entry names the one before it, and so everything below: what lies there never changes. So a decision that
 //! finds one of the newest entries here reads nothing but these, however long the ledger is and however much was stated in it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
@@ -12,7 +14,20 @@ use crate::past::crownings;
 use hydra_base::Sha256;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Operation, Transition};
+
+/// The most policies that are remembered.
+const MAX_POLICIES: usize = 64;
+
+/// The past that a decision is based on.
+pub(super) struct Remembered {
+    pub known: Known,
+    /// The decisions that moved the champion.
+    pub crownings: Vec<(Operation, u64)>,
+    /// Policies that are in the archive.
+    pub policies: BTreeSet<Sha256>,
+}
 
 /// What took effect below an entry.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,14 +38,13 @@ struct Below {
     all: bool,
     /// The decisions that moved the champion within the last month before it was written.
     crownings: Vec<(Operation, u64)>,
+    /// Policies that the entry and those below it name, down to the beginning of the archive.
+    policies: BTreeSet<Sha256>,
 }
 
 impl Ledger {
     /// The newest transitions and changes of the champion, if they are known below one of the newest entries.
-    pub(super) async fn remembered(
-        &self,
-        basis: &Basis<'_>,
-    ) -> Result<Option<(Known, Vec<(Operation, u64)>)>> {
+    pub(super) async fn remembered(&self, basis: &Basis<'_>) -> Result<Option<Remembered>> {
         if self.cache.is_none() || basis.snapshot.window.lowest() <= 1 {
             return Ok(None);
         }
@@ -43,18 +57,37 @@ impl Ledger {
             let crownings = [crownings(&newer), below.crownings].concat();
             let transitions = [newer, below.transitions].concat();
             let reaches = below.all || transitions.len() >= Context::HISTORY;
-            return Ok(reaches.then_some((Known { transitions, all: below.all }, crownings)));
+            let known = Known { transitions, all: below.all };
+            let policies = Self::policies_above(basis, record.number, below.policies);
+            return Ok(reaches.then_some(Remembered { known, crownings, policies }));
         }
         Ok(None)
     }
 
-    /// Keeps what took effect below the head.
-    pub(super) async fn remember(
-        &self,
+    /// The policies that the entries of one archive name: those above entry `number`, and `below` if that is in the same archive.
+    pub(super) fn policies_above(
         basis: &Basis<'_>,
-        known: &Known,
-        crownings: &[(Operation, u64)],
-    ) -> Result<()> {
+        number: Number,
+        below: BTreeSet<Sha256>,
+    ) -> BTreeSet<Sha256> {
+        let mut policies = BTreeSet::new();
+        for record in basis.snapshot.window.valid_from(basis.head.number) {
+            if record.number <= number {
+                policies.extend(below);
+                break;
+            }
+            // What came before a new archive lies in another one.
+            if record.entry.archive.is_some() {
+                break;
+            }
+            policies.extend(record.entry.decided.as_ref().map(|decided| decided.policy.sha256));
+        }
+        policies
+    }
+
+    /// Keeps what took effect below the head.
+    pub(super) async fn remember(&self, basis: &Basis<'_>, found: &Remembered) -> Result<()> {
+        let Remembered { known, crownings, policies } = found;
         let head = basis.head;
         let Some(cache) = self.cache.clone().filter(|_| basis.snapshot.window.lowest() > 1) else {
             return Ok(());
@@ -69,6 +102,7 @@ impl Ledger {
             transitions: older.cloned().collect(),
             all: known.all && known.transitions.len() <= Context::HISTORY,
             crownings: crownings.iter().skip(own_crowning).copied().collect(),
+            policies: policies.iter().rev().take(MAX_POLICIES).copied().collect(),
         };
         let bytes = serde_json::to_vec(&below).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot write the past of a ledger as JSON").with_source(error)

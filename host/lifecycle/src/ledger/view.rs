@@ -1,5 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 
@@ -11,6 +13,7 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
+use crate::ledger::remembered::Remembered;
 use crate::past::{MONTH_MS, crownings};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
@@ -50,7 +53,8 @@ impl<'a> Basis<'a> {
 impl Ledger {
     pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
         let Basis { snapshot, head, bearer, .. } = *basis;
-        let ((known, crownings), standing) = try_join(self.past(basis), self.standing(bearer)).await?;
+        let (past, standing) = try_join(self.past(basis), self.standing(bearer)).await?;
+        let Remembered { known, crownings, policies } = past;
         let mut history = known.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
@@ -60,6 +64,7 @@ impl Ledger {
             champion_since: champion_since(snapshot, head, &history)?,
             champion_was_restored: champion_was_restored(basis),
             crownings,
+            policies,
             history,
             standing,
             state: snapshot.existing(head.state()),
@@ -67,20 +72,21 @@ impl Ledger {
         })
     }
 
-    /// The newest transitions, and the decisions that moved the champion within the last month.
-    async fn past(&self, basis: &Basis<'_>) -> Result<(Known, Vec<(Operation, u64)>)> {
-        let (known, mut crownings) = match self.remembered(basis).await? {
+    /// The newest transitions, the decisions that moved the champion within the last month, and the policies in the archive.
+    async fn past(&self, basis: &Basis<'_>) -> Result<Remembered> {
+        let mut past = match self.remembered(basis).await? {
             Some(remembered) => remembered,
             None => {
                 let known = self.newest_transitions(basis).await?;
                 let crownings = self.crownings(&known, basis.head).await?;
-                (known, crownings)
+                let policies = Self::policies_above(basis, 0, BTreeSet::new());
+                Remembered { known, crownings, policies }
             }
         };
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
-        crownings.retain(|(_, at)| *at >= since);
-        self.remember(basis, &known, &crownings).await?;
-        Ok((known, crownings))
+        past.crownings.retain(|(_, at)| *at >= since);
+        self.remember(basis, &past).await?;
+        Ok(past)
     }
 
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
