@@ -327,6 +327,11 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     project.json(["promote", "3", "--dry-run"]);
     let few = measure();
     lengthen(&server, &registry, 10_000).await;
+    // None of the newest entries was seen before: the address of the archive, and the input of the newest decision.
+    proxy.take();
+    project.json(["promote", "3", "--dry-run"]);
+    let (cold, _) = proxy.take_cost();
+    assert!(cold <= few[0].0 + 2, "{cold} requests, {} when the ledger was seen before", few[0].0);
     let many = measure();
     for ((requests, bytes), (more_requests, more_bytes)) in few.into_iter().zip(many) {
         assert_eq!(more_requests, requests);
