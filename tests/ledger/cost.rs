@@ -7,7 +7,7 @@ use hydra_base::Sha256;
 use hydra_lifecycle::ledger::chain::{ENTRY_TAG, Record};
 use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
 use hydra_lifecycle::ledger::ledger_name;
-use hydra_policy::VerdictKind;
+use hydra_policy::{Policy, VerdictKind};
 use hydra_registry::{ModelRegistry, Target};
 
 use super::{aliases, assert_sound, ledger, registry};
@@ -91,6 +91,55 @@ fn decisions_send_no_request_too_many(release: &'static str) {
     assert_eq!(sent.len(), 5, "{sent:?}");
 }
 
+/// Several policies cost no round trip more than one, and each is stored once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_takes_the_round_trips_of_one_policy() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("rounds"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    project.json(["promote", "1"]);
+    for guest in ["illegal_alias", "well_behaved", "unreachable"] {
+        let component =
+            hydra_test_guests::component_of(guest, &hydra_test_guests::read(guest), Policy::default_bytes());
+        project.file(&format!("{guest}.wasm"), component);
+    }
+    project.file("default.wasm", Policy::default_bytes());
+    let panel = [
+        "--policy",
+        "default.wasm",
+        "--policy",
+        "illegal_alias.wasm",
+        "--policy",
+        "again=illegal_alias.wasm",
+        "--monitor",
+        "well_behaved.wasm",
+        "--monitor",
+        "unreachable.wasm",
+    ];
+    for version in ["2", "3"] {
+        // Opens the model, which is in the cache from here on.
+        project.json(["promote", version, "--dry-run"]);
+    }
+    let measure = |version: &'static str, policies: &[&'static str]| {
+        proxy.take();
+        let report = project.json(["promote", version].into_iter().chain(policies.iter().copied()));
+        assert_eq!(report["outcome"], "done");
+        let (sent, rounds) = proxy.take_with_rounds();
+        (sent.iter().filter(|request| request.starts_with("PUT ")).count(), rounds)
+    };
+    proxy.slow_down(Duration::from_millis(150));
+    // The archive is looked through for policies that no entry names: one round trip more, as with a single new policy.
+    let (stored, rounds) = measure("2", &panel);
+    assert!(rounds <= 1 + 6 + 1, "{rounds} round trips");
+    assert_eq!(stored, 2 + 3, "the input, the answers, and three new policies");
+    let (stored, rounds) = measure("3", &panel);
+    assert!(rounds <= 1 + 6, "{rounds} round trips");
+    assert_eq!(stored, 2, "the input and the answers");
+}
+
 fn sorted(mut requests: Vec<String>) -> Vec<String> {
     for request in requests.iter_mut().filter(|request| request.starts_with("PUT ")) {
         "PUT input".clone_into(request);
@@ -117,6 +166,44 @@ macro_rules! on_older_release {
 on_older_release!(decisions_send_few_requests_to_mlflow_2_9_2, "mlflow-2.9.2");
 on_older_release!(decisions_send_few_requests_to_mlflow_2_22_5, "mlflow-2.22.5");
 on_older_release!(decisions_send_few_requests_to_mlflow_3_1_4, "mlflow-3.1.4");
+
+/// Evaluations that were read before cost nothing, and one that is new costs one request, beside the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn evaluations_cost_no_round_trip() {
+    let server = Server::shared(NEWEST);
+    let proxy = Proxy::start(&server.url);
+    let backend = Backend::at_uri(&proxy.url);
+    let cost_of = async |evaluations: usize, is_new: bool| {
+        let registry = registry(&backend, &fresh_name("evaluated")).await;
+        registry.promote(version(1)).await.expect("a promotion");
+        registry.promote(version(2)).await.expect("a promotion");
+        for index in 0..evaluations {
+            super::evaluations::record(&registry, &format!("rows-{index}"), 1_000, &[3, 2]).await;
+        }
+        registry.promote(version(3)).dry_run().await.expect("a dry run");
+        if is_new {
+            super::evaluations::record(&registry, "new", 1_000, &[3, 2]).await;
+        }
+        proxy.take();
+        proxy.slow_down(Duration::from_millis(150));
+        let transition = registry.promote(version(3)).await.expect("a promotion");
+        proxy.slow_down(Duration::ZERO);
+        assert_eq!(transition.evaluations.len(), evaluations + usize::from(is_new), "{transition:?}");
+        let (requests, rounds) = proxy.take_with_rounds();
+        (sorted(requests), rounds)
+    };
+    let (without, rounds) = cost_of(0, false).await;
+    for evaluations in [1, 8] {
+        let (with, with_rounds) = cost_of(evaluations, false).await;
+        assert_eq!(with, without);
+        assert!(with_rounds <= rounds, "{with_rounds} round trips with evaluations, {rounds} without");
+    }
+    let (with, with_rounds) = cost_of(1, true).await;
+    let others: Vec<_> = with.iter().filter(|line| !line.contains("/artifacts/")).collect();
+    assert_eq!(with.len(), without.len() + 1, "{with:?}");
+    assert!(others.iter().all(|line| without.contains(line)), "{with:?}");
+    assert!(with_rounds <= rounds, "{with_rounds} round trips with a new evaluation, {rounds} without");
+}
 
 /// The standing takes one request, none if its document is cached, however long ago it changed.
 #[tokio::test(flavor = "multi_thread")]

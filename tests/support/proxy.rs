@@ -96,6 +96,11 @@ impl Proxy {
     /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
     /// after the answer to the previous one.
     pub fn take_rounds(&self) -> usize {
+        self.take_with_rounds().1
+    }
+
+    /// The requests since the last call, and their round trips.
+    pub fn take_with_rounds(&self) -> (Vec<String>, usize) {
         let seen = std::mem::take(&mut self.state().seen);
         let mut spans: Vec<(Instant, Instant)> =
             seen.iter().filter_map(|seen| Some((seen.to?, seen.from))).collect();
@@ -106,7 +111,7 @@ impl Proxy {
                 (rounds, last) = (rounds + 1, Some(to));
             }
         }
-        rounds
+        (seen.into_iter().map(|seen| seen.line).collect(), rounds)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

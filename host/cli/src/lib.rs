@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod document;
+mod evaluate;
 mod interrupt;
 mod policy;
 mod predict;
@@ -13,6 +14,7 @@ mod printer;
 #[cfg(test)]
 mod reference;
 mod report;
+mod selector;
 mod settings;
 mod time;
 mod training;
@@ -33,7 +35,7 @@ pub use settings::Settings;
 
 /// Runs the command line `args` (the program's name first) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(args::gathered(args)) {
         Ok(cli) => cli,
         Err(error) => {
             let failed = error.use_stderr();

@@ -2,8 +2,10 @@
 //! whose runs or files are missing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
@@ -82,6 +84,15 @@ pub enum Finding {
         /// The reason, for people.
         why: String,
     },
+    /// A version behind an alias refers to an evaluation that is missing or is not the one that was recorded.
+    UnusableEvaluation {
+        /// The version.
+        version: Version,
+        /// The name of the dataset.
+        dataset: String,
+        /// The reason, for people.
+        why: String,
+    },
     /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
@@ -104,6 +115,7 @@ impl Finding {
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
+            Self::UnusableEvaluation { .. } => "unusable-evaluation",
             Self::UnfinishedRun { .. } => "unfinished-run",
         }
     }
@@ -134,6 +146,9 @@ impl Finding {
             }
             Self::UnreadableModel { .. } => {
                 "restore the files from a backup, promote another version, or roll back".into()
+            }
+            Self::UnusableEvaluation { version, dataset, .. } => {
+                format!("restore the document from a backup, or measure again: `hydra-registry evaluate ROWS --label COLUMN --version {version} --name {dataset}`").into()
             }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED".into()
@@ -169,6 +184,9 @@ impl fmt::Display for Finding {
             Self::UnreadableModel { alias, version, why } => {
                 write!(f, "cannot load the model of version {version} (`{alias}`): {why}")
             }
+            Self::UnusableEvaluation { version, dataset, why } => {
+                write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
+            }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
     }
@@ -201,6 +219,7 @@ impl Doctor<'_> {
             name: experiment.name.clone(),
         }));
         findings.extend(misspelled(&registered));
+        let mut versions: BTreeMap<Version, ModelVersion> = BTreeMap::new();
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -210,9 +229,17 @@ impl Doctor<'_> {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
                     findings.extend(self.unreadable_model(alias, &found).await);
+                    versions.insert(found.version, found);
                 }
             }
         }
+        let versions: Vec<ModelVersion> = versions.into_values().collect();
+        let unusable = evaluations::unusable(self.backend, &versions).await.into_iter();
+        findings.extend(unusable.map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
+            version,
+            dataset,
+            why,
+        }));
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));

@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join_all};
 
+use crate::evaluations::Gathered;
 use crate::ledger::Ledger;
 use crate::model_facts;
 use crate::opening::OpenedModels;
 use crate::versions;
+use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
+use hydra_models::candidate::SHA256_TAG;
+use hydra_models::preflight::Opened;
 use hydra_policy::TargetOrigin;
 
 /// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by
@@ -70,10 +74,13 @@ pub struct Evidence {
     learned: BTreeSet<ExperimentId>,
     /// What was found in the files of these versions.
     pub(crate) models: OpenedModels,
+    /// What was measured of these versions.
+    pub(crate) evaluations: Gathered,
 }
 
 impl Evidence {
-    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened.
+    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened, and
+    /// no evaluation is read.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
         let registered = backend.registry.registered_model(model);
         let (registered, newest) = join(registered, versions::newest(backend, model)).await;
@@ -121,6 +128,7 @@ impl Evidence {
             runs: BTreeMap::new(),
             learned: BTreeSet::new(),
             models: OpenedModels::default(),
+            evaluations: Gathered::default(),
         })
     }
 
@@ -205,6 +213,14 @@ impl Evidence {
     #[must_use]
     pub fn aliases(&self) -> AliasState {
         self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
+    }
+
+    /// The digest of a version's model file: as it was found, or else as the version's tag has it.
+    pub(crate) fn model_sha256(&self, version: &ModelVersion) -> Option<Sha256> {
+        match self.models.get(version.version) {
+            Some(Opened::Loadable(facts)) => Some(facts.sha256),
+            _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
+        }
     }
 
     /// `version` as a policy sees it, with the evidence of its run.

@@ -221,7 +221,7 @@ impl Transitions<'_> {
             if !seen.insert(number) {
                 continue;
             }
-            // A version that was deleted, or about which there is no answer, is no way on.
+            // A deleted version, or one that the store does not answer for, cannot become champion.
             let Ok(version) = self.backend.registry.model_version(self.model, number).await else { continue };
             let opened = self.open_if_possible(&version, Presence::Asked).await;
             if version.status == VersionStatus::Ready && matches!(opened, Some(Opened::Loadable(_))) {

@@ -4,12 +4,15 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 
+use crate::document_cache::DocumentCache;
+use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
 use crate::ledger::{Ledger, LedgerView, Opened, Standing};
 use crate::opening::NewChampion;
+use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
 use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
@@ -19,9 +22,8 @@ use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::{Context, Decision, Input, ModelState, Operation, Policy, Verdict};
+use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 pub use request::{Outcome, Request, Transition};
 
@@ -30,14 +32,14 @@ pub use request::{Outcome, Request, Transition};
 pub struct DecisionOptions {
     /// The requester's own name for itself: the `--actor` option, an environment variable or the login name.
     pub actor: String,
-    /// The policy's settings as they were given, not yet checked against those that it declares.
-    pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
     /// Whether every rollback puts the version that it leaves in quarantine.
     pub quarantine_on_rollback: bool,
     /// What is kept of models that were opened before.
     pub cache: Option<ModelCache>,
+    /// The evaluations that were read before.
+    pub evaluations: Option<DocumentCache>,
 }
 
 /// Decides requests about one model.
@@ -45,20 +47,20 @@ pub struct DecisionOptions {
 pub struct Transitions<'a> {
     pub(super) backend: &'a Backend,
     pub(super) model: &'a ModelName,
-    pub(super) policy: &'a Policy,
+    pub(super) panel: &'a Panel,
     options: DecisionOptions,
 }
 
 impl<'a> Transitions<'a> {
-    /// Requests about `model`, decided by `policy`.
+    /// Requests about `model`, decided by `panel`.
     #[must_use]
     pub fn new(
         backend: &'a Backend,
         model: &'a ModelName,
-        policy: &'a Policy,
+        panel: &'a Panel,
         options: DecisionOptions,
     ) -> Self {
-        Self { backend, model, policy, options }
+        Self { backend, model, panel, options }
     }
 }
 
@@ -74,15 +76,23 @@ impl Transitions<'_> {
     ) -> Result<Evidence> {
         let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
         let runs = evidence.read_runs(self.backend, ledger);
-        let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
+        let models = self.open_models(request, &evidence);
+        let documents = self.read_evaluations(request, &evidence);
+        let (runs, models, documents) = join3(runs, models, documents).await;
         evidence.add_runs(runs?, ledger);
         evidence.models = models?;
+        evidence.evaluations = evaluations::select(documents?, &evidence);
         Ok(evidence)
     }
 
     /// The cache of opened models.
     pub(super) fn cache(&self) -> Option<&ModelCache> {
         self.options.cache.as_ref()
+    }
+
+    /// The cache of evaluations.
+    pub(super) fn evaluations(&self) -> Option<&DocumentCache> {
+        self.options.evaluations.as_ref()
     }
 
     /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
@@ -157,7 +167,7 @@ impl Transitions<'_> {
         Ok(*transition)
     }
 
-    /// Asks the policy and checks its verdict.
+    /// Asks the policies and checks their verdict.
     pub(super) async fn decide(
         &self,
         request: &Request,
@@ -187,15 +197,24 @@ impl Transitions<'_> {
         if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
             return Err(self.with_way_back(error, request, evidence, input.context()).await);
         }
-        let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
+        let decision = self.panel.decide(&input).await?;
+        // An answer of the leader that breaks a guard is an error, also if another policy says no.
+        let plan = match self.review(&decision.leader.verdict, request, evidence, &past.standing).await {
             Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+            Ok(_) if decision.verdict != decision.leader.verdict => {
+                self.review(&decision.verdict, request, evidence, &past.standing).await?
+            }
             plan => plan?,
         };
         let moves = plan.moves.clone();
         let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
         let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
-        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
+        Ok(RequestDecision::Decided {
+            transition,
+            input: Box::new(input),
+            decision: Box::new(decision),
+            moves,
+        })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
@@ -213,6 +232,7 @@ impl Transitions<'_> {
             after: evidence.aliases(),
             quarantined: BTreeSet::new(),
             policy: None,
+            panel: Vec::new(),
             explanation: format!("version {} is already the champion", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
@@ -221,6 +241,8 @@ impl Transitions<'_> {
             overrides: BTreeSet::new(),
             model_changes: Vec::new(),
             model_sha256: None,
+            evaluations: Vec::new(),
+            left_out: Vec::new(),
             dry_run: request.dry_run,
             sequence: None,
         })
@@ -232,29 +254,26 @@ impl Transitions<'_> {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
             // An approval is about the bytes that the host found, or else about those that the tag names.
-            let sha256 = match &described.model {
-                ModelState::Loadable(facts) => Some(facts.sha256),
-                _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-            };
-            past.say_of(&mut described, sha256, now)?;
+            past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
         context.overrides.clone_from(&request.overrides);
-        context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
         context.model_tags.clone_from(&evidence.registered.tags);
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
         let on = |alias: &Alias| evidence.registered.aliases.get(alias).copied();
         context.aliases = self.options.managed.iter().map(|alias| (alias.clone(), on(alias))).collect();
+        context.evaluations.clone_from(&evidence.evaluations.evaluations);
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
         context.target_origin = target.as_ref().map(|_| request.target.origin());
-        Ok(match (request.operation, target) {
+        let evidence = match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
-        })
+        };
+        self.panel.question(self.panel.leader(), &evidence)
     }
 
     async fn review(
@@ -295,7 +314,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        decision: &Decision,
+        decision: &PanelDecision,
         plan: Plan,
         champion: NewChampion,
     ) -> Transition {
@@ -313,15 +332,18 @@ impl Transitions<'_> {
             quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
-            policy: Some(self.policy.identity()),
+            policy: Some(self.panel.leader().policy.identity()),
+            panel: decision.clone().into_answers(),
             explanation: decision.verdict.explanation().to_owned(),
-            fuel: decision.usage.fuel,
+            fuel: decision.leader.usage.fuel,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             overrides: champion.overrides,
             model_changes: champion.changes,
             model_sha256: champion.sha256,
+            evaluations: evidence.evaluations.evaluations.iter().map(UsedEvaluation::from).collect(),
+            left_out: evidence.evaluations.left_out.clone(),
             dry_run: request.dry_run,
             sequence: None,
         }
@@ -350,8 +372,7 @@ fn archived_champion(request: &Request, evidence: &Evidence) -> Option<Version> 
 }
 
 /// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.
-pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision> {
-    let policy = policy.clone();
+pub(super) async fn run_policy(policy: Policy, input: Input) -> Result<Decision> {
     blocking(move || policy.decide(&input)).await
 }
 
@@ -359,8 +380,14 @@ pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision
 pub(super) enum RequestDecision {
     /// The version is the champion already.
     Unchanged(Box<Transition>),
-    /// The policy decided, and no guard objects.
-    Decided { transition: Box<Transition>, input: Box<Input>, decision: Decision, moves: Vec<AliasMove> },
+    /// The policies decided, and no guard objects.
+    Decided {
+        transition: Box<Transition>,
+        /// The question to the policy that leads.
+        input: Box<Input>,
+        decision: Box<PanelDecision>,
+        moves: Vec<AliasMove>,
+    },
 }
 
 /// Emits the event that an embedding program can subscribe to.
@@ -374,6 +401,7 @@ pub(super) fn announce(transition: &Transition) {
         before = %transition.before,
         after = %transition.after,
         policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
+        panel = ?transition.panel.iter().map(|answer| (answer.name.as_str(), answer.verdict)).collect::<Vec<_>>(),
         actor = %transition.actor,
         dry_run = transition.dry_run,
         overrides = ?transition.overrides,

@@ -200,7 +200,8 @@ impl Found {
         let limits = ModelLimits::default();
         let model = Model::from_artifact(file.data_file(), file.model_class(), file.bytes(), &limits)?;
         let size = file.bytes().len() as u64;
-        Ok(Box::new(Facts::of(&model, mlmodel.clone(), file.sha256(), size)))
+        let signature = mlmodel.signature.as_ref().map(|signature| signature.inputs.clone());
+        Ok(Box::new(Facts::of(&model, signature, file.sha256(), size)))
     }
 
     fn keep(&self, cache: &ModelCache, version: &ModelVersion, verdict: &Result<Box<Facts>>) -> Result<()> {

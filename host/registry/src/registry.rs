@@ -1,7 +1,9 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod evaluating;
 mod examining;
+mod loading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,23 +20,22 @@ use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
-use hydra_lightgbm::Model;
-use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
-use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::Policy;
+
+pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
 ///
-/// Clones share one connection, one set of settings and one loaded policy, so a server can keep one in its state and
+/// Clones share one connection, one set of settings and the loaded policies, so a server can keep one in its state and
 /// clone it. Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
 #[derive(Debug, Clone)]
 pub struct ModelRegistry {
@@ -45,19 +46,7 @@ pub struct ModelRegistry {
 struct Inner {
     backend: Backend,
     settings: Settings,
-    policy: OnceCell<Policy>,
-}
-
-/// The champion, ready to predict.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Champion {
-    /// The version's number.
-    pub version: Version,
-    /// The model, validated and checked against the digest in its version's tags.
-    pub model: Model,
-    /// The version in MLflow, with its run, its tags and its source.
-    pub entity: ModelVersion,
+    panel: OnceCell<Panel>,
 }
 
 /// The description of the champion, without its model.
@@ -103,7 +92,7 @@ impl ModelRegistry {
     pub async fn connect(options: OpenOptions) -> Result<Self> {
         // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
-        Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
+        Ok(Self { inner: Arc::new(Inner { backend, settings, panel: OnceCell::new() }) })
     }
 
     /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if
@@ -188,7 +177,7 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// Makes a version the candidate: any version, whoever registered it. [`ErrorKind::Quarantined`] for one in quarantine.
+    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in quarantine.
     pub fn nominate(&self, version: Version) -> StatementRequest {
         StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
     }
@@ -222,27 +211,15 @@ impl ModelRegistry {
         StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
     }
 
-    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
-    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
-    pub async fn load_champion(&self) -> Result<Champion> {
-        let entity = self.champion_version().await?;
-        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
-        Ok(Champion { version: entity.version, model, entity })
+    /// [Loads](Self::load_version) the champion: [`ErrorKind::NoChampion`] if there is none.
+    pub async fn load_champion(&self) -> Result<LoadedVersion> {
+        self.load_version(&Alias::CHAMPION.into()).await
     }
 
     /// Describes the champion, with two requests, independent of the length of the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
-        let run = match &version.run_id {
-            Some(id) => match self.backend().tracking.run(id).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                other => Some(other?),
-            },
-            None => None,
-        };
-        let (metrics, tags) = run.map_or_else(Default::default, |run| {
-            (run.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(), run.tags)
-        });
+        let (metrics, tags) = self.run_of(&version).await?;
         Ok(ChampionInfo {
             version: version.version,
             run_id: version.run_id,

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
+use hydra_evaluation::Evaluation;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
@@ -89,6 +90,14 @@ impl DecisionRequest {
     /// [released](ModelRegistry::release). A promotion leaves its former champion as it is.
     pub fn quarantine(mut self) -> Self {
         self.request = self.request.with_quarantine();
+        self
+    }
+
+    /// Adds an evaluation that this program measured for the request. Policies learn that it is first-hand; for its dataset it comes
+    /// before older ones that are recorded. If it is not about the versions of the decision, it is
+    /// [left out](Transition::left_out).
+    pub fn first_hand(mut self, evaluation: Evaluation) -> Self {
+        self.request = self.request.with_first_hand(evaluation);
         self
     }
 

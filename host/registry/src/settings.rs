@@ -2,29 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
-use hydra_base::blocking;
+use crate::loading::PolicySettings;
+use crate::open::{DEFAULT_MODEL, OpenOptions};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_lifecycle::ledger::StandingCache;
+use hydra_lifecycle::document_cache::DocumentCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
-use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use hydra_policy::EngineOptions;
 
 /// The settings of a registry.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the policy's settings, the managed aliases and the cache of models.
+    /// The actor, the managed aliases, the caches of models and evaluations.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
-    pub standings: Option<StandingCache>,
+    pub standings: Option<DocumentCache>,
 }
 
 /// The experiment for candidates.
@@ -51,44 +51,27 @@ impl Uris {
     }
 }
 
-/// The parameters for loading the policy.
-#[derive(Debug, Clone)]
-pub(crate) struct PolicySettings {
-    pub source: PolicySource,
-    pub budget: Budget,
-    pub engine: EngineOptions,
-}
-
-impl PolicySettings {
-    pub async fn load(&self) -> Result<Policy> {
-        let Self { source, budget, engine: options } = self.clone();
-        blocking(move || {
-            let engine = || PolicyEngine::new(&options);
-            match source {
-                PolicySource::Loaded(policy) => Ok(policy),
-                PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
-                PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
-            }
-        })
-        .await
-    }
-}
-
 impl Settings {
     /// The settings and stores of `options`.
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
-        let standings = cache.is_some().then(|| options.standings()).flatten();
+        // Documents are recognised by their digests, whatever the store.
+        let documents = |name: &str, contents| {
+            let root = options.cache_directory().filter(|_| cache.is_some());
+            root.map(|root| DocumentCache::new(root.join(name), contents))
+        };
+        let standings = documents("standing", "standing documents");
+        let evaluations = documents("evaluations", "evaluations");
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
             decision_options: DecisionOptions {
                 actor: options.actor_name(),
-                settings: options.all_policy_settings(),
                 managed: options.all_managed_aliases()?,
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
+                evaluations,
             },
             policy: options.policy_settings()?,
             standings,
@@ -168,30 +151,6 @@ impl OpenOptions {
         Ok(aliases)
     }
 
-    fn all_policy_settings(&self) -> std::collections::BTreeMap<String, String> {
-        let mut settings = self.config.settings.clone();
-        settings.extend(self.policy_settings.clone());
-        settings
-    }
-
-    pub(crate) fn policy_settings(&self) -> Result<PolicySettings> {
-        let mut budget = Budget::default();
-        for (key, value) in self.config.budget.iter().chain(&self.budget) {
-            budget.set(key, value)?;
-        }
-        Ok(PolicySettings { source: self.policy_source(), budget, engine: self.engine_options() })
-    }
-
-    /// The source of the policy of these options.
-    #[must_use]
-    pub fn policy_source(&self) -> PolicySource {
-        if let Some(source) = &self.policy {
-            return source.clone();
-        }
-        let file = self.variable(environment::POLICY).map(PathBuf::from);
-        file.or_else(|| self.config.policy.clone()).map_or(PolicySource::Embedded, PolicySource::File)
-    }
-
     pub(crate) fn engine_options(&self) -> EngineOptions {
         match self.cache_directory() {
             Some(root) => EngineOptions::default().with_cache_dir(root.join("policies")),
@@ -211,11 +170,6 @@ impl OpenOptions {
         };
         let (Some(uris), Some(root)) = (uris, self.cache_directory()) else { return Ok(None) };
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
-    }
-
-    /// The cache of standing documents, which are recognised by their digests whatever the store.
-    fn standings(&self) -> Option<StandingCache> {
-        self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
     }
 
     /// The key that distinguishes the registry from others with the same model names: the locations of versions and
@@ -243,7 +197,7 @@ impl OpenOptions {
         option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
     }
 
-    fn variable(&self, key: &str) -> Option<String> {
+    pub(crate) fn variable(&self, key: &str) -> Option<String> {
         self.environment.get(key).map(str::to_owned)
     }
 }

@@ -1,7 +1,7 @@
 //! The moves of the default policy.
 
 use super::*;
-use crate::contract::{ModelFacts, ModelFormat, ModelState, OutputKind};
+use crate::contract::{Direction, ModelFacts, ModelFormat, ModelState, OutputKind};
 use crate::evidence;
 
 fn version(version: u64, aliases: &[&str]) -> ModelVersion {
@@ -22,6 +22,15 @@ fn moves(verdict: Result<Verdict, PolicyError>) -> Vec<AliasMove> {
         Ok(Verdict::Approve(approval)) => approval.moves,
         other => panic!("not approved: {other:?}"),
     }
+}
+
+#[test]
+fn the_default_rules_do_not_depend_on_what_was_measured() {
+    let mut measured = context(Some(2), None);
+    let worse = [(2, 0.9), (3, 0.5)];
+    measured.evaluations = vec![evidence::evaluation("holdout", "auc", Direction::HigherIsBetter, &worse)];
+    let target = version(3, &[]);
+    assert_eq!(promotion(&target, &measured), promotion(&target, &context(Some(2), None)));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use hydra_lifecycle::ledger::verify::Verified;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_registry::ModelRegistry;
 
+/// The number of archived decisions that are read side by side.
+const AT_ONCE: usize = 8;
+
 /// Shows, verifies or exports.
 pub async fn run(
     args: &HistoryArgs,
@@ -37,9 +40,14 @@ pub async fn run(
 
 /// The entries, newest first, streamed: text for people, or one JSON document per line.
 async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let mut entries = ledger.entries(args.limit, args.since);
-    while let Some((record, fate)) = entries.try_next().await? {
-        printer.item(&EntryReport::new(ledger.model(), &record, fate), EntryReport::text)?;
+    let entries = ledger.entries(args.limit, args.since);
+    let reports = entries.map_ok(|(record, fate)| async move {
+        let answers = ledger.answers(&record).await;
+        Ok(EntryReport::new(ledger.model(), &record, fate, answers))
+    });
+    let mut reports = reports.try_buffered(AT_ONCE);
+    while let Some(report) = reports.try_next().await? {
+        printer.item(&report, EntryReport::text)?;
     }
     Ok(ExitStatus::Done)
 }

@@ -7,12 +7,12 @@ mod decide;
 mod inspect;
 mod report;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::error::{Error, ErrorKind};
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_policy::Policy;
-use hydra_registry::PolicySource;
+use hydra_registry::{OpenOptions, Panel, PolicySource};
 
 pub use args::PolicyCommand;
 
@@ -37,7 +37,7 @@ pub async fn run(
 }
 
 /// Rejects `--set` for commands that do not use settings, with a hint.
-fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result<()> {
+fn refuse_settings(settings: &Settings, hint: &str) -> Result<()> {
     if settings.set.is_empty() {
         return Ok(());
     }
@@ -52,18 +52,27 @@ async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> an
     if let Some(file) = file {
         options = options.with_policy(PolicySource::File(file.to_owned()));
     }
-    let large = match options.policy_source() {
-        PolicySource::File(file) => file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES),
-        _ => false,
-    };
-    let bar = large.then(|| {
-        let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        bar
-    });
-    let policy = options.load_policy().await;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    Ok(with_progress(&options, printer, options.load_policy()).await?)
+}
+
+/// Loads the policies that `promote` would use.
+async fn load_panel(settings: &Settings, printer: &Printer) -> anyhow::Result<Panel> {
+    Ok(with_progress(&settings.options, printer, settings.options.load_panel()).await?)
+}
+
+/// Shows that something happens while a large component is loaded.
+async fn with_progress<T>(
+    options: &OpenOptions,
+    printer: &Printer,
+    load: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let is_large = |file: &PathBuf| file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES);
+    if !options.policy_files().iter().any(is_large) {
+        return load.await;
     }
-    Ok(policy?)
+    let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let loaded = load.await;
+    bar.finish_and_clear();
+    loaded
 }

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ChangeReport, time};
+use super::evaluations::note_text;
+use super::{AnswerReport, ChangeReport, time};
 use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
+use hydra_lifecycle::ledger::decision::DecisionDocument;
+use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind, EvaluationNote};
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -51,10 +54,18 @@ pub struct EntryReport {
     pub actor: String,
     /// The requester's reason.
     pub reason: Option<String>,
-    /// The policy that decided.
+    /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision used.
+    /// The answers of all policies, if several decided together.
+    pub panel: Vec<AnswerReport>,
+    /// Why the archived answers cannot be shown in full.
+    pub panel_flaw: Option<String>,
+    /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: Option<u64>,
+    /// The evaluations that the host found: those that it left out have a flaw, the policy received the others.
+    pub evaluations: Vec<EvaluationNote>,
+    /// The number of evaluations that the entry had no room for.
+    pub more_evaluations: u32,
     /// The id of the request, equal in all its attempts.
     pub operation_id: String,
     /// What the actor did.
@@ -63,10 +74,16 @@ pub struct EntryReport {
 }
 
 impl EntryReport {
-    /// An entry with its effect.
-    pub fn new(model: &ModelName, record: &Record, fate: Fate) -> Self {
+    /// An entry with its effect, and with the archived answers if several policies decided together.
+    pub fn new(
+        model: &ModelName,
+        record: &Record,
+        fate: Fate,
+        answers: Result<Option<DecisionDocument>>,
+    ) -> Self {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
+        let (panel, panel_flaw) = panel_of(decided, answers);
         Self {
             schema: "hydra-registry/entry/1",
             model: model.to_string(),
@@ -84,7 +101,11 @@ impl EntryReport {
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
+            panel,
+            panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
+            evaluations: decided.map(|decided| decided.evaluations.clone()).unwrap_or_default(),
+            more_evaluations: decided.map_or(0, |decided| decided.more_evaluations),
             operation_id: entry.operation_id.clone(),
             role: entry.operation.role_of_actor(),
         }
@@ -116,8 +137,20 @@ impl EntryReport {
         if let Some(conclusion) = &self.conclusion {
             let _ = writeln!(text, "       {conclusion}");
         }
+        for note in &self.evaluations {
+            let _ = writeln!(text, "       {}", note_text(note));
+        }
+        if self.more_evaluations > 0 {
+            let _ = writeln!(text, "       and {} more evaluations", self.more_evaluations);
+        }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
+        }
+        for answer in &self.panel {
+            let _ = writeln!(text, "       {}", answer.text());
+        }
+        if let Some(flaw) = &self.panel_flaw {
+            let _ = writeln!(text, "       cannot show the answers: {}", printable(flaw));
         }
         text
     }
@@ -397,6 +430,23 @@ fn conclusion(entry: &Entry) -> Option<String> {
             Some("the champion was set by another program than hydra-registry, without a decision".to_owned())
         }
     }
+}
+
+/// The answers of the policies of an entry: in full, or in brief with the reason.
+fn panel_of(
+    decided: Option<&Decided>,
+    answers: Result<Option<DecisionDocument>>,
+) -> (Vec<AnswerReport>, Option<String>) {
+    let Some(decided) = decided else { return (Vec::new(), None) };
+    let flaw = match answers {
+        Ok(None) => None,
+        Ok(Some(document)) => match document.flaw(decided) {
+            None => return (AnswerReport::all(&document.policies), None),
+            Some(flaw) => Some(flaw.to_owned()),
+        },
+        Err(error) => Some(error.to_string()),
+    };
+    (AnswerReport::brief(&decided.panel), flaw)
 }
 
 fn changes(entry: &Entry) -> Vec<ChangeReport> {

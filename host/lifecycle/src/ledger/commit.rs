@@ -187,6 +187,7 @@ fn repeated(proposal: &Proposal, head: &Record) -> Option<Record> {
     let same = earlier.verdict == decided.verdict
         && earlier.evidence_sha256 == decided.evidence_sha256
         && earlier.policy == decided.policy
+        && earlier.panel == decided.panel
         && head.entry.operation == proposal.operation
         && head.entry.explains(&proposal.explanation);
     (refused && same).then(|| head.clone())

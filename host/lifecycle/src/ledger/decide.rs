@@ -60,12 +60,15 @@ pub struct Proposal {
 /// A policy's part of a proposal.
 #[derive(Debug, Clone)]
 pub struct ProposedDecision {
-    /// The policy, its verdict and the resources. The ledger computes `input_sha256` from `input`.
+    /// The policy, its verdict and the resources. The ledger computes `input_sha256` from `input`, and `decision_sha256` from
+    /// `document`.
     pub decided: Decided,
     /// The policy's full input, for the archive.
     pub input: Vec<u8>,
-    /// The policy component, for the archive.
-    pub component: Arc<[u8]>,
+    /// The document of the answers, for the archive, if several policies decided.
+    pub document: Option<Vec<u8>>,
+    /// The policy components by digest, for the archive.
+    pub components: BTreeMap<Sha256, Arc<[u8]>>,
 }
 
 /// A decision in the ledger.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
-use crate::ledger::archive::{component_path, input_path, standing_path};
+use crate::ledger::archive::{component_path, decision_path, input_path, standing_path};
 use crate::ledger::chain::{Reading, Record};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::entry::{Entry, EntryKind, tracked};
@@ -280,19 +280,24 @@ impl Ledger {
         inputs: &BTreeSet<String>,
     ) -> Result<Vec<LedgerFinding>> {
         let policies = self.archived("policies").await?;
+        let mut decisions = chain.iter().filter_map(|record| record.entry.decided.as_ref());
+        let documents = if decisions.any(|decided| decided.decision_sha256.is_some()) {
+            self.archived("panels").await?
+        } else {
+            BTreeSet::new()
+        };
         let mut findings = Vec::new();
         for record in chain {
             let Some(decided) = &record.entry.decided else { continue };
-            let (input, policy) = (
-                input_path(&record.entry.operation_id, decided.input_sha256),
-                component_path(decided.policy.sha256),
+            let id = &record.entry.operation_id;
+            let input = (input_path(id, decided.input_sha256), inputs);
+            let document = decided.decision_sha256.map(|sha256| (decision_path(id, sha256), &documents));
+            let components = decided.policies().into_iter().map(|sha256| (component_path(sha256), &policies));
+            let named = [input].into_iter().chain(document).chain(components);
+            let missing = named.filter(|(path, there)| !there.contains(path));
+            findings.extend(
+                missing.map(|(path, _)| LedgerFinding::MissingArtifact { entry: record.number, path }),
             );
-            for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
-                if !there {
-                    findings
-                        .push(LedgerFinding::MissingArtifact { entry: record.number, path: path.clone() });
-                }
-            }
         }
         Ok(findings)
     }

@@ -30,7 +30,7 @@ pub enum LedgerFinding {
         /// The version.
         version: Version,
     },
-    /// A decision's input or policy is not in the archive.
+    /// A decision's input, a policy, or the answers of several policies are not in the archive.
     MissingArtifact {
         /// The decision's entry.
         entry: Number,

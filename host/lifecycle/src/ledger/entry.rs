@@ -22,8 +22,8 @@ use hydra_ledger_rules::Number;
 use hydra_policy::{OverrideKind, VerdictKind};
 
 pub use parts::{
-    Activation, Bridge, Decided, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove, StandingRef,
-    Subject,
+    Activation, Bridge, Decided, EvaluationNote, NewArchive, Origin, PanelAnswer, PanelVerdict, SideMove,
+    StandingRef, Subject,
 };
 pub use text::Undecodable;
 

@@ -1,4 +1,4 @@
-//! The mirror of a quarantine: a tag of the version, so that whoever reads the version sees it. Decisions never read it.
+//! The mirror of a quarantine: a tag of the version, so that readers of the version see it. Decisions never read it.
 
 use std::collections::BTreeSet;
 

@@ -8,9 +8,9 @@
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
-//! - `decide`: what the ledger and its caller exchange in a transition.
+//! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
 //! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::document_cache::DocumentCache;
 use hydra_base::names::{ModelName, RunId};
 use hydra_mlflow::connect::Backend;
 
@@ -27,6 +28,7 @@ pub mod chain;
 mod champions;
 mod commit;
 mod decide;
+pub mod decision;
 mod diagnosis;
 pub mod doctor;
 mod draft;
@@ -43,6 +45,7 @@ mod new_archive;
 mod remembered;
 mod repair;
 mod requarantine;
+pub mod rerun;
 mod settle;
 pub mod standing;
 #[cfg(test)]
@@ -53,7 +56,7 @@ mod view;
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
 pub use mirror::QUARANTINE_TAG;
-pub use standing::{Standing, StandingCache};
+pub use standing::Standing;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
@@ -92,7 +95,7 @@ pub struct Ledger {
     /// Whether it was found by a search, because the model or the ledger was renamed.
     renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
-    cache: Option<StandingCache>,
+    cache: Option<DocumentCache>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -125,7 +128,7 @@ impl LedgerWriter {
 
     /// The same writer, with a cache of standing documents.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { ledger: self.ledger.with_cache(cache), ..self }
     }
 }
@@ -133,7 +136,7 @@ impl LedgerWriter {
 impl Ledger {
     /// The same ledger, with a cache of standing documents.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }
     }
 

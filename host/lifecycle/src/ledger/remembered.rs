@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::view::{Basis, Known, is_transition, transition};
+use crate::ledger::entry::Decided;
+use crate::ledger::view::{Basis, Entries, Known};
 use crate::past::crownings;
 use hydra_base::Sha256;
-use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Operation, Transition};
@@ -36,6 +36,8 @@ struct Below {
     transitions: Vec<Transition>,
     /// Whether there are no older ones.
     all: bool,
+    /// When the champion became champion, if an entry down to here tells.
+    champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month before it was written.
     crownings: Vec<(Operation, u64)>,
     /// Policies that the entry and those below it name, down to the beginning of the archive.
@@ -48,16 +50,15 @@ impl Ledger {
         if self.cache.is_none() || basis.snapshot.window.lowest() <= 1 {
             return Ok(None);
         }
-        let mut newer = Vec::new();
+        let mut past = Entries::default();
         for record in basis.effective() {
-            if is_transition(record) {
-                newer.push(transition(record)?);
-            }
+            past.add(record)?;
             let Some(below) = self.below_in_cache(record).await? else { continue };
-            let crownings = [crownings(&newer), below.crownings].concat();
-            let transitions = [newer, below.transitions].concat();
-            let reaches = below.all || transitions.len() >= Context::HISTORY;
-            let known = Known { transitions, all: below.all };
+            let crownings = [crownings(&past.transitions), below.crownings].concat();
+            past.transitions.extend(below.transitions);
+            past.champion_since = past.champion_since.or(below.champion_since);
+            let reaches = below.all || past.transitions.len() >= Context::HISTORY;
+            let known = Known { past, all: below.all };
             let policies = Self::policies_above(basis, record.number, below.policies);
             return Ok(reaches.then_some(Remembered { known, crownings, policies }));
         }
@@ -80,7 +81,7 @@ impl Ledger {
             if record.entry.archive.is_some() {
                 break;
             }
-            policies.extend(record.entry.decided.as_ref().map(|decided| decided.policy.sha256));
+            policies.extend(record.entry.decided.iter().flat_map(Decided::policies));
         }
         policies
     }
@@ -92,32 +93,32 @@ impl Ledger {
         let Some(cache) = self.cache.clone().filter(|_| basis.snapshot.window.lowest() > 1) else {
             return Ok(());
         };
-        let own = basis
-            .effective()
-            .next()
-            .is_some_and(|newest| newest.number == head.number && is_transition(head));
-        let own_crowning = usize::from(own && head.moves_champion() && head.entry.is_decision());
-        let older = known.transitions.iter().skip(usize::from(own)).take(Context::HISTORY);
+        let transitions = &known.past.transitions;
+        let mut own = Entries::default();
+        if let Some(newest) = basis.effective().next().filter(|newest| newest.number == head.number) {
+            own.add(newest)?;
+        }
+        let own_transitions = own.transitions.len();
+        let own_crowning =
+            usize::from(own_transitions > 0 && head.moves_champion() && head.entry.is_decision());
+        let older = transitions.iter().skip(own_transitions).take(Context::HISTORY);
         let below = Below {
             transitions: older.cloned().collect(),
-            all: known.all && known.transitions.len() <= Context::HISTORY,
+            all: known.all && transitions.len() <= Context::HISTORY,
+            // A head that moved the champion tells itself.
+            champion_since: known.past.champion_since.filter(|_| own.champion_since.is_none()),
             crownings: crownings.iter().skip(own_crowning).copied().collect(),
             policies: policies.iter().rev().take(MAX_POLICIES).copied().collect(),
         };
         let bytes = serde_json::to_vec(&below).map_err(|error| {
             Error::new(ErrorKind::Internal, "cannot write the past of a ledger as JSON").with_source(error)
         })?;
-        let digest = head.digest;
-        blocking(move || {
-            cache.put_past(digest, &bytes);
-            Ok(())
-        })
-        .await
+        cache.put_named(head.digest, bytes).await
     }
 
     async fn below_in_cache(&self, record: &Record) -> Result<Option<Below>> {
-        let (Some(cache), digest): (_, Sha256) = (self.cache.clone(), record.digest) else { return Ok(None) };
-        let bytes = blocking(move || Ok(cache.past(digest))).await?;
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let bytes = cache.get_named(record.digest).await?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 }

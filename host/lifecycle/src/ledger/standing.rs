@@ -6,7 +6,6 @@
 //! two. [`hydra_ledger_rules::standing`] decides what an entry changes.
 
 pub(in crate::ledger) mod audit;
-mod cache;
 mod reading;
 
 use std::collections::BTreeMap;
@@ -19,8 +18,6 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
-
-pub use cache::StandingCache;
 
 /// The schema of the document that this release writes and reads.
 const SCHEMA: u32 = 1;

@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod dataset;
 mod experiment;
 mod logged_model;
 mod model;
@@ -24,6 +25,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
+pub use dataset::{CONTEXT_TAG, DatasetInput, RunInputs};
 pub use experiment::{Experiment, LifecycleStage};
 pub use logged_model::{LoggedModel, LoggedModelStatus, NewLoggedModel};
 pub use model::{ModelFilter, ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};

@@ -69,7 +69,7 @@ pub struct ModelFacts {
     pub categories: BTreeSet<String>,
     /// The number of boosting iterations.
     pub iterations: u32,
-    /// The input columns of the signature in `MLmodel`, if it has one with columns. Whoever logged the version wrote it.
+    /// The input columns of the signature in `MLmodel`, if it has one with columns. It comes from the program that logged the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_inputs: Option<Vec<SignatureColumn>>,
     /// The verified signatures over the model file.

@@ -48,7 +48,7 @@ impl ModelRegistry {
         };
         if let Some(ledger) = &ledger {
             ledger.note_place().await?;
-            ledger.archive_policy(self.policy().await?.bytes()).await?;
+            ledger.archive_policies(&self.panel().await?.components()).await?;
         }
         self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
     }

@@ -184,13 +184,16 @@ impl Decide for Decider<'_> {
                     input_sha256: Sha256::NONE,
                     evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
                     model_sha256: None,
+                    evaluations: Vec::new(),
+                    more_evaluations: 0,
                     changes: BTreeSet::new(),
                     panel: Vec::new(),
                     decision_sha256: None,
                     signers: Vec::new(),
                 },
                 input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-                component,
+                document: None,
+                components: [(Sha256::of(&component), component)].into(),
             }),
         })))
     }

@@ -1,7 +1,7 @@
 //! The history that policies receive.
 
 use super::{Alias, EntryKind, Ledger, Place, Remote, Sha256, World, promote};
-use crate::ledger::StandingCache;
+use crate::ledger::DocumentCache;
 use hydra_base::names::Version;
 use hydra_policy::{Operation, Transition};
 
@@ -65,13 +65,13 @@ async fn the_newest_twenty_transitions_are_shown() {
 #[tokio::test]
 async fn the_past_of_a_long_ledger_is_remembered() {
     let directory = tempfile::tempdir().expect("a directory");
-    let cache = StandingCache::new(directory.path().join("standing"));
+    let cache = DocumentCache::new(directory.path().join("standing"), "standing documents");
     let world = World::new().await;
     for number in 0..45_u64 {
         promote(&world, Place::Local, &format!("p{number}"), number % 5 + 1).await.expect("a promotion");
     }
     refuse(&world, 40).await;
-    let view = async |cache: Option<&StandingCache>| {
+    let view = async |cache: Option<&DocumentCache>| {
         let remote = Remote::new(&world.store, &[]);
         let ledger = Ledger::existing(&world.backend(remote.clone()), &world.model).await;
         let ledger = ledger.expect("an answer").expect("a ledger").with_cache(cache.cloned());
@@ -98,6 +98,22 @@ async fn the_past_of_a_long_ledger_is_remembered() {
     }
     let (read, rounds) = view(Some(&cache)).await;
     assert!(rounds > 0 && read.history == again.history);
+}
+
+/// The archive contains no valid input, so every entry is read.
+#[tokio::test]
+async fn refusals_do_not_hide_when_the_champion_began() {
+    let world = World::new().await;
+    world.set(Alias::CHAMPION, 1).await;
+    world.open(world.at(Place::Local)).await.expect("a ledger");
+    let began = world.ledger().await.view().await.expect("a view").champion_since;
+    assert!(began.is_some());
+    refuse(&world, 100).await;
+    assert_eq!(world.ledger().await.view().await.expect("a view").champion_since, began);
+    promote(&world, Place::Local, "p", 2).await.expect("a promotion");
+    let promoted = world.ledger().await.view().await.expect("a view").champion_since;
+    refuse(&world, 600).await;
+    assert_eq!(world.ledger().await.view().await.expect("a view").champion_since, promoted);
 }
 
 /// A champion that the ledger found when it began has been champion since then, as far as the ledger knows.

@@ -2,6 +2,7 @@
 //!
 //! Protobuf's JSON omits default values, and writes 64-bit numbers as numbers or as strings.
 
+mod inputs;
 mod registry;
 mod tracking;
 
@@ -13,6 +14,7 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
+pub(super) use inputs::inputs;
 pub(super) use registry::{
     DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer, RegisteredModelsAnswer,
 };
