@@ -8,6 +8,7 @@ use crate::ledger::Ledger;
 use crate::model_facts;
 use crate::opening::OpenedModels;
 use crate::versions;
+use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
@@ -205,6 +206,12 @@ impl Evidence {
     #[must_use]
     pub fn aliases(&self) -> AliasState {
         self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
+    }
+
+    /// The digest of a version's model file as it was found; `None` if it was not read: the version's tag says nothing about
+    /// the bytes that are there.
+    pub(crate) fn model_sha256(&self, version: &ModelVersion) -> Option<Sha256> {
+        self.models.get(version.version)?.sha256()
     }
 
     /// `version` as a policy sees it, with the evidence of its run.

@@ -19,9 +19,8 @@ use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::{Context, Decision, Input, ModelState, Operation, Policy, Verdict};
+use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 pub use request::{Outcome, Request, Transition};
 
@@ -76,7 +75,7 @@ impl Transitions<'_> {
         let runs = evidence.read_runs(self.backend, ledger);
         let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
         evidence.add_runs(runs?, ledger);
-        evidence.models = models?;
+        evidence.models = models;
         Ok(evidence)
     }
 
@@ -151,19 +150,24 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
+        let standing = &past.standing;
+        self.unanswered(request, evidence, standing).await?;
         let input = self.input(request, evidence, &past)?;
         let target = evidence.target.as_ref().map(|target| target.version);
-        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
-            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
+            return Err(self.with_way_back(error, request, evidence, standing).await);
         }
         let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
-            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+        let plan = match self.review(&decision.verdict, request, evidence, standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, standing).await),
             plan => plan?,
         };
         let moves = plan.moves.clone();
-        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
-        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
+        let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
+        let mut transition = self.transition(request, evidence, &decision, plan, champion);
+        // A version that is in quarantine stays there, for the reason that it has.
+        transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
+        let transition = Box::new(transition);
         Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
     }
 
@@ -200,12 +204,8 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
-            // An approval is about the bytes that the host found, or else about those that the tag names.
-            let sha256 = match &described.model {
-                ModelState::Loadable(facts) => Some(facts.sha256),
-                _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-            };
-            past.say_of(&mut described, sha256, now)?;
+            // An approval is about the bytes that the host found. Without them, none counts.
+            past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());

@@ -90,6 +90,8 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A name or a reason is longer than the ledger keeps.
+        TextTooLong = "text-too-long",
         /// There is no metric of that name, or its parameter is out of range.
         UnknownMetric = "unknown-metric",
         /// A metric is for another task than the models', such as the AUC of a regression.
@@ -126,6 +128,8 @@ error_kinds! {
         Quarantined = "quarantined",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
+        /// The version, or the model, has as many live approvals as the ledger keeps.
+        TooManyApprovals = "too-many-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -287,7 +291,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 81);
+        assert_eq!(ErrorKind::ALL.len(), 83);
     }
 
     #[test]

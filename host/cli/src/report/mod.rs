@@ -252,14 +252,13 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// What must not be overlooked: what changes for the users of the predictions, and rules that were set aside. None for a
-    /// request that was not approved.
+    /// What must not be overlooked: what changes for the users of the predictions, or would change if the request were approved,
+    /// and rules that were set aside.
     pub fn warnings(&self) -> Vec<String> {
-        if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
-            return Vec::new();
-        }
         let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
-        let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
+        let is_approved = matches!(self.outcome, Outcome::Done | Outcome::Staged);
+        let overrides = self.overrides.iter().filter(|_| is_approved);
+        let overrides = overrides.map(|rule| format!("set aside, on record: {rule}"));
         changes.chain(overrides).collect()
     }
 
