@@ -278,7 +278,7 @@ impl Doctor<'_> {
     }
 
     async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Option<Finding> {
-        let why = match preflight::open(self.backend, self.cache, version, Presence::Asked).await {
+        let why = match preflight::open(self.backend, self.cache, version, Presence::Read).await {
             Ok(Opened::Loadable(_)) => return None,
             Ok(Opened::Unloadable(why)) => why.to_string(),
             // The registry has answered, so this is about the model's files.

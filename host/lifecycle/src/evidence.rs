@@ -215,12 +215,10 @@ impl Evidence {
         self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
     }
 
-    /// The digest of a version's model file: as it was found, or else as the version's tag has it.
+    /// The digest of a version's model file as it was found; `None` if it was not read: the version's tag says nothing about
+    /// the bytes that are there.
     pub(crate) fn model_sha256(&self, version: &ModelVersion) -> Option<Sha256> {
-        match self.models.get(version.version) {
-            Some(Opened::Loadable(facts)) => Some(facts.sha256),
-            _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-        }
+        self.models.get(version.version)?.sha256()
     }
 
     /// `version` as a policy sees it, with the evidence of its run.

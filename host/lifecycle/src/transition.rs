@@ -80,7 +80,7 @@ impl Transitions<'_> {
         let documents = self.read_evaluations(request, &evidence);
         let (runs, models, documents) = join3(runs, models, documents).await;
         evidence.add_runs(runs?, ledger);
-        evidence.models = models?;
+        evidence.models = models;
         evidence.evaluations = evaluations::select(documents?, &evidence);
         Ok(evidence)
     }
@@ -192,25 +192,29 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
+        let standing = &past.standing;
+        self.unanswered(request, evidence, standing).await?;
         let input = self.input(request, evidence, &past)?;
         let target = evidence.target.as_ref().map(|target| target.version);
-        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
-            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
+            return Err(self.with_way_back(error, request, evidence, standing).await);
         }
         let decision = self.panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
-        let plan = match self.review(&decision.leader.verdict, request, evidence, &past.standing).await {
-            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+        let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, standing).await),
             Ok(_) if decision.verdict != decision.leader.verdict => {
-                self.review(&decision.verdict, request, evidence, &past.standing).await?
+                self.review(&decision.verdict, request, evidence, standing).await?
             }
             plan => plan?,
         };
         let moves = plan.moves.clone();
-        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
-        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
+        let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
+        let mut transition = self.transition(request, evidence, &decision, plan, champion);
+        // A version that is in quarantine stays there, for the reason that it has.
+        transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
         Ok(RequestDecision::Decided {
-            transition,
+            transition: Box::new(transition),
             input: Box::new(input),
             decision: Box::new(decision),
             moves,
@@ -253,7 +257,7 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
-            // An approval is about the bytes that the host found, or else about those that the tag names.
+            // An approval is about the bytes that the host found. Without them, none counts.
             past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };

@@ -90,6 +90,8 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A name or a reason is longer than the ledger keeps.
+        TextTooLong = "text-too-long",
         /// Too many policies are to decide together.
         PanelSize = "panel-size",
         /// The first of the policies that decide together is not their leader, or another one is.
@@ -138,6 +140,8 @@ error_kinds! {
         PremiseChanged = "premise-changed",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
+        /// The version, or the model, has as many live approvals as the ledger keeps.
+        TooManyApprovals = "too-many-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -303,7 +307,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 89);
+        assert_eq!(ErrorKind::ALL.len(), 91);
     }
 
     #[test]

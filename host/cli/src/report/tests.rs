@@ -197,8 +197,13 @@ fn transitions_forge_no_lines() {
     changed.outcome = Outcome::Done;
     let names = || vec![hostile()];
     changed.model_changes = vec![
-        ModelChange::Classes { from: names(), to: names() },
-        ModelChange::Columns { added: names(), removed: names() },
+        ModelChange::Classes { from: names(), to: names(), outputs: None },
+        ModelChange::Columns {
+            added: names(),
+            removed: names(),
+            now_categories: names(),
+            now_numbers: names(),
+        },
     ];
     assert!(changed.text().contains("WARNING"));
     assert_forges_nothing(&changed.text());

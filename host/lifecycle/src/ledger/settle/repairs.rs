@@ -2,8 +2,10 @@
 
 use super::{Assessed, Settler, restored};
 use crate::ledger::chain::Record;
-use crate::ledger::entry::EntryKind;
+use crate::ledger::draft;
+use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::look::Snapshot;
+use crate::ledger::{draft, errors};
 use hydra_base::error::Result;
 use hydra_base::failpoint::failpoint;
 use hydra_base::names::{Alias, Version};
@@ -37,6 +39,20 @@ impl Settler<'_> {
             Err(error) => self.pause_if_transient(error).await,
             written => written,
         }
+    }
+
+    /// Names the standing after `entry`, which follows the head. A version that was made champion without the ledger has used
+    /// its approvals.
+    async fn carry_standing(&self, entry: &mut Entry, head: &Record) -> Result<()> {
+        entry.standing = head.entry.standing;
+        if entry.operation != EntryKind::External || entry.crowned().is_none() || entry.standing.is_none() {
+            return Ok(());
+        }
+        let standing = self.writer.ledger.standing(head).await?;
+        if let Some((reference, bytes)) = draft::carry_standing(entry, &standing, head.entry.standing)? {
+            self.writer.archive_standing(reference.sha256, bytes).await?;
+        }
+        Ok(())
     }
 
     /// Appends the entry that the situation asks for. Whether it is valid shows at the next look.
@@ -81,7 +97,7 @@ impl Settler<'_> {
                     return self.pause_if_transient(error).await;
                 }
             }
-            entry.standing = head.entry.standing;
+            self.carry_standing(&mut entry, head).await?;
         }
         match self.writer.append(&mut entry).await {
             Ok(_) => {
