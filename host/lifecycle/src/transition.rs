@@ -8,7 +8,7 @@ use futures_util::future::join;
 
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
 use crate::past::Past;
 use crate::versions;
@@ -173,6 +173,9 @@ impl Transitions<'_> {
         if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
             return None;
         }
+        let quarantine = target.tags.get(QUARANTINE_TAG);
+        let quarantine =
+            quarantine.map_or_else(String::new, |since| format!("; it is in quarantine since {since}"));
         Some(Transition {
             model: self.model.clone(),
             operation: request.operation,
@@ -182,7 +185,7 @@ impl Transitions<'_> {
             after: evidence.aliases(),
             quarantined: BTreeSet::new(),
             policy: None,
-            explanation: format!("version {} is already the champion", target.version),
+            explanation: format!("version {} is already the champion{quarantine}", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),

@@ -294,8 +294,15 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         for version in &self.quarantined {
-            let _ =
-                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+            let _ = match self.dry_run {
+                true => writeln!(text, "  quarantine  version {version}"),
+                false => {
+                    writeln!(
+                        text,
+                        "  quarantine  version {version}; `hydra-registry release {version}` ends it"
+                    )
+                }
+            };
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());
