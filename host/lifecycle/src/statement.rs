@@ -93,6 +93,8 @@ pub struct Stated {
     pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// Whether the version exists and is not in quarantine afterwards.
+    pub can_become_champion: bool,
     /// The number of the ledger entry, if it is recorded.
     pub sequence: Option<u64>,
 }
@@ -109,6 +111,13 @@ pub async fn record(
     statement: &Statement,
 ) -> Result<Stated> {
     check_reason(statement)?;
+    if statement.verb == Verb::Quarantine
+        && statement.reason.as_deref().is_none_or(|why| why.trim().is_empty())
+    {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a quarantine needs a reason").with_hint(
+            "say why the version must not become champion: `--reason \"trained on leaked labels\"`",
+        ));
+    }
     let operation_id = Uuid::new_v4().simple().to_string();
     let mut decider = StatementDecider { backend, cache, ledger, statement, about: None, stated: None };
     let recorded = ledger.transition(&operation_id, &mut decider).await?;
@@ -161,6 +170,7 @@ struct About {
     sha256: Option<String>,
     own: bool,
     has_tag: bool,
+    exists: bool,
 }
 
 #[async_trait]
@@ -206,6 +216,12 @@ impl Decide for StatementDecider<'_> {
             actor: actor.to_owned(),
             reason: reason.clone(),
             at,
+            can_become_champion: about.exists
+                && match verb {
+                    Verb::Quarantine => false,
+                    Verb::Release => true,
+                    Verb::Nominate | Verb::Approve => quarantine.is_none(),
+                },
             sequence: None,
         };
         stated.explanation = explanation(&stated, holds);
@@ -247,7 +263,8 @@ impl StatementDecider<'_> {
             found => found?,
         };
         let has_tag = found.tags.contains_key(QUARANTINE_TAG);
-        let mut about = About { sha256: found.tags.get(SHA256_TAG).cloned(), own: false, has_tag };
+        let mut about =
+            About { sha256: found.tags.get(SHA256_TAG).cloned(), own: false, has_tag, exists: true };
         if self.statement.verb == Verb::Approve {
             about.sha256 = Some(self.digest(&found).await?.to_string());
             about.own = self.is_own(&found).await?;
@@ -282,7 +299,7 @@ impl StatementDecider<'_> {
 }
 
 fn explanation(stated: &Stated, holds: bool) -> String {
-    let Stated { verb, version, former_candidate, is_champion, own, .. } = stated;
+    let Stated { verb, version, former_candidate, is_champion, own, can_become_champion, .. } = stated;
     match verb {
         Verb::Nominate if holds => format!("version {version} is the candidate already"),
         Verb::Nominate => match former_candidate {
@@ -298,7 +315,10 @@ fn explanation(stated: &Stated, holds: bool) -> String {
             format!("version {version} goes into quarantine; it stays the champion until another version is")
         }
         Verb::Quarantine => format!("version {version} goes into quarantine: it cannot become champion"),
-        Verb::Release => format!("version {version} is released: it may become champion"),
+        Verb::Release if *can_become_champion => {
+            format!("version {version} is released: it may become champion")
+        }
+        Verb::Release => format!("version {version}, which was deleted, is released"),
     }
 }
 

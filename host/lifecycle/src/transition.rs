@@ -10,7 +10,7 @@ use crate::document_cache::DocumentCache;
 use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
 use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
@@ -227,6 +227,9 @@ impl Transitions<'_> {
         if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
             return None;
         }
+        let quarantine = target.tags.get(QUARANTINE_TAG);
+        let quarantine =
+            quarantine.map_or_else(String::new, |since| format!("; it is in quarantine since {since}"));
         Some(Transition {
             model: self.model.clone(),
             operation: request.operation,
@@ -237,7 +240,7 @@ impl Transitions<'_> {
             quarantined: BTreeSet::new(),
             policy: None,
             panel: Vec::new(),
-            explanation: format!("version {} is already the champion", target.version),
+            explanation: format!("version {} is already the champion{quarantine}", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),

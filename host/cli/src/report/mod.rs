@@ -309,8 +309,15 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         for version in &self.quarantined {
-            let _ =
-                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+            let _ = match self.dry_run {
+                true => writeln!(text, "  quarantine  version {version}"),
+                false => {
+                    writeln!(
+                        text,
+                        "  quarantine  version {version}; `hydra-registry release {version}` ends it"
+                    )
+                }
+            };
         }
         for evaluation in &self.evaluations {
             let _ = writeln!(text, "  evaluation  {}", evaluation.text());

@@ -65,6 +65,10 @@ impl Ledger {
         if let Ok(standing) = self.standing(head).await {
             findings.extend(quarantined(champion, &standing));
         }
+        // A champion that the ledger does not know yet is one since a move that no entry shows.
+        if head.entry.after.get(&Alias::CHAMPION) != Some(champion) {
+            return Ok((findings, None));
+        }
         Ok((findings, self.champion_since(&snapshot, head, champion).await?))
     }
 

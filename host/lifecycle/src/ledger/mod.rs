@@ -54,7 +54,7 @@ pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
-pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
+pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
 pub use mirror::QUARANTINE_TAG;
 pub use standing::Standing;
 
