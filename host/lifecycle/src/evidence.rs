@@ -15,8 +15,6 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
-use hydra_models::candidate::SHA256_TAG;
-use hydra_models::preflight::Opened;
 use hydra_policy::TargetOrigin;
 
 /// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by

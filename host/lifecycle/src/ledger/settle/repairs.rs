@@ -5,7 +5,6 @@ use crate::ledger::chain::Record;
 use crate::ledger::draft;
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::look::Snapshot;
-use crate::ledger::{draft, errors};
 use hydra_base::error::Result;
 use hydra_base::failpoint::failpoint;
 use hydra_base::names::{Alias, Version};
