@@ -66,6 +66,7 @@ impl Statement {
 /// A statement on record.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact about the version or the entry")]
 pub struct Stated {
     /// The registered model.
     pub model: ModelName,

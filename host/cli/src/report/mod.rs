@@ -309,15 +309,9 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         for version in &self.quarantined {
-            let _ = match self.dry_run {
-                true => writeln!(text, "  quarantine  version {version}"),
-                false => {
-                    writeln!(
-                        text,
-                        "  quarantine  version {version}; `hydra-registry release {version}` ends it"
-                    )
-                }
-            };
+            let end = format!("; `hydra-registry release {version}` ends it");
+            let end = if self.dry_run { "" } else { end.as_str() };
+            let _ = writeln!(text, "  quarantine  version {version}{end}");
         }
         for evaluation in &self.evaluations {
             let _ = writeln!(text, "  evaluation  {}", evaluation.text());

@@ -114,7 +114,7 @@ impl ArtifactStore for LocalArtifacts {
             let Ok(metadata) = tokio::fs::metadata(entry.path()).await else { continue };
             let size = metadata.is_file().then_some(metadata.len());
             let is_link = entry.file_type().await.is_ok_and(|kind| kind.is_symlink());
-            let stamp = metadata.is_file().then(|| stamp(&metadata, is_link)).flatten();
+            let stamp = metadata.is_file().then(|| stamp(&metadata, is_link));
             infos.push(ArtifactInfo { path: relative, is_dir: metadata.is_dir(), size, stamp });
         }
         infos.sort_by(|a, b| a.path.cmp(&b.path));
@@ -199,18 +199,17 @@ async fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// A text that differs after each change of a file: by writing, by replacing, or by a link that takes its place.
-fn stamp(metadata: &std::fs::Metadata, is_link: bool) -> Option<String> {
+fn stamp(metadata: &std::fs::Metadata, is_link: bool) -> String {
     let link = if is_link { "link " } else { "" };
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
         // Programs can set the time of the last modification, but not that of the last change.
-        Some(format!("{link}{} {}.{:09}", metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+        format!("{link}{} {}.{:09}", metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
     }
     #[cfg(not(unix))]
     {
-        let modified = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some(format!("{link}{}", modified.as_nanos()))
+        format!("{link}{:?}", metadata.modified().ok())
     }
 }
 
@@ -263,7 +262,9 @@ mod tests {
         };
         let listed = async |path: &str| {
             let mut found = store.list(path).await.expect("a listing");
-            found.iter_mut().for_each(|info| info.stamp = None);
+            for info in &mut found {
+                info.stamp = None;
+            }
             found
         };
         assert_eq!(listed("").await, [info("model", None)]);

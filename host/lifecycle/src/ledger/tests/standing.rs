@@ -338,10 +338,12 @@ async fn quarantines_and_promotions_race() {
                 for operation in 0..4_u64 {
                     let number = (writer + operation) % 3 + 1;
                     let result = match writer % 3 {
-                        0 => world
-                            .state(place, Statement::new(Verb::Quarantine, version(number)))
-                            .await
-                            .map(drop),
+                        0 => {
+                            let reason = Some("a race".to_owned());
+                            let statement =
+                                Statement { reason, ..Statement::new(Verb::Quarantine, version(number)) };
+                            world.state(place, statement).await.map(drop)
+                        }
                         1 => {
                             world.state(place, Statement::new(Verb::Release, version(number))).await.map(drop)
                         }
