@@ -151,9 +151,10 @@ async fn files_that_are_gone_are_missed_also_after_they_were_opened() {
         ("regression/booster", "MLmodel", true),
     ] {
         let directory = place.copy(case);
-        let version = match has_digest {
-            true => place.register_logged(&directory, "model.lgb").await,
-            false => place.register(&directory.display().to_string(), None).await,
+        let version = if has_digest {
+            place.register_logged(&directory, "model.lgb").await
+        } else {
+            place.register(&directory.display().to_string(), None).await
         };
         let facts = place.facts(&version).await;
         fs::remove_file(directory.join(gone)).expect("removed");
