@@ -167,6 +167,13 @@ fn commands_state_and_show() {
     let champion = project.json(["champion"]);
     assert!(champion["quarantine"].as_str().is_some_and(|text| text.ends_with("tester: wrong prices")));
     assert!(project.run(["champion"]).out.contains("in quarantine since 20"));
+    project.file("rows.csv", training_csv());
+    assert!(
+        project.run(["predict", "rows.csv"]).err.contains("WARNING: version 2 is in quarantine since 20")
+    );
+    assert!(
+        project.json(["promote", "2"])["explanation"].to_string().contains("it is in quarantine since 20")
+    );
     assert!(project.run(["list"]).out.contains("in quarantine since 20"));
     let found = project.run(["doctor"]);
     assert!(

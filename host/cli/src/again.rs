@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use hydra_base::text::printable;
+
 /// The commands that texts name. `champion` is left out, because texts name the alias.
 const COMMANDS: [&str; 12] = [
     "approve",
@@ -35,7 +37,7 @@ pub struct Again {
 }
 
 impl Again {
-    /// The options among the words of a command line. A URI with credentials is left out.
+    /// The options among the words of a command line. URIs with credentials and unprintable values are left out.
     pub fn of(words: &[OsString]) -> Self {
         let mut options = Vec::new();
         let mut words = words.iter().map(|word| word.to_string_lossy());
@@ -50,16 +52,18 @@ impl Again {
                 Some((_, value)) => Some(value.to_owned()),
                 None => words.next().map(|value| value.into_owned()),
             };
-            if let Some(value) = value.filter(|value| !value.is_empty() && !value.contains('@')) {
+            let shown = |value: &String| !value.is_empty() && !value.contains('@') && is_printable(value);
+            if let Some(value) = value.filter(shown) {
                 options.push((*option, quoted(&value)));
             }
         }
         Self { options }
     }
 
-    /// The option that selects a model.
+    /// The option that selects a model; none if its name is not printable.
     pub fn on_model(name: &str) -> Self {
-        Self { options: vec![("--model", quoted(name))] }
+        let option = is_printable(name).then(|| ("--model", quoted(name)));
+        Self { options: option.into_iter().collect() }
     }
 
     /// `text`, with these options in each command that it names.
@@ -111,6 +115,10 @@ fn after_word(text: &str) -> Option<&str> {
     Some(&text[end + 1..])
 }
 
+fn is_printable(text: &str) -> bool {
+    printable(text) == text
+}
+
 /// A word that a shell reads as it is.
 fn quoted(word: &str) -> String {
     let is_plain = |sign: char| sign.is_alphanumeric() || "_./:%+=-,~".contains(sign);
@@ -155,10 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn values_are_quoted_and_credentials_left_out() {
+    fn values_are_quoted_and_credentials_and_unprintable_names_left_out() {
         let given =
             again(&["hydra-registry", "--tracking-uri", "http://ann:secret@host", "--model", "my model's"]);
         assert_eq!(given.complete("`hydra-registry list`"), r"`hydra-registry --model 'my model'\''s' list`");
+        for unprintable in [again(&["x", "--model", "a\u{202e}b"]), Again::on_model("a\nb")] {
+            assert_eq!(unprintable.complete("`hydra-registry list`"), "`hydra-registry list`");
+        }
         let both = Again::on_model("a b").complete("run `doctor --fix`");
         assert_eq!(
             again(&["x", "--config", "c.toml", "--model", "z"]).complete(&both),
