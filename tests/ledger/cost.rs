@@ -244,6 +244,34 @@ async fn a_standing_costs_one_request_at_most() {
     assert!(sent.len() <= 14, "{sent:?}");
 }
 
+/// The length of the ledger, the number of changes of the champion and of statements do not matter to a machine that saw them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_ledger_costs_no_request_more() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("past"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..3 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    for _ in 0..24 {
+        project.json(["rollback"]);
+    }
+    for statement in 0..40 {
+        project.json(["approve", "3", "--actor", &format!("approver {statement}")]);
+    }
+    proxy.take();
+    project.json(["rollback"]);
+    let sent = sorted(proxy.take());
+    assert!(sent.len() <= 13, "{sent:?}");
+    proxy.slow_down(Duration::from_millis(150));
+    project.json(["rollback"]);
+    let rounds = proxy.take_rounds();
+    assert!(rounds <= 1 + 6, "{rounds} round trips");
+}
+
 /// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
 /// run in an unknown experiment is asked for once.
 #[tokio::test(flavor = "multi_thread")]
@@ -386,6 +414,11 @@ async fn ten_thousand_entries_cost_as_much_as_ten() {
     project.json(["promote", "3", "--dry-run"]);
     let few = measure();
     lengthen(&server, &registry, 10_000).await;
+    // None of the newest entries was seen before: the address of the archive, and the input of the newest decision.
+    proxy.take();
+    project.json(["promote", "3", "--dry-run"]);
+    let (cold, _) = proxy.take_cost();
+    assert!(cold <= few[0].0 + 2, "{cold} requests, {} when the ledger was seen before", few[0].0);
     let many = measure();
     for ((requests, bytes), (more_requests, more_bytes)) in few.into_iter().zip(many) {
         assert_eq!(more_requests, requests);

@@ -5,6 +5,7 @@ mod backups;
 
 use std::path::PathBuf;
 
+use futures_util::TryStreamExt as _;
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
@@ -100,7 +101,18 @@ async fn a_renamed_model_keeps_its_ledger(shared: &Shared) {
     // The new place was noted, and the history goes on.
     assert_eq!(assert_sound(&renamed).await.len(), 4);
     assert_eq!(ledger(&renamed).await.id(), id);
-    // A new model under the old name is another model, and gets a ledger of its own.
+    // The old name leads to the new one, so that no second history begins by mistake.
+    let options = shared.backend.options(&old);
+    let refused = ModelRegistry::connect_or_create(options).await.expect_err("a renamed model");
+    assert!(refused.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{refused:?}");
+    let unknown = shared.open(&old).await;
+    for error in [unknown.champion_info().await.err(), unknown.list_versions().try_next().await.err()] {
+        let hint = error.as_ref().and_then(hydra_registry::Error::hint).unwrap_or_default().to_owned();
+        assert!(hint.contains(&format!("--model {new}")), "{error:?}");
+    }
+    // A new model that is created under the old name is another model, and gets a ledger of its own.
+    let models = &unknown.backend().registry;
+    models.create_registered_model(unknown.model(), &Default::default(), "").await.expect("a model");
     let successor = registry(&shared.backend, &old).await;
     assert!(findings(&successor).await.is_empty());
     successor.promote_to_champion(version(3)).await.expect("a promotion");

@@ -1,5 +1,6 @@
 //! Nominations, approvals and quarantines: on every backend, killed at every step, raced, and over a faulty network.
 
+mod bytes;
 mod faults;
 mod kills;
 mod race;
@@ -151,7 +152,11 @@ fn commands_state_and_show() {
     assert_eq!(approved["schema"], "hydra-registry/statement/1");
     let told = json!([approved["operation"], approved["outcome"], approved["own"], approved["actor"]]);
     assert_eq!(told, json!(["approve", "done", false, "ann"]));
-    assert_eq!(project.json(["approve", "3"])["own"], true, "`tester` logged the version");
+    assert_eq!(
+        project.json(["approve", "3", "--actor", " Tester"])["own"],
+        true,
+        "`tester` logged the version"
+    );
     let nominated = project.json(["nominate", "1"]);
     assert_eq!(nominated["changes"], json!([{"alias": "candidate", "from": 3, "to": 1}]));
     assert_eq!(project.json(["nominate", "1"])["outcome"], "unchanged");
@@ -162,6 +167,13 @@ fn commands_state_and_show() {
     let champion = project.json(["champion"]);
     assert!(champion["quarantine"].as_str().is_some_and(|text| text.ends_with("tester: wrong prices")));
     assert!(project.run(["champion"]).out.contains("in quarantine since 20"));
+    project.file("rows.csv", training_csv());
+    assert!(
+        project.run(["predict", "rows.csv"]).err.contains("WARNING: version 2 is in quarantine since 20")
+    );
+    assert!(
+        project.json(["promote", "2"])["explanation"].to_string().contains("it is in quarantine since 20")
+    );
     assert!(project.run(["list"]).out.contains("in quarantine since 20"));
     let found = project.run(["doctor"]);
     assert!(

@@ -500,11 +500,13 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits the pattern, 2 error.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 no problem is left, 1 a problem is left, 2 error.")]
+#[command(
+    after_help = "Exit status: 0 no problem is left, 1 a problem is left, or no model fits the pattern, 2 error."
+)]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]

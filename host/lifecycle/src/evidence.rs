@@ -15,8 +15,6 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
-use hydra_models::candidate::SHA256_TAG;
-use hydra_models::preflight::Opened;
 use hydra_policy::TargetOrigin;
 
 /// The tag on a registered model that names the experiments with the runs of its versions and its ledger, separated by
@@ -215,12 +213,10 @@ impl Evidence {
         self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
     }
 
-    /// The digest of a version's model file: as it was found, or else as the version's tag has it.
+    /// The digest of a version's model file as it was found; `None` if it was not read: the version's tag says nothing about
+    /// the bytes that are there.
     pub(crate) fn model_sha256(&self, version: &ModelVersion) -> Option<Sha256> {
-        match self.models.get(version.version) {
-            Some(Opened::Loadable(facts)) => Some(facts.sha256),
-            _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-        }
+        self.models.get(version.version)?.sha256()
     }
 
     /// `version` as a policy sees it, with the evidence of its run.

@@ -19,6 +19,7 @@ use crate::transition::{Request, RequestDecision, Transition, Transitions, annou
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Budget, Decision, Input, Operation, PanelRole, Policy, PolicyEngine};
 
 /// Decides on a consistent ledger, records the decision and executes it; repeats everything if another writer was
@@ -48,6 +49,8 @@ pub async fn carry_out(
 struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
+    /// The model as it was when the request was made.
+    seen: RegisteredModel,
     first: Option<Evidence>,
     /// The decision of each attempt, with the SHA-256 of its input; `None` if the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
@@ -55,7 +58,8 @@ struct RequestDecider<'a> {
 
 impl<'a> RequestDecider<'a> {
     fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
-        Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
+        let seen = evidence.registered.clone();
+        Self { transitions, request, seen, first: Some(evidence), attempts: Vec::new() }
     }
 
     /// The recorded transition: the last attempt, unless the ledger contains an earlier one.
@@ -74,6 +78,7 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
+        self.transitions.check_premise(self.request, &self.seen, view)?;
         let first = self.first.take();
         let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
         // A policy must not decide on aliases that a transition has moved in part.

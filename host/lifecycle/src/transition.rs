@@ -10,7 +10,7 @@ use crate::document_cache::DocumentCache;
 use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
 use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
@@ -80,7 +80,7 @@ impl Transitions<'_> {
         let documents = self.read_evaluations(request, &evidence);
         let (runs, models, documents) = join3(runs, models, documents).await;
         evidence.add_runs(runs?, ledger);
-        evidence.models = models?;
+        evidence.models = models;
         evidence.evaluations = evaluations::select(documents?, &evidence);
         Ok(evidence)
     }
@@ -128,6 +128,37 @@ impl Transitions<'_> {
         Ok((request.clone(), evidence))
     }
 
+    /// Refuses a rollback that names no version, or that puts the version it leaves in quarantine, if the champion that was
+    /// `seen` when the request was made is not the champion any more because a slow writer's move was undone: then the request
+    /// was about another champion. Other requests name what they want, and go on with a warning.
+    ///
+    /// What other writers decided meanwhile is not in the way: requests are decided in one order.
+    pub fn check_premise(&self, request: &Request, seen: &RegisteredModel, view: &LedgerView) -> Result<()> {
+        let on = |registered: &RegisteredModel| registered.aliases.get(&Alias::CHAMPION).copied();
+        let (before, now) = (on(seen), on(&view.registered));
+        if before == now || !view.champion_was_restored {
+            return Ok(());
+        }
+        let text = |version: Option<Version>| {
+            version.map_or_else(|| "not set".to_owned(), |version| format!("version {version}"))
+        };
+        let what = format!(
+            "the champion was {} when the command began, which looked like the late move of a slow writer and is undone: it is {}",
+            text(before),
+            text(now)
+        );
+        let leaves = request.target == Target::PolicyChoice
+            || request.quarantine
+            || self.options.quarantine_on_rollback;
+        if request.operation != Operation::Rollback || !leaves {
+            tracing::warn!(model = %self.model, "{what}");
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::PremiseChanged, what).with_context("model", self.model).with_hint(
+            "look at `hydra-registry history`, and repeat the rollback if it should leave the present champion",
+        ))
+    }
+
     /// Decides and explains, and changes nothing.
     pub async fn dry_run(&self, request: &Request, evidence: &Evidence, past: Past) -> Result<Transition> {
         let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
@@ -161,25 +192,29 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
+        let standing = &past.standing;
+        self.unanswered(request, evidence, standing).await?;
         let input = self.input(request, evidence, &past)?;
         let target = evidence.target.as_ref().map(|target| target.version);
-        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
-            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
+            return Err(self.with_way_back(error, request, evidence, standing).await);
         }
         let decision = self.panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
-        let plan = match self.review(&decision.leader.verdict, request, evidence, &past.standing).await {
-            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+        let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, standing).await),
             Ok(_) if decision.verdict != decision.leader.verdict => {
-                self.review(&decision.verdict, request, evidence, &past.standing).await?
+                self.review(&decision.verdict, request, evidence, standing).await?
             }
             plan => plan?,
         };
         let moves = plan.moves.clone();
-        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
-        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
+        let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
+        let mut transition = self.transition(request, evidence, &decision, plan, champion);
+        // A version that is in quarantine stays there, for the reason that it has.
+        transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
         Ok(RequestDecision::Decided {
-            transition,
+            transition: Box::new(transition),
             input: Box::new(input),
             decision: Box::new(decision),
             moves,
@@ -192,6 +227,9 @@ impl Transitions<'_> {
         if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
             return None;
         }
+        let quarantine = target.tags.get(QUARANTINE_TAG);
+        let quarantine =
+            quarantine.map_or_else(String::new, |since| format!("; it is in quarantine since {since}"));
         Some(Transition {
             model: self.model.clone(),
             operation: request.operation,
@@ -202,7 +240,7 @@ impl Transitions<'_> {
             quarantined: BTreeSet::new(),
             policy: None,
             panel: Vec::new(),
-            explanation: format!("version {} is already the champion", target.version),
+            explanation: format!("version {} is already the champion{quarantine}", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
@@ -222,7 +260,7 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
-            // An approval is about the bytes that the host found, or else about those that the tag names.
+            // An approval is about the bytes that the host found. Without them, none counts.
             past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };

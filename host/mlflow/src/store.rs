@@ -248,4 +248,8 @@ pub trait AtomicRegistry: Send + Sync {
     /// the store's lock.
     /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
     async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
+
+    /// The greatest number that a version of the model was ever given, that of a deleted one included; `None` if there was
+    /// none, or the model does not exist.
+    async fn newest_number(&self, name: &ModelName) -> Result<Option<Version>>;
 }

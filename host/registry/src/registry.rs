@@ -19,7 +19,9 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::ledger::{
+    QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to,
+};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
@@ -316,26 +318,43 @@ impl ModelRegistry {
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        let found = self.backend().registry.registered_model(self.model()).await;
-        let registered = found.map_err(|error| match error.kind() {
-            ErrorKind::ModelNotFound => error.with_hint(format!(
-                "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
-                self.inner
-                    .settings
-                    .uris
-                    .as_ref()
-                    .map_or_else(|| "this registry".to_owned(), Uris::display_registry)
-            )),
-            _ => error,
-        })?;
+        let registered = match self.backend().registry.registered_model(self.model()).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                let new_name = renamed_to(self.backend(), self.model()).await;
+                return Err(error.with_hint(match new_name {
+                    Some(name) => renamed_hint(&name),
+                    None => self.no_such_model(),
+                }));
+            }
+            other => other?,
+        };
         refuse_prompt(&registered.name, registered.is_prompt())?;
         Ok(registered)
     }
 
+    fn no_such_model(&self) -> String {
+        let uris = self.inner.settings.uris.as_ref();
+        let registry = uris.map_or_else(|| "this registry".to_owned(), Uris::display_registry);
+        format!(
+            "check the name and the tracking URI ({registry}); `log-candidate` creates the registered model"
+        )
+    }
+
     async fn ensure_model(&self) -> Result<()> {
-        match self.registered_model().await {
-            Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
-            found => return refuse_foreign(&found?),
+        match self.backend().registry.registered_model(self.model()).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                if let Some(name) = renamed_to(self.backend(), self.model()).await {
+                    return Err(error.with_hint(format!(
+                        "{}; for another model of the old name, create it in MLflow first",
+                        renamed_hint(&name)
+                    )));
+                }
+            }
+            found => {
+                let found = found?;
+                refuse_prompt(&found.name, found.is_prompt())?;
+                return refuse_foreign(&found);
+            }
         }
         ledger_name(self.model())?;
         match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::loading::PolicySettings;
 use crate::open::{DEFAULT_MODEL, OpenOptions};
+use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
 use hydra_lifecycle::document_cache::DocumentCache;
@@ -67,7 +68,7 @@ impl Settings {
             model: options.model_name()?,
             experiment: options.experiment()?,
             decision_options: DecisionOptions {
-                actor: options.actor_name(),
+                actor: options.actor_name()?,
                 managed: options.all_managed_aliases()?,
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
@@ -129,14 +130,17 @@ impl OpenOptions {
         }
     }
 
-    fn actor_name(&self) -> String {
-        let named = self.actor.clone().filter(|actor| !actor.trim().is_empty());
+    /// The requester's name for itself, in the form in which it is recorded and compared.
+    fn actor_name(&self) -> Result<String> {
+        let is_name = |actor: &String| !actor.trim().is_empty();
+        let named = self.actor.clone().filter(is_name);
         // The same variables as in Python's `getpass.getuser`.
         let variables = [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER", "LNAME", "USERNAME"];
-        named
-            .or_else(|| variables.iter().find_map(|key| self.variable(key)))
-            .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
-            .unwrap_or_else(|| "unknown".to_owned())
+        let name = named
+            .or_else(|| variables.iter().find_map(|key| self.variable(key).filter(is_name)))
+            .or_else(|| whoami::username().ok().filter(is_name))
+            .unwrap_or_else(|| "unknown".to_owned());
+        actor::normalised(&name)
     }
 
     fn all_managed_aliases(&self) -> Result<Vec<Alias>> {

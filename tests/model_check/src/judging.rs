@@ -2,7 +2,7 @@
 
 use crate::deciding::{new_entry, on_top, own_outcome, proceed};
 use crate::mutation::Mutation;
-use crate::rules::{self, AliasView, Found, Situation};
+use crate::rules::{self, AliasView, Found, Situation, Target};
 use crate::world::{CAPACITY, Entry, Kind, Setup, WINDOWS, World, find_head, targets};
 use crate::writer::{Phase, Task};
 
@@ -113,6 +113,18 @@ pub(crate) fn act(setup: &Setup, world: &mut World, who: usize) {
     };
 }
 
+/// The values that writers of a superseded entry may still give the aliases.
+fn late_writes(mutation: Option<Mutation>, world: &World, entry: &Entry) -> [Option<Target>; 2] {
+    let (before, after) = (targets(entry.before), targets(entry.after));
+    // A writer that knows of the deletion of a version removes the alias instead.
+    let existing = targets(world.existing(entry.after));
+    let observation = entry.is_observation() && mutation != Some(Mutation::ObservationsHaveWriters);
+    [0, 1].map(|alias| match mutation {
+        Some(Mutation::UnmovedAliasesHaveWriters) if !entry.is_observation() => Some(existing[alias]),
+        _ => rules::late_write(observation, before[alias], after[alias]).map(|_| existing[alias]),
+    })
+}
+
 /// Assesses the last reads with the shared rules, changed by the mutation if there is one.
 pub(crate) fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     let mutation = setup.mutation;
@@ -125,14 +137,14 @@ pub(crate) fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: boo
     for (number, _) in rules::valid_entries(1, &slots[..len], writer.head.into()) {
         let candidate = world.entry(number as u8);
         if newer_age.is_some_and(|age| WINDOWS.may_be_slow(age.into())) {
-            recent[recents] = targets(world.existing(candidate.after));
+            recent[recents] = late_writes(mutation, world, candidate);
             recents += 1;
         }
         newer_age = Some(candidate.created);
     }
     for wrote in [writer.wrote, writer.wrote_before] {
         if wrote != 0 && wrote != writer.head && mutation != Some(Mutation::NoOwnMemory) {
-            recent[recents] = targets(world.existing(world.entry(wrote).after));
+            recent[recents] = late_writes(mutation, world, world.entry(wrote));
             recents += 1;
         }
     }
@@ -140,7 +152,7 @@ pub(crate) fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: boo
         Some(Mutation::NoReassert) => recents = 0,
         Some(Mutation::SlowWriterOneEntryBack) => recents = recents.min(1),
         Some(Mutation::SlowWriterWholeState) => {
-            let seen = targets(world.existing(writer.seen));
+            let seen = targets(world.existing(writer.seen)).map(Some);
             let whole = recent[..recents].contains(&seen);
             recent[0] = seen;
             recents = usize::from(whole);

@@ -60,6 +60,15 @@ pub fn roll_back(target: Option<&ModelVersion>, context: &Context) -> Verdict {
     }
 }
 
+/// The beginning of a name that the policy did not choose, so that an explanation stays short.
+#[must_use]
+pub fn shortened(name: &str) -> String {
+    const CHARS: usize = 40;
+    let mut chars = name.chars();
+    let start: String = chars.by_ref().take(CHARS).collect();
+    if chars.next().is_some() { start + "…" } else { start }
+}
+
 /// An approval with its alias moves and the explanation for users.
 #[must_use]
 pub fn approve(moves: Vec<AliasMove>, explanation: String) -> Verdict {

@@ -90,6 +90,8 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A name or a reason is longer than the ledger keeps.
+        TextTooLong = "text-too-long",
         /// Too many policies are to decide together.
         PanelSize = "panel-size",
         /// The first of the policies that decide together is not their leader, or another one is.
@@ -134,8 +136,12 @@ error_kinds! {
         NeverChampion = "never-champion",
         /// The version cannot become champion or candidate because it is in quarantine.
         Quarantined = "quarantined",
+        /// The champion that a rollback was about is not the champion any more, because a slow writer's move was undone.
+        PremiseChanged = "premise-changed",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
+        /// The version, or the model, has as many live approvals as the ledger keeps.
+        TooManyApprovals = "too-many-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -301,7 +307,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 88);
+        assert_eq!(ErrorKind::ALL.len(), 91);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use crate::predict::{self, Origin, PredictArgs};
 use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
+use hydra_base::text::printable;
+use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
 
@@ -17,6 +19,13 @@ pub async fn run(
         Selected::Registered(selector) => {
             let registry = ModelRegistry::connect(settings.options.clone()).await?;
             let loaded = registry.load_version(&selector).await?;
+            if let Some(since) = loaded.entity.tags.get(QUARANTINE_TAG) {
+                printer.note(format!(
+                    "WARNING: version {} is in quarantine since {}",
+                    loaded.version,
+                    printable(since)
+                ));
+            }
             (loaded.model, Origin::Registered(registry.model().clone(), loaded.version))
         }
     };

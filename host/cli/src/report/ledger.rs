@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::evaluations::note_text;
 use super::{AnswerReport, ChangeReport, time};
+use crate::again::Again;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, Version};
@@ -46,6 +47,12 @@ pub struct EntryReport {
     pub quarantined: Vec<Version>,
     /// When an approval ends.
     pub expires: Option<String>,
+    /// Whether an approver also logged the version.
+    pub own: bool,
+    /// The SHA-256 of the model file that a decision or an approval is about.
+    pub model_sha256: Option<String>,
+    /// The rules of the host that the request set aside.
+    pub overrides: Vec<String>,
     /// Why.
     pub explanation: String,
     /// What a person should conclude, if it is not plain.
@@ -96,6 +103,11 @@ impl EntryReport {
             changes: changes(entry),
             quarantined: entry.quarantined().into_iter().collect(),
             expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            own: entry.subject.as_ref().is_some_and(|subject| subject.own),
+            model_sha256: decided
+                .and_then(|decided| decided.model_sha256.clone())
+                .or_else(|| entry.subject.as_ref()?.model_sha256.clone()),
+            overrides: entry.overrides.iter().map(ToString::to_string).collect(),
             conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
@@ -131,8 +143,17 @@ impl EntryReport {
         for version in &self.quarantined {
             let _ = writeln!(text, "       quarantine: version {version}");
         }
+        for rule in &self.overrides {
+            let _ = writeln!(text, "       set aside: {rule}");
+        }
+        if self.own {
+            let _ = writeln!(text, "       the approver also logged the version");
+        }
         if let Some(expires) = &self.expires {
             let _ = writeln!(text, "       until {expires}");
+        }
+        if let Some(sha256) = &self.model_sha256 {
+            let _ = writeln!(text, "       model sha256 {}", printable(sha256));
         }
         if let Some(conclusion) = &self.conclusion {
             let _ = writeln!(text, "       {conclusion}");
@@ -312,7 +333,19 @@ impl From<&Finding> for FindingReport {
     }
 }
 
+/// Findings of one of several models: the commands in their remedies name the model.
+pub fn findings_on(model: &ModelName, findings: &[Finding]) -> Vec<FindingReport> {
+    let again = Again::on_model(model.as_str());
+    let named = |report: FindingReport| FindingReport { remedy: again.complete(&report.remedy), ..report };
+    findings.iter().map(FindingReport::from).map(named).collect()
+}
+
 impl DoctorReport {
+    /// The findings on one of several models.
+    pub fn of_several(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
+        Self { findings: findings_on(model, found), ..Self::new(model, fixed, found) }
+    }
+
     /// The findings on a model.
     pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
         Self {

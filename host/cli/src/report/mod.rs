@@ -267,15 +267,14 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// What must not be overlooked: evaluations that were left out; and of a request that was approved, what changes for the users
-    /// of the predictions, and rules that were set aside.
+    /// What must not be overlooked: what changes for the users of the predictions, or would change if the request were approved;
+    /// rules that were set aside; and evaluations that were left out.
     pub fn warnings(&self) -> Vec<String> {
-        let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
-        if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
-            return left_out.collect();
-        }
         let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
-        let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
+        let is_approved = matches!(self.outcome, Outcome::Done | Outcome::Staged);
+        let overrides = self.overrides.iter().filter(|_| is_approved);
+        let overrides = overrides.map(|rule| format!("set aside, on record: {rule}"));
+        let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
         changes.chain(overrides).chain(left_out).collect()
     }
 
@@ -310,8 +309,9 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         for version in &self.quarantined {
-            let _ =
-                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+            let end = format!("; `hydra-registry release {version}` ends it");
+            let end = if self.dry_run { "" } else { end.as_str() };
+            let _ = writeln!(text, "  quarantine  version {version}{end}");
         }
         for evaluation in &self.evaluations {
             let _ = writeln!(text, "  evaluation  {}", evaluation.text());

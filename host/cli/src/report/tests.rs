@@ -73,6 +73,9 @@ fn entries_forge_no_lines() {
         changes: Vec::new(),
         quarantined: Vec::new(),
         expires: None,
+        own: false,
+        model_sha256: Some(policy.clone()),
+        overrides: Vec::new(),
         explanation,
         conclusion: None,
         reason: Some(actor.clone()),
@@ -197,8 +200,13 @@ fn transitions_forge_no_lines() {
     changed.outcome = Outcome::Done;
     let names = || vec![hostile()];
     changed.model_changes = vec![
-        ModelChange::Classes { from: names(), to: names() },
-        ModelChange::Columns { added: names(), removed: names() },
+        ModelChange::Classes { from: names(), to: names(), outputs: None },
+        ModelChange::Columns {
+            added: names(),
+            removed: names(),
+            now_categories: names(),
+            now_numbers: names(),
+        },
     ];
     assert!(changed.text().contains("WARNING"));
     assert_forges_nothing(&changed.text());
@@ -221,6 +229,7 @@ fn statements_forge_no_lines() {
         actor: "ann".into(),
         reason: None,
         at: time(0),
+        can_become_champion: true,
         sequence: Some(2),
     };
     assert_forges_nothing(&statement(hostile(), String::new()).text());

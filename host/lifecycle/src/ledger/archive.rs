@@ -7,7 +7,6 @@ use futures_util::future::{try_join_all, try_join4};
 use crate::ledger::chain::Record;
 use crate::ledger::draft::Draft;
 use crate::ledger::errors::is_lost;
-use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -133,9 +132,9 @@ impl LedgerWriter {
     }
 
     /// Stores what an entry names, side by side: the input and the policies of a decision, the answers of several policies,
-    /// and the standing document, if it is a new one. A policy that one of the newest entries names was stored before that
-    /// entry was appended.
-    pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
+    /// and the standing document, if it is a new one. The policies `stored` are there already: a policy was stored before an
+    /// entry that names it was appended.
+    pub(super) async fn archive(&self, draft: &Draft, stored: &BTreeSet<Sha256>) -> Result<()> {
         if draft.decision.is_none() && draft.standing.is_none() {
             return Ok(());
         }
@@ -165,14 +164,12 @@ impl LedgerWriter {
         };
         let components = async {
             let Some(decision) = &draft.decision else { return Ok(()) };
-            let mut missing: BTreeMap<Sha256, &[u8]> =
-                decision.components.iter().map(|(sha256, bytes)| (*sha256, bytes.as_ref())).collect();
-            let chain = quiet.snapshot.window.valid_from(quiet.head.number);
-            // What came before a new archive lies in another one.
-            let chain = chain.take_while(|record| record.entry.archive.is_none());
-            for decided in chain.filter_map(|record| record.entry.decided.as_ref()) {
-                missing.retain(|sha256, _| !decided.policies().contains(sha256));
-            }
+            let missing: BTreeMap<Sha256, &[u8]> = decision
+                .components
+                .iter()
+                .filter(|(sha256, _)| !stored.contains(sha256))
+                .map(|(sha256, bytes)| (*sha256, bytes.as_ref()))
+                .collect();
             if missing.is_empty() {
                 return Ok(());
             }

@@ -95,11 +95,15 @@ pub struct LedgerView {
     pub champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month, each with its time in milliseconds.
     pub crownings: Vec<(Operation, u64)>,
+    /// Policies that are in the archive, because entries name them. There may be more.
+    pub(super) policies: BTreeSet<Sha256>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
     /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
     /// moved the champion last.
     pub champion_before_outside_move: Option<Version>,
+    /// Whether the champion is where it is because a slow writer's move was undone, and nothing moved it since.
+    pub champion_was_restored: bool,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,

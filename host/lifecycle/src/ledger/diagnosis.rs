@@ -65,6 +65,10 @@ impl Ledger {
         if let Ok(standing) = self.standing(head).await {
             findings.extend(quarantined(champion, &standing));
         }
+        // A champion that the ledger does not know yet is one since a move that no entry shows.
+        if head.entry.after.get(&Alias::CHAMPION) != Some(champion) {
+            return Ok((findings, None));
+        }
         Ok((findings, self.champion_since(&snapshot, head, champion).await?))
     }
 
@@ -268,8 +272,8 @@ impl Ledger {
             findings.extend(
                 missing.map(|mirror| LedgerFinding::MissingQuarantineTag { version: mirror.version }),
             );
-            let stray = self.stray_mirrors(&snapshot.registered, &standing).await?.into_iter();
-            findings.extend(stray.map(|version| LedgerFinding::StrayQuarantineTag { version }));
+            let stray = self.stray_mirrors(&standing).await?.into_iter();
+            findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
         Ok(findings)
     }

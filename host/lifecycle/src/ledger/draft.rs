@@ -92,7 +92,7 @@ impl LedgerWriter {
 }
 
 /// Names the standing in `entry`, which starts from `start`. Returns the document if the entry changes it.
-fn carry_standing(
+pub(super) fn carry_standing(
     entry: &mut Entry,
     start: &Standing,
     reference: Option<StandingRef>,

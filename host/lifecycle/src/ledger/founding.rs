@@ -1,5 +1,7 @@
 //! The beginning of a ledger: its run, its registered model, and its first entry.
 
+use std::sync::Arc;
+
 use futures_util::future::{try_join, try_join3};
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use crate::ledger::identity::{
     FORMER_TAG, ID_TAG, Identity, MODEL_TAG, NAME_TAG, Origins, RUN_TAG, ledger_name, mirrored,
     named_by_first_entry, not_ours, numbered, set_tag, tagged,
 };
-use crate::ledger::{Ledger, LedgerWriter, WriterSettings};
+use crate::ledger::{Ledger, LedgerWriter, Standing, WriterSettings};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -39,7 +41,7 @@ impl LedgerWriter {
     ) -> Result<Self> {
         let registered = backend.registry.registered_model(model).await?;
         if mirrored(&registered)?.is_none() {
-            let founding = Founding { backend, registered: &registered, experiment, actor: &settings.actor };
+            let founding = Founding { backend, registered: &registered, experiment, settings: &settings };
             founding.carry_out("the ledger begins with the present aliases").await?;
         }
         Self::of_founded(backend, model, settings).await
@@ -54,7 +56,7 @@ impl LedgerWriter {
     ) -> Result<Self> {
         let registered = backend.registry.registered_model(model).await?;
         if let Some(lost) = mirrored(&registered)? {
-            let founding = Founding { backend, registered: &registered, experiment, actor: &settings.actor };
+            let founding = Founding { backend, registered: &registered, experiment, settings: &settings };
             let why = format!(
                 "the ledger {} does not exist any more; this one begins with the present aliases, and run {} has the archive of the former",
                 lost.id, lost.run_id
@@ -80,7 +82,7 @@ struct Founding<'a> {
     backend: &'a Backend,
     registered: &'a RegisteredModel,
     experiment: &'a ExperimentId,
-    actor: &'a str,
+    settings: &'a WriterSettings,
 }
 
 impl Founding<'_> {
@@ -88,6 +90,11 @@ impl Founding<'_> {
         let (backend, model) = (self.backend, &self.registered.name);
         let (name, identity) = self.begin(why).await?;
         failpoint("founding.begun");
+        if mirrored(self.registered)?.is_some() {
+            // Before the tags name the new ledger: a quarantine in the lost one must not end.
+            let writer = LedgerWriter::new(self.ledger(&name, &identity), self.settings.clone());
+            writer.quarantine_again(&Standing::none(&identity.id)).await?;
+        }
         let set = |model, key, value| set_tag(backend, model, key, value);
         try_join3(
             set(&name, ID_TAG, &identity.id),
@@ -101,6 +108,21 @@ impl Founding<'_> {
         failpoint("founding.half-mirrored");
         // Last: a reader that sees this tag finds everything else in place.
         set(model, ID_TAG, &identity.id).await
+    }
+
+    fn ledger(&self, name: &ModelName, identity: &Identity) -> Ledger {
+        Ledger {
+            backend: self.backend.clone(),
+            model: self.registered.name.clone(),
+            name: name.clone(),
+            id: identity.id.clone(),
+            run_id: identity.run_id.clone(),
+            older_runs: identity.older_runs.clone(),
+            renamed: false,
+            artifact_uri: Arc::default(),
+            cache: None,
+            opened: Arc::default(),
+        }
     }
 
     /// The first entry, by this process or another, under the first name that is free or this model's already.
@@ -166,7 +188,7 @@ impl Founding<'_> {
     }
 
     async fn create_run(&self) -> Result<RunId> {
-        create_archive_run(self.backend, &self.registered.name, self.experiment, self.actor).await
+        create_archive_run(self.backend, &self.registered.name, self.experiment, &self.settings.actor).await
     }
 
     /// Appends the beginning: the aliases as they are now.
@@ -179,7 +201,7 @@ impl Founding<'_> {
             .collect();
         let id = Uuid::new_v4().simple().to_string();
         let expiry = Windows::MILLISECONDS.expiry;
-        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, self.actor, expiry);
+        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, &self.settings.actor, expiry);
         why.clone_into(&mut entry.explanation);
         entry.origin = Some(Origin {
             model: registered.name.to_string(),

@@ -9,8 +9,8 @@
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
+//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -34,6 +34,7 @@ pub mod doctor;
 mod draft;
 pub mod entry;
 pub(super) mod errors;
+mod foreseen;
 mod founding;
 pub mod history;
 mod identity;
@@ -41,7 +42,9 @@ mod look;
 pub mod mark;
 mod mirror;
 mod new_archive;
+mod remembered;
 mod repair;
+mod requarantine;
 pub mod rerun;
 mod settle;
 pub mod standing;
@@ -51,7 +54,7 @@ pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
-pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
+pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
 pub use mirror::QUARANTINE_TAG;
 pub use standing::Standing;
 

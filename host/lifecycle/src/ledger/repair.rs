@@ -19,11 +19,16 @@ impl LedgerWriter {
     pub async fn repair(&self) -> Result<Option<Number>> {
         let mut checkpoint = None;
         let mut settler = Settler::new(self);
+        // Older than what is repaired here; nothing may be decided on it afterwards.
+        drop(self.ledger.take_opened().await);
         loop {
             let snapshot = self.ledger.look(None).await?;
             if snapshot.head().is_ok() {
                 let quiet = settler.settle(Some(snapshot)).await?;
                 self.restore_standing(&quiet.head).await?;
+                if checkpoint.is_some() {
+                    self.quarantine_again(&self.ledger.standing(&quiet.head).await?).await?;
+                }
                 return Ok(checkpoint);
             }
             match settler.confirm(&snapshot).await? {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::entry::forms::{by_version, optional_number, text_number};
 use crate::ledger::entry::{Entry, EntryKind, StandingRef};
+use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
@@ -21,6 +22,12 @@ use hydra_ledger_rules::standing as rules;
 
 /// The schema of the document that this release writes and reads.
 const SCHEMA: u32 = 1;
+
+/// The most live approvals of one version.
+pub const MAX_APPROVALS_OF_VERSION: usize = 64;
+
+/// The most live approvals of all versions.
+pub const MAX_APPROVALS: usize = 512;
 
 /// A standing document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +151,38 @@ impl Standing {
         })
     }
 
+    /// Makes sure that there is room for an approval: `TooManyApprovals` beyond the limits. An approval by the same person is
+    /// replaced, and takes no room.
+    pub fn ensure_room_for_approval(&self, version: Version, by: &str, now: Timestamp) -> Result<()> {
+        let live = || {
+            let live = self.approvals.iter().filter(|approval| approval.is_live(now));
+            live.filter(|approval| !approval.is_replaced_by(version, by))
+        };
+        let refused = |message: String, hint: String| {
+            Err(Error::new(ErrorKind::TooManyApprovals, message).with_hint(hint))
+        };
+        if live().filter(|approval| approval.version == version).count() >= MAX_APPROVALS_OF_VERSION {
+            return refused(
+                format!(
+                    "version {version} has {MAX_APPROVALS_OF_VERSION} live approvals, the most that a version can have"
+                ),
+                format!("`hydra-registry promote {version}` uses them; no further approval is needed"),
+            );
+        }
+        match live().next() {
+            Some(oldest) if live().count() >= MAX_APPROVALS => {
+                let Approval { version, by, .. } = oldest;
+                refused(
+                    format!("the model has {MAX_APPROVALS} live approvals, the most that a model can have"),
+                    format!(
+                        "a promotion uses the approvals of its version; the oldest one is of version {version} by {by}, and a later one by the same person replaces it: `hydra-registry approve {version} --actor {by} --expires 1s`"
+                    ),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The active panel, if there is one.
     #[must_use]
     pub fn panel(&self) -> Option<&ActivePanel> {
@@ -207,6 +246,11 @@ impl Approval {
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
+
+    /// Whether an approval of `version` by `by` takes its place.
+    fn is_replaced_by(&self, version: Version, by: &str) -> bool {
+        self.version == version && actor::is_same(&self.by, by)
+    }
 }
 
 impl Entry {
@@ -218,6 +262,7 @@ impl Entry {
             (EntryKind::Quarantine, Some(version)) => rules::Act::Quarantine(version),
             (EntryKind::Release, Some(version)) => rules::Act::Release(version),
             (EntryKind::Approve, Some(version)) => rules::Act::Approve(version),
+            (EntryKind::External, _) => rules::Act::Found { crowned: self.crowned().map(Version::get) },
             _ if self.is_approved() => {
                 rules::Act::Decision { crowned: self.crowned().map(Version::get), quarantines: &quarantines }
             }
@@ -261,7 +306,7 @@ impl rules::Standing for Fold<'_> {
         let sha256 = subject.model_sha256.as_deref().and_then(|sha256| sha256.parse().ok());
         let (Ok(version), Some(sha256)) = (Version::new(version), sha256) else { return };
         let approvals = &mut self.standing.approvals;
-        approvals.retain(|earlier| earlier.version != version || earlier.by != entry.actor);
+        approvals.retain(|earlier| !earlier.is_replaced_by(version, &entry.actor));
         approvals.push(Approval {
             version,
             sha256,

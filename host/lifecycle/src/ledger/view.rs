@@ -1,5 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 
@@ -11,35 +13,58 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
+use crate::ledger::remembered::Remembered;
 use crate::past::{MONTH_MS, crownings};
-use hydra_base::aliases::AliasMove;
+use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
-impl Ledger {
-    /// What a decision would be based on now. Nothing is written, not even repairs.
-    pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = match self.take_opened().await {
-            Some(opened) => opened,
-            None => self.look(None).await?,
-        };
-        self.view_of(&snapshot, snapshot.head()?).await
+/// What a view shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// What was read.
+    pub snapshot: &'a Snapshot,
+    /// The head.
+    pub head: &'a Record,
+    /// The entry whose standing holds: the head, unless that is undone.
+    pub bearer: &'a Record,
+    /// Whether the head is undone.
+    pub fate: Fate,
+}
+
+impl<'a> Basis<'a> {
+    /// A head that took effect.
+    pub fn settled(snapshot: &'a Snapshot, head: &'a Record) -> Self {
+        Self { snapshot, head, bearer: head, fate: Fate::Done }
     }
 
-    pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
-        let (known, standing) = try_join(self.known_past(snapshot, head), self.standing(head)).await?;
-        let crownings = self.crownings(&known, head).await?;
+    /// The newest entries that took effect, newest first.
+    pub fn effective(&self) -> impl Iterator<Item = &'a Record> {
+        let mut undone = self.fate == Fate::Aborted;
+        self.snapshot.window.valid_from(self.head.number).filter(move |record| {
+            !std::mem::replace(&mut undone, record.entry.operation == EntryKind::Aborted)
+        })
+    }
+}
+
+impl Ledger {
+    pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
+        let Basis { snapshot, head, bearer, .. } = *basis;
+        let (past, standing) = try_join(self.past(basis), self.standing(bearer)).await?;
+        let Remembered { known, crownings, policies } = past;
         let mut history = known.past.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
             head: head.clone(),
             registered: snapshot.registered.clone(),
-            champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
+            champion_before_outside_move: champion_before_outside_move(basis, &history),
             champion_since: known.past.champion_since,
+            champion_was_restored: champion_was_restored(basis),
             crownings,
+            policies,
             history,
             standing,
             state: snapshot.existing(head.state()),
@@ -47,18 +72,31 @@ impl Ledger {
         })
     }
 
+    /// The newest transitions, the decisions that moved the champion within the last month, and the policies in the archive.
+    async fn past(&self, basis: &Basis<'_>) -> Result<Remembered> {
+        let mut past = match self.remembered(basis).await? {
+            Some(remembered) => remembered,
+            None => {
+                let known = self.known_past(basis).await?;
+                let crownings = self.crownings(&known, basis.head).await?;
+                let policies = Self::policies_above(basis, 0, BTreeSet::new());
+                Remembered { known, crownings, policies }
+            }
+        };
+        let since = timestamp(now())?.saturating_sub(MONTH_MS);
+        past.crownings.retain(|(_, at)| *at >= since);
+        self.remember(basis, &past).await?;
+        Ok(past)
+    }
+
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn known_past(&self, snapshot: &Snapshot, head: &Record) -> Result<Known> {
-        let window = &snapshot.window;
-        let mut aborted = false;
+    async fn known_past(&self, basis: &Basis<'_>) -> Result<Known> {
+        let Basis { snapshot: Snapshot { window, .. }, head, .. } = *basis;
         let mut past = Entries::default();
         let mut newest_decision = None;
-        for record in window.valid_from(head.number) {
-            let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-            if !undone {
-                past.add(record)?;
-            }
+        for record in basis.effective() {
+            past.add(record)?;
             if newest_decision.is_none() && record.entry.decided.is_some() {
                 newest_decision = Some((record, past.transitions.len()));
             }
@@ -101,13 +139,11 @@ impl Ledger {
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
         let transitions = &known.past.transitions;
         let reaches = known.all || transitions.last().is_some_and(|oldest| oldest.at < since);
-        let mut crownings = if reaches {
+        Ok(if reaches {
             crownings(transitions)
         } else {
             crownings(&self.read_past(head.number, |past| past.reach_back_to(since)).await?.transitions)
-        };
-        crownings.retain(|(_, at)| *at >= since);
-        Ok(crownings)
+        })
     }
 
     /// What was known when a decision was made, if its input can be read.
@@ -146,26 +182,26 @@ impl Ledger {
 }
 
 /// What is known of the past.
-struct Known {
-    past: Entries,
+pub(super) struct Known {
+    pub past: Entries,
     /// Whether there are no older transitions.
-    all: bool,
+    pub all: bool,
 }
 
 /// What entries show that are read from the newest down.
 #[derive(Default)]
-struct Entries {
+pub(super) struct Entries {
     /// The transitions, newest first.
-    transitions: Vec<Transition>,
+    pub transitions: Vec<Transition>,
     /// When the champion became champion: by the newest entry that moved it, or when the ledger began.
-    champion_since: Option<u64>,
+    pub champion_since: Option<u64>,
     /// The time of the oldest entry, by the clocks of its author and of the store, whichever is later.
     oldest: Option<u64>,
 }
 
 impl Entries {
     /// Adds an entry that took effect.
-    fn add(&mut self, record: &Record) -> Result<()> {
+    pub fn add(&mut self, record: &Record) -> Result<()> {
         let entry = &record.entry;
         if is_transition(record) {
             self.transitions.push(transition(record)?);
@@ -220,23 +256,16 @@ fn is_transition(record: &Record) -> bool {
 
 /// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
 /// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
-fn champion_before_outside_move(
-    snapshot: &Snapshot,
-    head: &Record,
-    history: &[Transition],
-) -> Option<Version> {
+fn champion_before_outside_move(basis: &Basis<'_>, history: &[Transition]) -> Option<Version> {
+    let Basis { snapshot, head, .. } = *basis;
     let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
     if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
         // The move is not recorded yet.
         return recorded;
     }
-    let mut aborted = false;
-    for record in snapshot.window.valid_from(head.number) {
-        let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-        if !undone && record.moves_champion() {
-            let before = record.entry.before.get(&Alias::CHAMPION);
-            return before.filter(|_| record.entry.is_observation());
-        }
+    if let Some(moved) = basis.effective().find(|record| record.moves_champion()) {
+        let before = moved.entry.before.get(&Alias::CHAMPION);
+        return before.filter(|_| moved.entry.is_observation());
     }
     let mut champions = history.iter().filter_map(|transition| {
         let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
@@ -246,6 +275,14 @@ fn champion_before_outside_move(
         (Operation::External, _) => champions.next()?.1,
         _ => None,
     }
+}
+
+/// Whether the newest entry that moved the champion undid the move of a slow writer.
+fn champion_was_restored(basis: &Basis<'_>) -> bool {
+    let on = |state: &AliasState| state.get(&Alias::CHAMPION);
+    let mut effective = basis.effective();
+    let moved = effective.find(|record| on(&record.entry.before) != on(&record.entry.after));
+    moved.is_some_and(|record| record.entry.operation == EntryKind::Reassert)
 }
 
 /// An entry as a policy is shown it.

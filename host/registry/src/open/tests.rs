@@ -91,7 +91,7 @@ fn an_actor_without_a_name_is_the_user_of_the_process() {
     let actor =
         |options: &OpenOptions| Settings::resolve(options).expect("settings").0.decision_options.actor;
     assert_eq!(actor(&given), whoami::username().expect("a login name"));
-    assert_eq!(actor(&given.with_actor("ann")), "ann");
+    assert_eq!(actor(&given.with_actor(" ann\n")), "ann", "as it is recorded and compared everywhere");
 }
 
 #[tokio::test]
@@ -110,6 +110,7 @@ async fn a_malformed_setting_is_an_error_of_connect() {
         ("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "x", ErrorKind::Config),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon", ErrorKind::Config),
         ("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "x", ErrorKind::Config),
+        ("HYDRA_ACTOR", "a".repeat(201).leak(), ErrorKind::TextTooLong),
         ("HYDRA_MODEL", "a/b", ErrorKind::InvalidName),
         ("HYDRA_CACHE_BYTES", "much", ErrorKind::Config),
     ] {

@@ -59,6 +59,7 @@ impl ModelRegistry {
                 "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
             );
         }
+        transitions.check_premise(request, &evidence.registered, &view)?;
         let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
         transitions.dry_run(&request, &evidence, Past::from(&view)).await
     }

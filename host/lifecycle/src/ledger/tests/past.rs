@@ -1,6 +1,7 @@
 //! The history that policies receive.
 
-use super::{Alias, EntryKind, Place, Sha256, World, promote};
+use super::{Alias, EntryKind, Ledger, Place, Remote, Sha256, World, promote};
+use crate::ledger::DocumentCache;
 use hydra_base::names::Version;
 use hydra_policy::{Operation, Transition};
 
@@ -58,6 +59,45 @@ async fn the_newest_twenty_transitions_are_shown() {
     refuse(&world, 5).await;
     let later = world.ledger().await.view().await.expect("a view");
     assert_eq!((later.champion_since, later.crownings.len()), (view.champion_since, 45));
+}
+
+/// A ledger whose newest entries were seen before is not read any further, and shows the same.
+#[tokio::test]
+async fn the_past_of_a_long_ledger_is_remembered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cache = DocumentCache::new(directory.path().join("standing"), "standing documents");
+    let world = World::new().await;
+    for number in 0..45_u64 {
+        promote(&world, Place::Local, &format!("p{number}"), number % 5 + 1).await.expect("a promotion");
+    }
+    refuse(&world, 40).await;
+    let view = async |cache: Option<&DocumentCache>| {
+        let remote = Remote::new(&world.store, &[]);
+        let ledger = Ledger::existing(&world.backend(remote.clone()), &world.model).await;
+        let ledger = ledger.expect("an answer").expect("a ledger").with_cache(cache.cloned());
+        remote.reset_rounds();
+        (ledger.view().await.expect("a view"), remote.rounds())
+    };
+    let (cold, rounds) = view(Some(&cache)).await;
+    assert!(rounds > 0, "the cache is empty");
+    for more in [0, 10] {
+        refuse(&world, more).await;
+        let (warm, rounds) = view(Some(&cache)).await;
+        assert_eq!(rounds, 0, "what was read at opening is enough");
+        let (again, _) = view(None).await;
+        assert_eq!((&warm.history, &warm.crownings), (&again.history, &again.crownings));
+        assert_eq!((&warm.history, warm.crownings.len()), (&cold.history, 45));
+    }
+    promote(&world, Place::Local, "later", 2).await.expect("a promotion");
+    let ((warm, rounds), (again, _)) = (view(Some(&cache)).await, view(None).await);
+    assert_eq!((rounds, &warm.history, &warm.crownings), (0, &again.history, &again.crownings));
+    assert_eq!(warm.crownings.len(), 46);
+    // What is damaged is not used.
+    for file in std::fs::read_dir(directory.path().join("standing-past")).expect("files") {
+        std::fs::write(file.expect("a file").path(), "[]").expect("damaged");
+    }
+    let (read, rounds) = view(Some(&cache)).await;
+    assert!(rounds > 0 && read.history == again.history);
 }
 
 /// The archive contains no valid input, so every entry is read.

@@ -5,13 +5,17 @@ mod damage;
 use super::*;
 use crate::document_cache::DocumentCache;
 use crate::ledger::mark::Mark;
+use crate::ledger::standing::MAX_APPROVALS_OF_VERSION;
 use crate::ledger::verify::Flaw;
 use crate::ledger::{QUARANTINE_TAG, Standing};
 use crate::statement::{self, Stated, Statement, Verb};
 use hydra_base::names::Key;
 use hydra_mlflow::artifacts::ArtifactStore;
 
-const DIGEST_TAG: &str = "hydra.model.sha256";
+/// The digest of the model file of every version.
+fn digest() -> Sha256 {
+    Sha256::of(&std::fs::read(format!("{MODEL}/model.lgb")).expect("a model"))
+}
 
 impl World {
     async fn state(&self, place: Place, statement: Statement) -> Result<Stated> {
@@ -30,10 +34,13 @@ impl World {
     }
 
     async fn approve(&self, place: Place, number: u64) -> Stated {
-        let key = Key::new(DIGEST_TAG).expect("a key");
-        let digest = Sha256::of(b"model").to_string();
-        self.store.set_version_tag(&self.model, version(number), &key, &digest).await.expect("a tag");
         self.state(place, Statement::new(Verb::Approve, version(number))).await.expect("an approval")
+    }
+
+    async fn approve_as(&self, actor: &str, number: u64) -> Result<Stated> {
+        let ledger = self.open_as(actor, self.at(Place::Local), Windows::MILLISECONDS).await?;
+        let statement = Statement::new(Verb::Approve, version(number));
+        statement::record(&self.backend(self.store.clone()), None, &ledger, &statement).await
     }
 
     async fn standing(&self) -> Standing {
@@ -154,7 +161,7 @@ async fn an_approval_ends_with_its_use() {
         let world = World::new().await;
         promote(&world, place, "a", 1).await.expect("a promotion");
         let stated = world.approve(place, 2).await;
-        assert_eq!(stated.sha256, Some(Sha256::of(b"model").to_string()));
+        assert_eq!(stated.sha256, Some(digest().to_string()));
         world.approve(place, 3).await;
         world.approve(place, 2).await;
         assert_eq!(world.stands().await.1, [3, 2], "the same approver's earlier one is replaced");
@@ -178,7 +185,7 @@ async fn an_approval_counts_for_its_bytes_until_it_expires() {
     let brief = world.state(Place::Local, brief).await.expect("an approval");
     let standing = world.standing().await;
     let counts = |sha256: Sha256, now| standing.counting_approvals(version(2), sha256, now).count();
-    let (model, ends) = (Sha256::of(b"model"), brief.expires.expect("an end"));
+    let (model, ends) = (digest(), brief.expires.expect("an end"));
     assert_eq!((counts(model, ends - 1), counts(model, ends)), (1, 0));
     assert_eq!(counts(Sha256::of(b"another"), ends - 1), 0);
     assert_eq!(standing.counting_approvals(version(3), model, ends - 1).count(), 0);
@@ -189,6 +196,115 @@ async fn an_approval_counts_for_its_bytes_until_it_expires() {
     let none =
         world.state(Place::Local, Statement::new(Verb::Approve, version(99))).await.expect_err("no version");
     assert_eq!(none.kind(), ErrorKind::VersionNotFound);
+}
+
+/// A tag says nothing about the bytes that are there.
+#[tokio::test]
+async fn an_approval_is_about_the_bytes_and_not_about_their_tag() {
+    let world = World::new().await;
+    let key = Key::new("hydra.model.sha256").expect("a key");
+    let other = Sha256::of(b"another model").to_string();
+    world.store.set_version_tag(&world.model, version(2), &key, &other).await.expect("a tag");
+    let refused = world.approve_as("bob", 2).await.expect_err("the bytes are others");
+    assert_eq!(refused.kind(), ErrorKind::Unloadable);
+    let tag = digest().to_string();
+    world.store.set_version_tag(&world.model, version(2), &key, &tag).await.expect("a tag");
+    assert_eq!(world.approve_as("bob", 2).await.expect("an approval").sha256, Some(tag));
+}
+
+/// Whoever made the version champion, its approvals have served.
+#[tokio::test]
+async fn an_approval_ends_when_its_version_becomes_champion_without_the_ledger() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        world.approve(place, 2).await;
+        world.approve(place, 3).await;
+        world.set(Alias::CHAMPION, 2).await;
+        promote(&world, place, "b", 4).await.expect("the next decision");
+        assert_eq!(world.stands().await.1, [3]);
+        let expected = [
+            EntryKind::Genesis,
+            EntryKind::Promote,
+            EntryKind::Approve,
+            EntryKind::Approve,
+            EntryKind::External,
+            EntryKind::Promote,
+        ];
+        assert_eq!(kinds(&world.assert_sound().await), expected);
+        // Other moves use none up.
+        world.set(Alias::ARCHIVED, 3).await;
+        promote(&world, place, "c", 1).await.expect("the next decision");
+        assert_eq!(world.stands().await.1, [3]);
+        world.assert_sound().await;
+    }
+}
+
+/// A name in another case is that of the same person.
+#[tokio::test]
+async fn approvals_of_one_person_are_one() {
+    let world = World::new().await;
+    for actor in ["Ann", "ann", " ANN "] {
+        world.approve_as(actor, 2).await.expect("an approval");
+    }
+    let standing = world.standing().await;
+    let by: Vec<&str> = standing.approvals().iter().map(|approval| approval.by.as_str()).collect();
+    assert_eq!(by, [" ANN "]);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_number_of_approvals_has_limits() {
+    let world = World::new().await;
+    let most = MAX_APPROVALS_OF_VERSION;
+    for number in 0..most {
+        world.approve_as(&format!("reviewer {number}"), 2).await.expect("an approval");
+    }
+    let refused = world.approve_as("one more", 2).await.expect_err("one too many");
+    assert_eq!(refused.kind(), ErrorKind::TooManyApprovals);
+    assert_eq!(
+        refused.to_string(),
+        format!("version 2 has {most} live approvals, the most that a version can have")
+    );
+    assert!(refused.hint().is_some_and(|hint| hint.contains("`hydra-registry promote 2`")), "{refused:?}");
+    // The same person's later one takes the place of the earlier, and other versions have room.
+    world.approve_as("Reviewer 0", 2).await.expect("an approval");
+    world.approve_as("one more", 3).await.expect("an approval");
+    assert_eq!(world.standing().await.approvals().len(), most + 1);
+    promote(&world, Place::Local, "a", 2).await.expect("a promotion");
+    assert_eq!(world.stands().await.1, [3]);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_reason_that_the_standing_would_repeat_has_a_limit() {
+    let world = World::new().await;
+    for (chars, is_recorded) in
+        [(statement::MAX_REASON_CHARS, true), (statement::MAX_REASON_CHARS + 1, false)]
+    {
+        let reason = Some("é".repeat(chars));
+        let statement = Statement { reason, ..Statement::new(Verb::Quarantine, version(2)) };
+        let stated = world.state(Place::Local, statement).await;
+        assert_eq!(
+            stated.as_ref().err().map(|error| error.kind()),
+            (!is_recorded).then_some(ErrorKind::TextTooLong)
+        );
+    }
+    assert_eq!(world.stands().await.0, [2]);
+}
+
+/// A name that was cut would not be recognised as that of the same person.
+#[tokio::test]
+async fn the_longest_name_of_an_approver_is_kept_whole() {
+    let world = World::new().await;
+    let (name, reason) =
+        ("🦀".repeat(hydra_base::actor::MAX_CHARS), Some("🐙".repeat(statement::MAX_REASON_CHARS)));
+    let ledger = world.open_as(&name, world.at(Place::Local), Windows::MILLISECONDS).await.expect("a ledger");
+    let statement = Statement { reason, ..Statement::new(Verb::Approve, version(2)) };
+    statement::record(&world.backend(world.store.clone()), None, &ledger, &statement)
+        .await
+        .expect("recorded");
+    assert_eq!(world.standing().await.approvals()[0].by, name);
 }
 
 #[tokio::test]
@@ -222,10 +338,12 @@ async fn quarantines_and_promotions_race() {
                 for operation in 0..4_u64 {
                     let number = (writer + operation) % 3 + 1;
                     let result = match writer % 3 {
-                        0 => world
-                            .state(place, Statement::new(Verb::Quarantine, version(number)))
-                            .await
-                            .map(drop),
+                        0 => {
+                            let reason = Some("a race".to_owned());
+                            let statement =
+                                Statement { reason, ..Statement::new(Verb::Quarantine, version(number)) };
+                            world.state(place, statement).await.map(drop)
+                        }
                         1 => {
                             world.state(place, Statement::new(Verb::Release, version(number))).await.map(drop)
                         }

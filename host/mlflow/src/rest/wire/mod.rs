@@ -55,7 +55,7 @@ impl WireFile {
         let path = if directory.is_empty() { self.path } else { format!("{directory}/{}", self.path) };
         // Omitted for an empty file, because 0 is the protobuf default.
         let size = (!self.is_dir).then(|| self.file_size.and_then(|size| size.try_into().ok()).unwrap_or(0));
-        ArtifactInfo { path, is_dir: self.is_dir, size }
+        ArtifactInfo { path, is_dir: self.is_dir, size, stamp: None }
     }
 }
 

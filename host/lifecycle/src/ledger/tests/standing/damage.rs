@@ -15,7 +15,9 @@ async fn a_death_before_any_write_of_a_statement_is_repaired() {
             }
             let before = world.assert_sound().await.len();
             let dying = Remote::new(&world.store, &[(at, Fault::Dead)]);
-            let stated = world.state_with(dying.clone(), Statement::new(verb, version(2))).await;
+            let reason = Some("leaked labels".to_owned());
+            let statement = Statement { reason, ..Statement::new(verb, version(2)) };
+            let stated = world.state_with(dying.clone(), statement).await;
             if !dying.is_dead() {
                 stated.expect("a statement");
                 break;
