@@ -4,37 +4,14 @@ use hydra_mlflow::entities::RunStatus;
 use hydra_registry::{ModelRegistry, OpenOptions};
 use serde_json::{Value, json};
 
-use super::{model, rows};
+use super::{Scene, model, rows};
 use crate::ledger::crash::kill_at;
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, Server};
 use crate::support::version;
 
-/// A project with a champion, a candidate and labelled rows.
-struct Scene {
-    project: Project,
-    uri: String,
-    model: String,
-}
-
 impl Scene {
-    /// In the embedded database, or in the store at `uri`; `mlruns` is a file store.
-    fn new(uri: Option<&str>) -> Self {
-        let model_name = fresh_name("evaluate");
-        let project = Project::new(uri, &model_name);
-        let uri = match uri {
-            Some("mlruns") => project.path().join("mlruns").display().to_string(),
-            Some(uri) => uri.to_owned(),
-            None => format!("sqlite:///{}", project.path().join("mlflow.db").display()),
-        };
-        project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
-        project.json(["promote"]);
-        project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
-        project.file("may.csv", rows());
-        Self { project, uri, model: model_name }
-    }
-
     /// On each kind of store.
     fn all() -> [Self; 3] {
         [None, Some("mlruns"), Some(Server::shared(NEWEST).url.as_str())].map(Self::new)

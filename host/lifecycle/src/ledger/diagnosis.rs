@@ -18,15 +18,7 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Version};
 use hydra_ledger_rules::Found;
-use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::entities::{LifecycleStage, Run};
-use hydra_policy::Input;
-
-/// The most unknown inputs that one diagnosis reads.
-const MOST_READ: usize = 32;
-
-/// The most bytes that are read of one.
-const MAX_INPUT_BYTES: u64 = 16 << 20;
 
 impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
@@ -198,35 +190,6 @@ impl Ledger {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Decisions that were archived after the newest entry and are not in the ledger: it was restored from a backup that is
-    /// older than the archive, or a command was interrupted. Only for ledgers whose entries were all read.
-    async fn unrecorded(
-        &self,
-        snapshot: &Snapshot,
-        head: &Record,
-        inputs: &BTreeSet<String>,
-    ) -> Result<Option<LedgerFinding>> {
-        if snapshot.window.lowest() > 1 {
-            return Ok(None);
-        }
-        let known: BTreeSet<String> =
-            snapshot.window.operation_ids().map(|id| format!("decisions/{id}-")).collect();
-        let is_known = |path: &&String| path.rfind('-').is_some_and(|end| known.contains(&path[..=end]));
-        let mut decisions = 0;
-        for path in inputs.iter().filter(|path| !is_known(path)).take(MOST_READ) {
-            let input = read_whole(self.artifacts().await?.as_ref(), path, MAX_INPUT_BYTES).await;
-            let now = match input {
-                Ok(Some(bytes)) => Input::from_json(&bytes).ok().map(|input| input.context().now),
-                Ok(None) => None,
-                Err(error) if is_lost(&error) => None,
-                Err(error) => return Err(error),
-            };
-            decisions +=
-                usize::from(now.is_some_and(|now| i64::try_from(now).is_ok_and(|now| now > head.entry.at)));
-        }
-        Ok((decisions > 0).then_some(LedgerFinding::Unrecorded { decisions, entry: head.number }))
     }
 
     fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {

@@ -1,6 +1,7 @@
 //! Finds problems of a ledger and its aliases, each with its remedy.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ledger::mirror::QUARANTINE_TAG;
@@ -78,10 +79,14 @@ pub enum LedgerFinding {
         /// The run.
         run_id: RunId,
     },
-    /// The archive holds decisions that are newer than the newest entry.
+    /// The archive holds decisions, quarantines or approvals that are newer than the newest entry.
     Unrecorded {
-        /// How many.
+        /// How many decisions.
         decisions: usize,
+        /// How many changes of quarantines and approvals.
+        changes: usize,
+        /// The versions that these put in quarantine, and that are in none now.
+        quarantined: BTreeSet<Version>,
         /// The newest entry.
         entry: Number,
     },
@@ -180,6 +185,9 @@ impl LedgerFinding {
             Self::LostArchive { .. } => {
                 "if the tracking URI names another server than usual, correct it; else run `doctor --fix` to begin a new archive: past decisions stay in the ledger, but cannot be verified any more"
             }
+            Self::Unrecorded { quarantined, .. } if !quarantined.is_empty() => {
+                "if MLflow's database was restored from an older backup, put each of these versions in quarantine again with `hydra-registry quarantine VERSION --reason REASON`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
+            }
             Self::Unrecorded { .. } => {
                 "if MLflow's database was restored from an older backup, check the aliases, and promote or roll back to the version that should be champion; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
@@ -231,11 +239,16 @@ impl fmt::Display for LedgerFinding {
             Self::LostArchive { run_id } => {
                 write!(f, "run {run_id} with the archive of the ledger does not exist")
             }
-            Self::Unrecorded { decisions, entry } => {
+            Self::Unrecorded { decisions, changes, quarantined, entry } => {
                 write!(
                     f,
-                    "the archive holds {decisions} decisions that are newer than entry {entry}, the newest of the ledger"
-                )
+                    "the archive holds {decisions} decisions and {changes} changes of quarantines and approvals that are newer than entry {entry}, the newest of the ledger"
+                )?;
+                if quarantined.is_empty() {
+                    return Ok(());
+                }
+                let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
+                write!(f, "; in quarantine there, and not now: {}", versions.join(", "))
             }
             Self::Renamed { ledger } => {
                 write!(f, "the ledger is `{ledger}`: the model, or the ledger, was renamed")
