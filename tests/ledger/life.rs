@@ -337,6 +337,11 @@ async fn a_prompt_is_not_a_model(shared: &Shared) {
     registry.promote_to_champion(version(1)).await.expect("a promotion");
     assert_eq!(ledger(&registry).await.name().as_str(), format!("{model}_ledger_2"));
     assert_sound(&registry).await;
+    // A ledger is not a model either.
+    let of_ledger = shared.open(&format!("{model}_ledger_2")).await;
+    for refused in [of_ledger.champion_info().await.err(), of_ledger.list_versions().try_next().await.err()] {
+        assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::LedgerIdentity));
+    }
 }
 on!(
     a_prompt_is_not_a_model: prompt_on_rest = Shared::rest(),

@@ -252,7 +252,7 @@ fn other_model() -> Vec<u8> {
     other
 }
 
-/// Without a digest, a version is the bytes that are there, whatever was found before.
+/// Without a digest, a version is the bytes that are there now.
 async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
     let registry = open(backend).await;
     let first = register_sound(backend, &registry, None).await;
@@ -269,7 +269,7 @@ async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
     let ledger = registry.existing_ledger().await.expect("an answer").expect("a ledger");
     let entry = ledger.history(Some(1), None).await.expect("a history").remove(0).0.entry;
     assert_eq!(entry.decided.as_ref().expect("a decision").model_sha256, found);
-    // The approval was of the other bytes, and the policy was not told of it.
+    // The approval was of the other bytes, and the policy did not receive it.
     let input = ledger.input(&ledger.history(Some(1), None).await.expect("a history")[0].0).await;
     let input = Input::from_json(&input.expect("an input")).expect("an input");
     assert!(input.target().expect("a target").approvals.is_empty(), "{input:?}");

@@ -75,7 +75,7 @@ impl std::error::Error for Unsound {
 /// Whether a cached verdict is enough. There is none for a version without the tag of a digest, which is always read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// The files are read, whatever was found before.
+    /// The files are read, also if they were read before.
     Read,
     /// The store is asked whether the files are still there with their sizes. For a version that was opened before, that is
     /// one listing.

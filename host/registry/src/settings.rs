@@ -57,7 +57,7 @@ impl Settings {
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
-        // Documents are recognised by their digests, whatever the store.
+        // Documents are identified by their digests, independent of the store.
         let documents = |name: &str, contents| {
             let root = options.cache_directory().filter(|_| cache.is_some());
             root.map(|root| DocumentCache::new(root.join(name), contents))

@@ -36,7 +36,7 @@ struct Below {
     transitions: Vec<Transition>,
     /// Whether there are no older ones.
     all: bool,
-    /// When the champion became champion, if an entry down to here tells.
+    /// When the champion became champion, if an entry down to here shows it.
     champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month before it was written.
     crownings: Vec<(Operation, u64)>,
@@ -105,7 +105,7 @@ impl Ledger {
         let below = Below {
             transitions: older.cloned().collect(),
             all: known.all && transitions.len() <= Context::HISTORY,
-            // A head that moved the champion tells itself.
+            // If the head moved the champion, its own entry has the time.
             champion_since: known.past.champion_since.filter(|_| own.champion_since.is_none()),
             crownings: crownings.iter().skip(own_crowning).copied().collect(),
             policies: policies.iter().rev().take(MAX_POLICIES).copied().collect(),

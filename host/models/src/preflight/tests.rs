@@ -217,7 +217,7 @@ async fn bytes_that_were_not_logged_are_not_loadable_until_the_logged_ones_are_b
     assert_eq!(place.refusal(&version).await.kind(), ErrorKind::Integrity);
     fs::write(&file, &logged).expect("restored");
     assert_eq!(place.facts(&version).await.sha256, Sha256::of(&logged));
-    // The file system tells of changes that keep the size; a digest that was found is named.
+    // The file system shows changes that keep the size; the entry names the digest that was found.
     change(&file, text.replace("label_index=0", "label_index=2"));
     let unsound = place.refusal(&version).await;
     assert_eq!(unsound.kind(), ErrorKind::Integrity);

@@ -213,7 +213,7 @@ fn each_policy_of_a_panel_has_its_own_settings_and_limits_and_flags_win() {
             ("default".into(), monitor, tags([]), 4),
         ]
     );
-    // An option or the variable replaces all of them, and a monitor is beside whatever decides.
+    // An option or the variable replaces all of them; a monitor is added to those that decide.
     let alone = given.clone().with_policy(PolicySource::Embedded);
     assert_eq!(policies(&alone), [("default".into(), leader, tags([]), 1)]);
     let variable = options(home.path(), config, &[("HYDRA_POLICY", "one.wasm")]);

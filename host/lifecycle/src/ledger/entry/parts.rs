@@ -78,7 +78,7 @@ impl Decided {
 pub struct EvaluationNote {
     /// The name of the dataset.
     pub dataset: String,
-    /// The SHA-256 of the document; none if a tag does not tell it.
+    /// The SHA-256 of the document; none if the tag does not contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
     /// Whether the command that decided also measured.

@@ -91,7 +91,7 @@ async fn a_move_back_within_the_window_counts_as_a_slow_writers_on_a_server_only
     }
 }
 
-/// On a local store, the newest number shows that an entry was deleted; a server does not tell.
+/// On a local store, the newest number shows that an entry was deleted; a server does not report it.
 #[tokio::test]
 async fn a_deleted_newest_entry_is_damage_that_can_be_bridged() {
     for place in [Place::Local, Place::Remote] {
