@@ -163,12 +163,12 @@ impl Transitions<'_> {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
         let standing = &past.standing;
-        self.unanswered(request, evidence, standing).await?;
-        let input = self.input(request, evidence, &past)?;
         let target = evidence.target.as_ref().map(|target| target.version);
         if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
             return Err(self.with_way_back(error, request, evidence, standing).await);
         }
+        self.unanswered(request, evidence, standing).await?;
+        let input = self.input(request, evidence, &past)?;
         let decision = self.panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
         let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {

@@ -136,7 +136,7 @@ impl OpenOptions {
         self
     }
 
-    /// Adds a policy whose answer is recorded and does not count, wherever the policies come from that decide.
+    /// Adds a policy whose answer is recorded and does not count, in addition to the policies that decide.
     pub fn with_monitor(mut self, monitor: PanelPolicy) -> Self {
         self.monitors.push(monitor);
         self

@@ -30,7 +30,7 @@ async fn a_registry_restored_from_a_backup_goes_on() {
     // The tag of the quarantine was restored with the database, too.
     let found = diagnose(&restored).await;
     assert_eq!(found.iter().map(Finding::code).collect::<Vec<_>>(), ["unrecorded-decisions"]);
-    assert!(found[0].to_string().contains("in quarantine there, and not now: 1"), "{}", found[0]);
+    assert!(found[0].to_string().contains("the quarantine of version 1"), "{}", found[0]);
     restored.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&restored).await, (Some(4), Some(2)));
     assert_eq!(findings(&restored).await, ["unrecorded-decisions"], "the quarantine is still missing");
@@ -56,7 +56,7 @@ async fn a_quarantine_that_a_backup_lacks_is_found_in_a_long_ledger() {
     copy(&backup, &database);
     let found = diagnose(&shared.open(&model).await).await;
     assert_eq!(found.iter().map(Finding::code).collect::<Vec<_>>(), ["unrecorded-decisions"]);
-    assert!(found[0].to_string().contains("in quarantine there, and not now: 5"), "{}", found[0]);
+    assert!(found[0].to_string().contains("the quarantine of version 5"), "{}", found[0]);
 }
 
 /// The artifacts restored from a backup, with the database of today.

@@ -79,13 +79,11 @@ pub enum LedgerFinding {
         /// The run.
         run_id: RunId,
     },
-    /// The archive holds decisions, quarantines or approvals that are newer than the newest entry.
+    /// The archive holds decisions or quarantines that are newer than the newest entry.
     Unrecorded {
         /// How many decisions.
         decisions: usize,
-        /// How many changes of quarantines and approvals.
-        changes: usize,
-        /// The versions that these put in quarantine, and that are in none now.
+        /// The versions that newer documents have in quarantine, and the ledger has not.
         quarantined: BTreeSet<Version>,
         /// The newest entry.
         entry: Number,
@@ -239,16 +237,13 @@ impl fmt::Display for LedgerFinding {
             Self::LostArchive { run_id } => {
                 write!(f, "run {run_id} with the archive of the ledger does not exist")
             }
-            Self::Unrecorded { decisions, changes, quarantined, entry } => {
-                write!(
-                    f,
-                    "the archive holds {decisions} decisions and {changes} changes of quarantines and approvals that are newer than entry {entry}, the newest of the ledger"
-                )?;
-                if quarantined.is_empty() {
-                    return Ok(());
+            Self::Unrecorded { decisions, quarantined, entry } => {
+                write!(f, "the archive holds {decisions} decisions")?;
+                if !quarantined.is_empty() {
+                    let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
+                    write!(f, " and the quarantine of version {}", versions.join(", "))?;
                 }
-                let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
-                write!(f, "; in quarantine there, and not now: {}", versions.join(", "))
+                write!(f, " that are newer than entry {entry}, the newest of the ledger")
             }
             Self::Renamed { ledger } => {
                 write!(f, "the ledger is `{ledger}`: the model, or the ledger, was renamed")

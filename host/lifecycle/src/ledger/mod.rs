@@ -129,7 +129,7 @@ impl LedgerWriter {
         &self.settings.actor
     }
 
-    /// The same writer, with a cache of standing documents.
+    /// The same writer, with a cache of standing documents and of what is known of the past.
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { ledger: self.ledger.with_cache(cache), ..self }
@@ -137,7 +137,7 @@ impl LedgerWriter {
 }
 
 impl Ledger {
-    /// The same ledger, with a cache of standing documents.
+    /// The same ledger, with a cache of standing documents and of what is known of the past.
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }

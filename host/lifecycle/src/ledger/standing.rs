@@ -18,6 +18,7 @@ use crate::ledger::entry::{Entry, EntryKind, StandingRef};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
 
@@ -181,11 +182,11 @@ impl Standing {
         }
         match live().next() {
             Some(oldest) if live().count() >= MAX_APPROVALS => {
-                let Approval { version, by, .. } = oldest;
+                let (version, by) = (oldest.version, excerpt(&oldest.by, QUOTED_CHARS));
                 refused(
                     format!("the model has {MAX_APPROVALS} live approvals, the most that a model can have"),
                     format!(
-                        "a promotion uses the approvals of its version; the oldest one is of version {version} by {by}, and a later one by the same person replaces it: `hydra-registry approve {version} --actor {by} --expires 1s`"
+                        "a promotion uses the approvals of its version; the oldest approval is of version {version} by {by}, who can replace it with one that expires"
                     ),
                 )
             }

@@ -40,8 +40,10 @@ impl Named {
 }
 
 impl Ledger {
-    /// The decisions and changes of the standing that are newer than the head and not in the ledger. `inputs` are the paths of
-    /// the archived inputs. Reads a long ledger to its beginning.
+    /// The decisions that are newer than the head and not in the ledger, and the quarantines in newer standing documents that it
+    /// does not know. `inputs` are the paths of the archived inputs. Reads a long ledger to its beginning.
+    ///
+    /// Approvals that are not in the ledger do not count: without them, a decision asks for more, not for less.
     pub(super) async fn unrecorded(
         &self,
         snapshot: &Snapshot,
@@ -58,20 +60,17 @@ impl Ledger {
             decisions += usize::from(now.is_some_and(|now| now > head.entry.at));
         }
         let now = self.standing(head).await?;
-        let mut changes = 0;
         let mut quarantined: BTreeSet<Version> = BTreeSet::new();
         let documents = self.archived("standing").await?;
         for path in documents.difference(&named.standings).take(MOST_READ) {
             let document = self.unnamed(path).await?.and_then(|bytes| Standing::decode(&bytes).ok());
             let newer = document.filter(|found| found.is_of(&self.id) && found.number() > now.number());
-            if let Some(newer) = newer {
-                changes += 1;
-                quarantined.extend(newer.quarantines().map(|(version, _)| version));
-            }
+            quarantined.extend(newer.iter().flat_map(Standing::quarantines).map(|(version, _)| version));
         }
         quarantined.retain(|version| now.quarantine(*version).is_none());
-        let found = LedgerFinding::Unrecorded { decisions, changes, quarantined, entry: head.number };
-        Ok((decisions + changes > 0).then_some(found))
+        let is_sound = decisions == 0 && quarantined.is_empty();
+        let entry = head.number;
+        Ok((!is_sound).then_some(LedgerFinding::Unrecorded { decisions, quarantined, entry }))
     }
 
     async fn named(&self, snapshot: &Snapshot) -> Result<Named> {

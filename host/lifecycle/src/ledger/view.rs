@@ -54,7 +54,7 @@ impl Ledger {
     pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
         let Basis { snapshot, head, bearer, .. } = *basis;
         let (past, standing) = try_join(self.past(basis), self.standing(bearer)).await?;
-        let Remembered { known, crownings, policies } = past;
+        let Remembered { known, crownings, policies, .. } = past;
         let mut history = known.past.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
@@ -80,7 +80,7 @@ impl Ledger {
                 let known = self.known_past(basis).await?;
                 let crownings = self.crownings(&known, basis.head).await?;
                 let policies = Self::policies_above(basis, 0, BTreeSet::new());
-                Remembered { known, crownings, policies }
+                Remembered { known, is_kept: false, crownings, policies }
             }
         };
         let since = timestamp(now())?.saturating_sub(MONTH_MS);

@@ -170,7 +170,8 @@ async fn what_a_server_says_about_a_version_is_a_verdict() {
     ] {
         let server = FaultServer::start(script);
         let opened = open(&backend(&server), None, &registered(), Presence::Asked).await;
-        let Opened::Unloadable(error) = opened.expect("an answer") else { panic!("an unsound version") };
+        let Opened::Unloadable(unsound) = opened.expect("an answer") else { panic!("an unsound version") };
+        let error = unsound.error();
         assert_eq!(error.kind(), kind, "{error:?}");
     }
 }
