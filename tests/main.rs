@@ -3,6 +3,7 @@
 mod allocations;
 mod cli;
 mod conformance;
+mod evaluate;
 mod ledger;
 mod local_stores;
 mod object_store;
@@ -12,4 +13,5 @@ mod python_client;
 mod rest;
 mod scale;
 mod seed;
+mod selection;
 mod support;

@@ -4,6 +4,7 @@
 //! and a reason. The worker measures the times; `cargo xtask bench` sends the requests, so that the workers take turns.
 //! The Python workers in `python/` use the same protocol.
 
+mod evaluation;
 mod memory;
 mod policy;
 mod registry;
@@ -31,7 +32,10 @@ fn main() -> Result<()> {
         }
         ["registry", uri, model, file, cache] => Box::new(registry::Session::open(uri, model, file, cache)?),
         ["policy"] => Box::new(policy::Session::new()?),
-        _ => bail!("bench-worker scoring ENGINE DIRECTORY | registry URI MODEL FILE CACHE | policy"),
+        ["evaluation", directory] => Box::new(evaluation::Session::new(directory)),
+        _ => bail!(
+            "bench-worker scoring ENGINE DIRECTORY | registry URI MODEL FILE CACHE | policy | evaluation DIRECTORY"
+        ),
     };
     serve(worker)
 }

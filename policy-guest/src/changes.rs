@@ -7,8 +7,8 @@ use crate::contract::{Context, ModelFacts, ModelState, ModelVersion, OutputKind,
 /// The setting with the changes that are not allowed.
 pub const SETTING: &str = "refuse-changes";
 
-/// The longest part of a name that an explanation quotes, in characters.
-const QUOTED: usize = 40;
+/// The longest part of a name that an explanation quotes, in characters: the longest explanation fits the budget.
+const QUOTED: usize = 24;
 
 /// Why the settings do not allow that `target` replaces the champion. Without a champion, or if one of the two models could
 /// not be opened, there is nothing to compare.
@@ -17,7 +17,7 @@ pub fn objection(target: &ModelVersion, context: &Context) -> Result<Option<Stri
     let refused = refused.map_or("", |entry| entry.value.as_str()).split(',').filter(|name| !name.is_empty());
     let champion = context.champion.as_ref();
     let models = champion.and_then(|champion| Some((facts(target)?, facts(champion)?)));
-    let mut found = Vec::new();
+    let (mut found, mut names) = (Vec::new(), Vec::new());
     for name in refused {
         let change: fn(&ModelFacts, &ModelFacts) -> Option<String> = match name {
             "output" => output,
@@ -29,15 +29,19 @@ pub fn objection(target: &ModelVersion, context: &Context) -> Result<Option<Stri
                 )));
             }
         };
-        found.extend(models.and_then(|(target, champion)| change(target, champion)));
+        if let Some(difference) = models.and_then(|(target, champion)| change(target, champion)) {
+            found.push(difference);
+            names.push(name);
+        }
     }
     let champion = champion.filter(|_| !found.is_empty());
     Ok(champion.map(|champion| {
         format!(
-            "version {} differs from the champion, version {}, in what {SETTING} protects: {}",
+            "version {} differs from the champion, version {}, in what {SETTING} protects: {}; to allow that, take {} out of {SETTING}",
             target.version,
             champion.version,
-            found.join("; ")
+            found.join("; "),
+            names.join(" and ")
         )
     }))
 }
@@ -62,21 +66,29 @@ fn classes(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
 }
 
 fn columns(target: &ModelFacts, champion: &ModelFacts) -> Option<String> {
-    (target.features_sha256 != champion.features_sha256).then(|| {
-        first_difference("input column", &target.features, &champion.features)
-            .unwrap_or_else(|| "the input columns are others".to_owned())
-    })
+    if target.features_sha256 != champion.features_sha256 {
+        let difference = first_difference("input column", &target.features, &champion.features);
+        return Some(difference.unwrap_or_else(|| "the input columns are others".to_owned()));
+    }
+    let new = |these: &ModelFacts, those: &ModelFacts| {
+        these.categories.iter().find(|name| !those.categories.contains(name)).map(|name| quoted(name))
+    };
+    if let Some(name) = new(target, champion) {
+        return Some(format!("input column {name} is a category instead of a number"));
+    }
+    new(champion, target).map(|name| format!("input column {name} is a number instead of a category"))
 }
 
 /// The first position at which two lists of names differ.
 fn first_difference(what: &str, ours: &[String], theirs: &[String]) -> Option<String> {
     let length = ours.len().max(theirs.len());
     let position = (0..length).find(|position| ours.get(*position) != theirs.get(*position))?;
-    let quoted = |names: &[String]| match names.get(position) {
-        Some(name) => format!("`{}`", name.chars().take(QUOTED).collect::<String>()),
-        None => "absent".to_owned(),
-    };
-    Some(format!("{what} {} is {} instead of {}", position + 1, quoted(ours), quoted(theirs)))
+    let at = |names: &[String]| names.get(position).map_or_else(|| "absent".to_owned(), |name| quoted(name));
+    Some(format!("{what} {} is {} instead of {}", position + 1, at(ours), at(theirs)))
+}
+
+fn quoted(name: &str) -> String {
+    format!("`{}`", name.chars().take(QUOTED).collect::<String>())
 }
 
 fn answer(output: OutputKind) -> impl Display {

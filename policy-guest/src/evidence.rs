@@ -1,7 +1,8 @@
 //! Evidence for unit tests: a version and a context to start from. Change the fields that your rule reads.
 
 use crate::contract::{
-    Activity, Context, Entry, Metric, ModelState, ModelVersion, Panel, PanelRole, Requester, RunData,
+    Activity, Context, Direction, Entry, Evaluation, EvaluationKind, MeasuredMetric, Measurement, Metric,
+    ModelState, ModelVersion, Panel, PanelRole, Requester, RunData,
 };
 
 /// A version whose run has these metrics, registered at time 0, whose files were not opened.
@@ -50,6 +51,38 @@ pub fn context(settings: &[(&str, &str)], champion: Option<ModelVersion>) -> Con
             rollbacks_last_month: 0,
         },
         panel: Panel { role: PanelRole::Leader, size: 1, active: false },
+    }
+}
+
+/// A recorded evaluation of 10,000 labelled rows at time 0, in which versions were measured by one metric, without intervals.
+#[must_use]
+pub fn evaluation(dataset: &str, metric: &str, direction: Direction, figures: &[(u64, f64)]) -> Evaluation {
+    let measurement = |(version, value): &(u64, f64)| Measurement {
+        version: *version,
+        segment: None,
+        value: *value,
+        interval: None,
+    };
+    Evaluation {
+        dataset: dataset.to_owned(),
+        dataset_digest: "0".repeat(36),
+        rows: 10_000,
+        kind: EvaluationKind::Holdout,
+        label: Some("y".to_owned()),
+        weight: None,
+        first_hand: false,
+        began_at: 0,
+        measured_at: 0,
+        sha256: "0".repeat(64),
+        confidence: 0.95,
+        segments: Vec::new(),
+        metrics: vec![MeasuredMetric {
+            name: metric.to_owned(),
+            direction,
+            measurements: figures.iter().map(measurement).collect(),
+            comparisons: Vec::new(),
+        }],
+        agreements: Vec::new(),
     }
 }
 

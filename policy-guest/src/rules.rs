@@ -17,7 +17,7 @@ pub fn settings() -> Vec<Setting> {
         kind: SettingKind::Texts,
         default: None,
         required: false,
-        doc: "reject a version that changes one of these against the champion: `output` (what predict answers), `classes`, `columns` (of the input)".to_owned(),
+        doc: "reject a promotion, or a rollback, to a version that changes one of these against the champion: `output` (what predict answers), `classes`, `columns` (of the input: names, order, which are categories)".to_owned(),
     }]
 }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod foreign_text;
 mod interrupt;
 mod lifecycle;
+mod panel;
 mod policy;
 mod what_if;
 

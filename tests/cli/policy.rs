@@ -169,14 +169,14 @@ fn a_new_project_is_tested_built_and_used_offline() {
 
     let mut own_test = Command::new("cargo");
     own_test.args(["test", "--locked"]).current_dir(project.path().join("my-gate")).env_clear();
-    assert!(with_tools(own_test).contains("1 passed"));
+    assert!(with_tools(own_test).contains("2 passed"));
 
     let built = with_tools(project.command(["policy", "build", "my-gate"]));
     assert!(built.contains("built ") && built.contains("next: hydra-registry policy inspect"), "{built}");
     let component = "my-gate/target/my-gate.wasm";
     let tested = project.run(["policy", "test", component, "my-gate/cases"]);
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
-    assert!(tested.out.contains(": 3 passed, 0 failed"), "{}", tested.out);
+    assert!(tested.out.contains(": 4 passed, 0 failed"), "{}", tested.out);
     let report = project.json(["policy", "inspect", component]);
     assert_eq!((&report["name"], &report["settings"][0]["key"]), (&json!("my-gate"), &json!("metric")));
     let decided = project.run(["policy", "run", component, "--case", "my-gate/cases/not-measured.json"]);

@@ -343,7 +343,7 @@ fn a_backtest_runs_another_policy_on_recorded_evidence() {
 }
 
 /// The first directory named `name` below `root`.
-fn walk(root: &std::path::Path, name: &str) -> std::path::PathBuf {
+pub fn walk(root: &std::path::Path, name: &str) -> std::path::PathBuf {
     let mut open = vec![root.to_owned()];
     while let Some(directory) = open.pop() {
         for entry in std::fs::read_dir(&directory).expect("a directory").map_while(Result::ok) {

@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::entry::EntryKind;
+use hydra_policy::Policy;
+use hydra_test_guests::{component_of, read};
 
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
@@ -29,7 +31,7 @@ const FOUNDING: [&str; 4] =
     ["founding.named", "founding.run-created", "founding.begun", "founding.half-mirrored"];
 
 /// Starts a command and kills it when it reports that it reached `failpoint`.
-pub(super) fn kill_at(mut command: Command, failpoint: &str) {
+pub(crate) fn kill_at(mut command: Command, failpoint: &str) {
     command.env("HYDRA_FAILPOINT", failpoint).env("MLFLOW_ALLOW_FILE_STORE", "true");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
     let out = BufReader::new(child.stdout.take().expect("its output"));
@@ -115,6 +117,59 @@ async fn on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_file() {
     on_local(Backend::file(), &each(&["file.journaled", "file.half-applied", "file.applied"], true)).await;
+}
+
+/// The failpoints between the files that a decision of several policies stores.
+const BETWEEN_THE_FILES: [&str; 3] =
+    ["archive.input-stored", "archive.decision-stored", "archive.policy-stored"];
+
+/// Kills a promotion by a panel between its files and around its entry. The files of a killed attempt are of no account.
+async fn a_panel_is_repaired(backend: Backend) {
+    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
+    let failpoints = [
+        each(&BETWEEN_THE_FILES, false),
+        each(&["ledger.archived"], false),
+        each(&["ledger.appended"], true),
+    ];
+    for (failpoint, committed) in failpoints.concat() {
+        let model = fresh_name("kill");
+        let registry = registry(&backend, &model).await;
+        registry.promote_to_champion(version(1)).await.expect("a promotion");
+        let project = Project::new(Some(uri.expose()), &model);
+        for guest in ["illegal_alias", "unreachable"] {
+            let component = component_of(guest, &read(guest), Policy::default_bytes());
+            project.file(&format!("{guest}.wasm"), component);
+        }
+        project.file("default.wasm", Policy::default_bytes());
+        let together =
+            ["--policy", "default.wasm", "--policy", "illegal_alias.wasm", "--monitor", "unreachable.wasm"];
+        let promote = |version| ["promote", version].into_iter().chain(together);
+        kill_at(project.command(promote("2")), failpoint);
+        let next = project.json(promote("3"));
+        assert_eq!(next["outcome"], "done", "{failpoint}");
+        let history = assert_sound(&registry).await;
+        assert_eq!(history.len(), if committed { 4 } else { 3 }, "{failpoint}");
+        let former = if committed { Some(2) } else { Some(1) };
+        assert_eq!(aliases(&registry).await, (Some(3), former), "{failpoint}");
+        let decided =
+            history.last().and_then(|(record, _)| record.entry.decided.clone()).expect("a decision");
+        assert_eq!(decided.panel.len(), 3, "{failpoint}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_on_rest() {
+    a_panel_is_repaired(Backend::rest()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_on_sqlite() {
+    a_panel_is_repaired(Backend::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panel_on_file() {
+    a_panel_is_repaired(Backend::file()).await;
 }
 
 /// A killed repair is repaired, too.

@@ -1,8 +1,11 @@
 //! What happens to registries in use: renames, deletions, purges, backups, copies, other spellings, prompts. The next command
 //! goes on or says exactly what to do, no history is given up, and `doctor` finds it beforehand.
 
-use std::path::{Path, PathBuf};
+mod backups;
 
+use std::path::PathBuf;
+
+use futures_util::TryStreamExt as _;
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::ledger::ledger_name;
 use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
@@ -98,7 +101,18 @@ async fn a_renamed_model_keeps_its_ledger(shared: &Shared) {
     // The new place was noted, and the history goes on.
     assert_eq!(assert_sound(&renamed).await.len(), 4);
     assert_eq!(ledger(&renamed).await.id(), id);
-    // A new model under the old name is another model, and gets a ledger of its own.
+    // The old name leads to the new one, so that no second history begins by mistake.
+    let options = shared.backend.options(&old);
+    let refused = ModelRegistry::connect_or_create(options).await.expect_err("a renamed model");
+    assert!(refused.hint().is_some_and(|hint| hint.contains(&format!("--model {new}"))), "{refused:?}");
+    let unknown = shared.open(&old).await;
+    for error in [unknown.champion_info().await.err(), unknown.list_versions().try_next().await.err()] {
+        let hint = error.as_ref().and_then(hydra_registry::Error::hint).unwrap_or_default().to_owned();
+        assert!(hint.contains(&format!("--model {new}")), "{error:?}");
+    }
+    // A new model that is created under the old name is another model, and gets a ledger of its own.
+    let models = &unknown.backend().registry;
+    models.create_registered_model(unknown.model(), &Default::default(), "").await.expect("a model");
     let successor = registry(&shared.backend, &old).await;
     assert!(findings(&successor).await.is_empty());
     successor.promote_to_champion(version(3)).await.expect("a promotion");
@@ -118,7 +132,7 @@ async fn a_renamed_ledger_is_found(shared: &Shared) {
     assert_eq!(findings(&registry).await, ["renamed-ledger"]);
     registry.repair().await.expect("a repair");
     assert!(findings(&registry).await.is_empty());
-    // Whoever then removes the tags loses nothing either: the ledger says whose it is.
+    // Removing the tags afterwards loses nothing: the ledger itself names its model.
     for tag in ["hydra.ledger.id", "hydra.ledger.run", "hydra.ledger.name"] {
         shared.ask(&["delete-model-tag", registry.model().as_str(), tag]);
     }
@@ -323,6 +337,11 @@ async fn a_prompt_is_not_a_model(shared: &Shared) {
     registry.promote_to_champion(version(1)).await.expect("a promotion");
     assert_eq!(ledger(&registry).await.name().as_str(), format!("{model}_ledger_2"));
     assert_sound(&registry).await;
+    // A ledger is not a model either.
+    let of_ledger = shared.open(&format!("{model}_ledger_2")).await;
+    for refused in [of_ledger.champion_info().await.err(), of_ledger.list_versions().try_next().await.err()] {
+        assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::LedgerIdentity));
+    }
 }
 on!(
     a_prompt_is_not_a_model: prompt_on_rest = Shared::rest(),
@@ -342,70 +361,3 @@ async fn the_ledger_says_what_it_is(shared: &Shared) {
     assert!(registered.description.contains("do not edit"), "{}", registered.description);
 }
 on!(the_ledger_says_what_it_is: marked_on_rest = Shared::rest(), marked_on_sqlite = Shared::sqlite());
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::copy(from, to).expect("a copy");
-}
-
-/// The database of a local registry, restored from a backup, with the artifacts of today.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_registry_restored_from_a_backup_goes_on() {
-    let shared = Shared::sqlite();
-    let database = shared.database_file();
-    let before = shared.promoted().await;
-    let backup = database.with_extension("backup");
-    copy(&database, &backup);
-    before.promote_to_champion(version(3)).await.expect("a promotion");
-    let model = before.model().to_string();
-    drop(before);
-    copy(&backup, &database);
-    let restored = shared.open(&model).await;
-    assert_eq!(aliases(&restored).await, (Some(2), Some(1)));
-    assert_eq!(findings(&restored).await, ["unrecorded-decisions"]);
-    restored.promote_to_champion(version(4)).await.expect("a promotion");
-    assert_eq!(aliases(&restored).await, (Some(4), Some(2)));
-    assert_eq!(assert_sound(&restored).await.len(), 4);
-}
-
-/// The artifacts restored from a backup, with the database of today.
-#[tokio::test(flavor = "multi_thread")]
-async fn artifacts_restored_from_a_backup_are_completed() {
-    let shared = Shared::sqlite();
-    let registry = shared.promoted().await;
-    let run = registry.backend().tracking.run(ledger(&registry).await.run_id()).await.expect("the run");
-    let archive = Path::new(run.artifact_uri.trim_start_matches("file://"));
-    for directory in ["decisions", "policies"] {
-        std::fs::remove_dir_all(archive.join(directory)).expect("files of the archive");
-    }
-    let found = findings(&registry).await;
-    assert!(!found.is_empty() && found.iter().all(|code| *code == "missing-artifact"), "{found:?}");
-    registry.repair().await.expect("a repair");
-    let left = findings(&registry).await;
-    assert_eq!(left.len(), 2, "the policy is there again, the two inputs are lost: {left:?}");
-    registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
-    ledger(&registry).await.input(&newest).await.expect("what was decided upon");
-    let policy = newest.entry.decided.expect("a decision").policy.sha256;
-    ledger(&registry).await.component(policy).await.expect("the policy");
-}
-
-/// Two registries that were one, with one archive.
-#[tokio::test(flavor = "multi_thread")]
-async fn copied_registries_go_on_apart() {
-    let shared = Shared::sqlite();
-    let one = shared.promoted().await;
-    let database = shared.database_file();
-    let other_database = database.with_extension("copy.db");
-    copy(&database, &other_database);
-    let options = shared.backend.options(one.model().as_str());
-    let options = options.with_tracking_uri(format!("sqlite:///{}", other_database.display()).as_str());
-    let other = ModelRegistry::connect(options).await.expect("a registry");
-    one.promote_to_champion(version(3)).await.expect("a promotion");
-    assert_eq!(findings(&other).await, ["unrecorded-decisions"]);
-    other.rollback(Target::PolicyChoice).await.expect("a rollback");
-    one.promote_to_champion(version(4)).await.expect("a promotion");
-    assert_eq!((aliases(&one).await, aliases(&other).await), ((Some(4), Some(3)), (Some(1), Some(2))));
-    assert_sound(&one).await;
-    let verified = ledger(&other).await.verify(None).await.expect("a verification");
-    assert!(verified.is_sound(), "{verified:?}");
-}

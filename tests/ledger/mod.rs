@@ -3,7 +3,8 @@
 
 mod commands;
 mod cost;
-mod crash;
+pub(crate) mod crash;
+mod evaluations;
 mod evidence;
 mod faults;
 mod hostile;
@@ -11,6 +12,8 @@ mod life;
 mod newer;
 mod old;
 mod outside;
+mod panel;
+mod past;
 mod race;
 mod show;
 mod statements;
@@ -29,6 +32,7 @@ use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
+pub use commands::walk;
 
 /// A model of five versions of the same files.
 async fn registry(backend: &Backend, model: &str) -> ModelRegistry {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use hydra_policy::Policy;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -103,9 +104,20 @@ fn assert_is_read_verified_and_continued(project: &Project, marks: &dyn Fn() -> 
     assert_eq!(mixed[5..], [(7, "atomic".to_owned())]);
     let verified = project.json(["history", "verify"]);
     assert_eq!(json!([verified["sound"], verified["entries"], verified["rerun"]]), json!([true, 7, 5]));
+    project.file("default.wasm", Policy::default_bytes());
+    let together = ["promote", "3", "--policy", "default.wasm", "--policy", "gate=default.wasm"];
+    assert_eq!(project.json(together)["sequence"], 8);
+    let panel = &lines(project, &["history", "--limit", "1"])[0]["panel"];
+    assert_eq!(
+        json!([panel[1]["name"], panel[1]["mode"], panel[1]["verdict"]]),
+        json!(["gate", "gate", "approve"])
+    );
+    assert_eq!(lines(project, &["history", "export"])[1..], after, "the entries below are as they were");
+    let verified = project.json(["history", "verify"]);
+    assert_eq!(json!([verified["sound"], verified["entries"], verified["rerun"]]), json!([true, 8, 6]));
     let doctor = project.run(["doctor"]);
     assert_eq!(doctor.code, 0, "{}{}", doctor.out, doctor.err);
-    assert_eq!(project.json(["champion"])["version"], 2);
+    assert_eq!(project.json(["champion"])["version"], 3);
 }
 
 /// Ensures that the fixture comes from release 0.1: one of a later release would not test old formats.

@@ -4,7 +4,7 @@ use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_registry::{ErrorKind, ModelRegistry, Target};
 
-use super::{aliases, assert_sound, registry};
+use super::{aliases, assert_sound, ledger, registry};
 use crate::cli::{LOG, training_csv};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
@@ -28,17 +28,17 @@ async fn a_move_by_python_is_adopted(backend: &Backend, uri: &str) {
         [EntryKind::Genesis, EntryKind::Promote, EntryKind::Promote, EntryKind::External, EntryKind::Promote]
     );
     assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "what Python made champion is archived");
-    // The alias returns to its value in a just superseded entry. A slow writer would do that, so the repair undoes it.
+    // The alias returns to what an entry found a moment ago. No writer of ours carries that out, so the move stands.
     let store = &registry.backend().registry;
     store.set_alias(registry.model(), &Alias::CHAMPION, version(4)).await.expect("a move");
     registry.repair().await.expect("a repair");
-    assert_eq!(aliases(&registry).await, (Some(3), Some(4)));
-    let history = assert_sound(&registry).await;
-    assert_eq!(history.last().expect("an entry").0.entry.operation, EntryKind::Reassert);
+    assert_eq!(aliases(&registry).await, (Some(4), Some(4)));
+    let newest = ledger(&registry).await.history(Some(1), None).await.expect("a history").remove(0).0;
+    assert_eq!(newest.entry.operation, EntryKind::External);
     // No entry ever had this value, so the move came from outside.
     python::ask(NEWEST, "move_alias.py", &[uri, &model, "archived", "5"]);
     registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    assert_eq!(aliases(&registry).await, (Some(5), Some(3)));
+    assert_eq!(aliases(&registry).await, (Some(3), Some(4)), "the champion before the move");
     assert_sound(&registry).await;
 }
 
@@ -73,6 +73,51 @@ async fn a_rollback_undoes_a_move_by_python(backend: &Backend, uri: &str) {
         kinds,
         [EntryKind::Genesis, promote, promote, external, rollback, rollback, external, rollback]
     );
+}
+
+/// The same move once more is a move from outside again: no writer of ours carries out what was found.
+async fn a_move_by_python_that_is_repeated_is_undone_again(backend: &Backend, uri: &str) {
+    let model = fresh_name("outside");
+    let registry = registry(backend, &model).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    for _ in 0..2 {
+        python::ask(NEWEST, "move_alias.py", &[uri, &model, "champion", "3"]);
+        let tried = registry.rollback(Target::PolicyChoice).dry_run().await.expect("a dry run");
+        assert_eq!(tried.after.get(&Alias::CHAMPION), Some(version(2)));
+        let undone = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+        assert_eq!(undone.target, Some(version(2)));
+        assert_eq!(aliases(&registry).await, (Some(2), Some(3)));
+    }
+    assert_sound(&registry).await;
+}
+
+/// A move by hand to what a decision of the last seconds moved `champion` to looks like that of a slow writer on a server: it is
+/// undone, and a rollback does not leave the version that came back.
+async fn a_rollback_is_about_the_champion_that_was_seen(backend: &Backend, is_server: bool) {
+    let registry = registry(backend, &fresh_name("outside")).await;
+    for number in [1, 2] {
+        registry.promote_to_champion(version(number)).await.expect("a promotion");
+    }
+    let store = &registry.backend().registry;
+    store.set_alias(registry.model(), &Alias::CHAMPION, version(1)).await.expect("a move");
+    if is_server {
+        for request in
+            [registry.rollback(Target::PolicyChoice).dry_run(), registry.rollback(Target::PolicyChoice)]
+        {
+            let error = request.await.expect_err("another champion");
+            assert_eq!(error.kind(), ErrorKind::PremiseChanged, "{error}");
+        }
+        assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
+        registry.rollback(Target::PolicyChoice).await.expect("a rollback of the present champion");
+        assert_eq!(aliases(&registry).await, (Some(1), Some(2)));
+    } else {
+        let undone = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
+        assert_eq!(undone.target, Some(version(2)), "the move stands, and is undone");
+        assert_eq!(aliases(&registry).await, (Some(2), Some(1)));
+    }
+    assert_sound(&registry).await;
 }
 
 /// A champion that is deleted leaves an entry without one.
@@ -126,6 +171,8 @@ async fn on_rest() {
     let backend = Backend::rest();
     a_move_by_python_is_adopted(&backend, &Server::shared(NEWEST).url).await;
     a_rollback_undoes_a_move_by_python(&backend, &Server::shared(NEWEST).url).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, &Server::shared(NEWEST).url).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, true).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 
@@ -141,6 +188,8 @@ async fn on_sqlite() {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
     a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 
@@ -150,6 +199,8 @@ async fn on_file() {
     let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
     a_move_by_python_is_adopted(&backend, uri.expose()).await;
     a_rollback_undoes_a_move_by_python(&backend, uri.expose()).await;
+    a_move_by_python_that_is_repeated_is_undone_again(&backend, uri.expose()).await;
+    a_rollback_is_about_the_champion_that_was_seen(&backend, false).await;
     a_deleted_champion_is_recorded(&backend).await;
 }
 

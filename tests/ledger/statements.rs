@@ -1,26 +1,22 @@
 //! Nominations, approvals and quarantines: on every backend, killed at every step, raced, and over a faulty network.
 
-use std::collections::BTreeSet;
-use std::thread;
+mod bytes;
+mod faults;
+mod kills;
+mod race;
 
-use hydra_base::names::{Alias, Version};
-use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::doctor::LedgerFinding;
+use std::collections::BTreeSet;
+
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::ledger::{QUARANTINE_TAG, Standing};
-use hydra_lifecycle::recording::PolicyReplay;
-use hydra_policy::{EngineOptions, PolicyEngine};
 use hydra_registry::{ErrorKind, ModelRegistry, Outcome, Target};
 use serde_json::{Value, json};
 
 use super::commands::lines;
-use super::crash::kill_at;
 use super::{aliases, assert_sound, ledger, registry};
 use crate::cli::{LOG, training_csv};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
-use crate::support::proxy::{Fault, Proxy};
-use crate::support::server::{NEWEST, ON_POSTGRES, Server};
 use crate::support::version;
 
 async fn standing(registry: &ModelRegistry) -> Standing {
@@ -30,6 +26,9 @@ async fn standing(registry: &ModelRegistry) -> Standing {
 fn quarantined(standing: &Standing) -> BTreeSet<u64> {
     standing.quarantines().map(|(version, _)| version.get()).collect()
 }
+
+const QUARANTINE: &[&str] = &["quarantine", "3", "--reason", "wrong prices"];
+const ROLLBACK: &[&str] = &["rollback", "--quarantine"];
 
 fn approved(standing: &Standing) -> Vec<u64> {
     standing.approvals().iter().map(|approval| approval.version.get()).collect()
@@ -153,7 +152,11 @@ fn commands_state_and_show() {
     assert_eq!(approved["schema"], "hydra-registry/statement/1");
     let told = json!([approved["operation"], approved["outcome"], approved["own"], approved["actor"]]);
     assert_eq!(told, json!(["approve", "done", false, "ann"]));
-    assert_eq!(project.json(["approve", "3"])["own"], true, "`tester` logged the version");
+    assert_eq!(
+        project.json(["approve", "3", "--actor", " Tester"])["own"],
+        true,
+        "`tester` logged the version"
+    );
     let nominated = project.json(["nominate", "1"]);
     assert_eq!(nominated["changes"], json!([{"alias": "candidate", "from": 3, "to": 1}]));
     assert_eq!(project.json(["nominate", "1"])["outcome"], "unchanged");
@@ -164,6 +167,13 @@ fn commands_state_and_show() {
     let champion = project.json(["champion"]);
     assert!(champion["quarantine"].as_str().is_some_and(|text| text.ends_with("tester: wrong prices")));
     assert!(project.run(["champion"]).out.contains("in quarantine since 20"));
+    project.file("rows.csv", training_csv());
+    assert!(
+        project.run(["predict", "rows.csv"]).err.contains("WARNING: version 2 is in quarantine since 20")
+    );
+    assert!(
+        project.json(["promote", "2"])["explanation"].to_string().contains("it is in quarantine since 20")
+    );
     assert!(project.run(["list"]).out.contains("in quarantine since 20"));
     let found = project.run(["doctor"]);
     assert!(
@@ -249,273 +259,4 @@ fn approvals_are_evidence() {
     project.json(["rollback"]);
     held("the promotion used the approvals up");
     assert_eq!(project.json(["history", "verify"])["sound"], true);
-}
-
-/// A kill of a command, and whether its entry was there by then.
-type Kill<'a> = (&'a [&'a str], &'a str, bool);
-
-/// Kills a command at a failpoint, promotes version 4, and compares what stands then.
-async fn the_next_command_finishes(backend: &Backend, uri: &str, kills: &[Kill<'_>]) {
-    for (command, failpoint, committed) in kills {
-        let model = fresh_name("kill");
-        let registry = registry(backend, &model).await;
-        for number in [1, 2] {
-            registry.promote(version(number)).await.expect("a promotion");
-        }
-        if command[0] == "release" {
-            registry.quarantine(version(3), "for now").await.expect("a quarantine");
-        }
-        let project = Project::new(Some(uri), &model);
-        kill_at(project.command(*command), failpoint);
-        assert_eq!(project.json(["promote", "4"])["outcome"], "done", "{command:?} at {failpoint}");
-        let what = format!("{command:?} killed at {failpoint}");
-        let history = assert_sound(&registry).await;
-        let recorded = history.iter().filter(|(record, _)| record.entry.operation.to_string() == command[0]);
-        assert_eq!(recorded.count(), usize::from(*committed), "{what}");
-        let expected: BTreeSet<u64> = match (command[0], committed) {
-            ("quarantine", true) | ("release", false) => [3].into(),
-            ("rollback", true) => [2].into(),
-            _ => [].into(),
-        };
-        let standing = standing(&registry).await;
-        assert_eq!(quarantined(&standing), expected, "{what}");
-        assert_eq!(tagged(&registry).await, expected, "{what}");
-        let approvals = if command[0] == "approve" && *committed { vec![3] } else { Vec::new() };
-        assert_eq!(approved(&standing), approvals, "{what}");
-        let former = if command[0] == "rollback" && *committed { 1 } else { 2 };
-        assert_eq!(aliases(&registry).await, (Some(4), Some(former)), "{what}");
-        let candidate =
-            registry.backend().registry.version_by_alias(registry.model(), &Alias::CANDIDATE).await;
-        let candidate = candidate.expect("an answer").map(|candidate| candidate.version);
-        assert_eq!(candidate.is_some(), command[0] == "nominate" && *committed, "{what}");
-    }
-}
-
-const QUARANTINE: &[&str] = &["quarantine", "3", "--reason", "wrong prices"];
-const RELEASE: &[&str] = &["release", "3"];
-const APPROVE: &[&str] = &["approve", "3"];
-const NOMINATE: &[&str] = &["nominate", "3"];
-const ROLLBACK: &[&str] = &["rollback", "--quarantine"];
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_on_rest() {
-    let mut kills: Vec<Kill<'_>> = Vec::new();
-    for command in [QUARANTINE, RELEASE, NOMINATE, ROLLBACK] {
-        kills.extend([(command, "ledger.decided", false), (command, "ledger.archived", false)]);
-        let after = ["ledger.appended", "ledger.before-aliases", "ledger.before-mark", "ledger.marked"];
-        kills.extend(after.map(|failpoint| (command, failpoint, true)));
-    }
-    kills.push((ROLLBACK, "ledger.between-aliases", true));
-    kills.extend([(APPROVE, "ledger.archived", false), (APPROVE, "ledger.appended", true)]);
-    the_next_command_finishes(&Backend::rest(), &Server::shared(NEWEST).url, &kills).await;
-}
-
-/// Entry, aliases and tags are one transaction.
-async fn killed_on_local(backend: Backend, own: &[(&str, bool)]) {
-    let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-    let mut kills: Vec<Kill<'_>> = Vec::new();
-    for command in [QUARANTINE, RELEASE, APPROVE, NOMINATE, ROLLBACK] {
-        kills.extend([(command, "ledger.archived", false), (command, "ledger.appended", true)]);
-        kills.extend(own.iter().map(|(failpoint, committed)| (command, *failpoint, *committed)));
-    }
-    the_next_command_finishes(&backend, uri.expose(), &kills).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_on_sqlite() {
-    killed_on_local(Backend::sqlite(), &[("sqlite.appended", false), ("sqlite.moved", false)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_on_file() {
-    let own = [("file.journaled", true), ("file.half-applied", true), ("file.applied", true)];
-    killed_on_local(Backend::file(), &own).await;
-}
-
-const PROCESSES: u64 = 6;
-
-/// Runs commands in sequence, and returns the entries that they reported.
-fn work(project: &Project, writer: u64, operations: u64) -> Vec<u64> {
-    let mut done = Vec::new();
-    for operation in 0..operations {
-        let pick = writer * 5 + operation * 3;
-        let version = (pick % 5 + 1).to_string();
-        let command: Vec<&str> = match pick % 7 {
-            0 => vec!["quarantine", &version, "--reason", "a race"],
-            1 => vec!["release", &version],
-            2 => vec!["approve", &version],
-            3 => vec!["nominate", &version],
-            4 => vec!["rollback", "--quarantine"],
-            _ => vec!["promote", &version],
-        };
-        let outcome = project.run([&["--output", "json"], &command[..]].concat());
-        let refusals = ["\"Contention\"", "\"Quarantined\"", "\"NotQuarantined\"", "\"NoArchived\""];
-        match outcome.code {
-            0 => {
-                let report: Value = serde_json::from_str(&outcome.out).expect("a report");
-                done.extend(report["sequence"].as_u64());
-            }
-            1 => {}
-            2 if refusals.iter().any(|kind| outcome.err.contains(kind)) => {}
-            code => panic!("{command:?} ended with {code}: {}", outcome.err),
-        }
-    }
-    done
-}
-
-/// Applies the entries in sequence, and asserts that none makes a version champion that is in quarantine.
-fn replay(chain: &[Record]) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let (mut quarantined, mut approved) = (BTreeSet::new(), BTreeSet::new());
-    for record in chain {
-        let entry = &record.entry;
-        let target = entry.target.map(Version::get);
-        if entry.is_decision()
-            && let Some(champion) = entry.crowned().map(Version::get)
-        {
-            assert!(!quarantined.contains(&champion), "{record}");
-            approved.remove(&champion);
-        }
-        quarantined.extend(entry.quarantined().into_iter().map(Version::get));
-        match entry.operation {
-            EntryKind::Release => drop(target.map(|version| quarantined.remove(&version))),
-            EntryKind::Approve => approved.extend(target),
-            EntryKind::External | EntryKind::Aborted | EntryKind::Checkpoint => {
-                panic!("no command leaves an entry `{}` here", entry.operation)
-            }
-            _ => {}
-        }
-    }
-    (quarantined, approved)
-}
-
-async fn many_processes_keep_to_the_standing(backend: &Backend, uri: &str, operations: u64) {
-    let model = fresh_name("race");
-    let registry = registry(backend, &model).await;
-    for number in [1, 2] {
-        registry.promote(version(number)).await.expect("a promotion");
-    }
-    let writers: Vec<_> = (0..PROCESSES)
-        .map(|writer| {
-            let project = Project::new(Some(uri), &model);
-            thread::spawn(move || work(&project, writer, operations))
-        })
-        .collect();
-    let mut done: Vec<u64> =
-        writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect();
-    done.sort_unstable();
-    let ledger = ledger(&registry).await;
-    let engine = PolicyEngine::new(&EngineOptions::default()).expect("an engine");
-    let verified = ledger.verify(Some(&PolicyReplay::new(engine))).await.expect("a verification");
-    assert!(verified.is_sound(), "{verified:?}");
-    let findings = ledger.diagnose().await.expect("findings");
-    let expected = |finding: &LedgerFinding| finding.code() == "quarantined-champion";
-    assert!(findings.iter().all(expected), "{findings:?}");
-    let mut chain: Vec<Record> =
-        ledger.history(None, None).await.expect("a history").into_iter().map(|(record, _)| record).collect();
-    chain.reverse();
-    for number in &done {
-        assert!(chain.iter().any(|record| record.number == *number), "entry {number} is lost");
-    }
-    let mut counted = done.clone();
-    counted.dedup();
-    assert_eq!(counted, done, "two operations report one entry");
-    let (quarantines, approvals) = replay(&chain);
-    let standing = standing(&registry).await;
-    assert_eq!(quarantined(&standing), quarantines);
-    assert_eq!(approved(&standing).into_iter().collect::<BTreeSet<_>>(), approvals);
-    assert_eq!(tagged(&registry).await, quarantines);
-    assert!(done.len() as u64 >= PROCESSES * operations / 4, "only {} of them succeeded", done.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn raced_on_local_stores() {
-    for backend in [Backend::sqlite(), Backend::file()] {
-        let uri = backend.options("m").resolved_tracking_uri().expect("a URI");
-        many_processes_keep_to_the_standing(&backend, uri.expose(), 25).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn raced_on_rest() {
-    let server = Server::start(NEWEST, &["--workers", "2"]);
-    many_processes_keep_to_the_standing(&Backend::on(&server), &server.url, 5).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "one more server; `cargo xtask test --all` runs it"]
-async fn raced_on_postgres() {
-    let server = Server::shared(ON_POSTGRES);
-    many_processes_keep_to_the_standing(&Backend::on(server), &server.url, 25).await;
-}
-
-/// Runs a command on a model with champion 2, archived version 1 and version 3 approved, with `fault` in request number
-/// `index` (from 0). Returns whether the command sent that many requests.
-async fn ask_with(server: &Server, command: &[&str], fault: Fault, index: usize) -> bool {
-    let proxy = Proxy::start(&server.url);
-    let model = fresh_name("fault");
-    let registry = registry(&Backend::on(server), &model).await;
-    for number in [1, 2] {
-        registry.promote(version(number)).await.expect("a promotion");
-    }
-    registry.approve(version(3)).await.expect("an approval");
-    let project = Project::new(Some(&proxy.url), &model);
-    proxy.spoil(index, fault);
-    let mut command = project.command([&["--output", "json"], command].concat());
-    command.env("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0").env("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0");
-    let outcome: crate::support::binary::Outcome = command.output().expect("the binary runs").into();
-    let reached = proxy.take().len() > index;
-    let what = format!("{fault:?} of request {index}: {}", outcome.err);
-    if outcome.code == 2 {
-        // The command reported an error, and the next command succeeds.
-        assert!(outcome.err.contains("\"hydra-registry/error/1\""), "{what}");
-        registry.promote(version(4)).await.expect("the next command");
-    }
-    let history = assert_sound(&registry).await;
-    // Entries 1 to 4 are the genesis, the two promotions and the approval above.
-    let recorded: Vec<&Record> = history
-        .iter()
-        .map(|(record, _)| record)
-        .filter(|record| {
-            record.number > 4 && record.entry.actor == "tester" && record.entry.target != Some(version(4))
-        })
-        .collect();
-    assert!(recorded.len() <= 1, "{what}");
-    match outcome.code {
-        0 => assert_eq!(recorded.len(), 1, "{what}"),
-        2 => assert!(recorded.is_empty() || outcome.err.contains("may be recorded"), "{what}"),
-        code => panic!("exit {code}: {what}"),
-    }
-    let standing = standing(&registry).await;
-    assert_eq!(approved(&standing), [3], "{what}");
-    let expected: BTreeSet<u64> =
-        recorded.iter().flat_map(|record| record.entry.quarantined()).map(Version::get).collect();
-    assert_eq!(quarantined(&standing), expected, "{what}");
-    assert_eq!(tagged(&registry).await, expected, "{what}");
-    reached
-}
-
-async fn spoil_every_request(server: &Server, command: &[&str], faults: &[Fault]) {
-    for fault in faults {
-        let mut index = 0;
-        while ask_with(server, command, *fault, index).await {
-            index += 1;
-        }
-        assert!(index >= 8, "it takes more than {index} requests");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn lost_answers_and_refusals_at_every_request() {
-    spoil_every_request(Server::shared(NEWEST), QUARANTINE, &[Fault::AnswerLost]).await;
-    spoil_every_request(Server::shared(NEWEST), ROLLBACK, &[Fault::DoneButAnswered(503)]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "many minutes; `cargo xtask test --all` runs it"]
-async fn every_fault_at_every_request() {
-    let faults =
-        [Fault::Dropped, Fault::Late, Fault::Twice, Fault::Answered(500), Fault::DoneButAnswered(500)];
-    for command in [QUARANTINE, ROLLBACK] {
-        spoil_every_request(Server::shared(NEWEST), command, &faults).await;
-    }
 }

@@ -66,9 +66,12 @@ fn several_models(tracking_uri: Option<&str>) {
         let text = project.run(["status"]).out;
         assert!(text.contains("alias-spelling") && text.contains("remedy"), "{text}");
     }
-    let nothing = project.run(["status", "--models", &fresh_name("nothing")]);
-    assert_eq!(nothing.code, 0);
-    assert!(nothing.err.contains("no model fits"), "{}", nothing.err);
+    // A pattern with a typing error must not look like models without problems.
+    for command in ["status", "doctor"] {
+        let nothing = project.run([command, "--models", &fresh_name("nothing")]);
+        assert_eq!(nothing.code, 1, "{command}");
+        assert!(nothing.err.contains("no model fits"), "{}", nothing.err);
+    }
 }
 
 #[test]

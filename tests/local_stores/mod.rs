@@ -132,7 +132,7 @@ impl Home {
                 }
             }
         }
-        assert!(files.len() >= 5, "a param, two tags, three metrics: {files:?}");
+        assert!(files.len() >= 7, "a param, two tags, four metrics: {files:?}");
         let Value::Array(mut files) = self.normal(Value::Array(files)) else { unreachable!("a list") };
         files.sort_by_cached_key(Value::to_string);
         Value::Array(files)

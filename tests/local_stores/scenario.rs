@@ -3,7 +3,8 @@
 use hydra_base::names::{LoggedModelId, ModelName};
 use hydra_base::testing::{alias, key, model_name, tags, version};
 use hydra_mlflow::entities::{
-    LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunStatus,
+    DatasetInput, LoggedModelStatus, Metric, NewLoggedModel, NewModelVersion, NewRun, RunBatch, RunInputs,
+    RunStatus,
 };
 use hydra_mlflow::store::{RegistryStore, TrackingStore};
 use hydra_mlflow::testing::conformance::pairs;
@@ -44,6 +45,17 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
     let again = RunBatch::default().metrics(batch.metrics[..1].to_vec()).params(batch.params[..1].to_vec());
     store.log_batch(&run.id, &again).await.expect("a batch");
 
+    let mut described =
+        DatasetInput::new("holdout", "0123abcd", "local", r#"{"uri": "/data/é.csv"}"#).context("eval");
+    described.schema = Some(r#"{"mlflow_colspec": []}"#.into());
+    described.profile = Some(r#"{"num_rows": 3}"#.into());
+    described.tags.insert("é".into(), String::new());
+    let bare = DatasetInput::new("bare", "4567", "code", "{}");
+    for _ in 0..2 {
+        let inputs = RunInputs::default().dataset(described.clone()).dataset(bare.clone());
+        store.log_inputs(&run.id, &inputs).await.expect("inputs");
+    }
+
     let mut first = new_version(&format!("{}/model", run.artifact_uri)).run(run.id.clone());
     if logged_models {
         let new = NewLoggedModel::new(experiment_id, "model", run.id.clone())
@@ -55,6 +67,13 @@ pub async fn write(store: &(impl TrackingStore + RegistryStore), logged_models: 
             [batch.metrics[1].clone(), batch.metrics[3].clone(), metric("val/high", f64::INFINITY, 10, 0)];
         let of_model = RunBatch::default().metrics(points).logged_model(logged.id.clone());
         store.log_batch(&run.id, &of_model).await.expect("a batch");
+        let on_dataset = RunBatch::default()
+            .metrics([metric("val/brier", 0.25, 10, 0)])
+            .logged_model(logged.id.clone())
+            .dataset(&described);
+        store.log_batch(&run.id, &on_dataset).await.expect("a batch");
+        let measured = RunInputs::default().models([logged.id.clone()]);
+        store.log_inputs(&run.id, &measured).await.expect("an input");
         for number in [1, 7] {
             store.note_version(&logged.id, &model(), version(number)).await.expect("a note");
         }
@@ -108,6 +127,18 @@ pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: b
     }
     let metrics: Value =
         run.metrics.iter().map(|metric| (metric.key.clone(), as_python_prints(metric.value))).collect();
+    let inputs = store.inputs(&run.id).await.expect("inputs");
+    let dataset = |one: &DatasetInput| {
+        json!({
+            "name": one.name,
+            "digest": one.digest,
+            "source_type": one.source_type,
+            "source": one.source,
+            "schema": one.schema,
+            "profile": one.profile,
+            "tags": one.tags,
+        })
+    };
     let mut seen = json!({
         "experiment": {"name": experiment.name, "location": experiment.artifact_location},
         "run": {
@@ -119,6 +150,8 @@ pub async fn read(store: &(impl TrackingStore + RegistryStore), logged_models: b
             "params": run.params,
             "tags": run.tags,
             "metrics": metrics,
+            "datasets": inputs.datasets.iter().map(dataset).collect::<Value>(),
+            "measured": inputs.models,
         },
         "model": {
             "description": registered.description,

@@ -59,6 +59,13 @@ fn a_listing_that_fails_is_no_verdict() {
             let err = String::from_utf8_lossy(&outcome.stderr);
             assert_eq!(outcome.status.code(), Some(2), "{err}");
             assert!(err.contains(&format!("\"{kind}\"")), "{opened_before}: {err}");
+            // Another kind of answer is possible only in an emergency.
+            assert!(err.contains("`hydra-registry promote 3 --allow-unloadable`"), "{opened_before}: {err}");
+            let mut command = project.command(["--output", "json", "rollback"]);
+            let outcome =
+                command.env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0").output().expect("the binary runs");
+            let err = String::from_utf8_lossy(&outcome.stderr);
+            assert!(err.contains("`hydra-registry rollback --to 1 --allow-unloadable`"), "{err}");
             assert_eq!(project.json(["champion"])["version"], 2);
         }
         proxy.refuse("nothing", 0);

@@ -10,7 +10,7 @@ use hydra_base::error::Error;
 use hydra_base::names::Version;
 use hydra_mlflow::entities::{NewModelVersion, Tags};
 use hydra_models::candidate::SHA256_TAG;
-use hydra_policy::{Change, OverrideKind};
+use hydra_policy::{Change, Input, OverrideKind};
 use hydra_registry::{Alias, DecisionRequest, ErrorKind, ModelRegistry, Outcome, Target};
 
 use crate::support::backends::{Backend, Uploaded, fresh_name, sound_files};
@@ -241,6 +241,88 @@ async fn what_changes_for_users_is_told(backend: &Backend) {
     assert_eq!(told[2], columns);
 }
 
+/// A sound model of the size of `sound_files`, whose bytes are others.
+fn other_model() -> Vec<u8> {
+    let (_, model) = &sound_files()[0];
+    let mut other = model.clone();
+    let values = model.windows(11).position(|bytes| bytes == b"leaf_value=").expect("values");
+    let point = model[values..].iter().position(|byte| *byte == b'.').expect("a value");
+    let digit = &mut other[values + point + 1];
+    *digit = if *digit == b'9' { b'1' } else { *digit + 1 };
+    other
+}
+
+/// Without a digest, a version is the bytes that are there now.
+async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
+    let registry = open(backend).await;
+    let first = register_sound(backend, &registry, None).await;
+    registry.promote(first).await.expect("a promotion");
+    let (changed, uploaded) = upload(backend, &registry, &sound_files()).await;
+    let before = registry.promote(changed).dry_run().await.expect("a decision");
+    let approved = registry.approve(changed).await.expect("an approval");
+    assert_eq!(approved.sha256, before.model_sha256);
+    std::fs::write(uploaded.disk.join("model.lgb"), other_model()).expect("a change");
+    let found = Some(Sha256::of(&other_model()).to_string());
+    assert_eq!(registry.promote(changed).dry_run().await.expect("a decision").model_sha256, found);
+    let done = registry.promote(changed).await.expect("a promotion");
+    assert_eq!((done.outcome, &done.model_sha256), (Outcome::Done, &found));
+    let ledger = registry.existing_ledger().await.expect("an answer").expect("a ledger");
+    let entry = ledger.history(Some(1), None).await.expect("a history").remove(0).0.entry;
+    assert_eq!(entry.decided.as_ref().expect("a decision").model_sha256, found);
+    // The approval was of the other bytes, and the policy did not receive it.
+    let input = ledger.input(&ledger.history(Some(1), None).await.expect("a history")[0].0).await;
+    let input = Input::from_json(&input.expect("an input")).expect("an input");
+    assert!(input.target().expect("a target").approvals.is_empty(), "{input:?}");
+}
+
+/// The doctor reads the files, also those that were opened before; and what it finds out, later decisions know.
+async fn the_doctor_reads_the_files(backend: &Backend) {
+    let registry = open(backend).await;
+    let (_, model) = &sound_files()[0];
+    let logged = (SHA256_TAG.to_owned(), Sha256::of(model).to_string());
+    let mut disks = Vec::new();
+    for _ in 0..2 {
+        let uploaded = backend.upload(registry.backend(), &sound_files()).await;
+        let new = uploaded.version_of(registry.model()).tags([logged.clone()].into());
+        registry.promote(register(&registry, &new).await).await.expect("a promotion");
+        disks.push(uploaded.disk);
+    }
+    let codes = async || -> Vec<&'static str> {
+        registry.diagnose().await.expect("a diagnosis").iter().map(|finding| finding.code()).collect()
+    };
+    assert_eq!(codes().await, [] as [&str; 0]);
+    std::fs::write(disks[0].join("model.lgb"), other_model()).expect("a change");
+    assert_eq!(codes().await, ["unreadable-model"]);
+    let error = refused(&registry, registry.rollback(Target::PolicyChoice)).await;
+    assert!(cause(&error).contains("is not the logged one"), "{error:?}");
+    // In an emergency, the entry names the bytes that are there.
+    let forced = registry.rollback(Target::PolicyChoice).allow_unloadable().await.expect("a rollback");
+    assert_eq!(forced.model_sha256, Some(Sha256::of(&other_model()).to_string()));
+    std::fs::write(disks[0].join("model.lgb"), model).expect("restored");
+    assert_eq!(codes().await, [] as [&str; 0]);
+}
+
+/// A champion from before the ledger began is a way back, too.
+async fn the_way_back_is_searched_in_the_whole_ledger(backend: &Backend) {
+    let registry = open(backend).await;
+    let mut disks = Vec::new();
+    for number in 1..=3 {
+        let (found, uploaded) = upload(backend, &registry, &sound_files()).await;
+        disks.push(uploaded.disk);
+        if number == 1 {
+            let stores = registry.backend();
+            stores.registry.set_alias(registry.model(), &Alias::CHAMPION, found).await.expect("set");
+        } else {
+            registry.promote(found).await.expect("a promotion");
+        }
+    }
+    std::fs::remove_file(disks[1].join("model.lgb")).expect("removed");
+    let error = refused(&registry, registry.rollback(Target::PolicyChoice)).await;
+    let hint = error.hint().expect("a hint");
+    assert!(hint.starts_with("`hydra-registry rollback --to 1` returns to the nearest former"), "{hint}");
+    registry.rollback(version(1)).await.expect("the way that the hint names");
+}
+
 macro_rules! on_every_backend {
     ($($case:ident)+) => {
         on_every_backend! { @on rest: Backend::rest(); $($case)+ }
@@ -265,4 +347,7 @@ on_every_backend! {
     a_rollback_goes_to_no_unsound_version
     an_override_is_recorded_only_if_it_was_needed
     what_changes_for_users_is_told
+    a_version_without_a_digest_is_decided_on_as_it_is
+    the_doctor_reads_the_files
+    the_way_back_is_searched_in_the_whole_ledger
 }

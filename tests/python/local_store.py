@@ -14,7 +14,7 @@ import sys
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 MODEL = "risk model"
 HAS_LOGGED_MODELS = hasattr(MlflowClient, "create_logged_model")
@@ -35,9 +35,16 @@ def write(client):
     params = [Param("lr", "0.1"), Param("nested.key", "[1, null]"), Param("text", "two\nlines: é # '\"")]
     client.log_batch(run.run_id, metrics=metrics, params=params, tags=[RunTag("note", "no"), RunTag("team", "credit")])
     client.log_batch(run.run_id, metrics=metrics[:1], params=params[:1])
+    described = Dataset("holdout", "0123abcd", "local", '{"uri": "/data/é.csv"}', '{"mlflow_colspec": []}', '{"num_rows": 3}')
+    datasets = [
+        DatasetInput(described, [InputTag("mlflow.data.context", "eval"), InputTag("é", "")]),
+        DatasetInput(Dataset("bare", "4567", "code", "{}"), []),
+    ]
+    for _ in range(2):
+        client.log_inputs(run.run_id, datasets)
     source, ids = f"{run.artifact_uri}/model", {"run_id": run.run_id}
     if HAS_LOGGED_MODELS:
-        from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+        from mlflow.entities import LoggedModelInput, LoggedModelOutput, LoggedModelStatus
 
         model = client.create_logged_model(
             experiment, name="model", source_run_id=run.run_id, tags={"mlflow.user": "ada"}, params={"lr": "0.1"}
@@ -45,6 +52,10 @@ def write(client):
         client.log_outputs(run.run_id, [LoggedModelOutput(model.model_id, 0)])
         measured = [(m.key, m.value, m.timestamp, m.step) for m in [metrics[1], metrics[3], Metric("val/high", math.inf, 10, 0)]]
         client.log_batch(run.run_id, metrics=[Metric(*point, model_id=model.model_id) for point in measured])
+        on_dataset = {"dataset_name": described.name, "dataset_digest": described.digest}
+        brier = Metric("val/brier", 0.25, 10, 0, model_id=model.model_id, **on_dataset)
+        client.log_batch(run.run_id, metrics=[brier])
+        client.log_inputs(run.run_id, models=[LoggedModelInput(model.model_id)])
         registered = json.dumps([{"name": MODEL, "version": 1}, {"name": MODEL, "version": 7}])
         client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
@@ -93,6 +104,11 @@ def read(client):
             "params": run.data.params,
             "tags": run.data.tags,
             "metrics": {key: repr(value) for key, value in run.data.metrics.items()},
+            "datasets": [
+                dict(one.dataset) | {"tags": {tag.key: tag.value for tag in one.tags}}
+                for one in sorted(run.inputs.dataset_inputs, key=lambda one: one.dataset.name)
+            ],
+            "measured": [one.model_id for one in getattr(run.inputs, "model_inputs", None) or []],
         },
         "model": {
             "description": model.description or "",

@@ -23,6 +23,18 @@ pub enum Fault {
     DoneButAnswered(u16),
 }
 
+/// A fault of each kind.
+pub const FAULTS: [Fault; 8] = [
+    Fault::Dropped,
+    Fault::AnswerLost,
+    Fault::Late,
+    Fault::Twice,
+    Fault::Answered(500),
+    Fault::Answered(503),
+    Fault::DoneButAnswered(500),
+    Fault::DoneButAnswered(503),
+];
+
 /// A proxy that forwards requests to a server.
 #[derive(Debug)]
 pub struct Proxy {
@@ -96,6 +108,11 @@ impl Proxy {
     /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
     /// after the answer to the previous one.
     pub fn take_rounds(&self) -> usize {
+        self.take_with_rounds().1
+    }
+
+    /// The requests since the last call, and their round trips.
+    pub fn take_with_rounds(&self) -> (Vec<String>, usize) {
         let seen = std::mem::take(&mut self.state().seen);
         let mut spans: Vec<(Instant, Instant)> =
             seen.iter().filter_map(|seen| Some((seen.to?, seen.from))).collect();
@@ -106,7 +123,7 @@ impl Proxy {
                 (rounds, last) = (rounds + 1, Some(to));
             }
         }
-        rounds
+        (seen.into_iter().map(|seen| seen.line).collect(), rounds)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -22,7 +22,7 @@ struct Program {
 /// The packages that build LightGBM's C++.
 const CPP: [&str; 4] = ["lightgbm3", "lightgbm3-sys", "cmake", "bindgen"];
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         what: "scores a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features"],
@@ -34,6 +34,12 @@ const PROGRAMS: [Program; 4] = [
         selection: &["-p", "hydra-lightgbm", "--no-default-features", "--features", "arrow"],
         most: 80,
         without: &["wasmtime", "clap", "reqwest", "tokio", "parquet"],
+    },
+    Program {
+        what: "reads evaluations",
+        selection: &["-p", "hydra-evaluation", "--no-default-features"],
+        most: 45,
+        without: &["hydra-lightgbm", "hydra-tables", "arrow-array", "wasmtime", "clap", "tokio"],
     },
     Program {
         what: "loads the champion from a server and scores",
@@ -66,8 +72,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("hydra-registry", REGISTRY),
 ];
 
+/// The evaluations are documents here: reading rows needs `hydra-tables`, which is missing from this list.
 const LIFECYCLE: &[&str] = &[
     "hydra-base",
+    "hydra-evaluation",
     "hydra-guest-cargo",
     "hydra-ledger-rules",
     "hydra-lightgbm",
@@ -78,6 +86,7 @@ const LIFECYCLE: &[&str] = &[
 
 const REGISTRY: &[&str] = &[
     "hydra-base",
+    "hydra-evaluation",
     "hydra-guest-cargo",
     "hydra-ledger-rules",
     "hydra-lifecycle",

@@ -21,8 +21,8 @@ Commands:
                          install the pinned build tools under .tools/; without --build also test environments
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
-  bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 20 minutes); PART is scoring,
-                         registry, policy, or criterion (the benches of single components)
+  bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
+                         registry, policy, evaluation, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)

@@ -1,57 +1,65 @@
 // The policy `metric-gate` in JavaScript. It passes the golden cases of the Rust version.
 
-const text = (key, fallback, doc) => declare(key, 'text', fallback, doc);
-const number = (key, fallback, doc) => declare(key, 'number', fallback, doc);
+// The longest explanation that the host accepts by default, and the longest name in one, in bytes.
+const LONGEST = 1000;
+const NAME = 64;
+const DATASET = 100;
 
 export const policy = {
   describe() {
     return {
       name: 'metric-gate-javascript',
-      version: '1.0.0',
-      summary: 'the candidate must beat the champion on a metric by a margin, without falling behind on the guard metrics',
+      version: '2.0.0',
+      summary:
+        'the candidate must beat the champion on a metric by a margin, without falling behind on the guard metrics: as evaluations measured them, or else as the runs reported them',
       settings: [
-        text('metric', undefined, 'the metric to beat, `name` or `name:min` where less is better'),
-        number('margin', '0', 'by how much the candidate must be better'),
-        text('guards', '', 'metrics that must not get worse, separated by commas'),
-        number('tolerance', '0', 'by how much a guard metric may be worse'),
+        declare('metric', 'text', undefined, 'the metric to beat, `name` or `name:min` where less is better'),
+        declare('margin', 'number', '0', 'by how much the candidate must be better'),
+        declare('guards', 'texts', '', 'metrics that must not get worse'),
+        declare('tolerance', 'number', '0', 'by how much a guard metric may be worse'),
+        declare('datasets', 'texts', '', 'the datasets whose evaluations count; without it, all on labelled rows'),
+        declare(
+          'self-reported',
+          'boolean',
+          'true',
+          'whether a metric that no evaluation measured counts as the runs reported it',
+        ),
       ],
     };
   },
 
   decidePromotion: answering((target, context) => {
     const settings = Object.fromEntries(context.settings.map(({ key, value }) => [key, value]));
-    const gate = parseGate(settings.metric);
-    const value = gate.of(target);
-    if (value === undefined) return missing(gate, target);
-    const { champion } = context;
-    if (champion === undefined) {
-      return approve(target, context, `there is no champion to beat; ${gate.metric} is ${value}`);
-    }
-    const toBeat = gate.of(champion);
-    if (toBeat === undefined) return missing(gate, champion);
-    const gain = gate.gain(value, toBeat);
-    if (gain < Number(settings.margin) || gain <= 0) {
-      return reject(
-        `${gate.metric} is ${value}, the champion has ${toBeat}: a gain of ${gain.toFixed(6)}, ${settings.margin} is required`,
-      );
-    }
-    const names = settings.guards.split(',').map((name) => name.trim());
-    for (const guard of names.filter((name) => name !== '').map(parseGate)) {
-      const after = guard.of(target);
-      if (after === undefined) return missing(guard, target);
-      const before = guard.of(champion);
-      const loss = before === undefined ? 0 : -guard.gain(after, before);
-      if (loss > Number(settings.tolerance)) {
-        return reject(
-          `${guard.metric} is ${after}, the champion has ${before}: a loss of ${loss.toFixed(6)}, ${settings.tolerance} is tolerated`,
-        );
-      }
-    }
-    return approve(
+    const texts = (key) => settings[key].split(',').filter((text) => text !== '');
+    const named = texts('datasets');
+    const evidence = {
       target,
-      context,
-      `${gate.metric} is ${value}, better than the champion's ${toBeat} by ${gain.toFixed(6)}`,
-    );
+      champion: context.champion,
+      evaluations: context.evaluations.filter(({ dataset, kind }) =>
+        named.length > 0 ? named.includes(dataset) : kind === 'holdout',
+      ),
+      selfReported: settings['self-reported'] === 'true',
+    };
+    const goal = parseGate(settings.metric);
+    if (context.champion === undefined) {
+      const shown = firstValue(evidence, goal);
+      if (shown === undefined) return missing(evidence, goal, target);
+      return approve(target, context, `there is no champion to beat; ${shown}`);
+    }
+    const margin = Number(settings.margin);
+    // A bar is the least gain, and whether that itself suffices.
+    const bar = margin > 0 ? { least: margin, orEqual: true } : { least: 0, orEqual: false };
+    const guardBar = { least: -Number(settings.tolerance), orEqual: true };
+    const wanted = [
+      { gate: goal, bar, isGoal: true },
+      ...texts('guards').map((text) => ({ gate: parseGate(text), bar: guardBar, isGoal: false })),
+    ];
+    const reasons = [];
+    for (const one of wanted) {
+      const verdict = judge(evidence, one, reasons);
+      if (verdict !== undefined) return verdict;
+    }
+    return approve(target, context, joined(reasons));
   }),
 
   decideRollback: answering((named, context) => {
@@ -73,20 +81,149 @@ function answering(rule) {
   };
 }
 
+// A metric and its better direction in what runs report. Evaluations state the direction of theirs.
 function parseGate(setting) {
   const [, metric, direction = 'max'] = setting.match(/^(.*?)(?::(min|max))?$/s);
-  return {
-    metric,
-    of(version) {
-      const value = version.run?.metrics.find(({ key }) => key === metric)?.value;
-      return Number.isNaN(value) ? undefined : value;
-    },
-    gain: (value, than) => (direction === 'max' ? value - than : than - value),
-  };
+  return { metric, sign: direction === 'max' ? 1 : -1 };
 }
 
-function missing(gate, version) {
-  return { tag: 'hold', val: `version ${version.version} has no usable value of the metric ${gate.metric}` };
+// Adds how a metric reaches its bar: in every evaluation that measured both versions, or else in what the runs reported.
+// Returns the verdict if it does not.
+function judge(evidence, wanted, reasons) {
+  const { gate, bar } = wanted;
+  let measured = false;
+  for (const evaluation of evidence.evaluations) {
+    const metric = evaluation.metrics.find(({ name }) => name === gate.metric);
+    const found = metric && overall(metric, evidence.target.version, evidence.champion.version);
+    if (found === undefined) continue;
+    const rows = `on ${excerpt(evaluation.dataset, DATASET)}`;
+    if (Number.isNaN(found.difference)) {
+      return hold(`measured: ${excerpt(gate.metric, NAME)} is not defined ${rows}`);
+    }
+    const sign = metric.direction === 'higher-is-better' ? 1 : -1;
+    const words = `measured: ${finding(gate.metric, found, bar, sign)} ${rows}, ${inWords(bar, sign)}`;
+    if (!reaches(sign * found.difference, bar)) return reject(words);
+    reasons.push(words);
+    measured = true;
+  }
+  return measured ? undefined : judgeReported(evidence, wanted, reasons);
+}
+
+function judgeReported(evidence, { gate, bar, isGoal }, reasons) {
+  const value = reported(evidence, gate, evidence.target);
+  if (value === undefined) return missing(evidence, gate, evidence.target);
+  const before = reported(evidence, gate, evidence.champion);
+  // Without a value of the champion there is nothing to compare.
+  if (before === undefined) return isGoal ? missing(evidence, gate, evidence.champion) : undefined;
+  const gain = gate.sign * (value - before);
+  const shown = beside(gain, bar.least);
+  const words = `self-reported: ${excerpt(gate.metric, NAME)} is ${value}, the champion has ${before}`;
+  if (reaches(gain, bar)) {
+    reasons.push(`${words}: a gain of ${shown}`);
+    return undefined;
+  }
+  if (isGoal) return reject(`${words}: a gain of ${shown}, ${bar.least} is required`);
+  return reject(`${words}: a loss of ${-shown}, ${0 - bar.least} is tolerated`);
+}
+
+// The value of the target, with its source.
+function firstValue(evidence, gate) {
+  const name = excerpt(gate.metric, NAME);
+  for (const evaluation of evidence.evaluations) {
+    const metric = evaluation.metrics.find((one) => one.name === gate.metric);
+    const value = metric && measuredValue(metric, evidence.target.version);
+    if (value === undefined) continue;
+    return Number.isNaN(value) ? undefined : `measured: ${name} is ${value} on ${excerpt(evaluation.dataset, DATASET)}`;
+  }
+  const value = reported(evidence, gate, evidence.target);
+  return value === undefined ? undefined : `self-reported: ${name} is ${value}`;
+}
+
+// The difference of two versions on all rows: the one that was compared, or else that of their measurements.
+function overall(metric, target, champion) {
+  for (const { challenger, baseline, segment, difference, interval } of metric.comparisons) {
+    if (segment !== undefined) continue;
+    if (challenger === target && baseline === champion) {
+      return { difference, interval: interval && [interval.low, interval.high] };
+    }
+    if (challenger === champion && baseline === target) {
+      return { difference: -difference, interval: interval && [-interval.high, -interval.low] };
+    }
+  }
+  const [value, before] = [measuredValue(metric, target), measuredValue(metric, champion)];
+  return value === undefined || before === undefined ? undefined : { difference: value - before };
+}
+
+function measuredValue(metric, version) {
+  return metric.measurements.find((one) => one.version === version && one.segment === undefined)?.value;
+}
+
+// The value if the run has one that is not NaN, and the settings let it count.
+function reported({ selfReported }, gate, version) {
+  const value = version.run?.metrics.find(({ key }) => key === gate.metric)?.value;
+  return !selfReported || Number.isNaN(value) ? undefined : value;
+}
+
+function reaches(gain, { least, orEqual }) {
+  return orEqual ? gain >= least : gain > least;
+}
+
+// The difference as it was measured: `auc +0.004 [0.001, 0.007]`.
+function finding(metric, { difference, interval }, { least }, sign) {
+  const shown = (value) => beside(value, sign * least);
+  const figure = shown(difference);
+  const bounds = interval === undefined ? '' : ` [${interval.map(shown).join(', ')}]`;
+  return `${excerpt(metric, NAME)} ${figure > 0 ? '+' : ''}${figure}${bounds}`;
+}
+
+function inWords({ least, orEqual }, sign) {
+  // Adding 0 makes -0 a 0.
+  return `wanted ${sign > 0 ? '>' : '<'}${orEqual ? '=' : ''} ${sign * least + 0}`;
+}
+
+// Three digits of a number, or all if three would show it on the other side of the threshold.
+function beside(value, threshold) {
+  const short = Number(value.toPrecision(3));
+  return (Math.sign(short - threshold) === Math.sign(value - threshold) ? short : value) + 0;
+}
+
+// A missing value is not evidence against the candidate, so the policy holds.
+function missing({ selfReported }, gate, { version }) {
+  const name = excerpt(gate.metric, NAME);
+  if (!selfReported) return hold(`no evaluation measured the metric ${name} of version ${version}`);
+  return hold(`version ${version} has no usable value of the metric ${name}, measured or self-reported`);
+}
+
+// Reasons with semicolons between them, as many as fit into an explanation.
+function joined(reasons) {
+  for (let kept = reasons.length; kept > 0; kept -= 1) {
+    const more = kept < reasons.length ? `; and ${reasons.length - kept} more` : '';
+    const text = reasons.slice(0, kept).join('; ') + more;
+    if (bytes(text) <= LONGEST) return text;
+  }
+  return excerpt(reasons[0], LONGEST);
+}
+
+// Foreign text on one line, cut after a number of bytes.
+function excerpt(text, most) {
+  const line = text.replace(/[\p{Cc}\u2028\u2029]/gu, ' ');
+  if (bytes(line) <= most) return line;
+  let kept = '';
+  let size = bytes('…');
+  for (const character of line) {
+    size += bytes(character);
+    if (size > most) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+function bytes(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+function hold(explanation) {
+  return { tag: 'hold', val: explanation };
 }
 
 function reject(explanation) {

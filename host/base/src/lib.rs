@@ -1,5 +1,6 @@
 //! The lowest layer: errors, and the names and numbers that all other crates share.
 
+pub mod actor;
 pub mod aliases;
 #[cfg(feature = "runtime")]
 mod blocking;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub const MAX_KEY_CHARS: usize = 250;
 
 /// The length limit of a registered model's name in bytes: the width of MLflow's column.
 pub const MAX_MODEL_NAME_BYTES: usize = 256;
+
+/// The length limit of a dataset's name in characters.
+const MAX_DATASET_CHARS: usize = 100;
 
 /// The workspace of entities that were created without naming a workspace.
 pub const DEFAULT_WORKSPACE: &str = "default";
@@ -108,11 +112,39 @@ text_newtype!(
     check_workspace
 );
 text_newtype!(
+    /// The name of a policy among those that decide together: 1 to 64 ASCII letters, digits, `_` or `-`. Settings and limits
+    /// of the policy are addressed by it, as `NAME.KEY`.
+    PolicyName(String),
+    check_policy_name
+);
+text_newtype!(
     /// The key of a metric, param or tag: 1 to 250 word characters, `/`, `.`, `-`, or spaces; a normalised relative
     /// path. `:` is not allowed, because MLflow before 2.10 and MLflow on Windows reject it.
     Key(String),
     check_key
 );
+
+text_newtype!(
+    /// The name of a dataset that versions are evaluated on: 1 to 100 of `A-Z a-z 0-9 . _ -`, not starting with `.` or `-`.
+    DatasetName(String),
+    check_dataset
+);
+
+impl DatasetName {
+    /// The name of the dataset in a file or a directory: the stem of its name, with `_` for every other character.
+    ///
+    /// `None` if the path has no file name, like `..`.
+    #[must_use]
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let stem = path.file_stem()?.to_string_lossy();
+        let plain = |c: char| if is_of_dataset(c) { c } else { '_' };
+        let mut name: String = stem.chars().take(MAX_DATASET_CHARS).map(plain).collect();
+        if name.starts_with(['.', '-']) {
+            name.replace_range(..1, "_");
+        }
+        Self::new(name).ok()
+    }
+}
 
 impl Alias {
     /// The alias of the version in production.
@@ -123,6 +155,25 @@ impl Alias {
 
     /// The alias of the previous champion, the default target of a rollback.
     pub const ARCHIVED: Self = Self(Cow::Borrowed("archived"));
+}
+
+impl PolicyName {
+    /// The length limit, in bytes.
+    const MAX_BYTES: usize = 64;
+
+    /// The name of a policy in the file `stem.wasm`: the stem, cut to the length limit, with `_` for each character that a name
+    /// cannot have.
+    #[must_use]
+    pub fn of_stem(stem: &str) -> Self {
+        let plain = |c: char| u8::try_from(c).is_ok_and(Self::allows);
+        let name: String =
+            stem.chars().take(Self::MAX_BYTES).map(|c| if plain(c) { c } else { '_' }).collect();
+        Self(if name.is_empty() { "_".to_owned() } else { name })
+    }
+
+    fn allows(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+    }
 }
 
 /// The number of a model version, from 1.
@@ -238,10 +289,36 @@ fn check_alias(text: &str) -> Result<()> {
     }
 }
 
+fn is_of_dataset(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+fn check_dataset(text: &str) -> Result<()> {
+    let fits = (1..=MAX_DATASET_CHARS).contains(&text.len()) && text.chars().all(is_of_dataset);
+    if fits && !text.starts_with(['.', '-']) {
+        Ok(())
+    } else {
+        Err(refuse(
+            "dataset name",
+            text,
+            "use 1 to 100 of the characters A-Z, a-z, 0-9, `.`, `_` and `-`, without `.` or `-` at the start",
+        ))
+    }
+}
+
 fn check_id(text: &str) -> Result<()> {
     let starts = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
     let fits = text.len() <= 256 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if starts && fits { Ok(()) } else { Err(refuse("id", text, "use letters, digits, `_` and `-`")) }
+}
+
+fn check_policy_name(text: &str) -> Result<()> {
+    let fits = (1..=PolicyName::MAX_BYTES).contains(&text.len()) && text.bytes().all(PolicyName::allows);
+    if fits {
+        Ok(())
+    } else {
+        Err(refuse("name of a policy", text, "use 1 to 64 letters, digits, `_` and `-`"))
+    }
 }
 
 fn check_key(text: &str) -> Result<()> {
@@ -294,6 +371,38 @@ mod tests {
         for bad in ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a:b", "a\0", &"k".repeat(251)] {
             assert_eq!(Key::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
         }
+    }
+
+    #[test]
+    fn a_policy_has_a_name_without_dots() {
+        for good in ["metric-gate", "A_1", "-", &"n".repeat(64)] {
+            assert_eq!(PolicyName::of_stem(good), PolicyName::new(good).expect("a name"));
+        }
+        for (bad, made) in
+            [("", "_"), ("a.b", "a_b"), ("ü/\u{1b}", "___"), (&"n".repeat(65), &"n".repeat(64))]
+        {
+            assert_eq!(PolicyName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+            assert_eq!(PolicyName::of_stem(bad).as_str(), made);
+            PolicyName::new(made).expect("a name");
+        }
+    }
+
+    #[test]
+    fn datasets_have_plain_names() {
+        for good in ["holdout", "2026-05", "_a.b", &"x".repeat(100)] {
+            assert!(DatasetName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", ".a", "a b", "a/b", "a:b", "é", &"x".repeat(101)] {
+            assert_eq!(DatasetName::new(bad).expect_err(bad).kind(), ErrorKind::InvalidName);
+        }
+        let named = |path: &str| DatasetName::of_path(Path::new(path)).map(String::from);
+        assert_eq!(named("data/holdout 2026.05.parquet").as_deref(), Some("holdout_2026.05"));
+        assert_eq!(named("data/may/").as_deref(), Some("may"));
+        assert_eq!(named(".hidden").as_deref(), Some("_hidden"));
+        assert_eq!(named("--x.csv").as_deref(), Some("_-x"));
+        assert_eq!(named("größe.csv").as_deref(), Some("gr__e"));
+        assert_eq!(named(&"é".repeat(150)).as_deref(), Some("_".repeat(100).as_str()));
+        assert_eq!(named(".."), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use crate::aliases::AliasMove;
 use crate::error::{ErrorKind, Result};
-use crate::names::{Alias, Key, ModelName, Version};
+use crate::names::{Alias, DatasetName, Key, ModelName, Version};
 
 /// The version with this number.
 #[must_use]
@@ -37,6 +37,12 @@ pub fn unset(name: &str) -> AliasMove {
 #[must_use]
 pub fn model_name(text: &str) -> ModelName {
     ModelName::new(text).expect("a legal name")
+}
+
+/// The name of a dataset.
+#[must_use]
+pub fn dataset(text: &str) -> DatasetName {
+    DatasetName::new(text).expect("a legal name")
 }
 
 /// The key of a tag, param or metric.

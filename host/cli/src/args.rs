@@ -1,19 +1,25 @@
 //! The command-line arguments.
 
+mod policies;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::evaluate::{EvaluateArgs, MeasureArgs};
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
+use crate::selector::{ModelArgs, VersionArgs};
 use crate::time::{parse_time, span};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
+use policies::policy_file;
+pub use policies::{PolicyFile, gathered};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -50,16 +56,21 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]
-    #[arg(long, global = true, env = environment::POLICY, value_name = "FILE", value_parser = path(), hide_env_values = true)]
-    pub policy: Option<PathBuf>,
+    /// The policy component that decides [default: the embedded one]; given several times, all must approve, and the aliases
+    /// move as the first one says
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", value_parser = policy_file(), hide_env_values = true)]
+    pub policies: Vec<PolicyFile>,
 
-    /// A setting of the policy; `policy inspect` lists them
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    /// One more policy, whose answer is recorded and does not count
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE", value_parser = policy_file())]
+    pub monitors: Vec<PolicyFile>,
+
+    /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
+    #[arg(long = "set", global = true, value_name = "[NAME.]KEY=VALUE")]
     pub set: Vec<String>,
 
-    /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them
-    #[arg(long = "budget", global = true, value_name = "LIMIT=VALUE")]
+    /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them; NAME.LIMIT for one of several policies
+    #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
 
     /// The format of reports: text for people or JSON for programs
@@ -108,7 +119,7 @@ pub enum Command {
     /// Log a trained model as a candidate: run, config, metrics, tags, model and a registered version
     LogCandidate(Box<LogCandidateArgs>),
     /// Ask the policy to make a version the champion
-    Promote(PromoteArgs),
+    Promote(Box<PromoteArgs>),
     /// Ask the policy to return to the archived version
     Rollback(RollbackArgs),
     /// Make a version the candidate
@@ -123,8 +134,14 @@ pub enum Command {
     Champion(ChampionArgs),
     /// List every version with its aliases, newest first
     List(ListArgs),
-    /// Predict with the champion
+    /// Show a version: its run, its tags and its model
+    Show(ShowArgs),
+    /// Write the model file of a version
+    Download(DownloadArgs),
+    /// Predict with the champion, or another version
     Predict(PredictArgs),
+    /// Measure versions on the same labelled rows: metrics with paired intervals, agreement
+    Evaluate(Box<EvaluateArgs>),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
     History(HistoryArgs),
     /// Show several models at a glance: champion, since when, problems
@@ -201,13 +218,23 @@ Examples:
 
 /// Arguments of `promote`.
 #[derive(Debug, Args)]
-#[command(after_help = PROMOTE_HELP)]
+#[command(after_help = PROMOTE_HELP, mut_arg("label", |label| label.requires("evaluate")))]
 pub struct PromoteArgs {
     /// The version to promote [default: the one behind `candidate`]
     pub version: Option<Version>,
+
     /// Arguments of every decision.
     #[command(flatten)]
     pub decision: DecisionArgs,
+
+    /// First measure the version and the champion on these labelled rows, and record it: the policy receives the evaluation as
+    /// first-hand
+    #[arg(long, value_name = "ROWS", requires = "label", conflicts_with = "allow_unloadable")]
+    pub evaluate: Option<PathBuf>,
+
+    /// What to measure, and on which columns.
+    #[command(flatten, next_help_heading = "Options of --evaluate, as of the command `evaluate`")]
+    pub measure: MeasureArgs,
 }
 
 const PROMOTE_HELP: &str = "\
@@ -215,6 +242,8 @@ Examples:
   hydra-registry promote --reason \"weekly retrain\"
   hydra-registry promote 12 --dry-run
   hydra-registry promote --policy metric-gate.wasm --set metric=auc --set margin=0.005
+  hydra-registry promote --policy metric-gate.wasm --policy soak-time.wasm --set metric=auc --set soak-time.min-age=48h
+  hydra-registry promote --evaluate holdout.parquet --label churned
 
 The former champion becomes archived, unless the policy decides otherwise. A version whose model cannot be loaded does
 not become champion: its files are gone or damaged, or it is not a LightGBM model.
@@ -376,6 +405,44 @@ pub struct ChampionArgs {
     pub as_of: Option<Timestamp>,
 }
 
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+#[command(after_help = SHOW_HELP)]
+pub struct ShowArgs {
+    /// The version.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+const SHOW_HELP: &str = "\
+A version whose model cannot be loaded is shown with the reason.
+
+Examples:
+  hydra-registry show --alias candidate
+  hydra-registry --output json show --version 12 | jq .model_file.features
+  hydra-registry show --model-file model.lgb";
+
+/// Arguments of `download`.
+#[derive(Debug, Args)]
+#[command(after_help = DOWNLOAD_HELP)]
+pub struct DownloadArgs {
+    /// The file to write, which appears only when it is complete; `-` writes to stdout
+    #[arg(value_name = "FILE")]
+    pub out: PathBuf,
+
+    /// The version.
+    #[command(flatten)]
+    pub version: VersionArgs,
+}
+
+const DOWNLOAD_HELP: &str = "\
+The bytes are those of the model file in the version's artifacts. If they are not the ones that were logged, nothing is
+written.
+
+Examples:
+  hydra-registry download champion.lgb
+  hydra-registry download - --version 12 | sha256sum";
+
 const AS_OF: &str =
     "Show the champion of that time, according to the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
 const SINCE: &str = "Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
@@ -411,12 +478,12 @@ pub enum HistoryCommand {
     /// Write every entry unchanged, one JSON document per line, newest first
     Export,
     /// Show one entry whole
-    Show(ShowArgs),
+    Show(ShowEntryArgs),
 }
 
 /// Arguments of `history show`.
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub struct ShowEntryArgs {
     /// The number of the entry
     #[arg(value_name = "N")]
     pub number: u64,
@@ -448,11 +515,13 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits the pattern, 2 error.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 no problem is left, 1 a problem is left, 2 error.")]
+#[command(
+    after_help = "Exit status: 0 no problem is left, 1 a problem is left, or no model fits the pattern, 2 error."
+)]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]

@@ -3,9 +3,11 @@
 //! stdout is for data, stderr for messages. A command returns an [`ExitStatus`]; errors are passed as `anyhow::Error`
 //! to [`main`], which prints the chain and the hint.
 
+mod again;
 mod args;
 mod commands;
 mod document;
+mod evaluate;
 mod interrupt;
 mod policy;
 mod predict;
@@ -13,6 +15,7 @@ mod printer;
 #[cfg(test)]
 mod reference;
 mod report;
+mod selector;
 mod settings;
 mod time;
 mod training;
@@ -27,13 +30,16 @@ use clap::Parser;
 use hydra_base::text::printable;
 use hydra_mlflow::environment;
 
+use again::Again;
 pub use args::Cli;
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
 
 /// Runs the command line `args` (the program's name first) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let again = Again::of(&args);
+    let cli = match Cli::try_parse_from(args::gathered(args)) {
         Ok(cli) => cli,
         Err(error) => {
             let failed = error.use_stderr();
@@ -43,7 +49,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     start_log(cli.global.verbose, cli.global.quiet);
-    let mut printer = Printer::new(cli.global.output, cli.global.quiet);
+    let mut printer = Printer::new(cli.global.output, cli.global.quiet).with_options(again);
     let status = run(cli, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
             // The reader of the output has closed it (`| head`), which is not an error.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use crate::again::Again;
 use crate::args::OutputFormat;
 use hydra_base::error::Error;
 use hydra_base::text::{escape_json, printable_block};
@@ -48,6 +49,8 @@ impl From<ExitStatus> for ExitCode {
 pub struct Printer {
     format: OutputFormat,
     quiet: bool,
+    /// What a command that a text names has to repeat.
+    again: Again,
     out: io::BufWriter<io::Stdout>,
 }
 
@@ -55,7 +58,13 @@ impl Printer {
     /// A printer to the process's stdout and stderr.
     #[must_use]
     pub fn new(format: OutputFormat, quiet: bool) -> Self {
-        Self { format, quiet, out: io::BufWriter::new(io::stdout()) }
+        Self { format, quiet, again: Again::default(), out: io::BufWriter::new(io::stdout()) }
+    }
+
+    /// The same, with the options that a named command has to repeat.
+    #[must_use]
+    pub(crate) fn with_options(self, again: Again) -> Self {
+        Self { again, ..self }
     }
 
     /// Whether the caller asked for JSON.
@@ -66,12 +75,25 @@ impl Printer {
 
     /// Prints a report: `report` itself as one JSON document, or its `text` for people.
     pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
-        if self.is_json() { self.document(report) } else { self.line(&text(report)) }
+        if self.is_json() {
+            self.document(report)
+        } else {
+            let text = text(report);
+            let lines = text.split_inclusive('\n').map(|line| self.with_commands(line));
+            let text: String = lines.collect();
+            self.line(&text)
+        }
     }
 
     /// Prints a document that is JSON in both formats.
     pub fn document<R: Serialize>(&mut self, document: &R) -> io::Result<()> {
         writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(document)?))
+    }
+
+    /// A line that says what to do next, with complete commands; any other line as it is.
+    fn with_commands(&self, line: &str) -> String {
+        let says = ["next:", "remedy:"].iter().any(|word| line.trim_start().starts_with(word));
+        if says || line.contains("`hydra-registry ") { self.again.complete(line) } else { line.to_owned() }
     }
 
     /// Prints one item of a stream: a JSON line, or a line of text.
@@ -141,13 +163,14 @@ impl Printer {
         // Some messages contain an excerpt of several lines.
         let chain: Vec<String> =
             error.chain().map(|cause| printable_block(&cause.to_string()).trim_end().to_owned()).collect();
+        let hint = ours.and_then(Error::hint).map(|hint| self.again.complete(hint));
         if self.is_json() {
             let report = serde_json::json!({
                 "schema": "hydra-registry/error/1",
                 "kind": ours.map_or_else(|| "Error".to_owned(), |e| format!("{:?}", e.kind())),
                 "message": chain.first(),
                 "causes": chain.get(1..),
-                "hint": ours.and_then(Error::hint),
+                "hint": hint,
                 "retryable": ours.is_some_and(Error::retryable),
             });
             eprintln!("{}", escape_json(&report.to_string()));
@@ -158,7 +181,7 @@ impl Printer {
             let cause = cause.replace('\n', "\n    ");
             eprintln!("{} {cause}", if index == 0 { "error:" } else { "  caused by:" });
         }
-        if let Some(hint) = ours.and_then(Error::hint) {
+        if let Some(hint) = hint {
             eprintln!("hint: {hint}");
         }
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::args::{ActorArgs, GlobalArgs};
+use crate::args::{ActorArgs, GlobalArgs, PolicyFile};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_registry::{OpenOptions, PolicySource, Project, ProjectConfig};
+use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -45,9 +45,10 @@ impl Settings {
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
         }
-        if let Some(path) = args.policy.as_ref().filter(|path| !path.as_os_str().is_empty()) {
-            options = options.with_policy(PolicySource::File(path.clone()));
+        if let Some(panel) = panel(&args.policies) {
+            options = options.with_panel(panel);
         }
+        options = args.monitors.iter().map(policy).fold(options, OpenOptions::with_monitor);
         Ok(Self { options, set, configured })
     }
 
@@ -58,6 +59,21 @@ impl Settings {
             None => self.options.clone(),
         }
     }
+}
+
+/// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
+/// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
+fn panel(given: &[PolicyFile]) -> Option<PanelOptions> {
+    let [first, others @ ..] = given else { return None };
+    if others.is_empty() && first.name.is_none() && first.file.as_os_str().is_empty() {
+        return None;
+    }
+    Some(others.iter().map(policy).fold(PanelOptions::led_by(policy(first)), PanelOptions::with_gate))
+}
+
+fn policy(given: &PolicyFile) -> PanelPolicy {
+    let policy = PanelPolicy::new(given.file.clone());
+    given.name.iter().cloned().fold(policy, PanelPolicy::with_name)
 }
 
 /// Parses `KEY=VALUE` arguments; `InvalidArgument` names a malformed or repeated one.

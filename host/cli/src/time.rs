@@ -23,16 +23,19 @@ pub fn parse_time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// A span of time that is not zero, with days of 24 hours.
+/// The longest span of time: 100 years of 365 days.
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// A span of time that is not zero and at most 100 years, with days of 24 hours.
 pub fn span(text: &str) -> Result<Duration, String> {
     let found = text
         .parse::<jiff::Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok());
-    found
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| "the value is not a span of time; write `7d`, `12h` or `90m`".to_owned())
+    found.filter(|duration| !duration.is_zero() && *duration <= LONGEST).ok_or_else(|| {
+        "the value is not a span of time of at most 100 years; write `7d`, `12h` or `90m`".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -44,7 +47,7 @@ mod tests {
         assert_eq!(span("7d"), Ok(Duration::from_hours(7 * 24)));
         assert_eq!(span("1 week 12 hours"), Ok(Duration::from_hours(7 * 24 + 12)));
         assert_eq!(span("90m"), Ok(Duration::from_mins(90)));
-        for text in ["0d", "-7d", "7d ago", "1 month", "soon", ""] {
+        for text in ["0d", "-7d", "7d ago", "1 month", "36501d", "99999999999999d", "soon", ""] {
             assert!(span(text).is_err(), "{text}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::measure::Segment;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result, Sha256};
 
@@ -84,20 +85,21 @@ impl Labels {
 /// Rows of equal values in one column: the segments in which metrics are measured separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segments {
+    pub(crate) column: String,
     pub(crate) ids: Vec<u16>,
-    pub(crate) names: Vec<String>,
+    pub(crate) values: Vec<Option<String>>,
 }
 
 impl Segments {
-    /// The segment of each row, as an index into `names`.
+    /// The segments of `column`: of each row, as an index into `values`. A value is none for the rest, the rows with rare values.
     ///
     /// [`ErrorKind::InvalidArgument`] for an index that is too large.
-    pub fn new(ids: Vec<u16>, names: Vec<String>) -> Result<Self> {
-        if ids.iter().any(|id| usize::from(*id) >= names.len()) {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a segment is not in the list of names")
-                .with_context("segments", names.len()));
+    pub fn new(column: impl Into<String>, ids: Vec<u16>, values: Vec<Option<String>>) -> Result<Self> {
+        if ids.iter().any(|id| usize::from(*id) >= values.len()) {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a segment is not in the list of values")
+                .with_context("segments", values.len()));
         }
-        Ok(Self { ids, names })
+        Ok(Self { column: column.into(), ids, values })
     }
 }
 
@@ -120,7 +122,7 @@ pub(crate) struct Groups {
 }
 
 impl Dataset {
-    /// Rows with these labels. `digest` is that of the rows, whatever it covers: equal digests give equal resamples.
+    /// Rows with these labels. `digest` identifies the rows: equal digests give equal resamples.
     #[must_use]
     pub fn new(labels: Labels, digest: Sha256) -> Self {
         Self { labels, weights: None, groups: None, segments: Vec::new(), digest }
@@ -209,12 +211,12 @@ impl Dataset {
     /// The segments, and all rows as the first.
     pub(crate) fn partitions(&self) -> Partitions<'_> {
         let mut columns = Vec::with_capacity(self.segments.len());
-        let mut names = vec![None];
+        let mut count = 1;
         for segments in &self.segments {
-            columns.push((names.len() as u32, segments.ids.as_slice()));
-            names.extend(segments.names.iter().cloned().map(Some));
+            columns.push((count as u32, segments.ids.as_slice()));
+            count += segments.values.len();
         }
-        Partitions { columns, names }
+        Partitions { columns, segments: &self.segments, count }
     }
 
     fn check_length(&self, what: &'static str, length: usize) -> Result<()> {
@@ -232,13 +234,14 @@ impl Dataset {
 pub(crate) struct Partitions<'a> {
     /// For each column the number of its first segment, and each row's segment.
     columns: Vec<(u32, &'a [u16])>,
-    names: Vec<Option<String>>,
+    segments: &'a [Segments],
+    count: usize,
 }
 
 impl Partitions<'_> {
     /// The number of segments, with that of all rows.
     pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        self.count
     }
 
     /// In how many segments each row is: all rows, and one for each column.
@@ -271,9 +274,13 @@ impl Partitions<'_> {
         (0..self.per_row()).map(move |column| self.of(column, row) as usize)
     }
 
-    /// The names of the segments; none for all rows.
-    pub(crate) fn names(&self) -> &[Option<String>] {
-        &self.names
+    /// The segments after that of all rows. `sizes` are the numbers of rows, with that of all rows.
+    pub(crate) fn described(&self, sizes: &[u64]) -> Vec<Segment> {
+        let names = self.segments.iter().flat_map(|of_column| {
+            of_column.values.iter().map(|value| (of_column.column.clone(), value.clone()))
+        });
+        let sizes = sizes.iter().skip(1);
+        names.zip(sizes).map(|((column, value), rows)| Segment { column, value, rows: *rows }).collect()
     }
 
     /// The number of rows in each segment.

@@ -6,12 +6,13 @@ mod tests;
 
 use std::fmt;
 
-use hydra_base::names::Version;
+use hydra_base::names::{DatasetName, Version};
 use hydra_base::text::excerpt;
 use hydra_base::{Error, Result, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::metric::{Direction, Task};
+use crate::resample::interval::Method;
 use convert::{decimal, number};
 
 /// The schema of the document that this release writes and reads.
@@ -79,7 +80,10 @@ pub struct Evaluation {
     pub kind: EvaluationKind,
     /// The rows.
     pub dataset: DatasetRecord,
-    /// When it was measured, by the host's clock.
+    /// When the measuring began, by the host's clock.
+    #[serde(with = "decimal")]
+    pub began_at: Timestamp,
+    /// When it ended.
     #[serde(with = "decimal")]
     pub measured_at: Timestamp,
     /// The release that measured: `hydra-registry/` and its version.
@@ -94,6 +98,8 @@ pub struct Evaluation {
     pub baseline: VersionId,
     /// The versions, in the order of the request.
     pub versions: Vec<VersionRecord>,
+    /// The segments of the rows, by column, then by value; the rest is the last of its column.
+    pub segments: Vec<SegmentRecord>,
     /// By version, metric and segment; all rows come before the segments.
     pub measurements: Vec<MeasurementRecord>,
     /// By challenger, metric and segment.
@@ -108,13 +114,14 @@ pub struct Evaluation {
 #[non_exhaustive]
 pub struct DatasetRecord {
     /// The dataset's name.
-    pub name: String,
+    pub name: DatasetName,
     /// The SHA-256 of the bytes of its file.
     pub digest: Sha256,
     /// The number of rows.
     pub rows: u64,
-    /// The name of the column of labels.
-    pub label: String,
+    /// The name of the column of labels; none if the rows have no labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The name of the column of weights.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -134,6 +141,23 @@ pub struct SettingsRecord {
     pub threshold: f64,
     /// The number of resamples of the bootstrap.
     pub resamples: u32,
+    /// The confidence level of all intervals, such as 0.95.
+    pub confidence: f64,
+}
+
+/// The rows with the same value in a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SegmentRecord {
+    /// The name of the column.
+    pub column: String,
+    /// The value, or `#` and a number if the segments are anonymous; empty for the rows without a value. None for the rest,
+    /// the rows with rare values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The number of rows.
+    pub rows: u64,
 }
 
 /// A version that was measured.
@@ -177,8 +201,8 @@ pub struct CalibrationRecord {
     pub positive_share: f64,
 }
 
-/// A confidence interval.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A confidence interval, at the level in [`SettingsRecord::confidence`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct IntervalRecord {
@@ -188,10 +212,8 @@ pub struct IntervalRecord {
     /// The upper bound.
     #[serde(with = "number")]
     pub high: f64,
-    /// The confidence level.
-    pub level: f64,
-    /// How it was computed: `delong` or `bootstrap`.
-    pub method: String,
+    /// How it was computed.
+    pub method: Method,
 }
 
 /// A metric of a version.
@@ -205,11 +227,9 @@ pub struct MeasurementRecord {
     pub metric: String,
     /// Which way the metric is better.
     pub direction: Direction,
-    /// The segment of the rows; none for all rows.
+    /// The segment of the rows, as an index into [`Evaluation::segments`]; none for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    pub segment: Option<u32>,
     /// The value; NaN if the rows do not define it.
     #[serde(with = "number")]
     pub value: f64,
@@ -231,11 +251,9 @@ pub struct ComparisonRecord {
     pub metric: String,
     /// Which way the metric is better.
     pub direction: Direction,
-    /// The segment of the rows; none for all rows.
+    /// The segment of the rows, as an index into [`Evaluation::segments`]; none for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    pub segment: Option<u32>,
     /// The challenger's value minus the baseline's; NaN if the rows do not define it.
     #[serde(with = "number")]
     pub difference: f64,
@@ -253,11 +271,9 @@ pub struct AgreementRecord {
     pub challenger: VersionId,
     /// The version that it is compared with.
     pub baseline: VersionId,
-    /// The segment of the rows; none for all rows.
+    /// The segment of the rows, as an index into [`Evaluation::segments`]; none for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    pub segment: Option<u32>,
     /// The share of rows with scores that are equal to the bit.
     #[serde(with = "number")]
     pub equal: f64,

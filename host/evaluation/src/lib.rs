@@ -1,6 +1,7 @@
 //! Measures several versions of a model on the same rows, with paired intervals.
 //!
-//! [`evaluate`] scores versions on the rows of a file in one pass and returns an [`Evaluation`], a document.
+//! `evaluate` scores versions on the rows of a file in one pass and returns an [`Evaluation`], a document. It needs the feature
+//! `rows`, which is on by default; without it, the crate depends neither on Arrow nor on model files.
 //!
 //! [`measure`] is mathematics over labels and scores, without input or output: metrics that equal those of scikit-learn or
 //! LightGBM ([`Metric`] names which), in all rows and in segments; for each metric a confidence interval, and for each other
@@ -27,6 +28,7 @@ mod measure;
 mod metric;
 mod pointwise;
 mod resample;
+#[cfg(feature = "rows")]
 mod rows;
 mod run;
 mod scores;
@@ -37,12 +39,14 @@ pub use dataset::{Dataset, Labels, MOST_ROWS, Segments};
 pub use distribution::Distribution;
 pub use document::{
     AgreementRecord, CalibrationRecord, ComparisonRecord, DatasetRecord, DistributionRecord, Evaluation,
-    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SettingsRecord, VersionId, VersionRecord,
+    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SegmentRecord, SettingsRecord, VersionId,
+    VersionRecord,
 };
-pub use measure::{Agreement, Comparison, Measured, Measurement, Options, measure};
+pub use measure::{Agreement, Comparison, Measured, Measurement, Options, Segment, measure};
 pub use metric::{Direction, Metric, Task};
 pub use resample::interval::{Interval, LEVEL, Method};
-pub use rows::{Columns, Request, Subject, Work, evaluate};
+#[cfg(feature = "rows")]
+pub use rows::{Columns, Evaluated, ReadColumn, Request, Subject, Work, evaluate};
 pub use scores::Scores;
 
 #[cfg(test)]

@@ -39,6 +39,10 @@ impl Options {
 pub struct Measured {
     /// The task of all metrics.
     pub task: Task,
+    /// The number of the version that the others are compared with.
+    pub baseline: usize,
+    /// The segments, by column in the order of the dataset.
+    pub segments: Vec<Segment>,
     /// By version, metric and segment; all rows come before the segments.
     pub measurements: Vec<Measurement>,
     /// Each other version compared with the baseline; by version, metric and segment.
@@ -51,6 +55,17 @@ pub struct Measured {
     pub calibrations: Vec<Vec<CalibrationBin>>,
 }
 
+/// A segment of the rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The column.
+    pub column: String,
+    /// The value that all rows have in the column; none for the rest, the rows with rare values.
+    pub value: Option<String>,
+    /// The number of rows.
+    pub rows: u64,
+}
+
 /// A metric of a version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
@@ -58,10 +73,8 @@ pub struct Measurement {
     pub version: usize,
     /// The metric.
     pub metric: Metric,
-    /// The segment of the rows; none for all rows.
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    /// The segment of the rows, as an index into [`Measured::segments`]; none for all rows.
+    pub segment: Option<u32>,
     /// The value; NaN if the rows do not define it.
     pub value: f64,
     /// The interval of the value.
@@ -77,10 +90,8 @@ pub struct Comparison {
     pub baseline: usize,
     /// The metric.
     pub metric: Metric,
-    /// The segment of the rows; none for all rows.
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    /// The segment of the rows, as an index into [`Measured::segments`]; none for all rows.
+    pub segment: Option<u32>,
     /// The challenger's value minus the baseline's; NaN if the rows do not define it.
     pub difference: f64,
     /// The paired interval of the difference.
@@ -94,10 +105,8 @@ pub struct Agreement {
     pub challenger: usize,
     /// The number of the version that it is compared with.
     pub baseline: usize,
-    /// The segment of the rows; none for all rows.
-    pub segment: Option<String>,
-    /// The number of rows.
-    pub rows: u64,
+    /// The segment of the rows, as an index into [`Measured::segments`]; none for all rows.
+    pub segment: Option<u32>,
     /// The share of rows with scores that are equal to the bit.
     pub equal: f64,
     /// The share of rows whose label changes; NaN if the task has no labels.

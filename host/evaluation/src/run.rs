@@ -155,7 +155,8 @@ impl Run<'_> {
         share: f64,
     ) -> Sweeps {
         let (dataset, partitions) = (self.dataset, self.partitions);
-        let ranking = Ranking { dataset, partitions, output, order, positive };
+        let precision = self.options.metrics.contains(&Metric::AveragePrecision);
+        let ranking = Ranking { dataset, partitions, output, order, positive, precision };
         Sweeps::of(&ranking, self.sweeps_resamples().then_some(plan), share)
     }
 
@@ -195,17 +196,21 @@ impl Run<'_> {
 
         let mut measured = Measured {
             task: self.task,
+            baseline,
+            segments: partitions.described(self.sizes),
             measurements: Vec::new(),
             comparisons: Vec::new(),
             agreements: Vec::new(),
             distributions: ranks.distributions,
             calibrations: calibrations.iter().map(|segments| segments[0].bins()).collect(),
         };
-        let segments = || partitions.names().iter().cloned().zip(self.sizes).enumerate();
+        // All rows have the index 0.
+        let segments =
+            || (0..partitions.len()).map(|index| (index, index.checked_sub(1).map(|index| index as u32)));
         for version in 0..self.versions.len() {
             for (metric, figures) in self.options.metrics.iter().zip(figures.iter().flatten()) {
-                for (index, (segment, rows)) in segments() {
-                    let (metric, rows) = (*metric, *rows);
+                for (index, segment) in segments() {
+                    let metric = *metric;
                     let value = figures.values[version][index];
                     let interval = figures.intervals[version][index];
                     if version != baseline {
@@ -213,31 +218,22 @@ impl Run<'_> {
                             challenger: version,
                             baseline,
                             metric,
-                            segment: segment.clone(),
-                            rows,
+                            segment,
                             difference: value - figures.values[baseline][index],
                             interval: figures.differences[version][index],
                         });
                     }
-                    measured.measurements.push(Measurement {
-                        version,
-                        metric,
-                        segment,
-                        rows,
-                        value,
-                        interval,
-                    });
+                    measured.measurements.push(Measurement { version, metric, segment, value, interval });
                 }
             }
             if version == baseline {
                 continue;
             }
-            for ((index, (segment, rows)), row) in segments().zip(self.row_agreement(version)) {
+            for ((index, segment), row) in segments().zip(self.row_agreement(version)) {
                 measured.agreements.push(Agreement {
                     challenger: version,
                     baseline,
                     segment,
-                    rows: *rows,
                     equal: row.equal,
                     label_changes: row.label_changes,
                     mean_difference: row.mean_difference,

@@ -329,8 +329,9 @@ pub struct AliasView<'a> {
     pub target_gone: bool,
     /// Whether the head entry leaves an alias on a version that no longer exists. In `after`, that alias has none.
     pub leaves_gone: bool,
-    /// The `after` states of entries superseded so recently that a slow writer may still be carrying them out.
-    pub recent: &'a [&'a [Target]],
+    /// The values that a slow writer may still give the aliases, for each entry that was superseded so recently:
+    /// [`late_write`].
+    pub recent: &'a [&'a [Option<Target>]],
 }
 
 /// What the aliases mean, and so what a writer does before anything else.
@@ -380,14 +381,24 @@ pub fn assess(view: &AliasView<'_>) -> Situation {
     if harmless || view.confirmed { situation } else { Situation::Confirm }
 }
 
-/// Whether carrying out the head entry writes alias `index`.
+/// Whether carrying out the head entry writes alias `index`: only one that the entry moves, so that the values of late writes
+/// are known ([`late_write`]). What a slow writer overwrote besides, an entry of its own restores once the head is settled.
 ///
 /// On a first look, what seems in place may be from before the entry was there; so everything that the entry moves is
 /// written.
 #[must_use]
 pub fn is_written(view: &AliasView<'_>, index: usize) -> bool {
     let after = view.after[index];
-    view.actual[index] != after || (!view.confirmed && view.before[index] != after)
+    let moves = !view.observation && view.before[index] != after;
+    moves && (view.actual[index] != after || !view.confirmed)
+}
+
+/// The value that a writer of an entry may give an alias late, after the entry was superseded; none if no writer of the entry
+/// writes the alias. An observation records what its author found, and has no writers; any other entry moves an alias, or it
+/// leaves the alias alone.
+#[must_use]
+pub fn late_write(observation: bool, before: Target, after: Target) -> Option<Target> {
+    (!observation && before != after).then_some(after)
 }
 
 /// Values are judged alias by alias, since a slow writer may have overwritten one of them and not another. An interrupted
@@ -396,7 +407,7 @@ pub fn is_written(view: &AliasView<'_>, index: usize) -> bool {
 fn assess_confirmed(view: &AliasView<'_>) -> Situation {
     let AliasView { before, after, actual, recent, .. } = *view;
     let differing = || (0..actual.len()).filter(|&i| actual[i] != after[i]);
-    let slow = |i: usize| recent.iter().any(|state| state[i] == actual[i]);
+    let slow = |i: usize| recent.iter().any(|late| late[i] == Some(actual[i]));
     if differing().next().is_none() {
         return match view.settled {
             false => Situation::RollForward,

@@ -29,6 +29,11 @@ pub enum Act<'a> {
     Release(u64),
     /// It adds an approval of a version.
     Approve(u64),
+    /// It records that aliases were moved without the ledger.
+    Found {
+        /// The version that was made champion; `None` if the champion stayed, or was removed.
+        crowned: Option<u64>,
+    },
     /// It is an approved decision.
     Decision {
         /// The version that the decision makes champion; `None` if the champion stays.
@@ -53,6 +58,12 @@ impl Act<'_> {
             Self::Quarantine(version) => standing.quarantine(version),
             Self::Release(version) => standing.release(version),
             Self::Approve(version) => standing.approve(version),
+            // The version is champion, so its approvals are used up, also if another program moved the alias.
+            Self::Found { crowned } => {
+                if let Some(version) = crowned {
+                    standing.use_approvals(version);
+                }
+            }
             Self::Decision { crowned, quarantines } => {
                 if let Some(version) = crowned {
                     standing.use_approvals(version);

@@ -1,20 +1,18 @@
 //! Runs another policy on the recorded evidence, to compare decisions.
 
-use std::collections::BTreeMap;
-
 use futures_util::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::errors::is_lost;
 use crate::ledger::{Ledger, Standing};
-use crate::transition::run_policy;
+use crate::panel::{Panel, PanelDecision};
 use crate::{Plan, guards};
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
-use hydra_policy::{Input, Operation, Policy, Verdict, VerdictKind};
+use hydra_policy::{Input, Operation, Verdict, VerdictKind};
 
 /// A recorded decision, and the other policy's decision on the same evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,13 +50,11 @@ pub enum BacktestOutcome {
     NoEvidence(String),
 }
 
-/// A policy to test on recorded decisions.
+/// A policy, or policies that decide together, to test on recorded decisions.
 #[derive(Debug, Clone, Copy)]
 pub struct Backtest<'a> {
-    /// The policy.
-    pub policy: &'a Policy,
-    /// The settings for this policy; the evidence contains those of the policy that decided.
-    pub settings: &'a BTreeMap<String, String>,
+    /// The policies with their settings; the evidence contains those of the policy that decided.
+    pub panel: &'a Panel,
     /// The aliases that a policy may move. The guards check each verdict like a real one, as far as the record allows
     /// it.
     pub managed: &'a [Alias],
@@ -79,21 +75,28 @@ impl<'a> Backtest<'a> {
 
     async fn ask(self, ledger: &Ledger, record: &Record, recorded: VerdictKind) -> Result<BacktestOutcome> {
         let input = async { Input::from_json(&ledger.input(record).await?) };
-        let mut input = match input.await {
+        let input = match input.await {
             Ok(input) => input,
             Err(error) if is_lost(&error) => return Ok(BacktestOutcome::NoEvidence(error.to_string())),
             Err(error) => return Err(error),
         };
-        input.context_mut().settings.clone_from(self.settings);
-        Ok(match run_policy(self.policy, input).await {
+        Ok(match self.panel.decide(&input).await {
             Err(error) => BacktestOutcome::Failed(error.to_string()),
-            Ok(decision) => compare(&record.entry, recorded, &decision.verdict, self.managed),
+            Ok(decision) => compare(&record.entry, recorded, &decision, self.managed),
         })
     }
 }
 
-fn compare(entry: &Entry, recorded: VerdictKind, verdict: &Verdict, managed: &[Alias]) -> BacktestOutcome {
-    let plan = match review(entry, verdict, managed) {
+fn compare(
+    entry: &Entry,
+    recorded: VerdictKind,
+    decision: &PanelDecision,
+    managed: &[Alias],
+) -> BacktestOutcome {
+    let verdict = &decision.verdict;
+    // As in a decision, an answer of the leader that breaks a guard is an error, also if another policy says no.
+    let leader = review(entry, &decision.leader.verdict, managed);
+    let plan = match leader.and_then(|_| review(entry, verdict, managed)) {
         Ok(plan) => plan,
         Err(error) => return BacktestOutcome::Failed(error.to_string()),
     };

@@ -2,13 +2,15 @@
 //! whose runs or files are missing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
-use hydra_base::error::{ErrorKind, Result};
-use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
@@ -33,6 +35,13 @@ pub enum Finding {
     LostLedger {
         /// What is known about it, for people.
         why: String,
+    },
+    /// The model cannot be examined, for example because a newer release wrote to its ledger.
+    NotExamined {
+        /// The error, for people.
+        why: String,
+        /// What to do, if the error knows.
+        hint: Option<String>,
     },
     /// The experiment that candidates are logged in is deleted.
     DeletedExperiment {
@@ -81,6 +90,18 @@ pub enum Finding {
         version: Version,
         /// The reason, for people.
         why: String,
+        /// The number of the entry that made it champion although it could not be loaded, if it is the champion by such a
+        /// request.
+        overridden: Option<u64>,
+    },
+    /// A version behind an alias refers to an evaluation that is missing or is not the one that was recorded.
+    UnusableEvaluation {
+        /// The version.
+        version: Version,
+        /// The name of the dataset.
+        dataset: String,
+        /// The reason, for people.
+        why: String,
     },
     /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
@@ -92,18 +113,26 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// The finding of a model that cannot be examined.
+    #[must_use]
+    pub fn not_examined(error: &Error) -> Self {
+        Self::NotExamined { why: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+
     /// The kind of the finding, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ledger(finding) => finding.code(),
             Self::LostLedger { .. } => "lost-ledger",
+            Self::NotExamined { .. } => "not-examined",
             Self::DeletedExperiment { .. } => "deleted-experiment",
             Self::AliasSpelling { .. } => "alias-spelling",
             Self::Dangling { .. } => "dangling-alias",
             Self::ArchivedChampion { .. } => "archived-champion",
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
+            Self::UnusableEvaluation { .. } => "unusable-evaluation",
             Self::UnfinishedRun { .. } => "unfinished-run",
         }
     }
@@ -115,6 +144,9 @@ impl Finding {
             Self::Ledger(finding) => finding.remedy(),
             Self::LostLedger { .. } => {
                 "restore that registered model from a backup of MLflow's database; if there is none, `doctor --fix` begins a new ledger, whose first entry names the lost one".into()
+            }
+            Self::NotExamined { hint, .. } => {
+                hint.clone().map_or_else(|| "run `hydra-registry doctor` on this model".into(), Cow::Owned)
             }
             Self::DeletedExperiment { id, .. } => {
                 format!("restore it before it is purged: `mlflow experiments restore --experiment-id {id}`; or set MLFLOW_EXPERIMENT_NAME to another one").into()
@@ -132,8 +164,18 @@ impl Finding {
             Self::DeletedRun { run_id, .. } => {
                 format!("restore the run in MLflow before it is purged: `mlflow runs restore --run-id {run_id}`").into()
             }
-            Self::UnreadableModel { .. } => {
+            Self::UnreadableModel { alias, .. } if *alias == Alias::CHAMPION => {
                 "restore the files from a backup, promote another version, or roll back".into()
+            }
+            Self::UnreadableModel { alias, .. } if *alias == Alias::ARCHIVED => {
+                "restore the files from a backup; until then, `rollback --to` another former champion".into()
+            }
+            Self::UnreadableModel { .. } => "restore the files from a backup, or log the model again".into(),
+            Self::UnusableEvaluation { dataset, .. } if DatasetName::new(dataset.clone()).is_err() => {
+                "delete the tag in MLflow: it does not name a dataset".into()
+            }
+            Self::UnusableEvaluation { version, dataset, .. } => {
+                format!("restore the document from a backup, or measure again: `hydra-registry evaluate ROWS --label COLUMN --version {version} --name {dataset}`").into()
             }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED".into()
@@ -146,7 +188,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger(finding) => finding.fmt(f),
-            Self::LostLedger { why } => f.write_str(why),
+            Self::LostLedger { why } | Self::NotExamined { why, .. } => f.write_str(why),
             Self::DeletedExperiment { id, name } => {
                 write!(f, "the experiment `{name}` ({id}), in which candidates are logged, is deleted")
             }
@@ -159,15 +201,22 @@ impl fmt::Display for Finding {
             Self::ArchivedChampion { version } => {
                 write!(
                     f,
-                    "version {version} is both `champion` and `archived`, so there is no version to roll back to"
+                    "version {version} is both `champion` and `archived`, so `archived` names no version to roll back to"
                 )
             }
             Self::DeletedRun { alias, version, run_id, purged } => {
                 let how = if *purged { "does not exist" } else { "is deleted" };
                 write!(f, "run {run_id} of version {version} (`{alias}`) {how}")
             }
-            Self::UnreadableModel { alias, version, why } => {
-                write!(f, "cannot load the model of version {version} (`{alias}`): {why}")
+            Self::UnreadableModel { alias, version, why, overridden } => {
+                write!(f, "cannot load the model of version {version} (`{alias}`): {why}")?;
+                match overridden {
+                    Some(entry) => write!(f, "; entry {entry} made it champion with --allow-unloadable"),
+                    None => Ok(()),
+                }
+            }
+            Self::UnusableEvaluation { version, dataset, why } => {
+                write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
             }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
@@ -201,6 +250,7 @@ impl Doctor<'_> {
             name: experiment.name.clone(),
         }));
         findings.extend(misspelled(&registered));
+        let mut versions: BTreeMap<Version, ModelVersion> = BTreeMap::new();
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -209,10 +259,18 @@ impl Doctor<'_> {
                 found => {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
-                    findings.extend(self.unreadable_model(alias, &found).await);
+                    findings.extend(self.unreadable_model(alias, &found, ledger).await);
+                    versions.insert(found.version, found);
                 }
             }
         }
+        let versions: Vec<ModelVersion> = versions.into_values().collect();
+        let unusable = evaluations::unusable(self.backend, &versions).await.into_iter();
+        findings.extend(unusable.map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
+            version,
+            dataset,
+            why,
+        }));
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
@@ -250,14 +308,26 @@ impl Doctor<'_> {
         Ok(Some(Finding::DeletedRun { alias, version, run_id, purged }))
     }
 
-    async fn unreadable_model(&self, alias: &Alias, version: &ModelVersion) -> Option<Finding> {
-        let why = match preflight::open(self.backend, self.cache, version, Presence::Asked).await {
+    async fn unreadable_model(
+        &self,
+        alias: &Alias,
+        version: &ModelVersion,
+        ledger: Option<&Ledger>,
+    ) -> Option<Finding> {
+        let why = match preflight::open(self.backend, self.cache, version, Presence::Read).await {
             Ok(Opened::Loadable(_)) => return None,
             Ok(Opened::Unloadable(why)) => why.to_string(),
             // The registry has answered, so this is about the model's files.
             Err(error) => error.to_string(),
         };
-        Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why })
+        let overridden = match ledger {
+            // The ledger's own problems are findings of their own.
+            Some(ledger) if *alias == Alias::CHAMPION => {
+                ledger.crowned_unloadable(version.version).await.unwrap_or_default()
+            }
+            _ => None,
+        };
+        Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why, overridden })
     }
 
     /// The unfinished runs of this program in the experiment.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join_all};
 
+use crate::evaluations::Gathered;
 use crate::ledger::Ledger;
 use crate::model_facts;
 use crate::opening::OpenedModels;
 use crate::versions;
+use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
@@ -70,10 +72,13 @@ pub struct Evidence {
     learned: BTreeSet<ExperimentId>,
     /// What was found in the files of these versions.
     pub(crate) models: OpenedModels,
+    /// What was measured of these versions.
+    pub(crate) evaluations: Gathered,
 }
 
 impl Evidence {
-    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened.
+    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened, and
+    /// no evaluation is read.
     pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
         let registered = backend.registry.registered_model(model);
         let (registered, newest) = join(registered, versions::newest(backend, model)).await;
@@ -121,6 +126,7 @@ impl Evidence {
             runs: BTreeMap::new(),
             learned: BTreeSet::new(),
             models: OpenedModels::default(),
+            evaluations: Gathered::default(),
         })
     }
 
@@ -205,6 +211,12 @@ impl Evidence {
     #[must_use]
     pub fn aliases(&self) -> AliasState {
         self.registered.aliases.iter().map(|(alias, version)| (alias.clone(), *version)).collect()
+    }
+
+    /// The digest of a version's model file as it was found; `None` if it was not read: the version's tag says nothing about
+    /// the bytes that are there.
+    pub(crate) fn model_sha256(&self, version: &ModelVersion) -> Option<Sha256> {
+        self.models.get(version.version)?.sha256()
     }
 
     /// `version` as a policy sees it, with the evidence of its run.

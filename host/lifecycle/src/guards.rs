@@ -48,7 +48,7 @@ pub fn named_versions(verdict: &Verdict) -> BTreeSet<Version> {
 
 /// Checks a verdict against every guard and returns the resulting moves.
 ///
-/// Whatever the verdict: if this succeeds and anything is to move, then only managed aliases move, each once and to a
+/// For every verdict: if this succeeds and aliases are to move, then only managed aliases move, each once and to a
 /// version that exists and is READY; the champion goes to the version that was asked for, if one was, is not removed, and
 /// goes to no version in quarantine; and `archived` is not on the champion.
 pub fn review(verdict: &Verdict, facts: &Facts<'_>) -> Result<Plan> {

@@ -2,11 +2,14 @@
 
 pub mod backtest;
 pub mod doctor;
+pub mod document_cache;
+pub mod evaluations;
 pub mod evidence;
 pub mod guards;
 pub mod ledger;
 pub mod model_facts;
 mod opening;
+pub mod panel;
 pub mod past;
 pub mod recording;
 pub mod statement;

@@ -2,19 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::evidence::Evidence;
 use crate::guards::Plan;
+use crate::ledger::{Ledger, Standing};
 use crate::model_facts::{self, ModelChange};
 use crate::transition::{Request, Transitions};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_mlflow::entities::{ModelVersion, VersionStatus};
 use hydra_models::candidate::SHA256_TAG;
-use hydra_models::preflight::{self, Opened, Presence};
-use hydra_policy::{Context, Operation, OverrideKind};
+use hydra_models::preflight::{self, Opened, Presence, Unsound};
+use hydra_policy::{Operation, OverrideKind};
+
+/// How long a request waits for a model that it can go without, and an error for the way on that it names.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most former champions that are opened to find one to go back to.
+const MOST_OPENED: usize = 100;
 
 /// The models of a decision's versions.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +32,8 @@ pub(crate) struct OpenedModels {
     models: BTreeMap<Version, Opened>,
     /// The version whose files were found to be there just now: the one that will probably become champion.
     asked: Option<Version>,
+    /// Why there is no answer about that version.
+    failure: Option<Arc<Error>>,
 }
 
 impl OpenedModels {
@@ -31,12 +43,12 @@ impl OpenedModels {
     }
 }
 
-/// What a transition tells about the version that becomes champion.
+/// What a transition records about the version that becomes champion.
 #[derive(Debug, Default)]
 pub(crate) struct NewChampion {
     /// What changes for the users of the predictions.
     pub(crate) changes: Vec<ModelChange>,
-    /// The SHA-256 of the model file: as it was found, else as the tag says.
+    /// The SHA-256 of the model file: as it was found, or as the tag says if it was not read.
     pub(crate) sha256: Option<String>,
     /// The rules that the request sets aside.
     pub(crate) overrides: BTreeSet<OverrideKind>,
@@ -51,18 +63,17 @@ impl NewChampion {
             }
             _ => Vec::new(),
         };
-        let sha256 = match opened {
-            Some(Opened::Loadable(facts)) => Some(facts.sha256.to_string()),
-            _ => version.and_then(|version| version.tags.get(SHA256_TAG).cloned()),
-        };
+        let found = opened.and_then(Opened::sha256).map(|found| found.to_string());
+        let sha256 = found.or_else(|| version?.tags.get(SHA256_TAG).cloned());
         Self { changes, sha256, overrides: BTreeSet::new() }
     }
 }
 
 impl Transitions<'_> {
-    /// Opens the models of a decision's versions, side by side. The one that will probably become champion must give an
-    /// answer; without an answer about the others, the policy decides without their facts.
-    pub(crate) async fn open_models(&self, request: &Request, evidence: &Evidence) -> Result<OpenedModels> {
+    /// Opens the models of a decision's versions, side by side. Without an answer about the one that will probably become
+    /// champion, [`Self::unanswered`] ends the request; without an answer about the others, the policy decides without their
+    /// facts.
+    pub(crate) async fn open_models(&self, request: &Request, evidence: &Evidence) -> OpenedModels {
         let number = |version: &Option<ModelVersion>| version.as_ref().map(|version| version.version);
         let asked = match request.operation {
             Operation::Promote => number(&evidence.target),
@@ -70,7 +81,7 @@ impl Transitions<'_> {
         };
         if asked.is_some() && asked == number(&evidence.champion) {
             // Nothing is to be done, and no policy is asked.
-            return Ok(OpenedModels::default());
+            return OpenedModels::default();
         }
         let versions: BTreeMap<Version, &ModelVersion> =
             [&evidence.target, &evidence.champion, &evidence.archived]
@@ -82,31 +93,84 @@ impl Transitions<'_> {
             if asked == Some(version.version) {
                 return self.open_for(request, version).await;
             }
-            Ok(self.open_if_possible(version, Presence::Assumed).await)
+            Ok(self.open_if_possible(request, version, Presence::Assumed).await)
         }));
-        let mut models = BTreeMap::new();
+        let (mut models, mut failure) = (BTreeMap::new(), None);
         for (number, opened) in versions.keys().zip(opened.await) {
-            models.extend(opened?.map(|opened| (*number, opened)));
+            match opened {
+                Ok(opened) => models.extend(opened.map(|opened| (*number, opened))),
+                Err(error) => failure = Some(Arc::new(error)),
+            }
         }
-        Ok(OpenedModels { models, asked })
+        OpenedModels { models, asked, failure }
     }
 
     /// Opens a version that is to become champion. `None` if that is not possible and the request sets that aside.
     async fn open_for(&self, request: &Request, version: &ModelVersion) -> Result<Option<Opened>> {
         if request.overrides.contains(&OverrideKind::UnloadableModel) {
-            return Ok(self.open_if_possible(version, Presence::Asked).await);
+            return Ok(self.open_if_possible(request, version, Presence::Asked).await);
         }
         preflight::open(self.backend, self.cache(), version, Presence::Asked).await.map(Some)
     }
 
-    async fn open_if_possible(&self, version: &ModelVersion, presence: Presence) -> Option<Opened> {
-        match preflight::open(self.backend, self.cache(), version, presence).await {
-            Ok(opened) => Some(opened),
-            Err(error) => {
+    /// Opens a version; without an answer, the policy decides without its facts. An emergency does not wait for a store that
+    /// does not answer.
+    async fn open_if_possible(
+        &self,
+        request: &Request,
+        version: &ModelVersion,
+        presence: Presence,
+    ) -> Option<Opened> {
+        let opening = preflight::open(self.backend, self.cache(), version, presence);
+        let opened = if request.overrides.contains(&OverrideKind::UnloadableModel) {
+            timeout(PATIENCE, opening).await.unwrap_or_else(|_| Err(no_answer_in_time()))
+        } else {
+            opening.await
+        };
+        opened
+            .inspect_err(|error| {
                 tracing::warn!(%error, version = %version.version, "cannot open the model of a version; the policy decides without its facts");
-                None
-            }
+            })
+            .ok()
+    }
+
+    /// The error if there is no answer about the version that will probably become champion.
+    pub(crate) async fn unanswered(
+        &self,
+        request: &Request,
+        evidence: &Evidence,
+        standing: &Standing,
+    ) -> Result<()> {
+        let OpenedModels { asked: Some(version), failure: Some(why), .. } = &evidence.models else {
+            return Ok(());
+        };
+        Err(self.no_answer(request, *version, why.clone(), evidence, standing).await)
+    }
+
+    /// The error for a version about which there is no answer, with the ways on.
+    async fn no_answer(
+        &self,
+        request: &Request,
+        version: Version,
+        why: Arc<Error>,
+        evidence: &Evidence,
+        standing: &Standing,
+    ) -> Error {
+        let mut ways = vec![why.hint().unwrap_or("repeat the command when the store answers").to_owned()];
+        if request.operation == Operation::Rollback {
+            ways.extend(self.sound_way_back(Some(version), evidence, standing).await);
         }
+        ways.push(anyway(request, version));
+        Error::new(
+            why.kind(),
+            format!(
+                "cannot find out whether version {version} can become champion: its model cannot be opened"
+            ),
+        )
+        .with_context("model", self.model)
+        .with_retryable(why.retryable())
+        .with_source(why)
+        .with_hint(ways.join("; "))
     }
 
     /// What is known about the version that becomes champion, or else about the one that the request names. Makes sure that a
@@ -117,7 +181,7 @@ impl Transitions<'_> {
         request: &Request,
         evidence: &Evidence,
         plan: &Plan,
-        context: &Context,
+        standing: &Standing,
     ) -> Result<NewChampion> {
         let champion = plan.after.get(&Alias::CHAMPION);
         if champion.is_none() || champion == evidence.aliases().get(&Alias::CHAMPION) {
@@ -137,13 +201,19 @@ impl Transitions<'_> {
         let opened = if evidence.models.asked == champion {
             evidence.models.get(version.version).cloned()
         } else {
-            self.open_for(request, &version).await?
+            match self.open_for(request, &version).await {
+                Ok(opened) => opened,
+                Err(why) => {
+                    let why = Arc::new(why);
+                    return Err(self.no_answer(request, version.version, why, evidence, standing).await);
+                }
+            }
         };
         let mut found = NewChampion::of(Some(&version), opened.as_ref(), evidence);
         match &opened {
             Some(Opened::Loadable(_)) => {}
             Some(Opened::Unloadable(why)) if !request.overrides.contains(&OverrideKind::UnloadableModel) => {
-                return Err(self.refusal(request, version.version, why, evidence, context).await);
+                return Err(self.refusal(request, version.version, why, evidence, standing).await);
             }
             _ => drop(found.overrides.insert(OverrideKind::UnloadableModel)),
         }
@@ -155,18 +225,17 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         version: Version,
-        why: &Arc<Error>,
+        why: &Arc<Unsound>,
         evidence: &Evidence,
-        context: &Context,
+        standing: &Standing,
     ) -> Error {
         let way_on = if request.operation == Operation::Rollback {
-            self.way_back(Some(version), evidence, context).await
+            self.way_back(Some(version), evidence, standing).await
         } else {
-            why.hint().unwrap_or("promote another version; `hydra-registry list` shows them").to_owned()
-        };
-        let anyway = match request.operation {
-            Operation::Promote => format!("promote {version} --allow-unloadable"),
-            _ => format!("rollback --to {version} --allow-unloadable"),
+            why.error()
+                .hint()
+                .unwrap_or("promote another version; `hydra-registry list` shows them")
+                .to_owned()
         };
         Error::new(
             ErrorKind::Unloadable,
@@ -174,9 +243,7 @@ impl Transitions<'_> {
         )
         .with_context("model", self.model)
         .with_source(why.clone())
-        .with_hint(format!(
-            "{way_on}; in an emergency, `hydra-registry {anyway}` makes version {version} champion all the same"
-        ))
+        .with_hint(format!("{way_on}; {}", anyway(request, version)))
     }
 
     /// A rollback to a version in quarantine: the error names the version to roll back to instead.
@@ -185,49 +252,76 @@ impl Transitions<'_> {
         error: Error,
         request: &Request,
         evidence: &Evidence,
-        context: &Context,
+        standing: &Standing,
     ) -> Error {
         if error.kind() != ErrorKind::Quarantined || request.operation != Operation::Rollback {
             return error;
         }
-        error.with_hint(self.way_back(None, evidence, context).await)
+        error.with_hint(self.way_back(None, evidence, standing).await)
     }
 
     /// What to do instead of a rollback that is refused. `broken` is a version that cannot be loaded.
-    async fn way_back(&self, broken: Option<Version>, evidence: &Evidence, context: &Context) -> String {
-        let champion = evidence.aliases().get(&Alias::CHAMPION);
-        match self.nearest_sound_champion(champion.into_iter().chain(broken).collect(), context).await {
-            Some(sound) => format!(
-                "`hydra-registry rollback --to {sound}` returns to the nearest former champion that can be loaded and is not in quarantine"
-            ),
-            None => {
-                "promote another version; no other recent champion can be loaded and is out of quarantine"
-                    .to_owned()
-            }
-        }
+    async fn way_back(&self, broken: Option<Version>, evidence: &Evidence, standing: &Standing) -> String {
+        let sound = self.sound_way_back(broken, evidence, standing).await;
+        sound.unwrap_or_else(|| {
+            "promote another version; no other former champion was found that can be loaded and is not in quarantine"
+                .to_owned()
+        })
     }
 
-    /// The version that was champion most recently, by the newest transitions, and that can be champion again: it can be
-    /// loaded and is not in quarantine. Those in `seen` are left out.
-    async fn nearest_sound_champion(
+    /// The rollback that is possible instead, if one is.
+    async fn sound_way_back(
         &self,
-        mut seen: BTreeSet<Version>,
-        context: &Context,
-    ) -> Option<Version> {
-        seen.extend(&context.quarantined);
-        let moves = context.history.iter().flat_map(|transition| &transition.moves);
-        let champions = moves.filter(|step| step.alias == Alias::CHAMPION).filter_map(|step| step.version);
-        for number in champions {
+        broken: Option<Version>,
+        evidence: &Evidence,
+        standing: &Standing,
+    ) -> Option<String> {
+        let champion = evidence.aliases().get(&Alias::CHAMPION);
+        let mut seen: BTreeSet<Version> = champion.into_iter().chain(broken).collect();
+        seen.extend(standing.quarantines().map(|(version, _)| version));
+        let search = timeout(PATIENCE, self.nearest_sound_champion(seen));
+        let sound = search.await.unwrap_or_default()?;
+        Some(format!(
+            "`hydra-registry rollback --to {sound}` returns to the nearest former champion that can be loaded and is not in quarantine"
+        ))
+    }
+
+    /// The version that was champion most recently, by the whole ledger, and that can be loaded. Those in `seen` are left out.
+    async fn nearest_sound_champion(&self, mut seen: BTreeSet<Version>) -> Option<Version> {
+        let ledger = Ledger::existing(self.backend, self.model).await.ok()??;
+        let (mut champions, mut opened) = (ledger.champions(), 0);
+        // What cannot be read of the ledger names no way on.
+        while let Ok(Some(number)) = champions.try_next().await {
+            if opened == MOST_OPENED {
+                break;
+            }
             if !seen.insert(number) {
                 continue;
             }
-            // A version that was deleted, or about which there is no answer, is no way on.
+            // A deleted version, or one that the store does not answer for, cannot become champion.
             let Ok(version) = self.backend.registry.model_version(self.model, number).await else { continue };
-            let opened = self.open_if_possible(&version, Presence::Asked).await;
-            if version.status == VersionStatus::Ready && matches!(opened, Some(Opened::Loadable(_))) {
+            opened += 1;
+            let found = preflight::open(self.backend, self.cache(), &version, Presence::Asked).await;
+            if version.status == VersionStatus::Ready && matches!(found, Ok(Opened::Loadable(_))) {
                 return Some(number);
             }
         }
         None
     }
+}
+
+/// The error after [`PATIENCE`].
+pub(crate) fn no_answer_in_time() -> Error {
+    Error::new(ErrorKind::Timeout, format!("the store gave no answer within {} s", PATIENCE.as_secs()))
+}
+
+/// How the request can be carried out all the same.
+fn anyway(request: &Request, version: Version) -> String {
+    let command = match request.operation {
+        Operation::Promote => format!("promote {version}"),
+        _ => format!("rollback --to {version}"),
+    };
+    format!(
+        "in an emergency, `hydra-registry {command} --allow-unloadable` makes version {version} champion all the same"
+    )
 }

@@ -1,25 +1,29 @@
 //! Connects transitions and the ledger: executes requests, and repeats recorded decisions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::evidence::Evidence;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, EntryKind};
-use crate::ledger::verify::{Replay, Rerun};
+use crate::ledger::decision::DecisionDocument;
+use crate::ledger::entry::{Decided, EntryKind, EvaluationNote};
+use crate::ledger::rerun::Replay;
 use crate::ledger::{
     Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
 };
 use crate::model_facts::ModelChange;
+use crate::panel::{Answer, Panel, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Decision, Input, Operation, Policy, PolicyEngine};
+use hydra_mlflow::entities::RegisteredModel;
+use hydra_policy::{Budget, Decision, Input, Operation, PanelRole, Policy, PolicyEngine};
 
 /// Decides on a consistent ledger, records the decision and executes it; repeats everything if another writer was
 /// faster. `evidence` is for the first attempt.
@@ -48,6 +52,8 @@ pub async fn carry_out(
 struct RequestDecider<'a> {
     transitions: &'a Transitions<'a>,
     request: &'a Request,
+    /// The model as it was when the request was made.
+    seen: RegisteredModel,
     first: Option<Evidence>,
     /// The decision of each attempt, with the SHA-256 of its input; `None` if the policy was not asked.
     attempts: Vec<(Option<Sha256>, Transition)>,
@@ -55,7 +61,8 @@ struct RequestDecider<'a> {
 
 impl<'a> RequestDecider<'a> {
     fn new(transitions: &'a Transitions<'a>, request: &'a Request, evidence: Evidence) -> Self {
-        Self { transitions, request, first: Some(evidence), attempts: Vec::new() }
+        let seen = evidence.registered.clone();
+        Self { transitions, request, seen, first: Some(evidence), attempts: Vec::new() }
     }
 
     /// The recorded transition: the last attempt, unless the ledger contains an earlier one.
@@ -74,6 +81,7 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
+        self.transitions.check_premise(self.request, &self.seen, view)?;
         let first = self.first.take();
         let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
         // A policy must not decide on aliases that a transition has moved in part.
@@ -87,7 +95,7 @@ impl Decide for RequestDecider<'_> {
             }
             RequestDecision::Decided { transition, input, decision, moves } => {
                 let proposal =
-                    proposal(self.transitions.policy, &transition, &evidence, &input, &decision, &moves)?;
+                    proposal(self.transitions.panel, &transition, &evidence, &input, &decision, &moves)?;
                 let input = proposal.decision.as_ref().map(|decision| Sha256::of(&decision.input));
                 self.attempts.push((input, *transition));
                 Ok(DecideOutcome::Propose(Box::new(proposal)))
@@ -143,41 +151,45 @@ impl PolicyReplay {
 
 #[async_trait]
 impl Replay for PolicyReplay {
-    async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun> {
-        let decided = decided(record)?;
-        let policy = self.policy(decided.policy.sha256, &decided.budget, &component)?;
-        let decision = run_policy(&policy, Input::from_json(&input)?).await?;
-        Ok(Rerun {
-            verdict: decision.verdict.kind(),
-            explanation: decision.verdict.explanation().to_owned(),
-            // Another release may embed another version of wasmtime, which may count fuel differently.
-            fuel: record.is_of_this_release().then_some(decision.usage.fuel),
-        })
+    async fn replay(
+        &self,
+        sha256: Sha256,
+        component: Vec<u8>,
+        budget: &Budget,
+        question: Input,
+    ) -> Result<Decision> {
+        let policy = self.policy(sha256, budget, &component)?;
+        run_policy(policy, question).await
     }
 }
 
 fn proposal(
-    policy: &Policy,
+    panel: &Panel,
     transition: &Transition,
     evidence: &Evidence,
     input: &Input,
-    decision: &Decision,
+    decision: &PanelDecision,
     moves: &[AliasMove],
 ) -> Result<Proposal> {
     let target = evidence.target.as_ref();
+    let together = !panel.is_alone();
+    let (evaluations, more_evaluations) = EvaluationNote::of(&transition.left_out, &transition.evaluations);
     let decided = Decided {
-        policy: policy.identity(),
+        policy: panel.leader().policy.identity(),
         verdict: decision.verdict.kind(),
-        usage: decision.usage,
-        budget: decision.budget.clone(),
+        usage: decision.leader.usage,
+        budget: decision.leader.budget.clone(),
         input_sha256: input.sha256()?,
-        evidence_sha256: input.evidence_sha256()?,
+        evidence_sha256: evidence_sha256(input, decision)?,
         model_sha256: transition.model_sha256.clone(),
+        evaluations,
+        more_evaluations,
         changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
-        panel: Vec::new(),
+        panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,
         signers: Vec::new(),
     };
+    let document = DecisionDocument::new(transition.panel.clone());
     Ok(Proposal {
         operation: match transition.operation {
             Operation::Rollback => EntryKind::Rollback,
@@ -189,11 +201,35 @@ fn proposal(
         decision: Some(ProposedDecision {
             decided,
             input: input.canonical_json()?,
-            component: policy.bytes().into(),
+            document: together.then(|| document.encode()).transpose()?,
+            components: panel
+                .components()
+                .into_iter()
+                .map(|(sha256, bytes)| (sha256, bytes.into()))
+                .collect(),
         }),
         moves: moves.to_vec(),
         overrides: transition.overrides.clone(),
         subject: None,
         quarantines: transition.quarantined.clone(),
     })
+}
+
+/// The digest of the evidence without the time. With several policies it depends on the parts and settings of all.
+fn evidence_sha256(input: &Input, decision: &PanelDecision) -> Result<Sha256> {
+    #[derive(Serialize)]
+    struct Asked<'a> {
+        evidence: Sha256,
+        policies: Vec<(PanelRole, Sha256, &'a BTreeMap<String, String>)>,
+    }
+    let evidence = input.evidence_sha256()?;
+    if decision.answers.len() == 1 {
+        return Ok(evidence);
+    }
+    let answers = decision.answers.iter();
+    let policies = answers.map(|answer| (answer.mode, answer.policy.sha256, &answer.settings)).collect();
+    let bytes = serde_json_canonicalizer::to_vec(&Asked { evidence, policies }).map_err(|error| {
+        Error::new(ErrorKind::Internal, "cannot write the question to a panel as JSON").with_source(error)
+    })?;
+    Ok(Sha256::of(&bytes))
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::guards::quarantined;
 use crate::ledger::entry::{EntryKind, Subject};
 use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, QUARANTINE_TAG, Recorded};
+use hydra_base::actor;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
@@ -21,6 +22,9 @@ use hydra_mlflow::entities::{ModelVersion, USER_TAG};
 use hydra_models::candidate::SHA256_TAG;
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
+
+/// The most characters of the reason of a statement.
+pub const MAX_REASON_CHARS: usize = 1_000;
 
 /// What is said of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -62,6 +66,7 @@ impl Statement {
 /// A statement on record.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact about the version or the entry")]
 pub struct Stated {
     /// The registered model.
     pub model: ModelName,
@@ -89,6 +94,8 @@ pub struct Stated {
     pub reason: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// Whether the version exists and is not in quarantine afterwards.
+    pub can_become_champion: bool,
     /// The number of the ledger entry, if it is recorded.
     pub sequence: Option<u64>,
 }
@@ -96,13 +103,22 @@ pub struct Stated {
 /// Records a statement in the ledger and carries it out.
 ///
 /// `VersionNotFound` for a version that does not exist, `Quarantined` for the nomination of a version in quarantine,
-/// `NotQuarantined` for a release of one that is not, and the errors of [`LedgerWriter::transition`].
+/// `NotQuarantined` for a release of one that is not, `TooManyApprovals` beyond the limits of approvals, `TextTooLong` for a
+/// reason of more than [`MAX_REASON_CHARS`], and the errors of [`LedgerWriter::transition`].
 pub async fn record(
     backend: &Backend,
     cache: Option<&ModelCache>,
     ledger: &LedgerWriter,
     statement: &Statement,
 ) -> Result<Stated> {
+    check_reason(statement)?;
+    if statement.verb == Verb::Quarantine
+        && statement.reason.as_deref().is_none_or(|why| why.trim().is_empty())
+    {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a quarantine needs a reason").with_hint(
+            "say why the version must not become champion: `--reason \"trained on leaked labels\"`",
+        ));
+    }
     let operation_id = Uuid::new_v4().simple().to_string();
     let mut decider = StatementDecider { backend, cache, ledger, statement, about: None, stated: None };
     let recorded = ledger.transition(&operation_id, &mut decider).await?;
@@ -126,6 +142,19 @@ pub async fn record(
     Ok(stated)
 }
 
+/// A standing repeats the reasons of approvals and quarantines for as long as they last.
+fn check_reason(statement: &Statement) -> Result<()> {
+    let chars = statement.reason.as_deref().map_or(0, |reason| reason.chars().count());
+    if chars <= MAX_REASON_CHARS {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::TextTooLong,
+        format!("the reason has {chars} characters; the limit is {MAX_REASON_CHARS}"),
+    )
+    .with_hint("shorten it, and keep the details where it can point to"))
+}
+
 /// Makes one statement, again whenever another writer was faster.
 struct StatementDecider<'a> {
     backend: &'a Backend,
@@ -142,6 +171,7 @@ struct About {
     sha256: Option<String>,
     own: bool,
     has_tag: bool,
+    exists: bool,
 }
 
 #[async_trait]
@@ -162,12 +192,15 @@ impl Decide for StatementDecider<'_> {
             Verb::Nominate if quarantine.is_some() => return Err(quarantined(version, &view.standing)),
             Verb::Nominate => candidate == Some(version),
             Verb::Quarantine => quarantine.is_some_and(|quarantine| {
-                quarantine.by == actor && reason.as_ref() == Some(&quarantine.reason)
+                actor::is_same(&quarantine.by, actor) && reason.as_ref() == Some(&quarantine.reason)
             }),
             Verb::Release if quarantine.is_none() && !about.has_tag => return Err(not_quarantined(version)),
             Verb::Approve | Verb::Release => false,
         };
         let at = now();
+        if verb == Verb::Approve {
+            view.standing.ensure_room_for_approval(version, actor, at)?;
+        }
         let ends =
             |expires: Duration| at.saturating_add(i64::try_from(expires.as_millis()).unwrap_or(i64::MAX));
         let mut stated = Stated {
@@ -184,6 +217,12 @@ impl Decide for StatementDecider<'_> {
             actor: actor.to_owned(),
             reason: reason.clone(),
             at,
+            can_become_champion: about.exists
+                && match verb {
+                    Verb::Quarantine => false,
+                    Verb::Release => true,
+                    Verb::Nominate | Verb::Approve => quarantine.is_none(),
+                },
             sequence: None,
         };
         stated.explanation = explanation(&stated, holds);
@@ -225,7 +264,8 @@ impl StatementDecider<'_> {
             found => found?,
         };
         let has_tag = found.tags.contains_key(QUARANTINE_TAG);
-        let mut about = About { sha256: found.tags.get(SHA256_TAG).cloned(), own: false, has_tag };
+        let mut about =
+            About { sha256: found.tags.get(SHA256_TAG).cloned(), own: false, has_tag, exists: true };
         if self.statement.verb == Verb::Approve {
             about.sha256 = Some(self.digest(&found).await?.to_string());
             about.own = self.is_own(&found).await?;
@@ -233,22 +273,16 @@ impl StatementDecider<'_> {
         Ok(about)
     }
 
-    /// The digest of the model file: an approval is about these bytes.
+    /// The digest of the model file as it is found, not as the version's tag has it: an approval is about these bytes.
     async fn digest(&self, version: &ModelVersion) -> Result<Sha256> {
-        match version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()) {
-            Some(logged) => Ok(logged),
-            None => match preflight::open(self.backend, self.cache, version, Presence::Asked).await? {
-                Opened::Loadable(facts) => Ok(facts.sha256),
-                Opened::Unloadable(why) => Err(Error::new(
-                    ErrorKind::Unloadable,
-                    format!(
-                        "version {} cannot be approved because its model cannot be loaded",
-                        version.version
-                    ),
-                )
-                .with_source(why)
-                .with_hint("restore the files, or approve another version")),
-            },
+        match preflight::open(self.backend, self.cache, version, Presence::Asked).await? {
+            Opened::Loadable(facts) => Ok(facts.sha256),
+            Opened::Unloadable(why) => Err(Error::new(
+                ErrorKind::Unloadable,
+                format!("version {} cannot be approved because its model cannot be loaded", version.version),
+            )
+            .with_source(why)
+            .with_hint("restore the files, or approve another version")),
         }
     }
 
@@ -256,7 +290,9 @@ impl StatementDecider<'_> {
     async fn is_own(&self, version: &ModelVersion) -> Result<bool> {
         let Some(run_id) = &version.run_id else { return Ok(false) };
         match self.backend.tracking.run(run_id).await {
-            Ok(run) => Ok(run.tags.get(USER_TAG).unwrap_or(&run.user_id) == self.ledger.actor()),
+            Ok(run) => {
+                Ok(actor::is_same(run.tags.get(USER_TAG).unwrap_or(&run.user_id), self.ledger.actor()))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -264,7 +300,7 @@ impl StatementDecider<'_> {
 }
 
 fn explanation(stated: &Stated, holds: bool) -> String {
-    let Stated { verb, version, former_candidate, is_champion, own, .. } = stated;
+    let Stated { verb, version, former_candidate, is_champion, own, can_become_champion, .. } = stated;
     match verb {
         Verb::Nominate if holds => format!("version {version} is the candidate already"),
         Verb::Nominate => match former_candidate {
@@ -280,7 +316,10 @@ fn explanation(stated: &Stated, holds: bool) -> String {
             format!("version {version} goes into quarantine; it stays the champion until another version is")
         }
         Verb::Quarantine => format!("version {version} goes into quarantine: it cannot become champion"),
-        Verb::Release => format!("version {version} is released: it may become champion"),
+        Verb::Release if *can_become_champion => {
+            format!("version {version} is released: it may become champion")
+        }
+        Verb::Release => format!("version {version}, which was deleted, is released"),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::doctor::{Finding, misspelled};
 use crate::ledger::Ledger;
 use hydra_base::Timestamp;
-use hydra_base::error::{ErrorKind, Result};
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::RegisteredModel;
@@ -48,6 +48,21 @@ impl ModelStatus {
         }
         trouble.append(&mut status.trouble);
         Ok(Self { trouble, ..status })
+    }
+
+    /// The row of a model whose state cannot be read: one that a newer release wrote to, or with tags that are damaged.
+    #[must_use]
+    pub fn not_examined(model: ModelName, error: &Error) -> Self {
+        let trouble = vec![Finding::not_examined(error)];
+        Self {
+            model,
+            champion: None,
+            since: None,
+            archived: None,
+            candidate: None,
+            has_ledger: false,
+            trouble,
+        }
     }
 
     fn without_ledger(registered: &RegisteredModel) -> Self {

@@ -1,16 +1,20 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
+mod premise;
 mod question;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 
+use crate::document_cache::DocumentCache;
+use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, Standing};
+use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
+use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
 use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
@@ -20,9 +24,8 @@ use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_models::candidate::SHA256_TAG;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::{Context, Decision, Input, ModelState, Operation, Policy, Verdict};
+use hydra_policy::{Context, Decision, Input, Operation, Policy, Verdict};
 
 pub use request::{Outcome, Request, Transition};
 
@@ -31,14 +34,14 @@ pub use request::{Outcome, Request, Transition};
 pub struct DecisionOptions {
     /// The requester's own name for itself: the `--actor` option, an environment variable or the login name.
     pub actor: String,
-    /// The policy's settings as they were given, not yet checked against those that it declares.
-    pub settings: BTreeMap<String, String>,
     /// The aliases that a policy may move.
     pub managed: Vec<Alias>,
     /// Whether every rollback puts the version that it leaves in quarantine.
     pub quarantine_on_rollback: bool,
     /// What is kept of models that were opened before.
     pub cache: Option<ModelCache>,
+    /// The evaluations that were read before.
+    pub evaluations: Option<DocumentCache>,
 }
 
 /// Decides requests about one model.
@@ -46,20 +49,20 @@ pub struct DecisionOptions {
 pub struct Transitions<'a> {
     pub(super) backend: &'a Backend,
     pub(super) model: &'a ModelName,
-    pub(super) policy: &'a Policy,
+    pub(super) panel: &'a Panel,
     options: DecisionOptions,
 }
 
 impl<'a> Transitions<'a> {
-    /// Requests about `model`, decided by `policy`.
+    /// Requests about `model`, decided by `panel`.
     #[must_use]
     pub fn new(
         backend: &'a Backend,
         model: &'a ModelName,
-        policy: &'a Policy,
+        panel: &'a Panel,
         options: DecisionOptions,
     ) -> Self {
-        Self { backend, model, policy, options }
+        Self { backend, model, panel, options }
     }
 }
 
@@ -75,15 +78,23 @@ impl Transitions<'_> {
     ) -> Result<Evidence> {
         let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
         let runs = evidence.read_runs(self.backend, ledger);
-        let (runs, models) = join(runs, self.open_models(request, &evidence)).await;
+        let models = self.open_models(request, &evidence);
+        let documents = self.read_evaluations(request, &evidence);
+        let (runs, models, documents) = join3(runs, models, documents).await;
         evidence.add_runs(runs?, ledger);
-        evidence.models = models?;
+        evidence.models = models;
+        evidence.evaluations = evaluations::select(documents?, &evidence);
         Ok(evidence)
     }
 
     /// The cache of opened models.
     pub(super) fn cache(&self) -> Option<&ModelCache> {
         self.options.cache.as_ref()
+    }
+
+    /// The cache of evaluations.
+    pub(super) fn evaluations(&self) -> Option<&DocumentCache> {
+        self.options.evaluations.as_ref()
     }
 
     /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
@@ -127,7 +138,7 @@ impl Transitions<'_> {
         Ok(*transition)
     }
 
-    /// Asks the policy and checks its verdict.
+    /// Asks the policies and checks their verdict.
     pub(super) async fn decide(
         &self,
         request: &Request,
@@ -138,20 +149,33 @@ impl Transitions<'_> {
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
-        let input = self.input(request, evidence, &past)?;
+        let standing = &past.standing;
         let target = evidence.target.as_ref().map(|target| target.version);
-        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, &past.standing)) {
-            return Err(self.with_way_back(error, request, evidence, input.context()).await);
+        if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
+            return Err(self.with_way_back(error, request, evidence, standing).await);
         }
-        let decision = run_policy(self.policy, input.clone()).await?;
-        let plan = match self.review(&decision.verdict, request, evidence, &past.standing).await {
-            Err(error) => return Err(self.with_way_back(error, request, evidence, input.context()).await),
+        self.unanswered(request, evidence, standing).await?;
+        let input = self.input(request, evidence, &past)?;
+        let decision = self.panel.decide(&input).await?;
+        // An answer of the leader that breaks a guard is an error, also if another policy says no.
+        let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
+            Err(error) => return Err(self.with_way_back(error, request, evidence, standing).await),
+            Ok(_) if decision.verdict != decision.leader.verdict => {
+                self.review(&decision.verdict, request, evidence, standing).await?
+            }
             plan => plan?,
         };
         let moves = plan.moves.clone();
-        let champion = self.open_new_champion(request, evidence, &plan, input.context()).await?;
-        let transition = Box::new(self.transition(request, evidence, &decision, plan, champion));
-        Ok(RequestDecision::Decided { transition, input: Box::new(input), decision, moves })
+        let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
+        let mut transition = self.transition(request, evidence, &decision, plan, champion);
+        // A version that is in quarantine stays there, for the reason that it has.
+        transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
+        Ok(RequestDecision::Decided {
+            transition: Box::new(transition),
+            input: Box::new(input),
+            decision: Box::new(decision),
+            moves,
+        })
     }
 
     /// Promoting the champion changes nothing and asks no policy: the seed would have archived the champion itself.
@@ -160,6 +184,9 @@ impl Transitions<'_> {
         if evidence.champion.as_ref().map(|champion| champion.version) != Some(target.version) {
             return None;
         }
+        let quarantine = target.tags.get(QUARANTINE_TAG);
+        let quarantine =
+            quarantine.map_or_else(String::new, |since| format!("; it is in quarantine since {since}"));
         Some(Transition {
             model: self.model.clone(),
             operation: request.operation,
@@ -169,7 +196,8 @@ impl Transitions<'_> {
             after: evidence.aliases(),
             quarantined: BTreeSet::new(),
             policy: None,
-            explanation: format!("version {} is already the champion", target.version),
+            panel: Vec::new(),
+            explanation: format!("version {} is already the champion{quarantine}", target.version),
             fuel: 0,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
@@ -177,6 +205,8 @@ impl Transitions<'_> {
             overrides: BTreeSet::new(),
             model_changes: Vec::new(),
             model_sha256: None,
+            evaluations: Vec::new(),
+            left_out: Vec::new(),
             dry_run: request.dry_run,
             sequence: None,
         })
@@ -187,30 +217,27 @@ impl Transitions<'_> {
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
-            // An approval is about the bytes that the host found, or else about those that the tag names.
-            let sha256 = match &described.model {
-                ModelState::Loadable(facts) => Some(facts.sha256),
-                _ => version.tags.get(SHA256_TAG).and_then(|tag| tag.parse().ok()),
-            };
-            past.say_of(&mut described, sha256, now)?;
+            // An approval is about the bytes that the host found. Without them, none counts.
+            past.say_of(&mut described, evidence.model_sha256(version), now)?;
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
         context.reason.clone_from(&request.reason);
         context.overrides.clone_from(&request.overrides);
-        context.settings = self.policy.descriptor().resolve(&self.options.settings)?;
         context.model_tags.clone_from(&evidence.registered.tags);
         context.champion = describe(&evidence.champion)?;
         context.archived = describe(&evidence.archived)?;
         let on = |alias: &Alias| evidence.registered.aliases.get(alias).copied();
         context.aliases = self.options.managed.iter().map(|alias| (alias.clone(), on(alias))).collect();
+        context.evaluations.clone_from(&evidence.evaluations.evaluations);
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
         context.target_origin = target.as_ref().map(|_| request.target.origin());
-        Ok(match (request.operation, target) {
+        let evidence = match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
-        })
+        };
+        self.panel.question(self.panel.leader(), &evidence)
     }
 
     async fn review(
@@ -251,7 +278,7 @@ impl Transitions<'_> {
         &self,
         request: &Request,
         evidence: &Evidence,
-        decision: &Decision,
+        decision: &PanelDecision,
         plan: Plan,
         champion: NewChampion,
     ) -> Transition {
@@ -269,15 +296,18 @@ impl Transitions<'_> {
             quarantined: self.left_behind(request, &evidence.aliases(), &plan.after),
             before: evidence.aliases(),
             after: plan.after,
-            policy: Some(self.policy.identity()),
+            policy: Some(self.panel.leader().policy.identity()),
+            panel: decision.clone().into_answers(),
             explanation: decision.verdict.explanation().to_owned(),
-            fuel: decision.usage.fuel,
+            fuel: decision.leader.usage.fuel,
             actor: self.options.actor.clone(),
             reason: request.reason.clone(),
             at: now(),
             overrides: champion.overrides,
             model_changes: champion.changes,
             model_sha256: champion.sha256,
+            evaluations: evidence.evaluations.evaluations.iter().map(UsedEvaluation::from).collect(),
+            left_out: evidence.evaluations.left_out.clone(),
             dry_run: request.dry_run,
             sequence: None,
         }
@@ -292,8 +322,7 @@ impl Transitions<'_> {
 }
 
 /// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.
-pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision> {
-    let policy = policy.clone();
+pub(super) async fn run_policy(policy: Policy, input: Input) -> Result<Decision> {
     blocking(move || policy.decide(&input)).await
 }
 
@@ -301,8 +330,14 @@ pub(super) async fn run_policy(policy: &Policy, input: Input) -> Result<Decision
 pub(super) enum RequestDecision {
     /// The version is the champion already.
     Unchanged(Box<Transition>),
-    /// The policy decided, and no guard objects.
-    Decided { transition: Box<Transition>, input: Box<Input>, decision: Decision, moves: Vec<AliasMove> },
+    /// The policies decided, and no guard objects.
+    Decided {
+        transition: Box<Transition>,
+        /// The question to the policy that leads.
+        input: Box<Input>,
+        decision: Box<PanelDecision>,
+        moves: Vec<AliasMove>,
+    },
 }
 
 /// Emits the event that an embedding program can subscribe to.
@@ -316,6 +351,7 @@ pub(super) fn announce(transition: &Transition) {
         before = %transition.before,
         after = %transition.after,
         policy = transition.policy.as_ref().map(|policy| tracing::field::display(policy.sha256)),
+        panel = ?transition.panel.iter().map(|answer| (answer.name.as_str(), answer.verdict)).collect::<Vec<_>>(),
         actor = %transition.actor,
         dry_run = transition.dry_run,
         overrides = ?transition.overrides,

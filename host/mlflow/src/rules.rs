@@ -7,7 +7,8 @@ use std::str::FromStr;
 use uuid::Uuid;
 
 use crate::entities::{
-    Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch, Tags, USER_TAG,
+    DatasetInput, Metric, NewLoggedModel, NewModelVersion, NewRun, Page, RegisteredModel, RunBatch,
+    RunInputs, Tags, USER_TAG,
 };
 use crate::uri::ModelUri;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -22,6 +23,8 @@ pub(crate) const MODEL_VERSIONS_TAG: &str = "mlflow.modelVersions";
 const MAX_PARAM_CHARS: usize = 6000;
 /// The length of a run tag's value; MLflow truncates longer ones.
 const MAX_RUN_TAG_CHARS: usize = 8000;
+/// MLflow rejects longer schemas of datasets.
+pub(crate) const MAX_SCHEMA_CHARS: usize = 1_048_575;
 
 /// A new run id: 32 hexadecimal digits, as in MLflow.
 pub(crate) fn new_run_id() -> Result<RunId> {
@@ -55,7 +58,15 @@ pub(crate) struct CheckedBatch {
     pub metrics: Vec<Metric>,
     pub params: BTreeMap<String, String>,
     pub tags: Tags,
-    pub model_id: Option<LoggedModelId>,
+    pub model: Option<MeasuredModel>,
+}
+
+/// The LoggedModel that the metrics of a batch measure.
+#[derive(Debug)]
+pub(crate) struct MeasuredModel {
+    pub id: LoggedModelId,
+    /// Name and digest of the dataset on which it was measured.
+    pub dataset: Option<(String, String)>,
 }
 
 /// Checks a batch before any of it is stored.
@@ -85,7 +96,56 @@ pub(crate) fn check_batch(batch: &RunBatch) -> Result<CheckedBatch> {
         truncate_with_warning(key, &mut value, MAX_RUN_TAG_CHARS);
         tags.insert(key.clone(), value);
     }
-    Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags, model_id: batch.model_id.clone() })
+    let dataset = batch.dataset.clone().filter(|_| batch.model_id.is_some());
+    for text in dataset.iter().flat_map(|(name, digest)| [name, digest]) {
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the dataset of a metric is empty or contains white space",
+            )
+            .with_context("given", excerpt(text, QUOTED_CHARS))
+            .with_hint("use a name and a digest without white space"));
+        }
+    }
+    let model = batch.model_id.clone().map(|id| MeasuredModel { id, dataset });
+    Ok(CheckedBatch { metrics: batch.metrics.clone(), params, tags, model })
+}
+
+/// Checks MLflow's limits for the inputs of a run. Only one of several datasets with the same name and digest is kept, the
+/// first.
+pub(crate) fn checked_inputs(inputs: &RunInputs) -> Result<RunInputs> {
+    let mut inputs = inputs.clone();
+    inputs.datasets.iter().try_for_each(check_dataset)?;
+    // The sort is stable.
+    inputs = inputs.sorted();
+    inputs.datasets.dedup_by(|b, a| (&a.name, &a.digest) == (&b.name, &b.digest));
+    inputs.models.dedup();
+    Ok(inputs)
+}
+
+fn check_dataset(dataset: &DatasetInput) -> Result<()> {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, |text| text.chars().count());
+    let required = |text: &str| Some(text.chars().count()).filter(|count| *count > 0).unwrap_or(usize::MAX);
+    let mut sizes = vec![
+        ("name", required(&dataset.name), 500),
+        ("digest", required(&dataset.digest), 36),
+        ("source type", required(&dataset.source_type), 36),
+        ("source", required(&dataset.source), 65_535),
+        ("schema", optional(&dataset.schema), MAX_SCHEMA_CHARS),
+        ("profile", optional(&dataset.profile), 16_777_215),
+    ];
+    for (key, value) in &dataset.tags {
+        sizes.push(("key of a tag", required(key), 255));
+        sizes.push(("value of a tag", value.chars().count(), 500));
+    }
+    match sizes.into_iter().find(|(_, size, limit)| size > limit) {
+        None => Ok(()),
+        Some((what, _, limit)) => Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the {what} of a dataset is empty or has more than {limit} characters"),
+        )
+        .with_context("dataset", excerpt(&dataset.name, QUOTED_CHARS))),
+    }
 }
 
 /// The value of a param never changes.

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 
 use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, ModelFilter, ModelVersion, NewLoggedModel, NewModelVersion,
-    NewRun, Page, RegisteredModel, Run, RunBatch, RunStatus, Tags,
+    NewRun, Page, RegisteredModel, Run, RunBatch, RunInputs, RunStatus, Tags,
 };
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasMove;
@@ -63,7 +63,8 @@ pub trait TrackingStore: Debug + Send + Sync {
     /// another value is `InvalidArgument`; with the same value it changes nothing; a key that MLflow refuses is
     /// `InvalidName`, and nothing is logged. NaN and infinities survive, except that SQL-backed stores keep an infinity as
     /// the finite number of greatest magnitude. Values are cut where MLflow cuts them (params at 6,000 characters, tags
-    /// at 8,000 and on 2.9 at 5,000). SQL-backed stores keep a NaN of a LoggedModel's metric as 0.
+    /// at 8,000 and on 2.9 at 5,000). SQL-backed stores keep a NaN of a LoggedModel's metric as 0. A dataset of a LoggedModel's
+    /// metrics is `InvalidArgument` if its name or digest is empty or contains white space.
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()>;
 
     /// Ends a run, or sets it running again. Without an `end_time`, the stored one stays, as in MLflow.
@@ -89,6 +90,15 @@ pub trait TrackingStore: Debug + Send + Sync {
 
     /// Links a LoggedModel to the run as its output. A repeated call has no effect.
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()>;
+
+    /// Records datasets and LoggedModels as inputs of a run, as `mlflow.log_input` does. A repeated call has no effect: an
+    /// experiment keeps the first description of a dataset with this name and digest, and a run the first tags of an input.
+    /// `InvalidArgument` for a description beyond MLflow's limits, and nothing is recorded. `NotFound` for an unknown run,
+    /// `InvalidState` for a deleted one, `Unsupported` if the server has no datasets, unlike MLflow since 2.4.
+    async fn log_inputs(&self, run: &RunId, inputs: &RunInputs) -> Result<()>;
+
+    /// The inputs of a run; `NotFound` if it does not exist.
+    async fn inputs(&self, run: &RunId) -> Result<RunInputs>;
 
     /// Records in MLflow's tag `mlflow.modelVersions` that a LoggedModel was registered as this version. Servers do
     /// that when they create the version, so this call does nothing on them.
@@ -238,4 +248,8 @@ pub trait AtomicRegistry: Send + Sync {
     /// the store's lock.
     /// Versions named in `moves` must exist, else `VersionNotFound` and nothing is changed.
     async fn commit(&self, transition: &AtomicTransition) -> Result<AtomicOutcome>;
+
+    /// The greatest number that a version of the model was ever given, that of a deleted one included; `None` if there was
+    /// none, or the model does not exist.
+    async fn newest_number(&self, name: &ModelName) -> Result<Option<Version>>;
 }

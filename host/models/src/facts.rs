@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use hydra_base::Sha256;
 use hydra_lightgbm::{Model, Objective};
-use hydra_mlflow::flavor::{ColumnSpec, MlModel};
+use hydra_mlflow::flavor::ColumnSpec;
 
 pub use hydra_lightgbm::{ModelFormat, OutputKind};
 
@@ -43,8 +43,9 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The facts of `model`, read from a file of this digest and size which `mlmodel` describes.
-    pub(crate) fn of(model: &Model, mlmodel: MlModel, sha256: Sha256, size: u64) -> Self {
+    /// The facts of `model`, read from a file of this digest and size. `signature` has the input columns of its `MLmodel`.
+    #[must_use]
+    pub fn of(model: &Model, signature: Option<Vec<ColumnSpec>>, sha256: Sha256, size: u64) -> Self {
         let mut categories: Vec<String> = model.category_features().into_iter().map(str::to_owned).collect();
         categories.sort_unstable();
         let labels = model.classes().into_iter().flat_map(|classes| classes.iter());
@@ -61,10 +62,7 @@ impl Facts {
             features: model.feature_names().to_vec(),
             categories,
             iterations: model.used_iterations(),
-            signature_inputs: mlmodel
-                .signature
-                .map(|signature| signature.inputs)
-                .filter(|inputs| !inputs.is_empty()),
+            signature_inputs: signature.filter(|inputs| !inputs.is_empty()),
         }
     }
 }

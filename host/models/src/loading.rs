@@ -16,14 +16,14 @@ use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits}
 /// The most bytes that a model file may have: 4 GiB.
 pub(crate) const MAX_MODEL_BYTES: u64 = 4 << 30;
 
-/// Loads the model of `version`: from the cache where it is there and intact, else from its artifacts. `Integrity` when the
-/// version says which SHA-256 its model file has, and the bytes have another.
+/// Loads the model of `version`, with the SHA-256 of its file: from the cache where it is there and intact, else from its artifacts.
+/// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
 pub async fn load_model(
     backend: &Backend,
     cache: Option<&ModelCache>,
     version: &ModelVersion,
     limits: &ModelLimits,
-) -> Result<Model> {
+) -> Result<(Model, Sha256)> {
     let request =
         Arc::new(LoadRequest { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
     let cached = {
@@ -37,6 +37,29 @@ pub async fn load_model(
     blocking(move || request.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
+/// The model file of `version`: from the cache where it is there and intact, else from its artifacts. It is not opened.
+///
+/// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
+pub async fn load_model_file(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+) -> Result<CachedModel> {
+    let cached = {
+        let (cache, version) = (cache.cloned(), version.clone());
+        blocking(move || Ok(cache.and_then(|cache| cache.get(&version))))
+    };
+    let file = match cached.await? {
+        Some(file) => file,
+        None => {
+            let (flavor, bytes) = fetch(backend, version).await?;
+            blocking(move || Ok(CachedModel::new(flavor.data, flavor.model_class, bytes))).await?
+        }
+    };
+    check_digest(version, file.sha256())?;
+    Ok(file)
+}
+
 /// The model to load.
 struct LoadRequest {
     cache: Option<ModelCache>,
@@ -45,12 +68,12 @@ struct LoadRequest {
 }
 
 impl LoadRequest {
-    fn cached(&self) -> Result<Option<Model>> {
+    fn cached(&self) -> Result<Option<(Model, Sha256)>> {
         let found = self.cache.as_ref().and_then(|cache| cache.get(&self.version));
         found.map(|found| self.opened(&found)).transpose()
     }
 
-    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<Model> {
+    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<(Model, Sha256)> {
         let model = self.opened(fetched)?;
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, fetched)) {
             // A full disk must not keep a champion from predicting.
@@ -59,9 +82,11 @@ impl LoadRequest {
         Ok(model)
     }
 
-    fn opened(&self, found: &CachedModel) -> Result<Model> {
+    fn opened(&self, found: &CachedModel) -> Result<(Model, Sha256)> {
         check_digest(&self.version, found.sha256())?;
-        Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)
+        let model =
+            Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)?;
+        Ok((model, found.sha256()))
     }
 }
 

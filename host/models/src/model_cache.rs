@@ -20,7 +20,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
 use hydra_mlflow::entities::ModelVersion;
 
-pub(crate) use records::{Record, Verdict};
+pub(crate) use records::{FileState, Record, Verdict};
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;

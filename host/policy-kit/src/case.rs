@@ -114,7 +114,7 @@ impl CaseFile {
             return Err(Error::new(ErrorKind::InvalidArgument, "the directory contains no case files")
                 .with_context("path", dir.display())
                 .with_hint(
-                    "add a `*.json` file for each case; `hydra-registry policy new` writes three examples",
+                    "add a `*.json` file for each case; `hydra-registry policy new` writes examples",
                 ));
         }
         paths.iter().map(|path| Self::read(path)).collect()
@@ -189,7 +189,12 @@ impl Case {
     /// Runs the case and compares. An error of the policy is part of the outcome.
     #[must_use]
     pub fn check(&self, policy: &Policy) -> CaseOutcome {
-        let result = self.decide(policy);
+        self.compare(self.decide(policy))
+    }
+
+    /// Compares an answer with the expected one.
+    #[must_use]
+    pub fn compare(&self, result: Result<Decision>) -> CaseOutcome {
         let differences = match &self.expect {
             Some(expect) => expect.differences(&result),
             None => vec!["the case has no expectation: add `expect`".to_owned()],

@@ -11,10 +11,11 @@ const WIT: &str = include_str!("../../../wit/lifecycle.wit");
 /// A file of a project: its path, and its text in which `{{name}}` is the name of the policy.
 type Template = (&'static str, &'static str);
 
-const COMMON: [Template; 5] = [
+const COMMON: [Template; 6] = [
     ("wit/lifecycle.wit", WIT),
     ("policy-case.schema.json", include_str!("../../../docs/policy-case.schema.json")),
     ("cases/good.json", include_str!("templates/good.json")),
+    ("cases/measured-worse.json", include_str!("templates/measured-worse.json")),
     ("cases/not-measured.json", include_str!("templates/not-measured.json")),
     ("cases/rollback.json", include_str!("templates/rollback.json")),
 ];

@@ -30,6 +30,10 @@ fn decisions(criterion: &mut Criterion) {
             bencher.iter(|| policy.decide(&input).expect("the policy decides"));
         });
     }
+    let (policy, measured) = (policy(&EngineOptions::default()), common::measured_promotion());
+    criterion.bench_function("decide/on demand, with evaluations", |bencher| {
+        bencher.iter(|| policy.decide(&measured).expect("the policy decides"));
+    });
     criterion.bench_function("load/default policy, cached", |bencher| {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let engine = PolicyEngine::new(&EngineOptions::default().with_cache_dir(dir.path().join("code")))

@@ -174,7 +174,7 @@ impl Policy {
 
     fn try_decide(&self, input: &Input) -> Result<Decision> {
         let Inner { engine, guest, budget, .. } = &*self.inner;
-        check_weight(guest.weight(input), budget)?;
+        check_weight(guest.weight(input), input, budget)?;
         let answers = Answers(budget);
         let (verdict, usage) = sandbox::run(engine, budget, |store| guest.decide(store, input, answers))?;
         let verdict = answer::check(verdict)?;
@@ -215,13 +215,16 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn check_weight(bytes: u64, budget: &Budget) -> Result<()> {
+fn check_weight(bytes: u64, input: &Input, budget: &Budget) -> Result<()> {
     if bytes <= budget.input_bytes {
         return Ok(());
     }
-    let limit = budget.input_bytes;
+    let (limit, (what, most)) = (budget.input_bytes, input.heaviest());
     Err(Error::new(ErrorKind::PolicyInput, format!("the evidence has {bytes} bytes; the limit is {limit}"))
-        .with_hint("raise the policy limit `input-bytes`, or log fewer params and tags"))
+        .with_context("largest part", format!("{what}, {most} bytes"))
+        .with_hint(format!(
+            "raise the limit for this command with `--budget input-bytes={bytes}`, or make {what} shorter"
+        )))
 }
 
 fn check_descriptor(descriptor: Descriptor) -> Result<Descriptor> {

@@ -28,6 +28,35 @@ impl Input {
     }
 }
 
+impl Input {
+    /// The part of the evidence with the most text: what it is, and its bytes.
+    pub(super) fn heaviest(&self) -> (String, u64) {
+        let context = self.context();
+        let versions = self.target().into_iter().chain(&context.champion).chain(&context.archived);
+        let of_versions = versions.flat_map(|version| {
+            let number = version.version;
+            [
+                (format!("the run and tags of version {number}"), version.weight()),
+                (format!("the approvals of version {number}"), version.approvals_weight()),
+                (
+                    format!("the model facts of version {number}"),
+                    version.added() - version.approvals_weight(),
+                ),
+            ]
+        });
+        let of_context = [
+            ("the reason", optional(context.reason.as_ref())),
+            ("the tags of the registered model", map(&context.model_tags)),
+            ("the settings", map(&context.settings)),
+            ("the history", context.history.iter().map(|step| step.weight() + step.added()).sum()),
+            ("the evaluations", context.evaluations.iter().map(Evaluation::weight).sum()),
+            ("the list of versions in quarantine", ITEM * context.quarantined.len() as u64),
+        ];
+        let parts = of_versions.chain(of_context.map(|(what, bytes)| (what.to_owned(), bytes)));
+        parts.max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
+    }
+}
+
 impl ModelVersion {
     fn weight(&self) -> u64 {
         let aliases: u64 = self.aliases.iter().map(|alias| ITEM + bytes(alias.as_str())).sum();
@@ -45,8 +74,11 @@ impl ModelVersion {
             ModelState::Unloadable { why } => bytes(why),
             ModelState::Unopened => 0,
         };
-        let approvals: u64 = self.approvals.iter().map(ApprovalRecord::weight).sum();
-        model + approvals + self.quarantine.as_ref().map_or(0, QuarantineRecord::weight)
+        model + self.approvals_weight() + self.quarantine.as_ref().map_or(0, QuarantineRecord::weight)
+    }
+
+    fn approvals_weight(&self) -> u64 {
+        self.approvals.iter().map(ApprovalRecord::weight).sum()
     }
 }
 

@@ -52,20 +52,25 @@
 //! [`mlflow`] contains the stores and their environment variables, [`lightgbm`] reads and scores models, [`policy`]
 //! runs policies, [`lifecycle`] has transitions and the ledger.
 
+mod loading;
 mod open;
+mod panel;
 mod project;
 mod registry;
 mod requests;
 mod settings;
 
 pub use hydra_base::aliases::{AliasMove, AliasState};
-pub use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+pub use hydra_base::names::{Alias, ExperimentId, ModelName, PolicyName, RunId, Version};
 pub use hydra_base::pattern::NamePattern;
 pub use hydra_base::{Error, ErrorCategory, ErrorKind, PolicyIdentity, Result, Sha256, Timestamp};
+pub use hydra_evaluation as evaluation;
 pub use hydra_lifecycle as lifecycle;
 pub use hydra_lifecycle::doctor::Finding;
+pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::panel::{Answer, MAX_POLICIES, Panel};
 pub use hydra_lifecycle::statement::{Stated, Verb};
 pub use hydra_lifecycle::status::ModelStatus;
 pub use hydra_lifecycle::transition::{Outcome, Transition};
@@ -77,8 +82,11 @@ pub use hydra_models::candidate::{Candidate, LoggedCandidate, ModelSource, Prepa
 pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
-pub use project::{Project, ProjectConfig};
-pub use registry::{Champion, ChampionInfo, ModelRegistry, VersionInfo};
+pub use panel::{PanelOptions, PanelPolicy};
+pub use project::{PolicyConfig, Project, ProjectConfig};
+pub use registry::{
+    ChampionInfo, LoadedVersion, ModelRegistry, VersionDetails, VersionInfo, VersionSelector,
+};
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 
 /// The README's example compiles.

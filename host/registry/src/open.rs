@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::panel::{PanelOptions, PanelPolicy};
 use crate::project::{Project, ProjectConfig};
 use crate::settings::Experiment;
 use hydra_base::error::Result;
@@ -54,7 +55,8 @@ pub struct OpenOptions {
     pub(crate) model: Option<String>,
     pub(crate) experiment: Option<Experiment>,
     pub(crate) actor: Option<String>,
-    pub(crate) policy: Option<PolicySource>,
+    pub(crate) panel: Option<PanelOptions>,
+    pub(crate) monitors: Vec<PanelPolicy>,
     pub(crate) policy_settings: BTreeMap<String, String>,
     pub(crate) budget: BTreeMap<String, String>,
     pub(crate) managed_aliases: Vec<Alias>,
@@ -124,14 +126,26 @@ impl OpenOptions {
         self
     }
 
-    /// Sets the policy. Default: `HYDRA_POLICY`, `hydra.toml`, the embedded policy.
-    pub fn with_policy(mut self, policy: impl Into<PolicySource>) -> Self {
-        self.policy = Some(policy.into());
+    /// Sets the policy that decides alone. Default: `HYDRA_POLICY`, `hydra.toml`, the embedded policy.
+    pub fn with_policy(self, policy: impl Into<PolicySource>) -> Self {
+        self.with_panel(PanelOptions::led_by(PanelPolicy::new(policy)))
+    }
+
+    /// Sets the policies that decide together, instead of one that decides alone.
+    pub fn with_panel(mut self, panel: PanelOptions) -> Self {
+        self.panel = Some(panel);
         self
     }
 
-    /// Adds settings of the policy, by key, which override those in `hydra.toml`. Each decision checks them against the
-    /// settings that the policy declares.
+    /// Adds a policy whose answer is recorded and does not count, in addition to the policies that decide.
+    pub fn with_monitor(mut self, monitor: PanelPolicy) -> Self {
+        self.monitors.push(monitor);
+        self
+    }
+
+    /// Adds settings of policies, by key, which override those in `hydra.toml`. Each decision checks them against the
+    /// settings that the policy declares. If several policies decide together, `NAME.KEY` is the setting `KEY` of the policy
+    /// `NAME`, and other keys are settings of the leader.
     pub fn with_policy_settings<K, V>(mut self, settings: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -141,8 +155,9 @@ impl OpenOptions {
         self
     }
 
-    /// Adds limits of a decision, by name, which override those in `hydra.toml`: `("fuel", "50_000_000")`,
-    /// `("wall-clock", "2s")`. [`Budget`](hydra_policy::Budget) lists all limits.
+    /// Adds limits of a decision, by name, which override those in `hydra.toml` and those of single policies:
+    /// `("fuel", "50_000_000")`, `("wall-clock", "2s")`. If several policies decide together, `NAME.LIMIT` is a limit of the
+    /// policy `NAME`, and other limits are for all. [`Budget`](hydra_policy::Budget) lists all limits.
     pub fn with_budget<K, V>(mut self, limits: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -197,17 +212,6 @@ impl OpenOptions {
     pub fn with_config(mut self, config: ProjectConfig) -> Self {
         self.config = config;
         self
-    }
-
-    /// Loads the policy of a registry with these options: compiles it, or takes it from the cache of compiled policies.
-    /// Does not check the other settings.
-    pub async fn load_policy(&self) -> Result<Policy> {
-        self.policy_settings()?.load().await
-    }
-
-    /// [`load_policy`](Self::load_policy), on an engine of these options.
-    pub async fn load_policy_on(&self, engine: PolicyEngine) -> Result<Policy> {
-        self.policy_settings()?.load_on(move || Ok(engine)).await
     }
 
     /// An engine that shares the cache of compiled policies.

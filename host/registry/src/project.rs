@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use crate::open::PolicySource;
+use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::PolicyName;
 use hydra_mlflow::uri::TrackingUri;
+use hydra_policy::PanelRole;
 
 /// The name of the configuration file, which marks a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
@@ -24,8 +28,11 @@ pub struct ProjectConfig {
     pub registry_uri: Option<TrackingUri>,
     /// The registered model's name.
     pub model: Option<String>,
-    /// The policy component.
+    /// The policy component that decides alone.
     pub policy: Option<PathBuf>,
+    /// The policies that decide together instead, the leader first.
+    #[serde(default)]
+    pub policies: Vec<PolicyConfig>,
     /// Aliases that a policy may move in addition to `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
@@ -36,6 +43,25 @@ pub struct ProjectConfig {
     #[serde(default, deserialize_with = "texts")]
     pub settings: BTreeMap<String, String>,
     /// Limits of a decision, by name, as text; `policy inspect` shows them.
+    #[serde(default, deserialize_with = "texts")]
+    pub budget: BTreeMap<String, String>,
+}
+
+/// One of `[[policies]]` in `hydra.toml`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct PolicyConfig {
+    /// The name by which `--set NAME.KEY=VALUE` addresses it. Default: the stem of the file.
+    pub name: Option<PolicyName>,
+    /// The component. Default: the embedded policy.
+    pub file: Option<PathBuf>,
+    /// Its part. Default: the first policy leads, the others are gates.
+    pub mode: Option<PanelRole>,
+    /// Its settings, by key.
+    #[serde(default, deserialize_with = "texts")]
+    pub settings: BTreeMap<String, String>,
+    /// Limits of its decisions, by name, which override those in `[budget]`.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
 }
@@ -57,6 +83,7 @@ impl ProjectConfig {
                 // Use the message only: the full error quotes the line, which may contain a password.
                 .with_source(error.message())
         })?;
+        config.check().map_err(|error| error.with_context("path", path.display()))?;
         let directory = directory_of(path).map_err(|source| {
             Error::new(ErrorKind::Config, "cannot determine the directory of the configuration file")
                 .with_context("path", path.display())
@@ -65,14 +92,51 @@ impl ProjectConfig {
         Ok(config.resolved(&directory))
     }
 
+    /// Refuses settings that name the policies twice.
+    fn check(&self) -> Result<()> {
+        let double = match (&self.policy, self.settings.is_empty()) {
+            _ if self.policies.is_empty() => return Ok(()),
+            (Some(_), _) => "policy",
+            (None, false) => "settings",
+            (None, true) => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::Config, format!("`{double}` and `policies` exclude each other")).with_hint(
+            "write `file` and `settings` of each policy into its part of `[[policies]]`, the leader first",
+        ))
+    }
+
+    /// The policies that the file names, if it names any.
+    pub(crate) fn panel(&self) -> Option<PanelOptions> {
+        let file = |path: &PathBuf| PolicySource::File(path.clone());
+        let policy = |config: &PolicyConfig| PanelPolicy {
+            name: config.name.clone(),
+            source: config.file.as_ref().map_or(PolicySource::Embedded, file),
+            settings: config.settings.clone(),
+            budget: config.budget.clone(),
+        };
+        let [first, others @ ..] = &self.policies[..] else {
+            return self.policy.as_ref().map(|path| PanelOptions::led_by(PanelPolicy::new(file(path))));
+        };
+        let leads = (first.mode.unwrap_or(PanelRole::Leader), policy(first));
+        let follow = others.iter().map(|config| (config.mode.unwrap_or(PanelRole::Gate), policy(config)));
+        Some(PanelOptions { policies: [leads].into_iter().chain(follow).collect() })
+    }
+
     /// The same configuration with absolute paths.
     fn resolved(self, directory: &Path) -> Self {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
             policy: self.policy.map(|path| directory.join(path)),
+            policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             ..self
         }
+    }
+}
+
+impl PolicyConfig {
+    fn resolved(self, directory: &Path) -> Self {
+        Self { file: self.file.map(|path| directory.join(path)), ..self }
     }
 }
 

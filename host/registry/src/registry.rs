@@ -1,7 +1,9 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
 mod deciding;
+mod evaluating;
 mod examining;
+mod loading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,24 +19,24 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt};
+use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, renamed_hint, renamed_to};
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
-use hydra_lightgbm::Model;
-use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
-use hydra_models::loading::load_model;
 use hydra_models::model_cache::ModelCache;
-use hydra_policy::Policy;
+
+use loading::no_prompt;
+pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
 
 /// A registered model and its champion lifecycle.
 ///
-/// Clones share one connection, one set of settings and one loaded policy, so a server can keep one in its state and
+/// Clones share one connection, one set of settings and the loaded policies, so a server can keep one in its state and
 /// clone it. Every method requires a Tokio runtime with time and I/O enabled, and its future is `Send`.
 #[derive(Debug, Clone)]
 pub struct ModelRegistry {
@@ -45,19 +47,7 @@ pub struct ModelRegistry {
 struct Inner {
     backend: Backend,
     settings: Settings,
-    policy: OnceCell<Policy>,
-}
-
-/// The champion, ready to predict.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Champion {
-    /// The version's number.
-    pub version: Version,
-    /// The model, validated and checked against the digest in its version's tags.
-    pub model: Model,
-    /// The version in MLflow, with its run, its tags and its source.
-    pub entity: ModelVersion,
+    panel: OnceCell<Panel>,
 }
 
 /// The description of the champion, without its model.
@@ -103,7 +93,7 @@ impl ModelRegistry {
     pub async fn connect(options: OpenOptions) -> Result<Self> {
         // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
-        Ok(Self { inner: Arc::new(Inner { backend, settings, policy: OnceCell::new() }) })
+        Ok(Self { inner: Arc::new(Inner { backend, settings, panel: OnceCell::new() }) })
     }
 
     /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if
@@ -188,7 +178,7 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// Makes a version the candidate: any version, whoever registered it. [`ErrorKind::Quarantined`] for one in quarantine.
+    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in quarantine.
     pub fn nominate(&self, version: Version) -> StatementRequest {
         StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
     }
@@ -222,27 +212,15 @@ impl ModelRegistry {
         StatementRequest::new(self.clone(), Statement::new(Verb::Release, version))
     }
 
-    /// Loads the model of `champion`, from the cache if possible. [`ErrorKind::NoChampion`] if there is none,
-    /// [`ErrorKind::Integrity`] if its bytes are not the logged ones.
-    pub async fn load_champion(&self) -> Result<Champion> {
-        let entity = self.champion_version().await?;
-        let model = load_model(self.backend(), self.cache(), &entity, &ModelLimits::default()).await?;
-        Ok(Champion { version: entity.version, model, entity })
+    /// [Loads](Self::load_version) the champion: [`ErrorKind::NoChampion`] if there is none.
+    pub async fn load_champion(&self) -> Result<LoadedVersion> {
+        self.load_version(&Alias::CHAMPION.into()).await
     }
 
     /// Describes the champion, with two requests, independent of the length of the history.
     pub async fn champion_info(&self) -> Result<ChampionInfo> {
         let version = self.champion_version().await?;
-        let run = match &version.run_id {
-            Some(id) => match self.backend().tracking.run(id).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                other => Some(other?),
-            },
-            None => None,
-        };
-        let (metrics, tags) = run.map_or_else(Default::default, |run| {
-            (run.metrics.into_iter().map(|metric| (metric.key, metric.value)).collect(), run.tags)
-        });
+        let (metrics, tags) = self.run_of(&version).await?;
         Ok(ChampionInfo {
             version: version.version,
             run_id: version.run_id,
@@ -316,7 +294,7 @@ impl ModelRegistry {
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
         match version {
-            Some(version) => refuse_prompt(&version.name, version.is_prompt()).map(|()| version),
+            Some(version) => no_prompt(version),
             None => Err(self.no_champion().await),
         }
     }
@@ -324,7 +302,9 @@ impl ModelRegistry {
     /// An empty store may mean a mistyped URI, so the hint covers both cases.
     async fn no_champion(&self) -> Error {
         let hint = match self.registered_model().await {
-            Err(error) if error.kind() == ErrorKind::IsPrompt => return error,
+            Err(error) if matches!(error.kind(), ErrorKind::IsPrompt | ErrorKind::LedgerIdentity) => {
+                return error;
+            }
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {
                 error.hint().unwrap_or_default().to_owned()
             }
@@ -339,25 +319,38 @@ impl ModelRegistry {
     }
 
     async fn registered_model(&self) -> Result<RegisteredModel> {
-        let found = self.backend().registry.registered_model(self.model()).await;
-        let registered = found.map_err(|error| match error.kind() {
-            ErrorKind::ModelNotFound => error.with_hint(format!(
-                "check the name and the tracking URI ({}); `log-candidate` creates the registered model",
-                self.inner
-                    .settings
-                    .uris
-                    .as_ref()
-                    .map_or_else(|| "this registry".to_owned(), Uris::display_registry)
-            )),
-            _ => error,
-        })?;
-        refuse_prompt(&registered.name, registered.is_prompt())?;
+        let registered = match self.backend().registry.registered_model(self.model()).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                let new_name = renamed_to(self.backend(), self.model()).await;
+                return Err(error.with_hint(match new_name {
+                    Some(name) => renamed_hint(&name),
+                    None => self.no_such_model(),
+                }));
+            }
+            other => other?,
+        };
+        refuse_foreign(&registered)?;
         Ok(registered)
     }
 
+    fn no_such_model(&self) -> String {
+        let uris = self.inner.settings.uris.as_ref();
+        let registry = uris.map_or_else(|| "this registry".to_owned(), Uris::display_registry);
+        format!(
+            "check the name and the tracking URI ({registry}); `log-candidate` creates the registered model"
+        )
+    }
+
     async fn ensure_model(&self) -> Result<()> {
-        match self.registered_model().await {
-            Err(error) if error.kind() == ErrorKind::ModelNotFound => {}
+        match self.backend().registry.registered_model(self.model()).await {
+            Err(error) if error.kind() == ErrorKind::ModelNotFound => {
+                if let Some(name) = renamed_to(self.backend(), self.model()).await {
+                    return Err(error.with_hint(format!(
+                        "{}; for another model of the old name, create it in MLflow first",
+                        renamed_hint(&name)
+                    )));
+                }
+            }
             found => return refuse_foreign(&found?),
         }
         ledger_name(self.model())?;

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
+use hydra_evaluation::Evaluation;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
@@ -92,6 +93,14 @@ impl DecisionRequest {
         self
     }
 
+    /// Adds an evaluation that this program measured for the request. Policies learn that it is first-hand; for its dataset it comes
+    /// before older ones that are recorded. If it is not about the versions of the decision, it is
+    /// [left out](Transition::left_out).
+    pub fn first_hand(mut self, evaluation: Evaluation) -> Self {
+        self.request = self.request.with_first_hand(evaluation);
+        self
+    }
+
     /// Makes the version champion even if its model cannot be loaded, for emergencies. The ledger records that, and
     /// [`diagnose`](ModelRegistry::diagnose) keeps finding such a champion.
     pub fn allow_unloadable(mut self) -> Self {
@@ -105,7 +114,7 @@ impl DecisionRequest {
         self
     }
 
-    /// What the policy would be asked, with all evidence. Does not ask it, and changes and records nothing.
+    /// What the policy would be asked (of several, the leader), with all evidence. Does not ask it, and changes and records nothing.
     ///
     /// [`ErrorKind::AlreadyChampion`](crate::ErrorKind::AlreadyChampion) for the present champion.
     pub async fn question(self) -> Result<Input> {

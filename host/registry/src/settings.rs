@@ -2,29 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::open::{DEFAULT_MODEL, OpenOptions, PolicySource};
-use hydra_base::blocking;
+use crate::loading::PolicySettings;
+use crate::open::{DEFAULT_MODEL, OpenOptions};
+use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
-use hydra_lifecycle::ledger::StandingCache;
+use hydra_lifecycle::document_cache::DocumentCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
-use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine};
+use hydra_policy::EngineOptions;
 
 /// The settings of a registry.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub model: ModelName,
     pub experiment: Experiment,
-    /// The actor, the policy's settings, the managed aliases and the cache of models.
+    /// The actor, the managed aliases, the caches of models and evaluations.
     pub decision_options: DecisionOptions,
     pub policy: PolicySettings,
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
-    pub standings: Option<StandingCache>,
+    pub standings: Option<DocumentCache>,
 }
 
 /// The experiment for candidates.
@@ -51,50 +52,27 @@ impl Uris {
     }
 }
 
-/// The parameters for loading the policy.
-#[derive(Debug, Clone)]
-pub(crate) struct PolicySettings {
-    pub source: PolicySource,
-    pub budget: Budget,
-    pub engine: EngineOptions,
-}
-
-impl PolicySettings {
-    pub async fn load(&self) -> Result<Policy> {
-        let options = self.engine.clone();
-        self.load_on(move || PolicyEngine::new(&options)).await
-    }
-
-    /// Loads it on the engine, which is not made for a policy that is loaded already.
-    pub async fn load_on(
-        &self,
-        engine: impl FnOnce() -> Result<PolicyEngine> + Send + 'static,
-    ) -> Result<Policy> {
-        let Self { source, budget, .. } = self.clone();
-        blocking(move || match source {
-            PolicySource::Loaded(policy) => Ok(policy),
-            PolicySource::Embedded => Policy::load_default(&engine()?, &budget),
-            PolicySource::File(path) => Policy::load_file(&engine()?, &path, &budget),
-        })
-        .await
-    }
-}
-
 impl Settings {
     /// The settings and stores of `options`.
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
-        let standings = cache.is_some().then(|| options.standings()).flatten();
+        // Documents are identified by their digests, independent of the store.
+        let documents = |name: &str, contents| {
+            let root = options.cache_directory().filter(|_| cache.is_some());
+            root.map(|root| DocumentCache::new(root.join(name), contents))
+        };
+        let standings = documents("standing", "standing documents");
+        let evaluations = documents("evaluations", "evaluations");
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
             decision_options: DecisionOptions {
-                actor: options.actor_name(),
-                settings: options.all_policy_settings(),
+                actor: options.actor_name()?,
                 managed: options.all_managed_aliases()?,
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
+                evaluations,
             },
             policy: options.policy_settings()?,
             standings,
@@ -152,14 +130,17 @@ impl OpenOptions {
         }
     }
 
-    fn actor_name(&self) -> String {
-        let named = self.actor.clone().filter(|actor| !actor.trim().is_empty());
+    /// The requester's name for itself, in the form in which it is recorded and compared.
+    fn actor_name(&self) -> Result<String> {
+        let is_name = |actor: &String| !actor.trim().is_empty();
+        let named = self.actor.clone().filter(is_name);
         // The same variables as in Python's `getpass.getuser`.
         let variables = [environment::ACTOR, environment::USERNAME, "LOGNAME", "USER", "LNAME", "USERNAME"];
-        named
-            .or_else(|| variables.iter().find_map(|key| self.variable(key)))
-            .or_else(|| whoami::username().ok().filter(|name| !name.is_empty()))
-            .unwrap_or_else(|| "unknown".to_owned())
+        let name = named
+            .or_else(|| variables.iter().find_map(|key| self.variable(key).filter(is_name)))
+            .or_else(|| whoami::username().ok().filter(is_name))
+            .unwrap_or_else(|| "unknown".to_owned());
+        actor::normalised(&name)
     }
 
     fn all_managed_aliases(&self) -> Result<Vec<Alias>> {
@@ -172,30 +153,6 @@ impl OpenOptions {
             }
         }
         Ok(aliases)
-    }
-
-    fn all_policy_settings(&self) -> std::collections::BTreeMap<String, String> {
-        let mut settings = self.config.settings.clone();
-        settings.extend(self.policy_settings.clone());
-        settings
-    }
-
-    pub(crate) fn policy_settings(&self) -> Result<PolicySettings> {
-        let mut budget = Budget::default();
-        for (key, value) in self.config.budget.iter().chain(&self.budget) {
-            budget.set(key, value)?;
-        }
-        Ok(PolicySettings { source: self.policy_source(), budget, engine: self.engine_options() })
-    }
-
-    /// The source of the policy of these options.
-    #[must_use]
-    pub fn policy_source(&self) -> PolicySource {
-        if let Some(source) = &self.policy {
-            return source.clone();
-        }
-        let file = self.variable(environment::POLICY).map(PathBuf::from);
-        file.or_else(|| self.config.policy.clone()).map_or(PolicySource::Embedded, PolicySource::File)
     }
 
     pub(crate) fn engine_options(&self) -> EngineOptions {
@@ -217,11 +174,6 @@ impl OpenOptions {
         };
         let (Some(uris), Some(root)) = (uris, self.cache_directory()) else { return Ok(None) };
         Ok((bytes > 0).then(|| ModelCache::new(root.join("models"), self.store_identity(uris), bytes)))
-    }
-
-    /// The cache of standing documents, which are recognised by their digests whatever the store.
-    fn standings(&self) -> Option<StandingCache> {
-        self.cache_directory().map(|root| StandingCache::new(root.join("standing")))
     }
 
     /// The key that distinguishes the registry from others with the same model names: the locations of versions and
@@ -249,7 +201,7 @@ impl OpenOptions {
         option.map(|uri| uri.expose().to_owned()).or_else(|| self.variable(variable))
     }
 
-    fn variable(&self, key: &str) -> Option<String> {
+    pub(crate) fn variable(&self, key: &str) -> Option<String> {
         self.environment.get(key).map(str::to_owned)
     }
 }

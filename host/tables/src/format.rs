@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use hydra_base::{Error, ErrorKind, Result};
+
 /// The formats of files of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
@@ -26,6 +28,18 @@ impl FileFormat {
             "arrow" | "arrows" | "feather" | "ipc" => Self::Arrow,
             "jsonl" | "ndjson" => Self::Jsonl,
             _ => return None,
+        })
+    }
+
+    /// The format of the rows at `input`: the `given` one, else that of the extension, and CSV for stdin.
+    ///
+    /// [`ErrorKind::InvalidArgument`] if neither determines it.
+    pub fn of_input(input: &Path, given: Option<Self>) -> Result<Self> {
+        let stdin = is_dash(input).then_some(Self::Csv);
+        given.or(stdin).or_else(|| Self::of(input)).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
+                .with_context("file", input.display())
+                .with_hint("set --in-format to csv, parquet, arrow or jsonl")
         })
     }
 }

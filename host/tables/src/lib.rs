@@ -26,6 +26,7 @@
 //! ```
 
 mod features;
+mod files;
 mod format;
 mod guard;
 mod input;
@@ -35,10 +36,11 @@ mod rows;
 mod scoring;
 mod wanted;
 
+pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
 pub use input::{Source, number};
 pub use numbers::NumberTable;
-pub use output::Output;
+pub use output::{Output, write_file};
 pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 

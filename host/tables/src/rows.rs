@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use arrow_array::RecordBatch;
+use arrow_schema::FieldRef;
 
 use crate::FileFormat;
 use crate::features::Features;
@@ -60,6 +61,14 @@ pub struct RowBatch {
 }
 
 impl RowBatch {
+    /// The columns that are read, each once: the features of all models, then the columns to keep. A column of a format without
+    /// types has the type as which it is read.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldRef> {
+        let features = self.features.schema_ref();
+        let kept = self.kept.schema_ref().fields().iter();
+        features.fields().iter().chain(kept.filter(move |field| features.index_of(field.name()).is_err()))
+    }
+
     /// The features of a model, which is numbered as in [`RowReader::models`].
     ///
     /// [`ErrorKind::InvalidArgument`] if there is no model of that number.
@@ -110,6 +119,12 @@ impl RowReader {
     #[must_use]
     pub fn models(&self) -> &[Model] {
         &self.models
+    }
+
+    /// The models, to read another file of the same columns with.
+    #[must_use]
+    pub fn into_models(self) -> Vec<Model> {
+        self.models
     }
 
     /// The columns of the input that are neither features nor kept. For JSON lines, those of the first batch, at most

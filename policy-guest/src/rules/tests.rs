@@ -1,7 +1,7 @@
 //! The moves of the default policy.
 
 use super::*;
-use crate::contract::{ModelFacts, ModelFormat, ModelState, OutputKind};
+use crate::contract::{Direction, ModelFacts, ModelFormat, ModelState, OutputKind};
 use crate::evidence;
 
 fn version(version: u64, aliases: &[&str]) -> ModelVersion {
@@ -22,6 +22,15 @@ fn moves(verdict: Result<Verdict, PolicyError>) -> Vec<AliasMove> {
         Ok(Verdict::Approve(approval)) => approval.moves,
         other => panic!("not approved: {other:?}"),
     }
+}
+
+#[test]
+fn the_default_rules_do_not_depend_on_what_was_measured() {
+    let mut measured = context(Some(2), None);
+    let worse = [(2, 0.9), (3, 0.5)];
+    measured.evaluations = vec![evidence::evaluation("holdout", "auc", Direction::HigherIsBetter, &worse)];
+    let target = version(3, &[]);
+    assert_eq!(promotion(&target, &measured), promotion(&target, &context(Some(2), None)));
 }
 
 #[test]
@@ -147,9 +156,23 @@ fn changes_are_rejected_where_the_settings_say_so() {
             "columns",
             "input column 3 is `x` instead of absent",
         ),
+        (
+            ModelFacts {
+                categories: vec!["income".to_owned()],
+                ..model(OutputKind::Probability, &["no", "yes"], &["age", "income"])
+            },
+            "columns",
+            "input column `income` is a category instead of a number",
+        ),
+        (
+            ModelFacts { outputs: 3, ..model(OutputKind::Probability, &["no", "yes"], &["age", "income"]) },
+            "classes",
+            "3 outputs instead of 1",
+        ),
     ] {
         let expected = format!(
-            "version 3 differs from the champion, version 2, in what refuse-changes protects: {difference}"
+            "version 3 differs from the champion, version 2, in what refuse-changes protects: {difference}; \
+             to allow that, take {refused} out of refuse-changes"
         );
         let [promoted, rolled_back] = replace(probability(), target.clone(), refused);
         assert_eq!(promoted, Ok(Verdict::Reject(expected)));
@@ -165,6 +188,21 @@ fn changes_are_rejected_where_the_settings_say_so() {
     }
     let [same, _] = replace(probability(), probability(), "output,classes,columns");
     assert!(matches!(same, Ok(Verdict::Approve(_))));
+}
+
+/// The longest explanation is not longer than the budget's 1,000 bytes for a text.
+#[test]
+fn an_objection_fits_the_budget() {
+    let long = |c: &str| c.repeat(100);
+    let champion = model(OutputKind::Probability, &[&long("🦀")], &[&long("🐙")]);
+    let target = model(OutputKind::Label, &[&long("🐢")], &[&long("🐳")]);
+    let [promoted, rolled_back] = replace(champion, target, "output,classes,columns");
+    for verdict in [promoted, rolled_back] {
+        let Ok(Verdict::Reject(explanation)) = verdict else { panic!("{verdict:?}") };
+        // The numbers of versions and of the position take up to 20 bytes each.
+        assert!(explanation.len() + 4 * 20 <= 1_000, "{} bytes: {explanation}", explanation.len());
+        assert!(explanation.ends_with("take output and classes and columns out of refuse-changes"));
+    }
 }
 
 #[test]

@@ -9,6 +9,18 @@ use crate::writer::Phase;
 /// The base of an append that is void in every continuation.
 const NEVER: u8 = 0;
 
+/// What matters of an entry that is not the head: which values its writers may still give the aliases.
+fn superseded(entry: &Entry, base: u8) -> Entry {
+    let kind = if entry.is_observation() { Kind::External } else { Kind::Void };
+    let moved = |alias: usize| entry.before[alias] != entry.after[alias];
+    let before = [0, 1].map(|alias| match entry.after[alias] {
+        after if !moved(alias) => after,
+        0 => 1,
+        _ => 0,
+    });
+    Entry { kind, before, after: entry.after, created: entry.created, base, ..Entry::default() }
+}
+
 impl World {
     /// Erases everything that no rule or property depends on, so that equivalent states become equal.
     ///
@@ -84,7 +96,7 @@ impl World {
             }
             let mut entry = Entry { base: count, operation: self.log[index].operation, ..self.log[index] };
             if number != head {
-                entry = Entry { after: entry.after, created: entry.created, base: count, ..Entry::default() };
+                entry = superseded(&entry, count);
             }
             if entry.settled() {
                 entry.decided = 0;

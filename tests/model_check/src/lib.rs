@@ -9,6 +9,7 @@
 //! - [`standing`]: quarantines and approvals, which entries carry on.
 //! - [`canonical`]: one form for all equivalent states.
 //! - [`writer`]: the steps of a writer, the same loop as the host's driver.
+//! - [`judging`]: what a writer makes of its reads.
 //! - [`deciding`]: the entries that a writer appends.
 //! - [`properties`]: the named properties that must hold.
 //! - [`explore`]: breadth-first search with shortest counterexamples.
@@ -17,6 +18,7 @@
 pub mod canonical;
 pub mod deciding;
 pub mod explore;
+pub mod judging;
 pub mod mutation;
 pub mod properties;
 pub mod standing;

@@ -25,6 +25,10 @@ pub enum Mutation {
     SlowWriterOneEntryBack,
     /// A slow writer is recognised only if all aliases equal those of an earlier entry.
     SlowWriterWholeState,
+    /// Entries that record what was found count as if writers carried them out.
+    ObservationsHaveWriters,
+    /// Every alias of an entry counts as one that its writers may write, moved or not.
+    UnmovedAliasesHaveWriters,
     /// A writer does not read again after its alias writes.
     NoVerify,
     /// A writer does not recognise its own late alias writes.

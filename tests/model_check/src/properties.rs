@@ -28,6 +28,9 @@ pub enum Property {
     /// Writers record only real outside moves as such. Within the window, every writer recognises the alias writes of a
     /// slow writer; the slow writer itself always recognises them.
     NothingInvented,
+    /// Writers undo only values that an entry moved an alias to. A move outside the ledger to any other value stands, even
+    /// if an entry found that value before.
+    OutsideMovesStand,
     /// No alias write takes effect for an entry that was superseded longer ago than the window in which other writers
     /// recognise the write.
     LateWritesAreRecognised,
@@ -151,6 +154,16 @@ fn check_append(earlier: &World, world: &World, (number, entry): (u8, &Entry)) -
     let base = (entry.base != 0).then(|| world.entry(entry.base));
     match (entry.kind, base) {
         (Kind::External, _) if !entry.justified => return Err(Property::NothingInvented),
+        (Kind::Reassert, _) => {
+            let undone = (0..2).filter(|&alias| entry.before[alias] != entry.after[alias]);
+            for alias in undone {
+                // With a deleted version goes its alias.
+                let gone = if entry.before[alias] == 0 { world.gone } else { 0 };
+                if world.decided[alias] & (gone | 1 << entry.before[alias]) == 0 {
+                    return Err(Property::OutsideMovesStand);
+                }
+            }
+        }
         (Kind::Aborted, Some(base)) => {
             let owner = base.operation;
             let told = |writer: &Writer| writer.phase == Phase::Done(Outcome::Committed);

@@ -79,6 +79,7 @@ impl Entry {
                 with(rules::Act::Decision { crowned, quarantines: &[version.into()] })
             }
             (Kind::Operation, Statement::None) => with(rules::Act::Decision { crowned, quarantines: &[] }),
+            (Kind::External, _) => with(rules::Act::Found { crowned }),
             _ => with(rules::Act::Carry),
         }
     }
@@ -104,7 +105,8 @@ impl Entry {
 #[must_use]
 pub fn expected(entry: &Entry, base: &Entry) -> Standing {
     let Standing { quarantined, approved } = base.standing;
-    let crowns = entry.kind == Kind::Operation && entry.after[0] != entry.before[0];
+    // A version that another program made champion has used its approvals up.
+    let crowns = matches!(entry.kind, Kind::Operation | Kind::External) && entry.after[0] != entry.before[0];
     let unused = if crowns { approved & !(1 << entry.after[0]) } else { approved };
     match (entry.kind, entry.statement) {
         (Kind::Aborted, _) => base.standing_before,

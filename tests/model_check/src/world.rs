@@ -143,6 +143,9 @@ pub struct World {
     pub causes: [Cause; 2],
     /// Ghost: the number of the writer that last set each alias, from 1; zero is none.
     pub wrote_last: [u8; 2],
+    /// Ghost: the values that valid entries moved each alias to, apart from those that record what was found: bit `v` is
+    /// set for version `v`.
+    pub decided: [u8; 2],
     /// The deleted versions: bit `v` is set if version `v` was deleted.
     pub gone: u8,
     /// The state of each writer.
@@ -191,6 +194,7 @@ impl World {
             aliases: [1, 0],
             causes: [Cause::Ledger; 2],
             wrote_last: [0; 2],
+            decided: [0; 2],
             gone: 0,
             writers: setup.tasks.map(Writer::new),
             approvals: [0, 1, 2, 3].map(|version| i8::from(setup.standing.is_approved(version))),
@@ -308,6 +312,9 @@ impl World {
             }
         }
         for alias in 0..2 {
+            if !entry.is_observation() && entry.before[alias] != entry.after[alias] {
+                self.decided[alias] |= 1 << entry.after[alias];
+            }
             let actual = self.aliases[alias];
             let under_way = !entry.settled() && actual == entry.before[alias];
             if actual == entry.after[alias] {

@@ -62,9 +62,11 @@ broken_rules! {
     no_reassert: NoReassert, Setup { ticks: Some(1), ..REPAIRED } => NothingInvented;
     slow_writer_one_entry_back: SlowWriterOneEntryBack, Setup { ticks: Some(1), ..SETUP } => NothingInvented;
     slow_writer_whole_state: SlowWriterWholeState, Setup { split_writes: true, ..REPAIRED } => NothingInvented;
+    observations_have_writers: ObservationsHaveWriters, Setup { outside_moves: 2, appends: 3, ..REPAIRED } => OutsideMovesStand;
+    unmoved_aliases_have_writers: UnmovedAliasesHaveWriters, Setup { outside_moves: 1, appends: 3, ..REPAIRED } => OutsideMovesStand;
     no_verify: NoVerify, Setup { ticks: Some(1), ..REPAIRED } => ChampionIsExplained;
     no_own_memory: NoOwnMemory, Setup { ticks: Some(2), ..REPAIRED } => NothingInvented;
-    no_confirmation: NoConfirmation, Setup { split_reads: true, appends: 3, ..REPAIRED } => ChampionIsExplained;
+    no_confirmation: NoConfirmation, Setup { split_reads: true, appends: 3, ..REPAIRED } => NothingInvented;
     trust_observations: TrustObservations, Setup { outside_moves: 1, appends: 3, ..REPAIRED } => ChampionIsExplained;
     ignore_damage: IgnoreDamage, Setup { deleted_entries: 1, ..REPAIRED } => NoDecisionDoubled;
     ignore_deleted_target: IgnoreDeletedTarget, Setup { deleted_versions: 1, crashes: 1, appends: 3, ..REPAIRED } => ChampionSurvives;

@@ -5,10 +5,12 @@
 
 mod contributions;
 mod document;
+mod evaluation;
 mod machine;
 mod policy;
 mod published;
 mod registry;
+mod requests;
 mod samples;
 mod scoring;
 mod server;
@@ -31,6 +33,7 @@ enum Part {
     Scoring,
     Registry,
     Policy,
+    Evaluation,
     /// The criterion benches of single components.
     Criterion,
 }
@@ -72,6 +75,7 @@ pub fn run(flags: &[String]) -> Result<()> {
             Part::Scoring => scoring::run(plan.effort, plan.compile_limit)?,
             Part::Registry => registry::run(plan.effort)?,
             Part::Policy => policy::run(plan.effort)?,
+            Part::Evaluation => evaluation::run(plan.effort)?,
             Part::Criterion => continue,
         };
         let mut section = Document::default();
@@ -88,7 +92,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     Ok(())
 }
 
-const EVERYTHING: [Part; 3] = [Part::Scoring, Part::Registry, Part::Policy];
+const EVERYTHING: [Part; 4] = [Part::Scoring, Part::Registry, Part::Policy, Part::Evaluation];
 
 impl Part {
     /// The heading of its section.
@@ -97,6 +101,7 @@ impl Part {
             Part::Scoring => "Scoring",
             Part::Registry => "Registry operations",
             Part::Policy => "Policy decisions",
+            Part::Evaluation => "Evaluation",
             Part::Criterion => "Single parts",
         }
     }
@@ -124,8 +129,11 @@ fn parse(flags: &[String]) -> Result<Plan> {
                     Some("scoring") => Part::Scoring,
                     Some("registry") => Part::Registry,
                     Some("policy") => Part::Policy,
+                    Some("evaluation") => Part::Evaluation,
                     Some("criterion") => Part::Criterion,
-                    other => bail!("`--only` takes scoring, registry, policy or criterion, got {other:?}"),
+                    other => bail!(
+                        "`--only` takes scoring, registry, policy, evaluation or criterion, got {other:?}"
+                    ),
                 }];
             }
             other => bail!(

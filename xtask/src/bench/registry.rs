@@ -15,7 +15,7 @@ use super::document::{Document, Goal};
 use super::samples::{Samples, times};
 use super::server::Server;
 use super::worker::Worker;
-use super::{Effort, built, home, python, script};
+use super::{Effort, built, home, python, requests, script};
 
 /// The measured operations, and their names in the tables.
 const OPERATIONS: [(&str, &str); 6] = [
@@ -91,6 +91,9 @@ pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
         let server = Server::start(&home.join(format!("server-{workers}")), workers)?;
         let place = Place { name, uri: server.url.clone(), home: home.clone() };
         goals.extend(measure(&place, effort, &mut document)?);
+        if workers == 1 {
+            requests::run(&server, &home, &model_file(), effort, &mut document)?;
+        }
     }
     let database = format!("sqlite:///{}", home.join("local.db").display());
     let files = home.join("mlruns").display().to_string();

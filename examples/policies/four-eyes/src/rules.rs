@@ -7,7 +7,7 @@
 use example_common::contract::{
     ApprovalRecord, Context, ModelVersion, PolicyError, Requester, Setting, SettingKind, Verdict,
 };
-use example_common::{approve, declare, hours_and_minutes, setting, take_over};
+use example_common::{approve, declare, hours_and_minutes, setting, shortened, take_over};
 
 /// How many digits of a digest the explanation shows.
 const DIGITS: usize = 12;
@@ -37,9 +37,9 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         let explanation = format!(
             "version {version} (sha256 {}) was approved by {} {} ago and is promoted by {}",
             approval.sha256.get(..DIGITS).unwrap_or(&approval.sha256),
-            approval.by.actor,
+            shortened(&approval.by.actor),
             hours_and_minutes(context.now.saturating_sub(approval.at)),
-            context.requester.actor
+            shortened(&context.requester.actor)
         );
         return Ok(approve(take_over(target, context), explanation));
     }
@@ -47,11 +47,11 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
         match target.approvals.last().and_then(|approval| Some((approval, objection(approval)?))) {
             Some((approval, objection)) => format!(
                 "version {version} is approved by {}, who also {objection}: another person must approve it",
-                approval.by.actor
+                shortened(&approval.by.actor)
             ),
             None => format!(
                 "version {version} waits for an approval: another person than {} must approve it",
-                context.requester.actor
+                shortened(&context.requester.actor)
             ),
         },
     ))
@@ -109,6 +109,18 @@ mod tests {
         assert!(matches!(decide(vec![same_user.clone()], "false"), Verdict::Hold(_)));
         same_user.by.user = Some("bob@example.com".to_owned());
         assert!(matches!(decide(vec![same_user], "false"), Verdict::Approve(_)));
+    }
+
+    /// A name may have as many characters as its owner likes; an explanation may not.
+    #[test]
+    fn long_names_are_shortened_in_explanations() {
+        let bob = "🦀".repeat(1_200);
+        let Verdict::Approve(approval) = decide(vec![by(&bob, false)], "false") else {
+            panic!("not approved")
+        };
+        assert!(approval.explanation.len() < 400, "{}", approval.explanation);
+        let Verdict::Hold(held) = decide(vec![by(&bob, true)], "false") else { panic!("not held") };
+        assert!(held.len() < 400, "{held}");
     }
 
     #[test]

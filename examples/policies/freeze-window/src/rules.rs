@@ -1,14 +1,10 @@
 //! Holds promotions during freeze windows.
 
+use example_common::calendar::{DAY, MINUTE, parse_date, parse_time, parse_weekday, weekday};
 use example_common::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
 use example_common::{approve, declare, hours_and_minutes, setting, take_over};
 
-const MINUTE: u64 = 60_000;
-const DAY: u64 = 24 * 60;
 const WEEK: u64 = 7 * DAY;
-/// The epoch was a Thursday.
-const EPOCH_WEEKDAY: u64 = 3;
-const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 pub fn settings() -> Vec<Setting> {
     vec![declare(
@@ -51,7 +47,7 @@ impl Window {
         if let (Some(from), Some(to)) = (minute_of_week(from), minute_of_week(to)) {
             return Some(Self::Weekly(from, to));
         }
-        let (from, to) = (day_since_epoch(from)?, day_since_epoch(to)?);
+        let (from, to) = (parse_date(from)?, parse_date(to)?);
         (from <= to).then_some(Self::Once(from * DAY, (to + 1) * DAY))
     }
 
@@ -60,7 +56,7 @@ impl Window {
         match *self {
             Self::Once(from, to) => (from..to).contains(&now).then(|| to - now),
             Self::Weekly(from, to) => {
-                let minute = (now + EPOCH_WEEKDAY * DAY) % WEEK;
+                let minute = weekday(now / DAY) * DAY + now % DAY;
                 let length = (to + WEEK - from) % WEEK;
                 let passed = (minute + WEEK - from) % WEEK;
                 (passed < length).then(|| length - passed)
@@ -72,29 +68,8 @@ impl Window {
 /// `fri 16:00`.
 fn minute_of_week(text: &str) -> Option<u64> {
     let (day, time) = text.trim().split_once(' ')?;
-    let day = WEEKDAYS.iter().position(|name| name.eq_ignore_ascii_case(day))? as u64;
-    let (hours, minutes) = time.trim().split_once(':')?;
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    (hours < 24 && minutes < 60).then_some(day * DAY + hours * 60 + minutes)
-}
-
-/// `2026-12-24`, in the Gregorian calendar from 1970 on.
-fn day_since_epoch(text: &str) -> Option<u64> {
-    let mut parts = text.trim().split('-').map(number);
-    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let length = *lengths.get(usize::try_from(month).ok()?.checked_sub(1)?)?;
-    if parts.next().is_some() || !(1970..=9999).contains(&year) || !(1..=length).contains(&day) {
-        return None;
-    }
-    let years: u64 = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum();
-    let months: u64 = lengths[..month as usize - 1].iter().sum();
-    Some(years + months + day - 1)
-}
-
-fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    let time = parse_time(time).filter(|time| *time < DAY)?;
+    Some(parse_weekday(day)? * DAY + time)
 }
 
 #[cfg(test)]
@@ -125,9 +100,7 @@ mod tests {
 
     #[test]
     fn a_span_of_dates_holds_on_its_last_day() {
-        assert_eq!(day_since_epoch("1970-01-01"), Some(0));
-        assert_eq!(day_since_epoch("2026-11-23"), Some(MONDAY / MINUTE / DAY));
-        assert_eq!(day_since_epoch("2024-02-29"), Some(19_782));
+        assert_eq!(parse_date("2026-11-23"), Some(MONDAY / MINUTE / DAY));
         let at = |days: u64| decide("2026-11-20 to 2026-11-24", MONDAY + days * 24 * HOUR).unwrap();
         assert!(matches!(at(1), Verdict::Hold(_)));
         assert!(matches!(at(2), Verdict::Approve(_)));
@@ -135,9 +108,13 @@ mod tests {
 
     #[test]
     fn malformed_windows_are_errors_of_the_settings() {
-        for windows in
-            ["always", "fri 25:00 to mon 08:00", "2026-02-30 to 2026-03-01", "2026-03-02 to 2026-03-01"]
-        {
+        for windows in [
+            "always",
+            "fri 25:00 to mon 08:00",
+            "fri 24:00 to mon 08:00",
+            "2026-02-30 to 2026-03-01",
+            "2026-03-02 to 2026-03-01",
+        ] {
             assert!(matches!(decide(windows, MONDAY), Err(PolicyError::InvalidSettings(_))), "{windows}");
         }
     }

@@ -1,12 +1,39 @@
-//! Compares the metrics of candidate and champion.
+//! Compares the metrics of candidate and champion: those that evaluations measured on the same rows, or else those that the runs
+//! reported.
 
-use example_common::contract::{Context, ModelVersion, PolicyError, Setting, SettingKind, Verdict};
-use example_common::{approve, declare, metric, parsed, setting, take_over};
+use example_common::contract::{
+    Context, Evaluation, EvaluationKind, ModelVersion, PolicyError, Setting, SettingKind, Verdict,
+};
+use example_common::evaluations::{self, Bar, Finding, Rows, overall};
+use example_common::words::{Excerpt, Figure, Reasons};
+use example_common::{approve, declare, metric, optional, parsed, setting, take_over, texts};
 
-/// A metric and its better direction.
+/// A metric and its better direction in what runs report. Evaluations state the direction of theirs.
 struct Gate<'a> {
     metric: &'a str,
     larger_is_better: bool,
+}
+
+/// What a metric must reach.
+struct Wanted<'a> {
+    gate: Gate<'a>,
+    bar: Bar,
+    part: Part,
+}
+
+/// The part of a metric in the decision.
+enum Part {
+    /// The candidate must be better.
+    Goal,
+    /// The candidate must not be worse than tolerated.
+    Guard,
+}
+
+/// What the decision may use.
+struct Evidence<'a> {
+    target: &'a ModelVersion,
+    evaluations: Vec<&'a Evaluation>,
+    self_reported: bool,
 }
 
 pub fn settings() -> Vec<Setting> {
@@ -18,57 +45,161 @@ pub fn settings() -> Vec<Setting> {
             "the metric to beat, `name` or `name:min` where less is better",
         ),
         declare("margin", SettingKind::Number, Some("0"), "by how much the candidate must be better"),
-        declare(
-            "guards",
-            SettingKind::Text,
-            Some(""),
-            "metrics that must not get worse, separated by commas",
-        ),
+        declare("guards", SettingKind::Texts, Some(""), "metrics that must not get worse"),
         declare("tolerance", SettingKind::Number, Some("0"), "by how much a guard metric may be worse"),
+        optional(
+            "datasets",
+            SettingKind::Texts,
+            "the datasets whose evaluations count; without it, all on labelled rows",
+        ),
+        declare(
+            "self-reported",
+            SettingKind::Boolean,
+            Some("true"),
+            "whether a metric that no evaluation measured counts as the runs reported it",
+        ),
     ]
 }
 
 pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, PolicyError> {
-    let gate = Gate::parse(setting(context, "metric")?);
+    let goal = Gate::parse(setting(context, "metric")?);
     let margin: f64 = parsed(context, "margin")?;
     let tolerance: f64 = parsed(context, "tolerance")?;
+    let evidence = Evidence::of(target, context)?;
 
-    let Some(value) = gate.of(target) else {
-        return Ok(gate.missing(target));
-    };
     let Some(champion) = &context.champion else {
-        let explanation = format!("there is no champion to beat; {} is {value}", gate.metric);
-        return Ok(approve(take_over(target, context), explanation));
+        return Ok(match evidence.value(&goal) {
+            Some(shown) => {
+                let explanation = format!("there is no champion to beat; {shown}");
+                approve(take_over(target, context), explanation)
+            }
+            None => evidence.missing(&goal, target),
+        });
     };
-    let Some(to_beat) = gate.of(champion) else {
-        return Ok(gate.missing(champion));
-    };
-    let gain = gate.gain(value, to_beat);
-    if gain < margin || gain <= 0.0 {
-        return Ok(Verdict::Reject(format!(
-            "{} is {value}, the champion has {to_beat}: a gain of {gain:.6}, {margin} is required",
-            gate.metric
-        )));
-    }
-    for guard in
-        setting(context, "guards")?.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Gate::parse)
-    {
-        let Some(value) = guard.of(target) else {
-            return Ok(guard.missing(target));
-        };
-        // Without a value of the champion there is nothing to compare.
-        let Some(before) = guard.of(champion) else { continue };
-        let loss = -guard.gain(value, before);
-        if loss > tolerance {
-            return Ok(Verdict::Reject(format!(
-                "{} is {value}, the champion has {before}: a loss of {loss:.6}, {tolerance} is tolerated",
-                guard.metric
-            )));
+    let bar = if margin > 0.0 { Bar::From(margin) } else { Bar::Above(0.0) };
+    let goal = Wanted { gate: goal, bar, part: Part::Goal };
+    let guards = texts(context, "guards").map(|text| Wanted {
+        gate: Gate::parse(text),
+        bar: Bar::From(-tolerance),
+        part: Part::Guard,
+    });
+    let mut reasons = Reasons::default();
+    for wanted in std::iter::once(goal).chain(guards) {
+        if let Err(verdict) = evidence.judge(&wanted, champion, &mut reasons) {
+            return Ok(verdict);
         }
     }
-    let explanation =
-        format!("{} is {value}, better than the champion's {to_beat} by {gain:.6}", gate.metric);
-    Ok(approve(take_over(target, context), explanation))
+    Ok(approve(take_over(target, context), reasons.into_text()))
+}
+
+impl<'a> Evidence<'a> {
+    fn of(target: &'a ModelVersion, context: &'a Context) -> Result<Self, PolicyError> {
+        let counts = |evaluation: &&Evaluation| {
+            let mut named = texts(context, "datasets").peekable();
+            match named.peek() {
+                Some(_) => named.any(|name| name == evaluation.dataset),
+                None => evaluation.kind == EvaluationKind::Holdout,
+            }
+        };
+        Ok(Self {
+            target,
+            evaluations: context.evaluations.iter().filter(counts).collect(),
+            self_reported: setting(context, "self-reported")? == "true",
+        })
+    }
+
+    /// The value of the target, with its source.
+    fn value(&self, gate: &Gate<'_>) -> Option<String> {
+        let name = Excerpt(gate.metric, 64);
+        let measured = self.evaluations.iter().find_map(|evaluation| {
+            let found = evaluations::metric(evaluation, gate.metric)?;
+            Some((evaluations::value(found, self.target.version)?, Rows { evaluation, segment: None }))
+        });
+        match measured {
+            Some((value, _)) if value.is_nan() => None,
+            Some((value, rows)) => Some(format!("measured: {name} is {} {rows}", Figure(value))),
+            None => {
+                let value = gate.of(self.target).filter(|_| self.self_reported)?;
+                Some(format!("self-reported: {name} is {}", Figure(value)))
+            }
+        }
+    }
+
+    /// Adds how a metric reaches its bar: in every evaluation that measured both versions, or else in what the runs reported. The
+    /// error is the verdict if it does not.
+    fn judge(
+        &self,
+        wanted: &Wanted<'_>,
+        champion: &ModelVersion,
+        reasons: &mut Reasons,
+    ) -> Result<(), Verdict> {
+        let Wanted { gate, bar, .. } = wanted;
+        let mut measured = false;
+        for evaluation in &self.evaluations {
+            let rows = Rows { evaluation, segment: None };
+            let Some(metric) = evaluations::metric(evaluation, gate.metric) else { continue };
+            let Some(difference) = overall(metric, self.target.version, champion.version) else { continue };
+            if difference.value.is_nan() {
+                let name = Excerpt(gate.metric, 64);
+                return Err(Verdict::Hold(format!("measured: {name} is not defined {rows}")));
+            }
+            let finding = Finding { metric, difference, bar: *bar, rows };
+            if !bar.is_reached_by(difference.gain(metric.direction).value) {
+                return Err(Verdict::Reject(format!("measured: {finding}")));
+            }
+            reasons.add(format_args!("measured: {finding}"));
+            measured = true;
+        }
+        if measured { Ok(()) } else { self.judge_reported(wanted, champion, reasons) }
+    }
+
+    fn judge_reported(
+        &self,
+        Wanted { gate, bar, part }: &Wanted<'_>,
+        champion: &ModelVersion,
+        reasons: &mut Reasons,
+    ) -> Result<(), Verdict> {
+        let reported = |version| gate.of(version).filter(|_| self.self_reported);
+        let Some(value) = reported(self.target) else {
+            return Err(self.missing(gate, self.target));
+        };
+        let before = match (reported(champion), part) {
+            (Some(before), _) => before,
+            (None, Part::Goal) => return Err(self.missing(gate, champion)),
+            // Without a value of the champion there is nothing to compare.
+            (None, Part::Guard) => return Ok(()),
+        };
+        let gain = gate.gain(value, before);
+        let (Bar::Above(least) | Bar::From(least)) = *bar;
+        let shown = Figure::beside(gain, least);
+        let words = format!(
+            "self-reported: {} is {}, the champion has {}",
+            Excerpt(gate.metric, 64),
+            Figure(value),
+            Figure(before)
+        );
+        if bar.is_reached_by(gain) {
+            reasons.add(format_args!("{words}: a gain of {shown}"));
+            return Ok(());
+        }
+        Err(Verdict::Reject(match part {
+            Part::Goal => format!("{words}: a gain of {shown}, {} is required", Figure(least)),
+            Part::Guard => {
+                format!("{words}: a loss of {}, {} is tolerated", Figure(-shown.0), Figure(-least))
+            }
+        }))
+    }
+
+    /// A missing value is not evidence against the candidate, so the policy holds.
+    fn missing(&self, gate: &Gate<'_>, version: &ModelVersion) -> Verdict {
+        let name = Excerpt(gate.metric, 64);
+        let version = version.version;
+        Verdict::Hold(if self.self_reported {
+            format!("version {version} has no usable value of the metric {name}, measured or self-reported")
+        } else {
+            format!("no evaluation measured the metric {name} of version {version}")
+        })
+    }
 }
 
 impl<'a> Gate<'a> {
@@ -87,14 +218,6 @@ impl<'a> Gate<'a> {
 
     fn gain(&self, value: f64, than: f64) -> f64 {
         if self.larger_is_better { value - than } else { than - value }
-    }
-
-    /// A missing value is not evidence against the candidate, so the policy holds.
-    fn missing(&self, version: &ModelVersion) -> Verdict {
-        Verdict::Hold(format!(
-            "version {} has no usable value of the metric {}",
-            version.version, self.metric
-        ))
     }
 }
 

@@ -90,6 +90,16 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A name or a reason is longer than the ledger keeps.
+        TextTooLong = "text-too-long",
+        /// Too many policies are to decide together.
+        PanelSize = "panel-size",
+        /// The first of the policies that decide together is not their leader, or another one is.
+        PanelRoles = "panel-roles",
+        /// Two of the policies that decide together have the same name.
+        PanelNames = "panel-names",
+        /// A call that is about one policy does not name it, and several decide together.
+        SeveralPolicies = "several-policies",
         /// There is no metric of that name, or its parameter is out of range.
         UnknownMetric = "unknown-metric",
         /// A metric is for another task than the models', such as the AUC of a regression.
@@ -110,6 +120,8 @@ error_kinds! {
         NoCandidate = "no-candidate",
         /// There is nothing to roll back to: "No archived model to rollback to".
         NoArchived = "no-archived",
+        /// An alias other than these is not set, and a command wanted the version behind it.
+        NoAlias = "no-alias",
         /// An artifact does not exist.
         ArtifactNotFound = "artifact-not-found",
         /// The ledger has no entry of that number, or there is no ledger yet.
@@ -126,12 +138,16 @@ error_kinds! {
         NeverChampion = "never-champion",
         /// The version cannot become champion or candidate because it is in quarantine.
         Quarantined = "quarantined",
+        /// The champion that a rollback was about is not the champion any more, because a slow writer's move was undone.
+        PremiseChanged = "premise-changed",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
         /// The version is the champion already, so no policy is asked about it.
         AlreadyChampion = "already-champion",
         /// The entry of the ledger is not a decision of a policy, so it has no evidence.
         NotADecision = "not-a-decision",
+        /// The version, or the model, has as many live approvals as the ledger keeps.
+        TooManyApprovals = "too-many-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -168,7 +184,7 @@ error_kinds! {
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
         InvalidData = "invalid-data",
-        /// Rows to measure on lack the column of labels, weights, groups or a segment.
+        /// Rows to measure on lack a feature of a model, or the column of labels, weights, groups or a segment.
         MissingColumns = "missing-columns",
         /// There are no rows to measure on.
         NoRows = "no-rows",
@@ -196,6 +212,10 @@ error_kinds! {
         Untrusted = "untrusted",
         /// Bytes are not those promised: truncated download, digest mismatch.
         Integrity = "integrity",
+        /// An evaluation measured another model file than that of the version.
+        EvaluationMismatch = "evaluation-mismatch",
+        /// The document of an evaluation is larger than what a decision reads.
+        EvaluationSize = "evaluation-size",
         /// A model file is damaged or breaks a validation rule.
         InvalidModel = "invalid-model",
         /// A model file is of a format or uses a feature that is not supported.
@@ -295,7 +315,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 85);
+        assert_eq!(ErrorKind::ALL.len(), 93);
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! `promote` and `rollback`: send a request and report the transition.
 
+use std::path::Path;
+
+use super::evaluate::champion;
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
+use crate::evaluate::{self, load, record};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
+use hydra_base::names::Alias;
+use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target, VersionSelector};
 
 /// Requests a promotion.
 pub async fn promote(
@@ -12,8 +17,42 @@ pub async fn promote(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let target = args.version.map_or(Target::Candidate, Target::Version);
+    let Some(rows) = &args.evaluate else {
+        let registry = connect(&args.decision, settings).await?;
+        return decide(registry.promote(target), &args.decision, printer).await;
+    };
+    // What is wrong with the arguments shows before anything is asked of the server.
+    args.measure.files(rows)?;
+    args.measure.request(rows)?;
     let registry = connect(&args.decision, settings).await?;
-    decide(registry.promote(target), &args.decision, printer).await
+    let request = measured(&registry, rows, args, printer).await?;
+    decide(request, &args.decision, printer).await
+}
+
+/// A request to promote the version that was measured, in comparison with the champion.
+async fn measured(
+    registry: &ModelRegistry,
+    rows: &Path,
+    args: &PromoteArgs,
+    printer: &Printer,
+) -> anyhow::Result<DecisionRequest> {
+    let selector = args.version.map_or_else(|| Alias::CANDIDATE.into(), VersionSelector::from);
+    // By number from here: `candidate` may move while it is measured.
+    let target = registry.find_version(&selector).await?.version;
+    let request = registry.promote(target);
+    let champion = champion(registry).await?;
+    if champion == Some(target) {
+        return Ok(request);
+    }
+    let mut subjects = Vec::new();
+    for version in champion.into_iter().chain([target]) {
+        subjects.push(load(registry, &version.into()).await?);
+    }
+    let evaluated = evaluate::run(subjects, 0, rows, &args.measure, printer)?;
+    if !args.decision.dry_run {
+        record(registry, rows, &evaluated).await?;
+    }
+    Ok(request.first_hand(evaluated.evaluation))
 }
 
 /// Requests a rollback.

@@ -3,7 +3,9 @@
 use crate::args::DoctorArgs;
 use crate::report::{DoctorReport, DoctorsReport};
 use crate::{ExitStatus, Printer, Settings};
-use hydra_registry::{ModelRegistry, OpenOptions};
+use hydra_base::error::Error;
+use hydra_base::names::ModelName;
+use hydra_registry::{Finding, ModelRegistry, OpenOptions};
 
 /// Examines the model, or every model that fits a pattern; with `--fix` repairs it first. Exit status 1 if something is left.
 pub async fn run(
@@ -12,24 +14,37 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let Some(pattern) = &args.models else {
-        let report = examine(args, settings.options.clone()).await?;
+        let report = examine(args, settings.options.clone(), DoctorReport::new).await?;
         printer.report(&report, DoctorReport::text)?;
         return Ok(status(report.findings.is_empty()));
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let mut reports = Vec::new();
     for model in registry.models(pattern).await? {
-        reports.push(examine(args, settings.options.clone().with_model(model.as_str())).await?);
+        reports.push(
+            match examine(args, settings.options.clone().with_model(model.as_str()), DoctorReport::of_several)
+                .await
+            {
+                Err(error) => not_examined(&model, error)?,
+                Ok(report) => report,
+            },
+        );
     }
     if reports.is_empty() {
         printer.note(format!("no model fits `{pattern}`"));
     }
-    let well = reports.iter().all(|report| report.findings.is_empty());
+    // A pattern with a typing error must not look like models without problems.
+    let any = !reports.is_empty() || pattern.to_string() == "*";
+    let well = any && reports.iter().all(|report| report.findings.is_empty());
     printer.report(&DoctorsReport::new(reports), DoctorsReport::text)?;
     Ok(status(well))
 }
 
-async fn examine(args: &DoctorArgs, options: OpenOptions) -> anyhow::Result<DoctorReport> {
+async fn examine(
+    args: &DoctorArgs,
+    options: OpenOptions,
+    report: impl Fn(&ModelName, &[Finding], &[Finding]) -> DoctorReport,
+) -> anyhow::Result<DoctorReport> {
     let registry = ModelRegistry::connect(options).await?;
     let before = if args.fix { registry.diagnose().await? } else { Vec::new() };
     if !before.is_empty() {
@@ -37,7 +52,16 @@ async fn examine(args: &DoctorArgs, options: OpenOptions) -> anyhow::Result<Doct
     }
     let found = registry.diagnose().await?;
     let fixed: Vec<_> = before.into_iter().filter(|finding| !found.contains(finding)).collect();
-    Ok(DoctorReport::new(registry.model(), &fixed, &found))
+    Ok(report(registry.model(), &fixed, &found))
+}
+
+/// The report on a model that cannot be examined, unless the other models cannot be examined either.
+fn not_examined(model: &ModelName, error: anyhow::Error) -> anyhow::Result<DoctorReport> {
+    match error.downcast::<Error>() {
+        Ok(error) if error.retryable() => Err(error.into()),
+        Ok(error) => Ok(DoctorReport::of_several(model, &[], &[Finding::not_examined(&error)])),
+        Err(error) => Err(error),
+    }
 }
 
 fn status(well: bool) -> ExitStatus {

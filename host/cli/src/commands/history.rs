@@ -2,15 +2,19 @@
 
 use futures_util::TryStreamExt as _;
 
-use crate::args::{HistoryArgs, HistoryCommand, ShowArgs, VerifyArgs};
+use crate::args::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use crate::report::{EntryReport, ExportReport, VerifyReport, step_text};
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::blocking;
+use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_lifecycle::ledger::{Ledger, no_entry};
 use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
 use hydra_policy_kit::Case;
 use hydra_registry::ModelRegistry;
+
+/// The number of archived decisions that are read side by side.
+const AT_ONCE: usize = 8;
 
 /// Shows, verifies or exports.
 pub async fn run(
@@ -40,7 +44,11 @@ pub async fn run(
         Some(HistoryCommand::Show(args)) if args.as_case => as_case(args, &ledger, settings, printer).await,
         Some(HistoryCommand::Show(args)) => {
             let step = ledger.step(args.number).await?;
-            printer.report(&ExportReport::new(&step), |_| step_text(ledger.model(), &step))?;
+            let answers = match &step {
+                Step::Valid { record, .. } | Step::Void(record) => ledger.answers(record).await,
+                _ => Ok(None),
+            };
+            printer.report(&ExportReport::new(&step), |_| step_text(ledger.model(), &step, answers))?;
             Ok(ExitStatus::Done)
         }
     }
@@ -48,9 +56,14 @@ pub async fn run(
 
 /// The entries, newest first, streamed: text for people, or one JSON document per line.
 async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let mut entries = ledger.entries(args.limit, args.since);
-    while let Some((record, fate)) = entries.try_next().await? {
-        printer.item(&EntryReport::new(ledger.model(), &record, fate), EntryReport::text)?;
+    let entries = ledger.entries(args.limit, args.since);
+    let reports = entries.map_ok(|(record, fate)| async move {
+        let answers = ledger.answers(&record).await;
+        Ok(EntryReport::new(ledger.model(), &record, fate, answers))
+    });
+    let mut reports = reports.try_buffered(AT_ONCE);
+    while let Some(report) = reports.try_next().await? {
+        printer.item(&report, EntryReport::text)?;
     }
     Ok(ExitStatus::Done)
 }
@@ -82,7 +95,7 @@ async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitSt
 
 /// A recorded decision as a case file.
 async fn as_case(
-    args: &ShowArgs,
+    args: &ShowEntryArgs,
     ledger: &Ledger,
     settings: &Settings,
     printer: &mut Printer,
@@ -91,7 +104,7 @@ async fn as_case(
     let bar = printer.spinner("loading the policy that decided");
     let policy = deciding_policy(ledger, &record, settings.options.policy_engine()?).await;
     bar.finish_and_clear();
-    let (policy, verdict) = (policy?, decided(&record)?.verdict);
+    let (policy, verdict) = (policy?, decided(&record)?.leader_verdict());
     let target = record.entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
     let mut case = blocking(move || Ok(Case::recorded(input, &policy, verdict))).await?;
     case.description = format!("{record}{target} in the ledger of {}", ledger.model());

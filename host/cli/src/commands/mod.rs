@@ -3,10 +3,13 @@
 mod champion;
 mod decide;
 mod doctor;
+mod download;
+mod evaluate;
 mod history;
 mod list;
 pub(crate) mod log_candidate;
 mod predict;
+mod show;
 mod state;
 mod status;
 
@@ -28,6 +31,9 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::History(args) => history::run(&args, settings, printer).await,
         Command::Status(args) => status::run(&args, settings, printer).await,
         Command::Doctor(args) => doctor::run(&args, settings, printer).await,
+        Command::Evaluate(args) => evaluate::run(&args, settings, printer).await,
+        Command::Show(args) => show::run(&args, settings, printer).await,
+        Command::Download(args) => download::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }

@@ -1,18 +1,35 @@
-//! `predict`: score a file with the champion.
+//! `predict`: score a file with the champion, or another version.
 
-use crate::predict::{self, PredictArgs};
+use crate::predict::{self, Origin, PredictArgs};
+use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
+use hydra_base::text::printable;
+use hydra_lifecycle::ledger::QUARANTINE_TAG;
+use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
 
-/// Loads the champion and scores the rows of a file.
+/// Loads the model and scores the rows of a file.
 pub async fn run(
     args: &PredictArgs,
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::connect(settings.options.clone()).await?;
-    let champion = registry.load_champion().await?;
-    let rows = predict::run(champion.model, registry.model(), champion.version, args, printer)?;
-    tracing::info!(rows, version = %champion.version, "predicted with the champion");
+    let (model, origin) = match args.model.selected() {
+        Selected::File(path) => (Model::open(&path)?, Origin::File(path)),
+        Selected::Registered(selector) => {
+            let registry = ModelRegistry::connect(settings.options.clone()).await?;
+            let loaded = registry.load_version(&selector).await?;
+            if let Some(since) = loaded.entity.tags.get(QUARANTINE_TAG) {
+                printer.note(format!(
+                    "WARNING: version {} is in quarantine since {}",
+                    loaded.version,
+                    printable(since)
+                ));
+            }
+            (loaded.model, Origin::Registered(registry.model().clone(), loaded.version))
+        }
+    };
+    let rows = predict::run(model, &origin, args, printer)?;
+    tracing::info!(rows, %origin, "predicted");
     Ok(ExitStatus::Done)
 }

@@ -78,7 +78,7 @@ pub struct InspectArgs {
 /// Arguments of `policy run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy, or the policies together, that `promote` would use]
     pub file: Option<PathBuf>,
 
     /// The case: a JSON file that follows docs/policy-case.schema.json
@@ -88,9 +88,10 @@ pub struct RunArgs {
 
 /// Arguments of `policy test`.
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub struct TestArgs {
-    /// The component
-    pub file: PathBuf,
+    /// The component [default: the policy, or the policies together, that `promote` would use]
+    pub file: Option<PathBuf>,
 
     /// The directory of case files
     pub cases: PathBuf,
@@ -173,8 +174,8 @@ pub struct CompileArgs {
 /// Arguments of `policy backtest`.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
-    /// The component
-    pub file: PathBuf,
+    /// The component [default: the policy, or the policies together, that `promote` would use]
+    pub file: Option<PathBuf>,
 
     /// Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)
     #[arg(long, value_name = "TIME", value_parser = crate::time::parse_time)]

@@ -5,29 +5,35 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 
 use crate::policy::args::BacktestArgs;
-use crate::policy::load;
+use crate::policy::{load, load_panel};
 use crate::report::BacktestReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_lifecycle::backtest::Backtest;
 use hydra_policy::Policy;
-use hydra_registry::ModelRegistry;
+use hydra_registry::{ModelRegistry, Panel};
 
-/// Asks the policy about every recorded decision. Differences are a result, not a failure: exit status 0.
+/// Asks the policy, or the policies together, about every recorded decision. Differences are a result, not a failure: exit status 0.
 pub async fn run(
     args: &BacktestArgs,
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let policy = load(Some(&args.file), settings, printer).await?;
-    let own_settings = policy.descriptor().resolve(&settings_for(&policy, settings, printer))?;
+    let panel = match &args.file {
+        Some(file) => {
+            let policy = load(Some(file), settings, printer).await?;
+            let own_settings = settings_for(&policy, settings, printer);
+            Panel::alone(policy, own_settings)
+        }
+        None => load_panel(settings, printer).await?,
+    };
+    panel.check_settings()?;
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
-    let mut report = BacktestReport::new(registry.model(), &policy);
+    let mut report = BacktestReport::new(registry.model(), &panel);
     match registry.existing_ledger().await? {
         None => printer.note(format!("{} has no recorded decisions yet", registry.model())),
         Some(ledger) => {
             let bar = printer.progress(None, false, "repeating decisions");
-            let managed = registry.managed_aliases();
-            let backtest = Backtest { policy: &policy, settings: &own_settings, managed };
+            let backtest = Backtest { panel: &panel, managed: registry.managed_aliases() };
             let mut comparisons = backtest.run(&ledger, args.since);
             while let Some(comparison) = comparisons.try_next().await? {
                 report.add(&comparison);

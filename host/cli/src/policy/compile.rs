@@ -15,6 +15,7 @@ use crate::{ExitStatus, Printer, Settings};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_policy::Policy;
+use hydra_registry::Panel;
 
 /// How often a message says that the compiler still works, if there is no progress bar.
 const MESSAGE_EVERY: Duration = Duration::from_secs(5);
@@ -36,10 +37,10 @@ pub async fn run(
     };
     let started = Instant::now();
     let bar = printer.spinner("compiling the policy");
-    let mut load = pin!(options.load_policy_on(engine.clone()));
-    let policy = loop {
+    let mut load = pin!(options.load_panel_on(engine.clone()));
+    let panel = loop {
         match timeout(MESSAGE_EVERY, &mut load).await {
-            Ok(policy) => break policy,
+            Ok(panel) => break panel,
             Err(_) if bar.is_hidden() => {
                 printer.note(format!("compiling the policy: {} s so far", started.elapsed().as_secs()));
             }
@@ -47,8 +48,8 @@ pub async fn run(
         }
     };
     bar.finish_and_clear();
-    let compiled = engine.compilations() > 0;
-    let report = CompileReport::new(&policy?, compiled, started.elapsed(), directory);
+    let compiled = engine.compilations();
+    let report = CompileReport::new(&panel?, compiled, started.elapsed(), directory);
     printer.report(&report, CompileReport::text)?;
     Ok(ExitStatus::Done)
 }
@@ -58,6 +59,19 @@ pub async fn run(
 struct CompileReport {
     /// `hydra-registry/policy-compile/1`.
     schema: &'static str,
+    /// The policies, the leader first.
+    policies: Vec<Compiled>,
+    /// How many this command compiled; the others were compiled before.
+    compiled: usize,
+    /// The time that it took, in milliseconds.
+    elapsed_ms: u64,
+    /// The directory of compiled policies.
+    directory: PathBuf,
+}
+
+/// A compiled policy.
+#[derive(Debug, Serialize)]
+struct Compiled {
     /// The policy's name and version.
     policy: String,
     /// The SHA-256 of the component.
@@ -66,22 +80,25 @@ struct CompileReport {
     bytes: usize,
     /// The functions in its core modules.
     functions: u32,
-    /// Whether this command compiled it; otherwise it was compiled before.
-    compiled: bool,
-    /// The time that it took, in milliseconds.
-    elapsed_ms: u64,
-    /// The directory of compiled policies.
-    directory: PathBuf,
+}
+
+impl From<&Policy> for Compiled {
+    fn from(policy: &Policy) -> Self {
+        let summary = policy.summary();
+        Self {
+            policy: label(policy),
+            sha256: policy.sha256(),
+            bytes: summary.bytes,
+            functions: summary.functions,
+        }
+    }
 }
 
 impl CompileReport {
-    fn new(policy: &Policy, compiled: bool, elapsed: Duration, directory: PathBuf) -> Self {
+    fn new(panel: &Panel, compiled: usize, elapsed: Duration, directory: PathBuf) -> Self {
         Self {
             schema: "hydra-registry/policy-compile/1",
-            policy: label(policy),
-            sha256: policy.sha256(),
-            bytes: policy.summary().bytes,
-            functions: policy.summary().functions,
+            policies: panel.members().map(|member| Compiled::from(&member.policy)).collect(),
             compiled,
             elapsed_ms: millis(elapsed),
             directory,
@@ -89,10 +106,15 @@ impl CompileReport {
     }
 
     fn text(&self) -> String {
-        let what = if self.compiled { "compiled" } else { "compiled before" };
-        let mut text = format!("{}: {what}, in {} ms\n", self.policy, self.elapsed_ms);
+        let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  size       {} bytes, {} functions", self.bytes, self.functions);
+        for Compiled { policy, bytes, functions, .. } in &self.policies {
+            let _ = writeln!(text, "{policy}: {bytes} bytes, {functions} functions");
+        }
+        let _ = match self.compiled {
+            0 => writeln!(text, "  compiled before; loaded in {} ms", self.elapsed_ms),
+            _ => writeln!(text, "  compiled in {} ms", self.elapsed_ms),
+        };
         let _ = writeln!(text, "  directory  {}", self.directory.display());
         text
     }

@@ -3,19 +3,28 @@
 use std::path::Path;
 
 use crate::policy::args::{BenchArgs, RunArgs, TestArgs};
-use crate::policy::report::{BenchReport, RunReport, TestReport};
-use crate::policy::{load, load_quoting_panics, refuse_settings};
+use crate::policy::report::{BenchReport, RunReport, TestReport, label};
+use crate::policy::{load, load_panel, load_quoting_panics, refuse_settings};
+use crate::report::panel_label;
 use crate::{ExitStatus, Printer, Settings};
+use hydra_base::error::Result;
+use hydra_lifecycle::panel::{Panel, PanelDecision};
 use hydra_policy::{Policy, VerdictKind};
 use hydra_policy_kit::{Case, CaseFile, bench as measure};
 
 /// Decides one case.
 pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let case = read(&args.case, settings)?;
-    let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
-    let decision = case.decide(&policy)?;
-    printer.report(&RunReport::new(&policy, &decision), RunReport::text)?;
-    Ok(match decision.verdict.kind() {
+    let policies = Policies::load(args.file.as_deref(), settings, printer).await?;
+    let report = match &policies {
+        Policies::One(policy) => RunReport::new(policies.label(), &case.decide(policy)?, &[]),
+        Policies::Panel(panel) => {
+            let decision = ask(panel, &case).await?;
+            RunReport::new(policies.label(), &decision.as_one(), &decision.answers)
+        }
+    };
+    printer.report(&report, RunReport::text)?;
+    Ok(match report.verdict {
         VerdictKind::Approve => ExitStatus::Done,
         VerdictKind::Reject => ExitStatus::Rejected,
         VerdictKind::Hold => ExitStatus::Held,
@@ -26,10 +35,53 @@ pub async fn run(args: &RunArgs, settings: &Settings, printer: &mut Printer) -> 
 pub async fn test(args: &TestArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     refuse_settings(settings, "put settings into each case file, or use `policy run` or `policy bench`")?;
     let cases = CaseFile::read_dir(&args.cases)?;
-    let policy = load_quoting_panics(Some(&args.file), settings, printer).await?;
-    let report = TestReport::new(&policy, &cases);
+    let policies = Policies::load(args.file.as_deref(), settings, printer).await?;
+    let mut report = TestReport::new(policies.label());
+    for file in &cases {
+        let outcome = match &policies {
+            Policies::One(policy) => file.case.check(policy),
+            Policies::Panel(panel) => {
+                file.case.compare(ask(panel, &file.case).await.map(|decision| decision.as_one()))
+            }
+        };
+        report.add(file, outcome);
+    }
     printer.report(&report, TestReport::text)?;
     Ok(if report.failed == 0 { ExitStatus::Done } else { ExitStatus::Rejected })
+}
+
+/// What a case is put to.
+enum Policies {
+    /// One policy, with the settings of the case.
+    One(Policy),
+    /// Several, with their own settings, which those of the case override.
+    Panel(Box<Panel>),
+}
+
+impl Policies {
+    async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Self> {
+        if file.is_some() {
+            return Ok(Self::One(load_quoting_panics(file, settings, printer).await?));
+        }
+        let panel = load_panel(settings, printer).await?;
+        Ok(if panel.is_alone() {
+            Self::One(panel.leader().policy.clone())
+        } else {
+            Self::Panel(Box::new(panel))
+        })
+    }
+
+    /// Names and versions.
+    fn label(&self) -> String {
+        match self {
+            Self::One(policy) => label(policy),
+            Self::Panel(panel) => panel_label(panel),
+        }
+    }
+}
+
+async fn ask(panel: &Panel, case: &Case) -> Result<PanelDecision> {
+    panel.clone().with_settings(&case.input.context().settings).decide(&case.input).await
 }
 
 /// Measures decisions of one case, or of typical evidence.

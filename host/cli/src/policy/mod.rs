@@ -9,12 +9,12 @@ mod inspect;
 mod report;
 mod what_if;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::error::{Error, ErrorKind};
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_policy::Policy;
-use hydra_registry::{OpenOptions, PolicySource};
+use hydra_registry::{OpenOptions, Panel, PolicySource};
 
 pub use args::PolicyCommand;
 
@@ -41,7 +41,7 @@ pub async fn run(
 }
 
 /// Rejects `--set` for commands that do not use settings, with a hint.
-fn refuse_settings(settings: &Settings, hint: &str) -> hydra_base::error::Result<()> {
+fn refuse_settings(settings: &Settings, hint: &str) -> Result<()> {
     if settings.set.is_empty() {
         return Ok(());
     }
@@ -65,16 +65,29 @@ async fn load_quoting_panics(
 }
 
 async fn load_with(options: &OpenOptions, printer: &Printer) -> anyhow::Result<Policy> {
-    let large = match options.policy_source() {
-        PolicySource::File(file) => file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES),
-        _ => false,
-    };
-    let bar = large.then(|| printer.spinner("loading the policy (the first time compiles it)"));
-    let policy = options.load_policy().await;
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
+    Ok(with_progress(options, printer, options.load_policy()).await?)
+}
+
+/// Loads the policies that `promote` would use, for commands whose errors quote the panics of a policy.
+async fn load_panel(settings: &Settings, printer: &Printer) -> anyhow::Result<Panel> {
+    let options = settings.options.clone().with_quoted_panics();
+    Ok(with_progress(&options, printer, options.load_panel()).await?)
+}
+
+/// Shows that something happens while a large component is loaded.
+async fn with_progress<T>(
+    options: &OpenOptions,
+    printer: &Printer,
+    load: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let is_large = |file: &PathBuf| file.metadata().is_ok_and(|file| file.len() > LARGE_COMPONENT_BYTES);
+    if !options.policy_files().iter().any(is_large) {
+        return load.await;
     }
-    Ok(policy?)
+    let bar = printer.spinner("loading the policy (the first time compiles it)");
+    let loaded = load.await;
+    bar.finish_and_clear();
+    loaded
 }
 
 /// The options, with the named component if there is one.

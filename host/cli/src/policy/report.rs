@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::report::AnswerReport;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
+use hydra_lifecycle::panel::Answer;
 use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
-use hydra_policy_kit::{CaseFile, Language};
+use hydra_policy_kit::{CaseFile, CaseOutcome, Language};
 
 /// `policy new`.
 #[derive(Debug, Serialize)]
@@ -169,14 +171,17 @@ pub struct RunReport {
     pub elapsed_us: u64,
     /// The memory used, in bytes.
     pub memory_bytes: u64,
+    /// The answers of all policies, if several decided together. Then fuel, time and memory are the leader's.
+    pub panel: Vec<AnswerReport>,
 }
 
 impl RunReport {
-    /// Reports a decision.
-    pub fn new(policy: &Policy, decision: &Decision) -> Self {
+    /// Reports a decision of the policies with this label.
+    pub fn new(policy: String, decision: &Decision, answers: &[Answer]) -> Self {
         Self {
             schema: "hydra-registry/policy-run/1",
-            policy: label(policy),
+            policy,
+            panel: AnswerReport::all(answers),
             verdict: decision.verdict.kind(),
             explanation: decision.verdict.explanation().to_owned(),
             moves: decision.verdict.moves().to_vec(),
@@ -191,6 +196,9 @@ impl RunReport {
         let mut text = format!("{}: {}\n  why     {}\n", self.policy, self.verdict, self.explanation);
         for step in &self.moves {
             let _ = writeln!(text, "  alias   {step}");
+        }
+        for answer in &self.panel {
+            let _ = writeln!(text, "  {}", answer.text());
         }
         let _ = writeln!(
             text,
@@ -230,28 +238,21 @@ pub struct CaseReport {
 }
 
 impl TestReport {
-    /// Runs the cases.
-    pub fn new(policy: &Policy, cases: &[CaseFile]) -> Self {
-        let cases: Vec<_> = cases
-            .iter()
-            .map(|file| {
-                let outcome = file.case.check(policy);
-                CaseReport {
-                    name: file.name(),
-                    description: file.case.description.clone(),
-                    passed: outcome.passed(),
-                    differences: outcome.differences,
-                }
-            })
-            .collect();
-        let passed = cases.iter().filter(|case| case.passed).count();
-        Self {
-            schema: "hydra-registry/policy-test/1",
-            policy: label(policy),
+    /// A report on no case yet of the policies with this label.
+    pub fn new(policy: String) -> Self {
+        Self { schema: "hydra-registry/policy-test/1", policy, passed: 0, failed: 0, cases: Vec::new() }
+    }
+
+    /// Adds a case.
+    pub fn add(&mut self, file: &CaseFile, outcome: CaseOutcome) {
+        let passed = outcome.passed();
+        *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
+        self.cases.push(CaseReport {
+            name: file.name(),
+            description: file.case.description.clone(),
             passed,
-            failed: cases.len() - passed,
-            cases,
-        }
+            differences: outcome.differences,
+        });
     }
 
     /// For people.
@@ -316,7 +317,7 @@ impl BenchReport {
 }
 
 /// The name and version of a policy.
-pub(super) fn label(policy: &Policy) -> String {
+pub fn label(policy: &Policy) -> String {
     format!("{} {}", policy.descriptor().name, policy.descriptor().version)
 }
 

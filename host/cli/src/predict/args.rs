@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::rows::RowsArgs;
+use crate::selector::ModelArgs;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
 use hydra_tables::{FileFormat, is_dash};
@@ -22,6 +23,10 @@ pub struct PredictArgs {
     /// The rows to score, and the columns to keep.
     #[command(flatten)]
     pub rows: RowsArgs,
+
+    /// The model.
+    #[command(flatten)]
+    pub model: ModelArgs,
 
     /// The output file, which appears only when it is complete [default: stdout]
     #[arg(long, value_name = "FILE")]
@@ -74,7 +79,7 @@ scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a
 Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
-  hydra-registry predict clients.csv --output-type contrib --top 3 --out reasons.csv
+  hydra-registry predict clients.csv --alias candidate --output-type contrib --top 3 --out reasons.csv
   zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.
@@ -150,17 +155,7 @@ impl PredictArgs {
 
     /// The format of the input.
     pub fn input_format(&self) -> Result<FileFormat> {
-        if let Some(format) = self.in_format {
-            return Ok(format.into());
-        }
-        if is_dash(&self.rows.input) {
-            return Ok(FileFormat::Csv);
-        }
-        FileFormat::of(&self.rows.input).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
-                .with_context("file", self.rows.input.display())
-                .with_hint("set --in-format to csv, parquet, arrow or jsonl")
-        })
+        FileFormat::of_input(&self.rows.input, self.in_format.map(FileFormat::from))
     }
 
     /// The format of the output.

@@ -3,27 +3,43 @@
 mod args;
 mod rows;
 
+use std::fmt;
+use std::path::PathBuf;
+
 use crate::{Printer, training};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::listed;
+use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::Model;
 use hydra_tables::{FileFormat, Output, Scoring, Source};
 
 use args::EngineArg;
 
-pub use args::PredictArgs;
+pub use args::{FormatArg, PredictArgs};
 
-/// Predicts for every row of the input with `model`, which is `version` of the registered model `name`, and returns how many
-/// rows there were.
+/// Where a model comes from.
+#[derive(Debug)]
+pub enum Origin {
+    /// A version of a registered model.
+    Registered(ModelName, Version),
+    /// A model file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered(name, version) => write!(f, "{name} version {version}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Predicts for every row of the input with `model`, and returns how many rows there were.
 ///
-/// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`].
-pub fn run(
-    model: Model,
-    name: &ModelName,
-    version: Version,
-    args: &PredictArgs,
-    printer: &mut Printer,
-) -> anyhow::Result<u64> {
+/// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`], and with
+/// [`ErrorKind::InvalidArgument`] if the rows are to have the version of a model file.
+pub fn run(model: Model, origin: &Origin, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
     let (in_format, out_format, output) = (args.input_format()?, args.output_format()?, args.output()?);
     let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
@@ -34,7 +50,16 @@ pub fn run(
         EngineArg::Lightgbm => Some(training::engine(&model)?),
     };
     let meaning = model.meaning_of(output);
-    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output).version(name.clone(), version);
+    let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output);
+    match origin {
+        Origin::Registered(name, version) => scoring = scoring.version(name.clone(), *version),
+        Origin::File(_) if args.with_version => {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a model file does not have a version")
+                .with_hint("remove --with-version, or select a registered version")
+                .into());
+        }
+        Origin::File(_) => {}
+    }
     if args.with_version {
         scoring = scoring.with_version();
     }
@@ -51,7 +76,7 @@ pub fn run(
     }
     // The columns of the other formats say it themselves.
     if matches!(out_format, FileFormat::Csv | FileFormat::Jsonl) {
-        printer.note(format!("predictions of {name} version {version}, output: {meaning}"));
+        printer.note(format!("predictions of {origin}, output: {meaning}"));
     }
     let progress = printer.progress(run.length(), run.is_in_bytes(), "predicting");
     let destination = match args.out_file() {

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::time;
+use super::{MemberReport, panel_label, time};
 use hydra_base::Sha256;
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_lifecycle::backtest::{BacktestOutcome, Comparison};
-use hydra_policy::{Policy, VerdictKind};
+use hydra_lifecycle::panel::Panel;
+use hydra_policy::VerdictKind;
 
 /// One decision of `policy backtest` with a different result.
 #[derive(Debug, Serialize)]
@@ -71,8 +72,10 @@ pub struct BacktestReport {
     pub model: String,
     /// The policy under test.
     pub policy: String,
-    /// Its SHA-256.
+    /// Its SHA-256; that of the leader, if several policies are tested together.
     pub sha256: Sha256,
+    /// The policies, if several are tested together.
+    pub panel: Vec<MemberReport>,
     /// The number of repeated decisions.
     pub decisions: u64,
     /// The number of decisions with the same result.
@@ -85,13 +88,13 @@ pub struct BacktestReport {
 
 impl BacktestReport {
     /// An empty report.
-    pub fn new(model: &ModelName, policy: &Policy) -> Self {
-        let descriptor = policy.descriptor();
+    pub fn new(model: &ModelName, panel: &Panel) -> Self {
         Self {
             schema: "hydra-registry/backtest/1",
             model: model.to_string(),
-            policy: format!("{} {}", descriptor.name, descriptor.version),
-            sha256: policy.sha256(),
+            policy: panel_label(panel),
+            sha256: panel.leader().policy.sha256(),
+            panel: MemberReport::all(panel),
             decisions: 0,
             agreements: 0,
             summary: BTreeMap::new(),

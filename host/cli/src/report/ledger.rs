@@ -5,14 +5,16 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{ChangeReport, time};
+use super::evaluations::note_text;
+use super::{AnswerReport, ChangeReport, time};
 use hydra_base::aliases::AliasState;
+use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
-use hydra_lifecycle::doctor::Finding;
 use hydra_lifecycle::ledger::chain::Record;
-use hydra_lifecycle::ledger::entry::{Entry, EntryKind};
+use hydra_lifecycle::ledger::decision::DecisionDocument;
+use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind, EvaluationNote};
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -43,6 +45,12 @@ pub struct EntryReport {
     pub quarantined: Vec<Version>,
     /// When an approval ends.
     pub expires: Option<String>,
+    /// Whether an approver also logged the version.
+    pub own: bool,
+    /// The SHA-256 of the model file that a decision or an approval is about.
+    pub model_sha256: Option<String>,
+    /// The rules of the host that the request set aside.
+    pub overrides: Vec<String>,
     /// Why.
     pub explanation: String,
     /// What a person should conclude, if it is not plain.
@@ -51,10 +59,18 @@ pub struct EntryReport {
     pub actor: String,
     /// The requester's reason.
     pub reason: Option<String>,
-    /// The policy that decided.
+    /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision used.
+    /// The answers of all policies, if several decided together.
+    pub panel: Vec<AnswerReport>,
+    /// Why the archived answers cannot be shown in full.
+    pub panel_flaw: Option<String>,
+    /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: Option<u64>,
+    /// The evaluations that the host found: those that it left out have a flaw, the policy received the others.
+    pub evaluations: Vec<EvaluationNote>,
+    /// The number of evaluations that the entry had no room for.
+    pub more_evaluations: u32,
     /// The id of the request, equal in all its attempts.
     pub operation_id: String,
     /// What the actor did.
@@ -63,10 +79,16 @@ pub struct EntryReport {
 }
 
 impl EntryReport {
-    /// An entry with its effect.
-    pub fn new(model: &ModelName, record: &Record, fate: Fate) -> Self {
+    /// An entry with its effect, and with the archived answers if several policies decided together.
+    pub fn new(
+        model: &ModelName,
+        record: &Record,
+        fate: Fate,
+        answers: Result<Option<DecisionDocument>>,
+    ) -> Self {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
+        let (panel, panel_flaw) = panel_of(decided, answers);
         Self {
             schema: "hydra-registry/entry/1",
             model: model.to_string(),
@@ -79,12 +101,21 @@ impl EntryReport {
             changes: changes(entry),
             quarantined: entry.quarantined().into_iter().collect(),
             expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            own: entry.subject.as_ref().is_some_and(|subject| subject.own),
+            model_sha256: decided
+                .and_then(|decided| decided.model_sha256.clone())
+                .or_else(|| entry.subject.as_ref()?.model_sha256.clone()),
+            overrides: entry.overrides.iter().map(ToString::to_string).collect(),
             conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
+            panel,
+            panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
+            evaluations: decided.map(|decided| decided.evaluations.clone()).unwrap_or_default(),
+            more_evaluations: decided.map_or(0, |decided| decided.more_evaluations),
             operation_id: entry.operation_id.clone(),
             role: entry.operation.role_of_actor(),
         }
@@ -110,14 +141,35 @@ impl EntryReport {
         for version in &self.quarantined {
             let _ = writeln!(text, "       quarantine: version {version}");
         }
+        for rule in &self.overrides {
+            let _ = writeln!(text, "       set aside: {rule}");
+        }
+        if self.own {
+            let _ = writeln!(text, "       the approver also logged the version");
+        }
         if let Some(expires) = &self.expires {
             let _ = writeln!(text, "       until {expires}");
+        }
+        if let Some(sha256) = &self.model_sha256 {
+            let _ = writeln!(text, "       model sha256 {}", printable(sha256));
         }
         if let Some(conclusion) = &self.conclusion {
             let _ = writeln!(text, "       {conclusion}");
         }
+        for note in &self.evaluations {
+            let _ = writeln!(text, "       {}", note_text(note));
+        }
+        if self.more_evaluations > 0 {
+            let _ = writeln!(text, "       and {} more evaluations", self.more_evaluations);
+        }
         if let Some(policy) = &self.policy {
             let _ = writeln!(text, "       policy {}", printable(&policy.to_string()));
+        }
+        for answer in &self.panel {
+            let _ = writeln!(text, "       {}", answer.text());
+        }
+        if let Some(flaw) = &self.panel_flaw {
+            let _ = writeln!(text, "       cannot show the answers: {}", printable(flaw));
         }
         text
     }
@@ -249,89 +301,6 @@ impl VerifyReport {
     }
 }
 
-/// `doctor`.
-#[derive(Debug, Serialize)]
-pub struct DoctorReport {
-    /// `hydra-registry/doctor/1`.
-    pub schema: &'static str,
-    /// The registered model.
-    pub model: String,
-    /// The repairs.
-    pub fixed: Vec<FindingReport>,
-    /// The problems that are left.
-    pub findings: Vec<FindingReport>,
-}
-
-/// One finding with its remedy.
-#[derive(Debug, Serialize)]
-pub struct FindingReport {
-    /// The kind of the finding.
-    pub code: &'static str,
-    /// A description of the problem.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-impl From<&Finding> for FindingReport {
-    fn from(finding: &Finding) -> Self {
-        Self { code: finding.code(), what: finding.to_string(), remedy: finding.remedy().into_owned() }
-    }
-}
-
-impl DoctorReport {
-    /// The findings on a model.
-    pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
-        Self {
-            schema: "hydra-registry/doctor/1",
-            model: model.to_string(),
-            fixed: fixed.iter().map(FindingReport::from).collect(),
-            findings: found.iter().map(FindingReport::from).collect(),
-        }
-    }
-
-    /// For people.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        for finding in &self.fixed {
-            let _ = writeln!(text, "repaired: {}", printable(&finding.what));
-        }
-        for finding in &self.findings {
-            let (what, remedy) = (printable(&finding.what), printable(&finding.remedy));
-            let _ = writeln!(text, "{}: {what}\n  remedy: {remedy}", finding.code);
-        }
-        if self.findings.is_empty() {
-            let _ = writeln!(text, "{}: no problems found", self.model);
-        }
-        text
-    }
-}
-
-/// `doctor --models`.
-#[derive(Debug, Serialize)]
-pub struct DoctorsReport {
-    /// `hydra-registry/doctor-models/1`.
-    pub schema: &'static str,
-    /// The models in the order of their names.
-    pub models: Vec<DoctorReport>,
-}
-
-impl DoctorsReport {
-    /// The findings on several models.
-    pub fn new(models: Vec<DoctorReport>) -> Self {
-        Self { schema: "hydra-registry/doctor-models/1", models }
-    }
-
-    /// For people: a heading for each model with findings or repairs.
-    pub fn text(&self) -> String {
-        let section = |report: &DoctorReport| {
-            let quiet = report.findings.is_empty() && report.fixed.is_empty();
-            if quiet { report.text() } else { format!("{}:\n{}", report.model, report.text()) }
-        };
-        self.models.iter().map(section).collect()
-    }
-}
-
 /// `champion --as-of`.
 #[derive(Debug, Serialize)]
 pub struct AsOfReport {
@@ -397,6 +366,23 @@ fn conclusion(entry: &Entry) -> Option<String> {
             Some("the champion was set by another program than hydra-registry, without a decision".to_owned())
         }
     }
+}
+
+/// The answers of the policies of an entry: in full, or in brief with the reason.
+fn panel_of(
+    decided: Option<&Decided>,
+    answers: Result<Option<DecisionDocument>>,
+) -> (Vec<AnswerReport>, Option<String>) {
+    let Some(decided) = decided else { return (Vec::new(), None) };
+    let flaw = match answers {
+        Ok(None) => None,
+        Ok(Some(document)) => match document.flaw(decided) {
+            None => return (AnswerReport::all(&document.policies), None),
+            Some(flaw) => Some(flaw.to_owned()),
+        },
+        Err(error) => Some(error.to_string()),
+    };
+    (AnswerReport::brief(&decided.panel), flaw)
 }
 
 fn changes(entry: &Entry) -> Vec<ChangeReport> {

@@ -4,10 +4,14 @@
 //! strings.
 
 mod backtest;
+mod doctor;
+mod evaluations;
 mod ledger;
+mod panel;
 mod show;
 mod statement;
 mod status;
+mod version;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,10 +25,14 @@ use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
-pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use doctor::{DoctorReport, DoctorsReport};
+pub use evaluations::{LeftOutReport, UsedReport};
+pub use ledger::{AsOfReport, EntryReport, ExportReport, VerifyReport};
+pub use panel::{AnswerReport, MemberReport, panel_label};
 pub use show::step_text;
 pub use statement::StatementReport;
 pub use status::StatusReport;
+pub use version::{DownloadReport, ModelVersionReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]
@@ -195,9 +203,11 @@ pub struct TransitionReport {
     pub changes: Vec<ChangeReport>,
     /// The versions that it puts in quarantine, or with a dry run would put there.
     pub quarantined: Vec<Version>,
-    /// The policy that decided.
+    /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
-    /// The instructions that the decision used.
+    /// The answers of all policies, if several decided together.
+    pub panel: Vec<AnswerReport>,
+    /// The instructions that the decision used; those of the leader, if several policies decided.
     pub fuel: u64,
     /// The requester.
     pub actor: String,
@@ -211,6 +221,10 @@ pub struct TransitionReport {
     pub model_changes: Vec<ModelChange>,
     /// The SHA-256 of the model file of the version, as found in the store.
     pub model_sha256: Option<String>,
+    /// The evaluations that the policy received.
+    pub evaluations: Vec<UsedReport>,
+    /// The evaluations that it did not receive.
+    pub evaluations_left_out: Vec<LeftOutReport>,
     /// Whether this was a dry run.
     pub dry_run: bool,
     /// The number of the ledger entry; `None` if there was nothing to record.
@@ -240,6 +254,7 @@ impl From<&Transition> for TransitionReport {
             changes: ChangeReport::between(&transition.before, &transition.after),
             quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
+            panel: AnswerReport::all(&transition.panel),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
             reason: transition.reason.clone(),
@@ -247,6 +262,8 @@ impl From<&Transition> for TransitionReport {
             overrides: transition.overrides.iter().map(ToString::to_string).collect(),
             model_changes: transition.model_changes.clone(),
             model_sha256: transition.model_sha256.clone(),
+            evaluations: transition.evaluations.iter().map(UsedReport::from).collect(),
+            evaluations_left_out: transition.left_out.iter().map(LeftOutReport::from).collect(),
             dry_run: transition.dry_run,
             sequence: transition.sequence,
         }
@@ -254,15 +271,15 @@ impl From<&Transition> for TransitionReport {
 }
 
 impl TransitionReport {
-    /// What must not be overlooked: what changes for the users of the predictions, and rules that were set aside. None for a
-    /// request that was not approved.
+    /// What must not be overlooked: what changes for the users of the predictions, or would change if the request were approved;
+    /// rules that were set aside; and evaluations that were left out.
     pub fn warnings(&self) -> Vec<String> {
-        if !matches!(self.outcome, Outcome::Done | Outcome::Staged) {
-            return Vec::new();
-        }
         let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
-        let overrides = self.overrides.iter().map(|rule| format!("set aside, on record: {rule}"));
-        changes.chain(overrides).collect()
+        let is_approved = matches!(self.outcome, Outcome::Done | Outcome::Staged);
+        let overrides = self.overrides.iter().filter(|_| is_approved);
+        let overrides = overrides.map(|rule| format!("set aside, on record: {rule}"));
+        let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
+        changes.chain(overrides).chain(left_out).collect()
     }
 
     /// For people: the outcome, the version, the policy and the next step.
@@ -296,8 +313,15 @@ impl TransitionReport {
             let _ = writeln!(text, "  alias   {}", change.text());
         }
         for version in &self.quarantined {
-            let _ =
-                writeln!(text, "  quarantine  version {version}; `hydra-registry release {version}` ends it");
+            let end = format!("; `hydra-registry release {version}` ends it");
+            let end = if self.dry_run { "" } else { end.as_str() };
+            let _ = writeln!(text, "  quarantine  version {version}{end}");
+        }
+        for evaluation in &self.evaluations {
+            let _ = writeln!(text, "  evaluation  {}", evaluation.text());
+        }
+        for answer in &self.panel {
+            let _ = writeln!(text, "  {}", answer.text());
         }
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());

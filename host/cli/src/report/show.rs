@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 
 use super::ledger::{EntryReport, ExportReport};
+use hydra_base::Result;
 use hydra_base::names::ModelName;
 use hydra_base::text::printable;
 use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::decision::DecisionDocument;
 use hydra_lifecycle::ledger::history::{Fate, Step};
 
-/// One number of the ledger, for people: as `history` shows it, with what only programs need otherwise.
-pub fn step_text(model: &ModelName, step: &Step) -> String {
+/// One number of the ledger, for people: as `history` shows it with the `answers` of a panel, and with what only programs need
+/// otherwise.
+pub fn step_text(model: &ModelName, step: &Step, answers: Result<Option<DecisionDocument>>) -> String {
     match step {
-        Step::Valid { record, fate } => EntryReport::new(model, record, *fate).text() + &details(record),
+        Step::Valid { record, fate } => EntryReport::new(model, record, *fate, answers).text() + &details(record),
         Step::Void(record) => {
-            let text = EntryReport::new(model, record, Fate::Aborted).text();
+            let text = EntryReport::new(model, record, Fate::Aborted, answers).text();
             text + "       it lost a race: another entry was first, and this one never counted\n"
                 + &details(record)
         }

@@ -40,6 +40,8 @@ pub struct StatementReport {
     pub reason: Option<String>,
     /// When.
     pub at: String,
+    /// Whether the version exists and is not in quarantine.
+    pub can_become_champion: bool,
     /// The number of the ledger entry; none if there was nothing to record.
     pub sequence: Option<u64>,
 }
@@ -67,6 +69,7 @@ impl From<&Stated> for StatementReport {
             actor: stated.actor.clone(),
             reason: stated.reason.clone(),
             at: time(stated.at),
+            can_become_champion: stated.can_become_champion,
             sequence: stated.sequence,
         }
     }
@@ -95,11 +98,14 @@ impl StatementReport {
         let version = self.version;
         let next = match self.operation.as_str() {
             "nominate" => Some("next: hydra-registry promote".to_owned()),
-            "quarantine" if self.is_champion => {
-                Some("next: hydra-registry rollback, or promote another version".to_owned())
-            }
+            "quarantine" if self.is_champion => Some(
+                "next: hydra-registry rollback, which names another version if the archived one cannot be champion"
+                    .to_owned(),
+            ),
             "quarantine" => Some(format!("next: hydra-registry release {version} ends the quarantine")),
-            "approve" | "release" => Some(format!("next: hydra-registry promote {version}")),
+            "approve" | "release" if self.can_become_champion => {
+                Some(format!("next: hydra-registry promote {version}"))
+            }
             _ => None,
         };
         text + &next.unwrap_or_default()

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::ledger::FindingReport;
+use super::doctor::{FindingReport, findings_on};
 use super::time;
 use hydra_base::names::Version;
 use hydra_base::text::printable;
@@ -48,7 +48,7 @@ impl StatusReport {
             archived: status.archived,
             candidate: status.candidate,
             ledger: status.has_ledger,
-            trouble: status.trouble.iter().map(FindingReport::from).collect(),
+            trouble: findings_on(&status.model, &status.trouble),
         };
         Self { schema: "hydra-registry/status/1", models: models.iter().map(report).collect() }
     }

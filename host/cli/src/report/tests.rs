@@ -1,9 +1,12 @@
 use serde_json::json;
 
 use super::backtest::ComparisonReport;
-use super::ledger::FindingReport;
+use super::doctor::FindingReport;
 use super::*;
 use hydra_base::text::is_unprintable;
+use hydra_lifecycle::evaluations::EvaluationFlaw;
+use hydra_lifecycle::ledger::entry::{EvaluationNote, PanelAnswer, PanelVerdict};
+use hydra_policy::PanelRole;
 use hydra_policy::VerdictKind;
 
 /// Text that a registry may contain anywhere.
@@ -70,15 +73,30 @@ fn entries_forge_no_lines() {
         changes: Vec::new(),
         quarantined: Vec::new(),
         expires: None,
+        own: false,
+        model_sha256: Some(policy.clone()),
+        overrides: Vec::new(),
         explanation,
         conclusion: None,
         reason: Some(actor.clone()),
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        panel: Vec::new(),
+        panel_flaw: None,
         fuel: None,
+        evaluations: vec![EvaluationNote {
+            dataset: hostile(),
+            sha256: None,
+            first_hand: false,
+            flaw: Some(EvaluationFlaw::MalformedTag),
+        }],
+        more_evaluations: 2,
         operation_id: String::new(),
         role: "requested by",
     };
+    let mut together = entry(String::new(), "ann".into(), "p".into());
+    together.panel_flaw = Some(hostile());
+    assert_forges_nothing(&together.text());
     assert_forges_nothing(&entry(hostile(), "ann".into(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), hostile(), "p".into()).text());
     assert_forges_nothing(&entry(String::new(), "ann".into(), hostile()).text());
@@ -126,6 +144,7 @@ fn backtests_forge_no_lines() {
         sha256: Sha256::of(b""),
         decisions: 1,
         agreements: 0,
+        panel: Vec::new(),
         summary: BTreeMap::new(),
         changed: vec![change],
     };
@@ -144,6 +163,7 @@ fn transitions_forge_no_lines() {
         changes: Vec::new(),
         quarantined: Vec::new(),
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
+        panel: Vec::new(),
         fuel: 1,
         actor: "ann".into(),
         reason: None,
@@ -151,17 +171,42 @@ fn transitions_forge_no_lines() {
         overrides: Vec::new(),
         model_changes: Vec::new(),
         model_sha256: None,
+        evaluations: vec![UsedReport {
+            dataset: hostile(),
+            sha256: Sha256::of(b""),
+            measured_at: time(0),
+            first_hand: true,
+        }],
+        evaluations_left_out: vec![LeftOutReport {
+            dataset: hostile(),
+            sha256: None,
+            flaw: EvaluationFlaw::MalformedTag,
+            why: hostile(),
+            warning: hostile(),
+        }],
         dry_run: false,
         sequence: None,
     };
     assert_forges_nothing(&transition(hostile(), "p".into()).text());
     assert_forges_nothing(&transition(String::new(), hostile()).text());
+    let mut together = transition(String::new(), "p".into());
+    let answer =
+        PanelAnswer { sha256: Sha256::of(b""), mode: PanelRole::Leader, verdict: PanelVerdict::Reject };
+    together.panel = AnswerReport::brief(&[answer]);
+    together.panel[0].explanation = Some(hostile());
+    assert!(together.text().contains("(this decided)"));
+    assert_forges_nothing(&together.text());
     let mut changed = transition(String::new(), "p".into());
     changed.outcome = Outcome::Done;
     let names = || vec![hostile()];
     changed.model_changes = vec![
-        ModelChange::Classes { from: names(), to: names() },
-        ModelChange::Columns { added: names(), removed: names() },
+        ModelChange::Classes { from: names(), to: names(), outputs: None },
+        ModelChange::Columns {
+            added: names(),
+            removed: names(),
+            now_categories: names(),
+            now_numbers: names(),
+        },
     ];
     assert!(changed.text().contains("WARNING"));
     assert_forges_nothing(&changed.text());
@@ -184,6 +229,7 @@ fn statements_forge_no_lines() {
         actor: "ann".into(),
         reason: None,
         at: time(0),
+        can_become_champion: true,
         sequence: Some(2),
     };
     assert_forges_nothing(&statement(hostile(), String::new()).text());

@@ -1,43 +1,56 @@
 //! From what was measured to the document, and between the document and its bytes.
 
+use hydra_base::names::DatasetName;
 use hydra_base::{Error, ErrorKind, Result, Sha256, Timestamp};
 
 use super::{
     AgreementRecord, CalibrationRecord, ComparisonRecord, DatasetRecord, DistributionRecord, Evaluation,
-    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SettingsRecord, VersionId, VersionRecord,
+    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SegmentRecord, SettingsRecord, VersionId,
+    VersionRecord,
 };
 use crate::calibration::CalibrationBin;
 use crate::distribution::Distribution;
-use crate::measure::{Measured, Options};
+use crate::measure::{Measured, Options, Segment};
 use crate::resample::interval::{Interval, LEVEL};
-use crate::rows::Request;
+
+/// The length of a digest in MLflow's records of datasets.
+const SHORT_DIGEST: usize = 36;
 
 impl DatasetRecord {
-    /// The dataset of a request.
-    pub(crate) fn new(request: &Request, digest: Sha256, rows: u64) -> Self {
-        let columns = request.columns.clone();
-        Self {
-            name: request.dataset.clone(),
-            digest,
-            rows,
-            label: columns.label,
-            weight: columns.weight,
-            group: columns.group,
-            segments: columns.segments,
-        }
+    /// Rows without any named columns.
+    #[must_use]
+    pub fn new(name: DatasetName, digest: Sha256, rows: u64) -> Self {
+        Self { name, digest, rows, label: None, weight: None, group: None, segments: Vec::new() }
+    }
+
+    /// The first 36 digits of the digest: that of MLflow's record of the dataset, which has room for no more.
+    #[must_use]
+    pub fn short_digest(&self) -> String {
+        let mut digest = self.digest.to_string();
+        digest.truncate(SHORT_DIGEST);
+        digest
     }
 }
 
 impl Evaluation {
-    /// The document of what was measured of `versions`.
-    pub(crate) fn new(
+    /// The document of what [`measure`](crate::measure()) measured with `options` of `versions`, each with the SHA-256 of its model
+    /// file, between the two times.
+    ///
+    /// [`ErrorKind::InvalidArgument`] if there are not as many versions as were measured.
+    pub fn new(
         dataset: DatasetRecord,
         versions: &[(VersionId, Sha256)],
         classes: Vec<String>,
-        (measured, baseline): (Measured, usize),
+        measured: Measured,
         options: &Options,
-        measured_at: Timestamp,
-    ) -> Self {
+        [began_at, measured_at]: [Timestamp; 2],
+    ) -> Result<Self> {
+        if versions.len() != measured.distributions.len() {
+            let message = "the number of versions is not that of the measured ones";
+            return Err(Error::new(ErrorKind::InvalidArgument, message)
+                .with_context("versions", versions.len())
+                .with_context("measured", measured.distributions.len()));
+        }
         let id = |version: usize| versions[version].0.clone();
         let mut calibrations = measured.calibrations.into_iter();
         let records =
@@ -52,7 +65,6 @@ impl Evaluation {
             metric: one.metric.to_string(),
             direction: one.metric.direction(),
             segment: one.segment,
-            rows: one.rows,
             value: one.value,
             interval: one.interval.map(IntervalRecord::from),
         });
@@ -62,7 +74,6 @@ impl Evaluation {
             metric: one.metric.to_string(),
             direction: one.metric.direction(),
             segment: one.segment,
-            rows: one.rows,
             difference: one.difference,
             interval: one.interval.map(IntervalRecord::from),
         });
@@ -70,28 +81,33 @@ impl Evaluation {
             challenger: id(one.challenger),
             baseline: id(one.baseline),
             segment: one.segment,
-            rows: one.rows,
             equal: one.equal,
             label_changes: one.label_changes,
             mean_difference: one.mean_difference,
             psi: one.psi,
             ks: one.ks,
         });
-        Self {
+        Ok(Self {
             schema: SCHEMA,
             kind: EvaluationKind::Holdout,
             dataset,
+            began_at,
             measured_at,
             host: concat!("hydra-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
             task: measured.task,
             classes,
-            settings: SettingsRecord { threshold: options.threshold, resamples: options.resamples },
-            baseline: id(baseline),
+            settings: SettingsRecord {
+                threshold: options.threshold,
+                resamples: options.resamples,
+                confidence: LEVEL,
+            },
+            baseline: id(measured.baseline),
             versions: records.collect(),
+            segments: measured.segments.into_iter().map(SegmentRecord::from).collect(),
             measurements: measurements.collect(),
             comparisons: comparisons.collect(),
             agreements: agreements.collect(),
-        }
+        })
     }
 
     /// The document's bytes: canonical JSON (RFC 8785).
@@ -105,7 +121,8 @@ impl Evaluation {
 
     /// Reads the bytes of a document of this release's schema.
     ///
-    /// [`ErrorKind::Unsupported`] for another schema, [`ErrorKind::Protocol`] if the bytes are not a document in canonical form.
+    /// [`ErrorKind::Unsupported`] for another schema, [`ErrorKind::Protocol`] if the bytes are not a document in canonical form
+    /// that refers to its own segments only.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         #[derive(serde::Deserialize)]
         struct Schema {
@@ -125,7 +142,24 @@ impl Evaluation {
         if read.to_json()? != bytes {
             return Err(damaged("the canonical form of its content has other bytes".to_owned()));
         }
+        if !read.refers_to_its_segments() {
+            return Err(damaged("a segment is not in its list of segments".to_owned()));
+        }
         Ok(read)
+    }
+
+    fn refers_to_its_segments(&self) -> bool {
+        let measured = self.measurements.iter().map(|one| one.segment);
+        let compared = self.comparisons.iter().map(|one| one.segment);
+        let agreed = self.agreements.iter().map(|one| one.segment);
+        let exists = |segment: u32| (segment as usize) < self.segments.len();
+        measured.chain(compared).chain(agreed).flatten().all(exists)
+    }
+}
+
+impl From<Segment> for SegmentRecord {
+    fn from(Segment { column, value, rows }: Segment) -> Self {
+        Self { column, value, rows }
     }
 }
 
@@ -144,7 +178,7 @@ impl From<CalibrationBin> for CalibrationRecord {
 impl From<Interval> for IntervalRecord {
     fn from(interval: Interval) -> Self {
         let Interval { low, high, method } = interval;
-        Self { low, high, level: LEVEL, method: method.as_str().to_owned() }
+        Self { low, high, method }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Confidence intervals.
 
+use serde::{Deserialize, Serialize};
+
 /// The confidence level of all intervals.
 pub const LEVEL: f64 = 0.95;
 
@@ -21,23 +23,13 @@ pub struct Interval {
 }
 
 /// How an interval was computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Method {
     /// The normal approximation with the variance of DeLong et al., 1988.
     DeLong,
     /// The percentiles of a paired bootstrap.
     Bootstrap,
-}
-
-impl Method {
-    /// `delong` or `bootstrap`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DeLong => "delong",
-            Self::Bootstrap => "bootstrap",
-        }
-    }
 }
 
 /// The percentiles of what the resamples gave, between the nearest two where a percentile falls between them.

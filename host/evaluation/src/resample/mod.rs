@@ -14,7 +14,7 @@ pub(crate) use random::Counts;
 use random::LANES;
 
 /// How many times [`LANES`] resamples a thread computes in one pass over the rows.
-const LANES_PER_PASS: u32 = 4;
+const LANES_PER_PASS: u32 = 3;
 
 /// Some resamples, in units of [`LANES`].
 pub(crate) type LaneRange = Range<u32>;

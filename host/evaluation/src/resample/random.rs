@@ -7,17 +7,17 @@
 
 use hydra_base::Sha256;
 
-/// How many resamples are computed at a time.
-pub(crate) const LANES: usize = 8;
+/// How many resamples are computed at a time: the random bytes of one counter.
+pub(crate) const LANES: usize = 16;
 
 /// How many rows' counts are computed at a time.
 const AT_A_TIME: usize = 16;
 
-/// For each count from 1, how many of 65,536 equally probable numbers give at least that count.
+/// For each count from 1, how many of 256 equally probable bytes give at least that count.
 ///
-/// They are the Poisson distribution's numbers rounded so that the mean and the variance are exactly 1; its probabilities
-/// differ from Poisson's by at most 1.1e-5.
-const AT_LEAST: [u16; 8] = [41_426, 17_318, 5_263, 1_244, 240, 39, 5, 1];
+/// They are the Poisson distribution's numbers rounded so that the mean and the variance are exactly 1, on which the width of
+/// intervals depends; its probabilities differ from Poisson's by at most 0.01.
+const AT_LEAST: [u8; 5] = [161, 69, 20, 5, 1];
 
 /// The counts of all resamples of a dataset.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +47,16 @@ impl Counts {
     }
 }
 
-/// The counts of [`LANES`] resamples from 16 random bits each.
+/// The counts of [`LANES`] resamples, each from a random byte.
 fn counts_of(random: [u32; 4]) -> [f64; LANES] {
-    let mut halves = [0; LANES];
-    for (halves, word) in halves.chunks_exact_mut(2).zip(random) {
-        halves.copy_from_slice(&[word as u16, (word >> 16) as u16]);
+    let mut bytes = [0; LANES];
+    for (bytes, word) in bytes.chunks_exact_mut(4).zip(random) {
+        bytes.copy_from_slice(&word.to_le_bytes());
     }
-    let mut counts = [0_i16; LANES];
+    let mut counts = [0_u8; LANES];
     for below in AT_LEAST {
-        for (count, random) in counts.iter_mut().zip(halves) {
-            *count += i16::from(random < below);
+        for (count, byte) in counts.iter_mut().zip(bytes) {
+            *count += u8::from(byte < below);
         }
     }
     counts.map(f64::from)
@@ -106,19 +106,21 @@ mod tests {
 
     #[test]
     fn counts_have_a_mean_and_a_variance_of_one() {
-        let (mut sum, mut squares, mut poisson) = (0, 0, (-1.0_f64).exp());
-        let mut share = [0_u32; 9];
-        for random in 0..=u16::MAX {
-            let [count, ..] = counts_of([u32::from(random), 0, 0, 0]);
-            let count = count as usize;
-            sum += count;
-            squares += count * count;
-            share[count] += 1;
+        let (mut sum, mut squares, mut cubes, mut poisson) = (0, 0, 0, (-1.0_f64).exp());
+        let mut share = [0_u32; 6];
+        for byte in 0..=u8::MAX {
+            let [count, ..] = counts_of([u32::from(byte), 0, 0, 0]);
+            let off = count as i32 - 1;
+            sum += off;
+            squares += off * off;
+            cubes += off * off * off;
+            share[count as usize] += 1;
         }
-        assert_eq!((sum, squares), (65_536, 2 * 65_536));
+        // The third central moment is that of Poisson, 1, but for 4 %.
+        assert_eq!((sum, squares, cubes), (0, 256, 246));
         for (count, share) in (0..).zip(share) {
             poisson /= f64::from(count.max(1));
-            assert!((f64::from(share) / 65_536.0 - poisson).abs() < 2.2e-5, "{count}: {share}");
+            assert!((f64::from(share) / 256.0 - poisson).abs() < 0.01, "{count}: {share}");
         }
     }
 

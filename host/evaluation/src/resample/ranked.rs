@@ -15,6 +15,8 @@ pub(crate) struct Ranking<'a> {
     pub(crate) order: &'a [u32],
     /// The class whose rows are the positive ones.
     pub(crate) positive: u16,
+    /// Whether the average precision is wanted.
+    pub(crate) precision: bool,
 }
 
 /// The metrics of one segment.
@@ -88,22 +90,25 @@ fn sweep<const N: usize>(
     passes: usize,
     fill: impl Fn(usize, &[u32], &mut [[f64; N]]),
 ) -> Vec<Vec<State<N>>> {
-    let Ranking { dataset, partitions, output, order, positive } = ranking;
+    let Ranking { dataset, partitions, output, order, positive, precision } = ranking;
     let classes = dataset.class_ids();
     let mut states = vec![vec![State::<N>::new(); partitions.len()]; passes];
-    let (mut tie, mut last) = (0, f64::NAN);
+    let score = |place: usize| order.get(place).map_or(f64::NAN, |row| output.of(*row));
+    let (mut tie, mut last, mut this) = (0, f64::NAN, score(0));
     let mut units = [0; BLOCK];
     let mut items = [Item::default(); BLOCK];
     let mut segments = vec![[0_u32; BLOCK]; partitions.per_row()];
     let mut drawn = [[0.0; N]; BLOCK];
-    for rows in order.chunks(BLOCK) {
+    for (block, rows) in order.chunks(BLOCK).enumerate() {
         for (index, row) in rows.iter().enumerate() {
-            let score = output.of(*row);
-            tie += u32::from(score != last);
-            last = score;
+            let next = score(block * BLOCK + index + 1);
+            tie += u32::from(this != last);
+            let alone = this != last && this != next;
+            (last, this) = (this, next);
             let row = *row as usize;
             units[index] = dataset.unit(row);
-            items[index] = Item { tie, weight: dataset.weight(row), positive: classes[row] == *positive };
+            let positive = classes[row] == *positive;
+            items[index] = Item { tie, alone, weight: dataset.weight(row), positive };
             for (column, segments) in segments.iter_mut().enumerate() {
                 segments[index] = partitions.of(column, row);
             }
@@ -111,11 +116,22 @@ fn sweep<const N: usize>(
         for (pass, states) in states.iter_mut().enumerate() {
             fill(pass, &units[..rows.len()], &mut drawn[..rows.len()]);
             for segments in &segments {
-                for ((item, drawn), segment) in items[..rows.len()].iter().zip(&drawn).zip(segments) {
-                    states[*segment as usize].push(*item, drawn);
+                let items = items[..rows.len()].iter().zip(&drawn).zip(segments);
+                // Precisions need divisions, which take longer than everything else.
+                if *precision {
+                    items.for_each(|((item, drawn), segment)| {
+                        states[*segment as usize].push::<true>(*item, drawn);
+                    });
+                } else {
+                    items.for_each(|((item, drawn), segment)| {
+                        states[*segment as usize].push::<false>(*item, drawn);
+                    });
                 }
             }
         }
+    }
+    for state in states.iter_mut().flatten() {
+        state.end_tie::<true>();
     }
     states
 }
@@ -125,6 +141,8 @@ fn sweep<const N: usize>(
 struct Item {
     /// Equal for equal scores, from 1.
     tie: u32,
+    /// Whether no other row has the same score.
+    alone: bool,
     weight: f64,
     positive: bool,
 }
@@ -132,7 +150,7 @@ struct Item {
 /// What is known of a segment after some of its rows.
 #[derive(Debug, Clone, Copy)]
 struct State<const N: usize> {
-    /// The last tie, whose rows are not counted in the sums below.
+    /// The tie whose rows are not counted in the sums below; 0 if there is none.
     tie: u32,
     tied_positive: [f64; N],
     tied_negative: [f64; N],
@@ -158,37 +176,64 @@ impl<const N: usize> State<N> {
         }
     }
 
-    fn push(&mut self, item: Item, drawn: &[f64; N]) {
-        if item.tie != self.tie {
-            self.end_tie();
-            self.tie = item.tie;
+    fn push<const PRECISION: bool>(&mut self, item: Item, drawn: &[f64; N]) {
+        if item.tie != self.tie && self.tie != 0 {
+            self.end_tie::<PRECISION>();
         }
-        let tied = if item.positive { &mut self.tied_positive } else { &mut self.tied_negative };
-        for (tied, drawn) in tied.iter_mut().zip(drawn) {
-            *tied += item.weight * drawn;
+        if !item.alone {
+            self.tie = item.tie;
+            let tied = if item.positive { &mut self.tied_positive } else { &mut self.tied_negative };
+            add(tied, item.weight, drawn);
+        } else if item.positive {
+            add(&mut self.positive, item.weight, drawn);
+            if PRECISION {
+                let weights: [f64; N] = std::array::from_fn(|lane| item.weight * drawn[lane]);
+                self.add_precision(&weights);
+            }
+        } else {
+            add(&mut self.negative, item.weight, drawn);
+            for ((area, positive), drawn) in self.area.iter_mut().zip(&self.positive).zip(drawn) {
+                *area += item.weight * drawn * positive;
+            }
         }
     }
 
-    fn end_tie(&mut self) {
+    /// Counts the rows of the last tie.
+    fn end_tie<const PRECISION: bool>(&mut self) {
+        let (positive, negative) = (self.tied_positive, self.tied_negative);
         for lane in 0..N {
-            let (positive, negative) = (self.tied_positive[lane], self.tied_negative[lane]);
-            self.area[lane] += negative * (self.positive[lane] + 0.5 * positive);
-            self.positive[lane] += positive;
-            self.negative[lane] += negative;
-            let above = self.positive[lane] + self.negative[lane];
-            self.precision[lane] +=
-                if positive > 0.0 { positive * (self.positive[lane] / above) } else { 0.0 };
+            self.area[lane] += negative[lane] * (self.positive[lane] + 0.5 * positive[lane]);
+        }
+        add(&mut self.positive, 1.0, &positive);
+        add(&mut self.negative, 1.0, &negative);
+        if PRECISION {
+            self.add_precision(&positive);
         }
         self.tied_positive = [0.0; N];
         self.tied_negative = [0.0; N];
+        self.tie = 0;
     }
 
-    fn finish(mut self) -> [Ranked; N] {
-        self.end_tie();
+    /// Adds the precision of the rows so far for positive rows of these weights.
+    fn add_precision(&mut self, weights: &[f64; N]) {
+        for (lane, weight) in weights.iter().enumerate() {
+            // Without weight there is no positive weight either.
+            let above = (self.positive[lane] + self.negative[lane]).max(f64::MIN_POSITIVE);
+            self.precision[lane] += weight * (self.positive[lane] / above);
+        }
+    }
+
+    fn finish(&self) -> [Ranked; N] {
         std::array::from_fn(|lane| Ranked {
             // 0 / 0 is NaN.
             auc: self.area[lane] / (self.positive[lane] * self.negative[lane]),
             average_precision: self.precision[lane] / self.positive[lane],
         })
+    }
+}
+
+fn add<const N: usize>(sums: &mut [f64; N], value: f64, drawn: &[f64; N]) {
+    for (sum, drawn) in sums.iter_mut().zip(drawn) {
+        *sum += value * drawn;
     }
 }

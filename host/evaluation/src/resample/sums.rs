@@ -4,7 +4,7 @@ use super::random::{Counts, LANES};
 use super::{LaneRange, Plan};
 
 /// How many items are summed before they are added to the total, which keeps rounding small.
-pub(crate) const BLOCK: usize = 256;
+pub(crate) const BLOCK: usize = 128;
 
 /// What is summed: some columns of numbers, for each row or each group of rows.
 pub(crate) trait Source: Sync {

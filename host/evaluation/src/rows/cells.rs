@@ -41,6 +41,24 @@ pub(super) fn texts(array: &ArrayRef) -> Result<StringArray> {
     Ok(texts.as_string().clone())
 }
 
+/// The type of a column in MLflow's schemas.
+pub(super) fn kind_of(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Dictionary(_, values) => kind_of(values),
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => "integer",
+        DataType::Int64 | DataType::UInt32 | DataType::UInt64 => "long",
+        DataType::Float16 | DataType::Float32 => "float",
+        DataType::Float64 => "double",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary"
+        }
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => "datetime",
+        data_type if data_type.is_numeric() => "double",
+        _ => "string",
+    }
+}
+
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_text(values),

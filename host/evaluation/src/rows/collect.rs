@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::FieldRef;
 
-use super::Columns;
-use super::cells::{numbers, texts};
+use super::cells::{kind_of, numbers, texts};
 use super::segments::SegmentColumn;
 use super::task::Classes;
+use super::{Columns, ReadColumn};
 use crate::dataset::{Dataset, Labels, MOST_ROWS};
 use crate::metric::Task;
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
@@ -22,6 +23,8 @@ pub(super) struct Collector<'a> {
     group_ids: HashMap<String, u32>,
     segments: Vec<SegmentColumn>,
     rows: usize,
+    /// The rows of the files before the current one.
+    rows_before: usize,
 }
 
 /// The labels so far.
@@ -55,7 +58,30 @@ impl<'a> Collector<'a> {
             group_ids: HashMap::new(),
             segments: columns.segments.iter().map(|_| SegmentColumn::default()).collect(),
             rows: 0,
+            rows_before: 0,
         }
+    }
+
+    /// Counts the rows in messages from here.
+    pub(super) fn begin_file(&mut self) {
+        self.rows_before = self.rows;
+    }
+
+    /// What these columns are read as.
+    pub(super) fn columns<'f>(&self, fields: impl Iterator<Item = &'f FieldRef>) -> Vec<ReadColumn> {
+        let has_numbers = |name: &String| {
+            let labels = *name == self.columns.label
+                && !matches!(self.labels, LabelColumn::Classes { known: Known::Texts(_), .. });
+            labels || self.columns.weight.as_ref() == Some(name)
+        };
+        let read = |field: &FieldRef| {
+            let kind = match kind_of(field.data_type()) {
+                "string" if has_numbers(field.name()) => "double",
+                kind => kind,
+            };
+            ReadColumn { name: field.name().clone(), kind }
+        };
+        fields.map(read).collect()
     }
 
     /// Adds the rows of a batch.
@@ -63,7 +89,7 @@ impl<'a> Collector<'a> {
         if kept.num_rows() == 0 {
             return Ok(());
         }
-        let first = self.rows + 1;
+        let first = self.rows - self.rows_before + 1;
         self.rows += kept.num_rows();
         if self.rows > MOST_ROWS {
             return Err(Error::new(

@@ -2,108 +2,29 @@
 
 mod cells;
 mod collect;
+mod request;
 mod segments;
 mod task;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 
-use crate::dataset::Dataset;
-use crate::document::{DatasetRecord, Evaluation, VersionId};
+use crate::document::{Evaluation, VersionId};
 use crate::measure::{Options, measure};
-use crate::metric::{Metric, Task};
+use crate::metric::Task;
 use crate::scores::Scores;
 use collect::Collector;
+use hydra_base::time::now;
 use hydra_base::{Error, ErrorKind, Result, Sha256};
+use hydra_lightgbm::Model;
 use hydra_lightgbm::arrow::OutputType;
-use hydra_lightgbm::{Model, ModelLimits};
-use hydra_tables::{FileFormat, RowBatch, RowReader, Source};
+use hydra_tables::{RowBatch, RowFiles, RowReader};
 use task::Classes;
 
-/// A model to measure.
-#[derive(Debug)]
-pub struct Subject {
-    /// How the evaluation names it.
-    pub id: VersionId,
-    /// The SHA-256 of the model file.
-    pub model_sha256: Sha256,
-    /// The model.
-    pub model: Model,
-}
-
-/// The columns of a dataset that are not features. They may be features as well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Columns {
-    /// The labels: classes of the models, numbers, or grades of relevance.
-    pub label: String,
-    /// The rows' weights.
-    pub weight: Option<String>,
-    /// The groups of a ranking, or rows that resamples draw together.
-    pub group: Option<String>,
-    /// Columns of segments.
-    pub segments: Vec<String>,
-}
-
-impl Columns {
-    /// Labels only.
-    #[must_use]
-    pub fn new(label: impl Into<String>) -> Self {
-        Self { label: label.into(), weight: None, group: None, segments: Vec::new() }
-    }
-
-    /// The columns, in the order of the fields.
-    fn names(&self) -> Vec<String> {
-        let optional = [&self.weight, &self.group];
-        let optional = optional.into_iter().flatten();
-        [&self.label].into_iter().chain(optional).chain(&self.segments).cloned().collect()
-    }
-}
-
-/// How to evaluate.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Request {
-    /// The name of the dataset; newer evaluations of the same name replace older ones.
-    pub dataset: String,
-    /// The columns that are not features.
-    pub columns: Columns,
-    /// The metrics; none for those that the first model's objective asks for.
-    pub metrics: Option<Vec<Metric>>,
-    /// A score above it predicts the second of two classes.
-    pub threshold: f64,
-    /// The number of resamples of the bootstrap.
-    pub resamples: u32,
-    /// The least number of rows of a segment; smaller ones join the rest of their column.
-    pub segment_rows: u64,
-    /// Whether segments are numbered instead of named by their values.
-    pub anonymous_segments: bool,
-    /// The number of threads; 0 is as many as the machine has. The results do not depend on it.
-    pub threads: usize,
-}
-
-impl Request {
-    /// Evaluates on the dataset of this name with the usual metrics, a threshold of 0.5, 1,000 resamples, segments of at
-    /// least 100 rows, and all threads.
-    #[must_use]
-    pub fn new(dataset: impl Into<String>, columns: Columns) -> Self {
-        Self {
-            dataset: dataset.into(),
-            columns,
-            metrics: None,
-            threshold: 0.5,
-            resamples: 1_000,
-            segment_rows: 100,
-            anonymous_segments: false,
-            threads: 0,
-        }
-    }
-}
+pub use request::{Columns, Request, Subject};
 
 /// What an evaluation is doing, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +35,7 @@ pub enum Work {
         position: u64,
         /// The length of the input.
         length: Option<u64>,
-        /// Whether position and length count bytes; otherwise rows or batches.
+        /// Whether position and length count bytes; otherwise rows, batches, or the files of a directory.
         in_bytes: bool,
     },
     /// Computing metrics and intervals.
@@ -126,7 +47,26 @@ pub enum Work {
     },
 }
 
-/// Scores `subjects` on the rows of `source` in one pass, and measures each in comparison with subject number `baseline`.
+/// The result of [`evaluate`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Evaluated {
+    /// The document.
+    pub evaluation: Evaluation,
+    /// The columns that were read: the features of the models, then the others.
+    pub columns: Vec<ReadColumn>,
+}
+
+/// A column that an evaluation read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadColumn {
+    /// The name.
+    pub name: String,
+    /// The type in MLflow's schemas: `boolean`, `integer`, `long`, `float`, `double`, `string`, `binary` or `datetime`.
+    pub kind: &'static str,
+}
+
+/// Scores `subjects` on the rows of `files` in one pass, and measures each in comparison with subject number `baseline`.
 ///
 /// Memory for each row is 8 bytes for each output of a subject, 4 for an order of each subject, and the row's label, weight,
 /// group and segments. `report` receives the progress.
@@ -141,17 +81,18 @@ pub enum Work {
 pub fn evaluate(
     subjects: Vec<Subject>,
     baseline: usize,
-    source: Source,
-    format: FileFormat,
+    files: RowFiles,
     request: &Request,
     report: &(dyn Fn(Work) + Sync),
-) -> Result<Evaluation> {
+) -> Result<Evaluated> {
+    let began_at = now();
     if let Some(twice) = subjects.iter().enumerate().find_map(|(index, subject)| {
         subjects[..index].iter().any(|other| other.id == subject.id).then_some(&subject.id)
     }) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a version is to be measured twice")
             .with_context("version", twice));
     }
+    let request = &request.clone().with_sorted_segments();
     let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();
     let (task, metrics) = task::metrics_of(&models, request.metrics.as_deref())?;
     let has_classes = matches!(task, Task::Binary | Task::Multiclass);
@@ -165,16 +106,17 @@ pub fn evaluate(
         .with_hint("name the column of the groups with --group"));
     }
 
-    let file = source.name().to_owned();
-    let (source, digest) = source.digest()?;
+    let name = files.name().to_owned();
+    let located = |error: Error| if named(&error) { error } else { error.with_context("file", &name) };
+    let (files, digest) = files.digest()?;
     let ids: Vec<(VersionId, Sha256)> =
         subjects.iter().map(|subject| (subject.id.clone(), subject.model_sha256)).collect();
     let models = subjects.into_iter().map(|subject| subject.model.with_threads(request.threads)).collect();
-    let reader = RowReader::open(models, &request.columns.names(), source, format);
-    let reader = reader.map_err(name_missing)?;
     let collector = Collector::new(&request.columns, task, classes);
-    let located = |error: Error| error.with_context("file", &file);
-    let (dataset, scores) = score(reader, collector, digest, request, report)?;
+    let Scored { collector, scores, columns } =
+        score(models, files, collector, request, report).map_err(located)?;
+    let dataset =
+        collector.finish(digest, request.segment_rows, request.anonymous_segments).map_err(located)?;
 
     let options = Options {
         metrics,
@@ -184,43 +126,73 @@ pub fn evaluate(
     };
     let measuring = |done, total| report(Work::Measuring { done, total });
     let measured = measure(&dataset, &scores, baseline, &options, &measuring).map_err(located)?;
-    let record = DatasetRecord::new(request, digest, dataset.rows() as u64);
-    let now = hydra_base::time::now();
-    Ok(Evaluation::new(record, &ids, class_names, (measured, baseline), &options, now))
+    let record = request.record(digest, dataset.rows() as u64);
+    let evaluation = Evaluation::new(record, &ids, class_names, measured, &options, [began_at, now()])?;
+    Ok(Evaluated { evaluation, columns })
 }
 
-/// The error about missing columns, in terms of an evaluation.
+/// The error about missing columns, which has a kind of its own here for features too.
 fn name_missing(error: Error) -> Error {
-    if error.kind() != ErrorKind::MissingColumns {
+    if error.context().iter().all(|(key, _)| *key != "missing") {
         return error;
     }
     let named =
         Error::new(ErrorKind::MissingColumns, "columns that the evaluation needs are missing from the input");
-    error.context().iter().fold(named, |named, (key, value)| named.with_context(key, value))
+    let named = error.context().iter().fold(named, |named, (key, value)| named.with_context(key, value));
+    match error.hint() {
+        Some(hint) => named.with_hint(hint),
+        None => named,
+    }
 }
 
-/// Reads and scores all rows.
-fn score(
-    mut reader: RowReader,
-    mut collector: Collector<'_>,
-    digest: Sha256,
+/// What is known after all rows were read.
+struct Scored<'a> {
+    collector: Collector<'a>,
+    scores: Vec<Scores>,
+    columns: Vec<ReadColumn>,
+}
+
+/// Reads and scores all rows. The first file determines which columns are categories, where the models do not.
+fn score<'a>(
+    mut models: Vec<Model>,
+    files: RowFiles,
+    mut collector: Collector<'a>,
     request: &Request,
     report: &(dyn Fn(Work) + Sync),
-) -> Result<(Dataset, Vec<Scores>)> {
-    let file = reader.file().to_owned();
-    let located = |error: Error| error.with_context("file", &file);
-    let mut scores: Vec<Vec<f64>> = reader.models().iter().map(|_| Vec::new()).collect();
-    while let Some(batch) = reader.next_batch()? {
-        collector.push(&batch.kept).map_err(located)?;
-        score_batch(reader.models(), &batch, &mut scores).map_err(located)?;
-        let (position, length, in_bytes) = (reader.position(), reader.length(), reader.is_in_bytes());
-        report(Work::Scoring { position, length, in_bytes });
+) -> Result<Scored<'a>> {
+    let mut scores: Vec<Vec<f64>> = models.iter().map(|_| Vec::new()).collect();
+    let mut columns = Vec::new();
+    let (keep, count) = (request.columns.names(), files.count());
+    for (number, file) in files.sources().enumerate() {
+        let (source, format) = file?;
+        let mut reader = RowReader::open(models, &keep, source, format).map_err(name_missing)?;
+        let file = reader.file().to_owned();
+        let located = |error: Error| error.with_context("file", &file);
+        collector.begin_file();
+        while let Some(batch) = reader.next_batch()? {
+            if columns.is_empty() {
+                columns = collector.columns(batch.fields());
+            }
+            collector.push(&batch.kept).map_err(located)?;
+            score_batch(reader.models(), &batch, &mut scores).map_err(located)?;
+            report(match count {
+                1 => Work::Scoring {
+                    position: reader.position(),
+                    length: reader.length(),
+                    in_bytes: reader.is_in_bytes(),
+                },
+                _ => Work::Scoring { position: number as u64, length: Some(count as u64), in_bytes: false },
+            });
+        }
+        models = reader.into_models();
     }
-    let dataset =
-        collector.finish(digest, request.segment_rows, request.anonymous_segments).map_err(located)?;
-    let scores =
-        reader.models().iter().zip(scores).map(|(model, values)| Scores::new(values, model.num_outputs()));
-    Ok((dataset, scores.collect::<Result<_>>().map_err(located)?))
+    let scores = models.iter().zip(scores).map(|(model, values)| Scores::new(values, model.num_outputs()));
+    Ok(Scored { collector, scores: scores.collect::<Result<_>>()?, columns })
+}
+
+/// Whether an error names its file.
+fn named(error: &Error) -> bool {
+    error.context().iter().any(|(key, _)| *key == "file")
 }
 
 /// Appends each model's outputs for the rows of a batch, row by row.
@@ -247,23 +219,5 @@ fn append_rows(predictions: &RecordBatch, scores: &mut Vec<f64>) {
                 (0..predictions.num_rows()).flat_map(|row| columns.iter().map(move |column| column[row])),
             );
         }
-    }
-}
-
-impl Subject {
-    /// Reads a model file: text, pickle or skops.
-    ///
-    /// Fails like [`Model::open`].
-    pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot read the model file")
-                .with_context("file", path.display())
-                .with_source(error)
-        })?;
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let model = Model::from_artifact(name, "", &bytes, &ModelLimits::default())
-            .map_err(|error| error.with_context("file", path.display()))?;
-        let id = VersionId::File(path.display().to_string());
-        Ok(Self { id, model_sha256: Sha256::of(&bytes), model })
     }
 }

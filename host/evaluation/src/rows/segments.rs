@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use arrow_array::StringArray;
 
 use crate::dataset::Segments;
-use hydra_base::text::excerpt;
 use hydra_base::{Error, ErrorKind, Result};
 
 /// The most segments of a column, besides its rest.
 const MOST_SEGMENTS: usize = 50;
 
-/// The most characters of a value in a segment's name.
-const NAME_CHARS: usize = 200;
+/// The most characters of a segment's value.
+const MOST_CHARS: usize = 200;
 
 /// The values of a column so far.
 #[derive(Debug, Default)]
@@ -52,38 +51,35 @@ impl SegmentColumn {
         Ok(())
     }
 
-    /// The segments by their values, and last the rest: the values with fewer than `segment_rows` rows, and those beyond the
-    /// [`MOST_SEGMENTS`] with the most rows.
+    /// The segments by their values, and last the rest: the values with fewer than `segment_rows` rows, those of more than
+    /// [`MOST_CHARS`] characters, and those beyond the [`MOST_SEGMENTS`] with the most rows.
     ///
-    /// A segment is called `COLUMN=VALUE`, or `COLUMN#NUMBER` if they are `anonymous`; the rest `COLUMN (rest)`.
+    /// `#` and a number stand for the values if they are `anonymous`.
     pub(super) fn finish(self, column: &str, segment_rows: u64, anonymous: bool) -> Result<Segments> {
-        let mut values: Vec<(&String, u16)> = self.values.iter().map(|(value, id)| (value, *id)).collect();
         let rows = |id: u16| self.rows[usize::from(id)];
-        values.sort_unstable_by(|(a, a_id), (b, b_id)| rows(*b_id).cmp(&rows(*a_id)).then(a.cmp(b)));
-        let frequent = values.partition_point(|(_, id)| rows(*id) >= segment_rows).min(MOST_SEGMENTS);
-        let has_rest = frequent < values.len();
-        values.truncate(frequent);
-        values.sort_unstable();
+        let is_segment = |(value, id): &(&String, u16)| {
+            rows(*id) >= segment_rows && value.chars().nth(MOST_CHARS).is_none()
+        };
+        let values = self.values.iter().map(|(value, id)| (value, *id));
+        let mut frequent: Vec<(&String, u16)> = values.filter(is_segment).collect();
+        frequent.sort_unstable_by(|(a, a_id), (b, b_id)| rows(*b_id).cmp(&rows(*a_id)).then(a.cmp(b)));
+        frequent.truncate(MOST_SEGMENTS);
+        frequent.sort_unstable();
 
-        let column = excerpt(column, NAME_CHARS);
-        let mut segments = vec![frequent as u16; self.values.len()];
-        let mut names = Vec::with_capacity(frequent + 1);
-        for (segment, (value, id)) in values.into_iter().enumerate() {
+        let mut segments = vec![frequent.len() as u16; self.values.len()];
+        let mut values = Vec::with_capacity(frequent.len() + 1);
+        for (segment, (value, id)) in frequent.into_iter().enumerate() {
             segments[usize::from(id)] = segment as u16;
-            names.push(if anonymous {
-                format!("{column}#{}", segment + 1)
-            } else {
-                format!("{column}={}", excerpt(value, NAME_CHARS))
-            });
+            values.push(Some(if anonymous { format!("#{}", segment + 1) } else { value.clone() }));
         }
-        if has_rest {
-            names.push(format!("{column} (rest)"));
+        if values.len() < self.values.len() {
+            values.push(None);
         }
         let mut ids = self.ids;
         for id in &mut ids {
             *id = segments[usize::from(*id)];
         }
-        Segments::new(ids, names)
+        Segments::new(column, ids, values)
     }
 }
 
@@ -99,18 +95,30 @@ mod tests {
         column.finish("region", segment_rows, anonymous).unwrap()
     }
 
+    fn values(segments: &Segments) -> Vec<Option<&str>> {
+        segments.values.iter().map(Option::as_deref).collect()
+    }
+
     #[test]
     fn rare_values_are_one_segment() {
         let texts =
             [Some("west"), Some("east"), Some("west"), None, Some("east"), Some("north"), Some("west")];
         let segments = finished(&texts, 2, false);
-        assert_eq!(segments.names, ["region=east", "region=west", "region (rest)"]);
+        assert_eq!(values(&segments), [Some("east"), Some("west"), None]);
         assert_eq!(segments.ids, [1, 0, 1, 2, 0, 2, 1]);
-        assert_eq!(finished(&texts, 2, true).names, ["region#1", "region#2", "region (rest)"]);
+        assert_eq!(values(&finished(&texts, 2, true)), [Some("#1"), Some("#2"), None]);
         assert_eq!(
-            finished(&texts, 1, false).names,
-            ["region=", "region=east", "region=north", "region=west"]
+            values(&finished(&texts, 1, false)),
+            [Some(""), Some("east"), Some("north"), Some("west")]
         );
+    }
+
+    #[test]
+    fn a_long_value_is_rare() {
+        let (long, longest) = ("x".repeat(MOST_CHARS + 1), "y".repeat(MOST_CHARS));
+        let segments = finished(&[Some(&long), Some(&longest), Some(&long)], 1, false);
+        assert_eq!(values(&segments), [Some(longest.as_str()), None]);
+        assert_eq!(segments.ids, [1, 0, 1]);
     }
 
     #[test]
@@ -118,8 +126,8 @@ mod tests {
         let texts: Vec<String> =
             (0..3 * MOST_SEGMENTS).map(|row| format!("{:03}", row % (MOST_SEGMENTS + 10))).collect();
         let segments = finished(&texts.iter().map(|text| Some(text.as_str())).collect::<Vec<_>>(), 1, false);
-        assert_eq!(segments.names.len(), MOST_SEGMENTS + 1);
-        assert_eq!(segments.names[MOST_SEGMENTS], "region (rest)");
+        assert_eq!(segments.values.len(), MOST_SEGMENTS + 1);
+        assert_eq!(segments.values[MOST_SEGMENTS], None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ fn input(rows: usize) -> (Dataset, Vec<Scores>) {
     let random = &mut Random(11);
     let labels = (0..rows).map(|_| (random.bits() % 2) as u16).collect();
     let ids = (0..rows).map(|_| (random.bits() % 5) as u16).collect();
-    let segments = Segments::new(ids, (0..5).map(|id| id.to_string()).collect()).unwrap();
+    let segments = Segments::new("column", ids, (0..5).map(|id| Some(id.to_string())).collect()).unwrap();
     let dataset = Dataset::new(Labels::classes(labels, 2).unwrap(), Sha256::of(b"rows"));
     let mut version = || scores((0..rows).map(|_| random.uniform()).collect::<Vec<f64>>());
     let versions = (0..VERSIONS).map(|_| version()).collect();

@@ -94,8 +94,8 @@ impl Case {
             all: BTreeMap::new(),
             in_segments: Vec::new(),
         };
-        let names = (0..self.in_segments.len()).map(|segment| segment.to_string()).collect();
-        let segments = Segments::new(case.segments.clone(), names).unwrap();
+        let values = (0..self.in_segments.len()).map(|segment| Some(segment.to_string())).collect();
+        let segments = Segments::new("segment", case.segments.clone(), values).unwrap();
         let mut dataset = Dataset::new(case.labels(), Sha256::of(b"case")).with_segments(segments).unwrap();
         if let Some(weights) = &case.weights {
             dataset = dataset.with_weights(weights.clone()).unwrap();
@@ -114,10 +114,10 @@ impl Case {
         let measured = measured(&dataset, &[scores], &options);
         let mut checked = 0;
         for measurement in &measured.measurements {
-            let (metric, segment) = (measurement.metric.to_string(), &measurement.segment);
+            let (metric, segment) = (measurement.metric.to_string(), measurement.segment);
             let expected = match segment {
                 None => &self.all,
-                Some(segment) => &self.in_segments[segment.parse::<usize>().unwrap()],
+                Some(segment) => &self.in_segments[segment as usize],
             };
             // Python gives no figure where its functions refuse the data, or know no weights.
             let Some(expected) = expected.get(&metric) else { continue };

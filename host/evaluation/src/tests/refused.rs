@@ -38,7 +38,7 @@ fn weights_groups_and_segments_are_checked() {
     assert_eq!(kind(labels().with_groups(vec![0, 2], 2)), ErrorKind::InvalidArgument);
     let many = dataset(Labels::grades(&vec![1.0; 10_001]));
     assert_eq!(kind(many.with_groups(vec![0; 10_001], 1)), ErrorKind::InvalidGroups);
-    assert_eq!(kind(Segments::new(vec![0, 1], vec!["a".to_owned()])), ErrorKind::InvalidArgument);
+    assert_eq!(kind(Segments::new("a", vec![0, 1], vec![None])), ErrorKind::InvalidArgument);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn metrics_are_for_the_task_of_labels_and_scores() {
     let three = Scores::new(vec![0.2; 9], 3).unwrap();
     assert_eq!(refused(&binary, std::slice::from_ref(&three), &["auc"]), ErrorKind::MetricMismatch);
     assert_eq!(refused(&binary, &[one().remove(0), three], &["auc"]), ErrorKind::ModelsDiffer);
-    // Grades without groups are no ranking.
+    // Grades without groups do not form a ranking.
     assert_eq!(
         refused(&dataset(Labels::grades(&[0.0, 1.0, 1.0])), &one(), &["ndcg@3"]),
         ErrorKind::MetricMismatch

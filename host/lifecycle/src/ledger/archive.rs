@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join3;
+use futures_util::future::{try_join_all, try_join4};
 
 use crate::ledger::chain::Record;
 use crate::ledger::draft::Draft;
 use crate::ledger::errors::is_lost;
-use crate::ledger::settle::Quiet;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::failpoint::failpoint;
 use hydra_base::names::RunId;
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::entities::Run;
@@ -126,14 +126,15 @@ impl Ledger {
 }
 
 impl LedgerWriter {
-    /// Stores a policy that is missing in the archive, which may have been restored from a backup.
-    pub async fn archive_policy(&self, component: &[u8]) -> Result<()> {
-        archive_component(self.ledger.artifacts().await?.as_ref(), component).await
+    /// Stores policies that are missing in the archive, which may have been restored from a backup.
+    pub async fn archive_policies(&self, components: &BTreeMap<Sha256, &[u8]>) -> Result<()> {
+        archive_components(self.ledger.artifacts().await?.as_ref(), components).await
     }
 
-    /// Stores what an entry names: the input and the policy of a decision, and the standing document, if it is a new one. A
-    /// policy that one of the newest entries names was stored before that entry was appended.
-    pub(super) async fn archive(&self, draft: &Draft, quiet: &Quiet) -> Result<()> {
+    /// Stores what an entry names, side by side: the input and the policies of a decision, the answers of several policies,
+    /// and the standing document, if it is a new one. The policies `stored` are there already: a policy was stored before an
+    /// entry that names it was appended.
+    pub(super) async fn archive(&self, draft: &Draft, stored: &BTreeSet<Sha256>) -> Result<()> {
         if draft.decision.is_none() && draft.standing.is_none() {
             return Ok(());
         }
@@ -147,22 +148,34 @@ impl LedgerWriter {
         let input = async {
             let Some(decision) = &draft.decision else { return Ok(()) };
             let path = input_path(&draft.entry.operation_id, Sha256::of(&decision.input));
-            store.put_bytes(&path, decision.input.clone()).await
+            store.put_bytes(&path, decision.input.clone()).await?;
+            failpoint("archive.input-stored");
+            Ok(())
         };
-        let component = async {
+        let document = async {
+            let Some(document) = draft.decision.as_ref().and_then(|decision| decision.document.as_ref())
+            else {
+                return Ok(());
+            };
+            let path = decision_path(&draft.entry.operation_id, Sha256::of(document));
+            store.put_bytes(&path, document.clone()).await?;
+            failpoint("archive.decision-stored");
+            Ok(())
+        };
+        let components = async {
             let Some(decision) = &draft.decision else { return Ok(()) };
-            let policy = decision.decided.policy.sha256;
-            let decided =
-                |record: &Record| record.entry.decided.as_ref().map(|decided| decided.policy.sha256);
-            let chain = quiet.snapshot.window.valid_from(quiet.head.number);
-            // What came before a new archive lies in another one.
-            let mut chain = chain.take_while(|record| record.entry.archive.is_none());
-            if chain.any(|record| decided(record) == Some(policy)) {
+            let missing: BTreeMap<Sha256, &[u8]> = decision
+                .components
+                .iter()
+                .filter(|(sha256, _)| !stored.contains(sha256))
+                .map(|(sha256, bytes)| (*sha256, bytes.as_ref()))
+                .collect();
+            if missing.is_empty() {
                 return Ok(());
             }
-            archive_component(store, &decision.component).await
+            archive_components(store, &missing).await
         };
-        try_join3(standing, input, component).await.map(drop)
+        try_join4(standing, input, document, components).await.map(drop)
     }
 
     /// Stores a standing document again.
@@ -171,18 +184,29 @@ impl LedgerWriter {
     }
 }
 
-async fn archive_component(store: &dyn ArtifactStore, component: &[u8]) -> Result<()> {
-    let path = component_path(Sha256::of(component));
+/// Stores the components that are not there yet, side by side.
+async fn archive_components(store: &dyn ArtifactStore, components: &BTreeMap<Sha256, &[u8]>) -> Result<()> {
     let stored = store.list("policies").await?;
-    if stored.iter().any(|info| info.path == path && info.size == Some(component.len() as u64)) {
-        return Ok(());
-    }
-    store.put_bytes(&path, component.to_vec()).await
+    let puts = components.iter().filter_map(|(sha256, component)| {
+        let (path, size) = (component_path(*sha256), component.len() as u64);
+        let there = stored.iter().any(|info| info.path == path && info.size == Some(size));
+        (!there).then_some(async move {
+            store.put_bytes(&path, component.to_vec()).await?;
+            failpoint("archive.policy-stored");
+            Ok(())
+        })
+    });
+    try_join_all(puts).await.map(drop)
 }
 
 /// Each attempt of an operation stores its own input, because only later reads show which attempt was recorded.
 pub(super) fn input_path(operation_id: &str, sha256: Sha256) -> String {
     format!("decisions/{operation_id}-{sha256}.json")
+}
+
+/// The path of the answers of several policies.
+pub(super) fn decision_path(operation_id: &str, sha256: Sha256) -> String {
+    format!("panels/{operation_id}-{sha256}.json")
 }
 
 pub(super) fn component_path(sha256: Sha256) -> String {

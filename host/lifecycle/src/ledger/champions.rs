@@ -10,6 +10,7 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::history::Fate;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
+use hydra_policy::OverrideKind;
 
 impl Ledger {
     /// Every version that was champion, the present one included, newest first, each once. A version that the ledger found
@@ -22,6 +23,18 @@ impl Ledger {
             .map_ok(|(record, fate)| stream::iter(champions_of(&record, fate).map(Ok)))
             .try_flatten();
         champions.try_filter(move |version| std::future::ready(seen.insert(*version))).boxed()
+    }
+
+    /// The number of the entry that made that version champion last, if its request set aside that the model cannot be loaded.
+    pub(crate) async fn crowned_unloadable(&self, version: Version) -> Result<Option<u64>> {
+        let mut entries = self.entries(None, None);
+        while let Some((record, fate)) = entries.try_next().await? {
+            if fate != Fate::Aborted && record.entry.crowned() == Some(version) {
+                let overridden = record.entry.overrides.contains(&OverrideKind::UnloadableModel);
+                return Ok(overridden.then_some(record.number));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the ledger has ever seen that version as the champion, or found it archived when it began.

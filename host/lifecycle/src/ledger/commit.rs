@@ -9,6 +9,7 @@ use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
 use crate::ledger::settle::{Quiet, Settler};
+use crate::ledger::view::Basis;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -38,11 +39,9 @@ impl LedgerWriter {
         match self.attempt(operation_id, decider, &mut settler).await {
             Ok(Attempt::Recorded(recorded)) => Ok(recorded),
             Ok(Attempt::Aborted(error)) => Err(error),
-            Err(error) if !settler.has_appended() => Err(error),
+            Err(error) if !settler.may_be_recorded() => Err(error),
             // An entry was sent: the failure does not say whether the store took it.
-            Err(error) => Err(error.with_context("operation id", operation_id).with_hint(
-                "run `hydra-registry history` before you repeat the request; the decision may be recorded, and then the next command completes it",
-            )),
+            Err(error) => Err(with_doubt(error.with_context("operation id", operation_id))),
         }
     }
 
@@ -64,7 +63,8 @@ impl LedgerWriter {
                 }
                 return Ok(fate(&quiet, own));
             }
-            let view = self.ledger.view_of(&quiet.snapshot, &quiet.head).await?;
+            settler.is_not_recorded(quiet.head.number);
+            let view = self.ledger.view_of(&Basis::settled(&quiet.snapshot, &quiet.head)).await?;
             let (proposal, located) = join(decider.decide(&view), self.ledger.locate_archive()).await;
             let proposal = match proposal? {
                 DecideOutcome::Nothing => return Ok(Attempt::Recorded(Recorded::Nothing)),
@@ -80,7 +80,7 @@ impl LedgerWriter {
             }
             failpoint("ledger.decided");
             let mut draft = self.draft(operation_id, proposal, &quiet, &view.standing)?;
-            self.archive(&draft, &quiet).await?;
+            self.archive(&draft, &view.policies).await?;
             failpoint("ledger.archived");
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut draft.entry, &quiet).await {
@@ -88,7 +88,10 @@ impl LedgerWriter {
                     failpoint("ledger.appended");
                     first = self.ledger.read_back(&quiet.snapshot, &draft.entry).await?;
                 }
-                Ok(false) => settler.pause().await?,
+                Ok(false) => {
+                    settler.was_refused();
+                    settler.pause().await?;
+                }
                 // It may have been appended; the next look finds it by its operation id.
                 Err(error) => settler.pause_if_transient(error).await?,
             }
@@ -108,8 +111,7 @@ impl LedgerWriter {
         };
         let aliases = &quiet.snapshot.registered.aliases;
         let mut moves = entry.before.moves_to(&entry.after);
-        let sides = entry.side.iter().filter(|(alias, side)| aliases.get(*alias).copied() == side.from);
-        moves.extend(sides.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
+        moves.extend(entry.side_moves(aliases));
         let touched = entry.after.aliases().chain(entry.side.keys());
         let expected_aliases = touched
             .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })
@@ -135,6 +137,16 @@ impl LedgerWriter {
             .tags(tags)
             .description(sentence(entry)))
     }
+}
+
+/// The error of a request whose decision may be recorded. Damage has to be repaired before anything else.
+fn with_doubt(error: Error) -> Error {
+    if error.kind() == ErrorKind::LedgerBroken {
+        return error;
+    }
+    error.with_hint(
+        "run `hydra-registry history` before you repeat the request; the decision may be recorded, and then the next command completes it",
+    )
 }
 
 fn find_own<'q>(quiet: &'q Quiet, operation_id: &str) -> Option<&'q Record> {
@@ -174,6 +186,7 @@ fn repeated(proposal: &Proposal, head: &Record) -> Option<Record> {
     let same = earlier.verdict == decided.verdict
         && earlier.evidence_sha256 == decided.evidence_sha256
         && earlier.policy == decided.policy
+        && earlier.panel == decided.panel
         && head.entry.operation == proposal.operation
         && head.entry.explains(&proposal.explanation);
     (refused && same).then(|| head.clone())

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
 use crate::ledger::standing::Standing;
+use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
@@ -59,12 +60,15 @@ pub struct Proposal {
 /// A policy's part of a proposal.
 #[derive(Debug, Clone)]
 pub struct ProposedDecision {
-    /// The policy, its verdict and the resources. The ledger computes `input_sha256` from `input`.
+    /// The policy, its verdict and the resources. The ledger computes `input_sha256` from `input`, and `decision_sha256` from
+    /// `document`.
     pub decided: Decided,
     /// The policy's full input, for the archive.
     pub input: Vec<u8>,
-    /// The policy component, for the archive.
-    pub component: Arc<[u8]>,
+    /// The document of the answers, for the archive, if several policies decided.
+    pub document: Option<Vec<u8>>,
+    /// The policy components by digest, for the archive.
+    pub components: BTreeMap<Sha256, Arc<[u8]>>,
 }
 
 /// A decision in the ledger.
@@ -91,11 +95,15 @@ pub struct LedgerView {
     pub champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month, each with its time in milliseconds.
     pub crownings: Vec<(Operation, u64)>,
+    /// Policies that are in the archive, because entries name them. There may be more.
+    pub(super) policies: BTreeSet<Sha256>,
     /// The standing: quarantines, approvals, the active panel.
     pub standing: Standing,
     /// The version that was champion by the ledger before aliases were moved without it; none if the ledger's own decision
     /// moved the champion last.
     pub champion_before_outside_move: Option<Version>,
+    /// Whether the champion is where it is because a slow writer's move was undone, and nothing moved it since.
+    pub champion_was_restored: bool,
     /// The ledger's alias state, without versions that were deleted.
     pub(super) state: AliasState,
     pub(super) deleted: BTreeSet<Version>,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
-use crate::ledger::archive::{component_path, input_path, standing_path};
+use crate::ledger::archive::{component_path, decision_path, input_path, standing_path};
 use crate::ledger::chain::{Reading, Record};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::entry::{Entry, EntryKind, tracked};
@@ -18,15 +18,7 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Version};
 use hydra_ledger_rules::Found;
-use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::entities::{LifecycleStage, Run};
-use hydra_policy::Input;
-
-/// The most unknown inputs that one diagnosis reads.
-const MOST_READ: usize = 32;
-
-/// The most bytes that are read of one.
-const MAX_INPUT_BYTES: u64 = 16 << 20;
 
 impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
@@ -64,6 +56,10 @@ impl Ledger {
         };
         if let Ok(standing) = self.standing(head).await {
             findings.extend(quarantined(champion, &standing));
+        }
+        // A champion that the ledger does not know yet is one since a move that no entry shows.
+        if head.entry.after.get(&Alias::CHAMPION) != Some(champion) {
+            return Ok((findings, None));
         }
         Ok((findings, self.champion_since(&snapshot, head, champion).await?))
     }
@@ -196,35 +192,6 @@ impl Ledger {
         }
     }
 
-    /// Decisions that were archived after the newest entry and are not in the ledger: it was restored from a backup that is
-    /// older than the archive, or a command was interrupted. Only for ledgers whose entries were all read.
-    async fn unrecorded(
-        &self,
-        snapshot: &Snapshot,
-        head: &Record,
-        inputs: &BTreeSet<String>,
-    ) -> Result<Option<LedgerFinding>> {
-        if snapshot.window.lowest() > 1 {
-            return Ok(None);
-        }
-        let known: BTreeSet<String> =
-            snapshot.window.operation_ids().map(|id| format!("decisions/{id}-")).collect();
-        let is_known = |path: &&String| path.rfind('-').is_some_and(|end| known.contains(&path[..=end]));
-        let mut decisions = 0;
-        for path in inputs.iter().filter(|path| !is_known(path)).take(MOST_READ) {
-            let input = read_whole(self.artifacts().await?.as_ref(), path, MAX_INPUT_BYTES).await;
-            let now = match input {
-                Ok(Some(bytes)) => Input::from_json(&bytes).ok().map(|input| input.context().now),
-                Ok(None) => None,
-                Err(error) if is_lost(&error) => None,
-                Err(error) => return Err(error),
-            };
-            decisions +=
-                usize::from(now.is_some_and(|now| i64::try_from(now).is_ok_and(|now| now > head.entry.at)));
-        }
-        Ok((decisions > 0).then_some(LedgerFinding::Unrecorded { decisions, entry: head.number }))
-    }
-
     fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {
         let mut findings: Vec<LedgerFinding> = snapshot
             .window
@@ -268,8 +235,8 @@ impl Ledger {
             findings.extend(
                 missing.map(|mirror| LedgerFinding::MissingQuarantineTag { version: mirror.version }),
             );
-            let stray = self.stray_mirrors(&snapshot.registered, &standing).await?.into_iter();
-            findings.extend(stray.map(|version| LedgerFinding::StrayQuarantineTag { version }));
+            let stray = self.stray_mirrors(&standing).await?.into_iter();
+            findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
         Ok(findings)
     }
@@ -280,19 +247,24 @@ impl Ledger {
         inputs: &BTreeSet<String>,
     ) -> Result<Vec<LedgerFinding>> {
         let policies = self.archived("policies").await?;
+        let mut decisions = chain.iter().filter_map(|record| record.entry.decided.as_ref());
+        let documents = if decisions.any(|decided| decided.decision_sha256.is_some()) {
+            self.archived("panels").await?
+        } else {
+            BTreeSet::new()
+        };
         let mut findings = Vec::new();
         for record in chain {
             let Some(decided) = &record.entry.decided else { continue };
-            let (input, policy) = (
-                input_path(&record.entry.operation_id, decided.input_sha256),
-                component_path(decided.policy.sha256),
+            let id = &record.entry.operation_id;
+            let input = (input_path(id, decided.input_sha256), inputs);
+            let document = decided.decision_sha256.map(|sha256| (decision_path(id, sha256), &documents));
+            let components = decided.policies().into_iter().map(|sha256| (component_path(sha256), &policies));
+            let named = [input].into_iter().chain(document).chain(components);
+            let missing = named.filter(|(path, there)| !there.contains(path));
+            findings.extend(
+                missing.map(|(path, _)| LedgerFinding::MissingArtifact { entry: record.number, path }),
             );
-            for (path, there) in [(&input, inputs.contains(&input)), (&policy, policies.contains(&policy))] {
-                if !there {
-                    findings
-                        .push(LedgerFinding::MissingArtifact { entry: record.number, path: path.clone() });
-                }
-            }
         }
         Ok(findings)
     }

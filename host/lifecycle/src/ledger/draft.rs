@@ -78,6 +78,7 @@ impl LedgerWriter {
         entry.quarantines = proposal.quarantines;
         entry.decided = proposal.decision.as_ref().map(|decision| Decided {
             input_sha256: Sha256::of(&decision.input),
+            decision_sha256: decision.document.as_deref().map(Sha256::of),
             ..decision.decided.clone()
         });
         let barred =
@@ -91,7 +92,7 @@ impl LedgerWriter {
 }
 
 /// Names the standing in `entry`, which starts from `start`. Returns the document if the entry changes it.
-fn carry_standing(
+pub(super) fn carry_standing(
     entry: &mut Entry,
     start: &Standing,
     reference: Option<StandingRef>,

@@ -10,7 +10,7 @@ use crate::ledger::identity::{
     FORMER_TAG, ID_TAG, Identity, MODEL_TAG, NAME_TAG, Origins, RUN_TAG, ledger_name, mirrored,
     named_by_first_entry, not_ours, numbered, set_tag, tagged,
 };
-use crate::ledger::{Ledger, LedgerWriter, WriterSettings};
+use crate::ledger::{Ledger, LedgerWriter, Standing, WriterSettings};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -39,7 +39,7 @@ impl LedgerWriter {
     ) -> Result<Self> {
         let registered = backend.registry.registered_model(model).await?;
         if mirrored(&registered)?.is_none() {
-            let founding = Founding { backend, registered: &registered, experiment, actor: &settings.actor };
+            let founding = Founding { backend, registered: &registered, experiment, settings: &settings };
             founding.carry_out("the ledger begins with the present aliases").await?;
         }
         Self::of_founded(backend, model, settings).await
@@ -54,14 +54,17 @@ impl LedgerWriter {
     ) -> Result<Self> {
         let registered = backend.registry.registered_model(model).await?;
         if let Some(lost) = mirrored(&registered)? {
-            let founding = Founding { backend, registered: &registered, experiment, actor: &settings.actor };
+            let founding = Founding { backend, registered: &registered, experiment, settings: &settings };
             let why = format!(
                 "the ledger {} does not exist any more; this one begins with the present aliases, and run {} has the archive of the former",
                 lost.id, lost.run_id
             );
             let former = registered.tags.get(FORMER_TAG).map(String::as_str).unwrap_or_default();
-            let former = format!("{}:{} {former}", lost.id, lost.run_id);
-            set_tag(backend, model, FORMER_TAG, former.trim_end()).await?;
+            let pair = format!("{}:{}", lost.id, lost.run_id);
+            // An interrupted command may have named it.
+            if former.split_whitespace().next() != Some(pair.as_str()) {
+                set_tag(backend, model, FORMER_TAG, format!("{pair} {former}").trim_end()).await?;
+            }
             founding.carry_out(&why).await?;
         }
         Self::of_founded(backend, model, settings).await
@@ -80,7 +83,7 @@ struct Founding<'a> {
     backend: &'a Backend,
     registered: &'a RegisteredModel,
     experiment: &'a ExperimentId,
-    actor: &'a str,
+    settings: &'a WriterSettings,
 }
 
 impl Founding<'_> {
@@ -88,6 +91,12 @@ impl Founding<'_> {
         let (backend, model) = (self.backend, &self.registered.name);
         let (name, identity) = self.begin(why).await?;
         failpoint("founding.begun");
+        if mirrored(self.registered)?.is_some() {
+            // Before the tags name the new ledger: a quarantine in the lost one must not end.
+            let ledger = Ledger::of(backend, model, name.clone(), identity.clone(), false);
+            let writer = LedgerWriter::new(ledger, self.settings.clone());
+            writer.quarantine_again(&Standing::none(&identity.id)).await?;
+        }
         let set = |model, key, value| set_tag(backend, model, key, value);
         try_join3(
             set(&name, ID_TAG, &identity.id),
@@ -166,7 +175,7 @@ impl Founding<'_> {
     }
 
     async fn create_run(&self) -> Result<RunId> {
-        create_archive_run(self.backend, &self.registered.name, self.experiment, self.actor).await
+        create_archive_run(self.backend, &self.registered.name, self.experiment, &self.settings.actor).await
     }
 
     /// Appends the beginning: the aliases as they are now.
@@ -179,7 +188,7 @@ impl Founding<'_> {
             .collect();
         let id = Uuid::new_v4().simple().to_string();
         let expiry = Windows::MILLISECONDS.expiry;
-        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, self.actor, expiry);
+        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, &self.settings.actor, expiry);
         why.clone_into(&mut entry.explanation);
         entry.origin = Some(Origin {
             model: registered.name.to_string(),
@@ -215,14 +224,6 @@ pub(super) async fn create_archive_run(
     let run = backend.tracking.create_run(&run).await?;
     backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
     Ok(run.id)
-}
-
-impl Ledger {
-    /// Whether MLflow shows another place of the ledger than the tags do: the model, or the ledger, was renamed.
-    #[must_use]
-    pub fn was_renamed(&self) -> bool {
-        self.renamed
-    }
 }
 
 impl LedgerWriter {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join;
-use tokio::sync::Mutex;
 
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
@@ -129,7 +128,10 @@ impl Ledger {
         let found = backend.registry.registered_model(model);
         let (registered, page) = match try_join(found, read_page(backend, &usual, None, PAGE)).await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {
-                return Err(with_new_name(backend, &usual, error).await);
+                return Err(match renamed_to(backend, model).await {
+                    Some(name) => error.with_hint(renamed_hint(&name)),
+                    None => error,
+                });
             }
             other => other?,
         };
@@ -148,25 +150,38 @@ impl Ledger {
         };
         let Some(place) = place else { return Ok(Opened { registered, ledger: None }) };
         let (page, ledger) = Self::at(backend, model, place);
-        let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
-        *ledger.opened.lock().await = first;
+        let listed = page.items.first().map(|newest| newest.version.get());
+        if ledger.newest_number().await?.is_none_or(|newest| Some(newest) == listed) {
+            let first = Snapshot::of_listing(&ledger, registered.clone(), &page, asked_at);
+            *ledger.opened.lock().await = first;
+        }
         Ok(Opened { registered, ledger: Some(ledger) })
     }
 
     fn at(backend: &Backend, model: &ModelName, place: Place) -> (Page<ModelVersion>, Self) {
-        let ledger = Self {
+        (place.page, Self::of(backend, model, place.name, place.identity, place.renamed))
+    }
+
+    /// The ledger of that identity in the registered model `name`. Nothing is read.
+    pub(super) fn of(
+        backend: &Backend,
+        model: &ModelName,
+        name: ModelName,
+        identity: Identity,
+        renamed: bool,
+    ) -> Self {
+        Self {
             backend: backend.clone(),
             model: model.clone(),
-            name: place.name,
-            id: place.identity.id,
-            run_id: place.identity.run_id,
-            older_runs: place.identity.older_runs,
-            renamed: place.renamed,
+            name,
+            id: identity.id,
+            run_id: identity.run_id,
+            older_runs: identity.older_runs,
+            renamed,
             artifact_uri: Arc::default(),
             cache: None,
-            opened: Arc::new(Mutex::new(None)),
-        };
-        (place.page, ledger)
+            opened: Arc::default(),
+        }
     }
 }
 
@@ -191,19 +206,18 @@ fn holds(page: &Page<ModelVersion>, id: &str) -> bool {
     page.items.iter().any(|version| version.source == source)
 }
 
-/// The error for a model that does not exist, with its present name if its ledger knows that it was renamed.
-async fn with_new_name(backend: &Backend, ledger: &ModelName, error: Error) -> Error {
-    let renamed = async {
-        let ledger = backend.registry.registered_model(ledger).await.ok()?;
-        let models = tagged(backend, ID_TAG, ledger.tags.get(ID_TAG)?).await.ok()?;
-        models.into_iter().find(|model| !is_ledger(model)).map(|model| model.name)
-    };
-    match renamed.await {
-        Some(name) => {
-            error.with_hint(format!("the model was renamed: pass `--model {name}`, and set it in hydra.toml"))
-        }
-        None => error,
-    }
+/// The present name of a model that does not exist, if its ledger knows that it was renamed.
+pub async fn renamed_to(backend: &Backend, model: &ModelName) -> Option<ModelName> {
+    let usual = ledger_name(model).ok()?;
+    let ledger = backend.registry.registered_model(&usual).await.ok()?;
+    let models = tagged(backend, ID_TAG, ledger.tags.get(ID_TAG)?).await.ok()?;
+    models.into_iter().find(|model| !is_ledger(model)).map(|model| model.name)
+}
+
+/// The hint for the former name of a renamed model.
+#[must_use]
+pub fn renamed_hint(name: &ModelName) -> String {
+    format!("the model was renamed: pass `--model {name}`, and set it in hydra.toml")
 }
 
 /// Finds the ledger that the model's tags name, under the name in another tag or under any.

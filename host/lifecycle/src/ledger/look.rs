@@ -188,13 +188,23 @@ impl Ledger {
         Ok(same.then_some(snapshot))
     }
 
+    /// The newest number that the ledger ever gave out, on a local store. A server does not report the number of a deleted entry.
+    pub(super) async fn newest_number(&self) -> Result<Option<Number>> {
+        match self.backend.registry.atomic() {
+            Some(atomic) => Ok(atomic.newest_number(&self.name).await?.map(Version::get)),
+            None => Ok(None),
+        }
+    }
+
     /// The newest entries (of those below `below`), at least one page, down to number `reach` and as far as it takes to
-    /// find the head.
+    /// find the head. Where the newest entries were deleted, they count as damaged if the store shows that.
     pub(super) async fn read_window(
         &self,
         mut below: Option<Version>,
         reach: Option<Number>,
     ) -> Result<Window> {
+        // Asked for before the page, so that what the page lacks was deleted.
+        let given = if below.is_none() { self.newest_number().await? } else { None };
         let mut readings: Vec<(Number, Reading)> = Vec::new();
         loop {
             let page = read_page(&self.backend, &self.name, below, PAGE).await?;
@@ -202,6 +212,11 @@ impl Ledger {
             readings.extend(
                 page.items.iter().map(|version| (version.version.get(), Reading::of(version, &self.id))),
             );
+            if let Some(given) = given
+                && readings.first().is_none_or(|(newest, _)| *newest < given)
+            {
+                readings.insert(0, (given, Reading::Damaged("it was deleted".to_owned())));
+            }
             let window = Window::of_readings(readings.clone(), page.next.is_none());
             let far_enough = match window.find_head() {
                 Found::ReadFrom(_) => false,

@@ -1,4 +1,4 @@
-//! The mirror of a quarantine: a tag of the version, so that whoever reads the version sees it. Decisions never read it.
+//! The mirror of a quarantine: a tag of the version, so that readers of the version see it. Decisions never read it.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,13 @@ use hydra_base::Timestamp;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
-use hydra_mlflow::entities::RegisteredModel;
+use hydra_mlflow::entities::ModelVersion;
 
 /// The tag of a version in quarantine.
 pub const QUARANTINE_TAG: &str = "hydra.quarantine";
+
+/// How many versions one request of a listing asks for.
+const VERSIONS: usize = 500;
 
 /// The most characters of its value.
 const MAX_CHARS: usize = 500;
@@ -79,26 +82,20 @@ impl Ledger {
         Ok(missing)
     }
 
-    /// The versions behind aliases that have the tag and are not in quarantine.
-    pub(super) async fn stray_mirrors(
-        &self,
-        registered: &RegisteredModel,
-        standing: &Standing,
-    ) -> Result<BTreeSet<Version>> {
-        let free = |version: &&Version| standing.quarantine(**version).is_none();
-        let versions: BTreeSet<Version> = registered.aliases.values().filter(free).copied().collect();
-        let found = versions.iter().map(|version| self.backend.registry.model_version(&self.model, *version));
-        let mut stray = BTreeSet::new();
-        for version in join_all(found).await {
-            match version {
-                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                found => {
-                    let found = found?;
-                    stray.extend(found.tags.contains_key(QUARANTINE_TAG).then_some(found.version));
-                }
+    /// The versions that have the tag and are not in quarantine.
+    pub(super) async fn stray_mirrors(&self, standing: &Standing) -> Result<Vec<ModelVersion>> {
+        let mut stray = Vec::new();
+        let mut token = None;
+        loop {
+            let registry = &self.backend.registry;
+            let page = registry.model_versions(&self.model, None, VERSIONS, token.as_deref()).await?;
+            let tagged = page.items.into_iter().filter(|version| version.tags.contains_key(QUARANTINE_TAG));
+            stray.extend(tagged.filter(|version| standing.quarantine(version.version).is_none()));
+            token = page.next;
+            if token.is_none() {
+                return Ok(stray);
             }
         }
-        Ok(stray)
     }
 }
 

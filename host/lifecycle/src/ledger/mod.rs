@@ -6,11 +6,12 @@
 //!
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
+//! - `document`: documents in the archive, with their schemas.
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
-//! - `decide`: what the ledger and its caller exchange in a transition.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`doctor`], `diagnosis`, `repair`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
+//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
+//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OnceCell};
 
+use crate::document_cache::DocumentCache;
 use hydra_base::names::{ModelName, RunId};
 use hydra_mlflow::connect::Backend;
 
@@ -27,11 +29,14 @@ pub mod chain;
 mod champions;
 mod commit;
 mod decide;
+pub mod decision;
 mod diagnosis;
 pub mod doctor;
+mod document;
 mod draft;
 pub mod entry;
 pub(super) mod errors;
+mod foreseen;
 mod founding;
 pub mod history;
 mod identity;
@@ -39,20 +44,24 @@ mod look;
 pub mod mark;
 mod mirror;
 mod new_archive;
+mod remembered;
 mod repair;
+mod requarantine;
+pub mod rerun;
 mod settle;
 mod single;
 pub mod standing;
 #[cfg(test)]
 mod tests;
+mod unrecorded;
 pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
-pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt};
+pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
 pub use mirror::QUARANTINE_TAG;
 pub use single::no_entry;
-pub use standing::{Standing, StandingCache};
+pub use standing::Standing;
 
 /// What writes entries.
 const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
@@ -91,7 +100,7 @@ pub struct Ledger {
     /// Whether it was found by a search, because the model or the ledger was renamed.
     renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
-    cache: Option<StandingCache>,
+    cache: Option<DocumentCache>,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -122,17 +131,17 @@ impl LedgerWriter {
         &self.settings.actor
     }
 
-    /// The same writer, with a cache of standing documents.
+    /// The same writer, with a cache of standing documents and of what is known of the past.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { ledger: self.ledger.with_cache(cache), ..self }
     }
 }
 
 impl Ledger {
-    /// The same ledger, with a cache of standing documents.
+    /// The same ledger, with a cache of standing documents and of what is known of the past.
     #[must_use]
-    pub fn with_cache(self, cache: Option<StandingCache>) -> Self {
+    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }
     }
 

@@ -3,12 +3,21 @@
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Bridge, EntryKind, tracked};
 use crate::ledger::look::Snapshot;
-use crate::ledger::settle::Settler;
+use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::{LedgerWriter, errors};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::Result;
 use hydra_ledger_rules::{Found, Number};
+
+/// Whether nothing was asked for since damage was bridged but quarantines, which [`LedgerWriter::quarantine_again`] may have
+/// begun to restore before its process ended.
+fn follows_checkpoint(quiet: &Quiet) -> bool {
+    let mut chain = quiet.snapshot.window.valid_from(quiet.head.number).map(|record| record.entry.operation);
+    let repaired =
+        |kind: &EntryKind| matches!(kind, EntryKind::Quarantine | EntryKind::External | EntryKind::Reassert);
+    chain.find(|kind| !repaired(kind)) == Some(EntryKind::Checkpoint)
+}
 
 impl LedgerWriter {
     /// Repairs what can be repaired: bridges damage, completes or aborts an interrupted transition, records or undoes
@@ -19,11 +28,16 @@ impl LedgerWriter {
     pub async fn repair(&self) -> Result<Option<Number>> {
         let mut checkpoint = None;
         let mut settler = Settler::new(self);
+        // Older than what is repaired here; nothing may be decided on it afterwards.
+        drop(self.ledger.take_opened().await);
         loop {
             let snapshot = self.ledger.look(None).await?;
             if snapshot.head().is_ok() {
                 let quiet = settler.settle(Some(snapshot)).await?;
                 self.restore_standing(&quiet.head).await?;
+                if follows_checkpoint(&quiet) {
+                    self.quarantine_again(&self.ledger.standing(&quiet.head).await?).await?;
+                }
                 return Ok(checkpoint);
             }
             match settler.confirm(&snapshot).await? {

@@ -3,6 +3,7 @@
 //! [`hydra_ledger_rules`] decides what to do; here it is done. The loop is the one that the model check explores: look, assess,
 //! act, look again.
 
+mod assessing;
 mod repairs;
 
 use std::collections::BTreeSet;
@@ -13,16 +14,17 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::ledger::LedgerWriter;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::tracked;
 use crate::ledger::look::Snapshot;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
-use hydra_base::aliases::{AliasMove, AliasState};
+use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::{self, failpoint};
 use hydra_base::jitter;
-use hydra_base::names::{Alias, Key, Version};
+use hydra_base::names::{Key, Version};
 use hydra_base::time::now;
-use hydra_ledger_rules::{AliasView, Number, Situation, Target, Windows};
+use hydra_ledger_rules::{Number, Situation};
+
+pub(super) use assessing::{Assessed, assess, restored};
 
 /// One writer at work.
 #[derive(Debug)]
@@ -32,9 +34,12 @@ pub(super) struct Settler<'a> {
     attempts: u32,
     /// The lowest number that this writer may have appended an entry above; `None` until it sends one. Looks go down to it.
     reach: Option<Number>,
-    /// The alias states that this writer may have written, until it saw that all is well: should one of them turn up
-    /// after its entry was superseded, this writer was the slow one.
-    wrote: Vec<(Number, AliasState)>,
+    /// The base of the newest entry that this writer sent and that may still turn up in the chain; `None` when it is known
+    /// what became of all.
+    unclear: Option<Number>,
+    /// The entries whose aliases this writer may have written, until it saw that all is well: should one of their values
+    /// turn up after its entry was superseded, this writer was the slow one.
+    wrote: Vec<Record>,
     /// The versions whose tags this writer may have written, and the head for which it wrote them last, until it saw that this
     /// is still the head. Otherwise another writer may have written a tag before, and this one after.
     mirrored: Option<(Number, BTreeSet<Version>)>,
@@ -51,29 +56,32 @@ pub(super) struct Quiet {
     pub own_work: bool,
 }
 
-/// The head compared with the aliases.
-struct Assessed {
-    situation: Situation,
-    /// The aliases to write, `champion` first, and where to.
-    writes: Vec<AliasMove>,
-    /// Where the ledger's aliases are, versions that are gone taken out.
-    actual: AliasState,
-}
-
 impl<'a> Settler<'a> {
     pub fn new(writer: &'a LedgerWriter) -> Self {
         let deadline = Instant::now() + writer.settings.deadline;
-        Self { writer, deadline, attempts: 0, reach: None, wrote: Vec::new(), mirrored: None }
+        Self { writer, deadline, attempts: 0, reach: None, unclear: None, wrote: Vec::new(), mirrored: None }
     }
 
     /// Notes that an entry is about to be appended on top of `head`.
     pub fn will_append_above(&mut self, head: Number) {
         self.reach = Some(self.reach.map_or(head, |reach| reach.min(head)));
+        self.unclear = Some(head);
     }
 
-    /// Whether this writer may have appended an entry.
-    pub fn has_appended(&self) -> bool {
-        self.reach.is_some()
+    /// Notes that the store refused the entry that was sent on top of the head.
+    pub fn was_refused(&mut self) {
+        self.unclear = None;
+    }
+
+    /// Notes that the chain up to `head` has no entry of this writer. What it sent on top of an older head is void, even if
+    /// the store takes it later.
+    pub fn is_not_recorded(&mut self, head: Number) {
+        self.unclear = self.unclear.filter(|base| *base >= head);
+    }
+
+    /// Whether an entry that this writer sent may be in the chain, or come there.
+    pub fn may_be_recorded(&self) -> bool {
+        self.unclear.is_some()
     }
 
     /// [`Ledger::confirm`](crate::ledger::Ledger), down to this writer's own entries and to those that may still have slow
@@ -105,7 +113,7 @@ impl<'a> Settler<'a> {
             match assessed.situation {
                 Situation::Quiet if self.has_to_mirror_again(&head) => self.mirror_again(&head).await?,
                 Situation::Quiet => {
-                    let own_work = self.wrote.last().is_some_and(|(number, _)| *number == head.number);
+                    let own_work = self.wrote.last().is_some_and(|wrote| wrote.number == head.number);
                     self.wrote.clear();
                     self.mirrored = None;
                     return Ok(Quiet { snapshot, head, own_work });
@@ -151,59 +159,7 @@ impl<'a> Settler<'a> {
     }
 
     fn assess(&self, snapshot: &Snapshot, head: &Record) -> Assessed {
-        let (before, after) = (snapshot.existing(&head.entry.before), snapshot.existing(&head.entry.after));
-        let recent: Vec<AliasState> = self.recent(snapshot, head);
-        let names = names(&[&before, &after]);
-        let actual: AliasState = names
-            .iter()
-            .map(|alias| (alias.clone(), snapshot.registered.aliases.get(alias).copied()))
-            .collect();
-        let actual = snapshot.existing(&actual);
-        let row = |aliases: &AliasState| -> Vec<Target> {
-            names.iter().map(|alias| aliases.get(alias).map(Version::get)).collect()
-        };
-        let recent_rows: Vec<Vec<Target>> = recent.iter().map(row).collect();
-        let recent_slices: Vec<&[Target]> = recent_rows.iter().map(Vec::as_slice).collect();
-        let (before, after_row, actual_row) = (row(&before), row(&after), row(&actual));
-        let view = AliasView {
-            before: &before,
-            after: &after_row,
-            actual: &actual_row,
-            confirmed: snapshot.confirmed,
-            observation: head.entry.is_observation(),
-            settled: head.is_settled(),
-            timeliness: self.timeliness(snapshot, head),
-            target_gone: head.entry.target.is_some_and(|target| snapshot.gone.contains(&target)),
-            leaves_gone: head.state().iter_set().any(|(_, version)| snapshot.gone.contains(&version)),
-            recent: &recent_slices,
-        };
-        let situation = hydra_ledger_rules::assess(&view);
-        let writes = (0..names.len()).filter(|&index| hydra_ledger_rules::is_written(&view, index));
-        let writes = writes
-            .map(|index| AliasMove { alias: names[index].clone(), version: after.get(&names[index]) })
-            .collect();
-        Assessed { situation, writes, actual }
-    }
-
-    fn timeliness(&self, snapshot: &Snapshot, head: &Record) -> hydra_ledger_rules::Timeliness {
-        let entry = &head.entry;
-        let life = u64::try_from(entry.expires.saturating_sub(entry.at)).unwrap_or(0);
-        let age = snapshot.age(entry.at).max(snapshot.age(head.created_at));
-        Windows { expiry: life, ..self.writer.settings.windows }.timeliness(age)
-    }
-
-    fn recent(&self, snapshot: &Snapshot, head: &Record) -> Vec<AliasState> {
-        let chain: Vec<&Record> = snapshot.window.valid_from(head.number).collect();
-        let superseded = chain
-            .windows(2)
-            .take_while(|pair| self.writer.settings.windows.may_be_slow(snapshot.age(pair[0].created_at)));
-        let own = self.wrote.iter().filter(|(number, _)| *number != head.number);
-        superseded
-            // A transaction leaves no writer behind that could be slow.
-            .filter(|pair| pair[1].applied != Some(Mark::Atomic))
-            .map(|pair| snapshot.existing(pair[1].state()))
-            .chain(own.map(|(_, state)| snapshot.existing(state)))
-            .collect()
+        assess(snapshot, head, self.writer.settings.windows, &self.wrote)
     }
 
     /// The number down to which entries were superseded so recently that they may still have slow writers.
@@ -235,14 +191,10 @@ impl<'a> Settler<'a> {
             return Ok(None);
         }
         let mut writes = assessed.writes.clone();
-        for (alias, side) in &head.entry.side {
-            if snapshot.registered.aliases.get(alias).copied() == side.from && side.from != side.to {
-                writes.push(AliasMove { alias: alias.clone(), version: side.to });
-            }
-        }
+        writes.extend(head.entry.side_moves(&snapshot.registered.aliases));
         failpoint("ledger.before-aliases");
         if !writes.is_empty() {
-            self.wrote.push((head.number, head.state().clone()));
+            self.wrote.push(head.clone());
             if failpoint::is_set("ledger.between-aliases") {
                 self.write(&writes[0]).await?;
                 failpoint("ledger.between-aliases");
@@ -304,11 +256,4 @@ impl<'a> Settler<'a> {
             None => registry.delete_alias(&self.writer.ledger.model, alias).await,
         }
     }
-}
-
-fn names(states: &[&AliasState]) -> Vec<Alias> {
-    let mut names: BTreeSet<Alias> =
-        states.iter().flat_map(|state| tracked(state).aliases().cloned().collect::<Vec<_>>()).collect();
-    names.remove(&Alias::CHAMPION);
-    std::iter::once(Alias::CHAMPION).chain(names).collect()
 }

@@ -6,24 +6,33 @@
 //! two. [`hydra_ledger_rules::standing`] decides what an entry changes.
 
 pub(in crate::ledger) mod audit;
-mod cache;
 mod reading;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::document;
 use crate::ledger::entry::forms::{by_version, optional_number, text_number};
 use crate::ledger::entry::{Entry, EntryKind, StandingRef};
+use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
 
-pub use cache::StandingCache;
-
 /// The schema of the document that this release writes and reads.
 const SCHEMA: u32 = 1;
+
+/// The name of the document in errors.
+const WHAT: &str = "the standing document";
+
+/// The most live approvals of one version.
+pub const MAX_APPROVALS_OF_VERSION: usize = 64;
+
+/// The most live approvals of all versions.
+pub const MAX_APPROVALS: usize = 512;
 
 /// A standing document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +137,12 @@ impl Standing {
         self.quarantines.iter().map(|(version, quarantine)| (*version, quarantine))
     }
 
+    /// Whether it is a document of that ledger.
+    #[must_use]
+    pub fn is_of(&self, ledger: &str) -> bool {
+        self.ledger == ledger
+    }
+
     /// Every approval that was not used, in the order in which they were given. Some may have expired.
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
@@ -145,6 +160,38 @@ impl Standing {
         self.approvals.iter().filter(move |approval| {
             approval.version == version && approval.sha256 == sha256 && approval.is_live(now)
         })
+    }
+
+    /// Makes sure that there is room for an approval: `TooManyApprovals` beyond the limits. An approval by the same person is
+    /// replaced, and takes no room.
+    pub fn ensure_room_for_approval(&self, version: Version, by: &str, now: Timestamp) -> Result<()> {
+        let live = || {
+            let live = self.approvals.iter().filter(|approval| approval.is_live(now));
+            live.filter(|approval| !approval.is_replaced_by(version, by))
+        };
+        let refused = |message: String, hint: String| {
+            Err(Error::new(ErrorKind::TooManyApprovals, message).with_hint(hint))
+        };
+        if live().filter(|approval| approval.version == version).count() >= MAX_APPROVALS_OF_VERSION {
+            return refused(
+                format!(
+                    "version {version} has {MAX_APPROVALS_OF_VERSION} live approvals, the most that a version can have"
+                ),
+                format!("`hydra-registry promote {version}` uses them; no further approval is needed"),
+            );
+        }
+        match live().next() {
+            Some(oldest) if live().count() >= MAX_APPROVALS => {
+                let (version, by) = (oldest.version, excerpt(&oldest.by, QUOTED_CHARS));
+                refused(
+                    format!("the model has {MAX_APPROVALS} live approvals, the most that a model can have"),
+                    format!(
+                        "a promotion uses the approvals of its version; the oldest approval is of version {version} by {by}, who can replace it with one that expires"
+                    ),
+                )
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The active panel, if there is one.
@@ -177,9 +224,7 @@ impl Standing {
 
     /// The bytes of the document, and what an entry names it by.
     pub fn encode(&self) -> Result<(Vec<u8>, StandingRef)> {
-        let bytes = serde_json_canonicalizer::to_vec(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "cannot write a standing document as JSON").with_source(error)
-        })?;
+        let bytes = document::encode(self, WHAT)?;
         let sha256 = Sha256::of(&bytes);
         Ok((bytes, StandingRef { number: self.number, sha256 }))
     }
@@ -187,20 +232,7 @@ impl Standing {
     /// Reads the bytes of a document. `LedgerNewer` for one of a newer schema, `LedgerBroken` for anything else that is
     /// not a document.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u32,
-        }
-        if let Ok(Probe { schema }) = serde_json::from_slice(bytes)
-            && schema > SCHEMA
-        {
-            let message =
-                format!("the standing document has schema {schema}, and this release reads schema {SCHEMA}");
-            return Err(Error::new(ErrorKind::LedgerNewer, message).with_hint("upgrade hydra-registry"));
-        }
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::new(ErrorKind::LedgerBroken, "the standing document cannot be read").with_source(error)
-        })
+        document::decode(bytes, WHAT, SCHEMA)
     }
 }
 
@@ -209,6 +241,11 @@ impl Approval {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
+    }
+
+    /// Whether an approval of `version` by `by` takes its place.
+    fn is_replaced_by(&self, version: Version, by: &str) -> bool {
+        self.version == version && actor::is_same(&self.by, by)
     }
 }
 
@@ -221,6 +258,7 @@ impl Entry {
             (EntryKind::Quarantine, Some(version)) => rules::Act::Quarantine(version),
             (EntryKind::Release, Some(version)) => rules::Act::Release(version),
             (EntryKind::Approve, Some(version)) => rules::Act::Approve(version),
+            (EntryKind::External, _) => rules::Act::Found { crowned: self.crowned().map(Version::get) },
             _ if self.is_approved() => {
                 rules::Act::Decision { crowned: self.crowned().map(Version::get), quarantines: &quarantines }
             }
@@ -264,7 +302,7 @@ impl rules::Standing for Fold<'_> {
         let sha256 = subject.model_sha256.as_deref().and_then(|sha256| sha256.parse().ok());
         let (Ok(version), Some(sha256)) = (Version::new(version), sha256) else { return };
         let approvals = &mut self.standing.approvals;
-        approvals.retain(|earlier| earlier.version != version || earlier.by != entry.actor);
+        approvals.retain(|earlier| !earlier.is_replaced_by(version, &entry.actor));
         approvals.push(Approval {
             version,
             sha256,

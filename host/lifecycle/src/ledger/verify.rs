@@ -1,37 +1,17 @@
 //! Verifying the whole ledger: the chain, the aliases, and each decision once more.
 
-use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Decided, tracked};
-use crate::ledger::errors::is_lost;
+use crate::ledger::entry::tracked;
 use crate::ledger::history::{Fate, Step};
+use crate::ledger::rerun::Replay;
 use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_ledger_rules::Number;
-use hydra_policy::VerdictKind;
-
-/// What a decision came to when it was run again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rerun {
-    /// The verdict.
-    pub verdict: VerdictKind,
-    /// The explanation, in full.
-    pub explanation: String,
-    /// The fuel; `None` when this host counts fuel differently from the one that decided.
-    pub fuel: Option<u64>,
-}
-
-/// Runs recorded decisions again.
-#[async_trait]
-pub trait Replay: Send + Sync {
-    /// Runs `component` on the archived `input` of the decision in `record`.
-    async fn replay(&self, record: &Record, component: Vec<u8>, input: Vec<u8>) -> Result<Rerun>;
-}
 
 /// What is wrong with an entry, or with the aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +91,8 @@ impl Ledger {
                             verified.standing_flaw(standings.pair(newer, &record).await?);
                         }
                     }
-                    if let (Some(replay), Some(decided)) = (replay, &record.entry.decided) {
-                        match self.rerun(replay, &record, decided).await? {
+                    if let Some(replay) = replay.filter(|_| record.entry.decided.is_some()) {
+                        match self.repeat_decision(replay, &record).await? {
                             None => verified.rerun += 1,
                             Some(what) => verified.flaw(record.number, what),
                         }
@@ -154,33 +134,6 @@ impl Ledger {
             Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(true),
             other => other.map(|_| false),
         }
-    }
-
-    /// What is wrong with a decision, if anything.
-    async fn rerun(&self, replay: &dyn Replay, record: &Record, decided: &Decided) -> Result<Option<String>> {
-        let archived = async {
-            let component = self.component(decided.policy.sha256).await?;
-            Ok((component, self.input(record).await?))
-        };
-        let (component, input) = match archived.await {
-            Ok(found) => found,
-            Err(error) if is_lost(&error) => return Ok(Some(error.to_string())),
-            Err(error) => return Err(error),
-        };
-        let rerun = match replay.replay(record, component, input).await {
-            Ok(rerun) => rerun,
-            Err(error) => return Ok(Some(format!("cannot repeat the decision: {error}"))),
-        };
-        if rerun.verdict != decided.verdict {
-            return Ok(Some(format!("the repeated decision is {}, not {}", rerun.verdict, decided.verdict)));
-        }
-        if !record.entry.explains(&rerun.explanation) {
-            return Ok(Some("the repeated decision has another explanation".into()));
-        }
-        if rerun.fuel.is_some_and(|fuel| fuel != decided.usage.fuel) {
-            return Ok(Some("the repeated decision uses another amount of fuel".into()));
-        }
-        Ok(None)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a decision is based on: the ledger's state and its newest transitions.
 
+use std::collections::BTreeSet;
+
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 
@@ -11,36 +13,58 @@ use crate::ledger::entry::EntryKind;
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::look::Snapshot;
+use crate::ledger::remembered::Remembered;
 use crate::past::{MONTH_MS, crownings};
-use hydra_base::aliases::AliasMove;
+use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
-impl Ledger {
-    /// What a decision would be based on now. Nothing is written, not even repairs.
-    pub async fn view(&self) -> Result<LedgerView> {
-        let snapshot = match self.take_opened().await {
-            Some(opened) => opened,
-            None => self.look(None).await?,
-        };
-        self.view_of(&snapshot, snapshot.head()?).await
+/// What a view shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Basis<'a> {
+    /// What was read.
+    pub snapshot: &'a Snapshot,
+    /// The head.
+    pub head: &'a Record,
+    /// The entry whose standing holds: the head, unless that is undone.
+    pub bearer: &'a Record,
+    /// Whether the head is undone.
+    pub fate: Fate,
+}
+
+impl<'a> Basis<'a> {
+    /// A head that took effect.
+    pub fn settled(snapshot: &'a Snapshot, head: &'a Record) -> Self {
+        Self { snapshot, head, bearer: head, fate: Fate::Done }
     }
 
-    pub(super) async fn view_of(&self, snapshot: &Snapshot, head: &Record) -> Result<LedgerView> {
-        let (known, standing) =
-            try_join(self.newest_transitions(snapshot, head), self.standing(head)).await?;
-        let crownings = self.crownings(&known, head).await?;
-        let mut history = known.transitions;
+    /// The newest entries that took effect, newest first.
+    pub fn effective(&self) -> impl Iterator<Item = &'a Record> {
+        let mut undone = self.fate == Fate::Aborted;
+        self.snapshot.window.valid_from(self.head.number).filter(move |record| {
+            !std::mem::replace(&mut undone, record.entry.operation == EntryKind::Aborted)
+        })
+    }
+}
+
+impl Ledger {
+    pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
+        let Basis { snapshot, head, bearer, .. } = *basis;
+        let (past, standing) = try_join(self.past(basis), self.standing(bearer)).await?;
+        let Remembered { known, crownings, policies, .. } = past;
+        let mut history = known.past.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
             head: head.clone(),
             registered: snapshot.registered.clone(),
-            champion_before_outside_move: champion_before_outside_move(snapshot, head, &history),
-            champion_since: champion_since(snapshot, head, &history)?,
+            champion_before_outside_move: champion_before_outside_move(basis, &history),
+            champion_since: known.past.champion_since,
+            champion_was_restored: champion_was_restored(basis),
             crownings,
+            policies,
             history,
             standing,
             state: snapshot.existing(head.state()),
@@ -48,66 +72,88 @@ impl Ledger {
         })
     }
 
+    /// The newest transitions, the decisions that moved the champion within the last month, and the policies in the archive.
+    async fn past(&self, basis: &Basis<'_>) -> Result<Remembered> {
+        let mut past = match self.remembered(basis).await? {
+            Some(remembered) => remembered,
+            None => {
+                let known = self.known_past(basis).await?;
+                let crownings = self.crownings(&known, basis.head).await?;
+                let policies = Self::policies_above(basis, 0, BTreeSet::new());
+                Remembered { known, is_kept: false, crownings, policies }
+            }
+        };
+        let since = timestamp(now())?.saturating_sub(MONTH_MS);
+        past.crownings.retain(|(_, at)| *at >= since);
+        self.remember(basis, &past).await?;
+        Ok(past)
+    }
+
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
-    async fn newest_transitions(&self, snapshot: &Snapshot, head: &Record) -> Result<Known> {
-        let window = &snapshot.window;
-        let mut aborted = false;
-        let mut transitions = Vec::new();
+    async fn known_past(&self, basis: &Basis<'_>) -> Result<Known> {
+        let Basis { snapshot: Snapshot { window, .. }, head, .. } = *basis;
+        let mut past = Entries::default();
         let mut newest_decision = None;
-        for record in window.valid_from(head.number) {
-            let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-            if !undone && is_transition(record) {
-                transitions.push(transition(record)?);
-            }
+        for record in basis.effective() {
+            past.add(record)?;
             if newest_decision.is_none() && record.entry.decided.is_some() {
-                newest_decision = Some((record, transitions.len()));
+                newest_decision = Some((record, past.transitions.len()));
             }
         }
         if window.lowest() <= 1 {
-            return Ok(Known { transitions, all: true });
+            return Ok(Known { past, all: true });
         }
-        if transitions.len() >= Context::HISTORY {
-            return Ok(Known { transitions, all: false });
+        let enough = past.transitions.len() >= Context::HISTORY;
+        if enough && past.champion_since.is_some() {
+            return Ok(Known { past, all: false });
         }
         let before = match newest_decision {
-            Some((record, _)) => self.history_before(record).await?,
+            Some((record, newer)) => self.past_before(record).await?.map(|before| (before, newer)),
             None => None,
         };
-        let (transitions, rest) = match (before, newest_decision) {
-            (Some(before), Some((_, since))) => {
-                transitions.truncate(since);
-                (transitions, before)
-            }
+        let Some((before, newer)) = before else {
             // The archive is incomplete.
-            _ => (Vec::new(), self.read_transitions(head.number, None).await?),
+            let past = self.read_past(head.number, Entries::are_enough).await?;
+            let all = past.transitions.len() < Context::HISTORY;
+            return Ok(Known { past, all });
         };
-        let all = rest.len() < Context::HISTORY;
-        Ok(Known { transitions: [transitions, rest].concat(), all })
+        past.champion_since = match past.champion_since.or(before.champion_since) {
+            // A release that did not know since when archived the input.
+            None if before.has_champion => {
+                self.read_past(head.number, Entries::date_the_champion).await?.champion_since
+            }
+            known => known,
+        };
+        let all = !enough && before.transitions.len() < Context::HISTORY;
+        if !enough {
+            past.transitions.truncate(newer);
+            past.transitions.extend(before.transitions);
+        }
+        Ok(Known { past, all })
     }
 
     /// The decisions that moved the champion within the last month. More entries are read only if the champion changed more
-    /// often than policies get to see.
+    /// often than policies get to see: those of the month, with one request for each 500.
     async fn crownings(&self, known: &Known, head: &Record) -> Result<Vec<(Operation, u64)>> {
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
-        let reaches = known.all || known.transitions.last().is_some_and(|oldest| oldest.at < since);
-        let mut crownings = if reaches {
-            crownings(&known.transitions)
+        let transitions = &known.past.transitions;
+        let reaches = known.all || transitions.last().is_some_and(|oldest| oldest.at < since);
+        Ok(if reaches {
+            crownings(transitions)
         } else {
-            crownings(&self.read_transitions(head.number, Some(since)).await?)
-        };
-        crownings.retain(|(_, at)| *at >= since);
-        Ok(crownings)
+            crownings(&self.read_past(head.number, |past| past.reach_back_to(since)).await?.transitions)
+        })
     }
 
-    /// The history that a decision rested on, if its input can be read.
-    async fn history_before(&self, decision: &Record) -> Result<Option<Vec<Transition>>> {
+    /// What was known when a decision was made, if its input can be read.
+    async fn past_before(&self, decision: &Record) -> Result<Option<Before>> {
         let input = match self.input(decision).await {
             Ok(bytes) => Input::from_json(&bytes),
             Err(error) => Err(error),
         };
         match input {
-            Ok(input) => Ok(Some(input.context().history.clone())),
+            Ok(input) => Ok(Some(Before::of(input.context()))),
             Err(error) if is_lost(&error) || error.kind() == ErrorKind::InvalidArgument => {
                 tracing::warn!(%error, entry = decision.number, "the archived input of a decision is lost; reading the ledger instead");
                 Ok(None)
@@ -116,35 +162,90 @@ impl Ledger {
         }
     }
 
-    /// The newest transitions up to the entry `head`, read entry by entry: as many as policies get to see, or all since a time.
-    async fn read_transitions(&self, head: Number, since: Option<u64>) -> Result<Vec<Transition>> {
+    /// What the entries up to `head` show, read one by one from the newest down until that is enough.
+    async fn read_past(&self, head: Number, enough: impl Fn(&Entries) -> bool) -> Result<Entries> {
         let mut steps = self.read(None);
-        let mut transitions: Vec<Transition> = Vec::new();
-        let enough = |transitions: &[Transition]| match since {
-            Some(since) => transitions.last().is_some_and(|oldest| oldest.at < since),
-            None => transitions.len() >= Context::HISTORY,
-        };
-        while !enough(&transitions)
+        let mut past = Entries::default();
+        while !enough(&past)
             && let Some(step) = steps.try_next().await?
         {
             // Entries above `head` are newer than the state that the decision is about.
             if let Step::Valid { record, fate } = step
                 && record.number <= head
                 && fate != Fate::Aborted
-                && is_transition(&record)
             {
-                transitions.push(transition(&record)?);
+                past.add(&record)?;
             }
         }
-        Ok(transitions)
+        Ok(past)
     }
 }
 
-/// The newest transitions, newest first.
-struct Known {
+/// What is known of the past.
+pub(super) struct Known {
+    pub past: Entries,
+    /// Whether there are no older transitions.
+    pub all: bool,
+}
+
+/// What entries show that are read from the newest down.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// The transitions, newest first.
+    pub transitions: Vec<Transition>,
+    /// When the champion became champion: by the newest entry that moved it, or when the ledger began.
+    pub champion_since: Option<u64>,
+    /// The time of the oldest entry, by the clocks of its author and of the store, whichever is later.
+    oldest: Option<u64>,
+}
+
+impl Entries {
+    /// Adds an entry that took effect.
+    pub fn add(&mut self, record: &Record) -> Result<()> {
+        let entry = &record.entry;
+        if is_transition(record) {
+            self.transitions.push(transition(record)?);
+        }
+        if self.champion_since.is_none() && (record.moves_champion() || entry.operation == EntryKind::Genesis)
+        {
+            self.champion_since = Some(timestamp(entry.at)?);
+        }
+        self.oldest = Some(timestamp(entry.at.max(record.created_at))?);
+        Ok(())
+    }
+
+    /// Whether policies get to see no older ones.
+    fn are_enough(&self) -> bool {
+        self.transitions.len() >= Context::HISTORY && self.date_the_champion()
+    }
+
+    fn date_the_champion(&self) -> bool {
+        self.champion_since.is_some()
+    }
+
+    fn reach_back_to(&self, time: u64) -> bool {
+        self.oldest.is_some_and(|oldest| oldest < time)
+    }
+}
+
+/// What was known when an earlier decision was made.
+struct Before {
     transitions: Vec<Transition>,
-    /// Whether there are no older ones.
-    all: bool,
+    champion_since: Option<u64>,
+    has_champion: bool,
+}
+
+impl Before {
+    fn of(context: &Context) -> Self {
+        let moved =
+            |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
+        let newest = context.history.iter().find(moved).map(|transition| transition.at);
+        Self {
+            transitions: context.history.clone(),
+            champion_since: context.champion_since.or(newest),
+            has_champion: context.champion.is_some(),
+        }
+    }
 }
 
 /// Whether an entry is a change of aliases that policies see in their history.
@@ -155,23 +256,16 @@ fn is_transition(record: &Record) -> bool {
 
 /// The version that was champion before the champion was last moved without the ledger. One of the newest entries tells, or
 /// else the history of the newest decision, which does not reach the champion that the ledger found at its beginning.
-fn champion_before_outside_move(
-    snapshot: &Snapshot,
-    head: &Record,
-    history: &[Transition],
-) -> Option<Version> {
+fn champion_before_outside_move(basis: &Basis<'_>, history: &[Transition]) -> Option<Version> {
+    let Basis { snapshot, head, .. } = *basis;
     let recorded = snapshot.existing(head.state()).get(&Alias::CHAMPION);
     if head.is_settled() && snapshot.registered.aliases.get(&Alias::CHAMPION).copied() != recorded {
         // The move is not recorded yet.
         return recorded;
     }
-    let mut aborted = false;
-    for record in snapshot.window.valid_from(head.number) {
-        let undone = std::mem::replace(&mut aborted, record.entry.operation == EntryKind::Aborted);
-        if !undone && record.moves_champion() {
-            let before = record.entry.before.get(&Alias::CHAMPION);
-            return before.filter(|_| record.entry.is_observation());
-        }
+    if let Some(moved) = basis.effective().find(|record| record.moves_champion()) {
+        let before = moved.entry.before.get(&Alias::CHAMPION);
+        return before.filter(|_| moved.entry.is_observation());
     }
     let mut champions = history.iter().filter_map(|transition| {
         let step = transition.moves.iter().find(|step| step.alias == Alias::CHAMPION)?;
@@ -183,15 +277,12 @@ fn champion_before_outside_move(
     }
 }
 
-/// Since when the champion has been champion: since the newest transition that moved it, or since the ledger began.
-fn champion_since(snapshot: &Snapshot, head: &Record, history: &[Transition]) -> Result<Option<u64>> {
-    let moved = |transition: &&Transition| transition.moves.iter().any(|step| step.alias == Alias::CHAMPION);
-    if let Some(transition) = history.iter().find(moved) {
-        return Ok(Some(transition.at));
-    }
-    let began =
-        snapshot.window.valid_from(head.number).find(|record| record.entry.operation == EntryKind::Genesis);
-    began.map(|genesis| timestamp(genesis.entry.at)).transpose()
+/// Whether the newest entry that moved the champion undid the move of a slow writer.
+fn champion_was_restored(basis: &Basis<'_>) -> bool {
+    let on = |state: &AliasState| state.get(&Alias::CHAMPION);
+    let mut effective = basis.effective();
+    let moved = effective.find(|record| on(&record.entry.before) != on(&record.entry.after));
+    moved.is_some_and(|record| record.entry.operation == EntryKind::Reassert)
 }
 
 /// An entry as a policy is shown it.

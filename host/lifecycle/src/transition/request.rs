@@ -5,12 +5,15 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::evaluations::{LeftOut, UsedEvaluation};
 use crate::evidence::Target;
 use crate::model_facts::ModelChange;
+use crate::panel::Answer;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
 use hydra_base::{PolicyIdentity, Timestamp};
+use hydra_evaluation::Evaluation;
 use hydra_policy::{Operation, OverrideKind};
 
 /// A request for a decision.
@@ -30,6 +33,8 @@ pub struct Request {
     pub overrides: BTreeSet<OverrideKind>,
     /// For rollbacks: put the version that stops being champion in quarantine.
     pub quarantine: bool,
+    /// The evaluations that the caller measured for this request.
+    pub first_hand: Vec<Evaluation>,
 }
 
 impl Request {
@@ -51,6 +56,7 @@ impl Request {
             dry_run: false,
             overrides: BTreeSet::new(),
             quarantine: false,
+            first_hand: Vec::new(),
         }
     }
 
@@ -69,6 +75,12 @@ impl Request {
     /// Makes a rollback put the version that it leaves in quarantine.
     pub fn with_quarantine(mut self) -> Self {
         self.quarantine = true;
+        self
+    }
+
+    /// Adds an evaluation that the caller measured for this request.
+    pub fn with_first_hand(mut self, evaluation: Evaluation) -> Self {
+        self.first_hand.push(evaluation);
         self
     }
 
@@ -126,11 +138,13 @@ pub struct Transition {
     pub after: AliasState,
     /// The versions that it puts in quarantine; with a dry run, that it would put there.
     pub quarantined: BTreeSet<Version>,
-    /// The policy that decided; `None` when none was asked.
+    /// The policy that decided, or that leads the panel that decided; `None` when none was asked.
     pub policy: Option<PolicyIdentity>,
+    /// The answers of all policies, the leader's first, if several decided together; else empty.
+    pub panel: Vec<Answer>,
     /// Why, for people.
     pub explanation: String,
-    /// The instructions that the decision took.
+    /// The instructions that the decision took; those of the leader, if several policies decided.
     pub fuel: u64,
     /// Who asked.
     pub actor: String,
@@ -145,6 +159,10 @@ pub struct Transition {
     pub model_changes: Vec<ModelChange>,
     /// The SHA-256 of the model file of that version: as found in the store, else as its tag says.
     pub model_sha256: Option<String>,
+    /// The evaluations that the policy received, by the name of the dataset.
+    pub evaluations: Vec<UsedEvaluation>,
+    /// The evaluations that it did not receive, by the name of the dataset.
+    pub left_out: Vec<LeftOut>,
     /// Whether it was only tried out.
     pub dry_run: bool,
     /// The number of the ledger entry that records it; `None` when there was nothing to record. A refusal repeated on equal

@@ -52,7 +52,7 @@ impl TextModel {
     ///
     /// Fails with [`InvalidModel`](hydra_base::ErrorKind::InvalidModel) for damaged text and with
     /// [`UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) for unknown versions, keys and objectives; the
-    /// error names tree, key and line. Memory stays within a small multiple of `bytes.len()`, whatever sizes the text
+    /// error names tree, key and line. Memory stays within a small multiple of `bytes.len()`, for any sizes that the text
     /// declares.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Self> {
         limits.check_bytes(bytes.len())?;

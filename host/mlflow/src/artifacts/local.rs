@@ -113,7 +113,9 @@ impl ArtifactStore for LocalArtifacts {
             // This follows links; a broken link is not an artifact.
             let Ok(metadata) = tokio::fs::metadata(entry.path()).await else { continue };
             let size = metadata.is_file().then_some(metadata.len());
-            infos.push(ArtifactInfo { path: relative, is_dir: metadata.is_dir(), size });
+            let is_link = entry.file_type().await.is_ok_and(|kind| kind.is_symlink());
+            let stamp = metadata.is_file().then(|| stamp(&metadata, is_link));
+            infos.push(ArtifactInfo { path: relative, is_dir: metadata.is_dir(), size, stamp });
         }
         infos.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(infos)
@@ -196,6 +198,21 @@ async fn sync_directory(directory: &Path) -> io::Result<()> {
     if cfg!(unix) { tokio::fs::File::open(directory).await?.sync_all().await } else { Ok(()) }
 }
 
+/// A text that differs after each change of a file: by writing, by replacing, or by a link that takes its place.
+fn stamp(metadata: &std::fs::Metadata, is_link: bool) -> String {
+    let link = if is_link { "link " } else { "" };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        // Programs can set the time of the last modification, but not that of the last change.
+        format!("{link}{} {}.{:09}", metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+    }
+    #[cfg(not(unix))]
+    {
+        format!("{link}{:?}", metadata.modified().ok())
+    }
+}
+
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -241,10 +258,18 @@ mod tests {
             path: path.to_owned(),
             is_dir: size.is_none(),
             size,
+            stamp: None,
         };
-        assert_eq!(store.list("").await.expect("a listing"), [info("model", None)]);
+        let listed = async |path: &str| {
+            let mut found = store.list(path).await.expect("a listing");
+            for info in &mut found {
+                info.stamp = None;
+            }
+            found
+        };
+        assert_eq!(listed("").await, [info("model", None)]);
         let expected = [info("model/MLmodel", Some(8)), info("model/a b.bin", Some(600_000))];
-        assert_eq!(store.list("model").await.expect("a listing"), expected);
+        assert_eq!(listed("model").await, expected);
         assert!(store.list("model/MLmodel").await.expect("a file is an empty directory").is_empty());
         for missing in ["nothing", "model", "model/MLmodel/x"] {
             let error = store.open(missing).await.err().expect(missing);
@@ -289,6 +314,22 @@ mod tests {
             assert_eq!(written.kind(), ErrorKind::Untrusted, "{path}");
         }
         assert_eq!(store.list("out").await.expect_err("a link out").kind(), ErrorKind::Untrusted);
+    }
+
+    /// A file that is moved out of the root, with a link in its place, keeps its size and all its times.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_link_in_the_place_of_a_file_has_another_stamp() {
+        let (directory, store) = root();
+        store.put_bytes("file", b"mine".to_vec()).await.expect("a file");
+        let before = store.list("").await.expect("a listing");
+        assert_eq!(store.list("").await.expect("a listing"), before);
+        let outside = directory.path().join("outside");
+        std::fs::rename(store.root.join("file"), &outside).expect("moved");
+        std::os::unix::fs::symlink(&outside, store.root.join("file")).expect("a link");
+        let after = store.list("").await.expect("a listing");
+        assert_eq!(after[0].size, before[0].size);
+        assert_ne!(after, before);
     }
 
     #[test]

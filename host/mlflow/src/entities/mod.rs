@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod dataset;
 mod experiment;
 mod logged_model;
 mod model;
@@ -24,6 +25,7 @@ mod run;
 
 use std::collections::BTreeMap;
 
+pub use dataset::{CONTEXT_TAG, DatasetInput, RunInputs};
 pub use experiment::{Experiment, LifecycleStage};
 pub use logged_model::{LoggedModel, LoggedModelStatus, NewLoggedModel};
 pub use model::{ModelFilter, ModelVersion, NewModelVersion, RegisteredModel, VersionStatus};
@@ -68,18 +70,21 @@ pub struct ArtifactInfo {
     pub is_dir: bool,
     /// The size in bytes; `None` for directories, and for files whose size the store does not report.
     pub size: Option<u64>,
+    /// What is another text after each change of a file, such as an entity tag or the time of the last change; `None` for
+    /// directories, and if the store does not report any.
+    pub stamp: Option<String>,
 }
 
 impl ArtifactInfo {
-    /// A file of `size` bytes.
+    /// A file of `size` bytes, without a stamp.
     #[must_use]
     pub fn file(path: impl Into<String>, size: u64) -> Self {
-        Self { path: path.into(), is_dir: false, size: Some(size) }
+        Self { path: path.into(), is_dir: false, size: Some(size), stamp: None }
     }
 
     /// A directory.
     #[must_use]
     pub fn directory(path: impl Into<String>) -> Self {
-        Self { path: path.into(), is_dir: true, size: None }
+        Self { path: path.into(), is_dir: true, size: None, stamp: None }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LifecycleStage, Tags};
+use super::{DatasetInput, LifecycleStage, Tags};
 use hydra_base::Timestamp;
 use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
 use hydra_base::time::now;
@@ -187,6 +187,9 @@ pub struct RunBatch {
     pub tags: Vec<(String, String)>,
     /// The LoggedModel that the metrics measure. They are stored as its metrics as well as the run's.
     pub model_id: Option<LoggedModelId>,
+    /// Name and digest of the dataset on which the LoggedModel was measured; without a LoggedModel it has no effect. They
+    /// contain no white space, because a file store separates them with it.
+    pub dataset: Option<(String, String)>,
 }
 
 impl RunBatch {
@@ -215,6 +218,12 @@ impl RunBatch {
     #[must_use]
     pub fn logged_model(self, id: LoggedModelId) -> Self {
         Self { model_id: Some(id), ..self }
+    }
+
+    /// Sets the dataset on which the LoggedModel was measured.
+    #[must_use]
+    pub fn dataset(self, input: &DatasetInput) -> Self {
+        Self { dataset: Some((input.name.clone(), input.digest.clone())), ..self }
     }
 }
 

@@ -9,6 +9,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::entities::Tags;
 use crate::file::tree::Tree;
 use hydra_base::error::{Error, ErrorKind, Result};
 
@@ -41,6 +42,23 @@ pub(super) struct LoggedModelMeta {
     pub status: Option<u8>,
     pub source_run_id: Option<String>,
     pub lifecycle_stage: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DatasetMeta {
+    pub name: String,
+    pub digest: String,
+    pub source_type: String,
+    pub source: String,
+    pub schema: Option<String>,
+    pub profile: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct InputMeta {
+    pub source_type: String,
+    pub source_id: String,
+    pub tags: Option<Tags>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! <root>/<experiment>/meta.yaml  tags/<key>
-//! <root>/<experiment>/<run>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/  outputs/<model>/meta.yaml
+//! <root>/<experiment>/<run>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/
+//! <root>/<experiment>/<run>/inputs/<input>/meta.yaml  outputs/<model>/meta.yaml
+//! <root>/<experiment>/datasets/<dataset>/meta.yaml
 //! <root>/<experiment>/models/<model>/meta.yaml  metrics/<key>  params/<key>  tags/<key>  artifacts/
 //! <root>/.trash/<experiment>/                      deleted experiments
 //! <root>/models/<registered model>/meta.yaml  tags/<key>  aliases/<alias>
@@ -17,6 +19,7 @@
 
 mod durable;
 mod experiments;
+mod inputs;
 mod lock;
 mod logged_models;
 mod meta;

@@ -195,4 +195,9 @@ impl AtomicRegistry for FileStore {
         })
         .await
     }
+
+    async fn newest_number(&self, name: &ModelName) -> Result<Option<Version>> {
+        let name = name.clone();
+        self.blocking(move |disk| disk.read(|tree| versions::newest(tree, &name))).await
+    }
 }

@@ -11,7 +11,7 @@ use crate::file::{Disk, TRASH, local_path, logged_models, values};
 use crate::rules;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
+use hydra_base::names::{ExperimentId, RunId};
 
 /// MLflow's number for a run that a local program started.
 const SOURCE_TYPE_LOCAL: i64 = 4;
@@ -20,9 +20,16 @@ const SOURCE_TYPE_LOCAL: i64 = 4;
 const RESERVED: [&str; 4] = ["datasets", "models", "tags", "traces"];
 
 /// The location of a run.
-struct RunLocation {
+pub(super) struct RunLocation {
     experiment_id: ExperimentId,
-    directory: String,
+    pub(super) directory: String,
+}
+
+impl RunLocation {
+    /// The directory of the run's experiment.
+    pub(super) fn experiment_directory(&self) -> &str {
+        self.directory.rsplit_once('/').map_or("", |(experiment, _)| experiment)
+    }
 }
 
 pub(super) fn create(disk: &Disk, new: &NewRun) -> Result<Run> {
@@ -93,10 +100,12 @@ pub(super) fn log_batch(disk: &Disk, id: &RunId, batch: &RunBatch) -> Result<()>
         }
         let mut points = batch.metrics;
         points.sort_by(|a, b| a.key.cmp(&b.key));
-        values::plan_append(tree, transaction, &directory, &points, values::metric_line)?;
-        if let Some(model) = &batch.model_id {
-            let (_, directory) = logged_models::find(tree, model)?;
-            let line = |point: &Metric| values::model_metric_line(point, id);
+        let dataset = batch.model.as_ref().and_then(|model| model.dataset.as_ref());
+        let line = |point: &Metric| values::metric_line(point, dataset);
+        values::plan_append(tree, transaction, &directory, &points, line)?;
+        if let Some(model) = &batch.model {
+            let (_, directory) = logged_models::find(tree, &model.id)?;
+            let line = |point: &Metric| values::model_metric_line(point, id, dataset);
             values::plan_append(tree, transaction, &directory, &points, line)?;
         }
         Ok(())
@@ -150,29 +159,8 @@ pub(super) fn by_status(
     })
 }
 
-/// Records a LoggedModel as an output of the run.
-pub(super) fn log_output(disk: &Disk, id: &RunId, model: &LoggedModelId) -> Result<()> {
-    disk.write(|tree, transaction| {
-        let RunLocation { directory, .. } = find_active(tree, id)?;
-        let output = format!("{directory}/outputs/{model}/{META}");
-        if tree.is_file(&output)? {
-            return Ok(());
-        }
-        let meta = MetaText::new(&[
-            ("destination_id", Value::Text(model.as_str())),
-            ("destination_type", Value::Text("MODEL_OUTPUT")),
-            // MLflow writes the model's id here too, not the run's.
-            ("source_id", Value::Text(model.as_str())),
-            ("source_type", Value::Text("RUN_OUTPUT")),
-            ("step", Value::Number(0)),
-            ("tags", Value::Map(Vec::new())),
-        ]);
-        transaction.write(output, meta.text());
-        Ok(())
-    })
-}
-
-fn find(tree: &Tree, id: &RunId) -> Result<RunLocation> {
+/// The place of a run; `NotFound` if it does not exist.
+pub(super) fn find(tree: &Tree, id: &RunId) -> Result<RunLocation> {
     for (experiment_id, experiment) in experiments::directories(tree)? {
         let directory = format!("{experiment}/{id}");
         if tree.is_file(&format!("{directory}/{META}"))? {
@@ -182,7 +170,8 @@ fn find(tree: &Tree, id: &RunId) -> Result<RunLocation> {
     Err(errors::not_found("run", id))
 }
 
-fn find_active(tree: &Tree, id: &RunId) -> Result<RunLocation> {
+/// The place of a run, for writing; `InvalidState` if the run is deleted.
+pub(super) fn find_active(tree: &Tree, id: &RunId) -> Result<RunLocation> {
     let location = find(tree, id)?;
     let meta = read_meta(tree, &location, id)?;
     if LifecycleStage::of(meta.lifecycle_stage.as_deref()) == LifecycleStage::Deleted {

@@ -1,9 +1,10 @@
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
+    Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunInputs,
+    RunStatus, Tags,
 };
-use crate::file::{FileStore, experiments, logged_models, runs};
+use crate::file::{FileStore, experiments, inputs, logged_models, runs};
 use crate::rules::existing;
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
@@ -84,7 +85,17 @@ impl TrackingStore for FileStore {
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let (run, model) = (run.clone(), model.clone());
-        self.blocking(move |disk| runs::log_output(disk, &run, &model)).await
+        self.blocking(move |disk| inputs::log_output(disk, &run, &model)).await
+    }
+
+    async fn log_inputs(&self, run: &RunId, given: &RunInputs) -> Result<()> {
+        let (run, given) = (run.clone(), given.clone());
+        self.blocking(move |disk| inputs::log(disk, &run, &given)).await
+    }
+
+    async fn inputs(&self, run: &RunId) -> Result<RunInputs> {
+        let run = run.clone();
+        self.blocking(move |disk| inputs::of_run(disk, &run)).await
     }
 
     async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()> {

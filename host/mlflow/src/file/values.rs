@@ -1,8 +1,8 @@
 //! Params, tags and metrics: one file per key.
 //!
 //! The file of a param or tag contains its value. The file of a metric has one line for each point: timestamp, value
-//! and step, separated by single spaces; for a LoggedModel also the run. MLflow also reads lines without a step and
-//! lines with the name and digest of a dataset.
+//! and step, separated by single spaces; for a LoggedModel also the run; then the name and digest of the dataset that it
+//! was measured on, if there is one. MLflow also reads lines without a step.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -55,15 +55,23 @@ pub(super) fn plan_append(
 }
 
 /// The line of a LoggedModel's point, which contains the run that measured it.
-pub(super) fn model_metric_line(point: &Metric, run: &RunId) -> String {
-    format!("{} {run}\n", metric_line(point).trim_end())
+pub(super) fn model_metric_line(point: &Metric, run: &RunId, dataset: Option<&(String, String)>) -> String {
+    format!("{} {run}{}\n", bare_line(point), suffix(dataset))
 }
 
 /// The line of a point, in Python's format.
-pub(super) fn metric_line(point: &Metric) -> String {
+pub(super) fn metric_line(point: &Metric, dataset: Option<&(String, String)>) -> String {
+    format!("{}{}\n", bare_line(point), suffix(dataset))
+}
+
+fn suffix(dataset: Option<&(String, String)>) -> String {
+    dataset.map(|(name, digest)| format!(" {name} {digest}")).unwrap_or_default()
+}
+
+fn bare_line(point: &Metric) -> String {
     // Python's `float` parses `NaN`, `inf` and every form in which Rust prints a number.
     let value = if point.value.is_nan() { "nan".to_owned() } else { format!("{:?}", point.value) };
-    format!("{} {value} {}\n", point.timestamp, point.step)
+    format!("{} {value} {}", point.timestamp, point.step)
 }
 
 fn latest_point(tree: &Tree, directory: &str, key: &str) -> Result<Option<Metric>> {
@@ -132,7 +140,7 @@ mod tests {
     fn numbers_survive_their_line() {
         for value in [0.1 + 0.2, 1e22, 1e-300, -0.0, f64::MAX, f64::INFINITY, f64::NEG_INFINITY] {
             let point = Metric { key: "auc".into(), value, timestamp: 7, step: -1 };
-            assert_eq!(parse_line("auc", &metric_line(&point)), Some(point));
+            assert_eq!(parse_line("auc", &metric_line(&point, None)), Some(point));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use super::signature::columns_json;
 use super::yaml::quoted;
 use super::{BOOSTER_CLASS, BOOSTER_FILE, MLMODEL_FILE, Signature};
 
@@ -173,7 +174,7 @@ impl ModelDirectory {
         }
         if let Some(signature) = &self.signature {
             line("signature", "");
-            line("  inputs", &quoted(&signature.inputs_json().to_string()));
+            line("  inputs", &quoted(&columns_json(&signature.inputs).to_string()));
             let outputs = signature.outputs.as_ref().map(|outputs| quoted(&outputs.to_string()));
             line("  outputs", outputs.as_deref().unwrap_or("null"));
             line("  params", "null");

@@ -10,6 +10,7 @@ mod yaml;
 
 pub use directory::{DirectoryFile, Identity, ModelDirectory, PythonEnvironment};
 pub use mlmodel::{LightGbmFlavor, MlModel, MlModelLimits};
+pub(crate) use signature::columns_json;
 pub use signature::{ColumnSpec, Signature};
 
 /// The name of the file that describes a model to MLflow.

@@ -25,6 +25,14 @@ pub struct ColumnSpec {
     pub required: bool,
 }
 
+impl ColumnSpec {
+    /// A required column.
+    #[must_use]
+    pub fn required(name: impl Into<String>, kind: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), kind: kind.into(), required: true }
+    }
+}
+
 impl Signature {
     /// The signature of a native booster: required columns of type `double`, and for each row one `float64`, or
     /// `outputs` of them if that is more than one.
@@ -32,29 +40,10 @@ impl Signature {
     /// MLflow converts inputs with this signature to doubles before LightGBM receives them, so a model with pandas
     /// categories must not have it.
     pub fn of_booster(feature_names: &[impl AsRef<str>], outputs: usize) -> Self {
-        let inputs = feature_names
-            .iter()
-            .map(|name| ColumnSpec {
-                name: Some(name.as_ref().to_owned()),
-                kind: "double".to_owned(),
-                required: true,
-            })
-            .collect();
+        let inputs = feature_names.iter().map(|name| ColumnSpec::required(name.as_ref(), "double")).collect();
         let shape = if outputs == 1 { json!([-1]) } else { json!([-1, outputs]) };
         let outputs = json!([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": shape}}]);
         Self { inputs, outputs: Some(outputs) }
-    }
-
-    /// The inputs as the JSON text in `MLmodel`.
-    pub(super) fn inputs_json(&self) -> Value {
-        let column = |column: &ColumnSpec| {
-            let mut spec = json!({"type": column.kind, "required": column.required});
-            if let Some(name) = &column.name {
-                spec["name"] = json!(name);
-            }
-            spec
-        };
-        Value::Array(self.inputs.iter().map(column).collect())
     }
 
     /// Reads the JSON texts in `MLmodel`.
@@ -77,6 +66,18 @@ impl Signature {
             .collect();
         Ok(Self { inputs, outputs })
     }
+}
+
+/// Columns as MLflow's JSON.
+pub(crate) fn columns_json(columns: &[ColumnSpec]) -> Value {
+    let column = |column: &ColumnSpec| {
+        let mut spec = json!({"type": column.kind, "required": column.required});
+        if let Some(name) = &column.name {
+            spec["name"] = json!(name);
+        }
+        spec
+    };
+    Value::Array(columns.iter().map(column).collect())
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 #[cfg(any(test, feature = "testing"))]
 use crate::entities::LifecycleStage;
-use crate::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, Tags};
+use crate::entities::{Experiment, LoggedModel, ModelVersion, RegisteredModel, Run, RunInputs, Tags};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
@@ -83,6 +83,7 @@ impl MemoryStore {
 struct State {
     experiments: BTreeMap<ExperimentId, Experiment>,
     runs: BTreeMap<RunId, Run>,
+    inputs: BTreeMap<RunId, RunInputs>,
     logged_models: BTreeMap<LoggedModelId, LoggedModel>,
     models: BTreeMap<ModelName, StoredModel>,
 }

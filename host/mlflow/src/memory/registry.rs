@@ -190,6 +190,10 @@ impl AtomicRegistry for MemoryStore {
         }
         Ok(AtomicOutcome::Committed(entry))
     }
+
+    async fn newest_number(&self, name: &ModelName) -> Result<Option<Version>> {
+        Ok(self.lock().models.get(name).and_then(|model| model.newest))
+    }
 }
 
 impl State {

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch,
-    RunStatus, Tags,
+    DatasetInput, Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page,
+    Run, RunBatch, RunInputs, RunStatus, Tags,
 };
 use crate::errors;
 use crate::memory::{MemoryStore, State};
@@ -63,7 +63,7 @@ impl TrackingStore for MemoryStore {
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = rules::check_batch(batch)?;
         let mut state = self.lock();
-        batch.model_id.as_ref().map_or(Ok(()), |model| state.check_logged_model(model))?;
+        batch.model.as_ref().map_or(Ok(()), |model| state.check_logged_model(&model.id))?;
         let run = state.run_mut(id)?;
         for (key, value) in &batch.params {
             run.params.get(key).map_or(Ok(()), |stored| rules::check_param_unchanged(key, stored, value))?;
@@ -145,6 +145,29 @@ impl TrackingStore for MemoryStore {
         state.check_logged_model(model)
     }
 
+    async fn log_inputs(&self, run: &RunId, inputs: &RunInputs) -> Result<()> {
+        let inputs = rules::checked_inputs(inputs)?;
+        let mut state = self.lock();
+        if state.run_mut(run)?.lifecycle_stage == LifecycleStage::Deleted {
+            return Err(errors::is_deleted("run", run));
+        }
+        inputs.models.iter().try_for_each(|model| state.check_logged_model(model))?;
+        let described: Vec<DatasetInput> =
+            inputs.datasets.into_iter().map(|new| state.described(run, new)).collect();
+        let stored = state.inputs.entry(run.clone()).or_default();
+        // What is there already comes first, so it stays.
+        stored.datasets.extend(described);
+        stored.models.extend(inputs.models);
+        *stored = rules::checked_inputs(stored)?;
+        Ok(())
+    }
+
+    async fn inputs(&self, run: &RunId) -> Result<RunInputs> {
+        let mut state = self.lock();
+        state.run_mut(run)?;
+        Ok(state.inputs.get(run).cloned().unwrap_or_default())
+    }
+
     async fn note_version(&self, model: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
         // No call reads this, so nothing is stored.
         self.lock().check_logged_model(model)
@@ -187,6 +210,18 @@ impl State {
 
     fn check_logged_model(&self, id: &LoggedModelId) -> Result<()> {
         self.logged_models.get(id).map(drop).ok_or_else(|| errors::not_found("LoggedModel", id))
+    }
+
+    /// The input with the description that its experiment already has of the dataset.
+    fn described(&self, run: &RunId, new: DatasetInput) -> DatasetInput {
+        let experiment = |id: &RunId| self.runs.get(id).map(|run| &run.experiment_id);
+        let others = self.inputs.iter().filter(|(id, _)| experiment(id) == experiment(run));
+        let mut others = others.flat_map(|(_, inputs)| &inputs.datasets);
+        let known = others.find(|known| (&known.name, &known.digest) == (&new.name, &new.digest));
+        match known {
+            Some(known) => DatasetInput { tags: new.tags, ..known.clone() },
+            None => new,
+        }
     }
 
     fn run_mut(&mut self, id: &RunId) -> Result<&mut Run> {

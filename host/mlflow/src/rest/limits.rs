@@ -82,7 +82,7 @@ mod tests {
             metrics,
             params: numbered("p", params),
             tags: numbered("t", tags),
-            model_id: None,
+            ..RunBatch::default()
         })
         .expect("a batch")
     }

@@ -29,6 +29,7 @@ use serde::de::DeserializeOwned;
 
 use failure::Failure;
 use transport::{Call, Transport};
+use wire::Empty;
 
 pub(crate) use artifacts::ArtifactProxy;
 pub use config::RestConfig;
@@ -51,5 +52,17 @@ impl RestStore {
     /// Sends an idempotent call.
     async fn call<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Failure> {
         self.transport.json(call, &mut self.transport.budget()).await
+    }
+
+    /// Sets a value that may exist already. In some databases, two writers of the first value collide, and the server
+    /// answers one of them with status 400. A repetition replaces the other writer's value.
+    async fn upsert(&self, call: &Call) -> Result<(), Failure> {
+        let mut budget = self.transport.budget();
+        loop {
+            match self.transport.attempt::<Empty>(call, budget.attempt_deadline()).await {
+                Ok(_) => return Ok(()),
+                Err(failure) => budget.wait_after(failure.repeatable_if_collided()).await?,
+            }
+        }
     }
 }

@@ -74,7 +74,9 @@ impl RegistryStore for RestStore {
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
         let body = json!({ "name": name, "key": key, "value": value });
-        self.upsert(&Call::post("registered-models/set-tag", body), ErrorKind::ModelNotFound).await
+        self.upsert(&Call::post("registered-models/set-tag", body))
+            .await
+            .map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))
     }
 
     async fn delete_registered_model(&self, name: &ModelName) -> Result<()> {
@@ -160,7 +162,9 @@ impl RegistryStore for RestStore {
         value: &str,
     ) -> Result<()> {
         let body = json!({ "name": name, "version": version.to_string(), "key": key, "value": value });
-        self.upsert(&Call::post("model-versions/set-tag", body), ErrorKind::VersionNotFound).await
+        self.upsert(&Call::post("model-versions/set-tag", body))
+            .await
+            .map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
     }
 
     async fn delete_version_tag(&self, name: &ModelName, version: Version, key: &Key) -> Result<()> {
@@ -176,7 +180,9 @@ impl RegistryStore for RestStore {
 
     async fn set_alias(&self, name: &ModelName, alias: &Alias, version: Version) -> Result<()> {
         let body = json!({ "name": name, "alias": alias, "version": version.to_string() });
-        self.upsert(&Call::post("registered-models/alias", body), ErrorKind::VersionNotFound).await
+        self.upsert(&Call::post("registered-models/alias", body))
+            .await
+            .map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
     }
 
     async fn delete_alias(&self, name: &ModelName, alias: &Alias) -> Result<()> {
@@ -220,21 +226,6 @@ impl RestStore {
     /// A call about a version: `NotFound` becomes `VersionNotFound`.
     async fn version_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::VersionNotFound))
-    }
-
-    /// Sets a value that may exist already. In some databases, two writers of the first value collide, and the server
-    /// answers one of them with status 400. A repetition replaces the other writer's value.
-    async fn upsert(&self, call: &Call, missing: ErrorKind) -> Result<()> {
-        let mut budget = self.transport.budget();
-        loop {
-            match self.transport.attempt::<Empty>(call, budget.attempt_deadline()).await {
-                Ok(_) => return Ok(()),
-                Err(failure) => {
-                    let waited = budget.wait_after(failure.repeatable_if_collided()).await;
-                    waited.map_err(|failure| failure.into_error(missing))?;
-                }
-            }
-        }
     }
 
     /// Deletes once. If an attempt had no answer and the next one finds nothing, the first one succeeded.

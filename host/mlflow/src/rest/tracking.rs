@@ -17,9 +17,12 @@ use super::wire::{
 };
 use crate::entities::{
     Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, OPERATION_ID_TAG,
-    Page, Run, RunBatch, RunStatus, Tags,
+    Page, Run, RunBatch, RunInputs, RunStatus, Tags,
 };
-use crate::rules::{check_batch, check_experiment_name, checked_logged_model, existing, tags_of_new_run};
+use crate::rules::{
+    MeasuredModel, check_batch, check_experiment_name, checked_inputs, checked_logged_model, existing,
+    tags_of_new_run,
+};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -112,11 +115,11 @@ impl TrackingStore for RestStore {
     async fn log_batch(&self, id: &RunId, batch: &RunBatch) -> Result<()> {
         let batch = check_batch(batch)?;
         for chunk in limits::chunks(&batch) {
-            let mut result = self.log_chunk(id, &chunk, batch.model_id.as_ref()).await;
+            let mut result = self.log_chunk(id, &chunk, batch.model.as_ref()).await;
             if is_refused(&result)
                 && let Some(shorter) = chunk.for_older_server()
             {
-                result = self.log_chunk(id, &shorter, batch.model_id.as_ref()).await;
+                result = self.log_chunk(id, &shorter, batch.model.as_ref()).await;
             }
             match result {
                 Ok(_) => {}
@@ -219,6 +222,23 @@ impl TrackingStore for RestStore {
         if refused && self.wire_run(run).await?.has_output(model) { Ok(()) } else { Err(failure.into()) }
     }
 
+    async fn log_inputs(&self, run: &RunId, inputs: &RunInputs) -> Result<()> {
+        let inputs = checked_inputs(inputs)?;
+        // Two runs that are the first ones to name a dataset can collide.
+        match self.upsert(&Call::post("runs/log-inputs", wire::inputs(run, &inputs))).await {
+            Ok(()) => Ok(()),
+            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+                let run = self.run(run).await?;
+                Err(in_trash(failure, run.lifecycle_stage))
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn inputs(&self, run: &RunId) -> Result<RunInputs> {
+        self.wire_run(run).await?.into_inputs()
+    }
+
     async fn note_version(&self, _: &LoggedModelId, _: &ModelName, _: Version) -> Result<()> {
         // The server does this when it creates the version.
         Ok(())
@@ -252,7 +272,7 @@ impl RestStore {
         &self,
         run: &RunId,
         chunk: &Chunk<'_>,
-        model: Option<&LoggedModelId>,
+        model: Option<&MeasuredModel>,
     ) -> Result<Empty, Failure> {
         self.call(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
     }

@@ -3,10 +3,11 @@
 use rusqlite::params;
 
 use crate::entities::Metric;
+use crate::rules::MeasuredModel;
 use crate::sqlite::database::Db;
 use crate::sqlite::failure::SqlResult;
 use hydra_base::Timestamp;
-use hydra_base::names::{LoggedModelId, RunId};
+use hydra_base::names::RunId;
 
 /// The latest point of each metric of a run, sorted by key.
 pub(super) fn latest(db: &Db<'_>, run: &RunId) -> SqlResult<Vec<Metric>> {
@@ -44,24 +45,28 @@ pub(super) fn log_on_run(db: &Db<'_>, run: &RunId, metrics: &[Metric]) -> SqlRes
 /// Logs points of a run as metrics of the LoggedModel that they measure; a point that exists already stays.
 pub(super) fn log_on_model(
     db: &Db<'_>,
-    model: &LoggedModelId,
+    model: &MeasuredModel,
     run: &RunId,
     metrics: &[Metric],
 ) -> SqlResult<()> {
     let mut point = db.prepare_cached(
         "INSERT OR IGNORE INTO logged_model_metrics
-             (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, experiment_id, run_id)
-         SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid FROM runs WHERE run_uuid = ?6",
+             (model_id, metric_name, metric_timestamp_ms, metric_step, metric_value, experiment_id, run_id,
+              dataset_name, dataset_digest)
+         SELECT ?1, ?2, ?3, ?4, ?5, experiment_id, run_uuid, ?7, ?8 FROM runs WHERE run_uuid = ?6",
     )?;
+    let (name, digest) = model.dataset.as_ref().map(|(name, digest)| (name, digest)).unzip();
     for metric in metrics {
         let (value, _) = stored_value(metric);
         point.execute(params![
-            model.as_str(),
+            model.id.as_str(),
             metric.key,
             metric.timestamp,
             metric.step,
             value,
-            run.as_str()
+            run.as_str(),
+            name,
+            digest,
         ])?;
     }
     Ok(())

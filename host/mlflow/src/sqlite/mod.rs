@@ -10,6 +10,7 @@
 mod database;
 mod experiments;
 mod failure;
+mod inputs;
 mod logged_models;
 mod metrics;
 mod models;

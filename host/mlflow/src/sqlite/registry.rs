@@ -171,4 +171,9 @@ impl AtomicRegistry for SqliteStore {
         })
         .await
     }
+
+    async fn newest_number(&self, name: &ModelName) -> Result<Option<Version>> {
+        let name = name.clone();
+        self.read(move |db| versions::newest(db, &name)).await
+    }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Row, params};
-use uuid::Uuid;
 
 use crate::entities::{LifecycleStage, NewRun, Page, Run, RunBatch, RunStatus, Tags};
 use crate::errors;
@@ -13,7 +12,7 @@ use crate::sqlite::failure::SqlResult;
 use crate::sqlite::{experiments, logged_models, metrics};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
+use hydra_base::names::{ExperimentId, RunId};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 const RUN_COLUMNS: &str = "run_uuid, experiment_id, name, status, start_time, end_time, artifact_uri, lifecycle_stage, \
@@ -98,9 +97,9 @@ pub(super) fn log_batch(db: &Db<'_>, id: &RunId, batch: &RunBatch) -> SqlResult<
     }
     set_tags(db, id, &batch.tags)?;
     metrics::log_on_run(db, id, &batch.metrics)?;
-    match &batch.model_id {
+    match &batch.model {
         Some(model) => {
-            logged_models::get(db, model)?;
+            logged_models::get(db, &model.id)?;
             metrics::log_on_model(db, model, id, &batch.metrics)
         }
         None => Ok(()),
@@ -146,19 +145,6 @@ pub(super) fn by_status(
     let next = more.then(|| (skip + runs.len() as u64).to_string());
     let items = runs.into_iter().map(|run| with_data(db, run)).collect::<SqlResult<Vec<Run>>>()?;
     Ok(Page { items, next })
-}
-
-/// Links a LoggedModel to the run that created it. A repeated call has no effect.
-pub(super) fn log_output(db: &Db<'_>, run: &RunId, model: &LoggedModelId) -> SqlResult<()> {
-    check_active(db, run)?;
-    logged_models::get(db, model)?;
-    db.prepare_cached(
-        "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)
-         VALUES (?1, 'RUN_OUTPUT', ?2, 'MODEL_OUTPUT', ?3, 0)
-         ON CONFLICT (source_type, source_id, destination_type, destination_id) DO NOTHING",
-    )?
-    .execute(params![Uuid::new_v4().simple().to_string(), run.as_str(), model.as_str()])?;
-    Ok(())
 }
 
 fn set_tags(db: &Db<'_>, id: &RunId, tags: &Tags) -> SqlResult<()> {

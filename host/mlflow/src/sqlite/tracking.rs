@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 
 use crate::entities::{
-    Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunStatus, Tags,
+    Experiment, LoggedModel, LoggedModelStatus, NewLoggedModel, NewRun, Page, Run, RunBatch, RunInputs,
+    RunStatus, Tags,
 };
 use crate::rules;
-use crate::sqlite::{SqliteStore, experiments, logged_models, runs};
+use crate::sqlite::{SqliteStore, experiments, inputs, logged_models, runs};
 use crate::store::TrackingStore;
 use hydra_base::Timestamp;
 use hydra_base::error::Result;
@@ -83,7 +84,17 @@ impl TrackingStore for SqliteStore {
 
     async fn log_output(&self, run: &RunId, model: &LoggedModelId) -> Result<()> {
         let (run, model) = (run.clone(), model.clone());
-        self.write(move |db| runs::log_output(db, &run, &model)).await
+        self.write(move |db| inputs::log_output(db, &run, &model)).await
+    }
+
+    async fn log_inputs(&self, run: &RunId, given: &RunInputs) -> Result<()> {
+        let (run, given) = (run.clone(), rules::checked_inputs(given)?);
+        self.write(move |db| inputs::log(db, &run, &given)).await
+    }
+
+    async fn inputs(&self, run: &RunId) -> Result<RunInputs> {
+        let run = run.clone();
+        self.read(move |db| inputs::of_run(db, &run)).await
     }
 
     async fn note_version(&self, model: &LoggedModelId, name: &ModelName, version: Version) -> Result<()> {

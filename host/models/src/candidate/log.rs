@@ -280,7 +280,8 @@ async fn or_interrupted<T>(
 }
 
 /// What MLflow's client says of where a run or a model comes from, and our own id of the operation.
-fn source_tags(operation: &str) -> Tags {
+#[must_use]
+pub fn source_tags(operation: &str) -> Tags {
     let source =
         std::env::current_exe().map_or_else(|_| "hydra-registry".into(), |path| path.display().to_string());
     Tags::from([

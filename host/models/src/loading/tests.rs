@@ -30,7 +30,7 @@ fn registered() -> ModelVersion {
 async fn load(server: &FaultServer) -> Result<Model> {
     let uri = TrackingUri::new(&server.url).expect("a URI");
     let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
-    load_model(&backend, None, &registered(), &ModelLimits::default()).await
+    load_model(&backend, None, &registered(), &ModelLimits::default()).await.map(|(model, _)| model)
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What was found out about versions, beside their models: `verdicts/<key>` holds one [`Record`] as JSON.
+//! What was found out about versions with a digest, beside their models: `verdicts/<key>` holds one [`Record`] as JSON.
 
 use std::fs;
 use std::io;
@@ -29,14 +29,23 @@ const MAX_RECORDS: usize = 1_000;
 pub(crate) struct Record {
     /// The artifact URI of the directory.
     pub root: String,
-    /// The size of `MLmodel`.
-    pub mlmodel_bytes: u64,
+    /// What the store said of `MLmodel`.
+    pub mlmodel: FileState,
     /// The path of the model file in the directory.
     pub data_file: String,
-    /// The size of the model file.
-    pub model_bytes: u64,
+    /// What the store said of the model file.
+    pub model: FileState,
     /// The verdict on these files.
     pub verdict: Verdict,
+}
+
+/// What a store says of a file without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileState {
+    /// Its size.
+    pub bytes: u64,
+    /// What differs after each change, if the store says anything of that kind.
+    pub stamp: Option<String>,
 }
 
 /// Whether a reader can load a model.
@@ -45,6 +54,8 @@ pub(crate) struct Record {
 pub(crate) enum Verdict {
     Loadable(Box<Facts>),
     Unloadable(Why),
+    /// The files were not the logged ones when they were read last: they are read again.
+    Doubted,
 }
 
 /// Why a reader cannot load a model.

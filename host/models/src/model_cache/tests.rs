@@ -77,6 +77,6 @@ fn the_oldest_models_go_when_the_cache_is_full() {
     assert_eq!(cache.get(&version(3)), Some(model(b"33333")));
     let indexed = fs::read_dir(home.path().join("index")).expect("the index").count();
     assert_eq!(indexed, 2, "what the index said about the evicted model is gone");
-    cache.put(&version(4), &model(b"larger than it all")).expect("put is no error");
+    cache.put(&version(4), &model(b"larger than it all")).expect("put succeeds");
     assert_eq!(cache.get(&version(4)), None);
 }

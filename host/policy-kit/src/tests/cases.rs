@@ -43,6 +43,41 @@ explanation: expected to mention "patience", got "version 3 becomes champion; ve
     );
 }
 
+/// What the host gathers can be written by hand, in the short form of numbers.
+#[test]
+fn a_case_carries_evaluations() {
+    let evaluation = |rest: &str| {
+        format!(
+            r#"{{"dataset": "may", "dataset_digest": "1f2e", "rows": 1000, "kind": "holdout", "label": "churned",
+                "began_at": 1, "measured_at": 2, "sha256": "{}", "confidence": 0.95,
+                "segments": [{{"column": "region", "value": "north", "rows": 900}}, {{"column": "region", "rows": 100}}],
+                "metrics": [{{"name": "auc", "direction": "higher",
+                    "measurements": [{{"version": 3, "value": 0.75}}, {{"version": 3, "segment": 1, "value": "NaN"}}],
+                    "comparisons": [{{"challenger": 3, "baseline": 2, "difference": 0.01,
+                        "interval": {{"low": 0.001, "high": 0.02, "method": "delong"}}}}]}}]{rest}}}"#,
+            "ab".repeat(32)
+        )
+    };
+    let json = |evaluation: &str| {
+        format!(
+            r#"{{"input": {{"operation": "promote", "target": {{"version": 3, "created_at": 0}},
+                "context": {{"model_name": "m", "now": 3, "actor": "a", "evaluations": [{evaluation}]}}}},
+                "expect": {{"verdict": "approve"}}}}"#
+        )
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("evaluated.json");
+    fs::write(&path, json(&evaluation(""))).unwrap();
+    let case = CaseFile::read(&path).unwrap().case;
+    let policy = Policy::load_default(&engine(), &Budget::default()).unwrap();
+    assert_eq!(case.check(&policy).differences, [""; 0]);
+    let metric = &case.input.context().evaluations[0].metrics[0];
+    assert!(metric.measurements[1].value.get().is_nan());
+    assert_eq!(metric.comparisons[0].interval.unwrap().low.get(), 0.001);
+    fs::write(&path, json(&evaluation(r#", "figures": []"#))).unwrap();
+    assert_eq!(CaseFile::read(&path).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
 #[test]
 fn a_case_without_expectation_does_not_pass() {
     assert_eq!(differences("null"), ["the case has no expectation: add `expect`"]);

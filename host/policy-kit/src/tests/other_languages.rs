@@ -35,6 +35,7 @@ fn assert_new_project_passes(language: Language, pooling: Pooling) {
     load(None).unwrap();
     let compiled = compiled_code(&code);
     let policy = load(None).unwrap();
+    assert_eq!(policy.interface_version(), "0.2.0");
     assert!(!compiled.is_empty() && compiled_code(&code) == compiled, "it was compiled again");
 
     let pooled = load(Some(pooling)).unwrap();

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::*;
 use hydra_base::error::ErrorKind;
+use hydra_policy::{VerdictKind, testing};
 
 #[track_caller]
 fn assert_example_passes(name: &str) {
@@ -12,6 +13,47 @@ fn assert_example_passes(name: &str) {
     let component = guest_target_dir().join("examples").join(name).with_extension("wasm");
     let component = build(&project, Some(&component), Some(&guest_target_dir())).unwrap();
     assert_cases_pass(&component, &project.join("cases"));
+    assert_evaluations_fit(&component, name);
+}
+
+/// A context full of evaluations takes a small part of the default budget.
+#[track_caller]
+fn assert_evaluations_fit(component: &Path, name: &str) {
+    let budget = Budget::default().with_fuel(20_000_000).with_memory(4 << 20).with_input_bytes(1 << 20);
+    let policy = Policy::load_file(&engine(), component, &budget).unwrap();
+    let (_, settings) = testing::EXAMPLES.iter().find(|(example, _)| *example == name).unwrap();
+    let mut case = Case::new(testing::measured_promotion());
+    let given = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    case.input.context_mut().settings = given.collect();
+    let decision = case.decide(&policy).unwrap();
+    if matches!(name, "evidence-gate" | "metric-gate") {
+        let explanation = decision.verdict.explanation();
+        assert_eq!(decision.verdict.kind(), VerdictKind::Approve, "{explanation}");
+        assert!(explanation.contains("auc +0.004 [0.001, 0.007] on holdout_0, wanted > 0"), "{explanation}");
+        assert!(explanation.len() <= 1_000, "{explanation}");
+    }
+}
+
+#[test]
+fn every_rust_example_is_tested_and_measured() {
+    let examples = fs::read_dir(repository().join("examples/policies")).unwrap();
+    let mut names: Vec<String> = examples
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").is_file() && entry.path().join("cases").is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, testing::EXAMPLES.map(|(name, _)| name));
+}
+
+#[test]
+fn example_budget() {
+    assert_example_passes("budget");
+}
+
+#[test]
+fn example_evidence_gate() {
+    assert_example_passes("evidence-gate");
 }
 
 #[test]
@@ -49,7 +91,11 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     assert_eq!(component, fs::canonicalize(&dir).unwrap().join("target/my-gate.wasm"));
     assert_cases_pass(&component, &dir.join("cases"));
     let policy = Policy::load_file(&engine(), &component, &Budget::default()).unwrap();
-    assert_eq!(policy.descriptor().name, "my-gate");
+    assert_eq!((policy.descriptor().name.as_str(), policy.interface_version()), ("my-gate", "0.2.0"));
+    for case in ["good", "measured-worse"] {
+        let case = CaseFile::read(&dir.join(format!("cases/{case}.json"))).unwrap().case;
+        assert_eq!(case.input.context().evaluations.len(), 1);
+    }
 }
 
 #[test]

@@ -329,6 +329,7 @@ fn the_default_policy_refuses_the_changes_that_the_host_finds() {
         (|facts| facts.classes.reverse(), Some(Change::Classes)),
         (|facts| facts.outputs = 3, Some(Change::Classes)),
         (|facts| *facts = facts.clone().with_features(vec!["age".to_owned()]), Some(Change::Columns)),
+        (|facts| facts.categories = ["income".to_owned()].into(), Some(Change::Columns)),
         (|facts| facts.iterations = 1, None),
     ] {
         let (target, changes) = described(change);

@@ -143,6 +143,18 @@ fn input_within_the_limit_fits_into_a_guest() {
     target.tags.insert("larger".to_owned(), "x".repeat(1_000_000));
     let error = default_policy().decide_promotion(&target, &context(Some(2), None)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyInput, "{error:?}");
+    // What is too large, and a limit that is large enough.
+    assert!(error.to_string().contains("the run and tags of version 3, 500"), "{error}");
+    let hint = error.hint().expect("a hint");
+    let limit = hint.split_once("`--budget input-bytes=").and_then(|(_, rest)| rest.split_once('`'));
+    let limit = limit.and_then(|(limit, _)| limit.parse().ok()).expect("a limit");
+    let larger = Policy::load_default(engine(), &with(|budget| budget.input_bytes = limit)).unwrap();
+    larger.decide_promotion(&target, &context(Some(2), None)).unwrap();
+    let mut approved = rich_version(3);
+    let approval = || ApprovalRecord::new("x".repeat(5_000), 0, Sha256::NONE);
+    approved.approvals = std::iter::repeat_with(approval).take(1_000).collect();
+    let error = default_policy().decide_rollback(Some(&approved), &context(Some(2), None)).unwrap_err();
+    assert!(error.to_string().contains("the approvals of version 3, 50"), "{error}");
     assert_engine_is_sound();
 }
 

@@ -1,4 +1,4 @@
-//! Components of version 0.1 of the contract run unchanged, whatever a host of 0.2 knows.
+//! Components of version 0.1 of the contract run unchanged on a host of 0.2.
 
 use std::collections::BTreeMap;
 

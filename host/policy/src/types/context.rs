@@ -1,6 +1,7 @@
 //! The context of a decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -171,6 +172,16 @@ impl Panel {
     #[must_use]
     pub fn new(role: PanelRole, size: u32) -> Self {
         Self { role, size, active: false }
+    }
+}
+
+impl fmt::Display for PanelRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Leader => "leader",
+            Self::Gate => "gate",
+            Self::Monitor => "monitor",
+        })
     }
 }
 

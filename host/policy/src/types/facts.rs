@@ -69,7 +69,7 @@ pub struct ModelFacts {
     pub categories: BTreeSet<String>,
     /// The number of boosting iterations.
     pub iterations: u32,
-    /// The input columns of the signature in `MLmodel`, if it has one with columns. Whoever logged the version wrote it.
+    /// The input columns of the signature in `MLmodel`, if it has one with columns. It comes from the program that logged the version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_inputs: Option<Vec<SignatureColumn>>,
     /// The verified signatures over the model file.
@@ -138,7 +138,7 @@ pub enum Change {
     Output,
     /// The classes: their labels, their order or their number.
     Classes,
-    /// The input columns: their names, their order or their number.
+    /// The input columns: their names, their order, their number, or which of them are categories.
     Columns,
 }
 
@@ -214,7 +214,8 @@ impl ModelFacts {
     #[must_use]
     pub fn changes_from(&self, champion: &Self) -> BTreeSet<Change> {
         let classes = self.classes != champion.classes || self.outputs != champion.outputs;
-        let columns = self.features_sha256 != champion.features_sha256;
+        let columns =
+            self.features_sha256 != champion.features_sha256 || self.categories != champion.categories;
         let changes = [
             (Change::Output, self.output != champion.output),
             (Change::Classes, classes),

@@ -155,7 +155,7 @@ impl RunData {
 }
 
 impl ApprovalRecord {
-    /// An approval without expiry and reason, of a version that someone else logged.
+    /// An approval without expiry and reason, of a version that another person logged.
     #[must_use]
     pub fn new(actor: impl Into<String>, at: u64, sha256: Sha256) -> Self {
         Self { actor: actor.into(), user: None, at, expires: None, sha256, reason: None, own: false }

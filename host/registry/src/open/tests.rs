@@ -2,8 +2,12 @@ use std::path::Path;
 
 use super::*;
 use crate::ModelRegistry;
+use crate::loading::MemberSettings;
 use crate::settings::Settings;
 use hydra_base::error::ErrorKind;
+use hydra_base::names::PolicyName;
+use hydra_base::testing::{kind, tags};
+use hydra_policy::PanelRole;
 
 /// Options of a project in `root` with this `hydra.toml`.
 fn options(root: &Path, config: &str, environment: &[(&str, &str)]) -> OpenOptions {
@@ -87,7 +91,7 @@ fn an_actor_without_a_name_is_the_user_of_the_process() {
     let actor =
         |options: &OpenOptions| Settings::resolve(options).expect("settings").0.decision_options.actor;
     assert_eq!(actor(&given), whoami::username().expect("a login name"));
-    assert_eq!(actor(&given.with_actor("ann")), "ann");
+    assert_eq!(actor(&given.with_actor(" ann\n")), "ann", "as it is recorded and compared everywhere");
 }
 
 #[tokio::test]
@@ -106,6 +110,7 @@ async fn a_malformed_setting_is_an_error_of_connect() {
         ("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "x", ErrorKind::Config),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "soon", ErrorKind::Config),
         ("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "x", ErrorKind::Config),
+        ("HYDRA_ACTOR", "a".repeat(201).leak(), ErrorKind::TextTooLong),
         ("HYDRA_MODEL", "a/b", ErrorKind::InvalidName),
         ("HYDRA_CACHE_BYTES", "much", ErrorKind::Config),
     ] {
@@ -139,9 +144,9 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     assert_eq!(settings.model.as_str(), "variable");
     assert!(matches!(&settings.experiment, Experiment::Named(name) if name == "e"));
     assert!(
-        matches!(&settings.policy.source, PolicySource::File(file) if file.as_os_str() == "variable.wasm")
+        matches!(&settings.policy.policies[..], [MemberSettings { source: PolicySource::File(file), .. }] if file.as_os_str() == "variable.wasm")
     );
-    assert_eq!(settings.policy.budget.fuel, 7);
+    assert_eq!(settings.policy.policies[0].budget.fuel, 7);
     let given = given
         .with_model("option")
         .with_experiment_id(ExperimentId::new("3").expect("an id"))
@@ -152,12 +157,92 @@ fn an_option_wins_over_the_environment_and_that_over_the_configuration() {
     let settings = resolve(&given);
     assert_eq!(settings.model.as_str(), "option");
     assert!(matches!(&settings.experiment, Experiment::Id(id) if id.as_str() == "3"));
-    assert!(matches!(settings.policy.source, PolicySource::Embedded));
-    assert_eq!(settings.policy.budget.fuel, 8);
-    assert_eq!(
-        settings.decision_options.settings,
-        [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into()
-    );
+    let [policy] = &settings.policy.policies[..] else { panic!("one policy decides") };
+    assert!(matches!(policy.source, PolicySource::Embedded));
+    assert_eq!(policy.budget.fuel, 8);
+    assert_eq!(policy.settings, [("a", "1"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into());
     let managed: Vec<_> = settings.decision_options.managed.iter().map(Alias::as_str).collect();
     assert_eq!(managed, ["champion", "archived", "candidate", "challenger", "shadow"]);
+}
+
+/// Name, part, settings and fuel of each policy.
+fn policies(options: &OpenOptions) -> Vec<(String, PanelRole, BTreeMap<String, String>, u64)> {
+    let settings = options.policy_settings().expect("policies").policies.into_iter();
+    settings
+        .map(|policy| (policy.name.to_string(), policy.role, policy.settings, policy.budget.fuel))
+        .collect()
+}
+
+#[test]
+fn each_policy_of_a_panel_has_its_own_settings_and_limits_and_flags_win() {
+    let home = tempfile::tempdir().expect("a directory");
+    let config = r#"
+        budget = { fuel = 1 }
+        [[policies]]
+        file = "gates/auc.wasm"
+        settings = { metric = "auc", margin = 0.1 }
+        [[policies]]
+        name = "strict"
+        file = "gates/auc.wasm"
+        settings = { margin = 0.2 }
+        budget = { fuel = 2 }
+        [[policies]]
+        mode = "monitor"
+    "#;
+    let given = options(home.path(), config, &[]);
+    let (leader, gate, monitor) = (PanelRole::Leader, PanelRole::Gate, PanelRole::Monitor);
+    let file = home.path().canonicalize().expect("a path").join("gates/auc.wasm");
+    assert_eq!(given.policy_files(), [file.clone(), file]);
+    assert_eq!(
+        policies(&given),
+        [
+            ("auc".into(), leader, tags([("margin", "0.1"), ("metric", "auc")]), 1),
+            ("strict".into(), gate, tags([("margin", "0.2")]), 2),
+            ("default".into(), monitor, tags([]), 1),
+        ]
+    );
+    let flags = given
+        .clone()
+        .with_policy_settings([("margin", "0.3"), ("strict.metric", "auc"), ("auc.metric", "f1")])
+        .with_budget([("fuel", "3"), ("default.fuel", "4")]);
+    assert_eq!(
+        policies(&flags),
+        [
+            ("auc".into(), leader, tags([("margin", "0.3"), ("metric", "f1")]), 3),
+            ("strict".into(), gate, tags([("margin", "0.2"), ("metric", "auc")]), 3),
+            ("default".into(), monitor, tags([]), 4),
+        ]
+    );
+    // An option or the variable replaces all of them; a monitor is added to those that decide.
+    let alone = given.clone().with_policy(PolicySource::Embedded);
+    assert_eq!(policies(&alone), [("default".into(), leader, tags([]), 1)]);
+    let variable = options(home.path(), config, &[("HYDRA_POLICY", "one.wasm")]);
+    assert_eq!(policies(&variable), [("one".into(), leader, tags([]), 1)]);
+    let watched = variable.with_monitor(PanelPolicy::new(PolicySource::File("a b.wasm".into())));
+    assert_eq!(policies(&watched)[1..], [("a_b".into(), monitor, tags([]), 1)]);
+    let error =
+        given.with_policy_settings([("x", "1")]).with_monitor(PanelPolicy::new(PolicySource::Embedded));
+    assert_eq!(kind(error.policy_settings()), ErrorKind::PanelNames);
+}
+
+#[tokio::test]
+async fn a_panel_is_loaded_with_one_engine_and_loaded_policies_keep_their_limits() {
+    let loaded = OpenOptions::new().load_policy().await.expect("the default policy");
+    let own = || PanelPolicy::new(loaded.clone()).with_name(PolicyName::new("own").expect("a name"));
+    let panel = PanelOptions::led_by(PanelPolicy::new(PolicySource::Embedded)).with_gate(own());
+    let options = OpenOptions::new().with_panel(panel.clone()).with_budget([("fuel", "7_000_000")]);
+    let fuel: Vec<u64> = options
+        .load_panel()
+        .await
+        .expect("a panel")
+        .members()
+        .map(|member| member.policy.budget().fuel)
+        .collect();
+    assert_eq!(fuel, [7_000_000, loaded.budget().fuel]);
+    let error = options.load_policy().await.expect_err("two policies");
+    assert_eq!(error.kind(), ErrorKind::SeveralPolicies);
+    let limited = OpenOptions::new().with_panel(panel).with_budget([("own.fuel", "7")]);
+    let error = limited.load_panel().await.expect_err("limits of a loaded policy");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("`own`"), "{error}");
 }

@@ -1,27 +1,30 @@
 //! Decisions: combines the policy, the ledger and the evidence.
 
+use tokio::sync::OnceCell;
+
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
 use hydra_lifecycle::evidence::{Evidence, Target};
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
+use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::past::Past;
 use hydra_lifecycle::recording;
 use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::{Input, Operation, Policy};
+use hydra_policy::{Input, Operation};
 
 impl ModelRegistry {
     /// Executes a request for a promotion or a rollback.
     ///
-    /// The first request loads the policy, which serves all later ones. If the file is replaced, registries that
+    /// The first request loads the policies, which serve all later ones. If a file is replaced, registries that
     /// connect afterwards use the new one.
     pub(crate) async fn decide(&self, request: Request) -> Result<Transition> {
         check_target(&request)?;
         ledger_name(self.model())?;
-        let (policy, options) = (self.policy().await?, self.inner.settings.decision_options.clone());
-        let transitions = Transitions::new(self.backend(), self.model(), policy, options);
+        let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), panel, options);
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
@@ -40,15 +43,18 @@ impl ModelRegistry {
         recording::carry_out(&transitions, &request, &ledger, evidence).await
     }
 
-    pub(super) async fn policy(&self) -> Result<&Policy> {
-        self.inner.policy.get_or_try_init(|| self.inner.settings.policy.load()).await
+    pub(super) async fn panel(&self) -> Result<&Panel> {
+        self.inner
+            .panel
+            .get_or_try_init(|| async { self.inner.settings.policy.load(&OnceCell::new()).await })
+            .await
     }
 
-    /// What the policy would be asked about a request, with all evidence. Nothing is written.
+    /// What the leader would be asked about a request, with all evidence. Nothing is written.
     pub(crate) async fn question(&self, request: &Request) -> Result<Input> {
         check_target(request)?;
-        let (policy, options) = (self.policy().await?, self.inner.settings.decision_options.clone());
-        let transitions = Transitions::new(self.backend(), self.model(), policy, options);
+        let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), panel, options);
         let (request, evidence, past) = self.examine(&transitions, request).await?;
         transitions.question(&request, &evidence, &past)
     }
@@ -76,6 +82,7 @@ impl ModelRegistry {
                 "the aliases differ from the ledger; a command that decides settles this first; `hydra-registry doctor` shows the difference"
             );
         }
+        transitions.check_premise(request, &evidence.registered, &view)?;
         let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
         Ok((request, evidence, Past::from(&view)))
     }

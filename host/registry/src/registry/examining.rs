@@ -1,6 +1,6 @@
 //! Examining: what is wrong with a model, the repair of what can be repaired, and the state of several models.
 
-use futures_util::future::try_join;
+use futures_util::future::{ready, try_join};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::registry::ModelRegistry;
@@ -48,7 +48,7 @@ impl ModelRegistry {
         };
         if let Some(ledger) = &ledger {
             ledger.note_place().await?;
-            ledger.archive_policy(self.policy().await?.bytes()).await?;
+            ledger.archive_policies(&self.panel().await?.components()).await?;
         }
         self.doctor(experiment.as_ref()).repair(ledger.as_ref()).await
     }
@@ -74,9 +74,19 @@ impl ModelRegistry {
         let models = self.models(pattern).await?;
         let status = |model: ModelName| {
             let backend = self.backend().clone();
-            async move { ModelStatus::of(&backend, &model).await }
+            async move {
+                match ModelStatus::of(&backend, &model).await {
+                    // The store does not answer, so the other models cannot be read either.
+                    Err(error) if error.retryable() => Err(error),
+                    // Deleted or renamed since the listing.
+                    Err(error) if error.kind() == ErrorKind::ModelNotFound => Ok(None),
+                    Err(error) => Ok(Some(ModelStatus::not_examined(model, &error))),
+                    Ok(status) => Ok(Some(status)),
+                }
+            }
         };
-        stream::iter(models).map(status).buffered(AT_ONCE).try_collect().await
+        let statuses = stream::iter(models).map(status).buffered(AT_ONCE);
+        statuses.try_filter_map(|status| ready(Ok(status))).try_collect().await
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {

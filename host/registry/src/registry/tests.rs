@@ -9,6 +9,7 @@ use hydra_base::testing::version;
 use hydra_mlflow::entities::NewModelVersion;
 use hydra_mlflow::memory::MemoryStore;
 use hydra_mlflow::store::RegistryStore as _;
+use hydra_policy::Policy;
 
 /// A store in memory, and a directory for files.
 struct World {

@@ -84,7 +84,7 @@ fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
     };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".predictions-");
+    builder.prefix(".output-");
     if let Some(permissions) = existing.or_else(new_file_permissions) {
         builder.permissions(permissions);
     }

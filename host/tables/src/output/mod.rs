@@ -98,6 +98,18 @@ impl<'p> Output<'p> {
     }
 }
 
+/// Writes a whole file, which becomes visible under its name when it is complete.
+///
+/// [`ErrorKind::Storage`] if it cannot be written.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || {
+        let mut destination = Destination::open(path)?;
+        destination.write_all(bytes).map_err(unwritable)?;
+        destination.commit()
+    };
+    write().map_err(|error| named(error, Some(path)))
+}
+
 /// A writer of `format` to `out`; writes the start of the file immediately.
 ///
 /// Arrow is written as a file, but as a stream to stdout and to names that end in `.arrows`.
@@ -126,7 +138,7 @@ fn named(error: Error, path: Option<&Path>) -> Error {
 }
 
 fn unwritable(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Storage, "cannot write the predictions").with_source(error)
+    Error::new(ErrorKind::Storage, "cannot write the output").with_source(error)
 }
 
 /// Converts an error of a format's writer: an I/O error, or a kept column with a type that the format lacks.
@@ -134,5 +146,5 @@ fn unfit(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let is_io = std::error::Error::source(&error)
         .is_some_and(<dyn std::error::Error + 'static>::is::<std::io::Error>);
     let kind = if is_io { ErrorKind::Storage } else { ErrorKind::InvalidData };
-    Error::new(kind, "cannot write the predictions").with_source(error)
+    Error::new(kind, "cannot write the output").with_source(error)
 }

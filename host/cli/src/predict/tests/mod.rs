@@ -13,7 +13,7 @@ use clap::Parser;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{PredictArgs, run};
+use super::{Origin, PredictArgs, run};
 use crate::Printer;
 use crate::args::OutputFormat;
 use hydra_base::testing::{model_name, version};
@@ -50,7 +50,11 @@ impl Folder {
         let mut words = vec!["predict", input.to_str().unwrap(), "--out", out.to_str().unwrap()];
         words.extend(options.split_whitespace());
         let args = Command::try_parse_from(words)?.args;
-        run(model, &model_name("churn"), version(7), &args, &mut Printer::new(OutputFormat::Text, true))
+        let origin = match &args.model.model_file {
+            Some(path) => Origin::File(path.clone()),
+            None => Origin::Registered(model_name("churn"), version(7)),
+        };
+        run(model, &origin, &args, &mut Printer::new(OutputFormat::Text, true))
     }
 
     /// Predicts from CSV text to CSV text.

@@ -27,6 +27,14 @@ fn the_version_is_a_column_if_asked_for() {
 }
 
 #[test]
+fn a_model_file_has_no_version() {
+    let folder = rows();
+    let error = folder.refused(regression(), "rows.csv", "--model-file m.txt --with-version");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    folder.predict(regression(), "rows.csv", "out.csv", "--model-file m.txt").unwrap();
+}
+
+#[test]
 fn a_kept_column_cannot_have_the_name_of_the_version() {
     let folder = Folder::new();
     folder.write("rows.csv", "model_version,f0,f1,f2,f3,f4\n3,1,2,3,4,5\n");

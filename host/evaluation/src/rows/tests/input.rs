@@ -1,8 +1,10 @@
 //! How labels, groups and models of different columns are read.
 
+use crate::SegmentRecord;
+
 use super::{Columns, Request, evaluated, subject, two};
 use hydra_base::ErrorKind;
-use hydra_base::testing::kind;
+use hydra_base::testing::{dataset, kind};
 use hydra_tables::FileFormat;
 
 const HEADER: &str = "f0,f1,f2,f3,f4,label\n";
@@ -14,7 +16,7 @@ fn rows(zero: &str, one: &str) -> String {
 }
 
 fn auc(case: &str, zero: &str, one: &str) -> f64 {
-    let request = Request { resamples: 0, ..Request::new("rows", Columns::new("label")) };
+    let request = Request { resamples: 0, ..Request::new(dataset("rows"), Columns::new("label")) };
     let text = HEADER.to_owned() + &rows(zero, one);
     let evaluation = evaluated(vec![subject(case)], text, FileFormat::Csv, &request).unwrap();
     evaluation.measurements[0].value
@@ -57,25 +59,26 @@ fn columns_of_two_models_are_read_at_once() {
         super::Subject::open(&path).unwrap()
     };
     let text = "b,label,a,c\n0,0,1,5\n1,1,0,5\n0,0,0,5\n1,1,1,5\n";
-    let request = Request { resamples: 0, ..Request::new("rows", Columns::new("label")) };
+    let request = Request { resamples: 0, ..Request::new(dataset("rows"), Columns::new("label")) };
     let both = vec![model("a b", 2), model("b", 1), model("c a", 2)];
     let evaluation = evaluated(both, text, FileFormat::Csv, &request).unwrap();
     let values: Vec<f64> =
         evaluation.measurements.iter().filter(|one| one.metric == "auc").map(|one| one.value).collect();
     assert_eq!(values, [0.5, 1.0, 0.5]);
     let missing = evaluated(vec![model("a", 1), model("d", 1)], text, FileFormat::Csv, &request);
-    assert_eq!(kind(missing), ErrorKind::InvalidData);
+    assert_eq!(kind(missing), ErrorKind::MissingColumns);
 }
 
 #[test]
 fn a_label_can_be_a_segment_and_a_feature_too() {
     let columns = Columns { segments: vec!["label".to_owned(), "f3".to_owned()], ..Columns::new("label") };
-    let request = Request { segment_rows: 1, resamples: 0, ..Request::new("rows", columns) };
+    let request = Request { segment_rows: 1, resamples: 0, ..Request::new(dataset("rows"), columns) };
     let text = HEADER.to_owned() + &rows("0", "1");
     let evaluation = evaluated(two(), text, FileFormat::Csv, &request).unwrap();
-    let segments: Vec<_> = evaluation.agreements.iter().map(|one| one.segment.as_deref()).collect();
-    assert_eq!(segments, [None, Some("label=0"), Some("label=1"), Some("f3=1")]);
-    let in_one_class =
-        evaluation.measurements.iter().find(|one| one.segment.as_deref() == Some("label=0")).unwrap();
+    let named = |one: &SegmentRecord| format!("{}={}", one.column, one.value.as_deref().unwrap_or("rest"));
+    let segments: Vec<String> = evaluation.segments.iter().map(named).collect();
+    assert_eq!(segments, ["f3=1", "label=0", "label=1"]);
+    assert_eq!(evaluation.dataset.segments, ["f3", "label"]);
+    let in_one_class = evaluation.measurements.iter().find(|one| one.segment == Some(1)).unwrap();
     assert!(in_one_class.value.is_nan());
 }

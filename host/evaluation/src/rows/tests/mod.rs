@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 
-use super::{Columns, Request, Subject, Work, evaluate};
+use super::{Columns, ReadColumn, Request, Subject, Work, evaluate};
 use crate::Evaluation;
 use hydra_base::Result;
-use hydra_tables::{FileFormat, Source};
+use hydra_base::testing::dataset;
+use hydra_tables::{FileFormat, RowFiles, Source};
 
 const ROWS: usize = 400;
 
@@ -105,7 +106,7 @@ fn request() -> Request {
         segments: vec!["region".to_owned()],
         ..Columns::new("label")
     };
-    Request { resamples: 64, segment_rows: 80, ..Request::new("holdout", columns) }
+    Request { resamples: 64, segment_rows: 80, ..Request::new(dataset("holdout"), columns) }
 }
 
 /// Evaluates with the first subject as the baseline.
@@ -115,15 +116,19 @@ fn evaluated(
     format: FileFormat,
     request: &Request,
 ) -> Result<Evaluation> {
-    let bytes = bytes.as_ref().to_vec();
-    evaluate(subjects, 0, Source::from_reader("rows", std::io::Cursor::new(bytes)), format, request, &|_| ())
+    let files = RowFiles::of(source(bytes), format);
+    evaluate(subjects, 0, files, request, &|_| ()).map(|evaluated| evaluated.evaluation)
+}
+
+fn source(bytes: impl AsRef<[u8]>) -> Source {
+    Source::from_reader("rows", std::io::Cursor::new(bytes.as_ref().to_vec()))
 }
 
 /// Evaluates and forgets when, and on which bytes: resamples depend on these, so there are no intervals.
 fn timeless(subjects: Vec<Subject>, bytes: Vec<u8>, format: FileFormat) -> Evaluation {
     let request = Request { resamples: 0, ..request() };
     let mut evaluation = evaluated(subjects, bytes, format, &request).unwrap();
-    evaluation.measured_at = 0;
+    (evaluation.began_at, evaluation.measured_at) = (0, 0);
     evaluation.dataset.digest = hydra_base::Sha256::NONE;
     evaluation
 }
@@ -152,18 +157,11 @@ fn a_booster_and_its_classifier_agree_to_the_bit() {
         let interval = comparison.interval.as_ref().map(|interval| (interval.low, interval.high));
         assert!(interval == Some((0.0, 0.0)) || comparison.metric == "ece", "{comparison:?}");
     }
-    let segments: Vec<_> =
-        evaluation.agreements.iter().map(|one| (one.segment.as_deref(), one.rows)).collect();
-    assert_eq!(
-        segments,
-        [
-            (None, 400),
-            (Some("region="), 114),
-            (Some("region=north"), 115),
-            (Some("region=south"), 114),
-            (Some("region (rest)"), 57)
-        ]
-    );
+    let segments: Vec<_> = evaluation.segments.iter().map(|one| (one.value.as_deref(), one.rows)).collect();
+    assert_eq!(segments, [(Some(""), 114), (Some("north"), 115), (Some("south"), 114), (None, 57)]);
+    let measured_in: Vec<_> = evaluation.agreements.iter().map(|one| one.segment).collect();
+    assert_eq!(measured_in, [None, Some(0), Some(1), Some(2), Some(3)]);
+    assert!(evaluation.began_at <= evaluation.measured_at);
 }
 
 /// The scores are those of the model, and what is measured is what [`crate::measure`] gives.
@@ -205,7 +203,7 @@ fn rankings_and_regressions_are_measured_by_their_objectives() {
         let all = evaluation.measurements.into_iter().filter(|one| one.segment.is_none());
         all.map(|one| one.metric).collect::<Vec<String>>().join(" ")
     };
-    let usual = Request { resamples: 8, ..Request::new("rows", Columns::new("label")) };
+    let usual = Request { resamples: 8, ..Request::new(dataset("rows"), Columns::new("label")) };
     assert_eq!(metrics("poisson.txt", &usual), "poisson_deviance rmse mae");
     assert_eq!(metrics("gamma.txt", &usual), "gamma_deviance rmse mae");
     assert_eq!(metrics("mape.txt", &usual), "mape rmse mae");
@@ -221,12 +219,62 @@ fn rankings_and_regressions_are_measured_by_their_objectives() {
 fn progress_is_that_of_the_input_and_then_of_the_resamples() {
     let seen = Mutex::new(Vec::new());
     let bytes = Table::new().csv();
-    let source = Source::from_reader("rows", std::io::Cursor::new(bytes.clone()));
-    evaluate(two(), 0, source, FileFormat::Csv, &request(), &|work| seen.lock().unwrap().push(work)).unwrap();
+    let files = RowFiles::of(source(&bytes), FileFormat::Csv);
+    evaluate(two(), 0, files, &request(), &|work| seen.lock().unwrap().push(work)).unwrap();
     let seen = seen.into_inner().unwrap();
     let length = bytes.len() as u64;
     assert_eq!(seen[0], Work::Scoring { position: length, length: Some(length), in_bytes: true });
-    assert!(matches!(seen.last(), Some(Work::Measuring { total: 24, .. })), "{seen:?}");
+    assert!(matches!(seen.last(), Some(Work::Measuring { total: 12, .. })), "{seen:?}");
+}
+
+/// A directory of files of several formats is measured like one file of all rows.
+#[test]
+fn a_directory_is_one_dataset() {
+    let table = Table::new();
+    let folder = tempfile::tempdir().unwrap();
+    let csv = String::from_utf8(table.csv()).unwrap();
+    let lines: Vec<&str> = csv.lines().collect();
+    let part = |rows: &[&str]| format!("{}\n{}\n", lines[0], rows.join("\n"));
+    std::fs::write(folder.path().join("part-0.csv"), part(&lines[1..150])).unwrap();
+    let jsonl = String::from_utf8(table.jsonl()).unwrap();
+    let rows: Vec<&str> = jsonl.lines().collect();
+    std::fs::write(folder.path().join("part-1.jsonl"), rows[149..].join("\n")).unwrap();
+    std::fs::write(folder.path().join("_SUCCESS"), "").unwrap();
+    let request = Request { resamples: 0, ..request() };
+    let seen = Mutex::new(Vec::new());
+    let evaluated = |request: &Request| {
+        let files = RowFiles::open(folder.path(), None).unwrap();
+        evaluate(two(), 0, files, request, &|work| seen.lock().unwrap().push(work))
+    };
+    let evaluation = evaluated(&request).unwrap().evaluation;
+    let of_one_file = timeless(two(), table.csv(), FileFormat::Csv);
+    assert_eq!(evaluation.measurements, of_one_file.measurements);
+    assert_eq!(evaluation.segments, of_one_file.segments);
+    assert!(seen.lock().unwrap().contains(&Work::Scoring { position: 1, length: Some(2), in_bytes: false }));
+    // Rows are counted in each file.
+    std::fs::write(
+        folder.path().join("part-2.csv"),
+        part(&[&lines[1].replace(",0,", ",9,").replace(",1,", ",9,")]),
+    )
+    .unwrap();
+    let error = evaluated(&request).unwrap_err();
+    assert!(error.to_string().contains("row: 1"), "{error}");
+    assert!(error.to_string().contains("part-2.csv"), "{error}");
+}
+
+#[test]
+fn the_columns_that_are_read_have_mlflows_types() {
+    let table = Table::new();
+    let columns = |bytes: Vec<u8>, format| {
+        let files = RowFiles::of(source(bytes), format);
+        let read = evaluate(two(), 0, files, &request(), &|_| ()).unwrap().columns;
+        read.iter().map(|ReadColumn { name, kind }| format!("{name}:{kind}")).collect::<Vec<_>>().join(" ")
+    };
+    let expected =
+        "f0:double f1:double f2:double f3:double f4:double label:double weight:double region:string";
+    assert_eq!(columns(table.csv(), FileFormat::Csv), expected);
+    assert_eq!(columns(table.parquet(), FileFormat::Parquet), expected);
+    assert_eq!(columns(table.jsonl(), FileFormat::Jsonl), expected);
 }
 
 #[test]
@@ -236,7 +284,7 @@ fn the_digest_is_that_of_the_file() {
     let path = folder.path().join("rows.parquet");
     std::fs::write(&path, &bytes).unwrap();
     let evaluation =
-        evaluate(two(), 1, Source::open(&path).unwrap(), FileFormat::Parquet, &request(), &|_| ()).unwrap();
+        evaluate(two(), 1, RowFiles::open(&path, None).unwrap(), &request(), &|_| ()).unwrap().evaluation;
     assert_eq!(evaluation.dataset.digest, hydra_base::Sha256::of(&bytes));
     assert_eq!(evaluation.baseline, evaluation.versions[1].version);
     let streamed = evaluated(two(), &bytes, FileFormat::Parquet, &request()).unwrap();

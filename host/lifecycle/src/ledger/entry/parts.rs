@@ -1,10 +1,12 @@
 //! The parts of an entry that only some kinds of entries have.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::forms::{optional_number, text_number, text_version};
+use crate::evaluations::{EvaluationFlaw, LeftOut, UsedEvaluation};
 use hydra_base::names::{RunId, Version};
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_ledger_rules::Number;
@@ -30,10 +32,17 @@ pub struct Decided {
     /// version's tag has it. Not a [`Sha256`], because another program may have written anything into the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
+    /// The evaluations that the host found: first those that it left out, then those that the policy received.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<EvaluationNote>,
+    /// The number of evaluations that the entry has no room for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_evaluations: u32,
     /// What users of the champion notice: how the target differs from it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub changes: BTreeSet<Change>,
-    /// The answers of all policies, the leader's first; empty if one policy decides alone.
+    /// The answers of all policies, the leader's first; empty if one policy decides alone. Then the policy, the usage and the
+    /// budget above are the leader's, and the verdict is that of all policies together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panel: Vec<PanelAnswer>,
     /// The SHA-256 of the archived document of a panel's decision.
@@ -45,12 +54,82 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// The verdict of the policy that decided alone, or of the leader.
+    #[must_use]
+    pub fn leader_verdict(&self) -> VerdictKind {
+        self.panel.first().and_then(|answer| answer.verdict.kind()).unwrap_or(self.verdict)
+    }
+}
+
+impl Decided {
+    /// The SHA-256 of each policy that was asked, once.
+    #[must_use]
+    pub fn policies(&self) -> BTreeSet<Sha256> {
+        let panel = self.panel.iter().map(|answer| answer.sha256);
+        panel.chain([self.policy.sha256]).collect()
+    }
+
     /// Whether it has only parts that schema 1 has.
     pub(super) fn is_of_schema_1(&self) -> bool {
         self.changes.is_empty()
+            && self.evaluations.is_empty()
+            && self.more_evaluations == 0
             && self.panel.is_empty()
             && self.decision_sha256.is_none()
             && self.signers.is_empty()
+    }
+}
+
+/// An evaluation that the host found for a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationNote {
+    /// The name of the dataset.
+    pub dataset: String,
+    /// The SHA-256 of the document; none if the tag does not contain it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256>,
+    /// Whether the command that decided also measured.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub first_hand: bool,
+    /// Why it was left out; none if the policy received it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaw: Option<EvaluationFlaw>,
+}
+
+/// The most bytes of an entry that evaluations take.
+const NOTES_BYTES: usize = 1_200;
+
+impl EvaluationNote {
+    /// What an entry has room for, and the number of the others. The archived input has all that the policy received, and so those
+    /// that were left out come first.
+    pub(crate) fn of(left_out: &[LeftOut], used: &[UsedEvaluation]) -> (Vec<Self>, u32) {
+        let left_out = left_out.iter().map(|one| Self {
+            dataset: one.dataset.clone(),
+            sha256: one.sha256,
+            first_hand: false,
+            flaw: Some(one.flaw),
+        });
+        let used = used.iter().map(|one| Self {
+            dataset: one.dataset.clone(),
+            sha256: Some(one.sha256),
+            first_hand: one.first_hand,
+            flaw: None,
+        });
+        let mut room = NOTES_BYTES;
+        let mut notes = Vec::new();
+        let mut more = 0;
+        for note in left_out.chain(used) {
+            let bytes = serde_json::to_string(&note).map_or(usize::MAX, |text| text.len().saturating_add(1));
+            match room.checked_sub(bytes) {
+                Some(rest) => {
+                    room = rest;
+                    notes.push(note);
+                }
+                None => more += 1,
+            }
+        }
+        (notes, more)
     }
 }
 
@@ -78,6 +157,40 @@ pub enum PanelVerdict {
     Hold,
     /// The policy failed; only of a monitor, because any other failure is recorded nowhere.
     Error,
+}
+
+impl PanelVerdict {
+    /// The verdict of a policy that did not fail.
+    #[must_use]
+    pub fn kind(self) -> Option<VerdictKind> {
+        match self {
+            Self::Approve => Some(VerdictKind::Approve),
+            Self::Reject => Some(VerdictKind::Reject),
+            Self::Hold => Some(VerdictKind::Hold),
+            Self::Error => None,
+        }
+    }
+}
+
+impl From<VerdictKind> for PanelVerdict {
+    fn from(verdict: VerdictKind) -> Self {
+        match verdict {
+            VerdictKind::Approve => Self::Approve,
+            VerdictKind::Reject => Self::Reject,
+            VerdictKind::Hold => Self::Hold,
+        }
+    }
+}
+
+impl fmt::Display for PanelVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Hold => "hold",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// Names the standing document that holds after an entry.
@@ -163,4 +276,9 @@ pub struct SideMove {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires this signature")]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{
-    Activation, Decided, Entry, EntryKind, MAX_ENTRY_BYTES, NewArchive, PanelAnswer, PanelVerdict, SCHEMA,
-    SideMove, StandingRef, Subject, Undecodable,
+    Activation, Decided, Entry, EntryKind, EvaluationNote, MAX_ENTRY_BYTES, NewArchive, PanelAnswer,
+    PanelVerdict, SCHEMA, SideMove, StandingRef, Subject, Undecodable,
 };
+use crate::evaluations::UsedEvaluation;
 use hydra_base::ErrorKind;
 use hydra_base::aliases::AliasState;
 use hydra_base::names::{Alias, RunId, Version};
@@ -39,6 +40,8 @@ pub(crate) fn sample() -> Entry {
             input_sha256: Sha256::of(b"input"),
             evidence_sha256: Sha256::of(b"evidence"),
             model_sha256: None,
+            evaluations: Vec::new(),
+            more_evaluations: 0,
             changes: BTreeSet::new(),
             panel: Vec::new(),
             decision_sha256: None,
@@ -94,6 +97,33 @@ fn eight_policies_and_64_quarantined_versions_fit_an_entry() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+/// What a decision of a panel may hold at most beside a rollback's quarantines: the texts make room for it.
+#[test]
+fn eight_policies_and_evaluations_fit_an_entry() {
+    let used = |index: u8| UsedEvaluation {
+        dataset: "d".repeat(100),
+        sha256: Sha256::of(&[index]),
+        measured_at: 0,
+        first_hand: index == 0,
+    };
+    let used: Vec<UsedEvaluation> = (0..20).map(used).collect();
+    let mut entry = full();
+    entry.quarantines.clear();
+    (entry.subject, entry.activation, entry.archive) = (None, None, None);
+    entry.actor = "a".repeat(300);
+    entry.reason = Some("r".repeat(1_000));
+    entry.explanation = "e".repeat(1_000);
+    let decided = entry.decided.as_mut().expect("a decision");
+    (decided.policy.name, decided.policy.version) = ("n".repeat(64), "v".repeat(64));
+    decided.model_sha256 = Some(Sha256::of(b"model").to_string());
+    decided.signers.clear();
+    (decided.evaluations, decided.more_evaluations) = EvaluationNote::of(&[], &used);
+    let text = entry.encode().expect("an entry");
+    assert!(text.len() <= MAX_ENTRY_BYTES, "{}", text.len());
+    assert!(entry.explanation.len() > 64, "{}", entry.explanation);
+    assert_eq!(Entry::decode(&text), Ok(entry));
 }
 
 /// Entries of schema 1 are read and written as they are. One that has parts of schema 2 is damaged for the releases that

@@ -9,7 +9,7 @@ use super::{Entry, MAX_ENTRY_BYTES, SCHEMA};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 impl Entry {
-    /// The text of the tag. Explanation, reason and actor are cut, longest first, until it fits [`MAX_ENTRY_BYTES`];
+    /// The text of the tag. Explanation and reason are cut, longest first, and then the actor, until it fits [`MAX_ENTRY_BYTES`];
     /// `InvalidArgument` when the rest alone is too long.
     pub fn encode(&mut self) -> Result<String> {
         loop {
@@ -17,12 +17,12 @@ impl Entry {
             let Some(excess) = text.len().checked_sub(MAX_ENTRY_BYTES).filter(|excess| *excess > 0) else {
                 return Ok(text);
             };
-            let mut texts: Vec<&mut String> =
-                [&mut self.explanation, &mut self.actor].into_iter().chain(&mut self.reason).collect();
-            texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-            match texts.into_iter().next() {
-                Some(longest) if longest.len() > 64 => cut(longest, excess),
-                _ => {
+            let texts = [&mut self.explanation].into_iter().chain(&mut self.reason);
+            let longest = texts.filter(|text| text.len() > KEPT).max_by_key(|text| text.len());
+            // A name that was cut is not recognised as the same person's.
+            match longest.or(Some(&mut self.actor).filter(|actor| actor.len() > KEPT)) {
+                Some(longest) => cut(longest, excess),
+                None => {
                     return Err(Error::new(
                         ErrorKind::InvalidArgument,
                         "the decision is too large for the ledger",
@@ -112,6 +112,9 @@ fn release(host: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-+".contains(c);
     (!release.is_empty() && release.len() <= 32 && release.chars().all(plain)).then(|| release.to_owned())
 }
+
+/// A text of that many bytes is not cut.
+const KEPT: usize = 64;
 
 pub(super) const ELLIPSIS: char = '…';
 

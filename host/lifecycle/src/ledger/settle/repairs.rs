@@ -1,9 +1,10 @@
 //! The entries that settling appends, and the tags that it writes.
 
-use super::{Assessed, Settler};
-use crate::ledger::chain::{Reading, Record};
-use crate::ledger::entry::{EntryKind, StandingRef};
-use crate::ledger::errors;
+use super::{Assessed, Settler, restored};
+use crate::ledger::chain::Record;
+use crate::ledger::draft;
+use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::errors::is_lost;
 use crate::ledger::look::Snapshot;
 use hydra_base::error::Result;
 use hydra_base::failpoint::failpoint;
@@ -40,23 +41,24 @@ impl Settler<'_> {
         }
     }
 
-    /// The standing of the entry that the head follows.
-    async fn standing_below(&self, snapshot: &Snapshot, head: &Record) -> Result<Option<StandingRef>> {
-        let trusted = head.entry.bridge.as_ref().map(|bridge| bridge.trusted);
-        let below = trusted.unwrap_or(head.entry.base);
-        if head.entry.standing.is_none() || below == 0 {
-            return Ok(head.entry.standing);
+    /// Names the standing after `entry`, which follows the head. A version that was made champion without the ledger has used
+    /// its approvals. An archive that is gone does not stop a repair: the document can be rebuilt from the entries.
+    async fn carry_standing(&self, entry: &mut Entry, head: &Record) -> Result<()> {
+        entry.standing = head.entry.standing;
+        if entry.operation != EntryKind::External || entry.crowned().is_none() || entry.standing.is_none() {
+            return Ok(());
         }
-        if let Some(record) = snapshot.window.record(below) {
-            return Ok(record.entry.standing);
+        let standing = self.writer.ledger.standing(head).await?;
+        if let Some((reference, bytes)) = draft::carry_standing(entry, &standing, head.entry.standing)? {
+            match self.writer.archive_standing(reference.sha256, bytes.clone()).await {
+                Err(error) if is_lost(&error) => {
+                    tracing::warn!(%error, "cannot store a standing document; it can be rebuilt from the ledger");
+                }
+                stored => stored?,
+            }
+            self.writer.ledger.keep(reference, bytes).await?;
         }
-        let ledger = &self.writer.ledger;
-        let stored = ledger.backend.registry.model_version(&ledger.name, Version::new(below)?).await?;
-        match Reading::of(&stored, &ledger.id) {
-            Reading::Record(record) => Ok(record.entry.standing),
-            Reading::Newer(entry) => Err(errors::newer(below, &entry)),
-            Reading::Damaged(flaw) => Err(errors::broken(below, &flaw)),
-        }
+        Ok(())
     }
 
     /// Appends the entry that the situation asks for. Whether it is valid shows at the next look.
@@ -67,19 +69,10 @@ impl Settler<'_> {
         head: &Record,
         assessed: Assessed,
     ) -> Result<()> {
-        let (before, after) = (snapshot.existing(&head.entry.before), snapshot.existing(&head.entry.after));
-        // What the head never moved stays as it is when the head is undone.
-        let restored = || {
-            after
-                .iter()
-                .map(|(alias, version)| {
-                    (alias.clone(), if before.contains(alias) { before.get(alias) } else { version })
-                })
-                .collect()
-        };
+        let after = snapshot.existing(&head.entry.after);
         let (kind, from, to, why) = match situation {
             Situation::Abort(reason) => {
-                (EntryKind::Aborted, after.clone(), restored(), abort_text(reason, head))
+                (EntryKind::Aborted, after, restored(snapshot, head), abort_text(reason, head))
             }
             Situation::Reassert => {
                 let why = format!("a slow writer overwrote the aliases of entry {}", head.number);
@@ -97,7 +90,12 @@ impl Settler<'_> {
         let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
         if kind == EntryKind::Aborted {
             entry.target = head.entry.target;
-            entry.standing = self.standing_below(snapshot, head).await?;
+            entry.standing = match head.entry.standing {
+                Some(_) => {
+                    self.writer.ledger.below(snapshot, head).await?.and_then(|below| below.entry.standing)
+                }
+                None => None,
+            };
         } else {
             if !head.is_settled() {
                 // No writer comes back to a head that is superseded.
@@ -105,7 +103,9 @@ impl Settler<'_> {
                     return self.pause_if_transient(error).await;
                 }
             }
-            entry.standing = head.entry.standing;
+            if let Err(error) = self.carry_standing(&mut entry, head).await {
+                return self.pause_if_transient(error).await;
+            }
         }
         match self.writer.append(&mut entry).await {
             Ok(_) => {

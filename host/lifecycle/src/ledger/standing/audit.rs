@@ -107,6 +107,7 @@ impl<'a> StandingAudit<'a> {
 fn carries(act: &Act<'_>, start: Option<StandingRef>) -> bool {
     match act {
         Act::Carry | Act::Abort => true,
+        Act::Found { crowned } => crowned.is_none() || start.is_none(),
         Act::Decision { crowned, quarantines } => {
             quarantines.is_empty() && (crowned.is_none() || start.is_none())
         }

@@ -9,7 +9,6 @@ use crate::ledger::entry::{EntryKind, StandingRef};
 use crate::ledger::errors::is_lost;
 use crate::ledger::history::Step;
 use crate::ledger::{Ledger, errors};
-use hydra_base::blocking;
 use hydra_base::error::Result;
 
 impl Ledger {
@@ -85,18 +84,14 @@ impl Ledger {
     }
 
     async fn cached(&self, reference: StandingRef) -> Result<Option<Standing>> {
-        let Some(cache) = self.cache.clone() else { return Ok(None) };
-        let Some(bytes) = blocking(move || Ok(cache.get(reference))).await? else { return Ok(None) };
-        Standing::decode(&bytes).map(Some)
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let bytes = cache.get(reference.sha256).await?;
+        bytes.map(|bytes| Standing::decode(&bytes)).transpose()
     }
 
     /// Keeps a document in the cache.
     pub(in crate::ledger) async fn keep(&self, reference: StandingRef, bytes: Vec<u8>) -> Result<()> {
-        let Some(cache) = self.cache.clone() else { return Ok(()) };
-        blocking(move || {
-            cache.put(reference, &bytes);
-            Ok(())
-        })
-        .await
+        let Some(cache) = &self.cache else { return Ok(()) };
+        cache.put(reference.sha256, bytes).await
     }
 }

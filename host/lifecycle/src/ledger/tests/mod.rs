@@ -1,6 +1,7 @@
 //! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
 mod other_releases;
+mod outside;
 mod past;
 mod repairs;
 mod standing;
@@ -34,6 +35,9 @@ use hydra_mlflow::store::RegistryStore;
 use hydra_mlflow::testing::remote::{Fault, Remote};
 use hydra_policy::{Budget, Usage, VerdictKind};
 
+/// The files of every version.
+const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/models/regression/booster");
+
 /// A store with a model of five versions.
 struct World {
     store: Arc<MemoryStore>,
@@ -62,7 +66,7 @@ impl World {
         let model = ModelName::new("m").expect("a name");
         store.create_registered_model(&model, &Tags::new(), "").await.expect("a model");
         for _ in 0..5 {
-            let version = NewModelVersion::new(model.clone(), "s3://bucket/model");
+            let version = NewModelVersion::new(model.clone(), MODEL);
             store.create_model_version(&version).await.expect("a version");
         }
         Self { store, model }
@@ -84,8 +88,17 @@ impl World {
     }
 
     async fn open_with(&self, registry: Arc<dyn RegistryStore>, windows: Windows) -> Result<LedgerWriter> {
+        self.open_as("tester", registry, windows).await
+    }
+
+    async fn open_as(
+        &self,
+        actor: &str,
+        registry: Arc<dyn RegistryStore>,
+        windows: Windows,
+    ) -> Result<LedgerWriter> {
         let settings =
-            WriterSettings { windows, deadline: Duration::from_secs(20), ..WriterSettings::new("tester") };
+            WriterSettings { windows, deadline: Duration::from_secs(20), ..WriterSettings::new(actor) };
         let experiment = ExperimentId::new("0").expect("an id");
         LedgerWriter::found(&self.backend(registry), &self.model, &experiment, settings).await
     }
@@ -183,13 +196,16 @@ impl Decide for Decider<'_> {
                     input_sha256: Sha256::NONE,
                     evidence_sha256: Sha256::of(format!("{:?} {evidence:?}", self.wish).as_bytes()),
                     model_sha256: None,
+                    evaluations: Vec::new(),
+                    more_evaluations: 0,
                     changes: BTreeSet::new(),
                     panel: Vec::new(),
                     decision_sha256: None,
                     signers: Vec::new(),
                 },
                 input: format!("{{\"wish\":\"{:?}\"}}", self.wish).into_bytes(),
-                component,
+                document: None,
+                components: [(Sha256::of(&component), component)].into(),
             }),
         })))
     }

@@ -1,14 +1,21 @@
 //! Quarantines and approvals: what they keep from happening, how they end, and what is left when files or writers are lost.
 
+mod damage;
+
 use super::*;
+use crate::document_cache::DocumentCache;
 use crate::ledger::mark::Mark;
+use crate::ledger::standing::MAX_APPROVALS_OF_VERSION;
 use crate::ledger::verify::Flaw;
-use crate::ledger::{QUARANTINE_TAG, Standing, StandingCache};
+use crate::ledger::{QUARANTINE_TAG, Standing};
 use crate::statement::{self, Stated, Statement, Verb};
 use hydra_base::names::Key;
 use hydra_mlflow::artifacts::ArtifactStore;
 
-const DIGEST_TAG: &str = "hydra.model.sha256";
+/// The digest of the model file of every version.
+fn digest() -> Sha256 {
+    Sha256::of(&std::fs::read(format!("{MODEL}/model.lgb")).expect("a model"))
+}
 
 impl World {
     async fn state(&self, place: Place, statement: Statement) -> Result<Stated> {
@@ -27,10 +34,13 @@ impl World {
     }
 
     async fn approve(&self, place: Place, number: u64) -> Stated {
-        let key = Key::new(DIGEST_TAG).expect("a key");
-        let digest = Sha256::of(b"model").to_string();
-        self.store.set_version_tag(&self.model, version(number), &key, &digest).await.expect("a tag");
         self.state(place, Statement::new(Verb::Approve, version(number))).await.expect("an approval")
+    }
+
+    async fn approve_as(&self, actor: &str, number: u64) -> Result<Stated> {
+        let ledger = self.open_as(actor, self.at(Place::Local), Windows::MILLISECONDS).await?;
+        let statement = Statement::new(Verb::Approve, version(number));
+        statement::record(&self.backend(self.store.clone()), None, &ledger, &statement).await
     }
 
     async fn standing(&self) -> Standing {
@@ -106,7 +116,7 @@ async fn a_version_in_quarantine_does_not_become_champion_until_it_is_released()
     }
 }
 
-/// A quarantine of the champion moves nothing, and everybody is shown it.
+/// A quarantine of the champion moves nothing, and every command shows it.
 #[tokio::test]
 async fn the_champion_can_go_into_quarantine() {
     let world = World::new().await;
@@ -151,7 +161,7 @@ async fn an_approval_ends_with_its_use() {
         let world = World::new().await;
         promote(&world, place, "a", 1).await.expect("a promotion");
         let stated = world.approve(place, 2).await;
-        assert_eq!(stated.sha256, Some(Sha256::of(b"model").to_string()));
+        assert_eq!(stated.sha256, Some(digest().to_string()));
         world.approve(place, 3).await;
         world.approve(place, 2).await;
         assert_eq!(world.stands().await.1, [3, 2], "the same approver's earlier one is replaced");
@@ -175,7 +185,7 @@ async fn an_approval_counts_for_its_bytes_until_it_expires() {
     let brief = world.state(Place::Local, brief).await.expect("an approval");
     let standing = world.standing().await;
     let counts = |sha256: Sha256, now| standing.counting_approvals(version(2), sha256, now).count();
-    let (model, ends) = (Sha256::of(b"model"), brief.expires.expect("an end"));
+    let (model, ends) = (digest(), brief.expires.expect("an end"));
     assert_eq!((counts(model, ends - 1), counts(model, ends)), (1, 0));
     assert_eq!(counts(Sha256::of(b"another"), ends - 1), 0);
     assert_eq!(standing.counting_approvals(version(3), model, ends - 1).count(), 0);
@@ -186,6 +196,115 @@ async fn an_approval_counts_for_its_bytes_until_it_expires() {
     let none =
         world.state(Place::Local, Statement::new(Verb::Approve, version(99))).await.expect_err("no version");
     assert_eq!(none.kind(), ErrorKind::VersionNotFound);
+}
+
+/// A tag says nothing about the bytes that are there.
+#[tokio::test]
+async fn an_approval_is_about_the_bytes_and_not_about_their_tag() {
+    let world = World::new().await;
+    let key = Key::new("hydra.model.sha256").expect("a key");
+    let other = Sha256::of(b"another model").to_string();
+    world.store.set_version_tag(&world.model, version(2), &key, &other).await.expect("a tag");
+    let refused = world.approve_as("bob", 2).await.expect_err("the bytes are others");
+    assert_eq!(refused.kind(), ErrorKind::Unloadable);
+    let tag = digest().to_string();
+    world.store.set_version_tag(&world.model, version(2), &key, &tag).await.expect("a tag");
+    assert_eq!(world.approve_as("bob", 2).await.expect("an approval").sha256, Some(tag));
+}
+
+/// A version that becomes champion uses its approvals up, also if another program moved the alias.
+#[tokio::test]
+async fn an_approval_ends_when_its_version_becomes_champion_without_the_ledger() {
+    for place in [Place::Local, Place::Remote] {
+        let world = World::new().await;
+        promote(&world, place, "a", 1).await.expect("a promotion");
+        world.approve(place, 2).await;
+        world.approve(place, 3).await;
+        world.set(Alias::CHAMPION, 2).await;
+        promote(&world, place, "b", 4).await.expect("the next decision");
+        assert_eq!(world.stands().await.1, [3]);
+        let expected = [
+            EntryKind::Genesis,
+            EntryKind::Promote,
+            EntryKind::Approve,
+            EntryKind::Approve,
+            EntryKind::External,
+            EntryKind::Promote,
+        ];
+        assert_eq!(kinds(&world.assert_sound().await), expected);
+        // Other moves use none up.
+        world.set(Alias::ARCHIVED, 3).await;
+        promote(&world, place, "c", 1).await.expect("the next decision");
+        assert_eq!(world.stands().await.1, [3]);
+        world.assert_sound().await;
+    }
+}
+
+/// A name in another case is that of the same person.
+#[tokio::test]
+async fn approvals_of_one_person_are_one() {
+    let world = World::new().await;
+    for actor in ["Ann", "ann", " ANN "] {
+        world.approve_as(actor, 2).await.expect("an approval");
+    }
+    let standing = world.standing().await;
+    let by: Vec<&str> = standing.approvals().iter().map(|approval| approval.by.as_str()).collect();
+    assert_eq!(by, [" ANN "]);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn the_number_of_approvals_has_limits() {
+    let world = World::new().await;
+    let most = MAX_APPROVALS_OF_VERSION;
+    for number in 0..most {
+        world.approve_as(&format!("reviewer {number}"), 2).await.expect("an approval");
+    }
+    let refused = world.approve_as("one more", 2).await.expect_err("one too many");
+    assert_eq!(refused.kind(), ErrorKind::TooManyApprovals);
+    assert_eq!(
+        refused.to_string(),
+        format!("version 2 has {most} live approvals, the most that a version can have")
+    );
+    assert!(refused.hint().is_some_and(|hint| hint.contains("`hydra-registry promote 2`")), "{refused:?}");
+    // The same person's later one takes the place of the earlier, and other versions have room.
+    world.approve_as("Reviewer 0", 2).await.expect("an approval");
+    world.approve_as("one more", 3).await.expect("an approval");
+    assert_eq!(world.standing().await.approvals().len(), most + 1);
+    promote(&world, Place::Local, "a", 2).await.expect("a promotion");
+    assert_eq!(world.stands().await.1, [3]);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_reason_that_the_standing_would_repeat_has_a_limit() {
+    let world = World::new().await;
+    for (chars, is_recorded) in
+        [(statement::MAX_REASON_CHARS, true), (statement::MAX_REASON_CHARS + 1, false)]
+    {
+        let reason = Some("é".repeat(chars));
+        let statement = Statement { reason, ..Statement::new(Verb::Quarantine, version(2)) };
+        let stated = world.state(Place::Local, statement).await;
+        assert_eq!(
+            stated.as_ref().err().map(|error| error.kind()),
+            (!is_recorded).then_some(ErrorKind::TextTooLong)
+        );
+    }
+    assert_eq!(world.stands().await.0, [2]);
+}
+
+/// A name that was cut would not be recognised as that of the same person.
+#[tokio::test]
+async fn the_longest_name_of_an_approver_is_kept_whole() {
+    let world = World::new().await;
+    let (name, reason) =
+        ("🦀".repeat(hydra_base::actor::MAX_CHARS), Some("🐙".repeat(statement::MAX_REASON_CHARS)));
+    let ledger = world.open_as(&name, world.at(Place::Local), Windows::MILLISECONDS).await.expect("a ledger");
+    let statement = Statement { reason, ..Statement::new(Verb::Approve, version(2)) };
+    statement::record(&world.backend(world.store.clone()), None, &ledger, &statement)
+        .await
+        .expect("recorded");
+    assert_eq!(world.standing().await.approvals()[0].by, name);
 }
 
 #[tokio::test]
@@ -209,183 +328,6 @@ async fn a_nomination_makes_a_version_the_candidate() {
     }
 }
 
-/// Whoever comes next finishes what a dead writer began, tags included.
-#[tokio::test]
-async fn a_death_before_any_write_of_a_statement_is_repaired() {
-    for verb in [Verb::Quarantine, Verb::Release, Verb::Approve, Verb::Nominate] {
-        for at in 0.. {
-            let world = World::new().await;
-            promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
-            world.approve(Place::Remote, 2).await;
-            if verb == Verb::Release {
-                world.quarantine(Place::Remote, 2).await;
-            }
-            let before = world.assert_sound().await.len();
-            let dying = Remote::new(&world.store, &[(at, Fault::Dead)]);
-            let stated = world.state_with(dying.clone(), Statement::new(verb, version(2))).await;
-            if !dying.is_dead() {
-                stated.expect("a statement");
-                break;
-            }
-            promote(&world, Place::Remote, "c", 3).await.expect("the next promotion");
-            let appended = world.assert_sound().await.len() == before + 2;
-            let quarantined = match verb {
-                Verb::Quarantine => appended,
-                _ => verb == Verb::Release && !appended,
-            };
-            assert_eq!(world.stands().await.0.contains(&2), quarantined, "{verb} before write {at}");
-            assert_eq!(world.tag(2).await.is_some(), quarantined, "{verb} before write {at}");
-            assert_eq!(findings(&world).await, [] as [&str; 0], "{verb} before write {at}");
-        }
-    }
-}
-
-/// A promotion that never took effect has used no approval, and a rollback that never did has put nothing in quarantine.
-#[tokio::test]
-async fn an_abort_restores_the_standing() {
-    let brief = Windows { lease: 50, slow_writer: 100, expiry: 300, guard: 100 };
-    for wish in [Wish::Promote(3), Wish::RollbackAndQuarantine] {
-        let world = World::new().await;
-        for (id, version) in [("a", 1), ("b", 2)] {
-            promote(&world, Place::Remote, id, version).await.expect("a promotion");
-        }
-        world.approve(Place::Remote, 3).await;
-        world.approve(Place::Remote, 1).await;
-        let before = world.standing().await;
-        let dying = Remote::new(&world.store, &[(1, Fault::Dead)]);
-        let ledger = world.open_with(dying, brief).await.expect("the ledger");
-        run(&world, &ledger, "c", wish).await.expect_err("death");
-        assert_ne!(world.standing().await, before, "the head carries what the decision did");
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        let ledger = world.open_with(world.at(Place::Remote), brief).await.expect("the ledger");
-        ledger.repair().await.expect("a repair");
-        let history = world.assert_sound().await;
-        assert_eq!(history[0].0.entry.operation, EntryKind::Aborted);
-        assert_eq!(world.standing().await, before);
-        assert_eq!(world.tag(2).await, None);
-        assert_eq!(findings(&world).await, [] as [&str; 0]);
-    }
-}
-
-#[tokio::test]
-async fn a_standing_document_that_is_lost_is_rebuilt_from_the_ledger() {
-    let world = World::new().await;
-    for (id, version) in [("a", 1), ("b", 2)] {
-        promote(&world, Place::Remote, id, version).await.expect("a promotion");
-    }
-    for number in [3, 4] {
-        world.quarantine(Place::Remote, number).await;
-        world.approve(Place::Remote, number).await;
-    }
-    promote(&world, Place::Remote, "c", 5).await.expect("a promotion");
-    world.state(Place::Remote, Statement::new(Verb::Release, version(3))).await.expect("a release");
-    let standing = world.standing().await;
-    let archive = world.archive().await;
-    let documents = archive.list("standing").await.expect("the documents");
-    assert_eq!(documents.len(), 5, "one for each change");
-    let newest = {
-        let (record, _) = world.assert_sound().await.remove(0);
-        format!("standing/{}.json", record.entry.standing.expect("a standing").sha256)
-    };
-    for document in &documents {
-        archive.put_bytes(&document.path, b"{}".to_vec()).await.expect("damage");
-    }
-    assert_eq!(world.standing().await, standing);
-    assert_eq!(findings(&world).await, ["missing-standing"]);
-    let verified = world.ledger().await.verify(None).await.expect("a verification");
-    let flaw = |entry| Flaw { entry, what: "its standing document is not in the archive".into() };
-    assert_eq!(verified.flaws, [9, 8, 7, 6, 5, 4].map(flaw));
-    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    ledger.repair().await.expect("a repair");
-    assert_eq!(findings(&world).await, [] as [&str; 0]);
-    let stored =
-        hydra_mlflow::artifacts::read_whole(archive.as_ref(), &newest, 1 << 20).await.expect("a file");
-    assert_eq!(Standing::decode(&stored.expect("a document")).expect("a standing"), standing);
-}
-
-#[tokio::test]
-async fn a_cached_standing_needs_no_archive() {
-    let world = World::new().await;
-    world.quarantine(Place::Local, 3).await;
-    let directory = tempfile::tempdir().expect("a directory");
-    let cache = StandingCache::new(directory.path().join("standing"));
-    let cached = world.ledger().await.with_cache(Some(cache));
-    let view = cached.view().await.expect("a view");
-    let archive = world.archive().await;
-    let path = archive.list("standing").await.expect("the documents").remove(0).path;
-    archive.put_bytes(&path, b"{}".to_vec()).await.expect("damage");
-    // Below this number there is no chain to rebuild it from.
-    let head = Record { number: 0, ..view.head };
-    assert_eq!(cached.standing(&head).await.expect("the standing"), view.standing);
-    let error = world.ledger().await.standing(&head).await.expect_err("it is lost");
-    assert_eq!(error.kind(), ErrorKind::StandingLost);
-    let file = std::fs::read_dir(directory.path().join("standing")).expect("the cache").next();
-    std::fs::write(file.expect("a document").expect("a document").path(), "{}").expect("damage");
-    let error = cached.standing(&head).await.expect_err("a damaged cache is not used");
-    assert_eq!(error.kind(), ErrorKind::StandingLost);
-}
-
-/// An entry whose author forgot the standing, or has the wrong one, is found.
-#[tokio::test]
-async fn verification_finds_a_standing_that_does_not_follow() {
-    for wrong in [None, Some(crate::ledger::entry::StandingRef { number: 2, sha256: Sha256::NONE })] {
-        let world = World::new().await;
-        world.quarantine(Place::Local, 3).await;
-        let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
-        let head = ledger.ledger().view().await.expect("a view").head;
-        let (state, why) = (head.state().clone(), "forgotten".to_owned());
-        let mut entry =
-            ledger.entry(EntryKind::Promote, head.number, Some(head.digest), state.clone(), state, why);
-        entry.standing = wrong;
-        ledger.append(&mut entry).await.expect("an entry");
-        let verified = ledger.ledger().verify(None).await.expect("a verification");
-        let what = "its standing does not follow from the entry before it".to_owned();
-        assert!(verified.flaws.contains(&Flaw { entry: 3, what }), "{verified:?}");
-    }
-}
-
-/// The tag is for readers. Decisions do not trust it, and a person decides about one that is wrong.
-#[tokio::test]
-async fn a_tag_that_is_wrong_is_found() {
-    let world = World::new().await;
-    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
-    world.quarantine(Place::Remote, 3).await;
-    let key = Key::new(QUARANTINE_TAG).expect("a key");
-    world.store.delete_version_tag(&world.model, version(3), &key).await.expect("deleted");
-    world.store.set_version_tag(&world.model, version(1), &key, "by hand").await.expect("a tag");
-    assert_eq!(findings(&world).await, ["missing-quarantine-tag", "stray-quarantine-tag"]);
-    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    ledger.repair().await.expect("a repair");
-    assert!(world.tag(3).await.is_some());
-    assert_eq!(findings(&world).await, ["stray-quarantine-tag"]);
-    let stated =
-        world.state(Place::Remote, Statement::new(Verb::Release, version(1))).await.expect("a release");
-    assert!(stated.recorded);
-    assert_eq!(findings(&world).await, [] as [&str; 0]);
-    assert_eq!(world.stands().await.0, [3]);
-    world.assert_sound().await;
-}
-
-/// Damage ends no quarantine: the entries above it name the standing, and so does the checkpoint.
-#[tokio::test]
-async fn damage_ends_no_quarantine() {
-    let world = World::new().await;
-    promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
-    world.quarantine(Place::Remote, 3).await;
-    world.quarantine(Place::Remote, 4).await;
-    promote(&world, Place::Remote, "b", 2).await.expect("a promotion");
-    let name = ledger_name(&world.model).expect("a name");
-    for number in [3, 4] {
-        world.store.delete_model_version(&name, version(number)).await.expect("a deletion");
-    }
-    let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
-    ledger.repair().await.expect("a checkpoint");
-    assert_eq!(world.stands().await.0, [3, 4]);
-    promote(&world, Place::Remote, "c", 3).await.expect_err("in quarantine");
-    promote(&world, Place::Remote, "d", 5).await.expect("a promotion");
-    assert!(ledger.ledger().verify(None).await.expect("a verification").is_sound());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn quarantines_and_promotions_race() {
     for place in [Place::Local, Place::Remote] {
@@ -396,10 +338,12 @@ async fn quarantines_and_promotions_race() {
                 for operation in 0..4_u64 {
                     let number = (writer + operation) % 3 + 1;
                     let result = match writer % 3 {
-                        0 => world
-                            .state(place, Statement::new(Verb::Quarantine, version(number)))
-                            .await
-                            .map(drop),
+                        0 => {
+                            let reason = Some("a race".to_owned());
+                            let statement =
+                                Statement { reason, ..Statement::new(Verb::Quarantine, version(number)) };
+                            world.state(place, statement).await.map(drop)
+                        }
                         1 => {
                             world.state(place, Statement::new(Verb::Release, version(number))).await.map(drop)
                         }

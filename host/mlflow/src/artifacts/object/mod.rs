@@ -113,12 +113,13 @@ impl ArtifactStore for ObjectArtifacts {
         };
         // Some tools mark a directory by an empty object with the directory's own key.
         let files = found.objects.iter().filter(|object| object.location != directory).filter_map(|object| {
-            Some(ArtifactInfo { path: relative(&object.location)?, is_dir: false, size: Some(object.size) })
+            let stamp = object.e_tag.clone().unwrap_or_else(|| object.last_modified.to_rfc3339());
+            let file = ArtifactInfo::file(relative(&object.location)?, object.size);
+            Some(ArtifactInfo { stamp: Some(stamp), ..file })
         });
-        let directories = found
-            .common_prefixes
-            .iter()
-            .filter_map(|prefix| Some(ArtifactInfo { path: relative(prefix)?, is_dir: true, size: None }));
+        let directories = found.common_prefixes.iter().filter_map(|prefix| {
+            Some(ArtifactInfo { path: relative(prefix)?, is_dir: true, size: None, stamp: None })
+        });
         let mut infos: Vec<ArtifactInfo> = files.chain(directories).collect();
         infos.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(infos)
@@ -193,7 +194,7 @@ fn classify(error: &object_store::Error) -> (ErrorKind, &'static str) {
                 (ErrorKind::Unreachable, "check the network, and the endpoint if you set one")
             }
             Some(HttpErrorKind::Timeout) => (ErrorKind::Timeout, "check the network, then try again"),
-            _ => (ErrorKind::Server, "see the cause below"),
+            _ => (ErrorKind::Server, "repeat the command when the object store answers"),
         },
     }
 }

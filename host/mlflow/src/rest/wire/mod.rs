@@ -2,6 +2,7 @@
 //!
 //! Protobuf's JSON omits default values, and writes 64-bit numbers as numbers or as strings.
 
+mod inputs;
 mod registry;
 mod tracking;
 
@@ -13,6 +14,7 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
 
+pub(super) use inputs::inputs;
 pub(super) use registry::{
     DownloadUriAnswer, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer, RegisteredModelsAnswer,
 };
@@ -53,7 +55,7 @@ impl WireFile {
         let path = if directory.is_empty() { self.path } else { format!("{directory}/{}", self.path) };
         // Omitted for an empty file, because 0 is the protobuf default.
         let size = (!self.is_dir).then(|| self.file_size.and_then(|size| size.try_into().ok()).unwrap_or(0));
-        ArtifactInfo { path, is_dir: self.is_dir, size }
+        ArtifactInfo { path, is_dir: self.is_dir, size, stamp: None }
     }
 }
 

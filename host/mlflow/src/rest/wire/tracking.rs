@@ -3,9 +3,13 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
+use super::inputs::WireInputs;
 use super::{WireTag, checked, entries, optional_int, optional_run, pairs};
-use crate::entities::{Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunStatus};
+use crate::entities::{
+    Experiment, LifecycleStage, LoggedModel, LoggedModelStatus, Metric, Run, RunInputs, RunStatus,
+};
 use crate::rest::limits::Chunk;
+use crate::rules::MeasuredModel;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, RunId};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
@@ -51,6 +55,8 @@ pub(in crate::rest) struct WireRun {
     info: RunInfo,
     #[serde(default)]
     data: RunData,
+    #[serde(default)]
+    inputs: WireInputs,
     #[serde(default)]
     outputs: RunOutputs,
 }
@@ -162,6 +168,10 @@ impl WireRun {
         self.outputs.model_outputs.iter().any(|output| output.model_id == model.as_str())
     }
 
+    pub(in crate::rest) fn into_inputs(self) -> Result<RunInputs> {
+        self.inputs.into_entity()
+    }
+
     pub(in crate::rest) fn into_entity(self) -> Result<Run> {
         let mut metrics: Vec<Metric> = self.data.metrics.into_iter().map(WireMetric::into_entity).collect();
         metrics.sort_by(|a, b| a.key.cmp(&b.key));
@@ -216,7 +226,7 @@ impl WireLoggedModel {
 
 /// The body of a `log-batch` request. Non-finite values are sent as strings: given bare literals, a server reports
 /// success and loses the rest of the batch. If `model` is given, metrics are stored with it, too.
-pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&LoggedModelId>) -> Value {
+pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&MeasuredModel>) -> Value {
     let metric = |metric: &Metric| {
         let value = match metric.value {
             value if value.is_finite() => json!(value),
@@ -227,7 +237,11 @@ pub(in crate::rest) fn batch(run: &RunId, chunk: &Chunk<'_>, model: Option<&Logg
         let mut point =
             json!({ "key": metric.key, "value": value, "timestamp": metric.timestamp, "step": metric.step });
         if let Some(model) = model {
-            point["model_id"] = json!(model);
+            point["model_id"] = json!(model.id);
+            if let Some((name, digest)) = &model.dataset {
+                point["dataset_name"] = json!(name);
+                point["dataset_digest"] = json!(digest);
+            }
         }
         point
     };

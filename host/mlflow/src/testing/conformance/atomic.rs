@@ -83,6 +83,9 @@ pub async fn a_deleted_newest_entry_still_counts(stores: &Stores) {
     stores.backend.registry.create_model_version(&new_version(&scene.ledger)).await.expect("a new version");
     stores.backend.registry.delete_model_version(&scene.ledger, version(1)).await.expect("a deletion");
     scene.assert_conflict(&scene.transition(2)).await;
+    assert_eq!(scene.atomic().newest_number(&scene.ledger).await.expect("a number"), Some(version(1)));
+    let unknown = model_name(&fresh("unknown"));
+    assert_eq!(scene.atomic().newest_number(&unknown).await.expect("an answer"), None);
     let transition = AtomicTransition { expected_newest: Some(version(1)), ..scene.transition(2) };
     let entry = committed(scene.atomic().commit(&transition).await.expect("an outcome"));
     assert_eq!(entry.version, version(2));

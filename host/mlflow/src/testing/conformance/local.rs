@@ -9,7 +9,7 @@ use hydra_base::names::{Alias, RunId};
 use hydra_base::testing::{kind, model_name, version};
 
 use super::{Stores, fresh, new_run};
-use crate::entities::{LifecycleStage, ModelFilter, RunStatus, Tags};
+use crate::entities::{LifecycleStage, ModelFilter, RunInputs, RunStatus, Tags};
 
 pub async fn a_dangling_alias_is_a_missing_version(stores: &Stores) {
     let name = stores.model_with_versions(2).await;
@@ -48,6 +48,9 @@ pub async fn a_deleted_run_is_found_with_others(stores: &Stores) {
     found.sort_by_key(|run| run.lifecycle_stage == LifecycleStage::Deleted);
     let stages = found.iter().map(|run| (&run.id, run.lifecycle_stage)).collect::<Vec<_>>();
     assert_eq!(stages, [(&ids[0], LifecycleStage::Active), (&ids[1], LifecycleStage::Deleted)]);
+    let refused = tracking.log_inputs(&ids[1], &RunInputs::default()).await;
+    assert_eq!(kind(refused), ErrorKind::InvalidState);
+    assert_eq!(tracking.inputs(&ids[1]).await.expect("it is readable"), RunInputs::default());
 }
 
 /// On a store that has never been written to, and on one with a model and a run.
@@ -66,6 +69,7 @@ async fn read_everything(stores: &Stores) {
     assert!(tracking.experiment_by_name(unknown.as_str()).await.expect("an answer").is_none());
     let run = RunId::new(fresh("r").replace('-', "")).expect("a legal id");
     assert_eq!(kind(tracking.run(&run).await), ErrorKind::NotFound);
+    assert_eq!(kind(tracking.inputs(&run).await), ErrorKind::NotFound);
     assert_eq!(kind(registry.registered_model(&unknown).await), ErrorKind::ModelNotFound);
     assert!(registry.version_by_alias(&unknown, &Alias::CHAMPION).await.expect("an answer").is_none());
     assert_eq!(kind(registry.download_uri(&unknown, version(1)).await), ErrorKind::VersionNotFound);

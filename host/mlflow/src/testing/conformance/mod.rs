@@ -5,18 +5,20 @@
 //! from [`fresh`]. The cases of [`local`] and [`atomic`] are for local stores.
 //!
 //! ```
-//! use hydra_mlflow::testing::conformance::{Stores, registry};
+//! use hydra_mlflow::testing::conformance::{Stores, aliases};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let stores = Stores::memory();
-//! registry::an_alias_is_set_moved_and_deleted(&stores).await;
+//! aliases::an_alias_is_set_moved_and_deleted(&stores).await;
 //! # }
 //! ```
 
+pub mod aliases;
 pub mod artifacts;
 pub mod atomic;
 pub mod concurrency;
+pub mod inputs;
 pub mod local;
 mod outside;
 pub mod registry;

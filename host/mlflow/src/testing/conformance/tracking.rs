@@ -102,7 +102,7 @@ pub async fn a_batch_is_read_back(stores: &Stores) {
             ("ü", "日本 'x' \"y\""),
         ]),
         tags: pairs([("note", "yes"), ("empty", ""), ("json", "{\"a\": [1, null]}")]),
-        model_id: None,
+        ..RunBatch::default()
     };
     stores.backend.tracking.log_batch(&id, &batch).await.expect("a legal batch");
     let run = stores.backend.tracking.run(&id).await.expect("it exists");

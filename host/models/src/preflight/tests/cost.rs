@@ -41,6 +41,13 @@ fn registered() -> ModelVersion {
     ModelVersion::new(name(), version(1), 1, "models:/m-1")
 }
 
+/// The version, with the digest of its model file.
+fn logged(model: &[u8]) -> ModelVersion {
+    let mut version = registered();
+    version.tags.insert(SHA256_TAG.to_owned(), Sha256::of(model).to_string());
+    version
+}
+
 fn backend(server: &FaultServer) -> Backend {
     let impatient: Environment =
         [(environment::MAX_RETRIES, "0"), (environment::REQUEST_TIMEOUT, "0.5")].into_iter().collect();
@@ -59,7 +66,7 @@ async fn a_version_that_was_opened_costs_one_listing() {
     let server = FaultServer::start(script);
     let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
     let cache = cache(&home);
-    let ask = async |presence| open(&backend, Some(&cache), &registered(), presence).await;
+    let ask = async |presence| open(&backend, Some(&cache), &logged(&model), presence).await;
     for (presence, lines) in [
         (Presence::Assumed, vec![ADDRESS, LISTING, FIRST, SECOND]),
         (Presence::Asked, vec![LISTING]),
@@ -72,8 +79,35 @@ async fn a_version_that_was_opened_costs_one_listing() {
     }
     // The model is in the cache, too.
     let before = server.lines().len();
-    load_model(&backend, Some(&cache), &registered(), &ModelLimits::default()).await.expect("a model");
+    load_model(&backend, Some(&cache), &logged(&model), &ModelLimits::default()).await.expect("a model");
     assert_eq!(server.lines().len(), before);
+}
+
+/// A server does not report a change that keeps the size. Reading the files finds it, and they are read again until they are the logged ones.
+#[tokio::test]
+async fn what_was_read_and_was_not_the_logged_model_is_read_again() {
+    let model = booster("binary_int");
+    let changed = String::from_utf8(model.clone()).expect("text").replace("label_index=0", "label_index=1");
+    let mut script = first(&model);
+    for found in [changed.as_bytes(), changed.as_bytes(), &model] {
+        script.extend(first(found));
+    }
+    script.push(listing(model.len()));
+    let server = FaultServer::start(script);
+    let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
+    let cache = cache(&home);
+    for (presence, is_loadable, requests) in [
+        (Presence::Asked, true, 4),
+        (Presence::Read, false, 4),
+        (Presence::Asked, false, 4),
+        (Presence::Asked, true, 4),
+        (Presence::Asked, true, 1),
+    ] {
+        let before = server.lines().len();
+        let opened = open(&backend, Some(&cache), &logged(&model), presence).await.expect("an answer");
+        assert_eq!(matches!(opened, Opened::Loadable(_)), is_loadable, "{opened:?}");
+        assert_eq!(server.lines().len() - before, requests);
+    }
 }
 
 #[tokio::test]
@@ -84,8 +118,8 @@ async fn a_model_that_was_loaded_is_not_fetched_again() {
     let server = FaultServer::start(script);
     let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
     let cache = cache(&home);
-    load_model(&backend, Some(&cache), &registered(), &ModelLimits::default()).await.expect("a model");
-    let opened = open(&backend, Some(&cache), &registered(), Presence::Asked).await.expect("an answer");
+    load_model(&backend, Some(&cache), &logged(&model), &ModelLimits::default()).await.expect("a model");
+    let opened = open(&backend, Some(&cache), &logged(&model), Presence::Asked).await.expect("an answer");
     assert!(matches!(opened, Opened::Loadable(_)), "{opened:?}");
     assert_eq!(server.lines()[3..], [ADDRESS, LISTING, FIRST]);
 }
@@ -98,10 +132,9 @@ async fn files_of_another_size_are_opened_again() {
     script.extend(first(&other));
     let server = FaultServer::start(script);
     let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
-    for model in [model, other] {
-        let opened = open(&backend, Some(&cache(&home)), &registered(), Presence::Asked).await;
-        let Opened::Loadable(facts) = opened.expect("an answer") else { panic!("a sound model") };
-        assert_eq!(facts.sha256, Sha256::of(&model));
+    for found in [&model, &other] {
+        let opened = open(&backend, Some(&cache(&home)), &logged(&model), Presence::Asked).await;
+        assert_eq!(opened.expect("an answer").sha256(), Some(Sha256::of(found)));
     }
     assert_eq!(server.lines()[4..], [LISTING, ADDRESS, LISTING, FIRST, SECOND]);
 }
@@ -110,16 +143,16 @@ async fn files_of_another_size_are_opened_again() {
 #[tokio::test]
 async fn an_address_with_secrets_is_not_kept() {
     let model = booster("binary_int");
-    let length = model.len();
+    let (length, with_digest) = (model.len(), logged(&model));
     let server = FaultServer::start_with(|authority| {
         let uri = format!(r#"{{"artifact_uri":"mlflow-artifacts://ann:hunter2@{authority}/1/m"}}"#);
         vec![ok(&uri), listing(length), file(MLMODEL.as_bytes()), file(&model)]
     });
     let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
     let cache = cache(&home);
-    let opened = open(&backend, Some(&cache), &registered(), Presence::Asked).await.expect("an answer");
+    let opened = open(&backend, Some(&cache), &with_digest, Presence::Asked).await.expect("an answer");
     assert!(matches!(opened, Opened::Loadable(_)), "{opened:?}");
-    assert_eq!(cache.record(&registered()), None);
+    assert_eq!(cache.record(&with_digest), None);
 }
 
 #[tokio::test]
@@ -137,7 +170,8 @@ async fn what_a_server_says_about_a_version_is_a_verdict() {
     ] {
         let server = FaultServer::start(script);
         let opened = open(&backend(&server), None, &registered(), Presence::Asked).await;
-        let Opened::Unloadable(error) = opened.expect("an answer") else { panic!("an unsound version") };
+        let Opened::Unloadable(unsound) = opened.expect("an answer") else { panic!("an unsound version") };
+        let error = unsound.error();
         assert_eq!(error.kind(), kind, "{error:?}");
     }
 }
@@ -187,7 +221,7 @@ async fn trouble_with_the_listing_is_no_verdict_on_a_version_that_was_opened() {
     script.extend([status(503), listing(model.len())]);
     let server = FaultServer::start(script);
     let (backend, home) = (backend(&server), tempfile::tempdir().expect("a directory"));
-    let ask = async || open(&backend, Some(&cache(&home)), &registered(), Presence::Asked).await;
+    let ask = async || open(&backend, Some(&cache(&home)), &logged(&model), Presence::Asked).await;
     assert!(matches!(ask().await.expect("an answer"), Opened::Loadable(_)));
     assert_eq!(ask().await.expect_err("no listing").kind(), ErrorKind::Server);
     assert!(matches!(ask().await.expect("an answer"), Opened::Loadable(_)));

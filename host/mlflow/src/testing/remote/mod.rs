@@ -1,5 +1,7 @@
-//! The in-memory registry in the role of a remote server: without atomic transitions, with failures on request, and
-//! with a count of the sequential rounds of requests.
+//! The in-memory store in the role of a remote server: without atomic transitions, with failures on request, and with a
+//! count of the sequential rounds of requests.
+
+mod tracking;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,7 +26,7 @@ pub enum Fault {
     Dead,
 }
 
-/// A registry over the network, as one client sees it.
+/// A store over the network, as one client sees it.
 #[derive(Debug)]
 pub struct Remote {
     store: Arc<MemoryStore>,
@@ -55,6 +57,11 @@ impl Remote {
     /// Starts counting rounds again.
     pub fn reset_rounds(&self) {
         self.rounds.store(0, Ordering::SeqCst);
+    }
+
+    /// The number of writes that were sent until now.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
     }
 
     /// Whether the client died of [`Fault::Dead`].

@@ -1,0 +1,251 @@
+//! The JSON shapes of one version and of its model file, and their text for people.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{metric_lines, metrics, time};
+use hydra_base::Sha256;
+use hydra_base::names::Version;
+use hydra_base::text::{listed, printable};
+use hydra_mlflow::entities::ModelVersion;
+use hydra_models::candidate::SHA256_TAG;
+use hydra_models::facts::Facts;
+use hydra_models::model_cache::CachedModel;
+use hydra_models::preflight::Opened;
+use hydra_registry::VersionDetails;
+
+/// `show`.
+#[derive(Debug, Serialize)]
+pub struct ModelVersionReport {
+    /// `hydra-registry/model-version/1`.
+    pub schema: &'static str,
+    /// The registered model; none for a model file.
+    pub model: Option<String>,
+    /// The version; none for a model file.
+    pub version: Option<Version>,
+    /// The path of a model file that is not of a registered version.
+    pub file: Option<String>,
+    /// The run that logged it.
+    pub run_id: Option<String>,
+    /// When the version was created.
+    pub created_at: Option<String>,
+    /// Where its files are, as MLflow has it.
+    pub source: Option<String>,
+    /// The aliases on it.
+    pub aliases: Vec<String>,
+    /// When it went into quarantine, by whom and why; none if it is not in quarantine.
+    pub quarantine: Option<String>,
+    /// The run's metrics.
+    #[serde(serialize_with = "metrics")]
+    pub metrics: BTreeMap<String, f64>,
+    /// The run's tags.
+    pub run_tags: BTreeMap<String, String>,
+    /// The version's own tags.
+    pub tags: BTreeMap<String, String>,
+    /// What the model file is; none if it cannot be loaded.
+    pub model_file: Option<ModelFileReport>,
+    /// Why the model cannot be loaded.
+    pub unloadable: Option<String>,
+}
+
+/// What a model file is.
+#[derive(Debug, Serialize)]
+pub struct ModelFileReport {
+    /// `text`, `pickle` or `skops`.
+    pub format: String,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// LightGBM's name of the objective; empty for one of the user's own.
+    pub objective: String,
+    /// What `predict` answers: `probability`, `label`, `value` or `scores`.
+    pub output: String,
+    /// The number of raw scores of a row.
+    pub outputs: usize,
+    /// The labels of the classes.
+    pub classes: Vec<String>,
+    /// The number of boosting iterations that take part in predictions.
+    pub iterations: usize,
+    /// The names of the input columns.
+    pub features: Vec<String>,
+    /// The names of the input columns that are categories.
+    pub categories: Vec<String>,
+}
+
+/// `download`.
+#[derive(Debug, Serialize)]
+pub struct DownloadReport {
+    /// `hydra-registry/download/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The version.
+    pub version: Version,
+    /// The file that was written.
+    pub file: String,
+    /// The name of the model file among the version's artifacts.
+    pub data_file: String,
+    /// The SHA-256 of its bytes.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether the version says which digest its model file has; if it does, the bytes have it.
+    pub checked: bool,
+}
+
+impl ModelVersionReport {
+    /// Describes a version.
+    pub fn new(details: &VersionDetails) -> Self {
+        let VersionDetails { entity, metrics, run_tags, quarantine, model, .. } = details;
+        let (model_file, unloadable) = match model {
+            Opened::Loadable(facts) => (Some(ModelFileReport::from(facts.as_ref())), None),
+            Opened::Unloadable(why) => (None, Some(why.to_string())),
+        };
+        Self {
+            model: Some(entity.name.to_string()),
+            version: Some(entity.version),
+            run_id: entity.run_id.as_ref().map(ToString::to_string),
+            created_at: Some(time(entity.created_at)),
+            source: Some(entity.source.clone()),
+            aliases: entity.aliases.iter().map(ToString::to_string).collect(),
+            quarantine: quarantine.clone(),
+            metrics: metrics.clone(),
+            run_tags: run_tags.clone(),
+            tags: entity.tags.clone(),
+            model_file,
+            unloadable,
+            ..Self::empty()
+        }
+    }
+
+    /// Describes a model file.
+    pub fn of_file(path: &Path, facts: &Facts) -> Self {
+        Self {
+            file: Some(path.display().to_string()),
+            model_file: Some(ModelFileReport::from(facts)),
+            ..Self::empty()
+        }
+    }
+
+    fn empty() -> Self {
+        Self {
+            schema: "hydra-registry/model-version/1",
+            model: None,
+            version: None,
+            file: None,
+            run_id: None,
+            created_at: None,
+            source: None,
+            aliases: Vec::new(),
+            quarantine: None,
+            metrics: BTreeMap::new(),
+            run_tags: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            model_file: None,
+            unloadable: None,
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = match (&self.model, self.version) {
+            (Some(model), Some(version)) => format!("{model} version {version}\n"),
+            _ => format!("{}\n", printable(self.file.as_deref().unwrap_or_default())),
+        };
+        let mut line = |name: &str, value: &str| text += &format!("  {name:7} {}\n", printable(value));
+        if let Some(created_at) = &self.created_at {
+            line("created", created_at);
+            line("run", self.run_id.as_deref().unwrap_or("none"));
+            line("source", self.source.as_deref().unwrap_or_default());
+        }
+        if !self.aliases.is_empty() {
+            line("aliases", &self.aliases.join(", "));
+        }
+        if let Some(quarantine) = &self.quarantine {
+            line("in quarantine since", quarantine);
+        }
+        if let Some(file) = &self.model_file {
+            line("model", &file.summary());
+            line("sha256", &file.sha256.to_string());
+            line("columns", &listed(&file.features));
+            if !file.classes.is_empty() {
+                line("classes", &listed(&file.classes));
+            }
+        }
+        if let Some(why) = &self.unloadable {
+            line("WARNING the model cannot be loaded:", why);
+        }
+        text += &metric_lines(&self.metrics);
+        let of_run = self.run_tags.iter().filter(|(key, _)| !key.starts_with("mlflow."));
+        for (key, value) in of_run {
+            text += &format!("  run tag {}\n", printable(&format!("{key} = {value}")));
+        }
+        for (key, value) in &self.tags {
+            text += &format!("  tag     {}\n", printable(&format!("{key} = {value}")));
+        }
+        text
+    }
+}
+
+impl From<&Facts> for ModelFileReport {
+    fn from(facts: &Facts) -> Self {
+        Self {
+            format: facts.format.to_string(),
+            sha256: facts.sha256,
+            size: facts.size,
+            objective: facts.objective.clone(),
+            output: facts.output.to_string(),
+            outputs: facts.outputs,
+            classes: facts.classes.clone(),
+            iterations: facts.iterations,
+            features: facts.features.clone(),
+            categories: facts.categories.clone(),
+        }
+    }
+}
+
+impl ModelFileReport {
+    fn summary(&self) -> String {
+        let objective = if self.objective.is_empty() { "custom" } else { &self.objective };
+        format!(
+            "{}, {} bytes, objective {objective}, {} iterations, {} columns, predicts: {}",
+            self.format,
+            self.size,
+            self.iterations,
+            self.features.len(),
+            self.output
+        )
+    }
+}
+
+impl DownloadReport {
+    /// Reports a written model file.
+    pub fn new(version: &ModelVersion, file: &CachedModel, path: &Path) -> Self {
+        Self {
+            schema: "hydra-registry/download/1",
+            model: version.name.to_string(),
+            version: version.version,
+            file: path.display().to_string(),
+            data_file: file.data_file().to_owned(),
+            sha256: file.sha256(),
+            size: file.bytes().len() as u64,
+            checked: version.tags.contains_key(SHA256_TAG),
+        }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let checked = if self.checked { "as logged" } else { "not compared: the version has no digest" };
+        format!(
+            "wrote the model file of {} version {}\n  file    {}\n  size    {} bytes\n  sha256  {} ({checked})\n",
+            self.model,
+            self.version,
+            printable(&self.file),
+            self.size,
+            self.sha256
+        )
+    }
+}

@@ -1,0 +1,118 @@
+//! Whether a document, which anyone can have written, says what an evaluation can say.
+
+use std::collections::{HashMap, HashSet};
+
+use super::EvaluationFlaw;
+use super::convert::Flawed;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_evaluation::{Evaluation as Document, IntervalRecord, SegmentRecord, VersionId};
+
+/// Refuses a document that contradicts itself.
+pub(super) fn check(document: &Document) -> Result<(), Flawed> {
+    let dataset = &document.dataset;
+    rule(dataset.rows > 0, || "its dataset has no rows")?;
+    rule(
+        document.began_at >= 0 && document.began_at <= document.measured_at,
+        || "it ended before it began, or it began before 1970",
+    )?;
+    let confidence = document.settings.confidence;
+    rule(confidence > 0.0 && confidence < 1.0, || "its confidence level is not between 0 and 1")?;
+    let mut versions = HashSet::new();
+    for record in &document.versions {
+        rule(versions.insert(&record.version), || format!("it lists version {} twice", record.version))?;
+    }
+    let mut segments = HashSet::new();
+    for segment in &document.segments {
+        let SegmentRecord { column, value, rows, .. } = segment;
+        let named = || excerpt(column, QUOTED_CHARS);
+        rule(dataset.segments.contains(column), || {
+            format!("it has a segment of the column `{}`, which is not one of its dataset's", named())
+        })?;
+        rule(segments.insert((column, value)), || {
+            format!("it lists a segment of the column `{}` twice", named())
+        })?;
+        rule(*rows <= dataset.rows, || {
+            format!("a segment of the column `{}` has more rows than its dataset", named())
+        })?;
+    }
+    figures(document, &Listed { versions, segments: document.segments.len() })
+}
+
+/// Refuses figures of what the document does not list, figures that are given twice, and impossible ones.
+fn figures(document: &Document, listed: &Listed<'_>) -> Result<(), Flawed> {
+    let mut directions = HashMap::new();
+    let mut seen = HashSet::new();
+    for one in &document.measurements {
+        let metric = excerpt(&one.metric, QUOTED_CHARS);
+        listed.version(&one.version)?;
+        listed.segment(one.segment)?;
+        interval(one.interval, &metric)?;
+        rule(*directions.entry(&one.metric).or_insert(one.direction) == one.direction, || {
+            format!("`{metric}` is better both ways")
+        })?;
+        rule(seen.insert((&one.metric, &one.version, one.segment)), || {
+            format!("it measures `{metric}` of version {} twice", one.version)
+        })?;
+    }
+    let mut seen = HashSet::new();
+    for one in &document.comparisons {
+        let metric = excerpt(&one.metric, QUOTED_CHARS);
+        listed.pair(&one.challenger, &one.baseline)?;
+        listed.segment(one.segment)?;
+        interval(one.interval, &metric)?;
+        rule(*directions.entry(&one.metric).or_insert(one.direction) == one.direction, || {
+            format!("`{metric}` is better both ways")
+        })?;
+        let key = (&one.metric, &one.challenger, &one.baseline, one.segment);
+        rule(seen.insert(key), || format!("it compares `{metric}` of version {} twice", one.challenger))?;
+    }
+    let mut seen = HashSet::new();
+    for one in &document.agreements {
+        listed.pair(&one.challenger, &one.baseline)?;
+        listed.segment(one.segment)?;
+        let key = (&one.challenger, &one.baseline, one.segment);
+        rule(seen.insert(key), || format!("it states the agreement of version {} twice", one.challenger))?;
+        let share = |value: f64| value.is_nan() || (0.0..=1.0).contains(&value);
+        let shares = (0.0..=1.0).contains(&one.equal) && share(one.label_changes) && share(one.ks);
+        rule(shares, || format!("an agreement of version {} is not a share", one.challenger))?;
+        let negative = one.mean_difference < 0.0 || one.psi < 0.0;
+        rule(!negative, || format!("a difference of version {} is negative", one.challenger))?;
+    }
+    Ok(())
+}
+
+/// What a document lists.
+struct Listed<'a> {
+    versions: HashSet<&'a VersionId>,
+    segments: usize,
+}
+
+impl Listed<'_> {
+    fn version(&self, version: &VersionId) -> Result<(), Flawed> {
+        rule(self.versions.contains(version), || {
+            format!("it has a figure of version {version}, which it does not list")
+        })
+    }
+
+    fn pair(&self, challenger: &VersionId, baseline: &VersionId) -> Result<(), Flawed> {
+        self.version(challenger)?;
+        self.version(baseline)?;
+        rule(challenger != baseline, || format!("it compares version {challenger} with itself"))
+    }
+
+    /// The document's reader checks this, too; an evaluation of the same program need not have been read.
+    fn segment(&self, segment: Option<u32>) -> Result<(), Flawed> {
+        let in_list =
+            segment.is_none_or(|index| usize::try_from(index).is_ok_and(|index| index < self.segments));
+        rule(in_list, || "a segment is not in its list of segments")
+    }
+}
+
+fn interval(interval: Option<IntervalRecord>, metric: &str) -> Result<(), Flawed> {
+    let reversed = interval.is_some_and(|interval| interval.low > interval.high);
+    rule(!reversed, || format!("an interval of `{metric}` ends below its beginning"))
+}
+
+fn rule<T: Into<String>>(holds: bool, broken: impl FnOnce() -> T) -> Result<(), Flawed> {
+    if holds { Ok(()) } else { Err((EvaluationFlaw::Malformed, broken().into())) }
+}

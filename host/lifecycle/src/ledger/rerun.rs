@@ -1,0 +1,150 @@
+//! Runs recorded decisions again and compares.
+
+use async_trait::async_trait;
+
+use crate::ledger::Ledger;
+use crate::ledger::chain::Record;
+use crate::ledger::decision::DecisionDocument;
+use crate::ledger::entry::Decided;
+use crate::ledger::errors::is_lost;
+use crate::panel::{Answer, put_to};
+use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_policy::{Budget, Decision, Input};
+
+/// Runs policies again.
+#[async_trait]
+pub trait Replay: Send + Sync {
+    /// Asks the policy with these bytes, whose SHA-256 is `sha256`, under that budget.
+    async fn replay(
+        &self,
+        sha256: Sha256,
+        component: Vec<u8>,
+        budget: &Budget,
+        question: Input,
+    ) -> Result<Decision>;
+}
+
+/// The end of a comparison that did not come to its good end.
+enum Stop {
+    /// What is wrong with the decision, for people.
+    Flaw(String),
+    /// It could not be found out.
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            _ if is_lost(&error) => Self::Flaw(error.to_string()),
+            ErrorKind::LedgerBroken | ErrorKind::LedgerNewer => Self::Flaw(error.to_string()),
+            _ => Self::Error(error),
+        }
+    }
+}
+
+impl Ledger {
+    /// Runs a decision again, and reports what is wrong with it: nothing if it comes out as it was recorded. An entry that is not a
+    /// decision has nothing to repeat.
+    pub async fn repeat_decision(&self, replay: &dyn Replay, record: &Record) -> Result<Option<String>> {
+        let Some(decided) = &record.entry.decided else { return Ok(None) };
+        match self.repeat(replay, record, decided).await {
+            Ok(()) => Ok(None),
+            Err(Stop::Flaw(what)) => Ok(Some(what)),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    async fn repeat(&self, replay: &dyn Replay, record: &Record, decided: &Decided) -> Result<(), Stop> {
+        let document = self.answers(record).await?;
+        if document.is_none() && !decided.panel.is_empty() {
+            return Err(Stop::Flaw("it has answers of several policies, and names no document".into()));
+        }
+        let input = self.input(record).await?;
+        let input = Input::from_json(&input)
+            .map_err(|error| Stop::Flaw(format!("cannot repeat the decision: {error}")))?;
+        let Some(document) = document else {
+            let component = self.component(decided.policy.sha256).await?;
+            let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
+            return compare(record, decided, rerun).map_err(Stop::Flaw);
+        };
+        self.repeat_panel(replay, record, decided, &document, &input).await
+    }
+
+    /// Asks each policy of a panel again: the archived input is the question to the leader, from which the others differ in
+    /// settings and part.
+    async fn repeat_panel(
+        &self,
+        replay: &dyn Replay,
+        record: &Record,
+        decided: &Decided,
+        document: &DecisionDocument,
+        input: &Input,
+    ) -> Result<(), Stop> {
+        if let Some(flaw) = document.flaw(decided) {
+            return Err(Stop::Flaw(flaw.to_owned()));
+        }
+        let answers = &document.policies;
+        if !Answer::deciding(answers).is_some_and(|answer| record.entry.explains(&answer.explanation)) {
+            return Err(Stop::Flaw("its explanation is not that of the policy that decided".into()));
+        }
+        for (index, answer) in answers.iter().enumerate() {
+            let question = put_to(input, answer.settings.clone(), answer.mode, answers.len());
+            if index == 0 && question != *input {
+                return Err(Stop::Flaw("the archived input is not the question to the leader".into()));
+            }
+            let component = self.component(answer.policy.sha256).await?;
+            let rerun = replay.replay(answer.policy.sha256, component, &answer.budget, question).await;
+            let own_release = record.is_of_this_release();
+            differs(answer, rerun, own_release)
+                .map_err(|what| Stop::Flaw(format!("policy `{}`: {what}", answer.name)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares the repeated decision of a policy that decided alone.
+fn compare(record: &Record, decided: &Decided, rerun: Result<Decision>) -> Result<(), String> {
+    let rerun = rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?;
+    let verdict = rerun.verdict.kind();
+    if verdict != decided.verdict {
+        return Err(format!("the repeated decision is {verdict}, not {}", decided.verdict));
+    }
+    if !record.entry.explains(rerun.verdict.explanation()) {
+        return Err("the repeated decision has another explanation".into());
+    }
+    // Another release may embed another version of wasmtime, which may count fuel differently.
+    if record.is_of_this_release() && rerun.usage.fuel != decided.usage.fuel {
+        return Err("the repeated decision uses another amount of fuel".into());
+    }
+    Ok(())
+}
+
+/// Compares the repeated decision of a policy of a panel.
+fn differs(answer: &Answer, rerun: Result<Decision>, own_release: bool) -> Result<(), String> {
+    let rerun = match (&answer.error, rerun) {
+        (None, rerun) => rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?,
+        // Time is not deterministic, and other limits may be counted differently by another release.
+        (Some(kind), _) if !own_release || kind == ErrorKind::PolicyTimeout.as_str() => return Ok(()),
+        (Some(kind), Err(error)) if kind == error.kind().as_str() => return Ok(()),
+        (Some(kind), Err(error)) => {
+            return Err(format!("the repeated decision fails with {}, not {kind}", error.kind()));
+        }
+        (Some(kind), Ok(rerun)) => {
+            return Err(format!("the repeated decision is {}, not an error ({kind})", rerun.verdict.kind()));
+        }
+    };
+    if Some(rerun.verdict.kind()) != answer.verdict_kind() {
+        return Err(format!("the repeated decision is {}, not {}", rerun.verdict.kind(), answer.verdict));
+    }
+    if rerun.verdict.explanation() != answer.explanation {
+        return Err("the repeated decision has another explanation".into());
+    }
+    if rerun.verdict.moves() != answer.moves {
+        return Err("the repeated decision has other moves".into());
+    }
+    if own_release && answer.usage.is_none_or(|usage| usage.fuel != rerun.usage.fuel) {
+        return Err("the repeated decision uses another amount of fuel".into());
+    }
+    Ok(())
+}

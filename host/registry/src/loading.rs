@@ -1,0 +1,190 @@
+//! The policies of a registry, resolved from its options, and loading them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use futures_util::future::try_join_all;
+use tokio::sync::OnceCell;
+
+use crate::open::{OpenOptions, PolicySource};
+use crate::panel::{PanelOptions, PanelPolicy};
+use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::names::PolicyName;
+use hydra_lifecycle::panel::{Member, Panel, address, check_parts};
+use hydra_mlflow::environment;
+use hydra_policy::{Budget, EngineOptions, PanelRole, Policy, PolicyEngine};
+
+/// The parameters for loading the policies.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicySettings {
+    /// One or more, the leader first.
+    pub policies: Vec<MemberSettings>,
+    pub engine: EngineOptions,
+}
+
+/// The parameters for loading one policy.
+#[derive(Debug, Clone)]
+pub(crate) struct MemberSettings {
+    pub name: PolicyName,
+    pub role: PanelRole,
+    pub source: PolicySource,
+    /// The settings as they were given.
+    pub settings: BTreeMap<String, String>,
+    pub budget: Budget,
+}
+
+impl PolicySettings {
+    /// Loads all policies, side by side, on `engine`, which is made if a policy needs it. Those of the same file and limits share
+    /// their compiled code.
+    pub async fn load(&self, engine: &OnceCell<PolicyEngine>) -> Result<Panel> {
+        let mut sources: Vec<&MemberSettings> = Vec::new();
+        let mut places = Vec::with_capacity(self.policies.len());
+        for policy in &self.policies {
+            let known = sources.iter().position(|known| known.is_the_component_of(policy));
+            places.push(known.unwrap_or(sources.len()));
+            if known.is_none() {
+                sources.push(policy);
+            }
+        }
+        let loaded = try_join_all(sources.into_iter().map(|source| self.load_one(source, engine))).await?;
+        let members = self.policies.iter().zip(places).filter_map(|(member, place)| {
+            let policy = loaded.get(place)?.clone();
+            let MemberSettings { name, role, settings, .. } = member.clone();
+            Some(Member { name, role, policy, settings })
+        });
+        Panel::new(members.collect())
+    }
+
+    async fn load_one(&self, of: &MemberSettings, engine: &OnceCell<PolicyEngine>) -> Result<Policy> {
+        let (source, budget) = (of.source.clone(), of.budget.clone());
+        if let PolicySource::Loaded(policy) = source {
+            return Ok(policy);
+        }
+        let start = || {
+            let options = self.engine.clone();
+            blocking(move || PolicyEngine::new(&options))
+        };
+        let engine = engine.get_or_try_init(start).await?.clone();
+        blocking(move || match source {
+            PolicySource::File(path) => Policy::load_file(&engine, &path, &budget),
+            _ => Policy::load_default(&engine, &budget),
+        })
+        .await
+    }
+}
+
+impl MemberSettings {
+    /// Whether both certainly are the same component under the same limits.
+    fn is_the_component_of(&self, other: &Self) -> bool {
+        let same_source = match (&self.source, &other.source) {
+            (PolicySource::Embedded, PolicySource::Embedded) => true,
+            (PolicySource::File(one), PolicySource::File(other)) => one == other,
+            _ => false,
+        };
+        same_source && self.budget == other.budget
+    }
+}
+
+impl OpenOptions {
+    /// Loads the policies of a registry with these options: compiles them, or takes them from the cache of compiled policies.
+    /// Does not check the other settings.
+    pub async fn load_panel(&self) -> Result<Panel> {
+        self.policy_settings()?.load(&OnceCell::new()).await
+    }
+
+    /// [`load_panel`](Self::load_panel), on an engine of these options.
+    pub async fn load_panel_on(&self, engine: PolicyEngine) -> Result<Panel> {
+        self.policy_settings()?.load(&OnceCell::from(engine)).await
+    }
+
+    /// Loads the policy of a registry with these options, like [`load_panel`](Self::load_panel).
+    /// [`ErrorKind::SeveralPolicies`] if several decide together.
+    pub async fn load_policy(&self) -> Result<Policy> {
+        let panel = self.load_panel().await?;
+        if panel.is_alone() {
+            return Ok(panel.leader().policy.clone());
+        }
+        let names: Vec<String> = panel.members().map(|member| member.name.to_string()).collect();
+        let message = format!("{} policies decide together, and one is needed", names.len());
+        Err(Error::new(ErrorKind::SeveralPolicies, message)
+            .with_context("policies", names.join(", "))
+            .with_hint("name the file of one policy"))
+    }
+
+    /// The component files of the policies of these options.
+    #[must_use]
+    pub fn policy_files(&self) -> Vec<PathBuf> {
+        let sources = self.panel_options().policies.into_iter().map(|(_, policy)| policy.source);
+        let files = sources.filter_map(|source| match source {
+            PolicySource::File(file) => Some(file),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    /// The policies with their settings and limits: `PanelSize`, `PanelRoles` or `PanelNames` if they do not form a panel.
+    pub(crate) fn policy_settings(&self) -> Result<PolicySettings> {
+        let PanelOptions { policies } = self.panel_options();
+        let names: Vec<PolicyName> = policies.iter().map(|(_, policy)| policy.own_name()).collect();
+        check_parts(names.iter().zip(policies.iter().map(|(role, _)| *role)))?;
+        let mut members = Vec::with_capacity(policies.len());
+        for (index, (name, (role, policy))) in names.iter().cloned().zip(policies).enumerate() {
+            let (settings, budget) =
+                (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
+            members.push(MemberSettings { name, role, source: policy.source, settings, budget });
+        }
+        Ok(PolicySettings { policies: members, engine: self.engine_options() })
+    }
+
+    fn panel_options(&self) -> PanelOptions {
+        let file = self.variable(environment::POLICY).map(PathBuf::from);
+        let alone = |source| PanelOptions::led_by(PanelPolicy::new(source));
+        let chosen = self.panel.clone().or_else(|| file.map(|file| alone(PolicySource::File(file))));
+        let chosen = chosen.or_else(|| self.config.panel()).unwrap_or_else(|| alone(PolicySource::Embedded));
+        self.monitors.iter().cloned().fold(chosen, PanelOptions::with_monitor)
+    }
+
+    /// The settings of a policy. Keys that name no policy are for the leader.
+    fn settings_of(
+        &self,
+        index: usize,
+        names: &[PolicyName],
+        policy: &PanelPolicy,
+    ) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::new();
+        if index == 0 {
+            settings.extend(self.config.settings.clone());
+        }
+        settings.extend(policy.settings.clone());
+        for (key, value) in &self.policy_settings {
+            let (of, key) = address(names, key);
+            if of.unwrap_or(0) == index {
+                settings.insert(key.to_owned(), value.clone());
+            }
+        }
+        settings
+    }
+
+    /// The limits of a policy. Keys that name no policy are for all.
+    fn budget_of(&self, index: usize, names: &[PolicyName], policy: &PanelPolicy) -> Result<Budget> {
+        let given = || self.budget.iter().map(|(key, value)| (address(names, key), value));
+        let common = given().filter_map(|((of, key), value)| of.is_none().then_some((key, value)));
+        let own = given().filter_map(|((of, key), value)| (of == Some(index)).then_some((key, value)));
+        let mut budget = Budget::default();
+        let configured = self.config.budget.iter().chain(&policy.budget);
+        for (key, value) in configured.map(|(key, value)| (key.as_str(), value)).chain(common) {
+            budget.set(key, value)?;
+        }
+        let has_own = !policy.budget.is_empty() || own.clone().next().is_some();
+        if has_own && matches!(policy.source, PolicySource::Loaded(_)) {
+            let message = format!("the limits of the policy `{}` cannot be set", policy.own_name());
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("load the policy with these limits; it is loaded already"));
+        }
+        for (key, value) in own {
+            budget.set(key, value)?;
+        }
+        Ok(budget)
+    }
+}

@@ -1,0 +1,104 @@
+//! Policies that decide together, as the caller or `hydra.toml` names them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::open::PolicySource;
+use hydra_base::names::PolicyName;
+use hydra_policy::PanelRole;
+
+/// A policy with its own name, settings and limits, to decide together with others.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct PanelPolicy {
+    pub(crate) name: Option<PolicyName>,
+    pub(crate) source: PolicySource,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) budget: BTreeMap<String, String>,
+}
+
+/// Policies that decide together: the leader's moves count, the yes or no of each gate counts, and the answers of monitors are
+/// recorded only. A request is approved if the leader and all gates approve it.
+///
+/// ```
+/// use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, PolicySource};
+///
+/// let gate = PanelPolicy::new(PolicySource::File("fairness.wasm".into())).with_settings([("max-gap", "0.05")]);
+/// let panel = PanelOptions::led_by(PanelPolicy::new(PolicySource::Embedded)).with_gate(gate);
+/// let options = OpenOptions::new().with_panel(panel);
+/// # drop(options);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct PanelOptions {
+    pub(crate) policies: Vec<(PanelRole, PanelPolicy)>,
+}
+
+impl PanelPolicy {
+    /// A policy with default settings, named after its file, or after itself if it is loaded already.
+    pub fn new(source: impl Into<PolicySource>) -> Self {
+        Self { name: None, source: source.into(), settings: BTreeMap::new(), budget: BTreeMap::new() }
+    }
+
+    /// Names the policy, which is necessary if two of a panel come from files of one name.
+    pub fn with_name(mut self, name: PolicyName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Adds settings of this policy, by key.
+    pub fn with_settings<K, V>(mut self, settings: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        self.settings.extend(settings.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Adds limits of this policy's decisions, by name. A policy that is [loaded](PolicySource::Loaded) already has its limits:
+    /// these are an error of kind [`ErrorKind::Config`](crate::ErrorKind::Config) then.
+    pub fn with_budget<K, V>(mut self, limits: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        self.budget.extend(limits.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// The name by which its settings are addressed.
+    pub(crate) fn own_name(&self) -> PolicyName {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
+        let stem = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        PolicyName::of_stem(&match &self.source {
+            PolicySource::Embedded => "default".to_owned(),
+            PolicySource::File(path) => stem(path),
+            PolicySource::Loaded(policy) => policy.descriptor().name.clone(),
+        })
+    }
+}
+
+impl PanelOptions {
+    /// A panel of one policy, which leads: its moves count.
+    pub fn led_by(leader: PanelPolicy) -> Self {
+        Self { policies: vec![(PanelRole::Leader, leader)] }
+    }
+
+    /// Adds a policy whose yes or no counts.
+    pub fn with_gate(self, gate: PanelPolicy) -> Self {
+        self.with(PanelRole::Gate, gate)
+    }
+
+    /// Adds a policy whose answer is recorded and does not count.
+    pub fn with_monitor(self, monitor: PanelPolicy) -> Self {
+        self.with(PanelRole::Monitor, monitor)
+    }
+
+    pub(crate) fn with(mut self, role: PanelRole, policy: PanelPolicy) -> Self {
+        self.policies.push((role, policy));
+        self
+    }
+}

@@ -1,0 +1,32 @@
+//! Recording evaluations.
+
+use super::ModelRegistry;
+use hydra_base::error::Result;
+use hydra_evaluation::Evaluation;
+use hydra_lifecycle::evaluations::{RecordedEvaluation, Recording};
+use hydra_mlflow::entities::DatasetInput;
+
+impl ModelRegistry {
+    /// Records an evaluation as MLflow would: a run `evaluation of MODEL on DATASET` in the experiment of the candidates, with
+    /// the dataset as its input, the metrics of all rows and the document `evaluation.json`. On MLflow 3, the LoggedModels of
+    /// the versions receive their metrics, linked to the dataset. In the end, each registered version that was measured gets
+    /// the tag `hydra.evaluation.DATASET`, in place of that of an earlier evaluation on a dataset of this name.
+    ///
+    /// No row of the data is uploaded. `dataset` describes the rows to MLflow; its name and its digest are those of the
+    /// evaluation's [dataset](hydra_evaluation::DatasetRecord::short_digest).
+    ///
+    /// If a step fails, the run ends as FAILED and the versions keep their former tags. Nothing is written if the evaluation
+    /// cannot be recorded: [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) for another dataset,
+    /// [`ErrorKind::EvaluationSize`](hydra_base::ErrorKind::EvaluationSize) for a document of more than 8 MiB,
+    /// [`ErrorKind::VersionNotFound`](hydra_base::ErrorKind::VersionNotFound) for a version that does not exist,
+    /// [`ErrorKind::EvaluationMismatch`](hydra_base::ErrorKind::EvaluationMismatch) for another model file than the version's.
+    pub async fn record_evaluation(
+        &self,
+        evaluation: &Evaluation,
+        dataset: &DatasetInput,
+    ) -> Result<RecordedEvaluation> {
+        let recording = Recording::prepare(self.backend(), self.model(), evaluation, dataset).await?;
+        let experiment = self.ensure_experiment().await?;
+        recording.record(&experiment, &self.inner.settings.decision_options.actor).await
+    }
+}
