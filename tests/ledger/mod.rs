@@ -25,7 +25,6 @@ use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::Ledger;
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::doctor::LedgerFinding;
-use hydra_lifecycle::ledger::doctor::LedgerFinding;
 use hydra_lifecycle::ledger::history::Fate;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_lifecycle::transition::Outcome;

@@ -19,7 +19,6 @@ use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
-use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
 /// What a view shows.
@@ -92,7 +91,7 @@ impl Ledger {
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
     async fn known_past(&self, basis: &Basis<'_>) -> Result<Known> {
-        let Basis { snapshot: Snapshot { window, .. }, head, .. } = *basis;
+        let window = &basis.snapshot.window;
         let mut past = Entries::default();
         let mut newest_decision = None;
         for record in basis.effective() {
