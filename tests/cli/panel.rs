@@ -291,7 +291,7 @@ fn a_decision_is_a_case_of_its_leader(project: &Project, entry: u64) {
     let changes = project.json(["policy", "what-if", "--entry", &entry]);
     assert_eq!(changes["verdict"], "approve");
 
-    let several = project.run(["--output", "json", "policy", "what-if", "2"]);
+    let several = project.run(["--output", "json", "policy", "what-if", "--version", "2"]);
     let error: Value = serde_json::from_str(&several.err).expect("an error");
     assert_eq!((several.code, &error["kind"]), (2, &json!("SeveralPolicies")), "{}", several.err);
 }

@@ -35,8 +35,9 @@ fn flips(report: &Value) -> Vec<[&str; 3]> {
     flips.iter().map(|flip| ["what", "relation", "to"].map(|key| flip[key].as_str().expect("text"))).collect()
 }
 
-const MARGIN: [[&str; 3]; 3] = [
+const MARGIN: [[&str; 3]; 4] = [
     ["the setting `margin`", "at-most", "0.008"],
+    ["the setting `self-reported`", "exactly", "false"],
     ["auc of version 2, which its run reports", "at-least", "0.912"],
     ["auc of version 1, which its run reports", "at-most", "0.9"],
 ];
@@ -62,8 +63,8 @@ fn a_request_that_nobody_made_is_examined() {
     let text = project.run(ask);
     assert_eq!(text.code, 0, "{}", text.err);
     for line in [
-        "metric-gate 1.0.0: reject (promote of version 2, the registered model ",
-        "approve from auc of version 2, which its run reports >= 0.912 (now 0.91)\n  why     auc is 0.912,",
+        "metric-gate 2.0.0: reject (promote of version 2, the registered model ",
+        "approve from auc of version 2, which its run reports >= 0.912 (now 0.91)\n  why     self-reported: auc is 0.912",
         "approve from the setting `margin` <= 0.008 (now 0.01)\n",
         "tried ",
     ] {
@@ -119,7 +120,7 @@ fn a_case_is_examined_and_no_single_change_may_do() {
     project.file("better.json", BETTER);
     let policy = example_policy("metric-gate");
     let report = project.json(["policy", "what-if", &policy, "--case", "better.json"]);
-    assert_eq!(flips(&report)[1], ["auc of version 3, which its run reports", "at-least", "0.912"]);
+    assert_eq!(flips(&report)[2], ["auc of version 3, which its run reports", "at-least", "0.912"]);
     let again = project.json(["policy", "what-if", &policy, "--case", "better.json"]);
     assert_eq!(again["flips"], report["flips"]);
 

@@ -14,7 +14,9 @@ use hydra_lifecycle::ledger::history::{Fate, Step};
 /// otherwise.
 pub fn step_text(model: &ModelName, step: &Step, answers: Result<Option<DecisionDocument>>) -> String {
     match step {
-        Step::Valid { record, fate } => EntryReport::new(model, record, *fate, answers).text() + &details(record),
+        Step::Valid { record, fate } => {
+            EntryReport::new(model, record, *fate, answers).text() + &details(record)
+        }
         Step::Void(record) => {
             let text = EntryReport::new(model, record, Fate::Aborted, answers).text();
             text + "       it lost a race: another entry was first, and this one never counted\n"
