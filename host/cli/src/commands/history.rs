@@ -22,7 +22,7 @@ pub async fn run(
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
         printer.note(format!(
-            "{} has no history yet; the first `promote` or `rollback` creates it",
+            "{} has no history yet; the first `hydra-registry promote` creates it",
             registry.model()
         ));
         // Entries are one line each, so an empty history is empty output; a verification is always a document.
