@@ -9,14 +9,9 @@ use serde_json::Value;
 
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
+use crate::support::model;
 use crate::support::python::ask;
-use crate::support::root;
 use crate::support::server::{NEWEST, Server};
-
-/// A model file among the fixtures.
-fn model(case: &str) -> String {
-    root().join("tests/fixtures/models").join(case).join("booster/model.lgb").display().to_string()
-}
 
 /// Labelled and weighted rows of three regions.
 fn rows() -> String {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hydra_evaluation::Evaluation;
 use hydra_mlflow::connect::Backend as Stores;
-use hydra_mlflow::entities::{DatasetInput, RunInputs, RunStatus};
+use hydra_mlflow::entities::{DatasetInput, RunStatus};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::flavor::ColumnSpec;
 use hydra_mlflow::uri::TrackingUri;
@@ -16,7 +16,7 @@ use crate::support::binary::Project;
 use crate::support::proxy::{FAULTS, Fault, Proxy};
 use crate::support::python;
 use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
-use crate::support::version;
+use crate::support::{files_below, version};
 
 /// A model of two versions, the first one champion, and what `evaluate` measured of them.
 struct Measured {
@@ -281,18 +281,38 @@ async fn faults_of_every_request_on_postgres() {
 /// The rows stay where they are: nothing that was recorded contains a cell.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_uploaded() {
-    let scene = Measured::new(None);
-    let registry = scene.registry().await;
-    let recorded = scene.record(&registry).await.expect("a record");
-    let stores = registry.backend();
-    let run = stores.tracking.run(&recorded.run_id).await.expect("the run");
-    let artifacts =
-        stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
-    let listed: Vec<String> =
-        artifacts.list("").await.expect("a list").into_iter().map(|info| info.path).collect();
-    assert_eq!(listed, ["evaluation.json"]);
-    assert!(run.params.is_empty());
-    let expected = RunInputs::default().dataset(scene.input());
-    let inputs = stores.tracking.inputs(&run.id).await.expect("inputs");
-    assert_eq!(inputs.datasets, expected.datasets);
+    // Cells of a feature, of the weights and of a column that is not measured, which occur nowhere else.
+    let cells = ["0.4711471147", "0.0815081508", "Ms-Secret-"];
+    for uri in [None, Some("mlruns")] {
+        let scene = super::Scene::new(uri);
+        let mut lines: Vec<String> =
+            super::rows().lines().map(|line| format!("{line},{}0", cells[2])).collect();
+        lines[0] = lines[0].replace(&format!("{}0", cells[2]), "customer");
+        lines.push(format!("{},1,,1,-1,1,{},north,{}1", cells[0], cells[1], cells[2]));
+        let rows = scene.project.file("june.csv", lines.join("\n"));
+        let csv = rows.display().to_string();
+        let line = "--label label --weight weight --segment region --resamples 10".split(' ');
+        let report = scene.project.json(["evaluate", &csv].into_iter().chain(line));
+        let run = report["recorded"]["run_id"].as_str().expect("a run");
+        let mut seen = 0;
+        for path in files_below(scene.project.path()).into_iter().filter(|path| *path != rows) {
+            let bytes = std::fs::read(&path).expect("a file");
+            let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            // The tags of the versions have the digest of the document.
+            seen += usize::from(has(report["sha256"].as_str().expect("a digest")));
+            for cell in cells {
+                assert!(!has(cell), "`{cell}` is in {}", path.display());
+            }
+        }
+        assert!(seen > 0, "what was recorded was not read");
+        let registry = scene.registry().await;
+        let run = hydra_registry::RunId::new(run).expect("an id");
+        let run = registry.backend().tracking.run(&run).await.expect("the run");
+        let artifacts = run.artifact_uri.parse().expect("a URI");
+        let artifacts = registry.backend().artifact_store(&artifacts).await.expect("artifacts");
+        let listed: Vec<String> =
+            artifacts.list("").await.expect("a list").into_iter().map(|info| info.path).collect();
+        assert_eq!(listed, ["evaluation.json"]);
+        assert!(run.params.is_empty());
+    }
 }

@@ -111,7 +111,7 @@ fn left_out(transition: &Transition) -> Vec<(&str, EvaluationFlaw)> {
 }
 
 /// The newest entry, and the input behind it.
-pub(super) async fn newest(registry: &ModelRegistry) -> (Record, Input) {
+pub(crate) async fn newest(registry: &ModelRegistry) -> (Record, Input) {
     let ledger = ledger(registry).await;
     let record = ledger.history(Some(1), None).await.expect("a history").remove(0).0;
     let input = ledger.input(&record).await.expect("the archived input");

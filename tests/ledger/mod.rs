@@ -4,7 +4,7 @@
 mod commands;
 mod cost;
 pub(crate) mod crash;
-mod evaluations;
+pub(crate) mod evaluations;
 mod evidence;
 mod faults;
 mod hostile;

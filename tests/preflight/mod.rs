@@ -214,8 +214,8 @@ async fn an_override_is_recorded_only_if_it_was_needed(backend: &Backend) {
     assert_eq!(tried.model_sha256, None);
 }
 
-/// The same trees answer probabilities as a booster and labels as a classifier.
-async fn what_changes_for_users_is_told(backend: &Backend) {
+/// The same trees return probabilities as a booster and labels as a classifier.
+async fn what_changes_for_users_is_reported(backend: &Backend) {
     let registry = open(backend).await;
     let files = |case: &str, name: &'static str| -> Files {
         let directory = root().join("tests/fixtures/models").join(case);
@@ -237,11 +237,11 @@ async fn what_changes_for_users_is_told(backend: &Backend) {
         }
     }
     let back = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    let told: Vec<String> = back.model_changes.iter().map(ToString::to_string).collect();
-    assert_eq!(told[0], "`predict` answers label instead of probability");
-    assert!(told[1].starts_with("the classes change from none to "), "{told:?}");
+    let reported: Vec<String> = back.model_changes.iter().map(ToString::to_string).collect();
+    assert_eq!(reported[0], "`predict` answers label instead of probability");
+    assert!(reported[1].starts_with("the classes change from none to "), "{reported:?}");
     let columns = "the input columns change: added f0, f1, f2, f3, f4, removed num, city, tier, zeros";
-    assert_eq!(told[2], columns);
+    assert_eq!(reported[2], columns);
 }
 
 /// A sound model of the size of `sound_files`, whose bytes are others.
@@ -278,7 +278,7 @@ async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
     assert!(input.target().expect("a target").approvals.is_empty(), "{input:?}");
 }
 
-/// The doctor reads the files, also those that were opened before; and what it finds out, later decisions know.
+/// The doctor reads the files, also those that were opened before, and later decisions use what it finds.
 async fn the_doctor_reads_the_files(backend: &Backend) {
     let registry = open(backend).await;
     let (_, model) = &sound_files()[0];
@@ -349,7 +349,7 @@ on_every_backend! {
     unsound_versions_are_not_promoted
     a_rollback_goes_to_no_unsound_version
     an_override_is_recorded_only_if_it_was_needed
-    what_changes_for_users_is_told
+    what_changes_for_users_is_reported
     a_version_without_a_digest_is_decided_on_as_it_is
     the_doctor_reads_the_files
     the_way_back_is_searched_in_the_whole_ledger

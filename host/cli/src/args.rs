@@ -1,7 +1,8 @@
 //! The command-line arguments.
 
-mod policies;
+mod repeated;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +19,7 @@ use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
-use policies::policy_file;
-pub use policies::{PolicyFile, gathered};
+pub use repeated::{REPEATED, gathered};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -56,14 +56,14 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]; given several times, all must approve, and the aliases
-    /// move as the first one says
-    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", value_parser = policy_file(), hide_env_values = true)]
-    pub policies: Vec<PolicyFile>,
+    /// The policy component that decides [default: the embedded one]; of several, all must approve, and the
+    /// first one moves the aliases
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", hide_env_values = true)]
+    pub policies: Vec<OsString>,
 
     /// One more policy, whose answer is recorded and does not count
-    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE", value_parser = policy_file())]
-    pub monitors: Vec<PolicyFile>,
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE")]
+    pub monitors: Vec<OsString>,
 
     /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
     #[arg(long = "set", global = true, value_name = "[NAME.]KEY=VALUE")]
@@ -515,13 +515,12 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, or no model fits the pattern, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`, 2 error.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 no problem is left, 1 a problem is left, or no model fits the pattern, 2 error."
-)]
+#[command(after_help = "\
+Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`, 2 error.")]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]

@@ -78,9 +78,7 @@ impl Printer {
         if self.is_json() {
             self.document(report)
         } else {
-            let text = text(report);
-            let lines = text.split_inclusive('\n').map(|line| self.with_commands(line));
-            let text: String = lines.collect();
+            let text = self.with_commands(&text(report));
             self.line(&text)
         }
     }
@@ -90,10 +88,17 @@ impl Printer {
         writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(document)?))
     }
 
-    /// A line that says what to do next, with complete commands; any other line as it is.
-    fn with_commands(&self, line: &str) -> String {
-        let says = ["next:", "remedy:"].iter().any(|word| line.trim_start().starts_with(word));
-        if says || line.contains("`hydra-registry ") { self.again.complete(line) } else { line.to_owned() }
+    /// The text, with complete commands in its lines that say what to do next.
+    fn with_commands(&self, text: &str) -> String {
+        let line = |line: &str| {
+            let says = ["next:", "remedy:"].iter().any(|word| line.trim_start().starts_with(word));
+            if says || line.contains("`hydra-registry ") {
+                self.again.complete(line)
+            } else {
+                line.to_owned()
+            }
+        };
+        text.split_inclusive('\n').map(line).collect()
     }
 
     /// Prints one item of a stream: a JSON line, or a line of text.
@@ -116,11 +121,11 @@ impl Printer {
         &mut self.out
     }
 
-    /// Prints a message to stderr, unless `--quiet` is set.
+    /// Prints a message to stderr, unless `--quiet` is set. The commands that it names get the options of this command line.
     #[expect(clippy::print_stderr, reason = "messages go to stderr only through this function")]
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprint!("{}", whole_lines(text.as_ref()));
+            eprint!("{}", whole_lines(&self.with_commands(text.as_ref())));
         }
     }
 

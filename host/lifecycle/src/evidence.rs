@@ -30,6 +30,9 @@ const MAX_EXPERIMENTS: usize = 32;
 pub enum Target {
     /// The version behind the alias `candidate`: the one that was logged last.
     Candidate,
+    /// The version of this number, which was the candidate when the caller asked. It stays the target if `candidate` moves, for
+    /// example while the caller measures it.
+    CandidateThen(Version),
     /// The version of this number.
     Version(Version),
     /// For rollbacks: the version of this number, which was champion by the ledger before aliases were moved without it.
@@ -40,12 +43,13 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where a target comes from, as a policy is told.
-    pub(crate) fn origin(self) -> TargetOrigin {
+    /// Where a target comes from, as a policy is told. `candidate` is the version that is the candidate now.
+    pub(crate) fn origin(self, candidate: Option<Version>) -> TargetOrigin {
         match self {
             Self::Candidate => TargetOrigin::Candidate,
+            Self::CandidateThen(version) if candidate == Some(version) => TargetOrigin::Candidate,
             Self::ChampionBefore(_) => TargetOrigin::Ledger,
-            Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
+            Self::CandidateThen(_) | Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
         }
     }
 }
@@ -102,7 +106,9 @@ impl Evidence {
         let (champion, archived) = (behind(Alias::CHAMPION), behind(Alias::ARCHIVED));
         let named = match target {
             Target::Candidate => behind(Alias::CANDIDATE),
-            Target::Version(version) | Target::ChampionBefore(version) => Some(version),
+            Target::CandidateThen(version) | Target::Version(version) | Target::ChampionBefore(version) => {
+                Some(version)
+            }
             Target::PolicyChoice => None,
         };
         let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
@@ -111,7 +117,8 @@ impl Evidence {
             newest.filter(|(number, _)| wanted.contains(number)).collect();
         wanted.retain(|number| !found.contains_key(number));
         found.extend(versions::of_numbers(backend, &model, &wanted).await?);
-        if let Target::Version(version) | Target::ChampionBefore(version) = target
+        if let Some(version) = named
+            && target != Target::Candidate
             && !found.contains_key(&version)
         {
             // The store's own words for what is missing.

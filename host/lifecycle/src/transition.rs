@@ -232,7 +232,7 @@ impl Transitions<'_> {
         context.evaluations.clone_from(&evidence.evaluations.evaluations);
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
-        context.target_origin = target.as_ref().map(|_| request.target.origin());
+        context.target_origin = target.as_ref().map(|_| request.target.origin(on(&Alias::CANDIDATE)));
         let evidence = match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),

@@ -138,10 +138,10 @@ impl OpenOptions {
     }
 
     fn panel_options(&self) -> PanelOptions {
-        let file = self.variable(environment::POLICY).map(PathBuf::from);
-        let alone = |source| PanelOptions::led_by(PanelPolicy::new(source));
-        let chosen = self.panel.clone().or_else(|| file.map(|file| alone(PolicySource::File(file))));
-        let chosen = chosen.or_else(|| self.config.panel()).unwrap_or_else(|| alone(PolicySource::Embedded));
+        let variable = || self.variable(environment::POLICY).map(PanelPolicy::from_argument);
+        let chosen = self.panel.clone().or_else(|| variable().map(PanelOptions::led_by));
+        let embedded = || PanelOptions::led_by(PanelPolicy::new(PolicySource::Embedded));
+        let chosen = chosen.or_else(|| self.config.panel()).unwrap_or_else(embedded);
         self.monitors.iter().cloned().fold(chosen, PanelOptions::with_monitor)
     }
 

@@ -178,7 +178,8 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in quarantine.
+    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in
+    /// quarantine.
     pub fn nominate(&self, version: Version) -> StatementRequest {
         StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
     }

@@ -28,7 +28,7 @@ pub async fn run(
             return Err(no_entry(registry.model(), args.number).into());
         }
         printer.note(format!(
-            "{} has no history yet; the first `promote` or `rollback` creates it",
+            "{} has no history yet; the first `hydra-registry promote` creates it",
             registry.model()
         ));
         // Entries are one line each, so an empty history is empty output; a verification is always a document.

@@ -132,7 +132,7 @@ impl ModelRegistry {
 /// Rejects targets that the operation does not support.
 fn check_target(request: &Request) -> Result<()> {
     let hint = match (request.operation, request.target) {
-        (Operation::Rollback, Target::Candidate) => {
+        (Operation::Rollback, Target::Candidate | Target::CandidateThen(_)) => {
             "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
         }
         (Operation::Promote, Target::PolicyChoice | Target::ChampionBefore(_)) => {
