@@ -120,7 +120,7 @@ fn a_rust_policy_that_panics_leaves_its_text_for_its_author() {
     };
     let quoting = PolicyEngine::new(&EngineOptions::default().with_quoted_panics()).unwrap();
     let (message, differences) = fails(&quoting);
-    let panic = "(panic: panicked at src/rules.rs:36:5: é: no auc like 0.91, fuel: ";
+    let panic = "(panic: panicked at src/rules.rs:37:5: é: no auc like 0.91, fuel: ";
     assert!(message.contains(panic) && differences.contains(panic), "{message}\n{differences}");
     let (message, differences) = fails(&engine());
     assert!(!message.contains("panic") && !differences.contains("panic"), "{message}\n{differences}");
