@@ -1,5 +1,6 @@
 //! The command-line arguments.
 
+mod history;
 mod repeated;
 
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::{ModelArgs, VersionArgs};
 use crate::time::{parse_time, span};
+pub use history::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
@@ -445,61 +447,6 @@ Examples:
 
 const AS_OF: &str =
     "Show the champion of that time, according to the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
-const SINCE: &str = "Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
-
-/// Arguments of `history`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = HISTORY_HELP)]
-pub struct HistoryArgs {
-    /// The action; without one, the history is shown.
-    #[command(subcommand)]
-    pub command: Option<HistoryCommand>,
-
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
-    pub since: Option<Timestamp>,
-
-    /// Show at most this many entries
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-}
-
-const HISTORY_HELP: &str = "\
-Examples:
-  hydra-registry history --since \"7 days ago\"
-  hydra-registry history verify
-  hydra-registry history export > ledger.jsonl
-  hydra-registry history show 31 --as-case > my-policy/cases/entry-31.json";
-
-/// The subcommands of `history`.
-#[derive(Debug, Subcommand)]
-pub enum HistoryCommand {
-    /// Check the chain and the aliases, and run every decision again; exit status 1 if a check fails
-    Verify(VerifyArgs),
-    /// Write every entry unchanged, one JSON document per line, newest first
-    Export,
-    /// Show one entry whole
-    Show(ShowEntryArgs),
-}
-
-/// Arguments of `history show`.
-#[derive(Debug, Args)]
-pub struct ShowEntryArgs {
-    /// The number of the entry
-    #[arg(value_name = "N")]
-    pub number: u64,
-
-    /// Write the decision as a case file for `policy test`: its evidence and its verdict
-    #[arg(long)]
-    pub as_case: bool,
-}
-
-/// Arguments of `history verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Check only the chain and the aliases; run no decisions again
-    #[arg(long)]
-    pub no_rerun: bool,
-}
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]

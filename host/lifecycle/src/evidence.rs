@@ -81,17 +81,6 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened, and
-    /// no evaluation is read.
-    pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        let registered = backend.registry.registered_model(model);
-        let (registered, newest) = join(registered, versions::newest(backend, model)).await;
-        let mut evidence = Self::of(backend, registered?, newest?, target).await?;
-        let runs = evidence.read_runs(backend, None).await?;
-        evidence.add_runs(runs, None);
-        Ok(evidence)
-    }
-
     /// The evidence for a decision on these aliases: the versions that they and the request name, still without their runs.
     /// Versions among `newest` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
     /// missing evidence, not an error.

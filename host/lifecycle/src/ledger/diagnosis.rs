@@ -43,11 +43,19 @@ impl Ledger {
         &self,
         champion: Option<Version>,
     ) -> Result<(Vec<LedgerFinding>, Option<Timestamp>)> {
-        let snapshot = match self.take_opened().await {
+        let mut snapshot = match self.take_opened().await {
             Some(opened) => opened,
             None => self.look(None).await?,
         };
         let mut findings = Self::at_first_sight(&snapshot);
+        let is_unset = |found: &LedgerFinding| matches!(found, LedgerFinding::Drift { actual: None, .. });
+        if findings.iter().any(is_unset)
+            && let Some(confirmed) = self.confirm(&snapshot, None).await?
+        {
+            // Only the second look finds out whether the version was deleted, and its aliases with it.
+            snapshot = confirmed;
+            findings = Self::at_first_sight(&snapshot);
+        }
         if self.renamed {
             findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
         }
@@ -173,7 +181,11 @@ impl Ledger {
                 }
             }
             let inputs = self.archived("decisions").await?;
-            findings.extend(self.missing_artifacts(&chain, &inputs).await?);
+            // That the decisions from before lost their files is on record since the new archive began.
+            let lost = self.lost_older_archive().await?;
+            let kept = chain.iter().take_while(|record| !(lost && record.entry.archive.is_some()));
+            let kept: Vec<&Record> = kept.copied().collect();
+            findings.extend(self.missing_artifacts(&kept, &inputs).await?);
             findings.extend(self.unrecorded(snapshot, head, &inputs).await?);
             Ok::<_, Error>(())
         };
@@ -226,10 +238,18 @@ impl Ledger {
             let path = standing_path(reference.sha256);
             findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
         }
+        findings.extend(self.missing_standings(snapshot, head).await);
         // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
         let Ok(standing) = self.standing(head).await else { return Ok(findings) };
         let champion = snapshot.registered.aliases.get(&Alias::CHAMPION).copied();
-        findings.extend(champion.and_then(|version| quarantined(version, &standing)));
+        if head.is_settled() {
+            findings.extend(champion.and_then(|version| quarantined(version, &standing)));
+        } else if let Some(below) = self.below(snapshot, head).await?
+            && let Ok(former) = self.standing(&below).await
+        {
+            // What the interrupted entry would change does not hold yet, and may be undone.
+            findings.extend(champion.and_then(|version| quarantined(version, &former)));
+        }
         if head.is_settled() {
             let missing = self.missing_mirrors(&standing).await?.into_iter();
             findings.extend(
@@ -239,6 +259,34 @@ impl Ledger {
             findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
         Ok(findings)
+    }
+
+    /// The standing documents of entries below the head that are not in the archive. An archive that cannot be read is a finding
+    /// of its own.
+    async fn missing_standings(&self, snapshot: &Snapshot, head: &Record) -> Vec<LedgerFinding> {
+        let mut known: BTreeSet<_> =
+            head.entry.standing.into_iter().map(|it| standing_path(it.sha256)).collect();
+        let chain = snapshot.window.valid_from(head.number);
+        let named = chain.map_while(|record| Some((record.number, record.entry.standing?)));
+        let mut named: Vec<_> = named.map(|(entry, it)| (entry, standing_path(it.sha256))).collect();
+        named.retain(|(_, path)| known.insert(path.clone()));
+        if named.is_empty() {
+            return Vec::new();
+        }
+        let Ok(archived) = self.archived("standing").await else { return Vec::new() };
+        let missing = named.into_iter().filter(|(_, path)| !archived.contains(path));
+        missing.map(|(entry, path)| LedgerFinding::MissingStanding { entry, path }).collect()
+    }
+
+    /// Whether an archive from before a new one began does not exist any more.
+    async fn lost_older_archive(&self) -> Result<bool> {
+        for run in &self.older_runs {
+            match self.backend.tracking.run(run).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+                found => drop(found?),
+            }
+        }
+        Ok(false)
     }
 
     async fn missing_artifacts(

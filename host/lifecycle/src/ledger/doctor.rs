@@ -43,9 +43,9 @@ pub enum LedgerFinding {
         /// Why, for people.
         why: String,
     },
-    /// The standing document that the head names is not in the archive.
+    /// The standing document that an entry names is not in the archive, or was altered.
     MissingStanding {
-        /// The head.
+        /// The entry.
         entry: Number,
         /// The file.
         path: String,
@@ -252,7 +252,7 @@ impl fmt::Display for LedgerFinding {
                 write!(f, "`{ledger}` is a second ledger of this model, {id}; commands use {used}")
             }
             Self::MissingStanding { entry, path } => {
-                write!(f, "`{path}`, the standing after entry {entry}, is missing")
+                write!(f, "`{path}`, the standing after entry {entry}, is missing or altered")
             }
             Self::QuarantinedChampion { version, reason } => {
                 write!(f, "the champion, version {version}, is in quarantine: {reason}")
