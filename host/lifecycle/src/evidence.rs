@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 
 use crate::evaluations::Gathered;
 use crate::ledger::Ledger;
@@ -12,7 +12,7 @@ use crate::versions;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
+use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 use hydra_policy::TargetOrigin;

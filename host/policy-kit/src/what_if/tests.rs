@@ -3,6 +3,7 @@
 mod evaluations;
 
 use super::*;
+use evaluations::evaluation;
 use hydra_base::Sha256;
 use hydra_base::error::ErrorKind;
 use hydra_base::testing::{set, version};

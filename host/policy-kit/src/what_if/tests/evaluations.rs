@@ -3,7 +3,7 @@
 use super::*;
 use hydra_policy::{Comparison, Direction, Evaluation, MeasuredMetric, Measurement, Segment};
 
-fn evaluation() -> Evaluation {
+pub(super) fn evaluation() -> Evaluation {
     let mut evaluation = Evaluation::new("holdout", "d1", 1_000, NOW - 2 * HOUR, Sha256::NONE);
     evaluation.began_at = NOW - 3 * HOUR;
     evaluation.segments = vec![Segment::new("region", Some("north".to_owned()), 400)];
