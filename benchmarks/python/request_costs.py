@@ -4,8 +4,8 @@ Usage: request_costs.py SERVER_URL PROGRAM MODEL_FILE HOME ROUNDS
 
 PROGRAM is the command line of hydra-registry. It and MLflow's Python client, as in `registry.py`, take turns. Both talk to a
 proxy that passes one request at a time, so that the time of a request is its own: no request waits for another one. Prints
-a line for each route: operation, contender, route, the number of requests in the last round, and the sum of their times in
-milliseconds, as the median of the rounds; with tabs between them.
+a line for each route: operation, contender, route, how often a request was measured, the number of rounds, and the median of
+the times in milliseconds; with tabs between them.
 """
 
 import os
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -96,7 +96,6 @@ class Python:
 
 python = Python()
 costs = {operation: {who: defaultdict(list) for who in ("ours", "python")} for operation in ("promote", "rollback")}
-counts = {operation: {who: Counter() for who in ("ours", "python")} for operation in costs}
 for turn in range(int(rounds) + 2):
     log_ours()
     python.ask("log")
@@ -112,15 +111,11 @@ for turn in range(int(rounds) + 2):
             # The first champion replaces none, and the second round warms the server up.
             if turn < 2:
                 continue
-            by_route = defaultdict(float)
             for method, path, ms in sent:
-                by_route[route(method, path)] += ms
-            counts[operation][who] = Counter(route(method, path) for method, path, _ in sent)
-            for name, ms in by_route.items():
-                costs[operation][who][name].append(ms)
+                costs[operation][who][route(method, path)].append(ms)
 python.worker.stdin.close()
 python.worker.wait()
 for operation, contenders in costs.items():
     for who, routes in contenders.items():
         for name, times in routes.items():
-            print(operation, who, name, counts[operation][who][name], statistics.median(times), sep="\t")
+            print(operation, who, name, len(times), rounds, statistics.median(times), sep="\t")

@@ -1,15 +1,24 @@
 //! The lifecycle through the binary, on the embedded default store.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::{LOG, training_csv};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
+use crate::support::{files_below, model};
 
 fn project() -> Project {
     let project = Project::new(None, &fresh_name("cli"));
     project.file("train.csv", training_csv());
     project
+}
+
+/// The path of an artifact.
+fn stored(project: &Project, name: &str) -> PathBuf {
+    let mut files = files_below(&project.path().join("mlruns")).into_iter();
+    files.find(|path| path.ends_with(name)).expect("the artifact")
 }
 
 #[test]
@@ -68,14 +77,13 @@ fn data_goes_to_stdout_and_messages_to_stderr() {
 #[test]
 fn a_model_file_is_logged_as_it_is() {
     let project = project();
-    let model = crate::support::root().join("tests/fixtures/models/binary_int/booster/model.lgb");
+    let model = model("binary_int");
     let bytes = std::fs::read(&model).expect("the fixture");
-    let path = model.to_str().expect("a path");
-    project.json(["log-candidate", path, "--metric", "auc=0.9", "--metric", "f1=0.5"]);
+    project.json(["log-candidate", &model, "--metric", "auc=0.9", "--metric", "f1=0.5"]);
     project.json(["promote"]);
     let champion = project.json(["champion"]);
     assert_eq!(champion["metrics"], json!({"auc": 0.9, "f1": 0.5}));
-    let stored = walk(&project.path().join("mlruns"), "model.lgb").expect("the model among the artifacts");
+    let stored = stored(&project, "model.lgb");
     assert_eq!(std::fs::read(stored).expect("the artifact"), bytes);
 }
 
@@ -92,8 +100,7 @@ fn a_configuration_value_replaces_a_training_parameter() {
         "data.origin.day=\"7\"",
     ];
     project.json(LOG.into_iter().chain(more));
-    let stored =
-        walk(&project.path().join("mlruns"), "config.json").expect("the configuration among the artifacts");
+    let stored = stored(&project, "config.json");
     let config: serde_json::Value =
         serde_json::from_slice(&std::fs::read(stored).expect("the artifact")).expect("a document");
     assert_eq!(config["data"], json!({"source": "warehouse", "rows": 569, "origin": {"day": "7"}}));
@@ -193,11 +200,4 @@ fn a_closed_pipe_is_not_an_error() {
     child.stderr.take().expect("stderr").read_to_string(&mut err).expect("text");
     let status = child.wait().expect("an end");
     assert_eq!((status.code(), err.as_str()), (Some(0), ""));
-}
-
-fn walk(directory: &std::path::Path, name: &str) -> Option<std::path::PathBuf> {
-    std::fs::read_dir(directory).ok()?.flatten().find_map(|entry| {
-        let path = entry.path();
-        if path.is_dir() { walk(&path, name) } else { (entry.file_name() == name).then_some(path) }
-    })
 }

@@ -6,6 +6,7 @@ mod interrupt;
 mod lifecycle;
 mod panel;
 mod policy;
+mod what_if;
 
 /// Rows that one feature separates, so training takes milliseconds.
 pub fn training_csv() -> String {

@@ -1,46 +1,24 @@
 //! What the commands `evaluate` and `promote --evaluate` record: everything, or nothing.
 
 use hydra_mlflow::entities::RunStatus;
-use hydra_registry::{ModelRegistry, OpenOptions};
+use hydra_policy::TargetOrigin;
+use hydra_registry::{ErrorKind, ModelRegistry, OpenOptions, Sha256, Target};
 use serde_json::{Value, json};
 
-use super::{model, rows};
+use super::{Scene, rows};
 use crate::ledger::crash::kill_at;
 use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
 use crate::support::server::{NEWEST, Server};
-use crate::support::version;
-
-/// A project with a champion, a candidate and labelled rows.
-struct Scene {
-    project: Project,
-    uri: String,
-    model: String,
-}
+use crate::support::{model, version};
 
 impl Scene {
-    /// In the embedded database, or in the store at `uri`; `mlruns` is a file store.
-    fn new(uri: Option<&str>) -> Self {
-        let model_name = fresh_name("evaluate");
-        let project = Project::new(uri, &model_name);
-        let uri = match uri {
-            Some("mlruns") => project.path().join("mlruns").display().to_string(),
-            Some(uri) => uri.to_owned(),
-            None => format!("sqlite:///{}", project.path().join("mlflow.db").display()),
-        };
-        project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
-        project.json(["promote"]);
-        project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
-        project.file("may.csv", rows());
-        Self { project, uri, model: model_name }
-    }
-
     /// On each kind of store.
     fn all() -> [Self; 3] {
         [None, Some("mlruns"), Some(Server::shared(NEWEST).url.as_str())].map(Self::new)
     }
 
-    async fn registry(&self) -> ModelRegistry {
+    pub(super) async fn registry(&self) -> ModelRegistry {
         let options = OpenOptions::new()
             .with_project(hydra_registry::Project::around(self.project.path()))
             .with_cache_dir(env!("CARGO_TARGET_TMPDIR"))
@@ -182,7 +160,7 @@ async fn a_killed_evaluation_leaves_a_failed_run_and_no_tag() {
             assert_eq!(scene.runs().await, vec![RunStatus::Failed; index + 1], "{failpoint} {}", scene.uri);
             assert_eq!(scene.tags().await, [None, None], "{failpoint} {}", scene.uri);
         }
-        // The next one is not in the way of the killed ones.
+        // The killed runs do not block the next evaluation.
         scene.evaluate(&[]);
         assert!(scene.tags().await.iter().all(Option::is_some));
     }
@@ -213,6 +191,9 @@ async fn a_promotion_measures_and_decides() {
         let [first, second] = scene.tags().await.map(|tag| tag.expect("a tag")["sha256"].clone());
         assert_eq!([&first, &second], [&used[0]["sha256"]; 2]);
         assert_eq!(scene.runs().await, [RunStatus::Finished]);
+        // The policy learns that the request was about the candidate.
+        let (_, input) = crate::ledger::evaluations::newest(&scene.registry().await).await;
+        assert_eq!(input.context().target_origin, Some(TargetOrigin::Candidate));
         // What the policy saw is what was measured, and `history verify` decides alike again.
         let verified = scene.project.run(["history", "verify"]);
         assert_eq!(verified.code, 0, "{}{}", verified.out, verified.err);
@@ -221,6 +202,74 @@ async fn a_promotion_measures_and_decides() {
         let unchanged = promote(&scene, &["2"]);
         assert_eq!(unchanged["outcome"], "unchanged");
         assert_eq!(scene.runs().await, [RunStatus::Finished]);
+    }
+}
+
+/// The version that was measured stays the target, and the policy learns that it is the candidate only while it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_was_measured_stays_the_target() {
+    let scene = Scene::new(Some("mlruns"));
+    let registry = scene.registry().await;
+    scene.project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
+    let done = registry.promote(Target::CandidateThen(version(2))).await.expect("a promotion");
+    assert_eq!(done.target, Some(version(2)));
+    let (_, input) = crate::ledger::evaluations::newest(&registry).await;
+    assert_eq!(input.context().target_origin, Some(TargetOrigin::Request));
+    let missing = registry.promote(Target::CandidateThen(version(9))).await.expect_err("no version");
+    assert_eq!(missing.kind(), ErrorKind::VersionNotFound);
+    let back = registry.rollback(Target::CandidateThen(version(1))).await.expect_err("no rollback");
+    assert_eq!(back.kind(), ErrorKind::InvalidArgument);
+}
+
+/// The version behind an alias that dangles is not there to be measured.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_deleted_champion_the_candidate_is_measured_alone() {
+    for scene in Scene::all() {
+        let registry = scene.registry().await;
+        let stores = &registry.backend().registry;
+        stores.delete_model_version(registry.model(), version(1)).await.expect("a deletion");
+        let report = scene.evaluate(&["--no-record"]);
+        assert_eq!(report["evaluation"]["versions"].as_array().map(Vec::len), Some(1), "{}", scene.uri);
+        assert_eq!(report["evaluation"]["baseline"], "2");
+        let done = promote(&scene, &[]);
+        assert_eq!((&done["outcome"], &done["target"]), (&json!("done"), &json!(2)), "{}", scene.uri);
+        assert_eq!(done["evaluations"][0]["first_hand"], true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_goes_to_stdout_in_place_of_the_report() {
+    let scene = Scene::new(None);
+    for out in ["-", "document.json"] {
+        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "5", "--out", out];
+        let Outcome { code, out: printed, err } = scene.project.run(line);
+        assert_eq!(code, 0, "{err}");
+        let document = if out == "-" {
+            assert!(!scene.project.path().join("-").exists());
+            printed.into_bytes()
+        } else {
+            assert!(printed.starts_with("evaluation on may: "), "{printed}");
+            std::fs::read(scene.project.path().join(out)).expect("a document")
+        };
+        let [tag, _] = scene.tags().await;
+        assert_eq!(tag.expect("a tag")["sha256"], Sha256::of(&document).to_string(), "{out}");
+    }
+}
+
+/// A pipe can be opened only once.
+#[cfg(unix)]
+#[test]
+fn rows_come_through_a_named_pipe() {
+    let scene = Scene::new(None);
+    let pipe = scene.project.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    for command in ["evaluate pipe", "promote --evaluate pipe"] {
+        let path = pipe.clone();
+        let writer = std::thread::spawn(move || std::fs::write(path, rows()));
+        let line = format!("{command} --in-format csv --name may --label label --resamples 5");
+        scene.project.json(line.split(' '));
+        writer.join().expect("an end").expect("rows");
     }
 }
 

@@ -9,14 +9,9 @@ use serde_json::Value;
 
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
+use crate::support::model;
 use crate::support::python::ask;
-use crate::support::root;
 use crate::support::server::{NEWEST, Server};
-
-/// A model file among the fixtures.
-fn model(case: &str) -> String {
-    root().join("tests/fixtures/models").join(case).join("booster/model.lgb").display().to_string()
-}
 
 /// Labelled and weighted rows of three regions.
 fn rows() -> String {
@@ -39,12 +34,36 @@ fn project() -> (Project, String) {
 
 /// A project in the store at `uri`.
 fn project_at(uri: Option<&str>) -> (Project, String) {
-    let project = Project::new(uri, &fresh_name("evaluate"));
-    project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
-    project.json(["promote"]);
-    project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
+    let project = Scene::new(uri).project;
     let rows = project.file("rows.csv", rows()).display().to_string();
     (project, rows)
+}
+
+/// A model with a champion and a candidate, and labelled rows.
+struct Scene {
+    project: Project,
+    uri: String,
+    model: String,
+    /// The path of `may.csv`.
+    csv: String,
+}
+
+impl Scene {
+    /// In the embedded database, or in the store at `uri`; `mlruns` is a file store.
+    fn new(uri: Option<&str>) -> Self {
+        let name = fresh_name("evaluate");
+        let project = Project::new(uri, &name);
+        let uri = match uri {
+            Some("mlruns") => project.path().join("mlruns").display().to_string(),
+            Some(uri) => uri.to_owned(),
+            None => format!("sqlite:///{}", project.path().join("mlflow.db").display()),
+        };
+        project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
+        project.json(["promote"]);
+        project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
+        let csv = project.file("may.csv", rows()).display().to_string();
+        Self { project, uri, model: name, csv }
+    }
 }
 
 #[test]

@@ -4,23 +4,22 @@ use std::path::Path;
 
 use hydra_evaluation::Evaluation;
 use hydra_mlflow::connect::Backend as Stores;
-use hydra_mlflow::entities::{DatasetInput, RunInputs, RunStatus};
+use hydra_mlflow::entities::{DatasetInput, RunStatus};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::flavor::ColumnSpec;
 use hydra_mlflow::uri::TrackingUri;
 use hydra_registry::{ModelRegistry, OpenOptions, RecordedEvaluation, Result};
 use serde_json::{Value, json};
 
-use super::{model, rows};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
-use crate::support::proxy::{Fault, Proxy};
+use crate::support::proxy::{FAULTS, Fault, Proxy};
 use crate::support::python;
 use crate::support::server::{Deployment, NEWEST, ON_POSTGRES, Server};
-use crate::support::version;
+use crate::support::{files_below, version};
 
 /// A model of two versions, the first one champion, and what `evaluate` measured of them.
-struct Scene {
+struct Measured {
     project: Project,
     uri: String,
     model: String,
@@ -28,24 +27,14 @@ struct Scene {
     evaluation: Evaluation,
 }
 
-impl Scene {
+impl Measured {
     fn new(tracking_uri: Option<&str>) -> Self {
-        let name = fresh_name("evaluate");
-        let project = Project::new(tracking_uri, &name);
-        let uri = match tracking_uri {
-            Some("mlruns") => project.path().join("mlruns").display().to_string(),
-            Some(uri) => uri.to_owned(),
-            None => format!("sqlite:///{}", project.path().join("mlflow.db").display()),
-        };
-        project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
-        project.json(["promote"]);
-        project.json(["log-candidate", &model("binary_earlystop"), "--metric", "auc=1"]);
-        let csv = project.file("may.csv", rows()).display().to_string();
+        let super::Scene { project, uri, model, csv } = super::Scene::new(tracking_uri);
         let line =
             ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10", "--no-record"];
         let report = project.json(line);
         let evaluation = serde_json::from_value(report["evaluation"].clone()).expect("a document");
-        Self { project, uri, model: name, csv, evaluation }
+        Self { project, uri, model, csv, evaluation }
     }
 
     fn options(&self) -> OpenOptions {
@@ -89,7 +78,7 @@ impl Scene {
     }
 }
 
-async fn python_sees_an_evaluation(environment: &str, mut scene: Scene) {
+async fn python_sees_an_evaluation(environment: &str, mut scene: Measured) {
     let registry = scene.registry().await;
     scene.record(&registry).await.expect("a record");
     // A later evaluation replaces the tags.
@@ -180,18 +169,18 @@ fn parsed(inputs: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_sees_an_evaluation_on_a_server() {
-    let scene = Scene::new(Some(&Server::shared(NEWEST).url));
+    let scene = Measured::new(Some(&Server::shared(NEWEST).url));
     python_sees_an_evaluation(NEWEST, scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_sees_an_evaluation_in_a_database() {
-    python_sees_an_evaluation(NEWEST, Scene::new(None)).await;
+    python_sees_an_evaluation(NEWEST, Measured::new(None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_sees_an_evaluation_in_a_file_store() {
-    python_sees_an_evaluation(NEWEST, Scene::new(Some("mlruns"))).await;
+    python_sees_an_evaluation(NEWEST, Measured::new(Some("mlruns"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,13 +188,13 @@ async fn python_sees_an_evaluation_in_a_file_store() {
 async fn python_sees_an_evaluation_on_other_servers() {
     let deployments = [ON_POSTGRES, "mlflow-2.9.2".into(), "mlflow-2.22.5".into(), "mlflow-3.1.4".into()];
     for deployment in deployments {
-        let scene = Scene::new(Some(&Server::shared(deployment).url));
+        let scene = Measured::new(Some(&Server::shared(deployment).url));
         python_sees_an_evaluation(deployment.release, scene).await;
     }
 }
 
 /// Records with `fault` in request number `index` (from 0). Returns whether that many requests were sent.
-async fn record_with(deployment: Deployment, scene: &Scene, fault: Fault, index: usize) -> bool {
+async fn record_with(deployment: Deployment, scene: &Measured, fault: Fault, index: usize) -> bool {
     let proxy = Proxy::start(&Server::shared(deployment).url);
     let environment: Environment =
         [("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0"), ("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")]
@@ -256,7 +245,7 @@ async fn record_with(deployment: Deployment, scene: &Scene, fault: Fault, index:
 }
 
 async fn spoil_every_request(deployment: Deployment, faults: &[Fault]) {
-    let scene = Scene::new(Some(&Server::shared(deployment).url));
+    let scene = Measured::new(Some(&Server::shared(deployment).url));
     for fault in faults {
         let mut index = 0;
         while record_with(deployment, &scene, *fault, index).await {
@@ -280,16 +269,7 @@ async fn a_refusal_of_any_request_leaves_a_failed_run() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "many requests; `cargo xtask test --all` runs it"]
 async fn every_fault_of_every_request() {
-    let faults = [
-        Fault::Dropped,
-        Fault::Late,
-        Fault::Twice,
-        Fault::Answered(500),
-        Fault::Answered(503),
-        Fault::DoneButAnswered(500),
-        Fault::DoneButAnswered(503),
-    ];
-    spoil_every_request(NEWEST.into(), &faults).await;
+    spoil_every_request(NEWEST.into(), &FAULTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,18 +281,38 @@ async fn faults_of_every_request_on_postgres() {
 /// The rows stay where they are: nothing that was recorded contains a cell.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_uploaded() {
-    let scene = Scene::new(None);
-    let registry = scene.registry().await;
-    let recorded = scene.record(&registry).await.expect("a record");
-    let stores = registry.backend();
-    let run = stores.tracking.run(&recorded.run_id).await.expect("the run");
-    let artifacts =
-        stores.artifact_store(&run.artifact_uri.parse().expect("a URI")).await.expect("artifacts");
-    let listed: Vec<String> =
-        artifacts.list("").await.expect("a list").into_iter().map(|info| info.path).collect();
-    assert_eq!(listed, ["evaluation.json"]);
-    assert!(run.params.is_empty());
-    let expected = RunInputs::default().dataset(scene.input());
-    let inputs = stores.tracking.inputs(&run.id).await.expect("inputs");
-    assert_eq!(inputs.datasets, expected.datasets);
+    // Cells of a feature, of the weights and of a column that is not measured, which occur nowhere else.
+    let cells = ["0.4711471147", "0.0815081508", "Ms-Secret-"];
+    for uri in [None, Some("mlruns")] {
+        let scene = super::Scene::new(uri);
+        let mut lines: Vec<String> =
+            super::rows().lines().map(|line| format!("{line},{}0", cells[2])).collect();
+        lines[0] = lines[0].replace(&format!("{}0", cells[2]), "customer");
+        lines.push(format!("{},1,,1,-1,1,{},north,{}1", cells[0], cells[1], cells[2]));
+        let rows = scene.project.file("june.csv", lines.join("\n"));
+        let csv = rows.display().to_string();
+        let line = "--label label --weight weight --segment region --resamples 10".split(' ');
+        let report = scene.project.json(["evaluate", &csv].into_iter().chain(line));
+        let run = report["recorded"]["run_id"].as_str().expect("a run");
+        let mut seen = 0;
+        for path in files_below(scene.project.path()).into_iter().filter(|path| *path != rows) {
+            let bytes = std::fs::read(&path).expect("a file");
+            let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            // The tags of the versions have the digest of the document.
+            seen += usize::from(has(report["sha256"].as_str().expect("a digest")));
+            for cell in cells {
+                assert!(!has(cell), "`{cell}` is in {}", path.display());
+            }
+        }
+        assert!(seen > 0, "what was recorded was not read");
+        let registry = scene.registry().await;
+        let run = hydra_registry::RunId::new(run).expect("an id");
+        let run = registry.backend().tracking.run(&run).await.expect("the run");
+        let artifacts = run.artifact_uri.parse().expect("a URI");
+        let artifacts = registry.backend().artifact_store(&artifacts).await.expect("artifacts");
+        let listed: Vec<String> =
+            artifacts.list("").await.expect("a list").into_iter().map(|info| info.path).collect();
+        assert_eq!(listed, ["evaluation.json"]);
+        assert!(run.params.is_empty());
+    }
 }

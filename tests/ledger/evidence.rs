@@ -1,8 +1,8 @@
 //! The evidence of runs that MLflow's Python client deleted.
 
 use hydra_base::names::{Alias, ExperimentId};
-use hydra_lifecycle::evidence::{Evidence, Target};
 use hydra_mlflow::entities::{Metric, NewModelVersion, NewRun, RunBatch};
+use hydra_registry::Target;
 use serde_json::json;
 
 use super::registry;
@@ -21,8 +21,8 @@ async fn a_run_deleted_by_python_is_no_evidence(backend: &Backend, uri: &str) {
     let version = stores.registry.create_model_version(&version).await.expect("a version").version;
     stores.registry.set_alias(model, &Alias::CANDIDATE, version).await.expect("an alias");
     let shown = || async {
-        let evidence = Evidence::gather(stores, model, Target::Candidate).await.expect("evidence");
-        evidence.describe(evidence.target.as_ref().expect("a candidate")).expect("a version")
+        let question = registry.promote(Target::Candidate).question().await.expect("a question");
+        question.target().expect("a candidate").clone()
     };
     let before: hydra_policy::ModelVersion = shown().await;
     assert_eq!(before.run.expect("a run").metrics["auc"], 0.9);

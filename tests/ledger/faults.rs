@@ -7,20 +7,9 @@ use hydra_lifecycle::ledger::history::Fate;
 use super::{aliases, assert_sound, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::{Outcome, Project};
-use crate::support::proxy::{Fault, Proxy};
+use crate::support::proxy::{FAULTS, Fault, Proxy};
 use crate::support::server::{NEWEST, ON_POSTGRES, Server};
 use crate::support::version;
-
-const FAULTS: [Fault; 8] = [
-    Fault::Dropped,
-    Fault::AnswerLost,
-    Fault::Late,
-    Fault::Twice,
-    Fault::Answered(500),
-    Fault::Answered(503),
-    Fault::DoneButAnswered(500),
-    Fault::DoneButAnswered(503),
-];
 
 /// Runs a command on a model with champion 2 and archived version 1, with `fault` in request number `index` (from 0).
 /// Returns whether the command sent that many requests.

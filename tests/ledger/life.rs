@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use futures_util::TryStreamExt as _;
 use hydra_lifecycle::ledger::entry::EntryKind;
 use hydra_lifecycle::ledger::ledger_name;
+use hydra_lifecycle::recording::PolicyReplay;
+use hydra_policy::{EngineOptions, PolicyEngine};
 use hydra_registry::{Candidate, ErrorKind, Finding, ModelRegistry, Target};
 
 use super::{aliases, assert_sound, ledger, registry};
@@ -243,7 +245,12 @@ async fn a_purged_archive_is_begun_again_by_doctor_only(shared: &Shared) {
         .component(newest.entry.decided.as_ref().expect("a decision").policy.sha256)
         .await
         .expect("the policy");
-    assert_eq!(findings(&registry).await, ["missing-artifact"; 2], "the inputs of entries 2 and 3");
+    // What was lost is on record in the entry of the new archive, so that only a verification names it.
+    assert_eq!(findings(&registry).await, [] as [&str; 0]);
+    let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
+    let verified = ledger.verify(Some(&replay)).await.expect("a verification");
+    let flawed: Vec<u64> = verified.flaws.iter().map(|flaw| flaw.entry).collect();
+    assert_eq!(flawed, [3, 2], "{:?}", verified.flaws);
     registry.repair().await.expect("another repair begins no other archive");
     assert_eq!(super::ledger(&registry).await.run_id(), ledger.run_id());
 }
@@ -281,6 +288,10 @@ async fn deleted_versions_are_found_and_go_on(shared: &Shared) {
     }
     let found = findings(&registry).await;
     assert!(found.contains(&"deleted-champion"), "{found:?}");
+    let pattern = registry.model().as_str().parse().expect("a pattern");
+    let status = registry.statuses(&pattern).await.expect("a status").remove(0);
+    let trouble: Vec<&str> = status.trouble.iter().map(Finding::code).collect();
+    assert_eq!(trouble, ["deleted-champion"], "as doctor says");
     let refused = registry.rollback(Target::PolicyChoice).await.expect("an answer").into_result();
     assert_eq!(refused.expect_err("nothing to go back to").kind(), ErrorKind::NoArchived);
     registry.promote_to_champion(version(3)).await.expect("a promotion");
@@ -337,6 +348,11 @@ async fn a_prompt_is_not_a_model(shared: &Shared) {
     registry.promote_to_champion(version(1)).await.expect("a promotion");
     assert_eq!(ledger(&registry).await.name().as_str(), format!("{model}_ledger_2"));
     assert_sound(&registry).await;
+    // A ledger is not a model either.
+    let of_ledger = shared.open(&format!("{model}_ledger_2")).await;
+    for refused in [of_ledger.champion_info().await.err(), of_ledger.list_versions().try_next().await.err()] {
+        assert_eq!(refused.map(|error| error.kind()), Some(ErrorKind::LedgerIdentity));
+    }
 }
 on!(
     a_prompt_is_not_a_model: prompt_on_rest = Shared::rest(),

@@ -4,7 +4,7 @@
 mod commands;
 mod cost;
 pub(crate) mod crash;
-mod evaluations;
+pub(crate) mod evaluations;
 mod evidence;
 mod faults;
 mod hostile;
@@ -15,6 +15,7 @@ mod outside;
 mod panel;
 mod past;
 mod race;
+mod show;
 mod statements;
 mod status;
 
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use hydra_base::names::Alias;
 use hydra_lifecycle::ledger::Ledger;
 use hydra_lifecycle::ledger::chain::Record;
+use hydra_lifecycle::ledger::doctor::LedgerFinding;
 use hydra_lifecycle::ledger::history::Fate;
 use hydra_lifecycle::recording::PolicyReplay;
 use hydra_lifecycle::transition::Outcome;
@@ -58,11 +60,16 @@ async fn ledger(registry: &ModelRegistry) -> Ledger {
 /// Asserts the invariants: one sound chain, aliases as in the chain, reproducible decisions, and at most one entry per
 /// operation. Returns the chain, oldest first.
 async fn assert_sound(registry: &ModelRegistry) -> Vec<(Record, Fate)> {
+    assert_sound_but_for(registry, &[]).await
+}
+
+/// [`assert_sound`], where `doctor` has findings.
+async fn assert_sound_but_for(registry: &ModelRegistry, findings: &[LedgerFinding]) -> Vec<(Record, Fate)> {
     let ledger = ledger(registry).await;
     let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
     let verified = ledger.verify(Some(&replay)).await.expect("a verification");
     assert!(verified.is_sound(), "{verified:?}");
-    assert_eq!(ledger.diagnose().await.expect("findings"), []);
+    assert_eq!(ledger.diagnose().await.expect("findings"), findings);
     let (champion, archived) = aliases(registry).await;
     assert!(champion.is_none() || champion != archived);
     let mut history = ledger.history(None, None).await.expect("a history");

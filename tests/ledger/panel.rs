@@ -126,8 +126,8 @@ async fn a_panel_decides_and_is_recorded(backend: Backend) {
     assert_eq!(record.entry.decided.as_ref().map(|decided| decided.verdict), Some(VerdictKind::Reject));
     let document = ledger(&registry).await.answers(&record).await.expect("a document").expect("of a panel");
     // The document has whole microseconds.
-    let told = DecisionDocument::new(rejected.panel).encode().expect("bytes");
-    assert_eq!(document.encode().expect("bytes"), told);
+    let expected = DecisionDocument::new(rejected.panel).encode().expect("bytes");
+    assert_eq!(document.encode().expect("bytes"), expected);
     let again = registry.promote(version(2)).await.expect("a decision");
     assert_eq!(again.sequence, rejected.sequence, "the same refusal on equal evidence");
 
@@ -153,7 +153,7 @@ async fn a_panel_decides_and_is_recorded(backend: Backend) {
         let error = world.deciding(others).await.promote(version(4)).await.expect_err("fail closed");
         assert_eq!(error.kind(), kind, "{error:?}");
     }
-    // What the leader answers is checked, whatever the others say.
+    // The leader's answer is checked, also if another policy rejects.
     let illegal = PanelOptions::led_by(world.policy("illegal_alias")).with_gate(world.policy("well_behaved"));
     let error = world.open(illegal).await.promote(version(4)).await.expect_err("a guard");
     assert_eq!(error.kind(), ErrorKind::Guard, "{error:?}");

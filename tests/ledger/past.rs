@@ -1,4 +1,4 @@
-//! What policies are told of the past, in ledgers that are longer than what is read of them.
+//! What policies see of the past, in ledgers that are longer than what is read of them.
 
 use hydra_base::names::{Alias, Key};
 use hydra_policy::{Budget, EngineOptions, Policy, PolicyEngine, TargetOrigin};

@@ -80,7 +80,7 @@ fn the_hints_work_when_they_are_typed() {
     assert_eq!(project.json(["rollback"])["outcome"], "done");
     let refused = project.run(["rollback"]);
     assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("no other recent champion can be loaded"), "{}", refused.err);
+    assert!(refused.err.contains("no other former champion was found"), "{}", refused.err);
     let forced = project.json(["rollback", "--to", "2", "--allow-unloadable"]);
     assert_eq!(forced["overrides"], json!(["unloadable-model"]));
     assert_eq!(project.json(["champion"])["version"], 2);

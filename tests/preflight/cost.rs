@@ -46,9 +46,9 @@ fn a_version_that_was_opened_costs_one_listing_beside_other_requests() {
     assert_eq!(of_files(&sent), [LISTING], "{sent:?}");
 }
 
-/// A server in trouble is an error of its own kind, says nothing about the model, and can be set aside as well.
+/// A server that does not answer is an error of its own kind, not a finding about the model, and `--allow-unloadable` covers it.
 #[test]
-fn a_listing_that_fails_is_no_verdict() {
+fn a_listing_that_fails_is_not_a_verdict() {
     let (proxy, project) = on_server(Server::shared(NEWEST));
     for opened_before in [false, true] {
         for (status, kind) in [(403, "PermissionDenied"), (503, "Server")] {
@@ -59,7 +59,7 @@ fn a_listing_that_fails_is_no_verdict() {
             let err = String::from_utf8_lossy(&outcome.stderr);
             assert_eq!(outcome.status.code(), Some(2), "{err}");
             assert!(err.contains(&format!("\"{kind}\"")), "{opened_before}: {err}");
-            // Another kind of answer is possible only in an emergency.
+            // The hint is for emergencies.
             assert!(err.contains("`hydra-registry promote 3 --allow-unloadable`"), "{opened_before}: {err}");
             let mut command = project.command(["--output", "json", "rollback"]);
             let outcome =

@@ -192,7 +192,10 @@ async fn a_rollback_goes_to_no_unsound_version(backend: &Backend) {
     // Where every former champion is broken, that is said.
     lost(4);
     let error = refused(&registry, registry.rollback(version(4))).await;
-    assert!(error.hint().is_some_and(|hint| hint.contains("no other recent champion can be")), "{error:?}");
+    assert!(
+        error.hint().is_some_and(|hint| hint.contains("no other former champion was found")),
+        "{error:?}"
+    );
     // Restored files count at once.
     let (_, model) = &sound_files()[0];
     std::fs::write(disks[3].join("model.lgb"), model).expect("restored");
@@ -211,8 +214,8 @@ async fn an_override_is_recorded_only_if_it_was_needed(backend: &Backend) {
     assert_eq!(tried.model_sha256, None);
 }
 
-/// The same trees answer probabilities as a booster and labels as a classifier.
-async fn what_changes_for_users_is_told(backend: &Backend) {
+/// The same trees return probabilities as a booster and labels as a classifier.
+async fn what_changes_for_users_is_reported(backend: &Backend) {
     let registry = open(backend).await;
     let files = |case: &str, name: &'static str| -> Files {
         let directory = root().join("tests/fixtures/models").join(case);
@@ -234,11 +237,11 @@ async fn what_changes_for_users_is_told(backend: &Backend) {
         }
     }
     let back = registry.rollback(Target::PolicyChoice).await.expect("a rollback");
-    let told: Vec<String> = back.model_changes.iter().map(ToString::to_string).collect();
-    assert_eq!(told[0], "`predict` answers label instead of probability");
-    assert!(told[1].starts_with("the classes change from none to "), "{told:?}");
+    let reported: Vec<String> = back.model_changes.iter().map(ToString::to_string).collect();
+    assert_eq!(reported[0], "`predict` answers label instead of probability");
+    assert!(reported[1].starts_with("the classes change from none to "), "{reported:?}");
     let columns = "the input columns change: added f0, f1, f2, f3, f4, removed num, city, tier, zeros";
-    assert_eq!(told[2], columns);
+    assert_eq!(reported[2], columns);
 }
 
 /// A sound model of the size of `sound_files`, whose bytes are others.
@@ -252,7 +255,7 @@ fn other_model() -> Vec<u8> {
     other
 }
 
-/// Without a digest, a version is the bytes that are there, whatever was found before.
+/// Without a digest, a version is the bytes that are there now.
 async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
     let registry = open(backend).await;
     let first = register_sound(backend, &registry, None).await;
@@ -269,13 +272,13 @@ async fn a_version_without_a_digest_is_decided_on_as_it_is(backend: &Backend) {
     let ledger = registry.existing_ledger().await.expect("an answer").expect("a ledger");
     let entry = ledger.history(Some(1), None).await.expect("a history").remove(0).0.entry;
     assert_eq!(entry.decided.as_ref().expect("a decision").model_sha256, found);
-    // The approval was of the other bytes, and the policy was not told of it.
+    // The approval was of the other bytes, and the policy did not receive it.
     let input = ledger.input(&ledger.history(Some(1), None).await.expect("a history")[0].0).await;
     let input = Input::from_json(&input.expect("an input")).expect("an input");
     assert!(input.target().expect("a target").approvals.is_empty(), "{input:?}");
 }
 
-/// The doctor reads the files, also those that were opened before; and what it finds out, later decisions know.
+/// The doctor reads the files, also those that were opened before, and later decisions use what it finds.
 async fn the_doctor_reads_the_files(backend: &Backend) {
     let registry = open(backend).await;
     let (_, model) = &sound_files()[0];
@@ -346,7 +349,7 @@ on_every_backend! {
     unsound_versions_are_not_promoted
     a_rollback_goes_to_no_unsound_version
     an_override_is_recorded_only_if_it_was_needed
-    what_changes_for_users_is_told
+    what_changes_for_users_is_reported
     a_version_without_a_digest_is_decided_on_as_it_is
     the_doctor_reads_the_files
     the_way_back_is_searched_in_the_whole_ledger

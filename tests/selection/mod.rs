@@ -7,12 +7,8 @@ use hydra_registry::{Alias, Candidate, ErrorKind, ModelRegistry, Sha256, Target,
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
-use crate::support::root;
 use crate::support::server::{NEWEST, Server};
-
-fn model(case: &str) -> String {
-    root().join("tests/fixtures/models").join(case).join("booster/model.lgb").display().to_string()
-}
+use crate::support::{files_below, model};
 
 fn digest(path: impl AsRef<Path>) -> Sha256 {
     Sha256::of(&std::fs::read(path).expect("a file"))
@@ -186,7 +182,7 @@ fn altered_bytes_are_not_downloaded() {
     let project = project(None);
     let shown = project.json(["show"]);
     let source = shown["source"].as_str().expect("a source");
-    let artifacts = walk(project.path()).into_iter().filter(|path| path.ends_with("model.lgb"));
+    let artifacts = files_below(project.path()).into_iter().filter(|path| path.ends_with("model.lgb"));
     let regression = digest(model("regression"));
     let altered = artifacts.filter(|path| digest(path) == regression);
     let altered: Vec<_> = altered.inspect(|path| std::fs::write(path, "tree\n").expect("a change")).collect();
@@ -203,11 +199,4 @@ fn altered_bytes_are_not_downloaded() {
     let shown = project.command(["show"]).env("HYDRA_CACHE_DIR", &cache).output().expect("an end");
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(text.contains("WARNING the model cannot be loaded"), "{text}");
-}
-
-/// All files below a directory.
-fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
-    let entries =
-        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

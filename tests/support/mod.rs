@@ -17,6 +17,18 @@ pub fn root() -> PathBuf {
     root.expect("the crate lies in the repository").to_path_buf()
 }
 
+/// The path of a model file among the fixtures.
+pub fn model(case: &str) -> String {
+    root().join("tests/fixtures/models").join(case).join("booster/model.lgb").display().to_string()
+}
+
+/// All files below a directory.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let entries =
+        std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 /// The Python of a test environment. Without the environment, the test fails and names the command that installs it.
 pub fn python_of(environment: &str) -> PathBuf {
     let python = root().join(".tools").join(environment).join("bin/python");

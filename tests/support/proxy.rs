@@ -23,6 +23,18 @@ pub enum Fault {
     DoneButAnswered(u16),
 }
 
+/// A fault of each kind.
+pub const FAULTS: [Fault; 8] = [
+    Fault::Dropped,
+    Fault::AnswerLost,
+    Fault::Late,
+    Fault::Twice,
+    Fault::Answered(500),
+    Fault::Answered(503),
+    Fault::DoneButAnswered(500),
+    Fault::DoneButAnswered(503),
+];
+
 /// A proxy that forwards requests to a server.
 #[derive(Debug)]
 pub struct Proxy {

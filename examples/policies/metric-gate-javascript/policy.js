@@ -28,7 +28,7 @@ export const policy = {
     };
   },
 
-  decidePromotion(target, context) {
+  decidePromotion: answering((target, context) => {
     const settings = Object.fromEntries(context.settings.map(({ key, value }) => [key, value]));
     const texts = (key) => settings[key].split(',').filter((text) => text !== '');
     const named = texts('datasets');
@@ -60,14 +60,26 @@ export const policy = {
       if (verdict !== undefined) return verdict;
     }
     return approve(target, context, joined(reasons));
-  },
+  }),
 
-  decideRollback(named, context) {
+  decideRollback: answering((named, context) => {
     const target = named ?? context.archived;
     if (target === undefined) return reject('No archived model to rollback to');
     return approve(target, context, `version ${target.version} becomes champion again: rollbacks are always allowed`);
-  },
+  }),
 };
+
+// Answers with the text of an exception: without this, the host would only see that the component stopped.
+function answering(rule) {
+  return (...evidence) => {
+    try {
+      return rule(...evidence);
+    } catch (error) {
+      // What is thrown here is the error of the contract. The host accepts 1,000 bytes.
+      throw { tag: 'internal', val: `${error} ${error?.stack ?? ''}`.slice(0, 300) };
+    }
+  };
+}
 
 // A metric and its better direction in what runs report. Evaluations state the direction of theirs.
 function parseGate(setting) {

@@ -1,7 +1,9 @@
 """The policy `metric-gate` in Python. It passes the golden cases of the Rust version."""
 
+import functools
 import math
 
+from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports import policy as contract
 
@@ -14,6 +16,23 @@ SUMMARY = (
 LONGEST = 1000
 NAME = 64
 DATASET = 100
+
+
+def answers_with_errors(rule):
+    """Answers with the text of an exception: without this, the host would only see that the component stopped."""
+
+    @functools.wraps(rule)
+    def answer(*arguments):
+        try:
+            return rule(*arguments)
+        except Err:
+            raise
+        except BaseException as error:
+            # The host accepts 1,000 bytes.
+            text = f"{type(error).__name__}: {error}".encode()[:900].decode(errors="ignore")
+            raise Err(contract.PolicyError_Internal(text)) from None
+
+    return answer
 
 
 class Policy(exports.Policy):
@@ -42,6 +61,7 @@ class Policy(exports.Policy):
         ]
         return contract.Descriptor("metric-gate-python", "2.0.0", SUMMARY, settings)
 
+    @answers_with_errors
     def decide_promotion(self, target, context):
         settings = {entry.key: entry.value for entry in context.settings}
         margin, tolerance = float(settings["margin"]), float(settings["tolerance"])
@@ -62,6 +82,7 @@ class Policy(exports.Policy):
                 return verdict
         return approve(target, context, joined(reasons))
 
+    @answers_with_errors
     def decide_rollback(self, target, context):
         target = target or context.archived
         if target is None:

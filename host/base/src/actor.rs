@@ -19,7 +19,7 @@ pub fn normalised(name: &str) -> Result<String> {
     .with_hint("choose a shorter name with `--actor` or HYDRA_ACTOR"))
 }
 
-/// Whether two names are those of one person: white space at both ends and upper and lower case say nothing.
+/// Whether two names are those of one person. White space at both ends and the case of letters do not matter.
 #[must_use]
 pub fn is_same(one: &str, other: &str) -> bool {
     one.trim().to_lowercase() == other.trim().to_lowercase()

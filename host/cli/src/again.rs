@@ -1,30 +1,18 @@
 //! Commands that a hint or a remedy names, with the options that they need to act on the same model.
 
-use std::ffi::OsString;
+use clap::{ArgMatches, CommandFactory as _};
 
+use clap::parser::ValueSource;
+
+use crate::args::{Cli, REPEATED};
 use hydra_base::text::printable;
-
-/// The commands that texts name. `champion` is left out, because texts name the alias.
-const COMMANDS: [&str; 12] = [
-    "approve",
-    "doctor",
-    "download",
-    "history",
-    "list",
-    "log-candidate",
-    "nominate",
-    "promote",
-    "quarantine",
-    "release",
-    "rollback",
-    "status",
-];
+use hydra_mlflow::uri::redact;
 
 /// Options that say which registry and model a command is about.
-const PLACE: [&str; 4] = ["--config", "--tracking-uri", "--registry-uri", "--model"];
+const PLACE: [&str; 4] = ["config", "tracking-uri", "registry-uri", "model"];
 
-/// Options that say how a decision is made.
-const RULES: [&str; 4] = ["--policy", "--monitor", "--set", "--budget"];
+/// Names of commands that texts use otherwise, too: for an alias, and for the policy of `hydra.toml`.
+const AMBIGUOUS: [&str; 2] = ["champion", "policy"];
 
 /// The program's name, as texts write it.
 const PROGRAM: &str = "hydra-registry ";
@@ -32,37 +20,36 @@ const PROGRAM: &str = "hydra-registry ";
 /// The options of a command line that another command on the same model has to repeat.
 #[derive(Debug, Default)]
 pub struct Again {
-    /// Pairs of an option and its value, quoted for a shell.
+    /// Pairs of an option's name and its value, quoted for a shell.
     options: Vec<(&'static str, String)>,
 }
 
 impl Again {
-    /// The options among the words of a command line. URIs with credentials and unprintable values are left out.
-    pub fn of(words: &[OsString]) -> Self {
+    /// The options of a command line. URIs with credentials and unprintable values are left out, and so is what the environment
+    /// says.
+    pub fn of(matches: &ArgMatches) -> Self {
         let mut options = Vec::new();
-        let mut words = words.iter().map(|word| word.to_string_lossy());
-        while let Some(word) = words.next() {
-            let known = PLACE.iter().chain(&RULES);
-            let Some(option) = known.into_iter().find(|option| {
-                word.strip_prefix(**option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-            }) else {
+        for arg in Cli::command().get_arguments() {
+            let Some(option) = PLACE.iter().chain(&REPEATED).find(|name| arg.get_long() == Some(name)) else {
                 continue;
             };
-            let value = match word.split_once('=') {
-                Some((_, value)) => Some(value.to_owned()),
-                None => words.next().map(|value| value.into_owned()),
-            };
-            let shown = |value: &String| !value.is_empty() && !value.contains('@') && is_printable(value);
-            if let Some(value) = value.filter(shown) {
-                options.push((*option, quoted(&value)));
+            let id = arg.get_id().as_str();
+            if matches.value_source(id) != Some(ValueSource::CommandLine) {
+                continue;
             }
+            let values = matches.get_raw(id).into_iter().flatten().filter_map(|value| value.to_str());
+            let shown = values.filter(|value| {
+                let has_secret = option.ends_with("-uri") && redact(value) != *value;
+                !value.is_empty() && !has_secret && is_printable(value)
+            });
+            options.extend(shown.map(|value| (*option, quoted(value))));
         }
         Self { options }
     }
 
     /// The option that selects a model; none if its name is not printable.
     pub fn on_model(name: &str) -> Self {
-        let option = is_printable(name).then(|| ("--model", quoted(name)));
+        let option = is_printable(name).then(|| ("model", quoted(name)));
         Self { options: option.into_iter().collect() }
     }
 
@@ -72,7 +59,7 @@ impl Again {
             return text.to_owned();
         }
         let mut whole = text.to_owned();
-        for command in COMMANDS {
+        for command in commands().iter().filter(|command| !AMBIGUOUS.contains(&command.as_str())) {
             for end in ["`", " "] {
                 whole = whole.replace(&format!("`{command}{end}"), &format!("`{PROGRAM}{command}{end}"));
             }
@@ -94,15 +81,21 @@ impl Again {
         let command = own_model.unwrap_or(text);
         let word =
             command.split(|sign: char| !sign.is_ascii_lowercase() && sign != '-').next().unwrap_or_default();
-        if !COMMANDS.contains(&word) && word != "champion" {
+        // `policy build` and its like are not about a model.
+        if word == "policy" || !commands().iter().any(|command| command == word) {
             return String::new();
         }
         let decides = matches!(word, "promote" | "rollback");
         let given = self.options.iter().filter(|(option, _)| {
-            (decides || PLACE.contains(option)) && !(own_model.is_some() && *option == "--model")
+            (decides || PLACE.contains(option)) && !(own_model.is_some() && *option == "model")
         });
-        given.map(|(option, value)| format!("{option} {value} ")).collect()
+        given.map(|(option, value)| format!("--{option} {value} ")).collect()
     }
+}
+
+/// The names of all commands.
+fn commands() -> Vec<String> {
+    Cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 /// What follows the first word, which may be in single quotes.
@@ -121,41 +114,38 @@ fn is_printable(text: &str) -> bool {
 
 /// A word that a shell reads as it is.
 fn quoted(word: &str) -> String {
-    let is_plain = |sign: char| sign.is_alphanumeric() || "_./:%+=-,~".contains(sign);
+    let is_plain = |sign: char| sign.is_alphanumeric() || "_./:%+=-,~@".contains(sign);
     if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::ffi::OsString;
 
+    use super::*;
+    use crate::args::gathered;
+
+    /// The options of a command line without the program's name.
     fn again(words: &[&str]) -> Again {
-        Again::of(&words.iter().map(OsString::from).collect::<Vec<_>>())
+        let words = ["hydra-registry"].iter().chain(words).map(OsString::from);
+        Again::of(&Cli::command().try_get_matches_from(gathered(words)).expect("a command"))
     }
 
     #[test]
     fn a_command_in_a_text_gets_the_options_of_the_command_line() {
-        let given = again(&[
-            "hydra-registry",
-            "--model",
-            "e",
-            "promote",
-            "--policy=gate.wasm",
-            "--set",
-            "metric=auc",
-        ]);
+        let given = again(&["--model", "e", "promote", "--policy=gate.wasm", "--set", "metric=auc"]);
         let hint = "`hydra-registry rollback --to 2` returns to it; `doctor --fix` repairs; next: hydra-registry list";
         assert_eq!(
             given.complete(hint),
             "`hydra-registry --model e --policy gate.wasm --set metric=auc rollback --to 2` returns to it; \
              `hydra-registry --model e doctor --fix` repairs; next: hydra-registry --model e list"
         );
-        assert_eq!(again(&["hydra-registry", "promote"]).complete(hint), hint);
+        assert_eq!(again(&["promote"]).complete(hint), hint);
     }
 
     #[test]
     fn what_is_not_a_command_stays() {
-        let given = again(&["hydra-registry", "--model=e", "champion"]);
+        let given = again(&["--model=e", "champion"]);
         for text in ["move the alias `champion`", "upgrade hydra-registry 2", "hydra-registry policy build"] {
             assert_eq!(given.complete(text), text);
         }
@@ -164,16 +154,54 @@ mod tests {
 
     #[test]
     fn values_are_quoted_and_credentials_and_unprintable_names_left_out() {
-        let given =
-            again(&["hydra-registry", "--tracking-uri", "http://ann:secret@host", "--model", "my model's"]);
+        let given = again(&["--tracking-uri", "http://ann:secret@host", "--model", "my model's", "list"]);
         assert_eq!(given.complete("`hydra-registry list`"), r"`hydra-registry --model 'my model'\''s' list`");
-        for unprintable in [again(&["x", "--model", "a\u{202e}b"]), Again::on_model("a\nb")] {
+        for unprintable in [again(&["--model", "a\u{202e}b", "list"]), Again::on_model("a\nb")] {
             assert_eq!(unprintable.complete("`hydra-registry list`"), "`hydra-registry list`");
         }
         let both = Again::on_model("a b").complete("run `doctor --fix`");
         assert_eq!(
-            again(&["x", "--config", "c.toml", "--model", "z"]).complete(&both),
+            again(&["--config", "c.toml", "--model", "z", "list"]).complete(&both),
             "run `hydra-registry --config c.toml --model 'a b' doctor --fix`"
         );
+    }
+
+    #[test]
+    fn a_sign_of_an_address_is_not_a_credential_by_itself() {
+        let given = again(&["--set", "owner=ann@example.org", "--tracking-uri", "runs@home", "promote"]);
+        assert_eq!(
+            given.complete("`hydra-registry promote`"),
+            "`hydra-registry --tracking-uri runs@home --set owner=ann@example.org promote`"
+        );
+        for secret in ["postgresql://h/db?password=x", "http://token@host"] {
+            let given = again(&["--registry-uri", secret, "list"]);
+            assert_eq!(given.complete("`hydra-registry list`"), "`hydra-registry list`");
+        }
+    }
+
+    #[test]
+    fn of_an_option_before_and_after_the_command_the_last_one_counts() {
+        let given = again(&["--model", "a", "--set", "x=1", "promote", "--model", "b", "--set", "y=2"]);
+        assert_eq!(
+            given.complete("`hydra-registry promote`"),
+            "`hydra-registry --model b --set x=1 --set y=2 promote`"
+        );
+    }
+
+    #[test]
+    fn every_command_is_completed() {
+        let given = again(&["--model", "e", "list"]);
+        for command in commands() {
+            let named = format!("`{command}`");
+            let complete = format!("`hydra-registry --model e {command}`");
+            let expected = if AMBIGUOUS.contains(&command.as_str()) { &named } else { &complete };
+            assert_eq!(given.complete(&named), *expected);
+        }
+        for (text, place) in
+            [("`hydra-registry champion`", "--model e "), ("`hydra-registry policy test`", "")]
+        {
+            let expected = text.replace(PROGRAM, &format!("{PROGRAM}{place}"));
+            assert_eq!(given.complete(text), expected);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! The command-line arguments.
 
-mod policies;
+mod history;
+mod repeated;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,13 +15,13 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::{ModelArgs, VersionArgs};
 use crate::time::{parse_time, span};
+pub use history::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
-use policies::policy_file;
-pub use policies::{PolicyFile, gathered};
+pub use repeated::{REPEATED, gathered};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -56,14 +58,14 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]; given several times, all must approve, and the aliases
-    /// move as the first one says
-    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", value_parser = policy_file(), hide_env_values = true)]
-    pub policies: Vec<PolicyFile>,
+    /// The policy component that decides [default: the embedded one]; of several, all must approve, and the
+    /// first one moves the aliases
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", hide_env_values = true)]
+    pub policies: Vec<OsString>,
 
     /// One more policy, whose answer is recorded and does not count
-    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE", value_parser = policy_file())]
-    pub monitors: Vec<PolicyFile>,
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE")]
+    pub monitors: Vec<OsString>,
 
     /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
     #[arg(long = "set", global = true, value_name = "[NAME.]KEY=VALUE")]
@@ -445,46 +447,6 @@ Examples:
 
 const AS_OF: &str =
     "Show the champion of that time, according to the ledger: 2026-11-01, 2026-11-01T12:00Z or `3 days ago`";
-const SINCE: &str = "Only decisions since this time: 2026-11-01, 2026-11-01T12:00Z or `3 days ago` (UTC)";
-
-/// Arguments of `history`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = HISTORY_HELP)]
-pub struct HistoryArgs {
-    /// The action; without one, the history is shown.
-    #[command(subcommand)]
-    pub command: Option<HistoryCommand>,
-
-    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
-    pub since: Option<Timestamp>,
-
-    /// Show at most this many entries
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
-}
-
-const HISTORY_HELP: &str = "\
-Examples:
-  hydra-registry history --since \"7 days ago\"
-  hydra-registry history verify
-  hydra-registry history export > ledger.jsonl";
-
-/// The subcommands of `history`.
-#[derive(Debug, Subcommand)]
-pub enum HistoryCommand {
-    /// Check the chain and the aliases, and run every decision again; exit status 1 if a check fails
-    Verify(VerifyArgs),
-    /// Write every entry unchanged, one JSON document per line, newest first
-    Export,
-}
-
-/// Arguments of `history verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Check only the chain and the aliases; run no decisions again
-    #[arg(long)]
-    pub no_rerun: bool,
-}
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -500,13 +462,12 @@ Example:
   hydra-registry status --models 'churn-*'
 
 Shows the problems that the newest entries and the aliases show; `doctor` looks further.
-Exit status: 0 no problem, 1 a problem, or no model fits the pattern, 2 error.";
+Exit status: 0 no problem, 1 a problem, or no model fits a pattern other than `*`, 2 error.";
 
 /// Arguments of `doctor`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 no problem is left, 1 a problem is left, or no model fits the pattern, 2 error."
-)]
+#[command(after_help = "\
+Exit status: 0 no problem is left, 1 a problem is left, or no model fits a pattern other than `*`, 2 error.")]
 pub struct DoctorArgs {
     /// Examine every model whose name fits the pattern; `*` stands for any text
     #[arg(long, value_name = "PATTERN")]

@@ -25,7 +25,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use hydra_base::text::printable;
 use hydra_mlflow::environment;
@@ -37,10 +37,13 @@ pub use settings::Settings;
 
 /// Runs the command line `args` (the program's name first) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
-    let again = Again::of(&args);
-    let cli = match Cli::try_parse_from(args::gathered(args)) {
-        Ok(cli) => cli,
+    let mut command = Cli::command();
+    let parsed = command.try_get_matches_from_mut(args::gathered(args)).and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        Ok((cli, Again::of(&matches)))
+    });
+    let (cli, again) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let failed = error.use_stderr();
             // Ignore a failed write: stderr may be closed.

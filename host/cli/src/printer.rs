@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -75,19 +76,29 @@ impl Printer {
     /// Prints a report: `report` itself as one JSON document, or its `text` for people.
     pub fn report<R: Serialize>(&mut self, report: &R, text: impl FnOnce(&R) -> String) -> io::Result<()> {
         if self.is_json() {
-            writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(report)?))
+            self.document(report)
         } else {
-            let text = text(report);
-            let lines = text.split_inclusive('\n').map(|line| self.with_commands(line));
-            let text: String = lines.collect();
+            let text = self.with_commands(&text(report));
             self.line(&text)
         }
     }
 
-    /// A line that says what to do next, with complete commands; any other line as it is.
-    fn with_commands(&self, line: &str) -> String {
-        let says = ["next:", "remedy:"].iter().any(|word| line.trim_start().starts_with(word));
-        if says || line.contains("`hydra-registry ") { self.again.complete(line) } else { line.to_owned() }
+    /// Prints a document that is JSON in both formats.
+    pub fn document<R: Serialize>(&mut self, document: &R) -> io::Result<()> {
+        writeln!(self.out, "{}", escape_json(&serde_json::to_string_pretty(document)?))
+    }
+
+    /// The text, with complete commands in its lines that say what to do next.
+    fn with_commands(&self, text: &str) -> String {
+        let line = |line: &str| {
+            let says = ["next:", "remedy:"].iter().any(|word| line.trim_start().starts_with(word));
+            if says || line.contains("`hydra-registry ") {
+                self.again.complete(line)
+            } else {
+                line.to_owned()
+            }
+        };
+        text.split_inclusive('\n').map(line).collect()
     }
 
     /// Prints one item of a stream: a JSON line, or a line of text.
@@ -110,11 +121,11 @@ impl Printer {
         &mut self.out
     }
 
-    /// Prints a message to stderr, unless `--quiet` is set.
+    /// Prints a message to stderr, unless `--quiet` is set. The commands that it names get the options of this command line.
     #[expect(clippy::print_stderr, reason = "messages go to stderr only through this function")]
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprint!("{}", whole_lines(text.as_ref()));
+            eprint!("{}", whole_lines(&self.with_commands(text.as_ref())));
         }
     }
 
@@ -134,6 +145,17 @@ impl Printer {
         if self.quiet || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
+        bar
+    }
+
+    /// A sign on stderr that work goes on, with the time that it has taken; hidden like a progress bar.
+    #[must_use]
+    pub fn spinner(&self, message: &'static str) -> ProgressBar {
+        let bar = self.progress(None, false, message);
+        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
 

@@ -1,8 +1,9 @@
 //! Resolves options: flags first, then the environment, then `hydra.toml`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
-use crate::args::{ActorArgs, GlobalArgs, PolicyFile};
+use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
@@ -48,7 +49,8 @@ impl Settings {
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }
-        options = args.monitors.iter().map(policy).fold(options, OpenOptions::with_monitor);
+        options =
+            args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
         Ok(Self { options, set, configured })
     }
 
@@ -63,17 +65,13 @@ impl Settings {
 
 /// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
 /// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
-fn panel(given: &[PolicyFile]) -> Option<PanelOptions> {
+fn panel(given: &[OsString]) -> Option<PanelOptions> {
     let [first, others @ ..] = given else { return None };
-    if others.is_empty() && first.name.is_none() && first.file.as_os_str().is_empty() {
+    if others.is_empty() && first.is_empty() {
         return None;
     }
-    Some(others.iter().map(policy).fold(PanelOptions::led_by(policy(first)), PanelOptions::with_gate))
-}
-
-fn policy(given: &PolicyFile) -> PanelPolicy {
-    let policy = PanelPolicy::new(given.file.clone());
-    given.name.iter().cloned().fold(policy, PanelPolicy::with_name)
+    let leader = PanelOptions::led_by(PanelPolicy::from_argument(first));
+    Some(others.iter().map(PanelPolicy::from_argument).fold(leader, PanelOptions::with_gate))
 }
 
 /// Parses `KEY=VALUE` arguments; `InvalidArgument` names a malformed or repeated one.

@@ -27,7 +27,7 @@ pub(crate) struct Run<'a> {
     pub(crate) task: Task,
 }
 
-/// What the order of scores tells.
+/// What is computed from the order of scores.
 struct Ranks {
     distributions: Vec<Vec<Distribution>>,
     /// By version and segment.

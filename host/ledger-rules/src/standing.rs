@@ -58,7 +58,7 @@ impl Act<'_> {
             Self::Quarantine(version) => standing.quarantine(version),
             Self::Release(version) => standing.release(version),
             Self::Approve(version) => standing.approve(version),
-            // The approvals served their purpose, whoever made it champion.
+            // The version is champion, so its approvals are used up, also if another program moved the alias.
             Self::Found { crowned } => {
                 if let Some(version) = crowned {
                     standing.use_approvals(version);

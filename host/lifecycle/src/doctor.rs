@@ -10,7 +10,7 @@ use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
+use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
@@ -171,6 +171,9 @@ impl Finding {
                 "restore the files from a backup; until then, `rollback --to` another former champion".into()
             }
             Self::UnreadableModel { .. } => "restore the files from a backup, or log the model again".into(),
+            Self::UnusableEvaluation { dataset, .. } if DatasetName::new(dataset.clone()).is_err() => {
+                "delete the tag in MLflow: it does not name a dataset".into()
+            }
             Self::UnusableEvaluation { version, dataset, .. } => {
                 format!("restore the document from a backup, or measure again: `hydra-registry evaluate ROWS --label COLUMN --version {version} --name {dataset}`").into()
             }

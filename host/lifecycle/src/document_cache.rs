@@ -15,7 +15,8 @@ const DIGEST_CHARS: usize = 64;
 /// How many documents a cache keeps.
 const MAX_DOCUMENTS: usize = 256;
 
-/// A private directory of documents, whose names are their digests.
+/// A private directory of documents, whose names are their digests, and one beside it for what has the digest of something else
+/// as its name.
 #[derive(Debug, Clone)]
 pub struct DocumentCache {
     directory: PathBuf,

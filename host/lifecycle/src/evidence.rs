@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 
 use crate::evaluations::Gathered;
 use crate::ledger::Ledger;
@@ -12,7 +12,7 @@ use crate::versions;
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::names::{Alias, ExperimentId, Key, ModelName, RunId, Version};
+use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{LifecycleStage, ModelVersion, RegisteredModel, Run};
 use hydra_policy::TargetOrigin;
@@ -30,6 +30,9 @@ const MAX_EXPERIMENTS: usize = 32;
 pub enum Target {
     /// The version behind the alias `candidate`: the one that was logged last.
     Candidate,
+    /// The version of this number, which was the candidate when the caller asked. It stays the target if `candidate` moves, for
+    /// example while the caller measures it.
+    CandidateThen(Version),
     /// The version of this number.
     Version(Version),
     /// For rollbacks: the version of this number, which was champion by the ledger before aliases were moved without it.
@@ -40,12 +43,13 @@ pub enum Target {
 }
 
 impl Target {
-    /// Where a target comes from, as a policy is told.
-    pub(crate) fn origin(self) -> TargetOrigin {
+    /// Where a target comes from, as a policy is told. `candidate` is the version that is the candidate now.
+    pub(crate) fn origin(self, candidate: Option<Version>) -> TargetOrigin {
         match self {
             Self::Candidate => TargetOrigin::Candidate,
+            Self::CandidateThen(version) if candidate == Some(version) => TargetOrigin::Candidate,
             Self::ChampionBefore(_) => TargetOrigin::Ledger,
-            Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
+            Self::CandidateThen(_) | Self::Version(_) | Self::PolicyChoice => TargetOrigin::Request,
         }
     }
 }
@@ -77,17 +81,6 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Reads the aliases and the newest versions side by side, then the runs of those that matter. No model is opened, and
-    /// no evaluation is read.
-    pub async fn gather(backend: &Backend, model: &ModelName, target: Target) -> Result<Self> {
-        let registered = backend.registry.registered_model(model);
-        let (registered, newest) = join(registered, versions::newest(backend, model)).await;
-        let mut evidence = Self::of(backend, registered?, newest?, target).await?;
-        let runs = evidence.read_runs(backend, None).await?;
-        evidence.add_runs(runs, None);
-        Ok(evidence)
-    }
-
     /// The evidence for a decision on these aliases: the versions that they and the request name, still without their runs.
     /// Versions among `newest` are not asked for again. A version behind an alias that dangles was deleted on purpose: it is
     /// missing evidence, not an error.
@@ -102,7 +95,9 @@ impl Evidence {
         let (champion, archived) = (behind(Alias::CHAMPION), behind(Alias::ARCHIVED));
         let named = match target {
             Target::Candidate => behind(Alias::CANDIDATE),
-            Target::Version(version) | Target::ChampionBefore(version) => Some(version),
+            Target::CandidateThen(version) | Target::Version(version) | Target::ChampionBefore(version) => {
+                Some(version)
+            }
             Target::PolicyChoice => None,
         };
         let mut wanted: BTreeSet<Version> = [named, champion, archived].into_iter().flatten().collect();
@@ -111,7 +106,8 @@ impl Evidence {
             newest.filter(|(number, _)| wanted.contains(number)).collect();
         wanted.retain(|number| !found.contains_key(number));
         found.extend(versions::of_numbers(backend, &model, &wanted).await?);
-        if let Target::Version(version) | Target::ChampionBefore(version) = target
+        if let Some(version) = named
+            && target != Target::Candidate
             && !found.contains_key(&version)
         {
             // The store's own words for what is missing.

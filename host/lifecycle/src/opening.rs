@@ -21,7 +21,7 @@ use hydra_models::preflight::{self, Opened, Presence, Unsound};
 use hydra_policy::{Operation, OverrideKind};
 
 /// How long a request waits for a model that it can go without, and an error for the way on that it names.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most former champions that are opened to find one to go back to.
 const MOST_OPENED: usize = 100;
@@ -43,7 +43,7 @@ impl OpenedModels {
     }
 }
 
-/// What a transition tells about the version that becomes champion.
+/// What a transition records about the version that becomes champion.
 #[derive(Debug, Default)]
 pub(crate) struct NewChampion {
     /// What changes for the users of the predictions.
@@ -123,10 +123,7 @@ impl Transitions<'_> {
     ) -> Option<Opened> {
         let opening = preflight::open(self.backend, self.cache(), version, presence);
         let opened = if request.overrides.contains(&OverrideKind::UnloadableModel) {
-            timeout(PATIENCE, opening).await.unwrap_or_else(|_| {
-                let waited = format!("the store gave no answer within {} s", PATIENCE.as_secs());
-                Err(Error::new(ErrorKind::Timeout, waited))
-            })
+            timeout(PATIENCE, opening).await.unwrap_or_else(|_| Err(no_answer_in_time()))
         } else {
             opening.await
         };
@@ -235,7 +232,10 @@ impl Transitions<'_> {
         let way_on = if request.operation == Operation::Rollback {
             self.way_back(Some(version), evidence, standing).await
         } else {
-            why.hint().unwrap_or("promote another version; `hydra-registry list` shows them").to_owned()
+            why.error()
+                .hint()
+                .unwrap_or("promote another version; `hydra-registry list` shows them")
+                .to_owned()
         };
         Error::new(
             ErrorKind::Unloadable,
@@ -264,7 +264,7 @@ impl Transitions<'_> {
     async fn way_back(&self, broken: Option<Version>, evidence: &Evidence, standing: &Standing) -> String {
         let sound = self.sound_way_back(broken, evidence, standing).await;
         sound.unwrap_or_else(|| {
-            "promote another version; no other recent champion can be loaded and is out of quarantine"
+            "promote another version; no other former champion was found that can be loaded and is not in quarantine"
                 .to_owned()
         })
     }
@@ -308,6 +308,11 @@ impl Transitions<'_> {
         }
         None
     }
+}
+
+/// The error after [`PATIENCE`].
+pub(crate) fn no_answer_in_time() -> Error {
+    Error::new(ErrorKind::Timeout, format!("the store gave no answer within {} s", PATIENCE.as_secs()))
 }
 
 /// How the request can be carried out all the same.

@@ -12,12 +12,15 @@ use crate::ledger::chain::Record;
 use crate::ledger::decision::DecisionDocument;
 use crate::ledger::entry::{Decided, EntryKind, EvaluationNote};
 use crate::ledger::rerun::Replay;
-use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded};
+use crate::ledger::{
+    Decide, DecideOutcome, Ledger, LedgerView, LedgerWriter, Proposal, ProposedDecision, Recorded,
+};
 use crate::model_facts::ModelChange;
 use crate::panel::{Answer, Panel, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
+use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Budget, Decision, Input, Operation, PanelRole, Policy, PolicyEngine};
@@ -99,6 +102,19 @@ impl Decide for RequestDecider<'_> {
             }
         }
     }
+}
+
+/// The policy that made a recorded decision, from the archive, with the budget that it had. `NotADecision` for other entries.
+pub async fn deciding_policy(ledger: &Ledger, record: &Record, engine: PolicyEngine) -> Result<Policy> {
+    let decided = decided(record)?;
+    let (component, budget) = (ledger.component(decided.policy.sha256).await?, decided.budget.clone());
+    blocking(move || Policy::load(&engine, &component, &budget)).await
+}
+
+/// The policy's part of an entry. `NotADecision` for entries without one.
+pub fn decided(record: &Record) -> Result<&Decided> {
+    let missing = || Error::new(ErrorKind::NotADecision, format!("{record} is not a decision of a policy"));
+    record.entry.decided.as_ref().ok_or_else(missing)
 }
 
 /// The number of compiled policies in memory.

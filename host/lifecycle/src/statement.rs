@@ -273,7 +273,7 @@ impl StatementDecider<'_> {
         Ok(about)
     }
 
-    /// The digest of the model file as it is found, whatever the version's tag says: an approval is about these bytes.
+    /// The digest of the model file as it is found, not as the version's tag has it: an approval is about these bytes.
     async fn digest(&self, version: &ModelVersion) -> Result<Sha256> {
         match preflight::open(self.backend, self.cache, version, Presence::Asked).await? {
             Opened::Loadable(facts) => Ok(facts.sha256),

@@ -1,5 +1,7 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
+mod premise;
+mod question;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,37 +130,6 @@ impl Transitions<'_> {
         Ok((request.clone(), evidence))
     }
 
-    /// Refuses a rollback that names no version, or that puts the version it leaves in quarantine, if the champion that was
-    /// `seen` when the request was made is not the champion any more because a slow writer's move was undone: then the request
-    /// was about another champion. Other requests name what they want, and go on with a warning.
-    ///
-    /// What other writers decided meanwhile is not in the way: requests are decided in one order.
-    pub fn check_premise(&self, request: &Request, seen: &RegisteredModel, view: &LedgerView) -> Result<()> {
-        let on = |registered: &RegisteredModel| registered.aliases.get(&Alias::CHAMPION).copied();
-        let (before, now) = (on(seen), on(&view.registered));
-        if before == now || !view.champion_was_restored {
-            return Ok(());
-        }
-        let text = |version: Option<Version>| {
-            version.map_or_else(|| "not set".to_owned(), |version| format!("version {version}"))
-        };
-        let what = format!(
-            "the champion was {} when the command began, which looked like the late move of a slow writer and is undone: it is {}",
-            text(before),
-            text(now)
-        );
-        let leaves = request.target == Target::PolicyChoice
-            || request.quarantine
-            || self.options.quarantine_on_rollback;
-        if request.operation != Operation::Rollback || !leaves {
-            tracing::warn!(model = %self.model, "{what}");
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::PremiseChanged, what).with_context("model", self.model).with_hint(
-            "look at `hydra-registry history`, and repeat the rollback if it should leave the present champion",
-        ))
-    }
-
     /// Decides and explains, and changes nothing.
     pub async fn dry_run(&self, request: &Request, evidence: &Evidence, past: Past) -> Result<Transition> {
         let (RequestDecision::Unchanged(transition) | RequestDecision::Decided { transition, .. }) =
@@ -174,31 +145,17 @@ impl Transitions<'_> {
         evidence: &Evidence,
         past: Past,
     ) -> Result<RequestDecision> {
-        if request.operation == Operation::Promote && evidence.target.is_none() {
-            return Err(self.no_candidate());
-        }
-        if let Some(version) = archived_champion(request, evidence) {
-            return Err(Error::new(
-                ErrorKind::NoArchived,
-                format!(
-                    "the archived version {version} is also the champion, so there is no version to roll back to"
-                ),
-            )
-            .with_context("model", self.model)
-            .with_hint(
-                "choose another former champion with `rollback --to`; `hydra-registry history` shows them",
-            ));
-        }
+        self.check(request, evidence)?;
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Ok(RequestDecision::Unchanged(Box::new(unchanged)));
         }
         let standing = &past.standing;
-        self.unanswered(request, evidence, standing).await?;
-        let input = self.input(request, evidence, &past)?;
         let target = evidence.target.as_ref().map(|target| target.version);
         if let Some(Err(error)) = target.map(|target| guards::refuse_quarantined(target, standing)) {
             return Err(self.with_way_back(error, request, evidence, standing).await);
         }
+        self.unanswered(request, evidence, standing).await?;
+        let input = self.input(request, evidence, &past)?;
         let decision = self.panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
         let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
@@ -275,7 +232,7 @@ impl Transitions<'_> {
         context.evaluations.clone_from(&evidence.evaluations.evaluations);
         past.clone().add_to(&mut context);
         let target = describe(&evidence.target)?;
-        context.target_origin = target.as_ref().map(|_| request.target.origin());
+        context.target_origin = target.as_ref().map(|_| request.target.origin(on(&Alias::CANDIDATE)));
         let evidence = match (request.operation, target) {
             (Operation::Promote, Some(target)) => Input::promotion(target, context),
             (_, target) => Input::rollback(target, context),
@@ -362,20 +319,6 @@ impl Transitions<'_> {
         let left = before.get(&Alias::CHAMPION).filter(|left| after.get(&Alias::CHAMPION) != Some(*left));
         left.filter(|_| wanted && request.operation == Operation::Rollback).into_iter().collect()
     }
-
-    fn no_candidate(&self) -> Error {
-        Error::new(ErrorKind::NoCandidate, "the alias `candidate` is not set")
-            .with_context("model", self.model)
-            .with_hint("choose the version to promote; `hydra-registry list` shows them")
-    }
-}
-
-/// For a rollback that names no version: the champion, if it is the archived version as well. The guards let no policy bring
-/// that about, but a user of MLflow can.
-fn archived_champion(request: &Request, evidence: &Evidence) -> Option<Version> {
-    let unnamed = request.operation == Operation::Rollback && evidence.target.is_none();
-    let (champion, archived) = (evidence.champion.as_ref()?, evidence.archived.as_ref()?);
-    (unnamed && champion.version == archived.version).then_some(champion.version)
 }
 
 /// Runs the policy on a blocking thread, because a decision may take as long as its budget allows.

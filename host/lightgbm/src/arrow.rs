@@ -62,7 +62,7 @@ pub enum OutputType {
 
 impl Model {
     /// The meaning of the values in the columns of a prediction: `probability`, `label`, `value` or `scores`, as
-    /// [`OutputKind`] describes them, or `leaf`.
+    /// [`OutputKind`] describes them, `leaf`, or `contribution`.
     #[must_use]
     pub fn meaning_of(&self, output: OutputType) -> &'static str {
         match output {

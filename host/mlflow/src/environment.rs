@@ -56,7 +56,7 @@ pub const ALLOWED_ARTIFACT_ROOTS: &str = "HYDRA_ALLOWED_ARTIFACT_ROOTS";
 
 /// The name of the registered model.
 pub const MODEL: &str = "HYDRA_MODEL";
-/// The path of the policy component.
+/// The policy component: a path, or `NAME=PATH`.
 pub const POLICY: &str = "HYDRA_POLICY";
 /// The name of the requester, for the ledger and for policies.
 pub const ACTOR: &str = "HYDRA_ACTOR";

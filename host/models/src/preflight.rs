@@ -1,7 +1,7 @@
 //! Opening a version before anything depends on it: are its files there, are they the logged ones, can this program score
 //! with the model?
 //!
-//! A version that cannot be loaded is an answer and not an error: [`Opened::Unloadable`] tells why. An error means that the
+//! A version that cannot be loaded is an answer and not an error: [`Opened::Unloadable`] contains the reason. An error means that the
 //! question stays open, because a server, a disk or the credentials are in the way.
 //!
 //! The answer about a version with the tag of a digest is kept in the [`ModelCache`], where it holds as long as the files keep
@@ -9,7 +9,6 @@
 //! may be any bytes, so it is read each time.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::candidate::SHA256_TAG;
@@ -46,16 +45,17 @@ impl Opened {
     }
 }
 
-/// Why a version cannot be loaded: an error with its own kind, and a hint where there is one.
+/// Why a version cannot be loaded.
 #[derive(Debug)]
 pub struct Unsound {
     error: Error,
     sha256: Option<Sha256>,
 }
 
-impl Deref for Unsound {
-    type Target = Error;
-    fn deref(&self) -> &Error {
+impl Unsound {
+    /// The error, with its own kind, and a hint where there is one.
+    #[must_use]
+    pub fn error(&self) -> &Error {
         &self.error
     }
 }
@@ -75,9 +75,9 @@ impl std::error::Error for Unsound {
 /// Whether a cached verdict is enough. There is none for a version without the tag of a digest, which is always read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// The files are read, whatever was found before.
+    /// The files are read, also if they were read before.
     Read,
-    /// The store is asked whether the files are still there with their sizes. For a version that was opened before, that is
+    /// The store is asked whether the files are still there with their sizes and stamps. For a version that was opened before, that is
     /// one listing.
     Asked,
     /// They are taken to be there: for a version that was opened before, nothing is asked.
@@ -145,17 +145,18 @@ impl Preflight<'_> {
         let record = self.recorded().await?;
         if let Some(record) = &record
             && presence != Presence::Read
-            && record.verdict != Verdict::Doubted
         {
-            if presence == Presence::Assumed || self.are_there(record).await? {
-                match record.verdict.clone() {
-                    Verdict::Loadable(facts) => return Ok(facts),
-                    Verdict::Unloadable(why) => {
-                        let unsound = Unsound { error: why.into(), sha256: self.promised() };
-                        return Err(Stop::Unloadable(unsound));
-                    }
-                    Verdict::Doubted => {}
+            let known = match record.verdict.clone() {
+                Verdict::Loadable(facts) => Some(Ok(facts)),
+                Verdict::Unloadable(why) => {
+                    Some(Err(Stop::Unloadable(Unsound { error: why.into(), sha256: self.promised() })))
                 }
+                Verdict::Doubted => None,
+            };
+            if let Some(known) = known
+                && (presence == Presence::Assumed || self.are_there(record).await?)
+            {
+                return known;
             }
             tracing::info!(version = %self.version.version, "the files of a version have changed; opening them again");
         }

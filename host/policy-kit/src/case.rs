@@ -12,6 +12,9 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_policy::json;
 use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
+/// Where a new project has the schema, from its directory of cases.
+const SCHEMA_PATH: &str = "../policy-case.schema.json";
+
 /// One case: the evidence of a request, and the expected answer. `settings` in the context are written as a user would
 /// write them; defaults may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -136,6 +139,21 @@ impl Case {
     pub fn expecting(mut self, expect: Expectation) -> Self {
         self.expect = Some(expect);
         self
+    }
+
+    /// The case of a decision that was recorded: settings as a user would write them, and as the expectation the recorded
+    /// verdict, with the moves if `policy`, which decided, gives that verdict again.
+    #[must_use]
+    pub fn recorded(input: Input, policy: &Policy, verdict: VerdictKind) -> Self {
+        let mut expect = Expectation::new(verdict.into());
+        let again = policy.decide(&input).ok().filter(|decision| decision.verdict.kind() == verdict);
+        let approved = again.filter(|_| verdict == VerdictKind::Approve);
+        expect.moves = approved.map(|decision| decision.verdict.moves().to_vec());
+        let mut case = Self::new(input).expecting(expect);
+        case.schema = Some(SCHEMA_PATH.to_owned());
+        let context = case.input.context_mut();
+        context.settings = policy.descriptor().as_written(&context.settings);
+        case
     }
 
     /// A promotion over a champion, both with twenty metrics, without settings: a typical request.

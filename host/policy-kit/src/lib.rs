@@ -17,6 +17,7 @@ mod bench;
 mod build;
 mod case;
 mod scaffold;
+mod what_if;
 
 use std::fmt;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use bench::{BenchReport, bench};
 pub use build::build;
 pub use case::{Case, CaseFile, CaseOutcome, Expectation, ExpectedVerdict, case_schema};
 pub use scaffold::scaffold;
+pub use what_if::{ChangeKind, Effort, Flip, Moved, Relation, WhatIf, what_if};
 
 use hydra_base::error::{Error, ErrorKind, Result};
 

@@ -20,12 +20,13 @@ const COMMON: [Template; 6] = [
     ("cases/rollback.json", include_str!("templates/rollback.json")),
 ];
 
-const RUST: [Template; 8] = [
+const RUST: [Template; 9] = [
     ("Cargo.toml", include_str!("templates/rust/Cargo.toml.in")),
     // Locked, so that every build gives the same component, and works offline after a build of this repository.
     ("Cargo.lock", include_str!("templates/rust/Cargo.lock.in")),
     ("src/lib.rs", include_str!("templates/rust/lib.rs.in")),
     ("src/heap.rs", include_str!("../../../policy-guest/heap/src/heap.rs")),
+    ("src/panic_text.rs", include_str!("../../../policy-guest/panic/src/panic_text.rs")),
     ("src/evidence.rs", include_str!("../../../policy-guest/src/evidence.rs")),
     ("src/rules.rs", include_str!("templates/rust/rules.rs.in")),
     ("README.md", include_str!("templates/rust/README.md.in")),

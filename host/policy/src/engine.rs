@@ -1,9 +1,9 @@
 //! The WebAssembly engine: one per process, shared by every policy and thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::{Config, PoolingAllocationConfig};
+use wasmtime::{Cache, Config, PoolingAllocationConfig};
 
 use super::budget::Budget;
 use super::cache;
@@ -21,6 +21,9 @@ pub struct EngineOptions {
     /// Takes instances from a pool that is reserved once. Meant for services that decide often on many threads: a single
     /// decision gains nothing, and the reservation costs a few milliseconds.
     pub pooling: Option<Pooling>,
+    /// Makes errors quote the text of a panic that a guest left in its memory before it trapped. For the commands that help
+    /// authors of policies, and not for decisions: it costs time, and the text may be forged. Compiled code is the same.
+    pub quote_panics: bool,
 }
 
 /// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
@@ -48,6 +51,7 @@ pub(super) struct Inner {
     pub(super) ticker: Ticker,
     pub(super) decisions: Semaphore,
     pub(super) pooling: Option<Pooling>,
+    cache: Option<Cache>,
 }
 
 impl Default for Pooling {
@@ -97,6 +101,13 @@ impl EngineOptions {
         self.pooling = Some(pooling);
         self
     }
+
+    /// Makes errors quote the text of a panic.
+    #[must_use]
+    pub fn with_quoted_panics(mut self) -> Self {
+        self.quote_panics = true;
+        self
+    }
 }
 
 impl PolicyEngine {
@@ -106,9 +117,9 @@ impl PolicyEngine {
     /// users can write to is an error of kind [`ErrorKind::Untrusted`].
     pub fn new(options: &EngineOptions) -> Result<Self> {
         let mut config = config();
-        if let Some(dir) = &options.cache_dir {
-            config.cache(cache::open(dir)?);
-        }
+        config.coredump_on_trap(options.quote_panics);
+        let cache = options.cache_dir.as_deref().map(cache::open).transpose()?.flatten();
+        config.cache(cache.clone());
         if let Some(pooling) = &options.pooling {
             config.allocation_strategy(pool(pooling)?);
         }
@@ -117,7 +128,19 @@ impl PolicyEngine {
         })?;
         let ticker = Ticker::start(&engine)?;
         let decisions = Semaphore::new(options.pooling.map(|pooling| pooling.decisions));
-        Ok(Self { inner: Arc::new(Inner { engine, ticker, decisions, pooling: options.pooling }) })
+        Ok(Self { inner: Arc::new(Inner { engine, ticker, decisions, pooling: options.pooling, cache }) })
+    }
+
+    /// Where compiled code is kept; `None` if it is not.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<&Path> {
+        self.inner.cache.as_ref().map(|cache| cache.directory().as_path())
+    }
+
+    /// How many components this engine has compiled, and did not find in the directory of compiled code.
+    #[must_use]
+    pub fn compilations(&self) -> usize {
+        self.inner.cache.as_ref().map_or(0, Cache::cache_misses)
     }
 
     /// How to fix a component that does not fit the instance pool; `None` without a pool.

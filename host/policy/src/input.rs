@@ -76,6 +76,15 @@ impl Input {
         }
     }
 
+    /// The versions with evidence, mutable: the target, the champion and the archived version. One version may be two of them.
+    pub fn versions_mut(&mut self) -> impl Iterator<Item = &mut ModelVersion> {
+        let (target, context) = match self {
+            Self::Promote { target, context } => (Some(target), context),
+            Self::Rollback { target, context } => (target.as_mut(), context),
+        };
+        [target, context.champion.as_mut(), context.archived.as_mut()].into_iter().flatten()
+    }
+
     /// The canonical JSON (RFC 8785) of the input. Equal inputs give equal bytes, and reading them gives an equal input.
     pub fn canonical_json(&self) -> Result<Vec<u8>> {
         serde_json_canonicalizer::to_vec(self).map_err(|error| {

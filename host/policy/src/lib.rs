@@ -34,6 +34,7 @@ mod input;
 mod interface;
 #[doc(hidden)]
 pub mod json;
+mod panic_text;
 mod policy;
 mod sandbox;
 mod semaphore;

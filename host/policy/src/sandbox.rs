@@ -7,6 +7,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 use super::budget::{Budget, Usage};
 use super::engine::PolicyEngine;
 use super::interface::Failure;
+use super::panic_text;
 use super::ticker;
 use hydra_base::error::{Error, ErrorKind, Result};
 
@@ -46,9 +47,16 @@ pub(super) fn run<T>(
     match result {
         Ok(value) => Ok((value, usage)),
         Err(Failure::Answer(error)) => Err(error),
-        Err(Failure::Call(error)) => Err(classify(error, store.data(), budget)
-            .with_context("fuel", usage.fuel)
-            .with_context("elapsed", format!("{:.1?}", usage.elapsed))),
+        Err(Failure::Call(error)) => {
+            let text = panic_text::find(&error, &store);
+            let classified = classify(error, store.data(), budget);
+            let error = match text {
+                Some(text) => classified.with_context("panic", text),
+                None => classified,
+            };
+            let elapsed = format!("{:.1?}", usage.elapsed);
+            Err(error.with_context("fuel", usage.fuel).with_context("elapsed", elapsed))
+        }
     }
 }
 
@@ -180,7 +188,7 @@ fn classify(error: wasmtime::Error, limits: &Limits, budget: &Budget) -> Error {
             _ => (ErrorKind::PolicyProtocol, "the policy's answer violates the contract".to_owned()),
         },
     };
-    let error = Error::new(kind, message).with_source(error);
+    let error = Error::new(kind, message).with_source(panic_text::without_dump(error));
     match limit_behind(kind) {
         Some(limit) => error.with_hint(format!("raise the policy limit `{limit}` if you trust the policy")),
         None => error,

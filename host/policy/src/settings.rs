@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,18 @@ pub enum SettingKind {
 }
 
 impl Descriptor {
+    /// Settings of a decision as a user would write them, which [`Self::resolve`] reads back: the opposite of it. Values that
+    /// are not in normal form, and settings that this policy does not declare, stay as they are.
+    #[must_use]
+    pub fn as_written(&self, resolved: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let written = |(key, value): (&String, &String)| {
+            let kind = self.setting(key).map(|setting| &setting.kind);
+            let written = kind.and_then(|kind| kind.as_written(value));
+            (key.clone(), written.unwrap_or_else(|| value.clone()))
+        };
+        resolved.iter().map(written).collect()
+    }
+
     /// The settings for a decision: checks the given ones, normalises them and adds defaults.
     ///
     /// An unknown key, a malformed value or a required one that is missing is an error of kind
@@ -182,6 +195,19 @@ impl SettingKind {
             }
             Self::UtcOffset => text::parse_utc_offset(value).map(|minutes| minutes.to_string()),
         }
+    }
+
+    /// The value in normal form as a user would write it; `None` if it is not in normal form.
+    #[must_use]
+    pub fn as_written(&self, normal: &str) -> Option<String> {
+        let written = match self {
+            Self::Duration => text::format_duration(Duration::from_millis(normal.parse().ok()?)),
+            Self::UtcOffset => text::format_utc_offset(normal.parse().ok()?),
+            Self::Text | Self::Integer | Self::Number | Self::Boolean | Self::Choice(_) | Self::Texts => {
+                normal.to_owned()
+            }
+        };
+        (self.normalise(&written).as_deref() == Some(normal)).then_some(written)
     }
 }
 

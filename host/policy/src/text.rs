@@ -82,6 +82,17 @@ pub(super) fn parse_utc_offset(text: &str) -> Option<i32> {
     (minutes < 60 && total <= 18 * 60).then_some(sign * total)
 }
 
+/// The form that [`parse_utc_offset`] reads back: `+01:00`, or `Z` for UTC.
+pub(super) fn format_utc_offset(minutes: i32) -> String {
+    let sign = match minutes {
+        0 => return "Z".to_owned(),
+        1.. => '+',
+        _ => '-',
+    };
+    let minutes = minutes.unsigned_abs();
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
 /// The shortest form that [`parse_bytes`] reads back: `128 MiB`.
 pub(super) fn format_bytes(bytes: u64) -> String {
     let unit = |shift: u32| bytes > 0 && bytes.is_multiple_of(1 << shift);
@@ -159,6 +170,9 @@ mod tests {
         for millis in [0, 1, 1500, 61_000, 90_061_001, 604_800_000] {
             let duration = Duration::from_millis(millis);
             assert_eq!(parse_duration(&format_duration(duration)), Some(duration));
+        }
+        for minutes in [0, 60, -210, 1080, -1080, 1] {
+            assert_eq!(parse_utc_offset(&format_utc_offset(minutes)), Some(minutes));
         }
     }
 }

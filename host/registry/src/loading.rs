@@ -35,8 +35,9 @@ pub(crate) struct MemberSettings {
 }
 
 impl PolicySettings {
-    /// Loads all policies, side by side. Those of the same file and limits share their compiled code.
-    pub async fn load(&self) -> Result<Panel> {
+    /// Loads all policies, side by side, on `engine`, which is made if a policy needs it. Those of the same file and limits share
+    /// their compiled code.
+    pub async fn load(&self, engine: &OnceCell<PolicyEngine>) -> Result<Panel> {
         let mut sources: Vec<&MemberSettings> = Vec::new();
         let mut places = Vec::with_capacity(self.policies.len());
         for policy in &self.policies {
@@ -46,8 +47,7 @@ impl PolicySettings {
                 sources.push(policy);
             }
         }
-        let engine = OnceCell::new();
-        let loaded = try_join_all(sources.into_iter().map(|source| self.load_one(source, &engine))).await?;
+        let loaded = try_join_all(sources.into_iter().map(|source| self.load_one(source, engine))).await?;
         let members = self.policies.iter().zip(places).filter_map(|(member, place)| {
             let policy = loaded.get(place)?.clone();
             let MemberSettings { name, role, settings, .. } = member.clone();
@@ -90,7 +90,12 @@ impl OpenOptions {
     /// Loads the policies of a registry with these options: compiles them, or takes them from the cache of compiled policies.
     /// Does not check the other settings.
     pub async fn load_panel(&self) -> Result<Panel> {
-        self.policy_settings()?.load().await
+        self.policy_settings()?.load(&OnceCell::new()).await
+    }
+
+    /// [`load_panel`](Self::load_panel), on an engine of these options.
+    pub async fn load_panel_on(&self, engine: PolicyEngine) -> Result<Panel> {
+        self.policy_settings()?.load(&OnceCell::from(engine)).await
     }
 
     /// Loads the policy of a registry with these options, like [`load_panel`](Self::load_panel).
@@ -133,10 +138,10 @@ impl OpenOptions {
     }
 
     fn panel_options(&self) -> PanelOptions {
-        let file = self.variable(environment::POLICY).map(PathBuf::from);
-        let alone = |source| PanelOptions::led_by(PanelPolicy::new(source));
-        let chosen = self.panel.clone().or_else(|| file.map(|file| alone(PolicySource::File(file))));
-        let chosen = chosen.or_else(|| self.config.panel()).unwrap_or_else(|| alone(PolicySource::Embedded));
+        let variable = || self.variable(environment::POLICY).map(PanelPolicy::from_argument);
+        let chosen = self.panel.clone().or_else(|| variable().map(PanelOptions::led_by));
+        let embedded = || PanelOptions::led_by(PanelPolicy::new(PolicySource::Embedded));
+        let chosen = chosen.or_else(|| self.config.panel()).unwrap_or_else(embedded);
         self.monitors.iter().cloned().fold(chosen, PanelOptions::with_monitor)
     }
 

@@ -62,6 +62,7 @@ pub struct OpenOptions {
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
+    pub(crate) quote_panics: bool,
     pub(crate) environment: Environment,
     pub(crate) project: Option<Project>,
     pub(crate) config: ProjectConfig,
@@ -136,7 +137,7 @@ impl OpenOptions {
         self
     }
 
-    /// Adds a policy whose answer is recorded and does not count, wherever the policies come from that decide.
+    /// Adds a policy whose answer is recorded and does not count, in addition to the policies that decide.
     pub fn with_monitor(mut self, monitor: PanelPolicy) -> Self {
         self.monitors.push(monitor);
         self
@@ -184,6 +185,13 @@ impl OpenOptions {
     /// limit.
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Makes the errors of a policy quote the text of a panic that it left in its memory. For programs that help authors of
+    /// policies: the text may be forged. [`policy_engine`](Self::policy_engine) and [`load_policy`](Self::load_policy) obey it.
+    pub fn with_quoted_panics(mut self) -> Self {
+        self.quote_panics = true;
         self
     }
 

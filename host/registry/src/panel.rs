@@ -1,7 +1,8 @@
 //! Policies that decide together, as the caller or `hydra.toml` names them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::open::PolicySource;
 use hydra_base::names::PolicyName;
@@ -38,6 +39,17 @@ impl PanelPolicy {
     /// A policy with default settings, named after its file, or after itself if it is loaded already.
     pub fn new(source: impl Into<PolicySource>) -> Self {
         Self { name: None, source: source.into(), settings: BTreeMap::new(), budget: BTreeMap::new() }
+    }
+
+    /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path. A path may contain a sign of equality if the
+    /// text before it is not a valid name.
+    pub fn from_argument(given: impl Into<OsString>) -> Self {
+        let given = given.into();
+        let named = given.to_str().and_then(|text| text.split_once('='));
+        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
+            Some((name, file)) => Self::new(file).with_name(name),
+            None => Self::new(PathBuf::from(given)),
+        }
     }
 
     /// Names the policy, which is necessary if two of a panel come from files of one name.
@@ -100,5 +112,26 @@ impl PanelOptions {
     pub(crate) fn with(mut self, role: PanelRole, policy: PanelPolicy) -> Self {
         self.policies.push((role, policy));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_has_a_name_only_if_the_text_before_the_sign_is_one() {
+        for (given, name, file) in [
+            ("gate.wasm", None, "gate.wasm"),
+            ("strict=gate.wasm", Some("strict"), "gate.wasm"),
+            ("strict=a=b.wasm", Some("strict"), "a=b.wasm"),
+            ("./a=b.wasm", None, "./a=b.wasm"),
+            ("", None, ""),
+        ] {
+            let PanelPolicy { name: found, source, .. } = PanelPolicy::from_argument(given);
+            assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
+            let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
+            assert_eq!(path.to_str(), Some(file), "{given}");
+        }
     }
 }

@@ -19,9 +19,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_base::{Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
-use hydra_lifecycle::ledger::{
-    QUARANTINE_TAG, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to,
-};
+use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, renamed_hint, renamed_to};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
@@ -30,6 +28,7 @@ use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Ta
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::model_cache::ModelCache;
 
+use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 
 /// The number of versions per request of a listing.
@@ -179,7 +178,8 @@ impl ModelRegistry {
         DecisionRequest::new(self.clone(), Request::rollback(target))
     }
 
-    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in quarantine.
+    /// Makes a version the candidate: any version, also one that another program registered. [`ErrorKind::Quarantined`] for one in
+    /// quarantine.
     pub fn nominate(&self, version: Version) -> StatementRequest {
         StatementRequest::new(self.clone(), Statement::new(Verb::Nominate, version))
     }
@@ -295,7 +295,7 @@ impl ModelRegistry {
             if error.kind() == ErrorKind::VersionNotFound { error.with_hint(hint) } else { error }
         })?;
         match version {
-            Some(version) => refuse_prompt(&version.name, version.is_prompt()).map(|()| version),
+            Some(version) => no_prompt(version),
             None => Err(self.no_champion().await),
         }
     }
@@ -303,7 +303,9 @@ impl ModelRegistry {
     /// An empty store may mean a mistyped URI, so the hint covers both cases.
     async fn no_champion(&self) -> Error {
         let hint = match self.registered_model().await {
-            Err(error) if error.kind() == ErrorKind::IsPrompt => return error,
+            Err(error) if matches!(error.kind(), ErrorKind::IsPrompt | ErrorKind::LedgerIdentity) => {
+                return error;
+            }
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {
                 error.hint().unwrap_or_default().to_owned()
             }
@@ -328,7 +330,7 @@ impl ModelRegistry {
             }
             other => other?,
         };
-        refuse_prompt(&registered.name, registered.is_prompt())?;
+        refuse_foreign(&registered)?;
         Ok(registered)
     }
 
@@ -350,11 +352,7 @@ impl ModelRegistry {
                     )));
                 }
             }
-            found => {
-                let found = found?;
-                refuse_prompt(&found.name, found.is_prompt())?;
-                return refuse_foreign(&found);
-            }
+            found => return refuse_foreign(&found?),
         }
         ledger_name(self.model())?;
         match self.backend().registry.create_registered_model(self.model(), &own_operation(), "").await {

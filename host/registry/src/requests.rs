@@ -13,7 +13,7 @@ use hydra_evaluation::Evaluation;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
-use hydra_policy::OverrideKind;
+use hydra_policy::{Input, OverrideKind};
 
 /// A request to log a candidate, created by [`ModelRegistry::log`]. Awaiting it executes it.
 #[must_use = "a request does nothing until it is awaited"]
@@ -112,6 +112,13 @@ impl DecisionRequest {
     pub fn dry_run(mut self) -> Self {
         self.request = self.request.with_dry_run();
         self
+    }
+
+    /// What the policy would be asked (of several, the leader), with all evidence. Does not ask it, and changes and records nothing.
+    ///
+    /// [`ErrorKind::AlreadyChampion`](crate::ErrorKind::AlreadyChampion) for the present champion.
+    pub async fn question(self) -> Result<Input> {
+        self.registry.question(&self.request).await
     }
 }
 

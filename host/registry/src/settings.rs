@@ -57,7 +57,7 @@ impl Settings {
     pub fn resolve(options: &OpenOptions) -> Result<(Self, Backend)> {
         let uris = if options.backend.is_some() { None } else { Some(options.uris()?) };
         let cache = options.cache(uris.as_ref())?;
-        // Documents are recognised by their digests, whatever the store.
+        // Documents are identified by their digests, independent of the store.
         let documents = |name: &str, contents| {
             let root = options.cache_directory().filter(|_| cache.is_some());
             root.map(|root| DocumentCache::new(root.join(name), contents))
@@ -156,10 +156,10 @@ impl OpenOptions {
     }
 
     pub(crate) fn engine_options(&self) -> EngineOptions {
-        match self.cache_directory() {
-            Some(root) => EngineOptions::default().with_cache_dir(root.join("policies")),
-            None => EngineOptions::default(),
-        }
+        let mut options = EngineOptions::default();
+        options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
+        options.quote_panics = self.quote_panics;
+        options
     }
 
     /// The cache of models; `None` for stores without URIs.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use hydra_registry::{ModelRegistry, Target};
+use hydra_registry::{Finding, ModelRegistry, Target};
 
-use super::{Shared, findings};
+use super::{Shared, diagnose, findings};
 use crate::ledger::{aliases, assert_sound, ledger};
 use crate::support::version;
 
@@ -21,15 +21,42 @@ async fn a_registry_restored_from_a_backup_goes_on() {
     let backup = database.with_extension("backup");
     copy(&database, &backup);
     before.promote_to_champion(version(3)).await.expect("a promotion");
+    before.quarantine(version(1), "leaked labels").await.expect("a quarantine");
     let model = before.model().to_string();
     drop(before);
     copy(&backup, &database);
     let restored = shared.open(&model).await;
     assert_eq!(aliases(&restored).await, (Some(2), Some(1)));
-    assert_eq!(findings(&restored).await, ["unrecorded-decisions"]);
+    // The tag of the quarantine was restored with the database, too.
+    let found = diagnose(&restored).await;
+    assert_eq!(found.iter().map(Finding::code).collect::<Vec<_>>(), ["unrecorded-decisions"]);
+    assert!(found[0].to_string().contains("the quarantine of version 1"), "{}", found[0]);
     restored.promote_to_champion(version(4)).await.expect("a promotion");
     assert_eq!(aliases(&restored).await, (Some(4), Some(2)));
-    assert_eq!(assert_sound(&restored).await.len(), 4);
+    assert_eq!(findings(&restored).await, ["unrecorded-decisions"], "the quarantine is still missing");
+    restored.quarantine(version(1), "leaked labels").await.expect("a quarantine");
+    assert_eq!(assert_sound(&restored).await.len(), 5);
+}
+
+/// The same with more entries than one look reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarantine_that_a_backup_lacks_is_found_in_a_long_ledger() {
+    let shared = Shared::sqlite();
+    let database = shared.database_file();
+    let before = shared.promoted().await;
+    for _ in 0..40 {
+        before.nominate(version(3)).await.expect("a nomination");
+        before.nominate(version(4)).await.expect("a nomination");
+    }
+    let backup = database.with_extension("backup");
+    copy(&database, &backup);
+    before.quarantine(version(5), "leaked labels").await.expect("a quarantine");
+    let model = before.model().to_string();
+    drop(before);
+    copy(&backup, &database);
+    let found = diagnose(&shared.open(&model).await).await;
+    assert_eq!(found.iter().map(Finding::code).collect::<Vec<_>>(), ["unrecorded-decisions"]);
+    assert!(found[0].to_string().contains("the quarantine of version 5"), "{}", found[0]);
 }
 
 /// The artifacts restored from a backup, with the database of today.

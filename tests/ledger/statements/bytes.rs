@@ -34,7 +34,7 @@ fn an_approval_of_other_bytes_does_not_count() {
     assert!(refused.code == 2 && refused.err.contains("\"Unloadable\""), "{}", refused.err);
 }
 
-/// Long names end no decision, and hide nobody.
+/// Long names do not stop a decision and do not hide a person.
 #[test]
 fn names_are_compared_and_limited_everywhere_in_the_same_way() {
     let project = Project::new(None, &fresh_name("names"));

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use hydra_base::names::Alias;
+use hydra_lifecycle::ledger::doctor::LedgerFinding;
 
 use super::{QUARANTINE, ROLLBACK, approved, quarantined, standing, tagged};
 use crate::ledger::crash::kill_at;
-use crate::ledger::{aliases, assert_sound, registry};
+use crate::ledger::{aliases, assert_sound_but_for, registry};
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::binary::Project;
 use crate::support::server::{NEWEST, Server};
@@ -30,7 +31,14 @@ async fn the_next_command_finishes(backend: &Backend, uri: &str, kills: &[Kill<'
         kill_at(project.command(*command), failpoint);
         assert_eq!(project.json(["promote", "4"])["outcome"], "done", "{command:?} at {failpoint}");
         let what = format!("{command:?} killed at {failpoint}");
-        let history = assert_sound(&registry).await;
+        // An archived quarantine without an entry may also come from entries that a backup lacks, so `doctor` names it.
+        let left = *failpoint != "ledger.decided" && !committed;
+        let findings = match command[0] {
+            "quarantine" if left => vec![unrecorded(3)],
+            "rollback" if left => vec![unrecorded(2)],
+            _ => Vec::new(),
+        };
+        let history = assert_sound_but_for(&registry, &findings).await;
         let recorded = history.iter().filter(|(record, _)| record.entry.operation.to_string() == command[0]);
         assert_eq!(recorded.count(), usize::from(*committed), "{what}");
         let expected: BTreeSet<u64> = match (command[0], committed) {
@@ -50,6 +58,12 @@ async fn the_next_command_finishes(backend: &Backend, uri: &str, kills: &[Kill<'
         let candidate = candidate.expect("an answer").map(|candidate| candidate.version);
         assert_eq!(candidate.is_some(), command[0] == "nominate" && *committed, "{what}");
     }
+}
+
+/// The finding about a quarantine that no entry below number 5 records.
+fn unrecorded(quarantined: u64) -> LedgerFinding {
+    let quarantined = [version(quarantined)].into();
+    LedgerFinding::Unrecorded { decisions: 0, quarantined, entry: 4 }
 }
 
 const RELEASE: &[&str] = &["release", "3"];

@@ -105,7 +105,7 @@ impl Entry {
 #[must_use]
 pub fn expected(entry: &Entry, base: &Entry) -> Standing {
     let Standing { quarantined, approved } = base.standing;
-    // Whoever made a version champion: its approvals served their purpose.
+    // A version that another program made champion has used its approvals up.
     let crowns = matches!(entry.kind, Kind::Operation | Kind::External) && entry.after[0] != entry.before[0];
     let unused = if crowns { approved & !(1 << entry.after[0]) } else { approved };
     match (entry.kind, entry.statement) {

@@ -19,9 +19,19 @@ struct Cost {
     operation: String,
     contender: String,
     route: String,
-    count: u32,
-    /// The sum of their times.
+    /// How often one was measured.
+    measured: u32,
+    /// The number of times that the operation was measured.
+    rounds: u32,
+    /// The median of their times.
     ms: f64,
+}
+
+impl Cost {
+    /// The number of requests of one operation, on average.
+    fn count(&self) -> f64 {
+        f64::from(self.measured) / f64::from(self.rounds)
+    }
 }
 
 /// Measures with a program that passes one request at a time, and adds one table per operation.
@@ -48,8 +58,9 @@ pub fn run(
     let costs: Vec<Cost> = text.lines().map(read).collect::<Result<_>>()?;
     document.paragraph("### Single requests, one worker");
     document.paragraph(
-        "The time of each request at the server with one worker, without waiting for another request: the sum over the \
-         requests of a route in ms, and their number. It shows what is left between our promotion and rollback and Python's alias \
+        "The time of each request at the server with one worker, without waiting for another request. *Ours* and \
+         *Python's* are the requests of one operation on average, *measured* is how often a request was measured, and *ms* is the \
+         median of its times multiplied by the requests of one operation. It shows what is left between our promotion and rollback and Python's alias \
          moves: the requests for the ledger and the evidence, which Python does not send.",
     );
     for operation in ["promote", "rollback"] {
@@ -61,12 +72,15 @@ pub fn run(
 
 fn read(line: &str) -> Result<Cost> {
     let words: Vec<&str> = line.split('\t').collect();
-    let [operation, contender, route, count, ms] = words[..] else { bail!("not a line of costs: `{line}`") };
+    let [operation, contender, route, measured, rounds, ms] = words[..] else {
+        bail!("not a line of costs: `{line}`")
+    };
     Ok(Cost {
         operation: operation.to_owned(),
         contender: contender.to_owned(),
         route: route.to_owned(),
-        count: count.parse()?,
+        measured: measured.parse()?,
+        rounds: rounds.parse()?,
         ms: ms.parse()?,
     })
 }
@@ -77,9 +91,17 @@ fn table(operation: &str, costs: &[&Cost], document: &mut Document) {
     routes.dedup();
     let cells = |contender: &str, route: Option<&str>| {
         let of = |cost: &&&Cost| cost.contender == contender && route.is_none_or(|route| cost.route == route);
-        let count: u32 = costs.iter().filter(of).map(|cost| cost.count).sum();
-        let ms: f64 = costs.iter().filter(of).map(|cost| cost.ms).sum();
-        if count == 0 { ["–".to_owned(), "–".to_owned()] } else { [count.to_string(), digits(ms)] }
+        let of: Vec<&&Cost> = costs.iter().filter(of).collect();
+        let measured: u32 = of.iter().map(|cost| cost.measured).sum();
+        let count: f64 = of.iter().map(|cost| cost.count()).sum();
+        let ms: f64 = of.iter().map(|cost| cost.count() * cost.ms).sum();
+        // The average number is whole for all requests but those of rare work, such as a checkpoint.
+        let count = (count * 10.0).round() / 10.0;
+        if measured == 0 {
+            [(); 3].map(|()| "–".to_owned())
+        } else {
+            [count.to_string(), measured.to_string(), digits(ms)]
+        }
     };
     let rows: Vec<Vec<String>> = routes
         .iter()
@@ -89,5 +111,5 @@ fn table(operation: &str, costs: &[&Cost], document: &mut Document) {
             [vec![what], cells("ours", route).to_vec(), cells("python", route).to_vec()].concat()
         })
         .collect();
-    document.table(&[operation, "ours", "ms", "Python's", "ms"], &rows);
+    document.table(&[operation, "ours", "measured", "ms", "Python's", "measured", "ms"], &rows);
 }

@@ -76,7 +76,12 @@ impl Worker {
 
     /// Sends a request that must succeed.
     pub fn measure(&mut self, request: &str) -> Result<Vec<f64>> {
-        match self.ask(request, ANSWER_LIMIT)? {
+        self.measure_within(request, ANSWER_LIMIT)
+    }
+
+    /// Sends a request that must succeed, and waits at most `limit` for the answer.
+    pub fn measure_within(&mut self, request: &str, limit: Duration) -> Result<Vec<f64>> {
+        match self.ask(request, limit)? {
             Answer::Numbers(numbers) => Ok(numbers),
             Answer::Refused(reason) => bail!("`{}` cannot do `{request}`: {reason}", self.name),
             Answer::TimedOut => bail!("`{}` took too long for `{request}`", self.name),

@@ -10,6 +10,7 @@ macro_rules! policy {
 
         impl $crate::contract::Guest for Policy {
             fn describe() -> $crate::contract::Descriptor {
+                $crate::keep_panics();
                 $crate::contract::Descriptor {
                     name: env!("CARGO_PKG_NAME").to_owned(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -22,6 +23,7 @@ macro_rules! policy {
                 target: $crate::contract::ModelVersion,
                 context: $crate::contract::Context,
             ) -> Result<$crate::contract::Verdict, $crate::contract::PolicyError> {
+                $crate::keep_panics();
                 $rules::promotion(&target, &context)
             }
 
@@ -29,6 +31,7 @@ macro_rules! policy {
                 target: Option<$crate::contract::ModelVersion>,
                 context: $crate::contract::Context,
             ) -> Result<$crate::contract::Verdict, $crate::contract::PolicyError> {
+                $crate::keep_panics();
                 Ok($crate::roll_back(target.as_ref(), &context))
             }
         }

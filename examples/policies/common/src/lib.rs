@@ -11,6 +11,8 @@ pub mod words;
 #[cfg(target_family = "wasm")]
 use policy_guest_heap as _;
 
+pub use policy_guest_panic::keep as keep_panics;
+
 pub use bindings::exports::hydra::lifecycle::policy as contract;
 
 /// The contract's types, and what exports a policy; see [`policy!`].

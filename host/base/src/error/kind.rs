@@ -124,6 +124,8 @@ error_kinds! {
         NoAlias = "no-alias",
         /// An artifact does not exist.
         ArtifactNotFound = "artifact-not-found",
+        /// The ledger has no entry of that number, or there is no ledger yet.
+        EntryNotFound = "entry-not-found",
     }
     Refused {
         /// The entity to create exists already.
@@ -140,6 +142,10 @@ error_kinds! {
         PremiseChanged = "premise-changed",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
+        /// The version is the champion already, so no policy is asked about it.
+        AlreadyChampion = "already-champion",
+        /// The entry of the ledger is not a decision of a policy, so it has no evidence.
+        NotADecision = "not-a-decision",
         /// The version, or the model, has as many live approvals as the ledger keeps.
         TooManyApprovals = "too-many-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
@@ -166,6 +172,8 @@ error_kinds! {
         Server = "server",
         /// The local disk or database failed.
         Storage = "storage",
+        /// There is no directory for compiled policies, or it cannot be written to.
+        CacheUnavailable = "cache-unavailable",
         /// The local store is locked by another process and stayed so until the deadline.
         Locked = "locked",
         /// Other writers kept winning until the deadline.
@@ -307,7 +315,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 91);
+        assert_eq!(ErrorKind::ALL.len(), 95);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::evaluate::{self, load, record};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::names::Alias;
+use hydra_evaluation::Request;
 use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target, VersionSelector};
+use hydra_tables::RowFiles;
 
 /// Requests a promotion.
 pub async fn promote(
@@ -22,10 +24,9 @@ pub async fn promote(
         return decide(registry.promote(target), &args.decision, printer).await;
     };
     // What is wrong with the arguments shows before anything is asked of the server.
-    args.measure.files(rows)?;
-    args.measure.request(rows)?;
+    let (files, question) = (args.measure.files(rows)?, args.measure.request(rows)?);
     let registry = connect(&args.decision, settings).await?;
-    let request = measured(&registry, rows, args, printer).await?;
+    let request = measured(&registry, rows, files, &question, args, printer).await?;
     decide(request, &args.decision, printer).await
 }
 
@@ -33,13 +34,18 @@ pub async fn promote(
 async fn measured(
     registry: &ModelRegistry,
     rows: &Path,
+    files: RowFiles,
+    question: &Request,
     args: &PromoteArgs,
     printer: &Printer,
 ) -> anyhow::Result<DecisionRequest> {
     let selector = args.version.map_or_else(|| Alias::CANDIDATE.into(), VersionSelector::from);
     // By number from here: `candidate` may move while it is measured.
     let target = registry.find_version(&selector).await?.version;
-    let request = registry.promote(target);
+    let request = registry.promote(match args.version {
+        Some(_) => Target::Version(target),
+        None => Target::CandidateThen(target),
+    });
     let champion = champion(registry).await?;
     if champion == Some(target) {
         return Ok(request);
@@ -48,7 +54,7 @@ async fn measured(
     for version in champion.into_iter().chain([target]) {
         subjects.push(load(registry, &version.into()).await?);
     }
-    let evaluated = evaluate::run(subjects, 0, rows, &args.measure, printer)?;
+    let evaluated = evaluate::run(subjects, 0, files, question, &args.measure.categories, printer)?;
     if !args.decision.dry_run {
         record(registry, rows, &evaluated).await?;
     }

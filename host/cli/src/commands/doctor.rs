@@ -1,5 +1,6 @@
 //! `doctor`: finds problems, and repairs those that need no human decision.
 
+use super::status_of;
 use crate::args::DoctorArgs;
 use crate::report::{DoctorReport, DoctorsReport};
 use crate::{ExitStatus, Printer, Settings};
@@ -16,7 +17,7 @@ pub async fn run(
     let Some(pattern) = &args.models else {
         let report = examine(args, settings.options.clone(), DoctorReport::new).await?;
         printer.report(&report, DoctorReport::text)?;
-        return Ok(status(report.findings.is_empty()));
+        return Ok(if report.findings.is_empty() { ExitStatus::Done } else { ExitStatus::Rejected });
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let mut reports = Vec::new();
@@ -30,14 +31,9 @@ pub async fn run(
             },
         );
     }
-    if reports.is_empty() {
-        printer.note(format!("no model fits `{pattern}`"));
-    }
-    // A pattern with a typing error must not look like models without problems.
-    let any = !reports.is_empty() || pattern.to_string() == "*";
-    let well = any && reports.iter().all(|report| report.findings.is_empty());
+    let well: Vec<bool> = reports.iter().map(|report| report.findings.is_empty()).collect();
     printer.report(&DoctorsReport::new(reports), DoctorsReport::text)?;
-    Ok(status(well))
+    Ok(status_of(pattern, &well, printer))
 }
 
 async fn examine(
@@ -62,8 +58,4 @@ fn not_examined(model: &ModelName, error: anyhow::Error) -> anyhow::Result<Docto
         Ok(error) => Ok(DoctorReport::of_several(model, &[], &[Finding::not_examined(&error)])),
         Err(error) => Err(error),
     }
-}
-
-fn status(well: bool) -> ExitStatus {
-    if well { ExitStatus::Done } else { ExitStatus::Rejected }
 }

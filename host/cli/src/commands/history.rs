@@ -2,12 +2,15 @@
 
 use futures_util::TryStreamExt as _;
 
-use crate::args::{HistoryArgs, HistoryCommand, VerifyArgs};
-use crate::report::{EntryReport, ExportReport, VerifyReport};
+use crate::args::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
+use crate::report::{EntryReport, ExportReport, VerifyReport, step_text};
 use crate::{ExitStatus, Printer, Settings};
-use hydra_lifecycle::ledger::Ledger;
+use hydra_base::blocking;
+use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
-use hydra_lifecycle::recording::PolicyReplay;
+use hydra_lifecycle::ledger::{Ledger, no_entry};
+use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
+use hydra_policy_kit::Case;
 use hydra_registry::ModelRegistry;
 
 /// The number of archived decisions that are read side by side.
@@ -21,8 +24,11 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
+        if let Some(HistoryCommand::Show(args)) = &args.command {
+            return Err(no_entry(registry.model(), args.number).into());
+        }
         printer.note(format!(
-            "{} has no history yet; the first `promote` or `rollback` creates it",
+            "{} has no history yet; the first `hydra-registry promote` creates it",
             registry.model()
         ));
         // Entries are one line each, so an empty history is empty output; a verification is always a document.
@@ -35,6 +41,16 @@ pub async fn run(
         None => show(args, &ledger, printer).await,
         Some(HistoryCommand::Verify(args)) => verify(args, &ledger, settings, printer).await,
         Some(HistoryCommand::Export) => export(&ledger, printer).await,
+        Some(HistoryCommand::Show(args)) if args.as_case => as_case(args, &ledger, settings, printer).await,
+        Some(HistoryCommand::Show(args)) => {
+            let step = ledger.step(args.number).await?;
+            let answers = match &step {
+                Step::Valid { record, .. } | Step::Void(record) => ledger.answers(record).await,
+                _ => Ok(None),
+            };
+            printer.report(&ExportReport::new(&step), |_| step_text(ledger.model(), &step, answers))?;
+            Ok(ExitStatus::Done)
+        }
     }
 }
 
@@ -74,5 +90,24 @@ async fn export(ledger: &Ledger, printer: &mut Printer) -> anyhow::Result<ExitSt
     while let Some(step) = steps.try_next().await? {
         printer.json_line(&ExportReport::new(&step))?;
     }
+    Ok(ExitStatus::Done)
+}
+
+/// A recorded decision as a case file.
+async fn as_case(
+    args: &ShowEntryArgs,
+    ledger: &Ledger,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let (record, input) = ledger.decision(args.number).await?;
+    let bar = printer.spinner("loading the policy that decided");
+    let policy = deciding_policy(ledger, &record, settings.options.policy_engine()?).await;
+    bar.finish_and_clear();
+    let (policy, verdict) = (policy?, decided(&record)?.leader_verdict());
+    let target = record.entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
+    let mut case = blocking(move || Ok(Case::recorded(input, &policy, verdict))).await?;
+    case.description = format!("{record}{target} in the ledger of {}", ledger.model());
+    printer.document(&case)?;
     Ok(ExitStatus::Done)
 }

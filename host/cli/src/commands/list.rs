@@ -13,11 +13,12 @@ pub async fn run(args: &ListArgs, settings: &Settings, printer: &mut Printer) ->
     let mut versions = registry.list_versions().take(args.limit.unwrap_or(usize::MAX));
     let mut empty = true;
     while let Some(version) = versions.next().await {
+        let version = version?;
         if empty && !printer.is_json() {
             printer.line(&VersionReport::heading())?;
         }
         empty = false;
-        printer.item(&VersionReport::from(version?), VersionReport::text)?;
+        printer.item(&VersionReport::from(version), VersionReport::text)?;
     }
     // Print no message for `--limit 0`.
     if empty && args.limit != Some(0) {

@@ -15,6 +15,7 @@ mod status;
 
 use crate::args::Command;
 use crate::{ExitStatus, Printer, Settings, policy};
+use hydra_base::pattern::NamePattern;
 
 /// Runs a command.
 pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
@@ -37,4 +38,15 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }
+}
+
+/// The exit status of a command that looks for problems in the models that fit `pattern`, which are `well` or not. 1 also if no
+/// model fits: a pattern with a typing error must not look like models without problems. All models of an empty registry are
+/// well.
+fn status_of(pattern: &NamePattern, well: &[bool], printer: &Printer) -> ExitStatus {
+    if well.is_empty() {
+        printer.note(format!("no model fits `{pattern}`; `hydra-registry log-candidate` creates one"));
+    }
+    let is_missing = well.is_empty() && pattern.to_string() != "*";
+    if is_missing || well.contains(&false) { ExitStatus::Rejected } else { ExitStatus::Done }
 }

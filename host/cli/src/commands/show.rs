@@ -4,7 +4,8 @@ use crate::args::ShowArgs;
 use crate::report::ModelVersionReport;
 use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_evaluation::Subject;
+use hydra_base::Sha256;
+use hydra_lightgbm::Model;
 use hydra_models::facts::Facts;
 use hydra_registry::ModelRegistry;
 
@@ -12,9 +13,9 @@ use hydra_registry::ModelRegistry;
 pub async fn run(args: &ShowArgs, settings: &Settings, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let report = match args.model.selected() {
         Selected::File(path) => {
-            let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            let Subject { model, model_sha256, .. } = Subject::open(&path)?;
-            ModelVersionReport::of_file(&path, &Facts::of(&model, None, model_sha256, size))
+            let (model, bytes) = Model::open_with_bytes(&path)?;
+            let facts = Facts::of(&model, None, Sha256::of(&bytes), bytes.len() as u64);
+            ModelVersionReport::of_file(&path, &facts)
         }
         Selected::Registered(selector) => {
             let registry = ModelRegistry::connect(settings.options.clone()).await?;

@@ -1,5 +1,6 @@
 //! `status`: several models at a glance.
 
+use super::status_of;
 use crate::args::StatusArgs;
 use crate::report::StatusReport;
 use crate::{ExitStatus, Printer, Settings};
@@ -14,11 +15,6 @@ pub async fn run(
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let models = registry.statuses(&args.models).await?;
     printer.report(&StatusReport::new(&models), StatusReport::text)?;
-    if models.is_empty() {
-        printer.note(format!("no model fits `{}`; `hydra-registry log-candidate` creates one", args.models));
-    }
-    // A pattern with a typing error must not look like models without problems.
-    let any = !models.is_empty() || args.models.to_string() == "*";
-    let well = any && models.iter().all(|model| model.trouble.is_empty());
-    Ok(if well { ExitStatus::Done } else { ExitStatus::Rejected })
+    let well: Vec<bool> = models.iter().map(|model| model.trouble.is_empty()).collect();
+    Ok(status_of(&args.models, &well, printer))
 }

@@ -26,7 +26,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub measure: MeasureArgs,
 
-    /// Also write the evaluation to this file, as canonical JSON
+    /// Also write the evaluation to this file, as canonical JSON; `-` writes it to stdout in place of the report
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 

@@ -12,28 +12,28 @@ use serde_json::json;
 
 use crate::Printer;
 use hydra_base::Result;
-use hydra_evaluation::{Evaluated, ReadColumn, Subject, VersionId, Work, evaluate};
+use hydra_evaluation::{Evaluated, ReadColumn, Request, Subject, VersionId, Work, evaluate};
 use hydra_mlflow::entities::DatasetInput;
 use hydra_mlflow::flavor::ColumnSpec;
 use hydra_registry::{ModelRegistry, RecordedEvaluation, VersionSelector};
-use hydra_tables::is_dash;
+use hydra_tables::{RowFiles, is_dash};
 
 pub use args::{EvaluateArgs, MeasureArgs};
 pub use report::EvaluationReport;
 
 /// Measures `subjects` in comparison with subject number `baseline`, and shows the progress.
 ///
-/// Fails like [`evaluate`], and with [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) if `--categories` does
+/// Fails like [`evaluate`], and with [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) if `categories` do
 /// not fit a model.
 pub fn run(
     subjects: Vec<Subject>,
     baseline: usize,
-    rows: &Path,
-    args: &MeasureArgs,
+    files: RowFiles,
+    request: &Request,
+    categories: &[String],
     printer: &Printer,
 ) -> Result<Evaluated> {
-    let request = args.request(rows)?;
-    let with_categories = |subject: Subject| match args.categories.as_slice() {
+    let with_categories = |subject: Subject| match categories {
         [] => Ok(subject),
         categories => Ok(Subject { model: subject.model.with_categories(categories)?, ..subject }),
     };
@@ -48,7 +48,7 @@ pub fn run(
             measuring.get_or_init(|| printer.progress(Some(total), false, "resampling")).set_position(done);
         }
     };
-    let evaluated = evaluate(subjects, baseline, args.files(rows)?, &request, &report);
+    let evaluated = evaluate(subjects, baseline, files, request, &report);
     [scoring, measuring].iter().filter_map(OnceLock::get).for_each(ProgressBar::finish_and_clear);
     evaluated
 }

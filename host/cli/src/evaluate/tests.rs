@@ -7,7 +7,7 @@ use crate::args::OutputFormat;
 use crate::{Cli, Printer};
 use hydra_base::testing::model_name;
 use hydra_base::{Error, ErrorKind};
-use hydra_evaluation::{Evaluation, Subject};
+use hydra_evaluation::{Evaluated, Evaluation, Subject};
 
 fn model(path: &str) -> Subject {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models");
@@ -34,8 +34,13 @@ fn evaluated(subjects: Vec<Subject>, arguments: &str) -> anyhow::Result<Evaluati
     let line = ["hydra-registry", "evaluate", path, "--label", "label"].into_iter();
     let cli = Cli::try_parse_from(line.chain(arguments.split_whitespace()))?;
     let crate::args::Command::Evaluate(args) = cli.command else { panic!("another command") };
-    let evaluated = run(subjects, 0, &args.rows, &args.measure, &Printer::new(OutputFormat::Text, true))?;
-    Ok(evaluated.evaluation)
+    Ok(measured(subjects, &args)?.evaluation)
+}
+
+fn measured(subjects: Vec<Subject>, args: &EvaluateArgs) -> hydra_base::Result<Evaluated> {
+    let EvaluateArgs { rows, measure, .. } = args;
+    let printer = Printer::new(OutputFormat::Text, true);
+    run(subjects, 0, measure.files(rows)?, &measure.request(rows)?, &measure.categories, &printer)
 }
 
 fn two() -> Vec<Subject> {
@@ -78,8 +83,7 @@ fn the_dataset_is_described_as_mlflow_describes_one() {
     let crate::args::Command::Evaluate(args) = Cli::try_parse_from(line).unwrap().command else {
         panic!("another command")
     };
-    let printer = Printer::new(OutputFormat::Text, true);
-    let evaluated = run(two(), 0, &args.rows, &args.measure, &printer).unwrap();
+    let evaluated = measured(two(), &args).unwrap();
     let input = dataset_input(&args.rows, &evaluated);
     assert_eq!((input.name.as_str(), input.source_type.as_str()), ("may", "local"));
     assert_eq!(input.digest, hydra_base::Sha256::of(rows().as_bytes()).to_string()[..36]);

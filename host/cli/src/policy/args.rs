@@ -1,12 +1,15 @@
 //! The arguments of `policy`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use crate::args::ActorArgs;
 use hydra_base::Timestamp;
 use hydra_base::error::Error;
-use hydra_policy_kit::Language;
+use hydra_base::names::Version;
+use hydra_policy_kit::{Effort, Language};
 
 /// The commands of the kit.
 #[derive(Debug, Subcommand)]
@@ -24,6 +27,10 @@ pub enum PolicyCommand {
     Test(TestArgs),
     /// Measure decisions: time, fuel, memory
     Bench(BenchArgs),
+    /// Find the single changes of the evidence that flip a verdict
+    WhatIf(Box<WhatIfArgs>),
+    /// Compile a policy now, so that no decision waits for it
+    Compile(CompileArgs),
     /// Repeat every recorded decision with a policy, and show where it decides differently
     Backtest(BacktestArgs),
 }
@@ -103,6 +110,65 @@ pub struct BenchArgs {
     /// The number of decisions to measure
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
+}
+
+/// Arguments of `policy what-if`.
+#[derive(Debug, Args)]
+#[command(after_help = WHAT_IF_HELP)]
+pub struct WhatIfArgs {
+    /// The component [default: the policy that `promote` would use; with --entry, the one that decided]
+    pub file: Option<PathBuf>,
+
+    /// Ask about a case instead of the registry: a JSON file that follows docs/policy-case.schema.json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["entry", "version", "rollback"])]
+    pub case: Option<PathBuf>,
+
+    /// Ask about a recorded decision, by its number in the ledger, on the evidence that it had
+    #[arg(long, value_name = "N", conflicts_with_all = ["version", "rollback"])]
+    pub entry: Option<u64>,
+
+    /// Ask about a promotion of this version [default: the one behind `candidate`]
+    #[arg(long, value_name = "N")]
+    pub version: Option<Version>,
+
+    /// Ask about a rollback, to the version of --version or else to the archived one
+    #[arg(long)]
+    pub rollback: bool,
+
+    /// The reason of the request, which the policy sees
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["case", "entry"])]
+    pub reason: Option<String>,
+
+    /// Arguments of everything that the ledger records.
+    #[command(flatten)]
+    pub actor: ActorArgs,
+
+    /// Ask the policy at most this many decisions
+    #[arg(long, value_name = "N", default_value_t = Effort::default().decisions, value_parser = clap::value_parser!(u32).range(1..))]
+    pub decisions: u32,
+
+    /// Begin no decision after this time
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::time::span)]
+    pub time: Duration,
+}
+
+const WHAT_IF_HELP: &str = "\
+Examples:
+  hydra-registry policy what-if
+  hydra-registry policy what-if --version 12 --set margin=0.005
+  hydra-registry policy what-if --entry 31
+  hydra-registry policy what-if my-policy.wasm --case my-policy/cases/good.json
+
+One thing changes at a time: an approval, a setting, the time of the decision, an age, a metric,
+a measured figure or one of its bounds. What depends on it moves along, and the report names it.
+The guards of the host are not part of the question.
+Exit status: 0 whatever the verdict is, 2 error.";
+
+/// Arguments of `policy compile`.
+#[derive(Debug, Args)]
+pub struct CompileArgs {
+    /// The component [default: the policy that `promote` would use]
+    pub file: Option<PathBuf>,
 }
 
 /// Arguments of `policy backtest`.

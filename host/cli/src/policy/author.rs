@@ -25,8 +25,7 @@ pub fn new(args: &NewArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> 
 /// Builds a project.
 pub fn build(args: &BuildArgs, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let language = Language::of_project(&args.dir)?;
-    let bar = printer.progress(None, false, "building the policy");
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let bar = printer.spinner("building the policy");
     let built = build_project(&args.dir, args.out.as_deref(), None);
     bar.finish_and_clear();
     let path = built?;

@@ -48,7 +48,11 @@ pub async fn run(
 
 /// The settings for the tested policy. `hydra.toml` may be for another policy, so only those of its settings apply that
 /// the tested policy declares.
-fn settings_for(policy: &Policy, settings: &Settings, printer: &mut Printer) -> BTreeMap<String, String> {
+pub(super) fn settings_for(
+    policy: &Policy,
+    settings: &Settings,
+    printer: &Printer,
+) -> BTreeMap<String, String> {
     let has = |key: &String| policy.descriptor().settings.iter().any(|setting| setting.key == *key);
     let (mut given, left_out): (BTreeMap<_, _>, BTreeMap<_, _>) =
         settings.configured.clone().into_iter().partition(|(key, _)| has(key));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::policy::args::{BenchArgs, RunArgs, TestArgs};
 use crate::policy::report::{BenchReport, RunReport, TestReport, label};
-use crate::policy::{load, load_panel, refuse_settings};
+use crate::policy::{load, load_panel, load_quoting_panics, refuse_settings};
 use crate::report::panel_label;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::error::Result;
@@ -61,7 +61,7 @@ enum Policies {
 impl Policies {
     async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Self> {
         if file.is_some() {
-            return Ok(Self::One(load(file, settings, printer).await?));
+            return Ok(Self::One(load_quoting_panics(file, settings, printer).await?));
         }
         let panel = load_panel(settings, printer).await?;
         Ok(if panel.is_alone() {
@@ -102,7 +102,7 @@ pub async fn bench(
 }
 
 /// The case, with its settings overridden by those of `--set`.
-fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
+pub(super) fn read(path: &Path, settings: &Settings) -> anyhow::Result<Case> {
     Ok(with_settings(CaseFile::read(path)?.case, settings))
 }
 

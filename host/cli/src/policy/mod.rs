@@ -3,9 +3,11 @@
 mod args;
 mod author;
 mod backtest;
+mod compile;
 mod decide;
 mod inspect;
 mod report;
+mod what_if;
 
 use std::path::{Path, PathBuf};
 
@@ -32,6 +34,8 @@ pub async fn run(
         PolicyCommand::Run(args) => decide::run(args, settings, printer).await,
         PolicyCommand::Test(args) => decide::test(args, settings, printer).await,
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
+        PolicyCommand::WhatIf(args) => what_if::run(args, settings, printer).await,
+        PolicyCommand::Compile(args) => compile::run(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
     }
 }
@@ -48,16 +52,26 @@ fn refuse_settings(settings: &Settings, hint: &str) -> Result<()> {
 
 /// Loads the named component, or the policy that `promote` would use.
 async fn load(file: Option<&Path>, settings: &Settings, printer: &Printer) -> anyhow::Result<Policy> {
-    let mut options = settings.options.clone();
-    if let Some(file) = file {
-        options = options.with_policy(PolicySource::File(file.to_owned()));
-    }
-    Ok(with_progress(&options, printer, options.load_policy()).await?)
+    load_with(&policy_options(file, settings), printer).await
 }
 
-/// Loads the policies that `promote` would use.
+/// [`load`], for commands whose errors quote the panics of a policy.
+async fn load_quoting_panics(
+    file: Option<&Path>,
+    settings: &Settings,
+    printer: &Printer,
+) -> anyhow::Result<Policy> {
+    load_with(&policy_options(file, settings).with_quoted_panics(), printer).await
+}
+
+async fn load_with(options: &OpenOptions, printer: &Printer) -> anyhow::Result<Policy> {
+    Ok(with_progress(options, printer, options.load_policy()).await?)
+}
+
+/// Loads the policies that `promote` would use, for commands whose errors quote the panics of a policy.
 async fn load_panel(settings: &Settings, printer: &Printer) -> anyhow::Result<Panel> {
-    Ok(with_progress(&settings.options, printer, settings.options.load_panel()).await?)
+    let options = settings.options.clone().with_quoted_panics();
+    Ok(with_progress(&options, printer, options.load_panel()).await?)
 }
 
 /// Shows that something happens while a large component is loaded.
@@ -70,9 +84,17 @@ async fn with_progress<T>(
     if !options.policy_files().iter().any(is_large) {
         return load.await;
     }
-    let bar = printer.progress(None, false, "loading the policy (the first time compiles it)");
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let bar = printer.spinner("loading the policy (the first time compiles it)");
     let loaded = load.await;
     bar.finish_and_clear();
     loaded
+}
+
+/// The options, with the named component if there is one.
+fn policy_options(file: Option<&Path>, settings: &Settings) -> OpenOptions {
+    let options = settings.options.clone();
+    match file {
+        Some(file) => options.with_policy(PolicySource::File(file.to_owned())),
+        None => options,
+    }
 }

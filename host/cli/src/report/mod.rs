@@ -4,9 +4,11 @@
 //! strings.
 
 mod backtest;
+mod doctor;
 mod evaluations;
 mod ledger;
 mod panel;
+mod show;
 mod statement;
 mod status;
 mod version;
@@ -23,9 +25,11 @@ use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
 pub use backtest::BacktestReport;
+pub use doctor::{DoctorReport, DoctorsReport};
 pub use evaluations::{LeftOutReport, UsedReport};
-pub use ledger::{AsOfReport, DoctorReport, DoctorsReport, EntryReport, ExportReport, VerifyReport};
+pub use ledger::{AsOfReport, EntryReport, ExportReport, VerifyReport};
 pub use panel::{AnswerReport, MemberReport, panel_label};
+pub use show::step_text;
 pub use statement::StatementReport;
 pub use status::StatusReport;
 pub use version::{DownloadReport, ModelVersionReport};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::ledger::{FindingReport, findings_on};
+use super::doctor::{FindingReport, findings_on};
 use super::time;
 use hydra_base::names::Version;
 use hydra_base::text::printable;

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::backtest::ComparisonReport;
-use super::ledger::FindingReport;
+use super::doctor::FindingReport;
 use super::*;
 use hydra_base::text::is_unprintable;
 use hydra_lifecycle::evaluations::EvaluationFlaw;

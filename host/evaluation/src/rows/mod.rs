@@ -75,9 +75,11 @@ pub struct ReadColumn {
 /// [`ErrorKind::InvalidLabels`] for a missing or unsuitable label, [`ErrorKind::UnknownLabel`] for a label that is not a class of
 /// the models, [`ErrorKind::OneClass`] if all labels are equal, [`ErrorKind::InvalidWeights`] for a missing or negative weight,
 /// [`ErrorKind::InvalidGroups`] for a missing or too large group, [`ErrorKind::TooManySegments`],
-/// [`ErrorKind::TooManyRows`], and those of [`RowReader`]. Of the models: [`ErrorKind::InvalidArgument`] if two have the same id, [`ErrorKind::ModelsDiffer`] if their tasks or classes
-/// differ, [`ErrorKind::MetricMismatch`] if a metric is for another task, [`ErrorKind::InvalidScores`] if a score is not what a
-/// metric needs.
+/// [`ErrorKind::TooManyRows`], and those of [`RowReader`].
+///
+/// The errors of the models: [`ErrorKind::InvalidArgument`] if two have the same id, [`ErrorKind::ModelsDiffer`] if their tasks or
+/// classes differ, [`ErrorKind::MetricMismatch`] if a metric is for another task, [`ErrorKind::InvalidScores`] if a score is not
+/// what a metric needs.
 pub fn evaluate(
     subjects: Vec<Subject>,
     baseline: usize,

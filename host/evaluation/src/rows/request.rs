@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::document::{DatasetRecord, VersionId};
 use crate::metric::Metric;
 use hydra_base::names::DatasetName;
-use hydra_base::{Error, ErrorKind, Result, Sha256};
-use hydra_lightgbm::{Model, ModelLimits};
+use hydra_base::{Result, Sha256};
+use hydra_lightgbm::Model;
 
 /// A model to measure.
 #[derive(Debug)]
@@ -24,14 +24,7 @@ impl Subject {
     ///
     /// Fails like [`Model::open`].
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot read the model file")
-                .with_context("file", path.display())
-                .with_source(error)
-        })?;
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let model = Model::from_artifact(name, "", &bytes, &ModelLimits::default())
-            .map_err(|error| error.with_context("file", path.display()))?;
+        let (model, bytes) = Model::open_with_bytes(path)?;
         let id = VersionId::File(path.display().to_string());
         Ok(Self { id, model_sha256: Sha256::of(&bytes), model })
     }

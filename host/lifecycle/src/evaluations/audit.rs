@@ -2,18 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::EvaluationRef;
 use super::check::check;
 use super::reading::{describe, read};
 use super::reference::references;
+use hydra_base::Sha256;
 use hydra_base::names::{DatasetName, Version};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
-use hydra_evaluation::{Evaluation as Document, VersionId};
+use hydra_evaluation::VersionId;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::ModelVersion;
 use hydra_models::candidate::SHA256_TAG;
+
+/// How many documents are read side by side.
+const AT_ONCE: usize = 8;
+
+/// The versions that a document measures, with the digests of their model files.
+type Measured = Vec<(VersionId, Sha256)>;
 
 /// A tag of a version whose document is missing or is not the one that was recorded.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,13 +41,9 @@ pub(crate) async fn unusable(backend: &Backend, versions: &[ModelVersion]) -> Ve
         .flat_map(|version| references(&version.tags))
         .filter_map(|(_, found)| found.ok())
         .collect();
-    let answers = named.iter().map(async |(dataset, reference)| {
-        let document =
-            read(backend, None, dataset, reference).await.map_err(|(_, error)| describe(&error))?;
-        check(&document).map_err(|(_, why)| why)?;
-        Ok::<Document, String>(document)
-    });
-    let answers = join_all(answers).await;
+    let reads: Vec<_> =
+        named.iter().map(|(dataset, reference)| measured(backend, dataset, reference).boxed()).collect();
+    let answers: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
     let documents: BTreeMap<_, _> = named.iter().zip(answers).collect();
     let mut unusable = Vec::new();
     for version in versions {
@@ -47,7 +51,7 @@ pub(crate) async fn unusable(backend: &Backend, versions: &[ModelVersion]) -> Ve
             let flaw = match found {
                 Err(error) => Some(format!("the tag is malformed: {}", describe(&error))),
                 Ok(named) => match documents.get(&named) {
-                    Some(Ok(document)) => contradiction(document, version),
+                    Some(Ok(measured)) => contradiction(measured, version),
                     Some(Err(why)) => Some(why.clone()),
                     None => None,
                 },
@@ -59,14 +63,25 @@ pub(crate) async fn unusable(backend: &Backend, versions: &[ModelVersion]) -> Ve
     unusable
 }
 
+/// What a document measures, or why it cannot be used.
+async fn measured(
+    backend: &Backend,
+    dataset: &DatasetName,
+    reference: &EvaluationRef,
+) -> Result<Measured, String> {
+    let document = read(backend, None, dataset, reference).await.map_err(|(_, error)| describe(&error))?;
+    check(&document).map_err(|(_, why)| why)?;
+    Ok(document.versions.into_iter().map(|one| (one.version, one.model_sha256)).collect())
+}
+
 /// What a document says otherwise than the version that refers to it.
-fn contradiction(document: &Document, version: &ModelVersion) -> Option<String> {
+fn contradiction(measured: &Measured, version: &ModelVersion) -> Option<String> {
     let id = VersionId::Registered(version.version);
-    let Some(measured) = document.versions.iter().find(|one| one.version == id) else {
+    let Some((_, sha256)) = measured.iter().find(|(measured, _)| *measured == id) else {
         return Some("its document does not measure the version".to_owned());
     };
     let digest = version.tags.get(SHA256_TAG)?;
-    let is_other = *digest != measured.model_sha256.to_string();
+    let is_other = *digest != sha256.to_string();
     is_other.then(|| "its document measures another model file".to_owned())
 }
 

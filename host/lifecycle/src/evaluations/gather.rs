@@ -9,13 +9,15 @@ use super::reading::{describe, read};
 use super::reference::references;
 use super::{EvaluationFlaw, EvaluationRef, LeftOut};
 use crate::evidence::Evidence;
+use crate::opening::{PATIENCE, no_answer_in_time};
 use crate::transition::{Request, Transitions};
 use hydra_base::Sha256;
 use hydra_base::error::Result;
 use hydra_base::names::DatasetName;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_evaluation::Evaluation as Document;
-use hydra_policy::{Evaluation, Operation};
+use hydra_policy::{Evaluation, Operation, OverrideKind};
+use tokio::time::timeout;
 
 /// The most datasets whose evaluations are read for a decision: the first ones by their names.
 const MAX_DATASETS: usize = 16;
@@ -48,6 +50,7 @@ impl Transitions<'_> {
     /// were read before come from the cache, all others from the store, side by side.
     ///
     /// A promotion fails if the same request may succeed later: it must not be decided on less evidence because of an outage.
+    /// A request that sets aside that the model cannot be loaded is an emergency, and goes on without what cannot be read.
     pub(crate) async fn read_evaluations(&self, request: &Request, evidence: &Evidence) -> Result<Documents> {
         let Some(target) = evidence.target.as_ref() else { return Ok(Documents::default()) };
         if evidence.champion.as_ref().is_some_and(|champion| champion.version == target.version) {
@@ -60,17 +63,25 @@ impl Transitions<'_> {
             documents.found.push(Found { document: document.clone(), sha256, first_hand: true });
         }
         let references = documents.references(evidence);
-        let answers = join_all(
-            references
-                .iter()
-                .map(|(dataset, reference)| read(self.backend, self.evaluations(), dataset, reference)),
-        );
+        let is_emergency = request.overrides.contains(&OverrideKind::UnloadableModel);
+        let answers = join_all(references.iter().map(async |(dataset, reference)| {
+            let reading = read(self.backend, self.evaluations(), dataset, reference);
+            if !is_emergency {
+                return reading.await;
+            }
+            // An emergency does not wait for a store that does not answer.
+            timeout(PATIENCE, reading)
+                .await
+                .unwrap_or_else(|_| Err((EvaluationFlaw::Unreadable, no_answer_in_time())))
+        }));
         for ((dataset, reference), answer) in references.iter().zip(answers.await) {
             match answer {
                 Ok(document) => {
                     documents.found.push(Found { document, sha256: reference.sha256, first_hand: false });
                 }
-                Err((_, error)) if error.retryable() && request.operation == Operation::Promote => {
+                Err((_, error))
+                    if error.retryable() && request.operation == Operation::Promote && !is_emergency =>
+                {
                     return Err(error.with_context("evaluation", dataset));
                 }
                 Err((flaw, error)) => {
@@ -152,7 +163,8 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
     left_out.retain(|left_out| {
         let used = newest.get(&left_out.dataset);
         used.is_none_or(|used| {
-            left_out.flaw != EvaluationFlaw::NotMeasured && left_out.sha256 != Some(used.sha256)
+            !matches!(left_out.flaw, EvaluationFlaw::NotMeasured | EvaluationFlaw::TooMany)
+                && left_out.sha256 != Some(used.sha256)
         })
     });
     left_out.sort_by(|a, b| (&a.dataset, a.flaw, a.sha256).cmp(&(&b.dataset, b.flaw, b.sha256)));

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::future::try_join_all;
 
 use super::EvaluationRef;
+use super::check::check;
 use super::reading::MAX_BYTES;
 use crate::ledger::refuse_prompt;
 use hydra_base::Sha256;
@@ -62,7 +63,7 @@ struct Measured {
 impl<'a> Recording<'a> {
     /// Reads the versions that were measured, and checks that the evaluation is about them. Nothing is written.
     ///
-    /// [`ErrorKind::InvalidArgument`] if `dataset` has another name or digest than the evaluation's dataset,
+    /// [`ErrorKind::InvalidArgument`] if the evaluation contradicts itself, or `dataset` has another name or digest than its dataset,
     /// [`ErrorKind::EvaluationSize`] for a document of more than 8 MiB, [`ErrorKind::VersionNotFound`] for a version that does not
     /// exist, [`ErrorKind::EvaluationMismatch`] if another model file was measured than that of the version.
     pub async fn prepare(
@@ -77,6 +78,7 @@ impl<'a> Recording<'a> {
                 .with_context("given", format!("{} {}", dataset.name, dataset.digest))
                 .with_context("measured", format!("{} {}", record.name, record.short_digest())));
         }
+        check(evaluation).map_err(|(_, why)| Error::new(ErrorKind::InvalidArgument, why))?;
         let tag = EvaluationRef::key(&record.name)?;
         let document = evaluation.to_json()?;
         if document.len() as u64 > MAX_BYTES {

@@ -23,7 +23,7 @@ impl Ledger {
     /// decided upon.
     pub async fn input(&self, record: &Record) -> Result<Vec<u8>> {
         let decided = record.entry.decided.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, format!("{record} is not a decision of a policy"))
+            Error::new(ErrorKind::NotADecision, format!("{record} is not a decision of a policy"))
         })?;
         self.read_checked(&input_path(&record.entry.operation_id, decided.input_sha256), decided.input_sha256)
             .await

@@ -199,10 +199,10 @@ impl Window {
         self.readings.get(usize::try_from(number.checked_sub(self.lowest)?).ok()?)
     }
 
-    /// The operations of all entries in it, those that lost a race included.
-    pub fn operation_ids(&self) -> impl Iterator<Item = &str> {
+    /// All entries in it that can be read, those that lost a race included.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.readings.iter().filter_map(|reading| match reading {
-            Reading::Record(record) => Some(record.entry.operation_id.as_str()),
+            Reading::Record(record) => Some(record.as_ref()),
             Reading::Newer(_) | Reading::Damaged(_) => None,
         })
     }

@@ -111,8 +111,7 @@ impl LedgerWriter {
         };
         let aliases = &quiet.snapshot.registered.aliases;
         let mut moves = entry.before.moves_to(&entry.after);
-        let sides = entry.side.iter().filter(|(alias, side)| aliases.get(*alias).copied() == side.from);
-        moves.extend(sides.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }));
+        moves.extend(entry.side_moves(aliases));
         let touched = entry.after.aliases().chain(entry.side.keys());
         let expected_aliases = touched
             .map(|alias| AliasMove { alias: alias.clone(), version: aliases.get(alias).copied() })

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, PanelVerdict};
-use crate::ledger::{Ledger, archive};
+use crate::ledger::{Ledger, archive, document};
 use crate::panel::Answer;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::Result;
 use hydra_policy::PanelRole;
 
 /// The schema that this release writes, and the newest that it reads.
 const SCHEMA: u32 = 1;
+
+/// The name of the document in errors.
+const WHAT: &str = "the document of the decision";
 
 /// The answers of policies that decided together, as they lie in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,30 +33,13 @@ impl DecisionDocument {
 
     /// The bytes in the archive: canonical JSON.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        serde_json_canonicalizer::to_vec(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "cannot write the decision of a panel as JSON").with_source(error)
-        })
+        document::encode(self, WHAT)
     }
 
     /// Reads the bytes of a document. `LedgerNewer` for one of a newer schema, `LedgerBroken` for anything else that is
     /// not a document.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u32,
-        }
-        if let Ok(Probe { schema }) = serde_json::from_slice(bytes)
-            && schema > SCHEMA
-        {
-            let message = format!(
-                "the document of the decision has schema {schema}, and this release reads schema {SCHEMA}"
-            );
-            return Err(Error::new(ErrorKind::LedgerNewer, message).with_hint("upgrade hydra-registry"));
-        }
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::new(ErrorKind::LedgerBroken, "the document of the decision cannot be read")
-                .with_source(error)
-        })
+        document::decode(bytes, WHAT, SCHEMA)
     }
 
     /// What contradicts the entry of the decision, if anything does.

@@ -18,15 +18,7 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, Version};
 use hydra_ledger_rules::Found;
-use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::entities::{LifecycleStage, Run};
-use hydra_policy::Input;
-
-/// The most unknown inputs that one diagnosis reads.
-const MOST_READ: usize = 32;
-
-/// The most bytes that are read of one.
-const MAX_INPUT_BYTES: u64 = 16 << 20;
 
 impl Ledger {
     /// Looks at the newest entries, the aliases and the archive. Nothing is written. What lies further down,
@@ -51,11 +43,19 @@ impl Ledger {
         &self,
         champion: Option<Version>,
     ) -> Result<(Vec<LedgerFinding>, Option<Timestamp>)> {
-        let snapshot = match self.take_opened().await {
+        let mut snapshot = match self.take_opened().await {
             Some(opened) => opened,
             None => self.look(None).await?,
         };
         let mut findings = Self::at_first_sight(&snapshot);
+        let is_unset = |found: &LedgerFinding| matches!(found, LedgerFinding::Drift { actual: None, .. });
+        if findings.iter().any(is_unset)
+            && let Some(confirmed) = self.confirm(&snapshot, None).await?
+        {
+            // Only the second look finds out whether the version was deleted, and its aliases with it.
+            snapshot = confirmed;
+            findings = Self::at_first_sight(&snapshot);
+        }
         if self.renamed {
             findings.push(LedgerFinding::Renamed { ledger: self.name.clone() });
         }
@@ -181,7 +181,11 @@ impl Ledger {
                 }
             }
             let inputs = self.archived("decisions").await?;
-            findings.extend(self.missing_artifacts(&chain, &inputs).await?);
+            // That the decisions from before lost their files is on record since the new archive began.
+            let lost = self.lost_older_archive().await?;
+            let kept = chain.iter().take_while(|record| !(lost && record.entry.archive.is_some()));
+            let kept: Vec<&Record> = kept.copied().collect();
+            findings.extend(self.missing_artifacts(&kept, &inputs).await?);
             findings.extend(self.unrecorded(snapshot, head, &inputs).await?);
             Ok::<_, Error>(())
         };
@@ -198,35 +202,6 @@ impl Ledger {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Decisions that were archived after the newest entry and are not in the ledger: it was restored from a backup that is
-    /// older than the archive, or a command was interrupted. Only for ledgers whose entries were all read.
-    async fn unrecorded(
-        &self,
-        snapshot: &Snapshot,
-        head: &Record,
-        inputs: &BTreeSet<String>,
-    ) -> Result<Option<LedgerFinding>> {
-        if snapshot.window.lowest() > 1 {
-            return Ok(None);
-        }
-        let known: BTreeSet<String> =
-            snapshot.window.operation_ids().map(|id| format!("decisions/{id}-")).collect();
-        let is_known = |path: &&String| path.rfind('-').is_some_and(|end| known.contains(&path[..=end]));
-        let mut decisions = 0;
-        for path in inputs.iter().filter(|path| !is_known(path)).take(MOST_READ) {
-            let input = read_whole(self.artifacts().await?.as_ref(), path, MAX_INPUT_BYTES).await;
-            let now = match input {
-                Ok(Some(bytes)) => Input::from_json(&bytes).ok().map(|input| input.context().now),
-                Ok(None) => None,
-                Err(error) if is_lost(&error) => None,
-                Err(error) => return Err(error),
-            };
-            decisions +=
-                usize::from(now.is_some_and(|now| i64::try_from(now).is_ok_and(|now| now > head.entry.at)));
-        }
-        Ok((decisions > 0).then_some(LedgerFinding::Unrecorded { decisions, entry: head.number }))
     }
 
     fn damage(snapshot: &Snapshot) -> Vec<LedgerFinding> {
@@ -263,10 +238,18 @@ impl Ledger {
             let path = standing_path(reference.sha256);
             findings.push(LedgerFinding::MissingStanding { entry: head.number, path });
         }
+        findings.extend(self.missing_standings(snapshot, head).await);
         // Without it: a finding above, or an archive that cannot be read, which is a finding of its own.
         let Ok(standing) = self.standing(head).await else { return Ok(findings) };
         let champion = snapshot.registered.aliases.get(&Alias::CHAMPION).copied();
-        findings.extend(champion.and_then(|version| quarantined(version, &standing)));
+        if head.is_settled() {
+            findings.extend(champion.and_then(|version| quarantined(version, &standing)));
+        } else if let Some(below) = self.below(snapshot, head).await?
+            && let Ok(former) = self.standing(&below).await
+        {
+            // What the interrupted entry would change does not hold yet, and may be undone.
+            findings.extend(champion.and_then(|version| quarantined(version, &former)));
+        }
         if head.is_settled() {
             let missing = self.missing_mirrors(&standing).await?.into_iter();
             findings.extend(
@@ -276,6 +259,34 @@ impl Ledger {
             findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
         Ok(findings)
+    }
+
+    /// The standing documents of entries below the head that are not in the archive. An archive that cannot be read is a finding
+    /// of its own.
+    async fn missing_standings(&self, snapshot: &Snapshot, head: &Record) -> Vec<LedgerFinding> {
+        let mut known: BTreeSet<_> =
+            head.entry.standing.into_iter().map(|it| standing_path(it.sha256)).collect();
+        let chain = snapshot.window.valid_from(head.number);
+        let named = chain.map_while(|record| Some((record.number, record.entry.standing?)));
+        let mut named: Vec<_> = named.map(|(entry, it)| (entry, standing_path(it.sha256))).collect();
+        named.retain(|(_, path)| known.insert(path.clone()));
+        if named.is_empty() {
+            return Vec::new();
+        }
+        let Ok(archived) = self.archived("standing").await else { return Vec::new() };
+        let missing = named.into_iter().filter(|(_, path)| !archived.contains(path));
+        missing.map(|(entry, path)| LedgerFinding::MissingStanding { entry, path }).collect()
+    }
+
+    /// Whether an archive from before a new one began does not exist any more.
+    async fn lost_older_archive(&self) -> Result<bool> {
+        for run in &self.older_runs {
+            match self.backend.tracking.run(run).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+                found => drop(found?),
+            }
+        }
+        Ok(false)
     }
 
     async fn missing_artifacts(

@@ -1,6 +1,7 @@
 //! Finds problems of a ledger and its aliases, each with its remedy.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::ledger::mirror::QUARANTINE_TAG;
@@ -42,9 +43,9 @@ pub enum LedgerFinding {
         /// Why, for people.
         why: String,
     },
-    /// The standing document that the head names is not in the archive.
+    /// The standing document that an entry names is not in the archive, or was altered.
     MissingStanding {
-        /// The head.
+        /// The entry.
         entry: Number,
         /// The file.
         path: String,
@@ -78,10 +79,12 @@ pub enum LedgerFinding {
         /// The run.
         run_id: RunId,
     },
-    /// The archive holds decisions that are newer than the newest entry.
+    /// The archive holds decisions or quarantines that are newer than the newest entry.
     Unrecorded {
-        /// How many.
+        /// How many decisions.
         decisions: usize,
+        /// The versions that newer documents have in quarantine, and the ledger has not.
+        quarantined: BTreeSet<Version>,
         /// The newest entry.
         entry: Number,
     },
@@ -180,6 +183,9 @@ impl LedgerFinding {
             Self::LostArchive { .. } => {
                 "if the tracking URI names another server than usual, correct it; else run `doctor --fix` to begin a new archive: past decisions stay in the ledger, but cannot be verified any more"
             }
+            Self::Unrecorded { quarantined, .. } if !quarantined.is_empty() => {
+                "if MLflow's database was restored from an older backup, put each of these versions in quarantine again with `hydra-registry quarantine VERSION --reason REASON`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
+            }
             Self::Unrecorded { .. } => {
                 "if MLflow's database was restored from an older backup, check the aliases, and promote or roll back to the version that should be champion; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
@@ -231,11 +237,13 @@ impl fmt::Display for LedgerFinding {
             Self::LostArchive { run_id } => {
                 write!(f, "run {run_id} with the archive of the ledger does not exist")
             }
-            Self::Unrecorded { decisions, entry } => {
-                write!(
-                    f,
-                    "the archive holds {decisions} decisions that are newer than entry {entry}, the newest of the ledger"
-                )
+            Self::Unrecorded { decisions, quarantined, entry } => {
+                write!(f, "the archive holds {decisions} decisions")?;
+                if !quarantined.is_empty() {
+                    let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
+                    write!(f, " and the quarantine of version {}", versions.join(", "))?;
+                }
+                write!(f, " that are newer than entry {entry}, the newest of the ledger")
             }
             Self::Renamed { ledger } => {
                 write!(f, "the ledger is `{ledger}`: the model, or the ledger, was renamed")
@@ -244,7 +252,7 @@ impl fmt::Display for LedgerFinding {
                 write!(f, "`{ledger}` is a second ledger of this model, {id}; commands use {used}")
             }
             Self::MissingStanding { entry, path } => {
-                write!(f, "`{path}`, the standing after entry {entry}, is missing")
+                write!(f, "`{path}`, the standing after entry {entry}, is missing or altered")
             }
             Self::QuarantinedChampion { version, reason } => {
                 write!(f, "the champion, version {version}, is in quarantine: {reason}")

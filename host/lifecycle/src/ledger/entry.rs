@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HOST;
 use forms::{optional_number, text_aliases, text_number, text_version, text_versions};
-use hydra_base::aliases::AliasState;
+use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
@@ -216,6 +216,15 @@ impl Entry {
     pub fn crowned(&self) -> Option<Version> {
         let champion = self.after.get(&Alias::CHAMPION);
         champion.filter(|_| champion != self.before.get(&Alias::CHAMPION))
+    }
+
+    /// Its moves of other aliases that are still to be made, given where these are.
+    pub(super) fn side_moves(&self, aliases: &BTreeMap<Alias, Version>) -> Vec<AliasMove> {
+        let moves = self
+            .side
+            .iter()
+            .filter(|(alias, side)| aliases.get(*alias).copied() == side.from && side.from != side.to);
+        moves.map(|(alias, side)| AliasMove { alias: alias.clone(), version: side.to }).collect()
     }
 
     /// Whether it is a decision that the policy approved.

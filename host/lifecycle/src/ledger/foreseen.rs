@@ -14,7 +14,8 @@ use hydra_ledger_rules::{Situation, Windows};
 
 impl Ledger {
     /// What a decision would be based on now. Nothing is written, not even the repairs that a command makes first: the view
-    /// shows the aliases and the standing that these will leave. A move without the ledger shows as it was found.
+    /// shows the aliases and the standing that these will leave. A move without the ledger shows as it was found, with the
+    /// approvals that recording it will use up.
     pub async fn view(&self) -> Result<LedgerView> {
         let mut snapshot = match self.take_opened().await {
             Some(opened) => opened,
@@ -42,6 +43,11 @@ impl Ledger {
             Situation::RollForward | Situation::Reassert => {
                 let state = snapshot.existing(head.state());
                 put(&mut snapshot, &state);
+                if situation == Situation::RollForward {
+                    for step in head.entry.side_moves(&snapshot.registered.aliases) {
+                        set(&mut snapshot, &step.alias, step.version);
+                    }
+                }
                 self.view_of(&Basis::settled(&snapshot, &head)).await?
             }
             Situation::Quiet | Situation::Confirm | Situation::Wait | Situation::Adopt => {
@@ -75,9 +81,13 @@ impl Ledger {
 /// Sets the aliases of `state` in what was read.
 fn put(snapshot: &mut Snapshot, state: &AliasState) {
     for (alias, version) in state.iter() {
-        match version {
-            Some(version) => snapshot.registered.aliases.insert(alias.clone(), version),
-            None => snapshot.registered.aliases.remove(alias),
-        };
+        set(snapshot, alias, version);
     }
+}
+
+fn set(snapshot: &mut Snapshot, alias: &Alias, version: Option<Version>) {
+    match version {
+        Some(version) => snapshot.registered.aliases.insert(alias.clone(), version),
+        None => snapshot.registered.aliases.remove(alias),
+    };
 }

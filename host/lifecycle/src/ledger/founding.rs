@@ -1,7 +1,5 @@
 //! The beginning of a ledger: its run, its registered model, and its first entry.
 
-use std::sync::Arc;
-
 use futures_util::future::{try_join, try_join3};
 use uuid::Uuid;
 
@@ -62,8 +60,11 @@ impl LedgerWriter {
                 lost.id, lost.run_id
             );
             let former = registered.tags.get(FORMER_TAG).map(String::as_str).unwrap_or_default();
-            let former = format!("{}:{} {former}", lost.id, lost.run_id);
-            set_tag(backend, model, FORMER_TAG, former.trim_end()).await?;
+            let pair = format!("{}:{}", lost.id, lost.run_id);
+            // An interrupted command may have named it.
+            if former.split_whitespace().next() != Some(pair.as_str()) {
+                set_tag(backend, model, FORMER_TAG, format!("{pair} {former}").trim_end()).await?;
+            }
             founding.carry_out(&why).await?;
         }
         Self::of_founded(backend, model, settings).await
@@ -92,7 +93,8 @@ impl Founding<'_> {
         failpoint("founding.begun");
         if mirrored(self.registered)?.is_some() {
             // Before the tags name the new ledger: a quarantine in the lost one must not end.
-            let writer = LedgerWriter::new(self.ledger(&name, &identity), self.settings.clone());
+            let ledger = Ledger::of(backend, model, name.clone(), identity.clone(), false);
+            let writer = LedgerWriter::new(ledger, self.settings.clone());
             writer.quarantine_again(&Standing::none(&identity.id)).await?;
         }
         let set = |model, key, value| set_tag(backend, model, key, value);
@@ -108,21 +110,6 @@ impl Founding<'_> {
         failpoint("founding.half-mirrored");
         // Last: a reader that sees this tag finds everything else in place.
         set(model, ID_TAG, &identity.id).await
-    }
-
-    fn ledger(&self, name: &ModelName, identity: &Identity) -> Ledger {
-        Ledger {
-            backend: self.backend.clone(),
-            model: self.registered.name.clone(),
-            name: name.clone(),
-            id: identity.id.clone(),
-            run_id: identity.run_id.clone(),
-            older_runs: identity.older_runs.clone(),
-            renamed: false,
-            artifact_uri: Arc::default(),
-            cache: None,
-            opened: Arc::default(),
-        }
     }
 
     /// The first entry, by this process or another, under the first name that is free or this model's already.
@@ -237,14 +224,6 @@ pub(super) async fn create_archive_run(
     let run = backend.tracking.create_run(&run).await?;
     backend.tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
     Ok(run.id)
-}
-
-impl Ledger {
-    /// Whether MLflow shows another place of the ledger than the tags do: the model, or the ledger, was renamed.
-    #[must_use]
-    pub fn was_renamed(&self) -> bool {
-        self.renamed
-    }
 }
 
 impl LedgerWriter {

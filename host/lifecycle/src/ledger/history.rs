@@ -58,6 +58,17 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> Number {
+        match self {
+            Self::Valid { record, .. } | Self::Void(record) => record.number,
+            Self::Newer { number, .. } | Self::Damaged { number, .. } => *number,
+        }
+    }
+}
+
 /// The effect of a valid entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join;
-use tokio::sync::Mutex;
 
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
@@ -160,19 +159,29 @@ impl Ledger {
     }
 
     fn at(backend: &Backend, model: &ModelName, place: Place) -> (Page<ModelVersion>, Self) {
-        let ledger = Self {
+        (place.page, Self::of(backend, model, place.name, place.identity, place.renamed))
+    }
+
+    /// The ledger of that identity in the registered model `name`. Nothing is read.
+    pub(super) fn of(
+        backend: &Backend,
+        model: &ModelName,
+        name: ModelName,
+        identity: Identity,
+        renamed: bool,
+    ) -> Self {
+        Self {
             backend: backend.clone(),
             model: model.clone(),
-            name: place.name,
-            id: place.identity.id,
-            run_id: place.identity.run_id,
-            older_runs: place.identity.older_runs,
-            renamed: place.renamed,
+            name,
+            id: identity.id,
+            run_id: identity.run_id,
+            older_runs: identity.older_runs,
+            renamed,
             artifact_uri: Arc::default(),
             cache: None,
-            opened: Arc::new(Mutex::new(None)),
-        };
-        (place.page, ledger)
+            opened: Arc::default(),
+        }
     }
 }
 

@@ -188,7 +188,7 @@ impl Ledger {
         Ok(same.then_some(snapshot))
     }
 
-    /// The newest number that the ledger ever gave out, on a local store. A server does not tell that of a deleted entry.
+    /// The newest number that the ledger ever gave out, on a local store. A server does not report the number of a deleted entry.
     pub(super) async fn newest_number(&self) -> Result<Option<Number>> {
         match self.backend.registry.atomic() {
             Some(atomic) => Ok(atomic.newest_number(&self.name).await?.map(Version::get)),

@@ -6,11 +6,12 @@
 //!
 //! - [`hydra_ledger_rules`]: which entries count, and what the aliases mean. Pure; the model check in `tests/model_check` explores them.
 //! - [`entry`], [`mark`]: what an entry holds, its canonical text, and the mark that it was carried out.
+//! - `document`: documents in the archive, with their schemas.
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
 //! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
-//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
+//! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
 
@@ -31,6 +32,7 @@ mod decide;
 pub mod decision;
 mod diagnosis;
 pub mod doctor;
+mod document;
 mod draft;
 pub mod entry;
 pub(super) mod errors;
@@ -47,15 +49,18 @@ mod repair;
 mod requarantine;
 pub mod rerun;
 mod settle;
+mod single;
 pub mod standing;
 #[cfg(test)]
 mod tests;
+mod unrecorded;
 pub mod verify;
 mod view;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
 pub use mirror::QUARANTINE_TAG;
+pub use single::no_entry;
 pub use standing::Standing;
 
 /// What writes entries.
@@ -126,7 +131,7 @@ impl LedgerWriter {
         &self.settings.actor
     }
 
-    /// The same writer, with a cache of standing documents.
+    /// The same writer, with a cache of standing documents and of what is known of the past.
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { ledger: self.ledger.with_cache(cache), ..self }
@@ -134,7 +139,7 @@ impl LedgerWriter {
 }
 
 impl Ledger {
-    /// The same ledger, with a cache of standing documents.
+    /// The same ledger, with a cache of standing documents and of what is known of the past.
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }

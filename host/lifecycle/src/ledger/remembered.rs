@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::Decided;
 use crate::ledger::view::{Basis, Entries, Known};
+use crate::ledger::{HOST, Ledger};
 use crate::past::crownings;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -23,6 +23,8 @@ const MAX_POLICIES: usize = 64;
 /// The past that a decision is based on.
 pub(super) struct Remembered {
     pub known: Known,
+    /// Whether the cache has what is below the head.
+    pub is_kept: bool,
     /// The decisions that moved the champion.
     pub crownings: Vec<(Operation, u64)>,
     /// Policies that are in the archive.
@@ -32,15 +34,17 @@ pub(super) struct Remembered {
 /// What took effect below an entry.
 #[derive(Debug, Serialize, Deserialize)]
 struct Below {
+    /// The release that wrote it: others may mean something else.
+    reader: String,
     /// The newest transitions, newest first.
     transitions: Vec<Transition>,
     /// Whether there are no older ones.
     all: bool,
-    /// When the champion became champion, if an entry down to here tells.
+    /// When the champion became champion, if an entry down to here shows it.
     champion_since: Option<u64>,
     /// The decisions that moved the champion within the last month before it was written.
     crownings: Vec<(Operation, u64)>,
-    /// Policies that the entry and those below it name, down to the beginning of the archive.
+    /// Some of the policies that the entry and those below it name, in the same archive.
     policies: BTreeSet<Sha256>,
 }
 
@@ -60,7 +64,8 @@ impl Ledger {
             let reaches = below.all || past.transitions.len() >= Context::HISTORY;
             let known = Known { past, all: below.all };
             let policies = Self::policies_above(basis, record.number, below.policies);
-            return Ok(reaches.then_some(Remembered { known, crownings, policies }));
+            let is_kept = record.number == basis.head.number;
+            return Ok(reaches.then_some(Remembered { known, is_kept, crownings, policies }));
         }
         Ok(None)
     }
@@ -86,11 +91,12 @@ impl Ledger {
         policies
     }
 
-    /// Keeps what took effect below the head.
+    /// Keeps what took effect below the head, unless it is kept already.
     pub(super) async fn remember(&self, basis: &Basis<'_>, found: &Remembered) -> Result<()> {
-        let Remembered { known, crownings, policies } = found;
+        let Remembered { known, crownings, policies, .. } = found;
         let head = basis.head;
-        let Some(cache) = self.cache.clone().filter(|_| basis.snapshot.window.lowest() > 1) else {
+        let Some(cache) = self.cache.clone().filter(|_| !found.is_kept && basis.snapshot.window.lowest() > 1)
+        else {
             return Ok(());
         };
         let transitions = &known.past.transitions;
@@ -103,9 +109,10 @@ impl Ledger {
             usize::from(own_transitions > 0 && head.moves_champion() && head.entry.is_decision());
         let older = transitions.iter().skip(own_transitions).take(Context::HISTORY);
         let below = Below {
+            reader: HOST.to_owned(),
             transitions: older.cloned().collect(),
             all: known.all && transitions.len() <= Context::HISTORY,
-            // A head that moved the champion tells itself.
+            // If the head moved the champion, its own entry has the time.
             champion_since: known.past.champion_since.filter(|_| own.champion_since.is_none()),
             crownings: crownings.iter().skip(own_crowning).copied().collect(),
             policies: policies.iter().rev().take(MAX_POLICIES).copied().collect(),
@@ -119,6 +126,7 @@ impl Ledger {
     async fn below_in_cache(&self, record: &Record) -> Result<Option<Below>> {
         let Some(cache) = &self.cache else { return Ok(None) };
         let bytes = cache.get_named(record.digest).await?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        let below: Option<Below> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(below.filter(|below| below.reader == HOST))
     }
 }

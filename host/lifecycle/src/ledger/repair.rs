@@ -1,14 +1,25 @@
 //! The repair of a ledger and its aliases.
 
+use std::collections::BTreeSet;
+
 use crate::ledger::chain::Record;
-use crate::ledger::entry::{Bridge, EntryKind, tracked};
+use crate::ledger::entry::{Bridge, EntryKind, StandingRef, tracked};
 use crate::ledger::look::Snapshot;
-use crate::ledger::settle::Settler;
+use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::{LedgerWriter, errors};
 use hydra_base::Sha256;
 use hydra_base::aliases::AliasState;
-use hydra_base::error::Result;
+use hydra_base::error::{ErrorKind, Result};
 use hydra_ledger_rules::{Found, Number};
+
+/// Whether nothing was asked for since damage was bridged but quarantines, which [`LedgerWriter::quarantine_again`] may have
+/// begun to restore before its process ended.
+fn follows_checkpoint(quiet: &Quiet) -> bool {
+    let mut chain = quiet.snapshot.window.valid_from(quiet.head.number).map(|record| record.entry.operation);
+    let repaired =
+        |kind: &EntryKind| matches!(kind, EntryKind::Quarantine | EntryKind::External | EntryKind::Reassert);
+    chain.find(|kind| !repaired(kind)) == Some(EntryKind::Checkpoint)
+}
 
 impl LedgerWriter {
     /// Repairs what can be repaired: bridges damage, completes or aborts an interrupted transition, records or undoes
@@ -25,8 +36,8 @@ impl LedgerWriter {
             let snapshot = self.ledger.look(None).await?;
             if snapshot.head().is_ok() {
                 let quiet = settler.settle(Some(snapshot)).await?;
-                self.restore_standing(&quiet.head).await?;
-                if checkpoint.is_some() {
+                self.restore_standing(&quiet).await?;
+                if follows_checkpoint(&quiet) {
                     self.quarantine_again(&self.ledger.standing(&quiet.head).await?).await?;
                 }
                 return Ok(checkpoint);
@@ -41,19 +52,40 @@ impl LedgerWriter {
         }
     }
 
-    /// Stores the standing document again if it is missing in the archive, and sets the tags of versions in quarantine that
-    /// are missing. A tag of a version that is not in quarantine stays: whether it is a mistake, a person decides.
-    async fn restore_standing(&self, head: &Record) -> Result<()> {
-        let Some(reference) = head.entry.standing else { return Ok(()) };
-        let standing = self.ledger.standing(head).await?;
+    /// Stores the standing documents of the newest entries again if they are missing in the archive or altered, and sets the tags
+    /// of versions in quarantine that are missing. A tag of a version that is not in quarantine stays: whether it is a mistake, a
+    /// person decides.
+    async fn restore_standing(&self, quiet: &Quiet) -> Result<()> {
+        let mut known = BTreeSet::new();
+        for record in quiet.snapshot.window.valid_from(quiet.head.number) {
+            let Some(reference) = record.entry.standing else { break };
+            if !known.insert(reference.sha256) {
+                continue;
+            }
+            match self.restore_document(record, reference).await {
+                Err(error)
+                    if error.kind() == ErrorKind::StandingLost && record.number < quiet.head.number =>
+                {
+                    tracing::warn!(%error, "cannot rebuild a standing document of the past");
+                }
+                restored => restored?,
+            }
+        }
+        if quiet.head.entry.standing.is_none() {
+            return Ok(());
+        }
+        let standing = self.ledger.standing(&quiet.head).await?;
+        self.mirror(&self.ledger.missing_mirrors(&standing).await?).await
+    }
+
+    async fn restore_document(&self, record: &Record, reference: StandingRef) -> Result<()> {
         match self.ledger.archived_standing(reference).await {
             Err(error) if errors::is_lost(&error) => {
-                let (bytes, _) = standing.encode()?;
-                self.archive_standing(reference.sha256, bytes).await?;
+                let (bytes, _) = self.ledger.rebuilt(record, reference).await?.encode()?;
+                self.archive_standing(reference.sha256, bytes).await
             }
-            other => drop(other?),
+            archived => archived.map(drop),
         }
-        self.mirror(&self.ledger.missing_mirrors(&standing).await?).await
     }
 
     async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {

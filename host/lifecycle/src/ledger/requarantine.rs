@@ -9,8 +9,15 @@ use crate::ledger::decide::{Decide, DecideOutcome, LedgerView, Proposal};
 use crate::ledger::entry::{EntryKind, Subject};
 use crate::ledger::{LedgerWriter, QUARANTINE_TAG, Standing};
 use hydra_base::error::Result;
+use hydra_base::text::excerpt;
 use hydra_mlflow::entities::ModelVersion;
 use hydra_models::candidate::SHA256_TAG;
+
+/// How the reason begins.
+const PREFIX: &str = "as before the loss of entries: ";
+
+/// The most characters of the tag in the reason.
+const MAX_CHARS: usize = 500;
 
 impl LedgerWriter {
     /// Puts every version in quarantine again whose tag says that it was, after entries were lost. A person can release it.
@@ -39,10 +46,11 @@ impl Decide for Again<'_> {
             return Ok(DecideOutcome::Nothing);
         }
         let tag = self.version.tags.get(QUARANTINE_TAG).map(String::as_str).unwrap_or_default();
+        let former = tag.rsplit(PREFIX).next().unwrap_or_default();
         Ok(DecideOutcome::Propose(Box::new(Proposal {
             operation: EntryKind::Quarantine,
             target: Some(number),
-            reason: Some(format!("as before the loss of entries: {tag}")),
+            reason: Some(format!("{PREFIX}{}", excerpt(former, MAX_CHARS))),
             explanation: format!("version {number} goes into quarantine again: its tag says that it was"),
             decision: None,
             moves: Vec::new(),

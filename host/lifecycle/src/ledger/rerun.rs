@@ -60,11 +60,11 @@ impl Ledger {
         if document.is_none() && !decided.panel.is_empty() {
             return Err(Stop::Flaw("it has answers of several policies, and names no document".into()));
         }
-        let component = self.component(decided.policy.sha256).await?;
         let input = self.input(record).await?;
         let input = Input::from_json(&input)
             .map_err(|error| Stop::Flaw(format!("cannot repeat the decision: {error}")))?;
         let Some(document) = document else {
+            let component = self.component(decided.policy.sha256).await?;
             let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
             return compare(record, decided, rerun).map_err(Stop::Flaw);
         };

@@ -191,11 +191,7 @@ impl<'a> Settler<'a> {
             return Ok(None);
         }
         let mut writes = assessed.writes.clone();
-        for (alias, side) in &head.entry.side {
-            if snapshot.registered.aliases.get(alias).copied() == side.from && side.from != side.to {
-                writes.push(AliasMove { alias: alias.clone(), version: side.to });
-            }
-        }
+        writes.extend(head.entry.side_moves(&snapshot.registered.aliases));
         failpoint("ledger.before-aliases");
         if !writes.is_empty() {
             self.wrote.push(head.clone());

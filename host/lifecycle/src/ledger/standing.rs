@@ -12,16 +12,21 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::document;
 use crate::ledger::entry::forms::{by_version, optional_number, text_number};
 use crate::ledger::entry::{Entry, EntryKind, StandingRef};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
 
 /// The schema of the document that this release writes and reads.
 const SCHEMA: u32 = 1;
+
+/// The name of the document in errors.
+const WHAT: &str = "the standing document";
 
 /// The most live approvals of one version.
 pub const MAX_APPROVALS_OF_VERSION: usize = 64;
@@ -132,6 +137,12 @@ impl Standing {
         self.quarantines.iter().map(|(version, quarantine)| (*version, quarantine))
     }
 
+    /// Whether it is a document of that ledger.
+    #[must_use]
+    pub fn is_of(&self, ledger: &str) -> bool {
+        self.ledger == ledger
+    }
+
     /// Every approval that was not used, in the order in which they were given. Some may have expired.
     #[must_use]
     pub fn approvals(&self) -> &[Approval] {
@@ -171,11 +182,11 @@ impl Standing {
         }
         match live().next() {
             Some(oldest) if live().count() >= MAX_APPROVALS => {
-                let Approval { version, by, .. } = oldest;
+                let (version, by) = (oldest.version, excerpt(&oldest.by, QUOTED_CHARS));
                 refused(
                     format!("the model has {MAX_APPROVALS} live approvals, the most that a model can have"),
                     format!(
-                        "a promotion uses the approvals of its version; the oldest one is of version {version} by {by}, and a later one by the same person replaces it: `hydra-registry approve {version} --actor {by} --expires 1s`"
+                        "a promotion uses the approvals of its version; the oldest approval is of version {version} by {by}, who can replace it with one that expires"
                     ),
                 )
             }
@@ -213,9 +224,7 @@ impl Standing {
 
     /// The bytes of the document, and what an entry names it by.
     pub fn encode(&self) -> Result<(Vec<u8>, StandingRef)> {
-        let bytes = serde_json_canonicalizer::to_vec(self).map_err(|error| {
-            Error::new(ErrorKind::Internal, "cannot write a standing document as JSON").with_source(error)
-        })?;
+        let bytes = document::encode(self, WHAT)?;
         let sha256 = Sha256::of(&bytes);
         Ok((bytes, StandingRef { number: self.number, sha256 }))
     }
@@ -223,20 +232,7 @@ impl Standing {
     /// Reads the bytes of a document. `LedgerNewer` for one of a newer schema, `LedgerBroken` for anything else that is
     /// not a document.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u32,
-        }
-        if let Ok(Probe { schema }) = serde_json::from_slice(bytes)
-            && schema > SCHEMA
-        {
-            let message =
-                format!("the standing document has schema {schema}, and this release reads schema {SCHEMA}");
-            return Err(Error::new(ErrorKind::LedgerNewer, message).with_hint("upgrade hydra-registry"));
-        }
-        serde_json::from_slice(bytes).map_err(|error| {
-            Error::new(ErrorKind::LedgerBroken, "the standing document cannot be read").with_source(error)
-        })
+        document::decode(bytes, WHAT, SCHEMA)
     }
 }
 

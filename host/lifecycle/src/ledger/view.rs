@@ -19,7 +19,6 @@ use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::time::now;
-use hydra_ledger_rules::Number;
 use hydra_policy::{Context, Input, Operation, Transition};
 
 /// What a view shows.
@@ -54,7 +53,7 @@ impl Ledger {
     pub(super) async fn view_of(&self, basis: &Basis<'_>) -> Result<LedgerView> {
         let Basis { snapshot, head, bearer, .. } = *basis;
         let (past, standing) = try_join(self.past(basis), self.standing(bearer)).await?;
-        let Remembered { known, crownings, policies } = past;
+        let Remembered { known, crownings, policies, .. } = past;
         let mut history = known.past.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
@@ -78,9 +77,9 @@ impl Ledger {
             Some(remembered) => remembered,
             None => {
                 let known = self.known_past(basis).await?;
-                let crownings = self.crownings(&known, basis.head).await?;
+                let crownings = self.crownings(&known, basis).await?;
                 let policies = Self::policies_above(basis, 0, BTreeSet::new());
-                Remembered { known, crownings, policies }
+                Remembered { known, is_kept: false, crownings, policies }
             }
         };
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
@@ -92,7 +91,7 @@ impl Ledger {
     /// What was read of the ledger holds its newest entries, of which any number may be refusals. What came before them is in
     /// the input of each decision among them: one more request, however long ago the last transition was.
     async fn known_past(&self, basis: &Basis<'_>) -> Result<Known> {
-        let Basis { snapshot: Snapshot { window, .. }, head, .. } = *basis;
+        let window = &basis.snapshot.window;
         let mut past = Entries::default();
         let mut newest_decision = None;
         for record in basis.effective() {
@@ -114,14 +113,14 @@ impl Ledger {
         };
         let Some((before, newer)) = before else {
             // The archive is incomplete.
-            let past = self.read_past(head.number, Entries::are_enough).await?;
+            let past = self.read_past(basis, Entries::are_enough).await?;
             let all = past.transitions.len() < Context::HISTORY;
             return Ok(Known { past, all });
         };
         past.champion_since = match past.champion_since.or(before.champion_since) {
             // A release that did not know since when archived the input.
             None if before.has_champion => {
-                self.read_past(head.number, Entries::date_the_champion).await?.champion_since
+                self.read_past(basis, Entries::date_the_champion).await?.champion_since
             }
             known => known,
         };
@@ -135,14 +134,14 @@ impl Ledger {
 
     /// The decisions that moved the champion within the last month. More entries are read only if the champion changed more
     /// often than policies get to see: those of the month, with one request for each 500.
-    async fn crownings(&self, known: &Known, head: &Record) -> Result<Vec<(Operation, u64)>> {
+    async fn crownings(&self, known: &Known, basis: &Basis<'_>) -> Result<Vec<(Operation, u64)>> {
         let since = timestamp(now())?.saturating_sub(MONTH_MS);
         let transitions = &known.past.transitions;
         let reaches = known.all || transitions.last().is_some_and(|oldest| oldest.at < since);
         Ok(if reaches {
             crownings(transitions)
         } else {
-            crownings(&self.read_past(head.number, |past| past.reach_back_to(since)).await?.transitions)
+            crownings(&self.read_past(basis, |past| past.reach_back_to(since)).await?.transitions)
         })
     }
 
@@ -162,8 +161,9 @@ impl Ledger {
         }
     }
 
-    /// What the entries up to `head` show, read one by one from the newest down until that is enough.
-    async fn read_past(&self, head: Number, enough: impl Fn(&Entries) -> bool) -> Result<Entries> {
+    /// What the entries up to the head show that took effect, read one by one from the newest down until that is enough.
+    async fn read_past(&self, basis: &Basis<'_>, enough: impl Fn(&Entries) -> bool) -> Result<Entries> {
+        let Basis { head, fate: of_head, .. } = *basis;
         let mut steps = self.read(None);
         let mut past = Entries::default();
         while !enough(&past)
@@ -171,8 +171,9 @@ impl Ledger {
         {
             // Entries above `head` are newer than the state that the decision is about.
             if let Step::Valid { record, fate } = step
-                && record.number <= head
+                && record.number <= head.number
                 && fate != Fate::Aborted
+                && !(record.number == head.number && of_head == Fate::Aborted)
             {
                 past.add(&record)?;
             }

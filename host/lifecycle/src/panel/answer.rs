@@ -70,12 +70,7 @@ impl Answer {
     /// The verdict of a policy that did not fail.
     #[must_use]
     pub fn verdict_kind(&self) -> Option<VerdictKind> {
-        match self.verdict {
-            PanelVerdict::Approve => Some(VerdictKind::Approve),
-            PanelVerdict::Reject => Some(VerdictKind::Reject),
-            PanelVerdict::Hold => Some(VerdictKind::Hold),
-            PanelVerdict::Error => None,
-        }
+        self.verdict.kind()
     }
 
     /// The answer among `answers` that decides.

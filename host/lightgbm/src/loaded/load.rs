@@ -48,13 +48,19 @@ impl Model {
     /// # }
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with_bytes(path).map(|(model, _)| model)
+    }
+
+    /// Like [`Model::open`], and the bytes of the file.
+    pub fn open_with_bytes(path: impl AsRef<Path>) -> Result<(Self, Vec<u8>)> {
         let path = path.as_ref();
         let named = |error: Error| error.with_context("file", path.display());
         let bytes = std::fs::read(path).map_err(|error| {
             named(Error::new(ErrorKind::Storage, "cannot read the model file").with_source(error))
         })?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        Self::read(name, &bytes, &ModelLimits::default()).map_err(named)
+        let model = Self::read(name, &bytes, &ModelLimits::default()).map_err(named)?;
+        Ok((model, bytes))
     }
 
     /// Reads the bytes of a model file: LightGBM's text, a skops file or a pickle, depending on the first bytes. No

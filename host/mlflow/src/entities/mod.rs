@@ -70,8 +70,8 @@ pub struct ArtifactInfo {
     pub is_dir: bool,
     /// The size in bytes; `None` for directories, and for files whose size the store does not report.
     pub size: Option<u64>,
-    /// What is another text after each change of a file, such as an entity tag or the time of the last change; `None` for
-    /// directories, and if the store does not report any.
+    /// A text that differs after each change of the file, such as an entity tag or the time of the last change; `None` for
+    /// directories, and if the store does not report one.
     pub stamp: Option<String>,
 }
 

@@ -137,7 +137,7 @@ async fn a_source_that_never_existed_is_not_loadable() {
         ("mlflow-artifacts:/1/m", ErrorKind::UnsupportedScheme),
     ] {
         let version = place.register(source, None).await;
-        assert_eq!(place.refusal(&version).await.kind(), kind, "{source}");
+        assert_eq!(place.refusal(&version).await.error().kind(), kind, "{source}");
     }
 }
 
@@ -158,12 +158,12 @@ async fn files_that_are_gone_are_missed_also_after_they_were_opened() {
         };
         let facts = place.facts(&version).await;
         fs::remove_file(directory.join(gone)).expect("removed");
-        let error = place.refusal(&version).await;
-        assert_eq!(error.kind(), ErrorKind::ArtifactNotFound);
-        assert!(error.message().starts_with(&format!("there is no {gone} at ")), "{error}");
-        assert!(error.hint().is_some_and(|hint| hint.contains("restore the files")), "{error:?}");
+        let unsound = place.refusal(&version).await;
+        assert_eq!(unsound.error().kind(), ErrorKind::ArtifactNotFound);
+        assert!(unsound.error().message().starts_with(&format!("there is no {gone} at ")), "{unsound}");
+        assert!(unsound.error().hint().is_some_and(|hint| hint.contains("restore the files")), "{unsound:?}");
         fs::remove_dir_all(&directory).expect("removed");
-        assert_eq!(place.refusal(&version).await.kind(), ErrorKind::ArtifactNotFound);
+        assert_eq!(place.refusal(&version).await.error().kind(), ErrorKind::ArtifactNotFound);
         // Restored files are found again.
         place.copy(case);
         assert_eq!(place.facts(&version).await, facts);
@@ -176,9 +176,9 @@ async fn a_model_of_another_flavor_is_not_loadable() {
     let directory = place.copy("binary_int/booster");
     let mlmodel = "flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n  sklearn:\n    pickled_model: model.pkl\n";
     fs::write(directory.join("MLmodel"), mlmodel).expect("MLmodel");
-    let error = place.refused(&directory).await;
-    assert_eq!(error.kind(), ErrorKind::UnsupportedModel);
-    assert_eq!(error.to_string(), "the model has no lightgbm flavor (flavors: python_function, sklearn)");
+    let unsound = place.refused(&directory).await;
+    assert_eq!(unsound.error().kind(), ErrorKind::UnsupportedModel);
+    assert_eq!(unsound.to_string(), "the model has no lightgbm flavor (flavors: python_function, sklearn)");
 }
 
 #[tokio::test]
@@ -193,14 +193,14 @@ async fn damaged_files_are_not_loadable() {
         let bytes = fs::read(directory.join(file)).expect("a model");
         for end in [0, bytes.len() / 2, bytes.len() - 200] {
             fs::write(directory.join(file), &bytes[..end]).expect("cut");
-            let kind = place.refused(&directory).await.kind();
+            let kind = place.refused(&directory).await.error().kind();
             assert!(matches!(kind, ErrorKind::InvalidModel | ErrorKind::UnsupportedModel), "{case} {kind}");
         }
     }
     let directory = place.copy("regression/booster");
     for mlmodel in ["flavors: [", "", "run_id: 1", "flavors:\n  lightgbm: {}\n"] {
         fs::write(directory.join("MLmodel"), mlmodel).expect("MLmodel");
-        assert_eq!(place.refused(&directory).await.kind(), ErrorKind::InvalidModel, "{mlmodel}");
+        assert_eq!(place.refused(&directory).await.error().kind(), ErrorKind::InvalidModel, "{mlmodel}");
     }
 }
 
@@ -214,18 +214,18 @@ async fn bytes_that_were_not_logged_are_not_loadable_until_the_logged_ones_are_b
     // A sound model of the same size, with another value in it.
     let text = String::from_utf8(logged.clone()).expect("text");
     change(&file, text.replace("label_index=0", "label_index=1"));
-    assert_eq!(place.refusal(&version).await.kind(), ErrorKind::Integrity);
+    assert_eq!(place.refusal(&version).await.error().kind(), ErrorKind::Integrity);
     fs::write(&file, &logged).expect("restored");
     assert_eq!(place.facts(&version).await.sha256, Sha256::of(&logged));
-    // The file system tells of changes that keep the size; a digest that was found is named.
+    // The file system shows changes that keep the size; the entry names the digest that was found.
     change(&file, text.replace("label_index=0", "label_index=2"));
     let unsound = place.refusal(&version).await;
-    assert_eq!(unsound.kind(), ErrorKind::Integrity);
+    assert_eq!(unsound.error().kind(), ErrorKind::Integrity);
     assert_eq!(Opened::Unloadable(unsound).sha256(), Some(digest_of(&file)));
     fs::write(&file, &logged).expect("restored");
     assert_eq!(place.facts(&version).await.sha256, Sha256::of(&logged));
     let other = place.register(&source, Some("sha256:ABC")).await;
-    assert_eq!(place.refusal(&other).await.kind(), ErrorKind::Integrity);
+    assert_eq!(place.refusal(&other).await.error().kind(), ErrorKind::Integrity);
 }
 
 #[tokio::test]
@@ -237,13 +237,13 @@ async fn a_model_file_outside_of_its_directory_is_not_loadable() {
     for outside in ["../secret.lgb", "/etc/passwd", "a/../../secret.lgb", "s3://bucket/model.lgb"] {
         let mlmodel = format!("flavors:\n  lightgbm:\n    data: {outside:?}\n");
         fs::write(directory.join("MLmodel"), mlmodel).expect("MLmodel");
-        assert_eq!(place.refused(&directory).await.kind(), ErrorKind::Untrusted, "{outside}");
+        assert_eq!(place.refused(&directory).await.error().kind(), ErrorKind::Untrusted, "{outside}");
     }
     #[cfg(unix)]
     {
         std::os::unix::fs::symlink(&secret, directory.join("link.lgb")).expect("a link");
         fs::write(directory.join("MLmodel"), "flavors:\n  lightgbm:\n    data: link.lgb\n").expect("MLmodel");
-        assert_eq!(place.refused(&directory).await.kind(), ErrorKind::Untrusted);
+        assert_eq!(place.refused(&directory).await.error().kind(), ErrorKind::Untrusted);
     }
 }
 
@@ -255,10 +255,10 @@ async fn a_file_that_is_too_large_is_refused_by_its_size() {
         let directory = place.copy("regression/booster");
         let grown = File::options().write(true).open(directory.join(file)).expect("a file");
         grown.set_len(size).expect("a sparse file");
-        let error = place.refused(&directory).await;
-        assert_eq!(error.kind(), ErrorKind::InvalidModel);
+        let unsound = place.refused(&directory).await;
+        assert_eq!(unsound.error().kind(), ErrorKind::InvalidModel);
         let context = format!("(path: {file}, bytes: {size})");
-        assert!(error.to_string().ends_with(&context), "{error}");
+        assert!(unsound.to_string().ends_with(&context), "{unsound}");
     }
 }
 
@@ -274,7 +274,7 @@ async fn a_model_in_a_directory_below_is_found() {
     let facts = place.facts(&version).await;
     assert_eq!(place.facts(&version).await, facts);
     fs::remove_dir_all(directory.join("data")).expect("removed");
-    assert_eq!(place.refusal(&version).await.kind(), ErrorKind::ArtifactNotFound);
+    assert_eq!(place.refusal(&version).await.error().kind(), ErrorKind::ArtifactNotFound);
 }
 
 /// Bytes that are the logged ones stay what they are; others may be mended.
@@ -289,13 +289,16 @@ async fn a_verdict_against_a_version_is_kept_only_for_the_logged_bytes() {
     let promised = place.register_logged(&directory, "model.lgb").await;
     let untagged = place.register(&source, None).await;
     let first = place.refusal(&promised).await;
-    assert_eq!(first.kind(), ErrorKind::InvalidModel);
-    assert_eq!(place.refusal(&untagged).await.kind(), ErrorKind::InvalidModel);
+    assert_eq!(first.error().kind(), ErrorKind::InvalidModel);
+    assert_eq!(place.refusal(&untagged).await.error().kind(), ErrorKind::InvalidModel);
     let again = place.refusal(&promised).await;
-    assert_eq!((again.kind(), again.message()), (ErrorKind::InvalidModel, first.to_string().as_str()));
+    assert_eq!(
+        (again.error().kind(), again.error().message()),
+        (ErrorKind::InvalidModel, first.to_string().as_str())
+    );
     assert_eq!(Opened::Unloadable(again).sha256(), Some(Sha256::of(cut.as_bytes())));
     change(&file, &logged);
-    assert_eq!(place.refusal(&promised).await.kind(), ErrorKind::Integrity, "not the logged bytes");
+    assert_eq!(place.refusal(&promised).await.error().kind(), ErrorKind::Integrity, "not the logged bytes");
     place.facts(&untagged).await;
 }
 
@@ -333,7 +336,7 @@ async fn changes_beside_the_digest_are_noticed() {
         assert_eq!((changed.len(), changed == logged), (logged.len(), false));
         change(&mlmodel, changed);
         for _ in 0..2 {
-            assert_eq!(place.refusal(&version).await.kind(), kind);
+            assert_eq!(place.refusal(&version).await.error().kind(), kind);
         }
         change(&mlmodel, &logged);
     }
@@ -341,7 +344,7 @@ async fn changes_beside_the_digest_are_noticed() {
     let outside = place.home.path().join("outside.lgb");
     fs::rename(&model, &outside).expect("moved");
     std::os::unix::fs::symlink(&outside, &model).expect("a link");
-    assert_eq!(place.refusal(&version).await.kind(), ErrorKind::Untrusted);
+    assert_eq!(place.refusal(&version).await.error().kind(), ErrorKind::Untrusted);
 }
 
 #[cfg(unix)]

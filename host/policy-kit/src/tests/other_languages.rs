@@ -1,6 +1,8 @@
 //! Guests in other languages: they need node, npm, python3 and the network, and take minutes. `cargo xtask test --all`
 //! runs them.
 
+use std::fs;
+
 use super::*;
 use hydra_base::error::ErrorKind;
 use hydra_policy::Pooling;
@@ -45,6 +47,37 @@ fn assert_new_project_passes(language: Language, pooling: Pooling) {
         assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
         assert!(error.hint().unwrap().contains("`Pooling::instances`"), "{error:?}");
     }
+}
+
+/// A rule that throws answers with the text of the exception.
+#[track_caller]
+fn assert_exceptions_are_answered(language: Language, file: &str, replaced: &str, by: &str, text: &str) {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("my-gate");
+    scaffold(&dir, "my-gate", language).unwrap();
+    let source = fs::read_to_string(dir.join(file)).unwrap();
+    assert!(source.contains(replaced));
+    fs::write(dir.join(file), source.replacen(replaced, by, 1)).unwrap();
+    let component = build(&dir, None, None).unwrap();
+    let policy = Policy::load_file(&engine(), &component, &Budget::default()).unwrap();
+    let error = CaseFile::read(&dir.join("cases/good.json")).unwrap().case.decide(&policy).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PolicyError, "{error:?}");
+    assert!(error.message().starts_with(&format!("the policy failed: {text}")), "{error:?}");
+}
+
+#[test]
+#[ignore = "needs node and npm: cargo xtask test --all"]
+fn what_a_javascript_policy_throws_is_its_answer() {
+    let (replaced, by) = ("setting(context, 'metric');", "undefined.metric;");
+    assert_exceptions_are_answered(Language::JavaScript, "policy.js", replaced, by, "TypeError: ");
+}
+
+#[test]
+#[ignore = "needs python3 and the network: cargo xtask test --all"]
+fn what_a_python_policy_raises_is_its_answer() {
+    let (replaced, by) = ("settings[\"metric\"], float", "settings[\"é\" * 2000], float");
+    let text = "KeyError: 'é";
+    assert_exceptions_are_answered(Language::Python, "rules.py", replaced, by, text);
 }
 
 #[test]

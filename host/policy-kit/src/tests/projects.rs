@@ -98,6 +98,34 @@ fn a_new_rust_project_builds_and_passes_its_cases() {
     }
 }
 
+#[test]
+fn a_rust_policy_that_panics_leaves_its_text_for_its_author() {
+    let root = tempfile::tempdir().unwrap();
+    scaffold(root.path(), "my-gate", Language::Rust).unwrap();
+    let rules = root.path().join("src/rules.rs");
+    let text = fs::read_to_string(&rules).unwrap();
+    let broken = text.replace(
+        "    if value < minimum {",
+        "    assert!(value < minimum, \"é: no {metric}\\nlike {value}\");\n    if value < minimum {",
+    );
+    assert_ne!(text, broken);
+    fs::write(&rules, broken).unwrap();
+    let component = build(root.path(), None, Some(&guest_target_dir())).unwrap();
+    let case = CaseFile::read(&root.path().join("cases/good.json")).unwrap().case;
+    let fails = |engine: &PolicyEngine| {
+        let policy = Policy::load_file(engine, &component, &Budget::default()).unwrap();
+        let error = case.decide(&policy).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyTrap);
+        (error.to_string(), case.check(&policy).differences.join("\n"))
+    };
+    let quoting = PolicyEngine::new(&EngineOptions::default().with_quoted_panics()).unwrap();
+    let (message, differences) = fails(&quoting);
+    let panic = "(panic: panicked at src/rules.rs:37:5: é: no auc like 0.91, fuel: ";
+    assert!(message.contains(panic) && differences.contains(panic), "{message}\n{differences}");
+    let (message, differences) = fails(&engine());
+    assert!(!message.contains("panic") && !differences.contains("panic"), "{message}\n{differences}");
+}
+
 /// `HYDRA_UPDATE=1 cargo test -p hydra-policy-kit` updates it.
 #[test]
 fn new_projects_are_locked_to_the_versions_of_this_repository() {

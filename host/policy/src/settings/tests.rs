@@ -64,6 +64,24 @@ fn values_are_normalised_and_defaults_added() {
 }
 
 #[test]
+fn resolved_settings_can_be_written_as_users_do() {
+    let written = given(&[
+        ("metric", "auc"),
+        ("margin", "0.001"),
+        ("min-age", "1d12h"),
+        ("runs", "7"),
+        ("mode", "min"),
+        ("guards", "recall,f1"),
+        ("zone", "-03:30"),
+    ]);
+    let resolved = descriptor().resolve(&written).unwrap();
+    assert_ne!(resolved, written);
+    assert_eq!(descriptor().as_written(&resolved), written);
+    let odd = given(&[("min-age", "soon"), ("zone", "6000"), ("unknown", "5")]);
+    assert_eq!(descriptor().as_written(&odd), odd, "what is not in normal form stays");
+}
+
+#[test]
 fn a_required_list_needs_an_item() {
     let mut descriptor = descriptor();
     descriptor.settings[6].required = true;

@@ -5,13 +5,13 @@ use super::*;
 /// Enough decisions to detect a leak of 200 bytes per decision.
 #[test]
 fn decisions_do_not_grow_memory() {
-    alone("decisions_do_not_grow_memory", || assert_memory_stays(20_000));
+    alone("memory::decisions_do_not_grow_memory", || assert_memory_stays(20_000));
 }
 
 #[test]
 #[ignore = "takes minutes: cargo xtask test --all"]
 fn a_million_decisions_do_not_grow_memory() {
-    alone("a_million_decisions_do_not_grow_memory", || assert_memory_stays(1_000_000));
+    alone("memory::a_million_decisions_do_not_grow_memory", || assert_memory_stays(1_000_000));
 }
 
 fn assert_memory_stays(decisions: u32) {
@@ -26,14 +26,14 @@ fn assert_memory_stays(decisions: u32) {
     assert!(grown < 4 << 20, "{grown} bytes more after {decisions} decisions");
 }
 
-/// Runs a test of this module in a separate process, because other tests in this process allocate at the same time.
-fn alone(test: &str, body: impl FnOnce()) {
+/// Runs a test of the sandbox in a separate process, because other tests in this process allocate at the same time.
+pub(super) fn alone(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "HYDRA_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
         return body();
     }
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("tests::memory::{test}"), "--include-ignored"])
+        .args(["--exact", &format!("tests::{test}"), "--include-ignored"])
         .env(ALONE, "1")
         .output()
         .unwrap();
@@ -41,7 +41,7 @@ fn alone(test: &str, body: impl FnOnce()) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-fn resident_bytes() -> u64 {
+pub(super) fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("memory is measured on Linux");
     statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }

@@ -10,6 +10,7 @@ mod limits;
 #[cfg(target_os = "linux")]
 mod memory;
 mod old_contract;
+mod panics;
 mod refused;
 mod security;
 mod types;

@@ -213,11 +213,14 @@ fn each_policy_of_a_panel_has_its_own_settings_and_limits_and_flags_win() {
             ("default".into(), monitor, tags([]), 4),
         ]
     );
-    // An option or the variable replaces all of them, and a monitor is beside whatever decides.
+    // An option or the variable replaces all of them; a monitor is added to those that decide.
     let alone = given.clone().with_policy(PolicySource::Embedded);
     assert_eq!(policies(&alone), [("default".into(), leader, tags([]), 1)]);
     let variable = options(home.path(), config, &[("HYDRA_POLICY", "one.wasm")]);
     assert_eq!(policies(&variable), [("one".into(), leader, tags([]), 1)]);
+    let named = options(home.path(), config, &[("HYDRA_POLICY", "strict=one.wasm")]);
+    assert_eq!(policies(&named), [("strict".into(), leader, tags([]), 1)]);
+    assert_eq!(named.policy_files(), [std::path::PathBuf::from("one.wasm")]);
     let watched = variable.with_monitor(PanelPolicy::new(PolicySource::File("a b.wasm".into())));
     assert_eq!(policies(&watched)[1..], [("a_b".into(), monitor, tags([]), 1)]);
     let error =

@@ -1,9 +1,11 @@
 //! Decisions: combines the policy, the ledger and the evidence.
 
+use tokio::sync::OnceCell;
+
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
-use hydra_lifecycle::evidence::Target;
+use hydra_lifecycle::evidence::{Evidence, Target};
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::panel::Panel;
 use hydra_lifecycle::past::Past;
@@ -11,7 +13,7 @@ use hydra_lifecycle::recording;
 use hydra_lifecycle::statement::{self, Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition, Transitions};
 use hydra_mlflow::entities::RegisteredModel;
-use hydra_policy::Operation;
+use hydra_policy::{Input, Operation};
 
 impl ModelRegistry {
     /// Executes a request for a promotion or a rollback.
@@ -42,26 +44,47 @@ impl ModelRegistry {
     }
 
     pub(super) async fn panel(&self) -> Result<&Panel> {
-        self.inner.panel.get_or_try_init(|| self.inner.settings.policy.load()).await
+        self.inner
+            .panel
+            .get_or_try_init(|| async { self.inner.settings.policy.load(&OnceCell::new()).await })
+            .await
+    }
+
+    /// What the leader would be asked about a request, with all evidence. Nothing is written.
+    pub(crate) async fn question(&self, request: &Request) -> Result<Input> {
+        check_target(request)?;
+        let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
+        let transitions = Transitions::new(self.backend(), self.model(), panel, options);
+        let (request, evidence, past) = self.examine(&transitions, request).await?;
+        transitions.question(&request, &evidence, &past)
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
+        let (request, evidence, past) = self.examine(transitions, request).await?;
+        transitions.dry_run(&request, &evidence, past).await
+    }
+
+    /// The request with its evidence, for what records nothing.
+    async fn examine(
+        &self,
+        transitions: &Transitions<'_>,
+        request: &Request,
+    ) -> Result<(Request, Evidence, Past)> {
         let (Opened { registered, ledger }, newest) = transitions.open().await?;
         let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
-        let ledger = ledger.map(|ledger| self.with_cache(ledger));
-        let Some(ledger) = &ledger else {
-            return transitions.dry_run(request, &evidence, Past::none()).await;
+        let Some(ledger) = ledger.map(|ledger| self.with_cache(ledger)) else {
+            return Ok((request.clone(), evidence, Past::none()));
         };
         let view = ledger.view().await?;
         if !view.agrees(&evidence.registered.aliases) {
             tracing::warn!(
-                "the aliases differ from the ledger; without --dry-run, the command settles this first; `hydra-registry doctor` shows the difference"
+                "the aliases differ from the ledger; a command that decides settles this first; `hydra-registry doctor` shows the difference"
             );
         }
         transitions.check_premise(request, &evidence.registered, &view)?;
         let (request, evidence) = transitions.resolve(request, &view, Some(evidence)).await?;
-        transitions.dry_run(&request, &evidence, Past::from(&view)).await
+        Ok((request, evidence, Past::from(&view)))
     }
 
     /// The model's ledger, created if it does not exist. For writers.
@@ -109,7 +132,7 @@ impl ModelRegistry {
 /// Rejects targets that the operation does not support.
 fn check_target(request: &Request) -> Result<()> {
     let hint = match (request.operation, request.target) {
-        (Operation::Rollback, Target::Candidate) => {
+        (Operation::Rollback, Target::Candidate | Target::CandidateThen(_)) => {
             "name a former champion, or pass `Target::PolicyChoice`; a candidate is promoted"
         }
         (Operation::Promote, Target::PolicyChoice | Target::ChampionBefore(_)) => {

@@ -77,9 +77,11 @@ impl ModelRegistry {
         let store = &self.backend().registry;
         match selector {
             VersionSelector::Alias(alias) if *alias == Alias::CHAMPION => self.champion_version().await,
-            VersionSelector::Number(version) => no_prompt(store.model_version(self.model(), *version).await?),
+            VersionSelector::Number(version) => {
+                no_prompt(store.model_version(self.model(), *version).await.map_err(with_way_on)?)
+            }
             VersionSelector::Alias(alias) => {
-                let found = store.version_by_alias(self.model(), alias).await?;
+                let found = store.version_by_alias(self.model(), alias).await.map_err(with_way_on)?;
                 found.ok_or_else(|| self.not_set(alias)).and_then(no_prompt)
             }
         }
@@ -144,7 +146,15 @@ impl ModelRegistry {
     }
 }
 
+/// A version that does not exist, with the command that shows those that do.
+fn with_way_on(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::VersionNotFound => error.with_hint("run `hydra-registry list` to see the versions"),
+        _ => error,
+    }
+}
+
 /// The version, unless it is one of a prompt.
-fn no_prompt(version: ModelVersion) -> Result<ModelVersion> {
+pub(super) fn no_prompt(version: ModelVersion) -> Result<ModelVersion> {
     refuse_prompt(&version.name, version.is_prompt()).map(|()| version)
 }

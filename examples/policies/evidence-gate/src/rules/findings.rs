@@ -41,8 +41,8 @@ impl Findings {
         self.left_out += 1;
     }
 
-    /// The explanation of an approval, or the verdict against it. Evidence against the candidate is worth a rejection whatever
-    /// else is missing.
+    /// The explanation of an approval, or the verdict against it. Evidence against the candidate leads to a rejection, even if
+    /// other evidence is missing.
     pub fn into_outcome(mut self) -> Result<String, Verdict> {
         if !self.against.is_empty() {
             return Err(Verdict::Reject(self.against.into_text()));

@@ -6,6 +6,7 @@ use super::*;
 use hydra_base::Sha256;
 use hydra_base::names::{ExperimentId, ModelName};
 use hydra_base::testing::{key, model_name, version};
+use hydra_evaluation::Evaluation as Document;
 use hydra_mlflow::artifacts::ArtifactStore;
 use hydra_mlflow::entities::{DatasetInput, NewModelVersion, Run, Tags};
 use hydra_mlflow::memory::MemoryStore;

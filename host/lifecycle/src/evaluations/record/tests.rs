@@ -175,9 +175,14 @@ async fn nothing_is_written_for_what_cannot_be_recorded() {
     let mut other = input(&sound);
     other.digest = "5f0c".to_owned();
     assert_eq!(prepare(&sound, &other).await, Err(ErrorKind::InvalidArgument));
-    let mut missing = sound.clone();
-    missing.versions[0].version = VersionId::Registered(version(9));
+    let unknown =
+        serde_json::to_string(&sound).expect("JSON").replace(r#""version":"1""#, r#""version":"9""#);
+    let unknown = unknown.replace(r#""baseline":"1""#, r#""baseline":"9""#);
+    let missing: Evaluation = serde_json::from_str(&unknown).expect("a document");
     assert_eq!(prepare(&missing, &input(&missing)).await, Err(ErrorKind::VersionNotFound));
+    let mut contradicting = sound.clone();
+    contradicting.versions[0].version = VersionId::Registered(version(9));
+    assert_eq!(prepare(&contradicting, &input(&sound)).await, Err(ErrorKind::InvalidArgument));
     let mut foreign = sound.clone();
     foreign.versions[1].model_sha256 = sha256(7);
     assert_eq!(prepare(&foreign, &input(&foreign)).await, Err(ErrorKind::EvaluationMismatch));

@@ -54,6 +54,14 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// The verdict of the policy that decided alone, or of the leader.
+    #[must_use]
+    pub fn leader_verdict(&self) -> VerdictKind {
+        self.panel.first().and_then(|answer| answer.verdict.kind()).unwrap_or(self.verdict)
+    }
+}
+
+impl Decided {
     /// The SHA-256 of each policy that was asked, once.
     #[must_use]
     pub fn policies(&self) -> BTreeSet<Sha256> {
@@ -78,7 +86,7 @@ impl Decided {
 pub struct EvaluationNote {
     /// The name of the dataset.
     pub dataset: String,
-    /// The SHA-256 of the document; none if a tag does not tell it.
+    /// The SHA-256 of the document; none if the tag does not contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Sha256>,
     /// Whether the command that decided also measured.
@@ -149,6 +157,19 @@ pub enum PanelVerdict {
     Hold,
     /// The policy failed; only of a monitor, because any other failure is recorded nowhere.
     Error,
+}
+
+impl PanelVerdict {
+    /// The verdict of a policy that did not fail.
+    #[must_use]
+    pub fn kind(self) -> Option<VerdictKind> {
+        match self {
+            Self::Approve => Some(VerdictKind::Approve),
+            Self::Reject => Some(VerdictKind::Reject),
+            Self::Hold => Some(VerdictKind::Hold),
+            Self::Error => None,
+        }
+    }
 }
 
 impl From<VerdictKind> for PanelVerdict {

@@ -4,6 +4,7 @@ use super::{Assessed, Settler, restored};
 use crate::ledger::chain::Record;
 use crate::ledger::draft;
 use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::errors::is_lost;
 use crate::ledger::look::Snapshot;
 use hydra_base::error::Result;
 use hydra_base::failpoint::failpoint;
@@ -41,7 +42,7 @@ impl Settler<'_> {
     }
 
     /// Names the standing after `entry`, which follows the head. A version that was made champion without the ledger has used
-    /// its approvals.
+    /// its approvals. An archive that is gone does not stop a repair: the document can be rebuilt from the entries.
     async fn carry_standing(&self, entry: &mut Entry, head: &Record) -> Result<()> {
         entry.standing = head.entry.standing;
         if entry.operation != EntryKind::External || entry.crowned().is_none() || entry.standing.is_none() {
@@ -49,7 +50,13 @@ impl Settler<'_> {
         }
         let standing = self.writer.ledger.standing(head).await?;
         if let Some((reference, bytes)) = draft::carry_standing(entry, &standing, head.entry.standing)? {
-            self.writer.archive_standing(reference.sha256, bytes).await?;
+            match self.writer.archive_standing(reference.sha256, bytes.clone()).await {
+                Err(error) if is_lost(&error) => {
+                    tracing::warn!(%error, "cannot store a standing document; it can be rebuilt from the ledger");
+                }
+                stored => stored?,
+            }
+            self.writer.ledger.keep(reference, bytes).await?;
         }
         Ok(())
     }
@@ -96,7 +103,9 @@ impl Settler<'_> {
                     return self.pause_if_transient(error).await;
                 }
             }
-            self.carry_standing(&mut entry, head).await?;
+            if let Err(error) = self.carry_standing(&mut entry, head).await {
+                return self.pause_if_transient(error).await;
+            }
         }
         match self.writer.append(&mut entry).await {
             Ok(_) => {

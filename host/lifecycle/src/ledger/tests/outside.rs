@@ -91,7 +91,7 @@ async fn a_move_back_within_the_window_counts_as_a_slow_writers_on_a_server_only
     }
 }
 
-/// On a local store, the newest number shows that an entry was deleted; a server does not tell.
+/// On a local store, the newest number shows that an entry was deleted; a server does not report it.
 #[tokio::test]
 async fn a_deleted_newest_entry_is_damage_that_can_be_bridged() {
     for place in [Place::Local, Place::Remote] {
@@ -107,7 +107,7 @@ async fn a_deleted_newest_entry_is_damage_that_can_be_bridged() {
             ledger.ledger().diagnose().await.expect("findings").iter().map(LedgerFinding::code).collect();
         match place {
             Place::Local => assert_eq!(codes[0], "unknown-entry", "{codes:?}"),
-            Place::Remote => assert_eq!(codes, ["stray-quarantine-tag"]),
+            Place::Remote => assert_eq!(codes, ["stray-quarantine-tag", "unrecorded-decisions"]),
         }
         let error = run(&world, &ledger, "c", Wish::Promote(4)).await.expect_err("damage");
         assert_eq!(error.kind(), ErrorKind::LedgerBroken, "{place:?}: {error:?}");
@@ -123,6 +123,31 @@ async fn a_deleted_newest_entry_is_damage_that_can_be_bridged() {
         promote(&world, place, "e", 4).await.expect("it goes on");
         assert_eq!(world.aliases().await, (Some(4), Some(2)));
         assert!(ledger.ledger().verify(None).await.expect("a verification").is_sound());
+    }
+}
+
+/// The repair of damage may die at any write: the next one restores the quarantines all the same.
+#[tokio::test]
+async fn a_repair_that_dies_ends_no_quarantine() {
+    for at in 0.. {
+        let world = World::new().await;
+        promote(&world, Place::Remote, "a", 1).await.expect("a promotion");
+        quarantine(&world, Place::Remote, 3).await;
+        let name = ledger_name(&world.model).expect("a name");
+        world.store.delete_model_version(&name, version(3)).await.expect("a deletion");
+        // The entry after the gap shows the damage.
+        promote(&world, Place::Remote, "b", 2).await.expect_err("damage");
+        let dying = Remote::new(&world.store, &[(at, Fault::Dead)]);
+        let repaired = world.open(dying.clone()).await.expect("the ledger").repair().await;
+        assert_eq!(repaired.is_err(), dying.is_dead(), "write {at}: {repaired:?}");
+        let ledger = world.open(world.at(Place::Remote)).await.expect("the ledger");
+        ledger.repair().await.expect("the next repair");
+        let view = world.ledger().await.view().await.expect("a view");
+        assert!(view.standing.quarantine(version(3)).is_some(), "after a death before write {at}");
+        assert_eq!(ledger.ledger().diagnose().await.expect("findings"), [], "write {at}");
+        if !dying.is_dead() {
+            break;
+        }
     }
 }
 

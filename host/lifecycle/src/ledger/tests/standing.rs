@@ -212,7 +212,7 @@ async fn an_approval_is_about_the_bytes_and_not_about_their_tag() {
     assert_eq!(world.approve_as("bob", 2).await.expect("an approval").sha256, Some(tag));
 }
 
-/// Whoever made the version champion, its approvals have served.
+/// A version that becomes champion uses its approvals up, also if another program moved the alias.
 #[tokio::test]
 async fn an_approval_ends_when_its_version_becomes_champion_without_the_ledger() {
     for place in [Place::Local, Place::Remote] {

@@ -208,8 +208,8 @@ pub async fn versions_of_a_range_are_listed_newest_first(stores: &Stores) {
         assert_eq!(found.tags, tags([("number", &found.version.to_string())]));
     }
     assert_eq!(store.versions_between(&name, version(8), version(900)).await.expect("versions").len(), 1);
-    let nobody = model_name(&fresh("nobody"));
-    for (name, lowest, highest) in [(&name, 5, 5), (&name, 9, 10), (&name, 3, 2), (&nobody, 1, 5)] {
+    let missing = model_name(&fresh("missing"));
+    for (name, lowest, highest) in [(&name, 5, 5), (&name, 9, 10), (&name, 3, 2), (&missing, 1, 5)] {
         let found = store.versions_between(name, version(lowest), version(highest)).await;
         assert!(found.expect("an answer").is_empty(), "{name} {lowest} {highest}");
     }

@@ -83,7 +83,7 @@ async fn a_version_that_was_opened_costs_one_listing() {
     assert_eq!(server.lines().len(), before);
 }
 
-/// A server tells of no change that keeps the size. Reading the files does, and a doubt stays until they are the logged ones.
+/// A server does not report a change that keeps the size. Reading the files finds it, and they are read again until they are the logged ones.
 #[tokio::test]
 async fn what_was_read_and_was_not_the_logged_model_is_read_again() {
     let model = booster("binary_int");
@@ -170,7 +170,8 @@ async fn what_a_server_says_about_a_version_is_a_verdict() {
     ] {
         let server = FaultServer::start(script);
         let opened = open(&backend(&server), None, &registered(), Presence::Asked).await;
-        let Opened::Unloadable(error) = opened.expect("an answer") else { panic!("an unsound version") };
+        let Opened::Unloadable(unsound) = opened.expect("an answer") else { panic!("an unsound version") };
+        let error = unsound.error();
         assert_eq!(error.kind(), kind, "{error:?}");
     }
 }

@@ -1,0 +1,103 @@
+//! `policy what-if`: which single change of the evidence flips a verdict.
+
+mod report;
+
+use crate::policy::args::WhatIfArgs;
+use crate::policy::backtest::settings_for;
+use crate::policy::{decide, load_quoting_panics};
+use crate::{ExitStatus, Printer, Settings};
+use hydra_base::blocking;
+use hydra_lifecycle::ledger::no_entry;
+use hydra_lifecycle::recording::deciding_policy;
+use hydra_policy::{Input, Policy};
+use hydra_policy_kit::{Effort, what_if};
+use hydra_registry::{ModelRegistry, PolicySource, Target};
+use report::WhatIfReport;
+
+/// A question, and the policy that is asked.
+struct Question {
+    /// Where the evidence comes from, for people.
+    source: String,
+    input: Input,
+    policy: Policy,
+}
+
+/// Searches for changes. That the verdict is a no or a not-yet is not a failure: exit status 0.
+pub async fn run(
+    args: &WhatIfArgs,
+    settings: &Settings,
+    printer: &mut Printer,
+) -> anyhow::Result<ExitStatus> {
+    let Question { source, input, policy } = match (&args.case, args.entry) {
+        (Some(path), _) => {
+            let case = decide::read(path, settings)?;
+            let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
+            Question { source: format!("the case {}", path.display()), input: case.resolve(&policy)?, policy }
+        }
+        (None, Some(number)) => recorded(number, args, settings, printer).await?,
+        (None, None) => request(args, settings, printer).await?,
+    };
+    let effort = Effort { decisions: args.decisions, time: args.time, ..Effort::default() };
+    let bar = printer.progress(None, false, "asking the policy");
+    let asked = {
+        let (input, policy, bar) = (input.clone(), policy.clone(), bar.clone());
+        blocking(move || {
+            let settings = &policy.descriptor().settings;
+            let decide = |input: &Input| policy.decide(input).map(|decision| decision.verdict);
+            what_if(&input, settings, effort, &decide, &|| bar.inc(1))
+        })
+    };
+    let found = asked.await;
+    bar.finish_and_clear();
+    printer.report(&WhatIfReport::new(&source, &input, &policy, &found?), WhatIfReport::text)?;
+    Ok(ExitStatus::Done)
+}
+
+/// A request that nobody has made yet.
+async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> anyhow::Result<Question> {
+    let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
+    let options = settings.acting_as(&args.actor).with_policy(PolicySource::Loaded(policy.clone()));
+    let registry = ModelRegistry::connect(options).await?;
+    let mut request = match (args.rollback, args.version) {
+        (true, version) => registry.rollback(version.map_or(Target::PolicyChoice, Target::Version)),
+        (false, version) => registry.promote(version.map_or(Target::Candidate, Target::Version)),
+    };
+    if let Some(reason) = &args.reason {
+        request = request.reason(reason);
+    }
+    let source = format!("the registered model {}", registry.model());
+    Ok(Question { source, input: request.question().await?, policy })
+}
+
+/// A recorded decision, by the policy that made it or by the named one.
+async fn recorded(
+    number: u64,
+    args: &WhatIfArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> anyhow::Result<Question> {
+    let registry = ModelRegistry::connect(settings.options.clone()).await?;
+    let Some(ledger) = registry.existing_ledger().await? else {
+        return Err(no_entry(registry.model(), number).into());
+    };
+    let (record, mut input) = ledger.decision(number).await?;
+    let policy = if args.file.is_some() {
+        load_quoting_panics(args.file.as_deref(), settings, printer).await?
+    } else {
+        let engine = settings.options.clone().with_quoted_panics().policy_engine()?;
+        let bar = printer.spinner("loading the policy that decided");
+        let policy = deciding_policy(&ledger, &record, engine).await;
+        bar.finish_and_clear();
+        policy?
+    };
+    let descriptor = policy.descriptor();
+    let context = input.context_mut();
+    let mut given = match &args.file {
+        None => descriptor.as_written(&context.settings),
+        Some(_) => settings_for(&policy, settings, printer),
+    };
+    given.extend(settings.set.clone());
+    context.settings = descriptor.resolve(&given)?;
+    let source = format!("entry {number} of the ledger of {}", registry.model());
+    Ok(Question { source, input, policy })
+}
