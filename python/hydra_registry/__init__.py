@@ -1,0 +1,7 @@
+"""The champion lifecycle for LightGBM models on MLflow, and fast exact predictions."""
+
+from __future__ import annotations
+
+from ._native import __version__
+
+__all__ = ["__version__"]
