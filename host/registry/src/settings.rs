@@ -103,6 +103,16 @@ impl OpenOptions {
         }
     }
 
+    /// Whether a registry with these options opens a SQLite database, for programs in whose process another copy of SQLite may have
+    /// it open: two copies break each other's locks. Stores that are [open already](Self::with_backend) do not count.
+    pub fn uses_sqlite(&self) -> Result<bool> {
+        if self.backend.is_some() {
+            return Ok(false);
+        }
+        let Uris { tracking, registry } = self.uris()?;
+        Ok([Some(tracking), registry].iter().flatten().any(|uri| uri.scheme() == "sqlite"))
+    }
+
     pub(crate) fn uris(&self) -> Result<Uris> {
         let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
             Some(uri) => Some(TrackingUri::new(uri)?),
@@ -159,6 +169,7 @@ impl OpenOptions {
         let mut options = EngineOptions::default();
         options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
         options.quote_panics = self.quote_panics;
+        options.without_signal_handlers = self.without_signal_handlers;
         options
     }
 

@@ -147,6 +147,17 @@ impl Logging<'_> {
     /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
+        // Where the run comes from, the model comes from, too.
+        let of_source = |(key, _): &(&String, &String)| tags.contains_key(*key);
+        let given: Tags = self
+            .prepared
+            .candidate
+            .tags
+            .iter()
+            .filter(of_source)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        tags.extend(given);
         tags.insert(USER_TAG.into(), self.target.user.into());
         let new = NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
             .params(self.prepared.params.clone())
