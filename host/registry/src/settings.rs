@@ -113,6 +113,16 @@ impl OpenOptions {
         Ok([Some(tracking), registry].iter().flatten().any(|uri| uri.scheme() == "sqlite"))
     }
 
+    /// The same options with the URIs that they resolve to, relative paths made absolute against the directory `base`: for programs
+    /// whose current directory may change before they connect.
+    pub fn with_absolute_uris(mut self, base: &Path) -> Result<Self> {
+        let absolute = |uri: &TrackingUri| GivenUri::from(uri.absolute(base).expose());
+        let Uris { tracking, registry } = self.uris()?;
+        self.tracking_uri = Some(absolute(&tracking));
+        self.registry_uri = registry.as_ref().map(absolute);
+        Ok(self)
+    }
+
     pub(crate) fn uris(&self) -> Result<Uris> {
         let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
             Some(uri) => Some(TrackingUri::new(uri)?),
