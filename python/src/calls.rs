@@ -1,13 +1,13 @@
 //! The calls of a registry: one value in, one JSON document out. The interpreter's process and the worker process run the same code.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::pattern::NamePattern;
-use hydra_base::{Sha256, Timestamp};
+use hydra_base::Timestamp;
 use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
 use hydra_mlflow::entities::ModelVersion;

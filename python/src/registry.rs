@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::calls::{Call, Connection, Found, Loaded, Selector};
 use crate::errors::{Failure, raised};
-use crate::champion::Champion;
+use crate::champion::{Champion, Facts};
+use crate::model::PyModel;
 use crate::options::Options;
 use crate::runtime::{self, locked};
 use crate::streams::{Listing, Pages};
@@ -122,14 +123,23 @@ impl Registry {
         let (known, last) = last.unzip();
         let found = runtime::wait(py, None, self.found(selector, known))?;
         let (loaded, champion) = match (found, last) {
-            (Found::Other(loaded, model, file), _) => (loaded.clone(), Champion::create(py, model, &file, loaded)?),
-            (Found::Same(loaded), Some(last)) => (loaded.clone(), Champion::again(py, &last, loaded)?),
+            (Found::Other(loaded, model, file), _) => {
+                let model = PyModel::of_file(py, model, file.data_file().to_owned(), file.bytes())?;
+                (loaded.clone(), Champion::create(py, model, loaded.into())?)
+            }
+            (Found::Same(loaded), Some(last)) => {
+                let last = last.bind(py).as_super().get();
+                let model = last.changed(py, last.model.clone(), Vec::new(), 0);
+                (loaded.clone(), Champion::create(py, model, loaded.into())?)
+            }
             (Found::Same(_), None) => {
                 let error = Error::new(ErrorKind::Internal, "a model that was never loaded was found unchanged");
                 return Err(raised(&error));
             }
         };
-        *locked(&self.last) = Some((loaded, champion.clone_ref(py)));
+        // The former one is dropped without the lock: that may run code of Python.
+        let former = locked(&self.last).replace((loaded, champion.clone_ref(py)));
+        drop(former);
         Ok(champion)
     }
 
@@ -153,6 +163,13 @@ impl Registry {
             })
         })?;
         Ok(Stream { source: begun })
+    }
+}
+
+impl From<Loaded> for Facts {
+    fn from(loaded: Loaded) -> Self {
+        let Loaded { model_name, version, run_id, created_at, tags, quarantine, .. } = loaded;
+        Self { version, model_name, run_id, created_at, tags, quarantine }
     }
 }
 

@@ -170,10 +170,10 @@ pub fn wait<T: Send>(
             };
         }
         if let Err(exception) = py.check_signals() {
-            match interrupt.take() {
-                Some(interrupt) if interrupt.send(()).is_ok() => signal = Some(exception),
-                _ => return Err(exception),
+            if !interrupt.take().is_some_and(|interrupt| interrupt.send(()).is_ok()) {
+                return Err(exception);
             }
+            signal = Some(exception);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use arrow_array::ffi_stream::ArrowArrayStreamReader;
+use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_pyarrow::FromPyArrow as _;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_tables::{FileFormat, Output};
@@ -14,7 +14,7 @@ use crate::errors::raised;
 #[pyfunction]
 #[pyo3(signature = (rows, path))]
 fn _spool(py: Python<'_>, rows: &Bound<'_, PyAny>, path: PathBuf) -> PyResult<()> {
-    let batches = ArrowArrayStreamReader::from_pyarrow_bound(rows)?;
+    let batches = RecordBatchStreamReader::from_pyarrow_bound(rows)?;
     let write = move || -> hydra_base::Result<()> {
         let mut output = Output::to_file(&path, FileFormat::Arrow)?;
         for batch in batches {
