@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Version};
 use hydra_base::pattern::NamePattern;
-use hydra_base::Timestamp;
 use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
 use hydra_mlflow::entities::ModelVersion;
@@ -202,7 +202,13 @@ impl Loaded {
     /// Whether both are certainly one model: the same version with the same digest. A version without a digest may have new files.
     fn is_as(&self, other: &Self) -> bool {
         let of = |one: &Self| {
-            (one.model_name.clone(), one.version, one.created_at, one.source.clone(), one.tags.get(SHA256_TAG).cloned())
+            (
+                one.model_name.clone(),
+                one.version,
+                one.created_at,
+                one.source.clone(),
+                one.tags.get(SHA256_TAG).cloned(),
+            )
         };
         of(self) == of(other) && self.tags.contains_key(SHA256_TAG)
     }
@@ -246,7 +252,8 @@ impl Connection {
             Call::Log(call) => log(registry, call, interrupted).await,
             Call::Promote(call) => promote(registry, call).await,
             Call::Rollback(call) => {
-                let mut request = registry.rollback(call.version.map_or(Target::PolicyChoice, Target::Version));
+                let mut request =
+                    registry.rollback(call.version.map_or(Target::PolicyChoice, Target::Version));
                 if call.quarantine {
                     request = request.quarantine();
                 }
@@ -254,7 +261,11 @@ impl Connection {
             }
             Call::Nominate(StatementCall { version, reason, .. }) => {
                 let request = registry.nominate(version);
-                stated(match reason { Some(reason) => request.reason(reason), None => request }).await
+                stated(match reason {
+                    Some(reason) => request.reason(reason),
+                    None => request,
+                })
+                .await
             }
             Call::Approve(StatementCall { version, reason, expires_seconds }) => {
                 let mut request = registry.approve(version);
@@ -271,9 +282,15 @@ impl Connection {
             }
             Call::Release(StatementCall { version, reason, .. }) => {
                 let request = registry.release(version);
-                stated(match reason { Some(reason) => request.reason(reason), None => request }).await
+                stated(match reason {
+                    Some(reason) => request.reason(reason),
+                    None => request,
+                })
+                .await
             }
-            Call::ChampionInfo => json(&ChampionReport::new(registry.model(), &registry.champion_info().await?)),
+            Call::ChampionInfo => {
+                json(&ChampionReport::new(registry.model(), &registry.champion_info().await?))
+            }
             Call::ChampionAt { at } => champion_at(registry, at).await,
             Call::Describe(selector) => {
                 json(&ModelVersionReport::new(&registry.describe_version(&selector.into()).await?))
@@ -331,7 +348,9 @@ fn number(key: &str, value: &Value) -> Result<f64> {
         Value::String(text) => text.parse().ok(),
         other => other.as_f64(),
     };
-    number.ok_or_else(|| Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not a number: `{value}`")))
+    number.ok_or_else(|| {
+        Error::new(ErrorKind::InvalidArgument, format!("metric `{key}` is not a number: `{value}`"))
+    })
 }
 
 async fn promote(registry: &ModelRegistry, call: PromoteCall) -> Answer {

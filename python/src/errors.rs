@@ -59,9 +59,7 @@ impl Failure {
 /// The exception of a failure.
 impl From<Failure> for PyErr {
     fn from(failure: Failure) -> Self {
-        Python::attach(|py| {
-            made(py, &failure).unwrap_or_else(|error| error)
-        })
+        Python::attach(|py| made(py, &failure).unwrap_or_else(|error| error))
     }
 }
 

@@ -101,11 +101,8 @@ pub async fn evaluate(registry: &ModelRegistry, call: EvaluateCall) -> Answer {
     }
     let baseline = evaluate::baseline(&subjects, evaluate::champion(registry).await?);
     let evaluated = measure.run(subjects, baseline).await?;
-    let recorded = if record {
-        Some(evaluate::record(registry, measure.source(), &evaluated).await?)
-    } else {
-        None
-    };
+    let recorded =
+        if record { Some(evaluate::record(registry, measure.source(), &evaluated).await?) } else { None };
     json(&EvaluationReport::new(Some(registry.model()), evaluated.evaluation)?.recorded(recorded.as_ref()))
 }
 

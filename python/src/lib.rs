@@ -3,13 +3,19 @@
 mod calls;
 mod champion;
 mod cli;
+mod derive;
 mod errors;
 mod evaluating;
+mod input;
+mod labels;
 mod logs;
+mod model;
 mod options;
+mod predict;
 mod process;
 mod registry;
 mod runtime;
+mod saved;
 mod spool;
 mod streams;
 mod worker;
@@ -24,10 +30,13 @@ mod native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        champion::register(module)?;
-        cli::register(module)?;
-        registry::register(module)?;
-        spool::register(module)?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        crate::model::register(module)?;
+        crate::champion::register(module)?;
+        crate::saved::register(module)?;
+        crate::input::register(module)?;
+        crate::cli::register(module)?;
+        crate::registry::register(module)?;
+        crate::spool::register(module)
     }
 }

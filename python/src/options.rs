@@ -80,7 +80,8 @@ impl Options {
             .without_signal_handlers();
         let mut policies = policies.into_iter();
         if let Some(leader) = policies.next() {
-            options = options.with_panel(policies.fold(PanelOptions::led_by(leader), PanelOptions::with_gate));
+            options =
+                options.with_panel(policies.fold(PanelOptions::led_by(leader), PanelOptions::with_gate));
         }
         if let Some(uri) = &self.tracking_uri {
             options = options.with_tracking_uri(uri.as_str());

@@ -30,8 +30,11 @@ pub fn ensure_own() -> Result<()> {
     if OWN.load(SeqCst) {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Unsupported, "cannot open a SQLite database in this process: Python brings another copy of SQLite")
-        .with_hint("use `hydra_registry.ModelRegistry`, which starts a process for it"))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "cannot open a SQLite database in this process: Python brings another copy of SQLite",
+    )
+    .with_hint("use `hydra_registry.ModelRegistry`, which starts a process for it"))
 }
 
 /// Looks up the command that starts the worker, which needs the interpreter.
@@ -45,5 +48,8 @@ pub fn find_worker(py: Python<'_>) -> PyResult<()> {
 
 /// The command that starts the worker.
 pub fn worker() -> Result<&'static [String]> {
-    WORKER.get().map(Vec::as_slice).ok_or_else(|| Error::new(ErrorKind::Internal, "the command of the worker is not known"))
+    WORKER
+        .get()
+        .map(Vec::as_slice)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "the command of the worker is not known"))
 }

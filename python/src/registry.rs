@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
 use crate::calls::{Call, Connection, Found, Loaded, Selector};
-use crate::errors::{Failure, raised};
 use crate::champion::{Champion, Facts};
+use crate::errors::{Failure, raised};
 use crate::model::PyModel;
 use crate::options::Options;
 use crate::runtime::{self, locked};
@@ -93,8 +93,10 @@ impl Registry {
     fn new(py: Python<'_>, options: &[u8]) -> PyResult<Self> {
         logs::install();
         let options: Options = parsed(options)?;
-        let uses_sqlite =
-            options.open_options().and_then(|options| options.uses_sqlite()).map_err(|error| raised(&error))?;
+        let uses_sqlite = options
+            .open_options()
+            .and_then(|options| options.uses_sqlite())
+            .map_err(|error| raised(&error))?;
         if uses_sqlite {
             process::find_worker(py)?;
         }
@@ -119,7 +121,8 @@ impl Registry {
     fn load(&self, py: Python<'_>, selector: &[u8]) -> PyResult<Py<Champion>> {
         let selector: Selector = parsed(selector)?;
         // Not locked during the call: another thread would wait without looking for signals.
-        let last = locked(&self.last).as_ref().map(|(loaded, champion)| (loaded.clone(), champion.clone_ref(py)));
+        let last =
+            locked(&self.last).as_ref().map(|(loaded, champion)| (loaded.clone(), champion.clone_ref(py)));
         let (known, last) = last.unzip();
         let found = runtime::wait(py, None, self.found(selector, known))?;
         let (loaded, champion) = match (found, last) {
@@ -133,7 +136,8 @@ impl Registry {
                 (loaded.clone(), Champion::create(py, model, loaded.into())?)
             }
             (Found::Same(_), None) => {
-                let error = Error::new(ErrorKind::Internal, "a model that was never loaded was found unchanged");
+                let error =
+                    Error::new(ErrorKind::Internal, "a model that was never loaded was found unchanged");
                 return Err(raised(&error));
             }
         };
@@ -149,7 +153,9 @@ impl Registry {
         let (py, registry, listing) = (slf.py(), slf.get(), parsed::<Listing>(listing)?);
         let begun = runtime::wait(py, None, async {
             Ok(match registry.access()? {
-                Access::Here(connection) => Source::Here(tokio::sync::Mutex::new(Pages::begin(connection, listing, page))),
+                Access::Here(connection) => {
+                    Source::Here(tokio::sync::Mutex::new(Pages::begin(connection, listing, page)))
+                }
                 Access::Worker(worker) => {
                     let (registry, log) = (registry.id, logs::level());
                     let mut handle = 0;

@@ -44,7 +44,10 @@ pub fn serve(runtime: &Handle) -> io::Result<()> {
         running: Mutex::default(),
         listings: Mutex::default(),
     });
-    worker.send(&FromWorker::Hello { protocol: PROTOCOL, release: env!("CARGO_PKG_VERSION").to_owned() }, [&[]; 2])?;
+    worker.send(
+        &FromWorker::Hello { protocol: PROTOCOL, release: env!("CARGO_PKG_VERSION").to_owned() },
+        [&[]; 2],
+    )?;
     let mut input = BufReader::new(io::stdin());
     while let Some(frame) = frame::read(&mut input)? {
         worker.take(runtime, frame);
