@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
 use crate::shell::{capture, say, step};
+use crate::{paths, python, wheel};
 
 /// The MLflow release that tests and demo use.
 pub const MLFLOW: &str = "mlflow-3.17.2";
@@ -24,6 +24,8 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub enum Scope {
     /// The tools for a build.
     Build,
+    /// Also the tools that pack the Python package.
+    Wheel,
     /// Also the environments for `cargo xtask test`.
     Test,
     /// Also the environments for `cargo xtask test --all`.
@@ -47,8 +49,12 @@ impl Scope {
     fn environments(self) -> Vec<&'static str> {
         match self {
             Self::Build => vec![],
-            Self::Test => vec![MLFLOW, "moto"],
-            Self::All => [MLFLOW, "moto", "postgres"].into_iter().chain(OLDER_MLFLOWS).collect(),
+            Self::Wheel => vec![wheel::TOOLS],
+            Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
+            Self::All => [MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT, "postgres"]
+                .into_iter()
+                .chain(OLDER_MLFLOWS)
+                .collect(),
             Self::Bench => vec![MLFLOW, "peers", "lleaves"],
         }
     }
@@ -172,7 +178,8 @@ fn pip(home: &Path) -> Command {
     command
 }
 
-fn reset_directory(home: &Path) -> Result<()> {
+/// Creates an empty directory.
+pub fn reset_directory(home: &Path) -> Result<()> {
     if home.exists() {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     }

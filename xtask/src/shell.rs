@@ -50,6 +50,13 @@ pub fn cargo() -> Command {
     command
 }
 
+/// The Python of an environment in `.tools/`, in the repository's root.
+pub fn python(environment: &str) -> Command {
+    let mut command = Command::new(crate::paths::tools().join(environment).join("bin/python"));
+    command.current_dir(crate::paths::root());
+    command
+}
+
 /// A command as a person would type it.
 pub fn show(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
 use crate::shell::{cargo, run as sh, say};
+use crate::{python, wheel};
 
 /// Runs the tests; `--all` adds older servers and long runs. Other arguments go to `cargo test`.
 pub fn run(flags: &[String]) -> Result<()> {
@@ -11,6 +12,9 @@ pub fn run(flags: &[String]) -> Result<()> {
     let passed_on: Vec<&String> = flags.iter().filter(|flag| *flag != "--all").collect();
     setup::run(if all { Scope::All } else { Scope::Test })?;
 
+    if passed_on.is_empty() {
+        python::test(&wheel::dev()?)?;
+    }
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked"]).args(&passed_on);
     if all {
@@ -26,7 +30,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     }
 
     say(format!(
-        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line"
+        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line, the Python package"
     ));
     if all {
         say(format!(
