@@ -131,7 +131,7 @@ def fixtures() -> Path:
 
 @pytest.fixture(scope="session")
 def training_rows() -> tuple[Any, Any]:
-    """120 rows with the columns `size` and `weekday` as a pandas frame, and labels: 1 where `size` is large."""
+    """A pandas frame of 120 rows, `size` and `weekday`, and labels: 1 where `size` is large."""
     import pandas as pd
 
     size = np.arange(120.0)
@@ -148,5 +148,5 @@ def train(rows: tuple[Any, Any], **parameters: Any) -> Any:
     """An `LGBMClassifier` that was fitted to rows and labels."""
     import lightgbm
 
-    estimator = lightgbm.LGBMClassifier(**{"verbosity": -1, "n_jobs": 1, "min_child_samples": 5, **parameters})
-    return estimator.fit(*rows)
+    defaults = {"verbosity": -1, "n_jobs": 1, "min_child_samples": 5}
+    return lightgbm.LGBMClassifier(**{**defaults, **parameters}).fit(*rows)
