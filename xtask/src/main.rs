@@ -23,7 +23,8 @@ Commands:
                          install the pinned build tools under .tools/; without --build also test environments
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
-  wheel --dev            build a wheel of the Python package for this machine, for development
+  wheel [--dev|--sdist]  build the Python package: the wheel that is published, one for this machine for development,
+                         or the source distribution
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
                          registry, policy, evaluation, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing

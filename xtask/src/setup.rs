@@ -26,6 +26,8 @@ pub enum Scope {
     Build,
     /// Also the tools that pack the Python package.
     Wheel,
+    /// Also the linker for the wheel that is published.
+    Release,
     /// Also the environments for `cargo xtask test`.
     Test,
     /// Also the environments for `cargo xtask test --all`.
@@ -50,6 +52,7 @@ impl Scope {
         match self {
             Self::Build => vec![],
             Self::Wheel => vec![wheel::TOOLS],
+            Self::Release => vec![wheel::TOOLS, wheel::ZIG],
             Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
             Self::All => [MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT, "postgres"]
                 .into_iter()
