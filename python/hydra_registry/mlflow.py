@@ -19,12 +19,13 @@ def load_model(model_uri: str) -> PyFuncModel:
     """Loads a LightGBM model as MLflow's `PyFuncModel`.
 
     `models:/NAME@ALIAS` and `models:/NAME/VERSION` are read by hydra-registry, from the stores of
-    `mlflow.set_tracking_uri` and `mlflow.set_registry_uri`: the digest is checked, the file is cached, and no code of the
-    model runs. MLflow downloads models with other URIs.
+    `mlflow.set_tracking_uri` and `mlflow.set_registry_uri`: the digest is checked, the file is cached, and no code of
+    the model runs. MLflow downloads models with other URIs.
 
     `predict` checks its input against the signature as MLflow does, and takes the params `raw_score`, `pred_leaf`,
-    `pred_contrib`, `start_iteration` and `num_iteration` (-1 for all), which MLflow's own flavor ignores. To offer them,
-    the signature in `metadata` has a params schema, also if the logged one has none. The stored model stays as it is.
+    `pred_contrib`, `start_iteration` and `num_iteration` (-1 for all), which MLflow's own flavor ignores. To offer
+    them, the signature in `metadata` has a params schema, also if the logged one has none. The stored model stays as
+    it is.
 
     Raises `MissingError` if there is no such version, `InvalidModel` if it is not a LightGBM model, and what
     `mlflow.artifacts.download_artifacts` raises.
