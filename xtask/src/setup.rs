@@ -54,8 +54,9 @@ impl Scope {
             Self::Wheel => vec![wheel::TOOLS],
             Self::Release => vec![wheel::TOOLS, wheel::ZIG],
             Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
-            Self::All => [MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT, "postgres"]
+            Self::All => [MLFLOW, "moto", "postgres"]
                 .into_iter()
+                .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)
                 .collect(),
             Self::Bench => vec![MLFLOW, "peers", "lleaves"],
@@ -70,8 +71,7 @@ pub fn run(scope: Scope) -> Result<()> {
     install_cpp_tools(&python)?;
     for name in scope.environments() {
         if paths::requirements(name).exists() {
-            install_environment(&python, name)
-                .with_context(|| format!("cannot install {name}{}", how_else(name)))?;
+            environment(&python, name)?;
         }
     }
     Ok(())
@@ -139,6 +139,11 @@ fn link_compiler_headers(home: &Path) -> Result<()> {
     let link = home.join("include");
     std::os::unix::fs::symlink(&include, &link)
         .with_context(|| format!("cannot link {} to {include}", link.display()))
+}
+
+/// Installs an environment in `.tools/` for this interpreter, if it is missing or outdated.
+pub fn environment(python: &Path, name: &str) -> Result<()> {
+    install_environment(python, name).with_context(|| format!("cannot install {name}{}", how_else(name)))
 }
 
 fn install_environment(python: &Path, name: &str) -> Result<()> {

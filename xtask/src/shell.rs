@@ -1,6 +1,6 @@
 //! Runs programs and prints messages to the terminal.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -55,6 +55,14 @@ pub fn python(environment: &str) -> Command {
     let mut command = Command::new(crate::paths::tools().join(environment).join("bin/python"));
     command.current_dir(crate::paths::root());
     command
+}
+
+/// The `PATH` with the programs of an environment first.
+pub fn path_with(environment: &str) -> Result<OsString> {
+    let programs = crate::paths::tools().join(environment).join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))
+        .context("cannot extend PATH")
 }
 
 /// A command as a person would type it.

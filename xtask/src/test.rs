@@ -25,21 +25,26 @@ pub fn run(flags: &[String]) -> Result<()> {
         // The summary below is about a full run.
         return Ok(());
     }
-    if all {
+    let interpreters = if all {
         generated_guests()?;
-    }
+        python::test_everywhere()?
+    } else {
+        Vec::new()
+    };
 
     say(format!(
         "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line, the Python package"
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}",
-            OLDER_MLFLOWS.join(", ")
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; the published wheel on \
+             Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution",
+            OLDER_MLFLOWS.join(", "),
+            interpreters.join(", ")
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault",
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, the published wheel, Spark and Ray",
             OLDER_MLFLOWS.join(", ")
         ));
     }

@@ -1,7 +1,6 @@
 //! What people install: a wheel for Linux since 2014, and a source distribution.
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{MODULE, TOOLS, check_library, home, maturin, one_file};
-use crate::shell::{cargo, python, run as sh, say, step};
+use crate::shell::{cargo, path_with, python, run as sh, say, step};
 use crate::{demo, paths, setup};
 
 /// The environment with zig.
@@ -41,20 +40,13 @@ pub fn wheel() -> Result<PathBuf> {
     command.args(["--zig", "--compatibility", "manylinux2014", "--out"]).arg(&home);
     // A separate directory: maturin builds pyo3 with other variables than the rest of the project.
     command.arg("--target-dir").arg(demo::target_directory().join("wheel/build"));
-    // Outside the repository, whose `.cargo/config.toml` names the headers of this machine's C compiler. zig has its own.
-    command.current_dir(env::temp_dir()).env_remove("CPATH").env("PATH", path_with_zig()?);
+    // maturin finds zig by the `PATH`. It runs outside the repository, whose `.cargo/config.toml` names the headers of this machine's C compiler. zig has its own.
+    command.current_dir(env::temp_dir()).env_remove("CPATH").env("PATH", path_with(ZIG)?);
     say("building the wheel of the Python package (takes a while)");
     sh(&mut command)?;
     let wheel = one_file(&home, "whl")?;
     check(&wheel, &home.join("unpacked"))?;
     Ok(wheel)
-}
-
-/// maturin finds zig by the `PATH`.
-fn path_with_zig() -> Result<OsString> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let zig = paths::tools().join(ZIG).join("bin");
-    env::join_paths([zig].into_iter().chain(env::split_paths(&path))).context("cannot add zig to PATH")
 }
 
 /// Checks the size and the extension module.
