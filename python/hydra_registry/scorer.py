@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._native import Champion, Model
@@ -12,9 +14,9 @@ if TYPE_CHECKING:
 
     Batch = TypeVar("Batch", pa.RecordBatch, pa.Table)
 
-# The models that arrived in this process: engines send a function with every task, and the tasks of a process share
+# The models that arrived in this process, by digest: engines send a function with every task, and the tasks of a process share
 # one model.
-_ARRIVED: dict[object, Model] = {}
+_ARRIVED: dict[str, Model] = {}
 _MOST_ARRIVED = 4
 
 
@@ -91,25 +93,20 @@ class Scorer:
         return schema
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _arrive, (self._model.__reduce__(), self.metadata, self.output, self.keep, self.n_threads)
+        model = pickle.dumps(self._model)
+        key = hashlib.sha256(model).hexdigest()
+        return _arrive, (key, model, self.metadata, self.output, self.keep, self.n_threads)
 
 
 def _arrive(
-    model: tuple[Callable[..., Model], tuple[Any, ...]],
-    metadata: dict[str, str],
-    output: str,
-    keep: list[str],
-    n_threads: int,
+    key: str, pickled: bytes, metadata: dict[str, str], output: str, keep: list[str], n_threads: int
 ) -> Scorer:
     """Makes a pickled `Scorer` again; the process compiles the model only once."""
-    restore, state = model
-    # Besides the file, the state has what changes the model: labels, categories, threads.
-    key = (metadata["hydra.sha256"], metadata.get("hydra.version"), repr(state[1:]))
-    arrived = _ARRIVED.get(key)
-    if arrived is None:
+    model = _ARRIVED.get(key)
+    if model is None:
         while len(_ARRIVED) >= _MOST_ARRIVED:
             _ARRIVED.pop(next(iter(_ARRIVED)), None)
-        arrived = _ARRIVED[key] = restore(*state)
+        model = _ARRIVED[key] = pickle.loads(pickled)
     scorer = Scorer.__new__(Scorer)
-    scorer._set(arrived, metadata, output, keep, n_threads)
+    scorer._set(model, metadata, output, keep, n_threads)
     return scorer

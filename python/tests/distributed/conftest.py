@@ -45,12 +45,3 @@ def expected(model: Model, rows: pd.DataFrame, tmp_path_factory: pytest.TempPath
     command += ["--model-file", MODELS / "regression/booster"]
     subprocess.run(command, cwd=home, check=True)
     return pq.read_table(home / "scored.parquet").sort_by("id")["prediction"].to_numpy()
-
-
-def check(scored: pd.DataFrame, expected: np.ndarray[Any, Any]) -> None:
-    """Bits, not tolerances."""
-    scored = scored.sort_values("id")
-    assert list(scored.columns) == ["id", "prediction"]
-    np.testing.assert_array_equal(scored["id"], np.arange(len(expected)))
-    np.testing.assert_array_equal(scored["prediction"].to_numpy().view("u8"), expected.view("u8"))
-

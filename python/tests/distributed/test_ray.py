@@ -9,11 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
+from checks import check
 
 import hydra_registry.ray
 from hydra_registry import Model
-
-from .conftest import check
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from checks import check
 from pyspark.sql import SparkSession
 
 from hydra_registry import Model, exceptions
 from hydra_registry.spark import map_in_arrow
-
-from .conftest import check
 
 
 @pytest.fixture(scope="module")
