@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     Batch = TypeVar("Batch", pa.RecordBatch, pa.Table)
 
-# The models that arrived in this process, by digest: engines send a function with every task, and the tasks of a process share
-# one model.
+# The models that arrived in this process, by digest: engines send a function with every task, and the tasks of a
+# process share one model.
 _ARRIVED: dict[str, Model] = {}
 _MOST_ARRIVED = 4
 

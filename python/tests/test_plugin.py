@@ -71,7 +71,7 @@ def test_a_rejected_promotion_raises_the_words_of_the_policy(
     with pytest.raises(MlflowException, match="column") as raised:
         client.set_registered_model_alias(model_name, "champion", "3")
     assert raised.value.error_code == "INVALID_STATE"
-    assert raised.value.__cause__.kind == "Rejected"
+    assert raised.value.__cause__.kind == "rejected"
     assert aliases(client, model_name)["champion"] == 1
 
 
