@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ._native import __version__
+from ._native import Champion, Model, __version__
 
-__all__ = ["__version__"]
+__all__ = ["Champion", "Model", "__version__"]

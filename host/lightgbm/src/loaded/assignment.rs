@@ -8,6 +8,7 @@
 //! one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::columns::spelled;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
@@ -52,7 +53,7 @@ pub(super) enum Needs {
 
 /// The list of each feature that has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Assignment(HashMap<usize, usize>);
+pub(super) struct Assignment(Arc<HashMap<usize, usize>>);
 
 impl Assignment {
     /// The list of a feature.
@@ -62,7 +63,8 @@ impl Assignment {
 
     /// The lists, in the order of their features.
     fn in_order(features: impl IntoIterator<Item = usize>) -> Self {
-        Self(features.into_iter().enumerate().map(|(list, feature)| (feature, list)).collect())
+        let lists = features.into_iter().enumerate().map(|(list, feature)| (feature, list));
+        Self(Arc::new(lists.collect()))
     }
 }
 
@@ -264,7 +266,7 @@ mod tests {
         let needs: Vec<Needs> = infos.iter().map(|info| Needs::of(info)).collect();
         let assignment = assign(lists, &needs, columns).map_err(|error| error.kind())?;
         let mut features: Vec<(usize, usize)> =
-            assignment.0.into_iter().map(|(feature, list)| (list, feature)).collect();
+            assignment.0.iter().map(|(feature, list)| (*list, *feature)).collect();
         features.sort_unstable();
         Ok(features.into_iter().map(|(_, feature)| feature).collect())
     }
