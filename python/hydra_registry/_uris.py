@@ -25,11 +25,11 @@ def registry(
     import mlflow
     from mlflow.tracking import is_tracking_uri_set
 
-    from .registry import ModelRegistry
+    from .registry import ExactName, ModelRegistry
 
     versions = bare(registry_uri or mlflow.get_registry_uri())
     current = mlflow.get_tracking_uri()
     runs = bare(tracking_uri or current)
     if runs == bare(current) and not is_tracking_uri_set():
         runs = versions
-    return ModelRegistry(runs, name, registry_uri=versions)
+    return ModelRegistry(runs, ExactName(name), registry_uri=versions)
