@@ -1,7 +1,7 @@
 """The champion lifecycle for LightGBM models on MLflow, and fast exact predictions.
 
 `ModelRegistry` logs candidates, asks the policy for promotions and rollbacks, and loads the champion. `Model` reads and
-scores model files. The exceptions are those of `hydra_registry.exceptions`, the answers those of `hydra_registry.reports`.
+scores model files, `Scorer` sends one to other processes. The exceptions are those of `hydra_registry.exceptions`, the answers those of `hydra_registry.reports`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import os as _os
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
-from ._native import Champion, Model, __version__
-from ._native import _after_fork
+from ._native import Champion, Model, __version__, _after_fork
 
 if TYPE_CHECKING:
     from .exceptions import (
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from .registry import ModelRegistry
+    from .scorer import Scorer
 
 __all__ = [
     "Champion",
@@ -57,6 +57,7 @@ __all__ = [
     "PolicyError",
     "RefusedError",
     "Rejected",
+    "Scorer",
     "Staged",
     "Timeout",
     "UnavailableError",
@@ -66,7 +67,7 @@ __all__ = [
 ]
 
 # Scoring alone does not need these modules.
-_LATER = {"ModelRegistry": "registry"}
+_LATER = {"ModelRegistry": "registry", "Scorer": "scorer"}
 
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_after_fork)

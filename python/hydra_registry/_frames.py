@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from ._native import _invalid_input
 
 FloatArray = npt.NDArray[np.float64]
 Column = tuple[str, str, Any, Any]
-Prepared = tuple[str, Union[list[str], None], Any]
+Prepared = tuple[str, list[str] | None, Any]
 
 # LightGBM's Python package rounds arrays of integers to float32, which has this many exact ones.
 _EXACT_INTEGERS = 2**24

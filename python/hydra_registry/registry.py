@@ -39,6 +39,12 @@ DEFAULT_MODEL = "hydra-baseline"
 _PAGE = 500
 
 
+class ExactName(str):
+    """The name of a registered model, also if it is that of the default."""
+
+    __slots__ = ()
+
+
 class ModelRegistry:
     """A registered model of an MLflow registry, whose champion a policy decides on.
 
@@ -53,7 +59,8 @@ class ModelRegistry:
         The component file of the policy, or `NAME=FILE`. Of several, the first one leads and the others are gates. By
         default `HYDRA_POLICY`, `hydra.toml`, or the embedded policy.
     settings
-        Settings of the policy by key; of several policies, `NAME.KEY` for the one of that name.
+        Settings of the policy by key; of several policies, `NAME.KEY` for the one of that name. Values are texts, numbers,
+        booleans, or lists of them.
     actor
         The name of the caller, for the ledger and for policies. By default `HYDRA_ACTOR`, `MLFLOW_TRACKING_USERNAME`, or the
         login name.
@@ -85,7 +92,7 @@ class ModelRegistry:
                     "environment": dict(os.environ),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": None if model_name == DEFAULT_MODEL else model_name,
+                    "model": model_name if _is_given(model_name) else None,
                     "actor": actor,
                     "policies": [_policy(one) for one in policies],
                     "settings": {key: _setting(value) for key, value in (settings or {}).items()},
@@ -381,7 +388,13 @@ def _policy(policy: StrPath) -> dict[str, str]:
 
 
 def _setting(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(_setting, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_given(model_name: str) -> bool:
+    return isinstance(model_name, ExactName) or model_name != DEFAULT_MODEL
 
 
 def _selector(version: int | str) -> dict[str, Any]:

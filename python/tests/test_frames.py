@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+
 from hydra_registry import Model
 from hydra_registry.exceptions import DataError
 

@@ -13,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse
+
 from hydra_registry import Model
 from hydra_registry.exceptions import InvalidInput
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
 from hydra_registry import Model
 from hydra_registry.exceptions import HydraError
 
