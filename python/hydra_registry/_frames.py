@@ -144,11 +144,12 @@ def _pandas_column(name: str, column: Any, pandas: Any) -> Column:
             else column.to_numpy(dtype=np.float64, na_value=np.nan)
         )
         return name, "numbers", np.ascontiguousarray(values), None
-    hint = (
-        'use `astype("category")` for categories or `pd.to_numeric` for numbers'
-        if kind == "O"
-        else _convert(dtype) if isinstance(dtype, np.dtype) else "convert the column to numbers or categories"
-    )
+    if dtype == object:
+        hint = 'use `astype("category")` for categories or `pd.to_numeric` for numbers'
+    elif isinstance(dtype, np.dtype):
+        hint = _convert(dtype)
+    else:
+        hint = "convert the column to numbers or categories"
     raise _invalid_input(f"the column `{name}` does not contain numbers or categories: `{dtype}`", hint)
 
 

@@ -87,6 +87,8 @@ def test_categories_are_matched_by_their_values(frame: pd.DataFrame, booster: lg
 def test_numbers_in_place_of_categories_are_refused(frame: pd.DataFrame, booster: lgb.Booster) -> None:
     with pytest.raises(DataError):
         Model.from_lightgbm(booster).predict(frame.assign(town=1.0))
+    with pytest.raises(DataError, match="another number of columns with categories"):
+        Model.from_lightgbm(booster).predict(pd.DataFrame(np.ones((2, 6)), columns=frame.columns))
 
 
 def test_columns_with_missing_values(frame: pd.DataFrame, booster: lgb.Booster) -> None:
@@ -119,10 +121,13 @@ def test_arrow_tables_of_every_kind(frame: pd.DataFrame, booster: lgb.Booster) -
         table.combine_chunks().to_batches()[0],
         pa.RecordBatchReader.from_batches(table.schema, chunked.to_batches()),
         Stream(chunked),
-        Stream(pl.from_arrow(table.drop_columns(["tier"])).with_columns(polars["tier"])),
         Batch(table.combine_chunks().to_batches()[0]),
     ]:
         assert model.predict(data).tolist() == expected
+    # polars has no categories that are numbers.
+    assert model.with_categories(["town", "tier"]).predict(polars).tolist() == expected
+    with pytest.raises(DataError, match="cannot match"):
+        model.predict(polars)
     with_empty = [table.schema.empty_table().to_batches()[:1] or [table.to_batches()[0][:0]], chunked.to_batches()]
     reader = pa.RecordBatchReader.from_batches(table.schema, [batch for part in with_empty for batch in part])
     assert model.predict(reader).tolist() == expected
