@@ -13,8 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hydra_registry import Model
 from hydra_registry.exceptions import DataError
+
+from hydra_registry import Model
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
 REGRESSION = FIXTURES / "models" / "regression" / "booster" / "model.lgb"
@@ -61,9 +62,17 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def booster(frame: pd.DataFrame) -> lgb.Booster:
-    label = frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
+    label = (
+        frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
+    )
     label = label + (frame["mixed"] == "a")
-    options = {"objective": "regression", "num_leaves": 15, "min_data_per_group": 5, "cat_smooth": 1, "verbose": -1}
+    options = {
+        "objective": "regression",
+        "num_leaves": 15,
+        "min_data_per_group": 5,
+        "cat_smooth": 1,
+        "verbose": -1,
+    }
     return lgb.train(options, lgb.Dataset(frame, label), 10)
 
 
@@ -128,7 +137,10 @@ def test_arrow_tables_of_every_kind(frame: pd.DataFrame, booster: lgb.Booster) -
     assert model.with_categories(["town", "tier"]).predict(polars).tolist() == expected
     with pytest.raises(DataError, match="cannot match"):
         model.predict(polars)
-    with_empty = [table.schema.empty_table().to_batches()[:1] or [table.to_batches()[0][:0]], chunked.to_batches()]
+    with_empty = [
+        table.schema.empty_table().to_batches()[:1] or [table.to_batches()[0][:0]],
+        chunked.to_batches(),
+    ]
     reader = pa.RecordBatchReader.from_batches(table.schema, [batch for part in with_empty for batch in part])
     assert model.predict(reader).tolist() == expected
     leaves = model.predict(chunked, pred_leaf=True)

@@ -13,20 +13,29 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra_registry import Model
 from hydra_registry.exceptions import HydraError
+
+from hydra_registry import Model
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
 SCORES = sorted((FIXTURES / "scores").glob("*.txt"))
 CASES = sorted(path for path in (FIXTURES / "models").glob("*/*") if path.is_dir())
 CATEGORIES = sorted((FIXTURES / "categories").glob("*.lgb"))
 CITIES, TIERS = ["Bonn", "Lima", "Oslo", "Rome"], [10, 20, 30, 40, 50]
-TRAINING = {"n_estimators": 12, "num_leaves": 7, "min_child_samples": 5, "random_state": 7, "n_jobs": 1, "verbose": -1}
+TRAINING = {
+    "n_estimators": 12,
+    "num_leaves": 7,
+    "min_child_samples": 5,
+    "random_state": 7,
+    "n_jobs": 1,
+    "verbose": -1,
+}
 
 
 def numbers(value: Any) -> np.ndarray:
     """The numbers of JSON, where null is NaN and infinities are text."""
-    return np.array(pd.DataFrame(value).map(lambda cell: np.nan if cell is None else float(cell)), dtype=float)
+    cells = pd.DataFrame(value).map(lambda cell: np.nan if cell is None else float(cell))
+    return cells.to_numpy(dtype=float)
 
 
 def same_bits(ours: np.ndarray, theirs: np.ndarray) -> bool:
@@ -140,8 +149,8 @@ def test_ranges_of_iterations_are_those_of_lightgbm(name: str) -> None:
                 continue
             chosen = {"start_iteration": start, "num_iteration": count}
             for output in [{}, {"raw_score": True}, {"pred_leaf": True}]:
-                ours, theirs = model.predict(rows, **chosen, **output), booster.predict(rows, **chosen, **output)
-                assert same_bits(ours, theirs), (chosen, output)
+                ours = model.predict(rows, **chosen, **output)
+                assert same_bits(ours, booster.predict(rows, **chosen, **output)), (chosen, output)
     assert model.predict(rows, start_iteration=np.int64(1), num_iteration=np.int32(1)).shape[0] == len(rows)
 
 
@@ -219,12 +228,18 @@ def test_early_stopping_uses_the_best_iteration() -> None:
     label = (score + 0.5 * np.random.default_rng(4).normal(size=len(score)) > 0).astype(int)
     valid = lgb.Dataset(rows[200:], label[200:])
     options = {"objective": "binary", "num_leaves": 7, "learning_rate": 0.2, "verbose": -1, "num_threads": 1}
-    booster = lgb.train(
-        options, lgb.Dataset(rows[:200], label[:200]), 60, [valid], callbacks=[lgb.early_stopping(5, verbose=False)]
-    )
+    stop = lgb.early_stopping(5, verbose=False)
+    train = lgb.Dataset(rows[:200], label[:200])
+    # Otherwise the trees after the best iteration are dropped.
+    booster = lgb.train(options, train, 60, [valid], callbacks=[stop], keep_training_booster=True)
     assert 0 < booster.best_iteration < booster.num_trees()
     model = Model.from_lightgbm(booster)
-    for chosen in [{}, {"num_iteration": -1}, {"start_iteration": 1}, {"start_iteration": 1, "num_iteration": 2}]:
+    for chosen in [
+        {},
+        {"num_iteration": -1},
+        {"start_iteration": 1},
+        {"start_iteration": 1, "num_iteration": 2},
+    ]:
         assert same_bits(model.predict(rows, **chosen), booster.predict(rows, **chosen)), chosen
     assert model.num_trees == booster.best_iteration
     assert same_bits(pickle.loads(pickle.dumps(model)).predict(rows), booster.predict(rows))

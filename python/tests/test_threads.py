@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from hydra_registry import Model
 
 SCORES = Path(__file__).parents[2] / "tests" / "fixtures" / "scores"
