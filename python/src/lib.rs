@@ -1,13 +1,24 @@
 //! The extension module `hydra_registry._native` of the Python package.
 
+mod calls;
 mod champion;
+mod cli;
 mod derive;
 mod errors;
+mod evaluating;
 mod input;
 mod labels;
+mod logs;
 mod model;
+mod options;
 mod predict;
+mod process;
+mod registry;
+mod runtime;
 mod saved;
+mod spool;
+mod streams;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -23,6 +34,9 @@ mod native {
         crate::model::register(module)?;
         crate::champion::register(module)?;
         crate::saved::register(module)?;
-        crate::input::register(module)
+        crate::input::register(module)?;
+        crate::cli::register(module)?;
+        crate::registry::register(module)?;
+        crate::spool::register(module)
     }
 }

@@ -13,9 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hydra_registry.exceptions import DataError
 
 from hydra_registry import Model
+from hydra_registry.exceptions import DataError
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
 REGRESSION = FIXTURES / "models" / "regression" / "booster" / "model.lgb"
@@ -62,9 +62,7 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def booster(frame: pd.DataFrame) -> lgb.Booster:
-    label = (
-        frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
-    )
+    label = frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
     label = label + (frame["mixed"] == "a")
     options = {
         "objective": "regression",

@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hydra_registry.exceptions import HydraError
 
 from hydra_registry import Model
+from hydra_registry.exceptions import HydraError
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
 SCORES = sorted((FIXTURES / "scores").glob("*.txt"))
