@@ -137,9 +137,7 @@ def _pandas_column(name: str, column: Any, pandas: Any) -> Column:
     if isinstance(dtype, pandas.CategoricalDtype):
         return _categories(name, column.cat)
     if isinstance(dtype, pandas.StringDtype) or "string" in str(dtype):
-        texts = [
-            None if missing else text for text, missing in zip(column.tolist(), column.isna(), strict=True)
-        ]
+        texts = [None if missing else text for text, missing in zip(column.tolist(), column.isna(), strict=True)]
         return name, "text", texts, None
     kind = getattr(dtype, "kind", "O")
     if isinstance(dtype, np.dtype):
