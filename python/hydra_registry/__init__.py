@@ -1,7 +1,8 @@
 """The champion lifecycle for LightGBM models on MLflow, and fast exact predictions.
 
 `ModelRegistry` logs candidates, asks the policy for promotions and rollbacks, and loads the champion. `Model` reads and
-scores model files, `Scorer` sends one to other processes. The exceptions are those of `hydra_registry.exceptions`, the answers those of `hydra_registry.reports`.
+scores model files, `Scorer` sends one to other processes. The exceptions are those of `hydra_registry.exceptions`, the
+answers those of `hydra_registry.reports`.
 """
 
 from __future__ import annotations

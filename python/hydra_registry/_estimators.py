@@ -12,8 +12,8 @@ _ESTIMATORS = ("LGBMClassifier", "LGBMRegressor", "LGBMRanker", "LGBMModel")
 def from_lightgbm(model: Any) -> Model:
     """The model of a `lightgbm.Booster` or of a fitted estimator, with all its trees and its best iteration.
 
-    Raises `ValueError` for an estimator that is not fitted, `DataError` for other objects and for models that stop a
-    row's prediction before the last tree.
+    Raises `InvalidInput` for an estimator that is not fitted, for other objects, and for models that stop a row's
+    prediction before the last tree.
     """
     import lightgbm
 

@@ -1,4 +1,4 @@
-"""Turns the rows that callers pass into what the compiled part reads: arrays, named columns, or Arrow's batches."""
+"""Turns the rows of callers into what the compiled part reads: arrays, named columns, or Arrow's batches."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _CONVERSIONS = {
 def prepare(data: object) -> Prepared:
     """Describe `data` as ``(form, names, values)``.
 
-    The forms are ``array`` (a float64 array of two axes, order C or F), ``named`` (the same with names of columns),
-    ``columns`` (a list of ``(name, form, values, categories)``) and ``arrow`` (an object of Arrow's PyCapsule
-    interface). Raises `InvalidInput` for anything that is not a table of numbers and categories.
+    The forms are ``array`` (a float64 array of two axes, order C or F), ``named`` (the same with names of
+    columns), ``columns`` (a list of ``(name, form, values, categories)``) and ``arrow`` (an object of Arrow's
+    PyCapsule interface). Raises `InvalidInput` for anything that is not a table of numbers and categories.
     """
     if isinstance(data, np.ndarray):
         return "array", None, _array(data)
@@ -60,15 +60,19 @@ def prepare(data: object) -> Prepared:
 def _array(array: npt.NDArray[Any]) -> FloatArray:
     """The same values as float64, where they are if possible."""
     if array.ndim != 2:
-        hint = "use `data.reshape(1, -1)` for one row" if array.ndim == 1 else "pass rows × features"
+        hint = (
+            "use `data.reshape(1, -1)` for one row"
+            if array.ndim == 1
+            else "pass one row after the other, with one number for each feature"
+        )
         raise _invalid_input(f"the array has {array.ndim} axes instead of 2", hint)
-    kind, masked = array.dtype.kind, isinstance(array, np.ma.MaskedArray)
-    if kind in "iu":
-        _check_integers(array.compressed() if masked else array)
-    elif kind not in "bf" or array.dtype.itemsize > 8:
-        raise _invalid_input(f"the array does not contain numbers of a model: `{array.dtype}`", _convert(array.dtype))
-    if masked:
-        return np.array(array.astype(np.float64).filled(np.nan), order="K")
+    kind = array.dtype.kind
+    if kind not in "biuf" or array.dtype.itemsize > 8:
+        raise _invalid_input(f"the array does not contain numbers: `{array.dtype}`", _convert(array.dtype))
+    if isinstance(array, np.ma.MaskedArray):
+        _check_integers(array.compressed())
+        return np.ma.filled(array.astype(np.float64), np.nan)
+    _check_integers(array)
     # A view for subclasses such as `numpy.memmap`; a copy in the same order for other types and for gaps.
     plain = np.asarray(array, dtype=np.float64)
     flags = plain.flags
@@ -78,7 +82,7 @@ def _array(array: npt.NDArray[Any]) -> FloatArray:
 
 
 def _check_integers(array: npt.NDArray[Any]) -> None:
-    if array.dtype.itemsize < 4 or array.size == 0:
+    if array.dtype.kind not in "iu" or array.dtype.itemsize < 4 or array.size == 0:
         return
     if int(array.min()) < -_EXACT_INTEGERS or int(array.max()) > _EXACT_INTEGERS:
         raise _invalid_input(
@@ -107,7 +111,8 @@ def _sequence(rows: list[Any] | tuple[Any, ...]) -> FloatArray:
             array = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise _invalid_input(
-            "the list does not contain rows of numbers", "pass a list of rows with one number for each feature"
+            "the list does not contain rows of numbers",
+            "pass a list of rows with one number for each feature",
         ) from error
     return _array(array)
 
@@ -117,9 +122,11 @@ def _pandas(frame: Any, pandas: Any) -> Prepared:
     if all(column.dtype == np.float64 for _, column in columns):
         arrays = [column.to_numpy() for _, column in columns]
         if all(array.flags.c_contiguous and array.flags.aligned for array in arrays):
-            return "columns", None, [
-                (name, "numbers", array, None) for (name, _), array in zip(columns, arrays)
-            ]
+            return (
+                "columns",
+                None,
+                [(name, "numbers", array, None) for (name, _), array in zip(columns, arrays, strict=True)],
+            )
         # Rows one after the other: a view, if the frame has one block.
         return "named", [name for name, _ in columns], _array(frame.to_numpy())
     return "columns", None, [_pandas_column(name, column, pandas) for name, column in columns]
@@ -130,7 +137,9 @@ def _pandas_column(name: str, column: Any, pandas: Any) -> Column:
     if isinstance(dtype, pandas.CategoricalDtype):
         return _categories(name, column.cat)
     if isinstance(dtype, pandas.StringDtype) or "string" in str(dtype):
-        texts = [None if missing else text for text, missing in zip(column.tolist(), column.isna())]
+        texts = [
+            None if missing else text for text, missing in zip(column.tolist(), column.isna(), strict=True)
+        ]
         return name, "text", texts, None
     kind = getattr(dtype, "kind", "O")
     if isinstance(dtype, np.dtype):
@@ -144,11 +153,12 @@ def _pandas_column(name: str, column: Any, pandas: Any) -> Column:
             else column.to_numpy(dtype=np.float64, na_value=np.nan)
         )
         return name, "numbers", np.ascontiguousarray(values), None
-    hint = (
-        'use `astype("category")` for categories or `pd.to_numeric` for numbers'
-        if kind == "O"
-        else _convert(dtype) if isinstance(dtype, np.dtype) else "convert the column to numbers or categories"
-    )
+    if dtype == np.dtype(object):
+        hint = 'use `astype("category")` for categories or `pd.to_numeric` for numbers'
+    elif isinstance(dtype, np.dtype):
+        hint = _convert(dtype)
+    else:
+        hint = "convert the column to numbers or categories"
     raise _invalid_input(f"the column `{name}` does not contain numbers or categories: `{dtype}`", hint)
 
 
@@ -157,7 +167,8 @@ def _categories(name: str, values: Any) -> Column:
     codes = np.asarray(values.codes, dtype=np.int32)
     if values.categories.dtype.kind in "biuf":
         return name, "number categories", codes, np.asarray(values.categories, dtype=np.float64).tolist()
-    categories = [value.item() if isinstance(value, np.generic) else value for value in values.categories.tolist()]
+    listed = values.categories.tolist()
+    categories = [value.item() if isinstance(value, np.generic) else value for value in listed]
     if all(isinstance(value, str) for value in categories):
         return name, "text categories", codes, categories
     if all(isinstance(value, (str, bool, int, float)) for value in categories):

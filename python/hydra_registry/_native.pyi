@@ -1,12 +1,15 @@
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
+__all__: list[str]
 __version__: str
 
+@disjoint_base
 class Model:
     @staticmethod
     def load(path: str | PathLike[str]) -> Model: ...
@@ -37,7 +40,9 @@ class Model:
         num_iteration: SupportsIndex | None = None,
         n_threads: SupportsIndex | None = None,
     ) -> npt.NDArray[np.float64]: ...
-    def _predict_arrow(self, data: object, output: str, keep: Sequence[str], n_threads: SupportsIndex | None) -> Any: ...
+    def _predict_arrow(
+        self, data: object, output: str, keep: Sequence[str], n_threads: SupportsIndex | None
+    ) -> Any: ...
     def with_categories(self, names: Sequence[str]) -> Model: ...
     def with_threads(self, n: SupportsIndex) -> Model: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
@@ -58,6 +63,8 @@ class Model:
     @property
     def category_features(self) -> list[str]: ...
 
+@final
+@disjoint_base
 class Champion(Model):
     @property
     def version(self) -> int: ...

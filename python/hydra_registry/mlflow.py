@@ -35,19 +35,25 @@ def load_model(model_uri: str) -> PyFuncModel:
 
         opened = registry(found["name"])
         champion = opened.load(found["alias"] or int(found["version"]))
-        return _pyfunc(champion, opened.mlmodel(champion.version))
+        return _pyfunc(champion, _metadata(opened.mlmodel(champion.version)))
     from mlflow.artifacts import download_artifacts
 
     home = Path(download_artifacts(model_uri))
-    return _pyfunc(Model.load(home), (home / "MLmodel").read_bytes())
+    metadata = _metadata((home / "MLmodel").read_bytes())
+    flavor = metadata.flavors.get("lightgbm") or {}
+    return _pyfunc(Model.load(home / flavor.get("data", "model.lgb")), metadata)
 
 
-def _pyfunc(model: Model, mlmodel: bytes) -> PyFuncModel:
+def _metadata(mlmodel: bytes) -> Any:
     import yaml
     from mlflow.models import Model as Metadata
+
+    return Metadata.from_dict(yaml.safe_load(mlmodel))
+
+
+def _pyfunc(model: Model, metadata: Any) -> PyFuncModel:
     from mlflow.pyfunc import PyFuncModel
 
-    metadata = Metadata.from_dict(yaml.safe_load(mlmodel))
     _offer_params(metadata)
     arguments: dict[str, Any] = {"model_meta": metadata, "model_impl": _Scorer(model)}
     if "model_id" in inspect.signature(PyFuncModel.__init__).parameters:

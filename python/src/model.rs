@@ -98,7 +98,15 @@ impl PyModel {
         {
             return answer;
         }
-        input.score(py, model, output)?.into_array(py, classes)
+        input.score(py, model, output, self.unknown_categories())?.into_array(py, classes)
+    }
+
+    /// The number of category lists whose columns the caller has not named.
+    fn unknown_categories(&self) -> usize {
+        match self.categories.is_empty() {
+            true => self.model.text_model().pandas_categorical().map_or(0, <[_]>::len),
+            false => 0,
+        }
     }
 
     /// The model for these arguments, if it is not the one of this object.

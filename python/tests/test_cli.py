@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -115,10 +116,12 @@ def test_a_reader_that_goes_away_is_not_an_error(way: list[str], tmp_path: Path,
 @ways
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_a_command(way: list[str], number: signal.Signals) -> None:
-    process = subprocess.Popen([*way, "--tracking-uri", "http://10.255.255.1:9", "list"], stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    process.send_signal(number)
-    assert process.wait(10) == -number
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([*way, "--tracking-uri", uri, "list"], stderr=subprocess.DEVNULL)
+        silent.accept()
+        process.send_signal(number)
+        assert process.wait(10) == -number
 
 
 @ways

@@ -6,9 +6,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import hydra_registry
 import pytest
 from conftest import train
+
+import hydra_registry
 from hydra_registry import ModelRegistry, exceptions
 
 CATEGORIES = {

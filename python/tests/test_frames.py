@@ -62,9 +62,17 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def booster(frame: pd.DataFrame) -> lgb.Booster:
-    label = frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
+    label = (
+        frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
+    )
     label = label + (frame["mixed"] == "a")
-    options = {"objective": "regression", "num_leaves": 15, "min_data_per_group": 5, "cat_smooth": 1, "verbose": -1}
+    options = {
+        "objective": "regression",
+        "num_leaves": 15,
+        "min_data_per_group": 5,
+        "cat_smooth": 1,
+        "verbose": -1,
+    }
     return lgb.train(options, lgb.Dataset(frame, label), 10)
 
 
@@ -88,6 +96,8 @@ def test_categories_are_matched_by_their_values(frame: pd.DataFrame, booster: lg
 def test_numbers_in_place_of_categories_are_refused(frame: pd.DataFrame, booster: lgb.Booster) -> None:
     with pytest.raises(DataError):
         Model.from_lightgbm(booster).predict(frame.assign(town=1.0))
+    with pytest.raises(DataError, match="another number of columns with categories"):
+        Model.from_lightgbm(booster).predict(pd.DataFrame(np.ones((2, 6)), columns=frame.columns))
 
 
 def test_columns_with_missing_values(frame: pd.DataFrame, booster: lgb.Booster) -> None:
@@ -120,11 +130,17 @@ def test_arrow_tables_of_every_kind(frame: pd.DataFrame, booster: lgb.Booster) -
         table.combine_chunks().to_batches()[0],
         pa.RecordBatchReader.from_batches(table.schema, chunked.to_batches()),
         Stream(chunked),
-        Stream(pl.from_arrow(table.drop_columns(["tier"])).with_columns(polars["tier"])),
         Batch(table.combine_chunks().to_batches()[0]),
     ]:
         assert model.predict(data).tolist() == expected
-    with_empty = [table.schema.empty_table().to_batches()[:1] or [table.to_batches()[0][:0]], chunked.to_batches()]
+    # polars has no categories that are numbers.
+    assert model.with_categories(["town", "tier"]).predict(polars).tolist() == expected
+    with pytest.raises(DataError, match="cannot match"):
+        model.predict(polars)
+    with_empty = [
+        table.schema.empty_table().to_batches()[:1] or [table.to_batches()[0][:0]],
+        chunked.to_batches(),
+    ]
     reader = pa.RecordBatchReader.from_batches(table.schema, [batch for part in with_empty for batch in part])
     assert model.predict(reader).tolist() == expected
     leaves = model.predict(chunked, pred_leaf=True)

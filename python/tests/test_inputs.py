@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,8 @@ def wide(rows: np.ndarray) -> np.ndarray:
 
 
 def on_disk(rows: np.ndarray) -> np.ndarray:
-    import tempfile
-
-    file = tempfile.NamedTemporaryFile()
-    array = np.memmap(file, dtype=np.float64, shape=rows.shape, mode="w+")
+    with tempfile.TemporaryFile() as file:
+        array = np.memmap(file, dtype=np.float64, shape=rows.shape, mode="w+")
     array[:] = rows
     return array
 
@@ -74,12 +73,14 @@ SAME: dict[str, Callable[[np.ndarray], Any]] = {
     "misaligned": misaligned,
     "read-only": read_only,
     "on disk": on_disk,
-    "a matrix": np.asmatrix,
+    "a matrix": lambda rows: rows.view(np.matrix),
     "a list": lambda rows: rows.tolist(),
     "a tuple of tuples": lambda rows: tuple(map(tuple, rows.tolist())),
     "pandas": lambda rows: pd.DataFrame(rows, columns=NAMES),
     "pandas, other order": lambda rows: pd.DataFrame(rows, columns=NAMES)[NAMES[::-1]],
-    "pandas, each column apart": lambda rows: pd.DataFrame({name: rows[:, i].copy() for i, name in enumerate(NAMES)}),
+    "pandas, each column apart": lambda rows: pd.DataFrame(
+        {name: rows[:, i].copy() for i, name in enumerate(NAMES)}
+    ),
     "pandas, nullable": lambda rows: pd.DataFrame(rows, columns=NAMES).astype("Float64"),
     "pandas, of Arrow": lambda rows: pd.DataFrame(rows, columns=NAMES).astype("double[pyarrow]"),
     "pandas, sparse": lambda rows: pd.DataFrame(rows, columns=NAMES).astype(pd.SparseDtype(float, np.nan)),
@@ -125,7 +126,7 @@ def test_masked_values_are_missing(model: Model) -> None:
 FRAME = pd.DataFrame(ROWS, columns=NAMES)
 REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
     "one axis": (lambda: ROWS[0], "1 axes", "reshape(1, -1)"),
-    "three axes": (lambda: ROWS.reshape(2, 20, 5), "3 axes", "rows × features"),
+    "three axes": (lambda: ROWS.reshape(2, 20, 5), "3 axes", "one number for each feature"),
     "no rows": (lambda: ROWS[:0], "no rows", "at least one row"),
     "no rows of pandas": (lambda: FRAME[:0], "no rows", "at least one row"),
     "no rows of polars": (lambda: pl.DataFrame(ROWS[:0], schema=NAMES), "no rows", "at least one row"),
@@ -142,8 +143,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
     "a series": (lambda: FRAME["f0"], "`Series`", ".to_frame()"),
     "a series of polars": (lambda: pl.Series([1.0]), "`Series`", ".to_frame()"),
     "lazy": (lambda: pl.LazyFrame({"f0": [1.0]}), "`LazyFrame`", ".collect()"),
-    "an array of Arrow": (lambda: pa.array([1.0]), "`DoubleArray`", "table"),
-    "a dict": (lambda: dict.fromkeys(NAMES, [1.0]), "`dict`", "data frame"),
+    "an array of Arrow": (lambda: pa.array([1.0]), "DoubleArray", "table"),
+    "a dict": (lambda: {name: [1.0] for name in NAMES}, "`dict`", "data frame"),
     "a path": (lambda: "rows.csv", "`str`", "data frame"),
     "nothing": (lambda: None, "`NoneType`", "data frame"),
     "ragged": (lambda: [[1.0] * 5, [1.0]], "rows of numbers", "one number for each feature"),
@@ -151,10 +152,18 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
     "missing columns": (lambda: FRAME[["f0", "f2"]], "missing: f1, f3, f4", ""),
     "extra columns": (lambda: FRAME.assign(id=1.0), "extra: id", ""),
     "a repeated column": (lambda: FRAME[["f0", *NAMES]], "twice", ""),
-    "missing columns of polars": (lambda: pl.DataFrame(ROWS[:, :2], schema=["f0", "x"]), "missing: f1, f2", ""),
+    "missing columns of polars": (
+        lambda: pl.DataFrame(ROWS[:, :2], schema=["f0", "x"]),
+        "missing: f1, f2",
+        "",
+    ),
     "extra columns of pyarrow": (lambda: pa.Table.from_pandas(FRAME.assign(id=1)), "extra: id", ""),
     "objects of pandas": (lambda: FRAME.astype({"f1": object}), "`f1`", "pd.to_numeric"),
-    "objects with NaN": (lambda: FRAME.assign(f1=pd.Series([np.nan, "a"] * 20, dtype=object)), "`f1`", "category"),
+    "objects with NaN": (
+        lambda: FRAME.assign(f1=pd.Series([np.nan, "a"] * 20, dtype=object)),
+        "`f1`",
+        "category",
+    ),
     "text of pandas": (lambda: FRAME.assign(f1="a").astype({"f1": "string"}), "column: f1", ""),
     "times of pandas": (lambda: FRAME.assign(f1=pd.Timestamp(0)), "`f1`", "convert times"),
     "complex of pandas": (lambda: FRAME.astype({"f1": complex}), "`f1`", "real and imaginary"),
@@ -189,7 +198,9 @@ def test_arguments_are_checked(model: Model) -> None:
     with pytest.raises(TypeError):
         model.predict(ROWS, num_iteration=1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not a feature"):
-        Model.load(FIXTURES / "models" / "binary_cat" / "booster" / "model.lgb").with_categories(["town", "tier"])
+        Model.load(FIXTURES / "models" / "binary_cat" / "booster" / "model.lgb").with_categories(
+            ["town", "tier"]
+        )
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+
 from hydra_registry import ModelRegistry
 
 

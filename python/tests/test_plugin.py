@@ -59,7 +59,7 @@ def test_setting_the_champion_is_a_promotion(client: MlflowClient, registry: Mod
 
 
 def test_a_rejected_promotion_raises_the_words_of_the_policy(
-    client: MlflowClient, registry: ModelRegistry, model_name: str, training_rows: Any, monkeypatch: pytest.MonkeyPatch
+    client: MlflowClient, registry: ModelRegistry, model_name: str, training_rows: Any
 ) -> None:
     from conftest import train
 
@@ -67,7 +67,7 @@ def test_a_rejected_promotion_raises_the_words_of_the_policy(
     frame, labels = training_rows
     registry.log_candidate(train((frame[["size"]], labels)), {"auc": 1.0}, {})
     with open("hydra.toml", "w") as config:
-        config.write('[settings]\nrefuse-changes = ["columns"]\n')
+        config.write('[settings]\nrefuse-changes = "columns"\n')
     with pytest.raises(MlflowException, match="column") as raised:
         client.set_registered_model_alias(model_name, "champion", "3")
     assert raised.value.error_code == "INVALID_STATE"

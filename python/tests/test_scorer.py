@@ -64,7 +64,7 @@ def test_the_metadata_names_the_version(
     server: Any, model_name: str, small_model: Any, batch: pa.RecordBatch
 ) -> None:
     registry = ModelRegistry(str(server), model_name)
-    registry.log_candidate(small_model, {}, {})
+    registry.log_candidate(small_model, {"auc": 0.9}, {})
     registry.promote_to_champion(1)
     champion = registry.load_champion()
     field = pickle.loads(pickle.dumps(Scorer(champion)))(batch).schema.field("prediction")
@@ -111,7 +111,7 @@ def test_wrong_input_says_what_is_wrong(model: Model, batch: pa.RecordBatch) -> 
 
 def test_the_time_goes_into_predicting(fixtures: Path) -> None:
     """At most a fifth of the time of the batch function is outside the model's own predictions."""
-    model = Model.load(fixtures / "models/regression/booster")
+    model = Model.load(fixtures / "models/regression/booster/model.lgb")
     scorer = Scorer(model)
     names = model.feature_name_
     batch = pa.RecordBatch.from_arrays(list(np.random.default_rng(1).normal(size=(len(names), 10_000))), names)

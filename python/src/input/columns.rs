@@ -52,6 +52,11 @@ impl<'py> Column<'py> {
         Ok(Self { name, values })
     }
 
+    /// Whether the column has a type that only categories have.
+    pub(super) fn is_category(&self) -> bool {
+        !matches!(self.values, Form::Numbers(_))
+    }
+
     /// The column for a model, with its values in place.
     pub(super) fn column(&self) -> PyResult<loaded::Column<'_>> {
         let values = match &self.values {
@@ -67,9 +72,11 @@ impl<'py> Column<'py> {
             }
         };
         let column = loaded::Column::new(self.name.as_str(), values);
-        Ok(match self.values {
-            Form::Categories { .. } | Form::NumberCategories { .. } => column.with_kind(ColumnKind::Category),
-            Form::Numbers(_) | Form::Text(_) => column,
+        Ok(match &self.values {
+            // Categories of only missing rows are neither text nor numbers.
+            Form::Categories { texts, .. } if texts.is_empty() => column.with_kind(ColumnKind::Category),
+            Form::NumberCategories { .. } => column.with_kind(ColumnKind::Category),
+            Form::Categories { .. } | Form::Numbers(_) | Form::Text(_) => column,
         })
     }
 }

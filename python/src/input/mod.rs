@@ -59,13 +59,19 @@ impl<'py> Input<'py> {
         }
     }
 
-    /// The model's predictions for these rows.
-    pub(crate) fn score(self, py: Python<'py>, model: &Model, output: Output) -> PyResult<Answer> {
+    /// The model's predictions for these rows. `lists` is the number of the model's category lists whose columns are not known.
+    pub(crate) fn score(
+        self,
+        py: Python<'py>,
+        model: &Model,
+        output: Output,
+        lists: usize,
+    ) -> PyResult<Answer> {
         match self {
             Self::Array(array) => score_matrix(py, model, output, &array.matrix()?),
-            Self::Named(names, array) if has_category_lists(model) => {
-                let columns = array.columns(names)?;
-                score_table(py, model, output, Table::new(columns))
+            Self::Named(names, array) if lists > 0 => {
+                check_categories(lists, 0)?;
+                score_table(py, model, output, Table::new(array.columns(names)?))
             }
             Self::Named(names, array) => {
                 let order = model.match_all_columns(&names).map_err(|error| raised(&error))?;
@@ -73,6 +79,7 @@ impl<'py> Input<'py> {
                 score_matrix(py, model, output, &matrix)
             }
             Self::Columns(columns) => {
+                check_categories(lists, columns.iter().filter(|column| column.is_category()).count())?;
                 let columns = columns.iter().map(Column::column).collect::<PyResult<_>>()?;
                 score_table(py, model, output, Table::new(columns))
             }
@@ -108,8 +115,22 @@ fn array<'py>(values: &Bound<'py, PyAny>) -> PyResult<Array<'py>> {
     })
 }
 
-fn has_category_lists(model: &Model) -> bool {
-    model.text_model().pandas_categorical().is_some_and(|lists| !lists.is_empty())
+/// Data frames have types, so a frame in which other columns are categories than in training is refused, as in LightGBM.
+fn check_categories(lists: usize, columns: usize) -> PyResult<()> {
+    if lists == columns || lists == 0 {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::InvalidData,
+        "the frame has another number of columns with categories than the model",
+    )
+    .with_context("columns", columns)
+    .with_context("model", lists)
+    .with_hint(
+        "use `astype(\"category\")` for exactly the columns that had this type in training, or name them with \
+         `with_categories`",
+    );
+    Err(raised(&error))
 }
 
 fn score_matrix(py: Python<'_>, model: &Model, output: Output, matrix: &Matrix<'_>) -> PyResult<Answer> {

@@ -21,7 +21,7 @@ MODELS = Path(__file__).resolve().parents[3] / "tests/fixtures/models"
 @pytest.fixture(scope="session")
 def model() -> Model:
     """A regression model of five features."""
-    return Model.load(MODELS / "regression/booster")
+    return Model.load(MODELS / "regression/booster/model.lgb")
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,6 @@ def expected(model: Model, rows: pd.DataFrame, tmp_path_factory: pytest.TempPath
     pq.write_table(pa.Table.from_pandas(rows, preserve_index=False), home / "rows.parquet")
     script = Path(sys.executable).with_name("hydra-registry")
     command = [script, "predict", "rows.parquet", "--out", "scored.parquet", "--keep", "id"]
-    command += ["--model-file", MODELS / "regression/booster"]
+    command += ["--model-file", MODELS / "regression/booster/model.lgb"]
     subprocess.run(command, cwd=home, check=True)
     return pq.read_table(home / "scored.parquet").sort_by("id")["prediction"].to_numpy()

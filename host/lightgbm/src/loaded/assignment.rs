@@ -238,7 +238,7 @@ fn ambiguous() -> Error {
         "cannot match the model's pandas categories to columns: neither the model nor the input identifies them",
     )
     .with_hint(
-        "name the columns that had pandas' category type in training (`--categories`, `Model::with_categories`), or use \
+        "name the columns that had pandas' category type in training (`--categories`, `with_categories`), or use \
          Parquet or Arrow files in which they have that type",
     )
 }
@@ -250,7 +250,7 @@ fn unfit() -> Error {
     )
     .with_hint(
         "use text, dictionaries, or, for numeric categories, numbers in the columns that had pandas' category type in \
-         training; `--categories` or `Model::with_categories` names them",
+         training; `--categories` or `with_categories` names them",
     )
 }
 
