@@ -97,7 +97,11 @@ def _save_estimator(model: Any, path: Path) -> dict[str, Any]:
             category="usage",
             hint="call `fit` first",
         )
-    mlflow.lightgbm.save_model(model, str(path), pip_requirements=_requirements(), signature=_signature(model))
+    options: dict[str, Any] = {"pip_requirements": _requirements(), "signature": _signature(model)}
+    if "skops_trusted_types" in inspect.signature(mlflow.lightgbm.save_model).parameters:
+        # MLflow's own list lacks some of LightGBM's estimators.
+        options["skops_trusted_types"] = [f"lightgbm.sklearn.{name}" for name in _class_names(model)]
+    mlflow.lightgbm.save_model(model, str(path), **options)
     return {"path": str(path), "mlmodel": Model.load(str(path)).to_dict()}
 
 

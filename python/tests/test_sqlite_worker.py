@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -19,11 +20,15 @@ from hydra_registry import ModelRegistry, RefusedError, WorkerDied, _native
 
 def worker() -> int:
     """The id of the worker of this process."""
-    found = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True)
-    for line in found.stdout.splitlines():
-        pid, parent, arguments = line.split(None, 2)
-        if int(parent) == os.getpid() and "worker_main" in arguments:
-            return int(pid)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                arguments = (process / "cmdline").read_bytes().split(b"\0")
+                parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
+                if b"worker_main" in arguments and int(parent) == os.getpid():
+                    return int(process.name)
+        time.sleep(0.01)
     raise AssertionError("there is no worker")
 
 
@@ -61,7 +66,9 @@ def test_mlflow_and_we_write_to_one_database_while_the_worker_is_killed(
     while done < 200:
         if killed < 10 and done // 18 > killed:
             killed += 1
-            threading.Timer(0.01, os.kill, (worker(), signal.SIGKILL)).start()
+            # In the middle of the statement, which takes some milliseconds.
+            timer = threading.Timer(0.002 * killed, os.kill, (worker(), signal.SIGKILL))
+            timer.start()
         try:
             statement = registry.quarantine if done % 2 == 0 else registry.release
             statement(1, reason=f"statement {done}")
