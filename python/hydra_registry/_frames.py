@@ -21,7 +21,6 @@ _EXACT_INTEGERS = 2**24
 _CONVERSIONS = {
     "LazyFrame": "call `.collect()` first",
     "Series": "pass a data frame, such as `series.to_frame()`, with one column for each feature",
-    "Array": "pass a table or a record batch with one column for each feature",
     "ChunkedArray": "pass a table or a record batch with one column for each feature",
     "Dataset": "pass the rows that the dataset was made of",
 }
