@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+
 from hydra_registry import ModelRegistry
 
 SCRIPT = [sys.executable, "-c", "from hydra_registry._cli import main; main()"]
