@@ -21,7 +21,6 @@ _EXACT_INTEGERS = 2**24
 _CONVERSIONS = {
     "LazyFrame": "call `.collect()` first",
     "Series": "pass a data frame, such as `series.to_frame()`, with one column for each feature",
-    "Array": "pass a table or a record batch with one column for each feature",
     "ChunkedArray": "pass a table or a record batch with one column for each feature",
     "Dataset": "pass the rows that the dataset was made of",
 }
@@ -137,9 +136,7 @@ def _pandas_column(name: str, column: Any, pandas: Any) -> Column:
     if isinstance(dtype, pandas.CategoricalDtype):
         return _categories(name, column.cat)
     if isinstance(dtype, pandas.StringDtype) or "string" in str(dtype):
-        texts = [
-            None if missing else text for text, missing in zip(column.tolist(), column.isna(), strict=True)
-        ]
+        texts = [None if missing else text for text, missing in zip(column.tolist(), column.isna(), strict=True)]
         return name, "text", texts, None
     kind = getattr(dtype, "kind", "O")
     if isinstance(dtype, np.dtype):

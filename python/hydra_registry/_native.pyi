@@ -6,7 +6,20 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import disjoint_base
 
-__all__: list[str]
+__all__ = [
+    "Champion",
+    "Model",
+    "Registry",
+    "Stream",
+    "__version__",
+    "_after_fork",
+    "_invalid_input",
+    "_restore_champion",
+    "_restore_model",
+    "_spool",
+    "cli_main",
+    "worker_main",
+]
 __version__: str
 
 @disjoint_base
@@ -60,7 +73,6 @@ class Model:
     def category_features(self) -> list[str]: ...
 
 @final
-@disjoint_base
 class Champion(Model):
     @property
     def version(self) -> int: ...
@@ -80,12 +92,14 @@ def _restore_model(state: tuple[Any, ...]) -> Model: ...
 def _restore_champion(state: tuple[Any, ...], facts: dict[str, Any]) -> Champion: ...
 def _invalid_input(message: str, hint: str) -> Exception: ...
 
+@final
 class Registry:
     def __new__(cls, options: bytes) -> Registry: ...
     def call(self, call: bytes) -> bytes: ...
     def load(self, selector: bytes) -> Champion: ...
     def list(self, listing: bytes, page: int) -> Stream: ...
 
+@final
 class Stream:
     def __iter__(self) -> Stream: ...
     def __next__(self) -> bytes: ...

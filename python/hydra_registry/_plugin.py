@@ -111,7 +111,7 @@ def _prompt(model: Any) -> bool:
     return bool(is_prompt and is_prompt())
 
 
-def _refusal(message: str, name: str) -> Exception:
+def _refusal(message: str, name: str) -> Any:
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import INVALID_STATE
 

@@ -31,11 +31,21 @@ impl Iterations {
         let size = |number: i64| usize::try_from(number).unwrap_or(0);
         Some(Self { start: size(start), count: count.map(size) })
     }
+
+    /// The same iterations of a model that has `all`.
+    fn within(self, all: usize) -> Self {
+        let start = self.start.min(all);
+        Self { start, count: Some(self.count.unwrap_or(all).min(all - start)) }
+    }
 }
 
 impl Derived {
     /// `base` with other iterations.
     pub(crate) fn model(&self, base: &Model, iterations: Iterations) -> Model {
+        let iterations = iterations.within(base.text_model().num_iterations());
+        if iterations == (Iterations { start: 0, count: Some(base.used_iterations()) }) {
+            return base.clone();
+        }
         let find = |kept: &mut VecDeque<(Iterations, Model)>| {
             let place = kept.iter().position(|(key, _)| *key == iterations)?;
             let found = kept.remove(place)?;

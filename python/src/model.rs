@@ -103,9 +103,10 @@ impl PyModel {
 
     /// The number of category lists whose columns the caller has not named.
     fn unknown_categories(&self) -> usize {
-        match self.categories.is_empty() {
-            true => self.model.text_model().pandas_categorical().map_or(0, <[_]>::len),
-            false => 0,
+        if self.categories.is_empty() {
+            self.model.text_model().pandas_categorical().map_or(0, <[_]>::len)
+        } else {
+            0
         }
     }
 
@@ -131,12 +132,7 @@ impl PyModel {
 }
 
 #[pymethods]
-#[expect(
-    clippy::needless_pass_by_value,
-    clippy::fn_params_excessive_bools,
-    clippy::too_many_arguments,
-    reason = "Python's signatures decide"
-)]
+#[expect(clippy::needless_pass_by_value, clippy::too_many_arguments, reason = "Python's signatures decide")]
 impl PyModel {
     /// Read a model file: LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them. No code in it runs.
     #[staticmethod]

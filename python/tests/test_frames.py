@@ -62,9 +62,7 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def booster(frame: pd.DataFrame) -> lgb.Booster:
-    label = (
-        frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
-    )
+    label = frame["size"].fillna(0) + frame["town"].isin(["Rome"]) + 0.1 * frame["count"] + (frame["tier"] == 20)
     label = label + (frame["mixed"] == "a")
     options = {
         "objective": "regression",

@@ -78,9 +78,7 @@ SAME: dict[str, Callable[[np.ndarray], Any]] = {
     "a tuple of tuples": lambda rows: tuple(map(tuple, rows.tolist())),
     "pandas": lambda rows: pd.DataFrame(rows, columns=NAMES),
     "pandas, other order": lambda rows: pd.DataFrame(rows, columns=NAMES)[NAMES[::-1]],
-    "pandas, each column apart": lambda rows: pd.DataFrame(
-        {name: rows[:, i].copy() for i, name in enumerate(NAMES)}
-    ),
+    "pandas, each column apart": lambda rows: pd.DataFrame({name: rows[:, i].copy() for i, name in enumerate(NAMES)}),
     "pandas, nullable": lambda rows: pd.DataFrame(rows, columns=NAMES).astype("Float64"),
     "pandas, of Arrow": lambda rows: pd.DataFrame(rows, columns=NAMES).astype("double[pyarrow]"),
     "pandas, sparse": lambda rows: pd.DataFrame(rows, columns=NAMES).astype(pd.SparseDtype(float, np.nan)),
@@ -92,9 +90,7 @@ SAME: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 @pytest.mark.parametrize("convert", SAME.values(), ids=SAME.keys())
-def test_the_same_rows_have_the_same_answers(
-    model: Model, expected: list[float], convert: Callable[[np.ndarray], Any]
-) -> None:
+def test_the_same_rows_have_the_same_answers(model: Model, expected: list[float], convert: Callable[[np.ndarray], Any]) -> None:
     assert model.predict(convert(ROWS)).tolist() == expected
     assert model.predict(convert(ROWS[:1])).tolist() == expected[:1]
 
@@ -178,9 +174,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("make", "message", "hint"), REFUSED.values(), ids=REFUSED.keys())
-def test_other_input_is_refused_with_what_to_do(
-    model: Model, make: Callable[[], Any], message: str, hint: str
-) -> None:
+def test_other_input_is_refused_with_what_to_do(model: Model, make: Callable[[], Any], message: str, hint: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         model.predict(make())
     assert message in str(raised.value)
@@ -198,9 +192,7 @@ def test_arguments_are_checked(model: Model) -> None:
     with pytest.raises(TypeError):
         model.predict(ROWS, num_iteration=1.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not a feature"):
-        Model.load(FIXTURES / "models" / "binary_cat" / "booster" / "model.lgb").with_categories(
-            ["town", "tier"]
-        )
+        Model.load(FIXTURES / "models" / "binary_cat" / "booster" / "model.lgb").with_categories(["town", "tier"])
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hydra_registry import Model
+from hydra_registry import Champion, Model
+from hydra_registry._native import _restore_champion
 from hydra_registry.exceptions import HydraError
 
 FIXTURES = Path(__file__).parents[2] / "tests" / "fixtures"
@@ -271,6 +272,18 @@ def test_what_is_not_a_model_is_refused() -> None:
     with pytest.raises(HydraError) as raised:
         Model.load("/no/such/model.txt")
     assert raised.value.kind == "storage"
+
+
+def test_a_champion_is_a_model_with_facts() -> None:
+    model = Model.load(FIXTURES / "models" / "multi_str" / "skops" / "model.skops")
+    facts = {"version": 7, "model_name": "pets", "run_id": None, "created_at": 1_700_000_000_000, "tags": {"a": "b"}}
+    champion = _restore_champion(model.__reduce__()[1][0], {**facts, "quarantine": None})
+    for champion in [champion, pickle.loads(pickle.dumps(champion))]:
+        assert isinstance(champion, Champion) and isinstance(champion, Model)
+        assert {name: getattr(champion, name) for name in facts} == facts
+        assert champion.quarantine is None
+        assert champion.predict([[0.0] * 5]).tolist() == model.predict([[0.0] * 5]).tolist()
+        assert repr(champion) == "<version 7 of pets>"
 
 
 def test_a_pickle_is_a_copy_of_the_file() -> None:

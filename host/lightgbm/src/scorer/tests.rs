@@ -159,7 +159,9 @@ fn iterations_in_the_middle_are_scored_alone() {
         // A random forest divides by the number of iterations that are used.
         middle.convert(&mut ours);
         if model.average_output() {
-            expected.iter_mut().for_each(|sum| *sum /= (last - 1) as f64);
+            for sum in &mut expected {
+                *sum /= (last - 1) as f64;
+            }
         }
         let objective = model.objective().expect("an objective");
         expected.chunks_mut(outputs).for_each(|row| objective.convert(row));
