@@ -26,7 +26,7 @@ Commands:
   wheel [--dev|--sdist]  build the Python package: the wheel that is published, one for this machine for development,
                          or the source distribution
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
-                         registry, policy, evaluation, or criterion (the benches of single components)
+                         registry, policy, evaluation, python, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)

@@ -59,7 +59,7 @@ impl Scope {
                 .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)
                 .collect(),
-            Self::Bench => vec![MLFLOW, "peers", "lleaves"],
+            Self::Bench => vec![MLFLOW, "peers", "lleaves", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED],
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn test(wheel: &Path) -> Result<()> {
 }
 
 /// Installs the wheel into an environment, instead of an earlier one.
-fn install(environment: &str, wheel: &Path) -> Result<()> {
+pub fn install(environment: &str, wheel: &Path) -> Result<()> {
     let mut pip = module(environment, "pip");
     pip.args(["install", "--quiet", "--force-reinstall", "--no-deps", "--no-index"]).arg(wheel);
     step("installing the wheel", pip.env("PIP_ROOT_USER_ACTION", "ignore"))
