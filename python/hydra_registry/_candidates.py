@@ -86,7 +86,12 @@ def _save_text(booster: Any, home: Path) -> Path:
 
 
 def _save_estimator(model: Any, path: Path) -> dict[str, Any]:
-    """A model directory of MLflow's flavor. With explicit requirements: MLflow would find them in another process."""
+    """A model directory of MLflow's flavor, with the model as MLflow would log it.
+
+    Without a signature, as MLflow saves a model without an example: columns of doubles, which is all that a booster knows, would
+    make MLflow refuse arrays, and frames with integers and booleans. With explicit requirements: MLflow would find them in
+    another process.
+    """
     import mlflow.lightgbm
     from mlflow.models import Model
 
@@ -97,25 +102,12 @@ def _save_estimator(model: Any, path: Path) -> dict[str, Any]:
             category="usage",
             hint="call `fit` first",
         )
-    options: dict[str, Any] = {"pip_requirements": _requirements(), "signature": _signature(model)}
+    options: dict[str, Any] = {"pip_requirements": _requirements()}
     if "skops_trusted_types" in inspect.signature(mlflow.lightgbm.save_model).parameters:
         # MLflow's own list lacks some of LightGBM's estimators.
         options["skops_trusted_types"] = [f"lightgbm.sklearn.{name}" for name in _class_names(model)]
     mlflow.lightgbm.save_model(model, str(path), **options)
     return {"path": str(path), "mlmodel": Model.load(str(path)).to_dict()}
-
-
-def _signature(model: Any) -> Any:
-    """The columns by name, so that MLflow finds them in any order. None with categories, whose types MLflow does not have."""
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema, TensorSpec
-
-    if model.booster_.pandas_categorical:
-        return None
-    answers = np.asarray(getattr(model, "classes_", 0.0)).dtype
-    outputs = None if answers.kind == "O" else Schema([TensorSpec(answers, (-1,))])
-    return ModelSignature(Schema([ColSpec("double", name) for name in model.feature_name_]), outputs)
 
 
 def _requirements() -> list[str]:

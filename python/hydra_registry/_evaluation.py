@@ -146,17 +146,11 @@ class Evaluation(Report):
     #: The segments.
     segments: tuple[Segment, ...] = _measured("segments", lambda all: tuple(map(Segment.from_json, all)))
     #: The metrics of each version.
-    measurements: tuple[Measurement, ...] = _measured(
-        "measurements", lambda all: tuple(map(Measurement.from_json, all))
-    )
+    measurements: tuple[Measurement, ...] = _measured("measurements", lambda all: tuple(map(Measurement.from_json, all)))
     #: The differences to the baseline.
-    comparisons: tuple[Comparison, ...] = _measured(
-        "comparisons", lambda all: tuple(map(Comparison.from_json, all))
-    )
+    comparisons: tuple[Comparison, ...] = _measured("comparisons", lambda all: tuple(map(Comparison.from_json, all)))
     #: The agreement with the baseline.
-    agreements: tuple[Agreement, ...] = _measured(
-        "agreements", lambda all: tuple(map(Agreement.from_json, all))
-    )
+    agreements: tuple[Agreement, ...] = _measured("agreements", lambda all: tuple(map(Agreement.from_json, all)))
     #: When the measuring ended.
     measured_at: datetime = _measured("measured_at", time)
     #: The run that recorded it; `None` if it is not recorded.

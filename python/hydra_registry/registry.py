@@ -258,9 +258,7 @@ class ModelRegistry:
         """Makes a version the candidate: any version, also one that another program registered."""
         return self._state("nominate", version, reason)
 
-    def approve(
-        self, version: int, *, reason: str | None = None, expires: timedelta | None = None
-    ) -> Statement:
+    def approve(self, version: int, *, reason: str | None = None, expires: timedelta | None = None) -> Statement:
         """Approves a version, for policies that ask for approvals. A promotion uses it up; without one it lasts `expires`."""
         return self._state("approve", version, reason, expires)
 
@@ -334,9 +332,7 @@ class ModelRegistry:
         refused = Held if refusal == "held" else Rejected
         raise refused(transition.explanation, kind=refusal, category="refused", transition=transition)
 
-    def _state(
-        self, name: str, version: int, reason: str | None, expires: timedelta | None = None
-    ) -> Statement:
+    def _state(self, name: str, version: int, reason: str | None, expires: timedelta | None = None) -> Statement:
         seconds = None if expires is None else expires.total_seconds()
         call = {"version": version, "reason": reason, "expires_seconds": seconds}
         return Statement.from_json(self._call(name, call))

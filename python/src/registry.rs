@@ -168,7 +168,7 @@ impl Registry {
                 }
             })
         })?;
-        Ok(Stream { source: begun })
+        Ok(Stream { pid: std::process::id(), source: begun })
     }
 }
 
@@ -190,6 +190,8 @@ impl Drop for Registry {
 /// The pages of a list: JSON arrays.
 #[pyclass(frozen, module = "hydra_registry._native")]
 pub struct Stream {
+    /// The process that reads it.
+    pid: u32,
     source: Source,
 }
 
@@ -205,6 +207,12 @@ impl Stream {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if self.pid != std::process::id() {
+            let error =
+                Error::new(ErrorKind::Unsupported, "the list was begun before this process was forked")
+                    .with_hint("list again in this process");
+            return Err(raised(&error));
+        }
         let page = runtime::wait(py, None, async {
             match &self.source {
                 Source::Here(pages) => pages.lock().await.next().await.transpose(),

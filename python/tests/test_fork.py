@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hydra_registry import ModelRegistry
+from hydra_registry import ModelRegistry, RefusedError
 
 
 def in_child(work: Callable[[], object]) -> None:
@@ -87,6 +87,14 @@ def test_a_fork_while_other_threads_call(backend: str, model_name: str, small_mo
         stop.set()
         for thread in threads:
             thread.join()
+
+
+def test_a_list_that_was_begun_before_a_fork(backend: str, model_name: str, small_model: Any) -> None:
+    registry = ModelRegistry(backend, model_name)
+    registry.log_candidate(small_model, {"auc": 0.9}, {})
+    begun = iter(registry._registry.list(b'"versions"', 1))
+    in_child(lambda: pytest.raises(RefusedError, next, begun))
+    assert len(list(begun)) == 1
 
 
 def _versions(registry_uri: str, name: str) -> int:

@@ -88,9 +88,7 @@ def test_a_read_ends_at_once(slow: Slow, server: Any, model_name: str, small_mod
     assert len(ModelRegistry(slow.url, model_name).list_versions()) == 1
 
 
-def test_a_promotion_leaves_a_ledger_that_goes_on(
-    slow: Slow, server: Any, model_name: str, small_model: Any
-) -> None:
+def test_a_promotion_leaves_a_ledger_that_goes_on(slow: Slow, server: Any, model_name: str, small_model: Any) -> None:
     direct = logged(server, model_name, small_model)
     registry = ModelRegistry(slow.url, model_name)
     slow.delay = 0.4
@@ -120,9 +118,7 @@ def test_logging_is_taken_back(slow: Slow, server: Any, model_name: str, small_m
     assert sorted(states) == ["FAILED", "FINISHED"]
 
 
-def test_a_second_interruption_ends_at_once(
-    slow: Slow, server: Any, model_name: str, small_model: Any
-) -> None:
+def test_a_second_interruption_ends_at_once(slow: Slow, server: Any, model_name: str, small_model: Any) -> None:
     logged(server, model_name, small_model)
     registry = ModelRegistry(slow.url, model_name)
     slow.delay = 30
@@ -148,9 +144,7 @@ def test_the_worker_outlives_an_interruption(tmp_path: Any, small_model: Any, tr
     assert len(registry.list_versions()) == 1
 
 
-def test_other_handlers_decide_themselves(
-    slow: Slow, server: Any, model_name: str, small_model: Any
-) -> None:
+def test_other_handlers_decide_themselves(slow: Slow, server: Any, model_name: str, small_model: Any) -> None:
     logged(server, model_name, small_model)
     registry = ModelRegistry(slow.url, model_name)
     slow.delay = 0.5

@@ -11,9 +11,7 @@ import pytest
 from hydra_registry import ModelRegistry
 
 
-def test_events_become_records(
-    backend: str, model_name: str, small_model: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_events_become_records(backend: str, model_name: str, small_model: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="hydra_registry"):
         registry = ModelRegistry(backend, model_name)
         registry.log_candidate(small_model, {"auc": 0.9}, {})

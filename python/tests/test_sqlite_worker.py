@@ -38,9 +38,7 @@ def uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_mlflow_and_we_write_to_one_database_while_the_worker_is_killed(
-    uri: str, tmp_path: Path, small_model: Any
-) -> None:
+def test_mlflow_and_we_write_to_one_database_while_the_worker_is_killed(uri: str, tmp_path: Path, small_model: Any) -> None:
     from mlflow import MlflowClient
 
     registry = ModelRegistry(uri, "churn")
@@ -148,9 +146,7 @@ def test_threads_share_the_worker(uri: str, small_model: Any) -> None:
     registry.log_candidate(small_model, {"auc": 0.9}, {})
     registry.promote_to_champion(1)
     answers: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: answers.append(registry.load_champion().version)) for _ in range(16)
-    ]
+    threads = [threading.Thread(target=lambda: answers.append(registry.load_champion().version)) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -29,6 +29,8 @@ pub struct Client {
 }
 
 struct Shared {
+    /// The process that started the worker.
+    pid: u32,
     /// None after a fork, in the child.
     stdin: Mutex<Option<ChildStdin>>,
     /// The calls that have no answer yet.
@@ -58,6 +60,7 @@ impl Client {
             .spawn()
             .map_err(failed)?;
         let shared = Arc::new(Shared {
+            pid: std::process::id(),
             stdin: Mutex::new(child.stdin.take()),
             waiting: Mutex::default(),
             is_alive: AtomicBool::new(true),
@@ -151,6 +154,10 @@ impl Drop for Pending<'_> {
 
 impl Shared {
     fn send(&self, frame: &ToWorker) -> Result<()> {
+        // After a fork, the lock may be one that a thread of the parent holds for ever.
+        if self.pid != std::process::id() {
+            return Err(died());
+        }
         let mut stdin = locked(&self.stdin);
         let sent = stdin.as_mut().map(|stdin| frame::write(stdin, frame, [&[]; 2]));
         match sent {
