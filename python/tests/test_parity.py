@@ -277,8 +277,8 @@ def test_what_is_not_a_model_is_refused() -> None:
 def test_a_champion_is_a_model_with_facts() -> None:
     model = Model.load(FIXTURES / "models" / "multi_str" / "skops" / "model.skops")
     facts = {"version": 7, "model_name": "pets", "run_id": None, "created_at": 1_700_000_000_000, "tags": {"a": "b"}}
-    champion = _restore_champion(model.__reduce__()[1][0], {**facts, "quarantine": None})
-    for champion in [champion, pickle.loads(pickle.dumps(champion))]:
+    restored = _restore_champion(model.__reduce__()[1][0], {**facts, "quarantine": None})
+    for champion in [restored, pickle.loads(pickle.dumps(restored))]:
         assert isinstance(champion, Champion) and isinstance(champion, Model)
         assert {name: getattr(champion, name) for name in facts} == facts
         assert champion.quarantine is None
