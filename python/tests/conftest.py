@@ -91,7 +91,10 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Runs every test in an empty project of its own, without the caller's settings."""
+    """Runs every test in an empty project of its own, without the settings of the caller and of other tests."""
+    if mlflow := sys.modules.get("mlflow"):
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
     for name in filter(is_setting, list(os.environ)):
         monkeypatch.delenv(name)
     monkeypatch.setenv("HYDRA_CACHE_DIR", str(cache_dir))

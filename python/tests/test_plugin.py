@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import mlflow
@@ -33,14 +32,6 @@ def registry(uri: str, model_name: str, small_model: Any) -> ModelRegistry:
     for run_name in ("first", "second"):
         registry.log_candidate(small_model, {"auc": 0.9}, {}, run_name=run_name)
     return registry
-
-
-@pytest.fixture(autouse=True)
-def no_tracking_uri() -> Iterator[None]:
-    """MLflow keeps its URIs in the process."""
-    yield
-    mlflow.set_tracking_uri(None)
-    mlflow.set_registry_uri(None)
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, int]:

@@ -166,7 +166,7 @@ async fn a_directory_that_could_not_be_loaded_again_is_refused() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("model.pkl"), b"cos\nsystem\n(S'true'\ntR.").expect("a file");
     for (path, data, kind) in [
-        (home.path().to_owned(), "model.pkl", ErrorKind::InvalidModel),
+        (home.path().to_owned(), "model.pkl", ErrorKind::UnsupportedModel),
         (home.path().to_owned(), "missing.pkl", ErrorKind::Storage),
         (fixture("binary_str/skops"), "../pickle/model.pkl", ErrorKind::Untrusted),
     ] {
