@@ -172,7 +172,7 @@ pub enum Found {
     /// The caller has it.
     Same(Loaded),
     /// The model and its file.
-    Other(Loaded, Model, CachedModel),
+    Other(Loaded, Box<(Model, CachedModel)>),
 }
 
 impl From<Selector> for VersionSelector {
@@ -241,7 +241,7 @@ impl Connection {
             return Ok(Found::Same(loaded));
         }
         let (version, file) = registry.load_found(entity).await?;
-        Ok(Found::Other(loaded, version.model, file))
+        Ok(Found::Other(loaded, Box::new((version.model, file))))
     }
 
     /// Answers a call. For a candidate, `interrupted` ends the logging.

@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 
 /// An error without its type, as it crosses the border to Python or to another process.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Failure {
+#[serde(transparent)]
+pub struct Failure(Box<Details>);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Details {
     kind: String,
     category: String,
     message: String,
@@ -35,7 +39,7 @@ impl From<&Error> for Failure {
             source = cause.source();
         }
         let context = error.context().iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        Self {
+        Self(Box::new(Details {
             kind: error.kind().to_string(),
             category: error.kind().category().to_string(),
             message: error.message().to_owned(),
@@ -43,7 +47,7 @@ impl From<&Error> for Failure {
             hint: error.hint().map(str::to_owned),
             retryable: error.retryable(),
             causes,
-        }
+        }))
     }
 }
 

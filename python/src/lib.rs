@@ -20,13 +20,13 @@ mod spool;
 mod streams;
 mod worker;
 
-use pyo3::prelude::*;
+use pyo3::prelude::pymodule;
 
 /// The compiled part of `hydra_registry`.
 #[pymodule]
 #[pyo3(name = "_native")]
 mod native {
-    use super::*;
+    use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -7,7 +7,6 @@ use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
-use hydra_models::model_cache::CachedModel;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::de::DeserializeOwned;
@@ -80,8 +79,7 @@ impl Registry {
             let limits = ModelLimits::default();
             Ok((Model::from_artifact(file.data_file(), file.model_class(), file.bytes(), &limits)?, file))
         });
-        let (model, file): (Model, CachedModel) = opened.await?;
-        Ok(Found::Other(loaded, model, file))
+        Ok(Found::Other(loaded, Box::new(opened.await?)))
     }
 }
 
@@ -126,7 +124,8 @@ impl Registry {
         let (known, last) = last.unzip();
         let found = runtime::wait(py, None, self.found(selector, known))?;
         let (loaded, champion) = match (found, last) {
-            (Found::Other(loaded, model, file), _) => {
+            (Found::Other(loaded, found), _) => {
+                let (model, file) = *found;
                 let model = PyModel::of_file(py, model, file.data_file().to_owned(), file.bytes())?;
                 (loaded.clone(), Champion::create(py, model, loaded.into())?)
             }

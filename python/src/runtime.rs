@@ -170,7 +170,7 @@ pub fn wait<T: Send>(
             };
         }
         if let Err(exception) = py.check_signals() {
-            if !interrupt.take().is_some_and(|interrupt| interrupt.send(()).is_ok()) {
+            if interrupt.take().is_none_or(|interrupt| interrupt.send(()).is_err()) {
                 return Err(exception);
             }
             signal = Some(exception);

@@ -88,7 +88,13 @@ def test_categories_are_matched_by_their_values(frame: pd.DataFrame, booster: lg
     # Text is a category by name as well.
     text = frame.astype({"town": "string", "mixed": frame["mixed"].dtype})
     assert model.predict(text).tolist() == expected.tolist()
-    assert model.predict(frame.astype({"town": "str"})).tolist() == expected.tolist()
+    text = frame.astype({"town": "str"})
+    if text["town"].dtype != object:
+        assert model.predict(text).tolist() == expected.tolist()
+    else:
+        # pandas 2 has objects, which need not be text.
+        with pytest.raises(DataError, match="`town`"):
+            model.predict(text)
 
 
 def test_numbers_in_place_of_categories_are_refused(frame: pd.DataFrame, booster: lgb.Booster) -> None:

@@ -125,7 +125,8 @@ def test_what_there_is_beyond_the_origin(backend: str, model_name: str, training
     first = log(registry, training_rows, 3)
     tried = registry.promote(reason="weekly", dry_run=True)
     assert (tried.outcome, tried.dry_run, tried.sequence) == ("done", True, None)
-    assert registry.promote(reason="weekly").changes[0].after == first
+    moved = {change.alias: change.after for change in registry.promote(reason="weekly").changes}
+    assert moved == {"candidate": None, "champion": first}
     second = log(registry, training_rows, 6)
     rows = training_rows[0].assign(label=training_rows[1], region=np.where(np.arange(120) % 2, "n", "s"))
     path = "holdout.csv"

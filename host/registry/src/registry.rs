@@ -146,7 +146,7 @@ impl ModelRegistry {
 
     /// [`log`](Self::log) for a [prepared](Candidate::prepare) candidate, which was checked and read before connecting.
     pub fn log_prepared<'a>(&self, candidate: PreparedCandidate) -> LogRequest<'a> {
-        LogRequest::new(self.clone(), Given::Prepared(candidate))
+        LogRequest::new(self.clone(), Given::Prepared(Box::new(candidate)))
     }
 
     /// Asks the policy to make a version the champion: [`Target::Candidate`], or a [`Version`].
@@ -271,7 +271,7 @@ impl ModelRegistry {
         ledger_name(self.model())?;
         let prepared = match candidate {
             Given::Candidate(candidate) => candidate.prepare().await?,
-            Given::Prepared(prepared) => prepared,
+            Given::Prepared(prepared) => *prepared,
         };
         let experiment = self.ensure_experiment().await?;
         let target = LogTarget::new(

@@ -213,8 +213,10 @@ impl Shared {
                 }
             };
             let waiting = locked(&self.waiting).remove(&id);
-            // A caller that is gone does not want it.
-            let _ = waiting.map(|waiting| waiting.send(answer));
+            if let Some(waiting) = waiting {
+                // The caller may be gone.
+                drop(waiting.send(answer));
+            }
         }
         Ok(())
     }

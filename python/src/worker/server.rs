@@ -76,7 +76,7 @@ impl Worker {
                     let registry = worker.registry(registry)?;
                     Ok(match registry.load(selector, known.as_deref()).await? {
                         Found::Same(loaded) => (json(&loaded)?, None),
-                        Found::Other(loaded, _, file) => (json(&loaded)?, Some(file)),
+                        Found::Other(loaded, found) => (json(&loaded)?, Some(found.1)),
                     })
                 });
             }

@@ -74,6 +74,10 @@ pub fn sdist() -> Result<PathBuf> {
         copy(&paths::root().join(file), &inside.join(file))?;
     }
     copy(&default_policy()?, &inside.join(PREBUILT))?;
+    // Without the crates that are not in it, which `--locked` would notice. The versions of the others stay.
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--offline", "--format-version", "1"]).current_dir(&inside);
+    step("locking the crates in it", &mut metadata)?;
     let mut tar = Command::new("tar");
     tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-czf"]).arg(&archive);
     step(
