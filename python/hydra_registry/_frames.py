@@ -64,7 +64,7 @@ def _array(array: npt.NDArray[Any]) -> FloatArray:
             if array.ndim == 1
             else "pass one row after the other, with one number for each feature"
         )
-        raise _invalid_input(f"the array has {array.ndim} axes instead of 2", hint)
+        raise _invalid_input(f"the number of axes of the array is not 2: `{array.ndim}`", hint)
     kind = array.dtype.kind
     if kind not in "biuf" or array.dtype.itemsize > 8:
         raise _invalid_input(f"the array does not contain numbers: `{array.dtype}`", _convert(array.dtype))

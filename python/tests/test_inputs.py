@@ -121,14 +121,14 @@ def test_masked_values_are_missing(model: Model) -> None:
 
 FRAME = pd.DataFrame(ROWS, columns=NAMES)
 REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
-    "one axis": (lambda: ROWS[0], "1 axes", "reshape(1, -1)"),
-    "three axes": (lambda: ROWS.reshape(2, 20, 5), "3 axes", "one number for each feature"),
+    "one axis": (lambda: ROWS[0], "not 2: `1`", "reshape(1, -1)"),
+    "three axes": (lambda: ROWS.reshape(2, 20, 5), "not 2: `3`", "one number for each feature"),
     "no rows": (lambda: ROWS[:0], "no rows", "at least one row"),
     "no rows of pandas": (lambda: FRAME[:0], "no rows", "at least one row"),
     "no rows of polars": (lambda: pl.DataFrame(ROWS[:0], schema=NAMES), "no rows", "at least one row"),
     "no rows of pyarrow": (lambda: pa.Table.from_pandas(FRAME[:0]), "no rows", "at least one row"),
-    "narrow": (lambda: ROWS[:, :4], "columns: 4, features: 5", ""),
-    "wide": (lambda: wide(ROWS), "columns: 10, features: 5", ""),
+    "narrow": (lambda: ROWS[:, :4], "columns: 4, features: 5", "one column for each feature"),
+    "wide": (lambda: wide(ROWS), "columns: 10, features: 5", "one column for each feature"),
     "large integers": (lambda: np.full((2, 5), 2**24 + 1), "2^24", "astype(float)"),
     "objects": (lambda: ROWS.astype(object), "object", "astype(float)"),
     "text": (lambda: ROWS.astype(str), "<U", "astype(float)"),
@@ -146,14 +146,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
     "ragged": (lambda: [[1.0] * 5, [1.0]], "rows of numbers", "one number for each feature"),
     "a list of text": (lambda: [["a"] * 5], "<U", "astype(float)"),
     "missing columns": (lambda: FRAME[["f0", "f2"]], "missing: f1, f3, f4", ""),
-    "extra columns": (lambda: FRAME.assign(id=1.0), "extra: id", ""),
+    "extra columns": (lambda: FRAME.assign(id=1.0), "extra: id", "leave out"),
     "a repeated column": (lambda: FRAME[["f0", *NAMES]], "twice", ""),
     "missing columns of polars": (
         lambda: pl.DataFrame(ROWS[:, :2], schema=["f0", "x"]),
         "missing: f1, f2",
         "",
     ),
-    "extra columns of pyarrow": (lambda: pa.Table.from_pandas(FRAME.assign(id=1)), "extra: id", ""),
+    "extra columns of pyarrow": (lambda: pa.Table.from_pandas(FRAME.assign(id=1)), "extra: id", "leave out"),
     "objects of pandas": (lambda: FRAME.astype({"f1": object}), "`f1`", "pd.to_numeric"),
     "objects with NaN": (
         lambda: FRAME.assign(f1=pd.Series([np.nan, "a"] * 20, dtype=object)),

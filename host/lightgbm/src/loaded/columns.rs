@@ -87,7 +87,9 @@ impl Model {
             return Ok(features);
         }
         let extra: Vec<&str> = others.into_iter().map(|column| columns[column].as_ref()).collect();
-        Err(invalid("the columns are not the model's features").with_context("extra", listed(&extra)))
+        Err(invalid("the columns are not the model's features")
+            .with_context("extra", listed(&extra))
+            .with_hint("leave out the columns that are not features"))
     }
 }
 

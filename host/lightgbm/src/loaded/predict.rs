@@ -230,7 +230,8 @@ impl Model {
         }
         Err(Error::new(ErrorKind::InvalidData, "the number of columns is not the model's number of features")
             .with_context("columns", data.columns())
-            .with_context("features", features))
+            .with_context("features", features)
+            .with_hint("pass one column for each feature, in the model's order"))
     }
 }
 

@@ -256,7 +256,8 @@ impl Scorer {
                 "the number of columns is not the model's number of features",
             )
             .with_context("columns", columns)
-            .with_context("features", self.num_features));
+            .with_context("features", self.num_features)
+            .with_hint("pass one column for each feature, in the model's order"));
         }
         if rows.checked_mul(per_row) != Some(out) {
             return Err(Error::new(
