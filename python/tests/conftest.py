@@ -21,6 +21,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# The environment in `.tools/` whose MLflow serves; by default the one that runs the tests.
+SERVER = os.environ.get("HYDRA_TEST_MLFLOW")
+
 
 @dataclass(frozen=True)
 class Server:
@@ -79,7 +82,8 @@ def fresh_name(what: str) -> str:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """The real MLflow server that all tests share; unique names keep them apart. `str(server)` is its URL."""
-    with running_server() as running:
+    python = sys.executable if SERVER is None else str(ROOT / ".tools" / SERVER / "bin/python")
+    with running_server(python=python) as running:
         yield running
 
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::pytest;
+use super::{ENVIRONMENT, pytest};
+use crate::setup::{self, OLDER_MLFLOWS};
 use crate::shell::{capture, path_with, python, run as sh, say};
-use crate::{setup, wheel};
+use crate::wheel;
 
 /// The environment with Spark, Ray and other engines.
 pub const DISTRIBUTED: &str = "distributed";
@@ -37,6 +38,16 @@ pub fn test() -> Result<Vec<String>> {
     }
     if covered.len() < FEWEST {
         bail!("the wheel was tested with Python {covered:?} only: install {FEWEST} of {RELEASES:?}");
+    }
+    super::install(ENVIRONMENT, &published)?;
+    for server in OLDER_MLFLOWS {
+        say(format!("testing the Python package against a server of {server}"));
+        let files = ["test_plugin.py", "test_origin.py"].map(|file| format!("python/tests/{file}"));
+        // Prompts are younger than some of them.
+        sh(pytest(ENVIRONMENT)
+            .args(["-k", "rest and not prompts"])
+            .args(files)
+            .env("HYDRA_TEST_MLFLOW", server))?;
     }
     super::install(DISTRIBUTED, &published)?;
     sh(pytest(DISTRIBUTED).arg("python/tests/distributed"))?;
