@@ -1,5 +1,6 @@
 //! Builds the default policy: `policy-guest` compiled to a core module, wrapped as a component, for the library to
-//! embed.
+//! embed. The source distribution of the Python package contains the component, because people who install it do not have
+//! the Rust target of policies.
 
 use std::env;
 use std::error::Error;
@@ -10,6 +11,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let workspace = manifest_dir.ancestors().nth(2).ok_or("the crate does not lie in the repository")?;
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
+    let embedded = out_dir.join("default_policy.wasm");
+    let prebuilt = workspace.join("prebuilt/default_policy.wasm");
+    if prebuilt.exists() {
+        println!("cargo::rerun-if-changed={}", prebuilt.display());
+        fs::copy(prebuilt, embedded)?;
+        return Ok(());
+    }
     for input in ["policy-guest", "wit", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", workspace.join(input).display());
     }
@@ -27,6 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .module(&fs::read(module)?)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|error| format!("cannot wrap the default policy as a component: {error:#}"))?;
-    fs::write(out_dir.join("default_policy.wasm"), component)?;
+    fs::write(embedded, component)?;
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Scoring a single row allocates no memory.
+//! Scoring a single row allocates no memory, and scoring a table does not copy its columns of numbers.
 //!
 //! The allocator of this binary counts per thread, so concurrent tests do not change the count.
 
 use std::hint::black_box;
 
 use allocation_counter::measure;
-use hydra_lightgbm::loaded::{Model, ModelLimits};
+use hydra_lightgbm::loaded::{Column, Model, ModelLimits, Table, Values};
 use serde_json::Value;
 
 use crate::support::root;
@@ -51,4 +51,20 @@ fn a_single_row_is_scored_without_allocating() {
         models += 1;
     }
     assert!(models >= 25, "the fixtures are there");
+}
+
+#[test]
+fn columns_of_numbers_are_scored_in_place() {
+    let file = root().join("tests/fixtures/models/regression/booster/model.lgb");
+    let model = Model::open(file).expect("a model").with_threads(1);
+    let values: Vec<f64> = (0..100_000).map(f64::from).collect();
+    // In another order than the model's.
+    let names = ["f3", "f0", "f4", "f1", "f2"];
+    let columns = names.map(|name| Column::new(name, Values::Numbers(values.as_slice().into())));
+    let table = Table::new(columns.into()).expect("equal lengths");
+    let info = measure(|| {
+        let encoded = model.encode(&table).expect("the model's features");
+        assert_eq!(encoded.matrix().value(7, 4), 7.0);
+    });
+    assert!(info.bytes_total < 8 * values.len() as u64 / 100, "{} bytes", info.bytes_total);
 }

@@ -22,7 +22,7 @@ struct Program {
 /// The packages that build LightGBM's C++.
 const CPP: [&str; 4] = ["lightgbm3", "lightgbm3-sys", "cmake", "bindgen"];
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program {
         what: "scores a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features"],
@@ -50,6 +50,12 @@ const PROGRAMS: [Program; 5] = [
     Program {
         what: "is the command line without training",
         selection: &["-p", "hydra-registry-cli", "--no-default-features"],
+        most: 400,
+        without: &[],
+    },
+    Program {
+        what: "is the Python package",
+        selection: &["-p", "hydra-registry-python"],
         most: 400,
         without: &[],
     },

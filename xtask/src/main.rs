@@ -5,9 +5,11 @@ mod demo;
 mod layers;
 mod paths;
 mod progress;
+mod python;
 mod setup;
 mod shell;
 mod test;
+mod wheel;
 
 use anyhow::{Result, bail};
 
@@ -21,8 +23,10 @@ Commands:
                          install the pinned build tools under .tools/; without --build also test environments
   demo [DIR]             train, log, promote, predict and roll back two models on an embedded store
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
+  wheel [--dev|--sdist]  build the Python package: the wheel that is published, one for this machine for development,
+                         or the source distribution
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
-                         registry, policy, evaluation, or criterion (the benches of single components)
+                         registry, policy, evaluation, python, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)
@@ -39,6 +43,7 @@ fn main() -> Result<()> {
         "setup" => setup::run(setup::Scope::from_flags(&rest)?),
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
+        "wheel" => wheel::run(&rest),
         "bench" => bench::run(&rest),
         "layers" => layers::run(),
         "help" | "--help" | "-h" => {

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
 use crate::shell::{capture, say, step};
+use crate::{paths, python, wheel};
 
 /// The MLflow release that tests and demo use.
 pub const MLFLOW: &str = "mlflow-3.17.2";
@@ -24,6 +24,10 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub enum Scope {
     /// The tools for a build.
     Build,
+    /// Also the tools that pack the Python package.
+    Wheel,
+    /// Also the linker for the wheel that is published.
+    Release,
     /// Also the environments for `cargo xtask test`.
     Test,
     /// Also the environments for `cargo xtask test --all`.
@@ -47,9 +51,15 @@ impl Scope {
     fn environments(self) -> Vec<&'static str> {
         match self {
             Self::Build => vec![],
-            Self::Test => vec![MLFLOW, "moto"],
-            Self::All => [MLFLOW, "moto", "postgres"].into_iter().chain(OLDER_MLFLOWS).collect(),
-            Self::Bench => vec![MLFLOW, "peers", "lleaves"],
+            Self::Wheel => vec![wheel::TOOLS],
+            Self::Release => vec![wheel::TOOLS, wheel::ZIG],
+            Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
+            Self::All => [MLFLOW, "moto", "postgres"]
+                .into_iter()
+                .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
+                .chain(OLDER_MLFLOWS)
+                .collect(),
+            Self::Bench => vec![MLFLOW, "peers", "lleaves", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED],
         }
     }
 }
@@ -61,8 +71,7 @@ pub fn run(scope: Scope) -> Result<()> {
     install_cpp_tools(&python)?;
     for name in scope.environments() {
         if paths::requirements(name).exists() {
-            install_environment(&python, name)
-                .with_context(|| format!("cannot install {name}{}", how_else(name)))?;
+            environment(&python, name)?;
         }
     }
     Ok(())
@@ -132,6 +141,11 @@ fn link_compiler_headers(home: &Path) -> Result<()> {
         .with_context(|| format!("cannot link {} to {include}", link.display()))
 }
 
+/// Installs an environment in `.tools/` for this interpreter, if it is missing or outdated.
+pub fn environment(python: &Path, name: &str) -> Result<()> {
+    install_environment(python, name).with_context(|| format!("cannot install {name}{}", how_else(name)))
+}
+
 fn install_environment(python: &Path, name: &str) -> Result<()> {
     let home = paths::tools().join(name);
     let requirements = paths::requirements(name);
@@ -172,7 +186,8 @@ fn pip(home: &Path) -> Command {
     command
 }
 
-fn reset_directory(home: &Path) -> Result<()> {
+/// Creates an empty directory.
+pub fn reset_directory(home: &Path) -> Result<()> {
     if home.exists() {
         fs::remove_dir_all(home).with_context(|| format!("cannot empty {}", home.display()))?;
     }

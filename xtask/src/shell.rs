@@ -1,6 +1,6 @@
 //! Runs programs and prints messages to the terminal.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -48,6 +48,21 @@ pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::paths::root());
     command
+}
+
+/// The Python of an environment in `.tools/`, in the repository's root.
+pub fn python(environment: &str) -> Command {
+    let mut command = Command::new(crate::paths::tools().join(environment).join("bin/python"));
+    command.current_dir(crate::paths::root());
+    command
+}
+
+/// The `PATH` with the programs of an environment first.
+pub fn path_with(environment: &str) -> Result<OsString> {
+    let programs = crate::paths::tools().join(environment).join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)))
+        .context("cannot extend PATH")
 }
 
 /// A command as a person would type it.

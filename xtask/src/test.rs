@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::setup::{self, MLFLOW, OLDER_MLFLOWS, Scope};
 use crate::shell::{cargo, run as sh, say};
+use crate::{python, wheel};
 
 /// Runs the tests; `--all` adds older servers and long runs. Other arguments go to `cargo test`.
 pub fn run(flags: &[String]) -> Result<()> {
@@ -11,6 +12,9 @@ pub fn run(flags: &[String]) -> Result<()> {
     let passed_on: Vec<&String> = flags.iter().filter(|flag| *flag != "--all").collect();
     setup::run(if all { Scope::All } else { Scope::Test })?;
 
+    if passed_on.is_empty() {
+        python::test(&wheel::dev()?)?;
+    }
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked"]).args(&passed_on);
     if all {
@@ -21,21 +25,26 @@ pub fn run(flags: &[String]) -> Result<()> {
         // The summary below is about a full run.
         return Ok(());
     }
-    if all {
+    let interpreters = if all {
         generated_guests()?;
-    }
+        python::test_everywhere()?
+    } else {
+        Vec::new()
+    };
 
     say(format!(
-        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line"
+        "\ncovered: {MLFLOW} server on sqlite, local databases, file and memory stores, S3, policies, models, the ledger, command line, the Python package"
     ));
     if all {
         say(format!(
-            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}",
-            OLDER_MLFLOWS.join(", ")
+            "         and {MLFLOW} on PostgreSQL, with artifacts in S3; generated guests; the servers {}; the published wheel on \
+             Python {}; Spark, Ray, Dask, DuckDB and DataFusion; the source distribution",
+            OLDER_MLFLOWS.join(", "),
+            interpreters.join(", ")
         ));
     } else {
         say(format!(
-            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault",
+            "not covered (cargo xtask test --all): {}, PostgreSQL, guests in other languages, long races, every fault, the published wheel, Spark and Ray",
             OLDER_MLFLOWS.join(", ")
         ));
     }

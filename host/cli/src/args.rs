@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use crate::evaluate::{EvaluateArgs, MeasureArgs};
+pub(crate) use crate::evaluate::{EvaluateArgs, MeasureArgs};
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::{ModelArgs, VersionArgs};

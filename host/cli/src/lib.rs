@@ -7,23 +7,22 @@ mod again;
 mod args;
 mod commands;
 mod document;
-mod evaluate;
+pub mod evaluate;
+mod extras;
 mod interrupt;
 mod policy;
 mod predict;
 mod printer;
 #[cfg(test)]
 mod reference;
-mod report;
+pub mod report;
 mod selector;
 mod settings;
 mod time;
-mod training;
 
 use std::env::VarError;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
-use std::process::ExitCode;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -32,11 +31,20 @@ use hydra_mlflow::environment;
 
 use again::Again;
 pub use args::Cli;
+pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
 
-/// Runs the command line `args` (the program's name first) and returns its exit code.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command line `args` (the program's name first) with what the program adds to it.
+pub fn main(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitStatus {
+    let status = run_words(args, extras);
+    // Only a program in Rust does this at its end, and this library may be a part of another. A reader that has gone away is not an
+    // error.
+    let _ = std::io::stdout().flush();
+    status
+}
+
+fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitStatus {
     let mut command = Cli::command();
     let parsed = command.try_get_matches_from_mut(args::gathered(args)).and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
@@ -48,24 +56,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let failed = error.use_stderr();
             // Ignore a failed write: stderr may be closed.
             let _ = error.print();
-            return if failed { ExitStatus::Error.into() } else { ExitStatus::Done.into() };
+            return if failed { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
     start_log(cli.global.verbose, cli.global.quiet);
     let mut printer = Printer::new(cli.global.output, cli.global.quiet).with_options(again);
-    let status = run(cli, &mut printer).unwrap_or_else(|error| {
+    run(cli, extras, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
             // The reader of the output has closed it (`| head`), which is not an error.
             return ExitStatus::Done;
         }
         printer.error(&error);
         ExitStatus::Error
-    });
-    status.into()
+    })
 }
 
-fn run(cli: Cli, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
-    let settings = Settings::resolve(&cli.global)?;
+fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let settings = Settings::resolve(&cli.global, extras)?;
     // Commands await requests one after another; worker threads would take longer to start than they save.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;

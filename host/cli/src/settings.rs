@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use crate::Extras;
 use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
@@ -18,11 +19,13 @@ pub struct Settings {
     pub set: BTreeMap<String, String>,
     /// The policy's settings in `hydra.toml` alone; `options` contains them, too.
     pub configured: BTreeMap<String, String>,
+    /// What the program adds.
+    pub extras: Extras,
 }
 
 impl Settings {
     /// Resolves the options of every command.
-    pub fn resolve(args: &GlobalArgs) -> Result<Self> {
+    pub fn resolve(args: &GlobalArgs, extras: Extras) -> Result<Self> {
         let project = Project::current()?;
         let config = match args.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
             Some(path) => ProjectConfig::read(path)?,
@@ -51,7 +54,7 @@ impl Settings {
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured })
+        Ok(Self { options, set, configured, extras })
     }
 
     /// The same options with another actor, where one is named.

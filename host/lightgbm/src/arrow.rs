@@ -19,7 +19,7 @@ use crate::loaded::{Engine, Model, OutputKind, Prediction};
 use crate::matrix::Matrix;
 use hydra_base::{Error, ErrorKind, Result};
 
-pub use columns::column_numbers;
+pub use columns::{column_numbers, table};
 
 /// Arrow's name of a column of JSON text, in a field's metadata.
 const JSON_EXTENSION: (&str, &str) = ("ARROW:extension:name", "arrow.json");
@@ -131,7 +131,8 @@ impl Model {
         batch: &RecordBatch,
         output: OutputType,
     ) -> Result<RecordBatch> {
-        let encoded = self.encode(&columns::table(batch)?)?;
+        let table = columns::table(batch)?;
+        let encoded = self.encode(&table)?;
         let columns = self.predict_columns(engine, &encoded.matrix(), output)?;
         record_batch(columns, batch.num_rows())
     }

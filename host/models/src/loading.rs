@@ -24,6 +24,17 @@ pub async fn load_model(
     version: &ModelVersion,
     limits: &ModelLimits,
 ) -> Result<(Model, Sha256)> {
+    let (model, file) = load_with_file(backend, cache, version, limits).await?;
+    Ok((model, file.sha256()))
+}
+
+/// [`load_model`], with the model file.
+pub async fn load_with_file(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+    limits: &ModelLimits,
+) -> Result<(Model, CachedModel)> {
     let request =
         Arc::new(LoadRequest { cache: cache.cloned(), version: version.clone(), limits: limits.clone() });
     let cached = {
@@ -34,7 +45,7 @@ pub async fn load_model(
         return Ok(model);
     }
     let (flavor, bytes) = fetch(backend, version).await?;
-    blocking(move || request.opened_and_kept(&CachedModel::new(flavor.data, flavor.model_class, bytes))).await
+    blocking(move || request.opened_and_kept(CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
 /// The model file of `version`: from the cache where it is there and intact, else from its artifacts. It is not opened.
@@ -68,26 +79,31 @@ struct LoadRequest {
 }
 
 impl LoadRequest {
-    fn cached(&self) -> Result<Option<(Model, Sha256)>> {
+    fn cached(&self) -> Result<Option<(Model, CachedModel)>> {
         let found = self.cache.as_ref().and_then(|cache| cache.get(&self.version));
-        found.map(|found| self.opened(&found)).transpose()
+        found.map(|found| Ok((self.opened(&found)?, found))).transpose()
     }
 
-    fn opened_and_kept(&self, fetched: &CachedModel) -> Result<(Model, Sha256)> {
-        let model = self.opened(fetched)?;
-        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, fetched)) {
+    fn opened_and_kept(&self, fetched: CachedModel) -> Result<(Model, CachedModel)> {
+        let model = self.opened(&fetched)?;
+        if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.put(&self.version, &fetched)) {
             // A full disk must not keep a champion from predicting.
             tracing::warn!(%error, "cannot cache the model");
         }
-        Ok(model)
+        Ok((model, fetched))
     }
 
-    fn opened(&self, found: &CachedModel) -> Result<(Model, Sha256)> {
+    fn opened(&self, found: &CachedModel) -> Result<Model> {
         check_digest(&self.version, found.sha256())?;
-        let model =
-            Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)?;
-        Ok((model, found.sha256()))
+        Model::from_artifact(found.data_file(), found.model_class(), found.bytes(), &self.limits)
     }
+}
+
+/// The text of the `MLmodel` of `version`. `ArtifactNotFound` if it does not have one.
+pub async fn mlmodel(backend: &Backend, version: &ModelVersion) -> Result<Vec<u8>> {
+    let uri = backend.registry.download_uri(&version.name, version.version).await?;
+    let artifacts = backend.artifact_store(&uri.parse()?).await?;
+    read(artifacts.as_ref(), MLMODEL_FILE, MlModelLimits::default().bytes as u64).await
 }
 
 async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFlavor, Vec<u8>)> {

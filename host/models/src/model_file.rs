@@ -7,8 +7,13 @@ use std::path::{Path, PathBuf};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::sha256::{Hasher, Sha256};
+use hydra_lightgbm::Model;
+use hydra_lightgbm::loaded::ModelLimits;
 use hydra_lightgbm::text::{self, Limits};
-use hydra_mlflow::flavor::Signature;
+use hydra_mlflow::flavor::{BOOSTER_FILE, MLMODEL_FILE, MlModel, MlModelLimits, SavedMlModel, Signature};
+use serde_json::{Map, Value};
+
+use crate::loading::{MAX_MODEL_BYTES, too_large};
 
 /// Where the bytes of a model come from.
 #[derive(Debug, Clone)]
@@ -21,6 +26,14 @@ pub enum ModelSource {
     Stdin,
     /// The text of a LightGBM model.
     Text(String),
+    /// A model directory as MLflow's `mlflow.lightgbm.save_model` writes it, with the content of its `MLmodel` as JSON: a booster, or
+    /// an estimator, which stays one. The model file is read as data and checked like that of a version to load.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// The content of `MLmodel`.
+        mlmodel: Map<String, Value>,
+    },
 }
 
 impl From<PathBuf> for ModelSource {
@@ -35,17 +48,28 @@ impl From<&Path> for ModelSource {
     }
 }
 
-/// A validated LightGBM text model in a local file.
+/// A validated LightGBM model in a local file.
 #[derive(Debug)]
 pub struct ModelFile {
     /// The size in bytes.
     pub size: u64,
     /// The SHA-256 of the bytes.
     pub sha256: Sha256,
-    features: Vec<String>,
-    outputs: usize,
-    has_categories: bool,
+    /// Its name among the artifacts.
+    pub data_file: String,
+    signature: Option<Signature>,
     origin: Origin,
+    /// The directory that it is in, if MLflow saved it.
+    saved: Option<SavedDirectory>,
+}
+
+/// What is in a model directory besides the model file.
+#[derive(Debug)]
+pub struct SavedDirectory {
+    /// `MLmodel`.
+    pub mlmodel: SavedMlModel,
+    /// The other files: their names among the artifacts, and where they are.
+    pub files: Vec<(String, PathBuf)>,
 }
 
 #[derive(Debug)]
@@ -64,6 +88,7 @@ impl ModelFile {
             ModelSource::File(path) => Self::from_file(&path),
             ModelSource::Text(text) => Self::copied(text.as_bytes()),
             ModelSource::Stdin => Self::copied(std::io::stdin().lock()),
+            ModelSource::Directory { path, mlmodel } => Self::of_directory(&path, mlmodel),
         })
         .await
     }
@@ -78,15 +103,43 @@ impl ModelFile {
     }
 
     /// The signature of the model's predictions, from its feature names. A model of pandas categories has none: Python would
-    /// refuse the categories as rows that are not numbers.
+    /// refuse the categories as rows that are not numbers. The `MLmodel` of a saved directory has its own.
     #[must_use]
     pub fn signature(&self) -> Option<Signature> {
-        (!self.has_categories).then(|| Signature::of_booster(&self.features, self.outputs))
+        self.signature.clone()
+    }
+
+    /// The directory that MLflow saved, if the candidate is one.
+    #[must_use]
+    pub fn saved(&self) -> Option<&SavedDirectory> {
+        self.saved.as_ref()
+    }
+
+    fn of_directory(directory: &Path, mlmodel: Map<String, Value>) -> Result<Self> {
+        let mlmodel = SavedMlModel::new(mlmodel);
+        let flavor = MlModel::parse(&mlmodel.to_json(), &MlModelLimits::default())?.lightgbm;
+        let path = directory.join(&flavor.data);
+        let mut bytes = Vec::new();
+        let read = File::open(&path).and_then(|file| file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes));
+        read.map_err(|source| unreadable(source).with_context("path", path.display()))?;
+        if bytes.len() as u64 > MAX_MODEL_BYTES {
+            return Err(too_large(&flavor.data, MAX_MODEL_BYTES));
+        }
+        Model::from_artifact(&flavor.data, &flavor.model_class, &bytes, &ModelLimits::default())?;
+        let mut files = Vec::new();
+        list_files(directory, "", &mut files)?;
+        files.retain(|(name, _)| *name != flavor.data && name != MLMODEL_FILE);
+        Ok(Self {
+            size: bytes.len() as u64,
+            sha256: Sha256::of(&bytes),
+            data_file: flavor.data,
+            signature: None,
+            origin: Origin::File(path),
+            saved: Some(SavedDirectory { mlmodel, files }),
+        })
     }
 
     fn from_file(path: &Path) -> Result<Self> {
-        let unreadable =
-            |source| Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source);
         let open = || -> Result<Self> {
             let file = File::open(path).map_err(unreadable)?;
             if file.metadata().map_err(unreadable)?.is_file() {
@@ -113,15 +166,45 @@ impl ModelFile {
         let mut hasher = Hasher::default();
         let tee = Tee { inner: bytes, copy: &mut hasher };
         let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        let signature = || Signature::of_booster(&summary.feature_names, summary.num_outputs);
         Ok(Self {
             size: summary.bytes,
             sha256: hasher.finish(),
-            features: summary.feature_names,
-            outputs: summary.num_outputs,
-            has_categories: summary.has_categories,
+            data_file: BOOSTER_FILE.to_owned(),
+            signature: (!summary.has_categories).then(signature),
             origin,
+            saved: None,
         })
     }
+}
+
+fn unreadable(source: std::io::Error) -> Error {
+    Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source)
+}
+
+/// The files below a directory, with names below `prefix` for the artifacts.
+fn list_files(directory: &Path, prefix: &str, files: &mut Vec<(String, PathBuf)>) -> Result<()> {
+    let failed = |source: std::io::Error| {
+        Error::new(ErrorKind::Storage, "cannot list the model directory")
+            .with_context("path", directory.display())
+            .with_source(source)
+    };
+    let entries = std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut entries = entries.map_err(failed)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let Ok(name) = entry.file_name().into_string() else {
+            return Err(Error::new(ErrorKind::InvalidName, "the name of a file of the model is not UTF-8")
+                .with_context("path", entry.path().display()));
+        };
+        let (name, path) = (format!("{prefix}{name}"), entry.path());
+        if path.is_dir() {
+            list_files(&path, &format!("{name}/"), files)?;
+        } else {
+            files.push((name, path));
+        }
+    }
+    Ok(())
 }
 
 /// Writes elsewhere, too, what is read through it.

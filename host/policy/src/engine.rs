@@ -24,6 +24,10 @@ pub struct EngineOptions {
     /// Makes errors quote the text of a panic that a guest left in its memory before it trapped. For the commands that help
     /// authors of policies, and not for decisions: it costs time, and the text may be forged. Compiled code is the same.
     pub quote_panics: bool,
+    /// Compiles explicit checks into policies instead of handling signals of the processor. For programs in which something else
+    /// handles them, such as Python's `faulthandler`: it would take the trap of a policy for a crash. Compiled code is larger and
+    /// somewhat slower, and its directory keeps both forms.
+    pub without_signal_handlers: bool,
 }
 
 /// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
@@ -102,6 +106,13 @@ impl EngineOptions {
         self
     }
 
+    /// Compiles checks into policies instead of handling signals.
+    #[must_use]
+    pub fn without_signal_handlers(mut self) -> Self {
+        self.without_signal_handlers = true;
+        self
+    }
+
     /// Makes errors quote the text of a panic.
     #[must_use]
     pub fn with_quoted_panics(mut self) -> Self {
@@ -118,6 +129,7 @@ impl PolicyEngine {
     pub fn new(options: &EngineOptions) -> Result<Self> {
         let mut config = config();
         config.coredump_on_trap(options.quote_panics);
+        config.signals_based_traps(!options.without_signal_handlers);
         let cache = options.cache_dir.as_deref().map(cache::open).transpose()?.flatten();
         config.cache(cache.clone());
         if let Some(pooling) = &options.pooling {

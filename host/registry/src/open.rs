@@ -63,6 +63,7 @@ pub struct OpenOptions {
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
     pub(crate) quote_panics: bool,
+    pub(crate) without_signal_handlers: bool,
     pub(crate) environment: Environment,
     pub(crate) project: Option<Project>,
     pub(crate) config: ProjectConfig,
@@ -192,6 +193,13 @@ impl OpenOptions {
     /// policies: the text may be forged. [`policy_engine`](Self::policy_engine) and [`load_policy`](Self::load_policy) obey it.
     pub fn with_quoted_panics(mut self) -> Self {
         self.quote_panics = true;
+        self
+    }
+
+    /// Makes policies run without handlers of the processor's signals, for programs in which something else handles them. See
+    /// [`EngineOptions::without_signal_handlers`](hydra_policy::EngineOptions).
+    pub fn without_signal_handlers(mut self) -> Self {
+        self.without_signal_handlers = true;
         self
     }
 

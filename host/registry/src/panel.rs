@@ -52,6 +52,14 @@ impl PanelPolicy {
         }
     }
 
+    /// The same policy, with a relative path of its file made absolute against the directory `base`.
+    pub fn relative_to(mut self, base: &Path) -> Self {
+        if let PolicySource::File(path) = &self.source {
+            self.source = PolicySource::File(base.join(path));
+        }
+        self
+    }
+
     /// Names the policy, which is necessary if two of a panel come from files of one name.
     pub fn with_name(mut self, name: PolicyName) -> Self {
         self.name = Some(name);

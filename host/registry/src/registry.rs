@@ -100,7 +100,7 @@ impl ModelRegistry {
     /// the name of a new model is too long for its ledger's name.
     pub async fn connect_or_create(options: OpenOptions) -> Result<Self> {
         let registry = Self::connect(options).await?;
-        registry.ensure_model().await?;
+        registry.create_if_missing().await?;
         Ok(registry)
     }
 
@@ -146,7 +146,7 @@ impl ModelRegistry {
 
     /// [`log`](Self::log) for a [prepared](Candidate::prepare) candidate, which was checked and read before connecting.
     pub fn log_prepared<'a>(&self, candidate: PreparedCandidate) -> LogRequest<'a> {
-        LogRequest::new(self.clone(), Given::Prepared(candidate))
+        LogRequest::new(self.clone(), Given::Prepared(Box::new(candidate)))
     }
 
     /// Asks the policy to make a version the champion: [`Target::Candidate`], or a [`Version`].
@@ -271,7 +271,7 @@ impl ModelRegistry {
         ledger_name(self.model())?;
         let prepared = match candidate {
             Given::Candidate(candidate) => candidate.prepare().await?,
-            Given::Prepared(prepared) => prepared,
+            Given::Prepared(prepared) => *prepared,
         };
         let experiment = self.ensure_experiment().await?;
         let target = LogTarget::new(
@@ -342,7 +342,9 @@ impl ModelRegistry {
         )
     }
 
-    async fn ensure_model(&self) -> Result<()> {
+    /// Creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if the name of a new model is too long for its
+    /// ledger's name.
+    pub async fn create_if_missing(&self) -> Result<()> {
         match self.backend().registry.registered_model(self.model()).await {
             Err(error) if error.kind() == ErrorKind::ModelNotFound => {
                 if let Some(name) = renamed_to(self.backend(), self.model()).await {

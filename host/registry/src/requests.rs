@@ -27,7 +27,7 @@ pub struct LogRequest<'a> {
 /// The candidate.
 pub(crate) enum Given {
     Candidate(Candidate),
-    Prepared(PreparedCandidate),
+    Prepared(Box<PreparedCandidate>),
 }
 
 impl<'a> LogRequest<'a> {

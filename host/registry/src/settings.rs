@@ -103,6 +103,26 @@ impl OpenOptions {
         }
     }
 
+    /// Whether a registry with these options opens a SQLite database, for programs in whose process another copy of SQLite may have
+    /// it open: two copies break each other's locks. Stores that are [open already](Self::with_backend) do not count.
+    pub fn uses_sqlite(&self) -> Result<bool> {
+        if self.backend.is_some() {
+            return Ok(false);
+        }
+        let Uris { tracking, registry } = self.uris()?;
+        Ok([Some(tracking), registry].iter().flatten().any(|uri| uri.scheme() == "sqlite"))
+    }
+
+    /// The same options with the URIs that they resolve to, relative paths made absolute against the directory `base`: for programs
+    /// whose current directory may change before they connect.
+    pub fn with_absolute_uris(mut self, base: &Path) -> Result<Self> {
+        let absolute = |uri: &TrackingUri| GivenUri::from(uri.absolute(base).expose());
+        let Uris { tracking, registry } = self.uris()?;
+        self.tracking_uri = Some(absolute(&tracking));
+        self.registry_uri = registry.as_ref().map(absolute);
+        Ok(self)
+    }
+
     pub(crate) fn uris(&self) -> Result<Uris> {
         let registry = match self.given(self.registry_uri.as_ref(), environment::REGISTRY_URI) {
             Some(uri) => Some(TrackingUri::new(uri)?),
@@ -159,6 +179,7 @@ impl OpenOptions {
         let mut options = EngineOptions::default();
         options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
         options.quote_panics = self.quote_panics;
+        options.without_signal_handlers = self.without_signal_handlers;
         options
     }
 

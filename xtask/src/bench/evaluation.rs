@@ -13,7 +13,7 @@ use crate::shell::{run as sh, say};
 use super::document::{Document, Goal};
 use super::samples::{Samples, digits, seconds, times};
 use super::worker::Worker;
-use super::{Effort, built, home, python, script};
+use super::{Effort, built, home, interpreter, script};
 
 /// The number of threads of every contender.
 const THREADS: usize = 2;
@@ -119,7 +119,7 @@ fn rows_of(rows: usize) -> Result<PathBuf> {
     let complete = directory.join("complete");
     if !complete.exists() {
         say(format!("evaluation: training two models, writing {rows} rows"));
-        let mut command = Command::new(python(MLFLOW));
+        let mut command = Command::new(interpreter(MLFLOW));
         sh(command.arg(script("evaluation.py")).arg("make").arg(&directory).arg(rows.to_string()))?;
         fs::write(&complete, "").context("cannot mark the rows as complete")?;
     }
@@ -127,7 +127,7 @@ fn rows_of(rows: usize) -> Result<PathBuf> {
 }
 
 fn peer(directory: &Path) -> Command {
-    let mut command = Command::new(python(MLFLOW));
+    let mut command = Command::new(interpreter(MLFLOW));
     command.arg(script("evaluation.py")).arg("serve").arg(directory);
     for library in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
         command.env(library, THREADS.to_string());

@@ -15,7 +15,7 @@ pub fn facts() -> Result<Vec<(&'static str, String)>> {
     let unknown = || "unknown".to_owned();
     let line = |program: &str, args: &[&str]| capture(program, args).unwrap_or_else(unknown);
     let commit = capture("git", &["-C", &paths::root().to_string_lossy(), "rev-parse", "--short", "HEAD"]);
-    let python = super::python("peers");
+    let python = super::interpreter("peers");
     Ok(vec![
         ("date", line("date", &["-u", "+%F"])),
         ("commit", commit.unwrap_or_else(unknown)),

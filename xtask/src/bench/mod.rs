@@ -9,6 +9,7 @@ mod evaluation;
 mod machine;
 mod policy;
 mod published;
+mod python;
 mod registry;
 mod requests;
 mod samples;
@@ -34,6 +35,8 @@ enum Part {
     Registry,
     Policy,
     Evaluation,
+    /// The Python package.
+    Python,
     /// The criterion benches of single components.
     Criterion,
 }
@@ -76,6 +79,7 @@ pub fn run(flags: &[String]) -> Result<()> {
             Part::Registry => registry::run(plan.effort)?,
             Part::Policy => policy::run(plan.effort)?,
             Part::Evaluation => evaluation::run(plan.effort)?,
+            Part::Python => python::run(plan.effort)?,
             Part::Criterion => continue,
         };
         let mut section = Document::default();
@@ -92,7 +96,7 @@ pub fn run(flags: &[String]) -> Result<()> {
     Ok(())
 }
 
-const EVERYTHING: [Part; 4] = [Part::Scoring, Part::Registry, Part::Policy, Part::Evaluation];
+const EVERYTHING: [Part; 5] = [Part::Scoring, Part::Registry, Part::Policy, Part::Evaluation, Part::Python];
 
 impl Part {
     /// The heading of its section.
@@ -102,6 +106,7 @@ impl Part {
             Part::Registry => "Registry operations",
             Part::Policy => "Policy decisions",
             Part::Evaluation => "Evaluation",
+            Part::Python => "Python package",
             Part::Criterion => "Single parts",
         }
     }
@@ -130,9 +135,10 @@ fn parse(flags: &[String]) -> Result<Plan> {
                     Some("registry") => Part::Registry,
                     Some("policy") => Part::Policy,
                     Some("evaluation") => Part::Evaluation,
+                    Some("python") => Part::Python,
                     Some("criterion") => Part::Criterion,
                     other => bail!(
-                        "`--only` takes scoring, registry, policy, evaluation or criterion, got {other:?}"
+                        "`--only` takes scoring, registry, policy, evaluation, python or criterion, got {other:?}"
                     ),
                 }];
             }
@@ -155,7 +161,7 @@ fn built(name: &str) -> PathBuf {
 }
 
 /// The Python of an environment.
-fn python(environment: &str) -> PathBuf {
+fn interpreter(environment: &str) -> PathBuf {
     paths::tools().join(environment).join("bin/python")
 }
 

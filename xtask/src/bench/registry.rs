@@ -15,7 +15,7 @@ use super::document::{Document, Goal};
 use super::samples::{Samples, times};
 use super::server::Server;
 use super::worker::Worker;
-use super::{Effort, built, home, python, requests, script};
+use super::{Effort, built, home, interpreter, requests, script};
 
 /// The measured operations, and their names in the tables.
 const OPERATIONS: [(&str, &str); 6] = [
@@ -200,7 +200,7 @@ fn our_worker(place: &Place) -> Result<Worker> {
 }
 
 fn python_command(place: &Place, model: &str) -> Command {
-    let mut command = Command::new(python(MLFLOW));
+    let mut command = Command::new(interpreter(MLFLOW));
     command.arg(script("registry.py")).args([&place.uri, model]).arg(model_file());
     clean(&mut command, &place.home)
         .env("MLFLOW_ALLOW_FILE_STORE", "true")

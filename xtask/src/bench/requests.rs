@@ -12,7 +12,7 @@ use crate::shell::say;
 use super::document::Document;
 use super::samples::digits;
 use super::server::Server;
-use super::{Effort, built, python, script};
+use super::{Effort, built, interpreter, script};
 
 /// A line of `request_costs.py`: the requests of one contender with the same route.
 struct Cost {
@@ -48,7 +48,7 @@ pub fn run(
     fs::create_dir_all(&home)?;
     fs::write(home.join("hydra.toml"), "")?;
     fs::write(home.join("config.json"), r#"{"seed": 7}"#)?;
-    let mut command = Command::new(python(MLFLOW));
+    let mut command = Command::new(interpreter(MLFLOW));
     command.arg(script("request_costs.py")).arg(&server.url).arg(built("hydra-registry")).arg(model);
     let output = command.arg(&home).arg(rounds).output().context("cannot start Python")?;
     if !output.status.success() {

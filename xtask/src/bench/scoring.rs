@@ -14,7 +14,7 @@ use super::document::{Document, Goal};
 use super::machine::version;
 use super::samples::{Samples, digits, seconds, times};
 use super::worker::{ANSWER_LIMIT, Answer, Worker};
-use super::{Effort, built, home, python, script};
+use super::{Effort, built, home, interpreter, script};
 
 /// The number of rows in a batch, as `make_models.py` writes them.
 const ROWS: f64 = 20_000.0;
@@ -95,7 +95,7 @@ impl Engine {
             command
         };
         let peer = |environment: &str, engine: &str| {
-            let mut command = Command::new(python(environment));
+            let mut command = Command::new(interpreter(environment));
             command.arg(script("scoring.py")).arg(engine).arg(model).env("OMP_NUM_THREADS", "1");
             command
         };
@@ -167,7 +167,7 @@ pub(super) fn make_models() -> Result<()> {
     }
     say("training the benchmark's models (one or two minutes, only the first time)");
     fs::create_dir_all(home().join("models"))?;
-    sh(Command::new(python("peers")).arg(script).arg(home().join("models")))?;
+    sh(Command::new(interpreter("peers")).arg(script).arg(home().join("models")))?;
     fs::write(stamp, wanted).context("cannot write the stamp")
 }
 

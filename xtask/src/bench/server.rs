@@ -26,7 +26,7 @@ impl Server {
     pub fn start(home: &Path, workers: usize) -> Result<Self> {
         fs::create_dir_all(home)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut supervisor = Command::new(super::python(MLFLOW))
+        let mut supervisor = Command::new(super::interpreter(MLFLOW))
             .arg(paths::root().join("tests/python/serve.py"))
             .arg(port.to_string())
             .arg(home)

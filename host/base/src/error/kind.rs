@@ -180,6 +180,8 @@ error_kinds! {
         Contention = "contention",
         /// The caller asked to stop, and what was begun was taken back.
         Interrupted = "interrupted",
+        /// A process that works for this one ended in the middle of a call. What it had begun, the ledger takes back or completes.
+        WorkerDied = "worker-died",
     }
     Data {
         /// A table of input data (CSV, Parquet, ...) is damaged or does not fit the model.
@@ -315,7 +317,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 95);
+        assert_eq!(ErrorKind::ALL.len(), 96);
     }
 
     #[test]

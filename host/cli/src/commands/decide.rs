@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use super::evaluate::champion;
 use crate::args::{DecisionArgs, PromoteArgs, RollbackArgs};
-use crate::evaluate::{self, load, record};
+use crate::evaluate::{self, record};
 use crate::report::TransitionReport;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::names::Alias;
 use hydra_evaluation::Request;
-use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target, VersionSelector};
+use hydra_registry::{DecisionRequest, ModelRegistry, Outcome, Target};
 use hydra_tables::RowFiles;
 
 /// Requests a promotion.
@@ -39,20 +37,9 @@ async fn measured(
     args: &PromoteArgs,
     printer: &Printer,
 ) -> anyhow::Result<DecisionRequest> {
-    let selector = args.version.map_or_else(|| Alias::CANDIDATE.into(), VersionSelector::from);
-    // By number from here: `candidate` may move while it is measured.
-    let target = registry.find_version(&selector).await?.version;
-    let request = registry.promote(match args.version {
-        Some(_) => Target::Version(target),
-        None => Target::CandidateThen(target),
-    });
-    let champion = champion(registry).await?;
-    if champion == Some(target) {
+    let (request, subjects) = evaluate::promotion(registry, args.version).await?;
+    if subjects.is_empty() {
         return Ok(request);
-    }
-    let mut subjects = Vec::new();
-    for version in champion.into_iter().chain([target]) {
-        subjects.push(load(registry, &version.into()).await?);
     }
     let evaluated = evaluate::run(subjects, 0, files, question, &args.measure.categories, printer)?;
     if !args.decision.dry_run {

@@ -5,13 +5,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use crate::args::EvaluateArgs;
-use crate::evaluate::{self, EvaluationReport, load, record};
+use crate::evaluate::{self, EvaluationReport, champion, load, record, usual};
 use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::names::{Alias, Version};
-use hydra_base::{Error, ErrorKind, Result};
-use hydra_evaluation::{Subject, VersionId};
-use hydra_registry::{ModelRegistry, VersionSelector};
+use hydra_base::Result;
+use hydra_evaluation::Subject;
+use hydra_registry::ModelRegistry;
 use hydra_tables::{is_dash, write_file};
 
 /// Loads the versions, measures them on the rows of a file, prints them side by side, and records the evaluation.
@@ -35,10 +34,10 @@ pub async fn run(
     let mut seen = HashSet::new();
     subjects.retain(|subject| seen.insert(subject.id.clone()));
     let champion = match &registry {
-        Some(registry) => champion(registry).await?.map(VersionId::Registered),
+        Some(registry) => champion(registry).await?,
         None => None,
     };
-    let baseline = subjects.iter().position(|subject| Some(&subject.id) == champion.as_ref()).unwrap_or(0);
+    let baseline = evaluate::baseline(&subjects, champion);
     let evaluated = evaluate::run(subjects, baseline, files, &request, &measure.categories, printer)?;
     let is_to_stdout = out.as_deref().is_some_and(is_dash);
     if let Some(path) = out.as_deref().filter(|_| !is_to_stdout) {
@@ -72,47 +71,17 @@ fn only_files(selected: &[Selected]) -> Option<Vec<&Path>> {
 
 /// Loads what is selected; the champion and the candidate if nothing is.
 async fn load_all(registry: &ModelRegistry, selected: &[Selected]) -> Result<Vec<Subject>> {
-    let usual = if selected.is_empty() { usual(registry).await? } else { Vec::new() };
     let mut subjects = Vec::new();
-    for one in selected.iter().chain(&usual) {
+    for one in selected {
         subjects.push(match one {
             Selected::File(path) => Subject::open(path)?,
             Selected::Registered(selector) => load(registry, selector).await?,
         });
     }
-    Ok(subjects)
-}
-
-/// The champion and the candidate, or the one of them that there is.
-async fn usual(registry: &ModelRegistry) -> Result<Vec<Selected>> {
-    let mut selected = Vec::new();
-    let mut missing = None;
-    for alias in [Alias::CHAMPION, Alias::CANDIDATE] {
-        let selector = VersionSelector::Alias(alias);
-        match registry.find_version(&selector).await {
-            Ok(_) => selected.push(Selected::Registered(selector)),
-            Err(error) if is_missing(&error) => {
-                missing.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
+    if selected.is_empty() {
+        for selector in usual(registry).await? {
+            subjects.push(load(registry, &selector).await?);
         }
     }
-    match missing {
-        Some(error) if selected.is_empty() => Err(error),
-        _ => Ok(selected),
-    }
-}
-
-/// The number of the champion; none if there is no champion.
-pub(super) async fn champion(registry: &ModelRegistry) -> Result<Option<Version>> {
-    match registry.find_version(&Alias::CHAMPION.into()).await {
-        Ok(version) => Ok(Some(version.version)),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether an alias is not set, or its version was deleted.
-fn is_missing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NoChampion | ErrorKind::NoCandidate | ErrorKind::VersionNotFound)
+    Ok(subjects)
 }

@@ -1,6 +1,7 @@
 //! `log-candidate`: logs a model file, or trains a baseline and logs it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -8,12 +9,10 @@ use crate::args::LogCandidateArgs;
 use crate::document::{self, Document};
 use crate::report::CandidateReport;
 use crate::settings::key_values;
-use crate::{ExitStatus, Printer, Settings, interrupt, training};
+use crate::{ExitStatus, Printer, Settings, TrainRequest, Trained, interrupt};
+use hydra_base::Result;
 use hydra_models::config;
 use hydra_registry::{Candidate, ModelRegistry, ModelSource};
-
-/// A model with its metrics and configuration, before the flags are applied.
-pub type Trained = (ModelSource, BTreeMap<String, f64>, Map<String, Value>);
 
 /// Logs a candidate.
 pub async fn run(
@@ -24,7 +23,7 @@ pub async fn run(
     let (model, mut metrics, mut config) = match (&args.model_file, &args.train, &args.label) {
         (Some(path), _, _) if path.as_os_str() == "-" => (ModelSource::Stdin, BTreeMap::new(), Map::new()),
         (Some(path), _, _) => (path.as_path().into(), BTreeMap::new(), Map::new()),
-        (None, Some(train), Some(label)) => training::trained(args, train, label, printer)?,
+        (None, Some(train), Some(label)) => trained(args, train, label, settings, printer)?,
         _ => anyhow::bail!("name a model file, or training data (--train) and its label column (--label)"),
     };
     add_metrics(&mut metrics, args)?;
@@ -50,6 +49,19 @@ pub async fn run(
     let report = CandidateReport::new(registry.model(), &logged, &metrics);
     printer.report(&report, CandidateReport::text)?;
     Ok(ExitStatus::Done)
+}
+
+/// Trains with the `--param` arguments.
+fn trained(
+    args: &LogCandidateArgs,
+    rows: &Path,
+    label: &str,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Trained> {
+    let values = key_values("--param", &args.params)?;
+    let params = values.into_iter().map(|(key, text)| (key, document::json_or_text(text))).collect();
+    settings.extras.trained(&TrainRequest { rows, label, holdout: args.holdout, params }, printer)
 }
 
 fn add_metrics(metrics: &mut BTreeMap<String, f64>, args: &LogCandidateArgs) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ mod download;
 mod evaluate;
 mod history;
 mod list;
-pub(crate) mod log_candidate;
+mod log_candidate;
 mod predict;
 mod show;
 mod state;

@@ -29,7 +29,7 @@ pub async fn run(
             (loaded.model, Origin::Registered(registry.model().clone(), loaded.version))
         }
     };
-    let rows = predict::run(model, &origin, args, printer)?;
+    let rows = predict::run(model, &origin, args, &settings.extras, printer)?;
     tracing::info!(rows, %origin, "predicted");
     Ok(ExitStatus::Done)
 }

@@ -11,21 +11,38 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::Printer;
-use hydra_base::Result;
-use hydra_evaluation::{Evaluated, ReadColumn, Request, Subject, VersionId, Work, evaluate};
+use hydra_base::names::{Alias, Version};
+use hydra_base::{Error, ErrorKind, Result};
+use hydra_evaluation::{Evaluated, ReadColumn, Request, Subject, VersionId, Work};
 use hydra_mlflow::entities::DatasetInput;
 use hydra_mlflow::flavor::ColumnSpec;
-use hydra_registry::{ModelRegistry, RecordedEvaluation, VersionSelector};
+use hydra_registry::{DecisionRequest, ModelRegistry, RecordedEvaluation, Target, VersionSelector};
 use hydra_tables::{RowFiles, is_dash};
 
-pub use args::{EvaluateArgs, MeasureArgs};
-pub use report::EvaluationReport;
+pub(crate) use args::{EvaluateArgs, MeasureArgs};
+pub use report::{EvaluationReport, RecordedReport};
 
-/// Measures `subjects` in comparison with subject number `baseline`, and shows the progress.
+/// Measures `subjects` as [`hydra_evaluation::evaluate`] does. The columns `categories` had pandas' category type in training.
 ///
-/// Fails like [`evaluate`], and with [`ErrorKind::InvalidArgument`](hydra_base::ErrorKind::InvalidArgument) if `categories` do
-/// not fit a model.
-pub fn run(
+/// Fails like it, and with [`ErrorKind::InvalidArgument`] if `categories` do not fit a model.
+pub fn measure(
+    subjects: Vec<Subject>,
+    baseline: usize,
+    files: RowFiles,
+    request: &Request,
+    categories: &[String],
+    report: &(dyn Fn(Work) + Sync),
+) -> Result<Evaluated> {
+    let with_categories = |subject: Subject| match categories {
+        [] => Ok(subject),
+        categories => Ok(Subject { model: subject.model.with_categories(categories)?, ..subject }),
+    };
+    let subjects = subjects.into_iter().map(with_categories).collect::<Result<_>>()?;
+    hydra_evaluation::evaluate(subjects, baseline, files, request, report)
+}
+
+/// [`measure`], and shows the progress.
+pub(crate) fn run(
     subjects: Vec<Subject>,
     baseline: usize,
     files: RowFiles,
@@ -33,11 +50,6 @@ pub fn run(
     categories: &[String],
     printer: &Printer,
 ) -> Result<Evaluated> {
-    let with_categories = |subject: Subject| match categories {
-        [] => Ok(subject),
-        categories => Ok(Subject { model: subject.model.with_categories(categories)?, ..subject }),
-    };
-    let subjects = subjects.into_iter().map(with_categories).collect::<Result<_>>()?;
     let (scoring, measuring) = (OnceLock::<ProgressBar>::new(), OnceLock::<ProgressBar>::new());
     let report = |work: Work| match work {
         Work::Scoring { position, length, in_bytes } => {
@@ -48,7 +60,7 @@ pub fn run(
             measuring.get_or_init(|| printer.progress(Some(total), false, "resampling")).set_position(done);
         }
     };
-    let evaluated = evaluate(subjects, baseline, files, request, &report);
+    let evaluated = measure(subjects, baseline, files, request, categories, &report);
     [scoring, measuring].iter().filter_map(OnceLock::get).for_each(ProgressBar::finish_and_clear);
     evaluated
 }
@@ -58,6 +70,72 @@ pub async fn load(registry: &ModelRegistry, selector: &VersionSelector) -> Resul
     let loaded = registry.load_version(selector).await?;
     let id = VersionId::Registered(loaded.version);
     Ok(Subject { id, model_sha256: loaded.sha256, model: loaded.model })
+}
+
+/// What is measured if no version is named: the champion and the candidate, or the one of them that there is.
+///
+/// [`ErrorKind::NoChampion`] if there is neither.
+pub async fn usual(registry: &ModelRegistry) -> Result<Vec<VersionSelector>> {
+    let mut selected = Vec::new();
+    let mut missing = None;
+    for alias in [Alias::CHAMPION, Alias::CANDIDATE] {
+        let selector = VersionSelector::Alias(alias);
+        match registry.find_version(&selector).await {
+            Ok(_) => selected.push(selector),
+            Err(error) if is_missing(&error) => {
+                missing.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if selected.is_empty() => Err(error),
+        _ => Ok(selected),
+    }
+}
+
+/// The number of the champion; none if there is no champion.
+pub async fn champion(registry: &ModelRegistry) -> Result<Option<Version>> {
+    match registry.find_version(&Alias::CHAMPION.into()).await {
+        Ok(version) => Ok(Some(version.version)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an alias is not set, or its version was deleted.
+fn is_missing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoChampion | ErrorKind::NoCandidate | ErrorKind::VersionNotFound)
+}
+
+/// The place of the champion among `subjects`, with which the others are compared; the first one's if it is not among them.
+#[must_use]
+pub fn baseline(subjects: &[Subject], champion: Option<Version>) -> usize {
+    let champion = champion.map(VersionId::Registered);
+    subjects.iter().position(|subject| Some(&subject.id) == champion.as_ref()).unwrap_or(0)
+}
+
+/// A request to promote a version, by default the candidate, and the models to measure for it: the champion's and the version's.
+/// Nothing is to be measured if the version is the champion.
+pub async fn promotion(
+    registry: &ModelRegistry,
+    version: Option<Version>,
+) -> Result<(DecisionRequest, Vec<Subject>)> {
+    let selector = version.map_or_else(|| Alias::CANDIDATE.into(), VersionSelector::from);
+    // By number from here: `candidate` may move while it is measured.
+    let target = registry.find_version(&selector).await?.version;
+    let request = registry.promote(match version {
+        Some(_) => Target::Version(target),
+        None => Target::CandidateThen(target),
+    });
+    let champion = champion(registry).await?;
+    let mut subjects = Vec::new();
+    if champion != Some(target) {
+        for version in champion.into_iter().chain([target]) {
+            subjects.push(load(registry, &version.into()).await?);
+        }
+    }
+    Ok((request, subjects))
 }
 
 /// Records what was measured on `rows`: a run, and a tag on each version.

@@ -52,6 +52,7 @@ impl EvaluationReport {
     }
 
     /// Adds where the evaluation is recorded.
+    #[must_use]
     pub fn recorded(mut self, recorded: Option<&RecordedEvaluation>) -> Self {
         self.recorded = recorded.map(|recorded| RecordedReport {
             run_id: recorded.run_id.to_string(),
@@ -61,6 +62,7 @@ impl EvaluationReport {
     }
 
     /// For people: a table for all rows and for each segment, with the versions as columns.
+    #[must_use]
     pub fn text(&self) -> String {
         let Evaluation { dataset, versions, segments, agreements, .. } = &self.evaluation;
         let mut text = format!("evaluation on {}: {} rows\n", dataset.name, dataset.rows);

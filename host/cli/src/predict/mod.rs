@@ -6,7 +6,7 @@ mod rows;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::{Printer, training};
+use crate::{Extras, Printer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::listed;
 use hydra_base::{Error, ErrorKind};
@@ -39,7 +39,13 @@ impl fmt::Display for Origin {
 ///
 /// The number of threads of `model` becomes that of `args`. Fails like [`Scoring::run`], and with
 /// [`ErrorKind::InvalidArgument`] if the rows are to have the version of a model file.
-pub fn run(model: Model, origin: &Origin, args: &PredictArgs, printer: &mut Printer) -> anyhow::Result<u64> {
+pub fn run(
+    model: Model,
+    origin: &Origin,
+    args: &PredictArgs,
+    extras: &Extras,
+    printer: &mut Printer,
+) -> anyhow::Result<u64> {
     let (in_format, out_format, output) = (args.input_format()?, args.output_format()?, args.output()?);
     let mut model = model.with_threads(args.threads);
     if !args.categories.is_empty() {
@@ -47,7 +53,7 @@ pub fn run(model: Model, origin: &Origin, args: &PredictArgs, printer: &mut Prin
     }
     let oracle = match args.engine {
         EngineArg::Native => None,
-        EngineArg::Lightgbm => Some(training::engine(&model)?),
+        EngineArg::Lightgbm => Some(extras.engine(&model)?),
     };
     let meaning = model.meaning_of(output);
     let mut scoring = Scoring::new(model).keep(&args.rows.keep).output(output);

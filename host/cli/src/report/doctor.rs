@@ -48,11 +48,13 @@ pub fn findings_on(model: &ModelName, findings: &[Finding]) -> Vec<FindingReport
 
 impl DoctorReport {
     /// The findings on one of several models.
+    #[must_use]
     pub fn of_several(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
         Self { findings: findings_on(model, found), ..Self::new(model, fixed, found) }
     }
 
     /// The findings on a model.
+    #[must_use]
     pub fn new(model: &ModelName, fixed: &[Finding], found: &[Finding]) -> Self {
         Self {
             schema: "hydra-registry/doctor/1",
@@ -63,6 +65,7 @@ impl DoctorReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.fixed {
@@ -90,11 +93,13 @@ pub struct DoctorsReport {
 
 impl DoctorsReport {
     /// The findings on several models.
+    #[must_use]
     pub fn new(models: Vec<DoctorReport>) -> Self {
         Self { schema: "hydra-registry/doctor-models/1", models }
     }
 
     /// For people: a heading for each model with findings or repairs.
+    #[must_use]
     pub fn text(&self) -> String {
         let section = |report: &DoctorReport| {
             let quiet = report.findings.is_empty() && report.fixed.is_empty();

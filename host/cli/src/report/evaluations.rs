@@ -34,6 +34,7 @@ impl From<&UsedEvaluation> for UsedReport {
 
 impl UsedReport {
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let first_hand = if self.first_hand { ", first-hand" } else { "" };
         printable(&format!(

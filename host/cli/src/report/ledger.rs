@@ -80,6 +80,7 @@ pub struct EntryReport {
 
 impl EntryReport {
     /// An entry with its effect, and with the archived answers if several policies decided together.
+    #[must_use]
     pub fn new(
         model: &ModelName,
         record: &Record,
@@ -122,6 +123,7 @@ impl EntryReport {
     }
 
     /// For people: a headline and the details.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("{:>5}  {}  {}", self.sequence, self.at, self.operation);
         // Writing to a string cannot fail.
@@ -177,6 +179,7 @@ impl EntryReport {
 
 impl ChangeReport {
     /// The aliases whose version in `after` differs from that in `before`.
+    #[must_use]
     pub fn between(before: &AliasState, after: &AliasState) -> Vec<Self> {
         let changes =
             after.iter().map(|(alias, to)| Self { alias: alias.to_string(), from: before.get(alias), to });
@@ -184,6 +187,7 @@ impl ChangeReport {
     }
 
     /// For people: `champion: 3 -> 4`.
+    #[must_use]
     pub fn text(&self) -> String {
         let version = |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |v| v.to_string());
         format!("{}: {} -> {}", self.alias, version(self.from), version(self.to))
@@ -216,6 +220,7 @@ pub struct ExportReport {
 
 impl ExportReport {
     /// A number of the ledger.
+    #[must_use]
     pub fn new(step: &Step) -> Self {
         let (number, state, record, flaw) = match step {
             Step::Valid { record, fate } => (record.number, fate_text(*fate), Some(record), None),
@@ -264,6 +269,7 @@ pub struct VerifyReport {
 
 impl VerifyReport {
     /// The result for a model.
+    #[must_use]
     pub fn new(model: &ModelName, verified: &Verified) -> Self {
         let flaw =
             |flaw: &hydra_lifecycle::ledger::verify::Flaw| json!({"entry": flaw.entry, "what": flaw.what});
@@ -280,6 +286,7 @@ impl VerifyReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
             "ledger of {}: {} entries, {} lost a race, {} decisions repeated with the same result\n",
@@ -322,6 +329,7 @@ pub struct AsOfReport {
 
 impl AsOfReport {
     /// The state after an entry.
+    #[must_use]
     pub fn new(model: &ModelName, as_of: Timestamp, record: &Record, state: &AliasState) -> Self {
         Self {
             schema: "hydra-registry/champion-as-of/1",
@@ -335,6 +343,7 @@ impl AsOfReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let version =
             |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |v| format!("version {v}"));

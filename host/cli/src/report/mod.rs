@@ -24,15 +24,19 @@ use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::model_facts::ModelChange;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
-pub use backtest::BacktestReport;
-pub use doctor::{DoctorReport, DoctorsReport};
+pub(crate) use backtest::BacktestReport;
+pub(crate) use doctor::DoctorsReport;
+pub use doctor::{DoctorReport, FindingReport};
 pub use evaluations::{LeftOutReport, UsedReport};
-pub use ledger::{AsOfReport, EntryReport, ExportReport, VerifyReport};
-pub use panel::{AnswerReport, MemberReport, panel_label};
-pub use show::step_text;
+pub use ledger::{AsOfReport, EntryReport};
+pub(crate) use ledger::{ExportReport, VerifyReport};
+pub use panel::AnswerReport;
+pub(crate) use panel::{MemberReport, panel_label};
+pub(crate) use show::step_text;
 pub use statement::StatementReport;
-pub use status::StatusReport;
-pub use version::{DownloadReport, ModelVersionReport};
+pub use status::{ModelStatusReport, StatusReport};
+pub(crate) use version::DownloadReport;
+pub use version::{ModelFileReport, ModelVersionReport};
 
 /// `log-candidate`.
 #[derive(Debug, Serialize)]
@@ -56,6 +60,7 @@ pub struct CandidateReport {
 
 impl CandidateReport {
     /// Reports a logged candidate.
+    #[must_use]
     pub fn new(model: &ModelName, logged: &LoggedCandidate, metrics: &BTreeMap<String, f64>) -> Self {
         Self {
             schema: "hydra-registry/candidate/1",
@@ -69,6 +74,7 @@ impl CandidateReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("logged {} version {} as candidate\n", self.model, self.version);
         text += &format!("  run     {}\n  sha256  {}\n", self.run_id, self.sha256);
@@ -104,6 +110,7 @@ pub struct ChampionReport {
 
 impl ChampionReport {
     /// Describes a champion.
+    #[must_use]
     pub fn new(model: &ModelName, info: &ChampionInfo) -> Self {
         Self {
             schema: "hydra-registry/champion/1",
@@ -118,6 +125,7 @@ impl ChampionReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("champion of {}: version {}\n", self.model, self.version);
         text += &format!(
@@ -168,6 +176,7 @@ impl From<VersionInfo> for VersionReport {
 
 impl VersionReport {
     /// For people: one row.
+    #[must_use]
     pub fn text(&self) -> String {
         let run = self.run_id.as_deref().unwrap_or("-");
         let aliases = self.aliases.join(", ");
@@ -179,6 +188,7 @@ impl VersionReport {
     }
 
     /// The heading above the rows.
+    #[must_use]
     pub fn heading() -> String {
         format!("{:>7}  {:24}  {:32}  aliases", "version", "created", "run")
     }
@@ -273,6 +283,7 @@ impl From<&Transition> for TransitionReport {
 impl TransitionReport {
     /// What must not be overlooked: what changes for the users of the predictions, or would change if the request were approved;
     /// rules that were set aside; and evaluations that were left out.
+    #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let changes = self.model_changes.iter().map(|change| printable(&change.to_string()));
         let is_approved = matches!(self.outcome, Outcome::Done | Outcome::Staged);
@@ -283,6 +294,7 @@ impl TransitionReport {
     }
 
     /// For people: the outcome, the version, the policy and the next step.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
         let subject = self
@@ -347,13 +359,16 @@ impl TransitionReport {
 }
 
 /// A time for people and machines: RFC 3339, UTC, milliseconds.
-pub fn time(milliseconds: Timestamp) -> String {
+pub(crate) fn time(milliseconds: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(milliseconds)
         .map_or_else(|_| milliseconds.to_string(), |time| format!("{time:.3}"))
 }
 
 /// Metrics as JSON numbers; those that JSON cannot represent are strings.
-pub fn metrics<S: Serializer>(metrics: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn metrics<S: Serializer>(
+    metrics: &BTreeMap<String, f64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().map(|(key, value)| (key, number(*value))))
 }
 

@@ -21,6 +21,7 @@ pub struct MemberReport {
 
 impl MemberReport {
     /// All policies of a panel; none if one decides alone.
+    #[must_use]
     pub fn all(panel: &Panel) -> Vec<Self> {
         let together = panel.members().filter(|_| !panel.is_alone());
         let report = together.map(|member| Self {
@@ -57,6 +58,7 @@ pub struct AnswerReport {
 
 impl AnswerReport {
     /// The answers in full.
+    #[must_use]
     pub fn all(answers: &[Answer]) -> Vec<Self> {
         let brief: Vec<PanelAnswer> = answers.iter().map(Answer::in_brief).collect();
         let full = Self::brief(&brief).into_iter().zip(answers).map(|(report, answer)| Self {
@@ -71,6 +73,7 @@ impl AnswerReport {
     }
 
     /// The answers as an entry of the ledger has them.
+    #[must_use]
     pub fn brief(answers: &[PanelAnswer]) -> Vec<Self> {
         let deciding = deciding(answers);
         let brief = answers.iter().enumerate().map(|(index, answer)| Self {
@@ -88,6 +91,7 @@ impl AnswerReport {
     }
 
     /// For people: one line.
+    #[must_use]
     pub fn text(&self) -> String {
         let name = self.name.clone().unwrap_or_else(|| self.sha256.to_string());
         let why = self.explanation.as_ref().map_or_else(String::new, |why| format!(", {why}"));

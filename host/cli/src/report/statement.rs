@@ -77,6 +77,7 @@ impl From<&Stated> for StatementReport {
 
 impl StatementReport {
     /// For people: what holds now, and what to do next.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
         let what = if self.sequence.is_some() { "done" } else { "nothing to do" };

@@ -40,6 +40,7 @@ pub struct ModelStatusReport {
 
 impl StatusReport {
     /// The state of several models.
+    #[must_use]
     pub fn new(models: &[ModelStatus]) -> Self {
         let report = |status: &ModelStatus| ModelStatusReport {
             model: status.model.to_string(),
@@ -54,6 +55,7 @@ impl StatusReport {
     }
 
     /// For people: a table, and the problems of each model below its line.
+    #[must_use]
     pub fn text(&self) -> String {
         let width = self.models.iter().map(|model| model.model.chars().count()).max().unwrap_or(0).max(5);
         let mut text = format!(

@@ -98,6 +98,7 @@ pub struct DownloadReport {
 
 impl ModelVersionReport {
     /// Describes a version.
+    #[must_use]
     pub fn new(details: &VersionDetails) -> Self {
         let VersionDetails { entity, metrics, run_tags, quarantine, model, .. } = details;
         let (model_file, unloadable) = match model {
@@ -122,6 +123,7 @@ impl ModelVersionReport {
     }
 
     /// Describes a model file.
+    #[must_use]
     pub fn of_file(path: &Path, facts: &Facts) -> Self {
         Self {
             file: Some(path.display().to_string()),
@@ -150,6 +152,7 @@ impl ModelVersionReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let mut text = match (&self.model, self.version) {
             (Some(model), Some(version)) => format!("{model} version {version}\n"),
@@ -223,6 +226,7 @@ impl ModelFileReport {
 
 impl DownloadReport {
     /// Reports a written model file.
+    #[must_use]
     pub fn new(version: &ModelVersion, file: &CachedModel, path: &Path) -> Self {
         Self {
             schema: "hydra-registry/download/1",
@@ -237,6 +241,7 @@ impl DownloadReport {
     }
 
     /// For people.
+    #[must_use]
     pub fn text(&self) -> String {
         let checked = if self.checked { "as logged" } else { "not compared: the version has no digest" };
         format!(

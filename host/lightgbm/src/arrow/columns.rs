@@ -13,7 +13,9 @@ use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Error, ErrorKind, Result};
 
 /// The columns of a batch as a table. A `Float64` column without nulls and all text are borrowed.
-pub(super) fn table(batch: &RecordBatch) -> Result<Table<'_>> {
+///
+/// [`ErrorKind::InvalidData`] if a column has a type that a model cannot use, or if a name appears twice.
+pub fn table(batch: &RecordBatch) -> Result<Table<'_>> {
     let schema = batch.schema_ref();
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, array)| {
         let values = values(array)

@@ -8,6 +8,7 @@
 //! one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::columns::spelled;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
@@ -52,7 +53,7 @@ pub(super) enum Needs {
 
 /// The list of each feature that has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Assignment(HashMap<usize, usize>);
+pub(super) struct Assignment(Arc<HashMap<usize, usize>>);
 
 impl Assignment {
     /// The list of a feature.
@@ -62,7 +63,8 @@ impl Assignment {
 
     /// The lists, in the order of their features.
     fn in_order(features: impl IntoIterator<Item = usize>) -> Self {
-        Self(features.into_iter().enumerate().map(|(list, feature)| (feature, list)).collect())
+        let lists = features.into_iter().enumerate().map(|(list, feature)| (feature, list));
+        Self(Arc::new(lists.collect()))
     }
 }
 
@@ -236,7 +238,7 @@ fn ambiguous() -> Error {
         "cannot match the model's pandas categories to columns: neither the model nor the input identifies them",
     )
     .with_hint(
-        "name the columns that had pandas' category type in training (`--categories`, `Model::with_categories`), or use \
+        "name the columns that had pandas' category type in training (`--categories`, `with_categories`), or use \
          Parquet or Arrow files in which they have that type",
     )
 }
@@ -248,7 +250,7 @@ fn unfit() -> Error {
     )
     .with_hint(
         "use text, dictionaries, or, for numeric categories, numbers in the columns that had pandas' category type in \
-         training; `--categories` or `Model::with_categories` names them",
+         training; `--categories` or `with_categories` names them",
     )
 }
 
@@ -264,7 +266,7 @@ mod tests {
         let needs: Vec<Needs> = infos.iter().map(|info| Needs::of(info)).collect();
         let assignment = assign(lists, &needs, columns).map_err(|error| error.kind())?;
         let mut features: Vec<(usize, usize)> =
-            assignment.0.into_iter().map(|(feature, list)| (list, feature)).collect();
+            assignment.0.iter().map(|(feature, list)| (*list, *feature)).collect();
         features.sort_unstable();
         Ok(features.into_iter().map(|(_, feature)| feature).collect())
     }

@@ -1,6 +1,8 @@
 //! pandas categories: the codes of their values.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -29,10 +31,10 @@ pub enum FeatureKind {
 
 /// The category lists of a model, in the order of their columns, and the facts in the model's text about the features
 /// that may be those columns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Categories {
-    lists: Vec<Codes>,
-    needs: Vec<Needs>,
+    lists: Arc<[Codes]>,
+    needs: Arc<[Needs]>,
     /// The assignment that the caller has given.
     told: Option<Assignment>,
 }
@@ -86,7 +88,7 @@ impl Categories {
         assign(&lists, &self.needs, columns).map_err(|error| {
             let possible: Vec<&str> = features
                 .iter()
-                .zip(&self.needs)
+                .zip(self.needs.iter())
                 .filter(|(_, needs)| needs.possible())
                 .map(|(name, _)| name.as_str())
                 .collect();
@@ -101,8 +103,8 @@ impl Categories {
         (0..features).map(kind).collect()
     }
 
-    /// Appends a column's values; as codes, if the feature has a list.
-    pub(super) fn encode(&self, list: Option<usize>, column: &Values<'_>, out: &mut Vec<f64>) -> Result<()> {
+    /// The values of a column: as codes, if the feature has a list, and otherwise borrowed.
+    pub(super) fn encode<'c>(&self, list: Option<usize>, column: &'c Values<'_>) -> Result<Cow<'c, [f64]>> {
         let codes = list.map(|list| &self.lists[list]);
         if let Some(category) = codes.and_then(|codes| codes.inexact.as_ref()) {
             return Err(Error::new(
@@ -112,8 +114,8 @@ impl Categories {
             .with_context("category", category)
             .with_hint("train with text categories, or with numbers below 2^53"));
         }
-        match (codes, column) {
-            (None, Values::Numbers(numbers)) => out.extend_from_slice(numbers),
+        Ok(match (codes, column) {
+            (None, Values::Numbers(numbers)) => Cow::Borrowed(numbers),
             (None, Values::Strings(_) | Values::Json(_)) => {
                 return Err(Error::new(
                     ErrorKind::InvalidData,
@@ -121,19 +123,17 @@ impl Categories {
                 ));
             }
             (Some(codes), Values::Numbers(numbers)) => {
-                out.extend(numbers.iter().map(|number| codes.of_number(*number)));
+                numbers.iter().map(|number| codes.of_number(*number)).collect()
             }
             (Some(codes), Values::Strings(strings)) => {
                 let code = |row| strings.get(row).map_or(f64::NAN, |text| codes.of_text(text));
-                out.extend((0..strings.rows()).map(code));
+                (0..strings.rows()).map(code).collect()
             }
             (Some(codes), Values::Json(values)) => {
-                for row in 0..values.rows() {
-                    out.push(values.get(row).map_or(Ok(f64::NAN), |json| codes.of_json(json))?);
-                }
+                let code = |row| values.get(row).map_or(Ok(f64::NAN), |json| codes.of_json(json));
+                (0..values.rows()).map(code).collect::<Result<_>>()?
             }
-        }
-        Ok(())
+        })
     }
 }
 

@@ -76,6 +76,21 @@ impl Model {
     pub fn match_columns<S: AsRef<str>>(&self, columns: &[S], kept: &[usize]) -> Result<Selection> {
         ColumnNames::new(columns).match_features(self.feature_names(), kept)
     }
+
+    /// The index of each feature's column, as [`Model::match_columns`] finds them, where every column must be a feature.
+    ///
+    /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) as there, and if columns are left over (the message lists
+    /// them).
+    pub fn match_all_columns<S: AsRef<str>>(&self, columns: &[S]) -> Result<Vec<usize>> {
+        let Selection { features, others } = self.match_columns(columns, &[])?;
+        if others.is_empty() {
+            return Ok(features);
+        }
+        let extra: Vec<&str> = others.into_iter().map(|column| columns[column].as_ref()).collect();
+        Err(invalid("the columns are not the model's features")
+            .with_context("extra", listed(&extra))
+            .with_hint("leave out the columns that are not features"))
+    }
 }
 
 impl<'a> ColumnNames<'a> {

@@ -8,7 +8,7 @@ mod load;
 mod predict;
 mod table;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::extracted::Estimator;
 use crate::labels::ClassLabels;
@@ -23,23 +23,24 @@ pub use categories::FeatureKind;
 pub use columns::{ColumnNames, Selection, are_placeholders, spelled};
 pub use facts::{ModelFormat, OutputKind};
 pub use load::ModelLimits;
-pub use predict::{Engine, Prediction};
+pub use predict::{Engine, Prediction, most_probable_class};
 pub use table::{Column, EncodedTable, StringColumn, Table, Values};
 
 /// A loaded LightGBM model: a native booster, or a scikit-learn style estimator.
 ///
 /// Its predictions are those of Python's `predict` on the same file. Values of this type do not change while they
-/// predict, and threads can share them.
+/// predict, and threads can share them. Clones share the trees.
+#[derive(Clone)]
 pub struct Model {
-    text: TextModel,
-    scorer: Scorer,
+    text: Arc<TextModel>,
+    scorer: Arc<Scorer>,
     /// Compiled when contributions are asked for.
-    contributions: OnceLock<Contributions>,
+    contributions: Arc<OnceLock<Contributions>>,
     /// How many iterations predictions use; none is all.
     iterations: Option<usize>,
     format: ModelFormat,
     estimator: Estimator,
-    classes: Option<ClassLabels>,
+    classes: Option<Arc<ClassLabels>>,
     categories: Categories,
     threads: usize,
 }
@@ -48,6 +49,31 @@ impl Model {
     /// Creates a model from a validated native booster, such as a freshly trained one.
     pub fn from_text_model(text: TextModel) -> Result<Self> {
         Self::assemble(text, ModelFormat::Text, Estimator::Booster, None, None)
+    }
+
+    /// Creates a model from what a Python estimator has: its booster, its class, the labels of a classifier, and the number of
+    /// boosting rounds for predictions, if training stopped early.
+    ///
+    /// [`ErrorKind::InvalidModel`] if the number of labels does not match the booster's outputs.
+    pub fn from_parts(
+        booster: TextModel,
+        estimator: Estimator,
+        classes: Option<ClassLabels>,
+        best_iteration: Option<u32>,
+    ) -> Result<Self> {
+        Self::assemble(booster, ModelFormat::Text, estimator, classes, best_iteration)
+    }
+
+    /// The same model with predictions of `count` boosting iterations from `start`, which counts from 0: all from there for `None`
+    /// or if there are fewer, and none if `start` is beyond the last.
+    #[must_use]
+    pub fn limited(&self, start: usize, count: Option<usize>) -> Self {
+        Self {
+            scorer: Arc::new(Scorer::compile_range(&self.text, start, count)),
+            contributions: Arc::default(),
+            iterations: count,
+            ..self.clone()
+        }
     }
 
     /// Sets the number of threads for predictions; 0, the default, means all processors.
@@ -75,7 +101,7 @@ impl Model {
     /// The labels of a classifier, by class index.
     #[must_use]
     pub fn classes(&self) -> Option<&ClassLabels> {
-        self.classes.as_ref()
+        self.classes.as_deref()
     }
 
     /// The names of the features, in the order of a matrix's columns.
@@ -139,15 +165,15 @@ impl Model {
         }
         let iterations = best_iteration.map(|iterations| iterations as usize);
         Ok(Self {
-            scorer: Scorer::compile_with(&text, iterations),
-            contributions: OnceLock::new(),
+            scorer: Arc::new(Scorer::compile_with(&text, iterations)),
+            contributions: Arc::default(),
             iterations,
             format,
             estimator,
-            classes,
+            classes: classes.map(Arc::new),
             categories: Categories::of(&text),
             threads: 0,
-            text,
+            text: Arc::new(text),
         })
     }
 }
@@ -157,7 +183,7 @@ impl std::fmt::Debug for Model {
         f.debug_struct("Model")
             .field("estimator", &self.estimator)
             .field("text", &self.text)
-            .field("classes", &self.classes.as_ref().map(ClassLabels::len))
+            .field("classes", &self.classes.as_ref().map(|classes| classes.len()))
             .finish_non_exhaustive()
     }
 }

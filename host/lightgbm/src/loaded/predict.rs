@@ -138,9 +138,9 @@ impl Model {
 
     /// [`Model::labels`] with the numbers of `engine`.
     pub fn labels_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<ClassLabels> {
-        let classes = self.num_classes()?;
-        let probabilities = self.probabilities_by(engine, data)?;
-        let indices: Vec<usize> = probabilities.chunks_exact(classes).map(argmax).collect();
+        self.num_classes()?;
+        let indices: Vec<usize> =
+            engine.outputs(data)?.chunks_exact(self.num_outputs()).map(most_probable_class).collect();
         match &self.classes {
             Some(labels) => labels.select(&indices).ok_or_else(|| {
                 Error::new(ErrorKind::InvalidModel, "the model predicts a class that has no label")
@@ -230,7 +230,17 @@ impl Model {
         }
         Err(Error::new(ErrorKind::InvalidData, "the number of columns is not the model's number of features")
             .with_context("columns", data.columns())
-            .with_context("features", features))
+            .with_context("features", features)
+            .with_hint("pass one column for each feature, in the model's order"))
+    }
+}
+
+/// The index of the most probable class, from the outputs of one row: a single one is the probability of the second class.
+#[must_use]
+pub fn most_probable_class(outputs: &[f64]) -> usize {
+    match outputs {
+        [probability] => argmax(&[1.0 - probability, *probability]),
+        probabilities => argmax(probabilities),
     }
 }
 

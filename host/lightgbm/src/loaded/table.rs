@@ -5,11 +5,10 @@ use std::collections::HashSet;
 
 use super::Model;
 use super::assignment::ColumnKind;
-use super::columns::Selection;
 use crate::error::invalid;
-use crate::matrix::{Layout, Matrix};
+use crate::matrix::Matrix;
 use hydra_base::Result;
-use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 
 /// Named columns of equal length, borrowed if they have the form that a model needs.
 #[derive(Debug, Default)]
@@ -134,53 +133,44 @@ impl Values<'_> {
     }
 }
 
-/// A table as a model's matrix: features in the model's order, categories as codes.
+/// A table as a model's matrix: features in the model's order, categories as codes. Columns of numbers are those of the table.
 #[derive(Debug, Clone)]
-pub struct EncodedTable {
-    /// Column-major.
-    values: Vec<f64>,
+pub struct EncodedTable<'a> {
+    columns: Vec<Cow<'a, [f64]>>,
     rows: usize,
-    columns: usize,
 }
 
-impl EncodedTable {
+impl EncodedTable<'_> {
     /// The values, for predictions.
     #[must_use]
     pub fn matrix(&self) -> Matrix<'_> {
-        match Matrix::new(&self.values, self.rows, self.columns, Layout::ColumnMajor) {
+        match Matrix::from_column_slices(&self.columns, self.rows) {
             Ok(matrix) => matrix,
-            Err(_) => unreachable!("the values were filled column by column"),
+            Err(_) => unreachable!("the columns of a table have equal lengths"),
         }
     }
 }
 
 impl Model {
-    /// Finds the model's features among a table's columns, as [`Model::match_columns`] does, and replaces pandas
+    /// Finds the model's features among a table's columns, as [`Model::match_all_columns`] does, and replaces pandas
     /// categories by their codes. Missing categories, and those that training did not see, become NaN, as in Python.
     ///
     /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if the columns are not the features (the message
     /// lists missing and extra ones), or if a numeric feature has a column of text;
     /// [`ErrorKind::UnsupportedModel`](hydra_base::ErrorKind::UnsupportedModel) if neither the model nor the columns'
     /// kinds determine the features of the category lists: then use [`Model::with_categories`].
-    pub fn encode(&self, table: &Table<'_>) -> Result<EncodedTable> {
-        let features = self.feature_names();
+    pub fn encode<'t>(&self, table: &'t Table<'_>) -> Result<EncodedTable<'t>> {
         let names: Vec<&str> = table.columns().iter().map(|column| column.name.as_ref()).collect();
-        let Selection { features: order, others } = self.match_columns(&names, &[])?;
-        if !others.is_empty() {
-            let extra: Vec<&str> = others.into_iter().map(|column| names[column]).collect();
-            return Err(
-                invalid("the columns are not the model's features").with_context("extra", listed(&extra))
-            );
-        }
+        let order = self.match_all_columns(&names)?;
         let kinds: Vec<ColumnKind> = order.iter().map(|column| table.columns()[*column].kind).collect();
-        let assignment = self.categories.assign(&kinds, features)?;
-        let mut values = Vec::with_capacity(table.rows() * features.len());
-        for (feature, column) in order.into_iter().enumerate() {
+        let assignment = self.categories.assign(&kinds, self.feature_names())?;
+        let encode = |(feature, column): (usize, usize)| {
             let column = &table.columns()[column];
             self.categories
-                .encode(assignment.list(feature), &column.values, &mut values)
-                .map_err(|error| error.with_context("column", excerpt(&*column.name, QUOTED_CHARS)))?;
-        }
-        Ok(EncodedTable { values, rows: table.rows(), columns: features.len() })
+                .encode(assignment.list(feature), &column.values)
+                .map_err(|error| error.with_context("column", excerpt(&*column.name, QUOTED_CHARS)))
+        };
+        let columns = order.into_iter().enumerate().map(encode).collect::<Result<_>>()?;
+        Ok(EncodedTable { columns, rows: table.rows() })
     }
 }

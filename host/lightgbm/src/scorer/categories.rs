@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::trees::Trees;
 use super::view::{Columns, View};
-use crate::text::{TextModel, Tree};
+use crate::text::Tree;
 
 /// The categories that at least one split of a column sends left, numbered in order: their codes.
 ///
@@ -115,11 +116,11 @@ pub(super) struct Categories {
 }
 
 impl Categories {
-    /// Collects the categories of the first `num_trees` trees.
-    pub fn collect(model: &TextModel, num_trees: usize, columns: &Columns) -> Self {
-        let mut all = Self { dictionaries: dictionaries(model, num_trees, columns), ..Self::default() };
+    /// Collects the categories of these trees.
+    pub fn collect(trees: Trees<'_>, columns: &Columns) -> Self {
+        let mut all = Self { dictionaries: dictionaries(trees, columns), ..Self::default() };
         let mut known: HashMap<(usize, &[u32]), CodeSet> = HashMap::new();
-        for tree in model.trees().take(num_trees) {
+        for tree in trees.iter() {
             let first = all.set_of_node.len();
             all.first_of_tree.push(first);
             if tree.num_categorical() > 0 {
@@ -143,9 +144,9 @@ impl Categories {
     }
 }
 
-fn dictionaries(model: &TextModel, num_trees: usize, columns: &Columns) -> Vec<Dictionary> {
+fn dictionaries(trees: Trees<'_>, columns: &Columns) -> Vec<Dictionary> {
     let mut unions = vec![Vec::new(); columns.list().len()];
-    for tree in model.trees().take(num_trees) {
+    for tree in trees.iter() {
         for (_, column, bitset) in categorical_splits(tree, columns) {
             let union: &mut Vec<u32> = &mut unions[column];
             union.resize(union.len().max(bitset.len()), 0);

@@ -17,11 +17,13 @@ mod sinks;
 mod sliced;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod view;
 mod walk;
 
 use std::fmt;
 use std::num::NonZero;
+use std::ops::Range;
 
 use crate::matrix::Matrix;
 use crate::objective::Objective;
@@ -33,6 +35,7 @@ use categories::Categories;
 use linear::LinearTree;
 use segment::Segment;
 use sinks::{LeafSink, ScoreSink};
+use trees::Trees;
 use view::Columns;
 use walk::Walker;
 
@@ -46,7 +49,8 @@ pub(crate) use contributions::Contributions;
 pub struct Scorer {
     num_features: usize,
     num_outputs: usize,
-    num_iterations: usize,
+    /// Which iterations of the model these are.
+    iterations: Range<usize>,
     average: bool,
     objective: Option<Objective>,
     walker: Walker,
@@ -78,23 +82,32 @@ impl Scorer {
     /// Compiles the first `num_iterations` iterations; all of them for `None` or if there are fewer.
     #[must_use]
     pub fn compile_with(model: &TextModel, num_iterations: Option<usize>) -> Self {
-        let num_iterations = num_iterations.unwrap_or(usize::MAX).min(model.num_iterations());
-        let num_trees = num_iterations * model.trees_per_iteration();
-        let columns = Columns::collect(model, num_trees);
-        let categories = Categories::collect(model, num_trees, &columns);
-        let segments = segment::compile(model, num_trees, &columns, &categories);
+        Self::compile_range(model, 0, num_iterations)
+    }
+
+    /// Compiles `count` iterations from the iteration `start`, which counts from 0: all from there for `None` or if there are
+    /// fewer, and none if `start` is beyond the last.
+    #[must_use]
+    pub fn compile_range(model: &TextModel, start: usize, count: Option<usize>) -> Self {
+        let start = start.min(model.num_iterations());
+        let count = count.unwrap_or(usize::MAX).min(model.num_iterations() - start);
+        let iterations = start..start + count;
+        let trees = Trees::new(model, &iterations);
+        let columns = Columns::collect(trees);
+        let categories = Categories::collect(trees, &columns);
+        let segments = segment::compile(trees, &columns, &categories);
         let linear = if model.has_linear_trees() {
-            model.trees().take(num_trees).map(LinearTree::compile).collect()
+            trees.iter().map(LinearTree::compile).collect()
         } else {
             Vec::new()
         };
         Self {
             num_features: model.num_features(),
             num_outputs: model.trees_per_iteration(),
-            num_iterations,
+            iterations,
             average: model.average_output(),
             objective: model.objective().copied(),
-            walker: Walker::compile(model, num_trees, &columns, categories),
+            walker: Walker::compile(trees, &columns, categories),
             segments,
             linear,
         }
@@ -115,7 +128,7 @@ impl Scorer {
     /// The number of iterations that are scored.
     #[must_use]
     pub fn num_iterations(&self) -> usize {
-        self.num_iterations
+        self.iterations.len()
     }
 
     /// The number of scored trees: iterations times outputs.
@@ -189,7 +202,7 @@ impl Scorer {
             "the number of scores is not a multiple of the row length"
         );
         if self.average {
-            let iterations = self.num_iterations as f64;
+            let iterations = self.num_iterations() as f64;
             for score in &mut *scores {
                 *score /= iterations;
             }
@@ -243,7 +256,8 @@ impl Scorer {
                 "the number of columns is not the model's number of features",
             )
             .with_context("columns", columns)
-            .with_context("features", self.num_features));
+            .with_context("features", self.num_features)
+            .with_hint("pass one column for each feature, in the model's order"));
         }
         if rows.checked_mul(per_row) != Some(out) {
             return Err(Error::new(
@@ -286,11 +300,13 @@ fn share<T: Send>(
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let rows = out.len() / per_row;
+    let most = (rows / grain.least).min(grain.most_threads);
     let threads = match threads {
-        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        // The answer reads files of the operating system, which takes longer than scoring a few rows.
+        0 if most > 1 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     };
-    let threads = threads.min(rows / grain.least).min(grain.most_threads).max(1);
+    let threads = threads.min(most).max(1);
     if threads == 1 {
         return work(0, out);
     }

@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::categories::Categories;
 use super::predicates::{Asked, Predicate, Predicates};
 use super::sliced::{MOST_LEAVES, SlicedTrees};
+use super::trees::Trees;
 use super::view::{Columns, View};
-use crate::text::{TextModel, Tree};
+use crate::text::Tree;
 
 /// The largest number of predicates in a segment: their numbers fit 16 bits, and their results the processor's
 /// second-level cache.
@@ -29,21 +30,16 @@ pub(super) enum Plan {
     Walked,
 }
 
-/// Splits the first `num_trees` trees into segments.
-pub(super) fn compile(
-    model: &TextModel,
-    num_trees: usize,
-    columns: &Columns,
-    categories: &Categories,
-) -> Vec<Segment> {
+/// Splits the trees into segments.
+pub(super) fn compile(all: Trees<'_>, columns: &Columns, categories: &Categories) -> Vec<Segment> {
     let mut segments = Vec::new();
     let mut asked = Asked::default();
-    let mut open: Vec<_> = std::iter::once(0..num_trees).collect();
+    let mut open: Vec<_> = std::iter::once(0..all.len()).collect();
     while let Some(trees) = open.pop() {
         if trees.is_empty() {
             continue;
         }
-        let compiler = Compiler { model, columns, categories, trees: trees.clone() };
+        let compiler = Compiler { all, columns, categories, trees: trees.clone() };
         let (predicates, numbers) = compiler.predicates(&mut asked);
         if predicates.len() > MOST_PREDICATES && trees.len() > 1 {
             let middle = trees.start + trees.len() / 2;
@@ -56,7 +52,7 @@ pub(super) fn compile(
 }
 
 struct Compiler<'a> {
-    model: &'a TextModel,
+    all: Trees<'a>,
     columns: &'a Columns,
     categories: &'a Categories,
     trees: Range<usize>,
@@ -65,7 +61,7 @@ struct Compiler<'a> {
 impl Compiler<'_> {
     /// The predicates of all sliced trees, and the number of each node's predicate, tree by tree.
     fn predicates(&self, asked: &mut Asked) -> (Predicates, Vec<u32>) {
-        let trees = self.trees.clone().map(|index| (index, self.model.tree(index)));
+        let trees = self.trees.clone().map(|index| (index, self.all.get(index)));
         let predicates = trees.filter(|(_, tree)| is_sliced(*tree)).flat_map(|(index, tree)| {
             (0..tree.num_nodes()).map(move |node| self.predicate(index, tree, node))
         });
@@ -78,7 +74,7 @@ impl Compiler<'_> {
         let mut plans = Vec::with_capacity(self.trees.len());
         let mut numbers = numbers.iter();
         for index in self.trees.clone() {
-            let tree = self.model.tree(index);
+            let tree = self.all.get(index);
             plans.push(if is_sliced(tree) {
                 // A segment of one tree may exceed the limit, but not 65,535: a tree has fewer nodes.
                 let numbers = numbers.by_ref().take(tree.num_nodes());

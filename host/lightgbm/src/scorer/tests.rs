@@ -124,6 +124,47 @@ fn a_scorer_is_shared_by_threads() {
 fn iteration_counts_beyond_the_model_and_zero_are_accepted() {
     let model = read_model(&fixtures("scores").join("nan_as_missing.txt"));
     assert_eq!(Scorer::compile_with(&model, Some(usize::MAX)).num_iterations(), model.num_iterations());
-    let none = Scorer::compile_with(&model, Some(0));
-    assert_eq!(score_every_way("none", &none, &[1.0; 8 * 40]), [0.0; 40]);
+    for none in [Scorer::compile_with(&model, Some(0)), Scorer::compile_range(&model, usize::MAX, None)] {
+        assert_eq!(score_every_way("none", &none, &[1.0; 8 * 40]), [0.0; 40]);
+        assert_eq!(none.num_iterations(), 0);
+    }
+}
+
+#[test]
+fn iterations_in_the_middle_are_scored_alone() {
+    for name in ["multiclass", "random_forest", "linear", "categorical", "nan_as_missing"] {
+        let path = fixtures("scores").join(name).with_extension("txt");
+        let model = read_model(&path);
+        let rows = numbers(&read_json(&path.with_extension("json"))["rows"]);
+        let last = model.num_iterations() - 1;
+        let middle = Scorer::compile_range(&model, 1, Some(last - 1));
+        assert_eq!(middle.num_iterations(), last - 1, "{name}");
+
+        // In the order of the iterations, as LightGBM adds them.
+        let mut expected = vec![0.0; rows.len() / middle.num_features() * middle.num_outputs()];
+        for iteration in 1..last {
+            let alone = Scorer::compile_range(&model, iteration, Some(1));
+            let scores = score_every_way(name, &alone, &rows);
+            expected.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+        }
+        let mut ours = score_every_way(name, &middle, &rows);
+        assert_scores(name, &ours, &expected, 0);
+
+        let all = leaves(&Scorer::compile(&model), &rows);
+        let outputs = middle.num_outputs();
+        let leaves_between: Vec<u32> =
+            all.chunks(model.num_trees()).flat_map(|row| row[outputs..last * outputs].to_vec()).collect();
+        assert_eq!(leaves(&middle, &rows), leaves_between, "{name}");
+
+        // A random forest divides by the number of iterations that are used.
+        middle.convert(&mut ours);
+        if model.average_output() {
+            for sum in &mut expected {
+                *sum /= (last - 1) as f64;
+            }
+        }
+        let objective = model.objective().expect("an objective");
+        expected.chunks_mut(outputs).for_each(|row| objective.convert(row));
+        assert_scores(name, &ours, &expected, 0);
+    }
 }

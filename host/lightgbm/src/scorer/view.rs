@@ -5,7 +5,8 @@
 //! [`View`] instead gives every value a position in the order of thresholds, so that one comparison decides: `!(value
 //! <= threshold)` means right, also for missing values. Each view of a feature is a separate column.
 
-use crate::text::{DecisionType, MissingType, TextModel};
+use super::trees::Trees;
+use crate::text::{DecisionType, MissingType};
 
 /// LightGBM's `kZeroThreshold`, a float. Values of at most this magnitude are zero.
 const ZERO_THRESHOLD: f64 = 1e-35_f32 as f64;
@@ -85,10 +86,10 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// The columns of the first `num_trees` trees.
-    pub fn collect(model: &TextModel, num_trees: usize) -> Self {
-        let mut numbers = vec![(0, 0_u8); model.num_features()];
-        for tree in model.trees().take(num_trees) {
+    /// The columns of these trees.
+    pub fn collect(trees: Trees<'_>) -> Self {
+        let mut numbers = vec![(0, 0_u8); trees.model.num_features()];
+        for tree in trees.iter() {
             for (feature, decision) in tree.split_feature().iter().zip(tree.decision_type()) {
                 numbers[*feature as usize].1 |= 1 << View::of(*decision) as u8;
             }

@@ -6,8 +6,8 @@ use std::hint::select_unpredictable;
 use super::categories::Categories;
 use super::layout::{Item, breadth_first};
 use super::membership::Membership;
+use super::trees::Trees;
 use super::view::{Column, Columns, View, category, without_tiny};
-use crate::text::TextModel;
 
 /// One node. A row goes right unless the value in `slot` is at most `threshold`; the right child follows the left one.
 ///
@@ -53,7 +53,7 @@ pub(super) struct Walker {
 }
 
 impl Walker {
-    pub fn compile(model: &TextModel, num_trees: usize, columns: &Columns, categories: Categories) -> Self {
+    pub fn compile(trees: Trees<'_>, columns: &Columns, categories: Categories) -> Self {
         let mut walker = Self {
             columns: columns.list().to_vec(),
             categories,
@@ -61,11 +61,11 @@ impl Walker {
             num_slots: columns.list().len() + 1,
             nodes: Vec::new(),
             leaves: Vec::new(),
-            roots: Vec::with_capacity(num_trees),
-            categorical: Vec::with_capacity(num_trees),
+            roots: Vec::with_capacity(trees.len()),
+            categorical: Vec::with_capacity(trees.len()),
         };
-        let places = walker.collect_sets(model, num_trees, columns);
-        for (index, tree) in model.trees().take(num_trees).enumerate() {
+        let places = walker.collect_sets(trees, columns);
+        for (index, tree) in trees.iter().enumerate() {
             let root = walker.nodes.len() as u32;
             walker.roots.push(root);
             walker.categorical.push(tree.num_categorical() > 0);
@@ -98,15 +98,10 @@ impl Walker {
     }
 
     /// Assigns a slot and a bit in it to every set of categories.
-    fn collect_sets(
-        &mut self,
-        model: &TextModel,
-        num_trees: usize,
-        columns: &Columns,
-    ) -> HashMap<(usize, u64), (u32, u64)> {
+    fn collect_sets(&mut self, trees: Trees<'_>, columns: &Columns) -> HashMap<(usize, u64), (u32, u64)> {
         let mut sets = vec![Vec::new(); columns.list().len()];
         let mut budget = MOST_TABLE_WORDS;
-        for (index, tree) in model.trees().take(num_trees).enumerate() {
+        for (index, tree) in trees.iter().enumerate() {
             budget += TABLE_WORDS_PER_NODE * tree.num_nodes();
             for (node, decision) in tree.decision_type().iter().enumerate() {
                 if decision.is_categorical() {

@@ -2,6 +2,7 @@
 
 mod recorded;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -64,7 +65,7 @@ pub fn assert_scores(name: &str, ours: &[f64], expected: &[f64], ulps: u64) {
     }
 }
 
-/// Checks that all ways to score give the same bits: blocks, single rows, column-major input, several threads.
+/// Checks that all ways to score give the same bits: blocks, single rows, every layout of the input, several threads.
 #[must_use]
 pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
     let (features, outputs) = (scorer.num_features(), scorer.num_outputs());
@@ -77,7 +78,14 @@ pub fn score_every_way(name: &str, scorer: &Scorer, rows: &[f64]) -> Vec<f64> {
         (0..rows.len()).map(|place| rows[place % count * features + place / count]).collect();
     let by_rows = Matrix::from_rows(rows, features).expect("whole rows");
     let by_columns = Matrix::from_columns(&columns, features).expect("whole columns");
-    for data in [by_rows, by_columns] {
+    let slices: Vec<Cow<'_, [f64]>> = columns.chunks(count).map(Cow::Borrowed).collect();
+    let by_slices = Matrix::from_column_slices(&slices, count).expect("equal lengths");
+    // The columns the other way round, and the order that turns them back.
+    let reversed: Vec<f64> = rows.chunks(features).flat_map(|row| row.iter().rev().copied()).collect();
+    let order: Vec<usize> = (0..features).rev().collect();
+    let reversed = Matrix::from_rows(&reversed, features).expect("whole rows");
+    let by_order = reversed.with_order(&order).expect("every column");
+    for data in [by_rows, by_columns, by_slices, by_order] {
         for threads in [0, 1, 2] {
             let mut ours = vec![f64::NAN; count * outputs];
             scorer.raw(&data, threads, &mut ours).expect("the sizes fit");

@@ -142,11 +142,7 @@ impl ModelDirectory {
             // Writing to a string cannot fail.
             let _ = writeln!(yaml, "{key}:{space}{value}");
         };
-        let artifact_path = match &self.identity {
-            Identity::LoggedModel { artifact_uri, .. } => artifact_uri,
-            Identity::RunArtifact { artifact_path, .. } => artifact_path,
-        };
-        line("artifact_path", &quoted(artifact_path));
+        line("artifact_path", &quoted(self.identity.artifact_path()));
         line("flavors", "");
         line("  lightgbm", "");
         line("    code", "null");
@@ -179,10 +175,7 @@ impl ModelDirectory {
             line("  outputs", outputs.as_deref().unwrap_or("null"));
             line("  params", "null");
         }
-        // A time beyond the year 9999 has no such text.
-        let created = jiff::Timestamp::try_from(self.created).unwrap_or(jiff::Timestamp::MAX);
-        let created = created.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string();
-        line("utc_time_created", &quoted(&created));
+        line("utc_time_created", &quoted(&utc_time(self.created)));
         yaml
     }
 
@@ -209,6 +202,23 @@ impl ModelDirectory {
         let PythonEnvironment { mlflow, lightgbm, .. } = &self.environment;
         [format!("mlflow=={mlflow}"), format!("lightgbm=={lightgbm}")]
     }
+}
+
+impl Identity {
+    /// The value of `artifact_path` in `MLmodel`.
+    pub(super) fn artifact_path(&self) -> &str {
+        match self {
+            Self::LoggedModel { artifact_uri, .. } => artifact_uri,
+            Self::RunArtifact { artifact_path, .. } => artifact_path,
+        }
+    }
+}
+
+/// A time as `MLmodel` has it.
+pub(super) fn utc_time(time: SystemTime) -> String {
+    // A time beyond the year 9999 has no such text.
+    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
 }
 
 const CONDA: &str = "conda.yaml";

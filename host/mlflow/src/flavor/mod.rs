@@ -5,11 +5,13 @@
 
 mod directory;
 mod mlmodel;
+mod saved;
 mod signature;
 mod yaml;
 
 pub use directory::{DirectoryFile, Identity, ModelDirectory, PythonEnvironment};
 pub use mlmodel::{LightGbmFlavor, MlModel, MlModelLimits};
+pub use saved::SavedMlModel;
 pub(crate) use signature::columns_json;
 pub use signature::{ColumnSpec, Signature};
 

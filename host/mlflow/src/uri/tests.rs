@@ -29,9 +29,12 @@ fn schemes_are_distinguished_from_paths() {
         ("C:\\mlruns", "file"),
         ("file:///mlruns", "file"),
         ("databricks", "databricks"),
+        ("hydra+https://h", "https"),
+        ("hydra+sqlite:///x.db", "sqlite"),
     ] {
         assert_eq!(TrackingUri::new(text).expect(text).scheme(), scheme, "{text}");
     }
+    assert_eq!(TrackingUri::new("hydra+http://h").expect("a gate").expose(), "http://h");
     for bad in ["", "  ", "http://", "http://h/?a=b", "http://h/#f"] {
         assert_eq!(TrackingUri::new(bad).expect_err(bad).kind(), ErrorKind::Config);
     }

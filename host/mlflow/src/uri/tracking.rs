@@ -10,6 +10,9 @@ use url::Url;
 use super::{ArtifactUri, Location, redact, scheme_of};
 use hydra_base::error::{Error, ErrorKind, Result};
 
+/// The prefix of URIs for MLflow's Python client, which loads the gate of the Python package for them.
+const GATE: &str = "hydra+";
+
 /// A URI from a user, not parsed yet.
 ///
 /// `Display` and `Debug` omit user information and queries; [`expose`](Self::expose) does not.
@@ -59,9 +62,12 @@ pub struct TrackingUri {
 }
 
 impl TrackingUri {
-    /// Parses a URI or a plain path; [`ErrorKind::Config`] if it is blank or a malformed web address.
+    /// Parses a URI or a plain path; [`ErrorKind::Config`] if it is blank or a malformed web address. `hydra+http://…`, the URI by
+    /// which MLflow's Python client finds the gate of hydra-registry, is the server behind that gate.
     pub fn new(text: impl Into<String>) -> Result<Self> {
-        let text = text.into().trim().to_owned();
+        let text = text.into();
+        let text = text.trim();
+        let text = text.strip_prefix(GATE).unwrap_or(text).to_owned();
         if text.is_empty() {
             return Err(Error::new(ErrorKind::Config, "the tracking URI is blank"));
         }

@@ -1,5 +1,6 @@
 //! Carrying a candidate into the stores: the run first, the registration last, and nothing half-registered left behind.
 
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::time::SystemTime;
 
@@ -16,7 +17,7 @@ use hydra_mlflow::entities::{
     LoggedModel, LoggedModelStatus, Metric, ModelVersion, NewLoggedModel, NewModelVersion, NewRun,
     OPERATION_ID_TAG, Run, RunBatch, RunStatus, Tags, USER_TAG,
 };
-use hydra_mlflow::flavor::{BOOSTER_FILE, Identity, ModelDirectory};
+use hydra_mlflow::flavor::{Identity, MLMODEL_FILE, ModelDirectory};
 
 /// The name of the LoggedModel, and of its directory among a run's artifacts on MLflow 2.
 const MODEL_DIRECTORY: &str = "model";
@@ -147,6 +148,17 @@ impl Logging<'_> {
     /// Creates the LoggedModel of the candidate, where the store has LoggedModels.
     async fn create_logged_model(&self) -> Result<Option<LoggedModel>> {
         let mut tags = source_tags(self.operation);
+        // Where the run comes from, the model comes from, too.
+        let of_source = |(key, _): &(&String, &String)| tags.contains_key(*key);
+        let given: Tags = self
+            .prepared
+            .candidate
+            .tags
+            .iter()
+            .filter(of_source)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        tags.extend(given);
         tags.insert(USER_TAG.into(), self.target.user.into());
         let new = NewLoggedModel::new(self.target.experiment.clone(), MODEL_DIRECTORY, self.run.id.clone())
             .params(self.prepared.params.clone())
@@ -194,15 +206,29 @@ impl Logging<'_> {
     async fn upload(&self, artifacts: &dyn ArtifactStore, below: &str, identity: Identity) -> Result<()> {
         let file = &self.prepared.file;
         let path = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let directory = ModelDirectory::new(identity, file.size, SystemTime::now())
-            .run_id(self.run.id.to_string())
-            .signature(file.signature());
+        let (run_id, created) = (self.run.id.to_string(), SystemTime::now());
         // MLflow answers an upload with no checksum: only the sizes that it lists show that an upload is complete.
-        let mut uploaded = vec![(path(BOOSTER_FILE), file.size)];
-        artifacts.put_file(&path(BOOSTER_FILE), file.path(), self.target.progress).await?;
-        for small in directory.files() {
-            uploaded.push((path(small.name), small.text.len() as u64));
-            artifacts.put_bytes(&path(small.name), small.text.into_bytes()).await?;
+        let mut uploaded = vec![(path(&file.data_file), file.size)];
+        artifacts.put_file(&path(&file.data_file), file.path(), self.target.progress).await?;
+        // `MLmodel` is the last: a directory with it is complete.
+        let small: Vec<(String, Vec<u8>)> = match file.saved() {
+            Some(saved) => {
+                for (name, at) in &saved.files {
+                    uploaded.push((path(name), size_of(at)?));
+                    artifacts.put_file(&path(name), at, self.target.progress).await?;
+                }
+                let mlmodel = saved.mlmodel.logged(&identity, &run_id, file.size, created);
+                vec![(MLMODEL_FILE.to_owned(), mlmodel.into_bytes())]
+            }
+            None => {
+                let directory = ModelDirectory::new(identity, file.size, created);
+                let files = directory.run_id(run_id).signature(file.signature()).files();
+                files.into_iter().map(|file| (file.name.to_owned(), file.text.into_bytes())).collect()
+            }
+        };
+        for (name, bytes) in small {
+            uploaded.push((path(&name), bytes.len() as u64));
+            artifacts.put_bytes(&path(&name), bytes).await?;
         }
         verify_sizes(artifacts, &uploaded).await
     }
@@ -277,6 +303,15 @@ async fn or_interrupted<T>(
         () = interrupted => Err(Error::new(ErrorKind::Interrupted, "interrupted: nothing was registered")),
         outcome = work => outcome,
     }
+}
+
+fn size_of(file: &Path) -> Result<u64> {
+    let metadata = std::fs::metadata(file).map_err(|source| {
+        Error::new(ErrorKind::Storage, "cannot read a file of the model")
+            .with_context("path", file.display())
+            .with_source(source)
+    })?;
+    Ok(metadata.len())
 }
 
 /// What MLflow's client says of where a run or a model comes from, and our own id of the operation.

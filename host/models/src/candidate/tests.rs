@@ -123,3 +123,54 @@ async fn a_candidate_names_the_version_that_it_takes_the_alias_from() {
     let candidate = scene.store.version_by_alias(&scene.model, &Alias::CANDIDATE).await;
     assert_eq!(candidate.expect("an answer").map(|found| found.version), Some(version(3)));
 }
+
+fn fixture(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/models").join(path)
+}
+
+/// A candidate of a directory whose model file is `data`.
+fn directory(path: std::path::PathBuf, data: &str) -> Candidate {
+    let mlmodel = serde_json::json!({
+        "flavors": {
+            "lightgbm": {"data": data, "model_class": "lightgbm.sklearn.LGBMClassifier"},
+            "python_function": {"loader_module": "mlflow.lightgbm", "data": data},
+        },
+        "metadata": {"owner": "ann"},
+        "model_uuid": "of the saved one",
+    });
+    let serde_json::Value::Object(mlmodel) = mlmodel else { panic!("an object") };
+    Candidate::new(ModelSource::Directory { path, mlmodel }).metric("auc", 0.9)
+}
+
+#[tokio::test]
+async fn an_estimator_that_mlflow_saved_stays_one() {
+    let scene = Scene::new(&[]).await;
+    let target = LogTarget::new(&scene.backend, &scene.model, &scene.experiment, "ann");
+    let prepared =
+        directory(fixture("binary_str/skops"), "model.skops").prepare().await.expect("a candidate");
+    let logged = target.log(&prepared, std::future::pending()).await.expect("a version");
+    let version = scene.store.model_version(&scene.model, logged.version).await.expect("a version");
+    let (model, file) = crate::loading::load_with_file(&scene.backend, None, &version, &Default::default())
+        .await
+        .expect("a model");
+    assert_eq!(file.sha256(), logged.sha256);
+    assert!(model.classes().is_some());
+    let mlmodel = crate::loading::mlmodel(&scene.backend, &version).await.expect("MLmodel");
+    let text = String::from_utf8(mlmodel).expect("text");
+    assert!(text.contains(r#""owner": "ann""#) && text.contains(&logged.run_id.to_string()), "{text}");
+    assert!(!text.contains("of the saved one"), "{text}");
+}
+
+#[tokio::test]
+async fn a_directory_that_could_not_be_loaded_again_is_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(home.path().join("model.pkl"), b"cos\nsystem\n(S'true'\ntR.").expect("a file");
+    for (path, data, kind) in [
+        (home.path().to_owned(), "model.pkl", ErrorKind::UnsupportedModel),
+        (home.path().to_owned(), "missing.pkl", ErrorKind::Storage),
+        (fixture("binary_str/skops"), "../pickle/model.pkl", ErrorKind::Untrusted),
+    ] {
+        let refused = directory(path, data).prepare().await.expect_err("refused");
+        assert_eq!(refused.kind(), kind, "{data}: {refused:?}");
+    }
+}

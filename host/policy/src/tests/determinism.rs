@@ -57,6 +57,20 @@ fn compiled_code_from_the_cache_decides_the_same() {
 }
 
 #[test]
+fn code_without_signal_handlers_decides_the_same_and_is_cached_separately() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EngineOptions::default().with_cache_dir(dir.path().join("code"));
+    let first = default_policy().decide(&input()).unwrap();
+    let compiled = [options.clone(), options.without_signal_handlers()].map(|options| {
+        let engine = PolicyEngine::new(&options).unwrap();
+        let again = Policy::load_default(&engine, &Budget::default()).unwrap().decide(&input()).unwrap();
+        assert_eq!((&again.verdict, again.usage.fuel), (&first.verdict, first.usage.fuel));
+        compiled_code(dir.path()).len()
+    });
+    assert!(compiled[1] > compiled[0], "{compiled:?}");
+}
+
+#[test]
 fn a_pool_that_cannot_grant_the_budget_or_hold_the_component_says_so() {
     let load = |pooling| {
         let engine = PolicyEngine::new(&EngineOptions::default().with_pooling(pooling)).unwrap();

@@ -249,3 +249,29 @@ async fn a_panel_is_loaded_with_one_engine_and_loaded_policies_keep_their_limits
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("`own`"), "{error}");
 }
+
+#[test]
+fn a_program_can_ask_for_sqlite_and_fix_relative_places_before_it_connects() {
+    let home = tempfile::tempdir().expect("a directory");
+    let uses = |file: &str, environment: &[(&str, &str)]| {
+        options(home.path(), file, environment).uses_sqlite().expect("an answer")
+    };
+    // The default store of a project is a database.
+    assert!(uses("", &[]));
+    assert!(!uses("tracking-uri = 'http://host'", &[]));
+    assert!(uses("tracking-uri = 'http://host'\nregistry-uri = 'sqlite:///x.db'", &[]));
+    assert!(uses("tracking-uri = 'http://host'", &[("MLFLOW_REGISTRY_URI", "sqlite:///x.db")]));
+    assert!(!uses("tracking-uri = 'sqlite:///x.db'", &[("MLFLOW_TRACKING_URI", "mlruns")]));
+
+    let environment = [("MLFLOW_TRACKING_URI", "sqlite:///x.db"), ("MLFLOW_REGISTRY_URI", "mlruns")];
+    let given = options(home.path(), "", &environment).with_absolute_uris(Path::new("/base")).expect("URIs");
+    let uri = |uri: &Option<GivenUri>| uri.as_ref().expect("a URI").expose().to_owned();
+    assert_eq!(uri(&given.tracking_uri), "sqlite:////base/x.db");
+    assert_eq!(uri(&given.registry_uri), "/base/mlruns");
+    let policy = |path: &str| PanelPolicy::from_argument(path).relative_to(Path::new("/base")).source;
+    for (given, file) in
+        [("a=p.wasm", "/base/p.wasm"), ("p.wasm", "/base/p.wasm"), ("/x/p.wasm", "/x/p.wasm")]
+    {
+        assert!(matches!(policy(given), PolicySource::File(path) if path == Path::new(file)), "{given}");
+    }
+}

@@ -12,7 +12,7 @@ use hydra_lifecycle::ledger::{QUARANTINE_TAG, refuse_prompt};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::entities::{ModelVersion, Tags};
-use hydra_models::loading::{load_model, load_model_file};
+use hydra_models::loading::{load_model, load_model_file, load_with_file, mlmodel};
 use hydra_models::model_cache::CachedModel;
 use hydra_models::preflight::{self, Opened, Presence};
 
@@ -96,6 +96,22 @@ impl ModelRegistry {
         let limits = ModelLimits::default();
         let (model, sha256) = load_model(self.backend(), self.cache(), &entity, &limits).await?;
         Ok(LoadedVersion { version: entity.version, model, sha256, entity })
+    }
+
+    /// [`load_version`](Self::load_version) of a version that was [found](Self::find_version) before, with the model file: for
+    /// programs that keep models, or pass them on.
+    pub async fn load_found(&self, entity: ModelVersion) -> Result<(LoadedVersion, CachedModel)> {
+        let limits = ModelLimits::default();
+        let (model, file) = load_with_file(self.backend(), self.cache(), &entity, &limits).await?;
+        Ok((LoadedVersion { version: entity.version, model, sha256: file.sha256(), entity }, file))
+    }
+
+    /// The text of the `MLmodel` of a version.
+    ///
+    /// Fails like [`find_version`](Self::find_version), and with [`ErrorKind::ArtifactNotFound`] if the version does not have one.
+    pub async fn mlmodel(&self, selector: &VersionSelector) -> Result<Vec<u8>> {
+        let entity = self.find_version(selector).await?;
+        mlmodel(self.backend(), &entity).await
     }
 
     /// The model file of a version, checked against the digest that was logged with it, but not opened.

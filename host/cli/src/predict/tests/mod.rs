@@ -14,16 +14,26 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Origin, PredictArgs, run};
-use crate::Printer;
 use crate::args::OutputFormat;
+use crate::{Extras, Printer};
 use hydra_base::testing::{model_name, version};
 use hydra_base::{Error, ErrorKind};
 use hydra_lightgbm::loaded::{Model, ModelLimits};
+#[cfg(feature = "training")]
+use hydra_training::booster::Booster;
 
 #[derive(Parser)]
 struct Command {
     #[command(flatten)]
     args: PredictArgs,
+}
+
+/// LightGBM itself, in a build with it.
+fn extras() -> Extras {
+    let extras = Extras::default();
+    #[cfg(feature = "training")]
+    let extras = Extras { engine: Some(|model| Ok(Box::new(Booster::of(model)?))), ..extras };
+    extras
 }
 
 /// A directory for a test's files.
@@ -54,7 +64,7 @@ impl Folder {
             Some(path) => Origin::File(path.clone()),
             None => Origin::Registered(model_name("churn"), version(7)),
         };
-        run(model, &origin, &args, &mut Printer::new(OutputFormat::Text, true))
+        run(model, &origin, &args, &extras(), &mut Printer::new(OutputFormat::Text, true))
     }
 
     /// Predicts from CSV text to CSV text.

@@ -1,7 +1,11 @@
 //! What models say about themselves, on the files that Python and LightGBM wrote.
 
+use crate::extracted::Estimator;
+use crate::labels::ClassLabels;
 use crate::loaded::{Model, ModelFormat, ModelLimits, OutputKind, Prediction};
+use crate::matrix::Matrix;
 use crate::testing::{directories, fixtures, pickles, read_model};
+use hydra_base::ErrorKind;
 
 fn opened(path: &str) -> Model {
     let bytes = std::fs::read(fixtures(path)).expect(path);
@@ -74,5 +78,36 @@ fn iterations_are_those_that_predict() {
         let model = opened(&format!("models/{case}/skops/model.skops"));
         let used = model.iterations().unwrap_or(model.text_model().num_iterations());
         assert_eq!(model.used_iterations(), used, "{case}");
+    }
+}
+
+#[test]
+fn a_model_of_parts_answers_like_the_file_of_its_estimator() {
+    let file = opened("models/binary_str/skops/model.skops");
+    let text = || read_model(&fixtures("models/binary_str/booster/model.lgb"));
+    let (rows, labels) = ([0.5, -1.0, f64::NAN, 2.0, 0.0].repeat(3), file.classes().cloned());
+    let rows = Matrix::from_rows(&rows, 5).expect("whole rows");
+    let parts = Model::from_parts(text(), Estimator::Classifier, labels, None).expect("a model");
+    assert_eq!(parts.predict(&rows).expect("labels"), file.predict(&rows).expect("labels"));
+    let first = Model::from_parts(text(), Estimator::Classifier, None, Some(1)).expect("a model");
+    assert_eq!((first.used_iterations(), first.iterations()), (1, Some(1)));
+    let three = Some(ClassLabels::Ints(vec![1, 2, 3]));
+    let error = Model::from_parts(text(), Estimator::Classifier, three, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+}
+
+#[test]
+fn a_limited_model_leaves_the_original_as_it_is() {
+    let model = opened("models/multi_int/booster/model.lgb");
+    let (trees, all) = (model.num_trees(), model.used_iterations());
+    let rest = model.limited(1, None);
+    assert_eq!((rest.used_iterations(), rest.iterations()), (all - 1, None));
+    assert_eq!(rest.limited(0, Some(2)).used_iterations(), 2, "of all iterations again");
+    assert_eq!((model.num_trees(), model.clone().num_trees()), (trees, trees));
+    let rows = [0.5, -1.0, f64::NAN, 2.0, 0.0];
+    let rows = Matrix::from_rows(&rows, 5).expect("whole rows");
+    let sum = |model: &Model| model.contributions(&rows).expect("contributions")[..6].iter().sum::<f64>();
+    for model in [&model, &rest] {
+        assert!((sum(model) - model.raw_scores(&rows).expect("scores")[0]).abs() < 1e-12);
     }
 }

@@ -17,6 +17,7 @@ mod quadrature;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::trees::Trees;
 use super::walk::Walker;
 use super::{Grain, Scorer, share};
 use crate::matrix::Matrix;
@@ -93,7 +94,7 @@ impl Contributions {
         let mut trees = Vec::with_capacity(scorer.num_trees());
         let mut rules = BTreeMap::new();
         let (mut work, mut workspace) = (0, 1);
-        for (index, tree) in model.trees().take(scorer.num_trees()).enumerate() {
+        for (index, tree) in Trees::new(model, &scorer.iterations).iter().enumerate() {
             let first = compiler.steps.len();
             let summary = compiler.push(tree).ok_or_else(|| no_counts(index))?;
             check_limit("features above one leaf", summary.most_features, MOST_PATH_FEATURES)?;
