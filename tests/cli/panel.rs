@@ -106,7 +106,7 @@ fn a_panel_in_hydra_toml_decides_and_every_explanation_is_shown() {
         assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
 
-    a_decision_is_a_case_of_its_leader(&project, entry["sequence"].as_u64().expect("a number"));
+    a_decision_is_a_case_of_its_panel(&project, entry["sequence"].as_u64().expect("a number"));
 
     // A setting of one policy, and one without a name, which is the leader's.
     let held = project.run(["promote", "2", "--set", "loss.metric=auc", "--set", "metric=unknown"]);
@@ -275,18 +275,20 @@ fn the_kit_understands_panels() {
     assert_eq!((&tested["decisions"], &tested["panel"]), (&json!(3), &json!([])), "{tested}");
 }
 
-/// The decision about version 2 was a gate's. Its case and the search for changes are about the leader, which approved.
-fn a_decision_is_a_case_of_its_leader(project: &Project, entry: u64) {
+/// The decision about version 2 was a gate's. Its case is one of the panel; the search for changes is about the leader, which
+/// approved.
+fn a_decision_is_a_case_of_its_panel(project: &Project, entry: u64) {
     let entry = entry.to_string();
     let case = project.run(["history", "show", &entry, "--as-case"]);
     assert_eq!(case.code, 0, "{}", case.err);
     std::fs::create_dir(project.path().join("cases")).expect("a directory");
     project.file("cases/rejected.json", &case.out);
-    assert_eq!(document(&case)["expect"]["verdict"], "approve");
-    let tested = project.run(["policy", "test", "metric-gate.wasm", "cases"]);
+    assert_eq!(document(&case)["expect"]["verdict"], "reject");
+    let tested = project.run(["policy", "test", "cases"]);
     assert_eq!(tested.code, 0, "{}{}", tested.out, tested.err);
     let changes = project.json(["policy", "what-if", "--entry", &entry]);
     assert_eq!(changes["verdict"], "approve");
+    assert!(changes["source"].as_str().is_some_and(|source| source.ends_with(", the leader's answer alone")));
 
     let several = project.run(["--output", "json", "policy", "what-if", "--version", "2"]);
     let error: Value = serde_json::from_str(&several.err).expect("an error");

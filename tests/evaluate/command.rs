@@ -59,7 +59,7 @@ impl Scene {
     }
 
     fn evaluate(&self, more: &[&str]) -> Value {
-        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "20"].into_iter();
+        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100"].into_iter();
         self.project.json(line.chain(more.iter().copied()))
     }
 }
@@ -155,7 +155,7 @@ async fn bad_input_is_named_and_leaves_nothing() {
 async fn a_killed_evaluation_leaves_a_failed_run_and_no_tag() {
     for scene in Scene::all() {
         for (index, failpoint) in ["evaluation.begun", "evaluation.stored"].into_iter().enumerate() {
-            let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "5"];
+            let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100"];
             kill_at(scene.project.command(line), failpoint);
             assert_eq!(scene.runs().await, vec![RunStatus::Failed; index + 1], "{failpoint} {}", scene.uri);
             assert_eq!(scene.tags().await, [None, None], "{failpoint} {}", scene.uri);
@@ -168,7 +168,7 @@ async fn a_killed_evaluation_leaves_a_failed_run_and_no_tag() {
 
 /// Measures and decides.
 fn promote(scene: &Scene, more: &[&str]) -> Value {
-    let line = ["promote", "--evaluate", "may.csv", "--label", "label", "--resamples", "20"].into_iter();
+    let line = ["promote", "--evaluate", "may.csv", "--label", "label", "--resamples", "100"].into_iter();
     scene.project.json(line.chain(more.iter().copied()))
 }
 
@@ -241,7 +241,7 @@ async fn without_a_deleted_champion_the_candidate_is_measured_alone() {
 async fn the_document_goes_to_stdout_in_place_of_the_report() {
     let scene = Scene::new(None);
     for out in ["-", "document.json"] {
-        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "5", "--out", out];
+        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100", "--out", out];
         let Outcome { code, out: printed, err } = scene.project.run(line);
         assert_eq!(code, 0, "{err}");
         let document = if out == "-" {
@@ -267,7 +267,7 @@ fn rows_come_through_a_named_pipe() {
     for command in ["evaluate pipe", "promote --evaluate pipe"] {
         let path = pipe.clone();
         let writer = std::thread::spawn(move || std::fs::write(path, rows()));
-        let line = format!("{command} --in-format csv --name may --label label --resamples 5");
+        let line = format!("{command} --in-format csv --name may --label label --resamples 100");
         scene.project.json(line.split(' '));
         writer.join().expect("an end").expect("rows");
     }
@@ -278,7 +278,7 @@ fn the_first_champion_is_measured_alone() {
     let project = Project::new(None, &fresh_name("evaluate"));
     project.json(["log-candidate", &model("binary_int"), "--metric", "auc=1"]);
     project.file("may.csv", rows());
-    let done = project.json(["promote", "--evaluate", "may.csv", "--label", "label", "--resamples", "5"]);
+    let done = project.json(["promote", "--evaluate", "may.csv", "--label", "label", "--resamples", "100"]);
     assert_eq!((&done["outcome"], &done["evaluations"][0]["first_hand"]), (&json!("done"), &json!(true)));
 }
 
@@ -294,7 +294,7 @@ fn options_of_the_measuring_need_rows_and_a_label() {
         "promote --evaluate may.csv",
         "promote --label y",
         "promote --segment region",
-        "promote --resamples 10",
+        "promote --resamples 100",
         "promote --evaluate may.csv --label y --allow-unloadable",
         "evaluate may.csv",
         "evaluate may.csv --weight w",

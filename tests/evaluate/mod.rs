@@ -79,7 +79,7 @@ fn versions_are_measured_as_python_measures_them() {
         "--segment",
         "region",
         "--resamples",
-        "50",
+        "100",
     ]);
     let evaluation = &report["evaluation"];
     assert_eq!(evaluation["baseline"], "1", "the champion");

@@ -30,8 +30,17 @@ struct Measured {
 impl Measured {
     fn new(tracking_uri: Option<&str>) -> Self {
         let super::Scene { project, uri, model, csv } = super::Scene::new(tracking_uri);
-        let line =
-            ["evaluate", &csv, "--label", "label", "--segment", "region", "--resamples", "10", "--no-record"];
+        let line = [
+            "evaluate",
+            &csv,
+            "--label",
+            "label",
+            "--segment",
+            "region",
+            "--resamples",
+            "100",
+            "--no-record",
+        ];
         let report = project.json(line);
         let evaluation = serde_json::from_value(report["evaluation"].clone()).expect("a document");
         Self { project, uri, model, csv, evaluation }
@@ -291,7 +300,7 @@ async fn no_row_is_uploaded() {
         lines.push(format!("{},1,,1,-1,1,{},north,{}1", cells[0], cells[1], cells[2]));
         let rows = scene.project.file("june.csv", lines.join("\n"));
         let csv = rows.display().to_string();
-        let line = "--label label --weight weight --segment region --resamples 10".split(' ');
+        let line = "--label label --weight weight --segment region --resamples 100".split(' ');
         let report = scene.project.json(["evaluate", &csv].into_iter().chain(line));
         let run = report["recorded"]["run_id"].as_str().expect("a run");
         let mut seen = 0;

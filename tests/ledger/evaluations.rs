@@ -29,7 +29,10 @@ fn model_sha256() -> Sha256 {
 pub(super) fn document(dataset: &str, measured_at: i64, versions: &[u64]) -> Evaluation {
     let sha256 = model_sha256();
     let baseline = versions.last().expect("a version").to_string();
-    let figure = |version: &u64| json!({"version": version.to_string(), "metric": "rmse", "direction": "lower", "value": 1.5});
+    let figure = |version: &u64| {
+        let value = if version.to_string() == baseline { 1.5 } else { 1.0 };
+        json!({"version": version.to_string(), "metric": "rmse", "direction": "lower", "value": value})
+    };
     let others = versions[..versions.len() - 1].iter().map(u64::to_string);
     let comparison = |challenger: String| {
         json!({"challenger": challenger, "baseline": baseline, "metric": "rmse", "direction": "lower", "difference": -0.5,
@@ -176,6 +179,35 @@ async fn on_local_stores() {
     for backend in [Backend::file(), Backend::sqlite(), Backend::memory()] {
         a_promotion_rests_on_the_newest_evaluation_of_each_dataset(&backend).await;
     }
+}
+
+/// What one version has alone does not displace what compares it with the champion.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_is_read_before_what_measures_one_version() {
+    for backend in [Backend::rest(), Backend::sqlite()] {
+        let registry = registry(&backend, &fresh_name("gather")).await;
+        registry.promote(version(1)).await.expect("a promotion");
+        let compared = record(&registry, "holdout", 1_000, &[2, 1]).await;
+        for index in 0..16 {
+            record(&registry, &format!("a{index}"), 2_000, &[2]).await;
+        }
+        let tried = registry.promote(version(2)).dry_run().await.expect("a dry run");
+        assert_eq!(used(&tried), [("holdout", compared.sha256, false)]);
+        assert!(left_out(&tried).contains(&("a9", EvaluationFlaw::TooMany)), "{:?}", tried.left_out);
+    }
+}
+
+/// What the caller measured takes the place of what is recorded, also if that has a later time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_caller_measured_counts_before_a_later_record() {
+    let backend = Backend::sqlite();
+    let registry = registry(&backend, &fresh_name("gather")).await;
+    registry.promote(version(1)).await.expect("a promotion");
+    record(&registry, "may", 2_000, &[2, 1]).await;
+    let measured = document("may", 1_000, &[2, 1]);
+    let sha256 = Sha256::of(&measured.to_json().expect("bytes"));
+    let tried = registry.promote(version(2)).first_hand(measured).dry_run().await.expect("a dry run");
+    assert_eq!(used(&tried), [("may", sha256, true)]);
 }
 
 /// The longest names, and as many datasets as are read: the entry stays within the size that every server stores.

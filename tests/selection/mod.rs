@@ -164,6 +164,14 @@ fn downloads(uri: Option<&str>) {
     assert_eq!(digest(&out), digest(model("regression")));
     let piped = project.command(["download", "-", "--alias", "candidate"]).output().expect("an end");
     assert_eq!(piped.stdout, std::fs::read(model("binary_int")).expect("a model"));
+    let copy = project.path().join("copy.lgb");
+    let copied = ["download", copy.to_str().expect("a path"), "--model-file", out.to_str().expect("a path")];
+    let report = project.json(copied);
+    assert_eq!((&report["version"], &report["checked"]), (&serde_json::Value::Null, &false.into()));
+    assert_eq!(digest(&copy), digest(&out));
+    project.file("rows.csv", "a\n1\n");
+    let refused = project.run(["download", "other.lgb", "--model-file", "rows.csv"]);
+    assert!(refused.code == 2 && !project.path().join("other.lgb").exists(), "{}", refused.err);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use crate::evaluate::{EvaluateArgs, MeasureArgs};
 pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
-use crate::selector::{ModelArgs, VersionArgs};
+use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
 pub use history::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
@@ -434,12 +434,12 @@ pub struct DownloadArgs {
 
     /// The version.
     #[command(flatten)]
-    pub version: VersionArgs,
+    pub model: ModelArgs,
 }
 
 const DOWNLOAD_HELP: &str = "\
 The bytes are those of the model file in the version's artifacts. If they are not the ones that were logged, nothing is
-written.
+written. A model file instead of a version is copied if it can be read as a model.
 
 Examples:
   hydra-registry download champion.lgb

@@ -33,40 +33,17 @@ pub struct ModelArgs {
     pub model_file: Option<PathBuf>,
 }
 
-/// One version.
-#[derive(Debug, Clone, Default, Args)]
-#[group(multiple = false)]
-pub struct VersionArgs {
-    /// The version of this number
-    #[arg(long, value_name = "N")]
-    pub version: Option<Version>,
-
-    /// The version behind this alias [default: champion]
-    #[arg(long, value_name = "NAME")]
-    pub alias: Option<Alias>,
-}
-
 impl ModelArgs {
     /// What is selected.
     pub fn selected(&self) -> Selected {
         match &self.model_file {
             Some(path) => Selected::File(path.clone()),
-            None => Selected::Registered(selector(self.version, self.alias.as_ref())),
+            None => Selected::Registered(match (self.version, &self.alias) {
+                (Some(version), _) => version.into(),
+                (None, Some(alias)) => alias.clone().into(),
+                (None, None) => Alias::CHAMPION.into(),
+            }),
         }
-    }
-}
-
-impl VersionArgs {
-    /// The version that is selected.
-    pub fn selector(&self) -> VersionSelector {
-        selector(self.version, self.alias.as_ref())
-    }
-}
-
-fn selector(version: Option<Version>, alias: Option<&Alias>) -> VersionSelector {
-    match (version, alias) {
-        (Some(version), _) => version.into(),
-        (None, alias) => alias.cloned().unwrap_or(Alias::CHAMPION).into(),
     }
 }
 

@@ -44,7 +44,7 @@ pub use document::{
 };
 pub use measure::{Agreement, Comparison, Measured, Measurement, Options, Segment, measure};
 pub use metric::{Direction, Metric, Task};
-pub use resample::interval::{Interval, LEVEL, Method};
+pub use resample::interval::{FEWEST_RESAMPLES, Interval, LEVEL, Method};
 #[cfg(feature = "rows")]
 pub use rows::{Columns, Evaluated, ReadColumn, Request, Subject, Work, evaluate};
 pub use scores::Scores;

@@ -175,10 +175,10 @@ impl Finding {
                 "delete the tag in MLflow: it does not name a dataset".into()
             }
             Self::UnusableEvaluation { version, dataset, .. } => {
-                format!("restore the document from a backup, or measure again: `hydra-registry evaluate ROWS --label COLUMN --version {version} --name {dataset}`").into()
+                format!("restore the document from a backup, or measure again, together with the champion: `hydra-registry evaluate ROWS --label COLUMN --alias champion --version {version} --name {dataset}`").into()
             }
             Self::UnfinishedRun { .. } => {
-                "if no process is working on it, log the candidate again; `doctor --fix` ends runs older than a day as FAILED".into()
+                "if no process is working on it, repeat the command that began it; `doctor --fix` ends runs older than a day as FAILED".into()
             }
         }
     }

@@ -84,10 +84,8 @@ impl RowFiles {
                 let mut lines = Vec::new();
                 for (path, _) in &files {
                     let (_, digest) = Source::open(path)?.digest()?;
-                    lines.extend_from_slice(digest.to_string().as_bytes());
-                    lines.extend_from_slice(b"  ");
-                    lines.extend_from_slice(path.file_name().unwrap_or_default().as_encoded_bytes());
-                    lines.push(b'\n');
+                    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+                    lines.extend(digest_line(digest, name));
                 }
                 (Files::Directory(files), Sha256::of(&lines))
             }
@@ -105,6 +103,21 @@ impl RowFiles {
             }
         }
     }
+}
+
+/// A line of `sha256sum`, which escapes names that would look like several lines, and says so by a backslash in front.
+fn digest_line(digest: Sha256, name: &[u8]) -> Vec<u8> {
+    let escaped: Vec<u8> = name
+        .iter()
+        .flat_map(|byte| match byte {
+            b'\\' => b"\\\\".to_vec(),
+            b'\n' => b"\\n".to_vec(),
+            b'\r' => b"\\r".to_vec(),
+            other => vec![*other],
+        })
+        .collect();
+    let mark = if escaped == name { "" } else { "\\" };
+    [mark.as_bytes(), digest.to_string().as_bytes(), b"  ", &escaped, b"\n"].concat()
 }
 
 /// The paths of the files in a directory.
@@ -186,5 +199,13 @@ mod tests {
         fs::create_dir(home.path().join("region=north")).unwrap();
         assert_eq!(kind(open()), Some(ErrorKind::InvalidData));
         assert_eq!(kind(RowFiles::open(&home.path().join("missing.csv"), None)), Some(ErrorKind::Storage));
+    }
+
+    #[test]
+    fn a_name_cannot_look_like_several_files() {
+        let digest = Sha256::of(b"a");
+        let line = |name: &[u8]| String::from_utf8(digest_line(digest, name)).unwrap();
+        assert_eq!(line(b"a b.csv"), format!("{digest}  a b.csv\n"));
+        assert_eq!(line(b"a\nb\\c\r"), format!("\\{digest}  a\\nb\\\\c\\r\n"));
     }
 }

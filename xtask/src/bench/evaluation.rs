@@ -37,7 +37,7 @@ struct Times {
 /// Evaluates with every contender, alternating.
 pub fn run(effort: Effort) -> Result<(Document, Vec<Goal>)> {
     let (rows, resamples, rounds) =
-        if effort == Effort::Full { (1_000_000, 1_000, 3) } else { (20_000, 50, 1) };
+        if effort == Effort::Full { (1_000_000, 1_000, 3) } else { (20_000, 100, 1) };
     let directory = rows_of(rows)?;
     let mut rust = Command::new(built("bench-worker"));
     let mut ours = Worker::start("evaluation ours", rust.arg("evaluation").arg(&directory))?;

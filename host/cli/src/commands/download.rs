@@ -4,24 +4,36 @@ use std::io::Write as _;
 
 use crate::args::DownloadArgs;
 use crate::report::DownloadReport;
+use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
+use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
 use hydra_tables::{is_dash, write_file};
 
-/// Writes the model file of a version, which has the digest that was logged.
+/// Writes the model file of a version, which has the digest that was logged, or copies a model file.
 pub async fn run(
     args: &DownloadArgs,
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = ModelRegistry::connect(settings.options.clone()).await?;
-    let (version, file) = registry.model_file(&args.version.selector()).await?;
+    let (bytes, report) = match args.model.selected() {
+        Selected::File(path) => {
+            let (_, bytes) = Model::open_with_bytes(&path)?;
+            let report = DownloadReport::of_file(&path, &bytes, &args.out);
+            (bytes, report)
+        }
+        Selected::Registered(selector) => {
+            let registry = ModelRegistry::connect(settings.options.clone()).await?;
+            let (version, file) = registry.model_file(&selector).await?;
+            let report = DownloadReport::new(&version, &file, &args.out);
+            (file.bytes().to_vec(), report)
+        }
+    };
     if is_dash(&args.out) {
-        printer.data().write_all(file.bytes())?;
+        printer.data().write_all(&bytes)?;
         return Ok(ExitStatus::Done);
     }
-    write_file(&args.out, file.bytes())?;
-    let report = DownloadReport::new(&version, &file, &args.out);
+    write_file(&args.out, &bytes)?;
     printer.report(&report, DownloadReport::text)?;
     Ok(ExitStatus::Done)
 }

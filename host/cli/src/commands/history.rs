@@ -104,7 +104,7 @@ async fn as_case(
     let bar = printer.spinner("loading the policy that decided");
     let policy = deciding_policy(ledger, &record, settings.options.policy_engine()?).await;
     bar.finish_and_clear();
-    let (policy, verdict) = (policy?, decided(&record)?.leader_verdict());
+    let (policy, verdict) = (policy?, decided(&record)?.verdict);
     let target = record.entry.target.map_or_else(String::new, |version| format!(" of version {version}"));
     let mut case = blocking(move || Ok(Case::recorded(input, &policy, verdict))).await?;
     case.description = format!("{record}{target} in the ledger of {}", ledger.model());

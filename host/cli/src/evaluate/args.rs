@@ -68,7 +68,7 @@ pub struct MeasureArgs {
     )]
     pub threshold: f64,
 
-    /// The number of resamples of the bootstrap
+    /// The number of resamples of the bootstrap: at least 100, or 0 for none
     #[arg(
         long,
         value_name = "N",

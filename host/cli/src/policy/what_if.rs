@@ -98,6 +98,8 @@ async fn recorded(
     };
     given.extend(settings.set.clone());
     context.settings = descriptor.resolve(&given)?;
-    let source = format!("entry {number} of the ledger of {}", registry.model());
+    let decided_together = record.entry.decided.as_ref().is_some_and(|decided| !decided.panel.is_empty());
+    let of_leader = if decided_together && args.file.is_none() { ", the leader's answer alone" } else { "" };
+    let source = format!("entry {number} of the ledger of {}{of_leader}", registry.model());
     Ok(Question { source, input, policy })
 }

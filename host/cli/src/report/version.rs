@@ -80,13 +80,13 @@ pub struct ModelFileReport {
 pub struct DownloadReport {
     /// `hydra-registry/download/1`.
     pub schema: &'static str,
-    /// The registered model.
-    pub model: String,
+    /// The registered model; none of a copied file.
+    pub model: Option<String>,
     /// The version.
-    pub version: Version,
+    pub version: Option<Version>,
     /// The file that was written.
     pub file: String,
-    /// The name of the model file among the version's artifacts.
+    /// The name of the model file among the version's artifacts, or the path that was copied.
     pub data_file: String,
     /// The SHA-256 of its bytes.
     pub sha256: Sha256,
@@ -230,8 +230,8 @@ impl DownloadReport {
     pub fn new(version: &ModelVersion, file: &CachedModel, path: &Path) -> Self {
         Self {
             schema: "hydra-registry/download/1",
-            model: version.name.to_string(),
-            version: version.version,
+            model: Some(version.name.to_string()),
+            version: Some(version.version),
             file: path.display().to_string(),
             data_file: file.data_file().to_owned(),
             sha256: file.sha256(),
@@ -240,14 +240,33 @@ impl DownloadReport {
         }
     }
 
+    /// Reports a copied model file.
+    #[must_use]
+    pub fn of_file(from: &Path, bytes: &[u8], path: &Path) -> Self {
+        Self {
+            schema: "hydra-registry/download/1",
+            model: None,
+            version: None,
+            file: path.display().to_string(),
+            data_file: from.display().to_string(),
+            sha256: Sha256::of(bytes),
+            size: bytes.len() as u64,
+            checked: false,
+        }
+    }
+
     /// For people.
     #[must_use]
     pub fn text(&self) -> String {
-        let checked = if self.checked { "as logged" } else { "not compared: the version has no digest" };
+        let (what, checked) = match (&self.model, self.version) {
+            (Some(model), Some(version)) => (
+                format!("the model file of {model} version {version}"),
+                if self.checked { "as logged" } else { "not compared: the version has no digest" },
+            ),
+            _ => (format!("the model file {}", printable(&self.data_file)), "not compared"),
+        };
         format!(
-            "wrote the model file of {} version {}\n  file    {}\n  size    {} bytes\n  sha256  {} ({checked})\n",
-            self.model,
-            self.version,
+            "wrote {what}\n  file    {}\n  size    {} bytes\n  sha256  {} ({checked})\n",
             printable(&self.file),
             self.size,
             self.sha256

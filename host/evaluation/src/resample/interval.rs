@@ -8,6 +8,9 @@ pub const LEVEL: f64 = 0.95;
 /// The normal distribution's quantile at (1 + [`LEVEL`]) / 2.
 pub(crate) const NORMAL_QUANTILE: f64 = 1.959963984540054;
 
+/// The fewest resamples whose percentiles are an interval.
+pub const FEWEST_RESAMPLES: u32 = 100;
+
 /// The least share of resamples that have to define a metric.
 const LEAST_DEFINED: f64 = 0.95;
 

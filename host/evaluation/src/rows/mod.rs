@@ -12,6 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 
+use crate::FEWEST_RESAMPLES;
 use crate::document::{Evaluation, VersionId};
 use crate::measure::{Options, measure};
 use crate::metric::Task;
@@ -77,7 +78,7 @@ pub struct ReadColumn {
 /// [`ErrorKind::InvalidGroups`] for a missing or too large group, [`ErrorKind::TooManySegments`],
 /// [`ErrorKind::TooManyRows`], and those of [`RowReader`].
 ///
-/// The errors of the models: [`ErrorKind::InvalidArgument`] if two have the same id, [`ErrorKind::ModelsDiffer`] if their tasks or
+/// [`ErrorKind::InvalidArgument`] for resamples that are too few. The errors of the models: [`ErrorKind::InvalidArgument`] if two have the same id, [`ErrorKind::ModelsDiffer`] if their tasks or
 /// classes differ, [`ErrorKind::MetricMismatch`] if a metric is for another task, [`ErrorKind::InvalidScores`] if a score is not
 /// what a metric needs.
 pub fn evaluate(
@@ -93,6 +94,11 @@ pub fn evaluate(
     }) {
         return Err(Error::new(ErrorKind::InvalidArgument, "a version is to be measured twice")
             .with_context("version", twice));
+    }
+    if (1..FEWEST_RESAMPLES).contains(&request.resamples) {
+        return Err(Error::new(ErrorKind::InvalidArgument, "there are too few resamples for intervals")
+            .with_context("resamples", request.resamples)
+            .with_hint(format!("choose at least {FEWEST_RESAMPLES}, or 0 for no bootstrap")));
     }
     let request = &request.clone().with_sorted_segments();
     let models: Vec<&Model> = subjects.iter().map(|subject| &subject.model).collect();

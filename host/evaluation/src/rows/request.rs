@@ -71,7 +71,7 @@ pub struct Request {
     pub metrics: Option<Vec<Metric>>,
     /// A score above it predicts the second of two classes.
     pub threshold: f64,
-    /// The number of resamples of the bootstrap.
+    /// The number of resamples of the bootstrap: none, or at least [`FEWEST_RESAMPLES`](crate::FEWEST_RESAMPLES).
     pub resamples: u32,
     /// The least number of rows of a segment; smaller ones join the rest of their column.
     pub segment_rows: u64,

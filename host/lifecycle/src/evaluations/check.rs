@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::EvaluationFlaw;
 use super::convert::Flawed;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
-use hydra_evaluation::{Evaluation as Document, IntervalRecord, SegmentRecord, VersionId};
+use hydra_evaluation::{
+    Evaluation as Document, FEWEST_RESAMPLES, IntervalRecord, Method, Metric, SegmentRecord, VersionId,
+};
 
 /// Refuses a document that contradicts itself.
 pub(super) fn check(document: &Document) -> Result<(), Flawed> {
@@ -42,29 +44,43 @@ pub(super) fn check(document: &Document) -> Result<(), Flawed> {
 fn figures(document: &Document, listed: &Listed<'_>) -> Result<(), Flawed> {
     let mut directions = HashMap::new();
     let mut seen = HashSet::new();
+    let mut values = HashMap::new();
     for one in &document.measurements {
         let metric = excerpt(&one.metric, QUOTED_CHARS);
         listed.version(&one.version)?;
         listed.segment(one.segment)?;
-        interval(one.interval, &metric)?;
+        interval(document, one.interval, &metric)?;
         rule(*directions.entry(&one.metric).or_insert(one.direction) == one.direction, || {
             format!("`{metric}` is better both ways")
         })?;
         rule(seen.insert((&one.metric, &one.version, one.segment)), || {
             format!("it measures `{metric}` of version {} twice", one.version)
         })?;
+        let known = one.metric.parse::<Metric>().ok().map(Metric::direction);
+        rule(known.is_none_or(|known| known == one.direction), || {
+            format!("`{metric}` is better the other way")
+        })?;
+        values.insert((&one.metric, &one.version, one.segment), one.value);
     }
     let mut seen = HashSet::new();
     for one in &document.comparisons {
         let metric = excerpt(&one.metric, QUOTED_CHARS);
         listed.pair(&one.challenger, &one.baseline)?;
         listed.segment(one.segment)?;
-        interval(one.interval, &metric)?;
+        interval(document, one.interval, &metric)?;
         rule(*directions.entry(&one.metric).or_insert(one.direction) == one.direction, || {
             format!("`{metric}` is better both ways")
         })?;
         let key = (&one.metric, &one.challenger, &one.baseline, one.segment);
         rule(seen.insert(key), || format!("it compares `{metric}` of version {} twice", one.challenger))?;
+        let value = |version| values.get(&(&one.metric, version, one.segment)).copied();
+        let values = value(&one.challenger).zip(value(&one.baseline));
+        rule(values.is_none_or(|(of, to)| is_difference(one.difference, of, to)), || {
+            format!(
+                "the difference of `{metric}` is not that of the values of version {} and {}",
+                one.challenger, one.baseline
+            )
+        })?;
     }
     let mut seen = HashSet::new();
     for one in &document.agreements {
@@ -108,7 +124,19 @@ impl Listed<'_> {
     }
 }
 
-fn interval(interval: Option<IntervalRecord>, metric: &str) -> Result<(), Flawed> {
+/// Whether `difference` is `of` less `to`, up to rounding. A value that is not a number has no difference.
+fn is_difference(difference: f64, of: f64, to: f64) -> bool {
+    let expected = of - to;
+    expected.is_nan()
+        || difference == expected
+        || (difference - expected).abs() <= 1e-9 * of.abs().max(to.abs())
+}
+
+fn interval(document: &Document, interval: Option<IntervalRecord>, metric: &str) -> Result<(), Flawed> {
+    let few = interval.is_some_and(|interval| {
+        interval.method == Method::Bootstrap && document.settings.resamples < FEWEST_RESAMPLES
+    });
+    rule(!few, || format!("an interval of `{metric}` has too few resamples"))?;
     let reversed = interval.is_some_and(|interval| interval.low > interval.high);
     rule(!reversed, || format!("an interval of `{metric}` ends below its beginning"))
 }

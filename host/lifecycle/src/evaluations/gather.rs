@@ -19,7 +19,8 @@ use hydra_evaluation::Evaluation as Document;
 use hydra_policy::{Evaluation, Operation, OverrideKind};
 use tokio::time::timeout;
 
-/// The most datasets whose evaluations are read for a decision: the first ones by their names.
+/// The most datasets whose evaluations are read for a decision: first those in which one evaluation measured both versions, then
+/// the others, each by their names.
 const MAX_DATASETS: usize = 16;
 
 /// The evaluations of a decision.
@@ -97,10 +98,15 @@ impl Documents {
     /// What the tags of the target and of the champion refer to, each once.
     fn references(&mut self, evidence: &Evidence) -> Vec<(DatasetName, EvaluationRef)> {
         let mut all: BTreeMap<DatasetName, BTreeSet<EvaluationRef>> = BTreeMap::new();
+        let mut of_both = BTreeSet::new();
         for version in [&evidence.target, &evidence.champion].into_iter().flatten() {
             for (dataset, reference) in references(&version.tags) {
                 match reference {
-                    Ok((name, reference)) => drop(all.entry(name).or_default().insert(reference)),
+                    Ok((name, reference)) => {
+                        if !all.entry(name.clone()).or_default().insert(reference) {
+                            of_both.insert(name);
+                        }
+                    }
                     Err(error) => {
                         let why = format!(
                             "the tag of version {} is malformed: {}",
@@ -117,13 +123,18 @@ impl Documents {
                 }
             }
         }
-        for name in all.keys().skip(MAX_DATASETS) {
+        // What one version has alone must not displace what compares the two.
+        let (both, alone): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| of_both.contains(name));
+        let mut all = [both, alone].concat();
+        for (name, _) in all.iter().skip(MAX_DATASETS) {
             let why = format!("the versions have evaluations on more than {MAX_DATASETS} datasets");
             self.leave_out(name.as_str(), None, EvaluationFlaw::TooMany, why);
         }
-        let read = all.into_iter().take(MAX_DATASETS);
-        read.flat_map(|(name, references)| references.into_iter().map(move |one| (name.clone(), one)))
-            .collect()
+        all.truncate(MAX_DATASETS);
+        let each = |(name, references): (DatasetName, BTreeSet<_>)| {
+            references.into_iter().map(move |one| (name.clone(), one))
+        };
+        all.into_iter().flat_map(each).collect()
     }
 
     fn leave_out(
@@ -137,7 +148,8 @@ impl Documents {
     }
 }
 
-/// For each dataset the newest evaluation in which the target was measured, and the champion too if there is one.
+/// For each dataset the newest evaluation in which the target was measured, and the champion too if there is one. One that the
+/// request brings counts before those that are recorded, because recording it replaces them.
 pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
     let Some(subjects) = Subjects::of(evidence) else { return Gathered::default() };
     let Documents { found, mut left_out } = documents;
@@ -147,7 +159,7 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
             Ok(mut evaluation) => {
                 evaluation.sha256 = sha256;
                 evaluation.first_hand = first_hand;
-                let rank = |of: &Evaluation| (of.measured_at, of.first_hand, of.sha256);
+                let rank = |of: &Evaluation| (of.first_hand, of.measured_at, of.sha256);
                 let known = newest.get(&evaluation.dataset);
                 if known.is_none_or(|known| rank(known) < rank(&evaluation)) {
                     newest.insert(evaluation.dataset.clone(), evaluation);

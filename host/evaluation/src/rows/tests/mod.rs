@@ -106,7 +106,7 @@ fn request() -> Request {
         segments: vec!["region".to_owned()],
         ..Columns::new("label")
     };
-    Request { resamples: 64, segment_rows: 80, ..Request::new(dataset("holdout"), columns) }
+    Request { resamples: 128, segment_rows: 80, ..Request::new(dataset("holdout"), columns) }
 }
 
 /// Evaluates with the first subject as the baseline.
@@ -203,7 +203,7 @@ fn rankings_and_regressions_are_measured_by_their_objectives() {
         let all = evaluation.measurements.into_iter().filter(|one| one.segment.is_none());
         all.map(|one| one.metric).collect::<Vec<String>>().join(" ")
     };
-    let usual = Request { resamples: 8, ..Request::new(dataset("rows"), Columns::new("label")) };
+    let usual = Request { resamples: 100, ..Request::new(dataset("rows"), Columns::new("label")) };
     assert_eq!(metrics("poisson.txt", &usual), "poisson_deviance rmse mae");
     assert_eq!(metrics("gamma.txt", &usual), "gamma_deviance rmse mae");
     assert_eq!(metrics("mape.txt", &usual), "mape rmse mae");
@@ -224,7 +224,7 @@ fn progress_is_that_of_the_input_and_then_of_the_resamples() {
     let seen = seen.into_inner().unwrap();
     let length = bytes.len() as u64;
     assert_eq!(seen[0], Work::Scoring { position: length, length: Some(length), in_bytes: true });
-    assert!(matches!(seen.last(), Some(Work::Measuring { total: 12, .. })), "{seen:?}");
+    assert!(matches!(seen.last(), Some(Work::Measuring { total: 24, .. })), "{seen:?}");
 }
 
 /// A directory of files of several formats is measured like one file of all rows.

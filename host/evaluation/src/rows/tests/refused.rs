@@ -9,7 +9,7 @@ use hydra_tables::FileFormat;
 const HEADER: &str = "f0,f1,f2,f3,f4,label,weight,group,region\n";
 
 fn csv(subjects: Vec<Subject>, rows: &[&str], change: impl Fn(&mut Request)) -> Result<Evaluation> {
-    let mut request = Request { resamples: 8, ..Request::new(dataset("rows"), Columns::new("label")) };
+    let mut request = Request { resamples: 100, ..Request::new(dataset("rows"), Columns::new("label")) };
     change(&mut request);
     evaluated(subjects, HEADER.to_owned() + &rows.join("\n") + "\n", FileFormat::Csv, &request)
 }

@@ -93,7 +93,7 @@ fn a_policy_receives_the_contracts_order_and_the_versions_of_the_decision() {
 
 #[test]
 fn a_document_that_contradicts_itself_is_named() {
-    let cases: [(&str, Value, &str); 25] = [
+    let cases: [(&str, Value, &str); 27] = [
         ("/dataset/rows", json!(0), "no rows"),
         ("/began_at", json!("3000"), "ended before it began"),
         ("/began_at", json!("-1"), "before 1970"),
@@ -108,10 +108,12 @@ fn a_document_that_contradicts_itself_is_named() {
         ("/measurements/0/segment", json!(4), "not in its list of segments"),
         ("/measurements/0/segment", json!(u32::MAX), "not in its list of segments"),
         ("/measurements/1/segment", json!(3), "measures `auc` of version 2 twice"),
-        ("/measurements/0/direction", json!("lower"), "`auc` is better both ways"),
+        ("/measurements/0/direction", json!("lower"), "`auc` is better the other way"),
         ("/measurements/0/interval/low", json!(0.6), "an interval of `auc` ends below"),
         ("/measurements/0/interval/low", json!("Infinity"), "an interval of `auc` ends below"),
         ("/comparisons/0/direction", json!("lower"), "`auc` is better both ways"),
+        ("/comparisons/0/difference", json!(0.06), "the difference of `auc` is not that"),
+        ("/settings/resamples", json!(10), "an interval of `auc` has too few resamples"),
         ("/comparisons/0/baseline", json!("2"), "compares version 2 with itself"),
         ("/comparisons/0/challenger", json!("8"), "version 8, which it does not list"),
         ("/agreements/0/baseline", json!("8"), "version 8, which it does not list"),

@@ -83,6 +83,7 @@ fn evaluation(measured_at: i64) -> Evaluation {
     let measurement = |id: &str, metric: &str, value: Value| json!({"version": id, "metric": metric, "direction": "higher", "value": value});
     let mut of_a_segment = measurement("2", "brier", json!(0.5));
     of_a_segment["segment"] = json!(0);
+    of_a_segment["direction"] = json!("lower");
     let document = json!({
         "schema": 1,
         "kind": "holdout",

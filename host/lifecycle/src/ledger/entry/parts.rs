@@ -54,14 +54,6 @@ pub struct Decided {
 }
 
 impl Decided {
-    /// The verdict of the policy that decided alone, or of the leader.
-    #[must_use]
-    pub fn leader_verdict(&self) -> VerdictKind {
-        self.panel.first().and_then(|answer| answer.verdict.kind()).unwrap_or(self.verdict)
-    }
-}
-
-impl Decided {
     /// The SHA-256 of each policy that was asked, once.
     #[must_use]
     pub fn policies(&self) -> BTreeSet<Sha256> {
