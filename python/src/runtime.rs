@@ -2,7 +2,7 @@
 //!
 //! After a fork, the child has the memory of the parent but none of its threads, and its sockets are also the parent's. So each
 //! generation of processes has a slot of its own, and what is in the slots of its ancestors is never touched again: dropping it would
-//! wait for threads that do not exist, and say goodbye on connections that the parent uses.
+//! wait for threads that do not exist, and close connections that the parent uses.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -57,7 +57,7 @@ impl Slot {
         })
     }
 
-    /// For programs that are not in Python.
+    /// The runtime, for the program of the worker process.
     pub fn handle(&self) -> &Handle {
         self.runtime.handle()
     }
@@ -126,7 +126,7 @@ pub fn after_fork() {
         return;
     }
     // The parent's worker ends when all copies of its pipe are closed. A thread that writes at the time of the fork keeps the lock in
-    // the child for ever; the worker then lives as long as the child.
+    // the child; the worker then lives as long as the child.
     if let Ok(worker) = slot.worker.try_lock() {
         worker.iter().for_each(|worker| worker.abandon());
     }

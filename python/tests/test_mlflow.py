@@ -75,7 +75,7 @@ def test_versions_and_other_uris(champion: str, backend: str, model_name: str, t
     for uri in (f"models:/{model_name}/1", f"models:/{model_name}/latest", run.source):
         np.testing.assert_array_equal(hydra_registry.mlflow.load_model(uri).predict(frame), expected)
     with pytest.raises(exceptions.MissingError):
-        hydra_registry.mlflow.load_model(f"models:/{model_name}@nobody")
+        hydra_registry.mlflow.load_model(f"models:/{model_name}@absent")
     with pytest.raises(exceptions.MissingError):
         hydra_registry.mlflow.load_model(f"models:/{model_name}/9")
 

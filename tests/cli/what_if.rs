@@ -43,7 +43,7 @@ const MARGIN: [[&str; 3]; 4] = [
 ];
 
 #[test]
-fn a_request_that_nobody_made_is_examined() {
+fn a_request_that_was_not_made_is_examined() {
     let project = registry();
     let policy = example_policy("metric-gate");
     let ask = ["--set", "metric=auc", "--set", "margin=0.01", "policy", "what-if", &policy];

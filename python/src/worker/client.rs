@@ -154,7 +154,7 @@ impl Drop for Pending<'_> {
 
 impl Shared {
     fn send(&self, frame: &ToWorker) -> Result<()> {
-        // After a fork, the lock may be one that a thread of the parent holds for ever.
+        // After a fork, the lock may be one that a thread of the parent holds.
         if self.pid != std::process::id() {
             return Err(died());
         }

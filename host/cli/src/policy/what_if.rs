@@ -53,7 +53,7 @@ pub async fn run(
     Ok(ExitStatus::Done)
 }
 
-/// A request that nobody has made yet.
+/// A request that has not been made.
 async fn request(args: &WhatIfArgs, settings: &Settings, printer: &Printer) -> anyhow::Result<Question> {
     let policy = load_quoting_panics(args.file.as_deref(), settings, printer).await?;
     let options = settings.acting_as(&args.actor).with_policy(PolicySource::Loaded(policy.clone()));

@@ -9,7 +9,7 @@ use hydra_policy::{ApprovalRecord, Input, ModelVersion, Setting, SettingKind};
 /// Hours from UTC that places have.
 const HOURS_FROM_UTC: std::ops::RangeInclusive<i32> = -12..=14;
 
-/// An approval by somebody else, and each present approval withdrawn.
+/// An approval by another person, and each present approval withdrawn.
 pub(super) fn approvals(input: &Input) -> Vec<Change> {
     let Some(target) = input.target() else { return Vec::new() };
     let version = target.version;
