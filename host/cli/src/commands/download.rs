@@ -8,7 +8,7 @@ use crate::selector::Selected;
 use crate::{ExitStatus, Printer, Settings};
 use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
-use hydra_tables::{is_dash, write_file};
+use hydra_tables::{NewFile, is_dash};
 
 /// Writes the model file of a version, which has the digest that was logged, or copies a model file.
 pub async fn run(
@@ -33,7 +33,7 @@ pub async fn run(
         printer.data().write_all(&bytes)?;
         return Ok(ExitStatus::Done);
     }
-    write_file(&args.out, &bytes)?;
+    NewFile::create(&args.out)?.write(&bytes)?;
     printer.report(&report, DownloadReport::text)?;
     Ok(ExitStatus::Done)
 }

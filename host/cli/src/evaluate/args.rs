@@ -86,7 +86,7 @@ pub struct MeasureArgs {
     #[arg(long, requires = "label")]
     pub anonymous_segments: bool,
 
-    /// The name of the dataset [default: the name of the file or directory, without its extension]
+    /// The name of the dataset [default: the name of the file or directory, without its extension, if that is ASCII]
     #[arg(long, value_name = "NAME", requires = "label")]
     pub name: Option<DatasetName>,
 
@@ -150,7 +150,7 @@ impl MeasureArgs {
     fn dataset_name(&self, rows: &Path) -> Result<DatasetName> {
         let of_path = || (!is_dash(rows)).then(|| DatasetName::of_path(rows)).flatten();
         self.name.clone().or_else(of_path).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the rows do not have a name")
+            Error::new(ErrorKind::InvalidArgument, "the rows do not have a name that a dataset can have")
                 .with_context("rows", rows.display())
                 .with_hint("name the dataset with --name")
         })
