@@ -99,7 +99,15 @@ impl TlsSettings {
 
     fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
         match &self.trust {
-            Trust::Platform => {}
+            Trust::Platform => {
+                let embedded = crypto::embedded_authorities().map(Certificate::from_der);
+                let embedded: Vec<_> = embedded.collect::<Result<_, _>>().map_err(|error| {
+                    Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
+                })?;
+                if !embedded.is_empty() {
+                    builder = builder.tls_certs_only(embedded);
+                }
+            }
             Trust::Only(bundle) => {
                 let authorities = Certificate::from_pem_bundle(&read(bundle, environment::SERVER_CERT_PATH)?);
                 let authorities =

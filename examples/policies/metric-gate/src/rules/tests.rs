@@ -158,7 +158,8 @@ fn explanations_stay_within_the_limit() {
 
 #[test]
 fn reports_do_not_replace_an_evaluation_without_the_champion() {
-    let settings = [("metric", "auc"), ("margin", "0"), ("guards", ""), ("tolerance", "0"), ("self-reported", "true")];
+    let settings =
+        [("metric", "auc"), ("margin", "0"), ("guards", ""), ("tolerance", "0"), ("self-reported", "true")];
     let mut context = context(&settings, Some(version(1, &[("auc", 0.8)])));
     let mut target = version(2, &[("auc", 0.99)]);
     assert!(matches!(promotion(&target, &context).unwrap(), Verdict::Approve(_)));
