@@ -1,4 +1,4 @@
-//! LightGBM's text format, versions v3 and v4: read from untrusted bytes, and written again.
+//! LightGBM's text format, versions v2 to v4: read from untrusted bytes, and written again.
 //!
 //! LightGBM's own parser trusts its input: crafted indices read and write out of bounds, and some errors end the
 //! process. [`TextModel::parse`] therefore checks everything that prediction relies on. LightGBM receives the text of

@@ -7,7 +7,7 @@ fn damage_is_named() {
     let cases = [
         // The header.
         ("tree\n", "treee\n", InvalidModel, "first line of the text is not"),
-        ("version=v4", "version=v2", UnsupportedModel, "format is unknown"),
+        ("version=v4", "version=v5", UnsupportedModel, "format is unknown"),
         ("version=v4\n", "", InvalidModel, "lacks a line"),
         ("num_class=1", "num_class=0", InvalidModel, "not between 1"),
         ("num_class=1", "num_class=2", InvalidModel, "1 trees per iteration do not match"),
@@ -122,7 +122,7 @@ fn errors_name_tree_key_and_line() {
 #[test]
 fn errors_name_the_line_that_is_wrong() {
     for (from, to) in [
-        ("version=v4", "version=v2"),
+        ("version=v4", "version=v5"),
         ("num_class=1", "num_class=0"),
         ("num_class=1", "num_class=x"),
         ("num_tree_per_iteration=1", "num_tree_per_iteration=3"),
