@@ -6,6 +6,7 @@
 mod again;
 mod args;
 mod commands;
+mod delimiter;
 mod document;
 pub mod evaluate;
 mod extras;

@@ -166,6 +166,12 @@ impl ModelFile {
         let mut hasher = Hasher::default();
         let tee = Tee { inner: bytes, copy: &mut hasher };
         let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        if summary.has_infinite_leaves {
+            tracing::warn!(
+                "some leaves of the model are infinite: its predictions are infinite or NaN for some rows; check the objective that \
+                 it was trained with"
+            );
+        }
         let signature = || Signature::of_booster(&summary.feature_names, summary.num_outputs);
         Ok(Self {
             size: summary.bytes,

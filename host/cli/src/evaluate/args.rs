@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::delimiter::delimiter;
 use crate::predict::FormatArg;
 use crate::selector::SelectorArgs;
 use hydra_base::names::DatasetName;
@@ -100,6 +101,10 @@ pub struct MeasureArgs {
     )]
     pub in_format: Option<FormatArg>,
 
+    /// What separates the columns of CSV: a character, or `tab` [default: found in the header]
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter, requires = "label")]
+    pub delimiter: Option<u8>,
+
     /// The columns that had pandas' category type in training; needed if neither the model nor the rows identify them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', requires = "label")]
     pub categories: Vec<String>,
@@ -126,7 +131,8 @@ impl MeasureArgs {
     ///
     /// Fails like [`RowFiles::open`].
     pub fn files(&self, rows: &Path) -> Result<RowFiles> {
-        RowFiles::open(rows, self.in_format.map(FileFormat::from))
+        let files = RowFiles::open(rows, self.in_format.map(FileFormat::from))?;
+        Ok(files.delimited_by(self.delimiter))
     }
 
     /// The request for an evaluation on `rows`.

@@ -38,7 +38,7 @@ use header::Header;
 ///
 /// Invariants of every value of this type: each tree's children form one tree in which every node and leaf is reached
 /// exactly once; split features and linear-model features are below [`num_features`](Self::num_features); categorical
-/// splits refer to a bitset that exists; leaf values, linear constants and coefficients are finite, and no threshold is
+/// splits refer to a bitset that exists; linear constants and coefficients are finite, and no threshold and no leaf value is
 /// NaN; the number of trees is a multiple of [`trees_per_iteration`](Self::trees_per_iteration), which fits the
 /// objective.
 pub struct TextModel {

@@ -60,7 +60,14 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
         file,
     };
     let reader = ColumnarReader::new(name, groups, schema, selection, wanted);
-    Ok(Input { reader: Box::new(reader), columns: None, ignored, length: rows, in_bytes: false })
+    Ok(Input {
+        reader: Box::new(reader),
+        columns: None,
+        ignored,
+        length: rows,
+        in_bytes: false,
+        delimiter: None,
+    })
 }
 
 /// The batches of a file, row group by row group, so that errors can name the group.

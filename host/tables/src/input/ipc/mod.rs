@@ -40,7 +40,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
         }
         _ => {
             let length = source.length();
-            let (reader, count) = source.into_reader();
+            let (reader, count) = source.into_reader()?;
             let mut stream = past_magic(reader).map_err(unreadable)?;
             let first = Message::read(&mut stream).map_err(|error| match error.kind() {
                 ErrorKind::InvalidData => not_arrow(error.message()),
@@ -57,7 +57,7 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
     let reader = ColumnarReader::new(name, batches, schema, selection, wanted);
-    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes })
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes, delimiter: None })
 }
 
 type Bytes = Box<dyn Read + Send>;
