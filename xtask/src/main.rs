@@ -28,7 +28,7 @@ Commands:
                          or the source distribution
   dist                   build the static binary for servers and containers, and the directory of its image
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
-                         registry, policy, evaluation, python, or criterion (the benches of single components)
+                         registry, policy, evaluation, python, serving, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)

@@ -59,7 +59,9 @@ impl Scope {
                 .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)
                 .collect(),
-            Self::Bench => vec![MLFLOW, "peers", "lleaves", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED],
+            Self::Bench => {
+                vec![MLFLOW, "peers", "lleaves", "serving", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED]
+            }
         }
     }
 }

@@ -193,8 +193,9 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
 fn leave_out_the_largest(newest: &mut BTreeMap<String, Evaluation>, left_out: &mut Vec<LeftOut>) {
     let mut total: u64 = newest.values().map(Evaluation::weight).sum();
     while total > MAX_WEIGHT {
-        let largest = newest.values().max_by_key(|one| (one.weight(), &one.dataset));
-        let Some(largest) = largest.and_then(|one| newest.remove(&one.dataset.clone())) else { return };
+        let largest = newest.iter().max_by_key(|(dataset, one)| (one.weight(), *dataset));
+        let Some(dataset) = largest.map(|(dataset, _)| dataset.clone()) else { return };
+        let Some(largest) = newest.remove(&dataset) else { return };
         let weight = largest.weight();
         total -= weight;
         left_out.push(LeftOut {
