@@ -14,6 +14,8 @@ fn rows() -> (Case, String, String) {
     (case, rows, expected)
 }
 
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();
@@ -39,7 +41,7 @@ fn compressed_files_are_read_by_their_content() {
         let names = rows.lines().next().unwrap().replace(',', " ");
         folder.predict(case.model("booster"), "rows.csv", file, &format!("--keep {names}")).unwrap();
     }
-    let compressions: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gz", gzip), ("zst", zstd), ("bz2", bzip2)];
+    let compressions: [(&str, Compress); 3] = [("gz", gzip), ("zst", zstd), ("bz2", bzip2)];
     for (ending, compress) in compressions {
         for file in ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"] {
             let plain = fs::read(folder.path(file)).unwrap();
