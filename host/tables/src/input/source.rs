@@ -149,7 +149,7 @@ impl Source {
 }
 
 /// A temporary file with these bytes, whose position is behind them.
-fn copied(reader: &mut impl Read) -> Result<File> {
+pub(super) fn copied(reader: &mut impl Read) -> Result<File> {
     let mut file = tempfile::tempfile().map_err(|error| {
         Error::new(ErrorKind::Storage, "cannot create a temporary file for the input").with_source(error)
     })?;

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 
+use super::formats::{FILES, inputs};
 use super::{Case, Folder};
 use hydra_base::ErrorKind;
 
-/// The rows of a fixture without infinite numbers, and Python's labels for them by this program.
+/// The rows of a fixture, and the predictions of this program from plain CSV.
 fn rows() -> (Case, String, String) {
     let case = Case::new("regression");
     let rows: String = case.input().lines().map(|line| line.to_owned() + "\n").collect();
@@ -34,16 +35,13 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn compressed_files_are_read_by_their_content() {
-    let (case, rows, expected) = rows();
-    let folder = Folder::new();
-    folder.write("rows.csv", &rows);
-    for file in ["rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"] {
-        let names = rows.lines().next().unwrap().replace(',', " ");
-        folder.predict(case.model("booster"), "rows.csv", file, &format!("--keep {names}")).unwrap();
-    }
+    let case = Case::new("regression");
+    let folder = inputs(&case);
+    let rows = fs::read_to_string(folder.path("rows.csv")).unwrap();
+    let expected = folder.predict_csv(case.model("booster"), &rows, "").unwrap();
     let compressions: [(&str, Compress); 3] = [("gz", gzip), ("zst", zstd), ("bz2", bzip2)];
     for (ending, compress) in compressions {
-        for file in ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"] {
+        for file in FILES {
             let plain = fs::read(folder.path(file)).unwrap();
             let name = format!("{file}.{ending}");
             folder.write(&name, compress(&plain));
