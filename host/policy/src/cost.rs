@@ -42,30 +42,31 @@ const GLOBAL_BYTES: u64 = 16;
 /// The most bytes that wasmtime keeps in an instance for a function that is imported, exported or put into a table.
 const REFERENCE_BYTES: u64 = 32;
 
-/// What one function may cost. The maxima of real components: 167,000, 18,900, 1,000,000, a few hundred, XX, XX and XX.
+/// What one function may cost. The maxima of real components: 167,000, 18,900, 1,000,000, a few hundred, 353, 8,800 and 1,200.
 const PER_FUNCTION: FunctionCost = FunctionCost {
     operations: 400_000,
     merges: 75_000,
     local_slots: 4_000_000,
     indirect_calls: 3_000,
-    loops: usize::MAX,
-    loop_branches: usize::MAX,
-    live_values: usize::MAX,
+    loops: 3_000,
+    loop_branches: 100_000,
+    live_values: 5_000_000,
 };
-/// What all functions together may cost. The maxima of real components: 4,500,000, 650,000, 8,300,000, 5,800, XX, XX and XX.
+/// What all functions together may cost. The maxima of real components: 4,500,000, 650,000, 14,600,000, 5,800, 14,600, 136,000 and
+/// 19,600.
 const IN_ALL: FunctionCost = FunctionCost {
     operations: 12_000_000,
     merges: 2_600_000,
     local_slots: 40_000_000,
     indirect_calls: 24_000,
-    loops: usize::MAX,
-    loop_branches: usize::MAX,
-    live_values: usize::MAX,
+    loops: 120_000,
+    loop_branches: 1_000_000,
+    live_values: 50_000_000,
 };
 /// The sum of the squares of [`FunctionCost::merges`]: the time for them grows like that. SpiderMonkey has 10^9.
 const MAX_SQUARED_MERGES: usize = 8_000_000_000;
-/// The sum of the squares of [`FunctionCost::loops`]. XX has XX.
-const MAX_SQUARED_LOOPS: usize = usize::MAX;
+/// The sum of the squares of [`FunctionCost::loops`], for the same reason. SpiderMonkey has 440,000.
+const MAX_SQUARED_LOOPS: usize = 10_000_000;
 
 /// The counts of a component.
 #[derive(Debug, Default)]

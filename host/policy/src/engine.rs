@@ -43,7 +43,7 @@ pub struct EngineOptions {
 /// containers and `ulimit -v` allow.
 const MEMORY_RESERVATION: u64 = 128 << 20;
 
-/// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
+/// The size of the instance pool. Address space is reserved for all of it, memory only for what runs: with the default, 10 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pooling {

@@ -28,7 +28,7 @@ impl Default for CompileLimits {
         Self {
             memory: 4 << 30,
             processor_time: Duration::from_secs(300),
-            wall_clock: Duration::from_secs(300),
+            wall_clock: Duration::from_secs(600),
         }
     }
 }
@@ -44,7 +44,7 @@ impl CompileLimits {
                     ErrorKind::Config,
                     format!("the limit of compiling policies is not valid: `{part}`"),
                 )
-                .with_hint("write it like `memory=4GiB,processor-time=5m,wall-clock=5m`")
+                .with_hint("write it like `memory=4GiB,processor-time=5m,wall-clock=10m`")
             })?;
         }
         Ok(limits)

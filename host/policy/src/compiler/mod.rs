@@ -111,11 +111,12 @@ impl Compiler {
             }
             Self::Apart { command, limits, form, store } => {
                 let compile = |directory: &Path| {
-                    if is_trusted(bytes) {
-                        job::compile(*form, bytes, directory)
+                    let outcome = if is_trusted(bytes) {
+                        job::compile(*form, bytes, directory)?
                     } else {
-                        process::compile(command, limits, *form, bytes, directory)
-                    }
+                        process::compile(command, limits, *form, bytes, directory)?
+                    };
+                    judged(outcome, limits)
                 };
                 store.component(engine, bytes, compile)
             }
@@ -143,12 +144,12 @@ fn invalid(error: wasmtime::Error) -> NotCompiled {
 }
 
 /// What a compiler that did not fail in itself found.
-fn judged(outcome: Outcome) -> Result<(), NotCompiled> {
+fn judged(outcome: Outcome, limits: &CompileLimits) -> Result<(), NotCompiled> {
     match outcome {
         Outcome::Compiled => Ok(()),
         Outcome::Refused { causes } => Err(NotCompiled::Invalid(causes.join(": ").into())),
         Outcome::Panicked => Err(job::panicked().into()),
-        Outcome::OutOfMemory => Err(process::out_of_memory(None).into()),
+        Outcome::OutOfMemory => Err(process::out_of_memory(limits).into()),
     }
 }
 

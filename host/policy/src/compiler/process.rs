@@ -24,6 +24,9 @@ const MESSAGE_BYTES: u64 = 2_000;
 const MOST_THREADS: usize = 4;
 /// How often the parent looks whether a process that has replied has ended.
 const PAUSE: Duration = Duration::from_millis(1);
+/// What to do about a program that is not the right one.
+pub(super) const OTHER_PROGRAM: &str =
+    "set HYDRA_POLICY_COMPILER to the path of the command hydra-registry of this release";
 /// Variables that a program needs to start. The process gets no others: credentials are none of its business.
 const KEPT: [&str; 6] =
     ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"];
@@ -40,16 +43,15 @@ pub(super) fn compile(
         unavailable("cannot start the process that compiles policies")
             .with_context("program", command.program.display())
             .with_source(error)
-            .with_hint("set HYDRA_POLICY_COMPILER to the path of the command hydra-registry of this release")
+            .with_hint(OTHER_PROGRAM)
     };
     let (mut child, messages) = start(command, limits, form, bytes, directory).map_err(failed)?;
-    let ended = wait(&mut child, limits.wall_clock);
-    let Ended { reply, status, late } = ended;
+    let Ended { reply, status, late } = wait(&mut child, limits.wall_clock);
     match serde_json::from_slice(&reply) {
         Ok(Reply::Outcome(outcome)) => Ok(outcome),
-        Ok(Reply::Unavailable(reason)) => {
-            Err(unavailable("the process that compiles policies cannot do it").with_source(reason))
-        }
+        Ok(Reply::Unavailable(reason)) => Err(unavailable("the process that compiles policies cannot do it")
+            .with_hint(OTHER_PROGRAM)
+            .with_source(text::one_line(&reason))),
         Err(_) if late => Err(too_slow("wall-clock", limits.wall_clock)),
         Err(_) => {
             let mut text = Vec::new();
@@ -60,15 +62,11 @@ pub(super) fn compile(
     }
 }
 
-/// The compiler needs more memory than its limit, or than the machine has.
-pub(super) fn out_of_memory(limits: Option<&CompileLimits>) -> Error {
-    let error =
-        Error::new(ErrorKind::PolicyCompileMemory, "compiling the policy takes more memory than its limit")
-            .with_hint("raise the limit with HYDRA_COMPILE_LIMITS=memory=8GiB if you trust the component");
-    match limits {
-        Some(limits) => error.with_context("limit", text::format_bytes(limits.memory)),
-        None => error,
-    }
+/// The compiler needs more memory than its limit.
+pub(super) fn out_of_memory(limits: &CompileLimits) -> Error {
+    Error::new(ErrorKind::PolicyCompileMemory, "compiling the policy takes more memory than its limit")
+        .with_context("limit", text::format_bytes(limits.memory))
+        .with_hint("raise the limit with HYDRA_COMPILE_LIMITS=memory=8GiB if you trust the component")
 }
 
 fn too_slow(limit: &'static str, time: Duration) -> Error {
@@ -151,16 +149,24 @@ fn read(stdout: Option<ChildStdout>) -> Vec<u8> {
 
 /// The error of a process that ended without a reply.
 fn died(status: Option<ExitStatus>, messages: &str, limits: &CompileLimits) -> Error {
-    if is_over_time(status) {
+    let Some(signal) = status.and_then(signal_of) else {
+        let ended = status.map_or_else(|| "in an unknown way".to_owned(), |status| status.to_string());
+        return unavailable("the program does not compile policies, or is of another release")
+            .with_context("ended", ended)
+            .with_hint(OTHER_PROGRAM)
+            .with_source(text::one_line(messages.trim()));
+    };
+    if is_over_time(signal) {
         return too_slow("processor-time", limits.processor_time);
     }
     if messages.contains("memory allocation of") {
-        return out_of_memory(Some(limits));
+        return out_of_memory(limits);
     }
-    let ended = status.map_or_else(|| "in an unknown way".to_owned(), |status| status.to_string());
-    let error = Error::new(ErrorKind::PolicyCompileCrash, "the process that compiles the policy ended without a reply")
-        .with_context("ended", ended)
-        .with_hint("do not use the component, unless the machine lacks memory; it is crafted, damaged, or triggers a bug in wasmtime");
+    let error = Error::new(ErrorKind::PolicyCompileCrash, "the process that compiles the policy was ended by a signal")
+        .with_context("signal", signal)
+        .with_hint(
+            "give the machine more memory if you trust the component; otherwise do not use it, because it makes the compiler crash",
+        );
     match messages.trim() {
         "" => error,
         text => error.with_source(text::one_line(text)),
@@ -168,12 +174,21 @@ fn died(status: Option<ExitStatus>, messages: &str, limits: &CompileLimits) -> E
 }
 
 #[cfg(unix)]
-fn is_over_time(status: Option<ExitStatus>) -> bool {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.and_then(|status| status.signal()) == Some(rustix::process::Signal::XCPU.as_raw())
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(unix)]
+fn is_over_time(signal: i32) -> bool {
+    signal == rustix::process::Signal::XCPU.as_raw()
 }
 
 #[cfg(not(unix))]
-fn is_over_time(_: Option<ExitStatus>) -> bool {
+fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
+}
+
+#[cfg(not(unix))]
+fn is_over_time(_: i32) -> bool {
     false
 }

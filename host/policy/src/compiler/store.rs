@@ -15,9 +15,10 @@ use tempfile::TempDir;
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Engine};
 
-use super::job::Outcome;
-use super::{NotCompiled, invalid, judged, unavailable};
+use super::process::OTHER_PROGRAM;
+use super::{NotCompiled, invalid, unavailable};
 use hydra_base::error::Result;
+use hydra_base::private_dir;
 
 /// All compiled code together. wasmtime's own cache has the same limit, but looks at it only when it compiles.
 const MOST_BYTES: u64 = 512 << 20;
@@ -69,7 +70,7 @@ impl Store {
         &self,
         engine: &Engine,
         bytes: &[u8],
-        compile: impl FnOnce(&Path) -> Result<Outcome>,
+        compile: impl Fn(&Path) -> Result<(), NotCompiled>,
     ) -> Result<Component, NotCompiled> {
         if let Some(found) = find(engine, bytes) {
             return found.map_err(invalid);
@@ -80,22 +81,26 @@ impl Store {
             return found.map_err(invalid);
         }
         let kept = |error: io::Error| {
-            let message = "cannot keep the compiled policy";
-            unavailable(message).with_context("path", self.cache.directory().display()).with_source(error)
+            unavailable("cannot keep the compiled policy")
+                .with_context("path", self.cache.directory().display())
+                .with_source(error)
         };
-        let work = tempfile::Builder::new().prefix(WORK).tempdir_in(self.cache.directory()).map_err(kept)?;
-        judged(compile(work.path())?)?;
-        self.compilations.fetch_add(1, SeqCst);
-        self.take_over(work.path(), &entry_name(engine, bytes)).map_err(kept)?;
-        match find(engine, bytes) {
-            Some(found) => found.map_err(invalid),
-            None => Err(unavailable("this process cannot use the code that was compiled for it")
-                .with_hint(
-                    "set HYDRA_POLICY_COMPILER to the path of the command hydra-registry of this release",
-                )
-                .with_retryable(true)
-                .into()),
+        // The owner may delete the directory at any time: then the component is compiled once more.
+        for _ in 0..2 {
+            private_dir::create(self.cache.directory()).map_err(kept)?;
+            let work =
+                tempfile::Builder::new().prefix(WORK).tempdir_in(self.cache.directory()).map_err(kept)?;
+            compile(work.path())?;
+            self.compilations.fetch_add(1, SeqCst);
+            self.take_over(work.path(), &entry_name(engine, bytes)).map_err(kept)?;
+            if let Some(found) = find(engine, bytes) {
+                return found.map_err(invalid);
+            }
         }
+        Err(unavailable("this process cannot use the code that was compiled for it")
+            .with_hint(OTHER_PROGRAM)
+            .with_retryable(true)
+            .into())
     }
 
     /// Moves the code that a compiler left in the cache in `work` to the place where an engine that cannot compile looks for it.

@@ -57,10 +57,13 @@ fn answer(request: Option<&OsStr>) -> Result<Reply, String> {
     }
     request.limits.enforce().map_err(|error| format!("cannot limit the process: {error}"))?;
     let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot read the component: {error}"))?;
+    match io::stdin().lock().read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+            return Ok(Reply::Outcome(Outcome::OutOfMemory));
+        }
+        Err(error) => return Err(format!("cannot read the component: {error}")),
+    }
     let directory =
         std::env::current_dir().map_err(|error| format!("the current directory is not known: {error}"))?;
     let outcome = job::compile(request.form, &bytes, &directory).map_err(|error| error.to_string())?;
