@@ -2,6 +2,7 @@
 
 mod allocations;
 mod cli;
+mod compiler;
 mod conformance;
 mod evaluate;
 mod ledger;

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from . import _arguments, _candidates
 from ._native import Champion, Registry, _spool
+from ._process import command
 from .exceptions import Held, MissingError, NoArchived, Rejected, Staged
 from .reports import (
     Candidate,
@@ -96,6 +97,7 @@ class ModelRegistry:
                     "actor": _arguments.text("actor", actor),
                     "policies": [_policy(one) for one in policies],
                     "settings": {key: _setting(value) for key, value in (settings or {}).items()},
+                    "compiler": command("compiler_main"),
                 }
             )
         )

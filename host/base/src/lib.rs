@@ -11,6 +11,7 @@ pub mod names;
 pub mod pattern;
 mod policy_identity;
 pub mod private_dir;
+pub mod regular_file;
 pub mod sha256;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -24,11 +24,13 @@ mod time;
 use std::env::VarError;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::thread::{self, JoinHandle};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use hydra_base::text::printable;
 use hydra_mlflow::environment;
+use hydra_policy::{COMPILER_ARGUMENT, compiler_main};
 
 use again::Again;
 pub use args::Cli;
@@ -36,9 +38,29 @@ pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
 
+/// The stack of the thread that runs the command line: that of the main thread may be smaller (`ulimit -s`).
+const STACK_BYTES: usize = 8 << 20;
+
 /// Runs the command line `args` (the program's name first) with what the program adds to it.
 pub fn main(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitStatus {
-    let status = run_words(args, extras);
+    let args: Vec<_> = args.into_iter().collect();
+    if args.get(1).is_some_and(|first| first == COMPILER_ARGUMENT) {
+        let has_replied = compiler_main(args.get(2).map(OsString::as_os_str));
+        return if has_replied { ExitStatus::Done } else { ExitStatus::Error };
+    }
+    let running = thread::Builder::new()
+        .name("hydra-registry".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || run_words(args, extras));
+    let status = match running.map(JoinHandle::join) {
+        Ok(Ok(status)) => status,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => {
+            Printer::new(args::OutputFormat::Text, false)
+                .error(&anyhow::Error::new(error).context("cannot start a thread"));
+            ExitStatus::Error
+        }
+    };
     // Only a program in Rust does this at its end, and this library may be a part of another. A reader that has gone away is not an
     // error.
     let _ = std::io::stdout().flush();
@@ -75,7 +97,8 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
 fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let settings = Settings::resolve(&cli.global, extras)?;
     // Commands await requests one after another; worker threads would take longer to start than they save.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().thread_stack_size(STACK_BYTES).enable_all().build()?;
     let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
     printer.flush()?;
     Ok(status)

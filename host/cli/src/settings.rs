@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use crate::Extras;
 use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_mlflow::environment::Environment;
+use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
 use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
 
@@ -32,12 +32,17 @@ impl Settings {
             None => project.config()?,
         };
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
+        let environment = Environment::of_process();
+        let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
         let mut options = OpenOptions::new()
-            .with_environment(Environment::of_process())
+            .with_environment(environment)
             .with_project(project)
             .with_config(config)
             .with_policy_settings(set.clone())
             .with_budget(key_values("--budget", &args.budget)?);
+        if let Some(command) = (extras.compiler)().filter(|_| !has_compiler) {
+            options = options.with_policy_compiler(command);
+        }
         // clap has replaced missing arguments by these environment variables, also by empty ones.
         let uri = |uri: &Option<GivenUri>| uri.clone().filter(|uri| !uri.expose().is_empty());
         if let Some(uri) = uri(&args.tracking_uri) {

@@ -70,6 +70,10 @@ pub const LOG: &str = "HYDRA_LOG";
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// The size limit of the model cache in bytes; 0 turns it off.
 pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
+/// The path of the command hydra-registry, to compile policies in a process of its own.
+pub const POLICY_COMPILER: &str = "HYDRA_POLICY_COMPILER";
+/// The limits of that process: `memory=4GiB,processor-time=5m,wall-clock=10m`.
+pub const COMPILE_LIMITS: &str = "HYDRA_COMPILE_LIMITS";
 
 /// One year.
 const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;

@@ -26,6 +26,7 @@ mod answer;
 mod budget;
 mod cache;
 mod caps;
+mod compiler;
 mod component;
 mod conversion;
 mod cost;
@@ -53,6 +54,7 @@ mod weight;
 mod tests;
 
 pub use budget::{Budget, Limit, Usage};
+pub use compiler::{COMPILER_ARGUMENT, CompileLimits, CompilerCommand, compiler_main};
 pub use component::{ComponentSummary, INTERFACE};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use input::Input;

@@ -11,7 +11,7 @@ use hydra_base::names::{Alias, ExperimentId};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_policy::{Policy, PolicyEngine};
+use hydra_policy::{CompileLimits, CompilerCommand, Policy, PolicyEngine};
 
 /// The default name of the registered model.
 pub const DEFAULT_MODEL: &str = "hydra-baseline";
@@ -64,6 +64,8 @@ pub struct OpenOptions {
     pub(crate) cache_bytes: Option<u64>,
     pub(crate) quote_panics: bool,
     pub(crate) without_signal_handlers: bool,
+    pub(crate) policy_compiler: Option<CompilerCommand>,
+    pub(crate) compile_limits: Option<CompileLimits>,
     pub(crate) environment: Environment,
     pub(crate) project: Option<Project>,
     pub(crate) config: ProjectConfig,
@@ -203,6 +205,21 @@ impl OpenOptions {
         self
     }
 
+    /// Compiles policies in a process of its own, which this command starts: [`CompilerCommand::of_program`] with the path of the
+    /// command `hydra-registry` of this release. Default: the path in `HYDRA_POLICY_COMPILER`. Without both, this process compiles,
+    /// without limits on time and memory, and logs a warning once.
+    pub fn with_policy_compiler(mut self, command: CompilerCommand) -> Self {
+        self.policy_compiler = Some(command);
+        self
+    }
+
+    /// Sets the limits of the process that compiles. Default: those in `HYDRA_COMPILE_LIMITS`, such as
+    /// `memory=8GiB,processor-time=10m,wall-clock=10m`.
+    pub fn with_compile_limits(mut self, limits: CompileLimits) -> Self {
+        self.compile_limits = Some(limits);
+        self
+    }
+
     /// Sets the environment variables, including MLflow's variables for credentials and timeouts.
     pub fn with_environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
@@ -224,7 +241,7 @@ impl OpenOptions {
 
     /// An engine that shares the cache of compiled policies.
     pub fn policy_engine(&self) -> Result<PolicyEngine> {
-        PolicyEngine::new(&self.engine_options())
+        PolicyEngine::new(&self.engine_options()?)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::open::PolicySource;
 use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::regular_file;
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
 
@@ -70,7 +71,7 @@ impl ProjectConfig {
     /// Reads a configuration file, and makes its relative paths (also those in `sqlite:` and `file:` URIs) absolute
     /// against its directory. `Config` names the line of an error.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| {
+        let text = regular_file::read_text(path, |source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)

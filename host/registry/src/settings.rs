@@ -13,7 +13,7 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
-use hydra_policy::EngineOptions;
+use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions};
 
 /// The settings of a registry.
 #[derive(Debug)]
@@ -175,12 +175,21 @@ impl OpenOptions {
         Ok(aliases)
     }
 
-    pub(crate) fn engine_options(&self) -> EngineOptions {
+    /// The engine's settings; [`ErrorKind::Config`] if the environment has limits of compiling that are not valid.
+    pub(crate) fn engine_options(&self) -> Result<EngineOptions> {
         let mut options = EngineOptions::default();
+        let named = || self.variable(environment::POLICY_COMPILER).map(CompilerCommand::of_program);
+        options.compiler = self.policy_compiler.clone().or_else(named);
+        options.compile_limits = match (self.compile_limits, self.variable(environment::COMPILE_LIMITS)) {
+            (Some(limits), _) => limits,
+            (None, Some(text)) => CompileLimits::parse(&text)
+                .map_err(|error| error.with_context("variable", environment::COMPILE_LIMITS))?,
+            (None, None) => CompileLimits::default(),
+        };
         options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
         options.quote_panics = self.quote_panics;
         options.without_signal_handlers = self.without_signal_handlers;
-        options
+        Ok(options)
     }
 
     /// The cache of models; `None` for stores without URIs.

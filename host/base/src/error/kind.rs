@@ -90,6 +90,8 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A path that should name a file names something else: a pipe, a device, a directory.
+        NotAFile = "not-a-file",
         /// A name or a reason is longer than the ledger keeps.
         TextTooLong = "text-too-long",
         /// Too many policies are to decide together.
@@ -174,6 +176,8 @@ error_kinds! {
         Storage = "storage",
         /// There is no directory for compiled policies, or it cannot be written to.
         CacheUnavailable = "cache-unavailable",
+        /// The process that compiles policies cannot start, or its code is not where this process looks for it.
+        CompilerUnavailable = "compiler-unavailable",
         /// The local store is locked by another process and stayed so until the deadline.
         Locked = "locked",
         /// Other writers kept winning until the deadline.
@@ -240,6 +244,12 @@ error_kinds! {
         PolicyBuild = "policy-build",
         /// The file is not a component, imports something, or exports another interface version.
         PolicyIncompatible = "policy-incompatible",
+        /// Compiling the policy takes more memory than its limit.
+        PolicyCompileMemory = "policy-compile-memory",
+        /// Compiling the policy takes more time than its limit, of processors or on the wall clock.
+        PolicyCompileTime = "policy-compile-time",
+        /// The process that compiles the policy ended without a reply: the compiler crashed, or the machine lacks memory.
+        PolicyCompileCrash = "policy-compile-crash",
         /// The policy ran into a trap (unreachable, out of bounds, stack overflow, ...).
         PolicyTrap = "policy-trap",
         /// The policy used up its fuel.
@@ -317,7 +327,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 96);
+        assert_eq!(ErrorKind::ALL.len(), 101);
     }
 
     #[test]

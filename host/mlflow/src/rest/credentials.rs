@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 /// The header for the server at `url`, if there are credentials for it.
 pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Option<HeaderValue>> {
@@ -169,13 +170,15 @@ impl CredentialsFile {
 }
 
 fn read_if_present(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(ErrorKind::Config, "cannot read a credentials file")
-            .with_context("path", path.display())
-            .with_source(error)),
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(None);
     }
+    let read = regular_file::read_text(path, |error| {
+        Error::new(ErrorKind::Config, "cannot read a credentials file")
+            .with_context("path", path.display())
+            .with_source(error)
+    });
+    read.map(Some)
 }
 
 #[cfg(test)]

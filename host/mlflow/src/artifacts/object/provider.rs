@@ -15,6 +15,7 @@ use crate::crypto;
 use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
@@ -100,7 +101,7 @@ fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
             .with_context("variable", AWS_CA_BUNDLE)
             .with_context("path", path.display())
     };
-    let pem = std::fs::read(&path).map_err(|error| refuse().with_source(error))?;
+    let pem = regular_file::read(&path, |error| refuse().with_source(error))?;
     Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
 }
 
