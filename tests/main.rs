@@ -4,6 +4,7 @@ mod allocations;
 mod cli;
 mod conformance;
 mod evaluate;
+mod hostile;
 mod ledger;
 mod local_stores;
 mod object_store;

@@ -23,9 +23,11 @@ mod time;
 use std::env::VarError;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use hydra_base::error::{Error, ErrorKind};
 use hydra_base::text::printable;
 use hydra_mlflow::environment;
 
@@ -72,12 +74,31 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
 }
 
 fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let limit = cli.global.timeout.or_else(|| cli.command.usual_timeout());
     let settings = Settings::resolve(&cli.global, extras)?;
     // Commands await requests one after another; worker threads would take longer to start than they save.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
+    let command = commands::run(cli.command, &settings, printer);
+    let status = match limit {
+        None => runtime.block_on(command)?,
+        Some(limit) => match runtime.block_on(async { tokio::time::timeout(limit, command).await }) {
+            Ok(status) => status?,
+            Err(_) => {
+                // Threads may still wait for a lock or a disk.
+                runtime.shutdown_background();
+                return Err(timed_out(limit).into());
+            }
+        },
+    };
     printer.flush()?;
     Ok(status)
+}
+
+fn timed_out(limit: Duration) -> Error {
+    let limit = jiff::SignedDuration::try_from(limit).unwrap_or(jiff::SignedDuration::MAX);
+    Error::new(ErrorKind::Timeout, format!("the command did not end within {limit:#}"))
+        .with_retryable(true)
+        .with_hint("see with `hydra-registry history` whether it was recorded; then repeat it, with more time by `--timeout`")
 }
 
 fn start_log(verbose: u8, quiet: bool) {

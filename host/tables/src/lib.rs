@@ -40,7 +40,7 @@ pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
 pub use input::{Source, number};
 pub use numbers::NumberTable;
-pub use output::{Output, write_file};
+pub use output::{Output, remove_partial_files, write_file};
 pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::args::EvaluateArgs;
 use crate::evaluate::{self, EvaluationReport, champion, load, record, usual};
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::Result;
 use hydra_evaluation::Subject;
 use hydra_registry::ModelRegistry;
@@ -41,6 +41,7 @@ pub async fn run(
     let evaluated = evaluate::run(subjects, baseline, files, &request, &measure.categories, printer)?;
     let is_to_stdout = out.as_deref().is_some_and(is_dash);
     if let Some(path) = out.as_deref().filter(|_| !is_to_stdout) {
+        interrupt::remove_partial_files()?;
         write_file(path, &evaluated.evaluation.to_json()?)?;
     }
     let recorded = match &registry {
