@@ -99,9 +99,22 @@ pub struct HostileServer {
 
 #[derive(Debug, Default)]
 struct State {
-    spoiled: Option<(String, Spoil)>,
+    mode: Mode,
+    /// The number of requests so far.
     requests: u64,
-    lines: Vec<String>,
+    /// The number of answers that were spoiled since the mode was set.
+    spoiled: usize,
+}
+
+/// Which answers are spoiled.
+#[derive(Debug, Default)]
+enum Mode {
+    #[default]
+    None,
+    /// Those to requests whose line contains the text.
+    Of(String, Spoil),
+    /// One of five, by this seed.
+    AtRandom(u64),
 }
 
 impl HostileServer {
@@ -124,15 +137,32 @@ impl HostileServer {
 
     /// From now on, answers to requests whose line contains `part` are spoiled; no answers for `None`.
     pub fn spoil(&self, spoiled: Option<(&str, Spoil)>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.spoiled = spoiled.map(|(part, spoil)| (part.to_owned(), spoil));
-        state.lines.clear();
+        self.set(spoiled.map_or(Mode::None, |(part, spoil)| Mode::Of(part.to_owned(), spoil)));
     }
 
-    /// The methods and paths of the requests since [`HostileServer::spoil`], without queries.
-    pub fn lines(&self) -> Vec<String> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).lines.clone()
+    /// From now on, one of five answers is spoiled, in ways that `seed` determines.
+    pub fn spoil_at_random(&self, seed: u64) {
+        self.set(Mode::AtRandom(seed));
     }
+
+    /// The number of answers that were spoiled since the last call of the functions above.
+    pub fn spoiled(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).spoiled
+    }
+
+    fn set(&self, mode: Mode) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.mode, state.spoiled) = (mode, 0);
+    }
+}
+
+/// A number that looks random (`SplitMix64`).
+pub fn scrambled(seed: u64, number: u64) -> u64 {
+    let mut bits =
+        seed.wrapping_mul(0xd6e8_feb8_6659_fd93).wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ bits >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ bits >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ bits >> 31
 }
 
 /// Handles one request per connection.
@@ -141,9 +171,18 @@ fn serve(client: &TcpStream, server: &str, state: &Mutex<State>) -> std::io::Res
     let (number, spoil) = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.requests += 1;
-        state.lines.push(line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" "));
-        let spoiled = state.spoiled.as_ref().filter(|(part, _)| line.contains(part.as_str()));
-        (state.requests, spoiled.map(|(_, spoil)| *spoil))
+        let number = state.requests;
+        let spoil = match &state.mode {
+            Mode::None => None,
+            Mode::Of(part, spoil) => line.contains(part.as_str()).then_some(*spoil),
+            Mode::AtRandom(seed) => {
+                let random = scrambled(*seed, number);
+                let index = usize::try_from(random >> 32).unwrap_or(0) % SPOILS.len();
+                random.is_multiple_of(5).then(|| SPOILS[index])
+            }
+        };
+        state.spoiled += usize::from(spoil.is_some());
+        (number, spoil)
     };
     let forward = || -> std::io::Result<Vec<u8>> {
         let mut upstream = TcpStream::connect(server)?;

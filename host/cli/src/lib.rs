@@ -28,11 +28,12 @@ use std::time::Duration;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use hydra_base::error::{Error, ErrorKind};
-use hydra_base::text::printable;
+use hydra_base::text::{is_unprintable, printable};
 use hydra_mlflow::environment;
 
 use again::Again;
 pub use args::Cli;
+use args::OutputFormat;
 pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
@@ -56,8 +57,14 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
         Ok(parsed) => parsed,
         Err(error) => {
             let failed = error.use_stderr();
-            // Ignore a failed write: stderr may be closed.
-            let _ = error.print();
+            let text = error.render().to_string();
+            if text.chars().any(|c| c != '\n' && is_unprintable(c)) {
+                // It quotes an argument or a variable.
+                Printer::new(OutputFormat::Text, false).note(text);
+            } else {
+                // Ignore a failed write: stderr may be closed.
+                let _ = error.print();
+            }
             return if failed { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
