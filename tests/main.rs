@@ -5,6 +5,7 @@ mod cli;
 mod compiler;
 mod conformance;
 mod evaluate;
+mod hostile;
 mod ledger;
 mod local_stores;
 mod object_store;

@@ -7,6 +7,7 @@ mod blocking;
 pub mod error;
 pub mod failpoint;
 mod jitter;
+pub mod json;
 pub mod names;
 pub mod pattern;
 mod policy_identity;

@@ -91,6 +91,11 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub config: Option<PathBuf>,
 
+    /// The longest time that the command may take, such as 10m [default: 1h; for log-candidate, predict, evaluate, download and
+    /// policy, as long as their work and their transfers take]
+    #[arg(long, global = true, value_name = "SPAN", value_parser = span)]
+    pub timeout: Option<Duration>,
+
     /// Log more to stderr (-v, -vv, -vvv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -153,6 +158,22 @@ pub enum Command {
     /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+}
+
+impl Command {
+    /// The longest time that the command may take, unless the user sets another: none for commands that compute and transfer
+    /// files, whose requests have limits of their own.
+    #[must_use]
+    pub fn usual_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::LogCandidate(_)
+            | Self::Predict(_)
+            | Self::Evaluate(_)
+            | Self::Download(_)
+            | Self::Policy(_) => None,
+            _ => Some(Duration::from_hours(1)),
+        }
+    }
 }
 
 /// Arguments of `log-candidate`.

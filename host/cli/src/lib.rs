@@ -25,15 +25,18 @@ use std::env::VarError;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use hydra_base::text::printable;
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::text::{is_unprintable, printable};
 use hydra_mlflow::environment;
 use hydra_policy::{COMPILER_ARGUMENT, compiler_main};
 
 use again::Again;
 pub use args::Cli;
+use args::OutputFormat;
 pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
@@ -77,8 +80,14 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
         Ok(parsed) => parsed,
         Err(error) => {
             let failed = error.use_stderr();
-            // Ignore a failed write: stderr may be closed.
-            let _ = error.print();
+            let text = error.render().to_string();
+            if text.chars().any(|c| c != '\n' && is_unprintable(c)) {
+                // It quotes an argument or a variable.
+                Printer::new(OutputFormat::Text, false).note(text);
+            } else {
+                // Ignore a failed write: stderr may be closed.
+                let _ = error.print();
+            }
             return if failed { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
@@ -95,13 +104,32 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
 }
 
 fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let limit = cli.global.timeout.or_else(|| cli.command.usual_timeout());
     let settings = Settings::resolve(&cli.global, extras)?;
     // Commands await requests one after another; worker threads would take longer to start than they save.
     let runtime =
         tokio::runtime::Builder::new_current_thread().thread_stack_size(STACK_BYTES).enable_all().build()?;
-    let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
+    let command = commands::run(cli.command, &settings, printer);
+    let status = match limit {
+        None => runtime.block_on(command)?,
+        Some(limit) => match runtime.block_on(async { tokio::time::timeout(limit, command).await }) {
+            Ok(status) => status?,
+            Err(_) => {
+                // Threads may still wait for a lock or a disk.
+                runtime.shutdown_background();
+                return Err(timed_out(limit).into());
+            }
+        },
+    };
     printer.flush()?;
     Ok(status)
+}
+
+fn timed_out(limit: Duration) -> Error {
+    let limit = jiff::SignedDuration::try_from(limit).unwrap_or(jiff::SignedDuration::MAX);
+    Error::new(ErrorKind::Timeout, format!("the command did not end within {limit:#}"))
+        .with_retryable(true)
+        .with_hint("see with `hydra-registry history` whether it was recorded; then repeat it, with more time by `--timeout`")
 }
 
 fn start_log(verbose: u8, quiet: bool) {

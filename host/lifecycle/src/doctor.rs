@@ -2,7 +2,7 @@
 //! whose runs or files are missing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::evaluations::{self, Unusable};
@@ -14,8 +14,9 @@ use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Vers
 use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
-    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
+    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, RunStatus,
 };
+use hydra_mlflow::listing::Listing;
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
 
@@ -250,7 +251,8 @@ impl Doctor<'_> {
             name: experiment.name.clone(),
         }));
         findings.extend(misspelled(&registered));
-        let mut versions: BTreeMap<Version, ModelVersion> = BTreeMap::new();
+        let mut examined: BTreeSet<Version> = BTreeSet::new();
+        let mut unusable = Vec::new();
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -260,23 +262,26 @@ impl Doctor<'_> {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
                     findings.extend(self.unreadable_model(alias, &found, ledger).await);
-                    versions.insert(found.version, found);
+                    // One after the other, so that what many versions hold is not in memory at the same time.
+                    if examined.insert(found.version) {
+                        unusable.extend(evaluations::unusable(self.backend, &[found]).await);
+                    }
                 }
             }
         }
-        let versions: Vec<ModelVersion> = versions.into_values().collect();
-        let unusable = evaluations::unusable(self.backend, &versions).await.into_iter();
-        findings.extend(unusable.map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
-            version,
-            dataset,
-            why,
-        }));
+        unusable.sort_by_key(|unusable: &Unusable| unusable.version);
+        findings.extend(
+            unusable.into_iter().map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
+                version,
+                dataset,
+                why,
+            }),
+        );
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
         let unfinished = self.unfinished_runs().await?.into_iter();
-        findings
-            .extend(unfinished.map(|run| Finding::UnfinishedRun { run_id: run.id, started: run.start_time }));
+        findings.extend(unfinished.map(|(run_id, started)| Finding::UnfinishedRun { run_id, started }));
         Ok(findings)
     }
 
@@ -289,9 +294,13 @@ impl Doctor<'_> {
                 other => drop(other?),
             }
         }
-        let abandoned = |run: &Run| run.start_time.is_some_and(|start| now() - start > LONGEST_RUN_MS);
-        for run in self.unfinished_runs().await?.into_iter().filter(abandoned) {
-            self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
+        let is_abandoned = |started: Option<Timestamp>| {
+            started.is_some_and(|started| now().saturating_sub(started) > LONGEST_RUN_MS)
+        };
+        for (run_id, _) in
+            self.unfinished_runs().await?.into_iter().filter(|(_, started)| is_abandoned(*started))
+        {
+            self.backend.tracking.update_run(&run_id, RunStatus::Failed, Some(now())).await?;
         }
         Ok(())
     }
@@ -330,22 +339,20 @@ impl Doctor<'_> {
         Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why, overridden })
     }
 
-    /// The unfinished runs of this program in the experiment.
-    async fn unfinished_runs(&self) -> Result<Vec<Run>> {
+    /// The unfinished runs of this program in the experiment, and when each started.
+    async fn unfinished_runs(&self) -> Result<Vec<(RunId, Option<Timestamp>)>> {
         let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();
-        let mut token = None;
-        loop {
+        let mut listing = Listing::default();
+        while !listing.is_at_end() {
             let tracking = &self.backend.tracking;
-            let page =
-                tracking.runs_by_status(experiment, RunStatus::Running, PAGE, token.as_deref()).await?;
+            let page = tracking.runs_by_status(experiment, RunStatus::Running, PAGE, listing.token()).await?;
+            listing.advance(&page)?;
             // Other programs log runs in the same experiment; runs of this program have an operation id.
-            unfinished.extend(page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG)));
-            token = page.next;
-            if token.is_none() {
-                return Ok(unfinished);
-            }
+            let ours = page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG));
+            unfinished.extend(ours.map(|run| (run.id, run.start_time)));
         }
+        Ok(unfinished)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod environment;
 mod errors;
 pub mod file;
 pub mod flavor;
+pub mod listing;
 pub mod memory;
 mod resolver;
 #[cfg(feature = "rest")]

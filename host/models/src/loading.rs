@@ -13,9 +13,6 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
 
-/// The most bytes that a model file may have: 4 GiB.
-pub(crate) const MAX_MODEL_BYTES: u64 = 4 << 30;
-
 /// Loads the model of `version`, with the SHA-256 of its file: from the cache where it is there and intact, else from its artifacts.
 /// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
 pub async fn load_model(
@@ -44,7 +41,7 @@ pub async fn load_with_file(
     if let Some(model) = cached.await? {
         return Ok(model);
     }
-    let (flavor, bytes) = fetch(backend, version).await?;
+    let (flavor, bytes) = fetch(backend, version, limits).await?;
     blocking(move || request.opened_and_kept(CachedModel::new(flavor.data, flavor.model_class, bytes))).await
 }
 
@@ -63,7 +60,7 @@ pub async fn load_model_file(
     let file = match cached.await? {
         Some(file) => file,
         None => {
-            let (flavor, bytes) = fetch(backend, version).await?;
+            let (flavor, bytes) = fetch(backend, version, &ModelLimits::default()).await?;
             blocking(move || Ok(CachedModel::new(flavor.data, flavor.model_class, bytes))).await?
         }
     };
@@ -106,13 +103,17 @@ pub async fn mlmodel(backend: &Backend, version: &ModelVersion) -> Result<Vec<u8
     read(artifacts.as_ref(), MLMODEL_FILE, MlModelLimits::default().bytes as u64).await
 }
 
-async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFlavor, Vec<u8>)> {
+async fn fetch(
+    backend: &Backend,
+    version: &ModelVersion,
+    model_limits: &ModelLimits,
+) -> Result<(LightGbmFlavor, Vec<u8>)> {
     let uri = backend.registry.download_uri(&version.name, version.version).await?;
     let artifacts = backend.artifact_store(&uri.parse()?).await?;
     let limits = MlModelLimits::default();
     let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await?;
     let flavor = MlModel::parse(&mlmodel, &limits)?.lightgbm;
-    let bytes = read(artifacts.as_ref(), &flavor.data, MAX_MODEL_BYTES).await?;
+    let bytes = read(artifacts.as_ref(), &flavor.data, model_limits.file_bytes(&flavor.data)).await?;
     Ok((flavor, bytes))
 }
 

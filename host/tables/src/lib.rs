@@ -40,7 +40,7 @@ pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
 pub use input::{Source, number};
 pub use numbers::NumberTable;
-pub use output::{NewFile, Output};
+pub use output::{NewFile, Output, remove_partial_files};
 pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 

@@ -180,6 +180,8 @@ error_kinds! {
         CompilerUnavailable = "compiler-unavailable",
         /// The local store is locked by another process and stayed so until the deadline.
         Locked = "locked",
+        /// The answers of a store contradict each other, so that nothing is concluded from them.
+        InconsistentAnswers = "inconsistent-answers",
         /// Other writers kept winning until the deadline.
         Contention = "contention",
         /// The caller asked to stop, and what was begun was taken back.
@@ -212,6 +214,10 @@ error_kinds! {
         InvalidScores = "invalid-scores",
         /// The answer is not what the MLflow protocol says: an HTML page, damaged JSON, a missing field.
         Protocol = "protocol",
+        /// An answer of a server is larger, or has more parts, than any answer that this program asks for.
+        AnswerSize = "answer-size",
+        /// A listing of a server does not follow its protocol: it repeats, is out of order, or does not end.
+        EndlessListing = "endless-listing",
         /// A local database has a schema that this version cannot use safely.
         Schema = "schema",
         /// A name or path from a registry tries to leave its root, or a host is not allow-listed.
@@ -327,7 +333,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 101);
+        assert_eq!(ErrorKind::ALL.len(), 102);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::args::DownloadArgs;
 use crate::report::DownloadReport;
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
 use hydra_tables::{NewFile, is_dash};
@@ -33,6 +33,7 @@ pub async fn run(
         printer.data().write_all(&bytes)?;
         return Ok(ExitStatus::Done);
     }
+    interrupt::remove_partial_files()?;
     NewFile::create(&args.out)?.write(&bytes)?;
     printer.report(&report, DownloadReport::text)?;
     Ok(ExitStatus::Done)

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::args::EvaluateArgs;
 use crate::evaluate::{self, EvaluationReport, champion, load, record, usual};
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::Result;
 use hydra_evaluation::Subject;
 use hydra_registry::ModelRegistry;
@@ -23,7 +23,11 @@ pub async fn run(
     // What is wrong with the arguments shows before a model is downloaded.
     let (files, request) = (measure.files(rows)?, measure.request(rows)?);
     let is_to_stdout = out.as_deref().is_some_and(is_dash);
-    let document = out.as_deref().filter(|_| !is_to_stdout).map(NewFile::create).transpose()?;
+    let out = out.as_deref().filter(|_| !is_to_stdout);
+    if out.is_some() {
+        interrupt::remove_partial_files()?;
+    }
+    let document = out.map(NewFile::create).transpose()?;
     let (registry, mut subjects) = match only_files(&versions.selected) {
         Some(files) => (None, files.into_iter().map(Subject::open).collect::<Result<_>>()?),
         None => {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::convert::{self, Subjects};
 use super::reading::{describe, read};
@@ -26,6 +27,12 @@ const MAX_DATASETS: usize = 16;
 /// The most bytes of the evaluations that a policy receives, by the measure of its budget: half of what the default budget allows
 /// for all evidence. More would stop every decision about the versions that were measured.
 const MAX_WEIGHT: u64 = 2 << 20;
+
+/// How many documents are read side by side.
+const AT_ONCE: usize = 4;
+
+/// The most bytes of all documents of a decision.
+const MAX_TOTAL_BYTES: u64 = 24 << 20;
 
 /// The evaluations of a decision.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +76,7 @@ impl Transitions<'_> {
         }
         let references = documents.references(evidence);
         let is_emergency = request.overrides.contains(&OverrideKind::UnloadableModel);
-        let answers = join_all(references.iter().map(async |(dataset, reference)| {
+        let ask = async |(dataset, reference): &(DatasetName, EvaluationRef)| {
             let reading = read(self.backend, self.evaluations(), dataset, reference);
             if !is_emergency {
                 return reading.await;
@@ -78,10 +85,24 @@ impl Transitions<'_> {
             timeout(PATIENCE, reading)
                 .await
                 .unwrap_or_else(|_| Err((EvaluationFlaw::Unreadable, no_answer_in_time())))
-        }));
-        for ((dataset, reference), answer) in references.iter().zip(answers.await) {
+        };
+        let reads: Vec<_> = references.iter().map(|named| ask(named).boxed()).collect();
+        let mut answers = stream::iter(reads).buffered(AT_ONCE);
+        let mut room = MAX_TOTAL_BYTES;
+        for (dataset, reference) in &references {
+            let Some(answer) = answers.next().await else { break };
             match answer {
-                Ok(document) => {
+                Ok((_, size)) if size > room => {
+                    let why = format!("the documents of the decision have more than {MAX_TOTAL_BYTES} bytes");
+                    documents.leave_out(
+                        dataset.as_str(),
+                        Some(reference.sha256),
+                        EvaluationFlaw::TooLarge,
+                        why,
+                    );
+                }
+                Ok((document, size)) => {
+                    room -= size;
                     documents.found.push(Found { document, sha256: reference.sha256, first_hand: false });
                 }
                 Err((_, error))

@@ -18,9 +18,13 @@ use hydra_base::time::now;
 use hydra_ledger_rules::{Found, Number};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, Page, RegisteredModel};
+use hydra_mlflow::listing::Listing;
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;
+
+/// The most entries that are read to find the head, or an entry that was just written.
+const MOST_READ: usize = 8_192;
 
 /// How long after the ledger was opened the first decision may use what was read then.
 const FRESH: Duration = Duration::from_secs(5);
@@ -206,8 +210,10 @@ impl Ledger {
         // Asked for before the page, so that what the page lacks was deleted.
         let given = if below.is_none() { self.newest_number().await? } else { None };
         let mut readings: Vec<(Number, Reading)> = Vec::new();
+        let mut listing = Listing::at_most(MOST_READ);
         loop {
             let page = read_page(&self.backend, &self.name, below, PAGE).await?;
+            listing.advance(&page)?;
             below = page.items.last().map(|oldest| oldest.version).or(below);
             readings.extend(
                 page.items.iter().map(|version| (version.version.get(), Reading::of(version, &self.id))),
@@ -240,8 +246,8 @@ impl Ledger {
                 versions.extend(named.map(|(_, version)| version).chain(record.entry.target));
             }
         }
-        let found = versions::of_numbers(&self.backend, &self.model, &versions).await?;
-        versions.retain(|version| !found.contains_key(version));
+        let found = versions::existing(&self.backend, &self.model, &versions).await?;
+        versions.retain(|version| !found.contains(version));
         Ok(versions)
     }
 }

@@ -37,6 +37,8 @@ pub(super) struct Settler<'a> {
     /// The base of the newest entry that this writer sent and that may still turn up in the chain; `None` when it is known
     /// what became of all.
     unclear: Option<Number>,
+    /// Whether a look found damage.
+    seen_damage: bool,
     /// The entries whose aliases this writer may have written, until it saw that all is well: should one of their values
     /// turn up after its entry was superseded, this writer was the slow one.
     wrote: Vec<Record>,
@@ -59,7 +61,16 @@ pub(super) struct Quiet {
 impl<'a> Settler<'a> {
     pub fn new(writer: &'a LedgerWriter) -> Self {
         let deadline = Instant::now() + writer.settings.deadline;
-        Self { writer, deadline, attempts: 0, reach: None, unclear: None, wrote: Vec::new(), mirrored: None }
+        Self {
+            writer,
+            deadline,
+            attempts: 0,
+            reach: None,
+            unclear: None,
+            seen_damage: false,
+            wrote: Vec::new(),
+            mirrored: None,
+        }
     }
 
     /// Notes that an entry is about to be appended on top of `head`.
@@ -98,7 +109,15 @@ impl<'a> Settler<'a> {
                 Some(snapshot) => snapshot,
                 None => self.writer.ledger.look(self.reach).await?,
             };
-            let head = snapshot.head()?.clone();
+            let head = match snapshot.head() {
+                // The remedy gives up what is damaged, so it is not named after one observation.
+                Err(error) if error.kind() == ErrorKind::LedgerBroken && !self.seen_damage => {
+                    self.seen_damage = true;
+                    self.pause().await?;
+                    continue;
+                }
+                head => head?.clone(),
+            };
             let assessed = self.assess(&snapshot, &head);
             let (snapshot, assessed) = if assessed.situation == Situation::Confirm {
                 let Some(confirmed) = self.confirm(&snapshot).await? else {

@@ -13,6 +13,9 @@ use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_ledger_rules::Number;
 
+/// The most problems of a verification, which is not continued after them.
+const MAX_FLAWS: usize = 10_000;
+
 /// What is wrong with an entry, or with the aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
@@ -100,6 +103,11 @@ impl Ledger {
                     newer = Some(record);
                     damage_between = false;
                 }
+            }
+            if verified.flaws.len() + verified.bridged.len() >= MAX_FLAWS {
+                let what = format!("{MAX_FLAWS} entries are damaged; the older ones are not verified");
+                verified.flaw(0, what);
+                break;
             }
         }
         if verified.valid == 0 && verified.void > 0 {

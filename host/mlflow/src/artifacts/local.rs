@@ -127,15 +127,16 @@ impl ArtifactStore for LocalArtifacts {
             Error::new(ErrorKind::ArtifactNotFound, "there is no such artifact")
                 .with_context("path", full.display())
         };
-        match tokio::fs::metadata(&full).await {
+        let size = match tokio::fs::metadata(&full).await {
             // Opening a pipe would wait for its writer.
-            Ok(metadata) if metadata.is_file() => {}
+            Ok(metadata) if metadata.is_file() => metadata.len(),
             Ok(_) => return Err(missing()),
             Err(error) if is_missing(&error) => return Err(missing()),
             Err(error) => return Err(storage_error("cannot open an artifact", &full, error)),
-        }
+        };
         let opened = tokio::fs::File::open(&full).await;
-        Ok(Box::pin(opened.map_err(|error| storage_error("cannot open an artifact", &full, error))?))
+        let opened = opened.map_err(|error| storage_error("cannot open an artifact", &full, error))?;
+        Ok(ArtifactReader::new(opened, Some(size)))
     }
 
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {

@@ -8,11 +8,13 @@
 
 mod answer;
 mod artifacts;
+mod body;
 mod config;
 mod create;
 mod credentials;
 mod failure;
 mod limits;
+mod pages;
 mod registry;
 mod retry;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod creates;
+mod listings;
 mod versions;
 
 use std::time::{Duration, Instant};

@@ -12,9 +12,13 @@ use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, is_ledger};
 use hydra_lifecycle::status::ModelStatus;
 use hydra_mlflow::entities::{Experiment, ModelFilter};
+use hydra_mlflow::listing::Listing;
 
 /// How many models one request of a listing asks for.
 const MODELS: usize = 100;
+
+/// The most registered models of a registry, ledgers included.
+const MOST_MODELS: usize = 100_000;
 
 /// How many models are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -57,16 +61,14 @@ impl ModelRegistry {
     pub async fn models(&self, pattern: &NamePattern) -> Result<Vec<ModelName>> {
         let filter = ModelFilter::Name(pattern.clone());
         let mut names = Vec::new();
-        let mut token = None;
-        loop {
-            let page = self.backend().registry.registered_models(&filter, MODELS, token.as_deref()).await?;
+        let mut listing = Listing::at_most(MOST_MODELS);
+        while !listing.is_at_end() {
+            let page = self.backend().registry.registered_models(&filter, MODELS, listing.token()).await?;
+            listing.advance(&page)?;
             let models = page.items.into_iter().filter(|model| !is_ledger(model));
             names.extend(models.map(|model| model.name));
-            token = page.next;
-            if token.is_none() {
-                return Ok(names);
-            }
         }
+        Ok(names)
     }
 
     /// The state of several models of this registry at a glance: those whose names fit the pattern.

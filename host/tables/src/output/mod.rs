@@ -14,6 +14,7 @@ use crate::FileFormat;
 use hydra_base::{Error, ErrorKind, Result};
 
 use destination::Destination;
+pub use destination::remove_partial_files;
 
 /// An output that has been opened.
 pub struct Output<'p> {

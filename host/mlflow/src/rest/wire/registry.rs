@@ -6,8 +6,11 @@ use serde::Deserialize;
 
 use super::{WireTag, checked, optional_int, optional_run, pairs};
 use crate::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_base::error::Result;
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
+
+/// The most aliases of a model.
+const MAX_ALIASES: usize = 1000;
 
 #[derive(Debug, Deserialize)]
 pub(in crate::rest) struct RegisteredModelAnswer {
@@ -96,6 +99,7 @@ impl WireRegisteredModel {
     }
 
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
+        check_aliases(name, self.aliases.len())?;
         let mut aliases = BTreeMap::new();
         for WireAlias { alias, version } in self.aliases {
             aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
@@ -117,6 +121,7 @@ impl WireModelVersion {
 
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
         let version = self.number()?;
+        check_aliases(name, self.aliases.len())?;
         let mut aliases = Vec::with_capacity(self.aliases.len());
         for alias in self.aliases {
             aliases.push(checked("alias", Alias::new(alias))?);
@@ -140,10 +145,20 @@ impl WireModelVersion {
     }
 }
 
+/// Commands read the version of each alias, so that too many aliases are too many requests.
+fn check_aliases(name: &ModelName, count: usize) -> Result<()> {
+    if count <= MAX_ALIASES {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::AnswerSize, format!("the model has more than {MAX_ALIASES} aliases"))
+        .with_context("model", name)
+        .with_context("aliases", count)
+        .with_hint("delete aliases that are not needed in MLflow"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hydra_base::error::ErrorKind;
 
     #[test]
     fn a_servers_bad_names_are_protocol_errors() {
