@@ -4,14 +4,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
+use crate::clock::{exceeds, in_words, store_time};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
-use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
     Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
@@ -103,6 +104,11 @@ pub enum Finding {
         /// The reason, for people.
         why: String,
     },
+    /// The clock of this machine differs from the server's.
+    WrongClock {
+        /// The server's clock minus that of this machine, in milliseconds, at least.
+        difference: i64,
+    },
     /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
@@ -133,6 +139,7 @@ impl Finding {
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
             Self::UnusableEvaluation { .. } => "unusable-evaluation",
+            Self::WrongClock { .. } => "wrong-clock",
             Self::UnfinishedRun { .. } => "unfinished-run",
         }
     }
@@ -177,6 +184,9 @@ impl Finding {
             Self::UnusableEvaluation { version, dataset, .. } => {
                 format!("restore the document from a backup, or measure again, together with the champion: `hydra-registry evaluate ROWS --label COLUMN --alias champion --version {version} --name {dataset}`").into()
             }
+            Self::WrongClock { .. } => {
+                "set the clock that is wrong; until then, this machine's decisions are refused".into()
+            }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, repeat the command that began it; `doctor --fix` ends runs older than a day as FAILED".into()
             }
@@ -218,6 +228,9 @@ impl fmt::Display for Finding {
             Self::UnusableEvaluation { version, dataset, why } => {
                 write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
             }
+            Self::WrongClock { difference } => {
+                write!(f, "this machine's clock is {} the server's", in_words(*difference))
+            }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
     }
@@ -234,6 +247,8 @@ pub struct Doctor<'a> {
     pub experiment: Option<&'a Experiment>,
     /// What is kept of models that were opened before.
     pub cache: Option<&'a ModelCache>,
+    /// How far the clock of this machine may be from the store's.
+    pub clock_tolerance: Duration,
 }
 
 impl Doctor<'_> {
@@ -274,6 +289,7 @@ impl Doctor<'_> {
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
+        findings.extend(self.wrong_clock());
         let unfinished = self.unfinished_runs().await?.into_iter();
         findings
             .extend(unfinished.map(|run| Finding::UnfinishedRun { run_id: run.id, started: run.start_time }));
@@ -289,11 +305,17 @@ impl Doctor<'_> {
                 other => drop(other?),
             }
         }
-        let abandoned = |run: &Run| run.start_time.is_some_and(|start| now() - start > LONGEST_RUN_MS);
+        let now = store_time(self.backend);
+        let abandoned = |run: &Run| run.start_time.is_some_and(|start| now - start > LONGEST_RUN_MS);
         for run in self.unfinished_runs().await?.into_iter().filter(abandoned) {
-            self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
+            self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now)).await?;
         }
         Ok(())
+    }
+
+    fn wrong_clock(&self) -> Option<Finding> {
+        let difference = self.backend.registry.clock()?.certain();
+        exceeds(difference, self.clock_tolerance).then_some(Finding::WrongClock { difference })
     }
 
     async fn deleted_run(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
@@ -379,7 +401,9 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, experiment: None, cache: None };
+        let clock_tolerance = crate::clock::DEFAULT_TOLERANCE;
+        let doctor =
+            Doctor { backend: &backend, model: &model, experiment: None, cache: None, clock_tolerance };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

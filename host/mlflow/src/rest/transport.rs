@@ -11,11 +11,13 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::clock::Clock;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
 use crate::uri::redact;
 use hydra_base::error::Result;
+use hydra_base::time::now;
 
 /// The size limit of a JSON answer, larger than any page that this crate requests.
 const MAX_JSON_BYTES: usize = 256 * 1024 * 1024;
@@ -89,11 +91,13 @@ impl Call {
 pub(super) struct Transport {
     config: RestConfig,
     client: OnceLock<Client>,
+    /// The server's clock.
+    pub(super) clock: Clock,
 }
 
 impl Transport {
     pub(super) fn new(config: RestConfig) -> Self {
-        Self { config, client: OnceLock::new() }
+        Self { config, client: OnceLock::new(), clock: Clock::default() }
     }
 
     pub(super) fn config(&self) -> &RestConfig {
@@ -194,9 +198,11 @@ impl Transport {
         for _ in 0..MAX_REDIRECTS {
             let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
             let from = request.url().clone();
+            let sent = now();
             let answer = client.execute(request).await.map_err(transport)?;
             let status = answer.status();
             if status.is_success() {
+                self.clock.note(sent, answer.headers());
                 return Ok(answer);
             }
             if !status.is_redirection() {
