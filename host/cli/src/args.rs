@@ -15,12 +15,13 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
-pub use history::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
+pub use history::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
+use hydra_registry::Head;
 pub use repeated::{REPEATED, gathered};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
@@ -74,6 +75,11 @@ pub struct GlobalArgs {
     /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them; NAME.LIMIT for one of several policies
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
+
+    /// How far this machine's clock may be from the server's, or behind the newest entry in a local store, before decisions are
+    /// refused [default: 60s]
+    #[arg(long, global = true, env = environment::CLOCK_TOLERANCE, value_name = "TIME", hide_env_values = true)]
+    pub clock_tolerance: Option<String>,
 
     /// The format of reports: text for people or JSON for programs
     #[arg(
@@ -326,6 +332,10 @@ pub struct ActorArgs {
     /// Your name, for the ledger and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
     #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
+
+    /// Go on only if this is the newest entry of the ledger, as `history export --head` prints it
+    #[arg(long, value_name = "HEAD")]
+    pub expect_head: Option<Head>,
 }
 
 /// Arguments of `nominate`.

@@ -8,6 +8,7 @@ use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
+use hydra_policy::parse_duration;
 use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
 
 /// The settings of one command.
@@ -53,6 +54,16 @@ impl Settings {
         }
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
+        }
+        if let Some(text) = args.clock_tolerance.as_deref().filter(|text| !text.is_empty()) {
+            let tolerance = parse_duration(text).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("the clock tolerance is not a duration: `{text}`"),
+                )
+                .with_hint("write it like `60s` or `5m`")
+            })?;
+            options = options.with_clock_tolerance(tolerance);
         }
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);

@@ -64,6 +64,8 @@ pub const ACTOR: &str = "HYDRA_ACTOR";
 pub const OUTPUT: &str = "HYDRA_OUTPUT";
 /// The path of the configuration file.
 pub const CONFIG: &str = "HYDRA_CONFIG";
+/// How far the clock of this machine may be from the server's.
+pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 /// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
 /// The cache directory for models and compiled policies.

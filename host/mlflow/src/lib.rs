@@ -1,6 +1,7 @@
 //! What MLflow is: names, URIs, entities, the store traits and their backends.
 
 pub mod artifacts;
+pub mod clock;
 pub mod connect;
 #[cfg(any(feature = "rest", feature = "object-stores"))]
 mod crypto;

@@ -64,6 +64,7 @@ pub use json::Float;
 pub use json::alias_moves;
 pub use policy::{Decision, Policy};
 pub use settings::{Descriptor, Setting, SettingKind};
+pub use text::{format_duration, parse_duration};
 pub use types::{
     Activity, Agreement, Approval, ApprovalRecord, Change, Comparison, Context, Direction, Evaluation,
     EvaluationKind, Interval, IntervalMethod, MeasuredMetric, Measurement, ModelFacts, ModelFormat,

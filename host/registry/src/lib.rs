@@ -70,6 +70,7 @@ pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::ledger::head::Head;
 pub use hydra_lifecycle::panel::{Answer, MAX_POLICIES, Panel};
 pub use hydra_lifecycle::statement::{Stated, Verb};
 pub use hydra_lifecycle::status::ModelStatus;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::panel::{PanelOptions, PanelPolicy};
 use crate::project::{Project, ProjectConfig};
@@ -62,6 +63,7 @@ pub struct OpenOptions {
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
+    pub(crate) clock_tolerance: Option<Duration>,
     pub(crate) quote_panics: bool,
     pub(crate) without_signal_handlers: bool,
     pub(crate) policy_compiler: Option<CompilerCommand>,
@@ -188,6 +190,13 @@ impl OpenOptions {
     /// limit.
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = Some(bytes);
+        self
+    }
+
+    /// Sets how far the clock of this machine may be from the server's before decisions are refused. On a store without a clock of
+    /// its own: how far it may be behind the newest entry of the ledger. Default: `HYDRA_CLOCK_TOLERANCE`, `hydra.toml`, one minute.
+    pub fn with_clock_tolerance(mut self, tolerance: Duration) -> Self {
+        self.clock_tolerance = Some(tolerance);
         self
     }
 

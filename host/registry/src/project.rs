@@ -40,6 +40,8 @@ pub struct ProjectConfig {
     /// Whether every rollback puts the version that it leaves in quarantine.
     #[serde(default)]
     pub quarantine_on_rollback: bool,
+    /// How far the clock of this machine may be from the server's, such as `60s`.
+    pub clock_tolerance: Option<String>,
     /// Settings of the policy, by key, as the text in which a policy gets them.
     #[serde(default, deserialize_with = "texts")]
     pub settings: BTreeMap<String, String>,

@@ -142,6 +142,12 @@ error_kinds! {
         Quarantined = "quarantined",
         /// The champion that a rollback was about is not the champion any more, because a slow writer's move was undone.
         PremiseChanged = "premise-changed",
+        /// The newest entry of the ledger is not the one that the caller expects.
+        HeadMoved = "head-moved",
+        /// The clock of this machine differs from the server's by more than is allowed.
+        ClockDifference = "clock-difference",
+        /// The clock of this machine is behind the newest entry of a ledger on a store without a clock of its own.
+        ClockBackwards = "clock-backwards",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
         /// The version is the champion already, so no policy is asked about it.
@@ -333,7 +339,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 102);
+        assert_eq!(ErrorKind::ALL.len(), 105);
     }
 
     #[test]

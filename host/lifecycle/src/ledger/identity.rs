@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join;
 
+use crate::clock::DEFAULT_TOLERANCE;
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
 use crate::ledger::{Ledger, errors};
@@ -184,6 +185,7 @@ impl Ledger {
             renamed,
             artifact_uri: Arc::default(),
             cache: None,
+            clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Runs recorded decisions again and compares.
 
+mod archived;
+
 use async_trait::async_trait;
 
 use crate::ledger::Ledger;
@@ -8,9 +10,10 @@ use crate::ledger::decision::DecisionDocument;
 use crate::ledger::entry::Decided;
 use crate::ledger::errors::is_lost;
 use crate::panel::{Answer, put_to};
+use crate::recording::evidence_sha256;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Decision, Input};
+use hydra_policy::{Budget, Context, Decision, Input};
 
 /// Runs policies again.
 #[async_trait]
@@ -63,10 +66,19 @@ impl Ledger {
         let input = self.input(record).await?;
         let input = Input::from_json(&input)
             .map_err(|error| Stop::Flaw(format!("cannot repeat the decision: {error}")))?;
+        archived::misstated(&record.entry, decided, &input).map_err(Stop::Flaw)?;
+        let answers = document.as_ref().map(|document| document.policies.as_slice()).unwrap_or_default();
+        // The input of an older release may have another canonical form in this one.
+        if input.sha256()? == decided.input_sha256
+            && evidence_sha256(&input, answers)? != decided.evidence_sha256
+        {
+            return Err(Stop::Flaw("the digest of its evidence is not that of the archived input".into()));
+        }
         let Some(document) = document else {
             let component = self.component(decided.policy.sha256).await?;
+            let context = input.context().clone();
             let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
-            return compare(record, decided, rerun).map_err(Stop::Flaw);
+            return compare(record, decided, &context, rerun).map_err(Stop::Flaw);
         };
         self.repeat_panel(replay, record, decided, &document, &input).await
     }
@@ -85,6 +97,8 @@ impl Ledger {
             return Err(Stop::Flaw(flaw.to_owned()));
         }
         let answers = &document.policies;
+        let moves = answers.first().map(|leader| leader.moves.as_slice()).unwrap_or_default();
+        archived::carries_out(&record.entry, input.context(), decided.verdict, moves).map_err(Stop::Flaw)?;
         if !Answer::deciding(answers).is_some_and(|answer| record.entry.explains(&answer.explanation)) {
             return Err(Stop::Flaw("its explanation is not that of the policy that decided".into()));
         }
@@ -104,7 +118,12 @@ impl Ledger {
 }
 
 /// Compares the repeated decision of a policy that decided alone.
-fn compare(record: &Record, decided: &Decided, rerun: Result<Decision>) -> Result<(), String> {
+fn compare(
+    record: &Record,
+    decided: &Decided,
+    context: &Context,
+    rerun: Result<Decision>,
+) -> Result<(), String> {
     let rerun = rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?;
     let verdict = rerun.verdict.kind();
     if verdict != decided.verdict {
@@ -113,6 +132,7 @@ fn compare(record: &Record, decided: &Decided, rerun: Result<Decision>) -> Resul
     if !record.entry.explains(rerun.verdict.explanation()) {
         return Err("the repeated decision has another explanation".into());
     }
+    archived::carries_out(&record.entry, context, verdict, rerun.verdict.moves())?;
     // Another release may embed another version of wasmtime, which may count fuel differently.
     if record.is_of_this_release() && rerun.usage.fuel != decided.usage.fuel {
         return Err("the repeated decision uses another amount of fuel".into());

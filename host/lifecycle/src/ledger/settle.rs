@@ -9,7 +9,7 @@ mod repairs;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ledger::LedgerWriter;
@@ -194,9 +194,10 @@ impl<'a> Settler<'a> {
         Some(oldest.entry.base)
     }
 
-    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry while
-    /// looking again. No alias is written after the lease, which counts from before the head was asked for. The tags come
-    /// after the champion, so that a transition whose tags are there has started and is never aborted.
+    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry, and looks again:
+    /// what was written counts as done only if it stands after the mark. No alias is written after the lease, which counts from
+    /// before the head was asked for. The tags come after the champion, so that a transition whose tags are there has started and is
+    /// never aborted.
     async fn carry_out(
         &mut self,
         snapshot: &Snapshot,
@@ -248,9 +249,7 @@ impl<'a> Settler<'a> {
         let key = Key::new(APPLIED_TAG)?;
         let later = Mark::later(now());
         let number = Version::new(head.number)?;
-        let mark = registry.set_version_tag(&self.writer.ledger.name, number, &key, &later);
-        let (marked, looked) = join(mark, self.writer.ledger.look(self.reach)).await;
-        match marked {
+        match registry.set_version_tag(&self.writer.ledger.name, number, &key, &later).await {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::VersionNotFound => {
                 self.pause().await?;
@@ -262,10 +261,7 @@ impl<'a> Settler<'a> {
             }
         }
         failpoint("ledger.marked");
-        let mut snapshot = looked?;
-        // The look may have been answered before the mark was there.
-        snapshot.window.mark_applied(head.number);
-        Ok(Some(snapshot))
+        self.writer.ledger.look(self.reach).await.map(Some)
     }
 
     async fn write(&self, AliasMove { alias, version }: &AliasMove) -> Result<()> {

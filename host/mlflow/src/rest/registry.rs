@@ -9,8 +9,9 @@ use super::pages::{Asked, check_descending};
 use super::transport::Call;
 use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
-    RegisteredModelsAnswer,
+    RegisteredModelsAnswer, UserAnswer,
 };
+use crate::clock::ClockDifference;
 use crate::entities::{
     ModelFilter, ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags,
 };
@@ -18,6 +19,7 @@ use crate::rules;
 use crate::store::RegistryStore;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Key, ModelName, Version};
+use hydra_base::time::now;
 
 #[async_trait]
 impl RegistryStore for RestStore {
@@ -112,9 +114,28 @@ impl RegistryStore for RestStore {
             found.model_versions.into_iter().next().map(|model_version| ModelVersionAnswer { model_version })
         };
         let call = Call::post("model-versions/create", body);
+        let sent = now();
         let created = create(&self.transport, &call, lookup.as_ref(), first).await;
         let answer = created.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))?;
-        answer.model_version.into_entity(name)
+        let created = answer.model_version.into_entity(name)?;
+        self.transport.clock.note_creation(sent, created.created_at);
+        Ok(created)
+    }
+
+    fn clock(&self) -> Option<ClockDifference> {
+        self.transport.clock.difference()
+    }
+
+    async fn authenticated_user(&self) -> Result<Option<String>> {
+        let ask = || async {
+            match self.call::<UserAnswer>(&Call::get("users/current", Vec::new())).await {
+                Ok(answer) => Ok(answer.into_name()),
+                // A server without authentication or of an older release, or something in front of it that knows no users.
+                Err(failure) if names_no_user(failure.kind()) => Ok(None),
+                Err(failure) => Err(failure.into()),
+            }
+        };
+        self.user.get_or_try_init(ask).await.cloned()
     }
 
     async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
@@ -325,4 +346,10 @@ fn model_filter(filter: &ModelFilter) -> String {
 fn name_filter(name: &ModelName) -> Option<String> {
     let quote = ['\'', '"'].into_iter().find(|quote| !name.as_str().contains(*quote))?;
     Some(format!("name={quote}{name}{quote}"))
+}
+
+/// Whether a failure says that the server has no answer to the question who is asking.
+fn names_no_user(kind: ErrorKind) -> bool {
+    use ErrorKind::{BadRequest, InvalidArgument, NotFound, PermissionDenied, Protocol, Unsupported};
+    matches!(kind, BadRequest | InvalidArgument | NotFound | PermissionDenied | Protocol | Unsupported)
 }

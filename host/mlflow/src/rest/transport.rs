@@ -12,11 +12,13 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::body::{Bodies, JSON, LISTING, Most, read_up_to};
+use super::clock::Clock;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
 use crate::uri::redact;
 use hydra_base::error::Result;
+use hydra_base::time::now;
 
 /// The number of calls in progress at the same time.
 const CALLS_AT_ONCE: usize = 16;
@@ -95,12 +97,19 @@ pub(super) struct Transport {
     client: OnceLock<Client>,
     turns: Semaphore,
     bodies: Bodies,
+    /// The server's clock.
+    pub(super) clock: Clock,
 }
 
 impl Transport {
     pub(super) fn new(config: RestConfig) -> Self {
-        let turns = Semaphore::new(CALLS_AT_ONCE);
-        Self { config, client: OnceLock::new(), turns, bodies: Bodies::default() }
+        Self {
+            config,
+            client: OnceLock::new(),
+            turns: Semaphore::new(CALLS_AT_ONCE),
+            bodies: Bodies::default(),
+            clock: Clock::default(),
+        }
     }
 
     pub(super) fn config(&self) -> &RestConfig {
@@ -203,9 +212,11 @@ impl Transport {
         for _ in 0..MAX_REDIRECTS {
             let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
             let from = request.url().clone();
+            let sent = now();
             let answer = client.execute(request).await.map_err(transport)?;
             let status = answer.status();
             if status.is_success() {
+                self.clock.note(sent, answer.headers());
                 return Ok(answer);
             }
             if !status.is_redirection() {

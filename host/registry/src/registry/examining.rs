@@ -42,9 +42,13 @@ impl ModelRegistry {
             (None, Some(_)) => {
                 let experiment = self.ensure_experiment().await?;
                 let (backend, model) = (self.backend(), self.model());
-                Some(LedgerWriter::found_again(backend, model, &experiment, self.writer_settings()).await?)
+                Some(
+                    LedgerWriter::found_again(backend, model, &experiment, self.writer_settings().await?)
+                        .await?,
+                )
             }
-            (ledger, _) => ledger.map(|ledger| self.writer(ledger)),
+            (Some(ledger), _) => Some(self.writer(ledger).await?),
+            (None, None) => None,
         };
         let ledger = match ledger {
             Some(ledger) => Some(ledger.with_archive(self.ensure_experiment()).await?),
@@ -92,7 +96,13 @@ impl ModelRegistry {
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment, cache: self.cache() }
+        Doctor {
+            backend: self.backend(),
+            model: self.model(),
+            experiment,
+            cache: self.cache(),
+            clock_tolerance: self.inner.settings.clock_tolerance,
+        }
     }
 
     /// The ledger, or the finding that the one which the model names does not exist.
