@@ -1,0 +1,1 @@
+//! HTTP and gRPC scoring that follows the champion.
