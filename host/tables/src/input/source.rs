@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::{Buf, Bytes};
+
 use crate::is_dash;
 use hydra_base::sha256::Hasher;
 use hydra_base::{Error, ErrorKind, Result, Sha256};
@@ -19,6 +21,7 @@ pub struct Source {
 
 enum Kind {
     Reader(Box<dyn Read + Send>),
+    Memory(Bytes),
     File { file: File, length: Option<u64> },
 }
 
@@ -55,6 +58,12 @@ impl Source {
         Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)) }
     }
 
+    /// Reads bytes in memory, without a copy of them; errors contain `name`.
+    #[must_use]
+    pub fn from_bytes(name: &str, bytes: Bytes) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Memory(bytes) }
+    }
+
     /// The path of the file, `stdin`, or the name of the reader.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -79,8 +88,9 @@ impl Source {
 
     /// How many bytes there are, if that is known.
     pub(super) fn length(&self) -> Option<u64> {
-        match self.kind {
-            Kind::File { length, .. } => length,
+        match &self.kind {
+            Kind::File { length, .. } => *length,
+            Kind::Memory(bytes) => Some(bytes.len() as u64),
             Kind::Reader(_) => None,
         }
     }
@@ -90,6 +100,14 @@ impl Source {
         match &self.kind {
             Kind::File { file, length: Some(_) } => file.try_clone().map(Some).map_err(unreadable),
             _ => Ok(None),
+        }
+    }
+
+    /// The bytes where they are, if they are in memory.
+    pub(super) fn in_memory(&self) -> Option<Bytes> {
+        match &self.kind {
+            Kind::Memory(bytes) => Some(bytes.clone()),
+            _ => None,
         }
     }
 
@@ -111,6 +129,7 @@ impl Source {
         let count = ByteCount::new();
         let reader: Box<dyn Read + Send> = match self.kind {
             Kind::File { file, .. } => Box::new(Counted { inner: file, count: count.clone() }),
+            Kind::Memory(bytes) => Box::new(Counted { inner: bytes.reader(), count: count.clone() }),
             Kind::Reader(reader) => Box::new(Counted { inner: reader, count: count.clone() }),
         };
         (reader, count)
