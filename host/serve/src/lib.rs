@@ -1,1 +1,3 @@
 //! HTTP and gRPC scoring that follows the champion.
+
+mod protocol;

@@ -1,0 +1,14 @@
+//! The gRPC form of the Open Inference Protocol.
+
+mod convert;
+#[rustfmt::skip]
+mod inference;
+mod service;
+
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod tests;
+
+pub(super) use inference::InferTensorContents;
+pub(crate) use service::{Answered, Backend, Target, service};
