@@ -16,4 +16,5 @@ mod rest;
 mod scale;
 mod seed;
 mod selection;
+mod serving;
 mod support;

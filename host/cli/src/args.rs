@@ -2,6 +2,7 @@
 
 mod history;
 mod repeated;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_registry::Head;
 pub use repeated::{REPEATED, gathered};
+pub use serve::{LogFormat, ServeArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -153,6 +155,8 @@ pub enum Command {
     Download(DownloadArgs),
     /// Predict with the champion, or another version
     Predict(PredictArgs),
+    /// Answer requests for scores with the champion, and follow it
+    Serve(Box<ServeArgs>),
     /// Measure versions on the same labelled rows: metrics with paired intervals, agreement
     Evaluate(Box<EvaluateArgs>),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
@@ -176,7 +180,8 @@ impl Command {
             | Self::Predict(_)
             | Self::Evaluate(_)
             | Self::Download(_)
-            | Self::Policy(_) => None,
+            | Self::Policy(_)
+            | Self::Serve(_) => None,
             _ => Some(Duration::from_hours(1)),
         }
     }

@@ -9,7 +9,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
 use hydra_policy::parse_duration;
-use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
+use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ServeConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub set: BTreeMap<String, String>,
     /// The policy's settings in `hydra.toml` alone; `options` contains them, too.
     pub configured: BTreeMap<String, String>,
+    /// `[serve]` in `hydra.toml`.
+    pub serve: ServeConfig,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -32,6 +34,7 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
+        let serve = config.serve.clone();
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
         let environment = Environment::of_process();
         let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
@@ -70,7 +73,7 @@ impl Settings {
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, extras })
+        Ok(Self { options, set, configured, serve, extras })
     }
 
     /// The same options with another actor, where one is named.

@@ -23,6 +23,22 @@ pub fn parse(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// Parses the number at the start of `bytes`, spelled `[-]digits[.digits][e[+-]digits]`, `[-]inf` or `[-]nan`, and returns it with its
+/// length in bytes. The number is that of [`parse`]; what follows it is not looked at.
+///
+/// ```
+/// use hydra_lightgbm::decimal;
+///
+/// assert_eq!(decimal::prefix(b"1.5,2"), Some((1.5, 3)));
+/// assert_eq!(decimal::prefix(b"x"), None);
+/// ```
+#[must_use]
+#[inline]
+pub fn prefix(bytes: &[u8]) -> Option<(f64, usize)> {
+    let number = Number::read(bytes)?;
+    Some((number.value(), number.len()))
+}
+
 /// The number at the start of some bytes, in LightGBM's spelling.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Number<'a> {

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod encoded;
 mod features;
 mod files;
 mod format;
@@ -36,6 +37,7 @@ mod rows;
 mod scoring;
 mod wanted;
 
+pub use encoded::EncodedRows;
 pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
 pub use input::{Source, number};

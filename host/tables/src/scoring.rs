@@ -101,8 +101,8 @@ impl<'e> Scoring<'e> {
 
     /// Reads the header or schema of `source`, finds the columns, and starts reading ahead.
     ///
-    /// Columns are found by name, in any order, with spaces and underscores treated alike. A model that was trained
-    /// without names takes columns by position.
+    /// Columns are found by name, in any order, with spaces and underscores treated alike. They are taken by position if the model
+    /// was trained without names or the columns have none ([`Model::match_columns`]).
     ///
     /// [`ErrorKind::Storage`] if the source cannot be read; [`ErrorKind::InvalidData`] if columns are missing (the
     /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the

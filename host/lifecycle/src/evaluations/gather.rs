@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 /// The most datasets whose evaluations are read for a decision: first those in which one evaluation measured both versions, then
 /// the others, each by their names.
-const MAX_DATASETS: usize = 16;
+pub(super) const MAX_DATASETS: usize = 16;
 
 /// The most bytes of the evaluations that a policy receives, by the measure of its budget: half of what the default budget allows
 /// for all evidence. More would stop every decision about the versions that were measured.

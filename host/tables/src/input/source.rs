@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::{Buf as _, Bytes};
+
 use super::compression::{self, Compression, Damaged};
 use crate::format::{is_dash, is_tabs, without_compression};
 use hydra_base::sha256::Hasher;
@@ -21,6 +23,7 @@ pub struct Source {
 
 enum Kind {
     Reader(Box<dyn Read + Send>),
+    Memory(Bytes),
     File { file: File, length: Option<u64> },
 }
 
@@ -64,6 +67,12 @@ impl Source {
         Self { delimiter: delimiter.or(self.delimiter), ..self }
     }
 
+    /// Reads bytes in memory, without a copy of them; errors contain `name`.
+    #[must_use]
+    pub fn from_bytes(name: &str, bytes: Bytes) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Memory(bytes), delimiter: None }
+    }
+
     /// The path of the file, `stdin`, or the name of the reader.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -90,6 +99,10 @@ impl Source {
             Kind::Reader(mut reader) => {
                 copied(&mut reader).map_err(|error| error.with_context("file", &name))?
             }
+            Kind::Memory(bytes) => {
+                let digest = Sha256::of(&bytes);
+                return Ok((Self { name, kind: Kind::Memory(bytes), delimiter }, digest));
+            }
         };
         file.rewind().map_err(unreadable)?;
         let mut hasher = Hasher::default();
@@ -101,8 +114,9 @@ impl Source {
 
     /// How many bytes there are, if that is known.
     pub(super) fn length(&self) -> Option<u64> {
-        match self.kind {
-            Kind::File { length, .. } => length,
+        match &self.kind {
+            Kind::File { length, .. } => *length,
+            Kind::Memory(bytes) => Some(bytes.len() as u64),
             Kind::Reader(_) => None,
         }
     }
@@ -118,6 +132,14 @@ impl Source {
         }
     }
 
+    /// The bytes where they are, if they are in memory.
+    pub(super) fn in_memory(&self) -> Option<Bytes> {
+        match &self.kind {
+            Kind::Memory(bytes) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
     /// A file that supports seeking; a stream, and what is compressed, is copied to a temporary file.
     pub(super) fn into_regular_file(self) -> Result<File> {
         if let Some(file) = self.regular_file()? {
@@ -126,13 +148,18 @@ impl Source {
         copied(&mut self.into_reader()?.0)
     }
 
-    /// The decompressed bytes, as a stream, and a count of those read.
+    /// The decompressed bytes, as a stream, and a count of those read. Bytes in memory come as they are: few of a stranger could become
+    /// very many.
     pub(super) fn into_reader(self) -> Result<(Box<dyn Read + Send>, ByteCount)> {
         let position = Arc::new(Counts::default());
-        let counted = |inner| Counted { inner, counts: Arc::clone(&position) };
+        let counted = |inner| Box::new(Counted { inner, counts: Arc::clone(&position) });
         let mut bytes: Box<dyn Read + Send> = match self.kind {
-            Kind::File { file, .. } => Box::new(counted(Box::new(file))),
-            Kind::Reader(reader) => Box::new(counted(reader)),
+            Kind::File { file, .. } => counted(Box::new(file)),
+            Kind::Reader(reader) => counted(reader),
+            Kind::Memory(bytes) => {
+                let bytes = counted(Box::new(bytes.reader()));
+                return Ok((bytes, ByteCount { limit: Arc::clone(&position), position }));
+            }
         };
         let mut start = Vec::new();
         bytes.by_ref().take(compression::START as u64).read_to_end(&mut start).map_err(unreadable)?;
