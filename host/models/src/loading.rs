@@ -59,7 +59,7 @@ pub async fn load_with_signature(
 ) -> Result<(Model, Sha256, Option<Vec<ColumnSpec>>)> {
     if cache.is_none() {
         // Without a cache, opening and loading would fetch the file twice.
-        let (mlmodel, bytes) = fetch(backend, version, &ModelLimits::default()).await?;
+        let (mlmodel, bytes) = fetch(backend, version, limits).await?;
         let request = LoadRequest { cache: None, version: version.clone(), limits: limits.clone() };
         let MlModel { lightgbm: flavor, signature, .. } = mlmodel;
         let file = move || request.opened_and_kept(CachedModel::new(flavor.data, flavor.model_class, bytes));

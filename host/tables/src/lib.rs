@@ -40,6 +40,7 @@ mod wanted;
 pub use encoded::EncodedRows;
 pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
+pub use guard::guarded;
 pub use input::{Source, number};
 pub use numbers::NumberTable;
 pub use output::{NewFile, Output, remove_partial_files};

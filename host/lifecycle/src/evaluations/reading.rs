@@ -68,7 +68,7 @@ pub async fn recorded(
             Err(error) => Err(Error::new(error.kind(), error.to_string())),
         };
         match document {
-            Ok(document) => documents.push(document),
+            Ok((document, _)) => documents.push(document),
             Err(error) => {
                 let (why, dataset) = (describe(&error), excerpt(name, QUOTED_CHARS));
                 tracing::warn!(version = %version.version, dataset, why, "cannot read an evaluation");

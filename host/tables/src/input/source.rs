@@ -164,7 +164,7 @@ impl Source {
         let mut start = Vec::new();
         bytes.by_ref().take(compression::START as u64).read_to_end(&mut start).map_err(unreadable)?;
         let compression = Compression::of(&start);
-        let bytes: Box<dyn Read + Send> = Box::new(io::Cursor::new(start).chain(bytes));
+        let bytes: Box<dyn Read + Send> = Box::new(Read::chain(io::Cursor::new(start), bytes));
         let Some(compression) = compression else {
             return Ok((bytes, ByteCount { limit: Arc::clone(&position), position }));
         };

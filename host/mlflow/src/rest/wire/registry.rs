@@ -102,7 +102,10 @@ impl WireRegisteredModel {
         check_aliases(name, self.aliases.len())?;
         let mut aliases = BTreeMap::new();
         for WireAlias { alias, version } in self.aliases {
-            aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
+            // MLflow accepts names that its own rule forbids, such as one with a line feed at its end. They are not ours to use.
+            if let Ok(alias) = Alias::new(alias) {
+                aliases.insert(alias, checked("version", version.parse())?);
+            }
         }
         Ok(RegisteredModel {
             name: name.clone(),
@@ -122,10 +125,8 @@ impl WireModelVersion {
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
         let version = self.number()?;
         check_aliases(name, self.aliases.len())?;
-        let mut aliases = Vec::with_capacity(self.aliases.len());
-        for alias in self.aliases {
-            aliases.push(checked("alias", Alias::new(alias))?);
-        }
+        let mut aliases: Vec<Alias> =
+            self.aliases.into_iter().filter_map(|alias| Alias::new(alias).ok()).collect();
         aliases.sort();
         Ok(ModelVersion {
             name: name.clone(),
