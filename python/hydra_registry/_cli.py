@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Python's handler only makes a note for the interpreter, which does not run meanwhile.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     status = _native.cli_main(words)
+    if status is None and arguments is None:
+        _replace(words)
     sys.exit(_in_child(words) if status is None else status)
 
 
@@ -33,6 +35,14 @@ def _open_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+def _replace(words: Sequence[str]) -> None:
+    """Goes on as another program, because Python's copy of SQLite is loaded in this one. Signals reach it directly."""
+    from ._process import command
+
+    if program := command("cli_main"):
+        os.execv(program[0], [*program, *words])
 
 
 def _in_child(words: Sequence[str]) -> int:
