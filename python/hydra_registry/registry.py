@@ -393,9 +393,11 @@ def _measure(
             f"the rows are not a table: `{type(rows).__name__}`",
             "pass a path, or a polars, pyarrow or pandas table",
         )
+    from ._frames import typed
+
     with tempfile.TemporaryDirectory(prefix="hydra-registry-") as home:
         path = Path(home, "rows.arrow")
-        _spool(rows, path)
+        _spool(typed(rows), path)
         yield {**measure, "rows": str(path), "in_memory": True}
 
 

@@ -37,6 +37,8 @@ def test_tables_in_memory_are_measured_like_files(registry: ModelRegistry, train
     recorded = registry.evaluate(rows, label="label", dataset="holdout", versions=["champion"])
     assert recorded.run_id is not None and recorded.versions == (1,)
     assert "hydra.evaluation.holdout" in registry.describe(1).tags
+    without = polars.from_pandas(rows).with_columns(polars.lit(None).alias("weekday"))
+    assert registry.evaluate(without, label="label", dataset="without", record=False).dataset.rows == len(rows)
     decided = registry.promote(2, evaluate=rows, label="label", dataset="holdout")
     assert [one.first_hand for one in decided.evaluations] == [True]
 
