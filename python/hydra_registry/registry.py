@@ -92,7 +92,7 @@ class ModelRegistry:
                     "environment": _arguments.environment(),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": model_name if _is_given(model_name) else None,
+                    "model": _arguments.text("model_name", model_name) if _is_given(model_name) else None,
                     "actor": _arguments.text("actor", actor),
                     "policies": [_policy(one) for one in policies],
                     "settings": {key: _setting(value) for key, value in (settings or {}).items()},
