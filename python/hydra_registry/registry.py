@@ -7,14 +7,14 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from . import _arguments, _candidates
 from ._native import Champion, Registry, _spool
-from .exceptions import Held, MissingError, NoArchived, Rejected, Staged
+from .exceptions import Held, InvalidInput, MissingError, NoArchived, Rejected, Staged
 from .reports import (
     Candidate,
     ChampionAt,
@@ -252,7 +252,7 @@ class ModelRegistry:
         rows: Any,
         *,
         label: str,
-        versions: Iterable[int | str] | None = None,
+        versions: Iterable[int | str] | int | str | None = None,
         metrics: Sequence[str] | None = None,
         weight: str | None = None,
         group: str | None = None,
@@ -270,7 +270,7 @@ class ModelRegistry:
         Raises `DataError` for rows that do not fit, `UsageError` for metrics that the models do not have.
         """
         with _measure(rows, label, metrics, weight, group, segments, dataset) as measure:
-            selected = [_arguments.selector(one) for one in versions or ()]
+            selected = [_arguments.selector(one) for one in _arguments.several(versions)]
             call = {"measure": measure, "versions": selected, "record": bool(record)}
             return Evaluation.from_json(self._call("evaluate", call))
 
@@ -393,6 +393,8 @@ def _measure(
             f"the rows are not a table: `{type(rows).__name__}`",
             "pass a path, or a polars, pyarrow or pandas table",
         )
+    if isinstance(rows, Sized) and len(rows) == 0:
+        raise InvalidInput("the rows are empty", kind="invalid-data", category="data", hint="pass at least one row")
     from ._frames import typed
 
     with tempfile.TemporaryDirectory(prefix="hydra-registry-") as home:
