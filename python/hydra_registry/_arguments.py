@@ -6,7 +6,7 @@ import json
 import operator
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -62,6 +62,13 @@ def selector(value: Any) -> dict[str, Any]:
             "invalid-name",
         )
     return {"alias": value}
+
+
+def several(values: Any) -> list[Any]:
+    """The items of a list, or one item."""
+    if values is None:
+        return []
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, (str, bytes)) else [values]
 
 
 def limit(value: Any) -> int | None:

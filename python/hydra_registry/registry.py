@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from . import _arguments, _candidates
 from ._native import Champion, Registry, _spool
 from ._process import command
-from .exceptions import Held, MissingError, NoArchived, Rejected, Staged
+from .exceptions import Held, InvalidInput, MissingError, NoArchived, Rejected, Staged
 from .reports import (
     Candidate,
     ChampionAt,
@@ -93,7 +93,7 @@ class ModelRegistry:
                     "environment": _arguments.environment(),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": model_name if _is_given(model_name) else None,
+                    "model": _arguments.text("model_name", model_name) if _is_given(model_name) else None,
                     "actor": _arguments.text("actor", actor),
                     "policies": [_policy(one) for one in policies],
                     "settings": {key: _setting(value) for key, value in (settings or {}).items()},
@@ -254,7 +254,7 @@ class ModelRegistry:
         rows: Any,
         *,
         label: str,
-        versions: Iterable[int | str] | None = None,
+        versions: Iterable[int | str] | int | str | None = None,
         metrics: Sequence[str] | None = None,
         weight: str | None = None,
         group: str | None = None,
@@ -272,7 +272,7 @@ class ModelRegistry:
         Raises `DataError` for rows that do not fit, `UsageError` for metrics that the models do not have.
         """
         with _measure(rows, label, metrics, weight, group, segments, dataset) as measure:
-            selected = [_arguments.selector(one) for one in versions or ()]
+            selected = [_arguments.selector(one) for one in _arguments.several(versions)]
             call = {"measure": measure, "versions": selected, "record": bool(record)}
             return Evaluation.from_json(self._call("evaluate", call))
 
@@ -395,6 +395,8 @@ def _measure(
             f"the rows are not a table: `{type(rows).__name__}`",
             "pass a path, or a polars, pyarrow or pandas table",
         )
+    if isinstance(rows, Sized) and len(rows) == 0:
+        raise InvalidInput("the rows are empty", kind="invalid-data", category="data", hint="pass at least one row")
     from ._frames import typed
 
     with tempfile.TemporaryDirectory(prefix="hydra-registry-") as home:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import fresh_name
 
-from hydra_registry import ModelRegistry, NoArchived, UsageError, exceptions
+from hydra_registry import ModelRegistry, NoArchived, UsageError, exceptions, reports
 
 
 @pytest.fixture
@@ -129,6 +129,7 @@ def test_other_wrong_arguments_are_the_callers_too(registry: ModelRegistry) -> N
         lambda: registry.champion_at(dt.date(2026, 1, 1)),  # type: ignore[arg-type]
         lambda: registry.evaluate("rows.csv", label=5),  # type: ignore[arg-type]
         lambda: registry.statuses(5),  # type: ignore[arg-type]
+        lambda: ModelRegistry("mlruns", 5),  # type: ignore[arg-type]
     ):
         with pytest.raises(UsageError) as raised:
             call()
@@ -150,6 +151,13 @@ def test_an_approval_for_ever_can_be_read(registry: ModelRegistry) -> None:
     last = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
     assert registry.approve(2, expires=dt.timedelta.max).expires == last
     assert next(registry.history()).expires == last
+
+
+@pytest.mark.parametrize("written", ["-009999-01-02T01:59:59.000Z", "-9223372036854775808", "9223372036854775807"])
+def test_a_time_that_python_does_not_have_can_be_read(written: str) -> None:
+    document = {"version": 1, "aliases": [], "created_at": written}
+    year = reports.VersionInfo.from_json(document).created_at.year
+    assert year == (1 if written.startswith("-") else 9999)
 
 
 def test_what_is_not_unicode_in_the_environment_does_not_matter(tmp_path: Path) -> None:
