@@ -128,8 +128,8 @@ fn the_process_ends_with_the_command() {
     let mut child = None;
     for _ in 0..1_000 {
         let tasks = fs::read_dir(&children).expect("threads").filter_map(Result::ok);
-        let found = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        child = found.filter_map(|pids| pids.split_whitespace().next().map(str::to_owned)).next();
+        let mut found = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        child = found.find_map(|pids| pids.split_whitespace().next().map(str::to_owned));
         if child.is_some() {
             break;
         }
