@@ -176,9 +176,9 @@ fn structure() -> Vec<Attack> {
     ]
 }
 
-/// The default policy with component-level definitions behind it.
+/// The default policy with another component in it, which has indices of its own.
 fn with_definitions(text: &str) -> Vec<u8> {
-    let component = wat::parse_str(format!("(component {text})")).expect("a component");
+    let component = wat::parse_str(format!("(component (component {text}))")).expect("a component");
     [Policy::default_bytes(), &component[8..]].concat()
 }
 
@@ -191,7 +191,7 @@ fn composition() -> Vec<Attack> {
     let fields: String = (0..3_000).map(|field| format!("(field \"f{field}\" string)")).collect();
     let module = "(core module $m (memory 1) (func (export \"f\")) (table 100 funcref))";
     let mut levels = String::from("(component $c0 (core module $m (func)) (core instance (instantiate $m)))");
-    for level in 1..8 {
+    for level in 1..6 {
         let inside = format!("(instance (instantiate $c{})) ", level - 1);
         levels = format!("(component $c{level} {levels} {inside}{inside})");
     }
