@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{slow, with_text};
+use crate::support::backends::fresh_name;
 use crate::support::binary::{Outcome, Project};
-use crate::support::fresh_name;
 use hydra_policy::Policy;
 
 /// A command of the project whose compiled policies are in the project.
@@ -128,8 +128,8 @@ fn the_process_ends_with_the_command() {
     let mut child = None;
     for _ in 0..1_000 {
         let tasks = fs::read_dir(&children).expect("threads").filter_map(Result::ok);
-        let found = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        child = found.filter_map(|pids| pids.split_whitespace().next().map(str::to_owned)).next();
+        let mut found = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        child = found.find_map(|pids| pids.split_whitespace().next().map(str::to_owned));
         if child.is_some() {
             break;
         }
@@ -179,7 +179,7 @@ fn files_that_are_read_as_a_whole_are_not_pipes() {
         &["log-candidate", "model.lgb", "--metrics-file", "pipe"],
     ] {
         let outcome = run(command(&project, &[&["--output", "json"], args].concat()));
-        assert!(outcome.code == 2 && outcome.err.contains("not-a-file"), "{args:?}: {}", outcome.err);
+        assert!(outcome.code == 2 && outcome.err.contains("NotAFile"), "{args:?}: {}", outcome.err);
     }
     let mut netrc = command(&project, &["--tracking-uri", "http://127.0.0.1:9", "list"]);
     netrc.env("NETRC", project.path().join("pipe"));

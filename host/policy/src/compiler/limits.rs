@@ -81,8 +81,9 @@ impl CompileLimits {
         set(Resource::As, self.memory, self.memory)?;
         #[cfg(target_os = "linux")]
         {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            // If the machine has no memory left, this process is the one to end. Where it cannot be set, the limits above suffice.
+            // The process ends with its parent, and is the one to end if the machine has no memory left. Where a container forbids
+            // this, the limits above suffice.
+            let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
             let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
         }
         Ok(())

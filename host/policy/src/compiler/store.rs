@@ -198,3 +198,28 @@ fn only(directory: &Path, is_wanted: impl Fn(&Path, FileType) -> bool) -> io::Re
         _ => Err(io::Error::new(io::ErrorKind::NotFound, "the compiler left no code")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_that_was_not_used_for_the_longest_time_is_deleted() {
+        let store = Store::new(None).unwrap();
+        assert_eq!(store.directory(), None);
+        let directory = store.cache().directory().join("modules/wasmtime");
+        fs::create_dir_all(&directory).unwrap();
+        let ago = |hours| SystemTime::now() - Duration::from_hours(hours);
+        // Three files are too much; the oldest one was used since.
+        for (name, bytes, hours) in
+            [("used", 200 << 20, 30), ("used.stats", 0, 1), ("unused", 200 << 20, 20), ("new", 200 << 20, 0)]
+        {
+            let file = fs::File::create(directory.join(name)).unwrap();
+            file.set_len(bytes).unwrap();
+            file.set_modified(ago(hours)).unwrap();
+        }
+        store.tidy(&directory).unwrap();
+        let left = ["used", "used.stats", "unused", "new"].map(|name| directory.join(name).exists());
+        assert_eq!(left, [true, true, false, true]);
+    }
+}
