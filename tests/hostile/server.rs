@@ -371,7 +371,7 @@ fn bomb() -> (Vec<u8>, Vec<u8>) {
         code(bits, 0, 5);
     };
     // Up to a whole number of bytes; eight repetitions are one as well.
-    while bits.len() % 8 != 0 {
+    while !bits.len().is_multiple_of(8) {
         repeat(&mut bits);
     }
     let mut more = Vec::new();

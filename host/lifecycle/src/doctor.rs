@@ -279,7 +279,7 @@ impl Doctor<'_> {
                     findings.extend(self.unreadable_model(alias, &found, ledger).await);
                     // One after the other, so that what many versions hold is not in memory at the same time.
                     if examined.insert(found.version) {
-                        unusable.extend(evaluations::unusable(self.backend, &[found]).await);
+                        unusable.extend(Box::pin(evaluations::unusable(self.backend, &[found])).await);
                     }
                 }
             }

@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(listed("model").await, expected);
         assert!(store.list("model/MLmodel").await.expect("a file is an empty directory").is_empty());
         for missing in ["nothing", "model", "model/MLmodel/x"] {
-            let error = store.open(missing).await.err().expect(missing);
+            let error = store.open(missing).await.expect_err(missing);
             assert_eq!(error.kind(), ErrorKind::ArtifactNotFound, "{missing}");
         }
     }
@@ -309,7 +309,7 @@ mod tests {
         link(&store.root.join("inside"), "in");
         assert_eq!(read(&store, "in/file").await, b"mine");
         for path in ["out/secret", "secret", "broken/x", "out/new/deeper"] {
-            let read = store.open(path).await.err().expect(path);
+            let read = store.open(path).await.expect_err(path);
             assert_eq!(read.kind(), ErrorKind::Untrusted, "{path}");
             let written = store.put_bytes(path, b"x".to_vec()).await.expect_err(path);
             assert_eq!(written.kind(), ErrorKind::Untrusted, "{path}");
