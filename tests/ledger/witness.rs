@@ -2,6 +2,7 @@
 //! head.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use hydra_base::names::Version;
 use hydra_base::testing::key;
@@ -16,8 +17,9 @@ use crate::support::binary::{Outcome, Project};
 use crate::support::version;
 
 async fn flaws(registry: &ModelRegistry) -> Vec<(u64, String)> {
-    let replay = PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine"));
-    let verified = ledger(registry).await.verify(Some(&replay)).await.expect("a verification");
+    static REPLAY: LazyLock<PolicyReplay> =
+        LazyLock::new(|| PolicyReplay::new(PolicyEngine::new(&EngineOptions::default()).expect("an engine")));
+    let verified = ledger(registry).await.verify(Some(&*REPLAY)).await.expect("a verification");
     verified.flaws.into_iter().map(|flaw| (flaw.entry, flaw.what)).collect()
 }
 

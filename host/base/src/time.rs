@@ -28,13 +28,13 @@ fn wrong_by() -> i64 {
     0
 }
 
-/// A span of milliseconds for people, in its greatest unit: `2 days`, `1 second`.
+/// A span of milliseconds for people, rounded in its greatest unit: `2 days`, `1 second`.
 #[must_use]
 pub fn roughly(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1_000;
+    let seconds = milliseconds.saturating_add(500) / 1_000;
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
     let (unit, length) = units.into_iter().find(|(_, length)| seconds >= *length).unwrap_or(("second", 1));
-    let count = seconds / length;
+    let count = (seconds + length / 2) / length;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn spans_are_told_in_their_greatest_unit() {
-        let told = [999, 1_000, 59_999, 60_000, 7_199_999, 86_400_000, 2 * 86_400_000 + 5].map(roughly);
-        assert_eq!(told, ["0 seconds", "1 second", "59 seconds", "1 minute", "1 hour", "1 day", "2 days"]);
+        let told = [499, 1_000, 59_400, 60_000, 7_199_999, 86_400_000, 2 * 86_400_000 - 5].map(roughly);
+        assert_eq!(told, ["0 seconds", "1 second", "59 seconds", "1 minute", "2 hours", "1 day", "2 days"]);
+        assert!(roughly(u64::MAX).ends_with(" days"));
     }
 }
