@@ -30,7 +30,7 @@ async fn a_policy_sees_how_far_the_shadow_agrees() {
 
     let registry = registry(&project).await;
     let question = registry.promote(Target::Candidate).question().await.expect("a question");
-    let evaluations = &question.context.evaluations;
+    let evaluations = &question.context().evaluations;
     assert_eq!(evaluations.len(), 1, "{}", ended.log);
     let evaluation = &evaluations[0];
     assert_eq!((evaluation.kind, evaluation.rows), (EvaluationKind::Shadow, 200));
@@ -50,8 +50,8 @@ async fn a_policy_sees_how_far_the_shadow_agrees() {
     serving.terminate();
     assert_eq!(serving.wait().code, 0);
     let question = registry.promote(Target::Candidate).question().await.expect("a question");
-    assert_eq!(question.context.evaluations.len(), 1);
-    assert_eq!(question.context.evaluations[0].rows, 4);
+    assert_eq!(question.context().evaluations.len(), 1);
+    assert_eq!(question.context().evaluations[0].rows, 4);
 }
 
 #[test]

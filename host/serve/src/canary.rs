@@ -35,7 +35,7 @@ impl FromStr for Share {
         match percent.filter(|percent| *percent > 0.0 && *percent <= 100.0) {
             Some(percent) => Ok(Self(percent / 100.0)),
             None => Err(Error::new(
-                ErrorKind::InvalidArgument,
+                ErrorKind::InvalidCanary,
                 format!("the share is not a percentage above 0 and up to 100: `{text}`"),
             )
             .with_hint("write it as in `candidate=5%`")),
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn shares_are_percentages() {
         for wrong in ["5", "0%", "-1%", "101%", "NaN%", "%", ""] {
-            assert_eq!(wrong.parse::<Share>().expect_err(wrong).kind(), ErrorKind::InvalidArgument);
+            assert_eq!(wrong.parse::<Share>().expect_err(wrong).kind(), ErrorKind::InvalidCanary);
         }
         assert_eq!("0.5 %".parse::<Share>().expect("a share").to_string(), "0.5%");
     }

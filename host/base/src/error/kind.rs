@@ -106,6 +106,14 @@ error_kinds! {
         MetricMismatch = "metric-mismatch",
         /// Models that are to be measured on the same rows have different tasks or classes.
         ModelsDiffer = "models-differ",
+        /// Options of a server contradict each other, or there is no model to serve.
+        ServeOptions = "serve-options",
+        /// A canary is not an alias with a share, or has no key.
+        InvalidCanary = "invalid-canary",
+        /// The certificate of a server or its key cannot be read or used.
+        InvalidCertificate = "invalid-certificate",
+        /// The file of a server's tokens cannot be read, or has none.
+        InvalidTokens = "invalid-tokens",
     }
     Missing {
         /// There is no such registered model.
@@ -176,6 +184,8 @@ error_kinds! {
         CacheUnavailable = "cache-unavailable",
         /// The local store is locked by another process and stayed so until the deadline.
         Locked = "locked",
+        /// A server cannot listen on its address.
+        AddressUnavailable = "address-unavailable",
         /// Other writers kept winning until the deadline.
         Contention = "contention",
         /// The caller asked to stop, and what was begun was taken back.
@@ -317,7 +327,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 96);
+        assert_eq!(ErrorKind::ALL.len(), 101);
     }
 
     #[test]
