@@ -1,5 +1,6 @@
 //! The gRPC form of the Open Inference Protocol.
 
+mod codec;
 mod convert;
 #[rustfmt::skip]
 mod inference;
