@@ -14,4 +14,5 @@ mod rest;
 mod scale;
 mod seed;
 mod selection;
+mod serving;
 mod support;

@@ -2,6 +2,7 @@
 
 mod history;
 mod repeated;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 pub use repeated::{REPEATED, gathered};
+pub use serve::{LogFormat, ServeArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -142,6 +144,8 @@ pub enum Command {
     Download(DownloadArgs),
     /// Predict with the champion, or another version
     Predict(PredictArgs),
+    /// Answer requests for scores with the champion, and follow it
+    Serve(Box<ServeArgs>),
     /// Measure versions on the same labelled rows: metrics with paired intervals, agreement
     Evaluate(Box<EvaluateArgs>),
     /// Show, verify or export every decision: who, when, what, why, and by which policy

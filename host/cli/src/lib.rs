@@ -31,6 +31,7 @@ use hydra_mlflow::environment;
 
 use again::Again;
 pub use args::Cli;
+use args::{Command, GlobalArgs, LogFormat};
 pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
@@ -59,7 +60,7 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
             return if failed { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
-    start_log(cli.global.verbose, cli.global.quiet);
+    start_log(&cli);
     let mut printer = Printer::new(cli.global.output, cli.global.quiet).with_options(again);
     run(cli, extras, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
@@ -73,19 +74,28 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
 
 fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
     let settings = Settings::resolve(&cli.global, extras)?;
-    // Commands await requests one after another; worker threads would take longer to start than they save.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = match &cli.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+        // They await requests one after another; worker threads would take longer to start than they save.
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+    };
     let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
     printer.flush()?;
     Ok(status)
 }
 
-fn start_log(verbose: u8, quiet: bool) {
+fn start_log(cli: &Cli) {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::field::MakeExt as _;
     use tracing_subscriber::fmt::format::debug_fn;
+    let GlobalArgs { verbose, quiet, .. } = cli.global;
+    let serve = match &cli.command {
+        Command::Serve(args) => Some(args.log_format),
+        _ => None,
+    };
     let level = match (quiet, verbose) {
         (true, _) => "error",
+        (false, 0) if serve.is_some() => "hydra=info,warn",
         (false, 0) => "warn",
         (false, 1) => "hydra=info,warn",
         (false, 2) => "hydra=debug,info",
@@ -105,16 +115,18 @@ fn start_log(verbose: u8, quiet: bool) {
         (name, text) => write!(writer, "{name}={text}"),
     })
     .delimited(" ");
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .fmt_fields(fields)
-        .with_target(false)
-        .without_time()
-        .try_init()
-        // An embedding test may have installed a subscriber already.
-        .ok();
+        .with_target(false);
+    let started = match serve {
+        Some(LogFormat::Json) => log.json().flatten_event(true).with_current_span(false).try_init(),
+        Some(LogFormat::Text) => log.fmt_fields(fields).try_init(),
+        None => log.fmt_fields(fields).without_time().try_init(),
+    };
+    // An embedding test may have installed a subscriber already.
+    started.ok();
     if let Some(error) = malformed {
         tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");
     }

@@ -8,7 +8,7 @@ use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
+use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ServeConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub set: BTreeMap<String, String>,
     /// The policy's settings in `hydra.toml` alone; `options` contains them, too.
     pub configured: BTreeMap<String, String>,
+    /// `[serve]` in `hydra.toml`.
+    pub serve: ServeConfig,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -31,6 +33,7 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
+        let serve = config.serve.clone();
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
         let mut options = OpenOptions::new()
             .with_environment(Environment::of_process())
@@ -54,7 +57,7 @@ impl Settings {
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, extras })
+        Ok(Self { options, set, configured, serve, extras })
     }
 
     /// The same options with another actor, where one is named.

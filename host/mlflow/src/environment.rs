@@ -68,6 +68,16 @@ pub const CONFIG: &str = "HYDRA_CONFIG";
 pub const LOG: &str = "HYDRA_LOG";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
+/// The address of HTTP of a server.
+pub const SERVE_LISTEN: &str = "HYDRA_SERVE_LISTEN";
+/// The address of gRPC of a server.
+pub const SERVE_GRPC: &str = "HYDRA_SERVE_GRPC";
+/// The model file that a server serves instead of registered models.
+pub const SERVE_MODEL_FILE: &str = "HYDRA_SERVE_MODEL_FILE";
+/// The name of a server in what it records.
+pub const SERVE_INSTANCE: &str = "HYDRA_SERVE_INSTANCE";
+/// The file of bearer tokens of a server.
+pub const SERVE_TOKEN_FILE: &str = "HYDRA_SERVE_TOKEN_FILE";
 /// The size limit of the model cache in bytes; 0 turns it off.
 pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
 

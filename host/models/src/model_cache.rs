@@ -6,6 +6,7 @@
 //! first.
 
 mod records;
+mod served;
 
 use std::fs;
 use std::io;
@@ -21,6 +22,7 @@ use hydra_base::private_dir;
 use hydra_mlflow::entities::ModelVersion;
 
 pub(crate) use records::{FileState, Record, Verdict};
+pub use served::ServedRecord;
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;

@@ -83,9 +83,10 @@ pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
-pub use project::{PolicyConfig, Project, ProjectConfig};
+pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig};
 pub use registry::{
-    ChampionInfo, LoadedVersion, ModelRegistry, VersionDetails, VersionInfo, VersionSelector,
+    ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, VersionDetails, VersionInfo,
+    VersionSelector, have_same_files, quarantine_of,
 };
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 

@@ -1,5 +1,7 @@
 //! The project of a command: its root, its configuration file and its default store.
 
+mod serve;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
+
+pub use serve::ServeConfig;
 
 /// The name of the configuration file, which marks a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
@@ -45,6 +49,9 @@ pub struct ProjectConfig {
     /// Limits of a decision, by name, as text; `policy inspect` shows them.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
+    /// The options of `serve`, which its flags override.
+    #[serde(default)]
+    pub serve: ServeConfig,
 }
 
 /// One of `[[policies]]` in `hydra.toml`.
@@ -129,6 +136,7 @@ impl ProjectConfig {
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
             policy: self.policy.map(|path| directory.join(path)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
+            serve: self.serve.resolved(directory),
             ..self
         }
     }

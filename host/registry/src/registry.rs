@@ -4,6 +4,7 @@ mod deciding;
 mod evaluating;
 mod examining;
 mod loading;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use hydra_models::model_cache::ModelCache;
 
 use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
+pub use serving::{ServableVersion, have_same_files, quarantine_of};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;

@@ -26,6 +26,7 @@ use hydra_tables::{RowBatch, RowFiles, RowReader};
 use task::Classes;
 
 pub use request::{Columns, Request, Subject};
+pub use task::{class_names, task_of};
 
 /// What an evaluation is doing, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

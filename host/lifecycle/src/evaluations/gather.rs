@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 /// The most datasets whose evaluations are read for a decision: first those in which one evaluation measured both versions, then
 /// the others, each by their names.
-const MAX_DATASETS: usize = 16;
+pub(super) const MAX_DATASETS: usize = 16;
 
 /// The evaluations of a decision.
 #[derive(Debug, Clone, Default)]

@@ -21,6 +21,7 @@ use hydra_base::Sha256;
 
 pub(crate) use audit::{Unusable, unusable};
 pub(crate) use gather::{Gathered, select};
+pub use reading::recorded;
 pub use record::{RecordedEvaluation, Recording};
 pub use reference::{EVALUATION_TAG, EvaluationRef};
 

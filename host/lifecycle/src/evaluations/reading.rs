@@ -1,14 +1,17 @@
 //! Reading the documents to which tags refer.
 
+use super::gather::MAX_DATASETS;
+use super::reference::references;
 use super::{EvaluationFlaw, EvaluationRef};
 use crate::document_cache::DocumentCache;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::DatasetName;
-use hydra_base::text::excerpt;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_evaluation::Evaluation as Document;
 use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::uri::{ArtifactUri, Location};
 
 /// The most bytes of a document.
@@ -43,6 +46,32 @@ pub(super) async fn read(
         cache.put(reference.sha256, bytes).await.map_err(unreadable)?;
     }
     Ok(document)
+}
+
+/// The evaluations to which the tags of a version refer, by the names of their datasets. Those that cannot be read are left out,
+/// and logged.
+pub async fn recorded(
+    backend: &Backend,
+    cache: Option<&DocumentCache>,
+    version: &ModelVersion,
+) -> Vec<Document> {
+    let mut documents = Vec::new();
+    for (name, reference) in references(&version.tags).take(MAX_DATASETS) {
+        let document = match &reference {
+            Ok((dataset, reference)) => {
+                read(backend, cache, dataset, reference).await.map_err(|(_, why)| why)
+            }
+            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+        };
+        match document {
+            Ok(document) => documents.push(document),
+            Err(error) => {
+                let (why, dataset) = (describe(&error), excerpt(name, QUOTED_CHARS));
+                tracing::warn!(version = %version.version, dataset, why, "cannot read an evaluation");
+            }
+        }
+    }
+    documents
 }
 
 /// An error with its causes, on one line.

@@ -21,7 +21,6 @@ pub(crate) use fault::Fault;
 pub(crate) use grpc::{Answered, Backend, Target, service};
 pub(crate) use media::{MediaType, json_length};
 pub(crate) use metadata::server as server_metadata;
-pub(crate) use rows::{
-    Cause, Code, Datatype, Declared, Forms, Limits, OUTPUT, Params, Refusal, Rows, Schema, TableFormat,
-    Wanted,
-};
+#[cfg(test)]
+pub(crate) use rows::TableFormat;
+pub(crate) use rows::{Cause, Code, Declared, Forms, Limits, Params, Refusal, Rows, Schema};

@@ -3,6 +3,7 @@
 mod codec;
 mod convert;
 #[rustfmt::skip]
+#[expect(clippy::enum_variant_names, clippy::struct_field_names, reason = "the names of the protocol")]
 mod inference;
 mod service;
 
