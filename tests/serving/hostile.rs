@@ -118,7 +118,7 @@ fn damage(body: &mut Vec<u8>, random: &mut Random) {
                 &b"\xff\xfe"[..],
                 &b"\\u"[..],
             ];
-            let piece: &[u8] = random.of(&pieces);
+            let piece = *random.of(&pieces);
             body.splice(place..place, piece.iter().copied());
         }
         _ => {

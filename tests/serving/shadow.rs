@@ -66,3 +66,30 @@ fn without_a_shadow_and_with_an_incomparable_one_answers_stay_the_same() {
     assert!(obstacle.contains("different numbers of outputs"), "{obstacle}");
     assert_eq!(plain.model()["shadow"], serde_json::Value::Null);
 }
+
+#[test]
+fn scores_drift_away_from_those_that_were_recorded() {
+    let project = project(&["regression"]);
+    let serving = Serving::start(&project, &[]);
+    assert!(serving.model()["drift"].is_null());
+    // Scores of rows that are all over the place, and their labels.
+    let mut csv = "f0,f1,f2,f3,f4,y\n".to_owned();
+    let row =
+        |index: u32| [0.1, 0.37, 0.73, 0.19, 0.53].map(|step| (f64::from(index) * step).fract() * 6.0 - 3.0);
+    for index in 0..400 {
+        let [a, b, c, d, e] = row(index);
+        csv += &format!("{a},{b},{c},{d},{e},{}\n", index % 7);
+    }
+    project.file("holdout.csv", csv);
+    project.json(["evaluate", "holdout.csv", "--label", "y", "--resamples", "0"]);
+    let model = serving.wait_until("the evaluation", |model| !model["drift"].is_null());
+    assert_eq!(
+        (&model["drift"]["dataset"], &model["drift"]["psi"]),
+        (&"holdout".into(), &serde_json::Value::Null)
+    );
+    let rows: Vec<[f64; 5]> = (0..400).map(row).collect();
+    assert_eq!(serving.invoke(&split(&rows)).status, 200);
+    assert!(serving.metric("hydra_serve_score_drift", &[r#"version="1""#]) < 0.02);
+    assert_eq!(serving.invoke(&split(&vec![ROWS[0]; 2_000])).status, 200);
+    assert!(serving.metric("hydra_serve_score_drift", &[r#"version="1""#]) > 0.25);
+}

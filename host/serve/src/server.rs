@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_registry::ModelRegistry;
+use hydra_registry::mlflow::entities::Tags;
 
 use crate::app::App;
 use crate::connections::Connections;
@@ -277,6 +278,7 @@ impl<'a> Built<'a> {
             role,
             metrics: self.metrics.clone(),
             failed: None,
+            measured: Tags::new(),
         });
     }
 }

@@ -113,7 +113,7 @@ impl Status {
 impl ModelStatus {
     fn of(slot: &Slot) -> Self {
         let drift = slot.champion.served().and_then(|served| {
-            let drift = served.drift.as_ref()?;
+            let drift = served.drift.load_full()?;
             Some(DriftStatus { dataset: drift.dataset.clone(), psi: drift.index() })
         });
         let canary = slot.canary.as_ref().map(|(canary, seat)| CanaryStatus {
