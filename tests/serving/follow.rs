@@ -112,8 +112,10 @@ async fn a_version_in_quarantine_is_not_swapped_in() {
     serving.wait_for_version(2);
     assert!(serving.model()["problem"].is_null());
     // Its log says what happened.
-    let log = serving.log();
-    assert!(log.contains("quarantined") && log.contains("following the alias again"), "{log}");
+    while !serving.log().contains("following the alias again") {
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(serving.log().contains("quarantined"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

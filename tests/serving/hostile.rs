@@ -109,8 +109,16 @@ fn damage(body: &mut Vec<u8>, random: &mut Random) {
         1 if place < body.len() => drop(body.remove(place)),
         2 => body.truncate(place),
         3 => {
-            let piece: &[u8] =
-                random.of(&[&b"[[[["[..], b"1e999", b"\"NaN\"", b"null,", b"}", b"\xff\xfe", b"-", b"\\u"]);
+            let pieces = [
+                &b"[[[["[..],
+                &b"1e999"[..],
+                &b"\"NaN\""[..],
+                &b"null,"[..],
+                &b"}"[..],
+                &b"\xff\xfe"[..],
+                &b"\\u"[..],
+            ];
+            let piece = *random.of(&pieces);
             body.splice(place..place, piece.iter().copied());
         }
         _ => {

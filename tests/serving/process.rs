@@ -163,8 +163,9 @@ pub const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// The command of a server on free ports.
 pub fn command(project: &Project, args: &[&str], variables: &[(&str, &str)]) -> Command {
-    let own = ["serve", "--listen", "127.0.0.1:0", "--poll", "100ms"];
-    let mut command = project.command(own.iter().chain(args));
+    let own = ["serve", "--listen", "127.0.0.1:0"];
+    let poll: &[&str] = if args.contains(&"--poll") { &[] } else { &["--poll", "100ms"] };
+    let mut command = project.command(own.iter().chain(poll).chain(args));
     command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

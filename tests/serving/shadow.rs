@@ -30,7 +30,7 @@ async fn a_policy_sees_how_far_the_shadow_agrees() {
 
     let registry = registry(&project).await;
     let question = registry.promote(Target::Candidate).question().await.expect("a question");
-    let evaluations = &question.context.evaluations;
+    let evaluations = &question.context().evaluations;
     assert_eq!(evaluations.len(), 1, "{}", ended.log);
     let evaluation = &evaluations[0];
     assert_eq!((evaluation.kind, evaluation.rows), (EvaluationKind::Shadow, 200));
@@ -50,8 +50,8 @@ async fn a_policy_sees_how_far_the_shadow_agrees() {
     serving.terminate();
     assert_eq!(serving.wait().code, 0);
     let question = registry.promote(Target::Candidate).question().await.expect("a question");
-    assert_eq!(question.context.evaluations.len(), 1);
-    assert_eq!(question.context.evaluations[0].rows, 4);
+    assert_eq!(question.context().evaluations.len(), 1);
+    assert_eq!(question.context().evaluations[0].rows, 4);
 }
 
 #[test]
@@ -65,4 +65,31 @@ fn without_a_shadow_and_with_an_incomparable_one_answers_stay_the_same() {
     let obstacle = model["shadow"]["agreement"]["obstacle"].as_str().expect("an obstacle");
     assert!(obstacle.contains("different numbers of outputs"), "{obstacle}");
     assert_eq!(plain.model()["shadow"], serde_json::Value::Null);
+}
+
+#[test]
+fn scores_drift_away_from_those_that_were_recorded() {
+    let project = project(&["regression"]);
+    let serving = Serving::start(&project, &[]);
+    assert!(serving.model()["drift"].is_null());
+    // Scores of rows that are all over the place, and their labels.
+    let mut csv = "f0,f1,f2,f3,f4,y\n".to_owned();
+    let row =
+        |index: u32| [0.1, 0.37, 0.73, 0.19, 0.53].map(|step| (f64::from(index) * step).fract() * 6.0 - 3.0);
+    for index in 0..400 {
+        let [a, b, c, d, e] = row(index);
+        csv += &format!("{a},{b},{c},{d},{e},{}\n", index % 7);
+    }
+    project.file("holdout.csv", csv);
+    project.json(["evaluate", "holdout.csv", "--label", "y", "--resamples", "0"]);
+    let model = serving.wait_until("the evaluation", |model| !model["drift"].is_null());
+    assert_eq!(
+        (&model["drift"]["dataset"], &model["drift"]["psi"]),
+        (&"holdout".into(), &serde_json::Value::Null)
+    );
+    let rows: Vec<[f64; 5]> = (0..400).map(row).collect();
+    assert_eq!(serving.invoke(&split(&rows)).status, 200);
+    assert!(serving.metric("hydra_serve_score_drift", &[r#"version="1""#]) < 0.02);
+    assert_eq!(serving.invoke(&split(&vec![ROWS[0]; 2_000])).status, 200);
+    assert!(serving.metric("hydra_serve_score_drift", &[r#"version="1""#]) > 0.25);
 }

@@ -102,7 +102,7 @@ impl App {
         self.metrics.running_rows.set(self.rows.used() as i64);
         for slot in &self.slots {
             let Some(served) = slot.champion.served() else { continue };
-            if let Some(index) = served.drift.as_ref().and_then(|drift| drift.index()) {
+            if let Some(index) = served.drift.load().as_ref().and_then(|drift| drift.index()) {
                 self.metrics.drift.get_or_create(&served.labels).set(index);
             }
         }

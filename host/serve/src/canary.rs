@@ -7,7 +7,7 @@ use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 
-/// A share of all keys, greater than none, at most all.
+/// A share of all keys, greater than none, at most all: in percent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share(f64);
 
@@ -22,7 +22,7 @@ impl Share {
         let digest = Sha256::of(&bytes);
         let first =
             digest.as_bytes().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        (first as f64) < self.0 * 2_f64.powi(64)
+        (first as f64) < self.0 / 100.0 * 2_f64.powi(64)
     }
 }
 
@@ -33,9 +33,9 @@ impl FromStr for Share {
     fn from_str(text: &str) -> Result<Self> {
         let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
         match percent.filter(|percent| *percent > 0.0 && *percent <= 100.0) {
-            Some(percent) => Ok(Self(percent / 100.0)),
+            Some(percent) => Ok(Self(percent)),
             None => Err(Error::new(
-                ErrorKind::InvalidArgument,
+                ErrorKind::InvalidCanary,
                 format!("the share is not a percentage above 0 and up to 100: `{text}`"),
             )
             .with_hint("write it as in `candidate=5%`")),
@@ -45,7 +45,7 @@ impl FromStr for Share {
 
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", self.0 * 100.0)
+        write!(f, "{}%", self.0)
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn shares_are_percentages() {
         for wrong in ["5", "0%", "-1%", "101%", "NaN%", "%", ""] {
-            assert_eq!(wrong.parse::<Share>().expect_err(wrong).kind(), ErrorKind::InvalidArgument);
+            assert_eq!(wrong.parse::<Share>().expect_err(wrong).kind(), ErrorKind::InvalidCanary);
         }
         assert_eq!("0.5 %".parse::<Share>().expect("a share").to_string(), "0.5%");
     }

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hydra_base::Sha256;
 use hydra_base::names::Version;
+use hydra_base::{Sha256, Timestamp};
 use hydra_evaluation::{DistributionRecord, Evaluation, EvaluationKind, VersionId, stability_of_counts};
 
 /// The number of parts of a distribution.
@@ -17,6 +17,8 @@ const FEWEST_ROWS: u64 = 100;
 pub(crate) struct Drift {
     /// The dataset of the evaluation.
     pub(crate) dataset: String,
+    /// When the evaluation ended, in milliseconds.
+    measured_at: Timestamp,
     outputs: Vec<OutputDrift>,
 }
 
@@ -48,7 +50,13 @@ impl Drift {
         let (evaluation, version) = found.pop()?;
         let outputs = version.scores.iter().map(OutputDrift::new).collect::<Option<Vec<_>>>()?;
         let dataset = evaluation.dataset.name.to_string();
-        (!outputs.is_empty()).then_some(Self { dataset, outputs })
+        let measured_at = evaluation.measured_at;
+        (!outputs.is_empty()).then_some(Self { dataset, measured_at, outputs })
+    }
+
+    /// Whether both are about the same evaluation.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.dataset, self.measured_at) == (&other.dataset, other.measured_at)
     }
 
     /// Counts the outputs of rows, row-major.
@@ -92,7 +100,8 @@ mod tests {
         let record: DistributionRecord =
             serde_json::from_value(serde_json::json!({"edges": edges, "counts": vec![50; PARTS]}))
                 .expect("a record");
-        Drift { dataset: "holdout".to_owned(), outputs: vec![OutputDrift::new(&record).expect("ten parts")] }
+        let outputs = vec![OutputDrift::new(&record).expect("ten parts")];
+        Drift { dataset: "holdout".to_owned(), measured_at: 1, outputs }
     }
 
     #[test]

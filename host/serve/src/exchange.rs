@@ -215,7 +215,7 @@ impl<W> Ready<W> {
         if rows.ignored() > 0 {
             app.metrics.ignored_columns.get_or_create(&served.labels).inc_by(rows.ignored() as u64);
         }
-        if let (Some(drift), Some(outputs)) = (&served.drift, scored.outputs()) {
+        if let (Some(drift), Some(outputs)) = (&*served.drift.load(), scored.outputs()) {
             drift.count(outputs);
         }
         let count = rows.len();

@@ -39,8 +39,11 @@ fn in_directory(path: &Path) -> Result<Found> {
     let mut files: Vec<PathBuf> = files.filter(|path| path.is_file() && !is_hidden(path)).collect();
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok((file, None)),
-        _ => Err(Error::new(ErrorKind::Config, "the directory has neither an MLmodel nor exactly one file")
-            .with_context("path", path.display())
-            .with_hint("name the model file instead of its directory")),
+        _ => Err(Error::new(
+            ErrorKind::ArtifactNotFound,
+            "the directory has neither an MLmodel nor exactly one file",
+        )
+        .with_context("path", path.display())
+        .with_hint("name the model file instead of its directory")),
     }
 }

@@ -10,7 +10,8 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{blocking, jitter};
-use hydra_registry::mlflow::entities::ModelVersion;
+use hydra_registry::lifecycle::evaluations::EVALUATION_TAG;
+use hydra_registry::mlflow::entities::{ModelVersion, Tags};
 use hydra_registry::{ModelRegistry, ServableVersion, quarantine_of};
 
 use crate::drift::Drift;
@@ -43,6 +44,8 @@ pub(crate) struct Follower {
     pub(crate) metrics: Arc<Metrics>,
     /// The version that could not be opened, how often, and when it is tried again.
     pub(crate) failed: Option<(ModelVersion, u32, Instant)>,
+    /// The tags that refer to evaluations of the version in the seat.
+    pub(crate) measured: Tags,
 }
 
 impl Follower {
@@ -147,11 +150,27 @@ impl Follower {
                 .with_hint("roll back: `hydra-registry rollback`");
             return Err((error, Some(number)));
         }
-        if self.seat.served().is_some_and(|served| served.is(&version)) {
+        if let Some(served) = self.seat.served().filter(|served| served.is(&version)) {
             self.failed = None;
+            self.measure_again(&served, &version).await;
             return Ok(());
         }
         self.open(version).await.map_err(|error| (error, Some(number)))
+    }
+
+    /// Reads the evaluations of the version in the seat if others were recorded since.
+    async fn measure_again(&mut self, served: &Served, version: &ModelVersion) {
+        let measured = evaluation_tags(version);
+        if measured == self.measured {
+            return;
+        }
+        self.measured = measured;
+        let evaluations = self.registry.evaluations_of(version).await;
+        let drift = Drift::from_evaluations(&evaluations, version.version, served.sha256);
+        let known = served.drift.load_full();
+        if let Some(drift) = drift.filter(|drift| !known.is_some_and(|known| known.is_like(drift))) {
+            served.drift.store(Some(Arc::new(drift)));
+        }
     }
 
     async fn version_behind(&self) -> Result<Option<ModelVersion>> {
@@ -186,6 +205,7 @@ impl Follower {
         match opened.await {
             Ok(()) => {
                 self.failed = None;
+                self.measured = evaluation_tags(&version);
                 Ok(())
             }
             Err(error) => {
@@ -244,6 +264,12 @@ impl Follower {
             );
         }
     }
+}
+
+/// The tags of a version that refer to its evaluations.
+fn evaluation_tags(version: &ModelVersion) -> Tags {
+    let tags = version.tags.iter().filter(|(key, _)| key.starts_with(EVALUATION_TAG));
+    tags.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Whether the registry, and not the version, is the trouble.

@@ -1,12 +1,20 @@
 //! What systemd learns of the service: the protocol of `sd_notify(3)`, one datagram for each message.
 
+#[cfg(unix)]
 use std::io;
+#[cfg(unix)]
 use std::os::unix::net::UnixDatagram;
 
 /// The variable with the address of the socket.
+#[cfg(unix)]
 const SOCKET: &str = "NOTIFY_SOCKET";
 
+/// There is no systemd here.
+#[cfg(not(unix))]
+pub(crate) fn notify(_: &str) {}
+
 /// Sends `message`, such as `READY=1`, if the service manager wants to know. A failure is only logged.
+#[cfg(unix)]
 pub(crate) fn notify(message: &str) {
     let Some(address) = std::env::var_os(SOCKET).filter(|address| !address.is_empty()) else { return };
     if let Err(error) = send(address.as_encoded_bytes(), message) {
@@ -15,6 +23,7 @@ pub(crate) fn notify(message: &str) {
 }
 
 /// Sends `message` to a socket at a path, or, after `@`, with a name in Linux's abstract namespace.
+#[cfg(unix)]
 fn send(address: &[u8], message: &str) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
     let socket = UnixDatagram::unbound()?;
@@ -27,7 +36,7 @@ fn send(address: &[u8], message: &str) -> io::Result<()> {
     socket.send_to(message.as_bytes(), std::ffi::OsStr::from_bytes(address)).map(drop)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

@@ -158,7 +158,8 @@ impl ServeOptions {
 
     /// Refuses options that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
-        let refuse = |message: &str, hint: &str| Err(Error::new(ErrorKind::Config, message).with_hint(hint));
+        let refuse =
+            |message: &str, hint: &str| Err(Error::new(ErrorKind::ServeOptions, message).with_hint(hint));
         if self.poll.is_zero() {
             return refuse("the time between two looks at the alias is zero", "set it to 1s or more");
         }

@@ -43,8 +43,8 @@ pub(crate) struct Served {
     pub(crate) schema: Arc<Schema>,
     /// When it was ready.
     pub(crate) since: Timestamp,
-    /// How its live scores differ from recorded ones, if there are recorded ones.
-    pub(crate) drift: Option<Drift>,
+    /// How its live scores differ from recorded ones, if there are recorded ones. They may be recorded while it answers.
+    pub(crate) drift: ArcSwapOption<Drift>,
     series: [Series; Protocol::ALL.len()],
     pub(crate) labels: OfVersion,
 }
@@ -76,7 +76,7 @@ impl Served {
             sha256,
             schema: Arc::new(Schema::of(&model, signature.iter().flatten().filter_map(declared))),
             since: now(),
-            drift,
+            drift: ArcSwapOption::from(drift.map(Arc::new)),
             series: metrics.series(name, &label),
             labels: OfVersion { model: name.to_string(), version: label.clone() },
             label,

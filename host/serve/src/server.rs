@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_registry::ModelRegistry;
+use hydra_registry::mlflow::entities::Tags;
 
 use crate::app::App;
 use crate::connections::Connections;
@@ -54,8 +55,8 @@ pub struct Server {
 impl Server {
     /// Listens, and reads certificates and tokens. No model is opened, and the registry is not asked.
     ///
-    /// [`ErrorKind::Config`] for options that contradict each other, files that cannot be read, and an address that cannot be listened
-    /// on.
+    /// [`ErrorKind::ServeOptions`] for options that contradict each other, [`ErrorKind::InvalidCertificate`] and
+    /// [`ErrorKind::InvalidTokens`] for files that cannot be used, [`ErrorKind::AddressUnavailable`].
     pub async fn bind(sources: Vec<Source>, options: ServeOptions) -> Result<Self> {
         options.check()?;
         check_names(&sources)?;
@@ -118,7 +119,8 @@ impl Server {
         for worker in workers {
             std::thread::Builder::new().name("shadow".to_owned()).spawn(move || worker.run()).map_err(
                 |source| {
-                    Error::new(ErrorKind::Config, "cannot start a thread for the shadow").with_source(source)
+                    Error::new(ErrorKind::Internal, "cannot start a thread for the shadow")
+                        .with_source(source)
                 },
             )?;
         }
@@ -276,6 +278,7 @@ impl<'a> Built<'a> {
             role,
             metrics: self.metrics.clone(),
             failed: None,
+            measured: Tags::new(),
         });
     }
 }
@@ -283,19 +286,21 @@ impl<'a> Built<'a> {
 /// Refuses a server without models, and two models of one name.
 fn check_names(sources: &[Source]) -> Result<()> {
     if sources.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "there is no model to serve"));
+        return Err(Error::new(ErrorKind::ServeOptions, "there is no model to serve"));
     }
     let mut names: Vec<&str> = sources.iter().map(Source::name).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Error::new(ErrorKind::Config, format!("the model `{}` is named twice", pair[0]))),
+        Some(pair) => {
+            Err(Error::new(ErrorKind::ServeOptions, format!("the model `{}` is named twice", pair[0])))
+        }
         None => Ok(()),
     }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|source| {
-        Error::new(ErrorKind::Config, "cannot listen on the address")
+        Error::new(ErrorKind::AddressUnavailable, "cannot listen on the address")
             .with_context("address", address)
             .with_source(source)
             .with_hint("name another address with --listen or --grpc")
@@ -304,6 +309,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener> {
 
 fn address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(|source| {
-        Error::new(ErrorKind::Config, "cannot determine the address of the server").with_source(source)
+        Error::new(ErrorKind::AddressUnavailable, "cannot determine the address of the server")
+            .with_source(source)
     })
 }

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use hydra_base::Timestamp;
+use hydra_evaluation::VersionId;
 
 use crate::app::App;
 use crate::served::{Problem, Seat, Served};
+use crate::shadow::Compared;
 use crate::slot::Slot;
 
 /// The state of the server, as `GET /` answers it.
@@ -81,8 +83,18 @@ struct AgreementStatus {
     /// Why the two versions cannot be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     obstacle: Option<&'static str>,
+    /// The share of rows with scores that are equal to the bit.
     #[serde(skip_serializing_if = "Option::is_none")]
     equal: Option<f64>,
+    /// The share of rows whose label changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_changes: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_difference: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psi: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ratio: Option<f64>,
 }
 
 impl Status {
@@ -101,7 +113,7 @@ impl Status {
 impl ModelStatus {
     fn of(slot: &Slot) -> Self {
         let drift = slot.champion.served().and_then(|served| {
-            let drift = served.drift.as_ref()?;
+            let drift = served.drift.load_full()?;
             Some(DriftStatus { dataset: drift.dataset.clone(), psi: drift.index() })
         });
         let canary = slot.canary.as_ref().map(|(canary, seat)| CanaryStatus {
@@ -110,13 +122,26 @@ impl ModelStatus {
         });
         let shadow = slot.shadow.as_ref().map(|shadow| ShadowStatus {
             seat: SeatStatus::of(&shadow.seat),
-            agreement: shadow.pairs().all().last().map(|compared| AgreementStatus {
-                rows: compared.agreement.rows(),
-                obstacle: compared.order.as_ref().err().copied(),
-                equal: Some(compared.agreement.equal_share()).filter(|share| share.is_finite()),
-            }),
+            agreement: shadow.pairs().all().last().map(AgreementStatus::of),
         });
         Self { name: slot.name.to_string(), champion: SeatStatus::of(&slot.champion), drift, canary, shadow }
+    }
+}
+
+impl AgreementStatus {
+    fn of(compared: &Compared) -> Self {
+        let [champion, challenger] = compared.versions.map(|side| VersionId::File(side.sha256.to_string()));
+        let record = compared.agreement.record(compared.task, champion, challenger);
+        let known = |figure: f64| Some(figure).filter(|figure| figure.is_finite());
+        Self {
+            rows: compared.agreement.rows(),
+            obstacle: compared.order.as_ref().err().copied(),
+            equal: known(record.equal),
+            label_changes: known(record.label_changes),
+            mean_difference: known(record.mean_difference),
+            psi: known(record.psi),
+            latency_ratio: record.latency_ratio,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads the files. [`ErrorKind::Config`] if they cannot be read, or do not belong together.
+    /// Reads the files. [`ErrorKind::InvalidCertificate`] if they cannot be read, or do not belong together.
     pub(crate) fn read(files: &TlsFiles) -> Result<Self> {
         Ok(Self { files: files.clone(), config: ArcSwap::new(Arc::new(config(files)?)) })
     }
@@ -48,7 +48,7 @@ impl FromFiles for Tls {
 
 fn config(files: &TlsFiles) -> Result<ServerConfig> {
     let failed = |message: &str, path: &Path| {
-        Error::new(ErrorKind::Config, message).with_context("path", path.display())
+        Error::new(ErrorKind::InvalidCertificate, message).with_context("path", path.display())
     };
     let TlsFiles { certificate, key } = files;
     let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

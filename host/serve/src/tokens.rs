@@ -23,7 +23,7 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Reads a file of tokens, one on a line. Empty lines and those that begin with `#` are left out.
     ///
-    /// [`ErrorKind::Config`] if the file cannot be read or has no token.
+    /// [`ErrorKind::InvalidTokens`] if the file cannot be read or has no token.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         Ok(Self { path: path.to_owned(), digests: ArcSwap::from_pointee(digests(path)?) })
     }
@@ -55,7 +55,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn digests(path: &Path) -> Result<HashSet<Sha256>> {
-    let failed = |message: &str| Error::new(ErrorKind::Config, message).with_context("path", path.display());
+    let failed =
+        |message: &str| Error::new(ErrorKind::InvalidTokens, message).with_context("path", path.display());
     let text = std::fs::read_to_string(path)
         .map_err(|source| failed("cannot read the file of tokens").with_source(source))?;
     let tokens = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -74,9 +75,9 @@ mod tests {
     fn a_request_needs_one_of_the_tokens_of_the_file() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("tokens");
-        assert_eq!(Tokens::read(&path).expect_err("no file").kind(), ErrorKind::Config);
+        assert_eq!(Tokens::read(&path).expect_err("no file").kind(), ErrorKind::InvalidTokens);
         std::fs::write(&path, "# none\n\n").expect("a file");
-        assert_eq!(Tokens::read(&path).expect_err("no token").kind(), ErrorKind::Config);
+        assert_eq!(Tokens::read(&path).expect_err("no token").kind(), ErrorKind::InvalidTokens);
         std::fs::write(&path, "# of the web shop\n s3cret \nother\n").expect("a file");
         let tokens = Tokens::read(&path).expect("tokens");
         let admits = |value: &str| {

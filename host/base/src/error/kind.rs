@@ -108,6 +108,14 @@ error_kinds! {
         MetricMismatch = "metric-mismatch",
         /// Models that are to be measured on the same rows have different tasks or classes.
         ModelsDiffer = "models-differ",
+        /// Options of a server contradict each other, or there is no model to serve.
+        ServeOptions = "serve-options",
+        /// A canary is not an alias with a share, or has no key.
+        InvalidCanary = "invalid-canary",
+        /// The certificate of a server or its key cannot be read or used.
+        InvalidCertificate = "invalid-certificate",
+        /// The file of a server's tokens cannot be read, or has none.
+        InvalidTokens = "invalid-tokens",
     }
     Missing {
         /// There is no such registered model.
@@ -188,6 +196,8 @@ error_kinds! {
         Locked = "locked",
         /// The answers of a store contradict each other, so that nothing is concluded from them.
         InconsistentAnswers = "inconsistent-answers",
+        /// A server cannot listen on its address.
+        AddressUnavailable = "address-unavailable",
         /// Other writers kept winning until the deadline.
         Contention = "contention",
         /// The caller asked to stop, and what was begun was taken back.
@@ -339,7 +349,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 105);
+        assert_eq!(ErrorKind::ALL.len(), 112);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct ServeArgs {
     pub instance: Option<String>,
 
     /// Answer this share of the keys with the version behind this alias, such as candidate=5%
-    #[arg(long, value_name = "ALIAS=SHARE", requires = "canary_key", conflicts_with = "model_file")]
+    #[arg(long, value_name = "ALIAS=SHARE", conflicts_with = "model_file")]
     pub canary: Option<String>,
 
     /// What the key of a request is: header:NAME, or column:NAME for a feature in the first row
@@ -67,11 +67,11 @@ pub struct ServeArgs {
     pub explain_errors: bool,
 
     /// A PEM file with the certificate of the server, which is read again when it changes
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_certificate: Option<PathBuf>,
 
     /// A PEM file with the key of the certificate
-    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
     /// A file of bearer tokens, one on a line, of which requests must have one; it is read again when it changes

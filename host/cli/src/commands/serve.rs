@@ -77,7 +77,7 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
         (None, None) => None,
         _ => {
-            return Err(Error::new(ErrorKind::Config, "TLS needs a certificate and its key")
+            return Err(Error::new(ErrorKind::InvalidCertificate, "TLS needs a certificate and its key")
                 .with_hint("name both files: `--tls-certificate` and `--tls-key`"));
         }
     };
@@ -133,8 +133,7 @@ fn malformed(name: &str, text: &str) -> Error {
 
 /// Reads `candidate=5%` and `header:NAME` or `column:NAME`.
 fn parse_canary(text: &str, key: Option<&str>) -> Result<Canary> {
-    let invalid =
-        |message: String, hint: &str| Error::new(ErrorKind::InvalidArgument, message).with_hint(hint);
+    let invalid = |message: String, hint: &str| Error::new(ErrorKind::InvalidCanary, message).with_hint(hint);
     let (alias, share) = text.split_once('=').ok_or_else(|| {
         invalid(format!("the canary is not an alias and a share: `{text}`"), "write it as in `candidate=5%`")
     })?;
@@ -198,7 +197,7 @@ mod tests {
             ("candidate=5%", Some("cookie:x")),
         ] {
             let error = parse_canary(text, key).expect_err(text);
-            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{text} {key:?}");
+            assert_eq!(error.kind(), ErrorKind::InvalidCanary, "{text} {key:?}");
         }
     }
 }

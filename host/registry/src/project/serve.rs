@@ -76,3 +76,22 @@ impl ServeConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_relative_to_the_configuration_and_unknown_options_are_errors() {
+        let text =
+            "models = ['churn']\npoll = '10s'\nrecord-shadow = true\ntoken-file = 'tokens'\nmax-rows = 7";
+        let config: ServeConfig = toml::from_str(text).expect("options");
+        let config = config.resolved(Path::new("/srv/churn"));
+        assert_eq!(config.token_file.as_deref(), Some(Path::new("/srv/churn/tokens")));
+        assert_eq!(
+            (config.poll.as_deref(), config.max_rows, config.record_shadow),
+            (Some("10s"), Some(7), true)
+        );
+        toml::from_str::<ServeConfig>("listne = '0.0.0.0:1'").expect_err("an unknown option");
+    }
+}

@@ -49,6 +49,9 @@ pub(crate) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let explain = app.options.explain_errors;
     let fault = if protocol == Protocol::Mlflow { refusal.mlflow(explain) } else { refusal.kserve(explain) };
     let mut response = super::fault(fault, Cause::Token);
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    // The body is not read.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::exchange::{self, Address};
+use crate::exchange::{self, Address, Running};
 use crate::protocol::{Body as Written, Cause, Encoding, Fault, Refusal};
 use dialect::{Dialect, KServe, Mlflow, OpenInference};
 
@@ -95,30 +96,43 @@ fn of_model(model: &str) -> Address {
 /// Answers a request for scores.
 async fn respond<D: Dialect>(app: &Arc<App>, address: &Address, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
-    match scores::<D>(app, address, &head, body).await {
-        Ok(response) => response,
-        Err(refused) => refusal::<D>(app, &refused, &head),
+    let (running, body) = match receive(app, &head.headers, body).await {
+        Ok(received) => received,
+        Err(refused) => {
+            let mut response = refusal::<D>(app, &refused, &head);
+            // What is left of the body is not read.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
+    };
+    let scored = scores::<D>(app, address, &head, body).await;
+    drop(running);
+    scored.unwrap_or_else(|refused| refusal::<D>(app, &refused, &head))
+}
+
+/// Takes room for a request, and reads its whole body.
+async fn receive(app: &App, headers: &HeaderMap, body: Body) -> Result<(Running, Bytes), Refusal> {
+    let most = app.options.limits.body;
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > most) {
+        return Err(Refusal::because(Cause::BodySize, format_args!("the limit is {most} bytes")));
     }
+    let running = app.admit(length.unwrap_or(most))?;
+    Ok((running, collect(app, body).await?))
 }
 
 async fn scores<D: Dialect>(
     app: &Arc<App>,
     address: &Address,
-    head: &axum::http::request::Parts,
-    body: Body,
+    head: &Parts,
+    body: Bytes,
 ) -> Result<Response<Body>, Refusal> {
     let headers = &head.headers;
-    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let most = app.options.limits.body;
-    let length = text(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > most) {
-        return Err(Refusal::because(Cause::BodySize, format_args!("the limit is {most} bytes")));
-    }
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let dialect = D::of(head)?;
     let encoding = Encoding::of_body(text(header::CONTENT_ENCODING))?;
     let accepted = headers.get(header::ACCEPT_ENCODING).cloned();
-    let running = app.admit(length.unwrap_or(most))?;
-    let body = collect(app, body).await?;
     // A compressed body can be much longer than it looks.
     let bytes = if encoding.is_some() { usize::MAX } else { body.len() };
     let request = exchange::Request { protocol: D::PROTOCOL, address, headers, bytes };
@@ -138,7 +152,6 @@ async fn scores<D: Dialect>(
         },
     );
     let reply = reply.await?;
-    drop(running);
     let (bytes, json_length, encoding) = reply.answer;
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
@@ -172,7 +185,7 @@ async fn collect(app: &App, body: Body) -> Result<Bytes, Refusal> {
 }
 
 /// The answer to a request that is refused.
-fn refusal<D: Dialect>(app: &App, refused: &Refusal, head: &axum::http::request::Parts) -> Response<Body> {
+fn refusal<D: Dialect>(app: &App, refused: &Refusal, head: &Parts) -> Response<Body> {
     app.refused(refused, D::PROTOCOL, Some(&head.headers));
     fault(D::refuse(refused, app.options.explain_errors), refused.cause())
 }
@@ -186,10 +199,6 @@ fn fault(fault: Fault, cause: Cause) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if matches!(cause, Cause::Busy | Cause::NotReady | Cause::Draining) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    if matches!(cause, Cause::SlowBody | Cause::BodySize | Cause::Draining) {
-        // What is left of the body is not read.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

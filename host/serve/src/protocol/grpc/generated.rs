@@ -13,6 +13,7 @@ fn the_generated_code_is_current() {
         .build_client(false)
         .build_transport(false)
         .bytes(".")
+        .codec_path("crate::protocol::grpc::codec::LimitedCodec")
         .emit_rerun_if_changed(false)
         .out_dir(out.path())
         .compile_fds(files)

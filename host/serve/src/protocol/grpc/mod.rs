@@ -1,5 +1,6 @@
 //! The gRPC form of the Open Inference Protocol.
 
+mod codec;
 mod convert;
 #[rustfmt::skip]
 #[expect(clippy::enum_variant_names, clippy::struct_field_names, reason = "the names of the protocol")]

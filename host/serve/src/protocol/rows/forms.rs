@@ -223,7 +223,7 @@ impl Reader<'_> {
             if block.rows == 1 {
                 // The other rows are about as long.
                 let rows = 1 + json.left() / (json.position() - before).max(1);
-                block.values.reserve(rows.saturating_mul(width).min(json.left()));
+                block.values.reserve(rows.saturating_mul(width).min(json.left() / 2));
             }
             more = json.next_item()?;
         }

@@ -94,6 +94,8 @@ causes! {
     Table = "table", 400, InvalidArgument, "the table cannot be read";
     /// A compressed body is damaged.
     Compression = "compression", 400, InvalidArgument, "the compressed body is damaged";
+    /// Neither the model nor the request says which columns are categories.
+    Categories = "categories", 400, FailedPrecondition, "it is not known which columns are categories";
     /// The model cannot produce what is asked for.
     Unsupported = "unsupported", 400, FailedPrecondition, "the model cannot produce what is asked for";
     /// A bearer token is missing or unknown.
@@ -148,6 +150,8 @@ impl Refusal {
     pub(crate) fn of(cause: Cause, error: &Error) -> Self {
         let cause = match error.kind() {
             ErrorKind::Internal | ErrorKind::Storage => Cause::Internal,
+            // Of a table, only its categories can be unsupported.
+            ErrorKind::UnsupportedModel if matches!(cause, Cause::Value | Cause::Table) => Cause::Categories,
             ErrorKind::UnsupportedModel => Cause::Unsupported,
             _ => cause,
         };
@@ -213,6 +217,6 @@ mod tests {
         let refusal = |kind| Refusal::of(Cause::Table, &Error::new(kind, "x")).cause();
         assert_eq!(refusal(ErrorKind::Storage), Cause::Internal);
         assert_eq!(refusal(ErrorKind::InvalidData), Cause::Table);
-        assert_eq!(refusal(ErrorKind::UnsupportedModel), Cause::Unsupported);
+        assert_eq!(refusal(ErrorKind::UnsupportedModel), Cause::Categories);
     }
 }

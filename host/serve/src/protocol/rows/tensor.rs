@@ -440,7 +440,7 @@ mod tests {
 
     #[test]
     fn numbers_of_json_have_their_datatype() {
-        let read = |text: &str, name: &str| {
+        let read = |text: &'static str, name: &str| {
             let mut json = Scanner::new(text.as_bytes()).unwrap();
             let shape = Shape { rows: 1, columns: None };
             Data::read(&mut json, Datatype::of(name).unwrap(), shape).map_err(|refusal| refusal.cause())

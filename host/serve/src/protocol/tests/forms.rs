@@ -235,6 +235,12 @@ fn categories_are_those_of_the_model() {
     for (city, tier) in [("1", "20"), ("\"Bonn\"", "\"x\""), ("[]", "20"), ("true", "20")] {
         assert_eq!(row(city, tier).unwrap_err().cause(), Cause::Value, "{city} {tier}");
     }
+    let untold = Schema::of(
+        &hydra_lightgbm::Model::open(super::fixtures().join("models/binary_cat/booster/model.lgb")).unwrap(),
+        [],
+    );
+    let body = r#"{"dataframe_records":[{"num":0.5,"city":"Bonn","tier":20,"zeros":0}]}"#;
+    assert_eq!(cause(read(&untold, body)), Some(Cause::Categories));
     // The numbers of an array are codes.
     let codes = read(&schema, r#"{"instances": [[0.5, 2, 1, 0]]}"#).unwrap();
     assert_eq!(codes.matrix().to_row_major(), [0.5, 2.0, 1.0, 0.0]);

@@ -140,7 +140,7 @@ fn what_is_not_a_table_is_refused() {
         (json!({"inputs": [pair("f0", json!([2])), pair("f1", json!([2]))]}), Cause::Columns),
         (json!({"inputs": [pair("f0", json!([2])), pair("f1", json!([1, 2]))]}), Cause::Shape),
         (json!({"id": 7, "inputs": []}), Cause::Form),
-        (json!({"outputs": [{"name": "output-0"}], "inputs": []}), Cause::Form),
+        (json!({"outputs": [{}], "inputs": []}), Cause::Output),
         (
             json!({"parameters": {"raw_score": 1}, "inputs": tensor(json!([1, 5]), "FP64", five())["inputs"]}),
             Cause::Params,
