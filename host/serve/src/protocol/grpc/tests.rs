@@ -77,19 +77,19 @@ fn input(
     name: &str,
     datatype: &str,
     shape: &[i64],
-    contents: Option<InferTensorContents>,
+    contents: impl Into<Option<InferTensorContents>>,
 ) -> InferInputTensor {
     InferInputTensor {
         name: name.to_owned(),
         datatype: datatype.to_owned(),
         shape: shape.to_vec(),
         parameters: HashMap::new(),
-        contents,
+        contents: contents.into(),
     }
 }
 
-fn doubles(values: &[f64]) -> Option<InferTensorContents> {
-    Some(InferTensorContents { fp64_contents: values.to_vec(), ..InferTensorContents::default() })
+fn doubles(values: &[f64]) -> InferTensorContents {
+    InferTensorContents { fp64_contents: values.to_vec(), ..InferTensorContents::default() }
 }
 
 fn asking(inputs: Vec<InferInputTensor>, raw: Vec<Bytes>) -> ModelInferRequest {
@@ -165,7 +165,7 @@ async fn every_datatype_has_its_list() {
         ("UINT64", InferTensorContents { uint64_contents: vec![1], ..none() }),
         ("FP32", InferTensorContents { fp32_contents: vec![1.0], ..none() }),
     ] {
-        let asked = columns(input("f0", datatype, &[1], Some(contents)));
+        let asked = columns(input("f0", datatype, &[1], contents));
         let answer = service.model_infer(request(asked)).await.unwrap().into_inner();
         assert_eq!(answer, expected, "{datatype}");
     }
@@ -180,7 +180,7 @@ async fn every_datatype_has_its_list() {
         ("BYTES", InferTensorContents { bytes_contents: vec![Bytes::from_static(b"\xff")], ..none() }),
         ("FP128", none()),
     ] {
-        let asked = columns(input("f0", datatype, &[1], Some(contents)));
+        let asked = columns(input("f0", datatype, &[1], contents));
         let status = service.model_infer(request(asked)).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{datatype}: {status:?}");
     }
