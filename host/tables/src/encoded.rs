@@ -75,3 +75,34 @@ impl EncodedRows {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The bits of all values; NaN is one value.
+    fn read(model: &Model, source: Source) -> Vec<u64> {
+        let mut rows = EncodedRows::open(model, source, FileFormat::Parquet).unwrap();
+        let mut values = Vec::new();
+        while rows.read(&mut values).unwrap() {}
+        values.iter().map(|value| if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }).collect()
+    }
+
+    #[test]
+    fn bytes_in_memory_are_read_as_the_file() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/categories");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut seen = 0;
+        for path in files.filter(|path| path.extension().is_some_and(|ending| ending == "parquet")) {
+            let model = Model::open(path.with_extension("lgb")).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let in_memory = read(&model, Source::from_bytes("body", bytes.into()));
+            assert_eq!(in_memory, read(&model, Source::open(&path).unwrap()), "{path:?}");
+            assert!(!in_memory.is_empty(), "{path:?}");
+            seen += 1;
+        }
+        assert!(seen >= 9, "{seen}");
+    }
+}

@@ -77,7 +77,7 @@ fn input(
     name: &str,
     datatype: &str,
     shape: &[i64],
-    contents: Option<InferTensorContents>,
+    contents: impl Into<Option<InferTensorContents>>,
 ) -> InferInputTensor {
     InferInputTensor {
         name: name.to_owned(),
@@ -88,8 +88,8 @@ fn input(
     }
 }
 
-fn doubles(values: &[f64]) -> Option<InferTensorContents> {
-    Some(InferTensorContents { fp64_contents: values.to_vec(), ..InferTensorContents::default() })
+fn doubles(values: &[f64]) -> InferTensorContents {
+    InferTensorContents { fp64_contents: values.to_vec(), ..InferTensorContents::default() }
 }
 
 fn asking(inputs: Vec<InferInputTensor>, raw: Vec<Bytes>) -> ModelInferRequest {
@@ -113,12 +113,12 @@ async fn typed_and_raw_contents_have_the_same_answer() {
     let service = one();
     let values = [0.5, 1.0, -1.0, 0.0, 2.0, f64::NAN, 1.0, -1.0, 0.0, 2.0];
     let shape = [2, 5];
-    let typed = asking(vec![input("x", "FP64", &shape, doubles(&values))], Vec::new());
+    let typed = asking(vec![input("x", "FP64", &shape, Some(doubles(&values)))], Vec::new());
     let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let raw = asking(vec![input("x", "FP64", &shape, None)], vec![raw.into()]);
     let column = |index: usize| {
         let values = [values[index], values[index + 5]];
-        input(&format!("f{index}"), "FP64", &[2, 1], doubles(&values))
+        input(&format!("f{index}"), "FP64", &[2, 1], Some(doubles(&values)))
     };
     let columns = asking([3, 1, 0, 2, 4].map(column).to_vec(), Vec::new());
 
@@ -150,11 +150,13 @@ async fn every_datatype_has_its_list() {
     let none = InferTensorContents::default;
     let columns = |first: InferInputTensor| {
         let mut inputs = vec![first];
-        inputs.extend((1..5).map(|index| input(&format!("f{index}"), "FP64", &[1], doubles(&[0.5]))));
+        inputs.extend((1..5).map(|index| input(&format!("f{index}"), "FP64", &[1], Some(doubles(&[0.5])))));
         asking(inputs, Vec::new())
     };
-    let expected =
-        service.model_infer(request(columns(input("f0", "FP64", &[1], doubles(&[1.0]))))).await.unwrap();
+    let expected = service
+        .model_infer(request(columns(input("f0", "FP64", &[1], Some(doubles(&[1.0]))))))
+        .await
+        .unwrap();
     let expected = expected.into_inner();
     for (datatype, contents) in [
         ("BOOL", InferTensorContents { bool_contents: vec![true], ..none() }),
@@ -189,7 +191,7 @@ async fn every_datatype_has_its_list() {
 #[tokio::test]
 async fn wrong_requests_are_refused_with_a_status() {
     let service = one();
-    let good = || input("x", "FP64", &[1, 5], doubles(&[1.0; 5]));
+    let good = || input("x", "FP64", &[1, 5], Some(doubles(&[1.0; 5])));
     let eight = || Bytes::from(vec![0; 40]);
     let parameter =
         |choice| HashMap::from([("raw_score".to_owned(), InferParameter { parameter_choice: Some(choice) })]);
@@ -200,9 +202,9 @@ async fn wrong_requests_are_refused_with_a_status() {
         (asking(vec![good()], vec![eight()]), Code::InvalidArgument),
         (asking(vec![good()], vec![eight(), eight()]), Code::InvalidArgument),
         (asking(vec![input("x", "FP64", &[1, 5], None)], vec![]), Code::InvalidArgument),
-        (asking(vec![input("x", "FP64", &[-1, 5], doubles(&[1.0; 5]))], vec![]), Code::InvalidArgument),
+        (asking(vec![input("x", "FP64", &[-1, 5], Some(doubles(&[1.0; 5])))], vec![]), Code::InvalidArgument),
         (
-            asking(vec![input("x", "FP64", &[i64::MAX, i64::MAX], doubles(&[1.0; 5]))], vec![]),
+            asking(vec![input("x", "FP64", &[i64::MAX, i64::MAX], Some(doubles(&[1.0; 5])))], vec![]),
             Code::InvalidArgument,
         ),
         (

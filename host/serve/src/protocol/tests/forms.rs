@@ -100,8 +100,9 @@ fn csv_is_the_same_matrix_and_by_the_same_names() {
     let mut expected = Vec::new();
     for row in 0..50 {
         let values: [f64; 5] = std::array::from_fn(|column| f64::from(row * 5) + column as f64 / 7.0);
-        let [a, b, c, d, e] = values;
-        writeln!(body, "{e},{row},{d},{c},{b},{a}").unwrap();
+        let [first, last @ ..] = values.map(|value| value.to_string());
+        let [second, third, fourth, fifth] = last;
+        writeln!(body, "{fifth},{row},{fourth},{third},{second},{first}").unwrap();
         expected.extend(values);
     }
     let limits = |rows| Limits { rows, ..LIMITS };

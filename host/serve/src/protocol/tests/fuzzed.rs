@@ -153,7 +153,7 @@ fn no_body_makes_a_reader_panic() {
     for schema in &schemas {
         for seed in SEEDS {
             let length = seed.rfind('}').map_or(0, |end| end + 1);
-            accepted += readings(schema, seed.as_bytes(), length).into_iter().filter(Result::is_ok).count();
+            accepted += readings(schema, seed.as_bytes(), length).into_iter().flatten().count();
         }
     }
     assert!(accepted > SEEDS.len(), "{accepted}");

@@ -35,10 +35,10 @@ fn check(schema: &Schema, case: &Value, name: &str) {
             assert!(case["because"].is_string(), "{name}");
             assert_ne!(Some(&predictions.expect(name)), expected, "{name}");
         }
-        (Some(cause), expected) => {
+        (Some(label), expected) => {
             assert!(expected.is_none() || case["because"].is_string(), "{name}");
             let refusal = predictions.expect_err(name);
-            assert_eq!(refusal.cause().label(), cause, "{name}: {}", refusal.says(true));
+            assert_eq!(refusal.cause().label(), label, "{name}: {}", refusal.says(true));
             assert_eq!(refusal.mlflow(false).status, 400, "{name}");
         }
     }
