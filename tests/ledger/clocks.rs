@@ -114,7 +114,7 @@ async fn time_does_not_run_backwards(backend: Backend) {
     // Half a minute behind is tolerated, and the entry is not older than the one before it.
     assert_eq!(run(&project, -30_000, &["promote", "2"]).code, 0);
     let export = lines(&project, &["history", "export"]);
-    let at = |entry: &Value| entry["entry"]["at"].as_str().expect("a time").parse::<i64>().unwrap();
+    let at = |entry: &Value| entry["entry"]["at"].as_str().expect("a time").parse::<i64>().expect("a number");
     assert!(at(&export[0]) >= at(&export[1]));
     let refused = run(&project, -2 * DAY, &["promote", "3"]);
     assert!(refused.code == 2 && refused.err.contains("\"ClockBackwards\""), "{}", refused.err);

@@ -223,7 +223,7 @@ async fn soak(backend: &Backend, direct: &str, uri: &str, length: Length) {
     for number in [1, 2] {
         registry.promote_to_champion(version(number)).await.expect("a promotion");
     }
-    let mover = Mover::start(direct, &name);
+    let python = Mover::start(direct, &name);
     let scene = Scene {
         uri,
         model: &name,
@@ -240,7 +240,7 @@ async fn soak(backend: &Backend, direct: &str, uri: &str, length: Length) {
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
     });
-    let moves = mover.stop();
+    let moves = python.stop();
     // An honest doctor with a right clock, and an honest decision after that.
     let honest = Project::new(Some(direct), &name);
     honest.command(["doctor", "--fix"]).output().expect("the binary runs");
@@ -256,8 +256,7 @@ async fn soak(backend: &Backend, direct: &str, uri: &str, length: Length) {
         entries: history.len(),
     };
     judge(&reported, &history, &mut tally);
-    println!("soak on {uri}: {tally}, seed {seed}");
-    assert!(tally.done >= 5, "too few decisions to say anything: {tally}");
+    assert!(tally.done >= 5, "too few decisions to say anything on {uri} with the seed {seed}: {tally}");
     let champion = registry.load_champion().await.expect("a champion that loads");
     assert_eq!(champion.version, version(3));
 }

@@ -111,7 +111,9 @@ impl Serving {
 
     /// Waits until this version answers.
     pub fn wait_for_version(&self, version: u64) {
-        self.wait_until("the version", |model| model["version"] == version.to_string());
+        self.wait_until("the version", |model| {
+            model["version"].as_str().is_some_and(|text| text.parse() == Ok(version))
+        });
     }
 
     /// The value of a metric, the sum over all labels that have all of `labels` in their text.

@@ -127,3 +127,21 @@ fn sagemaker_starts_it_with_one_word() {
     child.kill().expect("its end");
     child.wait().expect("its end");
 }
+
+/// Triton's clients send raw tensors by default, over HTTP and gRPC.
+#[test]
+#[ignore = "installs Triton's clients; `cargo xtask test --all` runs it"]
+fn the_clients_of_triton_are_answered() {
+    let project = project(&["regression"]);
+    let serving = Serving::start(&project, &["--grpc", "127.0.0.1:0"]);
+    let name = serving.model()["name"].as_str().expect("a name").to_owned();
+    let (http, grpc) = (serving.http.to_string(), serving.grpc.expect("an address of gRPC").to_string());
+    let rows = json!(ROWS).to_string();
+    let said = python::ask("serving", "triton_clients.py", &[&http, &grpc, &name, &rows]);
+    assert_eq!(said["version"], "1");
+    let ways = said.as_object().expect("an object");
+    assert_eq!(ways.len(), 8, "{said}");
+    for (way, predictions) in ways.iter().filter(|(way, _)| *way != "version") {
+        assert_eq!(*predictions, json!(expected("regression")), "{way}");
+    }
+}

@@ -77,8 +77,8 @@ fn scores_drift_away_from_those_that_were_recorded() {
     let row =
         |index: u32| [0.1, 0.37, 0.73, 0.19, 0.53].map(|step| (f64::from(index) * step).fract() * 6.0 - 3.0);
     for index in 0..400 {
-        let [a, b, c, d, e] = row(index);
-        csv += &format!("{a},{b},{c},{d},{e},{}\n", index % 7);
+        let cells = row(index).map(|cell| cell.to_string()).join(",");
+        csv += &format!("{cells},{}\n", index % 7);
     }
     project.file("holdout.csv", csv);
     project.json(["evaluate", "holdout.csv", "--label", "y", "--resamples", "0"]);

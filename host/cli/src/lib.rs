@@ -114,7 +114,7 @@ fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitSt
             builder.thread_stack_size(STACK_BYTES).enable_all().build()?
         }
     };
-    let command = commands::run(cli.command, &settings, printer);
+    let command = Box::pin(commands::run(cli.command, &settings, printer));
     let status = match limit {
         None => runtime.block_on(command)?,
         Some(limit) => match runtime.block_on(async { tokio::time::timeout(limit, command).await }) {

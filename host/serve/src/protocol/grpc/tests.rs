@@ -84,7 +84,7 @@ fn input(
         datatype: datatype.to_owned(),
         shape: shape.to_vec(),
         parameters: HashMap::new(),
-        contents,
+        contents: contents.into(),
     }
 }
 
