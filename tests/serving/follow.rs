@@ -9,7 +9,7 @@ use hydra_registry::Alias;
 use serde_json::Value;
 
 use super::process::{JSON, Serving, split};
-use super::{ROWS, expected, point, project, registry};
+use super::{ROWS, expected, point, project, project_in, registry};
 
 fn predictions(answer: &Value) -> Vec<f64> {
     let list = answer["predictions"].as_array().expect("predictions");
@@ -18,7 +18,17 @@ fn predictions(answer: &Value) -> Vec<f64> {
 
 #[test]
 fn a_promotion_is_served_without_a_restart() {
-    let project = project(&["regression", "binary_int"]);
+    promote_in(None);
+}
+
+#[test]
+fn a_promotion_in_a_file_store_is_served_too() {
+    let home = tempfile::tempdir().expect("a directory");
+    promote_in(home.path().join("mlruns").to_str());
+}
+
+fn promote_in(tracking_uri: Option<&str>) {
+    let project = project_in(tracking_uri, &["regression", "binary_int"]);
     let serving = Serving::start(&project, &[]);
     let first = serving.invoke(&split(&ROWS));
     assert_eq!((first.status, first.version()), (200, "1"), "{}", first.text());

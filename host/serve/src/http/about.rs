@@ -1,20 +1,17 @@
 //! Routes about the server and its models.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, Uri, header};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::Shared;
 use crate::app::App;
 use crate::metrics::{self, Protocol};
 use crate::protocol::{Cause, Refusal, server_metadata};
 use crate::served::Served;
 use crate::status::Status;
-
-type Shared = State<Arc<App>>;
 
 /// `GET /`: the state of the server.
 pub(super) async fn status(State(app): Shared) -> Response<Body> {

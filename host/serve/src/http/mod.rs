@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -32,6 +33,12 @@ pub(crate) const ARM_HEADER: HeaderName = HeaderName::from_static("x-hydra-arm")
 
 /// The length of the JSON before raw tensors.
 const JSON_LENGTH_HEADER: &str = "inference-header-content-length";
+
+/// What the handlers share.
+type Shared = State<Arc<App>>;
+
+/// The names in a path. Those that are not UTF-8 stand for no model: the request is read and refused like others.
+type Named<T> = Result<Path<T>, PathRejection>;
 
 /// The routes of HTTP.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -61,30 +68,29 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     if app.tokens.is_some() { routes.layer(from_fn_with_state(app.clone(), guard)) } else { routes }
 }
 
-async fn invocations(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+async fn invocations(State(app): Shared, request: Request) -> Response<Body> {
     respond::<Mlflow>(&app, &Address::default(), request).await
 }
 
-async fn v1_predict(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Response<Body> {
+async fn v1_predict(State(app): Shared, name: Named<String>, request: Request) -> Response<Body> {
+    let name = name.map(|Path(name)| name).unwrap_or_default();
     match name.strip_suffix(":predict") {
         Some(model) => respond::<KServe>(&app, &of_model(model), request).await,
         None => refusal::<KServe>(&app, &Refusal::new(Cause::Route), &request.into_parts().0),
     }
 }
 
-async fn infer(State(app): State<Arc<App>>, Path(model): Path<String>, request: Request) -> Response<Body> {
+async fn infer(State(app): Shared, model: Named<String>, request: Request) -> Response<Body> {
+    let model = model.map(|Path(model)| model).unwrap_or_default();
     respond::<OpenInference>(&app, &of_model(&model), request).await
 }
 
 async fn infer_version(
-    State(app): State<Arc<App>>,
-    Path((model, version)): Path<(String, String)>,
+    State(app): Shared,
+    names: Named<(String, String)>,
     request: Request,
 ) -> Response<Body> {
+    let (model, version) = names.map(|Path(names)| names).unwrap_or_default();
     let address = Address { model: Some(model), version: Some(version) };
     respond::<OpenInference>(&app, &address, request).await
 }
