@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod creates;
+mod identity;
 mod versions;
 
 use std::time::{Duration, Instant};
