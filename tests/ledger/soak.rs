@@ -34,10 +34,12 @@ const DOOMED: &str = "5";
 struct Length {
     kills: usize,
     at_most: Duration,
+    /// The fewest decisions and statements that must be done; the machine may be busy with other tests.
+    done: usize,
 }
 
-const SHORT: Length = Length { kills: 25, at_most: Duration::from_secs(9) };
-const LONG: Length = Length { kills: 700, at_most: Duration::from_mins(15) };
+const SHORT: Length = Length { kills: 25, at_most: Duration::from_secs(10), done: 1 };
+const LONG: Length = Length { kills: 700, at_most: Duration::from_mins(20), done: 100 };
 
 /// A sequence of random numbers that a seed determines.
 struct Random(u64);
@@ -178,13 +180,18 @@ fn outcome(mut child: Child, code: Option<i32>) -> Outcome {
 struct Mover(Child);
 
 impl Mover {
+    /// Starts it and waits until it begins.
     fn start(uri: &str, model: &str) -> Self {
         let script = root().join("tests/python/move_aliases.py");
         let mut command = Command::new(python_of(NEWEST));
-        command.arg(script).args([uri, model, "4", "1.5"]).env("MLFLOW_ALLOW_FILE_STORE", "true");
+        command.arg(script).args([uri, model, "4", "0.7"]).env("MLFLOW_ALLOW_FILE_STORE", "true");
         command.env("MLFLOW_DISABLE_TELEMETRY", "true").env("GIT_PYTHON_REFRESH", "quiet");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        Self(command.spawn().expect("python runs"))
+        let mut child = command.spawn().expect("python runs");
+        let mut ready = [0; 6];
+        child.stdout.as_mut().expect("its output").read_exact(&mut ready).expect("it begins");
+        assert_eq!(&ready, b"ready\n");
+        Self(child)
     }
 
     fn stop(mut self) -> u64 {
@@ -256,7 +263,11 @@ async fn soak(backend: &Backend, direct: &str, uri: &str, length: Length) {
         entries: history.len(),
     };
     judge(&reported, &history, &mut tally);
-    assert!(tally.done >= 5, "too few decisions to say anything on {uri} with the seed {seed}: {tally}");
+    assert!(
+        tally.done >= length.done,
+        "too few decisions to say anything on {uri} with the seed {seed}: {tally}"
+    );
+    assert!(tally.kills >= length.kills || length.done == SHORT.done, "too few kills: {tally}");
     let champion = registry.load_champion().await.expect("a champion that loads");
     assert_eq!(champion.version, version(3));
 }

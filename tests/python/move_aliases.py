@@ -2,8 +2,8 @@
 
 Usage: move_aliases.py URI MODEL VERSIONS SECONDS
 
-VERSIONS is the greatest version that an alias is moved to, SECONDS the mean pause. Prints the number of moves as one JSON line. A
-store that is busy, or a request that fails, counts as no move.
+VERSIONS is the greatest version that an alias is moved to, SECONDS the mean pause. Prints `ready`, and at the end the number of moves
+as one JSON line. A store that is busy, or a request that fails, counts as no move.
 """
 
 import json
@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 uri, model, versions, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
 client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 moves = 0
+print("ready", flush=True)
 while not select.select([sys.stdin], [], [], random.uniform(0, 2 * seconds))[0]:
     alias = random.choice(["champion", "champion", "archived", "candidate"])
     try:

@@ -67,20 +67,22 @@ impl Ledger {
         let input = Input::from_json(&input)
             .map_err(|error| Stop::Flaw(format!("cannot repeat the decision: {error}")))?;
         archived::misstated(&record.entry, decided, &input).map_err(Stop::Flaw)?;
+        let context = input.context().clone();
         let answers = document.as_ref().map(|document| document.policies.as_slice()).unwrap_or_default();
+        let (evidence, canonical) = (evidence_sha256(&input, answers)?, input.sha256()?);
+        match document {
+            Some(document) => self.repeat_panel(replay, record, decided, &document, &input).await?,
+            None => {
+                let component = self.component(decided.policy.sha256).await?;
+                let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
+                compare(record, decided, &context, rerun).map_err(Stop::Flaw)?;
+            }
+        }
         // The input of an older release may have another canonical form in this one.
-        if input.sha256()? == decided.input_sha256
-            && evidence_sha256(&input, answers)? != decided.evidence_sha256
-        {
+        if canonical == decided.input_sha256 && evidence != decided.evidence_sha256 {
             return Err(Stop::Flaw("the digest of its evidence is not that of the archived input".into()));
         }
-        let Some(document) = document else {
-            let component = self.component(decided.policy.sha256).await?;
-            let context = input.context().clone();
-            let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
-            return compare(record, decided, &context, rerun).map_err(Stop::Flaw);
-        };
-        self.repeat_panel(replay, record, decided, &document, &input).await
+        Ok(())
     }
 
     /// Asks each policy of a panel again: the archived input is the question to the leader, from which the others differ in
@@ -97,8 +99,6 @@ impl Ledger {
             return Err(Stop::Flaw(flaw.to_owned()));
         }
         let answers = &document.policies;
-        let moves = answers.first().map(|leader| leader.moves.as_slice()).unwrap_or_default();
-        archived::carries_out(&record.entry, input.context(), decided.verdict, moves).map_err(Stop::Flaw)?;
         if !Answer::deciding(answers).is_some_and(|answer| record.entry.explains(&answer.explanation)) {
             return Err(Stop::Flaw("its explanation is not that of the policy that decided".into()));
         }
@@ -113,7 +113,8 @@ impl Ledger {
             differs(answer, rerun, own_release)
                 .map_err(|what| Stop::Flaw(format!("policy `{}`: {what}", answer.name)))?;
         }
-        Ok(())
+        let moves = answers.first().map(|leader| leader.moves.as_slice()).unwrap_or_default();
+        archived::carries_out(&record.entry, input.context(), decided.verdict, moves).map_err(Stop::Flaw)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod creates;
+mod identity;
 mod listings;
 mod versions;
 
