@@ -207,14 +207,14 @@ async fn the_authenticated_user_is_recorded_beside_the_actor() {
     assert_eq!((&recorded["entry"]["actor"], &recorded["entry"]["user"]), (&"mallory".into(), &"ann".into()));
     let shown = project.run(["history", "--limit", "1"]);
     assert!(shown.out.contains("requested by mallory (authenticated as ann)"), "{}", shown.out);
-    let ledger = ledger(&registry).await;
-    let head = ledger.head().await.expect("a head").number;
-    let (_, input) = ledger.decision(head).await.expect("the input");
+    let decided = ledger(&registry).await;
+    let head = decided.head().await.expect("a head").number;
+    let (_, input) = decided.decision(head).await.expect("the input");
     assert_eq!(input.context().user.as_deref(), Some("ann"));
     // Statements, and what policies see of them.
     project.json(["approve", "4", "--actor", "mallory"]);
     project.json(["quarantine", "5", "--reason", "leaked labels"]);
-    let view = ledger.view().await.expect("a view");
+    let view = ledger(&registry).await.view().await.expect("a view");
     assert_eq!(view.standing.approvals()[0].user.as_deref(), Some("ann"));
     assert_eq!(view.standing.quarantine(version(5)).expect("a quarantine").user.as_deref(), Some("ann"));
     assert_sound(&registry).await;

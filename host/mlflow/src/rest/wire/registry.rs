@@ -164,14 +164,23 @@ mod tests {
     #[test]
     fn a_servers_bad_names_are_protocol_errors() {
         let name = ModelName::new("m").expect("a name");
-        for body in [
-            r#"{"version":"0"}"#,
-            r#"{"version":"x"}"#,
-            r#"{"version":"1","run_id":"../../etc"}"#,
-            r#"{"version":"1","aliases":["a b"]}"#,
-        ] {
+        for body in [r#"{"version":"0"}"#, r#"{"version":"x"}"#, r#"{"version":"1","run_id":"../../etc"}"#] {
             let version: WireModelVersion = serde_json::from_str(body).expect(body);
             assert_eq!(version.into_entity(&name).expect_err(body).kind(), ErrorKind::Protocol);
         }
+    }
+
+    #[test]
+    fn an_alias_that_mlflow_should_have_refused_is_left_out() {
+        let name = ModelName::new("m").expect("a name");
+        let version: WireModelVersion =
+            serde_json::from_str(r#"{"version":"1","aliases":["champion\n","candidate"]}"#).expect("JSON");
+        assert_eq!(version.into_entity(&name).expect("a version").aliases, [Alias::CANDIDATE]);
+        let model: WireRegisteredModel = serde_json::from_str(
+            r#"{"name":"m","aliases":[{"alias":"champion\n","version":"2"},{"alias":"candidate","version":"1"}]}"#,
+        )
+        .expect("JSON");
+        let aliases = model.into_entity(&name).expect("a model").aliases;
+        assert_eq!(aliases.keys().collect::<Vec<_>>(), [&Alias::CANDIDATE]);
     }
 }
