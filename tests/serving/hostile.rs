@@ -29,7 +29,7 @@ impl Random {
 #[test]
 fn damaged_requests_are_refused_and_never_fail_the_server() {
     let project = Project::new(None, &fresh_name("hostile"));
-    let serving = Serving::start(&project, &["--model-file", &model("binary_cat")]);
+    let serving = Serving::start(&project, &["--model-file", &model("regression")]);
     let name = serving.model()["name"].as_str().expect("a name").to_owned();
     let paths = [
         "/invocations".to_owned(),
