@@ -2,8 +2,10 @@
 
 mod allocations;
 mod cli;
+mod compiler;
 mod conformance;
 mod evaluate;
+mod hostile;
 mod ledger;
 mod local_stores;
 mod object_store;
@@ -14,4 +16,5 @@ mod rest;
 mod scale;
 mod seed;
 mod selection;
+mod serving;
 mod support;

@@ -5,6 +5,7 @@
 //! The Python workers in `python/` use the same protocol.
 
 mod evaluation;
+mod load;
 mod memory;
 mod policy;
 mod registry;
@@ -32,9 +33,10 @@ fn main() -> Result<()> {
         }
         ["registry", uri, model, file, cache] => Box::new(registry::Session::open(uri, model, file, cache)?),
         ["policy"] => Box::new(policy::Session::new()?),
+        ["load", directory] => Box::new(load::Session::new(directory)),
         ["evaluation", directory] => Box::new(evaluation::Session::new(directory)),
         _ => bail!(
-            "bench-worker scoring ENGINE DIRECTORY | registry URI MODEL FILE CACHE | policy | evaluation DIRECTORY"
+            "bench-worker scoring ENGINE DIRECTORY | registry URI MODEL FILE CACHE | policy | load DIRECTORY | evaluation DIRECTORY"
         ),
     };
     serve(worker)

@@ -80,3 +80,7 @@ def __getattr__(name: str) -> object:
     value: object = getattr(_import_module(f".{_LATER.get(name, 'exceptions')}", __name__), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .exceptions import UsageError
+from .exceptions import InvalidModel, UsageError
 
 _ESTIMATORS = ("LGBMClassifier", "LGBMRegressor", "LGBMRanker", "LGBMModel")
 
@@ -93,6 +93,7 @@ def _save_estimator(model: Any, path: Path) -> dict[str, Any]:
     another process.
     """
     import mlflow.lightgbm
+    from mlflow.exceptions import MlflowException
     from mlflow.models import Model
 
     if getattr(model, "_Booster", None) is None:
@@ -106,7 +107,15 @@ def _save_estimator(model: Any, path: Path) -> dict[str, Any]:
     if "skops_trusted_types" in inspect.signature(mlflow.lightgbm.save_model).parameters:
         # MLflow's own list lacks some of LightGBM's estimators.
         options["skops_trusted_types"] = [f"lightgbm.sklearn.{name}" for name in _class_names(model)]
-    mlflow.lightgbm.save_model(model, str(path), **options)
+    try:
+        mlflow.lightgbm.save_model(model, str(path), **options)
+    except MlflowException as error:
+        raise InvalidModel(
+            f"MLflow does not save the estimator: {error.message}",
+            kind="unsupported-model",
+            category="data",
+            hint="pass its booster, `model.booster_`, if the estimator has objects of your own, such as an objective",
+        ) from error
     return {"path": str(path), "mlmodel": Model.load(str(path)).to_dict()}
 
 

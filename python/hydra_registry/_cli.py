@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from . import _native
+from ._process import command
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -22,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if threading.current_thread() is threading.main_thread():
         # Python's handler only makes a note for the interpreter, which does not run meanwhile.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    status = _native.cli_main(words)
+    status = _native.cli_main(words, command("compiler_main"))
+    if status is None and arguments is None:
+        _replace(words)
     sys.exit(_in_child(words) if status is None else status)
 
 
@@ -35,11 +38,15 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
+def _replace(words: Sequence[str]) -> None:
+    """Goes on as another program, because Python's copy of SQLite is loaded in this one. Signals reach it directly."""
+    if program := command("cli_main"):
+        os.execv(program[0], [*program, *words])
+
+
 def _in_child(words: Sequence[str]) -> int:
     """Runs the command line in another process, because Python's copy of SQLite is loaded in this one."""
     import subprocess
-
-    from ._process import command
 
     status = subprocess.call([*command("cli_main"), *words])
     return status if status >= 0 else 128 - status

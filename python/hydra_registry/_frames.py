@@ -42,7 +42,7 @@ def prepare(data: object) -> Prepared:
     if pandas is not None and isinstance(data, getattr(pandas, "DataFrame", ())):
         return _pandas(data, pandas)
     if hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__"):
-        return "arrow", None, data
+        return "arrow", None, typed(data)
     if isinstance(data, (list, tuple)):
         return "array", None, _sequence(data)
     if hasattr(data, "toarray"):
@@ -54,6 +54,18 @@ def prepare(data: object) -> Prepared:
         f"the input is not a table: `{name}`",
         "pass a NumPy array, a data frame of pandas or polars, a pyarrow table or a list of rows",
     )
+
+
+def typed(data: Any) -> Any:
+    """The same table, in which columns of polars that have no type are numbers.
+
+    polars gives such a column, whose values are all missing, a buffer that Arrow's format does not have.
+    """
+    polars = sys.modules.get("polars")
+    is_frame = isinstance(data, getattr(polars, "DataFrame", ()))
+    if polars is None or not is_frame or polars.Null not in data.dtypes:
+        return data
+    return data.with_columns(polars.col(polars.Null).cast(polars.Float64))
 
 
 def _array(array: npt.NDArray[Any]) -> FloatArray:
@@ -93,7 +105,9 @@ def _check_integers(array: npt.NDArray[Any]) -> None:
 def _convert(dtype: np.dtype[Any]) -> str:
     if dtype.kind in "OUST":
         return "convert it with `data.astype(float)`, or pass categories in a data frame"
-    if dtype.kind in "Mm":
+    if dtype.kind == "m":
+        return "convert spans of time to numbers, such as `data / np.timedelta64(1, 's')`"
+    if dtype.kind == "M":
         return "convert times to numbers, such as `data.astype('datetime64[s]').astype(float)`"
     if dtype.kind == "c":
         return "pass the real and imaginary parts as columns"
@@ -104,9 +118,11 @@ def _convert(dtype: np.dtype[Any]) -> str:
 
 def _sequence(rows: list[Any] | tuple[Any, ...]) -> FloatArray:
     """The rows of a list; None is a missing value."""
+    if not rows:
+        raise _invalid_input("the input has no rows", "pass at least one row")
     try:
         array = np.asarray(rows)
-        if array.dtype.kind in "iuO":
+        if array.dtype.kind == "O":
             array = np.asarray(rows, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise _invalid_input(

@@ -1,4 +1,4 @@
-"""Processes of this package's own: the worker that opens SQLite databases, and the command line.
+"""Processes of this package's own: the worker that opens SQLite databases, the compiler of policies, and the command line.
 
 They run the extension without anything else: no other module of the environment may load Python's copy of SQLite, or
 stand in the way.
@@ -24,12 +24,14 @@ if function == "worker_main":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(native.worker_main())
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-sys.exit(native.cli_main(sys.argv[3:]))
+if function == "compiler_main":
+    sys.exit(0 if native.compiler_main(*sys.argv[3:4]) else 1)
+sys.exit(native.cli_main(sys.argv[3:], [sys.executable, *sys.orig_argv[1:6], "compiler_main"]))
 """
 
 
 def command(function: str) -> list[str]:
-    """The command that runs `worker_main` or `cli_main` of the extension; empty if the interpreter is not known."""
+    """The command that runs a function of the extension, such as `worker_main`; empty if the interpreter is not known."""
     from . import _native
 
     python = os.environ.get("HYDRA_PYTHON") or sys.executable

@@ -9,15 +9,20 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T", bound="Report")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
+_LAST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 def time(value: str | int | None) -> datetime | None:
-    """A time of a report: RFC 3339, or milliseconds since 1970 as a decimal."""
+    """A time of a report: RFC 3339, or milliseconds since 1970. One that Python does not have is its first or last."""
     if value is None:
         return None
-    if isinstance(value, str) and not value.isdecimal():
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
-    return _EPOCH + timedelta(milliseconds=int(value))
+    try:
+        if isinstance(value, str) and not value.removeprefix("-").isdecimal():
+            return datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return _EPOCH + timedelta(milliseconds=int(value))
+    except (OverflowError, ValueError):
+        return _FIRST if str(value).startswith("-") else _LAST
 
 
 def floats(values: Mapping[str, float | str]) -> dict[str, float]:

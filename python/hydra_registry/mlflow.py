@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._native import Model
+from .exceptions import InvalidModel
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
@@ -40,15 +41,28 @@ def load_model(model_uri: str) -> PyFuncModel:
 
     home = Path(download_artifacts(model_uri))
     metadata = _metadata((home / "MLmodel").read_bytes())
-    flavor = metadata.flavors.get("lightgbm") or {}
-    return _pyfunc(Model.load(home / flavor.get("data", "model.lgb")), metadata)
+    flavor = metadata.flavors.get("lightgbm")
+    if not isinstance(flavor, dict):
+        raise _invalid(f"the model is not one of LightGBM: `{model_uri}`", "load it with `mlflow.pyfunc.load_model`")
+    # An `MLmodel` of somebody else must not name files of this machine.
+    data = Path(flavor.get("data", "model.lgb"))
+    if data.is_absolute() or ".." in data.parts:
+        raise _invalid(f"the model file is outside of the model: `{model_uri}`", "log the model again")
+    return _pyfunc(Model.load(home / data), metadata)
 
 
 def _metadata(mlmodel: bytes) -> Any:
     import yaml
     from mlflow.models import Model as Metadata
 
-    return Metadata.from_dict(yaml.safe_load(mlmodel))
+    content = yaml.safe_load(mlmodel)
+    if not isinstance(content, dict) or not isinstance(content.get("flavors", {}), dict):
+        raise _invalid("the `MLmodel` does not describe a model", "log the model again")
+    return Metadata.from_dict(content)
+
+
+def _invalid(message: str, hint: str) -> InvalidModel:
+    return InvalidModel(message, kind="invalid-model", category="data", hint=hint)
 
 
 def _pyfunc(model: Model, metadata: Any) -> PyFuncModel:

@@ -7,14 +7,15 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from . import _candidates
+from . import _arguments, _candidates
 from ._native import Champion, Registry, _spool
-from .exceptions import Held, NoArchived, Rejected, Staged, UsageError
+from ._process import command
+from .exceptions import Held, InvalidInput, MissingError, NoArchived, Rejected, Staged
 from .reports import (
     Candidate,
     ChampionAt,
@@ -86,16 +87,17 @@ class ModelRegistry:
     ) -> None:
         policies = [policy] if isinstance(policy, (str, os.PathLike)) else list(policy or ())
         self._registry = Registry(
-            _json(
+            _arguments.encoded(
                 {
                     "cwd": os.getcwd(),
-                    "environment": dict(os.environ),
+                    "environment": _arguments.environment(),
                     "tracking_uri": None if tracking_uri is None else str(tracking_uri),
                     "registry_uri": None if registry_uri is None else str(registry_uri),
-                    "model": model_name if _is_given(model_name) else None,
-                    "actor": actor,
+                    "model": _arguments.text("model_name", model_name) if _is_given(model_name) else None,
+                    "actor": _arguments.text("actor", actor),
                     "policies": [_policy(one) for one in policies],
                     "settings": {key: _setting(value) for key, value in (settings or {}).items()},
+                    "compiler": command("compiler_main"),
                 }
             )
         )
@@ -124,10 +126,10 @@ class ModelRegistry:
                 "log",
                 {
                     "source": source,
-                    "metrics": {key: _number(value) for key, value in metrics.items()},
-                    "config": json.loads(json.dumps(dict(config), default=_plain)),
-                    "tags": {**_source_tags(), **{key: str(value) for key, value in (tags or {}).items()}},
-                    "run_name": run_name,
+                    "metrics": _arguments.metrics(metrics),
+                    "config": _arguments.config(config),
+                    "tags": {**_source_tags(), **_arguments.tags(tags)},
+                    "run_name": _arguments.text("run_name", run_name),
                 },
             )
         candidate = Candidate.from_json(document)
@@ -171,19 +173,28 @@ class ModelRegistry:
             "run_id": info.run_id,
             "metrics": info.metrics,
             "tags": info.tags,
-            "created_at": _milliseconds(info.created_at),
+            "created_at": _arguments.milliseconds(info.created_at),
         }
 
     def list_versions(self) -> list[dict[str, Any]]:
-        """All versions, newest first, each with `version`, `run_id`, `aliases` and `created_at` (milliseconds since 1970)."""
+        """All versions, newest first, each with `version`, `run_id`, `aliases` and `created_at` (milliseconds since 1970).
+
+        A registered model that does not exist has none; `iter_versions` raises `MissingError` for it.
+        """
+        try:
+            versions = list(self.iter_versions())
+        except MissingError as error:
+            if error.kind != "model-not-found":
+                raise
+            versions = []
         return [
             {
                 "version": info.version,
                 "run_id": info.run_id,
                 "aliases": list(info.aliases),
-                "created_at": _milliseconds(info.created_at),
+                "created_at": _arguments.milliseconds(info.created_at),
             }
-            for info in self.iter_versions()
+            for info in versions
         ]
 
     def promote(
@@ -208,7 +219,7 @@ class ModelRegistry:
             measure = None
             if evaluate is not None:
                 measure = stack.enter_context(_measure(evaluate, label, dataset=dataset))
-            call = {"version": version, "reason": reason, "dry_run": dry_run, "measure": measure}
+            call = {**_request(version, reason, dry_run), "measure": measure}
             return self._decide("promote", call)
 
     def roll_back(
@@ -224,15 +235,26 @@ class ModelRegistry:
         With `quarantine`, the version that stops being champion cannot become champion again until it is released. The rest is
         as in `promote`. Raises `NoArchived`, `Rejected`, `Held`.
         """
-        call = {"version": version, "reason": reason, "dry_run": dry_run, "quarantine": quarantine}
-        return self._decide("rollback", call)
+        call = {**_request(version, reason, dry_run), "quarantine": bool(quarantine)}
+        try:
+            return self._decide("rollback", call)
+        except MissingError as error:
+            if version is not None or error.kind != "model-not-found":
+                raise
+            raise NoArchived(
+                "No archived model to rollback to",
+                kind="no-archived",
+                category="missing",
+                context=error.context,
+                hint=error.hint or "check the name and the tracking URI; `log_candidate` makes the registered model",
+            ) from error
 
     def evaluate(
         self,
         rows: Any,
         *,
         label: str,
-        versions: Iterable[int | str] | None = None,
+        versions: Iterable[int | str] | int | str | None = None,
         metrics: Sequence[str] | None = None,
         weight: str | None = None,
         group: str | None = None,
@@ -250,8 +272,8 @@ class ModelRegistry:
         Raises `DataError` for rows that do not fit, `UsageError` for metrics that the models do not have.
         """
         with _measure(rows, label, metrics, weight, group, segments, dataset) as measure:
-            selected = [_selector(one) for one in versions or ()]
-            call = {"measure": measure, "versions": selected, "record": record}
+            selected = [_arguments.selector(one) for one in _arguments.several(versions)]
+            call = {"measure": measure, "versions": selected, "record": bool(record)}
             return Evaluation.from_json(self._call("evaluate", call))
 
     def nominate(self, version: int, *, reason: str | None = None) -> Statement:
@@ -272,7 +294,7 @@ class ModelRegistry:
 
     def load(self, version: int | str) -> Champion:
         """Loads the model of a version, by its number or an alias."""
-        return self._registry.load(_json(_selector(version)))
+        return self._registry.load(_arguments.encoded(_arguments.selector(version)))
 
     def champion_info(self) -> ChampionInfo:
         """Describes the champion. Raises `NoChampion`."""
@@ -280,16 +302,16 @@ class ModelRegistry:
 
     def champion_at(self, when: datetime) -> ChampionAt | None:
         """The champion at a time, according to the ledger; `None` before the ledger began. A time without a zone is in UTC."""
-        document = self._call("champion_at", {"at": _milliseconds(when)})
+        document = self._call("champion_at", {"at": _arguments.milliseconds(when)})
         return None if document is None else ChampionAt.from_json(document)
 
     def describe(self, version: int | str = "champion") -> ModelVersion:
         """Describes a version, by its number or an alias, with its run and its model file, which is opened for it."""
-        return ModelVersion.from_json(self._call("describe", _selector(version)))
+        return ModelVersion.from_json(self._call("describe", _arguments.selector(version)))
 
     def mlmodel(self, version: int | str = "champion") -> bytes:
         """The text of the `MLmodel` of a version, by its number or an alias."""
-        text: str = self._call("mlmodel", _selector(version))
+        text: str = self._call("mlmodel", _arguments.selector(version))
         return text.encode()
 
     def iter_versions(self) -> Iterator[VersionInfo]:
@@ -298,7 +320,7 @@ class ModelRegistry:
 
     def history(self, *, limit: int | None = None, since: datetime | None = None) -> Iterator[Entry]:
         """The entries of the ledger, newest first, read page by page. A time without a zone is in UTC."""
-        listing = {"limit": limit, "since": None if since is None else _milliseconds(since)}
+        listing = {"limit": _arguments.limit(limit), "since": None if since is None else _arguments.milliseconds(since)}
         return map(Entry.from_json, self._list({"history": listing}))
 
     def diagnose(self) -> list[Finding]:
@@ -311,15 +333,15 @@ class ModelRegistry:
 
     def statuses(self, models: str = "*") -> list[ModelStatus]:
         """The models of the registry at a glance whose names fit the pattern."""
-        document = self._call("statuses", {"models": models})
+        document = self._call("statuses", {"models": _arguments.text("models", models) or "*"})
         return [ModelStatus.from_json(one) for one in document["models"]]
 
     def _call(self, name: str, arguments: Any = None) -> Any:
         call = name if arguments is None else {name: arguments}
-        return json.loads(self._registry.call(_json(call)))
+        return json.loads(self._registry.call(_arguments.encoded(call)))
 
     def _list(self, listing: Any) -> Iterator[dict[str, Any]]:
-        for page in self._registry.list(_json(listing), _PAGE):
+        for page in self._registry.list(_arguments.encoded(listing), _PAGE):
             yield from json.loads(page)
 
     def _decide(self, name: str, call: dict[str, Any]) -> Transition:
@@ -333,8 +355,14 @@ class ModelRegistry:
         raise refused(transition.explanation, kind=refusal, category="refused", transition=transition)
 
     def _state(self, name: str, version: int, reason: str | None, expires: timedelta | None = None) -> Statement:
+        if not (expires is None or isinstance(expires, timedelta)):
+            raise _arguments.usage(f"not a span of time: `{expires!r}`", "pass a positive `timedelta`")
         seconds = None if expires is None else expires.total_seconds()
-        call = {"version": version, "reason": reason, "expires_seconds": seconds}
+        call = {
+            "version": _arguments.version(version),
+            "reason": _arguments.text("reason", reason),
+            "expires_seconds": seconds,
+        }
         return Statement.from_json(self._call(name, call))
 
 
@@ -350,31 +378,40 @@ def _measure(
 ) -> Iterator[dict[str, Any]]:
     """What to measure, with the rows in a file."""
     if label is None:
-        raise _usage("the rows have no label", "name the column of the labels with the argument `label`")
+        raise _arguments.usage("the rows have no label", "name the column of the labels with the argument `label`")
     measure = {
-        "label": label,
-        "weight": weight,
-        "group": group,
-        "segments": [segments] if isinstance(segments, str) else list(segments),
-        "metrics": None if metrics is None else list(metrics),
-        "dataset": dataset,
+        "label": _arguments.text("label", label),
+        "weight": _arguments.text("weight", weight),
+        "group": _arguments.text("group", group),
+        "segments": _arguments.texts("segments", segments),
+        "metrics": None if metrics is None else _arguments.texts("metrics", metrics),
+        "dataset": _arguments.text("dataset", dataset),
     }
     if isinstance(rows, (str, os.PathLike)):
         yield {**measure, "rows": os.path.abspath(rows), "in_memory": False}
         return
     if not hasattr(rows, "__arrow_c_stream__"):
-        raise _usage(
+        raise _arguments.usage(
             f"the rows are not a table: `{type(rows).__name__}`",
             "pass a path, or a polars, pyarrow or pandas table",
         )
+    if isinstance(rows, Sized) and len(rows) == 0:
+        raise InvalidInput("the rows are empty", kind="invalid-data", category="data", hint="pass at least one row")
+    from ._frames import typed
+
     with tempfile.TemporaryDirectory(prefix="hydra-registry-") as home:
         path = Path(home, "rows.arrow")
-        _spool(rows, path)
+        _spool(typed(rows), path)
         yield {**measure, "rows": str(path), "in_memory": True}
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+def _request(version: int | None, reason: str | None, dry_run: bool) -> dict[str, Any]:
+    """What promotions and rollbacks have in common."""
+    return {
+        "version": None if version is None else _arguments.version(version),
+        "reason": _arguments.text("reason", reason),
+        "dry_run": bool(dry_run),
+    }
 
 
 def _policy(policy: StrPath) -> dict[str, str]:
@@ -393,37 +430,8 @@ def _is_given(model_name: str) -> bool:
     return isinstance(model_name, ExactName) or model_name != DEFAULT_MODEL
 
 
-def _selector(version: int | str) -> dict[str, Any]:
-    return {"alias": version} if isinstance(version, str) else {"version": int(version)}
-
-
-def _number(value: Any) -> float | str:
-    number = float(value)
-    return number if number - number == 0 else str(number)
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has for a value of a configuration: NumPy's numbers and arrays, paths, times; else its text."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return str(value)
-
-
-def _milliseconds(time: datetime) -> int:
-    zoned = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-    return (zoned - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(milliseconds=1)
-
-
 def _source_tags() -> dict[str, str]:
     """Where the run comes from, as MLflow's client says it for a script."""
     main = sys.modules.get("__main__")
-    source = getattr(main, "__file__", None) or sys.argv[0] or sys.executable
+    source = getattr(main, "__file__", None) or "".join(sys.argv[:1]) or sys.executable
     return {"mlflow.source.name": source, "mlflow.source.type": "LOCAL"}
-
-
-def _usage(message: str, hint: str) -> UsageError:
-    return UsageError(message, kind="invalid-argument", category="usage", hint=hint)

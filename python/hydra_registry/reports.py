@@ -352,6 +352,10 @@ class Entry(Report):
     conclusion: str | None
     #: Who asked; for an `external` entry, who found the move.
     actor: str
+    #: The user that the server said the requester is authenticated as; `None` where it said nothing.
+    user: str | None
+    #: The server's clock minus the requester's, in milliseconds; `None` for a store without a clock of its own.
+    clock_difference_ms: int | None
     #: The requester's reason.
     reason: str | None
     #: Why the archived answers of several policies cannot be shown in full.

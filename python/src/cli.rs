@@ -1,6 +1,6 @@
 //! The command line inside the interpreter, and the other programs of this package's own processes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use hydra_registry_cli::Extras;
 use pyo3::exceptions::PyOSError;
@@ -9,17 +9,19 @@ use pyo3::prelude::*;
 use crate::errors::raised;
 use crate::{logs, process, runtime, worker};
 
-/// Run the command line, the program's name first, and answer its exit status.
+/// Run the command line, the program's name first, and answer its exit status. `compiler` is the command that compiles policies in a
+/// process of its own.
 ///
 /// `None` if this process must not open SQLite databases, because Python's own copy of SQLite is loaded: nothing was run then.
 #[pyfunction]
-#[pyo3(signature = (argv))]
-fn cli_main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<Option<u8>> {
+#[pyo3(signature = (argv, compiler = None))]
+fn cli_main(py: Python<'_>, argv: Vec<OsString>, compiler: Option<Vec<OsString>>) -> PyResult<Option<u8>> {
     if !process::claim(py)? {
         return Ok(None);
     }
     let hint = "train in Python and pass the model to `ModelRegistry.log_candidate`, or install the binary with `cargo install`";
-    let extras = Extras { hint, ..Extras::default() };
+    process::set_compiler(compiler);
+    let extras = Extras { hint, compiler: process::compiler, ..Extras::default() };
     Ok(Some(py.detach(|| hydra_registry_cli::main(argv, extras)).code()))
 }
 
@@ -36,6 +38,13 @@ fn worker_main(py: Python<'_>) -> PyResult<()> {
     })
 }
 
+/// Compile a policy for the process that started this one, and answer whether it has received the reply.
+#[pyfunction]
+#[pyo3(signature = (request = None))]
+fn compiler_main(py: Python<'_>, request: Option<&str>) -> bool {
+    py.detach(|| hydra_registry::policy::compiler_main(request.map(OsStr::new)))
+}
+
 /// Begin a new generation, in the child after a fork.
 #[pyfunction]
 fn _after_fork() {
@@ -46,5 +55,6 @@ fn _after_fork() {
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(cli_main, module)?)?;
     module.add_function(wrap_pyfunction!(worker_main, module)?)?;
+    module.add_function(wrap_pyfunction!(compiler_main, module)?)?;
     module.add_function(wrap_pyfunction!(_after_fork, module)?)
 }

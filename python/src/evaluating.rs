@@ -51,7 +51,7 @@ impl Measure {
         let name = match &self.dataset {
             Some(name) => DatasetName::new(name)?,
             None => DatasetName::of_path(&self.rows).filter(|_| !self.in_memory).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidArgument, "the rows do not have a name")
+                Error::new(ErrorKind::InvalidArgument, "the rows do not have a name that a dataset can have")
                     .with_hint("name them with the argument `dataset`")
             })?,
         };

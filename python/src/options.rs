@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hydra_base::error::Result;
 use hydra_mlflow::environment;
+use hydra_registry::policy::CompilerCommand;
 use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub policies: Vec<PolicyFile>,
     /// Settings of the policies, by key.
     pub settings: BTreeMap<String, String>,
+    /// The command that compiles policies in a process of its own; empty if the interpreter is not known.
+    pub compiler: Vec<String>,
 }
 
 /// A policy as the caller names it.
@@ -62,9 +65,12 @@ impl Options {
             Some(path) => ProjectConfig::read(&cwd.join(path))?,
             None => project.config()?,
         };
-        if let Some(path) = variables.get_mut(environment::CACHE_DIR).filter(|path| !path.is_empty()) {
-            *path = cwd.join(&*path).display().to_string();
+        for name in [environment::CACHE_DIR, environment::POLICY_COMPILER] {
+            if let Some(path) = variables.get_mut(name).filter(|path| !path.is_empty()) {
+                *path = cwd.join(&*path).display().to_string();
+            }
         }
+        let own_compiler = variables.get(environment::POLICY_COMPILER).is_none_or(String::is_empty);
         // A relative path in it means another file in another directory.
         let of_environment = variables.remove(environment::POLICY).filter(|policy| !policy.is_empty());
         let of_environment = of_environment.map(PolicyFile::Argument).into_iter();
@@ -78,6 +84,9 @@ impl Options {
             .with_config(config)
             .with_policy_settings(self.settings.clone())
             .without_signal_handlers();
+        if let Some((program, arguments)) = self.compiler.split_first().filter(|_| own_compiler) {
+            options = options.with_policy_compiler(CompilerCommand::new(program, arguments));
+        }
         let mut policies = policies.into_iter();
         if let Some(leader) = policies.next() {
             options =

@@ -3,10 +3,12 @@
 //! Two copies of SQLite in one process break each other's locks: POSIX locks belong to the process, so that a copy which closes a file
 //! releases the locks of the other one. Python brings a copy, and MLflow uses it.
 
+use std::ffi::OsString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_registry::policy::CompilerCommand;
 use pyo3::prelude::*;
 
 /// Whether the process is ours.
@@ -14,6 +16,23 @@ static OWN: AtomicBool = AtomicBool::new(false);
 
 /// The command that starts the worker.
 static WORKER: OnceLock<Vec<String>> = OnceLock::new();
+
+/// The command that compiles policies for the command line.
+static COMPILER: OnceLock<CompilerCommand> = OnceLock::new();
+
+/// Keeps the command that compiles policies for the command line, and that only Python knows.
+pub fn set_compiler(words: Option<Vec<OsString>>) {
+    let words = words.unwrap_or_default();
+    if let Some((program, arguments)) = words.split_first() {
+        // The command of a process does not change.
+        let _ = COMPILER.set(CompilerCommand::new(program, arguments));
+    }
+}
+
+/// The command that compiles policies for the command line.
+pub fn compiler() -> Option<CompilerCommand> {
+    COMPILER.get().cloned()
+}
 
 /// Makes this process ours, unless Python's own copy of SQLite is loaded. `false` if it is.
 pub fn claim(py: Python<'_>) -> PyResult<bool> {

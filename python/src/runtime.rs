@@ -26,6 +26,9 @@ const GENERATIONS: usize = 64;
 /// How often a call looks for signals, and passes on events.
 const TICK: Duration = Duration::from_millis(50);
 
+/// The stack of the threads that decide: that of the interpreter's threads may be smaller.
+const STACK_BYTES: usize = 8 << 20;
+
 static GENERATION: AtomicUsize = AtomicUsize::new(0);
 static SLOTS: [OnceLock<Slot>; GENERATIONS] = [const { OnceLock::new() }; GENERATIONS];
 
@@ -45,6 +48,7 @@ impl Slot {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("hydra-registry")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|source| Error::new(ErrorKind::Internal, "cannot start threads").with_source(source))?;

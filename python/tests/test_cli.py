@@ -170,6 +170,24 @@ def test_a_process_that_has_loaded_sqlite_uses_another_one(tmp_path: Path, small
         assert (b"candidate" in ended.stdout) == (status == 0), ended
 
 
+def test_signals_reach_a_command_whose_interpreter_has_loaded_sqlite(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sqlite3")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [*SCRIPT, "--tracking-uri", uri, "--model", "churn", "list"]
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        connection, _ = silent.accept()
+        with connection:
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(30) == -signal.SIGTERM
+            connection.settimeout(30)
+            # Nobody is left that holds the other end.
+            while connection.recv(4096):
+                pass
+
+
 def test_the_command_line_imports_little() -> None:
     script = """
 import sys

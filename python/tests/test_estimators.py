@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,27 @@ def test_a_broken_model_is_refused_before_anything_is_written(backend: str, mode
     with pytest.raises(InvalidModel):
         registry.log_candidate("model.txt", {"auc": 0.9}, {})
     with pytest.raises(LookupError):
-        registry.list_versions()
+        list(registry.iter_versions())
+
+
+def of_ones(labels: Any, scores: Any) -> tuple[Any, Any]:
+    """An objective of the user's own."""
+    return scores - labels, np.ones_like(scores)
+
+
+def test_an_estimator_that_mlflow_does_not_save_is_refused_with_another_way(tmp_path: Path) -> None:
+    import lightgbm
+
+    from hydra_registry import InvalidModel
+
+    rows = np.arange(240.0).reshape(120, 2)
+    model = lightgbm.LGBMRegressor(objective=of_ones, n_estimators=2, verbosity=-1).fit(rows, rows[:, 0])
+    registry = ModelRegistry(str(tmp_path / "mlruns"), "churn")
+    with pytest.raises(InvalidModel, match="MLflow does not save") as raised:
+        registry.log_candidate(model, {"l2": 0.9}, {})
+    assert raised.value.hint is not None and "booster_" in raised.value.hint
+    registry.log_candidate(model.booster_, {"l2": 0.9}, {})
+    assert registry.load("candidate").predict(rows).tolist() == model.predict(rows, raw_score=True).tolist()
 
 
 def test_without_mlflow_the_booster_is_logged_and_that_is_said(tmp_path: Any, model_name: str) -> None:

@@ -36,7 +36,11 @@ def test_tables_in_memory_are_measured_like_files(registry: ModelRegistry, train
     assert measured[0].versions == (1, 2) and measured[0].run_id is None
     recorded = registry.evaluate(rows, label="label", dataset="holdout", versions=["champion"])
     assert recorded.run_id is not None and recorded.versions == (1,)
+    for one in ("champion", 1):
+        assert registry.evaluate(rows, label="label", dataset="holdout", versions=one, record=False).versions == (1,)
     assert "hydra.evaluation.holdout" in registry.describe(1).tags
+    without = polars.from_pandas(rows).with_columns(polars.lit(None).alias("weekday"))
+    assert registry.evaluate(without, label="label", dataset="without", record=False).dataset.rows == len(rows)
     decided = registry.promote(2, evaluate=rows, label="label", dataset="holdout")
     assert [one.first_hand for one in decided.evaluations] == [True]
 
@@ -50,6 +54,8 @@ def test_what_cannot_be_measured(registry: ModelRegistry, training_rows: Any) ->
         registry.evaluate([[1.0, 2.0]], label="label", dataset="x")
     with pytest.raises(UsageError, match="no label"):
         registry.promote(2, evaluate=rows)
+    with pytest.raises(InvalidInput, match="rows are empty"):
+        registry.evaluate(rows[:0], label="label", dataset="x")
     with pytest.raises(InvalidInput, match="target"):
         registry.evaluate(rows, label="target", dataset="x")
     with pytest.raises(UsageError, match="no-such-metric"):

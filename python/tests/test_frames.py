@@ -152,6 +152,17 @@ def test_arrow_tables_of_every_kind(frame: pd.DataFrame, booster: lgb.Booster) -
     assert model.predict(chunked, pred_contrib=True).shape == (400, 6)
 
 
+def test_columns_of_polars_without_a_type_are_missing_values() -> None:
+    model = Model.load(REGRESSION)
+    rows = np.random.default_rng(0).normal(size=(7, 5))
+    frame = pl.DataFrame(rows, schema=NAMES).with_columns(pl.lit(None).alias(NAMES[1]))
+    assert frame.schema[NAMES[1]] == pl.Null
+    rows[:, 1] = np.nan
+    assert model.predict(frame).tolist() == model.predict(rows).tolist()
+    [one] = pl.DataFrame([dict(zip(NAMES, [1.0, None, 1.0, 1.0, 1.0]))]).pipe(model.predict)
+    assert one == model.predict([[1.0, None, 1.0, 1.0, 1.0]])[0]
+
+
 def test_an_error_of_the_stream_is_an_exception() -> None:
     model = Model.load(REGRESSION)
 

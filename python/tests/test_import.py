@@ -25,3 +25,8 @@ def test_the_import_loads_no_heavy_package() -> None:
     found = imported_by("import hydra_registry")
     assert "hydra_registry._native" in found
     assert not found & {"pandas", "pyarrow", "polars", "mlflow", "lightgbm", "sklearn", "sqlite3", "_sqlite3"}
+
+
+def test_completion_knows_what_is_imported_later() -> None:
+    script = "import hydra_registry; assert set(hydra_registry.__all__) <= set(dir(hydra_registry))"
+    subprocess.run([sys.executable, "-c", script], check=True)

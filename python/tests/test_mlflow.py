@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -78,6 +79,24 @@ def test_versions_and_other_uris(champion: str, backend: str, model_name: str, t
         hydra_registry.mlflow.load_model(f"models:/{model_name}@absent")
     with pytest.raises(exceptions.MissingError):
         hydra_registry.mlflow.load_model(f"models:/{model_name}/9")
+
+
+@pytest.mark.parametrize(
+    ("mlmodel", "message"),
+    [
+        ("flavors: {sklearn: {pickled_model: model.pkl}}", "not one of LightGBM"),
+        ("flavors: {lightgbm: {data: /etc/hostname}}", "outside of the model"),
+        ("flavors: {lightgbm: {data: ../../model.lgb}}", "outside of the model"),
+        ("flavors: 5", "does not describe a model"),
+        ("[]", "does not describe a model"),
+        ("", "does not describe a model"),
+    ],
+)
+def test_what_is_not_a_model_of_lightgbm_is_refused(tmp_path: Path, mlmodel: str, message: str) -> None:
+    (tmp_path / "MLmodel").write_text(mlmodel)
+    with pytest.raises(exceptions.InvalidModel, match=message) as raised:
+        hydra_registry.mlflow.load_model(str(tmp_path))
+    assert raised.value.hint
 
 
 def test_models_load_where_model_code_may_not_run(champion: str, monkeypatch: pytest.MonkeyPatch) -> None:

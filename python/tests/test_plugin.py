@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import Any
 
 import mlflow
@@ -96,13 +98,99 @@ def test_the_other_ways_to_move_the_champion_are_refused(
 
 def test_everything_else_passes_through(client: MlflowClient, registry: ModelRegistry, model_name: str) -> None:
     client.set_registered_model_alias(model_name, "champion", "1")
-    client.set_registered_model_alias(model_name, "Champion", "2")
     client.set_registered_model_alias(model_name, "shadow", "2")
     client.set_model_version_tag(model_name, "2", "team", "risk")
     assert client.get_model_version_by_alias(model_name, "shadow").tags["team"] == "risk"
     client.delete_registered_model_alias(model_name, "shadow")
     client.delete_model_version(model_name, "2")
     assert [version.version for version in client.search_model_versions(f"name = '{model_name}'")] in (["1"], [1])
+
+
+@pytest.mark.parametrize("spelling", ["Champion", "CHAMPION", "chámpion", "champ\u0131on", "ARCHIVED"])
+def test_other_spellings_are_refused_because_some_databases_compare_without_case(
+    client: MlflowClient, registry: ModelRegistry, uri: str, model_name: str, spelling: str
+) -> None:
+    client.set_registered_model_alias(model_name, "champion", "1")
+    before = aliases(client, model_name)
+    with pytest.raises(MlflowException, match=f"`{spelling}`") as raised:
+        client.set_registered_model_alias(model_name, spelling, "2")
+    assert raised.value.error_code == "INVALID_STATE"
+    with pytest.raises(MlflowException, match=f"`{spelling}`"):
+        client.delete_registered_model_alias(model_name, spelling)
+    assert aliases(client, model_name) == before
+    # One that the database keeps apart can be deleted.
+    MlflowClient(uri, uri).set_registered_model_alias(model_name, spelling, "2")
+    client.delete_registered_model_alias(model_name, spelling)
+    assert aliases(client, model_name) == before
+
+
+def test_a_database_that_compares_without_case_keeps_its_champion(
+    registry: ModelRegistry, uri: str, model_name: str
+) -> None:
+    if not uri.startswith("sqlite:"):
+        pytest.skip("the database of a server is not ours")
+    client = MlflowClient(uri, f"hydra+{uri}")
+    client.set_registered_model_alias(model_name, "champion", "1")
+    table = "registered_model_aliases"
+    with contextlib.closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+        [made] = database.execute("select sql from sqlite_master where name = ?", [table]).fetchone()
+        unlike = made.replace("alias VARCHAR(256)", "alias VARCHAR(256) COLLATE NOCASE")
+        database.executescript(
+            f"alter table {table} rename to former; {unlike}; insert into {table} select * from former; drop table former"
+        )
+    for call in (
+        lambda: client.set_registered_model_alias(model_name, "Champion", "2"),
+        lambda: client.delete_registered_model_alias(model_name, "CHAMPION"),
+    ):
+        with pytest.raises(MlflowException):
+            call()
+    assert client.get_model_version_by_alias(model_name, "champion").version in ("1", 1)
+
+
+def test_a_model_cannot_be_passed_off_as_a_prompt(
+    client: MlflowClient, registry: ModelRegistry, model_name: str
+) -> None:
+    client.set_registered_model_alias(model_name, "champion", "1")
+    for refused in (
+        lambda: client.set_registered_model_tag(model_name, "mlflow.prompt.is_prompt", "true"),
+        lambda: client.delete_registered_model_tag(model_name, "mlflow.prompt.is_prompt"),
+    ):
+        with pytest.raises(MlflowException, match="is_prompt"):
+            refused()
+    assert registry.get_champion_info()["version"] == 1
+
+
+def test_the_ledger_is_not_changed(client: MlflowClient, registry: ModelRegistry, model_name: str) -> None:
+    client.set_registered_model_alias(model_name, "champion", "1")
+    ledger = f"{model_name}_ledger"
+    for refused in (
+        lambda: client.delete_model_version(ledger, "1"),
+        lambda: client.delete_registered_model(ledger),
+        lambda: client.rename_registered_model(ledger, fresh_name("other")),
+        lambda: client.set_model_version_tag(ledger, "1", "hydra.entry", "{}"),
+        lambda: client.delete_model_version_tag(ledger, "1", "hydra.entry"),
+        lambda: client.delete_registered_model_tag(ledger, "hydra.ledger.model"),
+        lambda: client.delete_registered_model_tag(model_name, "hydra.ledger.id"),
+        lambda: client.set_registered_model_tag(model_name, "hydra.ledger.run", "0"),
+    ):
+        with pytest.raises(MlflowException, match="ledger"):
+            refused()
+    assert not registry.diagnose()
+
+
+def test_what_mlflow_refuses_is_refused_alike(
+    client: MlflowClient, registry: ModelRegistry, model_name: str
+) -> None:
+    for version in (0, -1, 1.5, "1.0", "x", True):
+        with pytest.raises(MlflowException) as raised:
+            client.set_registered_model_alias(model_name, "champion", version)
+        assert raised.value.error_code == "INVALID_PARAMETER_VALUE", version
+        with pytest.raises(MlflowException) as raised:
+            client.delete_model_version(model_name, version)
+    with pytest.raises(MlflowException) as raised:
+        client.set_registered_model_alias(model_name, "champion", 9)
+    assert raised.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    assert "champion" not in aliases(client, model_name)
 
 
 def test_prompts_have_no_policy(client: MlflowClient, model_name: str) -> None:

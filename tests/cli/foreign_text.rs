@@ -52,6 +52,18 @@ fn text_and_json_of_every_listing_have_only_printable_characters() {
 }
 
 #[test]
+fn complaints_about_arguments_have_only_printable_characters() {
+    let project = Project::new(None, &fresh_name("foreign"));
+    for command in [&["--output", HOSTILE, "champion"][..], &["show", HOSTILE], &["list", "--limit", HOSTILE]]
+    {
+        let refused = project.run(command);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert_printable(&refused);
+        assert!(refused.err.contains('\u{fffd}'), "{}", refused.err);
+    }
+}
+
+#[test]
 fn errors_have_only_printable_characters() {
     let project = Project::new(None, &fresh_name("foreign"));
     let odd_name = "a\u{202e}b\u{2028}c\u{e0041}";

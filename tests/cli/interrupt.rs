@@ -73,6 +73,47 @@ fn an_interrupted_candidate_ends_its_run_and_registers_nothing() {
     }
 }
 
+/// `predict` computes all the time, and does not come back to an event loop.
+#[test]
+fn an_interrupted_prediction_leaves_no_file() {
+    for signal in ["-INT", "-TERM"] {
+        let project = Project::new(None, &fresh_name("interrupted"));
+        let out = project.path().join("out");
+        std::fs::create_dir(&out).expect("a directory");
+        let model = crate::support::model("regression");
+        let mut command = project.command([
+            "predict",
+            "-",
+            "--in-format",
+            "csv",
+            "--model-file",
+            &model,
+            "--out",
+            "out/p.csv",
+        ]);
+        let mut child =
+            command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        // The rows never end.
+        let mut rows = child.stdin.take().expect("stdin");
+        let writer = thread::spawn(move || {
+            let row = "1,2,3,4,5\n".repeat(1000);
+            let _ = std::io::Write::write_all(&mut rows, b"f0,f1,f2,f3,f4\n");
+            while std::io::Write::write_all(&mut rows, row.as_bytes()).is_ok() {}
+        });
+        let files = || std::fs::read_dir(&out).expect("the directory").count();
+        let start = Instant::now();
+        while files() == 0 {
+            assert!(start.elapsed() < Duration::from_mins(1), "no output was begun");
+            thread::sleep(Duration::from_millis(5));
+        }
+        send(signal, &child);
+        let output = child.wait_with_output().expect("it ends");
+        writer.join().expect("no panic");
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(files(), 0, "{signal}");
+    }
+}
+
 #[test]
 fn a_second_interruption_ends_at_once() {
     let scene = Scene::new();

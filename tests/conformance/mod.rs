@@ -97,6 +97,10 @@ macro_rules! store_cases {
                 concurrent_first_sets_of_an_alias_or_a_tag_all_succeed,
                 a_large_entry_is_kept_whole,
             },
+            clock::{
+                only_a_server_has_a_clock_of_its_own,
+                a_store_without_users_names_none,
+            },
             artifacts::{
                 an_artifact_is_written_listed_and_read,
                 an_artifact_is_replaced,

@@ -256,6 +256,18 @@ async fn the_document_goes_to_stdout_in_place_of_the_report() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_measured_or_recorded_if_the_document_cannot_be_written() {
+    let scene = Scene::new(None);
+    for out in ["no-such-directory/document.json", "."] {
+        let line = ["evaluate", "may.csv", "--label", "label", "--resamples", "100", "--out", out];
+        let Outcome { code, out: printed, err } = scene.project.run(line);
+        assert_eq!(code, 2, "{err}");
+        assert!(printed.is_empty() && err.starts_with("error: cannot write"), "{printed}{err}");
+        assert_eq!(scene.tags().await, [None, None]);
+    }
+}
+
 /// A pipe can be opened only once.
 #[cfg(unix)]
 #[test]

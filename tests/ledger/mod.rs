@@ -1,6 +1,7 @@
 //! The ledger on every backend: its records, kills at every step, concurrent writers, faulty networks, outside moves of
 //! aliases, and costs.
 
+mod clocks;
 mod commands;
 mod cost;
 pub(crate) mod crash;
@@ -16,8 +17,10 @@ mod panel;
 mod past;
 mod race;
 mod show;
+mod soak;
 mod statements;
 mod status;
+mod witness;
 
 use std::collections::BTreeMap;
 

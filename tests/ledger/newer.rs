@@ -99,22 +99,22 @@ async fn is_left_alone(backend: &Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_entry_is_left_alone_in_memory() {
-    is_left_alone(&Backend::memory()).await;
+    Box::pin(is_left_alone(&Backend::memory())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_entry_is_left_alone_in_a_database() {
-    is_left_alone(&Backend::sqlite()).await;
+    Box::pin(is_left_alone(&Backend::sqlite())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_entry_is_left_alone_in_a_file_store() {
-    is_left_alone(&Backend::file()).await;
+    Box::pin(is_left_alone(&Backend::file())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_entry_is_left_alone_on_rest() {
-    is_left_alone(&Backend::rest()).await;
+    Box::pin(is_left_alone(&Backend::rest())).await;
 }
 
 /// Through the binary: each command that reads entries reports it.

@@ -218,7 +218,11 @@ fn commands_state_and_show() {
     );
     assert!(entries[6]["expires"].is_string() && entries[5]["expires"].is_null());
     let history = project.run(["history"]).out;
-    for part in ["quarantine version 2\n", "requested by ann, because: reviewed", "quarantine: version 3"] {
+    for part in [
+        "quarantine version 2\n",
+        "requested by ann (unverified), because: reviewed",
+        "quarantine: version 3",
+    ] {
         assert!(history.contains(part), "`{part}` is missing in:\n{history}");
     }
     assert_eq!(project.json(["history", "verify"])["sound"], true);

@@ -1,5 +1,6 @@
 //! Local stores shared by Python and Rust: each reads the other's data, and both write the same rows.
 
+mod readers;
 mod releases;
 mod scenario;
 mod together;

@@ -88,7 +88,7 @@ async fn a_shared_disk_is_used_only_where_it_is_allowed() {
     for error in [
         proxied.put_bytes("x", Vec::new()).await.expect_err("no proxy"),
         proxied.list("").await.expect_err("no proxy"),
-        proxied.open("x").await.err().expect("no proxy"),
+        proxied.open("x").await.expect_err("no proxy"),
     ] {
         assert_eq!((error.kind(), error.retryable()), (ErrorKind::Unsupported, false), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("--serve-artifacts")), "{error:?}");

@@ -2,7 +2,7 @@
 
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, ModelName};
-use hydra_base::testing::{kind, tags};
+use hydra_base::testing::{key, kind, tags};
 use hydra_mlflow::testing::conformance::{fresh, new_version};
 
 use super::artifacts::connect;
@@ -28,6 +28,40 @@ async fn values_that_do_not_fit_are_refused_at_once() {
     assert!(message.contains("value too long") && !message.contains("INSERT"), "{message}");
     let created = registry.create_model_version(&new_version(&name)).await.expect("a version");
     assert_eq!(created.version, version(1), "what was refused took no number");
+}
+
+/// `log-candidate` and `promote` move and delete the same alias. A transaction of MLflow that updates a row which another one has
+/// deleted fails with status 400, as if the request were malformed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "one more server; `cargo xtask test --all` runs it"]
+async fn writes_of_the_same_rows_at_the_same_time_all_succeed() {
+    let registry =
+        connect(&Server::shared(ON_POSTGRES).url, &[("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0.1")]).registry;
+    let name = ModelName::new(fresh("model")).expect("a legal name");
+    registry.create_registered_model(&name, &tags([]), "").await.expect("a new model");
+    for _ in 0..2 {
+        registry.create_model_version(&new_version(&name)).await.expect("a version");
+    }
+    let writers = (0..8).map(|writer| {
+        let (registry, name) = (registry.clone(), name.clone());
+        tokio::spawn(async move {
+            let tag = key("team");
+            for round in 0..60 {
+                let what = format!("writer {writer}, round {round}");
+                // Setting the alias to the same version again would change no row.
+                if (writer + round) % 3 != 0 {
+                    registry.set_alias(&name, &Alias::CANDIDATE, version(1 + round % 2)).await.expect(&what);
+                    registry.set_version_tag(&name, version(1), &tag, &what).await.expect(&what);
+                } else {
+                    registry.delete_alias(&name, &Alias::CANDIDATE).await.expect(&what);
+                    registry.delete_version_tag(&name, version(1), &tag).await.expect(&what);
+                }
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.expect("no panic");
+    }
 }
 
 /// The deployment of `docs/deployment.md`: two hosts, a server on PostgreSQL, and artifacts in S3 that clients access

@@ -48,7 +48,10 @@ struct State {
     seen: Vec<Seen>,
     delay: Duration,
     fault: Option<(usize, Fault)>,
+    /// One request of so many has a fault, at random; 0 for none.
+    one_in: u64,
     refused: Option<(&'static str, u16)>,
+    answered: Option<(&'static str, String)>,
 }
 
 #[derive(Debug)]
@@ -100,6 +103,16 @@ impl Proxy {
         state.fault = Some((index, fault));
     }
 
+    /// Answers every request whose method and path contain `part` with this JSON; the server never sees them.
+    pub fn answer(&self, part: &'static str, json: &str) {
+        self.state().answered = Some((part, json.to_owned()));
+    }
+
+    /// Injects a fault of a random kind into one request of `count`, at random.
+    pub fn spoil_at_random(&self, count: u64) {
+        self.state().one_in = count;
+    }
+
     /// Answers every request whose method and path contain `part` with this status; the server never sees them.
     pub fn refuse(&self, part: &'static str, status: u16) {
         self.state().refused = Some((part, status));
@@ -131,11 +144,17 @@ impl Proxy {
     }
 }
 
+fn random_fault(one_in: u64) -> Option<Fault> {
+    let (choice, kind) = uuid::Uuid::new_v4().as_u64_pair();
+    let spoiled = choice.checked_rem(one_in)? == 0;
+    spoiled.then(|| FAULTS[(kind % FAULTS.len() as u64) as usize])
+}
+
 /// Handles one request per connection: the proxy sends `Connection: close` to the server and to the client.
 fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::io::Result<()> {
     let Some(request) = read_request(client)? else { return Ok(()) };
     let lock = || shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (index, delay, fault) = {
+    let (index, delay, fault, own) = {
         let mut state = lock();
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default());
         let line =
@@ -144,10 +163,18 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
         state.seen.push(Seen { line, from: Instant::now(), to: None, answered: 0 });
         let index = state.seen.len() - 1;
         let fault = state.fault.filter(|(at, _)| *at == index).map(|(_, fault)| fault);
-        (index, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))))
+        let fault = fault.or_else(|| random_fault(state.one_in));
+        let own = state.answered.as_ref().filter(|(part, _)| state.seen[index].line.contains(part));
+        let own = own.map(|(_, json)| json.clone());
+        (index, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))), own)
     };
     thread::sleep(delay);
     let forward = || -> std::io::Result<Vec<u8>> {
+        if let Some(json) = &own {
+            let length = json.len();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
+            return Ok(format!("{head}Content-Length: {length}\r\n\r\n{json}").into_bytes());
+        }
         let mut upstream = TcpStream::connect(server)?;
         upstream.write_all(&request)?;
         let mut answer = Vec::new();

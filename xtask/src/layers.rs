@@ -62,7 +62,7 @@ const PROGRAMS: [Program; 6] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
     ("hydra-guest-cargo", &[]),
@@ -76,6 +76,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
     ("hydra-registry", REGISTRY),
+    ("hydra-serve", SERVE),
 ];
 
 /// The evaluations are documents here: reading rows needs `hydra-tables`, which is missing from this list.
@@ -100,6 +101,20 @@ const REGISTRY: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+];
+
+const SERVE: &[&str] = &[
+    "hydra-base",
+    "hydra-evaluation",
+    "hydra-guest-cargo",
+    "hydra-ledger-rules",
+    "hydra-lifecycle",
+    "hydra-lightgbm",
+    "hydra-mlflow",
+    "hydra-models",
+    "hydra-policy",
+    "hydra-registry",
+    "hydra-tables",
 ];
 
 /// Prints the number of packages that each program depends on. Fails if a program depends on too many or on a forbidden

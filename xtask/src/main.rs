@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod layers;
 mod paths;
 mod progress;
@@ -25,8 +26,9 @@ Commands:
   test [--all] [ARGS..]  run every test; --all adds older MLflow servers, other databases, long runs
   wheel [--dev|--sdist]  build the Python package: the wheel that is published, one for this machine for development,
                          or the source distribution
+  dist                   build the static binary for servers and containers, and the directory of its image
   bench [--only PART]    compare with other tools and write docs/benchmarks.md (about 40 minutes); PART is scoring,
-                         registry, policy, evaluation, python, or criterion (the benches of single components)
+                         registry, policy, evaluation, python, serving, or criterion (the benches of single components)
         [--quick]        run only a few rounds and write nothing
         [--compile-limit MINUTES]
                          time limit for compilers among the other tools, per model (default 10)
@@ -44,6 +46,7 @@ fn main() -> Result<()> {
         "demo" => demo::run(&rest),
         "test" => test::run(&rest),
         "wheel" => wheel::run(&rest),
+        "dist" => dist::run(&rest),
         "bench" => bench::run(&rest),
         "layers" => layers::run(),
         "help" | "--help" | "-h" => {

@@ -26,7 +26,7 @@ pub enum Scope {
     Build,
     /// Also the tools that pack the Python package.
     Wheel,
-    /// Also the linker for the wheel that is published.
+    /// Also the linker for the wheel and the static binary that are published.
     Release,
     /// Also the environments for `cargo xtask test`.
     Test,
@@ -54,12 +54,14 @@ impl Scope {
             Self::Wheel => vec![wheel::TOOLS],
             Self::Release => vec![wheel::TOOLS, wheel::ZIG],
             Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
-            Self::All => [MLFLOW, "moto", "postgres"]
+            Self::All => [MLFLOW, "moto", "postgres", "serving"]
                 .into_iter()
                 .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)
                 .collect(),
-            Self::Bench => vec![MLFLOW, "peers", "lleaves", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED],
+            Self::Bench => {
+                vec![MLFLOW, "peers", "lleaves", "serving", wheel::TOOLS, wheel::ZIG, python::DISTRIBUTED]
+            }
         }
     }
 }
@@ -67,7 +69,7 @@ impl Scope {
 /// Installs the tools and environments of `scope` that are missing or outdated.
 pub fn run(scope: Scope) -> Result<()> {
     let python = check_prerequisites()?;
-    add_wasm_target()?;
+    add_target(WASM_TARGET)?;
     install_cpp_tools(&python)?;
     for name in scope.environments() {
         if paths::requirements(name).exists() {
@@ -99,15 +101,16 @@ fn check_prerequisites() -> Result<PathBuf> {
     }
 }
 
-fn add_wasm_target() -> Result<()> {
-    let installed = capture("rustc", &["--print", "target-libdir", "--target", WASM_TARGET])
+/// Adds the standard library of a target to the Rust toolchain.
+pub fn add_target(target: &str) -> Result<()> {
+    let installed = capture("rustc", &["--print", "target-libdir", "--target", target])
         .is_some_and(|directory| Path::new(&directory).exists());
     if installed {
         return Ok(());
     }
     step(
-        "adding the Rust target for policies",
-        Command::new("rustup").args(["target", "add", WASM_TARGET]).current_dir(paths::root()),
+        &format!("adding the Rust target {target}"),
+        Command::new("rustup").args(["target", "add", target]).current_dir(paths::root()),
     )
 }
 

@@ -5,6 +5,9 @@ const LONGEST = 1000;
 const NAME = 64;
 const DATASET = 100;
 
+// What the keys of the tags of measured versions start with; the name of the dataset follows.
+const TAG = 'hydra.evaluation.';
+
 export const policy = {
   describe() {
     return {
@@ -22,7 +25,7 @@ export const policy = {
           'self-reported',
           'boolean',
           'true',
-          'whether a metric that no evaluation measured counts as the runs reported it',
+          'whether a metric counts as the runs reported it where the candidate has no evaluation; with one that lacks the champion, never',
         ),
       ],
     };
@@ -39,6 +42,13 @@ export const policy = {
         named.length > 0 ? named.includes(dataset) : kind === 'holdout',
       ),
       selfReported: settings['self-reported'] === 'true',
+      // A dataset on which the target was measured, and whose evaluation the host did not pass: it lacks the champion, or is
+      // missing or altered. What the runs reported must not take its place.
+      leftOut: target.tags
+        .filter(({ key }) => key.startsWith(TAG))
+        .map(({ key }) => key.slice(TAG.length))
+        .filter((name) => named.length === 0 || named.includes(name))
+        .find((name) => context.evaluations.every(({ dataset }) => dataset !== name)),
     };
     const goal = parseGate(settings.metric);
     if (context.champion === undefined) {
@@ -159,9 +169,9 @@ function measuredValue(metric, version) {
 }
 
 // The value if the run has one that is not NaN, and the settings let it count.
-function reported({ selfReported }, gate, version) {
+function reported({ selfReported, leftOut }, gate, version) {
   const value = version.run?.metrics.find(({ key }) => key === gate.metric)?.value;
-  return !selfReported || Number.isNaN(value) ? undefined : value;
+  return !selfReported || leftOut !== undefined || Number.isNaN(value) ? undefined : value;
 }
 
 function reaches(gain, { least, orEqual }) {
@@ -188,8 +198,14 @@ function beside(value, threshold) {
 }
 
 // A missing value is not evidence against the candidate, so the policy holds.
-function missing({ selfReported }, gate, { version }) {
+function missing({ selfReported, leftOut, target }, gate, { version }) {
   const name = excerpt(gate.metric, NAME);
+  if (leftOut !== undefined) {
+    return hold(
+      `version ${target.version} was measured on ${excerpt(leftOut, DATASET)}, but not together with the champion, or the ` +
+        `evaluation is damaged: measure both in one evaluation to compare the metric ${name}`,
+    );
+  }
   if (!selfReported) return hold(`no evaluation measured the metric ${name} of version ${version}`);
   return hold(`version ${version} has no usable value of the metric ${name}, measured or self-reported`);
 }

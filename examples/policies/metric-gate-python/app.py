@@ -17,6 +17,9 @@ LONGEST = 1000
 NAME = 64
 DATASET = 100
 
+# What the keys of the tags of measured versions start with; the name of the dataset follows.
+TAG = "hydra.evaluation."
+
 
 def answers_with_errors(rule):
     """Answers with the text of an exception: without this, the host would only see that the component stopped."""
@@ -56,7 +59,8 @@ class Policy(exports.Policy):
                 boolean,
                 "true",
                 False,
-                "whether a metric that no evaluation measured counts as the runs reported it",
+                "whether a metric counts as the runs reported it where the candidate has no evaluation; "
+                "with one that lacks the champion, never",
             ),
         ]
         return contract.Descriptor("metric-gate-python", "2.0.0", SUMMARY, settings)
@@ -128,6 +132,11 @@ class Evidence:
             if (evaluation.dataset in named if named else evaluation.kind == contract.EvaluationKind.HOLDOUT)
         ]
         self.self_reported = settings["self-reported"] == "true"
+        # A dataset on which the target was measured, and whose evaluation the host did not pass: it lacks the champion, or is
+        # missing or altered. What the runs reported must not take its place.
+        passed = {evaluation.dataset for evaluation in context.evaluations}
+        tagged = (tag.key.removeprefix(TAG) for tag in target.tags if tag.key.startswith(TAG))
+        self.left_out = next((name for name in tagged if name not in passed and (not named or name in named)), None)
 
     def judge(self, gate, bar, is_goal, reasons):
         """Adds how a metric reaches its bar: in every evaluation that measured both versions, or else in what the runs
@@ -184,13 +193,19 @@ class Evidence:
 
     def reported(self, gate, version):
         """The value if the run has one that is not NaN, and the settings let it count."""
-        metrics = version.run.metrics if version.run and self.self_reported else []
+        counts = version.run and self.self_reported and self.left_out is None
+        metrics = version.run.metrics if counts else []
         values = (metric.value for metric in metrics if metric.key == gate.metric)
         return next((value for value in values if not math.isnan(value)), None)
 
     def missing(self, gate, version):
         """A missing value is not evidence against the candidate, so the policy holds."""
         name = excerpt(gate.metric, NAME)
+        if self.left_out is not None:
+            return contract.Verdict_Hold(
+                f"version {self.target.version} was measured on {excerpt(self.left_out, DATASET)}, but not together with the "
+                f"champion, or the evaluation is damaged: measure both in one evaluation to compare the metric {name}"
+            )
         if not self.self_reported:
             return contract.Verdict_Hold(f"no evaluation measured the metric {name} of version {version.version}")
         return contract.Verdict_Hold(

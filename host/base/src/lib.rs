@@ -7,10 +7,12 @@ mod blocking;
 pub mod error;
 pub mod failpoint;
 mod jitter;
+pub mod json;
 pub mod names;
 pub mod pattern;
 mod policy_identity;
 pub mod private_dir;
+pub mod regular_file;
 pub mod sha256;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -2,6 +2,7 @@
 
 mod history;
 mod repeated;
+mod serve;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,13 +16,15 @@ pub use crate::policy::PolicyCommand;
 pub use crate::predict::PredictArgs;
 use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
-pub use history::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
+pub use history::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::names::Version;
 use hydra_base::pattern::NamePattern;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
+use hydra_registry::Head;
 pub use repeated::{REPEATED, gathered};
+pub use serve::{LogFormat, ServeArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.
@@ -75,6 +78,11 @@ pub struct GlobalArgs {
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
 
+    /// How far this machine's clock may be from the server's, or behind the newest entry in a local store, before decisions are
+    /// refused [default: 60s]
+    #[arg(long, global = true, env = environment::CLOCK_TOLERANCE, value_name = "TIME", hide_env_values = true)]
+    pub clock_tolerance: Option<String>,
+
     /// The format of reports: text for people or JSON for programs
     #[arg(
         long,
@@ -90,6 +98,11 @@ pub struct GlobalArgs {
     /// The configuration file [default: hydra.toml in the project root]
     #[arg(long, global = true, env = environment::CONFIG, value_name = "FILE", value_parser = path(), hide_env_values = true)]
     pub config: Option<PathBuf>,
+
+    /// The longest time that the command may take, such as 10m [default: 1h; for log-candidate, predict, evaluate, download and
+    /// policy, as long as their work and their transfers take]
+    #[arg(long, global = true, value_name = "SPAN", value_parser = span)]
+    pub timeout: Option<Duration>,
 
     /// Log more to stderr (-v, -vv, -vvv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -142,6 +155,8 @@ pub enum Command {
     Download(DownloadArgs),
     /// Predict with the champion, or another version
     Predict(PredictArgs),
+    /// Answer requests for scores with the champion, and follow it
+    Serve(Box<ServeArgs>),
     /// Measure versions on the same labelled rows: metrics with paired intervals, agreement
     Evaluate(Box<EvaluateArgs>),
     /// Show, verify or export every decision: who, when, what, why, and by which policy
@@ -153,6 +168,23 @@ pub enum Command {
     /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+}
+
+impl Command {
+    /// The longest time that the command may take, unless the user sets another: none for commands that compute and transfer
+    /// files, whose requests have limits of their own.
+    #[must_use]
+    pub fn usual_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::LogCandidate(_)
+            | Self::Predict(_)
+            | Self::Evaluate(_)
+            | Self::Download(_)
+            | Self::Policy(_)
+            | Self::Serve(_) => None,
+            _ => Some(Duration::from_hours(1)),
+        }
+    }
 }
 
 /// Arguments of `log-candidate`.
@@ -305,6 +337,10 @@ pub struct ActorArgs {
     /// Your name, for the ledger and for the policy [default: MLFLOW_TRACKING_USERNAME or the login name]
     #[arg(long, env = environment::ACTOR, value_name = "NAME", hide_env_values = true)]
     pub actor: Option<String>,
+
+    /// Go on only if this is the newest entry of the ledger, as `history export --head` prints it
+    #[arg(long, value_name = "HEAD")]
+    pub expect_head: Option<Head>,
 }
 
 /// Arguments of `nominate`.

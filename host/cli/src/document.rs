@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Number, Value};
 
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 /// The first character of a number that is stored as text.
 const MARK: char = '\0';
@@ -25,8 +26,11 @@ pub struct Document {
 impl Document {
     /// Reads a JSON file, or a TOML file if the name ends in `.toml`.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let unreadable = |error| {
+            Error::new(ErrorKind::InvalidArgument, format!("cannot read {}", path.display()))
+                .with_source(error)
+        };
+        let text = regular_file::read_text(path, unreadable)?;
         let is_toml = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("toml"));
         let parsed = if is_toml {
             toml::from_str(&text).map(toml::Value::Table).map(from_toml).map_err(anyhow::Error::from)

@@ -9,6 +9,7 @@ use crate::Printer;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_lightgbm::loaded::{Engine, Model};
 use hydra_models::candidate::ModelSource;
+use hydra_policy::CompilerCommand;
 
 /// A model with its metrics and configuration, before the flags are applied.
 pub type Trained = (ModelSource, BTreeMap<String, f64>, Map<String, Value>);
@@ -26,7 +27,9 @@ pub struct Extras {
     pub train: Option<Train>,
     /// LightGBM's own scores; none if the program does not have them.
     pub engine: Option<MakeEngine>,
-    /// What a user who needs one that is missing can do.
+    /// The command that compiles policies in a process of its own; none if it is not known.
+    pub compiler: fn() -> Option<CompilerCommand>,
+    /// What a user who needs training or scores that are missing can do.
     pub hint: &'static str,
 }
 
@@ -43,11 +46,11 @@ pub struct TrainRequest<'a> {
     pub params: Map<String, Value>,
 }
 
-/// Neither: a build without the feature `training`.
+/// A program of its own, built without the feature `training`.
 impl Default for Extras {
     fn default() -> Self {
         let hint = "install it with the feature: cargo install --path host/cli --locked";
-        Self { train: None, engine: None, hint }
+        Self { train: None, engine: None, compiler: CompilerCommand::of_this_program, hint }
     }
 }
 

@@ -1,6 +1,9 @@
-//! Ctrl-C and SIGTERM: the first signal asks a command to stop cleanly, the second one ends the program immediately.
+//! Ctrl-C and SIGTERM: a command that changes a registry is asked to stop cleanly by the first signal, and ended by the second
+//! one; a command that writes a file is ended after its temporary file is removed.
 
 use std::future::pending;
+use std::sync::mpsc;
+use std::thread;
 
 use tokio::sync::oneshot;
 
@@ -25,6 +28,29 @@ pub fn first() -> Result<impl Future<Output = ()> + Send> {
             pending::<()>().await;
         }
     })
+}
+
+/// From now on, a signal ends the program after the [files that are not complete](hydra_tables::remove_partial_files) are
+/// removed, also while the command computes.
+pub fn remove_partial_files() -> Result<()> {
+    let failed = |source: std::io::Error| {
+        Error::new(ErrorKind::Config, "cannot listen for Ctrl-C").with_source(source)
+    };
+    // The command may not come back to its runtime for hours.
+    let (ready, is_ready) = mpsc::channel();
+    let listen = move || -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut signals = Signals::listen()?;
+            // The command waits for it.
+            let _ = ready.send(());
+            signals.next().await;
+            hydra_tables::remove_partial_files();
+            std::process::exit(ExitStatus::Error.code().into());
+        })
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(failed)?;
+    is_ready.recv().map_err(|gone| failed(std::io::Error::other(gone)))
 }
 
 #[cfg(unix)]

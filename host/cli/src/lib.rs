@@ -6,6 +6,7 @@
 mod again;
 mod args;
 mod commands;
+mod delimiter;
 mod document;
 pub mod evaluate;
 mod extras;
@@ -23,21 +24,46 @@ mod time;
 use std::env::VarError;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use hydra_base::text::printable;
+use hydra_base::error::{Error, ErrorKind};
+use hydra_base::text::{is_unprintable, printable};
 use hydra_mlflow::environment;
+use hydra_policy::{COMPILER_ARGUMENT, compiler_main};
 
 use again::Again;
 pub use args::Cli;
+use args::{Command, GlobalArgs, LogFormat, OutputFormat};
 pub use extras::{Extras, MakeEngine, Train, TrainRequest, Trained};
 pub use printer::{ExitStatus, Printer};
 pub use settings::Settings;
 
+/// The stack of the thread that runs the command line: that of the main thread may be smaller (`ulimit -s`).
+const STACK_BYTES: usize = 8 << 20;
+
 /// Runs the command line `args` (the program's name first) with what the program adds to it.
 pub fn main(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitStatus {
-    let status = run_words(args, extras);
+    let args: Vec<_> = args.into_iter().collect();
+    if args.get(1).is_some_and(|first| first == COMPILER_ARGUMENT) {
+        let has_replied = compiler_main(args.get(2).map(OsString::as_os_str));
+        return if has_replied { ExitStatus::Done } else { ExitStatus::Error };
+    }
+    let running = thread::Builder::new()
+        .name("hydra-registry".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || run_words(args, extras));
+    let status = match running.map(JoinHandle::join) {
+        Ok(Ok(status)) => status,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => {
+            Printer::new(args::OutputFormat::Text, false)
+                .error(&anyhow::Error::new(error).context("cannot start a thread"));
+            ExitStatus::Error
+        }
+    };
     // Only a program in Rust does this at its end, and this library may be a part of another. A reader that has gone away is not an
     // error.
     let _ = std::io::stdout().flush();
@@ -54,12 +80,18 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
         Ok(parsed) => parsed,
         Err(error) => {
             let failed = error.use_stderr();
-            // Ignore a failed write: stderr may be closed.
-            let _ = error.print();
+            let text = error.render().to_string();
+            if text.chars().any(|c| c != '\n' && is_unprintable(c)) {
+                // It quotes an argument or a variable.
+                Printer::new(OutputFormat::Text, false).note(text);
+            } else {
+                // Ignore a failed write: stderr may be closed.
+                let _ = error.print();
+            }
             return if failed { ExitStatus::Error } else { ExitStatus::Done };
         }
     };
-    start_log(cli.global.verbose, cli.global.quiet);
+    start_log(&cli);
     let mut printer = Printer::new(cli.global.output, cli.global.quiet).with_options(again);
     run(cli, extras, &mut printer).unwrap_or_else(|error| {
         if printer::is_broken_pipe(&error) {
@@ -72,20 +104,51 @@ fn run_words(args: impl IntoIterator<Item = OsString>, extras: Extras) -> ExitSt
 }
 
 fn run(cli: Cli, extras: Extras, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    let limit = cli.global.timeout.or_else(|| cli.command.usual_timeout());
     let settings = Settings::resolve(&cli.global, extras)?;
-    // Commands await requests one after another; worker threads would take longer to start than they save.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let status = runtime.block_on(commands::run(cli.command, &settings, printer))?;
+    let runtime = match &cli.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+        // They await requests one after another; worker threads would take longer to start than they save.
+        _ => {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.thread_stack_size(STACK_BYTES).enable_all().build()?
+        }
+    };
+    let command = Box::pin(commands::run(cli.command, &settings, printer));
+    let status = match limit {
+        None => runtime.block_on(command)?,
+        Some(limit) => match runtime.block_on(async { tokio::time::timeout(limit, command).await }) {
+            Ok(status) => status?,
+            Err(_) => {
+                // Threads may still wait for a lock or a disk.
+                runtime.shutdown_background();
+                return Err(timed_out(limit).into());
+            }
+        },
+    };
     printer.flush()?;
     Ok(status)
 }
 
-fn start_log(verbose: u8, quiet: bool) {
+fn timed_out(limit: Duration) -> Error {
+    let limit = jiff::SignedDuration::try_from(limit).unwrap_or(jiff::SignedDuration::MAX);
+    Error::new(ErrorKind::Timeout, format!("the command did not end within {limit:#}"))
+        .with_retryable(true)
+        .with_hint("see with `hydra-registry history` whether it was recorded; then repeat it, with more time by `--timeout`")
+}
+
+fn start_log(cli: &Cli) {
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::field::MakeExt as _;
     use tracing_subscriber::fmt::format::debug_fn;
+    let GlobalArgs { verbose, quiet, .. } = cli.global;
+    let serve = match &cli.command {
+        Command::Serve(args) => Some(args.log_format),
+        _ => None,
+    };
     let level = match (quiet, verbose) {
         (true, _) => "error",
+        (false, 0) if serve.is_some() => "hydra=info,warn",
         (false, 0) => "warn",
         (false, 1) => "hydra=info,warn",
         (false, 2) => "hydra=debug,info",
@@ -105,16 +168,18 @@ fn start_log(verbose: u8, quiet: bool) {
         (name, text) => write!(writer, "{name}={text}"),
     })
     .delimited(" ");
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .fmt_fields(fields)
-        .with_target(false)
-        .without_time()
-        .try_init()
-        // An embedding test may have installed a subscriber already.
-        .ok();
+        .with_target(false);
+    let started = match serve {
+        Some(LogFormat::Json) => log.json().flatten_event(true).with_current_span(false).try_init(),
+        Some(LogFormat::Text) => log.fmt_fields(fields).try_init(),
+        None => log.fmt_fields(fields).without_time().try_init(),
+    };
+    // An embedding test may have installed a subscriber already.
+    started.ok();
     if let Some(error) = malformed {
         tracing::warn!(error, "ignoring HYDRA_LOG: not a valid log filter");
     }

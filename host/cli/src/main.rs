@@ -7,6 +7,10 @@ use std::process::ExitCode;
 
 use hydra_registry_cli::Extras;
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let extras = Extras::default();
     #[cfg(feature = "training")]

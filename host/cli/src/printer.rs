@@ -23,6 +23,8 @@ pub enum ExitStatus {
     Error,
     /// 3: the policy holds: not enough evidence yet.
     Held,
+    /// 6: the ledger is sound, but a checkpoint bridges damage in it.
+    Bridged,
 }
 
 impl ExitStatus {
@@ -34,6 +36,7 @@ impl ExitStatus {
             Self::Rejected => 1,
             Self::Error => 2,
             Self::Held => 3,
+            Self::Bridged => 6,
         }
     }
 }

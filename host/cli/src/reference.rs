@@ -13,6 +13,16 @@ const INTRODUCTION: &str = "\
 # The command line
 
 The output of `hydra-registry help COMMAND` for every command. The options of every command are listed once, at the end.
+
+## Exit status
+
+| status | meaning | commands |
+| --- | --- | --- |
+| 0 | done, nothing to do, or sound | all |
+| 1 | the policy rejects, or a check finds a problem | `promote`, `rollback`, `policy run`: a rejection; `history verify`, `doctor`, `status`, `policy test`: a problem |
+| 2 | an error: nothing was changed, or the message says what was | all |
+| 3 | the policy holds: the evidence is not sufficient yet | `promote`, `rollback`, `policy run` |
+| 6 | sound, but a checkpoint bridges damage | `history verify` |
 ";
 
 /// The options that every command repeats.

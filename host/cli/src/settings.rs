@@ -6,9 +6,10 @@ use std::ffi::OsString;
 use crate::Extras;
 use crate::args::{ActorArgs, GlobalArgs};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_mlflow::environment::Environment;
+use hydra_mlflow::environment::{self, Environment};
 use hydra_mlflow::uri::GivenUri;
-use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig};
+use hydra_policy::parse_duration;
+use hydra_registry::{OpenOptions, PanelOptions, PanelPolicy, Project, ProjectConfig, ServeConfig};
 
 /// The settings of one command.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub set: BTreeMap<String, String>,
     /// The policy's settings in `hydra.toml` alone; `options` contains them, too.
     pub configured: BTreeMap<String, String>,
+    /// `[serve]` in `hydra.toml`.
+    pub serve: ServeConfig,
     /// What the program adds.
     pub extras: Extras,
 }
@@ -31,13 +34,19 @@ impl Settings {
             Some(path) => ProjectConfig::read(path)?,
             None => project.config()?,
         };
+        let serve = config.serve.clone();
         let (set, configured) = (key_values("--set", &args.set)?, config.settings.clone());
+        let environment = Environment::of_process();
+        let has_compiler = environment.get(environment::POLICY_COMPILER).is_some();
         let mut options = OpenOptions::new()
-            .with_environment(Environment::of_process())
+            .with_environment(environment)
             .with_project(project)
             .with_config(config)
             .with_policy_settings(set.clone())
             .with_budget(key_values("--budget", &args.budget)?);
+        if let Some(command) = (extras.compiler)().filter(|_| !has_compiler) {
+            options = options.with_policy_compiler(command);
+        }
         // clap has replaced missing arguments by these environment variables, also by empty ones.
         let uri = |uri: &Option<GivenUri>| uri.clone().filter(|uri| !uri.expose().is_empty());
         if let Some(uri) = uri(&args.tracking_uri) {
@@ -49,12 +58,22 @@ impl Settings {
         if let Some(name) = args.model.as_deref().filter(|name| !name.is_empty()) {
             options = options.with_model(name);
         }
+        if let Some(text) = args.clock_tolerance.as_deref().filter(|text| !text.is_empty()) {
+            let tolerance = parse_duration(text).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("the clock tolerance is not a duration: `{text}`"),
+                )
+                .with_hint("write it like `60s` or `5m`")
+            })?;
+            options = options.with_clock_tolerance(tolerance);
+        }
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }
         options =
             args.monitors.iter().map(PanelPolicy::from_argument).fold(options, OpenOptions::with_monitor);
-        Ok(Self { options, set, configured, extras })
+        Ok(Self { options, set, configured, serve, extras })
     }
 
     /// The same options with another actor, where one is named.

@@ -289,4 +289,22 @@ pub struct AgreementRecord {
     /// The Kolmogorov-Smirnov distance of the scores.
     #[serde(with = "number")]
     pub ks: f64,
+    /// Quantiles of the absolute difference of the scores, by their shares; empty where they were not measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub difference_quantiles: Vec<QuantileRecord>,
+    /// The time that the challenger took for the rows, divided by the time of the baseline; none where it was not measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ratio: Option<f64>,
+}
+
+/// A quantile of a figure of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct QuantileRecord {
+    /// The share of rows that do not exceed the value.
+    pub share: f64,
+    /// The value.
+    #[serde(with = "number")]
+    pub value: f64,
 }

@@ -24,6 +24,7 @@ mod distribution;
 mod document;
 mod figures;
 mod grouped;
+mod live;
 mod measure;
 mod metric;
 mod pointwise;
@@ -39,14 +40,15 @@ pub use dataset::{Dataset, Labels, MOST_ROWS, Segments};
 pub use distribution::Distribution;
 pub use document::{
     AgreementRecord, CalibrationRecord, ComparisonRecord, DatasetRecord, DistributionRecord, Evaluation,
-    EvaluationKind, IntervalRecord, MeasurementRecord, SCHEMA, SegmentRecord, SettingsRecord, VersionId,
-    VersionRecord,
+    EvaluationKind, IntervalRecord, MeasurementRecord, QuantileRecord, SCHEMA, SegmentRecord, SettingsRecord,
+    VersionId, VersionRecord,
 };
+pub use live::{LiveAgreement, LiveVersion, stability_of_counts};
 pub use measure::{Agreement, Comparison, Measured, Measurement, Options, Segment, measure};
 pub use metric::{Direction, Metric, Task};
 pub use resample::interval::{FEWEST_RESAMPLES, Interval, LEVEL, Method};
 #[cfg(feature = "rows")]
-pub use rows::{Columns, Evaluated, ReadColumn, Request, Subject, Work, evaluate};
+pub use rows::{Columns, Evaluated, ReadColumn, Request, Subject, Work, class_names, evaluate, task_of};
 pub use scores::Scores;
 
 #[cfg(test)]

@@ -2,20 +2,22 @@
 //! whose runs or files are missing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
+use crate::clock::{exceeds, in_words, store_time};
 use crate::evaluations::{self, Unusable};
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::{Ledger, LedgerWriter};
 use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, DatasetName, ExperimentId, ModelName, RunId, Version};
-use hydra_base::time::now;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{
-    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, Run, RunStatus,
+    Experiment, LifecycleStage, ModelVersion, OPERATION_ID_TAG, RegisteredModel, RunStatus,
 };
+use hydra_mlflow::listing::Listing;
 use hydra_models::model_cache::ModelCache;
 use hydra_models::preflight::{self, Opened, Presence};
 
@@ -103,6 +105,11 @@ pub enum Finding {
         /// The reason, for people.
         why: String,
     },
+    /// The clock of this machine differs from the server's.
+    WrongClock {
+        /// The server's clock minus that of this machine, in milliseconds, at least.
+        difference: i64,
+    },
     /// A run that this program started in the experiment and did not end.
     UnfinishedRun {
         /// The run.
@@ -133,6 +140,7 @@ impl Finding {
             Self::DeletedRun { .. } => "deleted-run",
             Self::UnreadableModel { .. } => "unreadable-model",
             Self::UnusableEvaluation { .. } => "unusable-evaluation",
+            Self::WrongClock { .. } => "wrong-clock",
             Self::UnfinishedRun { .. } => "unfinished-run",
         }
     }
@@ -177,6 +185,9 @@ impl Finding {
             Self::UnusableEvaluation { version, dataset, .. } => {
                 format!("restore the document from a backup, or measure again, together with the champion: `hydra-registry evaluate ROWS --label COLUMN --alias champion --version {version} --name {dataset}`").into()
             }
+            Self::WrongClock { .. } => {
+                "set the clock that is wrong; until then, this machine's decisions are refused".into()
+            }
             Self::UnfinishedRun { .. } => {
                 "if no process is working on it, repeat the command that began it; `doctor --fix` ends runs older than a day as FAILED".into()
             }
@@ -218,6 +229,9 @@ impl fmt::Display for Finding {
             Self::UnusableEvaluation { version, dataset, why } => {
                 write!(f, "cannot use the evaluation of version {version} on `{dataset}`: {why}")
             }
+            Self::WrongClock { difference } => {
+                write!(f, "this machine's clock is {} the server's", in_words(*difference))
+            }
             Self::UnfinishedRun { run_id, .. } => write!(f, "run {run_id} has started but never ended"),
         }
     }
@@ -234,6 +248,8 @@ pub struct Doctor<'a> {
     pub experiment: Option<&'a Experiment>,
     /// What is kept of models that were opened before.
     pub cache: Option<&'a ModelCache>,
+    /// How far the clock of this machine may be from the store's.
+    pub clock_tolerance: Duration,
 }
 
 impl Doctor<'_> {
@@ -250,7 +266,8 @@ impl Doctor<'_> {
             name: experiment.name.clone(),
         }));
         findings.extend(misspelled(&registered));
-        let mut versions: BTreeMap<Version, ModelVersion> = BTreeMap::new();
+        let mut examined: BTreeSet<Version> = BTreeSet::new();
+        let mut unusable = Vec::new();
         for (alias, version) in &registered.aliases {
             match self.backend.registry.model_version(self.model, *version).await {
                 Err(error) if error.kind() == ErrorKind::VersionNotFound => {
@@ -260,23 +277,27 @@ impl Doctor<'_> {
                     let found = found?;
                     findings.extend(self.deleted_run(alias, &found).await?);
                     findings.extend(self.unreadable_model(alias, &found, ledger).await);
-                    versions.insert(found.version, found);
+                    // One after the other, so that what many versions hold is not in memory at the same time.
+                    if examined.insert(found.version) {
+                        unusable.extend(Box::pin(evaluations::unusable(self.backend, &[found])).await);
+                    }
                 }
             }
         }
-        let versions: Vec<ModelVersion> = versions.into_values().collect();
-        let unusable = evaluations::unusable(self.backend, &versions).await.into_iter();
-        findings.extend(unusable.map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
-            version,
-            dataset,
-            why,
-        }));
+        unusable.sort_by_key(|unusable: &Unusable| unusable.version);
+        findings.extend(
+            unusable.into_iter().map(|Unusable { version, dataset, why }| Finding::UnusableEvaluation {
+                version,
+                dataset,
+                why,
+            }),
+        );
         let on = |alias: Alias| registered.aliases.get(&alias).copied();
         let champion = on(Alias::CHAMPION).filter(|champion| on(Alias::ARCHIVED) == Some(*champion));
         findings.extend(champion.map(|version| Finding::ArchivedChampion { version }));
+        findings.extend(self.wrong_clock());
         let unfinished = self.unfinished_runs().await?.into_iter();
-        findings
-            .extend(unfinished.map(|run| Finding::UnfinishedRun { run_id: run.id, started: run.start_time }));
+        findings.extend(unfinished.map(|(run_id, started)| Finding::UnfinishedRun { run_id, started }));
         Ok(findings)
     }
 
@@ -289,11 +310,21 @@ impl Doctor<'_> {
                 other => drop(other?),
             }
         }
-        let abandoned = |run: &Run| run.start_time.is_some_and(|start| now() - start > LONGEST_RUN_MS);
-        for run in self.unfinished_runs().await?.into_iter().filter(abandoned) {
-            self.backend.tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
+        let now = store_time(self.backend);
+        let is_abandoned = |started: Option<Timestamp>| {
+            started.is_some_and(|started| now.saturating_sub(started) > LONGEST_RUN_MS)
+        };
+        for (run_id, _) in
+            self.unfinished_runs().await?.into_iter().filter(|(_, started)| is_abandoned(*started))
+        {
+            self.backend.tracking.update_run(&run_id, RunStatus::Failed, Some(now)).await?;
         }
         Ok(())
+    }
+
+    fn wrong_clock(&self) -> Option<Finding> {
+        let difference = self.backend.registry.clock()?.certain();
+        exceeds(difference, self.clock_tolerance).then_some(Finding::WrongClock { difference })
     }
 
     async fn deleted_run(&self, alias: &Alias, version: &ModelVersion) -> Result<Option<Finding>> {
@@ -330,22 +361,20 @@ impl Doctor<'_> {
         Some(Finding::UnreadableModel { alias: alias.clone(), version: version.version, why, overridden })
     }
 
-    /// The unfinished runs of this program in the experiment.
-    async fn unfinished_runs(&self) -> Result<Vec<Run>> {
+    /// The unfinished runs of this program in the experiment, and when each started.
+    async fn unfinished_runs(&self) -> Result<Vec<(RunId, Option<Timestamp>)>> {
         let Some(Experiment { id: experiment, .. }) = self.experiment else { return Ok(Vec::new()) };
         let mut unfinished = Vec::new();
-        let mut token = None;
-        loop {
+        let mut listing = Listing::default();
+        while !listing.is_at_end() {
             let tracking = &self.backend.tracking;
-            let page =
-                tracking.runs_by_status(experiment, RunStatus::Running, PAGE, token.as_deref()).await?;
+            let page = tracking.runs_by_status(experiment, RunStatus::Running, PAGE, listing.token()).await?;
+            listing.advance(&page)?;
             // Other programs log runs in the same experiment; runs of this program have an operation id.
-            unfinished.extend(page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG)));
-            token = page.next;
-            if token.is_none() {
-                return Ok(unfinished);
-            }
+            let ours = page.items.into_iter().filter(|run| run.tags.contains_key(OPERATION_ID_TAG));
+            unfinished.extend(ours.map(|run| (run.id, run.start_time)));
         }
+        Ok(unfinished)
     }
 }
 
@@ -379,7 +408,9 @@ mod tests {
         let uri = TrackingUri::new(&server.url).expect("a URI");
         let backend = Backend::connect(&uri, None, &Default::default()).expect("a backend");
         let model = ModelName::new("m").expect("a name");
-        let doctor = Doctor { backend: &backend, model: &model, experiment: None, cache: None };
+        let clock_tolerance = crate::clock::DEFAULT_TOLERANCE;
+        let doctor =
+            Doctor { backend: &backend, model: &model, experiment: None, cache: None, clock_tolerance };
         let findings = doctor.diagnose(None).await.expect("a diagnosis");
         let [Finding::UnreadableModel { why, .. }] = findings.as_slice() else { panic!("{findings:?}") };
         assert!(why.contains("there is no MLmodel at mlflow-artifacts://***@127.0.0.1"), "{why}");

@@ -7,10 +7,13 @@ use std::path::PathBuf;
 use hydra_base::blocking;
 use hydra_base::error::Result;
 use hydra_base::{Sha256, private_dir};
-use hydra_models::model_cache::write_whole;
+use hydra_models::model_cache::{read_small, write_whole};
 
 /// The length of a digest in hexadecimal digits.
 const DIGEST_CHARS: usize = 64;
+
+/// The most bytes of a document.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// How many documents a cache keeps.
 const MAX_DOCUMENTS: usize = 256;
@@ -86,7 +89,7 @@ impl DocumentCache {
             tracing::warn!(%error, "not using the cache of {}", self.contents);
             return None;
         }
-        fs::read(self.directory.join(sha256.to_string())).ok()
+        read_small(&self.directory.join(sha256.to_string()), MAX_BYTES)
     }
 
     fn write(&self, sha256: Sha256, bytes: &[u8]) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! The lifecycle: evidence, decisions and their effects, and the ledger that records them.
 
 pub mod backtest;
+pub mod clock;
 pub mod doctor;
 pub mod document_cache;
 pub mod evaluations;

@@ -1,5 +1,6 @@
 //! What the ledger knows that a decision depends on, and how a policy is told.
 
+use crate::clock::Moment;
 use crate::evidence::timestamp;
 use crate::ledger::standing::{Approval, Quarantine};
 use crate::ledger::{LedgerView, Standing};
@@ -19,6 +20,8 @@ pub(crate) const MONTH_MS: u64 = 30 * DAY_MS;
 /// What the ledger knows that a decision depends on.
 #[derive(Debug, Clone)]
 pub struct Past {
+    /// The time of the decision.
+    pub moment: Moment,
     /// The newest transitions, newest first.
     pub history: Vec<Transition>,
     /// Quarantines and approvals.
@@ -32,8 +35,9 @@ pub struct Past {
 impl Past {
     /// The past of a model without a ledger.
     #[must_use]
-    pub fn none() -> Self {
+    pub fn none(moment: Moment) -> Self {
         Self {
+            moment,
             history: Vec::new(),
             standing: Standing::none(""),
             champion_since: None,
@@ -70,6 +74,7 @@ impl Past {
 impl From<&LedgerView> for Past {
     fn from(view: &LedgerView) -> Self {
         Self {
+            moment: view.moment,
             history: view.history.clone(),
             standing: view.standing.clone(),
             champion_since: view.champion_since,

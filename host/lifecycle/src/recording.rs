@@ -81,6 +81,9 @@ impl<'a> RequestDecider<'a> {
 #[async_trait]
 impl Decide for RequestDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
+        if let Some(expected) = &self.request.expected_head {
+            expected.ensure(Some(view))?;
+        }
         self.transitions.check_premise(self.request, &self.seen, view)?;
         let first = self.first.take();
         let (request, evidence) = self.transitions.resolve(self.request, view, first).await?;
@@ -180,7 +183,7 @@ fn proposal(
         usage: decision.leader.usage,
         budget: decision.leader.budget.clone(),
         input_sha256: input.sha256()?,
-        evidence_sha256: evidence_sha256(input, decision)?,
+        evidence_sha256: evidence_sha256(input, &decision.answers)?,
         model_sha256: transition.model_sha256.clone(),
         evaluations,
         more_evaluations,
@@ -216,18 +219,18 @@ fn proposal(
 }
 
 /// The digest of the evidence without the time. With several policies it depends on the parts and settings of all.
-fn evidence_sha256(input: &Input, decision: &PanelDecision) -> Result<Sha256> {
+pub(crate) fn evidence_sha256(input: &Input, answers: &[Answer]) -> Result<Sha256> {
     #[derive(Serialize)]
     struct Asked<'a> {
         evidence: Sha256,
         policies: Vec<(PanelRole, Sha256, &'a BTreeMap<String, String>)>,
     }
     let evidence = input.evidence_sha256()?;
-    if decision.answers.len() == 1 {
+    if answers.len() <= 1 {
         return Ok(evidence);
     }
-    let answers = decision.answers.iter();
-    let policies = answers.map(|answer| (answer.mode, answer.policy.sha256, &answer.settings)).collect();
+    let policies =
+        answers.iter().map(|answer| (answer.mode, answer.policy.sha256, &answer.settings)).collect();
     let bytes = serde_json_canonicalizer::to_vec(&Asked { evidence, policies }).map_err(|error| {
         Error::new(ErrorKind::Internal, "cannot write the question to a panel as JSON").with_source(error)
     })?;

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::guards::quarantined;
 use crate::ledger::entry::{EntryKind, Subject};
+use crate::ledger::head::Head;
 use crate::ledger::{Decide, DecideOutcome, LedgerView, LedgerWriter, Proposal, QUARANTINE_TAG, Recorded};
 use hydra_base::actor;
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
-use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, USER_TAG};
@@ -54,12 +54,14 @@ pub struct Statement {
     pub reason: Option<String>,
     /// How long an approval lasts; none if only its use ends it.
     pub expires: Option<Duration>,
+    /// The newest entry that the ledger must have when it is recorded.
+    pub expected_head: Option<Head>,
 }
 
 impl Statement {
     /// A statement without a reason, which does not expire.
     pub fn new(verb: Verb, version: Version) -> Self {
-        Self { verb, version, reason: None, expires: None }
+        Self { verb, version, reason: None, expires: None, expected_head: None }
     }
 }
 
@@ -177,12 +179,15 @@ struct About {
 #[async_trait]
 impl Decide for StatementDecider<'_> {
     async fn decide(&mut self, view: &LedgerView) -> Result<DecideOutcome> {
+        if let Some(expected) = &self.statement.expected_head {
+            expected.ensure(Some(view))?;
+        }
         let about = match self.about.take() {
             Some(about) => about,
             None => self.look_up().await?,
         };
         self.about = Some(about.clone());
-        let Statement { verb, version, reason, expires } = self.statement;
+        let Statement { verb, version, reason, expires, .. } = self.statement;
         let (verb, version) = (*verb, *version);
         let aliases = &view.registered.aliases;
         let candidate = aliases.get(&Alias::CANDIDATE).copied();
@@ -197,7 +202,7 @@ impl Decide for StatementDecider<'_> {
             Verb::Release if quarantine.is_none() && !about.has_tag => return Err(not_quarantined(version)),
             Verb::Approve | Verb::Release => false,
         };
-        let at = now();
+        let at = view.moment.now;
         if verb == Verb::Approve {
             view.standing.ensure_room_for_approval(version, actor, at)?;
         }

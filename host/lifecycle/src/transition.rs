@@ -6,8 +6,9 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 
+use crate::clock::Moment;
 use crate::document_cache::DocumentCache;
 use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
@@ -100,7 +101,11 @@ impl Transitions<'_> {
     /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
     pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
         let opened = Ledger::open(self.backend, self.model);
-        let (opened, newest) = join(opened, versions::newest(self.backend, self.model)).await;
+        let newest = versions::newest(self.backend, self.model);
+        // The user is asked for in the same round, and then known.
+        let user = self.backend.registry.authenticated_user();
+        let (opened, newest, user) = join3(opened, newest, user).await;
+        user?;
         Ok((opened?, newest?))
     }
 
@@ -155,7 +160,7 @@ impl Transitions<'_> {
             return Err(self.with_way_back(error, request, evidence, standing).await);
         }
         self.unanswered(request, evidence, standing).await?;
-        let input = self.input(request, evidence, &past)?;
+        let input = self.input(request, evidence, &past).await?;
         let decision = self.panel.decide(&input).await?;
         // An answer of the leader that breaks a guard is an error, also if another policy says no.
         let plan = match self.review(&decision.leader.verdict, request, evidence, standing).await {
@@ -168,6 +173,7 @@ impl Transitions<'_> {
         let moves = plan.moves.clone();
         let champion = self.open_new_champion(request, evidence, &plan, standing).await?;
         let mut transition = self.transition(request, evidence, &decision, plan, champion);
+        transition.at = past.moment.now;
         // A version that is in quarantine stays there, for the reason that it has.
         transition.quarantined.retain(|version| standing.quarantine(*version).is_none());
         Ok(RequestDecision::Decided {
@@ -212,8 +218,8 @@ impl Transitions<'_> {
         })
     }
 
-    fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
-        let now = now();
+    async fn input(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+        let Moment { now, difference } = past.moment;
         let describe = |version: &Option<ModelVersion>| {
             let Some(version) = version else { return Ok::<_, Error>(None) };
             let mut described = evidence.describe(version)?;
@@ -222,6 +228,8 @@ impl Transitions<'_> {
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());
+        context.clock_difference_ms = difference;
+        context.user = self.backend.registry.authenticated_user().await?;
         context.reason.clone_from(&request.reason);
         context.overrides.clone_from(&request.overrides);
         context.model_tags.clone_from(&evidence.registered.tags);

@@ -1,8 +1,10 @@
 //! Versions by their numbers, with as few requests as the numbers allow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 
-use futures_util::future::join_all;
+use futures_util::Stream;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{ModelName, Version};
@@ -11,6 +13,9 @@ use hydra_mlflow::entities::ModelVersion;
 
 /// The numbers that one search asks for. More of them are cheaper to ask for one by one.
 const WIDEST: u64 = 32;
+
+/// How many requests are sent side by side.
+const AT_ONCE: usize = 16;
 
 /// How many of the newest versions [`newest`] asks for.
 const NEWEST: usize = 32;
@@ -31,17 +36,43 @@ pub(crate) async fn of_numbers(
             found.extend(wanted.map(|version| (version.version, version)));
         }
         _ => {
-            let answers = join_all(numbers.iter().map(|number| registry.model_version(model, *number))).await;
-            for (number, answer) in numbers.iter().zip(answers) {
-                match answer {
-                    Ok(version) => drop(found.insert(*number, version)),
-                    Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
-                    Err(error) => return Err(error),
-                }
+            let mut answers = side_by_side(numbers, |number| one(backend, model, number));
+            while let Some(version) = answers.try_next().await? {
+                found.extend(version.map(|version| (version.version, version)));
             }
         }
     }
     Ok(found)
+}
+
+/// Those of the numbers that exist. There may be many of them, so what they hold is not kept.
+pub(crate) async fn existing(
+    backend: &Backend,
+    model: &ModelName,
+    numbers: &BTreeSet<Version>,
+) -> Result<BTreeSet<Version>> {
+    if let (Some(lowest), Some(highest)) = (numbers.first(), numbers.last())
+        && highest.get() - lowest.get() <= WIDEST
+    {
+        return Ok(of_numbers(backend, model, numbers).await?.into_keys().collect());
+    }
+    let number_of = async |number| Ok(one(backend, model, number).await?.map(|version| version.version));
+    side_by_side(numbers, number_of).try_filter_map(|number| ready(Ok(number))).try_collect().await
+}
+
+async fn one(backend: &Backend, model: &ModelName, number: Version) -> Result<Option<ModelVersion>> {
+    match backend.registry.model_version(model, number).await {
+        Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
+/// What `ask` finds for each number, in the order of the numbers.
+fn side_by_side<'a, T: 'a, F: Future<Output = Result<T>> + 'a>(
+    numbers: &'a BTreeSet<Version>,
+    ask: impl Fn(Version) -> F + 'a,
+) -> impl Stream<Item = Result<T>> + Unpin + 'a {
+    Box::pin(stream::iter(numbers).map(move |number| ask(*number)).buffered(AT_ONCE))
 }
 
 /// The newest versions, to be asked for beside the aliases: those that matter are mostly among them, and then no request has

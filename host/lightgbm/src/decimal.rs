@@ -23,6 +23,22 @@ pub fn parse(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// Parses the number at the start of `bytes`, spelled `[-]digits[.digits][e[+-]digits]`, `[-]inf` or `[-]nan`, and returns it with its
+/// length in bytes. The number is that of [`parse`]; what follows it is not looked at.
+///
+/// ```
+/// use hydra_lightgbm::decimal;
+///
+/// assert_eq!(decimal::prefix(b"1.5,2"), Some((1.5, 3)));
+/// assert_eq!(decimal::prefix(b"x"), None);
+/// ```
+#[must_use]
+#[inline]
+pub fn prefix(bytes: &[u8]) -> Option<(f64, usize)> {
+    let number = Number::read(bytes)?;
+    Some((number.value(), number.len()))
+}
+
 /// The number at the start of some bytes, in LightGBM's spelling.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Number<'a> {
@@ -113,6 +129,10 @@ impl<'a> Number<'a> {
                     let size = if exponent < 0 { mantissa as f64 / power } else { mantissa as f64 * power };
                     return if negative { -size } else { size };
                 }
+                if digits <= 19 && mantissa > 0 && (-27..0).contains(&exponent) {
+                    let size = quotient(mantissa, exponent.unsigned_abs());
+                    return if negative { -size } else { size };
+                }
                 // The bytes are ASCII digits and signs, which std parses; NaN cannot result.
                 std::str::from_utf8(self.text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
             }
@@ -131,6 +151,20 @@ impl<'a> Number<'a> {
             _ => None,
         }
     }
+}
+
+/// The double nearest to `mantissa / 10^power`, where the mantissa is not 0 and the power is at most 27, so that the power of five is
+/// exact.
+fn quotient(mantissa: u64, power: u32) -> f64 {
+    let divisor = 5_u64.pow(power);
+    let (above, below) = (mantissa.leading_zeros(), divisor.leading_zeros());
+    let (dividend, divisor) = (u128::from(mantissa << above) << 63, u128::from(divisor << below));
+    let quotient = dividend / divisor;
+    // The quotient has 63 or 64 bits, more than a double: the last one only has to say whether something follows.
+    let is_inexact = quotient * divisor != dividend;
+    let exponent = below as i32 - above as i32 - 63 - power as i32;
+    let scale = f64::from_bits(((1023 + exponent) as u64) << 52);
+    (quotient as u64 | u64::from(is_inexact)) as f64 * scale
 }
 
 /// Parses an integer in the range of `i32`; returns it with its length in bytes.
@@ -267,6 +301,20 @@ mod tests {
         assert_eq!(eight_digits(u64::from_le_bytes(*b"00000009")), Some(9));
         for text in [b"1234567 ", b"1234/678", b"123:5678", b"-2345678", b"1234567\xb0"] {
             assert_eq!(eight_digits(u64::from_le_bytes(*text)), None);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn decimals_of_nineteen_digits_are_the_nearest_doubles(
+            start in 1..1_u64 << 54, shift in 0..10_u32, beside in -1..=1_i64, power in 1..32_usize
+        ) {
+            // Also beside the middle between two doubles.
+            let mantissa = (start << shift).saturating_add_signed(beside).max(1);
+            for text in [format!("{mantissa}e-{power}"), format!("-0.{mantissa:027}"), format!("{mantissa}.5")] {
+                let expected = text.parse::<f64>().map(f64::to_bits).ok();
+                proptest::prop_assert_eq!(parse(text.as_bytes()).map(f64::to_bits), expected, "{}", text);
+            }
         }
     }
 }

@@ -64,12 +64,28 @@ pub const ACTOR: &str = "HYDRA_ACTOR";
 pub const OUTPUT: &str = "HYDRA_OUTPUT";
 /// The path of the configuration file.
 pub const CONFIG: &str = "HYDRA_CONFIG";
+/// How far the clock of this machine may be from the server's.
+pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 /// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
+/// The address of HTTP of a server.
+pub const SERVE_LISTEN: &str = "HYDRA_SERVE_LISTEN";
+/// The address of gRPC of a server.
+pub const SERVE_GRPC: &str = "HYDRA_SERVE_GRPC";
+/// The model file that a server serves instead of registered models.
+pub const SERVE_MODEL_FILE: &str = "HYDRA_SERVE_MODEL_FILE";
+/// The name of a server in what it records.
+pub const SERVE_INSTANCE: &str = "HYDRA_SERVE_INSTANCE";
+/// The file of bearer tokens of a server.
+pub const SERVE_TOKEN_FILE: &str = "HYDRA_SERVE_TOKEN_FILE";
 /// The size limit of the model cache in bytes; 0 turns it off.
 pub const CACHE_BYTES: &str = "HYDRA_CACHE_BYTES";
+/// The path of the command hydra-registry, to compile policies in a process of its own.
+pub const POLICY_COMPILER: &str = "HYDRA_POLICY_COMPILER";
+/// The limits of that process: `memory=4GiB,processor-time=5m,wall-clock=10m`.
+pub const COMPILE_LIMITS: &str = "HYDRA_COMPILE_LIMITS";
 
 /// One year.
 const LONGEST_SECONDS: f64 = 365.0 * 86_400.0;

@@ -1,6 +1,7 @@
 //! What MLflow is: names, URIs, entities, the store traits and their backends.
 
 pub mod artifacts;
+pub mod clock;
 pub mod connect;
 #[cfg(any(feature = "rest", feature = "object-stores"))]
 mod crypto;
@@ -9,6 +10,7 @@ pub mod environment;
 mod errors;
 pub mod file;
 pub mod flavor;
+pub mod listing;
 pub mod memory;
 mod resolver;
 #[cfg(feature = "rest")]

@@ -27,6 +27,7 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 
+use crate::clock::ClockDifference;
 use crate::entities::{
     Experiment, LoggedModel, LoggedModelStatus, ModelFilter, ModelVersion, NewLoggedModel, NewModelVersion,
     NewRun, Page, RegisteredModel, Run, RunBatch, RunInputs, RunStatus, Tags,
@@ -186,6 +187,18 @@ pub trait RegistryStore: Debug + Send + Sync {
     /// The artifact URI of the version's model directory. The store resolves `models:/` and `runs:/` sources as far as
     /// MLflow does; the caller resolves a `runs:/` result through the run.
     async fn download_uri(&self, name: &ModelName, version: Version) -> Result<String>;
+
+    /// By how much the clock of the store is ahead of this machine's, as far as answers have shown; `None` for a store without a
+    /// clock of its own, and as long as no answer has shown it. Sends no request.
+    fn clock(&self) -> Option<ClockDifference> {
+        None
+    }
+
+    /// The user as whom the store has authenticated this program, and `None` where it names none. It is asked once, and says what
+    /// this program was told: a writer of another kind can write any name.
+    async fn authenticated_user(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// The atomic operations of a local store; `None` for a remote store.
     fn atomic(&self) -> Option<&dyn AtomicRegistry> {

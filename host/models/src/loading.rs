@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::candidate::SHA256_TAG;
 use crate::model_cache::{CachedModel, ModelCache};
+use crate::preflight::{self, Opened, Presence};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::{Sha256, blocking};
 use hydra_lightgbm::Model;
@@ -11,10 +12,7 @@ use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::ModelVersion;
-use hydra_mlflow::flavor::{LightGbmFlavor, MLMODEL_FILE, MlModel, MlModelLimits};
-
-/// The most bytes that a model file may have: 4 GiB.
-pub(crate) const MAX_MODEL_BYTES: u64 = 4 << 30;
+use hydra_mlflow::flavor::{ColumnSpec, MLMODEL_FILE, MlModel, MlModelLimits};
 
 /// Loads the model of `version`, with the SHA-256 of its file: from the cache where it is there and intact, else from its artifacts.
 /// `Integrity` when the version says which SHA-256 its model file has, and the bytes have another.
@@ -44,8 +42,59 @@ pub async fn load_with_file(
     if let Some(model) = cached.await? {
         return Ok(model);
     }
-    let (flavor, bytes) = fetch(backend, version).await?;
+    let (mlmodel, bytes) = fetch(backend, version, limits).await?;
+    let flavor = mlmodel.lightgbm;
     blocking(move || request.opened_and_kept(CachedModel::new(flavor.data, flavor.model_class, bytes))).await
+}
+
+/// [`load_model`], with the columns of the signature in `MLmodel`: for programs that check requests against them.
+///
+/// Whether the files are there and sound is asked as before a promotion: [`ErrorKind::Unloadable`] if they are not, with the reason
+/// as its source.
+pub async fn load_with_signature(
+    backend: &Backend,
+    cache: Option<&ModelCache>,
+    version: &ModelVersion,
+    limits: &ModelLimits,
+) -> Result<(Model, Sha256, Option<Vec<ColumnSpec>>)> {
+    if cache.is_none() {
+        // Without a cache, opening and loading would fetch the file twice.
+        let (mlmodel, bytes) = fetch(backend, version, limits).await?;
+        let request = LoadRequest { cache: None, version: version.clone(), limits: limits.clone() };
+        let MlModel { lightgbm: flavor, signature, .. } = mlmodel;
+        let file = move || request.opened_and_kept(CachedModel::new(flavor.data, flavor.model_class, bytes));
+        let (model, file) = blocking(file).await?;
+        let inputs = signature.map(|signature| signature.inputs).filter(|inputs| !inputs.is_empty());
+        return Ok((model, file.sha256(), inputs));
+    }
+    match preflight::open(backend, cache, version, Presence::Asked).await? {
+        Opened::Loadable(facts) => {
+            let (model, sha256) = load_model(backend, cache, version, limits).await?;
+            Ok((model, sha256, facts.signature_inputs.clone()))
+        }
+        Opened::Unloadable(why) => {
+            let hint = why.error().hint().map(str::to_owned);
+            let message = format!("the model of version {} cannot be loaded", version.version);
+            let error = Error::new(ErrorKind::Unloadable, message)
+                .with_context("model", &version.name)
+                .with_source(why);
+            Err(match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            })
+        }
+    }
+}
+
+/// The model of `version` with the SHA-256 of its file, from the cache alone. `None` if the cache does not have it.
+pub fn load_cached(
+    cache: &ModelCache,
+    version: &ModelVersion,
+    limits: &ModelLimits,
+) -> Result<Option<(Model, Sha256)>> {
+    let request =
+        LoadRequest { cache: Some(cache.clone()), version: version.clone(), limits: limits.clone() };
+    Ok(request.cached()?.map(|(model, file)| (model, file.sha256())))
 }
 
 /// The model file of `version`: from the cache where it is there and intact, else from its artifacts. It is not opened.
@@ -63,7 +112,8 @@ pub async fn load_model_file(
     let file = match cached.await? {
         Some(file) => file,
         None => {
-            let (flavor, bytes) = fetch(backend, version).await?;
+            let (mlmodel, bytes) = fetch(backend, version, &ModelLimits::default()).await?;
+            let flavor = mlmodel.lightgbm;
             blocking(move || Ok(CachedModel::new(flavor.data, flavor.model_class, bytes))).await?
         }
     };
@@ -106,14 +156,19 @@ pub async fn mlmodel(backend: &Backend, version: &ModelVersion) -> Result<Vec<u8
     read(artifacts.as_ref(), MLMODEL_FILE, MlModelLimits::default().bytes as u64).await
 }
 
-async fn fetch(backend: &Backend, version: &ModelVersion) -> Result<(LightGbmFlavor, Vec<u8>)> {
+async fn fetch(
+    backend: &Backend,
+    version: &ModelVersion,
+    model_limits: &ModelLimits,
+) -> Result<(MlModel, Vec<u8>)> {
     let uri = backend.registry.download_uri(&version.name, version.version).await?;
     let artifacts = backend.artifact_store(&uri.parse()?).await?;
     let limits = MlModelLimits::default();
     let mlmodel = read(artifacts.as_ref(), MLMODEL_FILE, limits.bytes as u64).await?;
-    let flavor = MlModel::parse(&mlmodel, &limits)?.lightgbm;
-    let bytes = read(artifacts.as_ref(), &flavor.data, MAX_MODEL_BYTES).await?;
-    Ok((flavor, bytes))
+    let mlmodel = MlModel::parse(&mlmodel, &limits)?;
+    let most = model_limits.file_bytes(&mlmodel.lightgbm.data);
+    let bytes = read(artifacts.as_ref(), &mlmodel.lightgbm.data, most).await?;
+    Ok((mlmodel, bytes))
 }
 
 /// A whole artifact. `InvalidModel` when it is larger than `limit` bytes.

@@ -6,9 +6,10 @@
 //! first.
 
 mod records;
+mod served;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,12 +19,17 @@ use crate::candidate::SHA256_TAG;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
+use hydra_lightgbm::loaded::ModelLimits;
 use hydra_mlflow::entities::ModelVersion;
 
 pub(crate) use records::{FileState, Record, Verdict};
+pub use served::ServedRecord;
 
 /// The cache's size limit unless another is given: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
+
+/// The most bytes of a file of the index.
+const MAX_INDEX_BYTES: u64 = 64 << 10;
 
 /// What the directories hold, for messages.
 const CONTENTS: &str = "cached models";
@@ -110,7 +116,8 @@ impl ModelCache {
         }
         let entry = read_index(&self.index_path(version))?;
         let path = self.blob_path(entry.sha256);
-        let model = CachedModel::new(entry.data_file, entry.model_class, fs::read(&path).ok()?);
+        let bytes = read_small(&path, ModelLimits::default().file_bytes(&entry.data_file))?;
+        let model = CachedModel::new(entry.data_file, entry.model_class, bytes);
         if model.sha256 != entry.sha256 {
             tracing::warn!(path = %path.display(), "a cached model is damaged; downloading it again");
             let _ = fs::remove_file(&path);
@@ -213,7 +220,20 @@ impl ModelCache {
 }
 
 fn read_index(path: &Path) -> Option<IndexEntry> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&read_small(path, MAX_INDEX_BYTES)?).ok()
+}
+
+/// The bytes of a file, unless it has more than `most`: then something else has put it there.
+pub fn read_small(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let file = fs::File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    if size > most {
+        tracing::warn!(path = %path.display(), bytes = size, limit = most, "not using a file of the cache that is too large");
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).ok()?);
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// Writes the file `name` in a directory that exists: whole, or not at all.

@@ -13,7 +13,7 @@ use hydra_lightgbm::text::{self, Limits};
 use hydra_mlflow::flavor::{BOOSTER_FILE, MLMODEL_FILE, MlModel, MlModelLimits, SavedMlModel, Signature};
 use serde_json::{Map, Value};
 
-use crate::loading::{MAX_MODEL_BYTES, too_large};
+use crate::loading::too_large;
 
 /// Where the bytes of a model come from.
 #[derive(Debug, Clone)]
@@ -119,13 +119,21 @@ impl ModelFile {
         let mlmodel = SavedMlModel::new(mlmodel);
         let flavor = MlModel::parse(&mlmodel.to_json(), &MlModelLimits::default())?.lightgbm;
         let path = directory.join(&flavor.data);
+        let limits = ModelLimits::default();
+        let most = limits.file_bytes(&flavor.data);
         let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(MAX_MODEL_BYTES + 1).read_to_end(&mut bytes));
-        read.map_err(|source| unreadable(source).with_context("path", path.display()))?;
-        if bytes.len() as u64 > MAX_MODEL_BYTES {
-            return Err(too_large(&flavor.data, MAX_MODEL_BYTES));
+        let read = File::open(&path).and_then(|file| {
+            let announced = file.metadata()?.len();
+            if announced <= most {
+                file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+            }
+            Ok(announced.max(bytes.len() as u64))
+        });
+        let size = read.map_err(|source| unreadable(source).with_context("path", path.display()))?;
+        if size > most {
+            return Err(too_large(&flavor.data, most).with_context("bytes", size));
         }
-        Model::from_artifact(&flavor.data, &flavor.model_class, &bytes, &ModelLimits::default())?;
+        Model::from_artifact(&flavor.data, &flavor.model_class, &bytes, &limits)?;
         let mut files = Vec::new();
         list_files(directory, "", &mut files)?;
         files.retain(|(name, _)| *name != flavor.data && name != MLMODEL_FILE);
@@ -142,7 +150,12 @@ impl ModelFile {
     fn from_file(path: &Path) -> Result<Self> {
         let open = || -> Result<Self> {
             let file = File::open(path).map_err(unreadable)?;
-            if file.metadata().map_err(unreadable)?.is_file() {
+            let metadata = file.metadata().map_err(unreadable)?;
+            let most = Limits::default().bytes as u64;
+            if metadata.len() > most {
+                return Err(too_large(BOOSTER_FILE, most).with_context("bytes", metadata.len()));
+            }
+            if metadata.is_file() {
                 Self::checked(file, Origin::File(path.to_path_buf()))
             } else {
                 Self::copied(file)
@@ -166,6 +179,12 @@ impl ModelFile {
         let mut hasher = Hasher::default();
         let tee = Tee { inner: bytes, copy: &mut hasher };
         let summary = text::check(BufReader::with_capacity(1 << 16, tee), &Limits::default())?;
+        if summary.has_infinite_leaves {
+            tracing::warn!(
+                "some leaves of the model are infinite: its predictions are infinite or NaN for some rows; check the objective that \
+                 it was trained with"
+            );
+        }
         let signature = || Signature::of_booster(&summary.feature_names, summary.num_outputs);
         Ok(Self {
             size: summary.bytes,

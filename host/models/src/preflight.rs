@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::candidate::SHA256_TAG;
 use crate::facts::Facts;
-use crate::loading::{MAX_MODEL_BYTES, check_digest, read, too_large};
+use crate::loading::{check_digest, read, too_large};
 use crate::model_cache::{CachedModel, FileState, ModelCache, Record, Verdict};
 use hydra_base::error::{Error, ErrorCategory, ErrorKind, Result};
 use hydra_base::{Sha256, blocking};
@@ -226,13 +226,14 @@ impl Preflight<'_> {
         let mlmodel = MlModel::parse(&mlmodel, &limits).map_err(Stop::unread)?;
         let LightGbmFlavor { data, model_class, .. } = mlmodel.lightgbm.clone();
         let files = if data.contains('/') { Listing::of(artifacts.as_ref(), &data).await? } else { root };
-        let model_state = files.checked(artifacts.as_ref(), &data, MAX_MODEL_BYTES)?;
+        let most = ModelLimits::default().file_bytes(&data);
+        let model_state = files.checked(artifacts.as_ref(), &data, most)?;
         let copy =
             if may_be_a_copy { self.cached(&data, &model_class, model_state.bytes).await? } else { None };
         let (model, is_fetched) = match copy {
             Some(model) => (model, false),
             None => {
-                let bytes = read(artifacts.as_ref(), &data, MAX_MODEL_BYTES).await.map_err(on_reading)?;
+                let bytes = read(artifacts.as_ref(), &data, most).await.map_err(on_reading)?;
                 (CachedModel::new(data.clone(), model_class, bytes), true)
             }
         };

@@ -9,6 +9,7 @@ use wit_component::ComponentEncoder;
 
 use super::Language;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 use hydra_guest_cargo as guest_cargo;
 use hydra_policy::{Budget, ComponentSummary};
 
@@ -63,7 +64,7 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
 /// Checks the interface: a project can compile without exporting it.
 fn check(component: &Path) -> Result<()> {
     let bytes =
-        fs::read(component).map_err(|error| storage("cannot read the component", component, error))?;
+        regular_file::read(component, |error| storage("cannot read the component", component, error))?;
     let budget = Budget::default().with_component_bytes(u64::MAX);
     ComponentSummary::read(&bytes, &budget)?.check().map(drop)
 }
@@ -72,7 +73,7 @@ fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Re
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let module = guest_cargo::build_module(&cargo, dir, package, target_dir, &[])
         .map_err(|error| failed("cannot build the policy", dir).with_source(error))?;
-    let module = fs::read(&module).map_err(|error| storage("cannot read the module", &module, error))?;
+    let module = regular_file::read(&module, |error| storage("cannot read the module", &module, error))?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
@@ -134,8 +135,7 @@ fn run(dir: &Path, command: &mut Command, missing: &str, failing: &str) -> Resul
 
 fn package_name(dir: &Path) -> Result<String> {
     let path = dir.join("Cargo.toml");
-    let text =
-        fs::read_to_string(&path).map_err(|error| storage("cannot read the manifest", &path, error))?;
+    let text = regular_file::read_text(&path, |error| storage("cannot read the manifest", &path, error))?;
     let manifest: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| failed("the manifest is malformed", dir).with_source(error))?;

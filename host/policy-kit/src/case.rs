@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use hydra_base::aliases::AliasMove;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 use hydra_policy::json;
 use hydra_policy::{Context, Decision, Input, ModelVersion, Policy, RunData, VerdictKind};
 
@@ -90,7 +91,7 @@ pub struct CaseOutcome {
 impl CaseFile {
     /// Reads one case file. A malformed one is an error of kind [`ErrorKind::InvalidArgument`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+        let bytes = regular_file::read(path, |error| unreadable(path, error))?;
         let case = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(ErrorKind::InvalidArgument, "the case file is malformed")
                 .with_context("path", path.display())

@@ -4,17 +4,20 @@
 //! local that is written in a hundred nested loops as a hundred values, and an element segment as a statement for each of its
 //! entries. Everything that multiplies like this is counted here, in one pass over the bytes and without recursion, and capped.
 
-use std::ops::AddAssign;
+mod function;
 
 use wasmparser::{
     BlockType, CompositeInnerType, ConstExpr, DataKind, DataSectionReader, ElementItems,
-    ElementSectionReader, FunctionBody, GlobalSectionReader, ImportSectionReader, Operator, TableInit,
+    ElementSectionReader, FunctionBody, GlobalSectionReader, ImportSectionReader, SubType, TableInit,
     TableSectionReader, TypeRef, TypeSectionReader,
 };
 
 use super::caps::{at_most, damaged};
+use function::{Function, FunctionCost};
 use hydra_base::error::Result;
 
+/// Types of one module. The largest of real components has a few hundred.
+const MAX_TYPES: usize = 100_000;
 /// Params and results of one function type. Two bytes of code, a block or a call, can move that many values.
 const MAX_ARITY: usize = 64;
 /// Locals of one function, params included.
@@ -39,18 +42,31 @@ const GLOBAL_BYTES: u64 = 16;
 /// The most bytes that wasmtime keeps in an instance for a function that is imported, exported or put into a table.
 const REFERENCE_BYTES: u64 = 32;
 
-/// What one function may cost. The maxima of real components: 167,000, 18,900, 1,000,000 and a few hundred.
-const PER_FUNCTION: FunctionCost =
-    FunctionCost { operations: 400_000, merges: 75_000, local_slots: 4_000_000, indirect_calls: 3_000 };
-/// What all functions together may cost. The maxima of real components: 4,500,000, 650,000, 8,300,000 and 5,800.
+/// What one function may cost. The maxima of real components: 167,000, 18,900, 1,000,000, a few hundred, 353, 8,800 and 1,200.
+const PER_FUNCTION: FunctionCost = FunctionCost {
+    operations: 400_000,
+    merges: 75_000,
+    local_slots: 4_000_000,
+    indirect_calls: 3_000,
+    loops: 3_000,
+    loop_branches: 100_000,
+    live_values: 5_000_000,
+};
+/// What all functions together may cost. The maxima of real components: 4,500,000, 650,000, 14,600,000, 5,800, 14,600, 136,000 and
+/// 19,600.
 const IN_ALL: FunctionCost = FunctionCost {
     operations: 12_000_000,
     merges: 2_600_000,
     local_slots: 40_000_000,
     indirect_calls: 24_000,
+    loops: 120_000,
+    loop_branches: 1_000_000,
+    live_values: 50_000_000,
 };
 /// The sum of the squares of [`FunctionCost::merges`]: the time for them grows like that. SpiderMonkey has 10^9.
 const MAX_SQUARED_MERGES: usize = 8_000_000_000;
+/// The sum of the squares of [`FunctionCost::loops`], for the same reason. SpiderMonkey has 440,000.
+const MAX_SQUARED_LOOPS: usize = 10_000_000;
 
 /// The counts of a component.
 #[derive(Debug, Default)]
@@ -63,6 +79,7 @@ pub(super) struct Costs {
     exports: usize,
     functions: FunctionCost,
     squared_merges: usize,
+    squared_loops: usize,
     largest_state: u64,
     module: Module,
 }
@@ -70,26 +87,13 @@ pub(super) struct Costs {
 /// The module that is being read.
 #[derive(Debug, Default)]
 struct Module {
+    types: Vec<SubType>,
     /// Params and results of each type.
     arities: Vec<usize>,
     /// The type of each function, imported ones first.
     functions: Vec<u32>,
     /// Bytes that the host keeps for each instance.
     state: u64,
-}
-
-/// What makes a function slow to compile.
-#[derive(Debug, Default, Clone, Copy)]
-struct FunctionCost {
-    /// Instructions, and the values that calls and branches move.
-    operations: usize,
-    /// Summed over all blocks, the locals written in the block: the compiler may have to merge each where the block begins
-    /// or ends.
-    merges: usize,
-    /// Locals times blocks: the size of the table in which the compiler looks up a local's value.
-    local_slots: usize,
-    /// Calls through tables, each of which is compiled with its checks.
-    indirect_calls: usize,
 }
 
 impl Costs {
@@ -107,6 +111,8 @@ impl Costs {
                 };
                 at_most("params and results of one function", arity, MAX_ARITY)?;
                 self.module.arities.push(arity);
+                self.module.types.push(subtype);
+                at_most("types in one module", self.module.types.len(), MAX_TYPES)?;
             }
         }
         Ok(())
@@ -192,11 +198,15 @@ impl Costs {
         let cost = self.module.cost_of(body)?;
         self.functions += cost;
         self.squared_merges += cost.merges * cost.merges;
-        at_most(
-            "locals written in blocks, squared for each function",
-            self.squared_merges,
-            MAX_SQUARED_MERGES,
-        )?;
+        self.squared_loops += cost.loops * cost.loops;
+        for (what, found, cap) in [
+            ("locals written in blocks", self.squared_merges, MAX_SQUARED_MERGES),
+            ("loops", self.squared_loops, MAX_SQUARED_LOOPS),
+        ] {
+            if found > cap {
+                at_most(&format!("{what}, squared for each function"), found, cap)?;
+            }
+        }
         self.functions.at_most(&IN_ALL, "all functions")
     }
 
@@ -224,10 +234,10 @@ impl Module {
             locals = locals.saturating_add(declared.map_err(damaged)?.0 as usize);
             at_most("locals in one function", locals, MAX_LOCALS)?;
         }
-        let mut function = Function { locals, written: vec![0; locals], ..Function::default() };
+        let mut function = Function::new(self, locals);
         let mut code = body.get_operators_reader().map_err(damaged)?;
         while !code.eof() {
-            function.operator(self, &code.read().map_err(damaged)?)?;
+            function.operator(&code.read().map_err(damaged)?)?;
         }
         Ok(function.cost)
     }
@@ -246,100 +256,5 @@ impl Module {
             BlockType::Type(_) => 1,
             BlockType::FuncType(index) => self.arity_of_type(*index),
         }
-    }
-}
-
-/// A function that is being read.
-#[derive(Default)]
-struct Function {
-    cost: FunctionCost,
-    locals: usize,
-    /// Instructions so far.
-    now: usize,
-    /// For each local, the number of the instruction that last wrote it.
-    written: Vec<usize>,
-    /// The open blocks: the number of the instruction that opened each, and how many values a branch to it moves.
-    open: Vec<(usize, usize)>,
-}
-
-impl Function {
-    fn operator(&mut self, module: &Module, operator: &Operator<'_>) -> Result<()> {
-        self.now += 1;
-        let mut moved = 0;
-        match operator {
-            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-                moved = module.arity_of_block(blockty);
-                self.open.push((self.now, moved));
-                at_most("nested blocks", self.open.len(), MAX_BLOCK_DEPTH)?;
-                self.block();
-            }
-            Operator::End => drop(self.open.pop()),
-            Operator::Else => self.block(),
-            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
-                moved = self.arity_of_label(*relative_depth);
-                self.block();
-            }
-            Operator::BrTable { targets } => {
-                for target in targets.targets() {
-                    moved += 1 + self.arity_of_label(target.map_err(damaged)?);
-                    self.block();
-                }
-                moved += self.arity_of_label(targets.default());
-            }
-            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                moved = module.arity_of_function(*function_index);
-            }
-            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-                moved = module.arity_of_type(*type_index);
-                self.cost.indirect_calls += 1;
-            }
-            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                self.write(*local_index);
-            }
-            _ => {}
-        }
-        self.cost.operations += 1 + moved;
-        self.cost.at_most(&PER_FUNCTION, "one function")
-    }
-
-    fn block(&mut self) {
-        self.cost.local_slots += self.locals;
-    }
-
-    /// Counts the local once for each open block that was opened since the local was last written.
-    fn write(&mut self, local: u32) {
-        let Some(last) = self.written.get_mut(local as usize) else { return };
-        self.cost.merges += self.open.len() - self.open.partition_point(|(opened, _)| *opened <= *last);
-        *last = self.now;
-    }
-
-    fn arity_of_label(&self, depth: u32) -> usize {
-        let from_top = self.open.len().checked_sub(1 + depth as usize);
-        from_top.and_then(|index| self.open.get(index)).map_or(0, |(_, arity)| *arity)
-    }
-}
-
-impl FunctionCost {
-    fn at_most(&self, caps: &Self, of: &str) -> Result<()> {
-        for (what, found, cap) in [
-            ("instructions and values moved by calls and branches", self.operations, caps.operations),
-            ("locals written in blocks", self.merges, caps.merges),
-            ("locals times blocks", self.local_slots, caps.local_slots),
-            ("indirect calls", self.indirect_calls, caps.indirect_calls),
-        ] {
-            if found > cap {
-                at_most(&format!("{what}, counted over {of}"), found, cap)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl AddAssign for FunctionCost {
-    fn add_assign(&mut self, other: Self) {
-        self.operations += other.operations;
-        self.merges += other.merges;
-        self.local_slots += other.local_slots;
-        self.indirect_calls += other.indirect_calls;
     }
 }

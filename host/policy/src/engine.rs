@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::{Cache, Config, PoolingAllocationConfig};
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+use wasmtime::{Config, PoolingAllocationConfig};
 
 use super::budget::Budget;
 use super::cache;
+use super::compiler::{CompileLimits, Compiler, CompilerCommand, NotCompiled};
 use super::semaphore::Semaphore;
 use super::ticker::Ticker;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -28,9 +31,19 @@ pub struct EngineOptions {
     /// handles them, such as Python's `faulthandler`: it would take the trap of a policy for a crash. Compiled code is larger and
     /// somewhat slower, and its directory keeps both forms.
     pub without_signal_handlers: bool,
+    /// Compiles in a process of its own, under [`Self::compile_limits`]. With `None` this process compiles, without limits on time and
+    /// memory, and logs a warning once. The default policy is always compiled in this process.
+    pub compiler: Option<CompilerCommand>,
+    /// The limits of that process.
+    pub compile_limits: CompileLimits,
 }
 
-/// The size of the instance pool. Address space is reserved for all of it, memory only for what runs.
+/// The address space of a linear memory that is reserved at once, unless a pool has room for larger ones: as much as the default
+/// budget allows. Memories that grow beyond it are moved. The 4 GiB that would spare checks of addresses are more than some
+/// containers and `ulimit -v` allow.
+const MEMORY_RESERVATION: u64 = 128 << 20;
+
+/// The size of the instance pool. Address space is reserved for all of it, memory only for what runs: with the default, 10 GiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pooling {
@@ -55,7 +68,14 @@ pub(super) struct Inner {
     pub(super) ticker: Ticker,
     pub(super) decisions: Semaphore,
     pub(super) pooling: Option<Pooling>,
-    cache: Option<Cache>,
+    compiler: Compiler,
+}
+
+/// The settings that compiled code depends on.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct CodeForm {
+    memory_reservation: u64,
+    signals_based_traps: bool,
 }
 
 impl Default for Pooling {
@@ -113,6 +133,20 @@ impl EngineOptions {
         self
     }
 
+    /// Compiles in a process of its own.
+    #[must_use]
+    pub fn with_compiler(mut self, command: CompilerCommand) -> Self {
+        self.compiler = Some(command);
+        self
+    }
+
+    /// Sets the limits of that process.
+    #[must_use]
+    pub fn with_compile_limits(mut self, limits: CompileLimits) -> Self {
+        self.compile_limits = limits;
+        self
+    }
+
     /// Makes errors quote the text of a panic.
     #[must_use]
     pub fn with_quoted_panics(mut self) -> Self {
@@ -127,11 +161,17 @@ impl PolicyEngine {
     /// If the cache directory cannot be created or written, the engine logs a warning and does not cache; one that other
     /// users can write to is an error of kind [`ErrorKind::Untrusted`].
     pub fn new(options: &EngineOptions) -> Result<Self> {
-        let mut config = config();
+        let pool_memory = options.pooling.map_or(0, |pooling| pooling.memory);
+        let form = CodeForm {
+            memory_reservation: MEMORY_RESERVATION.max(pool_memory),
+            signals_based_traps: !options.without_signal_handlers,
+        };
+        let mut config = form.config();
         config.coredump_on_trap(options.quote_panics);
-        config.signals_based_traps(!options.without_signal_handlers);
         let cache = options.cache_dir.as_deref().map(cache::open).transpose()?.flatten();
-        config.cache(cache.clone());
+        let compiler = Compiler::new(options.compiler.as_ref(), options.compile_limits, form, cache);
+        config.cache(compiler.cache().cloned());
+        config.enable_compiler(compiler.is_here());
         if let Some(pooling) = &options.pooling {
             config.allocation_strategy(pool(pooling)?);
         }
@@ -140,19 +180,24 @@ impl PolicyEngine {
         })?;
         let ticker = Ticker::start(&engine)?;
         let decisions = Semaphore::new(options.pooling.map(|pooling| pooling.decisions));
-        Ok(Self { inner: Arc::new(Inner { engine, ticker, decisions, pooling: options.pooling, cache }) })
+        Ok(Self { inner: Arc::new(Inner { engine, ticker, decisions, pooling: options.pooling, compiler }) })
     }
 
     /// Where compiled code is kept; `None` if it is not.
     #[must_use]
     pub fn cache_dir(&self) -> Option<&Path> {
-        self.inner.cache.as_ref().map(|cache| cache.directory().as_path())
+        self.inner.compiler.directory()
     }
 
-    /// How many components this engine has compiled, and did not find in the directory of compiled code.
+    /// How many components were compiled for this engine, and not found in the directory of compiled code.
     #[must_use]
     pub fn compilations(&self) -> usize {
-        self.inner.cache.as_ref().map_or(0, Cache::cache_misses)
+        self.inner.compiler.compilations()
+    }
+
+    /// The compiled code of a component.
+    pub(super) fn compiled(&self, bytes: &[u8]) -> Result<Component, NotCompiled> {
+        self.inner.compiler.component(&self.inner.engine, bytes)
     }
 
     /// How to fix a component that does not fit the instance pool; `None` without a pool.
@@ -185,23 +230,28 @@ impl std::fmt::Debug for PolicyEngine {
     }
 }
 
-/// The settings of every guest. A decision must be repeatable, so each feature that can differ between two runs or two
-/// machines is off or fixed.
-fn config() -> Config {
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .cranelift_nan_canonicalization(true)
-        .wasm_relaxed_simd(false)
-        // This build of wasmtime does not contain threads and shared memories at all.
-        .wasm_features(wasmtime::WasmFeatures::THREADS, false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        // A guest's stack is bounded in bytes of compiled code: recursion ends in a trap.
-        .max_wasm_stack(512 << 10);
-    config
+impl CodeForm {
+    /// The settings of every guest. A decision must be repeatable, so each feature that can differ between two runs or two
+    /// machines is off or fixed.
+    pub(super) fn config(self) -> Config {
+        let mut config = Config::new();
+        config
+            .wasm_component_model(true)
+            .consume_fuel(true)
+            .epoch_interruption(true)
+            .cranelift_nan_canonicalization(true)
+            .wasm_relaxed_simd(false)
+            // This build of wasmtime does not contain threads and shared memories at all.
+            .wasm_features(wasmtime::WasmFeatures::THREADS, false)
+            .wasm_memory64(false)
+            .wasm_multi_memory(false)
+            // A guest's stack is bounded in bytes of compiled code: recursion ends in a trap.
+            .max_wasm_stack(512 << 10)
+            .memory_reservation(self.memory_reservation)
+            .memory_reservation_for_growth(MEMORY_RESERVATION)
+            .signals_based_traps(self.signals_based_traps);
+        config
+    }
 }
 
 fn pool(pooling: &Pooling) -> Result<PoolingAllocationConfig> {

@@ -26,6 +26,7 @@ mod answer;
 mod budget;
 mod cache;
 mod caps;
+mod compiler;
 mod component;
 mod conversion;
 mod cost;
@@ -53,6 +54,7 @@ mod weight;
 mod tests;
 
 pub use budget::{Budget, Limit, Usage};
+pub use compiler::{COMPILER_ARGUMENT, CompileLimits, CompilerCommand, compiler_main};
 pub use component::{ComponentSummary, INTERFACE};
 pub use engine::{EngineOptions, PolicyEngine, Pooling};
 pub use input::Input;
@@ -62,6 +64,7 @@ pub use json::Float;
 pub use json::alias_moves;
 pub use policy::{Decision, Policy};
 pub use settings::{Descriptor, Setting, SettingKind};
+pub use text::{format_duration, parse_duration};
 pub use types::{
     Activity, Agreement, Approval, ApprovalRecord, Change, Comparison, Context, Direction, Evaluation,
     EvaluationKind, Interval, IntervalMethod, MeasuredMetric, Measurement, ModelFacts, ModelFormat,

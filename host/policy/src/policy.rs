@@ -1,17 +1,15 @@
 //! A loaded policy and its decisions.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wasmtime::component::Component;
 
 use super::answer::{self, Answers};
 use super::budget::{Budget, Usage};
+use super::compiler::NotCompiled;
 use super::component::ComponentSummary;
 use super::engine::PolicyEngine;
 use super::input::Input;
@@ -21,7 +19,7 @@ use super::settings::Descriptor;
 
 use super::types::{Context, ModelVersion, Verdict};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::{PolicyIdentity, Sha256};
+use hydra_base::{PolicyIdentity, Sha256, regular_file};
 
 /// A policy component, checked and compiled, ready to decide on any thread. Clones share the compiled code.
 #[derive(Clone)]
@@ -80,19 +78,12 @@ impl Policy {
         engine.admit(budget)?;
         let summary = ComponentSummary::read(bytes, budget)?;
         let interface = summary.check()?;
-        let compile = || {
-            Component::from_binary(&engine.inner.engine, bytes)
-                .and_then(|component| Guest::link(interface, &component))
-        };
-        let guest = contained(compile)?.map_err(|error| {
-            let refused = Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
-                .with_context("interface", format!("{}@{interface}", super::INTERFACE))
-                .with_source(error);
-            match engine.hint_for_misfits() {
-                Some(hint) => refused.with_hint(hint),
-                None => refused,
-            }
+        let component = engine.compiled(bytes).map_err(|failed| match failed {
+            NotCompiled::Invalid(source) => not_a_policy(engine, interface, source),
+            NotCompiled::Failed(error) => error,
         })?;
+        let guest = Guest::link(interface, &component)
+            .map_err(|source| not_a_policy(engine, interface, source.into()))?;
         let describe = |store: &mut _| guest.describe(store, Answers(budget));
         let descriptor = sandbox::run(engine, budget, describe)
             .and_then(|(descriptor, _)| check_descriptor(descriptor))
@@ -192,14 +183,18 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Runs the compiler and turns a panic into an error, so that a crafted file cannot end the process. The panic's message
-/// still goes to stderr: only the program may replace the panic hook.
-fn contained<T>(compile: impl FnOnce() -> T) -> Result<T> {
-    // A failed compilation leaves nothing that is used later, and locks guard the engine's state.
-    panic::catch_unwind(AssertUnwindSafe(compile)).map_err(|_| {
-        Error::new(ErrorKind::PolicyIncompatible, "the compiler panicked on the component")
-            .with_hint("do not use it; it is crafted, damaged, or triggers a bug in wasmtime")
-    })
+fn not_a_policy(
+    engine: &PolicyEngine,
+    interface: &str,
+    source: Box<dyn std::error::Error + Send + Sync>,
+) -> Error {
+    let refused = Error::new(ErrorKind::PolicyIncompatible, "the component is not a valid policy")
+        .with_context("interface", format!("{}@{interface}", super::INTERFACE))
+        .with_source(source);
+    match engine.hint_for_misfits() {
+        Some(hint) => refused.with_hint(hint),
+        None => refused,
+    }
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
@@ -208,7 +203,7 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
             .with_context("path", path.display())
             .with_source(error)
     };
-    let file = File::open(path).map_err(unreadable)?;
+    let file = regular_file::open(path, unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than allowed is enough for the size check to refuse the file.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -234,17 +229,5 @@ fn check_descriptor(descriptor: Descriptor) -> Result<Descriptor> {
             Err(Error::new(ErrorKind::PolicyProtocol, "the policy's description violates the contract")
                 .with_context("flaw", flaw))
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_the_compiler_is_an_error() {
-        assert_eq!(contained(|| 7).unwrap(), 7);
-        let error = contained(|| panic!("impossible")).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible);
     }
 }

@@ -142,6 +142,9 @@ impl Descriptor {
             if !seen.insert(key) {
                 return Some(format!("the setting `{key}` is declared twice"));
             }
+            if let Some(flaw) = setting.kind.flaw() {
+                return Some(format!("the setting `{key}` {flaw}"));
+            }
             let default = setting.default.as_ref()?;
             setting.kind.normalise(default).is_none().then(|| {
                 format!("the default {default:?} of the setting `{key}` is not {}", setting.kind.in_words())
@@ -227,6 +230,11 @@ impl fmt::Display for SettingKind {
 }
 
 impl SettingKind {
+    /// What is wrong with the type itself, if anything is.
+    fn flaw(&self) -> Option<&'static str> {
+        matches!(self, Self::Choice(choices) if choices.is_empty()).then_some("is a choice without choices")
+    }
+
     /// The kind in the sentence `it takes …`.
     fn in_words(&self) -> String {
         match self {

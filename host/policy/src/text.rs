@@ -44,8 +44,9 @@ pub(super) fn parse_bytes(text: &str) -> Option<u64> {
     parse_count(number)?.checked_mul(*factor)
 }
 
-/// A duration as a sum of whole numbers with units, in any order: `90s`, `1d12h`. A day has 24 hours.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads a duration: a sum of whole numbers with units, in any order, such as `90s` or `1d12h`. A day has 24 hours.
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     let mut millis = 0_u64;
     if rest.is_empty() {
@@ -105,7 +106,8 @@ pub(super) fn format_bytes(bytes: u64) -> String {
 }
 
 /// The form that [`parse_duration`] reads back, in whole units: `1d12h`, `250ms`.
-pub(super) fn format_duration(duration: Duration) -> String {
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if millis == 0 {
         return "0s".to_owned();

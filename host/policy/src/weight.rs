@@ -164,7 +164,9 @@ impl Transition {
 }
 
 impl Evaluation {
-    fn weight(&self) -> u64 {
+    /// About the bytes that the budget of a decision counts for it.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
         let columns = optional(self.label.as_ref()) + optional(self.weight.as_ref());
         let segments: u64 = self.segments.iter().map(Segment::weight).sum();
         let metrics: u64 = self.metrics.iter().map(MeasuredMetric::weight).sum();

@@ -70,6 +70,7 @@ pub use hydra_lifecycle::doctor::Finding;
 pub use hydra_lifecycle::evaluations::RecordedEvaluation;
 pub use hydra_lifecycle::evidence::Target;
 pub use hydra_lifecycle::ledger::Ledger;
+pub use hydra_lifecycle::ledger::head::Head;
 pub use hydra_lifecycle::panel::{Answer, MAX_POLICIES, Panel};
 pub use hydra_lifecycle::statement::{Stated, Verb};
 pub use hydra_lifecycle::status::ModelStatus;
@@ -83,9 +84,10 @@ pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
-pub use project::{PolicyConfig, Project, ProjectConfig};
+pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig};
 pub use registry::{
-    ChampionInfo, LoadedVersion, ModelRegistry, VersionDetails, VersionInfo, VersionSelector,
+    ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, VersionDetails, VersionInfo,
+    VersionSelector, have_same_files, quarantine_of,
 };
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, StatementRequest};
 

@@ -134,7 +134,7 @@ impl OpenOptions {
                 (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
             members.push(MemberSettings { name, role, source: policy.source, settings, budget });
         }
-        Ok(PolicySettings { policies: members, engine: self.engine_options() })
+        Ok(PolicySettings { policies: members, engine: self.engine_options()? })
     }
 
     fn panel_options(&self) -> PanelOptions {

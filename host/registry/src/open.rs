@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::panel::{PanelOptions, PanelPolicy};
 use crate::project::{Project, ProjectConfig};
@@ -11,7 +12,7 @@ use hydra_base::names::{Alias, ExperimentId};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment::Environment;
 use hydra_mlflow::uri::GivenUri;
-use hydra_policy::{Policy, PolicyEngine};
+use hydra_policy::{CompileLimits, CompilerCommand, Policy, PolicyEngine};
 
 /// The default name of the registered model.
 pub const DEFAULT_MODEL: &str = "hydra-baseline";
@@ -62,8 +63,11 @@ pub struct OpenOptions {
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
+    pub(crate) clock_tolerance: Option<Duration>,
     pub(crate) quote_panics: bool,
     pub(crate) without_signal_handlers: bool,
+    pub(crate) policy_compiler: Option<CompilerCommand>,
+    pub(crate) compile_limits: Option<CompileLimits>,
     pub(crate) environment: Environment,
     pub(crate) project: Option<Project>,
     pub(crate) config: ProjectConfig,
@@ -189,6 +193,13 @@ impl OpenOptions {
         self
     }
 
+    /// Sets how far the clock of this machine may be from the server's before decisions are refused. On a store without a clock of
+    /// its own: how far it may be behind the newest entry of the ledger. Default: `HYDRA_CLOCK_TOLERANCE`, `hydra.toml`, one minute.
+    pub fn with_clock_tolerance(mut self, tolerance: Duration) -> Self {
+        self.clock_tolerance = Some(tolerance);
+        self
+    }
+
     /// Makes the errors of a policy quote the text of a panic that it left in its memory. For programs that help authors of
     /// policies: the text may be forged. [`policy_engine`](Self::policy_engine) and [`load_policy`](Self::load_policy) obey it.
     pub fn with_quoted_panics(mut self) -> Self {
@@ -200,6 +211,21 @@ impl OpenOptions {
     /// [`EngineOptions::without_signal_handlers`](hydra_policy::EngineOptions).
     pub fn without_signal_handlers(mut self) -> Self {
         self.without_signal_handlers = true;
+        self
+    }
+
+    /// Compiles policies in a process of its own, which this command starts: [`CompilerCommand::of_program`] with the path of the
+    /// command `hydra-registry` of this release. Default: the path in `HYDRA_POLICY_COMPILER`. Without both, this process compiles,
+    /// without limits on time and memory, and logs a warning once.
+    pub fn with_policy_compiler(mut self, command: CompilerCommand) -> Self {
+        self.policy_compiler = Some(command);
+        self
+    }
+
+    /// Sets the limits of the process that compiles. Default: those in `HYDRA_COMPILE_LIMITS`, such as
+    /// `memory=8GiB,processor-time=10m,wall-clock=10m`.
+    pub fn with_compile_limits(mut self, limits: CompileLimits) -> Self {
+        self.compile_limits = Some(limits);
         self
     }
 
@@ -224,7 +250,7 @@ impl OpenOptions {
 
     /// An engine that shares the cache of compiled policies.
     pub fn policy_engine(&self) -> Result<PolicyEngine> {
-        PolicyEngine::new(&self.engine_options())
+        PolicyEngine::new(&self.engine_options()?)
     }
 }
 

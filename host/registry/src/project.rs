@@ -1,5 +1,7 @@
 //! The project of a command: its root, its configuration file and its default store.
 
+mod serve;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +11,11 @@ use crate::open::PolicySource;
 use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::regular_file;
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
+
+pub use serve::ServeConfig;
 
 /// The name of the configuration file, which marks a project root.
 pub const CONFIG_FILE: &str = "hydra.toml";
@@ -39,12 +44,17 @@ pub struct ProjectConfig {
     /// Whether every rollback puts the version that it leaves in quarantine.
     #[serde(default)]
     pub quarantine_on_rollback: bool,
+    /// How far the clock of this machine may be from the server's, such as `60s`.
+    pub clock_tolerance: Option<String>,
     /// Settings of the policy, by key, as the text in which a policy gets them.
     #[serde(default, deserialize_with = "texts")]
     pub settings: BTreeMap<String, String>,
     /// Limits of a decision, by name, as text; `policy inspect` shows them.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
+    /// The options of `serve`, which its flags override.
+    #[serde(default)]
+    pub serve: ServeConfig,
 }
 
 /// One of `[[policies]]` in `hydra.toml`.
@@ -70,7 +80,7 @@ impl ProjectConfig {
     /// Reads a configuration file, and makes its relative paths (also those in `sqlite:` and `file:` URIs) absolute
     /// against its directory. `Config` names the line of an error.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|source| {
+        let text = regular_file::read_text(path, |source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)
@@ -129,6 +139,7 @@ impl ProjectConfig {
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
             policy: self.policy.map(|path| directory.join(path)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
+            serve: self.serve.resolved(directory),
             ..self
         }
     }

@@ -4,6 +4,7 @@ mod deciding;
 mod evaluating;
 mod examining;
 mod loading;
+mod serving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,11 +26,13 @@ use hydra_lifecycle::statement::{Statement, Verb};
 use hydra_lifecycle::transition::Request;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Tags};
+use hydra_mlflow::listing::Listing;
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::model_cache::ModelCache;
 
 use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
+pub use serving::{ServableVersion, have_same_files, quarantine_of};
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;
@@ -239,13 +242,16 @@ impl ModelRegistry {
         let registry = self.clone();
         let listing = async move {
             let registered = registry.registered_model().await?;
-            let pages = stream::try_unfold(Some(None::<String>), move |token| {
+            let pages = stream::try_unfold(Listing::default(), move |mut listing| {
                 let registry = registry.clone();
                 async move {
-                    let Some(token) = token else { return Ok::<_, Error>(None) };
+                    if listing.is_at_end() {
+                        return Ok::<_, Error>(None);
+                    }
                     let (store, model) = (&registry.backend().registry, registry.model());
-                    let page = store.model_versions(model, None, PAGE_SIZE, token.as_deref()).await?;
-                    Ok(Some((page.items, page.next.map(Some))))
+                    let page = store.model_versions(model, None, PAGE_SIZE, listing.token()).await?;
+                    listing.advance(&page)?;
+                    Ok(Some((page.items, listing)))
                 }
             });
             let versions = pages.map_ok(|items| stream::iter(items).map(Ok)).try_flatten();

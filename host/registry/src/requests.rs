@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::registry::ModelRegistry;
 use hydra_base::error::Result;
 use hydra_evaluation::Evaluation;
+use hydra_lifecycle::ledger::head::Head;
 use hydra_lifecycle::statement::{Stated, Statement};
 use hydra_lifecycle::transition::{Request, Transition};
 use hydra_models::candidate::{Candidate, LoggedCandidate, PreparedCandidate};
@@ -108,6 +109,13 @@ impl DecisionRequest {
         self
     }
 
+    /// Makes it fail with [`ErrorKind::HeadMoved`](crate::ErrorKind::HeadMoved) unless this is the newest entry of the ledger when
+    /// it is decided.
+    pub fn expect_head(mut self, head: Head) -> Self {
+        self.request = self.request.with_expected_head(head);
+        self
+    }
+
     /// Decides and explains, but changes and records nothing.
     pub fn dry_run(mut self) -> Self {
         self.request = self.request.with_dry_run();
@@ -150,6 +158,13 @@ impl StatementRequest {
         self.statement.reason = Some(reason.into());
         self
     }
+
+    /// Makes it fail with [`ErrorKind::HeadMoved`](crate::ErrorKind::HeadMoved) unless this is the newest entry of the ledger when
+    /// it is recorded.
+    pub fn expect_head(mut self, head: Head) -> Self {
+        self.statement.expected_head = Some(head);
+        self
+    }
 }
 
 impl IntoFuture for StatementRequest {
@@ -174,6 +189,11 @@ impl ApprovalRequest {
     /// Sets the reason, for the ledger and for policies.
     pub fn reason(self, reason: impl Into<String>) -> Self {
         Self(self.0.reason(reason))
+    }
+
+    /// Like [`StatementRequest::expect_head`].
+    pub fn expect_head(self, head: Head) -> Self {
+        Self(self.0.expect_head(head))
     }
 
     /// Sets how long the approval lasts, unless a promotion uses it before.

@@ -1,19 +1,21 @@
 //! The settings of a registry, resolved and checked once, when it is connected.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::loading::PolicySettings;
 use crate::open::{DEFAULT_MODEL, OpenOptions};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
+use hydra_lifecycle::clock::DEFAULT_TOLERANCE;
 use hydra_lifecycle::document_cache::DocumentCache;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
-use hydra_policy::EngineOptions;
+use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions, parse_duration};
 
 /// The settings of a registry.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
     pub standings: Option<DocumentCache>,
+    /// How far the clock of this machine may be from the store's.
+    pub clock_tolerance: Duration,
 }
 
 /// The experiment for candidates.
@@ -75,6 +79,7 @@ impl Settings {
                 evaluations,
             },
             policy: options.policy_settings()?,
+            clock_tolerance: options.clock_tolerance()?,
             standings,
             uris,
         };
@@ -175,12 +180,36 @@ impl OpenOptions {
         Ok(aliases)
     }
 
-    pub(crate) fn engine_options(&self) -> EngineOptions {
+    fn clock_tolerance(&self) -> Result<Duration> {
+        let text = match (self.clock_tolerance, self.variable(environment::CLOCK_TOLERANCE)) {
+            (Some(tolerance), _) => return Ok(tolerance),
+            (None, Some(text)) => text,
+            (None, None) => match &self.config.clock_tolerance {
+                Some(text) => text.clone(),
+                None => return Ok(DEFAULT_TOLERANCE),
+            },
+        };
+        parse_duration(&text).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("the clock tolerance is not a duration: `{text}`"))
+                .with_hint("write it like `60s` or `5m`")
+        })
+    }
+
+    /// The engine's settings; [`ErrorKind::Config`] if the environment has limits of compiling that are not valid.
+    pub(crate) fn engine_options(&self) -> Result<EngineOptions> {
         let mut options = EngineOptions::default();
+        let named = || self.variable(environment::POLICY_COMPILER).map(CompilerCommand::of_program);
+        options.compiler = self.policy_compiler.clone().or_else(named);
+        options.compile_limits = match (self.compile_limits, self.variable(environment::COMPILE_LIMITS)) {
+            (Some(limits), _) => limits,
+            (None, Some(text)) => CompileLimits::parse(&text)
+                .map_err(|error| error.with_context("variable", environment::COMPILE_LIMITS))?,
+            (None, None) => CompileLimits::default(),
+        };
         options.cache_dir = self.cache_directory().map(|root| root.join("policies"));
         options.quote_panics = self.quote_panics;
         options.without_signal_handlers = self.without_signal_handlers;
-        options
+        Ok(options)
     }
 
     /// The cache of models; `None` for stores without URIs.

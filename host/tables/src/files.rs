@@ -12,6 +12,7 @@ use hydra_base::{Error, ErrorKind, Result, Sha256};
 pub struct RowFiles {
     name: String,
     files: Files,
+    delimiter: Option<u8>,
 }
 
 #[derive(Debug)]
@@ -43,13 +44,19 @@ impl RowFiles {
         }
         let with_format = |path: PathBuf| FileFormat::of_input(&path, format).map(|format| (path, format));
         let files = Files::Directory(paths.into_iter().map(with_format).collect::<Result<_>>()?);
-        Ok(Self { name, files })
+        Ok(Self { name, files, delimiter: None })
     }
 
     /// One source.
     #[must_use]
     pub fn of(source: Source, format: FileFormat) -> Self {
-        Self { name: source.name().to_owned(), files: Files::One(source, format) }
+        Self { name: source.name().to_owned(), files: Files::One(source, format), delimiter: None }
+    }
+
+    /// Says what separates the columns of CSV in all files, as [`Source::delimited_by`].
+    #[must_use]
+    pub fn delimited_by(self, delimiter: Option<u8>) -> Self {
+        Self { delimiter, ..self }
     }
 
     /// The path, `stdin`, or the name of the source.
@@ -74,7 +81,7 @@ impl RowFiles {
     ///
     /// Fails like [`Source::digest`].
     pub fn digest(self) -> Result<(Self, Sha256)> {
-        let Self { name, files } = self;
+        let Self { name, files, delimiter } = self;
         let (files, digest) = match files {
             Files::One(source, format) => {
                 let (source, digest) = source.digest()?;
@@ -90,17 +97,22 @@ impl RowFiles {
                 (Files::Directory(files), Sha256::of(&lines))
             }
         };
-        Ok((Self { name, files }, digest))
+        Ok((Self { name, files, delimiter }, digest))
     }
 
     /// Opens the files, one after the other: [`ErrorKind::Storage`] for one that cannot be read.
     #[must_use]
     pub fn sources(self) -> Box<dyn Iterator<Item = Result<(Source, FileFormat)>>> {
+        let delimiter = self.delimiter;
         match self.files {
-            Files::One(source, format) => Box::new(std::iter::once(Ok((source, format)))),
-            Files::Directory(files) => {
-                Box::new(files.into_iter().map(|(path, format)| Ok((Source::open(&path)?, format))))
+            Files::One(source, format) => {
+                Box::new(std::iter::once(Ok((source.delimited_by(delimiter), format))))
             }
+            Files::Directory(files) => Box::new(
+                files
+                    .into_iter()
+                    .map(move |(path, format)| Ok((Source::open(&path)?.delimited_by(delimiter), format))),
+            ),
         }
     }
 }

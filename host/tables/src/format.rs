@@ -1,13 +1,13 @@
 //! The formats of files of rows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hydra_base::{Error, ErrorKind, Result};
 
 /// The formats of files of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
-    /// Comma-separated values with a header (.csv).
+    /// Values with a header, separated by commas or other characters (.csv; as input also .tsv and .tab).
     Csv,
     /// Apache Parquet (.parquet, .pq).
     Parquet,
@@ -31,17 +31,35 @@ impl FileFormat {
         })
     }
 
-    /// The format of the rows at `input`: the `given` one, else that of the extension, and CSV for stdin.
+    /// The format of the rows at `input`: the `given` one, else that of the extension, and CSV for stdin. The extension of a compressed
+    /// file (.gz, .zst, .bz2) does not count.
     ///
     /// [`ErrorKind::InvalidArgument`] if neither determines it.
     pub fn of_input(input: &Path, given: Option<Self>) -> Result<Self> {
         let stdin = is_dash(input).then_some(Self::Csv);
-        given.or(stdin).or_else(|| Self::of(input)).ok_or_else(|| {
+        let plain = without_compression(input);
+        let tabs = is_tabs(&plain).then_some(Self::Csv);
+        given.or(stdin).or(tabs).or_else(|| Self::of(&plain)).ok_or_else(|| {
             Error::new(ErrorKind::InvalidArgument, "cannot determine the input's format from its extension")
                 .with_context("file", input.display())
                 .with_hint("set --in-format to csv, parquet, arrow or jsonl")
         })
     }
+}
+
+/// The path without the extension of a compressed file.
+pub(crate) fn without_compression(path: &Path) -> PathBuf {
+    let is_compressed = ["gz", "zst", "bz2"].iter().any(|ending| has_extension(path, ending));
+    if is_compressed { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Whether the name says that tabs separate the columns.
+pub(crate) fn is_tabs(path: &Path) -> bool {
+    has_extension(path, "tsv") || has_extension(path, "tab")
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted))
 }
 
 /// Whether the path means stdin or stdout.

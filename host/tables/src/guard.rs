@@ -13,7 +13,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the result of `read`; converts a panic to [`ErrorKind::InvalidData`] without printing it.
+/// Returns the result of `read`, which decodes untrusted bytes; converts a panic to [`ErrorKind::InvalidData`] without printing it.
 ///
 /// After a panic, do not use values that `read` was changing.
 pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {

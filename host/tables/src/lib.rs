@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod encoded;
 mod features;
 mod files;
 mod format;
@@ -36,11 +37,13 @@ mod rows;
 mod scoring;
 mod wanted;
 
+pub use encoded::EncodedRows;
 pub use files::RowFiles;
 pub use format::{FileFormat, is_dash};
+pub use guard::guarded;
 pub use input::{Source, number};
 pub use numbers::NumberTable;
-pub use output::{Output, write_file};
+pub use output::{NewFile, Output, remove_partial_files};
 pub use rows::{RowBatch, RowReader};
 pub use scoring::{Scoring, ScoringRun};
 

@@ -46,6 +46,7 @@ pub struct RowReader {
     batches: Receiver<Message>,
     file: String,
     ignored: Vec<String>,
+    delimiter: Option<u8>,
     length: Option<u64>,
     in_bytes: bool,
     position: u64,
@@ -108,6 +109,7 @@ impl RowReader {
             batches: read_ahead(input.reader, file.clone())?,
             file,
             ignored: input.ignored,
+            delimiter: input.delimiter,
             length: input.length,
             in_bytes: input.in_bytes,
             position: 0,
@@ -132,6 +134,12 @@ impl RowReader {
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
+    }
+
+    /// What separates the columns of CSV, if the header decided so and it is not the comma.
+    #[must_use]
+    pub fn delimiter(&self) -> Option<u8> {
+        self.delimiter
     }
 
     /// The length of the input in units of [`RowReader::position`], if it is known.

@@ -101,8 +101,8 @@ impl<'e> Scoring<'e> {
 
     /// Reads the header or schema of `source`, finds the columns, and starts reading ahead.
     ///
-    /// Columns are found by name, in any order, with spaces and underscores treated alike. A model that was trained
-    /// without names takes columns by position.
+    /// Columns are found by name, in any order, with spaces and underscores treated alike. They are taken by position if the model
+    /// was trained without names or the columns have none ([`Model::match_columns`]).
     ///
     /// [`ErrorKind::Storage`] if the source cannot be read; [`ErrorKind::InvalidData`] if columns are missing (the
     /// message lists them), a wanted name appears twice or the file is damaged; [`ErrorKind::UnsupportedModel`] if the
@@ -128,6 +128,7 @@ impl<'e> Scoring<'e> {
             batches: read_ahead(input.reader, file.clone())?,
             file,
             ignored: input.ignored,
+            delimiter: input.delimiter,
             length: input.length,
             in_bytes: input.in_bytes,
             position: 0,
@@ -162,6 +163,7 @@ pub struct ScoringRun<'e> {
     batches: Receiver<Message>,
     file: String,
     ignored: Vec<String>,
+    delimiter: Option<u8>,
     length: Option<u64>,
     in_bytes: bool,
     position: u64,
@@ -174,6 +176,12 @@ impl ScoringRun<'_> {
     #[must_use]
     pub fn ignored(&self) -> &[String] {
         &self.ignored
+    }
+
+    /// What separates the columns of CSV, if the header decided so and it is not the comma.
+    #[must_use]
+    pub fn delimiter(&self) -> Option<u8> {
+        self.delimiter
     }
 
     /// The length of the input in units of [`ScoringRun::position`], if it is known.

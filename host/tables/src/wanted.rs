@@ -72,8 +72,8 @@ impl Wanted {
 
     /// Finds the wanted columns among those of a file.
     ///
-    /// LightGBM writes spaces in names as underscores, so both spellings match. A model that was trained without names
-    /// (`Column_0`, `Column_1`, ...) takes the columns that are not kept by position. [`ErrorKind::MissingColumns`] if columns to
+    /// LightGBM writes spaces in names as underscores, so both spellings match. The columns that are not kept are taken by position
+    /// if neither they nor the features have names ([`ColumnNames::match_features`]). [`ErrorKind::MissingColumns`] if columns to
     /// keep are missing, [`ErrorKind::InvalidData`] if features are missing or a wanted name appears twice.
     pub fn select<S: AsRef<str>>(&self, columns: &[S]) -> Result<Selection> {
         let names = ColumnNames::new(columns);

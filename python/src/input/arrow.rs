@@ -5,12 +5,13 @@ use std::sync::Arc;
 use arrow_array::ffi_stream::RecordBatchStreamReader;
 use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_pyarrow::{FromPyArrow, ToPyArrow};
-use arrow_schema::Schema;
+use arrow_schema::{ArrowError, Schema};
 use hydra_base::text::{QUOTED_CHARS, excerpt, listed};
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::Model;
 use hydra_lightgbm::arrow::{OutputType, table};
 use hydra_lightgbm::loaded::ColumnNames;
+use hydra_tables::guarded;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
@@ -29,17 +30,15 @@ impl Batches {
             let schema = batch.schema();
             return Ok(Self(Box::new(RecordBatchIterator::new([Ok(batch)], schema))));
         }
-        let reader = RecordBatchStreamReader::from_pyarrow_bound(data);
+        let reader = contained(|| RecordBatchStreamReader::from_pyarrow_bound(data))?;
         reader.map(|reader| Self(Box::new(reader))).map_err(|error| not_a_table(data, error))
     }
 
     /// The model's predictions for the rows of all batches.
     pub(super) fn score(self, model: &Model, output: Output) -> Result<Answer> {
         let mut answer: Option<Answer> = None;
-        for batch in self.0 {
-            let batch = batch.map_err(|error| {
-                Error::new(ErrorKind::InvalidData, "cannot read the next record batch").with_source(error)
-            })?;
+        let mut batches = self.0;
+        while let Some(batch) = next_batch(&mut batches)? {
             if batch.num_rows() == 0 {
                 continue;
             }
@@ -52,6 +51,32 @@ impl Batches {
         }
         answer.ok_or_else(no_rows)
     }
+}
+
+/// The next batch. Its library may have broken the promises of the interface: Arrow's reader panics on columns that are not those of the
+/// schema.
+pub(crate) fn next_batch(
+    batches: &mut impl Iterator<Item = std::result::Result<RecordBatch, ArrowError>>,
+) -> Result<Option<RecordBatch>> {
+    let batch = guarded(|| Ok(batches.next())).map_err(|error| {
+        Error::new(ErrorKind::InvalidData, "the columns of a record batch are not those of its schema")
+            .with_source(error)
+            .with_hint("check the program that made the batch")
+    })?;
+    batch.transpose().map_err(|error| {
+        Error::new(ErrorKind::InvalidData, "cannot read the next record batch").with_source(error)
+    })
+}
+
+/// Runs what takes over an object of another library.
+fn contained<T>(read: impl FnOnce() -> T) -> PyResult<T> {
+    guarded(|| Ok(read())).map_err(|error| {
+        let error =
+            Error::new(ErrorKind::InvalidData, "cannot read the object as a table of Arrow's columns")
+                .with_source(error)
+                .with_hint("check the program that made it; an object that was read before may be used up");
+        raised(&error)
+    })
 }
 
 /// Predicts for a `pyarrow.RecordBatch`: the columns `keep`, then those of [`Model::predict_batch`]. Other columns than features are
@@ -103,7 +128,7 @@ fn joined(batch: &RecordBatch, model: &Model, output: OutputType, keep: &[String
 }
 
 fn record_batch(data: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
-    RecordBatch::from_pyarrow_bound(data).map_err(|error| not_a_table(data, error))
+    contained(|| RecordBatch::from_pyarrow_bound(data))?.map_err(|error| not_a_table(data, error))
 }
 
 /// The exception for an object that is not a table, such as a column; interrupts stay what they are.

@@ -18,7 +18,7 @@ use arrow::Batches;
 use columns::Column;
 
 pub(crate) use array::Array;
-pub(crate) use arrow::predict_batch;
+pub(crate) use arrow::{next_batch, predict_batch};
 
 /// Rows in one of the forms that `hydra_registry._frames.prepare` makes of other objects.
 pub(crate) enum Input<'py> {

@@ -124,13 +124,11 @@ fn possible(world: &World, actions: &mut Vec<Action>) {
     for who in 0..WRITERS as u8 {
         let writer = &world.writers[usize::from(who)];
         if writer.is_live() {
-            for choice in [Choice::Plain, Choice::SecondAlias, Choice::ReadBeforeMark, Choice::LoseAnswer] {
+            for choice in [Choice::Plain, Choice::SecondAlias, Choice::LoseAnswer] {
                 actions.push(Action::Step(who, choice));
             }
-            let leaves_a_trace = matches!(
-                writer.phase,
-                Phase::ReadAliases | Phase::ReadBack | Phase::Write(_) | Phase::Mark | Phase::LateMark
-            );
+            let leaves_a_trace =
+                matches!(writer.phase, Phase::ReadAliases | Phase::ReadBack | Phase::Write(_) | Phase::Mark);
             if world.crashes > 0 && leaves_a_trace {
                 actions.push(Action::Crash(who));
             }

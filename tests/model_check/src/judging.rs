@@ -125,18 +125,29 @@ fn late_writes(mutation: Option<Mutation>, world: &World, entry: &Entry) -> [Opt
     })
 }
 
+/// The age of an entry as writer `who` sees it: the store's time stamps are compared with the store's clock, which the writer's own
+/// clock and the difference that the store's answers show add up to.
+fn age(setup: &Setup, who: usize, ticks: u8) -> u64 {
+    let skew = i64::from(setup.skews[who]);
+    let by_own_clock = i64::from(ticks) + skew;
+    let corrected =
+        if setup.mutation == Some(Mutation::OwnClock) { by_own_clock } else { by_own_clock - skew };
+    u64::try_from(corrected).unwrap_or(0)
+}
+
 /// Assesses the last reads with the shared rules, changed by the mutation if there is one.
 pub(crate) fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: bool) {
     let mutation = setup.mutation;
     let writer = world.writers[who];
     let entry = *world.entry(writer.head);
+    let age = |ticks: u8| age(setup, who, ticks);
     let (slots, len) = world.slots();
     let mut recent = [[None; 2]; CAPACITY + 2];
     let mut recents = 0;
     let mut newer_age: Option<u8> = None;
     for (number, _) in rules::valid_entries(1, &slots[..len], writer.head.into()) {
         let candidate = world.entry(number as u8);
-        if newer_age.is_some_and(|age| WINDOWS.may_be_slow(age.into())) {
+        if newer_age.is_some_and(|newer| WINDOWS.may_be_slow(age(newer))) {
             recent[recents] = late_writes(mutation, world, candidate);
             recents += 1;
         }
@@ -177,7 +188,7 @@ pub(crate) fn judge(setup: &Setup, world: &mut World, who: usize, confirmed: boo
         confirmed: confirmed || mutation == Some(Mutation::NoConfirmation),
         observation: entry.is_observation(),
         settled: writer.settled,
-        timeliness: windows.timeliness(entry.decided.into()),
+        timeliness: windows.timeliness(age(entry.decided)),
         target_gone: target_gone && mutation != Some(Mutation::IgnoreDeletedTarget),
         leaves_gone: world.existing(entry.after) != entry.after
             && mutation != Some(Mutation::IgnoreDeletedChampion),

@@ -13,6 +13,8 @@ pub enum Mutation {
     NoExpiry,
     /// Writers carry out interrupted transitions until they expire, without the guard interval.
     NoGuard,
+    /// Writers measure ages by their own clocks, not by the store's.
+    OwnClock,
     /// A writer aborts an expired transition although its champion is already set.
     AbortStarted,
     /// Aborting a transition does not restore its aliases.

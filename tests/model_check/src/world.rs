@@ -106,6 +106,8 @@ pub enum Cause {
 pub struct Setup {
     /// The task of each writer.
     pub tasks: [Task; WRITERS],
+    /// The clock of each writer minus that of the store, in ticks.
+    pub skews: [i8; WRITERS],
     /// The standing at the start.
     pub standing: Standing,
     /// The maximum number of appends; appends that are void from the start do not count.

@@ -56,10 +56,8 @@ pub enum Phase {
     ReadBack,
     /// Write the aliases of this bit mask.
     Write(u8),
-    /// Mark the head as applied.
+    /// Mark the head as applied, and then read again.
     Mark,
-    /// Mark the head as applied, after the aliases were read for the verification.
-    LateMark,
     /// The operation ended.
     Done(Outcome),
     /// The writer stopped because the ledger is damaged.
@@ -141,27 +139,23 @@ impl Writer {
 
     /// Resets everything that the next step does not use.
     pub fn canonicalise(&mut self) {
-        let uses_head = matches!(
-            self.phase,
-            Phase::Confirm | Phase::Recheck | Phase::Write(_) | Phase::Mark | Phase::LateMark
-        );
+        let uses_head = matches!(self.phase, Phase::Confirm | Phase::Recheck | Phase::Write(_) | Phase::Mark);
         if !uses_head {
             self.head = 0;
             self.settled = false;
         }
-        if !matches!(self.phase, Phase::ReadHead | Phase::Recheck | Phase::LateMark) {
+        if !matches!(self.phase, Phase::ReadHead | Phase::Recheck) {
             self.seen = [0; 2];
             self.justified = false;
             self.judged = Situation::Quiet;
             self.confirmed = false;
             self.mask = 0;
         }
-        self.lease =
-            if matches!(self.phase, Phase::Write(_) | Phase::ReadHead | Phase::LateMark | Phase::Recheck) {
-                self.lease.min(WINDOWS.lease as u8 + 1)
-            } else {
-                0
-            };
+        self.lease = if matches!(self.phase, Phase::Write(_) | Phase::ReadHead | Phase::Recheck) {
+            self.lease.min(WINDOWS.lease as u8 + 1)
+        } else {
+            0
+        };
         if let Phase::Append(entry) = &mut self.phase {
             entry.decided = entry.decided.min(WINDOWS.expiry as u8);
         }
@@ -184,8 +178,6 @@ pub enum Choice {
     Plain,
     /// Writes the second alias before the first.
     SecondAlias,
-    /// Reads the aliases for the verification before the mark.
-    ReadBeforeMark,
     /// Loses the answer of the append; the store handles the request later or never.
     LoseAnswer,
 }
@@ -199,7 +191,6 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
     let exists = match choice {
         Choice::Plain => true,
         Choice::SecondAlias => setup.split_writes && phase == Phase::Write(3),
-        Choice::ReadBeforeMark => setup.split_reads && phase == Phase::Mark,
         Choice::LoseAnswer => world.lost_answers > 0 && matches!(phase, Phase::Append(_)),
     };
     if !exists {
@@ -302,17 +293,6 @@ pub fn step(setup: &Setup, world: &World, who: usize, choice: Choice) -> Option<
                     next.writers[who].phase = Phase::Done(Outcome::Committed);
                 }
             }
-        }
-        // The mark and the next reads are concurrent, so the aliases may be read before the mark is set.
-        Phase::Mark if choice == Choice::ReadBeforeMark => {
-            next.writers[who].seen = world.aliases;
-            next.writers[who].lease = 0;
-            next.writers[who].phase = Phase::LateMark;
-        }
-        Phase::LateMark => {
-            let head = world.writers[who].head;
-            next.log[usize::from(head) - 1].applied = true;
-            next.writers[who].phase = Phase::ReadHead;
         }
         Phase::Mark => {
             let head = world.writers[who].head;

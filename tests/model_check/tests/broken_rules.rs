@@ -10,6 +10,7 @@ use ledger_model_check::writer::Task::{Promote, PromoteApproved, Quarantine, Rep
 
 const SETUP: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
+    skews: [0; 3],
     standing: Standing { quarantined: 0, approved: 0 },
     appends: 4,
     ticks: Some(0),
@@ -23,6 +24,10 @@ const SETUP: Setup = Setup {
     mutation: None,
 };
 const REPAIRED: Setup = Setup { tasks: [Promote(2), Rollback, Repair], ..SETUP };
+/// The clock of the writer that repairs is ahead of the store's by more than a transition lives.
+const AHEAD: Setup = Setup { skews: [0, 0, 4], ..REPAIRED };
+/// It is behind by as much.
+const BEHIND: Setup = Setup { skews: [0, 0, -4], ..REPAIRED };
 const QUARANTINED: Setup = Setup { tasks: [Promote(2), Quarantine(2), Repair], ..SETUP };
 const APPROVED: Setup = Setup {
     tasks: [PromoteApproved(2), PromoteApproved(2), Rollback],
@@ -56,6 +61,8 @@ broken_rules! {
     no_operation_id: NoOperationId, Setup { lost_answers: 1, ..SETUP } => NoDecisionDoubled;
     no_expiry: NoExpiry, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
     no_guard: NoGuard, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
+    a_writers_own_clock_is_ahead: OwnClock, Setup { appends: 3, ..AHEAD } => NoDecisionLost;
+    a_writers_own_clock_is_behind: OwnClock, Setup { crashes: 1, ticks: Some(4), appends: 3, ..BEHIND } => NoSurpriseDeploy;
     abort_started: AbortStarted, Setup { ticks: Some(4), appends: 3, ..REPAIRED } => NoDecisionLost;
     abort_without_restore: AbortWithoutRestore, Setup { crashes: 1, ticks: Some(3), appends: 2, split_writes: true, ..REPAIRED } => ArchivedIsFormerChampion;
     no_lease: NoLease, Setup { ticks: Some(2), ..REPAIRED } => LateWritesAreRecognised;

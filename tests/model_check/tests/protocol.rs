@@ -9,6 +9,7 @@ use ledger_model_check::writer::Task::{
 
 const CALM: Setup = Setup {
     tasks: [Promote(2), Promote(3), Rollback],
+    skews: [0; 3],
     standing: Standing { quarantined: 0, approved: 0 },
     appends: 4,
     ticks: Some(0),
@@ -76,6 +77,14 @@ fn writers_crash_and_transitions_expire() {
 #[test]
 fn writers_crash_between_alias_writes() {
     holds(Setup { ticks: Some(3), crashes: 1, split_writes: true, appends: 2, ..REPAIRED });
+}
+
+/// The clocks of the writers differ by more than a transition lives, in both directions.
+#[test]
+fn clocks_differ_by_more_than_a_transition_lives() {
+    for skews in [[4, -4, 0], [-4, 0, 4]] {
+        holds(Setup { skews, ticks: Some(3), crashes: 1, appends: 2, ..REPAIRED });
+    }
 }
 
 #[test]

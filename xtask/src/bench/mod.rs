@@ -15,6 +15,7 @@ mod requests;
 mod samples;
 mod scoring;
 mod server;
+mod serving;
 mod worker;
 
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ enum Part {
     Evaluation,
     /// The Python package.
     Python,
+    /// Scoring servers.
+    Serving,
     /// The criterion benches of single components.
     Criterion,
 }
@@ -80,6 +83,7 @@ pub fn run(flags: &[String]) -> Result<()> {
             Part::Policy => policy::run(plan.effort)?,
             Part::Evaluation => evaluation::run(plan.effort)?,
             Part::Python => python::run(plan.effort)?,
+            Part::Serving => serving::run(plan.effort)?,
             Part::Criterion => continue,
         };
         let mut section = Document::default();
@@ -96,7 +100,8 @@ pub fn run(flags: &[String]) -> Result<()> {
     Ok(())
 }
 
-const EVERYTHING: [Part; 5] = [Part::Scoring, Part::Registry, Part::Policy, Part::Evaluation, Part::Python];
+const EVERYTHING: [Part; 6] =
+    [Part::Scoring, Part::Registry, Part::Policy, Part::Evaluation, Part::Python, Part::Serving];
 
 impl Part {
     /// The heading of its section.
@@ -107,6 +112,7 @@ impl Part {
             Part::Policy => "Policy decisions",
             Part::Evaluation => "Evaluation",
             Part::Python => "Python package",
+            Part::Serving => "Serving",
             Part::Criterion => "Single parts",
         }
     }
@@ -136,9 +142,10 @@ fn parse(flags: &[String]) -> Result<Plan> {
                     Some("policy") => Part::Policy,
                     Some("evaluation") => Part::Evaluation,
                     Some("python") => Part::Python,
+                    Some("serving") => Part::Serving,
                     Some("criterion") => Part::Criterion,
                     other => bail!(
-                        "`--only` takes scoring, registry, policy, evaluation, python or criterion, got {other:?}"
+                        "`--only` takes scoring, registry, policy, evaluation, python, serving or criterion, got {other:?}"
                     ),
                 }];
             }

@@ -33,8 +33,14 @@ enum Part {
 struct Evidence<'a> {
     target: &'a ModelVersion,
     evaluations: Vec<&'a Evaluation>,
+    /// A dataset on which the target was measured, and whose evaluation the host did not pass: it lacks the champion, or is
+    /// missing or altered. What the runs reported must not take its place.
+    left_out: Option<&'a str>,
     self_reported: bool,
 }
+
+/// What the keys of the tags of measured versions start with; the name of the dataset follows.
+const EVALUATION_TAG: &str = "hydra.evaluation.";
 
 pub fn settings() -> Vec<Setting> {
     vec![
@@ -56,7 +62,7 @@ pub fn settings() -> Vec<Setting> {
             "self-reported",
             SettingKind::Boolean,
             Some("true"),
-            "whether a metric that no evaluation measured counts as the runs reported it",
+            "whether a metric counts as the runs reported it where the candidate has no evaluation; with one that lacks the champion, never",
         ),
     ]
 }
@@ -94,16 +100,24 @@ pub fn promotion(target: &ModelVersion, context: &Context) -> Result<Verdict, Po
 
 impl<'a> Evidence<'a> {
     fn of(target: &'a ModelVersion, context: &'a Context) -> Result<Self, PolicyError> {
+        let names: Vec<&str> = texts(context, "datasets").collect();
         let counts = |evaluation: &&Evaluation| {
-            let mut named = texts(context, "datasets").peekable();
-            match named.peek() {
-                Some(_) => named.any(|name| name == evaluation.dataset),
-                None => evaluation.kind == EvaluationKind::Holdout,
+            if names.is_empty() {
+                evaluation.kind == EvaluationKind::Holdout
+            } else {
+                names.contains(&evaluation.dataset.as_str())
             }
         };
+        let left_out = target
+            .tags
+            .iter()
+            .filter_map(|tag| tag.key.strip_prefix(EVALUATION_TAG))
+            .filter(|name| names.is_empty() || names.contains(name))
+            .find(|name| context.evaluations.iter().all(|evaluation| evaluation.dataset != **name));
         Ok(Self {
             target,
             evaluations: context.evaluations.iter().filter(counts).collect(),
+            left_out,
             self_reported: setting(context, "self-reported")? == "true",
         })
     }
@@ -119,7 +133,7 @@ impl<'a> Evidence<'a> {
             Some((value, _)) if value.is_nan() => None,
             Some((value, rows)) => Some(format!("measured: {name} is {} {rows}", Figure(value))),
             None => {
-                let value = gate.of(self.target).filter(|_| self.self_reported)?;
+                let value = self.reported(gate, self.target)?;
                 Some(format!("self-reported: {name} is {}", Figure(value)))
             }
         }
@@ -159,11 +173,10 @@ impl<'a> Evidence<'a> {
         champion: &ModelVersion,
         reasons: &mut Reasons,
     ) -> Result<(), Verdict> {
-        let reported = |version| gate.of(version).filter(|_| self.self_reported);
-        let Some(value) = reported(self.target) else {
+        let Some(value) = self.reported(gate, self.target) else {
             return Err(self.missing(gate, self.target));
         };
-        let before = match (reported(champion), part) {
+        let before = match (self.reported(gate, champion), part) {
             (Some(before), _) => before,
             (None, Part::Goal) => return Err(self.missing(gate, champion)),
             // Without a value of the champion there is nothing to compare.
@@ -190,9 +203,22 @@ impl<'a> Evidence<'a> {
         }))
     }
 
+    /// What the run of a version reported, where that counts.
+    fn reported(&self, gate: &Gate<'_>, version: &ModelVersion) -> Option<f64> {
+        gate.of(version).filter(|_| self.self_reported && self.left_out.is_none())
+    }
+
     /// A missing value is not evidence against the candidate, so the policy holds.
     fn missing(&self, gate: &Gate<'_>, version: &ModelVersion) -> Verdict {
         let name = Excerpt(gate.metric, 64);
+        if let Some(dataset) = self.left_out {
+            return Verdict::Hold(format!(
+                "version {} was measured on {}, but not together with the champion, or the evaluation is damaged: measure both \
+                 in one evaluation to compare the metric {name}",
+                self.target.version,
+                Excerpt(dataset, 100)
+            ));
+        }
         let version = version.version;
         Verdict::Hold(if self.self_reported {
             format!("version {version} has no usable value of the metric {name}, measured or self-reported")

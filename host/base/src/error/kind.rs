@@ -90,6 +90,8 @@ error_kinds! {
         InvalidName = "invalid-name",
         /// An argument other than a name is outside what the call accepts.
         InvalidArgument = "invalid-argument",
+        /// A path that should name a file names something else: a pipe, a device, a directory.
+        NotAFile = "not-a-file",
         /// A name or a reason is longer than the ledger keeps.
         TextTooLong = "text-too-long",
         /// Too many policies are to decide together.
@@ -106,6 +108,14 @@ error_kinds! {
         MetricMismatch = "metric-mismatch",
         /// Models that are to be measured on the same rows have different tasks or classes.
         ModelsDiffer = "models-differ",
+        /// Options of a server contradict each other, or there is no model to serve.
+        ServeOptions = "serve-options",
+        /// A canary is not an alias with a share, or has no key.
+        InvalidCanary = "invalid-canary",
+        /// The certificate of a server or its key cannot be read or used.
+        InvalidCertificate = "invalid-certificate",
+        /// The file of a server's tokens cannot be read, or has none.
+        InvalidTokens = "invalid-tokens",
     }
     Missing {
         /// There is no such registered model.
@@ -140,6 +150,12 @@ error_kinds! {
         Quarantined = "quarantined",
         /// The champion that a rollback was about is not the champion any more, because a slow writer's move was undone.
         PremiseChanged = "premise-changed",
+        /// The newest entry of the ledger is not the one that the caller expects.
+        HeadMoved = "head-moved",
+        /// The clock of this machine differs from the server's by more than is allowed.
+        ClockDifference = "clock-difference",
+        /// The clock of this machine is behind the newest entry of a ledger on a store without a clock of its own.
+        ClockBackwards = "clock-backwards",
         /// The version to release is not in quarantine.
         NotQuarantined = "not-quarantined",
         /// The version is the champion already, so no policy is asked about it.
@@ -174,8 +190,14 @@ error_kinds! {
         Storage = "storage",
         /// There is no directory for compiled policies, or it cannot be written to.
         CacheUnavailable = "cache-unavailable",
+        /// The process that compiles policies cannot start, or its code is not where this process looks for it.
+        CompilerUnavailable = "compiler-unavailable",
         /// The local store is locked by another process and stayed so until the deadline.
         Locked = "locked",
+        /// The answers of a store contradict each other, so that nothing is concluded from them.
+        InconsistentAnswers = "inconsistent-answers",
+        /// A server cannot listen on its address.
+        AddressUnavailable = "address-unavailable",
         /// Other writers kept winning until the deadline.
         Contention = "contention",
         /// The caller asked to stop, and what was begun was taken back.
@@ -208,6 +230,10 @@ error_kinds! {
         InvalidScores = "invalid-scores",
         /// The answer is not what the MLflow protocol says: an HTML page, damaged JSON, a missing field.
         Protocol = "protocol",
+        /// An answer of a server is larger, or has more parts, than any answer that this program asks for.
+        AnswerSize = "answer-size",
+        /// A listing of a server does not follow its protocol: it repeats, is out of order, or does not end.
+        EndlessListing = "endless-listing",
         /// A local database has a schema that this version cannot use safely.
         Schema = "schema",
         /// A name or path from a registry tries to leave its root, or a host is not allow-listed.
@@ -240,6 +266,12 @@ error_kinds! {
         PolicyBuild = "policy-build",
         /// The file is not a component, imports something, or exports another interface version.
         PolicyIncompatible = "policy-incompatible",
+        /// Compiling the policy takes more memory than its limit.
+        PolicyCompileMemory = "policy-compile-memory",
+        /// Compiling the policy takes more time than its limit, of processors or on the wall clock.
+        PolicyCompileTime = "policy-compile-time",
+        /// The process that compiles the policy ended without a reply: the compiler crashed, or the machine lacks memory.
+        PolicyCompileCrash = "policy-compile-crash",
         /// The policy ran into a trap (unreachable, out of bounds, stack overflow, ...).
         PolicyTrap = "policy-trap",
         /// The policy used up its fuel.
@@ -317,7 +349,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 96);
+        assert_eq!(ErrorKind::ALL.len(), 112);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The arguments of `history`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use crate::time::parse_time;
@@ -33,10 +35,10 @@ Examples:
 /// The subcommands of `history`.
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
-    /// Check the chain and the aliases, and run every decision again; exit status 1 if a check fails
+    /// Check the chain and the aliases, compare every decision with its archive, and run it again
     Verify(VerifyArgs),
     /// Write every entry unchanged, one JSON document per line, newest first
-    Export,
+    Export(ExportArgs),
     /// Show one entry whole
     Show(ShowEntryArgs),
 }
@@ -53,10 +55,37 @@ pub struct ShowEntryArgs {
     pub as_case: bool,
 }
 
+/// Arguments of `history export`.
+#[derive(Debug, Args)]
+#[command(after_help = EXPORT_HELP)]
+pub struct ExportArgs {
+    /// Write only the head, on one line: the ledger's id, the number and the SHA-256 of its newest entry
+    #[arg(long)]
+    pub head: bool,
+}
+
+const EXPORT_HELP: &str = "\
+Keep what it writes where the writers of the registry cannot change it: `history verify --against FILE` and
+`promote --expect-head HEAD` compare the ledger with it.
+
+Examples:
+  hydra-registry history export > ledger.jsonl
+  hydra-registry history export --head >> heads.txt";
+
 /// Arguments of `history verify`.
 #[derive(Debug, Args)]
+#[command(after_help = VERIFY_HELP)]
 pub struct VerifyArgs {
     /// Check only the chain and the aliases; run no decisions again
     #[arg(long)]
     pub no_rerun: bool,
+
+    /// Also compare the ledger with an earlier `history export`, or with lines of `history export --head`
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
 }
+
+const VERIFY_HELP: &str = "\
+Against an earlier export it finds entries that were removed or written anew, a backup that was restored, and a ledger that was
+deleted. Names entries whose authors had wrong clocks, beyond --clock-tolerance.
+Exit status: 0 sound, 1 a check fails, 2 error, 6 sound, but a checkpoint bridges damage.";

@@ -75,6 +75,9 @@ async fn decide(
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
+    if let Some(head) = &args.actor.expect_head {
+        request = request.expect_head(head.clone());
+    }
     if args.dry_run {
         request = request.dry_run();
     }

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use crate::args::DownloadArgs;
 use crate::report::DownloadReport;
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_lightgbm::Model;
 use hydra_registry::ModelRegistry;
-use hydra_tables::{is_dash, write_file};
+use hydra_tables::{NewFile, is_dash};
 
 /// Writes the model file of a version, which has the digest that was logged, or copies a model file.
 pub async fn run(
@@ -33,7 +33,8 @@ pub async fn run(
         printer.data().write_all(&bytes)?;
         return Ok(ExitStatus::Done);
     }
-    write_file(&args.out, &bytes)?;
+    interrupt::remove_partial_files()?;
+    NewFile::create(&args.out)?.write(&bytes)?;
     printer.report(&report, DownloadReport::text)?;
     Ok(ExitStatus::Done)
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use crate::args::EvaluateArgs;
 use crate::evaluate::{self, EvaluationReport, champion, load, record, usual};
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::Result;
 use hydra_evaluation::Subject;
 use hydra_registry::ModelRegistry;
-use hydra_tables::{is_dash, write_file};
+use hydra_tables::{NewFile, is_dash};
 
 /// Loads the versions, measures them on the rows of a file, prints them side by side, and records the evaluation.
 pub async fn run(
@@ -22,6 +22,12 @@ pub async fn run(
     let EvaluateArgs { rows, versions, measure, out, no_record } = args;
     // What is wrong with the arguments shows before a model is downloaded.
     let (files, request) = (measure.files(rows)?, measure.request(rows)?);
+    let is_to_stdout = out.as_deref().is_some_and(is_dash);
+    let out = out.as_deref().filter(|_| !is_to_stdout);
+    if out.is_some() {
+        interrupt::remove_partial_files()?;
+    }
+    let document = out.map(NewFile::create).transpose()?;
     let (registry, mut subjects) = match only_files(&versions.selected) {
         Some(files) => (None, files.into_iter().map(Subject::open).collect::<Result<_>>()?),
         None => {
@@ -39,9 +45,8 @@ pub async fn run(
     };
     let baseline = evaluate::baseline(&subjects, champion);
     let evaluated = evaluate::run(subjects, baseline, files, &request, &measure.categories, printer)?;
-    let is_to_stdout = out.as_deref().is_some_and(is_dash);
-    if let Some(path) = out.as_deref().filter(|_| !is_to_stdout) {
-        write_file(path, &evaluated.evaluation.to_json()?)?;
+    if let Some(document) = document {
+        document.write(&evaluated.evaluation.to_json()?)?;
     }
     let recorded = match &registry {
         Some(registry) if !no_record => Some(record(registry, rows, &evaluated).await),

@@ -1,13 +1,19 @@
 //! `history`: shows, verifies or exports the ledger.
 
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
 use futures_util::TryStreamExt as _;
 
-use crate::args::{HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
-use crate::report::{EntryReport, ExportReport, VerifyReport, step_text};
+use crate::args::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
+use crate::report::{EntryReport, ExportReport, HeadReport, VerifyReport, step_text};
 use crate::{ExitStatus, Printer, Settings};
 use hydra_base::blocking;
+use hydra_base::error::{Error, ErrorKind};
 use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
+use hydra_lifecycle::ledger::witness::Witness;
 use hydra_lifecycle::ledger::{Ledger, no_entry};
 use hydra_lifecycle::recording::{PolicyReplay, decided, deciding_policy};
 use hydra_policy_kit::Case;
@@ -22,6 +28,10 @@ pub async fn run(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
+    let witness = match &args.command {
+        Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => Some(witness(file)?),
+        _ => None,
+    };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
     let Some(ledger) = registry.existing_ledger().await? else {
         if let Some(HistoryCommand::Show(args)) = &args.command {
@@ -33,14 +43,22 @@ pub async fn run(
         ));
         // Entries are one line each, so an empty history is empty output; a verification is always a document.
         if let Some(HistoryCommand::Verify(_)) = &args.command {
-            printer.report(&VerifyReport::new(registry.model(), &Verified::default()), VerifyReport::text)?;
+            let lost = witness.map(|witness| witness.without_ledger(registry.model()));
+            let verified = Verified { flaws: lost.into_iter().collect(), ..Verified::default() };
+            return report(&VerifyReport::new(registry.model(), &verified), printer);
         }
         return Ok(ExitStatus::Done);
     };
     match &args.command {
         None => show(args, &ledger, printer).await,
-        Some(HistoryCommand::Verify(args)) => verify(args, &ledger, settings, printer).await,
-        Some(HistoryCommand::Export) => export(&ledger, printer).await,
+        Some(HistoryCommand::Verify(args)) => {
+            verify(args, witness.as_ref(), &ledger, settings, printer).await
+        }
+        Some(HistoryCommand::Export(ExportArgs { head: true })) => {
+            printer.report(&HeadReport::new(ledger.model(), &ledger.head().await?), HeadReport::text)?;
+            Ok(ExitStatus::Done)
+        }
+        Some(HistoryCommand::Export(_)) => export(&ledger, printer).await,
         Some(HistoryCommand::Show(args)) if args.as_case => as_case(args, &ledger, settings, printer).await,
         Some(HistoryCommand::Show(args)) => {
             let step = ledger.step(args.number).await?;
@@ -68,8 +86,20 @@ async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> any
     Ok(ExitStatus::Done)
 }
 
+/// The ledger as it was, from a file that was kept elsewhere.
+fn witness(file: &Path) -> anyhow::Result<Witness> {
+    let opened = File::open(file).map_err(|source| {
+        Error::new(ErrorKind::InvalidArgument, "cannot read the witness")
+            .with_context("path", file.display())
+            .with_source(source)
+    })?;
+    let read = Witness::read(BufReader::new(opened));
+    Ok(read.map_err(|error| error.with_context("path", file.display()))?)
+}
+
 async fn verify(
     args: &VerifyArgs,
+    witness: Option<&Witness>,
     ledger: &Ledger,
     settings: &Settings,
     printer: &mut Printer,
@@ -77,11 +107,19 @@ async fn verify(
     let replay =
         if args.no_rerun { None } else { Some(PolicyReplay::new(settings.options.policy_engine()?)) };
     let bar = printer.progress(None, false, "verifying");
-    let verified = ledger.verify_with(replay.as_ref().map(|replay| replay as _), &|| bar.inc(1)).await;
+    let replay = replay.as_ref().map(|replay| replay as _);
+    let verified = ledger.verify_with(replay, witness, &|| bar.inc(1)).await;
     bar.finish_and_clear();
-    let report = VerifyReport::new(ledger.model(), &verified?);
-    printer.report(&report, VerifyReport::text)?;
-    Ok(if report.sound { ExitStatus::Done } else { ExitStatus::Rejected })
+    report(&VerifyReport::new(ledger.model(), &verified?), printer)
+}
+
+fn report(report: &VerifyReport, printer: &mut Printer) -> anyhow::Result<ExitStatus> {
+    printer.report(report, VerifyReport::text)?;
+    Ok(match (report.sound, report.bridged.is_empty()) {
+        (true, true) => ExitStatus::Done,
+        (true, false) => ExitStatus::Bridged,
+        (false, _) => ExitStatus::Rejected,
+    })
 }
 
 /// All contents of the ledger, with entries that lost a race and with damage.

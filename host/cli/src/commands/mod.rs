@@ -9,6 +9,7 @@ mod history;
 mod list;
 mod log_candidate;
 mod predict;
+mod serve;
 mod show;
 mod state;
 mod status;
@@ -36,6 +37,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Show(args) => show::run(&args, settings, printer).await,
         Command::Download(args) => download::run(&args, settings, printer).await,
         Command::Predict(args) => predict::run(&args, settings, printer).await,
+        Command::Serve(args) => serve::run(&args, settings).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::predict::{self, Origin, PredictArgs};
 use crate::selector::Selected;
-use crate::{ExitStatus, Printer, Settings};
+use crate::{ExitStatus, Printer, Settings, interrupt};
 use hydra_base::text::printable;
 use hydra_lifecycle::ledger::QUARANTINE_TAG;
 use hydra_lightgbm::Model;
@@ -29,6 +29,9 @@ pub async fn run(
             (loaded.model, Origin::Registered(registry.model().clone(), loaded.version))
         }
     };
+    if args.out_file().is_some() {
+        interrupt::remove_partial_files()?;
+    }
     let rows = predict::run(model, &origin, args, &settings.extras, printer)?;
     tracing::info!(rows, %origin, "predicted");
     Ok(ExitStatus::Done)

@@ -12,6 +12,9 @@ pub async fn nominate(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let mut request = connect(&args.actor, settings).await?.nominate(args.version);
+    if let Some(head) = &args.actor.expect_head {
+        request = request.expect_head(head.clone());
+    }
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
@@ -25,6 +28,9 @@ pub async fn approve(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let mut request = connect(&args.actor, settings).await?.approve(args.version);
+    if let Some(head) = &args.actor.expect_head {
+        request = request.expect_head(head.clone());
+    }
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }
@@ -40,8 +46,11 @@ pub async fn quarantine(
     settings: &Settings,
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
-    let registry = connect(&args.actor, settings).await?;
-    report(&registry.quarantine(args.version, &args.reason).await?, printer)
+    let mut request = connect(&args.actor, settings).await?.quarantine(args.version, &args.reason);
+    if let Some(head) = &args.actor.expect_head {
+        request = request.expect_head(head.clone());
+    }
+    report(&request.await?, printer)
 }
 
 /// Ends the quarantine of a version.
@@ -51,6 +60,9 @@ pub async fn release(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let mut request = connect(&args.actor, settings).await?.release(args.version);
+    if let Some(head) = &args.actor.expect_head {
+        request = request.expect_head(head.clone());
+    }
     if let Some(reason) = &args.reason {
         request = request.reason(reason);
     }

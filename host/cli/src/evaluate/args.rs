@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::delimiter::delimiter;
 use crate::predict::FormatArg;
 use crate::selector::SelectorArgs;
 use hydra_base::names::DatasetName;
@@ -86,7 +87,7 @@ pub struct MeasureArgs {
     #[arg(long, requires = "label")]
     pub anonymous_segments: bool,
 
-    /// The name of the dataset [default: the name of the file or directory, without its extension]
+    /// The name of the dataset [default: the name of the file or directory, without its extension, if that is ASCII]
     #[arg(long, value_name = "NAME", requires = "label")]
     pub name: Option<DatasetName>,
 
@@ -99,6 +100,10 @@ pub struct MeasureArgs {
         requires = "label"
     )]
     pub in_format: Option<FormatArg>,
+
+    /// What separates the columns of CSV: a character, or `tab` [default: found in the header]
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter, requires = "label")]
+    pub delimiter: Option<u8>,
 
     /// The columns that had pandas' category type in training; needed if neither the model nor the rows identify them
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', requires = "label")]
@@ -126,7 +131,8 @@ impl MeasureArgs {
     ///
     /// Fails like [`RowFiles::open`].
     pub fn files(&self, rows: &Path) -> Result<RowFiles> {
-        RowFiles::open(rows, self.in_format.map(FileFormat::from))
+        let files = RowFiles::open(rows, self.in_format.map(FileFormat::from))?;
+        Ok(files.delimited_by(self.delimiter))
     }
 
     /// The request for an evaluation on `rows`.
@@ -150,7 +156,7 @@ impl MeasureArgs {
     fn dataset_name(&self, rows: &Path) -> Result<DatasetName> {
         let of_path = || (!is_dash(rows)).then(|| DatasetName::of_path(rows)).flatten();
         self.name.clone().or_else(of_path).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidArgument, "the rows do not have a name")
+            Error::new(ErrorKind::InvalidArgument, "the rows do not have a name that a dataset can have")
                 .with_context("rows", rows.display())
                 .with_hint("name the dataset with --name")
         })

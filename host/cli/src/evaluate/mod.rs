@@ -19,6 +19,8 @@ use hydra_mlflow::flavor::ColumnSpec;
 use hydra_registry::{DecisionRequest, ModelRegistry, RecordedEvaluation, Target, VersionSelector};
 use hydra_tables::{RowFiles, is_dash};
 
+use crate::delimiter::delimiter_note;
+
 pub(crate) use args::{EvaluateArgs, MeasureArgs};
 pub use report::{EvaluationReport, RecordedReport};
 
@@ -62,6 +64,9 @@ pub(crate) fn run(
     };
     let evaluated = measure(subjects, baseline, files, request, categories, &report);
     [scoring, measuring].iter().filter_map(OnceLock::get).for_each(ProgressBar::finish_and_clear);
+    if let Some(delimiter) = evaluated.as_ref().ok().and_then(|evaluated| evaluated.delimiter) {
+        printer.note(delimiter_note(delimiter));
+    }
     evaluated
 }
 

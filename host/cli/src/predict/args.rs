@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::rows::RowsArgs;
+use crate::delimiter::delimiter;
 use crate::selector::ModelArgs;
 use hydra_base::{Error, ErrorKind, Result};
 use hydra_lightgbm::arrow::OutputType;
@@ -35,6 +36,10 @@ pub struct PredictArgs {
     /// The format of the input [default: from the file extension; CSV for stdin]
     #[arg(long = "in-format", visible_alias = "format", value_enum, value_name = "FORMAT")]
     pub in_format: Option<FormatArg>,
+
+    /// What separates the columns of CSV: a character, or `tab` [default: found in the header]
+    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
+    pub delimiter: Option<u8>,
 
     /// The format of the output [default: from the extension of --out, else the format of the input]
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -72,6 +77,7 @@ pub struct PredictArgs {
 const AFTER_HELP: &str = "\
 Columns are matched by name, in any order; other columns are ignored.
 Empty cells, NA, NaN and null are missing values. Memory use does not grow with the input.
+Input that is compressed with gzip, zstd or bzip2 is decompressed.
 Columns of predictions name the model, its version and the meaning of their values (probability, label, value,
 scores, leaf) in their metadata in Parquet and Arrow; with CSV and JSON lines, a line on stderr does.
 `--out -` writes to stdout; Arrow data is a stream on stdout and a file otherwise.
@@ -80,7 +86,7 @@ Examples:
   hydra-registry predict clients.csv --keep client_id --output-type proba --out scores.parquet
   hydra-registry predict --keep client_id,region clients.csv
   hydra-registry predict clients.csv --alias candidate --output-type contrib --top 3 --out reasons.csv
-  zcat clients.jsonl.gz | hydra-registry predict - --in-format jsonl > predictions.jsonl";
+  hydra-registry predict clients.jsonl.gz > predictions.jsonl";
 
 /// The formats of files of rows, as arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

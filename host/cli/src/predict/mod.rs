@@ -4,8 +4,9 @@ mod args;
 mod rows;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::delimiter::delimiter_note;
 use crate::{Extras, Printer};
 use hydra_base::names::{ModelName, Version};
 use hydra_base::text::listed;
@@ -76,7 +77,12 @@ pub fn run(
         scoring = scoring.batch_rows(rows as usize);
     }
 
-    let run = scoring.open(Source::open(&args.rows.input)?, in_format)?;
+    refuse_overwriting(args)?;
+    let source = Source::open(&args.rows.input)?.delimited_by(args.delimiter);
+    let run = scoring.open(source, in_format)?;
+    if let Some(delimiter) = run.delimiter() {
+        printer.note(delimiter_note(delimiter));
+    }
     if !run.ignored().is_empty() {
         printer.note(format!("ignored columns: {}", listed(run.ignored())));
     }
@@ -92,6 +98,36 @@ pub fn run(
     let rows = run.write_to(destination, |position| progress.set_position(position))?;
     progress.finish_and_clear();
     Ok(rows)
+}
+
+/// Refuses an output that would take the place of the input, also under another name.
+fn refuse_overwriting(args: &PredictArgs) -> hydra_base::Result<()> {
+    let Some(out) = args.out_file() else { return Ok(()) };
+    if !is_same_file(out, &args.rows.input) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, "the output is the input")
+        .with_context("file", out.display())
+        .with_hint("name another file with --out"))
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    if let (Ok(one), Ok(other)) = (one.canonicalize(), other.canonicalize())
+        && one == other
+    {
+        return one.is_file();
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        // A hard link.
+        let file = |path: &Path| {
+            path.metadata().ok().filter(|found| found.is_file()).map(|found| (found.dev(), found.ino()))
+        };
+        file(one).is_some_and(|one| Some(one) == file(other))
+    }
+    #[cfg(not(unix))]
+    false
 }
 
 #[cfg(test)]

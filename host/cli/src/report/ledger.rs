@@ -15,6 +15,7 @@ use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::ledger::chain::Record;
 use hydra_lifecycle::ledger::decision::DecisionDocument;
 use hydra_lifecycle::ledger::entry::{Decided, Entry, EntryKind, EvaluationNote};
+use hydra_lifecycle::ledger::head::Head;
 use hydra_lifecycle::ledger::history::{Fate, Step};
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_policy::VerdictKind;
@@ -57,6 +58,10 @@ pub struct EntryReport {
     pub conclusion: Option<String>,
     /// Who asked; for an `external` entry, who found the move.
     pub actor: String,
+    /// The user that the server said the author is authenticated as; `None` where it said nothing.
+    pub user: Option<String>,
+    /// The server's clock minus the author's, in milliseconds; `None` where the store has no clock of its own.
+    pub clock_difference_ms: Option<i64>,
     /// The requester's reason.
     pub reason: Option<String>,
     /// The policy that decided, or that leads the policies that decided.
@@ -110,6 +115,8 @@ impl EntryReport {
             conclusion: conclusion(entry),
             explanation: entry.explanation.clone(),
             actor: entry.actor.clone(),
+            user: entry.user.clone(),
+            clock_difference_ms: entry.clock_ms,
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
             panel,
@@ -138,7 +145,12 @@ impl EntryReport {
         }
         // Text of other programs may contain line ends, which would result in additional lines.
         let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", because: {reason}"));
-        let _ = writeln!(text, "       {}", printable(&format!("{} {}{reason}", self.role, self.actor)));
+        let user = match &self.user {
+            Some(user) => format!(" (authenticated as {user})"),
+            None => " (unverified)".to_owned(),
+        };
+        let _ =
+            writeln!(text, "       {}", printable(&format!("{} {}{user}{reason}", self.role, self.actor)));
         let _ = writeln!(text, "       {}", printable(&self.explanation));
         for version in &self.quarantined {
             let _ = writeln!(text, "       quarantine: version {version}");
@@ -263,6 +275,8 @@ pub struct VerifyReport {
     pub rerun: u64,
     /// Damage that a checkpoint bridges.
     pub bridged: Vec<Value>,
+    /// What speaks against the times of entries, beyond the tolerance of clocks.
+    pub clocks: Vec<Value>,
     /// The problems.
     pub flaws: Vec<Value>,
 }
@@ -281,6 +295,7 @@ impl VerifyReport {
             void: verified.void,
             rerun: verified.rerun,
             bridged: verified.bridged.iter().map(flaw).collect(),
+            clocks: verified.clocks.iter().map(flaw).collect(),
             flaws: verified.flaws.iter().map(flaw).collect(),
         }
     }
@@ -296,15 +311,55 @@ impl VerifyReport {
         for flaw in &self.bridged {
             let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {}", flaw["entry"], what(flaw));
         }
-        for flaw in &self.flaws {
+        for flaw in self.clocks.iter().chain(&self.flaws) {
             let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
-        text += if self.sound {
+        text += if self.sound && self.bridged.is_empty() && self.clocks.is_empty() {
             "no problems found"
+        } else if self.sound {
+            "the entries stand"
         } else {
             "next: hydra-registry doctor --fix repairs the aliases and the newest entries; it does not change older entries"
         };
         text
+    }
+}
+
+/// `history export --head`.
+#[derive(Debug, Serialize)]
+pub struct HeadReport {
+    /// `hydra-registry/ledger-head/1`.
+    pub schema: &'static str,
+    /// The registered model.
+    pub model: String,
+    /// The ledger's id, the number and the digest as one text, for `--expect-head` and `history verify --against`.
+    pub head: String,
+    /// The ledger's id.
+    pub ledger: String,
+    /// The number of its newest entry.
+    pub number: u64,
+    /// The SHA-256 of that entry's text.
+    pub sha256: Sha256,
+}
+
+impl HeadReport {
+    /// The head of a model's ledger.
+    #[must_use]
+    pub fn new(model: &ModelName, head: &Head) -> Self {
+        Self {
+            schema: "hydra-registry/ledger-head/1",
+            model: model.to_string(),
+            head: head.to_string(),
+            ledger: head.ledger.clone(),
+            number: head.number,
+            sha256: head.sha256,
+        }
+    }
+
+    /// For people, and for a file of heads.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.head.clone()
     }
 }
 

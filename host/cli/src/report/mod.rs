@@ -29,7 +29,7 @@ pub(crate) use doctor::DoctorsReport;
 pub use doctor::{DoctorReport, FindingReport};
 pub use evaluations::{LeftOutReport, UsedReport};
 pub use ledger::{AsOfReport, EntryReport};
-pub(crate) use ledger::{ExportReport, VerifyReport};
+pub(crate) use ledger::{ExportReport, HeadReport, VerifyReport};
 pub use panel::AnswerReport;
 pub(crate) use panel::{MemberReport, panel_label};
 pub(crate) use show::step_text;

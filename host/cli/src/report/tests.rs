@@ -79,6 +79,8 @@ fn entries_forge_no_lines() {
         explanation,
         conclusion: None,
         reason: Some(actor.clone()),
+        user: Some(actor.clone()),
+        clock_difference_ms: None,
         actor,
         policy: Some(PolicyIdentity { version: policy.clone(), name: policy, sha256: Sha256::of(b"") }),
         panel: Vec::new(),
@@ -111,6 +113,7 @@ fn flaws_and_findings_forge_no_lines() {
         entries: 2,
         void: 0,
         rerun: 0,
+        clocks: vec![bridged.clone()],
         bridged: vec![bridged],
         flaws: vec![flaws],
     };

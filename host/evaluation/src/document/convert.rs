@@ -11,7 +11,11 @@ use super::{
 use crate::calibration::CalibrationBin;
 use crate::distribution::Distribution;
 use crate::measure::{Measured, Options, Segment};
+use crate::metric::Task;
 use crate::resample::interval::{Interval, LEVEL};
+
+/// The release that measures.
+const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
 
 /// The length of a digest in MLflow's records of datasets.
 const SHORT_DIGEST: usize = 36;
@@ -86,6 +90,8 @@ impl Evaluation {
             mean_difference: one.mean_difference,
             psi: one.psi,
             ks: one.ks,
+            difference_quantiles: Vec::new(),
+            latency_ratio: None,
         });
         Ok(Self {
             schema: SCHEMA,
@@ -93,7 +99,7 @@ impl Evaluation {
             dataset,
             began_at,
             measured_at,
-            host: concat!("hydra-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: HOST.to_owned(),
             task: measured.task,
             classes,
             settings: SettingsRecord {
@@ -108,6 +114,35 @@ impl Evaluation {
             comparisons: comparisons.collect(),
             agreements: agreements.collect(),
         })
+    }
+
+    /// The document of live rows that two versions scored, which have no labels.
+    pub(crate) fn of_live_rows(
+        dataset: DatasetRecord,
+        task: Task,
+        classes: Vec<String>,
+        versions: Vec<VersionRecord>,
+        agreement: AgreementRecord,
+        [began_at, measured_at]: [Timestamp; 2],
+    ) -> Self {
+        let Options { threshold, .. } = Options::new(Vec::new());
+        Self {
+            schema: SCHEMA,
+            kind: EvaluationKind::Shadow,
+            dataset,
+            began_at,
+            measured_at,
+            host: HOST.to_owned(),
+            task,
+            classes,
+            settings: SettingsRecord { threshold, resamples: 0, confidence: LEVEL },
+            baseline: agreement.baseline.clone(),
+            versions,
+            segments: Vec::new(),
+            measurements: Vec::new(),
+            comparisons: Vec::new(),
+            agreements: vec![agreement],
+        }
     }
 
     /// The document's bytes: canonical JSON (RFC 8785).

@@ -64,6 +64,8 @@ fn evaluation() -> Evaluation {
             mean_difference: 0.125,
             psi: 0.5,
             ks: 1.0,
+            difference_quantiles: Vec::new(),
+            latency_ratio: None,
         }],
     }
 }

@@ -26,6 +26,7 @@ use hydra_tables::{RowBatch, RowFiles, RowReader};
 use task::Classes;
 
 pub use request::{Columns, Request, Subject};
+pub use task::{class_names, task_of};
 
 /// What an evaluation is doing, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Evaluated {
     pub evaluation: Evaluation,
     /// The columns that were read: the features of the models, then the others.
     pub columns: Vec<ReadColumn>,
+    /// What separates the columns of CSV, if a header decided so and it is not the comma.
+    pub delimiter: Option<u8>,
 }
 
 /// A column that an evaluation read.
@@ -121,7 +124,7 @@ pub fn evaluate(
         subjects.iter().map(|subject| (subject.id.clone(), subject.model_sha256)).collect();
     let models = subjects.into_iter().map(|subject| subject.model.with_threads(request.threads)).collect();
     let collector = Collector::new(&request.columns, task, classes);
-    let Scored { collector, scores, columns } =
+    let Scored { collector, scores, columns, delimiter } =
         score(models, files, collector, request, report).map_err(located)?;
     let dataset =
         collector.finish(digest, request.segment_rows, request.anonymous_segments).map_err(located)?;
@@ -136,7 +139,7 @@ pub fn evaluate(
     let measured = measure(&dataset, &scores, baseline, &options, &measuring).map_err(located)?;
     let record = request.record(digest, dataset.rows() as u64);
     let evaluation = Evaluation::new(record, &ids, class_names, measured, &options, [began_at, now()])?;
-    Ok(Evaluated { evaluation, columns })
+    Ok(Evaluated { evaluation, columns, delimiter })
 }
 
 /// The error about missing columns, which has a kind of its own here for features too.
@@ -158,6 +161,7 @@ struct Scored<'a> {
     collector: Collector<'a>,
     scores: Vec<Scores>,
     columns: Vec<ReadColumn>,
+    delimiter: Option<u8>,
 }
 
 /// Reads and scores all rows. The first file determines which columns are categories, where the models do not.
@@ -169,11 +173,12 @@ fn score<'a>(
     report: &(dyn Fn(Work) + Sync),
 ) -> Result<Scored<'a>> {
     let mut scores: Vec<Vec<f64>> = models.iter().map(|_| Vec::new()).collect();
-    let mut columns = Vec::new();
+    let (mut columns, mut delimiter) = (Vec::new(), None);
     let (keep, count) = (request.columns.names(), files.count());
     for (number, file) in files.sources().enumerate() {
         let (source, format) = file?;
         let mut reader = RowReader::open(models, &keep, source, format).map_err(name_missing)?;
+        delimiter = delimiter.or(reader.delimiter());
         let file = reader.file().to_owned();
         let located = |error: Error| error.with_context("file", &file);
         collector.begin_file();
@@ -195,7 +200,7 @@ fn score<'a>(
         models = reader.into_models();
     }
     let scores = models.iter().zip(scores).map(|(model, values)| Scores::new(values, model.num_outputs()));
-    Ok(Scored { collector, scores: scores.collect::<Result<_>>()?, columns })
+    Ok(Scored { collector, scores: scores.collect::<Result<_>>()?, columns, delimiter })
 }
 
 /// Whether an error names its file.

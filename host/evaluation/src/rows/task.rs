@@ -56,7 +56,8 @@ pub(super) fn metrics_of(models: &[&Model], wanted: Option<&[Metric]>) -> Result
 }
 
 /// The task that a model was trained for; none if neither its objective nor its class determines it.
-fn task_of(model: &Model) -> Option<Task> {
+#[must_use]
+pub fn task_of(model: &Model) -> Option<Task> {
     let classifies = |outputs: usize| if outputs == 1 { Task::Binary } else { Task::Multiclass };
     match (model.text_model().objective(), model.estimator()) {
         (Some(Objective::Binary { .. } | Objective::CrossEntropy), _) => Some(Task::Binary),
@@ -68,6 +69,15 @@ fn task_of(model: &Model) -> Option<Task> {
         (_, Estimator::Regressor) => Some(Task::Regression),
         (None | Some(Objective::Custom), _) => None,
         (Some(_), _) => Some(Task::Regression),
+    }
+}
+
+/// The classes of a model as text, in the order of their probabilities; empty without classes.
+#[must_use]
+pub fn class_names(model: &Model) -> Vec<String> {
+    match task_of(model) {
+        Some(Task::Binary | Task::Multiclass) => Classes::of_one(model).names(),
+        _ => Vec::new(),
     }
 }
 

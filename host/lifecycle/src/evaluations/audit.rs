@@ -18,7 +18,7 @@ use hydra_mlflow::entities::ModelVersion;
 use hydra_models::candidate::SHA256_TAG;
 
 /// How many documents are read side by side.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 2;
 
 /// The versions that a document measures, with the digests of their model files.
 type Measured = Vec<(VersionId, Sha256)>;
@@ -69,7 +69,8 @@ async fn measured(
     dataset: &DatasetName,
     reference: &EvaluationRef,
 ) -> Result<Measured, String> {
-    let document = read(backend, None, dataset, reference).await.map_err(|(_, error)| describe(&error))?;
+    let (document, _) =
+        read(backend, None, dataset, reference).await.map_err(|(_, error)| describe(&error))?;
     check(&document).map_err(|(_, why)| why)?;
     Ok(document.versions.into_iter().map(|one| (one.version, one.model_sha256)).collect())
 }

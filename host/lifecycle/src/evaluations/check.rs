@@ -6,7 +6,8 @@ use super::EvaluationFlaw;
 use super::convert::Flawed;
 use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_evaluation::{
-    Evaluation as Document, FEWEST_RESAMPLES, IntervalRecord, Method, Metric, SegmentRecord, VersionId,
+    AgreementRecord, Evaluation as Document, FEWEST_RESAMPLES, IntervalRecord, Method, Metric, SegmentRecord,
+    VersionId,
 };
 
 /// Refuses a document that contradicts itself.
@@ -93,8 +94,26 @@ fn figures(document: &Document, listed: &Listed<'_>) -> Result<(), Flawed> {
         rule(shares, || format!("an agreement of version {} is not a share", one.challenger))?;
         let negative = one.mean_difference < 0.0 || one.psi < 0.0;
         rule(!negative, || format!("a difference of version {} is negative", one.challenger))?;
+        quantiles(one)?;
     }
     Ok(())
+}
+
+/// Refuses quantiles that are not in the order of different shares, and times that are not positive.
+fn quantiles(one: &AgreementRecord) -> Result<(), Flawed> {
+    let of = |what: &str| format!("{what} of version {}", one.challenger);
+    let quantiles = &one.difference_quantiles;
+    rule(quantiles.iter().all(|quantile| (0.0..=1.0).contains(&quantile.share)), || {
+        format!("{} is not for a share", of("a quantile"))
+    })?;
+    let in_order = quantiles.is_sorted_by(|one, next| {
+        one.share < next.share && (one.value <= next.value || one.value.is_nan() || next.value.is_nan())
+    });
+    let negative = quantiles.iter().any(|quantile| quantile.value < 0.0);
+    rule(in_order && !negative, || format!("{} are not in order", of("the quantiles")))?;
+    rule(one.latency_ratio.is_none_or(|ratio| ratio > 0.0), || {
+        format!("{} is not positive", of("the ratio of the latencies"))
+    })
 }
 
 /// What a document lists.

@@ -13,7 +13,7 @@ use hydra_evaluation::{
 };
 use hydra_policy::{
     Agreement, Comparison, Direction, Evaluation, EvaluationKind, Interval, IntervalMethod, MeasuredMetric,
-    Measurement, Segment,
+    Measurement, Quantile, Segment,
 };
 
 /// What is wrong with an evaluation, and that in words.
@@ -178,6 +178,12 @@ fn agreements(document: &Document, versions: &BTreeSet<Version>, segments: &Sort
         agreement.label_changes = figure(record.label_changes);
         agreement.psi = figure(record.psi);
         agreement.ks = figure(record.ks);
+        agreement.latency_ratio = record.latency_ratio.and_then(figure);
+        let quantiles = record.difference_quantiles.iter();
+        agreement.difference_quantiles = quantiles
+            .filter(|one| !one.value.is_nan())
+            .map(|one| Quantile::new(one.share, one.value))
+            .collect();
         Some(agreement)
     };
     let mut agreements: Vec<Agreement> = document.agreements.iter().filter_map(agreement).collect();

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join_all;
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 
 use super::convert::{self, Subjects};
 use super::reading::{describe, read};
@@ -21,7 +22,17 @@ use tokio::time::timeout;
 
 /// The most datasets whose evaluations are read for a decision: first those in which one evaluation measured both versions, then
 /// the others, each by their names.
-const MAX_DATASETS: usize = 16;
+pub(super) const MAX_DATASETS: usize = 16;
+
+/// The most bytes of the evaluations that a policy receives, by the measure of its budget: half of what the default budget allows
+/// for all evidence. More would stop every decision about the versions that were measured.
+const MAX_WEIGHT: u64 = 2 << 20;
+
+/// How many documents are read side by side.
+const AT_ONCE: usize = 4;
+
+/// The most bytes of all documents of a decision.
+const MAX_TOTAL_BYTES: u64 = 24 << 20;
 
 /// The evaluations of a decision.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +76,7 @@ impl Transitions<'_> {
         }
         let references = documents.references(evidence);
         let is_emergency = request.overrides.contains(&OverrideKind::UnloadableModel);
-        let answers = join_all(references.iter().map(async |(dataset, reference)| {
+        let ask = async |(dataset, reference): &(DatasetName, EvaluationRef)| {
             let reading = read(self.backend, self.evaluations(), dataset, reference);
             if !is_emergency {
                 return reading.await;
@@ -74,10 +85,24 @@ impl Transitions<'_> {
             timeout(PATIENCE, reading)
                 .await
                 .unwrap_or_else(|_| Err((EvaluationFlaw::Unreadable, no_answer_in_time())))
-        }));
-        for ((dataset, reference), answer) in references.iter().zip(answers.await) {
+        };
+        let reads: Vec<_> = references.iter().map(|named| ask(named).boxed()).collect();
+        let mut answers = stream::iter(reads).buffered(AT_ONCE);
+        let mut room = MAX_TOTAL_BYTES;
+        for (dataset, reference) in &references {
+            let Some(answer) = answers.next().await else { break };
             match answer {
-                Ok(document) => {
+                Ok((_, size)) if size > room => {
+                    let why = format!("the documents of the decision have more than {MAX_TOTAL_BYTES} bytes");
+                    documents.leave_out(
+                        dataset.as_str(),
+                        Some(reference.sha256),
+                        EvaluationFlaw::TooLarge,
+                        why,
+                    );
+                }
+                Ok((document, size)) => {
+                    room -= size;
                     documents.found.push(Found { document, sha256: reference.sha256, first_hand: false });
                 }
                 Err((_, error))
@@ -171,6 +196,7 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
             }
         }
     }
+    leave_out_the_largest(&mut newest, &mut left_out);
     // An older evaluation need not be about the champion of today. A copy of what is used need not be readable.
     left_out.retain(|left_out| {
         let used = newest.get(&left_out.dataset);
@@ -182,4 +208,58 @@ pub(crate) fn select(documents: Documents, evidence: &Evidence) -> Gathered {
     left_out.sort_by(|a, b| (&a.dataset, a.flaw, a.sha256).cmp(&(&b.dataset, b.flaw, b.sha256)));
     left_out.dedup();
     Gathered { evaluations: newest.into_values().collect(), left_out }
+}
+
+/// Leaves out the largest evaluations until the others fit in [`MAX_WEIGHT`].
+fn leave_out_the_largest(newest: &mut BTreeMap<String, Evaluation>, left_out: &mut Vec<LeftOut>) {
+    let mut total: u64 = newest.values().map(Evaluation::weight).sum();
+    while total > MAX_WEIGHT {
+        let largest = newest.iter().max_by_key(|(dataset, one)| (one.weight(), *dataset));
+        let Some(dataset) = largest.map(|(dataset, _)| dataset.clone()) else { return };
+        let Some(largest) = newest.remove(&dataset) else { return };
+        let weight = largest.weight();
+        total -= weight;
+        left_out.push(LeftOut {
+            dataset: largest.dataset,
+            sha256: Some(largest.sha256),
+            flaw: EvaluationFlaw::TooLarge,
+            why: format!(
+                "it takes {weight} bytes of evidence, and the evaluations of a decision at most {MAX_WEIGHT} together; measure \
+                 fewer metrics or segments"
+            ),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hydra_policy::Segment;
+
+    #[test]
+    fn the_largest_evaluations_are_left_out_until_the_others_fit() {
+        let evaluation = |name: &str, segments: usize| {
+            let mut one = Evaluation::new(name, "1f2e", 1, 1, Sha256::of(name.as_bytes()));
+            one.segments = vec![Segment::new("region", Some("x".repeat(200)), 1); segments];
+            (name.to_owned(), one)
+        };
+        let of = |all: &[(&str, usize)]| -> (Vec<String>, Vec<LeftOut>) {
+            let mut newest = all.iter().map(|(name, segments)| evaluation(name, *segments)).collect();
+            let mut left_out = Vec::new();
+            leave_out_the_largest(&mut newest, &mut left_out);
+            (newest.into_keys().collect(), left_out)
+        };
+        let small: Vec<String> = (0..16).map(|index| format!("e{index:02}")).collect();
+        let many: Vec<(&str, usize)> = small.iter().map(|name| (name.as_str(), 100)).collect();
+        assert_eq!(of(&many), (small.clone(), Vec::new()), "evaluations of a usual size");
+
+        let (used, left_out) = of(&[("april", 6_000), ("june", 100), ("may", 7_000)]);
+        assert_eq!(used, ["april", "june"]);
+        let [left_out] = &left_out[..] else { panic!("{left_out:?}") };
+        assert_eq!((left_out.dataset.as_str(), left_out.flaw), ("may", EvaluationFlaw::TooLarge));
+        assert_eq!(left_out.sha256, Some(Sha256::of(b"may")));
+        assert!(left_out.why.contains("at most 2097152 together"), "{}", left_out.why);
+        // One alone can be too large.
+        assert_eq!(of(&[("may", 20_000), ("june", 1)]).0, ["june"]);
+    }
 }

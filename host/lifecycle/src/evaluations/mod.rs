@@ -21,6 +21,7 @@ use hydra_base::Sha256;
 
 pub(crate) use audit::{Unusable, unusable};
 pub(crate) use gather::{Gathered, select};
+pub use reading::recorded;
 pub use record::{RecordedEvaluation, Recording};
 pub use reference::{EVALUATION_TAG, EvaluationRef};
 
@@ -80,7 +81,7 @@ pub enum EvaluationFlaw {
     Missing,
     /// The store does not deliver the document.
     Unreadable,
-    /// The document is larger than 8 MiB.
+    /// The document is larger than 8 MiB, or the evaluations of a decision are larger than 2 MiB together and it is the largest.
     TooLarge,
     /// The document does not have the digest in the tag.
     Altered,

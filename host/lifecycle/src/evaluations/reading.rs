@@ -1,29 +1,35 @@
 //! Reading the documents to which tags refer.
 
+use super::gather::MAX_DATASETS;
+use super::reference::references;
 use super::{EvaluationFlaw, EvaluationRef};
 use crate::document_cache::DocumentCache;
-use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::DatasetName;
-use hydra_base::text::excerpt;
+use hydra_base::text::{QUOTED_CHARS, excerpt};
+use hydra_base::{Sha256, json};
 use hydra_evaluation::Evaluation as Document;
 use hydra_mlflow::artifacts::read_whole;
 use hydra_mlflow::connect::Backend;
+use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::uri::{ArtifactUri, Location};
 
 /// The most bytes of a document.
 pub(super) const MAX_BYTES: u64 = 8 << 20;
 
+/// The most values in a document, which bound the memory of the parsed one.
+const MAX_VALUES: usize = 500_000;
+
 /// The most characters of an error in a sentence about an evaluation.
 const MAX_WHY_CHARS: usize = 300;
 
-/// The document of a dataset to which a tag refers: from the cache, if it was read before.
+/// The document of a dataset to which a tag refers, and its size in bytes: from the cache, if it was read before.
 pub(super) async fn read(
     backend: &Backend,
     cache: Option<&DocumentCache>,
     dataset: &DatasetName,
     reference: &EvaluationRef,
-) -> Result<Document, (EvaluationFlaw, Error)> {
+) -> Result<(Document, u64), (EvaluationFlaw, Error)> {
     let bytes = match cache.map(|cache| cache.get(reference.sha256)) {
         Some(cached) => cached.await.map_err(unreadable)?,
         None => None,
@@ -39,10 +45,37 @@ pub(super) async fn read(
             .with_context("dataset", &document.dataset.name);
         return Err((EvaluationFlaw::OtherDataset, error));
     }
+    let size = bytes.len() as u64;
     if let Some(cache) = cache.filter(|_| is_new) {
         cache.put(reference.sha256, bytes).await.map_err(unreadable)?;
     }
-    Ok(document)
+    Ok((document, size))
+}
+
+/// The evaluations to which the tags of a version refer, by the names of their datasets. Those that cannot be read are left out,
+/// and logged.
+pub async fn recorded(
+    backend: &Backend,
+    cache: Option<&DocumentCache>,
+    version: &ModelVersion,
+) -> Vec<Document> {
+    let mut documents = Vec::new();
+    for (name, reference) in references(&version.tags).take(MAX_DATASETS) {
+        let document = match &reference {
+            Ok((dataset, reference)) => {
+                read(backend, cache, dataset, reference).await.map_err(|(_, why)| why)
+            }
+            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+        };
+        match document {
+            Ok((document, _)) => documents.push(document),
+            Err(error) => {
+                let (why, dataset) = (describe(&error), excerpt(name, QUOTED_CHARS));
+                tracing::warn!(version = %version.version, dataset, why, "cannot read an evaluation");
+            }
+        }
+    }
+    documents
 }
 
 /// An error with its causes, on one line.
@@ -60,6 +93,11 @@ async fn fetch(backend: &Backend, reference: &EvaluationRef) -> Result<Vec<u8>, 
             .with_context("limit", format!("{MAX_BYTES} bytes"));
         return Err((EvaluationFlaw::TooLarge, error));
     };
+    if json::values(&bytes) > MAX_VALUES {
+        let error = Error::new(ErrorKind::Integrity, "its document has too many values")
+            .with_context("limit", MAX_VALUES);
+        return Err((EvaluationFlaw::TooLarge, error));
+    }
     let found = Sha256::of(&bytes);
     if found != reference.sha256 {
         let error = Error::new(ErrorKind::Integrity, "its document does not have the digest in the tag")

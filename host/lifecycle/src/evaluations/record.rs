@@ -26,6 +26,9 @@ use hydra_models::candidate::{SHA256_TAG, source_tags};
 /// The name of the document among the artifacts of its run.
 pub const EVALUATION_ARTIFACT: &str = "evaluation.json";
 
+/// The other name, for documents that are written again.
+const SECOND_ARTIFACT: &str = "evaluation-2.json";
+
 /// An evaluation that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -105,7 +108,21 @@ impl<'a> Recording<'a> {
     /// versions come last. If a step fails, the run is FAILED, and the versions have their former tags.
     pub async fn record(&self, experiment: &ExperimentId, user: &str) -> Result<RecordedEvaluation> {
         let run = self.start_run(experiment, user).await?;
-        let recorded = match self.fill_run(&run).await {
+        self.record_in(run, EVALUATION_ARTIFACT).await
+    }
+
+    /// Records the evaluation in the run of an earlier one with the same versions, for figures that grow, such as those of live
+    /// rows. The run has two files for the document, which
+    /// are written in turn, so that the tags of the versions always refer to one that is not being written.
+    pub async fn record_again(&self, former: &RecordedEvaluation) -> Result<RecordedEvaluation> {
+        let run = self.backend.tracking.run(&former.run_id).await?;
+        let is_first = former.uri.ends_with(&format!("/{EVALUATION_ARTIFACT}"));
+        self.record_in(run, if is_first { SECOND_ARTIFACT } else { EVALUATION_ARTIFACT }).await
+    }
+
+    /// Fills a run, with the document in the file `name`.
+    async fn record_in(&self, run: Run, name: &str) -> Result<RecordedEvaluation> {
+        let recorded = match self.fill_run(&run, name).await {
             Ok(reference) => self.tag_versions(&reference).await.map(|()| reference),
             Err(error) => Err(error),
         };
@@ -133,7 +150,7 @@ impl<'a> Recording<'a> {
     }
 
     /// Puts everything into the run, and ends it.
-    async fn fill_run(&self, run: &Run) -> Result<EvaluationRef> {
+    async fn fill_run(&self, run: &Run, name: &str) -> Result<EvaluationRef> {
         let tracking = &self.backend.tracking;
         tracking.update_run(&run.id, RunStatus::Failed, Some(now())).await?;
         failpoint("evaluation.begun");
@@ -141,12 +158,12 @@ impl<'a> Recording<'a> {
         self.log_metrics(run).await?;
         let root = ArtifactUri::new(&run.artifact_uri)?;
         let artifacts = self.backend.artifact_store(&root).await?;
-        artifacts.put_bytes(EVALUATION_ARTIFACT, self.document.clone()).await?;
-        let uploaded = [(EVALUATION_ARTIFACT.to_owned(), self.document.len() as u64)];
+        artifacts.put_bytes(name, self.document.clone()).await?;
+        let uploaded = [(name.to_owned(), self.document.len() as u64)];
         verify_sizes(artifacts.as_ref(), &uploaded).await?;
         failpoint("evaluation.stored");
         tracking.update_run(&run.id, RunStatus::Finished, Some(now())).await?;
-        let uri = root.join(EVALUATION_ARTIFACT)?.as_str().to_owned();
+        let uri = root.join(name)?.as_str().to_owned();
         Ok(EvaluationRef { sha256: Sha256::of(&self.document), uri })
     }
 

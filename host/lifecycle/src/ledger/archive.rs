@@ -8,15 +8,21 @@ use crate::ledger::chain::Record;
 use crate::ledger::draft::Draft;
 use crate::ledger::errors::is_lost;
 use crate::ledger::{Ledger, LedgerWriter};
-use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
 use hydra_base::names::RunId;
+use hydra_base::{Sha256, json};
 use hydra_mlflow::artifacts::{ArtifactStore, read_whole};
 use hydra_mlflow::entities::Run;
 
-/// The most bytes that are read of an archived input or policy.
-const MAX_BYTES: u64 = 256 << 20;
+/// The most bytes that are read of an archived policy.
+const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+
+/// The most bytes that are read of an archived input or another document.
+pub(super) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
+
+/// The most values in an archived document, which bound the memory of the parsed one.
+pub(super) const MAX_DOCUMENT_VALUES: usize = 400_000;
 
 impl Ledger {
     /// The archived input of a decision. `ArtifactNotFound` when it is missing, `Integrity` when it is not what was
@@ -25,13 +31,13 @@ impl Ledger {
         let decided = record.entry.decided.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::NotADecision, format!("{record} is not a decision of a policy"))
         })?;
-        self.read_checked(&input_path(&record.entry.operation_id, decided.input_sha256), decided.input_sha256)
-            .await
+        let path = input_path(&record.entry.operation_id, decided.input_sha256);
+        self.read_document(&path, decided.input_sha256).await
     }
 
     /// The archived component of that digest. `ArtifactNotFound` when it is missing, `Integrity` when it is another.
     pub async fn component(&self, sha256: Sha256) -> Result<Vec<u8>> {
-        self.read_checked(&component_path(sha256), sha256).await
+        self.read_checked(&component_path(sha256), sha256, MAX_COMPONENT_BYTES).await
     }
 
     /// The archived files by name, in every archive that can be read: whether inputs and policies are there.
@@ -78,8 +84,14 @@ impl Ledger {
     pub(super) async fn artifact_uri(&self) -> Result<&str> {
         let run = || async {
             match self.backend.tracking.run(&self.run_id).await {
+                // Said only after a second observation, because the remedy gives up the archive.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Err(self.archive_gone().with_source(error))
+                    match self.backend.tracking.run(&self.run_id).await {
+                        Err(error) if error.kind() == ErrorKind::NotFound => {
+                            Err(self.archive_gone().with_source(error))
+                        }
+                        found => Ok(found?.artifact_uri),
+                    }
                 }
                 found => Ok(found?.artifact_uri),
             }
@@ -97,8 +109,21 @@ impl Ledger {
             ))
     }
 
-    /// Reads a file of the newest archive that has it with these bytes.
-    pub(super) async fn read_checked(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
+    /// Reads a JSON document of the newest archive that has it with these bytes.
+    pub(super) async fn read_document(&self, path: &str, sha256: Sha256) -> Result<Vec<u8>> {
+        let bytes = self.read_checked(path, sha256, MAX_DOCUMENT_BYTES).await?;
+        let values = json::values(&bytes);
+        if values > MAX_DOCUMENT_VALUES {
+            return Err(Error::new(ErrorKind::AnswerSize, "an archived document has too many values")
+                .with_context("artifact", path)
+                .with_context("values", values)
+                .with_context("limit", MAX_DOCUMENT_VALUES));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a file of at most `most` bytes of the newest archive that has it with these bytes.
+    async fn read_checked(&self, path: &str, sha256: Sha256, most: u64) -> Result<Vec<u8>> {
         let mut lost = None;
         for run in std::iter::once(None).chain(self.older_runs.iter().map(Some)) {
             let read = async {
@@ -106,7 +131,7 @@ impl Ledger {
                     None => self.artifacts().await?,
                     Some(older) => self.artifacts_of(older).await?,
                 };
-                read_whole(archive.as_ref(), path, MAX_BYTES).await
+                read_whole(archive.as_ref(), path, most).await
             };
             let error = match read.await {
                 Ok(Some(bytes)) if Sha256::of(&bytes) == sha256 => return Ok(bytes),

@@ -250,12 +250,13 @@ impl Window {
         records.max_by_key(|standing| standing.number)
     }
 
-    /// Takes note that the entry of that number has been marked as carried out.
-    pub fn mark_applied(&mut self, number: Number) {
-        let index = number.checked_sub(self.lowest).and_then(|index| usize::try_from(index).ok());
-        if let Some(Reading::Record(record)) = index.and_then(|index| self.readings.get_mut(index)) {
-            record.applied.get_or_insert(Mark::Later);
-        }
+    /// The same window with the entry that follows its newest one.
+    #[must_use]
+    pub fn with(mut self, newest: Record) -> Self {
+        let reading = Reading::Record(Box::new(newest));
+        self.slots.push(reading.slot());
+        self.readings.push(reading);
+        self
     }
 
     /// What was found, newest first.

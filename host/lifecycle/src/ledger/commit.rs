@@ -1,11 +1,13 @@
 //! A transition: decide on a quiet registry, archive, append, carry out; and all of it again if another writer was faster.
 
 use futures_util::future::join;
+use tokio::time::Instant;
 
 use crate::ledger::LedgerWriter;
 use crate::ledger::chain::{ENTRY_TAG, Record, source_uri};
 use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
 use crate::ledger::entry::{Entry, EntryKind};
+use crate::ledger::look::Appended;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
 use crate::ledger::settle::{Quiet, Settler};
@@ -25,6 +27,16 @@ enum Attempt {
     Recorded(Recorded),
     /// It was recorded and then declared aborted: it took no effect.
     Aborted(Error),
+}
+
+/// What came of an append.
+enum Commit {
+    /// A local store took the entry and moved the aliases.
+    Atomic,
+    /// A server took the entry, whose aliases are still to be moved.
+    Appended(Box<Appended>),
+    /// Another writer was faster.
+    Conflict,
 }
 
 impl LedgerWriter {
@@ -79,16 +91,17 @@ impl LedgerWriter {
                 return Ok(Attempt::Recorded(Recorded::Before(Box::new(earlier))));
             }
             failpoint("ledger.decided");
-            let mut draft = self.draft(operation_id, proposal, &quiet, &view.standing)?;
+            let mut draft = self.draft(operation_id, proposal, &quiet, (&view.standing, view.moment))?;
             self.archive(&draft, &view.policies).await?;
             failpoint("ledger.archived");
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut draft.entry, &quiet).await {
-                Ok(true) => {
+                Ok(Commit::Atomic) => failpoint("ledger.appended"),
+                Ok(Commit::Appended(appended)) => {
                     failpoint("ledger.appended");
-                    first = self.ledger.read_back(&quiet.snapshot, &draft.entry).await?;
+                    first = self.ledger.appended(&quiet.snapshot, *appended).await?;
                 }
-                Ok(false) => {
+                Ok(Commit::Conflict) => {
                     settler.was_refused();
                     settler.pause().await?;
                 }
@@ -103,11 +116,22 @@ impl LedgerWriter {
         self.ledger.backend.registry.create_model_version(&self.new_version(entry, false)?).await
     }
 
-    /// Appends; on a local store together with the alias moves. `false` when another writer was faster.
-    async fn commit(&self, entry: &mut Entry, quiet: &Quiet) -> Result<bool> {
+    /// Appends; on a local store together with the alias moves.
+    async fn commit(&self, entry: &mut Entry, quiet: &Quiet) -> Result<Commit> {
         let registry = &self.ledger.backend.registry;
         let Some(atomic) = registry.atomic() else {
-            return self.append(entry).await.map(|_| true);
+            let asked_at = Instant::now();
+            let moves_aside = !entry.side.is_empty();
+            let registered = async {
+                if moves_aside {
+                    return registry.registered_model(&self.ledger.model).await;
+                }
+                Ok(quiet.snapshot.registered.clone())
+            };
+            let version = self.new_version(entry, false)?;
+            let (version, registered) = join(registry.create_model_version(&version), registered).await;
+            let (version, registered) = (version?, registered?);
+            return Ok(Commit::Appended(Box::new(Appended { version, registered, asked_at })));
         };
         let aliases = &quiet.snapshot.registered.aliases;
         let mut moves = entry.before.moves_to(&entry.after);
@@ -122,8 +146,8 @@ impl LedgerWriter {
         transition.tags = version_tags(entry)?;
         transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
         match atomic.commit(&transition).await? {
-            AtomicOutcome::Committed(_) => Ok(true),
-            AtomicOutcome::Conflict => Ok(false),
+            AtomicOutcome::Committed(_) => Ok(Commit::Atomic),
+            AtomicOutcome::Conflict => Ok(Commit::Conflict),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::clock::Moment;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Decided, EntryKind, Subject, tracked};
 use crate::ledger::standing::Standing;
@@ -85,6 +86,8 @@ pub enum Recorded {
 /// The ledger and the aliases, read when they agreed: what a decision is based on.
 #[derive(Debug, Clone)]
 pub struct LedgerView {
+    /// The time of the decision.
+    pub moment: Moment,
     /// The head.
     pub head: Record,
     /// The model with its aliases, as read together with the head.

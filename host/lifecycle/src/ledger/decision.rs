@@ -72,6 +72,6 @@ impl Ledger {
             return Ok(None);
         };
         let path = archive::decision_path(&record.entry.operation_id, sha256);
-        DecisionDocument::decode(&self.read_checked(&path, sha256).await?).map(Some)
+        DecisionDocument::decode(&self.read_document(&path, sha256).await?).map(Some)
     }
 }

@@ -33,6 +33,7 @@ impl Ledger {
                 findings.extend(self.standing_findings(&snapshot, head).await?);
             }
             findings.extend(self.diagnose_archive(&snapshot, head).await);
+            findings.extend(self.time_findings(&snapshot, head));
         }
         findings.extend(self.diagnose_place().await?);
         Ok(findings)

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::clock::in_words;
+use crate::ledger::clocks::WrongTime;
 use crate::ledger::mirror::QUARANTINE_TAG;
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_ledger_rules::Number;
@@ -104,6 +106,24 @@ pub enum LedgerFinding {
         /// The id of the ledger in use.
         used: String,
     },
+    /// The newest entry is ahead of this machine's clock, on a store without a clock of its own: no decision can follow it.
+    Ahead {
+        /// The entry.
+        entry: Number,
+        /// By how many milliseconds.
+        by: i64,
+    },
+    /// The time of an entry, or the clock of its author, was wrong.
+    WrongTime {
+        /// The newest such entry.
+        entry: Number,
+        /// Its actor.
+        actor: String,
+        /// What speaks against its time.
+        what: WrongTime,
+        /// The number of other such entries among the newest.
+        others: usize,
+    },
     /// A newer release wrote an entry.
     Newer {
         /// Its number.
@@ -141,6 +161,8 @@ impl LedgerFinding {
             Self::Unrecorded { .. } => "unrecorded-decisions",
             Self::Renamed { .. } => "renamed-ledger",
             Self::Second { .. } => "second-ledger",
+            Self::Ahead { .. } => "future-entry",
+            Self::WrongTime { .. } => "wrong-time",
             Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
         }
@@ -198,6 +220,12 @@ impl LedgerFinding {
                      else set the tag `hydra.ledger.model` of `{ledger}` to another text, such as `former`"
                 )
                 .into();
+            }
+            Self::Ahead { .. } => {
+                "set this machine's clock if it is wrong; if it is right, run `doctor --fix`, which bridges the entry with a checkpoint"
+            }
+            Self::WrongTime { .. } => {
+                "find out which machine has the wrong clock, and whether a decision rests on it; the entries stand, and this finding ends with newer ones"
             }
             Self::Newer { .. } => {
                 "upgrade hydra-registry; `doctor --fix` of this release leaves the entry as it is"
@@ -271,6 +299,16 @@ impl fmt::Display for LedgerFinding {
             }
             Self::Newer { entry, schema, release: Some(release) } => {
                 write!(f, "entry {entry} has schema {schema}: hydra-registry {release} wrote it")
+            }
+            Self::Ahead { entry, by } => {
+                write!(f, "this machine's clock is {} entry {entry}", in_words(*by))
+            }
+            Self::WrongTime { entry, actor, what, others } => {
+                write!(f, "entry {entry} of {actor}: {what}")?;
+                if *others > 0 {
+                    write!(f, "; so it is for {others} more of the newest entries")?;
+                }
+                Ok(())
             }
             Self::Damaged { entry, flaw } => write!(f, "entry {entry} is damaged: {flaw}"),
         }

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use crate::clock::{self, Moment};
 use crate::guards::quarantined;
-use crate::ledger::LedgerWriter;
+use crate::ledger::chain::Record;
 use crate::ledger::decide::{Proposal, ProposedDecision};
 use crate::ledger::entry::{Decided, Entry, EntryKind, SideMove, StandingRef};
 use crate::ledger::settle::Quiet;
 use crate::ledger::standing::Standing;
+use crate::ledger::{LedgerWriter, WriterSettings};
 use hydra_base::Sha256;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, Version};
+use hydra_base::time::now;
 use hydra_ledger_rules::Number;
+use hydra_mlflow::clock::ClockDifference;
 
 /// An entry to append.
 #[derive(Debug)]
@@ -26,21 +30,29 @@ pub(super) struct Draft {
 }
 
 impl LedgerWriter {
-    /// An entry of this writer on top of `base`, which carries no standing yet.
+    /// An entry of this writer on top of `base`, made at `moment`, which carries no standing yet.
     pub(super) fn entry(
         &self,
         operation: EntryKind,
-        base: Number,
-        previous: Option<Sha256>,
-        before: AliasState,
-        after: AliasState,
+        moment: Moment,
+        base: (Number, Option<Sha256>),
+        (before, after): (AliasState, AliasState),
         why: String,
     ) -> Entry {
-        let (actor, expiry) = (&self.settings.actor, self.settings.windows.expiry);
-        let mut entry = Entry::new(&self.ledger.id, operation, (base, previous), before, actor, expiry);
+        let expiry = self.settings.windows.expiry;
+        let mut entry = Entry::new(&self.ledger.id, operation, base, before, moment.now, expiry);
+        self.settings.sign(&mut entry, moment);
         entry.after = after;
         entry.explanation = why;
         entry
+    }
+
+    /// The moment of an entry that repairs what it finds, which no clock keeps from being written: after the time of `head`, where
+    /// the store has no clock of its own.
+    pub(super) fn moment_after(&self, head: Option<&Record>) -> Moment {
+        let difference = self.ledger.backend.registry.clock().map(ClockDifference::estimate);
+        let not_before = head.filter(|_| difference.is_none()).map_or(0, clock::time_of);
+        Moment { now: now().max(not_before), difference }
     }
 
     /// The entry of a proposal on top of the head, whose standing is `standing`.
@@ -49,7 +61,7 @@ impl LedgerWriter {
         operation_id: &str,
         proposal: Proposal,
         quiet: &Quiet,
-        standing: &Standing,
+        (standing, moment): (&Standing, Moment),
     ) -> Result<Draft> {
         let head = &quiet.head;
         let mut before = quiet.snapshot.existing(head.state());
@@ -67,8 +79,8 @@ impl LedgerWriter {
         for (alias, version) in before.iter() {
             after.set_if_missing(alias.clone(), version);
         }
-        let (base, previous) = (head.number, Some(head.digest));
-        let mut entry = self.entry(proposal.operation, base, previous, before, after, proposal.explanation);
+        let base = (head.number, Some(head.digest));
+        let mut entry = self.entry(proposal.operation, moment, base, (before, after), proposal.explanation);
         operation_id.clone_into(&mut entry.operation_id);
         entry.target = proposal.target;
         entry.reason = proposal.reason;
@@ -88,6 +100,15 @@ impl LedgerWriter {
         }
         let standing = carry_standing(&mut entry, standing, head.entry.standing)?;
         Ok(Draft { entry, decision: proposal.decision, standing })
+    }
+}
+
+impl WriterSettings {
+    /// Names who wrote an entry, and how the clocks were.
+    pub(super) fn sign(&self, entry: &mut Entry, moment: Moment) {
+        entry.actor.clone_from(&self.actor);
+        entry.user.clone_from(&self.user);
+        entry.clock_ms = moment.difference;
     }
 }
 

@@ -16,7 +16,6 @@ use super::HOST;
 use forms::{optional_number, text_aliases, text_number, text_version, text_versions};
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::names::{Alias, Version};
-use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::Number;
 use hydra_policy::{OverrideKind, VerdictKind};
@@ -157,17 +156,16 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry of this release on top of entry `base`, made now, that leaves the aliases `state`. It may take effect for
-    /// `expiry` milliseconds.
+    /// An entry of this release on top of entry `base`, made at the time `at`, that leaves the aliases `state`. It may take effect
+    /// for `expiry` milliseconds.
     pub(super) fn new(
         ledger: &str,
         operation: EntryKind,
         (base, previous): (Number, Option<Sha256>),
         state: AliasState,
-        actor: &str,
+        at: Timestamp,
         expiry: u64,
     ) -> Self {
-        let at = now();
         Self {
             schema: SCHEMA,
             ledger: ledger.to_owned(),
@@ -176,7 +174,7 @@ impl Entry {
             base,
             previous,
             target: None,
-            actor: actor.to_owned(),
+            actor: String::new(),
             reason: None,
             at,
             expires: at.saturating_add(i64::try_from(expiry).unwrap_or(i64::MAX)),
@@ -263,8 +261,22 @@ impl Entry {
     /// Whether the recorded explanation is `full`, or `full` cut to fit.
     #[must_use]
     pub fn explains(&self, full: &str) -> bool {
-        let cut = self.explanation.strip_suffix(text::ELLIPSIS);
-        self.explanation == full || cut.is_some_and(|start| full.starts_with(start))
+        text::is_cut(&self.explanation, full)
+    }
+
+    /// Whether the recorded actor is `full`, or `full` cut to fit.
+    #[must_use]
+    pub fn names_actor(&self, full: &str) -> bool {
+        text::is_cut(&self.actor, full)
+    }
+
+    /// Whether the recorded reason is `full`, or `full` cut to fit.
+    #[must_use]
+    pub fn gives_reason(&self, full: Option<&str>) -> bool {
+        match (&self.reason, full) {
+            (Some(reason), Some(full)) => text::is_cut(reason, full),
+            (reason, full) => reason.is_none() && full.is_none(),
+        }
     }
 }
 

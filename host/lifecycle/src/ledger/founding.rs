@@ -3,6 +3,7 @@
 use futures_util::future::{try_join, try_join3};
 use uuid::Uuid;
 
+use crate::clock::Moment;
 use crate::evidence::EXPERIMENTS_TAG;
 use crate::ledger::chain::{ENTRY_TAG, source_uri};
 use crate::ledger::entry::{Entry, EntryKind, Origin};
@@ -17,6 +18,7 @@ use hydra_base::failpoint::failpoint;
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId};
 use hydra_base::time::now;
 use hydra_ledger_rules::Windows;
+use hydra_mlflow::clock::ClockDifference;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{NewModelVersion, NewRun, OPERATION_ID_TAG, RegisteredModel, RunStatus, Tags};
 
@@ -188,7 +190,10 @@ impl Founding<'_> {
             .collect();
         let id = Uuid::new_v4().simple().to_string();
         let expiry = Windows::MILLISECONDS.expiry;
-        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, &self.settings.actor, expiry);
+        let difference = self.backend.registry.clock().map(ClockDifference::estimate);
+        let moment = Moment { now: now(), difference };
+        let mut entry = Entry::new(&id, EntryKind::Genesis, (0, None), aliases, moment.now, expiry);
+        self.settings.sign(&mut entry, moment);
         why.clone_into(&mut entry.explanation);
         entry.origin = Some(Origin {
             model: registered.name.to_string(),

@@ -13,6 +13,7 @@ use hydra_base::error::Result;
 use hydra_base::names::Version;
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::{Found, Number};
+use hydra_mlflow::listing::Listing;
 
 /// How many entries one request of a long reading asks for.
 const LONG_PAGE: usize = 500;
@@ -86,6 +87,7 @@ struct Reader<'a> {
     /// Fetched entries that were not processed yet, newest first.
     page: std::vec::IntoIter<(Number, Reading)>,
     page_size: usize,
+    listing: Listing,
     progress: Progress,
     /// The number read last.
     last: Option<Number>,
@@ -120,6 +122,7 @@ impl Ledger {
             ledger: self,
             page: Vec::new().into_iter(),
             page_size: page_size.unwrap_or(LONG_PAGE).clamp(1, LONG_PAGE),
+            listing: Listing::default(),
             progress: Progress::New,
             last: None,
             waiting: None,
@@ -322,6 +325,7 @@ impl Reader<'_> {
             Progress::Under => {
                 let below = self.last.map(Version::new).transpose()?;
                 let page = read_page(&ledger.backend, &ledger.name, below, self.page_size).await?;
+                self.listing.advance(&page)?;
                 if page.next.is_none() {
                     self.progress = Progress::Exhausted;
                 }

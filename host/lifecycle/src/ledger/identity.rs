@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join;
 
+use crate::clock::DEFAULT_TOLERANCE;
 use crate::ledger::chain::{ENTRY_TAG, Reading, source_uri};
 use crate::ledger::look::{PAGE, Snapshot, read_page};
 use crate::ledger::{Ledger, errors};
@@ -11,6 +12,7 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Key, MAX_MODEL_NAME_BYTES, ModelName, RunId, Version};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelFilter, ModelVersion, Page, RegisteredModel};
+use hydra_mlflow::listing::Listing;
 
 /// The tag on the model and on its ledger that names the ledger.
 pub(super) const ID_TAG: &str = "hydra.ledger.id";
@@ -27,6 +29,9 @@ pub(super) const MODEL_TAG: &str = "hydra.ledger.model";
 
 /// What the name of a ledger adds to that of its model.
 const SUFFIX: &str = "_ledger";
+
+/// The most registered models that may have the tag of one ledger: the model, its ledger, and copies of both.
+const MOST_TAGGED: usize = 256;
 
 /// The registered model that holds the ledger of `model`.
 ///
@@ -180,6 +185,7 @@ impl Ledger {
             renamed,
             artifact_uri: Arc::default(),
             cache: None,
+            clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
         }
     }
@@ -234,7 +240,12 @@ async fn search(
             return Ok(Place { name, identity, page, renamed: false });
         }
     }
-    for found in tagged(backend, ID_TAG, &identity.id).await? {
+    let found = tagged(backend, ID_TAG, &identity.id).await?;
+    if !found.iter().any(|model| model.name == registered.name) {
+        // The model was read by its name, with this tag: a search that does not find it says nothing about its ledger either.
+        return Err(contradictory("a search for a tag does not find the model, which has it", &identity));
+    }
+    for found in found {
         if found.name == registered.name || found.name == *usual {
             continue;
         }
@@ -250,22 +261,55 @@ async fn search(
             }
         };
     }
+    let other = registered.tags.get(NAME_TAG).map(|name| ModelName::new(name.clone())).transpose()?;
+    for name in [usual].into_iter().chain(&other) {
+        check_absent(backend, name, &identity).await?;
+    }
     Err(gone(usual, &identity))
+}
+
+/// An error if the ledger is there although its entries were not listed. That it is gone is said only after a second observation,
+/// because the remedy gives up its history.
+async fn check_absent(backend: &Backend, name: &ModelName, identity: &Identity) -> Result<()> {
+    match backend.registry.registered_model(name).await {
+        Err(error) if error.kind() == ErrorKind::ModelNotFound => return Ok(()),
+        found if found.as_ref().is_ok_and(|found| found.tags.get(ID_TAG) != Some(&identity.id)) => {
+            return Ok(());
+        }
+        found => drop(found?),
+    }
+    match backend.registry.model_version(name, Version::FIRST).await {
+        Err(error) if error.kind() == ErrorKind::VersionNotFound => Ok(()),
+        found => {
+            drop(found?);
+            Err(contradictory("the entries of the ledger are not listed, but there", identity))
+        }
+    }
+}
+
+fn contradictory(why: &str, identity: &Identity) -> Error {
+    Error::new(
+        ErrorKind::InconsistentAnswers,
+        format!("the answers of the store contradict each other: {why}"),
+    )
+    .with_context("ledger", &identity.id)
+    .with_retryable(true)
+    .with_hint(
+        "repeat the command; if the error stays, check the store and what is between it and this machine",
+    )
 }
 
 /// The registered models with a tag of that value.
 pub(super) async fn tagged(backend: &Backend, key: &str, value: &str) -> Result<Vec<RegisteredModel>> {
     let filter = ModelFilter::Tag(Key::new(key)?, value.to_owned());
     let mut models = Vec::new();
-    let mut token = None;
-    loop {
-        let page = backend.registry.registered_models(&filter, PAGE, token.as_deref()).await?;
+    let mut listing = Listing::at_most(MOST_TAGGED);
+    while !listing.is_at_end() {
+        let page = backend.registry.registered_models(&filter, PAGE, listing.token()).await?;
+        listing.advance(&page)?;
         models.extend(page.items);
-        token = page.next;
-        if token.is_none() {
-            return Ok(models);
-        }
     }
+    Ok(models)
 }
 
 /// What the first entry of a registered model says about whose ledger it is.

@@ -6,21 +6,24 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join};
 use tokio::time::Instant;
 
+use crate::clock::store_time;
 use crate::ledger::chain::{ENTRY_TAG, Reading, Record, Window};
-use crate::ledger::entry::Entry;
 use crate::ledger::{Ledger, errors};
 use crate::versions;
 use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{ModelName, Version};
-use hydra_base::time::now;
 use hydra_ledger_rules::{Found, Number};
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, Page, RegisteredModel};
+use hydra_mlflow::listing::Listing;
 
 /// How many entries one request asks for. More than the writers that are likely to race, so that one page shows the head.
 pub(super) const PAGE: usize = 32;
+
+/// The most entries that are read to find the head, or an entry that was just written.
+const MOST_READ: usize = 8_192;
 
 /// How long after the ledger was opened the first decision may use what was read then.
 const FRESH: Duration = Duration::from_secs(5);
@@ -34,7 +37,7 @@ pub(super) struct Snapshot {
     pub registered: RegisteredModel,
     /// When the first of the requests was sent.
     pub asked_at: Instant,
-    /// The same time by the wall clock.
+    /// The same time by the store's clock: the writers' own clocks may differ by more than a transition lives.
     pub now: Timestamp,
     /// Whether the aliases were read after the head, which was then read again and had not changed.
     pub confirmed: bool,
@@ -52,11 +55,12 @@ impl Snapshot {
     ) -> Option<Self> {
         let window = Window::of(&page.items, &ledger.id, page.next.is_none());
         let reaches = !matches!(window.find_head(), Found::ReadFrom(_));
-        reaches.then(|| Self::new(window, registered, asked_at))
+        reaches.then(|| Self::new(&ledger.backend, window, registered, asked_at))
     }
 
-    fn new(window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
-        let now = now() - i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
+    fn new(backend: &Backend, window: Window, registered: RegisteredModel, asked_at: Instant) -> Self {
+        let elapsed = i64::try_from(asked_at.elapsed().as_millis()).unwrap_or(0);
+        let now = store_time(backend).saturating_sub(elapsed);
         Self { window, registered, asked_at, now, confirmed: false, gone: BTreeSet::new() }
     }
 
@@ -88,8 +92,7 @@ impl Snapshot {
         }
     }
 
-    /// For how long an entry that the store took at `created_at` has been there. Clocks that disagree make it younger,
-    /// never older than by their difference.
+    /// For how long an entry that the store took at `created_at` has been there.
     pub fn age(&self, created_at: Timestamp) -> u64 {
         u64::try_from(self.now.saturating_sub(created_at)).unwrap_or(0)
     }
@@ -104,6 +107,17 @@ impl Snapshot {
     fn is_fresh(&self) -> bool {
         self.asked_at.elapsed() <= FRESH
     }
+}
+
+/// An entry that a server took.
+#[derive(Debug)]
+pub(super) struct Appended {
+    /// The version that holds it.
+    pub version: ModelVersion,
+    /// The model with its aliases, as they were before, or as they were read beside the append.
+    pub registered: RegisteredModel,
+    /// When the first of these requests was sent.
+    pub asked_at: Instant,
 }
 
 /// Versions of the ledger, newest first, those below `below`.
@@ -139,20 +153,27 @@ impl Ledger {
         self.opened.lock().await.take().filter(Snapshot::is_fresh)
     }
 
-    /// Reads the ledger after `entry` was appended on a server whose aliases were as in `quiet`. `None` unless the entry is the
-    /// head now: then it has to be carried out from just these aliases, and they are not read again before that, only after.
+    /// The ledger after an entry was appended on a server, from where it has to be carried out; `None` if it is not the head.
     ///
-    /// An entry with side moves is left to a full look: its aliases are moved only from where they were found, and outside the
-    /// ledger others move them all the time, as `log-candidate` does.
-    pub(super) async fn read_back(&self, quiet: &Snapshot, entry: &Entry) -> Result<Option<Snapshot>> {
-        if self.backend.registry.atomic().is_some() || !entry.side.is_empty() {
+    /// If its number directly follows the newest one in `quiet`, no other entry lies in between, and it is the head without looking
+    /// again. Its aliases are not read again before they are moved, only after: by the ledger they are as in `quiet`. Side moves are
+    /// made only from where an alias is, and outside the ledger others move such aliases all the time, as `log-candidate` does: they
+    /// were read beside the append.
+    pub(super) async fn appended(&self, quiet: &Snapshot, appended: Appended) -> Result<Option<Snapshot>> {
+        let Appended { version, registered, mut asked_at } = appended;
+        let Reading::Record(own) = Reading::of(&version, &self.id) else { return Ok(None) };
+        let operation_id = own.entry.operation_id.clone();
+        let window = if own.number == quiet.window.newest() + 1 {
+            quiet.window.clone().with(*own)
+        } else if own.entry.side.is_empty() {
+            asked_at = Instant::now();
+            self.read_window(None, None).await?
+        } else {
             return Ok(None);
-        }
-        let asked_at = Instant::now();
-        let window = self.read_window(None, None).await?;
-        let mut snapshot = Snapshot::new(window, quiet.registered.clone(), asked_at);
+        };
+        let mut snapshot = Snapshot::new(&self.backend, window, registered, asked_at);
         snapshot.gone.clone_from(&quiet.gone);
-        let is_head = snapshot.head().is_ok_and(|head| head.entry.operation_id == entry.operation_id);
+        let is_head = snapshot.head().is_ok_and(|head| head.entry.operation_id == operation_id);
         Ok(is_head.then_some(snapshot))
     }
 
@@ -162,7 +183,7 @@ impl Ledger {
         let (window, registered) =
             try_join(self.read_window(None, reach), self.backend.registry.registered_model(&self.model))
                 .await?;
-        Ok(Snapshot::new(window, registered, asked_at))
+        Ok(Snapshot::new(&self.backend, window, registered, asked_at))
     }
 
     /// Reads the aliases again, then the versions that they and the newest entries name, then the ledger again, at least
@@ -174,7 +195,7 @@ impl Ledger {
     ) -> Result<Option<Snapshot>> {
         let asked_at = Instant::now();
         let registered = self.backend.registry.registered_model(&self.model).await?;
-        let mut snapshot = Snapshot::new(Window::default(), registered, asked_at);
+        let mut snapshot = Snapshot::new(&self.backend, Window::default(), registered, asked_at);
         snapshot.gone = self.gone_versions(&snapshot.registered, &earlier.window).await?;
         snapshot.window = self.read_window(None, reach).await?;
         snapshot.confirmed = true;
@@ -206,8 +227,10 @@ impl Ledger {
         // Asked for before the page, so that what the page lacks was deleted.
         let given = if below.is_none() { self.newest_number().await? } else { None };
         let mut readings: Vec<(Number, Reading)> = Vec::new();
+        let mut listing = Listing::at_most(MOST_READ);
         loop {
             let page = read_page(&self.backend, &self.name, below, PAGE).await?;
+            listing.advance(&page)?;
             below = page.items.last().map(|oldest| oldest.version).or(below);
             readings.extend(
                 page.items.iter().map(|version| (version.version.get(), Reading::of(version, &self.id))),
@@ -240,8 +263,8 @@ impl Ledger {
                 versions.extend(named.map(|(_, version)| version).chain(record.entry.target));
             }
         }
-        let found = versions::of_numbers(&self.backend, &self.model, &versions).await?;
-        versions.retain(|version| !found.contains_key(version));
+        let found = versions::existing(&self.backend, &self.model, &versions).await?;
+        versions.retain(|version| !found.contains(version));
         Ok(versions)
     }
 }

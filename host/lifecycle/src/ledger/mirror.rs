@@ -11,7 +11,8 @@ use hydra_base::Timestamp;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
-use hydra_mlflow::entities::ModelVersion;
+use hydra_mlflow::entities::{ModelVersion, Tags};
+use hydra_mlflow::listing::Listing;
 
 /// The tag of a version in quarantine.
 pub const QUARANTINE_TAG: &str = "hydra.quarantine";
@@ -82,20 +83,18 @@ impl Ledger {
         Ok(missing)
     }
 
-    /// The versions that have the tag and are not in quarantine.
+    /// The versions that have the tag and are not in quarantine, with no other tag.
     pub(super) async fn stray_mirrors(&self, standing: &Standing) -> Result<Vec<ModelVersion>> {
         let mut stray = Vec::new();
-        let mut token = None;
-        loop {
+        let mut listing = Listing::default();
+        while !listing.is_at_end() {
             let registry = &self.backend.registry;
-            let page = registry.model_versions(&self.model, None, VERSIONS, token.as_deref()).await?;
-            let tagged = page.items.into_iter().filter(|version| version.tags.contains_key(QUARANTINE_TAG));
-            stray.extend(tagged.filter(|version| standing.quarantine(version.version).is_none()));
-            token = page.next;
-            if token.is_none() {
-                return Ok(stray);
-            }
+            let page = registry.model_versions(&self.model, None, VERSIONS, listing.token()).await?;
+            listing.advance(&page)?;
+            let free = page.items.into_iter().filter(|found| standing.quarantine(found.version).is_none());
+            stray.extend(free.filter_map(only_quarantine));
         }
+        Ok(stray)
     }
 }
 
@@ -121,6 +120,14 @@ impl LedgerWriter {
         }
         Ok(())
     }
+}
+
+/// The version with the tag of its quarantine alone, so that any number of them fits in memory.
+fn only_quarantine(mut version: ModelVersion) -> Option<ModelVersion> {
+    let value = version.tags.remove(QUARANTINE_TAG)?;
+    version.tags = Tags::from([(QUARANTINE_TAG.to_owned(), value.chars().take(MAX_CHARS).collect())]);
+    (version.description, version.source) = (String::new(), String::new());
+    Some(version)
 }
 
 /// `<time> <person>: <reason>`, on one line.

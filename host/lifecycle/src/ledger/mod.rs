@@ -11,6 +11,8 @@
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
 //! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
+//! - [`head`], [`witness`]: what a person keeps of the ledger elsewhere, and compares later.
+//! - [`clocks`]: what the entries say of the clocks of their authors.
 //! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
 //!
 //! A [`Ledger`] reads and cannot write; what writes is a method of [`LedgerWriter`].
@@ -27,6 +29,7 @@ use hydra_mlflow::connect::Backend;
 mod archive;
 pub mod chain;
 mod champions;
+pub mod clocks;
 mod commit;
 mod decide;
 pub mod decision;
@@ -38,6 +41,7 @@ pub mod entry;
 pub(super) mod errors;
 mod foreseen;
 mod founding;
+pub mod head;
 pub mod history;
 mod identity;
 mod look;
@@ -56,6 +60,7 @@ mod tests;
 mod unrecorded;
 pub mod verify;
 mod view;
+pub mod witness;
 
 pub use decide::{Decide, DecideOutcome, LedgerView, Proposal, ProposedDecision, Recorded};
 pub use identity::{Opened, is_ledger, ledger_name, refuse_foreign, refuse_prompt, renamed_hint, renamed_to};
@@ -71,6 +76,8 @@ const HOST: &str = concat!("hydra-registry/", env!("CARGO_PKG_VERSION"));
 pub struct WriterSettings {
     /// The actor of the entries that it appends.
     pub actor: String,
+    /// The user that the server says this program is authenticated as.
+    pub user: Option<String>,
     /// How long a transition keeps trying while other writers are faster, or requests fail.
     pub deadline: Duration,
     /// The protocol's time limits, in milliseconds. All writers of a ledger must agree on them.
@@ -82,7 +89,7 @@ impl WriterSettings {
     #[must_use]
     pub fn new(actor: impl Into<String>) -> Self {
         let deadline = Duration::from_mins(2);
-        Self { actor: actor.into(), deadline, windows: hydra_ledger_rules::Windows::MILLISECONDS }
+        Self { actor: actor.into(), user: None, deadline, windows: hydra_ledger_rules::Windows::MILLISECONDS }
     }
 }
 
@@ -101,6 +108,7 @@ pub struct Ledger {
     renamed: bool,
     artifact_uri: Arc<OnceCell<String>>,
     cache: Option<DocumentCache>,
+    clock_tolerance: Duration,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
 }
@@ -131,10 +139,10 @@ impl LedgerWriter {
         &self.settings.actor
     }
 
-    /// The same writer, with a cache of standing documents and of what is known of the past.
+    /// The same writer of the ledger that `change` makes of its own.
     #[must_use]
-    pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
-        Self { ledger: self.ledger.with_cache(cache), ..self }
+    pub fn map_ledger(self, change: impl FnOnce(Ledger) -> Ledger) -> Self {
+        Self { ledger: change(self.ledger), ..self }
     }
 }
 
@@ -143,6 +151,12 @@ impl Ledger {
     #[must_use]
     pub fn with_cache(self, cache: Option<DocumentCache>) -> Self {
         Self { cache, ..self }
+    }
+
+    /// The same ledger, with another tolerance of clocks than [`DEFAULT_TOLERANCE`](crate::clock::DEFAULT_TOLERANCE).
+    #[must_use]
+    pub fn with_clock_tolerance(self, clock_tolerance: Duration) -> Self {
+        Self { clock_tolerance, ..self }
     }
 
     /// The registered model that the decisions are about.

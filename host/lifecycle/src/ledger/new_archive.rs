@@ -54,8 +54,8 @@ impl LedgerWriter {
         let head = &quiet.head;
         let state = quiet.snapshot.existing(head.state());
         let why = format!("run {}, which held the archive, does not exist any more", self.ledger.run_id);
-        let (base, previous) = (head.number, Some(head.digest));
-        let mut entry = self.entry(EntryKind::Archive, base, previous, state.clone(), state, why);
+        let (moment, base) = (self.moment_after(Some(head)), (head.number, Some(head.digest)));
+        let mut entry = self.entry(EntryKind::Archive, moment, base, (state.clone(), state), why);
         entry.standing = head.entry.standing;
         entry.archive = Some(NewArchive { run_id: run_id.clone() });
         self.append(&mut entry).await.map(drop)

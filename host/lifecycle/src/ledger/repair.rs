@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::clock;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::{Bridge, EntryKind, StandingRef, tracked};
 use crate::ledger::look::Snapshot;
 use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::{LedgerWriter, errors};
 use hydra_base::Sha256;
+use hydra_base::Timestamp;
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_ledger_rules::{Found, Number};
@@ -36,6 +38,13 @@ impl LedgerWriter {
             let snapshot = self.ledger.look(None).await?;
             if snapshot.head().is_ok() {
                 let quiet = settler.settle(Some(snapshot)).await?;
+                if let Some(ahead) = self.ledger.ahead(&quiet.head) {
+                    match self.bridge_time(&quiet, ahead).await {
+                        Ok(number) => checkpoint = Some(number),
+                        Err(error) => settler.pause_if_transient(error).await?,
+                    }
+                    continue;
+                }
                 self.restore_standing(&quiet).await?;
                 if follows_checkpoint(&quiet) {
                     self.quarantine_again(&self.ledger.standing(&quiet.head).await?).await?;
@@ -88,6 +97,24 @@ impl LedgerWriter {
         }
     }
 
+    /// Appends a checkpoint on an entry whose time lies in the future, so that honest writers can go on: it vouches for that entry,
+    /// and has the present time. Only the first entry above what its author saw counts.
+    async fn bridge_time(&self, quiet: &Quiet, ahead: Timestamp) -> Result<Number> {
+        let head = &quiet.head;
+        let state = quiet.snapshot.existing(head.state());
+        let why = format!(
+            "this machine's clock is {} entry {}; this checkpoint lets the time go on from here",
+            clock::in_words(ahead),
+            head.number
+        );
+        let base = (quiet.snapshot.window.newest(), Some(head.digest));
+        let moment = self.moment_after(None);
+        let mut entry = self.entry(EntryKind::Checkpoint, moment, base, (state.clone(), state), why);
+        entry.standing = head.entry.standing;
+        entry.bridge = Some(Bridge { trusted: head.number, damaged: head.number });
+        Ok(self.append(&mut entry).await?.version.get())
+    }
+
     async fn append_checkpoint(&self, snapshot: &Snapshot) -> Result<Number> {
         if let Some((number, entry)) = snapshot.window.newer() {
             return Err(errors::newer(number, entry));
@@ -104,15 +131,9 @@ impl LedgerWriter {
         let actual = snapshot.existing(&actual);
         let why = format!("entry {damaged} is damaged; this checkpoint accepts the aliases as found");
         let number = snapshot.window.newest();
-        let mut entry = self.entry(
-            EntryKind::Checkpoint,
-            number,
-            trusted.map(|record| record.digest),
-            before,
-            actual,
-            why,
-        );
-        entry.previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
+        let previous = Some(trusted.map_or(Sha256::NONE, |record| record.digest));
+        let moment = self.moment_after(None);
+        let mut entry = self.entry(EntryKind::Checkpoint, moment, (number, previous), (before, actual), why);
         // What can be read above the damage may know of a later quarantine: none must end by damage.
         let trusted_standing = trusted.and_then(|record| record.entry.standing);
         let above = snapshot.window.newest_standing(trusted.map_or(0, |record| record.number));

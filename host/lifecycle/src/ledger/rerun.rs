@@ -1,5 +1,7 @@
 //! Runs recorded decisions again and compares.
 
+mod archived;
+
 use async_trait::async_trait;
 
 use crate::ledger::Ledger;
@@ -8,9 +10,10 @@ use crate::ledger::decision::DecisionDocument;
 use crate::ledger::entry::Decided;
 use crate::ledger::errors::is_lost;
 use crate::panel::{Answer, put_to};
+use crate::recording::evidence_sha256;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_policy::{Budget, Decision, Input};
+use hydra_policy::{Budget, Context, Decision, Input};
 
 /// Runs policies again.
 #[async_trait]
@@ -63,12 +66,23 @@ impl Ledger {
         let input = self.input(record).await?;
         let input = Input::from_json(&input)
             .map_err(|error| Stop::Flaw(format!("cannot repeat the decision: {error}")))?;
-        let Some(document) = document else {
-            let component = self.component(decided.policy.sha256).await?;
-            let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
-            return compare(record, decided, rerun).map_err(Stop::Flaw);
-        };
-        self.repeat_panel(replay, record, decided, &document, &input).await
+        archived::misstated(&record.entry, decided, &input).map_err(Stop::Flaw)?;
+        let context = input.context().clone();
+        let answers = document.as_ref().map(|document| document.policies.as_slice()).unwrap_or_default();
+        let (evidence, canonical) = (evidence_sha256(&input, answers)?, input.sha256()?);
+        match document {
+            Some(document) => self.repeat_panel(replay, record, decided, &document, &input).await?,
+            None => {
+                let component = self.component(decided.policy.sha256).await?;
+                let rerun = replay.replay(decided.policy.sha256, component, &decided.budget, input).await;
+                compare(record, decided, &context, rerun).map_err(Stop::Flaw)?;
+            }
+        }
+        // The input of an older release may have another canonical form in this one.
+        if canonical == decided.input_sha256 && evidence != decided.evidence_sha256 {
+            return Err(Stop::Flaw("the digest of its evidence is not that of the archived input".into()));
+        }
+        Ok(())
     }
 
     /// Asks each policy of a panel again: the archived input is the question to the leader, from which the others differ in
@@ -99,12 +113,18 @@ impl Ledger {
             differs(answer, rerun, own_release)
                 .map_err(|what| Stop::Flaw(format!("policy `{}`: {what}", answer.name)))?;
         }
-        Ok(())
+        let moves = answers.first().map(|leader| leader.moves.as_slice()).unwrap_or_default();
+        archived::carries_out(&record.entry, input.context(), decided.verdict, moves).map_err(Stop::Flaw)
     }
 }
 
 /// Compares the repeated decision of a policy that decided alone.
-fn compare(record: &Record, decided: &Decided, rerun: Result<Decision>) -> Result<(), String> {
+fn compare(
+    record: &Record,
+    decided: &Decided,
+    context: &Context,
+    rerun: Result<Decision>,
+) -> Result<(), String> {
     let rerun = rerun.map_err(|error| format!("cannot repeat the decision: {error}"))?;
     let verdict = rerun.verdict.kind();
     if verdict != decided.verdict {
@@ -113,6 +133,7 @@ fn compare(record: &Record, decided: &Decided, rerun: Result<Decision>) -> Resul
     if !record.entry.explains(rerun.verdict.explanation()) {
         return Err("the repeated decision has another explanation".into());
     }
+    archived::carries_out(&record.entry, context, verdict, rerun.verdict.moves())?;
     // Another release may embed another version of wasmtime, which may count fuel differently.
     if record.is_of_this_release() && rerun.usage.fuel != decided.usage.fuel {
         return Err("the repeated decision uses another amount of fuel".into());

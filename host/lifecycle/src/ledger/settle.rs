@@ -9,7 +9,7 @@ mod repairs;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::ledger::LedgerWriter;
@@ -37,6 +37,8 @@ pub(super) struct Settler<'a> {
     /// The base of the newest entry that this writer sent and that may still turn up in the chain; `None` when it is known
     /// what became of all.
     unclear: Option<Number>,
+    /// Whether a look found damage.
+    seen_damage: bool,
     /// The entries whose aliases this writer may have written, until it saw that all is well: should one of their values
     /// turn up after its entry was superseded, this writer was the slow one.
     wrote: Vec<Record>,
@@ -59,7 +61,16 @@ pub(super) struct Quiet {
 impl<'a> Settler<'a> {
     pub fn new(writer: &'a LedgerWriter) -> Self {
         let deadline = Instant::now() + writer.settings.deadline;
-        Self { writer, deadline, attempts: 0, reach: None, unclear: None, wrote: Vec::new(), mirrored: None }
+        Self {
+            writer,
+            deadline,
+            attempts: 0,
+            reach: None,
+            unclear: None,
+            seen_damage: false,
+            wrote: Vec::new(),
+            mirrored: None,
+        }
     }
 
     /// Notes that an entry is about to be appended on top of `head`.
@@ -98,7 +109,15 @@ impl<'a> Settler<'a> {
                 Some(snapshot) => snapshot,
                 None => self.writer.ledger.look(self.reach).await?,
             };
-            let head = snapshot.head()?.clone();
+            let head = match snapshot.head() {
+                // The remedy gives up what is damaged, so it is not named after one observation.
+                Err(error) if error.kind() == ErrorKind::LedgerBroken && !self.seen_damage => {
+                    self.seen_damage = true;
+                    self.pause().await?;
+                    continue;
+                }
+                head => head?.clone(),
+            };
             let assessed = self.assess(&snapshot, &head);
             let (snapshot, assessed) = if assessed.situation == Situation::Confirm {
                 let Some(confirmed) = self.confirm(&snapshot).await? else {
@@ -175,9 +194,10 @@ impl<'a> Settler<'a> {
         Some(oldest.entry.base)
     }
 
-    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry while
-    /// looking again. No alias is written after the lease, which counts from before the head was asked for. The tags come
-    /// after the champion, so that a transition whose tags are there has started and is never aborted.
+    /// Writes the aliases side by side, `champion` sent first, then the tags of versions, then marks the entry, and looks again:
+    /// what was written counts as done only if it stands after the mark. No alias is written after the lease, which counts from
+    /// before the head was asked for. The tags come after the champion, so that a transition whose tags are there has started and is
+    /// never aborted.
     async fn carry_out(
         &mut self,
         snapshot: &Snapshot,
@@ -229,9 +249,7 @@ impl<'a> Settler<'a> {
         let key = Key::new(APPLIED_TAG)?;
         let later = Mark::later(now());
         let number = Version::new(head.number)?;
-        let mark = registry.set_version_tag(&self.writer.ledger.name, number, &key, &later);
-        let (marked, looked) = join(mark, self.writer.ledger.look(self.reach)).await;
-        match marked {
+        match registry.set_version_tag(&self.writer.ledger.name, number, &key, &later).await {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::VersionNotFound => {
                 self.pause().await?;
@@ -243,10 +261,7 @@ impl<'a> Settler<'a> {
             }
         }
         failpoint("ledger.marked");
-        let mut snapshot = looked?;
-        // The look may have been answered before the mark was there.
-        snapshot.window.mark_applied(head.number);
-        Ok(Some(snapshot))
+        self.writer.ledger.look(self.reach).await.map(Some)
     }
 
     async fn write(&self, AliasMove { alias, version }: &AliasMove) -> Result<()> {

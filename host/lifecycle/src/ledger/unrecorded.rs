@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
 
-use crate::ledger::archive::standing_path;
+use crate::ledger::archive::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_VALUES, standing_path};
 use crate::ledger::chain::Record;
 use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::errors::is_lost;
@@ -13,15 +13,13 @@ use crate::ledger::history::Step;
 use crate::ledger::look::Snapshot;
 use crate::ledger::{Ledger, Standing};
 use hydra_base::error::Result;
+use hydra_base::json;
 use hydra_base::names::Version;
 use hydra_mlflow::artifacts::read_whole;
 use hydra_policy::Input;
 
 /// The most unknown files of a kind that one diagnosis reads.
 const MOST_READ: usize = 32;
-
-/// The most bytes that are read of one.
-const MAX_BYTES: u64 = 16 << 20;
 
 /// What the entries of a ledger name in the archive, those that lost a race included.
 #[derive(Default)]
@@ -89,9 +87,9 @@ impl Ledger {
 
     /// The bytes of a file in the archive; `None` if it is gone.
     async fn unnamed(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        match read_whole(self.artifacts().await?.as_ref(), path, MAX_BYTES).await {
+        match read_whole(self.artifacts().await?.as_ref(), path, MAX_DOCUMENT_BYTES).await {
             Err(error) if is_lost(&error) => Ok(None),
-            read => read,
+            read => Ok(read?.filter(|bytes| json::values(bytes) <= MAX_DOCUMENT_VALUES)),
         }
     }
 }

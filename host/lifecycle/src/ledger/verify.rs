@@ -4,14 +4,19 @@ use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::entry::tracked;
+use crate::ledger::clocks::{backwards, wrong_time};
+use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::rerun::Replay;
 use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
+use crate::ledger::witness::{Comparison, Witness};
 use hydra_base::aliases::AliasState;
 use hydra_base::error::{ErrorKind, Result};
 use hydra_base::names::Version;
 use hydra_ledger_rules::Number;
+
+/// The most problems of a verification, which is not continued after them.
+const MAX_FLAWS: usize = 10_000;
 
 /// What is wrong with an entry, or with the aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub struct Verified {
     pub rerun: u64,
     /// Damage that a checkpoint names, or that is older than what it names.
     pub bridged: Vec<Flaw>,
+    /// What speaks against the times of entries, beyond the tolerance of clocks. The entries stand.
+    pub clocks: Vec<Flaw>,
     /// What is wrong; empty is what one wants.
     pub flaws: Vec<Flaw>,
 }
@@ -43,16 +50,22 @@ impl Ledger {
     /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
     /// found out.
     pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
-        self.verify_with(replay, &|| ()).await
+        self.verify_with(replay, None, &|| ()).await
     }
 
-    /// [`Self::verify`], calling `progress` for each entry.
+    /// [`Self::verify`], also against an earlier export, calling `progress` for each entry.
     pub async fn verify_with(
         &self,
         replay: Option<&dyn Replay>,
+        witness: Option<&Witness>,
         progress: &(dyn Fn() + Send + Sync),
     ) -> Result<Verified> {
         let mut verified = Verified::default();
+        let mut comparison = witness.map(|witness| {
+            let (comparison, flaw) = Comparison::begin(witness, self);
+            verified.flaws.extend(flaw);
+            comparison
+        });
         let mut newer: Option<Box<Record>> = None;
         let mut head_is_newer = false;
         let mut damage_between = false;
@@ -60,6 +73,9 @@ impl Ledger {
         let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
+            if let Some(comparison) = &mut comparison {
+                verified.flaws.extend(comparison.step(&step));
+            }
             match step {
                 Step::Void(_) => verified.void += 1,
                 Step::Newer { number, entry, bridged } => {
@@ -73,6 +89,7 @@ impl Ledger {
                 }
                 Step::Valid { record, fate } => {
                     verified.valid += 1;
+                    self.check_time(newer.as_deref(), &record, &mut verified);
                     match &newer {
                         // Only the newer release knows where the aliases belong.
                         None if head_is_newer => {}
@@ -101,11 +118,34 @@ impl Ledger {
                     damage_between = false;
                 }
             }
+            if verified.flaws.len() + verified.bridged.len() >= MAX_FLAWS {
+                let what = format!("{MAX_FLAWS} entries are damaged; the older ones are not verified");
+                verified.flaw(0, what);
+                break;
+            }
         }
+        verified.flaws.extend(comparison.map(Comparison::end).unwrap_or_default());
         if verified.valid == 0 && verified.void > 0 {
             verified.flaw(0, "none of its entries is part of a chain".into());
         }
         Ok(verified)
+    }
+
+    /// Checks the time of `record`, and of the entry that follows it.
+    fn check_time(&self, newer: Option<&Record>, record: &Record, verified: &mut Verified) {
+        let tolerance = self.clock_tolerance;
+        if let Some(newer) = newer
+            && let Some(what) = backwards(newer, record, tolerance)
+        {
+            if newer.entry.operation == EntryKind::Checkpoint {
+                let what = format!("its time is after that of the checkpoint, entry {}", newer.number);
+                verified.bridged.push(Flaw { entry: record.number, what });
+            } else {
+                verified.clocks.push(Flaw { entry: newer.number, what: what.to_string() });
+            }
+        }
+        let wrong = wrong_time(record, tolerance);
+        verified.clocks.extend(wrong.map(|what| Flaw { entry: record.number, what: what.to_string() }));
     }
 
     async fn check_aliases(&self, head: &Record, fate: Fate, verified: &mut Verified) -> Result<()> {

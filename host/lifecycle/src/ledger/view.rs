@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 
+use crate::clock::Moment;
 use crate::evidence::timestamp;
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
@@ -57,6 +58,7 @@ impl Ledger {
         let mut history = known.past.transitions;
         history.truncate(Context::HISTORY);
         Ok(LedgerView {
+            moment: Moment::of(&self.backend, self.clock_tolerance, Some(head))?,
             head: head.clone(),
             registered: snapshot.registered.clone(),
             champion_before_outside_move: champion_before_outside_move(basis, &history),

@@ -11,13 +11,13 @@ impl Transitions<'_> {
     /// The input that the policy receives for a request, with all its evidence.
     ///
     /// `NoCandidate` for a promotion without a version, `AlreadyChampion` for the present champion: no policy is asked about it.
-    pub fn question(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
+    pub async fn question(&self, request: &Request, evidence: &Evidence, past: &Past) -> Result<Input> {
         self.check(request, evidence)?;
         if let Some(unchanged) = self.unchanged(request, evidence) {
             return Err(Error::new(ErrorKind::AlreadyChampion, unchanged.explanation)
                 .with_hint("name another version; `hydra-registry list` shows them"));
         }
-        self.input(request, evidence, past)
+        self.input(request, evidence, past).await
     }
 
     /// Refuses a request that has no version to be about.

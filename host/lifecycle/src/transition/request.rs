@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::evaluations::{LeftOut, UsedEvaluation};
 use crate::evidence::Target;
+use crate::ledger::head::Head;
 use crate::model_facts::ModelChange;
 use crate::panel::Answer;
 use hydra_base::aliases::AliasState;
@@ -35,6 +36,8 @@ pub struct Request {
     pub quarantine: bool,
     /// The evaluations that the caller measured for this request.
     pub first_hand: Vec<Evaluation>,
+    /// The newest entry that the ledger must have when it is decided.
+    pub expected_head: Option<Head>,
 }
 
 impl Request {
@@ -57,6 +60,7 @@ impl Request {
             overrides: BTreeSet::new(),
             quarantine: false,
             first_hand: Vec::new(),
+            expected_head: None,
         }
     }
 
@@ -81,6 +85,12 @@ impl Request {
     /// Adds an evaluation that the caller measured for this request.
     pub fn with_first_hand(mut self, evaluation: Evaluation) -> Self {
         self.first_hand.push(evaluation);
+        self
+    }
+
+    /// Makes it fail with `HeadMoved` unless this is the newest entry of the ledger when it is decided.
+    pub fn with_expected_head(mut self, head: Head) -> Self {
+        self.expected_head = Some(head);
         self
     }
 

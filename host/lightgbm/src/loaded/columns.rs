@@ -49,12 +49,24 @@ pub fn are_placeholders(features: &[String]) -> bool {
     features.iter().enumerate().all(|(index, name)| *name == format!("Column_{index}"))
 }
 
+/// Whether these are the names that pandas gives columns without names: `0`, `1`, ... They say nothing but the position.
+#[must_use]
+pub fn are_positions<S: AsRef<str>>(columns: &[S]) -> bool {
+    let is_position = |(index, name): (usize, &S)| {
+        let name = name.as_ref();
+        // Most names do not start with a digit.
+        name.as_bytes().first().is_some_and(u8::is_ascii_digit) && *name == *index.to_string()
+    };
+    !columns.is_empty() && columns.iter().enumerate().all(is_position)
+}
+
 impl Model {
     /// Finds the model's features among the columns of a table, in any order.
     ///
     /// LightGBM writes spaces in names as underscores, so the column `a b` matches the feature `a_b`, unless there is a
-    /// column `a_b`. A model that was trained without names (`Column_0`, `Column_1`, ...) takes the columns by position
-    /// if none has such a name. Columns at the indices `kept` can be features, too, but not by position.
+    /// column `a_b`. If no column has the name of a feature, columns are taken by position in two cases: the model was trained
+    /// without names (`Column_0`, `Column_1`, ...), or the columns have none but pandas' numbers (`0`, `1`, ...). Columns at the
+    /// indices `kept` can be features, too, but not by position.
     ///
     /// [`ErrorKind::InvalidData`](hydra_base::ErrorKind::InvalidData) if features are missing (the message lists them
     /// and the remaining columns), if the name of a feature appears twice, or if the columns are taken by position and
@@ -120,7 +132,8 @@ impl<'a> ColumnNames<'a> {
     /// Finds `features` among the columns: see [`Model::match_columns`].
     pub fn match_features(&self, features: &[String], kept: &[usize]) -> Result<Selection> {
         let found = features.iter().map(|name| self.feature(name)).collect::<Result<Vec<_>>>()?;
-        let by_position = found.iter().all(Option::is_none) && are_placeholders(features);
+        let by_position = found.iter().all(Option::is_none)
+            && (are_placeholders(features) || are_positions(&self.named_except(kept)));
         let features = if by_position {
             self.by_position(features.len(), kept)?
         } else {
@@ -141,7 +154,7 @@ impl<'a> ColumnNames<'a> {
             return Ok(columns);
         }
         let error =
-            invalid("the input has another number of columns than the model, which takes them by position")
+            invalid("the input has another number of columns than the model, and they are taken by position")
                 .with_context("columns", columns.len())
                 .with_context("features", features);
         Err(if kept.is_empty() { error } else { error.with_hint("do not count the columns to keep") })
@@ -154,6 +167,11 @@ impl<'a> ColumnNames<'a> {
             is_left[*column] = false;
         }
         (0..self.names.len()).filter(|column| is_left[*column]).collect()
+    }
+
+    /// The names of all columns except these.
+    fn named_except(&self, columns: &[usize]) -> Vec<&str> {
+        self.except(columns).into_iter().map(|column| self.names[column]).collect()
     }
 
     fn all_found(&self, features: &[String], found: &[Option<usize>]) -> Result<Vec<usize>> {
@@ -220,5 +238,24 @@ mod tests {
         assert!(error.to_string().ends_with("(missing: Column_1, extra: x)"), "{error}");
         let error = matched(&features, &["x", "y", "z"], &[]).unwrap_err();
         assert!(error.to_string().ends_with("by position (columns: 3, features: 2)"), "{error}");
+    }
+
+    #[test]
+    fn the_numbers_of_columns_without_names_are_positions() {
+        let features = ["a", "b"];
+        assert_eq!(matched(&features, &["0", "1"], &[]).unwrap().features, [0, 1]);
+        assert_eq!(matched(&features, &["0", "key", "1"], &[1]).unwrap().features, [0, 2]);
+        // A name that a feature has is a name.
+        assert_eq!(matched(&["1", "0"], &["0", "1"], &[]).unwrap().features, [1, 0]);
+        for other in [&["1", "0"][..], &["0", "2"], &["00", "1"], &["0", "b"], &["0", "x"]] {
+            assert_eq!(
+                matched(&features, other, &[]).unwrap_err().kind(),
+                ErrorKind::InvalidData,
+                "{other:?}"
+            );
+        }
+        let error = matched(&features, &["0", "1", "2"], &[]).unwrap_err();
+        assert!(error.to_string().contains("another number of columns"), "{error}");
+        assert!(!are_positions::<&str>(&[]));
     }
 }

@@ -1,5 +1,7 @@
 //! Loads a model from the bytes of an artifact.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::{Model, ModelFormat};
@@ -26,6 +28,36 @@ impl ModelLimits {
     pub fn new(text: Limits, extract: ExtractLimits) -> Self {
         Self { text, extract }
     }
+
+    /// The most bytes that a model file of that name may have. A pickle or a skops file has the text and little else.
+    #[must_use]
+    pub fn file_bytes(&self, name: &str) -> u64 {
+        let beside = if format_by_name(name) == Some(ModelFormat::Text) { 0 } else { BESIDE_TEXT_BYTES };
+        (self.text.bytes as u64).saturating_add(beside)
+    }
+}
+
+/// The most bytes of a pickle or a skops file besides the text of its model.
+const BESIDE_TEXT_BYTES: u64 = 64 << 20;
+
+/// Reads a model file of at most `limit` bytes. A larger one is refused by its size, before any of it is read.
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let unreadable =
+        |source| Error::new(ErrorKind::Storage, "cannot read the model file").with_source(source);
+    let too_large = |bytes: u64| {
+        Error::new(ErrorKind::InvalidModel, "the model file is larger than the limit")
+            .with_context("bytes", bytes)
+            .with_context("limit", limit)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let announced = file.metadata().map_err(unreadable)?.len();
+    if announced > limit {
+        return Err(too_large(announced));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    let read = bytes.len() as u64;
+    if read > limit { Err(too_large(read)) } else { Ok(bytes) }
 }
 
 impl Model {
@@ -55,11 +87,10 @@ impl Model {
     pub fn open_with_bytes(path: impl AsRef<Path>) -> Result<(Self, Vec<u8>)> {
         let path = path.as_ref();
         let named = |error: Error| error.with_context("file", path.display());
-        let bytes = std::fs::read(path).map_err(|error| {
-            named(Error::new(ErrorKind::Storage, "cannot read the model file").with_source(error))
-        })?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let model = Self::read(name, &bytes, &ModelLimits::default()).map_err(named)?;
+        let limits = ModelLimits::default();
+        let bytes = read_file(path, limits.file_bytes(name)).map_err(named)?;
+        let model = Self::read(name, &bytes, &limits).map_err(named)?;
         Ok((model, bytes))
     }
 
@@ -113,21 +144,30 @@ impl Model {
     }
 }
 
+/// The format of MLflow's file names.
+fn format_by_name(name: &str) -> Option<ModelFormat> {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str())?;
+    match extension.to_ascii_lowercase().as_str() {
+        "lgb" | "txt" => Some(ModelFormat::Text),
+        "skops" => Some(ModelFormat::Skops),
+        "pkl" | "pickle" | "cloudpickle" => Some(ModelFormat::Pickle),
+        _ => None,
+    }
+}
+
 /// For MLflow's file names, the name decides; for others, the first bytes.
 fn format_of(name: &str, bytes: &[u8]) -> Result<ModelFormat> {
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
-    Ok(match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("lgb" | "txt") => ModelFormat::Text,
-        Some("skops") => ModelFormat::Skops,
-        Some("pkl" | "pickle" | "cloudpickle") => ModelFormat::Pickle,
-        _ if bytes.starts_with(b"tree") => ModelFormat::Text,
-        _ if bytes.starts_with(b"PK\x03\x04") => ModelFormat::Skops,
-        _ if bytes.starts_with(b"\x80") => ModelFormat::Pickle,
-        _ => {
-            return Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
-                .with_hint(
-                    "use LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them",
-                ));
-        }
-    })
+    if let Some(format) = format_by_name(name) {
+        return Ok(format);
+    }
+    if bytes.starts_with(b"tree") {
+        Ok(ModelFormat::Text)
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        Ok(ModelFormat::Skops)
+    } else if bytes.starts_with(b"\x80") {
+        Ok(ModelFormat::Pickle)
+    } else {
+        Err(Error::new(ErrorKind::UnsupportedModel, "the format of the model file is unknown")
+            .with_hint("use LightGBM's text, a pickle or a skops file, as `mlflow.lightgbm` writes them"))
+    }
 }

@@ -20,7 +20,7 @@ use categories::Categories;
 
 pub use assignment::ColumnKind;
 pub use categories::FeatureKind;
-pub use columns::{ColumnNames, Selection, are_placeholders, spelled};
+pub use columns::{ColumnNames, Selection, are_placeholders, are_positions, spelled};
 pub use facts::{ModelFormat, OutputKind};
 pub use load::ModelLimits;
 pub use predict::{Engine, Prediction, most_probable_class};

@@ -139,8 +139,13 @@ impl Model {
     /// [`Model::labels`] with the numbers of `engine`.
     pub fn labels_by(&self, engine: &dyn Engine, data: &Matrix<'_>) -> Result<ClassLabels> {
         self.num_classes()?;
-        let indices: Vec<usize> =
-            engine.outputs(data)?.chunks_exact(self.num_outputs()).map(most_probable_class).collect();
+        self.labels_of(&engine.outputs(data)?)
+    }
+
+    /// [`Model::labels`] of rows whose [outputs](Model::outputs) are known.
+    pub fn labels_of(&self, outputs: &[f64]) -> Result<ClassLabels> {
+        self.num_classes()?;
+        let indices: Vec<usize> = outputs.chunks_exact(self.num_outputs()).map(most_probable_class).collect();
         match &self.classes {
             Some(labels) => labels.select(&indices).ok_or_else(|| {
                 Error::new(ErrorKind::InvalidModel, "the model predicts a class that has no label")

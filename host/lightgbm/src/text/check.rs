@@ -17,6 +17,8 @@ pub struct ModelSummary {
     pub num_outputs: usize,
     /// Whether some features are pandas categories, so that a row does not consist of numbers only.
     pub has_categories: bool,
+    /// Whether a leaf is infinite: some predictions are infinite, or not a number.
+    pub has_infinite_leaves: bool,
     /// The length of the text in bytes.
     pub bytes: u64,
 }
@@ -49,6 +51,7 @@ pub fn check(text: impl BufRead, limits: &Limits) -> Result<ModelSummary> {
         return Ok(ModelSummary {
             has_categories: categories.is_some_and(|lists| !lists.is_empty()),
             num_outputs: header.num_class,
+            has_infinite_leaves: trees.have_infinite_leaves(),
             feature_names: header.feature_names.clone(),
             bytes: lines.offset() as u64,
         });
@@ -149,6 +152,27 @@ mod tests {
     fn every_fixture_is_valid_as_a_stream_too() {
         for case in ["binary_int", "multi_int", "regression", "binary_cat", "binary_earlystop"] {
             agree(&fixture(case), &Limits::default());
+        }
+    }
+
+    #[test]
+    fn infinite_leaves_are_read_and_named() {
+        let text = String::from_utf8(fixture("regression")).expect("UTF-8");
+        let at = text.find("leaf_value=").expect("a leaf") + "leaf_value=".len();
+        let end = at + text[at..].find(' ').expect("another leaf");
+        let without_sizes = |text: &str| {
+            let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("tree_sizes="));
+            lines.collect::<String>()
+        };
+        assert!(!check(text.as_bytes(), &Limits::default()).expect("a model").has_infinite_leaves);
+        for infinite in ["inf", "-inf", "1e999"] {
+            let text = without_sizes(&format!("{}{infinite}{}", &text[..at], &text[end..]));
+            agree(text.as_bytes(), &Limits::default());
+            assert!(check(text.as_bytes(), &Limits::default()).expect("a model").has_infinite_leaves);
+            let model = TextModel::parse(text.as_bytes(), &Limits::default()).expect("a model");
+            assert!(model.tree(0).leaf_value()[0].is_infinite());
+            // LightGBM receives the same value.
+            assert!(model.emit().contains("inf"), "{infinite}");
         }
     }
 

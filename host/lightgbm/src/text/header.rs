@@ -23,6 +23,7 @@ pub(super) struct Header {
 /// The version of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
+    V2,
     V3,
     V4,
 }
@@ -30,6 +31,7 @@ pub(super) enum Version {
 impl Version {
     pub fn name(self) -> &'static str {
         match self {
+            Self::V2 => "v2",
             Self::V3 => "v3",
             Self::V4 => "v4",
         }
@@ -123,6 +125,7 @@ impl<'a> Found<'a> {
             Lines::part(b"", 0, place.map_or(lines.number(), |(_, line)| *line))
         };
         let version = match self.version.ok_or_else(missing("version"))? {
+            "v2" => Version::V2,
             "v3" => Version::V3,
             "v4" => Version::V4,
             other => {
@@ -132,7 +135,7 @@ impl<'a> Found<'a> {
                 )
                 .with_context("version", other)
                 .with_context("line", at("version").number())
-                .with_hint("use version v3 or v4, which LightGBM 3 and 4 write"));
+                .with_hint("use version v2, v3 or v4, which LightGBM 2 to 4 write"));
             }
         };
         let num_class = capped(

@@ -1,4 +1,4 @@
-//! LightGBM's text format, versions v3 and v4: read from untrusted bytes, and written again.
+//! LightGBM's text format, versions v2 to v4: read from untrusted bytes, and written again.
 //!
 //! LightGBM's own parser trusts its input: crafted indices read and write out of bounds, and some errors end the
 //! process. [`TextModel::parse`] therefore checks everything that prediction relies on. LightGBM receives the text of
@@ -38,7 +38,7 @@ use header::Header;
 ///
 /// Invariants of every value of this type: each tree's children form one tree in which every node and leaf is reached
 /// exactly once; split features and linear-model features are below [`num_features`](Self::num_features); categorical
-/// splits refer to a bitset that exists; leaf values, linear constants and coefficients are finite, and no threshold is
+/// splits refer to a bitset that exists; linear constants and coefficients are finite, and no threshold and no leaf value is
 /// NaN; the number of trees is a multiple of [`trees_per_iteration`](Self::trees_per_iteration), which fits the
 /// objective.
 pub struct TextModel {

@@ -25,7 +25,8 @@ pub enum Category {
 pub(super) fn read(lines: &mut Lines<'_>) -> Result<Option<Vec<Vec<Category>>>> {
     let mut categories = None;
     while let Some(line) = lines.peek() {
-        if line == b"feature_importances:" {
+        // LightGBM before 3 wrote the heading with a space.
+        if line == b"feature_importances:" || line == b"feature importances:" {
             while lines.peek().is_some_and(|line| !line.is_empty()) {
                 lines.skip();
             }

@@ -25,13 +25,22 @@ pub(super) struct Trees<'a> {
     shape: Shape,
     forest: Forest,
     count: usize,
+    infinite: bool,
     /// The offset of the next tree according to `tree_sizes`, in bytes from the first tree.
     expected: usize,
 }
 
 impl<'a> Trees<'a> {
     pub fn new(header: &'a Header, limits: &'a Limits) -> Self {
-        Self { header, limits, shape: Shape::default(), forest: Forest::default(), count: 0, expected: 0 }
+        Self {
+            header,
+            limits,
+            shape: Shape::default(),
+            forest: Forest::default(),
+            count: 0,
+            infinite: false,
+            expected: 0,
+        }
     }
 
     /// Reads the tree at the position; `false` if the position is not at a tree. The first tree begins at `start`.
@@ -63,9 +72,15 @@ impl<'a> Trees<'a> {
                 lines.invalid_line(format!("depth {depth} exceeds the limit of {}", self.limits.depth))
             );
         }
+        self.infinite |= tree.leaf_value().iter().any(|value| value.is_infinite());
         self.forest.max_depth = self.forest.max_depth.max(depth);
         self.count += 1;
         Ok(true)
+    }
+
+    /// Whether a leaf of the trees so far is infinite.
+    pub fn have_infinite_leaves(&self) -> bool {
+        self.infinite
     }
 
     /// Releases the trees read so far, but keeps the requirements for the next one.
@@ -196,7 +211,7 @@ impl<'f> Block<'f> {
                 lines.integers(name, nodes, &mut self.forest.right_child, |value| child(value, leaves))
             }
             Key::LeafValue => {
-                lines.numbers(name, leaves, &mut self.forest.leaf_value, |number| finite(number.value()))
+                lines.numbers(name, leaves, &mut self.forest.leaf_value, |number| not_nan(number.value()))
             }
             Key::LeafCount | Key::LeafWeight if leaves == 1 && lines.is_blank() => {
                 // LightGBM omits these for a tree of one leaf that it has read and written again.
@@ -337,10 +352,6 @@ fn child(value: i32, leaves: usize) -> Option<i32> {
 
 fn not_nan(value: f64) -> Option<f64> {
     (!value.is_nan()).then_some(value)
-}
-
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
 }
 
 /// LightGBM reads linear models with `std::stod`, which rejects subnormal values.

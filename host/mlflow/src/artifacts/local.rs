@@ -127,15 +127,16 @@ impl ArtifactStore for LocalArtifacts {
             Error::new(ErrorKind::ArtifactNotFound, "there is no such artifact")
                 .with_context("path", full.display())
         };
-        match tokio::fs::metadata(&full).await {
+        let size = match tokio::fs::metadata(&full).await {
             // Opening a pipe would wait for its writer.
-            Ok(metadata) if metadata.is_file() => {}
+            Ok(metadata) if metadata.is_file() => metadata.len(),
             Ok(_) => return Err(missing()),
             Err(error) if is_missing(&error) => return Err(missing()),
             Err(error) => return Err(storage_error("cannot open an artifact", &full, error)),
-        }
+        };
         let opened = tokio::fs::File::open(&full).await;
-        Ok(Box::pin(opened.map_err(|error| storage_error("cannot open an artifact", &full, error))?))
+        let opened = opened.map_err(|error| storage_error("cannot open an artifact", &full, error))?;
+        Ok(ArtifactReader::new(opened, Some(size)))
     }
 
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(listed("model").await, expected);
         assert!(store.list("model/MLmodel").await.expect("a file is an empty directory").is_empty());
         for missing in ["nothing", "model", "model/MLmodel/x"] {
-            let error = store.open(missing).await.err().expect(missing);
+            let error = store.open(missing).await.expect_err(missing);
             assert_eq!(error.kind(), ErrorKind::ArtifactNotFound, "{missing}");
         }
     }
@@ -308,7 +309,7 @@ mod tests {
         link(&store.root.join("inside"), "in");
         assert_eq!(read(&store, "in/file").await, b"mine");
         for path in ["out/secret", "secret", "broken/x", "out/new/deeper"] {
-            let read = store.open(path).await.err().expect(path);
+            let read = store.open(path).await.expect_err(path);
             assert_eq!(read.kind(), ErrorKind::Untrusted, "{path}");
             let written = store.put_bytes(path, b"x".to_vec()).await.expect_err(path);
             assert_eq!(written.kind(), ErrorKind::Untrusted, "{path}");

@@ -6,13 +6,14 @@ mod object;
 mod whole;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::io;
 use std::path::Path;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use crate::entities::ArtifactInfo;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -24,7 +25,39 @@ pub use object::ObjectArtifacts;
 pub use whole::read_whole;
 
 /// A stream of an artifact's bytes.
-pub type ArtifactReader = Pin<Box<dyn AsyncRead + Send>>;
+pub struct ArtifactReader {
+    bytes: Pin<Box<dyn AsyncRead + Send>>,
+    size: Option<u64>,
+}
+
+impl ArtifactReader {
+    /// A stream of `size` bytes, if the store says how many.
+    pub fn new(bytes: impl AsyncRead + Send + 'static, size: Option<u64>) -> Self {
+        Self { bytes: Box::pin(bytes), size }
+    }
+
+    /// The number of bytes that the store says the artifact has.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+}
+
+impl AsyncRead for ArtifactReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.bytes.as_mut().poll_read(context, buffer)
+    }
+}
+
+impl Debug for ArtifactReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArtifactReader").field("size", &self.size).finish_non_exhaustive()
+    }
+}
 
 /// Called with the number of bytes moved since the last call; drives progress bars.
 pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);

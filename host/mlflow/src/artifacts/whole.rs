@@ -8,7 +8,7 @@ use hydra_base::error::{ErrorKind, Result};
 /// The number of times that a download is started before its failure is returned.
 const DOWNLOADS: u32 = 3;
 
-/// Reads a whole artifact; `None` if it is larger than `limit` bytes. A failed download starts again, at most twice.
+/// Reads a whole artifact; `None` if it is larger than `limit` bytes, of which nothing is read if the store says so. A failed download starts again, at most twice.
 pub async fn read_whole(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
     let mut started = 1;
     loop {
@@ -26,6 +26,9 @@ pub async fn read_whole(artifacts: &dyn ArtifactStore, path: &str, limit: u64) -
 }
 
 async fn read_once(reader: ArtifactReader, limit: u64) -> Result<Option<Vec<u8>>> {
+    if reader.size().is_some_and(|size| size > limit) {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).await.map_err(read_error)?;
     Ok((bytes.len() as u64 <= limit).then_some(bytes))

@@ -5,6 +5,7 @@
 //! renames are atomic.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind as Io};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,16 +41,25 @@ pub(super) fn for_writing(root: &Path) -> Result<Lock> {
 }
 
 /// Waits until no process writes. A store that hydra-registry never wrote to has no lock file, and reading does not
-/// create one.
-pub(super) fn for_reading(root: &Path) -> Result<Lock> {
+/// create one. `None` if this process must not open it, or if the file system has no locks.
+pub(super) fn for_reading(root: &Path) -> Result<Option<Lock>> {
     let path = root.join(LOCK_FILE);
     let file = match File::open(&path) {
         Ok(file) => file,
-        Err(error) if is_missing(&error) => return Ok(Lock { _file: None }),
+        Err(error) if is_missing(&error) => return Ok(Some(Lock { _file: None })),
+        Err(error) if error.kind() == Io::PermissionDenied => return Ok(None),
         Err(error) => return Err(failed("open", &path, error)),
     };
-    wait(&path, || file.try_lock_shared())?;
-    Ok(Lock { _file: Some(file) })
+    match file.try_lock_shared() {
+        Err(TryLockError::Error(error)) if is_refused(&error) => return Ok(None),
+        _ => wait(&path, || file.try_lock_shared())?,
+    }
+    Ok(Some(Lock { _file: Some(file) }))
+}
+
+/// Whether the file system gives this process no lock, now or later.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::Unsupported)
 }
 
 fn wait(path: &Path, try_lock: impl Fn() -> Result<(), TryLockError>) -> Result<()> {

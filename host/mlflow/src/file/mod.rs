@@ -14,7 +14,7 @@
 //! MLflow reads the files that this store writes, and this store reads MLflow's. Three files of hydra-registry lie
 //! directly in the root, where MLflow looks at directories only: a lock, a journal and a scratch file. Every call holds
 //! the lock and every change goes through the journal, so other processes of hydra-registry never see a partial change,
-//! not even after a crash. MLflow itself does not lock: a Python process that writes at the same time is protected only
+//! not even after a crash. Readers that must not write see the same state. MLflow itself does not lock: a Python process that writes at the same time is protected only
 //! by the atomicity of single files.
 
 mod durable;
@@ -24,6 +24,7 @@ mod lock;
 mod logged_models;
 mod meta;
 mod models;
+mod overlay;
 mod registry;
 mod runs;
 mod tracking;
@@ -36,6 +37,8 @@ mod versions;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use url::Url;
 
@@ -49,6 +52,10 @@ use hydra_base::error::{Error, ErrorKind, Result};
 const TRASH: &str = ".trash";
 /// The directory of registered models.
 const MODELS: &str = "models";
+
+/// The longest time of a reading without a lock, and the pause before it is repeated.
+const UNLOCKED_DEADLINE: Duration = Duration::from_secs(30);
+const UNLOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// A file store below one directory.
 #[derive(Debug, Clone)]
@@ -101,15 +108,46 @@ struct Disk {
 }
 
 impl Disk {
-    /// Reads under the shared lock, after completing the interrupted change of a crashed writer.
-    fn read<T>(&self, work: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
-        let mut lock = lock::for_reading(self.tree.root())?;
+    /// Reads under the shared lock, after completing the interrupted change of a crashed writer. A process that cannot complete
+    /// it, for lack of permission or space, reads as if it were complete; one that cannot lock reads until nothing changed
+    /// meanwhile.
+    fn read<T>(&self, work: impl Fn(&Tree) -> Result<T>) -> Result<T> {
+        let Some(mut lock) = lock::for_reading(self.tree.root())? else { return self.read_unlocked(work) };
         while transaction::is_interrupted(&self.tree)? {
             drop(lock);
-            self.write(|_, _| Ok(()))?;
-            lock = lock::for_reading(self.tree.root())?;
+            let completed = self.write(|_, _| Ok(()));
+            let Some(again) = lock::for_reading(self.tree.root())? else { return self.read_unlocked(work) };
+            match completed {
+                Ok(()) => lock = again,
+                Err(error) if tree::cannot_write(&error) => return work(&transaction::foresee(&self.tree)?),
+                Err(error) => return Err(error),
+            }
         }
         work(&self.tree)
+    }
+
+    /// Reads without a lock: again if a change began or ended meanwhile, which changes the names in the root.
+    fn read_unlocked<T>(&self, work: impl Fn(&Tree) -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        loop {
+            let before = self.tree.stamp()?;
+            let read = transaction::foresee(&self.tree).and_then(|tree| work(&tree));
+            if self.tree.stamp()? == before {
+                return read;
+            }
+            if started.elapsed() > UNLOCKED_DEADLINE {
+                return Err(Error::new(
+                    ErrorKind::Locked,
+                    "the store changes all the time, and cannot be locked",
+                )
+                .with_context("path", self.tree.root().display())
+                .with_retryable(true)
+                .with_hint(
+                    "give the user of this process read access to `.hydra-registry.lock` in the store",
+                ));
+            }
+            thread::sleep(UNLOCKED_PAUSE);
+        }
     }
 
     /// Calls `work` to read the store and plan steps, then executes the steps, all under the exclusive lock.

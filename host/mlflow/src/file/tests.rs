@@ -89,6 +89,66 @@ async fn a_crash_after_any_step_is_finished_by_the_next_reader() {
     }
 }
 
+/// A reader that must not write sees the change as complete, however far it came, and leaves the files as they are.
+#[tokio::test]
+async fn a_crash_after_any_step_is_foreseen_by_a_reader_that_cannot_write() {
+    let steps = Scene::new().await.store.disk.crash_after(usize::MAX, &promotion());
+    for done in 0..=steps {
+        let scene = Scene::new().await;
+        scene.store.disk.crash_after(done, &promotion());
+        let before = contents(&scene.path(""));
+        let tree = transaction::foresee(&scene.store.disk.tree).expect("a journal");
+        let model = models::read(&tree, &name("m")).expect("the model");
+        let expected = BTreeMap::from([(Alias::CHAMPION, version(2)), (Alias::ARCHIVED, version(1))]);
+        assert_eq!(model.aliases, expected, "after {done} steps");
+        let entry = versions::read_with_aliases(&tree, &name("m_ledger"), version(1)).expect("the entry");
+        assert_eq!(entry.tags["hydra.entry"], "{}", "after {done} steps");
+        let tagged = versions::read_with_aliases(&tree, &name("m"), version(1)).expect("the version");
+        assert_eq!(tagged.tags["team"], "risk", "after {done} steps");
+        assert_eq!(versions::page(&tree, &name("m_ledger"), None, 10).expect("a page").items.len(), 1);
+        assert_eq!(contents(&scene.path("")), before, "after {done} steps");
+        // What it foresaw is what the next writer makes of it.
+        let writer = FileStore::open(scene.path("")).expect("a store");
+        let made = writer.registered_model(&name("m")).await.expect("the model");
+        assert_eq!(made.aliases, model.aliases);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_without_a_lock_reads_what_is_complete() {
+    let scene = Scene::new().await;
+    let read = |tree: &Tree| models::read(tree, &name("m")).map(|model| model.aliases);
+    let before = BTreeMap::from([(Alias::CHAMPION, version(1))]);
+    assert_eq!(scene.store.disk.read_unlocked(read).expect("the model"), before);
+    scene.store.disk.crash_after(2, &promotion());
+    let after = BTreeMap::from([(Alias::CHAMPION, version(2)), (Alias::ARCHIVED, version(1))]);
+    assert_eq!(scene.store.disk.read_unlocked(read).expect("the model"), after);
+    // A change that ends while the store is read: it is read again.
+    let ended = std::cell::Cell::new(false);
+    let read = scene.store.disk.read_unlocked(|tree| {
+        if !ended.replace(true) {
+            transaction::recover(&scene.store.disk.tree)?;
+            return Err(Error::new(ErrorKind::Storage, "read in the middle"));
+        }
+        models::read(tree, &name("m")).map(|model| model.aliases)
+    });
+    assert_eq!(read.expect("the model"), after);
+}
+
+/// The names and contents of all files.
+fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).expect("a file"));
+        }
+    }
+    found
+}
+
 #[tokio::test]
 async fn a_torn_step_is_repeated() {
     let scene = Scene::new().await;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::file::durable::{
     Unsynced, allow_missing, append, make_dirs, make_parents, make_tree, replace, replace_durably, sync_dir,
 };
+use crate::file::overlay::Overlay;
 use crate::file::tree::{Tree, failed};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::failpoint::failpoint;
@@ -166,7 +167,22 @@ pub(super) fn is_interrupted(tree: &Tree) -> Result<bool> {
 
 /// Completes the journal of a crashed writer.
 pub(super) fn recover(tree: &Tree) -> Result<()> {
-    let Some(text) = tree.read_up_to(JOURNAL, MAX_JOURNAL_BYTES)? else { return Ok(()) };
+    let Some(journal) = read_journal(tree)? else { return Ok(()) };
+    tracing::info!(steps = journal.steps.len(), "completing an interrupted change of the file store");
+    journal.apply(tree)?;
+    remove_journal(tree)
+}
+
+/// The tree as it is after the journal of a crashed writer, for a reader that cannot complete it. Nothing is written.
+pub(super) fn foresee(tree: &Tree) -> Result<Tree> {
+    let Some(journal) = read_journal(tree)? else { return Ok(tree.clone()) };
+    let mut overlay = Overlay::default();
+    journal.steps.iter().try_for_each(|step| step.foresee(tree, &mut overlay))?;
+    Ok(tree.with_overlay(overlay))
+}
+
+fn read_journal(tree: &Tree) -> Result<Option<Transaction>> {
+    let Some(text) = tree.read_up_to(JOURNAL, MAX_JOURNAL_BYTES)? else { return Ok(None) };
     let target = tree.root().join(JOURNAL);
     let damaged = |message: &str| {
         Error::new(ErrorKind::Storage, message.to_owned()).with_context("path", target.display()).with_hint(
@@ -178,9 +194,7 @@ pub(super) fn recover(tree: &Tree) -> Result<()> {
     if journal.schema != JOURNAL_SCHEMA {
         return Err(damaged("a newer release wrote the store's journal"));
     }
-    tracing::info!(steps = journal.steps.len(), "completing an interrupted change of the file store");
-    journal.apply(tree)?;
-    remove_journal(tree)
+    Ok(Some(journal))
 }
 
 impl Step {
@@ -193,6 +207,39 @@ impl Step {
             }
             Self::MakeDir { .. } | Self::RemoveFile { .. } | Self::RemoveTree { .. } => Vec::new(),
         }
+    }
+
+    /// What [`Self::apply`] does, without doing it.
+    fn foresee(&self, tree: &Tree, overlay: &mut Overlay) -> Result<()> {
+        match self {
+            Self::Write { path, text } => {
+                tree.resolve(path)?;
+                overlay.write(path, text);
+            }
+            Self::Append { path, at, text } => {
+                tree.resolve(path)?;
+                overlay.append(path, *at, text);
+            }
+            Self::MakeDir { path } => {
+                tree.resolve(path)?;
+                overlay.make_dir(path);
+            }
+            Self::MakeTree { path, scratch, files } => {
+                tree.resolve(scratch)?;
+                overlay.remove(scratch);
+                overlay.make_dir(path);
+                for (file, text) in files {
+                    let path = format!("{path}/{file}");
+                    tree.resolve(&path)?;
+                    overlay.write(&path, text);
+                }
+            }
+            Self::RemoveFile { path } | Self::RemoveTree { path } => {
+                tree.resolve(path)?;
+                overlay.remove(path);
+            }
+        }
+        Ok(())
     }
 
     fn apply(&self, tree: &Tree, unsynced: &mut Unsynced) -> Result<()> {

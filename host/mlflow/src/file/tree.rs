@@ -5,9 +5,12 @@
 //! make this crate read or write outside of it.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufReader, ErrorKind as Io, Read};
+use std::io::{self, BufReader, Cursor, ErrorKind as Io, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use crate::file::overlay::{Content, Overlay, Place};
 use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The largest file that is read into memory. Meta files, tags and params of MLflow are far smaller.
@@ -19,7 +22,20 @@ const MAX_KEY_DEPTH: usize = 128;
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
     root: PathBuf,
+    /// A committed change that is not carried out yet.
+    overlay: Option<Arc<Overlay>>,
 }
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Directory,
+    Other,
+}
+
+/// A file to read line by line.
+pub(super) type Lines = BufReader<Box<dyn Read>>;
 
 /// One name in a directory.
 #[derive(Debug)]
@@ -30,7 +46,12 @@ pub(super) struct Entry {
 
 impl Tree {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, overlay: None }
+    }
+
+    /// The same tree as it is after a change that only readers carry out.
+    pub(super) fn with_overlay(&self, overlay: Overlay) -> Self {
+        Self { root: self.root.clone(), overlay: Some(Arc::new(overlay)) }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -58,12 +79,21 @@ impl Tree {
         Ok(absolute)
     }
 
+    /// A value that differs after each change of the names in the root, such as the beginning and the end of a transaction.
+    pub(super) fn stamp(&self) -> Result<Option<SystemTime>> {
+        match fs::metadata(&self.root).and_then(|metadata| metadata.modified()) {
+            Ok(modified) => Ok(Some(modified)),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(failed("read", &self.root, error)),
+        }
+    }
+
     pub(super) fn is_dir(&self, path: &str) -> Result<bool> {
-        Ok(self.metadata(path)?.is_some_and(|metadata| metadata.is_dir()))
+        Ok(self.kind(path)? == Some(Kind::Directory))
     }
 
     pub(super) fn is_file(&self, path: &str) -> Result<bool> {
-        Ok(self.metadata(path)?.is_some_and(|metadata| metadata.is_file()))
+        Ok(self.kind(path)? == Some(Kind::File))
     }
 
     /// The text of a file, or `None` if it does not exist.
@@ -89,24 +119,33 @@ impl Tree {
     }
 
     /// Opens a file for reading line by line and returns its size, or `None` if it does not exist.
-    pub(super) fn lines(&self, path: &str) -> Result<Option<(BufReader<File>, u64)>> {
+    pub(super) fn lines(&self, path: &str) -> Result<Option<(Lines, u64)>> {
         Ok(self.open(path)?.map(|(file, size)| (BufReader::new(file), size)))
     }
 
     /// The entries of a directory, in no order; empty if the directory does not exist. Links and names that are not
     /// UTF-8 are left out.
     pub(super) fn list(&self, path: &str) -> Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        if let Some(overlay) = &self.overlay {
+            let names = overlay.names_in(path);
+            found.extend(names.map(|(name, is_dir)| Entry { name: name.to_owned(), is_dir }));
+            if overlay.is_removed(path) {
+                return Ok(found);
+            }
+        }
         let absolute = if path.is_empty() { self.root.clone() } else { self.resolve(path)? };
         let entries = match fs::read_dir(&absolute) {
             Ok(entries) => entries,
-            Err(error) if is_missing(&error) => return Ok(Vec::new()),
+            Err(error) if is_missing(&error) => return Ok(found),
             Err(error) => return Err(failed("list", &absolute, error)),
         };
-        let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| failed("list", &absolute, error))?;
             let kind = entry.file_type().map_err(|error| failed("list", &absolute, error))?;
-            if let (Ok(name), false) = (entry.file_name().into_string(), kind.is_symlink()) {
+            if let (Ok(name), false) = (entry.file_name().into_string(), kind.is_symlink())
+                && self.is_as_on_disk(path, &name)
+            {
                 found.push(Entry { name, is_dir: kind.is_dir() });
             }
         }
@@ -132,6 +171,27 @@ impl Tree {
         Ok(files)
     }
 
+    /// Whether no change concerns the name in a directory.
+    fn is_as_on_disk(&self, directory: &str, name: &str) -> bool {
+        let Some(overlay) = &self.overlay else { return true };
+        let path = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+        overlay.find(&path) == Place::AsOnDisk
+    }
+
+    fn kind(&self, path: &str) -> Result<Option<Kind>> {
+        let on_disk = |metadata: Metadata| match () {
+            () if metadata.is_file() => Kind::File,
+            () if metadata.is_dir() => Kind::Directory,
+            () => Kind::Other,
+        };
+        match self.overlay.as_ref().map_or(Place::AsOnDisk, |overlay| overlay.find(path)) {
+            Place::File(_) => Ok(Some(Kind::File)),
+            Place::Directory => Ok(Some(Kind::Directory)),
+            Place::Missing => Ok(None),
+            Place::AsOnDisk => Ok(self.metadata(path)?.map(on_disk)),
+        }
+    }
+
     fn metadata(&self, path: &str) -> Result<Option<Metadata>> {
         let absolute = self.resolve(path)?;
         match fs::symlink_metadata(&absolute) {
@@ -141,7 +201,28 @@ impl Tree {
         }
     }
 
-    fn open(&self, path: &str) -> Result<Option<(File, u64)>> {
+    /// Opens a file for reading, and returns its size.
+    fn open(&self, path: &str) -> Result<Option<(Box<dyn Read>, u64)>> {
+        match self.overlay.as_ref().map_or(Place::AsOnDisk, |overlay| overlay.find(path)) {
+            Place::AsOnDisk => {
+                Ok(self.open_on_disk(path)?.map(|(file, size)| (Box::new(file) as Box<dyn Read>, size)))
+            }
+            Place::Missing | Place::Directory => Ok(None),
+            Place::File(Content::Whole(text)) => {
+                Ok(Some((Box::new(Cursor::new(text.clone().into_bytes())), text.len() as u64)))
+            }
+            Place::File(Content::Appended { at, text }) => {
+                let start: Box<dyn Read> = match self.open_on_disk(path)? {
+                    Some((file, _)) => Box::new(file.take(*at)),
+                    None => Box::new(io::empty()),
+                };
+                let whole = start.chain(Cursor::new(text.clone().into_bytes()));
+                Ok(Some((Box::new(whole), at.saturating_add(text.len() as u64))))
+            }
+        }
+    }
+
+    fn open_on_disk(&self, path: &str) -> Result<Option<(File, u64)>> {
         // Check the type before opening: opening a planted pipe would block forever.
         let Some(metadata) = self.metadata(path)? else { return Ok(None) };
         let absolute = self.root.join(path);
@@ -168,6 +249,17 @@ pub(super) fn failed(action: &str, absolute: &Path, error: io::Error) -> Error {
         .with_context("path", absolute.display())
         .with_source(error)
         .with_hint(hint)
+}
+
+/// Whether this process cannot write to the store at present, and yet may be able to read it.
+pub(super) fn cannot_write(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    source.is_some_and(|source| {
+        matches!(
+            source.kind(),
+            Io::PermissionDenied | Io::ReadOnlyFilesystem | Io::StorageFull | Io::QuotaExceeded
+        )
+    })
 }
 
 /// Whether the error means that the file does not exist: no such name, a file in place of a directory, or an invalid

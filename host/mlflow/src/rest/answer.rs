@@ -109,12 +109,60 @@ pub(super) fn without_sql(text: &str) -> &str {
     text.split_once("[SQL:").map_or(text, |(before, _)| before)
 }
 
-/// Whether the message is that of PostgreSQL, SQLite or MySQL for a row that exists already.
+/// Whether the message is that of a database for a row that exists already.
 pub(super) fn violates_uniqueness(text: &str) -> bool {
-    ["UniqueViolation", "UNIQUE constraint failed", "Duplicate entry"]
-        .iter()
-        .any(|words| text.contains(words))
+    contains_any(without_sql(text), &DUPLICATES)
 }
+
+/// Whether the message says that the database took the transaction back because of another one, or never began it: the same
+/// request can succeed. MLflow answers most of these failures with a status that means a malformed request.
+pub(super) fn lost_to_another(text: &str) -> bool {
+    contains_any(without_sql(text), &ROLLED_BACK)
+}
+
+fn contains_any(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| text.contains(words))
+}
+
+/// The words of PostgreSQL, SQLite, MySQL and SQL Server for a row that exists already.
+static DUPLICATES: [&str; 5] = [
+    "UniqueViolation",
+    "UNIQUE constraint failed",
+    "Duplicate entry",
+    "Violation of PRIMARY KEY constraint",
+    "Violation of UNIQUE KEY constraint",
+];
+
+/// The words of SQLAlchemy and of the databases for a transaction that failed because of others.
+static ROLLED_BACK: [&str; 20] = [
+    // SQLAlchemy's `StaleDataError` and `ObjectDeletedError`: another transaction deleted the row after this one read it.
+    "row(s); 0 were matched",
+    "Only 0 were matched",
+    "has been deleted, or its row is otherwise not present",
+    // PostgreSQL: 40P01, 40001, 55P03.
+    "deadlock detected",
+    "could not serialize access",
+    "could not obtain lock on",
+    "due to lock timeout",
+    // MySQL and MariaDB: 1213, 1205, 1020.
+    "Deadlock found when trying to get lock",
+    "Lock wait timeout exceeded",
+    "Record has changed since last read",
+    // SQL Server: 1205, 1222, 3960. The driver reports the first as an error of no class, so that it is not `OperationalError`.
+    "was deadlocked on lock resources",
+    "Lock request time out period exceeded",
+    "Snapshot isolation transaction aborted due to update conflict",
+    // SQLite: SQLITE_BUSY and SQLITE_LOCKED.
+    "database is locked",
+    "database table is locked",
+    // CockroachDB's name for a serialization failure.
+    "restart transaction",
+    // SQLAlchemy found no free connection, or a closed one, before it sent anything.
+    "QueuePool limit of size",
+    "Can't reconnect until invalid transaction is rolled back",
+    "connection already closed",
+    "This Session's transaction has been rolled back",
+];
 
 /// PostgreSQL does not store NUL. The server reports an internal error, but a repeated request would fail again.
 pub(super) fn refuses_nul(text: &str) -> bool {

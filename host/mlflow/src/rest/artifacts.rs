@@ -18,17 +18,21 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use url::Url;
 
 use super::RestStore;
+use super::body::read_up_to;
 use super::failure::Failure;
 use super::retry::RetryBudget;
-use super::transport::{ARTIFACTS, Call, Transport, read_up_to};
+use super::transport::{ARTIFACTS, Call, Transport};
 use super::wire::FilesAnswer;
 use crate::artifacts::{ArtifactReader, ArtifactStore, OnProgress, parent, segments};
 use crate::entities::ArtifactInfo;
 use crate::uri::ArtifactUri;
 use hydra_base::error::{Error, ErrorKind, Result};
 
+/// The least rate of a download after the first [idle timeout](Transport::idle_timeout): a server must not keep a command busy
+/// with a byte now and then.
+const LEAST_BYTES_PER_SECOND: u64 = 16 << 10;
 const UPLOAD_CHUNK: usize = 256 * 1024;
-const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 
 /// The artifact proxies of a tracking server and of the other hosts that the user allows.
 #[derive(Debug)]
@@ -290,7 +294,8 @@ async fn open_source(path: &Path) -> Result<(tokio::fs::File, u64)> {
 fn checked_reader(path: &str, answer: Response, idle: Duration) -> ArtifactReader {
     let expected = answer.content_length();
     let body = answer.bytes_stream();
-    Box::pin(StreamReader::new(Box::pin(checked(path.to_owned(), Box::pin(body), expected, idle))))
+    let checked = checked(path.to_owned(), Box::pin(body), expected, idle);
+    ArtifactReader::new(StreamReader::new(Box::pin(checked)), expected)
 }
 
 fn checked<S>(
@@ -302,6 +307,7 @@ fn checked<S>(
 where
     S: Stream<Item = reqwest::Result<Bytes>> + Unpin,
 {
+    let started = Instant::now();
     stream::try_unfold((body, 0u64), move |(mut body, received)| {
         let path = path.clone();
         async move {
@@ -313,6 +319,10 @@ where
                     .with_context("expected", expected)
                     .with_retryable(true)
             };
+            let patience = idle.saturating_add(Duration::from_secs(received / LEAST_BYTES_PER_SECOND));
+            if started.elapsed() > patience {
+                return Err(io::Error::other(fail(ErrorKind::Timeout, "the download is too slow")));
+            }
             match timeout(idle, body.next()).await {
                 Ok(Some(Ok(chunk))) => {
                     let received = received + chunk.len() as u64;

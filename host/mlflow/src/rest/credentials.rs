@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 /// The header for the server at `url`, if there are credentials for it.
 pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Option<HeaderValue>> {
@@ -21,13 +22,32 @@ pub(super) fn authorization(url: &Url, environment: &Environment) -> Result<Opti
         return basic(&user, &password).map(Some);
     }
     let file = CredentialsFile::read(environment)?;
-    let user = environment.get(environment::USERNAME).or(file.get("mlflow_tracking_username"));
-    let password = environment.get(environment::PASSWORD).or(file.get("mlflow_tracking_password"));
-    match (user, password, environment.get(environment::TOKEN)) {
+    let user = secret(environment, environment::USERNAME)?.or(file.get("mlflow_tracking_username"));
+    let password = secret(environment, environment::PASSWORD)?.or(file.get("mlflow_tracking_password"));
+    match (user, password, secret(environment, environment::TOKEN)?) {
         (Some(user), Some(password), _) => basic(user, password).map(Some),
         (_, _, Some(token)) => secret_header(&format!("Bearer {token}")).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The value of a variable of credentials, without the line end that secrets from files have. Other control characters, and spaces at an
+/// end or in a token, are not sent: they come from a mistake in copying, and the server would only answer that access is denied.
+fn secret<'e>(environment: &'e Environment, name: &'static str) -> Result<Option<&'e str>> {
+    let Some(value) = environment.get(name) else { return Ok(None) };
+    let value = value.trim_end_matches(['\r', '\n']);
+    let is_token = name == environment::TOKEN;
+    let flaw = if value.is_empty() {
+        "is empty"
+    } else if value.contains(char::is_control) {
+        "contains a line end or another control character"
+    } else if value.trim() != value || (is_token && value.contains(char::is_whitespace)) {
+        "contains a space"
+    } else {
+        return Ok(Some(value));
+    };
+    Err(Error::new(ErrorKind::Config, format!("the value of `{name}` {flaw}"))
+        .with_hint(format!("set `{name}` again")))
 }
 
 fn refuse_unsupported(environment: &Environment) -> Result<()> {
@@ -150,13 +170,15 @@ impl CredentialsFile {
 }
 
 fn read_if_present(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::new(ErrorKind::Config, "cannot read a credentials file")
-            .with_context("path", path.display())
-            .with_source(error)),
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(None);
     }
+    let read = regular_file::read_text(path, |error| {
+        Error::new(ErrorKind::Config, "cannot read a credentials file")
+            .with_context("path", path.display())
+            .with_source(error)
+    });
+    read.map(Some)
 }
 
 #[cfg(test)]
@@ -183,6 +205,36 @@ mod tests {
             Some(encoded) => String::from_utf8(STANDARD.decode(encoded).expect("base64")).expect("UTF-8"),
             None => text,
         })
+    }
+
+    #[test]
+    fn what_copying_adds_is_cut_or_refused() {
+        let bearer = |token: &str| header("http://h", &[(environment::TOKEN, token)], &[]);
+        for token in ["t0", "t0\n", "t0\r\n"] {
+            assert_eq!(bearer(token).as_deref(), Some("Bearer t0"));
+        }
+        assert_eq!(
+            header("http://h", &[(environment::USERNAME, "ann\n"), (environment::PASSWORD, "p w\n")], &[])
+                .as_deref(),
+            Some("ann:p w")
+        );
+        for (name, value) in [
+            (environment::TOKEN, "t0\nx"),
+            (environment::TOKEN, "t 0"),
+            (environment::TOKEN, " t0"),
+            (environment::TOKEN, "\n"),
+            (environment::PASSWORD, "pw "),
+            (environment::PASSWORD, "p\tw"),
+            (environment::USERNAME, " ann"),
+        ] {
+            let variables = [USER, PASSWORD, (name, value)];
+            let environment = variables.into_iter().collect();
+            let error =
+                authorization(&Url::parse("http://h").expect("a URL"), &environment).expect_err(value);
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(name), "{error}");
+            assert!(!error.to_string().contains(value), "{error}");
+        }
     }
 
     #[test]

@@ -7,11 +7,15 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::answer::{
-    ErrorBody, artifacts_are_not_served, hint, is_retryable, kind_of, on_one_line, plain_text, refuses_nul,
-    retry_after, violates_uniqueness, without_sql,
+    ErrorBody, artifacts_are_not_served, hint, is_retryable, kind_of, lost_to_another, on_one_line,
+    plain_text, refuses_nul, retry_after, violates_uniqueness, without_sql,
 };
 use hydra_base::error::{Error, ErrorKind};
 use hydra_base::text::{QUOTED_CHARS, excerpt};
+
+/// The hint for an answer that MLflow does not give.
+const NOT_FROM_MLFLOW: &str =
+    "check that the tracking URI is the address of an MLflow server, with its path prefix";
 
 /// The consequence of a failed attempt for the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,10 @@ impl Failure {
         }
         if text.as_deref().is_some_and(refuses_nul) {
             (kind, outcome) = (ErrorKind::InvalidArgument, Outcome::Final);
+        }
+        if kind == ErrorKind::BadRequest && text.as_deref().is_some_and(lost_to_another) {
+            // MLflow may have committed an earlier transaction of the same request.
+            (kind, outcome) = (ErrorKind::Server, Outcome::Unknown);
         }
         let message = match &text {
             Some(text) => format!("the server answered: {}", on_one_line(without_sql(text))),
@@ -154,9 +162,23 @@ impl Failure {
     pub(super) fn protocol(request: &str, why: impl fmt::Display) -> Self {
         let message = format!("the answer is not in MLflow's protocol: {why}");
         let mut failure = Self::new(ErrorKind::Protocol, message, Outcome::Final, request);
-        failure.0.hint = Some(
-            "check that the tracking URI is the address of an MLflow server, with its path prefix".to_owned(),
-        );
+        failure.0.hint = Some(NOT_FROM_MLFLOW.to_owned());
+        failure
+    }
+
+    /// An answer with more than `limit` bytes or values.
+    pub(super) fn too_large(request: &str, limit: usize, of: &str) -> Self {
+        let message = format!("the answer of the server has more than {limit} {of}");
+        let mut failure = Self::new(ErrorKind::AnswerSize, message, Outcome::Final, request);
+        failure.0.hint = Some(NOT_FROM_MLFLOW.to_owned());
+        failure
+    }
+
+    /// A page of a listing that does not continue the pages before it.
+    pub(super) fn listing(request: &str, why: &str) -> Self {
+        let message = format!("the listing of the server {why}");
+        let mut failure = Self::new(ErrorKind::EndlessListing, message, Outcome::Final, request);
+        failure.0.hint = Some(NOT_FROM_MLFLOW.to_owned());
         failure
     }
 

@@ -1,6 +1,6 @@
 //! An MLflow tracking server, version 2.9 or newer, over its REST API.
 //!
-//! `transport` sends requests, and `retry` decides when to repeat them. `answer` and `failure` interpret failures.
+//! `transport` sends requests, `clock` reads the server's clock from the answers, and `retry` decides when to repeat them. `answer` and `failure` interpret failures.
 //! `create` prevents duplicate creates. `wire` contains MLflow's JSON. `tracking` and `registry` implement the traits,
 //! and `artifacts` uses the server's artifact proxy.
 //!
@@ -8,11 +8,14 @@
 
 mod answer;
 mod artifacts;
+mod body;
+mod clock;
 mod config;
 mod create;
 mod credentials;
 mod failure;
 mod limits;
+mod pages;
 mod registry;
 mod retry;
 #[cfg(test)]
@@ -26,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 
 use failure::Failure;
 use transport::{Call, Transport};
@@ -40,13 +44,19 @@ pub struct RestStore {
     transport: Arc<Transport>,
     /// Set after the server answered that it has no LoggedModels (MLflow 2).
     lacks_logged_models: AtomicBool,
+    /// The authenticated user, after the server was asked.
+    user: OnceCell<Option<String>>,
 }
 
 impl RestStore {
     /// The store of the server in `config`.
     #[must_use]
     pub fn new(config: RestConfig) -> Self {
-        Self { transport: Arc::new(Transport::new(config)), lacks_logged_models: AtomicBool::new(false) }
+        Self {
+            transport: Arc::new(Transport::new(config)),
+            lacks_logged_models: AtomicBool::new(false),
+            user: OnceCell::new(),
+        }
     }
 
     /// Sends an idempotent call.

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 
 use super::RestStore;
 use super::create::{create, operation_filter, operation_id};
+use super::pages::{Asked, check_descending};
 use super::transport::Call;
 use super::wire::{
     self, DownloadUriAnswer, Empty, ModelVersionAnswer, ModelVersionsAnswer, RegisteredModelAnswer,
-    RegisteredModelsAnswer,
+    RegisteredModelsAnswer, UserAnswer,
 };
+use crate::clock::ClockDifference;
 use crate::entities::{
     ModelFilter, ModelVersion, NewModelVersion, OPERATION_ID_TAG, Page, RegisteredModel, Tags,
 };
@@ -17,9 +19,7 @@ use crate::rules;
 use crate::store::RegistryStore;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, Key, ModelName, Version};
-
-const MAX_VERSIONS_PER_PAGE: usize = 10_000;
-const MAX_MODELS_PER_PAGE: usize = 1000;
+use hydra_base::time::now;
 
 #[async_trait]
 impl RegistryStore for RestStore {
@@ -55,13 +55,19 @@ impl RegistryStore for RestStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<RegisteredModel>> {
-        let mut query = vec![
-            ("filter", model_filter(filter)),
-            ("max_results", page_size.clamp(1, MAX_MODELS_PER_PAGE).to_string()),
-            ("order_by", "name ASC".to_owned()),
-        ];
-        query.extend(page_token.map(|token| ("page_token", token.to_owned())));
-        let answer: RegisteredModelsAnswer = self.call(&Call::get("registered-models/search", query)).await?;
+        let request = "GET registered-models/search";
+        let search = |items: usize| {
+            let mut query = vec![
+                ("filter", model_filter(filter)),
+                ("max_results", items.to_string()),
+                ("order_by", "name ASC".to_owned()),
+            ];
+            query.extend(page_token.map(|token| ("page_token", token.to_owned())));
+            Call::get("registered-models/search", query)
+        };
+        let (answer, items) = self.page::<RegisteredModelsAnswer>(page_size, search).await?;
+        let asked = Asked { request, items, token: page_token };
+        let next = asked.next(answer.registered_models.len(), answer.next_page_token)?;
         let mut items = Vec::with_capacity(answer.registered_models.len());
         for model in answer.registered_models {
             // Old servers take names that no command can name.
@@ -69,7 +75,7 @@ impl RegistryStore for RestStore {
             items.push(model.into_entity(&name)?);
         }
         items.retain(|model| filter.matches(model));
-        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
+        Ok(Page { items, next })
     }
 
     async fn set_registered_model_tag(&self, name: &ModelName, key: &Key, value: &str) -> Result<()> {
@@ -108,9 +114,28 @@ impl RegistryStore for RestStore {
             found.model_versions.into_iter().next().map(|model_version| ModelVersionAnswer { model_version })
         };
         let call = Call::post("model-versions/create", body);
+        let sent = now();
         let created = create(&self.transport, &call, lookup.as_ref(), first).await;
         let answer = created.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))?;
-        answer.model_version.into_entity(name)
+        let created = answer.model_version.into_entity(name)?;
+        self.transport.clock.note_creation(sent, created.created_at);
+        Ok(created)
+    }
+
+    fn clock(&self) -> Option<ClockDifference> {
+        self.transport.clock.difference()
+    }
+
+    async fn authenticated_user(&self) -> Result<Option<String>> {
+        let ask = || async {
+            match self.call::<UserAnswer>(&Call::get("users/current", Vec::new())).await {
+                Ok(answer) => Ok(answer.into_name()),
+                // A server without authentication or of an older release, or something in front of it that knows no users.
+                Err(failure) if names_no_user(failure.kind()) => Ok(None),
+                Err(failure) => Err(failure.into()),
+            }
+        };
+        self.user.get_or_try_init(ask).await.cloned()
     }
 
     async fn model_version(&self, name: &ModelName, version: Version) -> Result<ModelVersion> {
@@ -128,13 +153,20 @@ impl RegistryStore for RestStore {
     ) -> Result<Page<ModelVersion>> {
         let mut filter = searchable(name)?;
         // MLflow's own tokens are offsets: a version created between two pages would be listed twice.
-        let below = rules::parse_page_token(page_token)?.or(below);
+        let below: Option<Version> = rules::parse_page_token(page_token)?.or(below);
         if let Some(below) = below {
             filter = format!("{filter} and version_number < {below}");
         }
-        let answer: ModelVersionsAnswer = self.call(&search(filter, page_size)).await?;
-        let more = answer.next_page_token.as_ref().is_some_and(|token| !token.is_empty());
+        let (mut answer, items) =
+            self.page::<ModelVersionsAnswer>(page_size, |items| search(filter.clone(), items)).await?;
+        let asked = Asked { request: SEARCH, items, token: None };
+        let more = asked.next(answer.model_versions.len(), answer.next_page_token.take())?.is_some();
         let items = answer.into_entities(name)?;
+        let Ok(highest) = below.map(|below| Version::new(below.get() - 1)).transpose() else {
+            // There is no version below the first.
+            return Ok(Page { items: Vec::new(), next: None });
+        };
+        check_descending(SEARCH, items.iter().map(|item| item.version), Version::FIRST, highest)?;
         let next = items.last().filter(|_| more).map(|oldest| oldest.version.to_string());
         Ok(Page { items, next })
     }
@@ -151,7 +183,14 @@ impl RegistryStore for RestStore {
         // would push the oldest versions out of it.
         let limit = usize::try_from(highest.get().saturating_sub(lowest.get())).unwrap_or(usize::MAX);
         let call = search(format!("{} and {numbers}", searchable(name)?), limit.saturating_add(2));
-        self.call::<ModelVersionsAnswer>(&call).await?.into_entities(name)
+        let versions = match self.call::<ModelVersionsAnswer>(&call).await {
+            Err(failure) if failure.kind() == ErrorKind::AnswerSize && lowest < highest => {
+                return self.versions_one_by_one(name, lowest, highest).await;
+            }
+            answer => answer?.into_entities(name)?,
+        };
+        check_descending(SEARCH, versions.iter().map(|version| version.version), lowest, Some(highest))?;
+        Ok(versions)
     }
 
     async fn set_version_tag(
@@ -218,6 +257,24 @@ impl RegistryStore for RestStore {
 }
 
 impl RestStore {
+    /// The versions of a range whose answer is too large.
+    async fn versions_one_by_one(
+        &self,
+        name: &ModelName,
+        lowest: Version,
+        highest: Version,
+    ) -> Result<Vec<ModelVersion>> {
+        let mut found = Vec::new();
+        for number in (lowest.get()..=highest.get()).rev() {
+            match self.model_version(name, Version::new(number)?).await {
+                Ok(version) => found.push(ModelVersion { aliases: Vec::new(), ..version }),
+                Err(error) if error.kind() == ErrorKind::VersionNotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
     /// A call about a registered model: `NotFound` becomes `ModelNotFound`.
     async fn model_call<T: serde::de::DeserializeOwned>(&self, call: &Call) -> Result<T> {
         self.call(call).await.map_err(|failure| failure.into_error(ErrorKind::ModelNotFound))
@@ -245,11 +302,14 @@ impl RestStore {
     }
 }
 
+/// The name of a [`search`] in errors.
+const SEARCH: &str = "GET model-versions/search";
+
 /// Sorts versions, newest first.
-fn search(filter: String, page_size: usize) -> Call {
+fn search(filter: String, items: usize) -> Call {
     let query = vec![
         ("filter", filter),
-        ("max_results", page_size.clamp(1, MAX_VERSIONS_PER_PAGE).to_string()),
+        ("max_results", items.to_string()),
         // The newest servers sort by time by default, which does not follow the numbers.
         ("order_by", "version_number DESC".to_owned()),
     ];
@@ -286,4 +346,10 @@ fn model_filter(filter: &ModelFilter) -> String {
 fn name_filter(name: &ModelName) -> Option<String> {
     let quote = ['\'', '"'].into_iter().find(|quote| !name.as_str().contains(*quote))?;
     Some(format!("name={quote}{name}{quote}"))
+}
+
+/// Whether a failure says that the server has no answer to the question who is asking.
+fn names_no_user(kind: ErrorKind) -> bool {
+    use ErrorKind::{BadRequest, InvalidArgument, NotFound, PermissionDenied, Protocol, Unsupported};
+    matches!(kind, BadRequest | InvalidArgument | NotFound | PermissionDenied | Protocol | Unsupported)
 }

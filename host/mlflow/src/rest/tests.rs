@@ -2,6 +2,8 @@
 
 mod artifacts;
 mod creates;
+mod identity;
+mod listings;
 mod versions;
 
 use std::time::{Duration, Instant};

@@ -8,6 +8,7 @@ use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 use crate::crypto;
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variables of proxies for plain HTTP. The HTTP library reads them too.
@@ -99,7 +100,15 @@ impl TlsSettings {
 
     fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
         match &self.trust {
-            Trust::Platform => {}
+            Trust::Platform => {
+                let embedded = crypto::embedded_authorities().map(Certificate::from_der);
+                let embedded: Vec<_> = embedded.collect::<Result<_, _>>().map_err(|error| {
+                    Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
+                })?;
+                if !embedded.is_empty() {
+                    builder = builder.tls_certs_only(embedded);
+                }
+            }
             Trust::Only(bundle) => {
                 let authorities = Certificate::from_pem_bundle(&read(bundle, environment::SERVER_CERT_PATH)?);
                 let authorities =
@@ -121,7 +130,7 @@ impl TlsSettings {
 }
 
 fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| {
+    regular_file::read(path, |error| {
         Error::new(ErrorKind::Config, "cannot read a certificate file")
             .with_context("path", path.display())
             .with_hint(format!("check the path in `{variable}`"))

@@ -10,6 +10,7 @@ use super::RestStore;
 use super::create::{create, operation_filter, operation_id};
 use super::failure::Failure;
 use super::limits::{self, Chunk};
+use super::pages::Asked;
 use super::transport::Call;
 use super::wire::{
     self, Empty, ExperimentAnswer, ExperimentCreated, LoggedModelAnswer, LoggedModelsAnswer, RunAnswer,
@@ -28,7 +29,8 @@ use hydra_base::Timestamp;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{ExperimentId, LoggedModelId, ModelName, RunId, Version};
 
-const MAX_RUNS_PER_PAGE: usize = 50_000;
+/// The name of a search for runs in errors.
+const SEARCH: &str = "POST runs/search";
 /// The limit of params in a create request of a LoggedModel; further requests send the rest, as in MLflow's client.
 const MAX_MODEL_PARAMS: usize = 100;
 
@@ -103,9 +105,13 @@ impl TrackingStore for RestStore {
             "max_results": ids.len(),
         });
         match self.call::<RunsAnswer>(&Call::post("runs/search", body)).await {
-            Ok(answer) => answer.runs.into_iter().map(wire::WireRun::into_entity).collect(),
-            // A server that has no such filter, or refuses one of the experiments.
-            Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
+            Ok(answer) => {
+                let asked = Asked { request: SEARCH, items: ids.len(), token: None };
+                asked.next(answer.runs.len(), None)?;
+                answer.runs.into_iter().map(wire::WireRun::into_entity).collect()
+            }
+            // A server that has no such filter, or refuses one of the experiments; or an answer that is too large for several.
+            Err(failure) if matches!(failure.kind(), ErrorKind::InvalidArgument | ErrorKind::AnswerSize) => {
                 existing(join_all(ids.iter().map(|id| self.run(id))).await)
             }
             Err(failure) => Err(failure.into()),
@@ -122,7 +128,7 @@ impl TrackingStore for RestStore {
                 result = self.log_chunk(id, &shorter, batch.model.as_ref()).await;
             }
             match result {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(failure) if failure.kind() == ErrorKind::InvalidArgument => {
                     let run = self.run(id).await?;
                     return Err(in_trash(failure, run.lifecycle_stage));
@@ -146,19 +152,24 @@ impl TrackingStore for RestStore {
         page_size: usize,
         page_token: Option<&str>,
     ) -> Result<Page<Run>> {
-        let mut body = json!({
-            "experiment_ids": [experiment],
-            "filter": format!("attributes.status = '{}'", status.word()),
-            "run_view_type": "ACTIVE_ONLY",
-            "max_results": page_size.clamp(1, MAX_RUNS_PER_PAGE),
-            "order_by": ["attributes.start_time DESC"],
-        });
-        if let Some(token) = page_token {
-            body["page_token"] = token.into();
-        }
-        let answer: RunsAnswer = self.call(&Call::post("runs/search", body)).await?;
+        let search = |items: usize| {
+            let mut body = json!({
+                "experiment_ids": [experiment],
+                "filter": format!("attributes.status = '{}'", status.word()),
+                "run_view_type": "ACTIVE_ONLY",
+                "max_results": items,
+                "order_by": ["attributes.start_time DESC"],
+            });
+            if let Some(token) = page_token {
+                body["page_token"] = token.into();
+            }
+            Call::post("runs/search", body)
+        };
+        let (answer, items) = self.page::<RunsAnswer>(page_size, search).await?;
+        let asked = Asked { request: SEARCH, items, token: page_token };
+        let next = asked.next(answer.runs.len(), answer.next_page_token)?;
         let items = answer.runs.into_iter().map(wire::WireRun::into_entity).collect::<Result<_>>()?;
-        Ok(Page { items, next: answer.next_page_token.filter(|token| !token.is_empty()) })
+        Ok(Page { items, next })
     }
 
     async fn create_logged_model(&self, model: &NewLoggedModel) -> Result<Option<LoggedModel>> {
@@ -273,8 +284,8 @@ impl RestStore {
         run: &RunId,
         chunk: &Chunk<'_>,
         model: Option<&MeasuredModel>,
-    ) -> Result<Empty, Failure> {
-        self.call(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
+    ) -> Result<(), Failure> {
+        self.upsert(&Call::post("runs/log-batch", wire::batch(run, chunk, model))).await
     }
 
     /// The experiment with this name, if an earlier attempt of the same operation created it.
@@ -290,7 +301,7 @@ impl RestStore {
         for params in params.chunks(MAX_MODEL_PARAMS) {
             let params = wire::entries(params.iter().map(|(key, value)| (key.as_str(), value.as_str())));
             let body = json!({ "model_id": id, "params": params });
-            self.call::<Empty>(&Call::post(&format!("logged-models/{id}/params"), body)).await?;
+            self.upsert(&Call::post(&format!("logged-models/{id}/params"), body)).await?;
         }
         Ok(())
     }

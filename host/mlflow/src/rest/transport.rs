@@ -3,22 +3,25 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::body::{Bodies, JSON, LISTING, Most, read_up_to};
+use super::clock::Clock;
 use super::config::RestConfig;
 use super::failure::Failure;
 use super::retry::RetryBudget;
 use crate::uri::redact;
 use hydra_base::error::Result;
+use hydra_base::time::now;
 
-/// The size limit of a JSON answer, larger than any page that this crate requests.
-const MAX_JSON_BYTES: usize = 256 * 1024 * 1024;
+/// The number of calls in progress at the same time.
+const CALLS_AT_ONCE: usize = 16;
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 const MAX_REDIRECTS: usize = 5;
 /// The path of the artifact proxy.
@@ -35,6 +38,8 @@ pub(super) struct Call {
     name: String,
     query: Vec<(&'static str, String)>,
     body: Option<Value>,
+    /// The limits of the answer.
+    most: Most,
 }
 
 impl Call {
@@ -66,13 +71,14 @@ impl Call {
             name: format!("artifacts of {path}"),
             query: vec![("path", path)],
             body: None,
+            most: LISTING,
         }
     }
 
     fn new(method: Method, path: &str, query: Vec<(&'static str, String)>, body: Option<Value>) -> Self {
         let segments =
             ["api", "2.0", "mlflow"].into_iter().chain(path.split('/')).map(str::to_owned).collect();
-        Self { method, segments, name: path.to_owned(), query, body }
+        Self { method, segments, name: path.to_owned(), query, body, most: JSON }
     }
 
     fn url(&self, transport: &Transport) -> Url {
@@ -89,11 +95,21 @@ impl Call {
 pub(super) struct Transport {
     config: RestConfig,
     client: OnceLock<Client>,
+    turns: Semaphore,
+    bodies: Bodies,
+    /// The server's clock.
+    pub(super) clock: Clock,
 }
 
 impl Transport {
     pub(super) fn new(config: RestConfig) -> Self {
-        Self { config, client: OnceLock::new() }
+        Self {
+            config,
+            client: OnceLock::new(),
+            turns: Semaphore::new(CALLS_AT_ONCE),
+            bodies: Bodies::default(),
+            clock: Clock::default(),
+        }
     }
 
     pub(super) fn config(&self) -> &RestConfig {
@@ -137,13 +153,15 @@ impl Transport {
     ) -> Result<T, Failure> {
         let name = format!("{} {}", call.method, call.name);
         let exchange = async {
+            // Closing is an error, and this semaphore is never closed.
+            let _turn = self.turns.acquire().await.ok();
             let mut request = self.request(&name, &call.method, call.url(self))?;
             if let Some(body) = &call.body {
                 request = request.json(body);
             }
             let answer = self.send(&name, request).await?;
-            let bytes = read_up_to(&name, answer, MAX_JSON_BYTES).await?;
-            let text = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+            let body = self.bodies.read(&name, answer, call.most).await?;
+            let text = if body.bytes.is_empty() { b"{}".as_slice() } else { &body.bytes };
             serde_json::from_slice(text).map_err(|error| Failure::protocol(&name, error))
         };
         let started = Instant::now();
@@ -194,9 +212,11 @@ impl Transport {
         for _ in 0..MAX_REDIRECTS {
             let again = (request.method() == Method::GET).then(|| request.try_clone()).flatten();
             let from = request.url().clone();
+            let sent = now();
             let answer = client.execute(request).await.map_err(transport)?;
             let status = answer.status();
             if status.is_success() {
+                self.clock.note(sent, answer.headers());
                 return Ok(answer);
             }
             if !status.is_redirection() {
@@ -217,18 +237,4 @@ impl Transport {
         }
         Err(Failure::protocol(name, "it redirects in a loop"))
     }
-}
-
-/// Reads a body of at most `limit` bytes.
-pub(super) async fn read_up_to(name: &str, answer: Response, limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut body = answer.bytes_stream();
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| Failure::of_transport(name, error))?;
-        if bytes.len() + chunk.len() > limit {
-            return Err(Failure::protocol(name, format!("it is longer than {limit} bytes")));
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }

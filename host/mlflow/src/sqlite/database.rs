@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::sqlite::copied::{self, Copied};
 use crate::sqlite::failure::SqlResult;
 use crate::sqlite::schema::{self, Schema};
 use hydra_base::error::{Error, ErrorKind};
@@ -44,6 +45,8 @@ struct Open {
     connection: Connection,
     /// The schema, and SQLite's counter of schema changes when the schema was read.
     seen: Option<(i64, Schema)>,
+    /// The copy that is open in place of a database that must not be written to.
+    copy: Option<Copied>,
 }
 
 impl Database {
@@ -52,18 +55,22 @@ impl Database {
         Self { workspace, open: None }
     }
 
-    /// Runs `work` in one read-only transaction. A missing file reads as a database without rows.
+    /// Runs `work` in one read-only transaction. A missing file reads as a database without rows. Where SQLite would have to write,
+    /// and must not, a copy is read.
     pub(super) fn read<T>(
         &mut self,
         path: &Path,
         work: impl FnOnce(&Db<'_>) -> SqlResult<T>,
     ) -> SqlResult<T> {
+        let is_old = |open: &Open| open.copy.as_ref().is_some_and(|copy| !copy.is_current(path));
+        if self.open.as_ref().is_some_and(is_old) {
+            self.open = None;
+        }
         if self.open.is_none() && has_content(path) {
-            let open = Open::new(Connection::open_with_flags(path, flags())?)?;
-            self.open = Some(open);
+            self.open = Some(Open::for_reading(path)?);
         }
         if let Some(open) = &mut self.open {
-            let Open { connection, seen } = open;
+            let Open { connection, seen, .. } = open;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Deferred)?;
             if !schema::is_empty(&transaction)? {
                 let schema = current(&transaction, seen, self.workspace.as_ref())?;
@@ -84,7 +91,10 @@ impl Database {
         artifact_root: &str,
         work: impl FnOnce(&Db<'_>) -> SqlResult<T>,
     ) -> SqlResult<T> {
-        let Open { connection, seen } = match &mut self.open {
+        if self.open.as_ref().is_some_and(|open| open.copy.is_some()) {
+            self.open = None;
+        }
+        let Open { connection, seen, .. } = match &mut self.open {
             Some(open) => open,
             none => {
                 let flags = flags() | OpenFlags::SQLITE_OPEN_CREATE;
@@ -116,7 +126,17 @@ impl Open {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        Ok(Self { connection, seen: None })
+        Ok(Self { connection, seen: None, copy: None })
+    }
+
+    fn for_reading(path: &Path) -> SqlResult<Self> {
+        let open = Self::new(Connection::open_with_flags(path, flags())?)?;
+        if !copied::is_needed(&open.connection)? {
+            return Ok(open);
+        }
+        let copy = Copied::of(path)?;
+        let connection = Connection::open_with_flags(copy.path(), flags())?;
+        Ok(Self { copy: Some(copy), ..Self::new(connection)? })
     }
 }
 

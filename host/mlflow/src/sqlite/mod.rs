@@ -7,6 +7,7 @@
 //! Every call is one transaction; a write locks the database from its start. The journal mode is not changed, and other
 //! processes (an MLflow server, its UI) may have the file open at the same time.
 
+mod copied;
 mod database;
 mod experiments;
 mod failure;

@@ -18,6 +18,19 @@ fn a_tracking_uri_never_shows_its_credentials() {
 }
 
 #[test]
+fn an_address_without_a_scheme_is_not_a_directory() {
+    for text in ["localhost:5000", "127.0.0.1:5000", "mlflow.internal:5000/mlflow", " host-1:80 "] {
+        let error = TrackingUri::new(text).expect_err(text);
+        assert_eq!(error.kind(), ErrorKind::Config);
+        let hint = error.hint().expect("a hint").to_owned();
+        assert!(hint.contains(&format!("http://{}", text.trim())), "{hint}");
+    }
+    for text in ["./localhost:5000", "a:b", "a:70000", "C:\\mlruns", "c:/mlruns"] {
+        assert_eq!(TrackingUri::new(text).expect(text).scheme(), "file", "{text}");
+    }
+}
+
+#[test]
 fn schemes_are_distinguished_from_paths() {
     for (text, scheme) in [
         ("http://h", "http"),

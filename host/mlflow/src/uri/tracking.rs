@@ -71,6 +71,10 @@ impl TrackingUri {
         if text.is_empty() {
             return Err(Error::new(ErrorKind::Config, "the tracking URI is blank"));
         }
+        if is_address(&text) && !Path::new(&text).exists() {
+            return Err(Error::new(ErrorKind::Config, format!("the tracking URI has no scheme: `{text}`"))
+                .with_hint(format!("write `http://{text}` for a server, or `./{text}` for a directory")));
+        }
         // MLflow reads these bare words as Databricks profiles, not as directories.
         let bare = ["databricks", "databricks-uc", "uc"].contains(&text.as_str());
         let scheme = if bare { text.clone() } else { scheme_of(&text).unwrap_or_else(|| "file".to_owned()) };
@@ -152,6 +156,16 @@ impl TrackingUri {
                 )),
         }
     }
+}
+
+/// Whether a text is the host and the port of a server: `localhost:5000`, `10.0.0.7:5000/mlflow`.
+fn is_address(text: &str) -> bool {
+    let Some((host, rest)) = text.split_once(':') else { return false };
+    let port = rest.split('/').next().unwrap_or(rest);
+    let is_host = |host: &str| {
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    };
+    !host.is_empty() && is_host(host) && port.parse::<u16>().is_ok() && !port.starts_with('+')
 }
 
 impl fmt::Display for TrackingUri {

@@ -70,3 +70,17 @@ async fn a_download_that_keeps_breaking_is_an_error() {
     let error = load(&server).await.expect_err("no model");
     assert_eq!((error.kind(), server.lines().len()), (ErrorKind::Integrity, 4));
 }
+
+#[tokio::test]
+async fn a_model_that_is_announced_too_large_is_not_downloaded() {
+    // A reader of the body would wait for it.
+    let announced = |bytes: u64| {
+        Answer::Stall(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\ntree").into_bytes())
+    };
+    let sound = || file(MLMODEL.as_bytes(), MLMODEL.len());
+    for answers in [vec![located(), sound(), announced(3 << 30)], vec![located(), announced(2 << 20)]] {
+        let server = FaultServer::start(answers);
+        let error = load(&server).await.expect_err("too large");
+        assert_eq!(error.kind(), ErrorKind::InvalidModel, "{error}");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTENTS, ModelCache, write_whole};
+use super::{CONTENTS, ModelCache, read_small, write_whole};
 use crate::facts::Facts;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::private_dir;
@@ -109,7 +109,7 @@ impl ModelCache {
             return None;
         }
         let path = directory.join(self.key(version).to_string());
-        let stored: Stored<Record> = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        let stored: Stored<Record> = serde_json::from_slice(&read_small(&path, MAX_BYTES)?).ok()?;
         (stored.reader == READER).then_some(stored.record)
     }
 

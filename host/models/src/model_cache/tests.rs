@@ -80,3 +80,14 @@ fn the_oldest_models_go_when_the_cache_is_full() {
     cache.put(&version(4), &model(b"larger than it all")).expect("put succeeds");
     assert_eq!(cache.get(&version(4)), None);
 }
+
+/// The file is sparse: reading it would take minutes.
+#[test]
+fn a_blob_that_is_too_large_is_not_read() {
+    let home = tempfile::tempdir().expect("a directory");
+    let cache = ModelCache::new(home.path().to_path_buf(), "s", 100);
+    cache.put(&version(1), &model(b"abc")).expect("put");
+    let blob = cache.blob_path(Sha256::of(b"abc"));
+    fs::File::options().write(true).open(&blob).expect("the blob").set_len(1 << 40).expect("a sparse file");
+    assert_eq!(cache.get(&version(1)), None);
+}

@@ -251,7 +251,9 @@ async fn a_model_file_outside_of_its_directory_is_not_loadable() {
 #[tokio::test]
 async fn a_file_that_is_too_large_is_refused_by_its_size() {
     let place = Place::new().await;
-    for (file, size) in [("model.lgb", MAX_MODEL_BYTES + 1), ("MLmodel", 1 << 40)] {
+    for (file, size) in
+        [("model.lgb", ModelLimits::default().file_bytes("model.lgb") + 1), ("MLmodel", 1 << 40)]
+    {
         let directory = place.copy("regression/booster");
         let grown = File::options().write(true).open(directory.join(file)).expect("a file");
         grown.set_len(size).expect("a sparse file");

@@ -127,5 +127,6 @@ fn flawed_declarations_are_named() {
     assert!(flaw(|d| d.version = "1\n".to_owned()).unwrap().contains("printable"));
     assert!(flaw(|d| d.settings[0].key = "Metric".to_owned()).unwrap().contains("malformed"));
     assert!(flaw(|d| d.settings[1].key = "metric".to_owned()).unwrap().contains("twice"));
+    assert!(flaw(|d| d.settings[1].kind = SettingKind::Choice(Vec::new())).unwrap().contains("choice"));
     assert!(flaw(|d| d.settings[1].default = Some("much".to_owned())).unwrap().contains("default"));
 }

@@ -152,6 +152,102 @@ fn indirect_calls() {
     pair(3_000, "indirect calls", |count| function(&"(call_indirect (type 0) (i32.const 0)) ".repeat(count)));
 }
 
+/// The operators of a loop in which a branch to `label` is not taken.
+fn nested_loops(count: usize, branches: &str) -> String {
+    format!("{} {branches} {}", "loop ".repeat(count), "end ".repeat(count))
+}
+
+#[test]
+fn loops() {
+    pair(3_000, "loops", |count| function(&"loop end ".repeat(count)));
+    let many = |count: usize| module(&format!("(func {})", "loop end ".repeat(1_000)).repeat(count));
+    // Each has a million pairs of loops.
+    pair(10, "loops, squared for each function", many);
+}
+
+#[test]
+fn loops_around_branches() {
+    let branches = |count: usize| function(&nested_loops(100, &"i32.const 0 br_if 7 ".repeat(count)));
+    pair(1_000, "loops around branches", branches);
+    // Blocks around branches cost nothing.
+    let blocks = format!(
+        "{} {} {}",
+        "block ".repeat(2_000),
+        "i32.const 0 br_if 7 ".repeat(1_900),
+        "end ".repeat(2_000)
+    );
+    ComponentSummary::read(&module(&format!("(func {blocks})")), &Budget::default()).unwrap();
+    let table = |count: usize| {
+        let targets = "7 ".repeat(count);
+        function(&nested_loops(100, &format!("i32.const 0 br_table {targets} 7")))
+    };
+    pair(1_000, "loops around branches", table);
+    let many = |count: usize| {
+        let body = nested_loops(100, &"i32.const 0 br_if 7 ".repeat(1_000));
+        module(&format!("(func {body})").repeat(count))
+    };
+    pair(10, "loops around branches, counted over all functions", many);
+}
+
+#[test]
+fn values_that_survive_calls() {
+    let calls = |count: usize| {
+        function(&format!(
+            "{} {} {}",
+            "i32.const 0 ".repeat(1_000),
+            "call $f ".repeat(count),
+            "drop ".repeat(1_000)
+        ))
+    };
+    pair(5_000, "values that survive calls", calls);
+    let through_table = |count: usize| {
+        let calls = "i32.const 0 call_indirect (type 0) ".repeat(count);
+        function(&format!("{} {calls} {}", "i32.const 0 ".repeat(5_000), "drop ".repeat(5_000)))
+    };
+    pair(1_000, "values that survive calls", through_table);
+}
+
+#[test]
+fn values_are_counted_where_blocks_and_branches_take_and_leave_them() {
+    // A call after each block finds the stack as high as before it: 1,000 values, however much was pushed in the block.
+    let block = "block (result i32) i32.const 1 i32.const 2 i32.const 3 drop i32.const 0 br_table 0 0 end drop \
+                 i32.const 1 if (result i32) i32.const 1 i32.const 2 drop else i32.const 3 end drop \
+                 block i32.const 1 i32.const 2 return end call $f ";
+    let calls = |count: usize| {
+        let body =
+            format!("{} {} {}", "i32.const 0 ".repeat(10_000), block.repeat(count), "drop ".repeat(10_000));
+        module(&format!("(type (func)) (func $f (type 0)) (func {body})"))
+    };
+    pair(500, "values that survive calls", calls);
+}
+
+#[test]
+fn types() {
+    pair(100_000, "types in one module", |count| {
+        let mut types = Vec::new();
+        refused::leb128(&mut types, count);
+        types.extend([0x60, 0, 0].repeat(count));
+        module_of(&[(1, &types)])
+    });
+}
+
+/// Components that took minutes: one function with 1,999 nested loops and as many branches, 4 and 40 times, and one with 60,000
+/// values that wait on the stack for as many calls.
+#[test]
+fn what_took_minutes_is_refused_at_once() {
+    let started = std::time::Instant::now();
+    let branches: String = (0..1_999).map(|label| format!("i32.const 0 br_if {label} ")).collect();
+    let loops = format!("(func {})", nested_loops(1_999, &branches));
+    let values = format!("{} {}", "call 0 ".repeat(60_000), "call 1 ".repeat(60_000));
+    let values = format!("(func (result i32) i32.const 0) (func (param i32)) (func {values})");
+    for fields in [loops.repeat(4), loops.repeat(40), values] {
+        let bytes = module(&fields);
+        let error = ComponentSummary::read(&bytes, &Budget::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyIncompatible, "{error:?}");
+    }
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
 #[test]
 fn what_one_function_may_cost_not_many_may() {
     let many = |count: usize| {
@@ -217,18 +313,23 @@ fn the_slowest_instructions_that_the_caps_allow_are_compiled() {
 
 /// A component with a module of one function, whose locals and code are these bytes.
 fn module_of_body(body: &[u8]) -> Vec<u8> {
+    let mut code = vec![1];
+    refused::leb128(&mut code, body.len());
+    code.extend(body);
+    module_of(&[(1, &[1, 0x60, 0, 0]), (3, &[1, 0]), (10, &code)])
+}
+
+/// A component with a module of these sections.
+fn module_of(sections: &[(u8, &[u8])]) -> Vec<u8> {
     let section = |bytes: &mut Vec<u8>, id: u8, content: &[u8]| {
         bytes.push(id);
         refused::leb128(bytes, content.len());
         bytes.extend(content);
     };
-    let mut code = vec![1];
-    refused::leb128(&mut code, body.len());
-    code.extend(body);
     let mut module = b"\0asm\x01\0\0\0".to_vec();
-    section(&mut module, 1, &[1, 0x60, 0, 0]);
-    section(&mut module, 3, &[1, 0]);
-    section(&mut module, 10, &code);
+    for (id, content) in sections {
+        section(&mut module, *id, content);
+    }
     let mut component = b"\0asm\x0d\0\x01\0".to_vec();
     section(&mut component, 1, &module);
     component

@@ -91,8 +91,10 @@ fn answers_that_are_too_large_are_refused_while_they_are_read() {
 fn a_description_that_is_too_large_or_flawed_is_refused() {
     let error = load("lies_about_settings", &tight()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PolicyAnswer, "{error:?}");
-    let error = load("nameless", &tight()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PolicyProtocol, "{error:?}");
+    for flawed in ["nameless", "choice_of_nothing"] {
+        let error = load(flawed, &tight()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PolicyProtocol, "{error:?}");
+    }
     assert_engine_is_sound();
 }
 

@@ -1,10 +1,12 @@
 //! Decisions: combines the policy, the ledger and the evidence.
 
+use futures_util::future::try_join;
 use tokio::sync::OnceCell;
 
 use crate::registry::ModelRegistry;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::Alias;
+use hydra_lifecycle::clock::Moment;
 use hydra_lifecycle::evidence::{Evidence, Target};
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, Opened, WriterSettings, ledger_name};
 use hydra_lifecycle::panel::Panel;
@@ -31,11 +33,16 @@ impl ModelRegistry {
         let (opened, newest) = transitions.open().await?;
         let ledger = match opened.ledger {
             Some(ledger) => {
-                let ledger = self.writer(ledger);
+                let ledger = self.writer(ledger).await?;
                 ledger.note_place().await?;
                 ledger
             }
-            None => self.found_ledger().await?,
+            None => {
+                if let Some(expected) = &request.expected_head {
+                    expected.ensure(None)?;
+                }
+                self.found_ledger().await?
+            }
         };
         let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
         evidence.remember_experiments(self.backend()).await;
@@ -56,7 +63,7 @@ impl ModelRegistry {
         let (panel, options) = (self.panel().await?, self.inner.settings.decision_options.clone());
         let transitions = Transitions::new(self.backend(), self.model(), panel, options);
         let (request, evidence, past) = self.examine(&transitions, request).await?;
-        transitions.question(&request, &evidence, &past)
+        transitions.question(&request, &evidence, &past).await
     }
 
     async fn dry_run(&self, transitions: &Transitions<'_>, request: &Request) -> Result<Transition> {
@@ -73,10 +80,17 @@ impl ModelRegistry {
         let (Opened { registered, ledger }, newest) = transitions.open().await?;
         let evidence = transitions.gather(request, registered, newest, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
-        let Some(ledger) = ledger.map(|ledger| self.with_cache(ledger)) else {
-            return Ok((request.clone(), evidence, Past::none()));
+        let Some(ledger) = ledger.map(|ledger| self.set_up(ledger)) else {
+            if let Some(expected) = &request.expected_head {
+                expected.ensure(None)?;
+            }
+            let tolerance = self.inner.settings.clock_tolerance;
+            return Ok((request.clone(), evidence, Past::none(Moment::of(self.backend(), tolerance, None)?)));
         };
         let view = ledger.view().await?;
+        if let Some(expected) = &request.expected_head {
+            expected.ensure(Some(&view))?;
+        }
         if !view.agrees(&evidence.registered.aliases) {
             tracing::warn!(
                 "the aliases differ from the ledger; a command that decides settles this first; `hydra-registry doctor` shows the difference"
@@ -89,43 +103,54 @@ impl ModelRegistry {
 
     /// The model's ledger, created if it does not exist. For writers.
     pub async fn ledger(&self) -> Result<LedgerWriter> {
-        if let Some(ledger) = self.existing_ledger().await? {
-            return Ok(self.writer(ledger));
+        // The user is asked for beside the ledger, and then known.
+        let user = self.backend().registry.authenticated_user();
+        let (ledger, _) = try_join(self.existing_ledger(), user).await?;
+        match ledger {
+            Some(ledger) => self.writer(ledger).await,
+            None => self.found_ledger().await,
         }
-        self.found_ledger().await
     }
 
     async fn found_ledger(&self) -> Result<LedgerWriter> {
         // Before an experiment is made for it.
         ledger_name(self.model())?;
         let experiment = self.ensure_experiment().await?;
-        let founded =
-            LedgerWriter::found(self.backend(), self.model(), &experiment, self.writer_settings()).await?;
-        Ok(founded.with_cache(self.inner.settings.standings.clone()))
+        let settings = self.writer_settings().await?;
+        let founded = LedgerWriter::found(self.backend(), self.model(), &experiment, settings).await?;
+        Ok(founded.map_ledger(|ledger| self.set_up(ledger)))
     }
 
     /// The model's ledger, if a first decision has created it. For readers.
     pub async fn existing_ledger(&self) -> Result<Option<Ledger>> {
         let ledger = Ledger::existing(self.backend(), self.model()).await?;
-        Ok(ledger.map(|ledger| self.with_cache(ledger)))
+        Ok(ledger.map(|ledger| self.set_up(ledger)))
     }
 
     /// Records a statement about a version.
     pub(crate) async fn state(&self, statement: Statement) -> Result<Stated> {
+        if let Some(expected) = &statement.expected_head
+            && self.existing_ledger().await?.is_none()
+        {
+            expected.ensure(None)?;
+        }
         let ledger = self.ledger().await?;
         statement::record(self.backend(), self.cache(), &ledger, &statement).await
     }
 
-    fn with_cache(&self, ledger: Ledger) -> Ledger {
-        ledger.with_cache(self.inner.settings.standings.clone())
+    /// The same ledger, with the cache and the tolerance of these settings.
+    fn set_up(&self, ledger: Ledger) -> Ledger {
+        let settings = &self.inner.settings;
+        ledger.with_cache(settings.standings.clone()).with_clock_tolerance(settings.clock_tolerance)
     }
 
-    pub(super) fn writer(&self, ledger: Ledger) -> LedgerWriter {
-        LedgerWriter::new(self.with_cache(ledger), self.writer_settings())
+    pub(super) async fn writer(&self, ledger: Ledger) -> Result<LedgerWriter> {
+        Ok(LedgerWriter::new(self.set_up(ledger), self.writer_settings().await?))
     }
 
-    pub(super) fn writer_settings(&self) -> WriterSettings {
-        WriterSettings::new(self.inner.settings.decision_options.actor.clone())
+    pub(super) async fn writer_settings(&self) -> Result<WriterSettings> {
+        let user = self.backend().registry.authenticated_user().await?;
+        Ok(WriterSettings { user, ..WriterSettings::new(self.inner.settings.decision_options.actor.clone()) })
     }
 }
 

@@ -29,4 +29,21 @@ impl ModelRegistry {
         let experiment = self.ensure_experiment().await?;
         recording.record(&experiment, &self.inner.settings.decision_options.actor).await
     }
+
+    /// [`record_evaluation`](Self::record_evaluation) of figures that grow, such as those of live rows: in the run of the `former` one
+    /// with the same versions and dataset, or in a new run without a former one.
+    pub async fn record_evaluation_again(
+        &self,
+        evaluation: &Evaluation,
+        dataset: &DatasetInput,
+        former: Option<&RecordedEvaluation>,
+    ) -> Result<RecordedEvaluation> {
+        match former {
+            None => self.record_evaluation(evaluation, dataset).await,
+            Some(former) => {
+                let recording = Recording::prepare(self.backend(), self.model(), evaluation, dataset).await?;
+                recording.record_again(former).await
+            }
+        }
+    }
 }

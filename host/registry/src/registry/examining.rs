@@ -12,9 +12,13 @@ use hydra_lifecycle::doctor::{Doctor, Finding};
 use hydra_lifecycle::ledger::{Ledger, LedgerWriter, is_ledger};
 use hydra_lifecycle::status::ModelStatus;
 use hydra_mlflow::entities::{Experiment, ModelFilter};
+use hydra_mlflow::listing::Listing;
 
 /// How many models one request of a listing asks for.
 const MODELS: usize = 100;
+
+/// The most registered models of a registry, ledgers included.
+const MOST_MODELS: usize = 100_000;
 
 /// How many models are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -38,9 +42,13 @@ impl ModelRegistry {
             (None, Some(_)) => {
                 let experiment = self.ensure_experiment().await?;
                 let (backend, model) = (self.backend(), self.model());
-                Some(LedgerWriter::found_again(backend, model, &experiment, self.writer_settings()).await?)
+                Some(
+                    LedgerWriter::found_again(backend, model, &experiment, self.writer_settings().await?)
+                        .await?,
+                )
             }
-            (ledger, _) => ledger.map(|ledger| self.writer(ledger)),
+            (Some(ledger), _) => Some(self.writer(ledger).await?),
+            (None, None) => None,
         };
         let ledger = match ledger {
             Some(ledger) => Some(ledger.with_archive(self.ensure_experiment()).await?),
@@ -57,16 +65,14 @@ impl ModelRegistry {
     pub async fn models(&self, pattern: &NamePattern) -> Result<Vec<ModelName>> {
         let filter = ModelFilter::Name(pattern.clone());
         let mut names = Vec::new();
-        let mut token = None;
-        loop {
-            let page = self.backend().registry.registered_models(&filter, MODELS, token.as_deref()).await?;
+        let mut listing = Listing::at_most(MOST_MODELS);
+        while !listing.is_at_end() {
+            let page = self.backend().registry.registered_models(&filter, MODELS, listing.token()).await?;
+            listing.advance(&page)?;
             let models = page.items.into_iter().filter(|model| !is_ledger(model));
             names.extend(models.map(|model| model.name));
-            token = page.next;
-            if token.is_none() {
-                return Ok(names);
-            }
         }
+        Ok(names)
     }
 
     /// The state of several models of this registry at a glance: those whose names fit the pattern.
@@ -90,7 +96,13 @@ impl ModelRegistry {
     }
 
     fn doctor<'a>(&'a self, experiment: Option<&'a Experiment>) -> Doctor<'a> {
-        Doctor { backend: self.backend(), model: self.model(), experiment, cache: self.cache() }
+        Doctor {
+            backend: self.backend(),
+            model: self.model(),
+            experiment,
+            cache: self.cache(),
+            clock_tolerance: self.inner.settings.clock_tolerance,
+        }
     }
 
     /// The ledger, or the finding that the one which the model names does not exist.

@@ -7,7 +7,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Float64Array};
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::sniff::columns_or_sniff;
+use super::sniff::{columns_or_sniff, first_line};
 use super::source::{ByteCount, Source, TooMuch, unreadable};
 use super::{Batch, BatchReader, Input, cell, named_columns};
 use crate::BATCH_ROWS;
@@ -23,14 +23,19 @@ const LONGEST: u64 = 64 << 20;
 /// Opens a CSV file: reads its header.
 pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'_>>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
-    let (bytes, count) = source.into_reader();
-    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &wanted))?;
+    let said = source.delimiter();
+    let (bytes, count) = source.into_reader()?;
+    let (first, bytes) = first_line(bytes)?;
+    let delimiter = said.unwrap_or_else(|| delimiter_of(&first, &wanted));
+    let mut builder = ReaderBuilder::new();
+    builder.delimiter(delimiter);
+    let (columns, bytes) = columns_or_sniff(model, bytes, |start| sniffed(start, &builder, &wanted))?;
     if let Some(model) = model {
         wanted.kinds = model.kinds(&columns)?;
         refuse_mixed(&wanted)?;
     }
     count.allow(LONGEST);
-    let mut rows = ReaderBuilder::new().buffer_capacity(1 << 17).from_reader(bytes);
+    let mut rows = builder.buffer_capacity(1 << 17).from_reader(bytes);
     let header = rows.byte_headers().map_err(|error| damaged(error, 1))?;
     if header.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "the file is empty, without a header"));
@@ -41,17 +46,45 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: Option<&Features<'
         .collect::<Result<_>>()?;
     wanted.see_columns(&header);
     refuse_missing_header(&header, &wanted)?;
-    let selection = wanted.select(&header)?;
+    let selection = wanted.select(&header).map_err(|error| match header.len() {
+        1 => error.with_hint("check what separates the columns, and say it with --delimiter"),
+        _ => error,
+    })?;
     let ignored = selection.ignored.clone();
+    let found = Some(delimiter).filter(|delimiter| said.is_none() && *delimiter != b',');
     let reader =
         CsvReader { rows, count, name, header, wanted, selection, first: true, record: ByteRecord::new() };
-    Ok(Input { reader: Box::new(reader), columns: Some(columns), ignored, length, in_bytes: true })
+    Ok(Input {
+        reader: Box::new(reader),
+        columns: Some(columns),
+        ignored,
+        length,
+        in_bytes: true,
+        delimiter: found,
+    })
+}
+
+/// What separates the columns of a file with this header: the first of these with which the wanted columns are found, else the one that
+/// separates the most columns; the comma in doubt.
+fn delimiter_of(header: &[u8], wanted: &Wanted) -> u8 {
+    const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
+    let mut best = (false, 1, b',');
+    for delimiter in DELIMITERS {
+        let mut rows = ReaderBuilder::new().delimiter(delimiter).from_reader(header);
+        let Ok(header) = rows.headers() else { continue };
+        let names: Vec<&str> = header.iter().collect();
+        let found = (wanted.select(&names).is_ok(), names.len());
+        if found > (best.0, best.1) {
+            best = (found.0, found.1, delimiter);
+        }
+    }
+    best.2
 }
 
 /// Finds the features that are text in the first rows of a file. A later row may have text for other features, too.
-fn sniffed(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
+fn sniffed(start: &[u8], builder: &ReaderBuilder, wanted: &Wanted) -> Vec<ColumnKind> {
     let mut columns = vec![ColumnKind::Unknown; wanted.features.len()];
-    let mut rows = ReaderBuilder::new().from_reader(start);
+    let mut rows = builder.from_reader(start);
     let Ok(header) = rows.headers() else { return columns };
     let names: Vec<String> = header.iter().map(str::to_owned).collect();
     // Ignore errors here: the reader reports them.

@@ -2,6 +2,7 @@
 
 mod cell;
 mod columnar;
+mod compression;
 mod csv;
 mod ipc;
 mod jsonl;
@@ -57,6 +58,8 @@ pub(crate) struct Input {
     pub length: Option<u64>,
     /// Whether lengths and positions are bytes; otherwise they are rows.
     pub in_bytes: bool,
+    /// What separates the columns of CSV, if the header decided and it is not the comma.
+    pub delimiter: Option<u8>,
 }
 
 impl Input {

@@ -1,15 +1,18 @@
 //! Apache Parquet, read row group by row group.
 
 use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{DataType, Fields, Schema};
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Compression;
+use parquet::file::reader::{ChunkReader, Length};
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
@@ -20,11 +23,11 @@ use hydra_base::{Error, ErrorKind, Result};
 /// Opens a Parquet file: reads its footer.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
-    // The footer is at the end, so a stream is first copied to a temporary file.
-    let file = source.into_regular_file()?;
-    let metadata = ArrowReaderMetadata::load(&file, Default::default())
+    let contents = Contents::of(source)?;
+    let metadata = ArrowReaderMetadata::load(&contents, Default::default())
         .map_err(|error| invalid("not a Parquet file, or its footer is damaged").with_source(error))?;
-    let (metadata, dictionaries) = without_dictionaries(metadata)?;
+    let texts = if contents.is_in_memory() { Texts::Shared } else { Texts::AsWritten };
+    let (metadata, dictionaries) = readable(metadata, texts)?;
     let names: Vec<&String> = metadata.schema().fields().iter().map(|field| field.name()).collect();
     wanted.see_columns(&names);
     let selection = wanted.select(&names)?;
@@ -57,15 +60,87 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
         dictionaries,
         schema: schema.clone(),
         metadata,
-        file,
+        contents,
     };
     let reader = ColumnarReader::new(name, groups, schema, selection, wanted);
-    Ok(Input { reader: Box::new(reader), columns: None, ignored, length: rows, in_bytes: false })
+    Ok(Input {
+        reader: Box::new(reader),
+        columns: None,
+        ignored,
+        length: rows,
+        in_bytes: false,
+        delimiter: None,
+    })
+}
+
+/// The bytes of a file, which is read from several places.
+enum Contents {
+    File(File),
+    Memory(Bytes),
+}
+
+/// How columns of text are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    /// As the file's schema has them.
+    AsWritten,
+    /// As references to the texts in the file. A small file can repeat a long text in all of its rows; bytes in memory, which may
+    /// come from anywhere, cannot make the reader copy it as often.
+    Shared,
+}
+
+impl Contents {
+    fn is_in_memory(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+
+    /// The bytes of `source`. The footer is at their end, so a stream is first copied to a temporary file.
+    fn of(source: Source) -> Result<Self> {
+        match source.in_memory() {
+            Some(bytes) => Ok(Self::Memory(bytes)),
+            None => source.into_regular_file().map(Self::File),
+        }
+    }
+
+    /// The same bytes for another reader.
+    fn again(&self) -> Result<Self> {
+        Ok(match self {
+            Self::File(file) => Self::File(file.try_clone().map_err(unreadable)?),
+            Self::Memory(bytes) => Self::Memory(bytes.clone()),
+        })
+    }
+}
+
+impl Length for Contents {
+    fn len(&self) -> u64 {
+        match self {
+            Self::File(file) => file.len(),
+            Self::Memory(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+impl ChunkReader for Contents {
+    type T = Box<dyn Read>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        Ok(match self {
+            Self::File(file) => Box::new(file.get_read(start)?),
+            Self::Memory(bytes) => Box::new(bytes.get_read(start)?),
+        })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        match self {
+            Self::File(file) => file.get_bytes(start, length),
+            Self::Memory(bytes) => bytes.get_bytes(start, length),
+        }
+    }
 }
 
 /// The batches of a file, row group by row group, so that errors can name the group.
 struct RowGroups {
-    file: File,
+    contents: Contents,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
     batch_rows: usize,
@@ -85,20 +160,23 @@ struct RowGroups {
 ///
 /// The file contains the writer's Arrow types. Some of its dictionaries cannot be decoded, and those of booleans make
 /// the decoder panic.
-fn without_dictionaries(metadata: ArrowReaderMetadata) -> Result<(ArrowReaderMetadata, Vec<bool>)> {
-    let plain = |data_type: &DataType| match data_type {
-        DataType::Dictionary(_, values) if !matches!(**values, DataType::Utf8 | DataType::LargeUtf8) => {
-            Some((**values).clone())
-        }
+fn readable(metadata: ArrowReaderMetadata, texts: Texts) -> Result<(ArrowReaderMetadata, Vec<bool>)> {
+    let is_text = |data_type: &DataType| matches!(data_type, DataType::Utf8 | DataType::LargeUtf8);
+    let is_plain_dictionary =
+        |data_type: &DataType| matches!(data_type, DataType::Dictionary(_, values) if !is_text(values));
+    let read_as = |data_type: &DataType| match data_type {
+        DataType::Dictionary(_, values) if !is_text(values) => Some((**values).clone()),
+        DataType::Dictionary(_, _) if texts == Texts::Shared => Some(DataType::Utf8View),
+        text if texts == Texts::Shared && is_text(text) => Some(DataType::Utf8View),
         _ => None,
     };
     let fields = metadata.schema().fields();
-    let dictionaries: Vec<bool> = fields.iter().map(|field| plain(field.data_type()).is_some()).collect();
-    if !dictionaries.contains(&true) {
+    let dictionaries: Vec<bool> = fields.iter().map(|field| is_plain_dictionary(field.data_type())).collect();
+    if fields.iter().all(|field| read_as(field.data_type()).is_none()) {
         return Ok((metadata, dictionaries));
     }
-    let fields = fields.iter().map(|field| match plain(field.data_type()) {
-        Some(values) => Arc::new(field.as_ref().clone().with_data_type(values)),
+    let fields = fields.iter().map(|field| match read_as(field.data_type()) {
+        Some(read_as) => Arc::new(field.as_ref().clone().with_data_type(read_as)),
         None => field.clone(),
     });
     let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
@@ -148,8 +226,7 @@ impl RowGroups {
                 .with_context("codec", codec)
                 .with_hint("write the file with zstd, snappy, gzip, lz4 or no compression"));
         }
-        let file = self.file.try_clone().map_err(unreadable)?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+        ParquetRecordBatchReaderBuilder::new_with_metadata(self.contents.again()?, self.metadata.clone())
             .with_projection(self.mask.clone())
             .with_row_groups(vec![self.group])
             .with_batch_size(self.batch_rows)

@@ -7,18 +7,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::is_dash;
+use bytes::{Buf as _, Bytes};
+
+use super::compression::{self, Compression, Damaged};
+use crate::format::{is_dash, is_tabs, without_compression};
 use hydra_base::sha256::Hasher;
 use hydra_base::{Error, ErrorKind, Result, Sha256};
 
-/// An opened input: a file, stdin or any reader.
+/// An opened input: a file, stdin or any reader. Bytes that are compressed with gzip, zstd or bzip2 are decompressed.
 pub struct Source {
     name: String,
     kind: Kind,
+    delimiter: Option<u8>,
 }
 
 enum Kind {
     Reader(Box<dyn Read + Send>),
+    Memory(Bytes),
     File { file: File, length: Option<u64> },
 }
 
@@ -39,8 +44,9 @@ impl Source {
             }
             Ok(Kind::File { file, length: metadata.is_file().then_some(metadata.len()) })
         };
+        let delimiter = is_tabs(&without_compression(path)).then_some(b'\t');
         match open() {
-            Ok(kind) => Ok(Self { name, kind }),
+            Ok(kind) => Ok(Self { name, kind, delimiter }),
             Err(error) => Err(Error::new(ErrorKind::Storage, "cannot open the input")
                 .with_context("file", name)
                 .with_source(error)),
@@ -52,7 +58,19 @@ impl Source {
     /// Parquet is copied to a temporary file first, because its footer is at the end.
     #[must_use]
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)) }
+        Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)), delimiter: None }
+    }
+
+    /// Says what separates the columns of CSV. Without it, the extension .tsv or .tab or else the header decides.
+    #[must_use]
+    pub fn delimited_by(self, delimiter: Option<u8>) -> Self {
+        Self { delimiter: delimiter.or(self.delimiter), ..self }
+    }
+
+    /// Reads bytes in memory, without a copy of them; errors contain `name`.
+    #[must_use]
+    pub fn from_bytes(name: &str, bytes: Bytes) -> Self {
+        Self { name: name.to_owned(), kind: Kind::Memory(bytes), delimiter: None }
     }
 
     /// The path of the file, `stdin`, or the name of the reader.
@@ -61,60 +79,118 @@ impl Source {
         &self.name
     }
 
-    /// The SHA-256 of all bytes, and a source that reads them from the start.
+    /// What separates the columns of CSV, if that was said.
+    pub(super) fn delimiter(&self) -> Option<u8> {
+        self.delimiter
+    }
+
+    /// The SHA-256 of all bytes, before they are decompressed, and a source that reads them from the start.
     ///
     /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
     /// cannot be read.
     pub fn digest(self) -> Result<(Self, Sha256)> {
-        let name = self.name.clone();
+        let (name, delimiter) = (self.name.clone(), self.delimiter);
         let unreadable = |error| unreadable(error).with_context("file", &name);
-        let mut file = self.into_regular_file().map_err(|error| error.with_context("file", &name))?;
+        let mut file = match self.kind {
+            Kind::File { file, length: Some(_) } => file,
+            Kind::File { mut file, length: None } => {
+                copied(&mut file).map_err(|error| error.with_context("file", &name))?
+            }
+            Kind::Reader(mut reader) => {
+                copied(&mut reader).map_err(|error| error.with_context("file", &name))?
+            }
+            Kind::Memory(bytes) => {
+                let digest = Sha256::of(&bytes);
+                return Ok((Self { name, kind: Kind::Memory(bytes), delimiter }, digest));
+            }
+        };
         file.rewind().map_err(unreadable)?;
         let mut hasher = Hasher::default();
         io::copy(&mut file, &mut hasher).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let length = Some(file.metadata().map_err(unreadable)?.len());
-        Ok((Self { name, kind: Kind::File { file, length } }, hasher.finish()))
+        Ok((Self { name, kind: Kind::File { file, length }, delimiter }, hasher.finish()))
     }
 
     /// How many bytes there are, if that is known.
     pub(super) fn length(&self) -> Option<u64> {
-        match self.kind {
-            Kind::File { length, .. } => length,
+        match &self.kind {
+            Kind::File { length, .. } => *length,
+            Kind::Memory(bytes) => Some(bytes.len() as u64),
             Kind::Reader(_) => None,
         }
     }
 
-    /// The file, if it supports seeking; it shares its position with this source.
+    /// The file, if it supports seeking and is not compressed; it shares its position with this source.
     pub(super) fn regular_file(&self) -> Result<Option<File>> {
         match &self.kind {
-            Kind::File { file, length: Some(_) } => file.try_clone().map(Some).map_err(unreadable),
+            Kind::File { file, length: Some(_) } => {
+                let file = file.try_clone().map_err(unreadable)?;
+                Ok(compression_of(&file).map_err(unreadable)?.is_none().then_some(file))
+            }
             _ => Ok(None),
         }
     }
 
-    /// A file that supports seeking; a stream is copied to a temporary file.
-    pub(super) fn into_regular_file(self) -> Result<File> {
-        if let Kind::File { file, length: Some(_) } = self.kind {
-            return Ok(file);
+    /// The bytes where they are, if they are in memory.
+    pub(super) fn in_memory(&self) -> Option<Bytes> {
+        match &self.kind {
+            Kind::Memory(bytes) => Some(bytes.clone()),
+            _ => None,
         }
-        let mut file = tempfile::tempfile().map_err(|error| {
-            Error::new(ErrorKind::Storage, "cannot create a temporary file for the input").with_source(error)
-        })?;
-        let (mut reader, _) = self.into_reader();
-        io::copy(&mut reader, &mut file).map_err(unreadable)?;
-        Ok(file)
     }
 
-    /// The bytes, as a stream, and a count of those read.
-    pub(super) fn into_reader(self) -> (Box<dyn Read + Send>, ByteCount) {
-        let count = ByteCount::new();
-        let reader: Box<dyn Read + Send> = match self.kind {
-            Kind::File { file, .. } => Box::new(Counted { inner: file, count: count.clone() }),
-            Kind::Reader(reader) => Box::new(Counted { inner: reader, count: count.clone() }),
-        };
-        (reader, count)
+    /// A file that supports seeking; a stream, and what is compressed, is copied to a temporary file.
+    pub(super) fn into_regular_file(self) -> Result<File> {
+        if let Some(file) = self.regular_file()? {
+            return Ok(file);
+        }
+        copied(&mut self.into_reader()?.0)
     }
+
+    /// The decompressed bytes, as a stream, and a count of those read. Bytes in memory come as they are: few of a stranger could become
+    /// very many.
+    pub(super) fn into_reader(self) -> Result<(Box<dyn Read + Send>, ByteCount)> {
+        let position = Arc::new(Counts::default());
+        let counted = |inner| Box::new(Counted { inner, counts: Arc::clone(&position) });
+        let mut bytes: Box<dyn Read + Send> = match self.kind {
+            Kind::File { file, .. } => counted(Box::new(file)),
+            Kind::Reader(reader) => counted(reader),
+            Kind::Memory(bytes) => {
+                let bytes = counted(Box::new(bytes.reader()));
+                return Ok((bytes, ByteCount { limit: Arc::clone(&position), position }));
+            }
+        };
+        let mut start = Vec::new();
+        bytes.by_ref().take(compression::START as u64).read_to_end(&mut start).map_err(unreadable)?;
+        let compression = Compression::of(&start);
+        let bytes: Box<dyn Read + Send> = Box::new(Read::chain(io::Cursor::new(start), bytes));
+        let Some(compression) = compression else {
+            return Ok((bytes, ByteCount { limit: Arc::clone(&position), position }));
+        };
+        let limit = Arc::new(Counts::default());
+        let inner = compression.reader(bytes).map_err(unreadable)?;
+        let reader = Counted { inner, counts: Arc::clone(&limit) };
+        Ok((Box::new(reader), ByteCount { limit, position }))
+    }
+}
+
+/// A temporary file with these bytes, whose position is behind them.
+pub(super) fn copied(reader: &mut impl Read) -> Result<File> {
+    let mut file = tempfile::tempfile().map_err(|error| {
+        Error::new(ErrorKind::Storage, "cannot create a temporary file for the input").with_source(error)
+    })?;
+    io::copy(reader, &mut file).map_err(unreadable)?;
+    Ok(file)
+}
+
+/// How a file is compressed; its position is its start afterwards.
+fn compression_of(mut file: &File) -> io::Result<Option<Compression>> {
+    let mut start = Vec::new();
+    file.rewind()?;
+    file.take(compression::START as u64).read_to_end(&mut start)?;
+    file.rewind()?;
+    Ok(Compression::of(&start))
 }
 
 impl fmt::Debug for Source {
@@ -123,9 +199,14 @@ impl fmt::Debug for Source {
     }
 }
 
-/// The number of bytes read, and the limit.
+/// The number of bytes read from the source, and the limit of those that a reader receives.
 #[derive(Debug, Clone)]
-pub(super) struct ByteCount(Arc<Counts>);
+pub(super) struct ByteCount {
+    /// Of the decompressed bytes.
+    limit: Arc<Counts>,
+    /// Of the bytes of the source.
+    position: Arc<Counts>,
+}
 
 #[derive(Debug)]
 struct Counts {
@@ -137,19 +218,22 @@ struct Counts {
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
-impl ByteCount {
-    fn new() -> Self {
-        Self(Arc::new(Counts { read: AtomicU64::new(0), allowed: AtomicU64::new(u64::MAX) }))
+impl Default for Counts {
+    fn default() -> Self {
+        Self { read: AtomicU64::new(0), allowed: AtomicU64::new(u64::MAX) }
     }
+}
 
+impl ByteCount {
     /// The number of bytes read so far.
     pub(super) fn get(&self) -> u64 {
-        self.0.read.load(Ordering::Relaxed)
+        self.position.read.load(Ordering::Relaxed)
     }
 
     /// Sets the limit: after `bytes` more bytes, reading fails with [`TooMuch`].
     pub(super) fn allow(&self, bytes: u64) {
-        self.0.allowed.store(self.get().saturating_add(bytes), Ordering::Relaxed);
+        let allowed = self.limit.read.load(Ordering::Relaxed).saturating_add(bytes);
+        self.limit.allowed.store(allowed, Ordering::Relaxed);
     }
 }
 
@@ -161,14 +245,14 @@ impl fmt::Display for TooMuch {
 
 impl std::error::Error for TooMuch {}
 
-struct Counted<R> {
-    inner: R,
-    count: ByteCount,
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    counts: Arc<Counts>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let counts = &self.count.0;
+        let counts = &self.counts;
         if counts.read.load(Ordering::Relaxed) >= counts.allowed.load(Ordering::Relaxed) {
             return Err(io::Error::other(TooMuch));
         }
@@ -180,5 +264,8 @@ impl<R: Read> Read for Counted<R> {
 
 /// An error of reading the input.
 pub(super) fn unreadable(error: io::Error) -> Error {
+    if error.get_ref().is_some_and(|cause| cause.is::<Damaged>()) {
+        return Error::new(ErrorKind::InvalidData, "cannot decompress the input").with_source(error);
+    }
     Error::new(ErrorKind::Storage, "cannot read the input").with_source(error)
 }

@@ -1,8 +1,10 @@
 //! Destinations of predictions: stdout, or a file that becomes visible when it is complete.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 
@@ -12,7 +14,8 @@ use hydra_base::Result;
 /// Receives the bytes of an output.
 ///
 /// A regular file is written under a temporary name in its directory and renamed by [`Destination::commit`]. If the
-/// value is dropped before that, the temporary file is removed. Devices and pipes are written directly.
+/// value is dropped before that, the temporary file is removed; [`remove_partial_files`] removes it before a signal ends the
+/// process. Devices and pipes are written directly.
 pub(super) enum Destination<'p> {
     /// The process's stdout, buffered.
     Stdout(&'p mut (dyn Write + Send)),
@@ -21,7 +24,7 @@ pub(super) enum Destination<'p> {
     /// A device or a pipe.
     Device(BufWriter<File>),
     /// A file that is not complete yet.
-    File { temporary: BufWriter<NamedTempFile>, path: PathBuf },
+    File { temporary: BufWriter<NamedTempFile>, path: PathBuf, partial: Partial },
 }
 
 impl Destination<'_> {
@@ -42,7 +45,8 @@ impl Destination<'_> {
     /// Syncs the file to the disk and renames it to its name.
     pub(super) fn commit(mut self) -> Result<()> {
         self.flush().map_err(unwritable)?;
-        let Self::File { temporary, path } = self else { return Ok(()) };
+        // The name stays noted until the rename is done.
+        let Self::File { temporary, path, partial: _partial } = self else { return Ok(()) };
         let temporary = temporary.into_inner().map_err(|error| unwritable(error.into_error()))?;
         temporary.as_file().sync_all().map_err(unwritable)?;
         temporary.persist(path).map_err(|error| unwritable(error.error))?;
@@ -88,8 +92,41 @@ fn open_file<'p>(path: &Path) -> io::Result<Destination<'p>> {
     if let Some(permissions) = existing.or_else(new_file_permissions) {
         builder.permissions(permissions);
     }
-    let temporary = BufWriter::with_capacity(BUFFER, builder.tempfile_in(folder)?);
-    Ok(Destination::File { temporary, path })
+    let temporary = builder.tempfile_in(folder)?;
+    let partial = Partial::new(temporary.path());
+    Ok(Destination::File { temporary: BufWriter::with_capacity(BUFFER, temporary), path, partial })
+}
+
+/// The temporary names of the files that this process is writing.
+static PARTIAL: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// A temporary name, which is noted as long as this value exists.
+pub(super) struct Partial(PathBuf);
+
+impl Partial {
+    fn new(path: &Path) -> Self {
+        partial().insert(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        partial().remove(&self.0);
+    }
+}
+
+fn partial() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    PARTIAL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the files that this process has not completed, for a program that is about to end because of a signal. What is
+/// written afterwards is lost.
+pub fn remove_partial_files() {
+    for path in partial().iter() {
+        // It may just have been renamed.
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// The permissions of an ordinary new file before the process's mask applies; temporary files are private by default.

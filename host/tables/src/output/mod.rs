@@ -14,6 +14,7 @@ use crate::FileFormat;
 use hydra_base::{Error, ErrorKind, Result};
 
 use destination::Destination;
+pub use destination::remove_partial_files;
 
 /// An output that has been opened.
 pub struct Output<'p> {
@@ -98,16 +99,28 @@ impl<'p> Output<'p> {
     }
 }
 
-/// Writes a whole file, which becomes visible under its name when it is complete.
-///
-/// [`ErrorKind::Storage`] if it cannot be written.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut destination = Destination::open(path)?;
-        destination.write_all(bytes).map_err(unwritable)?;
-        destination.commit()
-    };
-    write().map_err(|error| named(error, Some(path)))
+/// A file that becomes visible under its name when it is complete.
+pub struct NewFile {
+    path: PathBuf,
+    destination: Destination<'static>,
+}
+
+impl NewFile {
+    /// Opens the file, so that work whose result cannot be written is not begun.
+    ///
+    /// [`ErrorKind::Storage`] if the file cannot be written.
+    pub fn create(path: &Path) -> Result<Self> {
+        let destination = Destination::open(path).map_err(|error| named(error, Some(path)))?;
+        Ok(Self { path: path.to_owned(), destination })
+    }
+
+    /// Writes all of the file.
+    ///
+    /// [`ErrorKind::Storage`] if that fails.
+    pub fn write(mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.destination.write_all(bytes).map_err(unwritable);
+        written.and_then(|()| self.destination.commit()).map_err(|error| named(error, Some(&self.path)))
+    }
 }
 
 /// A writer of `format` to `out`; writes the start of the file immediately.

@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 
 use super::{BatchWriter, Destination, unfit, unwritable};
 use hydra_base::Result;
-use hydra_base::text::escape_json;
+use hydra_base::text::{escape_json, printable_block};
 use hydra_lightgbm::arrow::is_json;
 
 /// Writes comma-separated values with a header; missing values are empty.
@@ -35,6 +35,11 @@ impl<'p> CsvWriter<'p> {
         let mut csv = arrow_csv::WriterBuilder::new().with_header(header).build(&mut self.text);
         csv.write(with_offsets(batch)?.as_ref()).map_err(unfit)?;
         drop(csv);
+        if self.out.is_terminal() {
+            // Kept columns may hold any text; a file and a pipe receive it as it is.
+            let shown = printable_block(&String::from_utf8_lossy(&self.text));
+            return self.out.write_all(shown.as_bytes()).map_err(unwritable);
+        }
         self.out.write_all(&self.text).map_err(unwritable)
     }
 }

@@ -1,6 +1,6 @@
 //! Judges one evaluation.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use example_common::contract::{Evaluation, MeasuredMetric, Segment};
 use example_common::days_and_hours;
@@ -24,6 +24,18 @@ pub struct Judge<'a> {
     pub evaluation: &'a Evaluation,
     pub target: u64,
     pub champion: Option<u64>,
+}
+
+/// The name of a column in an explanation.
+struct Column<'a>(&'a str);
+
+impl Display for Column<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => f.write_str("no column"),
+            name => Excerpt(name, 48).fmt(f),
+        }
+    }
 }
 
 /// What a metric must reach.
@@ -61,7 +73,7 @@ impl<'a> Judge<'a> {
 
     /// Adds why the evaluation cannot count, if anything speaks against it.
     fn object(&self, now: u64, findings: &mut Findings) -> bool {
-        let Settings { min_rows, max_age, min_confidence, first_hand, .. } = *self.settings;
+        let Settings { min_rows, max_age, min_confidence, first_hand, label, weight, .. } = *self.settings;
         let evaluation = self.evaluation;
         let dataset = Excerpt(&evaluation.dataset, 100);
         let age = now.saturating_sub(evaluation.measured_at);
@@ -75,6 +87,16 @@ impl<'a> Judge<'a> {
             object(&format_args!(
                 "the evaluation on {dataset} was recorded before, wanted one of this command"
             ));
+        }
+        // The digest of a dataset says which rows, not which of their columns were taken for what.
+        for (what, wanted, found) in
+            [("label", label, &evaluation.label), ("weight", weight, &evaluation.weight)]
+        {
+            let found = found.as_deref().unwrap_or_default();
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != found) {
+                let (found, wanted) = (Column(found), Column(wanted));
+                object(&format_args!("{dataset} was measured with {found} as {what}, wanted {wanted}"));
+            }
         }
         if evaluation.rows < min_rows {
             object(&format_args!("{dataset} has {} rows, wanted at least {min_rows}", evaluation.rows));

@@ -1,7 +1,7 @@
 //! The settings, declared and read.
 
 use example_common::contract::{Context, PolicyError, Setting, SettingKind};
-use example_common::{declare, optional, parsed, parsed_if_given, setting, texts, unusable};
+use example_common::{declare, given, optional, parsed, parsed_if_given, setting, texts, unusable};
 
 /// What the settings ask for.
 pub struct Settings<'a> {
@@ -27,6 +27,10 @@ pub struct Settings<'a> {
     pub max_age: u64,
     /// The datasets that must be among the evaluations, and that count.
     pub datasets: Vec<Dataset<'a>>,
+    /// The column with the labels that evaluations must have used.
+    pub label: Option<&'a str>,
+    /// The column with the weights that evaluations must have used; empty for none.
+    pub weight: Option<&'a str>,
     /// The greatest population stability index.
     pub max_psi: Option<f64>,
     /// By how much the calibration error may grow.
@@ -114,6 +118,12 @@ pub fn settings() -> Vec<Setting> {
             SettingKind::Texts,
             "datasets that must be evaluated, each `NAME`, `NAME@DIGEST` or `@DIGEST`; without it, each on labelled rows counts",
         ),
+        optional("label", SettingKind::Text, "the column with the labels that evaluations must have used"),
+        optional(
+            "weight",
+            SettingKind::Text,
+            "the column with the weights that evaluations must have used; `--set weight=` allows none",
+        ),
         optional(
             "max-psi",
             SettingKind::Number,
@@ -171,6 +181,8 @@ impl<'a> Settings<'a> {
             min_segment_rows: parsed(context, "min-segment-rows")?,
             max_age: parsed(context, "max-age")?,
             datasets: texts(context, "datasets").map(Dataset::parse).collect::<Result<_, _>>()?,
+            label: given(context, "label"),
+            weight: given(context, "weight"),
             max_psi: at_least_0_if_given(context, "max-psi")?,
             max_ece_increase: at_least_0_if_given(context, "max-ece-increase")?,
             min_confidence,

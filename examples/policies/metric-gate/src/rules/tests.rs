@@ -1,7 +1,7 @@
 //! The gate on metrics, margins and guards.
 
 use super::*;
-use example_common::contract::{Comparison, Direction, Interval, IntervalMethod};
+use example_common::contract::{Comparison, Direction, Entry, Interval, IntervalMethod};
 use example_common::evidence::{context, evaluation, version};
 
 type Metrics<'a> = &'a [(&'a str, f64)];
@@ -154,4 +154,27 @@ fn explanations_stay_within_the_limit() {
         let explanation = words(decide(&huge, champion, &settings));
         assert!(explanation.len() <= 1_000 && !explanation.contains('\n'), "{explanation}");
     }
+}
+
+#[test]
+fn reports_do_not_replace_an_evaluation_without_the_champion() {
+    let settings =
+        [("metric", "auc"), ("margin", "0"), ("guards", ""), ("tolerance", "0"), ("self-reported", "true")];
+    let mut context = context(&settings, Some(version(1, &[("auc", 0.8)])));
+    let mut target = version(2, &[("auc", 0.99)]);
+    assert!(matches!(promotion(&target, &context).unwrap(), Verdict::Approve(_)));
+    target.tags.push(Entry { key: "hydra.evaluation.june".to_owned(), value: String::new() });
+    let held = promotion(&target, &context).unwrap();
+    assert!(matches!(&held, Verdict::Hold(words) if words.contains("measured on june")), "{held:?}");
+    // With a champion or without.
+    context.champion = None;
+    assert!(matches!(promotion(&target, &context).unwrap(), Verdict::Hold(_)));
+    context.champion = Some(version(1, &[("auc", 0.8)]));
+    // An evaluation of both counts, also beside one that was left out.
+    context.evaluations = vec![holdout("june", 0.8, 0.9)];
+    assert!(words(promotion(&target, &context).unwrap()).starts_with("measured: auc"));
+    // A dataset that the settings do not name is not of interest.
+    context.evaluations = Vec::new();
+    context.settings.push(Entry { key: "datasets".to_owned(), value: "may".to_owned() });
+    assert!(matches!(promotion(&target, &context).unwrap(), Verdict::Approve(_)));
 }

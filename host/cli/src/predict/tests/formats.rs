@@ -6,11 +6,11 @@ use std::path::Path;
 use super::{Case, Folder};
 use hydra_lightgbm::loaded::{Model, ModelLimits};
 
-const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
+pub(super) const FILES: [&str; 5] = ["rows.csv", "rows.parquet", "rows.arrow", "rows.arrows", "rows.jsonl"];
 
 /// Writes the fixture's rows in every format, by keeping its columns. Columns with infinite numbers are left out,
 /// because JSON cannot represent them.
-fn inputs(case: &Case) -> Folder {
+pub(super) fn inputs(case: &Case) -> Folder {
     let folder = Folder::new();
     // Start from JSON, because CSV has no types.
     let names: Vec<&str> = case.expected["feature_names"]

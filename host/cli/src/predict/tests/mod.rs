@@ -5,6 +5,7 @@ mod damage;
 mod formats;
 mod origin;
 mod parity;
+mod spellings;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,8 @@ pub(crate) fn sample() -> Entry {
             signers: Vec::new(),
         }),
         host: "hydra-registry/0.1.0".into(),
-        ..Entry::new("00ff", EntryKind::Promote, (7, Some(Sha256::of(b"seven"))), aliases(2), "ann", 0)
+        actor: "ann".into(),
+        ..Entry::new("00ff", EntryKind::Promote, (7, Some(Sha256::of(b"seven"))), aliases(2), 0, 0)
     }
 }
 

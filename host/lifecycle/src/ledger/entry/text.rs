@@ -116,7 +116,12 @@ fn release(host: &str) -> Option<String> {
 /// A text of that many bytes is not cut.
 const KEPT: usize = 64;
 
-pub(super) const ELLIPSIS: char = '…';
+const ELLIPSIS: char = '…';
+
+/// Whether a recorded text is `full`, or `full` cut to fit.
+pub(super) fn is_cut(recorded: &str, full: &str) -> bool {
+    recorded == full || recorded.strip_suffix(ELLIPSIS).is_some_and(|start| full.starts_with(start))
+}
 
 /// Takes characters off the end until the JSON is shorter by `excess` bytes, or by half, and says so with an ellipsis.
 /// Halving lets several long texts lose their ends in turn.

@@ -58,11 +58,13 @@ pub(in crate::ledger) fn assess(
     Assessed { situation, writes, actual }
 }
 
-/// Where in its life the head's transition is.
+/// Where in its life the head's transition is: since the store took it, or since its author decided, which is longer if the request
+/// was on its way for long.
 fn timeliness(snapshot: &Snapshot, head: &Record, windows: Windows) -> Timeliness {
     let entry = &head.entry;
     let life = u64::try_from(entry.expires.saturating_sub(entry.at)).unwrap_or(0);
-    let age = snapshot.age(entry.at).max(snapshot.age(head.created_at));
+    let decided_at = entry.at.saturating_add(entry.clock_ms.unwrap_or(0));
+    let age = snapshot.age(decided_at).max(snapshot.age(head.created_at));
     Windows { expiry: life, ..windows }.timeliness(age)
 }
 

@@ -87,7 +87,8 @@ impl Settler<'_> {
             }
         };
         tracing::warn!(model = %self.writer.ledger.model, head = head.number, repair = %kind, "{why}");
-        let mut entry = self.writer.entry(kind, head.number, Some(head.digest), from, to, why);
+        let (moment, base) = (self.writer.moment_after(Some(head)), (head.number, Some(head.digest)));
+        let mut entry = self.writer.entry(kind, moment, base, (from, to), why);
         if kind == EntryKind::Aborted {
             entry.target = head.entry.target;
             entry.standing = match head.entry.standing {

@@ -11,6 +11,9 @@ use crate::ledger::history::Step;
 use crate::ledger::{Ledger, errors};
 use hydra_base::error::Result;
 
+/// The most changes of a standing from which it is rebuilt.
+const MAX_CHANGES: usize = 16_384;
+
 impl Ledger {
     /// The standing that holds after an entry: one request, none if the document is cached. A document that is not in the
     /// archive is rebuilt from the chain, with a warning.
@@ -38,7 +41,7 @@ impl Ledger {
     /// The bytes of a standing document in the archive. `ArtifactNotFound` when it is missing, `Integrity` when it is
     /// another.
     pub(in crate::ledger) async fn archived_standing(&self, reference: StandingRef) -> Result<Vec<u8>> {
-        self.read_checked(&standing_path(reference.sha256), reference.sha256).await
+        self.read_document(&standing_path(reference.sha256), reference.sha256).await
     }
 
     /// The standing after an entry, from the entries alone: those that changed it are folded, oldest first.
@@ -63,6 +66,9 @@ impl Ledger {
             }
             if let Some(newer) = newer.take().filter(|newer| newer.entry.standing != older.entry.standing) {
                 changes.push(newer);
+            }
+            if changes.len() > MAX_CHANGES {
+                return Err(errors::standing_lost(record.number, reference));
             }
             if older.entry.standing.is_none() {
                 break;

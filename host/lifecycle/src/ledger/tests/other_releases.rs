@@ -92,7 +92,8 @@ async fn promote_as_release_0_1(world: &World, base: &Record, number: u64) -> u6
     after.set(Alias::CHAMPION, Some(version(number)));
     after.set(Alias::ARCHIVED, base.state().get(&Alias::CHAMPION));
     let (state, why) = (base.state().clone(), "as release 0.1 does".to_owned());
-    let mut entry = ledger.entry(EntryKind::Promote, base.number, Some(base.digest), state, after, why);
+    let (moment, on) = (ledger.moment_after(None), (base.number, Some(base.digest)));
+    let mut entry = ledger.entry(EntryKind::Promote, moment, on, (state, after), why);
     entry.schema = 1;
     entry.host = "hydra-registry/0.1.0".into();
     entry.target = Some(version(number));
@@ -164,8 +165,13 @@ async fn a_newer_entry_that_an_older_release_bridged_stops_nothing() {
     let Reading::Record(trusted) = Reading::of(&stored, ledger.ledger().id()) else { panic!("a record") };
     let state = trusted.state().clone();
     let why = "as release 0.1 does".to_owned();
-    let mut entry =
-        ledger.entry(EntryKind::Checkpoint, damaged, Some(trusted.digest), state.clone(), state, why);
+    let mut entry = ledger.entry(
+        EntryKind::Checkpoint,
+        ledger.moment_after(None),
+        (damaged, Some(trusted.digest)),
+        (state.clone(), state),
+        why,
+    );
     entry.bridge = Some(Bridge { trusted: trusted.number, damaged });
     ledger.append(&mut entry).await.expect("a checkpoint");
     promote(&world, Place::Local, "b", 2).await.expect("a promotion");

@@ -24,7 +24,8 @@ async fn refuse(world: &World, times: u32) {
     for _ in 0..times {
         let state = head.state().clone();
         let why = "not good enough".to_owned();
-        let mut entry = ledger.entry(EntryKind::Promote, base, Some(previous), state.clone(), state, why);
+        let (moment, on) = (ledger.moment_after(None), (base, Some(previous)));
+        let mut entry = ledger.entry(EntryKind::Promote, moment, on, (state.clone(), state), why);
         base = ledger.append(&mut entry).await.expect("an entry").version.get();
         previous = Sha256::of(entry.encode().expect("a text").as_bytes());
     }

@@ -86,7 +86,7 @@ async fn a_promotion_takes_six_rounds_at_most() {
     assert_eq!(remote.rounds(), 1, "opening");
     remote.reset_rounds();
     run(&world, &ledger, "b", Wish::Promote(2)).await.expect("a promotion");
-    // Append, read back, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one round
+    // Append, aliases, mark and verify. The evidence's runs and the archive, not counted here, add one round
     // each.
     assert_eq!(remote.rounds(), 4);
 }

@@ -111,3 +111,20 @@ fn a_limited_model_leaves_the_original_as_it_is() {
         assert!((sum(model) - model.raw_scores(&rows).expect("scores")[0]).abs() < 1e-12);
     }
 }
+
+/// The files are sparse: reading them would take minutes.
+#[test]
+fn a_file_that_is_too_large_is_refused_by_its_size() {
+    let limits = ModelLimits::default();
+    for name in ["model.lgb", "model.pkl", "model.skops", "model"] {
+        let path = std::env::temp_dir().join(format!("hydra-{}-{name}", std::process::id()));
+        let size = limits.file_bytes(name) + 1;
+        let file = std::fs::File::create(&path).expect("a file");
+        file.set_len(size).expect("a sparse file");
+        let refused = Model::open(&path);
+        std::fs::remove_file(&path).expect("the file");
+        let error = refused.expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::InvalidModel, "{error}");
+        assert!(error.to_string().contains(&format!("bytes: {size}")), "{error}");
+    }
+}

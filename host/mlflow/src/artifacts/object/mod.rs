@@ -148,7 +148,7 @@ impl ArtifactStore for ObjectArtifacts {
                     .with_retryable(true),
             ))
         });
-        Ok(Box::pin(StreamReader::new(body.chain(end).boxed())))
+        Ok(ArtifactReader::new(StreamReader::new(body.chain(end).boxed()), Some(promised)))
     }
 
     async fn put_file(&self, path: &str, file: &Path, progress: OnProgress<'_>) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::crypto;
 use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::regular_file;
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
@@ -43,7 +44,7 @@ pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn O
     }
     let store = match scheme.to_ascii_lowercase().as_str() {
         "s3" => s3(bucket, environment)?,
-        "gs" => built(google(bucket, environment).build(), uri)?,
+        "gs" => built(google(bucket, environment)?.build(), uri)?,
         "wasb" | "wasbs" | "abfss" if bucket.contains('@') => {
             built(azure(bucket, environment)?.build(), uri)?
         }
@@ -60,7 +61,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
             builder = builder.with_config(key, value);
         }
     }
-    let mut client = ClientOptions::new().with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
+    let mut client = client()?.with_allow_invalid_certificates(environment.flag(S3_IGNORE_TLS)?);
     if let Some(endpoint) = environment.get(S3_ENDPOINT) {
         // Servers other than Amazon's rarely have a host name for each bucket.
         builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
@@ -82,6 +83,16 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn ObjectStore>> {
     built(builder.with_client_options(client).build(), &format!("s3://{bucket}"))
 }
 
+/// The settings of all clients.
+fn client() -> Result<ClientOptions> {
+    crypto::embedded_authorities().try_fold(ClientOptions::new(), |client, certificate| {
+        let certificate = Certificate::from_der(certificate).map_err(|error| {
+            Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
+        })?;
+        Ok(client.with_root_certificate(certificate))
+    })
+}
+
 /// The certificates of [`AWS_CA_BUNDLE`].
 fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
     let Some(path) = environment.path(AWS_CA_BUNDLE) else { return Ok(Vec::new()) };
@@ -90,7 +101,7 @@ fn authorities(environment: &Environment) -> Result<Vec<Certificate>> {
             .with_context("variable", AWS_CA_BUNDLE)
             .with_context("path", path.display())
     };
-    let pem = std::fs::read(&path).map_err(|error| refuse().with_source(error))?;
+    let pem = regular_file::read(&path, |error| refuse().with_source(error))?;
     Certificate::from_pem_bundle(&pem).map_err(|error| refuse().with_source(error))
 }
 
@@ -116,18 +127,19 @@ fn upload_arguments(environment: &Environment) -> Result<Vec<(&'static str, Stri
     arguments.into_iter().map(setting).collect()
 }
 
-fn google(bucket: &str, environment: &Environment) -> GoogleCloudStorageBuilder {
+fn google(bucket: &str, environment: &Environment) -> Result<GoogleCloudStorageBuilder> {
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket).with_retry(retries());
-    environment.with_prefix("GOOGLE_").fold(builder, |builder, (name, value)| {
+    let builder = builder.with_client_options(client()?);
+    Ok(environment.with_prefix("GOOGLE_").fold(builder, |builder, (name, value)| {
         match name.to_ascii_lowercase().parse() {
             Ok(key) => builder.with_config(key, value),
             Err(_) => builder,
         }
-    })
+    }))
 }
 
 fn azure(authority: &str, environment: &Environment) -> Result<MicrosoftAzureBuilder> {
-    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries());
+    let mut builder = MicrosoftAzureBuilder::new().with_retry(retries()).with_client_options(client()?);
     for (name, value) in environment.with_prefix("AZURE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse() {
             builder = builder.with_config(key, value);

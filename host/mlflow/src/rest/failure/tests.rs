@@ -116,6 +116,47 @@ fn a_collision_is_repeatable_where_its_caller_says_so() {
     assert!(!coded(404, "RESOURCE_DOES_NOT_EXIST").repeatable_if_collided().worth_retrying());
 }
 
+/// What SQLAlchemy and its drivers report for transactions that others make fail. MLflow answers status 503 to the errors of the
+/// class `OperationalError`, and 400 to all others; older releases answered 400 to more of them.
+#[test]
+fn a_transaction_that_lost_to_another_one_may_be_sent_again() {
+    for words in [
+        "UPDATE statement on table 'registered_model_aliases' expected to update 1 row(s); 0 were matched.",
+        "DELETE statement on table 'model_version_tags' expected to delete 1 row(s); Only 0 were matched.",
+        "Instance '<SqlModelVersion at 0x7f>' has been deleted, or its row is otherwise not present.",
+        "(psycopg2.errors.DeadlockDetected) deadlock detected\nDETAIL:  Process 71 waits for ShareLock",
+        "(psycopg2.errors.SerializationFailure) could not serialize access due to concurrent update",
+        "(psycopg2.errors.LockNotAvailable) could not obtain lock on row in relation \"runs\"",
+        "(psycopg2.errors.LockNotAvailable) canceling statement due to lock timeout",
+        "(pymysql.err.OperationalError) (1213, 'Deadlock found when trying to get lock; try restarting transaction')",
+        "(MySQLdb.OperationalError) (1205, 'Lock wait timeout exceeded; try restarting transaction')",
+        "(pymysql.err.OperationalError) (1020, \"Record has changed since last read in table 'runs'\")",
+        "(pyodbc.Error) ('40001', '[40001] Transaction (Process ID 5) was deadlocked on lock resources (1205)')",
+        "(pyodbc.ProgrammingError) ('42000', '[42000] Lock request time out period exceeded. (1222)')",
+        "(pyodbc.Error) ('HY000', 'Snapshot isolation transaction aborted due to update conflict. (3960)')",
+        "(sqlite3.OperationalError) database is locked",
+        "(sqlite3.OperationalError) database table is locked: runs",
+        "(psycopg2.errors.SerializationFailure) restart transaction: TransactionRetryWithProtoRefreshError",
+        "QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00",
+        "Can't reconnect until invalid transaction is rolled back.  Please rollback() fully",
+        "(psycopg2.InterfaceError) connection already closed",
+        "This Session's transaction has been rolled back due to a previous exception during flush.",
+    ] {
+        for (status, code) in [(400, "BAD_REQUEST"), (503, "TEMPORARILY_UNAVAILABLE")] {
+            let message = format!("{words}\n[SQL: UPDATE x]");
+            let body = serde_json::json!({ "error_code": code, "message": message }).to_string();
+            let failure = answer(status, "application/json", &body);
+            assert_eq!(failure.kind(), ErrorKind::Server, "{words}");
+            // A create looks for the entity first.
+            assert!(failure.worth_retrying() && failure.may_have_happened(), "{words}");
+        }
+    }
+    let quoted =
+        "(psycopg2.errors.DataError) bad\n[SQL: INSERT]\n[parameters: {'value': 'database is locked'}]";
+    let body = serde_json::json!({ "error_code": "BAD_REQUEST", "message": quoted }).to_string();
+    assert!(!answer(400, "application/json", &body).worth_retrying(), "the words are in a value");
+}
+
 #[test]
 fn text_that_databases_reject_is_not_sent_again() {
     let words = "A string literal cannot contain NUL (0x00) characters.";

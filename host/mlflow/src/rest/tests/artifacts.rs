@@ -43,7 +43,7 @@ async fn a_stalled_download_is_a_timeout() {
 async fn a_missing_artifact_is_not_asked_for_again() {
     // The answer of servers before 3.17.
     let server = FaultServer::start(vec![status(500), ok(r#"{"files":[{"path":"other","is_dir":false}]}"#)]);
-    let error = artifacts(&store(&server)).open("model/MLmodel").await.err().expect("missing");
+    let error = artifacts(&store(&server)).open("model/MLmodel").await.expect_err("missing");
     assert_eq!(error.kind(), ErrorKind::ArtifactNotFound);
     assert_eq!(server.lines().len(), 2);
 }

@@ -1,12 +1,13 @@
 //! Versions: stable pages during concurrent appends, and colliding writes.
 
 use super::{name, store, store_with};
+use crate::entities::{NewModelVersion, OPERATION_ID_TAG, RunBatch, RunStatus, Tags};
 use crate::environment;
 use crate::store::{RegistryStore, TrackingStore};
 use crate::testing::fault_server::{Answer, FaultServer, ok};
 use hydra_base::ErrorKind;
 use hydra_base::names::{Alias, RunId};
-use hydra_base::testing::version;
+use hydra_base::testing::{key, version};
 
 #[tokio::test]
 async fn pages_go_by_number_not_by_offset() {
@@ -52,6 +53,57 @@ async fn a_set_that_collides_with_another_is_repeated() {
         (ErrorKind::BadRequest, 8),
         "it ends like other retries"
     );
+}
+
+fn stale() -> Answer {
+    let words =
+        "UPDATE statement on table 'registered_model_aliases' expected to update 1 row(s); 0 were matched.";
+    Answer::Json(400, "", format!(r#"{{"error_code":"BAD_REQUEST","message":"{words}"}}"#))
+}
+
+/// Each kind of write, after another transaction deleted the row that it read.
+#[tokio::test]
+async fn a_write_that_lost_to_another_one_is_sent_again() {
+    let (alias, key) = (Alias::CANDIDATE, key("k"));
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).set_alias(&name(), &alias, version(1)).await.expect("an alias");
+    assert_eq!(server.lines(), vec!["POST registered-models/alias"; 2]);
+
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).delete_alias(&name(), &alias).await.expect("no alias");
+    assert_eq!(server.lines(), vec!["DELETE registered-models/alias"; 2]);
+
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).set_version_tag(&name(), version(1), &key, "v").await.expect("a tag");
+    assert_eq!(server.lines(), vec!["POST model-versions/set-tag"; 2]);
+
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).delete_version_tag(&name(), version(1), &key).await.expect("no tag");
+    assert_eq!(server.lines(), vec!["DELETE model-versions/delete-tag"; 2]);
+
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).delete_model_version(&name(), version(1)).await.expect("no version");
+    assert_eq!(server.lines(), vec!["DELETE model-versions/delete"; 2]);
+
+    let run = RunId::new("r").expect("an id");
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).update_run(&run, RunStatus::Finished, None).await.expect("an ended run");
+    assert_eq!(server.lines(), vec!["POST runs/update"; 2]);
+
+    let batch = RunBatch { params: vec![("p".into(), "1".into())], ..RunBatch::default() };
+    let server = FaultServer::start(vec![stale(), ok("{}")]);
+    store(&server).log_batch(&run, &batch).await.expect("a param");
+    assert_eq!(server.lines(), vec!["POST runs/log-batch"; 2]);
+
+    // A version could be created twice, so it is looked for before.
+    let created = ok(r#"{"model_version":{"version":"7","status":"READY"}}"#);
+    let server = FaultServer::start(vec![stale(), ok("{}"), created]);
+    let tags = Tags::from([(OPERATION_ID_TAG.to_owned(), "op-1".to_owned())]);
+    let new = NewModelVersion::new(name(), "s3://b/x").tags(tags);
+    assert_eq!(store(&server).create_model_version(&new).await.expect("a version").version, version(7));
+    let lines = server.lines();
+    assert_eq!((&lines[0], &lines[2]), (&"POST model-versions/create".to_owned(), &lines[0]));
+    assert!(lines[1].starts_with("GET model-versions/search"), "{lines:?}");
 }
 
 #[tokio::test]

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 
 use crate::entities::{ArtifactInfo, Tags};
 use hydra_base::Timestamp;
+use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::RunId;
+use hydra_base::text::excerpt;
 
 pub(super) use inputs::inputs;
 pub(super) use registry::{
@@ -25,6 +27,25 @@ pub(super) use tracking::{
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Empty {}
+
+/// The answer to the question who is asking.
+#[derive(Debug, Deserialize)]
+pub(super) struct UserAnswer {
+    user: WireUser,
+}
+
+#[derive(Debug, Deserialize)]
+struct WireUser {
+    username: String,
+}
+
+impl UserAnswer {
+    /// The name of the user, in the form in which names are recorded; none if there is no name.
+    pub(super) fn into_name(self) -> Option<String> {
+        let name = excerpt(self.user.username.trim(), actor::MAX_CHARS);
+        (!name.is_empty()).then_some(name)
+    }
+}
 
 /// A tag or a param.
 #[derive(Debug, Deserialize)]

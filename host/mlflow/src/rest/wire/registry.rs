@@ -6,8 +6,11 @@ use serde::Deserialize;
 
 use super::{WireTag, checked, optional_int, optional_run, pairs};
 use crate::entities::{ModelVersion, RegisteredModel, VersionStatus};
-use hydra_base::error::Result;
+use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ModelName, Version};
+
+/// The most aliases of a model.
+const MAX_ALIASES: usize = 1000;
 
 #[derive(Debug, Deserialize)]
 pub(in crate::rest) struct RegisteredModelAnswer {
@@ -96,9 +99,13 @@ impl WireRegisteredModel {
     }
 
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<RegisteredModel> {
+        check_aliases(name, self.aliases.len())?;
         let mut aliases = BTreeMap::new();
         for WireAlias { alias, version } in self.aliases {
-            aliases.insert(checked("alias", Alias::new(alias))?, checked("version", version.parse())?);
+            // MLflow accepts names that its own rule forbids, such as one with a line feed at its end. They are not ours to use.
+            if let Ok(alias) = Alias::new(alias) {
+                aliases.insert(alias, checked("version", version.parse())?);
+            }
         }
         Ok(RegisteredModel {
             name: name.clone(),
@@ -117,10 +124,9 @@ impl WireModelVersion {
 
     pub(in crate::rest) fn into_entity(self, name: &ModelName) -> Result<ModelVersion> {
         let version = self.number()?;
-        let mut aliases = Vec::with_capacity(self.aliases.len());
-        for alias in self.aliases {
-            aliases.push(checked("alias", Alias::new(alias))?);
-        }
+        check_aliases(name, self.aliases.len())?;
+        let mut aliases: Vec<Alias> =
+            self.aliases.into_iter().filter_map(|alias| Alias::new(alias).ok()).collect();
         aliases.sort();
         Ok(ModelVersion {
             name: name.clone(),
@@ -140,22 +146,41 @@ impl WireModelVersion {
     }
 }
 
+/// Commands read the version of each alias, so that too many aliases are too many requests.
+fn check_aliases(name: &ModelName, count: usize) -> Result<()> {
+    if count <= MAX_ALIASES {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::AnswerSize, format!("the model has more than {MAX_ALIASES} aliases"))
+        .with_context("model", name)
+        .with_context("aliases", count)
+        .with_hint("delete aliases that are not needed in MLflow"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hydra_base::error::ErrorKind;
 
     #[test]
     fn a_servers_bad_names_are_protocol_errors() {
         let name = ModelName::new("m").expect("a name");
-        for body in [
-            r#"{"version":"0"}"#,
-            r#"{"version":"x"}"#,
-            r#"{"version":"1","run_id":"../../etc"}"#,
-            r#"{"version":"1","aliases":["a b"]}"#,
-        ] {
+        for body in [r#"{"version":"0"}"#, r#"{"version":"x"}"#, r#"{"version":"1","run_id":"../../etc"}"#] {
             let version: WireModelVersion = serde_json::from_str(body).expect(body);
             assert_eq!(version.into_entity(&name).expect_err(body).kind(), ErrorKind::Protocol);
         }
+    }
+
+    #[test]
+    fn an_alias_that_mlflow_should_have_refused_is_left_out() {
+        let name = ModelName::new("m").expect("a name");
+        let version: WireModelVersion =
+            serde_json::from_str(r#"{"version":"1","aliases":["champion\n","candidate"]}"#).expect("JSON");
+        assert_eq!(version.into_entity(&name).expect("a version").aliases, [Alias::CANDIDATE]);
+        let model: WireRegisteredModel = serde_json::from_str(
+            r#"{"name":"m","aliases":[{"alias":"champion\n","version":"2"},{"alias":"candidate","version":"1"}]}"#,
+        )
+        .expect("JSON");
+        let aliases = model.into_entity(&name).expect("a model").aliases;
+        assert_eq!(aliases.keys().collect::<Vec<_>>(), [&Alias::CANDIDATE]);
     }
 }

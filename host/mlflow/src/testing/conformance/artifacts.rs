@@ -73,7 +73,7 @@ pub async fn what_is_missing_is_not_found_or_empty(stores: &Stores) {
     assert!(root.list("").await.expect("an unused root is empty").is_empty());
     root.put_bytes("model/MLmodel", "x".into()).await.expect("a small file");
     for missing in ["nothing", "model/nothing", "nothing/deeper", "model"] {
-        let error = root.open(missing).await.err().expect(missing);
+        let error = root.open(missing).await.expect_err(missing);
         assert_eq!(error.kind(), ErrorKind::ArtifactNotFound, "{missing}: {error}");
     }
     for empty in ["nothing", "nothing/deeper", "model/MLmodel"] {
@@ -85,7 +85,7 @@ pub async fn artifact_paths_never_leave_their_root(stores: &Stores) {
     let root = root(stores).await;
     for bad in ["../x", "a/../../x", "/etc/passwd", "a//b", ".", "a\\b", "a\nb"] {
         assert_eq!(kind(root.list(bad).await), ErrorKind::Untrusted, "{bad:?}");
-        assert_eq!(root.open(bad).await.err().expect(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
+        assert_eq!(root.open(bad).await.expect_err(bad).kind(), ErrorKind::Untrusted, "{bad:?}");
         assert_eq!(kind(root.put_bytes(bad, Vec::new()).await), ErrorKind::Untrusted, "{bad:?}");
     }
 }

@@ -17,6 +17,7 @@
 pub mod aliases;
 pub mod artifacts;
 pub mod atomic;
+pub mod clock;
 pub mod concurrency;
 pub mod inputs;
 pub mod local;

@@ -15,7 +15,7 @@ use arrow_schema::{ArrowError, Schema};
 
 use super::Input;
 use super::columnar::{Batches, ColumnarReader};
-use super::source::{ByteCount, Source, unreadable};
+use super::source::{ByteCount, Source, copied, unreadable};
 use crate::wanted::Wanted;
 use hydra_base::{Error, ErrorKind, Result};
 
@@ -25,23 +25,17 @@ use message::Message;
 /// The first bytes of a file.
 const MAGIC: &[u8] = b"ARROW1";
 
-/// The length of the magic with its padding. A stream follows, up to the footer.
-const PREFIX: usize = 8;
-
 /// Opens Arrow IPC: reads the schema.
 pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let name = source.name().to_owned();
-    let (schema, kind, length, in_bytes) = match source.regular_file()? {
-        Some(file) if starts_with_magic(&file).map_err(unreadable)? => {
+    let (schema, kind, length, in_bytes) = match opened(source)? {
+        Bytes::File(file) => {
             let mut file = BufReader::new(file);
             let footer = Footer::read(&mut file)?;
             let batches = footer.batches.len() as u64;
             (footer.schema.clone(), Kind::File { file, footer }, Some(batches), false)
         }
-        _ => {
-            let length = source.length();
-            let (reader, count) = source.into_reader();
-            let mut stream = past_magic(reader).map_err(unreadable)?;
+        Bytes::Stream(mut stream, count, length) => {
             let first = Message::read(&mut stream).map_err(|error| match error.kind() {
                 ErrorKind::InvalidData => not_arrow(error.message()),
                 _ => error,
@@ -57,10 +51,18 @@ pub(super) fn open(source: Source, mut wanted: Wanted) -> Result<Input> {
     let selection = wanted.select(&names)?;
     let ignored = selection.ignored.clone();
     let reader = ColumnarReader::new(name, batches, schema, selection, wanted);
-    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes })
+    Ok(Input { reader: Box::new(reader), columns: None, ignored, length, in_bytes, delimiter: None })
 }
 
-type Bytes = Box<dyn Read + Send>;
+type Stream = BufReader<Box<dyn Read + Send>>;
+
+/// The bytes of an input by its first ones.
+enum Bytes {
+    /// A file, whose footer says where its batches are.
+    File(File),
+    /// A stream, the count of its bytes, and its length if that is known.
+    Stream(Stream, ByteCount, Option<u64>),
+}
 
 struct IpcBatches {
     kind: Kind,
@@ -73,7 +75,7 @@ struct IpcBatches {
 
 enum Kind {
     File { file: BufReader<File>, footer: Footer },
-    Stream(BufReader<Bytes>, ByteCount),
+    Stream(Stream, ByteCount),
 }
 
 impl IpcBatches {
@@ -153,12 +155,23 @@ fn starts_with_magic(mut file: &File) -> io::Result<bool> {
     Ok(start == MAGIC)
 }
 
-/// The stream within a file that does not support seeking.
-fn past_magic(mut reader: Bytes) -> io::Result<BufReader<Bytes>> {
-    let mut start = Vec::with_capacity(PREFIX);
-    reader.by_ref().take(PREFIX as u64).read_to_end(&mut start)?;
-    let reader = if start.starts_with(MAGIC) { reader } else { Box::new(Cursor::new(start).chain(reader)) };
-    Ok(BufReader::with_capacity(1 << 17, reader))
+/// Copies a file that comes once, or compressed, to a temporary one, because its footer is at the end.
+fn opened(source: Source) -> Result<Bytes> {
+    if let Some(file) = source.regular_file()?
+        && starts_with_magic(&file).map_err(unreadable)?
+    {
+        return Ok(Bytes::File(file));
+    }
+    let length = source.length();
+    let (mut reader, count) = source.into_reader()?;
+    let mut start = Vec::with_capacity(MAGIC.len());
+    reader.by_ref().take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unreadable)?;
+    let is_file = start == MAGIC;
+    let mut reader: Box<dyn Read + Send> = Box::new(Cursor::new(start).chain(reader));
+    if is_file {
+        return copied(&mut reader).map(Bytes::File);
+    }
+    Ok(Bytes::Stream(BufReader::with_capacity(1 << 17, reader), count, length))
 }
 
 fn invalid(message: &str) -> Error {

@@ -1,5 +1,6 @@
 //! Lines of bounded length.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 use crate::input::source::unreadable;
@@ -53,5 +54,62 @@ impl<R: Read> Lines<R> {
             _ => &self.line,
         };
         Ok(Some(Line { text: text.trim_ascii_end(), number: self.number }))
+    }
+}
+
+/// The line in JSON. Python's `json` writes missing values as `NaN` and infinite numbers as `Infinity`, which JSON does not have: they
+/// become `null` and the text `"Infinity"`.
+pub(super) fn json(line: &[u8]) -> Cow<'_, [u8]> {
+    const WORDS: [(&[u8], &[u8]); 3] =
+        [(b"NaN", b"null"), (b"-Infinity", b"\"-Infinity\""), (b"Infinity", b"\"Infinity\"")];
+    let mut changed: Option<Vec<u8>> = None;
+    let (mut at, mut copied, mut in_text) = (0, 0, false);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => at += 1,
+            b'N' | b'I' | b'-' if !in_text => {
+                if let Some((word, json)) = WORDS.iter().find(|(word, _)| line[at..].starts_with(word)) {
+                    let changed = changed.get_or_insert_default();
+                    changed.extend_from_slice(&line[copied..at]);
+                    changed.extend_from_slice(json);
+                    at += word.len();
+                    copied = at;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    match changed {
+        None => Cow::Borrowed(line),
+        Some(mut changed) => {
+            changed.extend_from_slice(&line[copied..]);
+            Cow::Owned(changed)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_python_become_json() {
+        for (line, expected) in [
+            (
+                r#"{"x": NaN, "y": -Infinity, "z": Infinity}"#,
+                r#"{"x": null, "y": "-Infinity", "z": "Infinity"}"#,
+            ),
+            (r#"{"NaN": "NaN", "a\"b": [NaN]}"#, r#"{"NaN": "NaN", "a\"b": [null]}"#),
+            (r#"{"x": -1, "text\\": NaN}"#, r#"{"x": -1, "text\\": null}"#),
+            (r#"{"x": "Infinity"#, r#"{"x": "Infinity"#),
+            (r#"{"x": "\"#, r#"{"x": "\"#),
+            ("", ""),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&json(line.as_bytes())), expected);
+        }
+        assert!(matches!(json(br#"{"x": 1}"#), Cow::Borrowed(_)));
     }
 }

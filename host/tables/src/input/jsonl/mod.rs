@@ -12,7 +12,7 @@ use std::io::Read;
 use arrow_array::ArrayRef;
 use arrow_schema::Field;
 
-use super::sniff::columns_or_sniff;
+use super::sniff::{columns_or_sniff, first_line};
 use super::source::{ByteCount, Source};
 use super::{Batch, BatchReader, Input, columns_of_fields};
 use crate::features::Features;
@@ -31,7 +31,8 @@ use row::Rows;
 /// value.
 pub(super) fn open(source: Source, mut wanted: Wanted, model: &Features<'_>) -> Result<Input> {
     let (length, name) = (source.length(), source.name().to_owned());
-    let (bytes, count) = source.into_reader();
+    let (bytes, count) = source.into_reader()?;
+    let (_, bytes) = first_line(bytes)?;
     let (columns, bytes) = columns_or_sniff(Some(model), bytes, |start| sniff::columns(start, &wanted))?;
     wanted.kinds = model.kinds(&columns)?;
     let rows = Rows::new(&wanted);
@@ -60,7 +61,14 @@ pub(super) fn open(source: Source, mut wanted: Wanted, model: &Features<'_>) -> 
     }
     reader.first = Some(first);
     let ignored = reader.rows.keys().ignored();
-    Ok(Input { reader: Box::new(reader), columns: Some(columns), ignored, length, in_bytes: true })
+    Ok(Input {
+        reader: Box::new(reader),
+        columns: Some(columns),
+        ignored,
+        length,
+        in_bytes: true,
+        delimiter: None,
+    })
 }
 
 struct JsonlReader<R> {
@@ -89,7 +97,9 @@ impl<R: Read> JsonlReader<R> {
         let mut rows = 0;
         while rows < self.wanted.batch_rows {
             let Some(line) = self.lines.next()? else { break };
-            self.rows.push(line.text).map_err(|error| error.with_context("line", line.number))?;
+            self.rows
+                .push(&lines::json(line.text))
+                .map_err(|error| error.with_context("line", line.number))?;
             rows += 1;
         }
         let (features, kept) = self.rows.take();

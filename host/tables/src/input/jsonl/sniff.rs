@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::cells::is_number_text;
+use super::lines;
 use crate::wanted::Wanted;
 use hydra_lightgbm::loaded::ColumnKind;
 
@@ -16,7 +17,7 @@ pub(super) fn columns(start: &[u8], wanted: &Wanted) -> Vec<ColumnKind> {
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     for line in start.split(|byte| *byte == b'\n') {
         // Ignore errors here: the reader reports them.
-        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(line) else { continue };
+        let Ok(object) = serde_json::from_slice::<Map<String, Value>>(&lines::json(line)) else { continue };
         for (key, value) in &object {
             let feature = features.get(key.as_str()).or_else(|| features.get(key.replace(' ', "_").as_str()));
             let Some(kind) = feature.map(|feature| &mut columns[*feature]) else { continue };

@@ -136,8 +136,13 @@ async fn verification_finds_a_standing_that_does_not_follow() {
         let ledger = world.open(world.at(Place::Local)).await.expect("the ledger");
         let head = ledger.ledger().view().await.expect("a view").head;
         let (state, why) = (head.state().clone(), "forgotten".to_owned());
-        let mut entry =
-            ledger.entry(EntryKind::Promote, head.number, Some(head.digest), state.clone(), state, why);
+        let mut entry = ledger.entry(
+            EntryKind::Promote,
+            ledger.moment_after(None),
+            (head.number, Some(head.digest)),
+            (state.clone(), state),
+            why,
+        );
         entry.standing = wrong;
         ledger.append(&mut entry).await.expect("an entry");
         let verified = ledger.ledger().verify(None).await.expect("a verification");
