@@ -124,11 +124,10 @@ def test_other_spellings_are_refused_because_some_databases_compare_without_case
     assert aliases(client, model_name) == before
 
 
+@pytest.mark.parametrize("uri", ["sqlite"], indirect=True)
 def test_a_database_that_compares_without_case_keeps_its_champion(
     registry: ModelRegistry, uri: str, model_name: str
 ) -> None:
-    if not uri.startswith("sqlite:"):
-        pytest.skip("the database of a server is not ours")
     client = MlflowClient(uri, f"hydra+{uri}")
     client.set_registered_model_alias(model_name, "champion", "1")
     table = "registered_model_aliases"

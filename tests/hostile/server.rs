@@ -1,12 +1,14 @@
 //! A proxy in front of a real server that spoils the answers of some endpoints, each in its own way.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::support::proxy::{listen, read_request};
 
 /// How an answer is spoiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,18 +123,9 @@ impl HostileServer {
     /// Starts a proxy for the server at `http://host:port`.
     pub fn start(server: &str) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let (server, state) = (server.clone(), shared.clone());
-                // A client that gives up closes the connection.
-                thread::spawn(move || drop(serve(&client, &server, &state)));
-            }
-        });
-        Self { url, state }
+        Self { url: listen(move |client| serve(client, &server, &shared)), state }
     }
 
     /// From now on, answers to requests whose line contains `part` are spoiled; no answers for `None`.
@@ -167,7 +160,9 @@ pub fn scrambled(seed: u64, number: u64) -> u64 {
 
 /// Handles one request per connection.
 fn serve(client: &TcpStream, server: &str, state: &Mutex<State>) -> std::io::Result<()> {
-    let Some((line, request)) = read_request(client)? else { return Ok(()) };
+    let Some(request) = read_request(client)? else { return Ok(()) };
+    let line =
+        String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default()).into_owned();
     let (number, spoil) = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.requests += 1;
@@ -382,35 +377,4 @@ fn bomb() -> (Vec<u8>, Vec<u8>) {
 fn packed(bits: &[bool]) -> Vec<u8> {
     let byte = |bits: &[bool]| bits.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
     bits.chunks(8).map(byte).collect()
-}
-
-/// The first line of a request and the request to forward; `None` for a connection that the client did not use.
-fn read_request(client: &TcpStream) -> std::io::Result<Option<(String, Vec<u8>)>> {
-    let mut reader = BufReader::new(client);
-    let (mut first, mut request, mut length) = (String::new(), Vec::new(), 0);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(None);
-        }
-        let lower = line.to_ascii_lowercase();
-        if let Some(value) = lower.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-        if lower == "\r\n" {
-            request.extend_from_slice(b"Connection: close\r\n\r\n");
-            break;
-        }
-        if first.is_empty() {
-            first.clone_from(&line);
-        }
-        // A compressed answer could not be changed.
-        if !lower.starts_with("connection:") && !lower.starts_with("accept-encoding:") {
-            request.extend_from_slice(line.as_bytes());
-        }
-    }
-    let start = request.len();
-    request.resize(start + length, 0);
-    reader.read_exact(&mut request[start..])?;
-    Ok(Some((first.trim_end().to_owned(), request)))
 }

@@ -66,18 +66,9 @@ impl Proxy {
     /// Starts a proxy for the server at `http://host:port`; its threads end with the process.
     pub fn start(server: &str) -> Self {
         let server = server.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
         let state = Arc::new(Mutex::new(State::default()));
         let shared = state.clone();
-        thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let (server, state) = (server.clone(), shared.clone());
-                // A closed connection of the client is not an error here.
-                thread::spawn(move || drop(hand_on(&client, &server, &state)));
-            }
-        });
-        Self { url, state }
+        Self { url: listen(move |client| hand_on(client, &server, &shared)), state }
     }
 
     /// The requests since the last call: method and path, without API prefix and query.
@@ -206,8 +197,22 @@ fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::
     client.shutdown(Shutdown::Both)
 }
 
+/// Serves each connection to a free port on a thread of its own, and returns `http://127.0.0.1:port`. The threads end with the process.
+pub fn listen(serve: impl Fn(&TcpStream) -> std::io::Result<()> + Clone + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            // A client that closes the connection is not an error here.
+            thread::spawn(move || drop(serve(&client)));
+        }
+    });
+    url
+}
+
 /// The request to forward; `None` for a connection that the client opened in advance and did not use.
-fn read_request(client: &TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+pub fn read_request(client: &TcpStream) -> std::io::Result<Option<Vec<u8>>> {
     let mut reader = BufReader::new(client);
     let mut request = Vec::new();
     let (mut length, mut chunked) = (0, false);
@@ -225,7 +230,8 @@ fn read_request(client: &TcpStream) -> std::io::Result<Option<Vec<u8>>> {
             request.extend_from_slice(b"Connection: close\r\n\r\n");
             break;
         }
-        if !lower.starts_with("connection:") {
+        // A compressed answer could not be changed.
+        if !lower.starts_with("connection:") && !lower.starts_with("accept-encoding:") {
             request.extend_from_slice(line.as_bytes());
         }
     }

@@ -1,5 +1,7 @@
 //! The JSON forms of MLflow's scoring protocol and of KServe's first one.
 
+mod row;
+
 use std::borrow::Cow;
 
 use super::Limits;
@@ -8,7 +10,8 @@ use super::params::{Others, Params};
 use super::records;
 use super::refusal::{Cause, Refusal};
 use super::scan::{Kind, Read, Scanner};
-use super::schema::{Place, Places, Schema};
+use super::schema::{Places, Schema};
+use row::{odd_row, placed_row, plain_row};
 
 /// The forms that a protocol has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -353,54 +356,4 @@ pub(super) fn tried<'b, T>(
         json.skip()?;
     }
     Ok(result)
-}
-
-/// Reads a row whose columns are the features, and returns their number.
-#[inline]
-fn plain_row<'b, C: Cell<'b>>(json: &mut Scanner<'b>, width: usize, values: &mut Vec<C>) -> Read<usize> {
-    let mut read = 0;
-    let mut more = json.enter_list()?;
-    while more {
-        read += 1;
-        if read > width {
-            break;
-        }
-        values.push(C::read(json)?);
-        more = json.next_item()?;
-    }
-    Ok(read)
-}
-
-/// Reads a row and returns the number of its columns.
-fn placed_row<'b, C: Cell<'b>>(
-    json: &mut Scanner<'b>,
-    places: &Places,
-    width: usize,
-    values: &mut Vec<C>,
-) -> Read<usize> {
-    let start = values.len();
-    values.resize(start + width, C::MISSING);
-    let row = &mut values[start..];
-    let mut read = 0;
-    let mut more = json.enter_list()?;
-    while more {
-        match places.of(read) {
-            Some(Place::Feature(feature)) => row[feature] = C::read(json)?,
-            Some(Place::Ignored) => json.skip()?,
-            None => return Ok(read + 1),
-        }
-        read += 1;
-        more = json.next_item()?;
-    }
-    Ok(read)
-}
-
-#[cold]
-fn odd_row(row: usize, read: usize, columns: usize) -> Refusal {
-    let cause = if row == 0 { Cause::Columns } else { Cause::Ragged };
-    if read > columns {
-        Refusal::because(cause, format_args!("row {row} has more than {columns} values"))
-    } else {
-        Refusal::because(cause, format_args!("row {row} has {read} values, not {columns}"))
-    }
 }
