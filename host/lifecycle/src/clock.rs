@@ -55,7 +55,7 @@ pub(crate) fn exceeds(difference: i64, tolerance: Duration) -> bool {
     u128::from(difference.unsigned_abs()) > tolerance.as_millis()
 }
 
-/// The time of an entry on a store without a clock of its own: by its author's clock or by that of whoever stored it.
+/// The time of an entry on a store without a clock of its own: by the clock of its author, or of the program that stored it.
 pub(crate) fn time_of(record: &Record) -> Timestamp {
     record.entry.at.max(record.created_at)
 }

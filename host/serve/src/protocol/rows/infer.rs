@@ -255,7 +255,7 @@ fn read_shape(json: &mut Scanner<'_>) -> Read<Shape> {
     Shape::of(&dimensions)
 }
 
-/// Reads parameters, of which `see` is told each.
+/// Reads parameters, and passes each to `see`.
 fn parameters(json: &mut Scanner<'_>, see: impl FnMut(&str, Option<Param>)) -> Read<()> {
     Params::read(json, Others::Ignore, see).map(drop)
 }

@@ -42,7 +42,7 @@ macro_rules! causes {
                 match self { $(Self::$cause => Code::$code,)* }
             }
 
-            /// What the caller is told. It contains nothing of the request.
+            /// The text of the answer, which contains nothing of the request.
             pub(crate) const fn says(self) -> &'static str {
                 match self { $(Self::$cause => $says,)* }
             }
@@ -170,7 +170,7 @@ impl Refusal {
         self.cause
     }
 
-    /// What the caller is told: the cause, and if `explain` is set the details, which may quote the caller's own request.
+    /// The text of the answer: the cause, and if `explain` is set the details, which may quote the caller's own request.
     pub(crate) fn says(&self, explain: bool) -> String {
         match &self.detail {
             Some(detail) if explain => {
