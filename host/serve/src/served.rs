@@ -146,6 +146,29 @@ pub(crate) struct Problem {
     /// The version that cannot be served, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<Version>,
+    /// How often the version could not be opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) attempts: Option<u32>,
+}
+
+/// Why a version cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The kind of the error.
+    pub(crate) kind: String,
+    /// Why.
+    pub(crate) why: String,
+    /// The version, if it is known.
+    pub(crate) version: Option<Version>,
+    /// How often it could not be opened.
+    pub(crate) attempts: Option<u32>,
+}
+
+impl Trouble {
+    /// The trouble of an error, about a version or none.
+    pub(crate) fn new(error: &Error, version: Option<Version>) -> Self {
+        Self { kind: error.kind().to_string(), why: described(error), version, attempts: None }
+    }
 }
 
 impl Seat {
@@ -171,13 +194,15 @@ impl Seat {
 
     /// Says why the version in the seat is not the one behind the alias. Since when, stays as it is.
     ///
-    /// Returns whether this is news.
-    pub(crate) fn trouble(&self, error: &Error, version: Option<Version>) -> bool {
+    /// Returns whether this is news; another attempt that ends alike is not.
+    pub(crate) fn trouble(&self, trouble: Trouble) -> bool {
         let mut problem = self.lock();
-        let (kind, why) = (error.kind().to_string(), described(error));
+        let Trouble { kind, why, version, attempts } = trouble;
         let since = problem.as_ref().map_or_else(now, |problem| problem.since);
-        let new = Problem { since, kind, why, version };
-        let is_news = problem.as_ref() != Some(&new);
+        let new = Problem { since, kind, why, version, attempts };
+        let is_news = problem
+            .as_ref()
+            .is_none_or(|known| *known != Problem { attempts: known.attempts, ..new.clone() });
         *problem = Some(new);
         is_news
     }

@@ -38,6 +38,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub poll: Option<Duration>,
 
+    /// The longest time for opening a version: for fetching, checking and compiling it [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub open_time: Option<Duration>,
+
     /// Start with the version that was served last, from the model cache, if the registry cannot be reached
     #[arg(long)]
     pub offline_ok: bool,
@@ -86,6 +90,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     pub max_body: Option<usize>,
 
+    /// The most bytes that an answer may take [default: 67108864]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub max_answer: Option<usize>,
+
     /// The most rows of a request [default: 1000000]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_rows: Option<usize>,
@@ -102,6 +110,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_concurrent_rows: Option<usize>,
 
+    /// The most bytes of bodies and answers at a time, beyond the first 16 KiB of each [default: 268435456]
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    pub max_concurrent_bytes: Option<usize>,
+
     /// The most connections [default: 4096]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_connections: Option<usize>,
@@ -113,6 +125,14 @@ pub struct ServeArgs {
     /// The longest time for the body of a request [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
     pub body_time: Option<Duration>,
+
+    /// The longest time that a client may take for reading an answer [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
+    pub answer_time: Option<Duration>,
+
+    /// The longest time that a connection waits for its next request [default: 75s]
+    #[arg(long, value_name = "TIME", value_parser = span, help_heading = LIMITS)]
+    pub idle_time: Option<Duration>,
 
     /// The format of the log on stderr
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]

@@ -59,6 +59,7 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
         )
     };
     options.poll = time("poll", args.poll, config.poll.as_ref(), options.poll)?;
+    options.open_time = time("open-time", args.open_time, config.open_time.as_ref(), options.open_time)?;
     options.drain = time("drain", args.drain, config.drain.as_ref(), options.drain)?;
     options.offline_ok = args.offline_ok || config.offline_ok;
     options.shadow = alias("shadow", args.shadow.as_ref(), config.shadow.as_ref())?;
@@ -88,7 +89,9 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
     let number =
         |flag: Option<usize>, configured: Option<usize>, default| flag.or(configured).unwrap_or(default);
     limits.body = number(args.max_body, config.max_body, default.body);
-    limits.concurrent_bytes = default.concurrent_bytes.max(limits.body);
+    limits.answer = number(args.max_answer, config.max_answer, default.answer);
+    limits.concurrent_bytes =
+        number(args.max_concurrent_bytes, config.max_concurrent_bytes, default.concurrent_bytes);
     limits.rows = number(args.max_rows, config.max_rows, default.rows);
     limits.columns = number(args.max_columns, config.max_columns, default.columns);
     limits.requests = number(args.max_requests, config.max_requests, default.requests);
@@ -98,6 +101,9 @@ fn options(args: &ServeArgs, config: &ServeConfig) -> Result<ServeOptions> {
     limits.header_time =
         time("header-time", args.header_time, config.header_time.as_ref(), default.header_time)?;
     limits.body_time = time("body-time", args.body_time, config.body_time.as_ref(), default.body_time)?;
+    limits.answer_time =
+        time("answer-time", args.answer_time, config.answer_time.as_ref(), default.answer_time)?;
+    limits.idle_time = time("idle-time", args.idle_time, config.idle_time.as_ref(), default.idle_time)?;
     Ok(options)
 }
 
@@ -175,7 +181,7 @@ mod tests {
         let found = options(&args, &config).expect("options");
         assert_eq!(found.listen.to_string(), "0.0.0.0:9000");
         assert_eq!((found.poll, found.limits.rows), (Duration::from_mins(1), 9));
-        assert_eq!(found.limits.concurrent_bytes, 1 << 30);
+        assert_eq!((found.limits.body, found.limits.answer), (1 << 30, 64 << 20));
         let default = options(&ServeArgs::default(), &ServeConfig::default()).expect("options");
         assert_eq!(default.listen.to_string(), "127.0.0.1:8080");
         config.poll = Some("soon".to_owned());

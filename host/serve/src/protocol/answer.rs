@@ -4,9 +4,12 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::grpc::InferTensorContents;
-use super::rows::{Cause, Datatype, OUTPUT, Refusal, Rows, Schema, Wanted};
-use hydra_lightgbm::Prediction;
+use super::rows::{Cause, Datatype, OUTPUT, Params, Refusal, Rows, Schema, Wanted};
 use hydra_lightgbm::labels::ClassLabels;
+use hydra_lightgbm::{OutputKind, Prediction};
+
+/// The length of the longest double in its shortest form, such as `-2.2250738585072014e-308`, with a comma.
+pub(super) const LONGEST_NUMBER: usize = 25;
 
 /// The result of `predict` for the rows of a request, as Python's LightGBM would return it.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +61,21 @@ pub(crate) struct Body {
 }
 
 impl Schema {
+    /// The most bytes that an answer takes for a row.
+    pub(crate) fn longest_row(&self, params: &Params, wanted: &Wanted) -> usize {
+        let model = self.model();
+        if params.pred_leaf {
+            // An index has at most ten digits and a comma.
+            let value = if wanted.binary { 4 } else { 11 };
+            return self.num_trees(params).saturating_mul(value);
+        }
+        if !params.raw_score && model.output_kind() == OutputKind::Label {
+            return self.longest_label();
+        }
+        let value = if wanted.binary { 8 } else { LONGEST_NUMBER };
+        model.num_outputs().saturating_mul(value)
+    }
+
     /// The model's output for the rows of a request, by its parameters.
     pub(crate) fn predict(&self, rows: &Rows) -> Result<Output, Refusal> {
         let (params, matrix) = (rows.params(), rows.matrix());

@@ -25,7 +25,7 @@ pub(crate) use files::TableFormat;
 pub(crate) use forms::Forms;
 pub(crate) use infer::{Infer, check_output};
 pub(crate) use params::{Param, Params};
-pub(crate) use refusal::{Cause, Code, Refusal};
+pub(crate) use refusal::{Cause, Refusal};
 pub(crate) use schema::{Declared, Schema};
 pub(crate) use tensor::{Data, Datatype, Shape, Tensor};
 

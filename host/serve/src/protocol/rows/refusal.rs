@@ -114,6 +114,8 @@ causes! {
     BodySize = "body-size", 413, ResourceExhausted, "the body is too large";
     /// There are too many rows, or too many values in them.
     RowCount = "row-count", 413, ResourceExhausted, "the request has too many rows";
+    /// The answer would be too large.
+    AnswerSize = "answer-size", 413, ResourceExhausted, "the answer would be too large";
     /// There are too many columns.
     ColumnCount = "column-count", 413, ResourceExhausted, "the request has too many columns";
     /// The media type is missing or unknown.
