@@ -30,8 +30,10 @@ pub(super) struct Activity {
     state: Mutex<State>,
 }
 
+/// The same, at times that are given.
 #[derive(Debug)]
 struct State {
+    times: Times,
     phase: Phase,
     /// When the phase began.
     since: Instant,
@@ -81,49 +83,22 @@ pub(super) struct Open {
 impl Activity {
     /// A connection that has just begun.
     pub(super) fn new(times: Times) -> Arc<Self> {
-        let state = State {
-            phase: Phase::Head,
-            since: Instant::now(),
-            protocol: Protocol::Unknown(0),
-            open: 0,
-            answers: BTreeMap::new(),
-            next: 0,
-        };
-        Arc::new(Self { times, state: Mutex::new(state) })
+        Arc::new(Self { times, state: Mutex::new(State::new(times, Instant::now())) })
     }
 
     /// Notes that these bytes have arrived.
     pub(super) fn read(&self, bytes: &[u8]) {
-        self.lock().read(bytes);
+        self.lock().read(bytes, Instant::now());
     }
 
     /// Notes that the head of a request is complete.
     pub(super) fn open(self: &Arc<Self>) -> Open {
-        let mut state = self.lock();
-        state.open += 1;
-        state.next += 1;
-        Open { activity: self.clone(), number: state.next }
+        Open { number: self.lock().open(), activity: self.clone() }
     }
 
     /// When the connection must end unless something happens; none while a request is read or scored, which have their own limits.
     pub(super) fn due(&self) -> Option<Due> {
-        let state = self.lock();
-        if let Some(at) = state.answers.values().min() {
-            return Some(Due { at: *at, what: "the client did not take an answer in time", is_idle: false });
-        }
-        match state.phase {
-            _ if state.open > 0 => None,
-            Phase::Head => Some(Due {
-                at: state.since + self.times.head,
-                what: "the head of a request took too long",
-                is_idle: false,
-            }),
-            Phase::Idle => Some(Due {
-                at: state.since + self.times.idle,
-                what: "no request began in time",
-                is_idle: true,
-            }),
-        }
+        self.lock().due()
     }
 
     /// The shortest time after which something can be due that is not due yet.
@@ -136,53 +111,86 @@ impl Activity {
     }
 }
 
+impl Open {
+    /// Notes that the answer begins.
+    pub(super) fn answers(&self) {
+        self.activity.lock().answers(self.number, Instant::now());
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.activity.lock().close(self.number, Instant::now());
+    }
+}
+
 impl State {
-    fn read(&mut self, bytes: &[u8]) {
-        if let Protocol::Unknown(seen) = self.protocol {
-            let rest = PREFACE.get(seen..).unwrap_or_default();
+    fn new(times: Times, now: Instant) -> Self {
+        let (phase, protocol) = (Phase::Head, Protocol::Unknown(0));
+        Self { times, phase, since: now, protocol, open: 0, answers: BTreeMap::new(), next: 0 }
+    }
+
+    fn read(&mut self, bytes: &[u8], now: Instant) {
+        if let Protocol::Unknown(before) = self.protocol {
+            let rest = PREFACE.get(before..).unwrap_or_default();
             let count = bytes.len().min(rest.len());
-            let seen = seen + bytes.len();
+            let seen = before + bytes.len();
             if bytes[..count] != rest[..count] {
                 self.protocol = Protocol::Http1;
             } else if seen < BEGINNING {
                 self.protocol = Protocol::Unknown(seen);
             } else {
                 self.protocol = Protocol::Http2;
-                self.enter(Phase::Idle);
+                self.enter(Phase::Idle, now);
             }
         }
-        // The time of the first head counts from the connection.
-        if self.protocol == Protocol::Http1
-            && self.open == 0
-            && self.phase == Phase::Idle
-            && !bytes.is_empty()
-        {
-            self.enter(Phase::Head);
+        // The time of the first head counts from the beginning of the connection.
+        let is_waiting = self.open == 0 && self.phase == Phase::Idle;
+        if self.protocol == Protocol::Http1 && is_waiting && !bytes.is_empty() {
+            self.enter(Phase::Head, now);
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn open(&mut self) -> u64 {
+        self.open += 1;
+        self.next += 1;
+        self.next
+    }
+
+    fn answers(&mut self, number: u64, now: Instant) {
+        self.answers.insert(number, now + self.times.answer);
+    }
+
+    fn close(&mut self, number: u64, now: Instant) {
+        self.answers.remove(&number);
+        self.open -= 1;
+        if self.open == 0 {
+            self.enter(Phase::Idle, now);
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, now: Instant) {
         self.phase = phase;
-        self.since = Instant::now();
+        self.since = now;
     }
-}
 
-impl Open {
-    /// Notes that the answer begins.
-    pub(super) fn answers(&self) {
-        let at = Instant::now() + self.activity.times.answer;
-        self.activity.lock().answers.insert(self.number, at);
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let mut state = self.activity.lock();
-        state.answers.remove(&self.number);
-        state.open -= 1;
-        if state.open == 0 {
-            state.enter(Phase::Idle);
+    fn due(&self) -> Option<Due> {
+        if let Some(at) = self.answers.values().min() {
+            return Some(Due { at: *at, what: "the client did not take an answer in time", is_idle: false });
         }
+        if self.open > 0 {
+            return None;
+        }
+        Some(match self.phase {
+            Phase::Head => Due {
+                at: self.since + self.times.head,
+                what: "the head of a request took too long",
+                is_idle: false,
+            },
+            Phase::Idle => {
+                Due { at: self.since + self.times.idle, what: "no request began in time", is_idle: true }
+            }
+        })
     }
 }
 
@@ -190,55 +198,57 @@ impl Drop for Open {
 mod tests {
     use super::*;
 
-    fn activity() -> Arc<Activity> {
+    /// A connection, and a clock that counts its seconds.
+    fn begin() -> (State, impl Fn(u64) -> Instant) {
         let seconds = Duration::from_secs;
-        Activity::new(Times { head: seconds(10), idle: seconds(75), answer: seconds(30) })
+        let (times, start) =
+            (Times { head: seconds(10), idle: seconds(75), answer: seconds(30) }, Instant::now());
+        (State::new(times, start), move |after| start + seconds(after))
     }
 
-    /// In how many seconds a connection is due.
-    fn due(activity: &Activity) -> Option<u64> {
-        let due = activity.due()?;
-        Some((due.at - Instant::now()).as_secs_f64().round() as u64)
+    /// When a connection is due.
+    fn due(state: &State) -> Option<Instant> {
+        state.due().map(|due| due.at)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_silent_connection_and_a_half_preface_have_the_time_of_a_head() {
-        let silent = activity();
-        let half = activity();
-        tokio::time::advance(Duration::from_secs(4)).await;
-        half.read(b"PRI * HT");
-        assert_eq!((due(&silent), due(&half)), (Some(6), Some(6)));
-        half.read(b"TP/2.0\r\n\r\nSM\r\n\r\n");
-        assert_eq!(due(&half), Some(6));
-        half.read(&[0; 9]);
-        assert_eq!(due(&half), Some(75));
+    #[test]
+    fn a_silent_connection_and_a_half_preface_have_the_time_of_a_head() {
+        let (mut state, at) = begin();
+        assert_eq!(due(&state), Some(at(10)));
+        state.read(b"PRI * HT", at(4));
+        assert_eq!(due(&state), Some(at(10)));
+        state.read(b"TP/2.0\r\n\r\nSM\r\n\r\n", at(5));
+        assert_eq!(due(&state), Some(at(10)));
+        state.read(&[0; 9], at(6));
+        assert_eq!(due(&state), Some(at(81)));
         // Frames without a request change nothing.
-        tokio::time::advance(Duration::from_secs(70)).await;
-        half.read(&[0; 17]);
-        assert_eq!(due(&half), Some(5));
+        state.read(&[0; 17], at(70));
+        assert_eq!(due(&state), Some(at(81)));
+        // A method that begins like the preface is not one.
+        let (mut state, at) = begin();
+        state.read(b"PRI * HTTP/1.1\r\n", at(4));
+        state.read(&[b'x'; 100], at(5));
+        assert_eq!(due(&state), Some(at(10)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_request_that_begins_and_an_answer_that_is_not_taken_have_their_times() {
-        let one = activity();
-        one.read(b"P");
-        one.read(b"OST / HTTP/1.1\r\n");
-        tokio::time::advance(Duration::from_secs(4)).await;
-        assert_eq!(due(&one), Some(6));
-        let open = one.open();
-        one.read(b"body");
-        assert_eq!(due(&one), None);
-        open.answers();
-        let other = one.open();
-        tokio::time::advance(Duration::from_secs(4)).await;
-        other.answers();
-        assert_eq!(due(&one), Some(26));
-        drop(open);
-        assert_eq!(due(&one), Some(30));
-        drop(other);
-        assert_eq!((due(&one), one.due().map(|due| due.is_idle)), (Some(75), Some(true)));
-        tokio::time::advance(Duration::from_secs(70)).await;
-        one.read(b"G");
-        assert_eq!((due(&one), one.due().map(|due| due.is_idle)), (Some(10), Some(false)));
+    #[test]
+    fn a_request_that_begins_and_an_answer_that_is_not_taken_have_their_times() {
+        let (mut state, at) = begin();
+        state.read(b"P", at(2));
+        state.read(b"OST / HTTP/1.1\r\n", at(4));
+        assert_eq!(due(&state), Some(at(10)));
+        let first = state.open();
+        state.read(b"body", at(20));
+        assert_eq!(due(&state), None);
+        state.answers(first, at(25));
+        let second = state.open();
+        state.answers(second, at(27));
+        assert_eq!(due(&state), Some(at(55)));
+        state.close(first, at(30));
+        assert_eq!(due(&state), Some(at(57)));
+        state.close(second, at(31));
+        assert_eq!(state.due().map(|due| (due.at, due.is_idle)), Some((at(106), true)));
+        state.read(b"G", at(100));
+        assert_eq!(state.due().map(|due| (due.at, due.is_idle)), Some((at(110), false)));
     }
 }
