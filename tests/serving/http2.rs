@@ -13,7 +13,15 @@ pub const HEADERS: u8 = 1;
 pub const RESET: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
+
+/// The headers of a request of gRPC.
+pub const GRPC: [(&str, &str); 2] = [("content-type", "application/grpc"), ("te", "trailers")];
+
+/// The paths of gRPC.
+pub const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
+pub const LIVE: &str = "/inference.GRPCInferenceService/ServerLive";
 
 /// The flags of frames.
 pub const END_STREAM: u8 = 1;
@@ -44,6 +52,8 @@ impl Http2 {
         connection.stream.write_all(PREFACE).expect("the preface");
         let setting = [&4_u16.to_be_bytes()[..], &window.to_be_bytes()].concat();
         connection.send(SETTINGS, 0, 0, &setting).expect("the settings");
+        // Of all streams together, any number of bytes may be sent.
+        connection.send(WINDOW_UPDATE, 0, 0, &(1_u32 << 30).to_be_bytes()).expect("a window");
         connection
     }
 

@@ -10,24 +10,19 @@ use serde_json::json;
 use super::ROWS;
 use super::client::head;
 use super::http2::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, PING, PREFACE, RESET, SETTINGS, frame,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GRPC, HEADERS, Http2, INFER, LIVE, PING, PREFACE, RESET,
+    SETTINGS, frame,
 };
 use super::process::{JSON, Serving, split};
 use crate::support::backends::fresh_name;
 use crate::support::binary::Project;
 use crate::support::model;
 
-/// The headers of a request of gRPC.
-const GRPC: [(&str, &str); 2] = [("content-type", "application/grpc"), ("te", "trailers")];
-
-/// The paths of gRPC.
-const INFER: &str = "/inference.GRPCInferenceService/ModelInfer";
-const LIVE: &str = "/inference.GRPCInferenceService/ServerLive";
-
 fn start(args: &[&str]) -> (Project, Serving) {
     let project = Project::new(None, &fresh_name("stalls"));
     let file = model("regression");
-    let serving = Serving::start(&project, &[&["--model-file", &file, "--grpc", "127.0.0.1:0"], args].concat());
+    let serving =
+        Serving::start(&project, &[&["--model-file", &file, "--grpc", "127.0.0.1:0"], args].concat());
     (project, serving)
 }
 
@@ -52,7 +47,8 @@ fn megabytes(serving: &Serving) -> f64 {
 #[test]
 fn bodies_take_room_as_they_arrive() {
     let limit = "1000000";
-    let args = ["--max-body", limit, "--max-answer", limit, "--max-concurrent-bytes", limit, "--body-time", "1m"];
+    let args =
+        ["--max-body", limit, "--max-answer", limit, "--max-concurrent-bytes", limit, "--body-time", "1m"];
     let (_project, serving) = start(&args);
     // What is announced takes none.
     let chunked = b"POST /invocations HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -149,7 +145,7 @@ fn answers_that_are_not_read_hold_room_until_their_time_is_over() {
     let body = split(&ROWS).to_string();
     for (address, path, headers, body) in [
         (serving.http, "/invocations", &[JSON][..], body.as_bytes()),
-        (serving.grpc.expect("gRPC"), LIVE, &GRPC, &[0; 5]),
+        (serving.grpc.expect("gRPC"), LIVE, &GRPC[..], &[0; 5][..]),
     ] {
         let mut connection = Http2::open(address, 0);
         connection.ask(1, path, headers, true).expect("a head");
@@ -157,7 +153,11 @@ fn answers_that_are_not_read_hold_room_until_their_time_is_over() {
         connection.find(|frame| frame.kind == HEADERS && frame.stream == 1).expect("the head of an answer");
         let start = Instant::now();
         let ended = connection.find(|frame| frame.kind == DATA);
-        assert!(ended.is_err() && start.elapsed() < Duration::from_secs(8), "{ended:?} {:?}", start.elapsed());
+        assert!(
+            ended.is_err() && start.elapsed() < Duration::from_secs(8),
+            "{ended:?} {:?}",
+            start.elapsed()
+        );
     }
     assert_eq!(serving.invoke(&split(&ROWS)).status, 200);
 }

@@ -25,9 +25,9 @@ pub(crate) struct App {
     pub(crate) slots: Vec<Arc<Slot>>,
     /// What Prometheus sees.
     pub(crate) metrics: Arc<Metrics>,
-    /// Room for connections, requests, and the bytes of bodies and answers.
+    /// Room for connections, requests, the bytes of bodies and answers, and rows.
     pub(crate) clients: Clients,
-    /// Room for rows.
+    /// The rows that are scored.
     pub(crate) rows: Arc<Room>,
     /// One permit for each processor.
     pub(crate) processors: Arc<Semaphore>,
@@ -51,7 +51,7 @@ impl App {
             slots,
             metrics,
             clients: Clients::new(limits),
-            rows: Room::new(limits.concurrent_rows),
+            rows: Room::new(usize::MAX),
             processors: Arc::new(Semaphore::new(processors)),
             tokens,
             draining: AtomicBool::new(false),

@@ -8,15 +8,18 @@ use crate::admission::{Room, Taken};
 use crate::options::ServeLimits;
 use crate::protocol::{Cause, Refusal};
 
-/// The bytes of a body or of an answer that need no room. There are as many of them as requests, so that clients with large bodies or
-/// answers leave room for those with small ones.
+/// The bytes of a body or of an answer that need no room: clients with large ones leave room for those with small ones. How many there
+/// can be, is limited by the requests.
 const FREE_BYTES: usize = 16 << 10;
+
+/// The rows of a request that need no room.
+const FREE_ROWS: usize = 1_000;
 
 /// All clients.
 #[derive(Debug)]
 pub(crate) struct Clients {
     all: Rooms,
-    limits: [usize; 3],
+    limits: [usize; 4],
     known: Mutex<HashMap<IpAddr, Weak<Client>>>,
 }
 
@@ -32,34 +35,39 @@ struct Rooms {
     connections: Arc<Room>,
     requests: Arc<Room>,
     bytes: Arc<Room>,
+    rows: Arc<Room>,
 }
 
 /// Room for one connection, as long as it is open.
 #[derive(Debug)]
-pub(crate) struct Place {
-    _all: Taken,
-    _own: Taken,
-}
+pub(crate) struct Place(#[expect(dead_code, reason = "it returns to the rooms when it is dropped")] Share);
 
 /// What a request takes until its answer is written.
 #[derive(Debug)]
 pub(crate) struct Running {
-    _request: [Taken; 2],
-    bytes: [Taken; 2],
+    _request: Share,
+    bytes: Share,
+    rows: Share,
+}
+
+/// A part of what all clients have, and of what one has.
+#[derive(Debug)]
+struct Share {
+    all: Taken,
+    own: Taken,
 }
 
 impl Rooms {
-    fn new([connections, requests, bytes]: [usize; 3]) -> Self {
-        Self { connections: Room::new(connections), requests: Room::new(requests), bytes: Room::new(bytes) }
+    fn new([connections, requests, bytes, rows]: [usize; 4]) -> Self {
+        let [connections, requests, bytes, rows] = [connections, requests, bytes, rows].map(Room::new);
+        Self { connections, requests, bytes, rows }
     }
 }
 
 impl Clients {
     /// No clients, within these limits.
     pub(crate) fn new(limits: &ServeLimits) -> Self {
-        // A body or an answer of the allowed size always fits if it is alone.
-        let bytes = limits.concurrent_bytes.max(limits.body).max(limits.answer);
-        let limits = [limits.connections, limits.requests, bytes];
+        let limits = [limits.connections, limits.requests, limits.concurrent_bytes, limits.concurrent_rows];
         Self { all: Rooms::new(limits), limits, known: Mutex::default() }
     }
 
@@ -94,7 +102,7 @@ impl Clients {
 impl Client {
     /// Takes room for a connection; none if there is not enough.
     pub(crate) fn connect(&self) -> Option<Place> {
-        Some(Place { _all: self.all.connections.take(1)?, _own: self.own.connections.take(1)? })
+        self.share(|rooms| &rooms.connections, 1).map(Place)
     }
 
     /// Takes room for a request; [`Cause::Busy`] if there is not enough.
@@ -108,12 +116,14 @@ impl Client {
     }
 
     fn take(&self, requests: usize) -> Result<Running, Refusal> {
-        let both = |room: fn(&Rooms) -> &Arc<Room>, count| {
-            let taken = room(&self.all).take(count).zip(room(&self.own).take(count));
-            taken.map(|(all, own)| [all, own]).ok_or(Refusal::new(Cause::Busy))
-        };
-        let request = both(|rooms| &rooms.requests, requests)?;
-        Ok(Running { _request: request, bytes: both(|rooms| &rooms.bytes, 0)? })
+        let request = self.share(|rooms| &rooms.requests, requests);
+        let shares = request.zip(self.share(|rooms| &rooms.bytes, 0)).zip(self.share(|rooms| &rooms.rows, 0));
+        let ((request, bytes), rows) = shares.ok_or(Refusal::new(Cause::Busy))?;
+        Ok(Running { _request: request, bytes, rows })
+    }
+
+    fn share(&self, room: fn(&Rooms) -> &Arc<Room>, count: usize) -> Option<Share> {
+        Some(Share { all: room(&self.all).take(count)?, own: room(&self.own).take(count)? })
     }
 }
 
@@ -121,14 +131,23 @@ impl Running {
     /// Takes room for this many bytes of a body or of an answer, in place of what was taken before. [`Cause::Busy`] and no change if
     /// there is not enough.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), Refusal> {
-        let bytes = bytes.saturating_sub(FREE_BYTES);
-        let [all, own] = &self.bytes;
-        if !own.resize(bytes) {
+        self.bytes.resize(bytes.saturating_sub(FREE_BYTES))
+    }
+
+    /// [`hold`](Self::hold) for rows that are scored.
+    pub(crate) fn hold_rows(&self, rows: usize) -> Result<(), Refusal> {
+        self.rows.resize(rows.saturating_sub(FREE_ROWS))
+    }
+}
+
+impl Share {
+    fn resize(&self, count: usize) -> Result<(), Refusal> {
+        if !self.own.resize(count) {
             return Err(Refusal::new(Cause::Busy));
         }
-        if !all.resize(bytes) {
-            // Only more bytes can find no room, and what was there before is less.
-            own.resize(all.count());
+        if !self.all.resize(count) {
+            // What was there before is less, and always fits.
+            self.own.resize(self.all.count());
             return Err(Refusal::new(Cause::Busy));
         }
         Ok(())
@@ -153,7 +172,7 @@ mod tests {
     fn clients() -> Clients {
         let mut limits = ServeLimits::default();
         (limits.connections, limits.requests, limits.concurrent_bytes) = (8, 4, 100 << 10);
-        (limits.body, limits.answer) = (50 << 10, 50 << 10);
+        limits.concurrent_rows = 10_000;
         Clients::new(&limits)
     }
 
@@ -196,6 +215,14 @@ mod tests {
         drop((first, second));
         assert_eq!(clients.bytes(), 0);
         third.hold(FREE_BYTES + (25 << 10)).expect("room");
+        // So it is with rows.
+        third.hold_rows(FREE_ROWS + 7_500).expect("its share");
+        let fourth = clients.of(address("10.0.0.3")).admit().expect("room");
+        assert_eq!(fourth.hold_rows(FREE_ROWS + 2_501).expect_err("full").cause(), Cause::Busy);
+        fourth.hold_rows(FREE_ROWS).expect("free");
+        third.hold_rows(0).expect("less");
+        // More than there is fits if it is alone.
+        fourth.hold_rows(FREE_ROWS + 20_000).expect("room");
     }
 
     #[test]

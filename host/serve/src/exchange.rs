@@ -144,7 +144,8 @@ struct Ready<W> {
     served: Arc<Served>,
     arm: Arm,
     rows: Rows,
-    taken: Taken,
+    /// The rows among those that are scored.
+    counted: Option<Taken>,
     running: Arc<Running>,
     write: W,
 }
@@ -181,8 +182,9 @@ where
                 }
             }
         };
-        let taken = app.rows.take(rows.len()).ok_or(Refusal::new(Cause::Busy))?;
-        Ok(Ready { app, slot, served, arm, rows, taken, running, write })
+        running.hold_rows(rows.len())?;
+        let counted = app.rows.take(rows.len());
+        Ok(Ready { app, slot, served, arm, rows, counted, running, write })
     }
 }
 
@@ -195,14 +197,15 @@ impl<W> Ready<W> {
     where
         W: FnOnce(&Rows, &Output, &Served) -> Result<T, Refusal>,
     {
-        let Self { app, slot, served, arm, rows, taken, running, write } = self;
+        let Self { app, slot, served, arm, rows, counted, running, write } = self;
         // Before anything is allocated for the answer, which takes the place of the body.
         running.hold(answer_size(&served.schema, &rows, app.options.limits.answer)?)?;
         let began = Instant::now();
         let scored = score(&served.schema, &rows)?;
         let took = began.elapsed();
         let answer = write(&rows, &scored.output, &served)?;
-        drop(taken);
+        drop(counted);
+        running.hold_rows(0)?;
         if rows.ignored() > 0 {
             app.metrics.ignored_columns.get_or_create(&served.labels).inc_by(rows.ignored() as u64);
         }

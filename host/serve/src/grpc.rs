@@ -106,7 +106,7 @@ impl HttpBody for Arriving {
                 Poll::Ready(Some(taken.map(|()| frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                Poll::Ready(Some(Err(self.refuse(&Refusal::because(Cause::SlowBody, error)))))
+                Poll::Ready(Some(Err(self.refuse(&Refusal::because(Cause::BrokenBody, error)))))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {

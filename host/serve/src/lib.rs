@@ -31,6 +31,7 @@ mod connections;
 mod drift;
 mod exchange;
 mod file;
+mod files;
 mod follower;
 mod grpc;
 mod http;
@@ -51,5 +52,5 @@ mod tls;
 mod tokens;
 
 pub use canary::Share;
-pub use options::{Canary, CanaryKey, DRAIN, ServeLimits, ServeOptions, Source, TlsFiles};
+pub use options::{Canary, CanaryKey, DRAIN, NonFinite, ServeLimits, ServeOptions, Source, TlsFiles};
 pub use server::Server;

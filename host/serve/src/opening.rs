@@ -23,6 +23,7 @@ pub(crate) struct Following {
     pub(crate) registry: ModelRegistry,
     pub(crate) seat: Arc<Seat>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) categories: Arc<[String]>,
 }
 
 /// A version that is being opened. When this is dropped, nothing continues but a computation that has begun.
@@ -107,6 +108,7 @@ impl Opened {
             sha256: *sha256,
             signature: signature.clone(),
             drift: Drift::from_evaluations(&evaluations, entity.version, *sha256),
+            categories: following.categories.clone(),
         };
         let served = Arc::new(blocking(move || Served::new(&name, made_of, &metrics)).await?);
         Ok(Self { served, servable })
@@ -115,7 +117,7 @@ impl Opened {
     /// Swaps the version in, and remembers it.
     pub(crate) async fn take_seat(self, following: &Following) {
         let Self { served, servable } = self;
-        let Following { name, registry, seat, metrics } = following;
+        let Following { name, registry, seat, metrics, .. } = following;
         let former = seat.put(Some(served.clone()));
         let since = metrics.serving_since.get_or_create_owned(&served.labels);
         since.set(served.since as f64 / 1e3);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -39,6 +40,10 @@ pub struct ServeOptions {
     pub alias: Alias,
     /// How long the server waits before it asks for the alias again.
     pub poll: Duration,
+    /// The features that had pandas' category type in training, for models that have categories and do not say which they are.
+    pub categories: Arc<[String]>,
+    /// How NaN and infinities are written in answers of MLflow's and KServe's first protocol, unless a request says.
+    pub non_finite: NonFinite,
     /// The longest time for opening a version: for fetching, checking and compiling it.
     pub open_time: Duration,
     /// Whether the server starts from the model cache if the registry cannot be reached.
@@ -61,6 +66,16 @@ pub struct ServeOptions {
     pub token_file: Option<PathBuf>,
     /// The longest time for running requests after the request to stop.
     pub drain: Duration,
+}
+
+/// How NaN and infinities are written in JSON, which has no numbers for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NonFinite {
+    /// `null`: valid JSON.
+    #[default]
+    Null,
+    /// `NaN`, `Infinity`, `-Infinity`: what MLflow's server writes, and what Python reads.
+    Bare,
 }
 
 /// A version that answers a share of the requests.
@@ -109,7 +124,7 @@ pub struct ServeLimits {
     /// The most bytes of bodies and answers at a time, beyond the first 16 KiB of each: those of bodies that have arrived and whose
     /// answers are not made, and those of answers that are not written.
     pub concurrent_bytes: usize,
-    /// The most rows that are scored at a time.
+    /// The most rows that are scored at a time, beyond the first 1,000 of each request.
     pub concurrent_rows: usize,
     /// The most connections.
     pub connections: usize,
@@ -152,6 +167,8 @@ impl ServeOptions {
             grpc: None,
             alias: Alias::CHAMPION,
             poll: Duration::from_secs(5),
+            categories: Arc::default(),
+            non_finite: NonFinite::Null,
             open_time: Duration::from_mins(10),
             offline_ok: false,
             limits: ServeLimits::default(),

@@ -11,6 +11,7 @@ use hydra_base::error::{Error, Result};
 use hydra_base::names::{Alias, RunId, Version};
 use hydra_base::time::now;
 use hydra_base::{Sha256, Timestamp};
+use hydra_lightgbm::loaded::ColumnKind;
 use hydra_lightgbm::{Matrix, Model};
 use hydra_registry::have_same_files;
 use hydra_registry::mlflow::entities::ModelVersion;
@@ -56,12 +57,15 @@ pub(crate) struct Ingredients {
     pub(crate) sha256: Sha256,
     pub(crate) signature: Option<Vec<ColumnSpec>>,
     pub(crate) drift: Option<Drift>,
+    /// The features that had pandas' category type in training, for a model that has categories and does not say which they are.
+    pub(crate) categories: Arc<[String]>,
 }
 
 impl Served {
     /// A version that is ready: it has scored rows, so that the first request finds its memory in place.
     pub(crate) fn new(name: &Arc<str>, made_of: Ingredients, metrics: &Metrics) -> Result<Self> {
-        let Ingredients { entity, model, sha256, signature, drift } = made_of;
+        let Ingredients { entity, model, sha256, signature, drift, categories } = made_of;
+        let model = with_categories(model, &categories)?;
         // A request is one task, and other requests have the other processors.
         let model = model.with_threads(1);
         warm(&model)?;
@@ -97,6 +101,15 @@ impl Served {
     pub(crate) fn is(&self, version: &ModelVersion) -> bool {
         self.identity.as_ref().is_some_and(|own| have_same_files(own, version))
     }
+}
+
+/// The model with these categories, unless it says itself which there are.
+fn with_categories(model: Model, categories: &[String]) -> Result<Model> {
+    let unknown = vec![ColumnKind::Unknown; model.feature_names().len()];
+    if categories.is_empty() || model.feature_kinds(&unknown).is_ok() {
+        return Ok(model);
+    }
+    model.with_categories(categories)
 }
 
 /// What a column's declaration means for the values of requests; none for an unnamed tensor.

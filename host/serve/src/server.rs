@@ -19,6 +19,7 @@ use crate::admission::Room;
 use crate::app::App;
 use crate::connections::{Connections, SPARE};
 use crate::file::open_file;
+use crate::files::connections_for;
 use crate::follower::{Follower, Following, Role};
 use crate::metrics::Metrics;
 use crate::notify::notify;
@@ -54,8 +55,9 @@ impl Server {
     ///
     /// [`ErrorKind::ServeOptions`] for options that contradict each other, [`ErrorKind::InvalidCertificate`] and
     /// [`ErrorKind::InvalidTokens`] for files that cannot be used, [`ErrorKind::AddressUnavailable`].
-    pub async fn bind(sources: Vec<Source>, options: ServeOptions) -> Result<Self> {
+    pub async fn bind(sources: Vec<Source>, mut options: ServeOptions) -> Result<Self> {
         options.check()?;
+        options.limits.connections = connections_for(options.limits.connections, SPARE);
         check_names(&sources)?;
         let tls = options.tls.as_ref().map(Tls::read).transpose()?.map(Arc::new);
         let tokens = options.token_file.as_deref().map(Tokens::read).transpose()?.map(Arc::new);
@@ -86,8 +88,9 @@ impl Server {
 
     /// Answers requests until `stop` is ready, then ends the running ones.
     ///
-    /// Fails like opening the models, if the first champion of one of them cannot be served. Later trouble is reported by the routes
-    /// about the server's state, and the version that is served stays.
+    /// Fails like opening the models, if the first champion of one of them cannot be served, and with [`ErrorKind::InvalidCanary`] if
+    /// that does not have the feature which is the key of the canary. Later trouble is reported by the routes about the server's state,
+    /// and the version that is served stays.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
         let Self { app, http, grpc, tls, tokens, followers, files, workers, recorders } = self;
         let (end, ended) = watch::channel(false);
@@ -191,7 +194,8 @@ async fn open_all(
 ) -> Result<Vec<Follower>> {
     for (slot, path) in files {
         let (name, metrics) = (slot.name.clone(), app.metrics.clone());
-        let served = blocking(move || Served::new(&name, open_file(&path)?, &metrics)).await?;
+        let categories = app.options.categories.clone();
+        let served = blocking(move || Served::new(&name, open_file(&path, categories)?, &metrics)).await?;
         tracing::info!(model = &*slot.name, sha256 = %served.sha256, "serving a model file");
         slot.champion.put(Some(Arc::new(served)));
     }
@@ -204,6 +208,7 @@ async fn open_all(
         }
     }))
     .await?;
+    app.slots.iter().try_for_each(|slot| slot.check_canary())?;
     Ok(followers)
 }
 
@@ -280,6 +285,7 @@ impl<'a> Built<'a> {
             registry: registry.clone(),
             seat: seat.clone(),
             metrics: self.metrics.clone(),
+            categories: self.options.categories.clone(),
         };
         self.followers.push(Follower::new(following, role, self.options));
     }

@@ -66,6 +66,14 @@ pub struct ServeArgs {
     #[arg(long, value_name = "header:NAME|column:NAME")]
     pub canary_key: Option<String>,
 
+    /// The columns that had pandas' category type in training, for models that have categories and do not identify them
+    #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
+    pub categories: Vec<String>,
+
+    /// How NaN and infinities are written in answers, unless a request says [default: null]
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub nan: Option<Nan>,
+
     /// Say in refusals what is wrong with the request, which may quote it
     #[arg(long)]
     pub explain_errors: bool,
@@ -106,7 +114,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_requests: Option<usize>,
 
-    /// The most rows that are scored at a time [default: 1000000]
+    /// The most rows that are scored at a time, beyond the first 1000 of each request [default: 1000000]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_concurrent_rows: Option<usize>,
 
@@ -141,6 +149,15 @@ pub struct ServeArgs {
 
 /// The heading of the limits.
 const LIMITS: &str = "Limits; what is beyond is refused at once";
+
+/// How NaN and infinities are written in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Nan {
+    /// As null
+    Null,
+    /// As the words NaN, Infinity and -Infinity, which JSON does not have and MLflow's server writes
+    Bare,
+}
 
 /// The format of the log of a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -21,6 +21,11 @@ pub struct ServeConfig {
     pub alias: Option<String>,
     /// How long the server waits before it asks for the alias again.
     pub poll: Option<String>,
+    /// The features that had pandas' category type in training.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// How NaN and infinities are written in answers: `null` or `bare`.
+    pub nan: Option<String>,
     /// The longest time for opening a version.
     pub open_time: Option<String>,
     /// Whether the server starts from the model cache if the registry cannot be reached.

@@ -31,8 +31,7 @@ async fn arriving(limits: &ServeLimits, mut body: Body, running: &Running) -> Re
     // Parts are copied: one of a few bytes can keep a buffer of thousands.
     let mut collected = Vec::new();
     while let Some(frame) = body.frame().await {
-        // The client went away, or sent something else than what it said.
-        let frame = frame.map_err(|error| Refusal::because(Cause::SlowBody, error))?;
+        let frame = frame.map_err(|error| Refusal::because(Cause::BrokenBody, error))?;
         let Ok(part) = frame.into_data() else { continue };
         let length = collected.len().saturating_add(part.len());
         if length > limits.body {

@@ -141,7 +141,7 @@ async fn scores<D: Dialect>(
 ) -> Result<Response<Body>, Refusal> {
     let headers = &head.headers;
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let dialect = D::of(head)?;
+    let dialect = D::of(head, &app.options)?;
     let encoding = Encoding::of_body(text(header::CONTENT_ENCODING))?;
     let accepted = headers.get(header::ACCEPT_ENCODING).cloned();
     // A compressed body can be much longer than it looks.

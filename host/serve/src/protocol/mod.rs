@@ -15,7 +15,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use answer::{Body, NonFinite, Output};
+pub(crate) use answer::{Body, Output};
 pub(crate) use encoding::Encoding;
 pub(crate) use fault::Fault;
 pub(crate) use grpc::{Answered, Asked, Backend, Target, service};
