@@ -93,7 +93,6 @@ fn what_cannot_be_served_is_an_error_at_the_start() {
         (&["--token-file", "missing"], "cannot read the file of tokens"),
         (&["--grpc", "nowhere"], "not an IP address"),
         (&["a", "a"], "named twice"),
-        (&["--open-time", "0s"], "the time for opening a version is zero"),
     ] {
         let (code, log) = run(args);
         assert_eq!(code, Some(2), "{args:?}: {log}");

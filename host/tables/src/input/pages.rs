@@ -41,7 +41,8 @@ pub(super) fn check_footer(file: &[u8]) -> Result<()> {
     let length =
         file.split_last_chunk::<8>().map(|(_, [a, b, c, d, ..])| u32::from_le_bytes([*a, *b, *c, *d]));
     match length {
-        Some(length) if length > LONGEST_FOOTER => {
+        // One that is longer than the file is damaged, which the decoder reports.
+        Some(length) if length > LONGEST_FOOTER && length as usize <= file.len() => {
             Err(Error::new(ErrorKind::InvalidData, "the footer is too large")
                 .with_context(UNPACKED, format_args!("{length} bytes, the limit is {LONGEST_FOOTER}")))
         }
