@@ -52,6 +52,7 @@ struct State {
     one_in: u64,
     refused: Option<(&'static str, u16)>,
     answered: Option<(&'static str, String)>,
+    stalled: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -109,6 +110,11 @@ impl Proxy {
         self.state().refused = Some((part, status));
     }
 
+    /// Does not answer requests whose method and path contain `part` until it is called with another one.
+    pub fn stall(&self, part: Option<&'static str>) {
+        self.state().stalled = part;
+    }
+
     /// The number of sequential round trips since the last call: the longest sequence in which each request was sent
     /// after the answer to the previous one.
     pub fn take_rounds(&self) -> usize {
@@ -145,21 +151,24 @@ fn random_fault(one_in: u64) -> Option<Fault> {
 fn hand_on(mut client: &TcpStream, server: &str, shared: &Mutex<State>) -> std::io::Result<()> {
     let Some(request) = read_request(client)? else { return Ok(()) };
     let lock = || shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let (index, delay, fault, own) = {
+    let (index, line, delay, fault, own) = {
         let mut state = lock();
         let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap_or_default());
         let line =
             line.split(['?', ' ']).take(2).collect::<Vec<_>>().join(" ").replace("/api/2.0/mlflow/", "");
         let refused = state.refused.filter(|(part, _)| line.contains(part));
-        state.seen.push(Seen { line, from: Instant::now(), to: None, answered: 0 });
+        state.seen.push(Seen { line: line.clone(), from: Instant::now(), to: None, answered: 0 });
         let index = state.seen.len() - 1;
         let fault = state.fault.filter(|(at, _)| *at == index).map(|(_, fault)| fault);
         let fault = fault.or_else(|| random_fault(state.one_in));
         let own = state.answered.as_ref().filter(|(part, _)| state.seen[index].line.contains(part));
         let own = own.map(|(_, json)| json.clone());
-        (index, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))), own)
+        (index, line, state.delay, fault.or(refused.map(|(_, status)| Fault::Answered(status))), own)
     };
     thread::sleep(delay);
+    while lock().stalled.is_some_and(|part| line.contains(part)) {
+        thread::sleep(Duration::from_millis(20));
+    }
     let forward = || -> std::io::Result<Vec<u8>> {
         if let Some(json) = &own {
             let length = json.len();

@@ -54,7 +54,7 @@ impl Scope {
             Self::Wheel => vec![wheel::TOOLS],
             Self::Release => vec![wheel::TOOLS, wheel::ZIG],
             Self::Test => vec![MLFLOW, "moto", wheel::TOOLS, python::ENVIRONMENT],
-            Self::All => [MLFLOW, "moto", "postgres", "serving"]
+            Self::All => [MLFLOW, "moto", "postgres", "serving", "kserve"]
                 .into_iter()
                 .chain([wheel::TOOLS, wheel::ZIG, python::ENVIRONMENT, python::DISTRIBUTED])
                 .chain(OLDER_MLFLOWS)

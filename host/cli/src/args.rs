@@ -24,7 +24,7 @@ use hydra_mlflow::environment;
 use hydra_mlflow::uri::GivenUri;
 use hydra_registry::Head;
 pub use repeated::{REPEATED, gathered};
-pub use serve::{LogFormat, ServeArgs};
+pub use serve::{LogFormat, Nan, ServeArgs};
 
 /// The champion lifecycle of LightGBM models on MLflow: log candidates, promote and roll back by a sandboxed policy,
 /// and predict with the champion.

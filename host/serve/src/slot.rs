@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 
+use hydra_base::error::{Error, ErrorKind, Result};
+
 use crate::options::{Canary, CanaryKey};
 use crate::protocol::{Cause, Refusal, Rows};
 use crate::served::{Seat, Served};
@@ -71,6 +73,22 @@ impl Slot {
         let matrix = rows.matrix();
         let value = (matrix.rows() > 0).then(|| matrix.value(0, column))?;
         is_drawn(canary, value.to_string().as_bytes(), &candidate).then_some(candidate)
+    }
+
+    /// Refuses a canary whose key is not a feature of the champion: no request would ever have it.
+    pub(crate) fn check_canary(&self) -> Result<()> {
+        let (Some((Canary { key: CanaryKey::Column(name), .. }, _)), Some(champion)) =
+            (&self.canary, self.champion.served())
+        else {
+            return Ok(());
+        };
+        if champion.model().feature_names().contains(name) {
+            return Ok(());
+        }
+        let message = format!("the key of the canary is not a feature of the model: `{name}`");
+        Err(Error::new(ErrorKind::InvalidCanary, message)
+            .with_context("model", &self.name)
+            .with_hint("name a feature, or a header as in `header:x-customer`"))
     }
 
     /// The version in a seat, unless it is the champion as well.

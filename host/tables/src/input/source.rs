@@ -19,7 +19,11 @@ pub struct Source {
     name: String,
     kind: Kind,
     delimiter: Option<u8>,
+    most_unpacked: u64,
 }
+
+/// The most bytes that the parts of bytes in memory may be unpacked, unless [`Source::unpacked_at_most`] sets another number.
+const MOST_UNPACKED: u64 = 256 << 20;
 
 enum Kind {
     Reader(Box<dyn Read + Send>),
@@ -46,7 +50,7 @@ impl Source {
         };
         let delimiter = is_tabs(&without_compression(path)).then_some(b'\t');
         match open() {
-            Ok(kind) => Ok(Self { name, kind, delimiter }),
+            Ok(kind) => Ok(Self { delimiter, ..Self::new(name, kind) }),
             Err(error) => Err(Error::new(ErrorKind::Storage, "cannot open the input")
                 .with_context("file", name)
                 .with_source(error)),
@@ -58,7 +62,7 @@ impl Source {
     /// Parquet is copied to a temporary file first, because its footer is at the end.
     #[must_use]
     pub fn from_reader(name: &str, reader: impl Read + Send + 'static) -> Self {
-        Self { name: name.to_owned(), kind: Kind::Reader(Box::new(reader)), delimiter: None }
+        Self::new(name.to_owned(), Kind::Reader(Box::new(reader)))
     }
 
     /// Says what separates the columns of CSV. Without it, the extension .tsv or .tab or else the header decides.
@@ -70,7 +74,23 @@ impl Source {
     /// Reads bytes in memory, without a copy of them; errors contain `name`.
     #[must_use]
     pub fn from_bytes(name: &str, bytes: Bytes) -> Self {
-        Self { name: name.to_owned(), kind: Kind::Memory(bytes), delimiter: None }
+        Self::new(name.to_owned(), Kind::Memory(bytes))
+    }
+
+    fn new(name: String, kind: Kind) -> Self {
+        Self { name, kind, delimiter: None, most_unpacked: MOST_UNPACKED }
+    }
+
+    /// Says how many bytes the pages of a Parquet file in memory may be when they are unpacked; its default is 256 MiB. Errors about
+    /// more have the context `unpacked`.
+    #[must_use]
+    pub fn unpacked_at_most(self, most_unpacked: u64) -> Self {
+        Self { most_unpacked, ..self }
+    }
+
+    /// How many bytes the pages of a file in memory may be when they are unpacked.
+    pub(super) fn most_unpacked(&self) -> u64 {
+        self.most_unpacked
     }
 
     /// The path of the file, `stdin`, or the name of the reader.
@@ -89,7 +109,7 @@ impl Source {
     /// A file is read once more for it; bytes that come once are copied to a temporary file. [`ErrorKind::Storage`] if the bytes
     /// cannot be read.
     pub fn digest(self) -> Result<(Self, Sha256)> {
-        let (name, delimiter) = (self.name.clone(), self.delimiter);
+        let (name, delimiter, most_unpacked) = (self.name.clone(), self.delimiter, self.most_unpacked);
         let unreadable = |error| unreadable(error).with_context("file", &name);
         let mut file = match self.kind {
             Kind::File { file, length: Some(_) } => file,
@@ -101,7 +121,7 @@ impl Source {
             }
             Kind::Memory(bytes) => {
                 let digest = Sha256::of(&bytes);
-                return Ok((Self { name, kind: Kind::Memory(bytes), delimiter }, digest));
+                return Ok((Self { name, kind: Kind::Memory(bytes), delimiter, most_unpacked }, digest));
             }
         };
         file.rewind().map_err(unreadable)?;
@@ -109,7 +129,7 @@ impl Source {
         io::copy(&mut file, &mut hasher).map_err(unreadable)?;
         file.rewind().map_err(unreadable)?;
         let length = Some(file.metadata().map_err(unreadable)?.len());
-        Ok((Self { name, kind: Kind::File { file, length }, delimiter }, hasher.finish()))
+        Ok((Self { name, kind: Kind::File { file, length }, delimiter, most_unpacked }, hasher.finish()))
     }
 
     /// How many bytes there are, if that is known.
