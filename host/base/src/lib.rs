@@ -20,7 +20,7 @@ pub mod text;
 pub mod time;
 
 #[cfg(feature = "runtime")]
-pub use blocking::blocking;
+pub use blocking::{blocking, yielding};
 pub use error::{Error, ErrorCategory, ErrorKind, Result};
 pub use jitter::jitter;
 pub use policy_identity::PolicyIdentity;

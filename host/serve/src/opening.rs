@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{blocking, yielding};
 use hydra_evaluation::Evaluation;
 use hydra_registry::mlflow::entities::ModelVersion;
 use hydra_registry::{ModelRegistry, ServableVersion};
@@ -61,7 +61,7 @@ impl Opening {
             Opened::new(&following, servable, evaluations).await
         };
         let task = tokio::spawn(async move {
-            timeout(limit, open).await.unwrap_or_else(|_| {
+            timeout(limit, yielding(open)).await.unwrap_or_else(|_| {
                 let message =
                     format!("version {number} could not be opened within {} s", limit.as_secs_f64());
                 let error = Error::new(ErrorKind::Timeout, message).with_retryable(true);
