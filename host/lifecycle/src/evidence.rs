@@ -175,9 +175,13 @@ impl Evidence {
         }
     }
 
+    /// The versions that it is about.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = &ModelVersion> {
+        [&self.target, &self.champion, &self.archived].into_iter().flatten()
+    }
+
     fn run_ids(&self) -> BTreeSet<RunId> {
-        let versions = [&self.target, &self.champion, &self.archived].into_iter().flatten();
-        versions.filter_map(|version| version.run_id.clone()).collect()
+        self.versions().filter_map(|version| version.run_id.clone()).collect()
     }
 
     /// The experiments that the model's tag names.

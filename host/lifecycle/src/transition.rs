@@ -78,6 +78,9 @@ impl Transitions<'_> {
         ledger: Option<&Ledger>,
     ) -> Result<Evidence> {
         let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
+        if let Some(ledger) = ledger {
+            ledger.note_listed(&evidence.registered, evidence.versions());
+        }
         let runs = evidence.read_runs(self.backend, ledger);
         let models = self.open_models(request, &evidence);
         let documents = self.read_evaluations(request, &evidence);

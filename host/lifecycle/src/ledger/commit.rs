@@ -10,6 +10,7 @@ use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::look::Appended;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
 use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
+use crate::ledger::numbering::Numbering;
 use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::view::Basis;
 use hydra_base::aliases::AliasMove;
@@ -75,6 +76,7 @@ impl LedgerWriter {
                 }
                 return Ok(fate(&quiet, own));
             }
+            let then = Instant::now();
             settler.is_not_recorded(quiet.head.number);
             let view = self.ledger.view_of(&Basis::settled(&quiet.snapshot, &quiet.head)).await?;
             let (proposal, located) = join(decider.decide(&view), self.ledger.locate_archive()).await;
@@ -94,6 +96,10 @@ impl LedgerWriter {
             let mut draft = self.draft(operation_id, proposal, &quiet, (&view.standing, view.moment))?;
             self.archive(&draft, &view.policies).await?;
             failpoint("ledger.archived");
+            if !self.may_append_above(&quiet.head, then).await? {
+                settler.pause().await?;
+                continue;
+            }
             settler.will_append_above(quiet.head.number);
             match self.commit(&mut draft.entry, &quiet).await {
                 Ok(Commit::Atomic) => failpoint("ledger.appended"),
@@ -108,6 +114,17 @@ impl LedgerWriter {
                 // It may have been appended; the next look finds it by its operation id.
                 Err(error) => settler.pause_if_transient(error).await?,
             }
+        }
+    }
+
+    /// Whether `head`, which was read before `then`, is still the entry of its number, where a later one may have overwritten it.
+    async fn may_append_above(&self, head: &Record, then: Instant) -> Result<bool> {
+        match self.ledger.numbering().await? {
+            Numbering::Ambiguous => {
+                let found = self.ledger.read_back(head, then, Numbering::Ambiguous).await?;
+                Ok(found.is_some())
+            }
+            Numbering::Unique | Numbering::Unknown => Ok(true),
         }
     }
 

@@ -187,6 +187,7 @@ impl Ledger {
             cache: None,
             clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
+            numbering: Arc::default(),
         }
     }
 }
