@@ -61,7 +61,7 @@ impl World {
         let (head, _) = self.scan();
         let entry = *self.entry(head);
         let leases_end = self.mutation != Some(Mutation::NoLease);
-        let twins = (self.twins > 0).then(|| *self);
+        let twins = (self.twins > 0).then_some(*self);
         let can_overwrite = |payload: &Entry| twins.is_some_and(|world| world.can_overwrite(payload));
         for (operation, writer) in (1..).zip(&mut self.writers) {
             let current = writer.head == head && writer.settled == entry.settled();
@@ -85,7 +85,7 @@ impl World {
     fn compact(&mut self) {
         let len = usize::from(self.len);
         let (head, validity) = self.scan();
-        let twins = (self.twins > 0).then(|| *self);
+        let twins = (self.twins > 0).then_some(*self);
         let mut renumbered = [0_u8; CAPACITY + 1];
         let mut kept = [Entry::default(); CAPACITY];
         let mut count = 0_u8;

@@ -3,6 +3,7 @@
 use futures_util::future::join;
 use tokio::time::Instant;
 
+use crate::clock::{exceeds, in_words};
 use crate::ledger::LedgerWriter;
 use crate::ledger::chain::{ENTRY_TAG, Record, source_uri};
 use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
@@ -118,7 +119,7 @@ impl LedgerWriter {
     }
 
     /// Whether `head`, which was read before `then`, is still the entry of its number, where a later one may have overwritten it.
-    async fn may_append_above(&self, head: &Record, then: Instant) -> Result<bool> {
+    pub(super) async fn may_append_above(&self, head: &Record, then: Instant) -> Result<bool> {
         match self.ledger.numbering().await? {
             Numbering::Ambiguous => {
                 let found = self.ledger.read_back(head, then, Numbering::Ambiguous).await?;
@@ -148,6 +149,7 @@ impl LedgerWriter {
             let version = self.new_version(entry, false)?;
             let (version, registered) = join(registry.create_model_version(&version), registered).await;
             let (version, registered) = (version?, registered?);
+            self.warn_of_clock();
             return Ok(Commit::Appended(Box::new(Appended { version, registered, asked_at })));
         };
         let aliases = &quiet.snapshot.registered.aliases;
@@ -165,6 +167,20 @@ impl LedgerWriter {
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(Commit::Atomic),
             AtomicOutcome::Conflict => Ok(Commit::Conflict),
+        }
+    }
+
+    /// Says so if the time at which the server took the entry contradicts the clock that its answers had shown when the decision
+    /// was made.
+    fn warn_of_clock(&self) {
+        let Some(clock) = self.ledger.backend.registry.clock() else { return };
+        let difference = clock.certain();
+        if exceeds(difference, self.ledger.clock_tolerance) {
+            tracing::warn!(
+                model = %self.ledger.model,
+                "this machine's clock is {} the server's, by the entry that the server just took; its earlier answers had another time",
+                in_words(difference)
+            );
         }
     }
 

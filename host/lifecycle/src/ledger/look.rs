@@ -206,7 +206,7 @@ impl Ledger {
         snapshot.confirmed = true;
         let same = match (earlier.readable_head(), snapshot.readable_head()) {
             (Some(before), Some(after)) => {
-                before.number == after.number && before.is_settled() == after.is_settled()
+                before.digest == after.digest && before.is_settled() == after.is_settled()
             }
             (None, None) => earlier.window.newest() == snapshot.window.newest(),
             _ => false,
