@@ -18,10 +18,10 @@ use crate::ledger::{
 use crate::model_facts::ModelChange;
 use crate::panel::{Answer, Panel, PanelDecision};
 use crate::transition::{Request, RequestDecision, Transition, Transitions, announce, run_policy};
-use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{PolicyIdentity, Sha256};
 use hydra_mlflow::entities::RegisteredModel;
 use hydra_policy::{Budget, Decision, Input, Operation, PanelRole, Policy, PolicyEngine};
 
@@ -160,9 +160,10 @@ impl Replay for PolicyReplay {
         component: Vec<u8>,
         budget: &Budget,
         question: Input,
-    ) -> Result<Decision> {
+    ) -> Result<(PolicyIdentity, Decision)> {
         let policy = self.policy(sha256, budget, &component)?;
-        run_policy(policy, question).await
+        let identity = policy.identity();
+        Ok((identity, run_policy(policy, question).await?))
     }
 }
 

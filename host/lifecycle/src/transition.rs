@@ -1,5 +1,6 @@
 //! A transition: evidence in, a decision by the policy, guards, and the ledger that records it and moves the aliases.
 
+mod expected;
 mod premise;
 mod question;
 mod request;
@@ -13,11 +14,10 @@ use crate::document_cache::DocumentCache;
 use crate::evaluations::{self, UsedEvaluation};
 use crate::evidence::{Evidence, Target, timestamp};
 use crate::guards::{self, Plan};
-use crate::ledger::{Ledger, LedgerView, Opened, QUARANTINE_TAG, Standing};
+use crate::ledger::{Ledger, LedgerView, QUARANTINE_TAG, Standing};
 use crate::opening::NewChampion;
 use crate::panel::{Panel, PanelDecision};
 use crate::past::Past;
-use crate::versions;
 use hydra_base::aliases::{AliasMove, AliasState};
 use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -68,16 +68,19 @@ impl<'a> Transitions<'a> {
 }
 
 impl Transitions<'_> {
-    /// The evidence for a request on these aliases. Versions among `newest` are not asked for again, and the run of `ledger` is
+    /// The evidence for a request on these aliases. Versions among `given` are not asked for again, and the run of `ledger` is
     /// asked for with those of the versions.
     pub async fn gather(
         &self,
         request: &Request,
         registered: RegisteredModel,
-        newest: Vec<ModelVersion>,
+        given: Vec<ModelVersion>,
         ledger: Option<&Ledger>,
     ) -> Result<Evidence> {
-        let mut evidence = Evidence::of(self.backend, registered, newest, request.target).await?;
+        let mut evidence = Evidence::of(self.backend, registered, given, request.target).await?;
+        if let Some(ledger) = ledger {
+            ledger.note_listed(&evidence.registered, evidence.versions());
+        }
         let runs = evidence.read_runs(self.backend, ledger);
         let models = self.open_models(request, &evidence);
         let documents = self.read_evaluations(request, &evidence);
@@ -96,17 +99,6 @@ impl Transitions<'_> {
     /// The cache of evaluations.
     pub(super) fn evaluations(&self) -> Option<&DocumentCache> {
         self.options.evaluations.as_ref()
-    }
-
-    /// The model and its ledger, and its newest versions, for [`Self::gather`]: one round of requests.
-    pub async fn open(&self) -> Result<(Opened, Vec<ModelVersion>)> {
-        let opened = Ledger::open(self.backend, self.model);
-        let newest = versions::newest(self.backend, self.model);
-        // The user is asked for in the same round, and then known.
-        let user = self.backend.registry.authenticated_user();
-        let (opened, newest, user) = join3(opened, newest, user).await;
-        user?;
-        Ok((opened?, newest?))
     }
 
     /// The request and its evidence on the state that the ledger shows. `first` serves if its aliases are the same.

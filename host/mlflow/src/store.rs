@@ -200,6 +200,12 @@ pub trait RegistryStore: Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether a listing of versions showed their aliases. Those of MLflow's file store do, also behind a server, and those of a
+    /// database do not. Sends no request.
+    fn lists_aliases(&self) -> bool {
+        false
+    }
+
     /// The atomic operations of a local store; `None` for a remote store.
     fn atomic(&self) -> Option<&dyn AtomicRegistry> {
         None

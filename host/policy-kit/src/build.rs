@@ -61,10 +61,14 @@ pub fn build(dir: &Path, output: Option<&Path>, target_dir: Option<&Path>) -> Re
     Ok(output)
 }
 
+/// The most bytes of a module, of a component, and of a manifest.
+const MAX_BYTES: u64 = 512 << 20;
+
 /// Checks the interface: a project can compile without exporting it.
 fn check(component: &Path) -> Result<()> {
-    let bytes =
-        regular_file::read(component, |error| storage("cannot read the component", component, error))?;
+    let bytes = regular_file::read(component, MAX_BYTES, |error| {
+        storage("cannot read the component", component, error)
+    })?;
     let budget = Budget::default().with_component_bytes(u64::MAX);
     ComponentSummary::read(&bytes, &budget)?.check().map(drop)
 }
@@ -73,7 +77,8 @@ fn build_rust(dir: &Path, package: &str, target_dir: &Path, output: &Path) -> Re
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let module = guest_cargo::build_module(&cargo, dir, package, target_dir, &[])
         .map_err(|error| failed("cannot build the policy", dir).with_source(error))?;
-    let module = regular_file::read(&module, |error| storage("cannot read the module", &module, error))?;
+    let module =
+        regular_file::read(&module, MAX_BYTES, |error| storage("cannot read the module", &module, error))?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
@@ -135,7 +140,8 @@ fn run(dir: &Path, command: &mut Command, missing: &str, failing: &str) -> Resul
 
 fn package_name(dir: &Path) -> Result<String> {
     let path = dir.join("Cargo.toml");
-    let text = regular_file::read_text(&path, |error| storage("cannot read the manifest", &path, error))?;
+    let text =
+        regular_file::read_text(&path, MAX_BYTES, |error| storage("cannot read the manifest", &path, error))?;
     let manifest: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| failed("the manifest is malformed", dir).with_source(error))?;

@@ -76,11 +76,14 @@ pub struct PolicyConfig {
     pub budget: BTreeMap<String, String>,
 }
 
+/// The most bytes of a configuration file.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
 impl ProjectConfig {
     /// Reads a configuration file, and makes its relative paths (also those in `sqlite:` and `file:` URIs) absolute
     /// against its directory. `Config` names the line of an error.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = regular_file::read_text(path, |source| {
+        let text = regular_file::read_text(path, MAX_CONFIG_BYTES, |source| {
             Error::new(ErrorKind::Config, "cannot read the configuration file")
                 .with_context("path", path.display())
                 .with_source(source)

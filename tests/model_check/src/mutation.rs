@@ -9,6 +9,8 @@ pub enum Mutation {
     NoRedecision,
     /// After a lost answer, a writer repeats the create without looking for its operation id.
     NoOperationId,
+    /// A writer rests on an entry without reading it again, although the store may give two entries one number.
+    NoReadBack,
     /// Interrupted transitions never expire.
     NoExpiry,
     /// Writers carry out interrupted transitions until they expire, without the guard interval.

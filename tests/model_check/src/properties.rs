@@ -34,6 +34,8 @@ pub enum Property {
     /// No alias write takes effect for an entry that was superseded longer ago than the window in which other writers
     /// recognise the write.
     LateWritesAreRecognised,
+    /// No writer moves aliases by an entry whose number another entry has, too.
+    NumbersAreUnique,
     /// Carrying out a promotion does not leave the model without a champion.
     ChampionSurvives,
     /// No decision makes a version champion that is in quarantine by the entry that the decision is based on.
@@ -105,7 +107,8 @@ pub fn recoverable(setup: &Setup, world: &World) -> Result<(), Property> {
 }
 
 fn appended<'a>(before: &World, after: &'a World) -> Option<(u8, &'a Entry)> {
-    (after.len > before.len).then(|| (after.len, after.entry(after.len)))
+    let overwritten = after.twins < before.twins;
+    (after.len > before.len || overwritten).then(|| (after.len, after.entry(after.len)))
 }
 
 fn one_chain(world: &World) -> Result<(), Property> {
@@ -214,6 +217,9 @@ fn check_step(before: &World, who: usize, after: &World) -> Result<(), Property>
         let moves_champion = before.aliases[0] != after.aliases[0];
         let expired = u64::from(entry.decided) >= WINDOWS.expiry;
         let is_head = before.scan().0 == was.head;
+        if is_head && entry.operation != was.operation {
+            return Err(Property::NumbersAreUnique);
+        }
         if moves_champion && expired && is_head && entry.kind == Kind::Operation {
             return Err(Property::NoSurpriseDeploy);
         }

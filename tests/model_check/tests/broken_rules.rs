@@ -19,6 +19,7 @@ const SETUP: Setup = Setup {
     outside_moves: 0,
     deleted_versions: 0,
     deleted_entries: 0,
+    twins: 0,
     split_writes: false,
     split_reads: false,
     mutation: None,
@@ -59,6 +60,7 @@ broken_rules! {
     void_entries_count: VoidEntriesCount, SETUP => Recoverable;
     no_redecision: NoRedecision, SETUP => ArchivedIsFormerChampion;
     no_operation_id: NoOperationId, Setup { lost_answers: 1, ..SETUP } => NoDecisionDoubled;
+    no_read_back: NoReadBack, Setup { twins: 1, ..SETUP } => NothingInvented;
     no_expiry: NoExpiry, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
     no_guard: NoGuard, Setup { crashes: 1, ticks: Some(4), appends: 3, ..REPAIRED } => NoSurpriseDeploy;
     a_writers_own_clock_is_ahead: OwnClock, Setup { appends: 3, ..AHEAD } => NoDecisionLost;

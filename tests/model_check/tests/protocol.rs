@@ -18,6 +18,7 @@ const CALM: Setup = Setup {
     outside_moves: 0,
     deleted_versions: 0,
     deleted_entries: 0,
+    twins: 0,
     split_writes: false,
     split_reads: false,
     mutation: None,
@@ -105,6 +106,14 @@ fn versions_are_deleted() {
 #[test]
 fn entries_are_deleted() {
     holds(Setup { deleted_entries: 1, appends: 3, ..REPAIRED });
+}
+
+/// A file store behind a server: one entry overwrites another one of the same number.
+#[test]
+fn two_entries_get_one_number() {
+    holds(Setup { twins: 2, ..CALM });
+    let tasks = [Promote(2), Promote(3), Repair];
+    holds(Setup { tasks, twins: 1, appends: 3, crashes: 1, split_writes: true, ..CALM });
 }
 
 #[test]

@@ -92,6 +92,8 @@ error_kinds! {
         InvalidArgument = "invalid-argument",
         /// A path that should name a file names something else: a pipe, a device, a directory.
         NotAFile = "not-a-file",
+        /// A file that is read as a whole, such as a configuration, is larger than any such file.
+        FileSize = "file-size",
         /// A name or a reason is longer than the ledger keeps.
         TextTooLong = "text-too-long",
         /// Too many policies are to decide together.

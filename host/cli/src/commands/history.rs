@@ -1,6 +1,6 @@
 //! `history`: shows, verifies or exports the ledger.
 
-use std::fs::File;
+use std::fs::{self, File, FileType};
 use std::io::BufReader;
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use futures_util::TryStreamExt as _;
 use crate::args::{ExportArgs, HistoryArgs, HistoryCommand, ShowEntryArgs, VerifyArgs};
 use crate::report::{EntryReport, ExportReport, HeadReport, VerifyReport, step_text};
 use crate::{ExitStatus, Printer, Settings};
-use hydra_base::blocking;
-use hydra_base::error::{Error, ErrorKind};
+use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::{blocking, regular_file};
 use hydra_lifecycle::ledger::history::Step;
 use hydra_lifecycle::ledger::verify::Verified;
 use hydra_lifecycle::ledger::witness::Witness;
@@ -29,7 +29,11 @@ pub async fn run(
     printer: &mut Printer,
 ) -> anyhow::Result<ExitStatus> {
     let witness = match &args.command {
-        Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => Some(witness(file)?),
+        Some(HistoryCommand::Verify(VerifyArgs { against: Some(file), .. })) => {
+            let file = file.clone();
+            // It may be a pipe, which another program fills or does not.
+            Some(blocking(move || witness(&file)).await?)
+        }
         _ => None,
     };
     let registry = ModelRegistry::connect(settings.options.clone()).await?;
@@ -86,15 +90,30 @@ async fn show(args: &HistoryArgs, ledger: &Ledger, printer: &mut Printer) -> any
     Ok(ExitStatus::Done)
 }
 
-/// The ledger as it was, from a file that was kept elsewhere.
-fn witness(file: &Path) -> anyhow::Result<Witness> {
-    let opened = File::open(file).map_err(|source| {
+/// The ledger as it was, from a file that was kept elsewhere, or from a pipe that another program fills.
+fn witness(file: &Path) -> Result<Witness> {
+    let unreadable = |source| {
         Error::new(ErrorKind::InvalidArgument, "cannot read the witness")
             .with_context("path", file.display())
             .with_source(source)
-    })?;
-    let read = Witness::read(BufReader::new(opened));
-    Ok(read.map_err(|error| error.with_context("path", file.display()))?)
+    };
+    let kind = fs::metadata(file).map_err(unreadable)?.file_type();
+    let opened = if is_pipe(kind) {
+        File::open(file).map_err(unreadable)?
+    } else {
+        regular_file::open(file, unreadable)?
+    };
+    Witness::read(BufReader::new(opened)).map_err(|error| error.with_context("path", file.display()))
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_kind: FileType) -> bool {
+    false
 }
 
 async fn verify(

@@ -275,6 +275,15 @@ impl Window {
         hydra_ledger_rules::find_head(self.lowest, &self.slots)
     }
 
+    /// The head, if no damage keeps it from being known.
+    #[must_use]
+    pub fn head(&self) -> Option<&Record> {
+        match self.find_head() {
+            Found::Head { number, damage: 0 } => self.record(number),
+            Found::Head { .. } | Found::Lost { .. } | Found::Empty | Found::ReadFrom(_) => None,
+        }
+    }
+
     /// The valid entries from `head` down, as far as the window goes.
     pub fn valid_from(&self, head: Number) -> impl Iterator<Item = &Record> {
         hydra_ledger_rules::valid_entries(self.lowest, &self.slots, head)

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::clock::in_words;
+use crate::clock::{in_utc, in_words};
 use crate::ledger::clocks::WrongTime;
 use crate::ledger::mirror::QUARANTINE_TAG;
+use hydra_base::Timestamp;
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
 use hydra_ledger_rules::Number;
 
@@ -113,6 +114,21 @@ pub enum LedgerFinding {
         /// By how many milliseconds.
         by: i64,
     },
+    /// A checkpoint let time go on before that of an entry that is not from the future, and no later entry has followed.
+    TimeBridged {
+        /// The checkpoint.
+        entry: Number,
+        /// Its actor.
+        actor: String,
+        /// Its time, in milliseconds.
+        at: Timestamp,
+        /// The entry that it bridges.
+        bridged: Number,
+        /// The time of that entry, in milliseconds.
+        bridged_at: Timestamp,
+        /// The number of decisions above the checkpoint.
+        decisions: usize,
+    },
     /// The time of an entry, or the clock of its author, was wrong.
     WrongTime {
         /// The newest such entry.
@@ -162,6 +178,7 @@ impl LedgerFinding {
             Self::Renamed { .. } => "renamed-ledger",
             Self::Second { .. } => "second-ledger",
             Self::Ahead { .. } => "future-entry",
+            Self::TimeBridged { .. } => "time-bridged",
             Self::WrongTime { .. } => "wrong-time",
             Self::Newer { .. } => "newer-entry",
             Self::Damaged { .. } => "unknown-entry",
@@ -223,6 +240,9 @@ impl LedgerFinding {
             }
             Self::Ahead { .. } => {
                 "set this machine's clock if it is wrong; if it is right, run `doctor --fix`, which bridges the entry with a checkpoint"
+            }
+            Self::TimeBridged { .. } => {
+                "find out whether the machine of the checkpoint had a wrong clock: then the decisions above it were made as if in the past, and `hydra-registry history verify` names them; this finding ends with the next entry"
             }
             Self::WrongTime { .. } => {
                 "find out which machine has the wrong clock, and whether a decision rests on it; the entries stand, and this finding ends with newer ones"
@@ -303,6 +323,13 @@ impl fmt::Display for LedgerFinding {
             Self::Ahead { entry, by } => {
                 write!(f, "this machine's clock is {} entry {entry}", in_words(*by))
             }
+            Self::TimeBridged { entry, actor, at, bridged, bridged_at, decisions } => write!(
+                f,
+                "the checkpoint of {actor}, entry {entry} of {}, let time go on before entry {bridged} of {}, which is in the past; \
+                 {decisions} decisions rest on it",
+                in_utc(*at),
+                in_utc(*bridged_at)
+            ),
             Self::WrongTime { entry, actor, what, others } => {
                 write!(f, "entry {entry} of {actor}: {what}")?;
                 if *others > 0 {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
+use crate::ledger::doctor::LedgerFinding;
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::standing::{Quarantine, Standing};
 use crate::ledger::{Ledger, LedgerWriter};
@@ -81,6 +82,26 @@ impl Ledger {
             }
         }
         Ok(missing)
+    }
+
+    /// Whether the tag of the version contradicts the standing; readers trust the tag.
+    pub(super) async fn mirror_finding(
+        &self,
+        version: Version,
+        standing: &Standing,
+    ) -> Result<Option<LedgerFinding>> {
+        let found = match self.backend.registry.model_version(&self.model, version).await {
+            Err(error) if error.kind() == ErrorKind::VersionNotFound => return Ok(None),
+            found => found?,
+        };
+        let tag = found.tags.get(QUARANTINE_TAG);
+        let mirrors = standing.mirrors_of(&BTreeSet::from([version]));
+        let expected = mirrors.first().and_then(|mirror| mirror.value.as_ref());
+        Ok(match (expected, tag) {
+            (None, Some(_)) => Some(LedgerFinding::StrayQuarantineTag { version }),
+            (expected, tag) if expected != tag => Some(LedgerFinding::MissingQuarantineTag { version }),
+            _ => None,
+        })
     }
 
     /// The versions that have the tag and are not in quarantine, with no other tag.

@@ -10,7 +10,7 @@
 //! - [`standing`], `mirror`: what holds beside the aliases, and its mirror in the tags of versions.
 //! - [`chain`]: the newest entries as read, and the head among them.
 //! - `decide`: what the ledger and its caller exchange in a transition. [`decision`]: the answers of several policies, in the archive.
-//! - `founding`, `identity`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
+//! - `founding`, `identity`, `numbering`, `look`, `settle`, `draft`, `commit`, `archive`, `view`, `remembered`, `foreseen`: the driver, the same loop over the store traits.
 //! - [`head`], [`witness`]: what a person keeps of the ledger elsewhere, and compares later.
 //! - [`clocks`]: what the entries say of the clocks of their authors.
 //! - [`history`], `champions`, [`verify`], [`rerun`], [`doctor`], `diagnosis`, `unrecorded`, `repair`, `requarantine`, `new_archive`: reading, auditing, diagnosing, repairing.
@@ -48,6 +48,7 @@ mod look;
 pub mod mark;
 mod mirror;
 mod new_archive;
+mod numbering;
 mod remembered;
 mod repair;
 mod requarantine;
@@ -111,6 +112,7 @@ pub struct Ledger {
     clock_tolerance: Duration,
     /// What was read when it was opened, for the first transition.
     opened: Arc<Mutex<Option<look::Snapshot>>>,
+    numbering: Arc<numbering::Shown>,
 }
 
 /// The ledger of one registered model, for writers: transitions and repairs.

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 
 use crate::ledger::Ledger;
 use crate::ledger::chain::Record;
-use crate::ledger::clocks::{backwards, wrong_time};
+use crate::ledger::clocks::{AboveCheckpoint, backwards, wrong_time};
 use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::history::{Fate, Step};
 use crate::ledger::rerun::Replay;
@@ -70,6 +70,7 @@ impl Ledger {
         let mut head_is_newer = false;
         let mut damage_between = false;
         let mut standings = StandingAudit::new(self);
+        let mut bridged_time = AboveCheckpoint::default();
         let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
@@ -90,6 +91,8 @@ impl Ledger {
                 Step::Valid { record, fate } => {
                     verified.valid += 1;
                     self.check_time(newer.as_deref(), &record, &mut verified);
+                    let named = bridged_time.step(&record).into_iter();
+                    verified.clocks.extend(named.map(|(entry, what)| Flaw { entry, what }));
                     match &newer {
                         // Only the newer release knows where the aliases belong.
                         None if head_is_newer => {}

@@ -44,6 +44,8 @@ pub struct RestStore {
     transport: Arc<Transport>,
     /// Set after the server answered that it has no LoggedModels (MLflow 2).
     lacks_logged_models: AtomicBool,
+    /// Set after the server listed a version with its aliases.
+    lists_aliases: AtomicBool,
     /// The authenticated user, after the server was asked.
     user: OnceCell<Option<String>>,
 }
@@ -55,6 +57,7 @@ impl RestStore {
         Self {
             transport: Arc::new(Transport::new(config)),
             lacks_logged_models: AtomicBool::new(false),
+            lists_aliases: AtomicBool::new(false),
             user: OnceCell::new(),
         }
     }

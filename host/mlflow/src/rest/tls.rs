@@ -129,8 +129,11 @@ impl TlsSettings {
     }
 }
 
+/// The most bytes of a file of certificates.
+const MAX_PEM_BYTES: u64 = 16 << 20;
+
 fn read(path: &Path, variable: &str) -> Result<Vec<u8>> {
-    regular_file::read(path, |error| {
+    regular_file::read(path, MAX_PEM_BYTES, |error| {
         Error::new(ErrorKind::Config, "cannot read a certificate file")
             .with_context("path", path.display())
             .with_hint(format!("check the path in `{variable}`"))

@@ -30,7 +30,7 @@ impl ModelRegistry {
         if request.dry_run {
             return self.dry_run(&transitions, &request).await;
         }
-        let (opened, newest) = transitions.open().await?;
+        let (opened, versions) = transitions.open(&request).await?;
         let ledger = match opened.ledger {
             Some(ledger) => {
                 let ledger = self.writer(ledger).await?;
@@ -44,10 +44,14 @@ impl ModelRegistry {
                 self.found_ledger().await?
             }
         };
-        let evidence = transitions.gather(&request, opened.registered, newest, Some(ledger.ledger())).await?;
+        let evidence =
+            transitions.gather(&request, opened.registered, versions, Some(ledger.ledger())).await?;
         evidence.remember_experiments(self.backend()).await;
         ensure_was_champion(&request, Some(ledger.ledger()), None).await?;
-        recording::carry_out(&transitions, &request, &ledger, evidence).await
+        let asked_for_more = evidence.asked_for_more();
+        let transition = recording::carry_out(&transitions, &request, &ledger, evidence).await?;
+        transitions.expect_elsewhere(&transition, asked_for_more).await?;
+        Ok(transition)
     }
 
     pub(super) async fn panel(&self) -> Result<&Panel> {
@@ -77,8 +81,8 @@ impl ModelRegistry {
         transitions: &Transitions<'_>,
         request: &Request,
     ) -> Result<(Request, Evidence, Past)> {
-        let (Opened { registered, ledger }, newest) = transitions.open().await?;
-        let evidence = transitions.gather(request, registered, newest, None).await?;
+        let (Opened { registered, ledger }, versions) = transitions.open(request).await?;
+        let evidence = transitions.gather(request, registered, versions, None).await?;
         ensure_was_champion(request, ledger.as_ref(), Some(&evidence.registered)).await?;
         let Some(ledger) = ledger.map(|ledger| self.set_up(ledger)) else {
             if let Some(expected) = &request.expected_head {

@@ -1,5 +1,7 @@
 //! The entries that settling appends, and the tags that it writes.
 
+use tokio::time::Instant;
+
 use super::{Assessed, Settler, restored};
 use crate::ledger::chain::Record;
 use crate::ledger::draft;
@@ -107,6 +109,11 @@ impl Settler<'_> {
             if let Err(error) = self.carry_standing(&mut entry, head).await {
                 return self.pause_if_transient(error).await;
             }
+        }
+        match self.writer.may_append_above(head, Instant::now()).await {
+            Ok(true) => {}
+            Ok(false) => return self.pause().await,
+            Err(error) => return self.pause_if_transient(error).await,
         }
         match self.writer.append(&mut entry).await {
             Ok(_) => {

@@ -1,5 +1,6 @@
 //! Tests of the driver on the in-memory store, both as a local and as a remote store.
 
+mod numbering;
 mod other_releases;
 mod outside;
 mod past;
