@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use hydra_base::Sha256;
 use hydra_base::blocking;
 use hydra_base::error::Result;
-use hydra_base::{Sha256, private_dir};
-use hydra_models::model_cache::{read_small, write_whole};
+use hydra_base::private_dir::{self, write_whole};
+use hydra_models::model_cache::read_small;
 
 /// The length of a digest in hexadecimal digits.
 const DIGEST_CHARS: usize = 64;

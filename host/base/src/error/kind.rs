@@ -116,6 +116,18 @@ error_kinds! {
         InvalidCertificate = "invalid-certificate",
         /// The file of a server's tokens cannot be read, or has none.
         InvalidTokens = "invalid-tokens",
+        /// A text is not the reference of an artifact in an OCI registry.
+        InvalidReference = "invalid-reference",
+        /// Trust rules name no key, one key twice, or ask for more signatures than they name keys.
+        InvalidTrust = "invalid-trust",
+        /// A file or text is not a key that signatures are made or checked with.
+        InvalidKey = "invalid-key",
+        /// A file is not a signature, or holds none.
+        InvalidSignature = "invalid-signature",
+        /// The file of credentials for registries, or a helper that it names, cannot be used.
+        InvalidCredentials = "invalid-credentials",
+        /// A registry that is not on this machine is to be asked without encryption.
+        PlainHttp = "plain-http",
     }
     Missing {
         /// There is no such registered model.
@@ -136,6 +148,8 @@ error_kinds! {
         ArtifactNotFound = "artifact-not-found",
         /// The ledger has no entry of that number, or there is no ledger yet.
         EntryNotFound = "entry-not-found",
+        /// The registry has no artifact of that tag or digest.
+        PolicyArtifactNotFound = "policy-artifact-not-found",
     }
     Refused {
         /// The entity to create exists already.
@@ -172,6 +186,10 @@ error_kinds! {
         Unauthenticated = "unauthenticated",
         /// The credentials are known but not allowed to do this (HTTP 403).
         PermissionDenied = "permission-denied",
+        /// A registry redirects a request to where it must not go.
+        RegistryRedirect = "registry-redirect",
+        /// A registry wants the credentials to be sent to a service that is not its own.
+        ForeignTokenService = "foreign-token-service",
         /// The policy said no; only as the error form of a transition.
         Rejected = "rejected",
         /// The policy said not yet; only as the error form of a transition.
@@ -258,6 +276,26 @@ error_kinds! {
         Unloadable = "unloadable",
         /// LightGBM itself reported an error (training, prediction).
         LightGbm = "light-gbm",
+        /// The answer of a registry is not what the OCI Distribution Specification says.
+        RegistryProtocol = "registry-protocol",
+        /// The manifest of an artifact, or the list of its signatures, is larger than any that is read.
+        ManifestSize = "manifest-size",
+        /// An artifact is not one WebAssembly component.
+        ArtifactLayout = "artifact-layout",
+        /// The reference names a list of artifacts, none of which is for WebAssembly, or several are.
+        ManifestList = "manifest-list",
+        /// There is no signature, and trust rules ask for one.
+        SignatureNotFound = "signature-not-found",
+        /// The registry has a list of what refers to the artifact, and no signature is in it.
+        ReferrersEmpty = "referrers-empty",
+        /// There are signatures, and none is by a key that the trust rules name.
+        UntrustedSigner = "untrusted-signer",
+        /// The signature is by a key that the trust rules do not accept any more.
+        ExpiredKey = "expired-key",
+        /// Some keys that the trust rules ask for have signed, and not enough of them.
+        SignersMissing = "signers-missing",
+        /// A trusted key has signed other content than that beside which the signature was found.
+        SignatureMismatch = "signature-mismatch",
     }
     Policy {
         /// The policy file cannot be read.
@@ -349,7 +387,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 112);
+        assert_eq!(ErrorKind::ALL.len(), 131);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CONTENTS, ModelCache, write_whole};
+use super::{CONTENTS, ModelCache};
 use crate::candidate::SHA256_TAG;
 use hydra_base::error::Result;
 use hydra_base::names::{Alias, ModelName, RunId, Version};
-use hydra_base::{Sha256, Timestamp, private_dir};
+use hydra_base::private_dir::{self, write_whole};
+use hydra_base::{Sha256, Timestamp};
 use hydra_mlflow::entities::ModelVersion;
 use hydra_mlflow::flavor::ColumnSpec;
 
