@@ -322,6 +322,11 @@ pub struct DecisionArgs {
     #[arg(long)]
     pub allow_unloadable: bool,
 
+    /// Decide by the policy of this host although another one is active for the model, for emergencies; needs --reason, and the
+    /// ledger records it
+    #[arg(long, requires = "reason")]
+    pub override_policy: bool,
+
     /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

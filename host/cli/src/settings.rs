@@ -87,7 +87,7 @@ impl Settings {
 
 /// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
 /// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
-fn panel(given: &[OsString]) -> Option<PanelOptions> {
+pub(crate) fn panel(given: &[OsString]) -> Option<PanelOptions> {
     let [first, others @ ..] = given else { return None };
     if others.is_empty() && first.is_empty() {
         return None;

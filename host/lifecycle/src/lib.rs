@@ -1,11 +1,13 @@
 //! The lifecycle: evidence, decisions and their effects, and the ledger that records them.
 
+pub mod activation;
 pub mod backtest;
 pub mod clock;
 pub mod doctor;
 pub mod document_cache;
 pub mod evaluations;
 pub mod evidence;
+pub mod governing;
 pub mod guards;
 pub mod ledger;
 pub mod model_facts;

@@ -70,6 +70,21 @@ impl Policy {
         Self::load(engine, &bytes, budget).map_err(|error| error.with_context("policy", path.display()))
     }
 
+    /// Loads a policy from a file that must have the SHA-256 `pinned`: another file is an error of kind
+    /// [`ErrorKind::PolicyDigest`] before anything else is done with its bytes. Otherwise like [`Policy::load_file`].
+    pub fn load_pinned(engine: &PolicyEngine, path: &Path, pinned: Sha256, budget: &Budget) -> Result<Self> {
+        let about = |error: Error| error.with_context("policy", path.display());
+        let bytes = read_at_most(path, budget.component_bytes)?;
+        // The rest of a file that is too large was not read: its digest is not known.
+        if bytes.len() as u64 <= budget.component_bytes {
+            let found = Sha256::of(&bytes);
+            if found != pinned {
+                return Err(about(other_digest(pinned, found)));
+            }
+        }
+        Self::load(engine, &bytes, budget).map_err(about)
+    }
+
     /// Checks and compiles a component (or takes the compiled code from the engine's cache), and calls its `describe`.
     ///
     /// A file that is not a policy of a known interface version, or that imports anything, is refused before it is compiled,
@@ -195,6 +210,15 @@ fn not_a_policy(
         Some(hint) => refused.with_hint(hint),
         None => refused,
     }
+}
+
+/// The error for a component with another digest than the one that was named with it.
+#[must_use]
+pub fn other_digest(pinned: Sha256, found: Sha256) -> Error {
+    Error::new(ErrorKind::PolicyDigest, "the policy does not have the SHA-256 that was named with it")
+        .with_context("expected sha256", pinned)
+        .with_context("found sha256", found)
+        .with_hint("use the file with that digest, or name the digest of this one if you trust it")
 }
 
 fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {

@@ -8,9 +8,10 @@ use tokio::sync::OnceCell;
 
 use crate::open::{OpenOptions, PolicySource};
 use crate::panel::{PanelOptions, PanelPolicy};
-use hydra_base::blocking;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
+use hydra_base::{Sha256, blocking};
+use hydra_lifecycle::governing::Configured;
 use hydra_lifecycle::panel::{Member, Panel, address, check_parts};
 use hydra_mlflow::environment;
 use hydra_policy::{Budget, EngineOptions, PanelRole, Policy, PolicyEngine};
@@ -21,6 +22,10 @@ pub(crate) struct PolicySettings {
     /// One or more, the leader first.
     pub policies: Vec<MemberSettings>,
     pub engine: EngineOptions,
+    /// What the caller says of policies, in comparison with the active one.
+    pub configured: Configured,
+    /// How many people must approve before another policy takes the place of these, if they become the active ones.
+    pub activation_approvals: u32,
 }
 
 /// The parameters for loading one policy.
@@ -29,6 +34,8 @@ pub(crate) struct MemberSettings {
     pub name: PolicyName,
     pub role: PanelRole,
     pub source: PolicySource,
+    /// The digest that the component must have.
+    pub sha256: Option<Sha256>,
     /// The settings as they were given.
     pub settings: BTreeMap<String, String>,
     pub budget: Budget,
@@ -53,22 +60,29 @@ impl PolicySettings {
             let MemberSettings { name, role, settings, .. } = member.clone();
             Some(Member { name, role, policy, settings })
         });
-        Panel::new(members.collect())
+        Ok(Panel::new(members.collect())?.with_trust(self.configured.trust.clone()))
+    }
+
+    pub fn start_engine(&self) -> impl Future<Output = Result<PolicyEngine>> + use<> {
+        let options = self.engine.clone();
+        blocking(move || PolicyEngine::new(&options))
     }
 
     async fn load_one(&self, of: &MemberSettings, engine: &OnceCell<PolicyEngine>) -> Result<Policy> {
-        let (source, budget) = (of.source.clone(), of.budget.clone());
+        let MemberSettings { source, budget, sha256, .. } = of.clone();
         if let PolicySource::Loaded(policy) = source {
+            check_digest(policy.sha256(), sha256)?;
             return Ok(policy);
         }
-        let start = || {
-            let options = self.engine.clone();
-            blocking(move || PolicyEngine::new(&options))
-        };
-        let engine = engine.get_or_try_init(start).await?.clone();
-        blocking(move || match source {
-            PolicySource::File(path) => Policy::load_file(&engine, &path, &budget),
-            _ => Policy::load_default(&engine, &budget),
+        let engine = engine.get_or_try_init(|| self.start_engine()).await?.clone();
+        blocking(move || match (source, sha256) {
+            (PolicySource::File(path), Some(sha256)) => Policy::load_pinned(&engine, &path, sha256, &budget),
+            (PolicySource::File(path), None) => Policy::load_file(&engine, &path, &budget),
+            (_, pinned) => {
+                let policy = Policy::load_default(&engine, &budget)?;
+                check_digest(policy.sha256(), pinned)?;
+                Ok(policy)
+            }
         })
         .await
     }
@@ -82,7 +96,15 @@ impl MemberSettings {
             (PolicySource::File(one), PolicySource::File(other)) => one == other,
             _ => false,
         };
-        same_source && self.budget == other.budget
+        same_source && self.budget == other.budget && self.sha256 == other.sha256
+    }
+}
+
+/// Refuses a policy with another digest than the one that was named with it.
+fn check_digest(found: Sha256, pinned: Option<Sha256>) -> Result<()> {
+    match pinned {
+        Some(pinned) if pinned != found => Err(hydra_policy::other_digest(pinned, found)),
+        _ => Ok(()),
     }
 }
 
@@ -101,15 +123,7 @@ impl OpenOptions {
     /// Loads the policy of a registry with these options, like [`load_panel`](Self::load_panel).
     /// [`ErrorKind::SeveralPolicies`] if several decide together.
     pub async fn load_policy(&self) -> Result<Policy> {
-        let panel = self.load_panel().await?;
-        if panel.is_alone() {
-            return Ok(panel.leader().policy.clone());
-        }
-        let names: Vec<String> = panel.members().map(|member| member.name.to_string()).collect();
-        let message = format!("{} policies decide together, and one is needed", names.len());
-        Err(Error::new(ErrorKind::SeveralPolicies, message)
-            .with_context("policies", names.join(", "))
-            .with_hint("name the file of one policy"))
+        Ok(self.load_panel().await?.only()?.policy.clone())
     }
 
     /// The component files of the policies of these options.
@@ -132,9 +146,30 @@ impl OpenOptions {
         for (index, (name, (role, policy))) in names.iter().cloned().zip(policies).enumerate() {
             let (settings, budget) =
                 (self.settings_of(index, &names, &policy), self.budget_of(index, &names, &policy)?);
-            members.push(MemberSettings { name, role, source: policy.source, settings, budget });
+            let PanelPolicy { source, sha256, .. } = policy;
+            members.push(MemberSettings { name, role, source, sha256, settings, budget });
         }
-        Ok(PolicySettings { policies: members, engine: self.engine_options()? })
+        let engine = self.engine_options()?;
+        let activation_approvals =
+            self.activation_approvals.or(self.config.activation_approvals).unwrap_or_default();
+        let configured = self.configured(&members);
+        Ok(PolicySettings { policies: members, engine, configured, activation_approvals })
+    }
+
+    /// The embedded policy alone counts as no policy that the host names.
+    fn configured(&self, members: &[MemberSettings]) -> Configured {
+        let is_embedded = |member: &MemberSettings| matches!(member.source, PolicySource::Embedded);
+        let names_policies = !matches!(members, [only] if is_embedded(only));
+        let trust = self.config.policy.trust.clone();
+        let Some(only) = members.first().filter(|_| !names_policies) else {
+            return Configured { names_policies, trust, ..Configured::default() };
+        };
+        let mut settings = only.settings.clone();
+        // Keys with the name of a policy may be for one of the active policy.
+        settings.extend(self.policy_settings.clone());
+        let mut budget = self.config.budget.clone();
+        budget.extend(self.budget.clone());
+        Configured { names_policies, settings, budget, trust }
     }
 
     fn panel_options(&self) -> PanelOptions {

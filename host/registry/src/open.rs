@@ -60,6 +60,7 @@ pub struct OpenOptions {
     pub(crate) monitors: Vec<PanelPolicy>,
     pub(crate) policy_settings: BTreeMap<String, String>,
     pub(crate) budget: BTreeMap<String, String>,
+    pub(crate) activation_approvals: Option<u32>,
     pub(crate) managed_aliases: Vec<Alias>,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) cache_bytes: Option<u64>,
@@ -169,6 +170,13 @@ impl OpenOptions {
         V: Into<String>,
     {
         self.budget.extend(limits.into_iter().map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
+    /// Sets how many people, other than the requester, must approve before another policy takes the place of these or none is active,
+    /// once these are [active](crate::ModelRegistry::activate_policy). Default: `activation-approvals` in `hydra.toml`, none.
+    pub fn with_activation_approvals(mut self, approvals: u32) -> Self {
+        self.activation_approvals = Some(approvals);
         self
     }
 

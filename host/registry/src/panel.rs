@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::open::PolicySource;
+use hydra_base::Sha256;
 use hydra_base::names::PolicyName;
 use hydra_policy::PanelRole;
 
@@ -14,6 +15,7 @@ use hydra_policy::PanelRole;
 pub struct PanelPolicy {
     pub(crate) name: Option<PolicyName>,
     pub(crate) source: PolicySource,
+    pub(crate) sha256: Option<Sha256>,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) budget: BTreeMap<String, String>,
 }
@@ -38,18 +40,38 @@ pub struct PanelOptions {
 impl PanelPolicy {
     /// A policy with default settings, named after its file, or after itself if it is loaded already.
     pub fn new(source: impl Into<PolicySource>) -> Self {
-        Self { name: None, source: source.into(), settings: BTreeMap::new(), budget: BTreeMap::new() }
+        Self {
+            name: None,
+            source: source.into(),
+            sha256: None,
+            settings: BTreeMap::new(),
+            budget: BTreeMap::new(),
+        }
     }
 
-    /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path. A path may contain a sign of equality if the
-    /// text before it is not a valid name.
+    /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path, each with `@sha256:DIGEST` after it if the file
+    /// must have that digest. A path may contain a sign of equality if the text before it is not a valid name, and `@sha256:` if
+    /// the text after it is not a digest.
     pub fn from_argument(given: impl Into<OsString>) -> Self {
         let given = given.into();
+        let (given, sha256) = match given.to_str().and_then(pinned) {
+            Some((file, sha256)) => (OsString::from(file), Some(sha256)),
+            None => (given, None),
+        };
         let named = given.to_str().and_then(|text| text.split_once('='));
-        match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
-            Some((name, file)) => Self::new(file).with_name(name),
-            None => Self::new(PathBuf::from(given)),
-        }
+        let policy =
+            match named.and_then(|(name, file)| Some((PolicyName::new(name).ok()?, PathBuf::from(file)))) {
+                Some((name, file)) => Self::new(file).with_name(name),
+                None => Self::new(PathBuf::from(given)),
+            };
+        Self { sha256, ..policy }
+    }
+
+    /// Sets the SHA-256 that the component must have. Another file is an error of kind
+    /// [`ErrorKind::PolicyDigest`](crate::ErrorKind::PolicyDigest) before it is parsed or compiled.
+    pub fn with_sha256(mut self, sha256: Sha256) -> Self {
+        self.sha256 = Some(sha256);
+        self
     }
 
     /// The same policy, with a relative path of its file made absolute against the directory `base`.
@@ -121,6 +143,12 @@ impl PanelOptions {
         self.policies.push((role, policy));
         self
     }
+}
+
+/// The path and the digest in `PATH@sha256:DIGEST`.
+fn pinned(given: &str) -> Option<(&str, Sha256)> {
+    let (file, digest) = given.rsplit_once("@sha256:")?;
+    Some((file, digest.to_ascii_lowercase().parse().ok()?))
 }
 
 #[cfg(test)]

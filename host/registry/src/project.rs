@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::open::PolicySource;
 use crate::panel::{PanelOptions, PanelPolicy};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::PolicyName;
-use hydra_base::regular_file;
+use hydra_base::{Sha256, regular_file};
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
 
@@ -33,11 +34,14 @@ pub struct ProjectConfig {
     pub registry_uri: Option<TrackingUri>,
     /// The registered model's name.
     pub model: Option<String>,
-    /// The policy component that decides alone.
-    pub policy: Option<PathBuf>,
+    /// The policy that decides alone, and the rules about signatures of all policies.
+    #[serde(default)]
+    pub policy: SinglePolicy,
     /// The policies that decide together instead, the leader first.
     #[serde(default)]
     pub policies: Vec<PolicyConfig>,
+    /// How many people must approve before another policy takes the place of these, if they become the active ones.
+    pub activation_approvals: Option<u32>,
     /// Aliases that a policy may move in addition to `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
@@ -66,6 +70,8 @@ pub struct PolicyConfig {
     pub name: Option<PolicyName>,
     /// The component. Default: the embedded policy.
     pub file: Option<PathBuf>,
+    /// The SHA-256 that the component must have.
+    pub sha256: Option<Sha256>,
     /// Its part. Default: the first policy leads, the others are gates.
     pub mode: Option<PanelRole>,
     /// Its settings, by key.
@@ -74,6 +80,44 @@ pub struct PolicyConfig {
     /// Limits of its decisions, by name, which override those in `[budget]`.
     #[serde(default, deserialize_with = "texts")]
     pub budget: BTreeMap<String, String>,
+}
+
+/// `policy` in `hydra.toml`: the path of a component, or a table.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+#[non_exhaustive]
+pub struct SinglePolicy {
+    /// The component.
+    pub file: Option<PathBuf>,
+    /// The SHA-256 that the component must have.
+    pub sha256: Option<Sha256>,
+    /// The rules about signatures, for the policies of `[[policies]]` as well.
+    pub trust: Option<Map<String, Value>>,
+}
+
+impl TryFrom<toml::Value> for SinglePolicy {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+        struct Table {
+            file: Option<PathBuf>,
+            sha256: Option<Sha256>,
+            trust: Option<Map<String, Value>>,
+        }
+        match value {
+            toml::Value::String(path) => Ok(Self { file: Some(path.into()), ..Self::default() }),
+            table => {
+                let Table { file, sha256, trust } =
+                    table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+                if file.is_none() && sha256.is_some() {
+                    return Err("`policy.sha256` is the digest of `policy.file`, which is missing".to_owned());
+                }
+                Ok(Self { file, sha256, trust })
+            }
+        }
+    }
 }
 
 impl ProjectConfig {
@@ -104,7 +148,7 @@ impl ProjectConfig {
 
     /// Refuses settings that name the policies twice.
     fn check(&self) -> Result<()> {
-        let double = match (&self.policy, self.settings.is_empty()) {
+        let double = match (&self.policy.file, self.settings.is_empty()) {
             _ if self.policies.is_empty() => return Ok(()),
             (Some(_), _) => "policy",
             (None, false) => "settings",
@@ -121,11 +165,14 @@ impl ProjectConfig {
         let policy = |config: &PolicyConfig| PanelPolicy {
             name: config.name.clone(),
             source: config.file.as_ref().map_or(PolicySource::Embedded, file),
+            sha256: config.sha256,
             settings: config.settings.clone(),
             budget: config.budget.clone(),
         };
         let [first, others @ ..] = &self.policies[..] else {
-            return self.policy.as_ref().map(|path| PanelOptions::led_by(PanelPolicy::new(file(path))));
+            let SinglePolicy { file: path, sha256, .. } = &self.policy;
+            let policy = PanelPolicy::new(file(path.as_ref()?));
+            return Some(PanelOptions::led_by(PanelPolicy { sha256: *sha256, ..policy }));
         };
         let leads = (first.mode.unwrap_or(PanelRole::Leader), policy(first));
         let follow = others.iter().map(|config| (config.mode.unwrap_or(PanelRole::Gate), policy(config)));
@@ -137,7 +184,7 @@ impl ProjectConfig {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
-            policy: self.policy.map(|path| directory.join(path)),
+            policy: SinglePolicy { file: self.policy.file.map(|path| directory.join(path)), ..self.policy },
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             serve: self.serve.resolved(directory),
             ..self
@@ -309,7 +356,29 @@ mod tests {
             let uri = |uri: Option<TrackingUri>| uri.expect("a URI").expose().to_owned();
             assert_eq!(uri(config.tracking_uri), format!("sqlite:///{}/store.db", directory.display()));
             assert_eq!(uri(config.registry_uri), format!("{}/mlruns", directory.display()));
-            assert_eq!(config.policy, Some(directory.join("pol.wasm")));
+            assert_eq!(config.policy.file, Some(directory.join("pol.wasm")));
+        }
+    }
+
+    #[test]
+    fn a_policy_is_a_path_or_a_table_with_its_digest() {
+        let digest = "ab".repeat(32);
+        let read = |text: &str| toml::from_str::<ProjectConfig>(text);
+        let pinned = format!("policy = {{ file = 'a.wasm', sha256 = '{digest}' }}");
+        let policy = read(&pinned).expect("a configuration").policy;
+        assert_eq!((policy.file, policy.sha256), (Some("a.wasm".into()), digest.parse().ok()));
+        let trusted = "[policy.trust]\nminimum = 2\n[[policies]]\nfile = 'b.wasm'";
+        let config = read(trusted).expect("a configuration");
+        assert_eq!(config.policy.trust.expect("rules")["minimum"], 2);
+        assert!(ProjectConfig { policy: SinglePolicy::default(), ..config }.check().is_ok());
+        for (damaged, what) in [
+            ("policy = { file = 'a.wasm', sha256 = 'AB' }", "SHA-256"),
+            ("policy = { fil = 'a.wasm' }", "fil"),
+            (&*format!("policy = {{ sha256 = '{digest}' }}"), "policy.file"),
+            ("policy = 1", "table"),
+        ] {
+            let error = read(damaged).expect_err(damaged).to_string();
+            assert!(error.contains(what) || damaged == "policy = 1", "{damaged}: {error}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! [`ModelRegistry`]: the public API, one screen of orchestration over the lifecycle.
 
+mod activating;
 mod deciding;
 mod evaluating;
 mod examining;
@@ -7,7 +8,7 @@ mod loading;
 mod serving;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::{BoxFuture, TryFutureExt as _};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
@@ -18,7 +19,7 @@ use crate::requests::{ApprovalRequest, DecisionRequest, Given, LogRequest, State
 use crate::settings::{Experiment, Settings, Uris};
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName, RunId, Version};
-use hydra_base::{Timestamp, blocking};
+use hydra_base::{Sha256, Timestamp, blocking};
 use hydra_lifecycle::evidence::Target;
 use hydra_lifecycle::ledger::{QUARANTINE_TAG, ledger_name, refuse_foreign, renamed_hint, renamed_to};
 use hydra_lifecycle::panel::Panel;
@@ -29,7 +30,9 @@ use hydra_mlflow::entities::{ModelVersion, OPERATION_ID_TAG, RegisteredModel, Ta
 use hydra_mlflow::listing::Listing;
 use hydra_models::candidate::{Candidate, LogTarget, LoggedCandidate, PreparedCandidate};
 use hydra_models::model_cache::ModelCache;
+use hydra_policy::PolicyEngine;
 
+pub use activating::ActivePolicy;
 use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 pub use serving::{ServableVersion, have_same_files, quarantine_of};
@@ -50,7 +53,11 @@ pub struct ModelRegistry {
 struct Inner {
     backend: Backend,
     settings: Settings,
+    /// The policies of the settings.
     panel: OnceCell<Panel>,
+    engine: OnceCell<PolicyEngine>,
+    /// The active policy that was loaded last, with the digest of its document.
+    active: Mutex<Option<(Sha256, Panel)>>,
 }
 
 /// The description of the champion, without its model.
@@ -96,7 +103,8 @@ impl ModelRegistry {
     pub async fn connect(options: OpenOptions) -> Result<Self> {
         // This reads certificates and databases.
         let (settings, backend) = blocking(move || Settings::resolve(&options)).await?;
-        Ok(Self { inner: Arc::new(Inner { backend, settings, panel: OnceCell::new() }) })
+        let (panel, engine, active) = (OnceCell::new(), OnceCell::new(), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { backend, settings, panel, engine, active }) })
     }
 
     /// [Connects](Self::connect), and creates the registered model if it does not exist. [`ErrorKind::InvalidName`] if

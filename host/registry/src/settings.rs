@@ -10,12 +10,16 @@ use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_base::names::{Alias, ExperimentId, ModelName};
 use hydra_lifecycle::clock::DEFAULT_TOLERANCE;
 use hydra_lifecycle::document_cache::DocumentCache;
+use hydra_lifecycle::ledger::active::MAX_COMPONENT_BYTES;
 use hydra_lifecycle::transition::DecisionOptions;
 use hydra_mlflow::connect::Backend;
 use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions, parse_duration};
+
+/// How many documents and components of active policies the cache keeps.
+const MAX_ACTIVE_FILES: usize = 64;
 
 /// The settings of a registry.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(crate) struct Settings {
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
     pub standings: Option<DocumentCache>,
+    /// Documents and components of active policies.
+    pub active_policies: Option<DocumentCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
 }
@@ -68,6 +74,8 @@ impl Settings {
         };
         let standings = documents("standing", "standing documents");
         let evaluations = documents("evaluations", "evaluations");
+        let active_policies = documents("active", "active policies")
+            .map(|cache| cache.with_limits(MAX_COMPONENT_BYTES, MAX_ACTIVE_FILES));
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -81,6 +89,7 @@ impl Settings {
             policy: options.policy_settings()?,
             clock_tolerance: options.clock_tolerance()?,
             standings,
+            active_policies,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {

@@ -100,6 +100,10 @@ error_kinds! {
         PanelRoles = "panel-roles",
         /// Two of the policies that decide together have the same name.
         PanelNames = "panel-names",
+        /// A policy should become the active one, and no file, setting or configuration names one.
+        NothingToActivate = "nothing-to-activate",
+        /// A request sets the active policy aside and gives no reason.
+        OverrideReason = "override-reason",
         /// A call that is about one policy does not name it, and several decide together.
         SeveralPolicies = "several-policies",
         /// There is no metric of that name, or its parameter is out of range.
@@ -178,6 +182,10 @@ error_kinds! {
         NotADecision = "not-a-decision",
         /// The version, or the model, has as many live approvals as the ledger keeps.
         TooManyApprovals = "too-many-approvals",
+        /// Another policy, or other settings or limits of it, are active for the model than those of this host.
+        InactivePolicy = "inactive-policy",
+        /// The active policy asks for more approvals before another one takes its place.
+        ActivationApprovals = "activation-approvals",
         /// The store refused a request as malformed; a bug here or a server with other rules.
         BadRequest = "bad-request",
         /// The server or store lacks a feature that the call needs.
@@ -300,6 +308,8 @@ error_kinds! {
     Policy {
         /// The policy file cannot be read.
         PolicyNotFound = "policy-not-found",
+        /// The policy file does not have the SHA-256 that was named with it.
+        PolicyDigest = "policy-digest",
         /// A policy project cannot be built: a compiler or tool is missing or fails.
         PolicyBuild = "policy-build",
         /// The file is not a component, imports something, or exports another interface version.
@@ -354,6 +364,10 @@ error_kinds! {
         LedgerNewer = "ledger-newer",
         /// The document that says which versions are in quarantine is neither in the archive nor follows from the ledger.
         StandingLost = "standing-lost",
+        /// The document or a component of the active policy is not in the archive, or was altered.
+        ActivePolicyLost = "active-policy-lost",
+        /// A tag of the model says that a policy is active, and the ledger does not have it.
+        ActivationLost = "activation-lost",
     }
     Bug {
         /// Something that should be impossible: a bug.
@@ -387,7 +401,7 @@ mod tests {
         let categories: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.category()).collect();
         let names: Vec<_> = categories.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["usage", "missing", "refused", "unavailable", "data", "policy", "ledger", "bug"]);
-        assert_eq!(ErrorKind::ALL.len(), 131);
+        assert_eq!(ErrorKind::ALL.len(), 138);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `policy …`: the commands for authors of policies.
 
+mod activate;
 mod args;
 mod author;
 mod backtest;
@@ -36,6 +37,11 @@ pub async fn run(
         PolicyCommand::Bench(args) => decide::bench(args, settings, printer).await,
         PolicyCommand::WhatIf(args) => what_if::run(args, settings, printer).await,
         PolicyCommand::Compile(args) => compile::run(args, settings, printer).await,
+        PolicyCommand::Activate(args) => activate::activate(args, settings, printer).await,
+        PolicyCommand::Deactivate(args) => activate::deactivate(args, settings, printer).await,
+        PolicyCommand::Approve(args) => activate::approve(args, settings, printer).await,
+        PolicyCommand::Active(args) => activate::active(args, settings, printer).await,
+        PolicyCommand::History(args) => activate::history(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
     }
 }

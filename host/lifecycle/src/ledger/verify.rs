@@ -7,6 +7,7 @@ use crate::ledger::chain::Record;
 use crate::ledger::clocks::{backwards, wrong_time};
 use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::history::{Fate, Step};
+use crate::ledger::policy_audit::PolicyAudit;
 use crate::ledger::rerun::Replay;
 use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
 use crate::ledger::witness::{Comparison, Witness};
@@ -45,8 +46,8 @@ pub struct Verified {
 }
 
 impl Ledger {
-    /// Reads the whole ledger in constant memory, compares the aliases with its head and each entry's standing with the one
-    /// that follows from the entry before, and runs every decision again if
+    /// Reads the whole ledger in constant memory, compares the aliases with its head, each entry's standing with the one
+    /// that follows from the entry before, and the policy of each decision with the one that was active, and runs every decision again if
     /// `replay` is given. Nothing is written. What is wrong is in the result; an error only says that it could not be
     /// found out.
     pub async fn verify(&self, replay: Option<&dyn Replay>) -> Result<Verified> {
@@ -70,6 +71,7 @@ impl Ledger {
         let mut head_is_newer = false;
         let mut damage_between = false;
         let mut standings = StandingAudit::new(self);
+        let mut policies = PolicyAudit::new(self);
         let mut steps = self.read(None);
         while let Some(step) = steps.try_next().await? {
             progress();
@@ -107,6 +109,9 @@ impl Ledger {
                             }
                             verified.standing_flaw(standings.pair(newer, &record).await?);
                         }
+                    }
+                    if let Some(what) = policies.flaw(&record).await? {
+                        verified.flaw(record.number, what);
                     }
                     if let Some(replay) = replay.filter(|_| record.entry.decided.is_some()) {
                         match self.repeat_decision(replay, &record).await? {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::entities::{NewModelVersion, NewRun, RunBatch, Tags};
 use crate::store::{
-    AtomicOutcome, AtomicRegistry, AtomicTransition, RegistryStore, TrackingStore, VersionTag,
+    AtomicOutcome, AtomicRegistry, AtomicTransition, ModelTag, RegistryStore, TrackingStore, VersionTag,
 };
 use hydra_base::names::{Alias, ExperimentId, Key, RunId, Version};
 use hydra_base::testing::{model_name as name, set, version};
@@ -61,6 +61,7 @@ fn promotion() -> AtomicTransition {
             key: Key::new("team").expect("a key"),
             value: Some("risk".into()),
         }],
+        model_tags: vec![ModelTag { key: Key::new("policy").expect("a key"), value: "strict".into() }],
         entry: version_of("m_ledger"),
         expected_newest: None,
     }
