@@ -68,6 +68,9 @@ impl Settings {
             })?;
             options = options.with_clock_tolerance(tolerance);
         }
+        if args.oci_plain_http {
+            options = options.with_oci_plain_http(true);
+        }
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }

@@ -62,6 +62,8 @@ pub struct PolicyStatement {
     pub expected_head: Option<Head>,
     /// The approvals that the policy asks for before it changes, and its files.
     activation: Option<(u32, ActiveFiles)>,
+    /// The ids of the keys that signed its policies.
+    signers: Vec<String>,
 }
 
 impl PolicyStatement {
@@ -71,7 +73,8 @@ impl PolicyStatement {
         let document = PolicyDocument::of(panel, approvals)?;
         let files = document.files(panel)?;
         let sha256 = Sha256::of(&files.document);
-        Ok(Self { activation: Some((approvals, files)), ..Self::new(PolicyVerb::Activate, Some(sha256)) })
+        let (activation, signers) = (Some((approvals, files)), panel.recorded_signers());
+        Ok(Self { activation, signers, ..Self::new(PolicyVerb::Activate, Some(sha256)) })
     }
 
     /// That no policy is active any more.
@@ -85,7 +88,8 @@ impl PolicyStatement {
     }
 
     fn new(verb: PolicyVerb, sha256: Option<Sha256>) -> Self {
-        Self { verb, sha256, reason: None, expires: None, expected_head: None, activation: None }
+        let (activation, signers) = (None, Vec::new());
+        Self { verb, sha256, reason: None, expires: None, expected_head: None, activation, signers }
     }
 }
 
@@ -213,6 +217,7 @@ impl Decide for PolicyDecider<'_> {
             (_, sha256) => Some(Activation {
                 approvals: approvals.unwrap_or_default(),
                 expires,
+                signers: statement.signers.clone(),
                 ..Activation::of(sha256.unwrap_or(Sha256::NONE))
             }),
         };

@@ -11,6 +11,7 @@ pub mod governing;
 pub mod guards;
 pub mod ledger;
 pub mod model_facts;
+pub mod model_trust;
 mod opening;
 pub mod panel;
 pub mod past;

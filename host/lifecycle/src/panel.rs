@@ -22,6 +22,9 @@ pub use answer::{Answer, deciding};
 /// The most policies that can decide together: an entry of the ledger has room for their answers.
 pub const MAX_POLICIES: usize = 8;
 
+/// How many keys that signed policies an entry of the ledger names.
+const MAX_SIGNERS: usize = 4;
+
 /// A policy with its part in a panel, its own settings and, in [`Policy::budget`], its own limits.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -33,6 +36,8 @@ pub struct Member {
     pub policy: Policy,
     /// Its settings as they were given, not yet checked against those that it declares.
     pub settings: BTreeMap<String, String>,
+    /// The ids of the keys that signed it, as trust rules found them; empty without rules.
+    pub signers: Vec<Sha256>,
 }
 
 /// One to eight policies that decide together. The first one leads.
@@ -62,7 +67,8 @@ impl Panel {
     #[must_use]
     pub fn alone(policy: Policy, settings: BTreeMap<String, String>) -> Self {
         let name = PolicyName::of_stem(&policy.descriptor().name);
-        Self::led_by(Member { name, role: PanelRole::Leader, policy, settings }, Vec::new())
+        let role = PanelRole::Leader;
+        Self::led_by(Member { name, role, policy, settings, signers: Vec::new() }, Vec::new())
     }
 
     fn led_by(leader: Member, others: Vec<Member>) -> Self {
@@ -140,6 +146,14 @@ impl Panel {
     #[must_use]
     pub fn components(&self) -> BTreeMap<Sha256, &[u8]> {
         self.members().map(|member| (member.policy.sha256(), member.policy.bytes())).collect()
+    }
+
+    /// The ids of the keys that signed any of the policies: the first ones in ascending order, as many as an entry has room for.
+    #[must_use]
+    pub fn recorded_signers(&self) -> Vec<String> {
+        let all: BTreeSet<Sha256> =
+            self.members().flat_map(|member| member.signers.iter().copied()).collect();
+        all.iter().take(MAX_SIGNERS).map(Sha256::to_string).collect()
     }
 
     /// The same panel with other settings in addition, which are addressed as [`address`] describes.

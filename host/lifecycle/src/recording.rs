@@ -217,7 +217,7 @@ fn proposal(
         changes: transition.model_changes.iter().map(ModelChange::kind).collect(),
         panel: transition.panel.iter().map(Answer::in_brief).collect(),
         decision_sha256: None,
-        signers: Vec::new(),
+        signers: panel.recorded_signers(),
     };
     let document = DecisionDocument::new(transition.panel.clone());
     let operation = match transition.operation {

@@ -5,6 +5,7 @@ mod question;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use futures_util::future::join3;
 
@@ -28,6 +29,7 @@ use hydra_mlflow::connect::Backend;
 use hydra_mlflow::entities::{ModelVersion, RegisteredModel, VersionStatus};
 use hydra_models::model_cache::ModelCache;
 use hydra_policy::{Context, Decision, Input, Operation, OverrideKind, Policy, Verdict};
+use hydra_trust::TrustRules;
 
 pub use request::{Outcome, Request, Transition};
 
@@ -44,6 +46,8 @@ pub struct DecisionOptions {
     pub cache: Option<ModelCache>,
     /// The evaluations that were read before.
     pub evaluations: Option<DocumentCache>,
+    /// Who must have signed the model of a new champion.
+    pub model_trust: Option<Arc<TrustRules>>,
 }
 
 /// Decides requests about one model.
@@ -92,6 +96,11 @@ impl Transitions<'_> {
     /// The cache of opened models.
     pub(super) fn cache(&self) -> Option<&ModelCache> {
         self.options.cache.as_ref()
+    }
+
+    /// Who must have signed the model of a new champion.
+    pub(super) fn model_trust(&self) -> Option<&TrustRules> {
+        self.options.model_trust.as_deref()
     }
 
     /// The cache of evaluations.
@@ -246,6 +255,7 @@ impl Transitions<'_> {
             let mut described = evidence.describe(version)?;
             // An approval is about the bytes that the host found. Without them, none counts.
             past.say_of(&mut described, evidence.model_sha256(version), now)?;
+            self.say_signers(&mut described);
             Ok(Some(described))
         };
         let mut context = Context::new(self.model.to_string(), timestamp(now)?, self.options.actor.clone());

@@ -66,23 +66,22 @@ impl Policy {
     /// Loads a policy from a file. A file that cannot be read is an error of kind [`ErrorKind::PolicyNotFound`];
     /// otherwise like [`Policy::load`].
     pub fn load_file(engine: &PolicyEngine, path: &Path, budget: &Budget) -> Result<Self> {
-        let bytes = read_at_most(path, budget.component_bytes)?;
+        let bytes = Self::read_file(path, None, budget)?;
         Self::load(engine, &bytes, budget).map_err(|error| error.with_context("policy", path.display()))
     }
 
-    /// Loads a policy from a file that must have the SHA-256 `pinned`: another file is an error of kind
-    /// [`ErrorKind::PolicyDigest`] before anything else is done with its bytes. Otherwise like [`Policy::load_file`].
-    pub fn load_pinned(engine: &PolicyEngine, path: &Path, pinned: Sha256, budget: &Budget) -> Result<Self> {
-        let about = |error: Error| error.with_context("policy", path.display());
+    /// The bytes of a component file, as many as `budget` allows and one more. A file that cannot be read is an error of kind
+    /// [`ErrorKind::PolicyNotFound`], and one that does not have the SHA-256 `pinned` is one of kind [`ErrorKind::PolicyDigest`].
+    pub fn read_file(path: &Path, pinned: Option<Sha256>, budget: &Budget) -> Result<Vec<u8>> {
         let bytes = read_at_most(path, budget.component_bytes)?;
         // The rest of a file that is too large was not read: its digest is not known.
-        if bytes.len() as u64 <= budget.component_bytes {
+        if let Some(pinned) = pinned.filter(|_| bytes.len() as u64 <= budget.component_bytes) {
             let found = Sha256::of(&bytes);
             if found != pinned {
-                return Err(about(other_digest(pinned, found)));
+                return Err(other_digest(pinned, found).with_context("policy", path.display()));
             }
         }
-        Self::load(engine, &bytes, budget).map_err(about)
+        Ok(bytes)
     }
 
     /// Checks and compiles a component (or takes the compiled code from the engine's cache), and calls its `describe`.

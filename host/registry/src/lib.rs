@@ -85,12 +85,14 @@ pub use hydra_mlflow::connect::Backend;
 pub use hydra_models::candidate::{Candidate, LoggedCandidate, ModelSource, PreparedCandidate};
 pub use hydra_policy as policy;
 pub use hydra_policy::{Operation, Policy};
+pub use hydra_trust as trust;
+pub use loading::check_policy_file;
 pub use open::{DEFAULT_MODEL, OpenOptions, PolicySource};
 pub use panel::{PanelOptions, PanelPolicy};
 pub use project::{PolicyConfig, Project, ProjectConfig, ServeConfig, SinglePolicy};
 pub use registry::{
-    ActivePolicy, ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, VersionDetails, VersionInfo,
-    VersionSelector, have_same_files, quarantine_of,
+    ActivePolicy, ChampionInfo, LoadedVersion, ModelRegistry, ServableVersion, SignedModel, VersionDetails,
+    VersionInfo, VersionSelector, have_same_files, quarantine_of,
 };
 pub use requests::{ApprovalRequest, DecisionRequest, LogRequest, PolicyRequest, StatementRequest};
 

@@ -8,6 +8,7 @@ use crate::open::PolicySource;
 use hydra_base::Sha256;
 use hydra_base::names::PolicyName;
 use hydra_policy::PanelRole;
+use hydra_trust::oci::Reference;
 
 /// A policy with its own name, settings and limits, to decide together with others.
 #[derive(Debug, Clone)]
@@ -50,11 +51,15 @@ impl PanelPolicy {
     }
 
     /// A policy as an argument or `HYDRA_POLICY` names it: `NAME=FILE`, or a path, each with `@sha256:DIGEST` after it if the file
-    /// must have that digest. A path may contain a sign of equality if the text before it is not a valid name, and `@sha256:` if
+    /// must have that digest; or `oci://…` in the place of the path, where a digest is that of the manifest. A path may contain a sign of equality if the text before it is not a valid name, and `@sha256:` if
     /// the text after it is not a digest.
     pub fn from_argument(given: impl Into<OsString>) -> Self {
         let given = given.into();
-        let (given, sha256) = match given.to_str().and_then(pinned) {
+        let is_reference = |text: &str| {
+            Reference::is_meant(text)
+                || text.split_once('=').is_some_and(|(_, rest)| Reference::is_meant(rest))
+        };
+        let (given, sha256) = match given.to_str().filter(|text| !is_reference(text)).and_then(pinned) {
             Some((file, sha256)) => (OsString::from(file), Some(sha256)),
             None => (given, None),
         };
@@ -118,6 +123,9 @@ impl PanelPolicy {
         PolicyName::of_stem(&match &self.source {
             PolicySource::Embedded => "default".to_owned(),
             PolicySource::File(path) => stem(path),
+            PolicySource::Oci(text) => text
+                .parse::<Reference>()
+                .map_or_else(|_| text.clone(), |reference| reference.name().to_owned()),
             PolicySource::Loaded(policy) => policy.descriptor().name.clone(),
         })
     }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 
 use crate::open::PolicySource;
 use crate::panel::{PanelOptions, PanelPolicy};
@@ -15,6 +14,8 @@ use hydra_base::names::PolicyName;
 use hydra_base::{Sha256, regular_file};
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
+use hydra_trust::TrustConfig;
+use hydra_trust::oci::Reference;
 
 pub use serve::ServeConfig;
 
@@ -42,6 +43,10 @@ pub struct ProjectConfig {
     pub policies: Vec<PolicyConfig>,
     /// How many people must approve before another policy takes the place of these, if they become the active ones.
     pub activation_approvals: Option<u32>,
+    /// Who must have signed the models that become champion and that are loaded.
+    pub model_trust: Option<TrustConfig>,
+    /// Whether OCI registries on other machines are asked without TLS.
+    pub oci_plain_http: Option<bool>,
     /// Aliases that a policy may move in addition to `champion`, `archived` and `candidate`.
     #[serde(default)]
     pub managed_aliases: Vec<String>,
@@ -92,7 +97,7 @@ pub struct SinglePolicy {
     /// The SHA-256 that the component must have.
     pub sha256: Option<Sha256>,
     /// The rules about signatures, for the policies of `[[policies]]` as well.
-    pub trust: Option<Map<String, Value>>,
+    pub trust: Option<TrustConfig>,
 }
 
 impl TryFrom<toml::Value> for SinglePolicy {
@@ -104,7 +109,7 @@ impl TryFrom<toml::Value> for SinglePolicy {
         struct Table {
             file: Option<PathBuf>,
             sha256: Option<Sha256>,
-            trust: Option<Map<String, Value>>,
+            trust: Option<TrustConfig>,
         }
         match value {
             toml::Value::String(path) => Ok(Self { file: Some(path.into()), ..Self::default() }),
@@ -161,7 +166,7 @@ impl ProjectConfig {
 
     /// The policies that the file names, if it names any.
     pub(crate) fn panel(&self) -> Option<PanelOptions> {
-        let file = |path: &PathBuf| PolicySource::File(path.clone());
+        let file = |path: &PathBuf| PolicySource::from(path.clone());
         let policy = |config: &PolicyConfig| PanelPolicy {
             name: config.name.clone(),
             source: config.file.as_ref().map_or(PolicySource::Embedded, file),
@@ -184,7 +189,12 @@ impl ProjectConfig {
         Self {
             tracking_uri: self.tracking_uri.map(|uri| uri.absolute(directory)),
             registry_uri: self.registry_uri.map(|uri| uri.absolute(directory)),
-            policy: SinglePolicy { file: self.policy.file.map(|path| directory.join(path)), ..self.policy },
+            policy: SinglePolicy {
+                file: self.policy.file.map(|file| component(directory, file)),
+                trust: self.policy.trust.map(|rules| rules.resolved(directory)),
+                ..self.policy
+            },
+            model_trust: self.model_trust.map(|rules| rules.resolved(directory)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             serve: self.serve.resolved(directory),
             ..self
@@ -194,8 +204,13 @@ impl ProjectConfig {
 
 impl PolicyConfig {
     fn resolved(self, directory: &Path) -> Self {
-        Self { file: self.file.map(|path| directory.join(path)), ..self }
+        Self { file: self.file.map(|file| component(directory, file)), ..self }
     }
+}
+
+/// The absolute path of a component; a reference of a registry stays as it is.
+fn component(directory: &Path, file: PathBuf) -> PathBuf {
+    if file.to_str().is_some_and(Reference::is_meant) { file } else { directory.join(file) }
 }
 
 /// The absolute directory of a file, without `..`, because stores write it into the locations of artifacts.
@@ -367,9 +382,9 @@ mod tests {
         let pinned = format!("policy = {{ file = 'a.wasm', sha256 = '{digest}' }}");
         let policy = read(&pinned).expect("a configuration").policy;
         assert_eq!((policy.file, policy.sha256), (Some("a.wasm".into()), digest.parse().ok()));
-        let trusted = "[policy.trust]\nminimum = 2\n[[policies]]\nfile = 'b.wasm'";
+        let trusted = "[policy.trust]\nall-of = [{ pub-key = 'k.pub' }]\n[[policies]]\nfile = 'b.wasm'";
         let config = read(trusted).expect("a configuration");
-        assert_eq!(config.policy.trust.expect("rules")["minimum"], 2);
+        assert_eq!(config.policy.trust.clone().expect("rules").all_of[0].pub_key, "k.pub");
         assert!(ProjectConfig { policy: SinglePolicy::default(), ..config }.check().is_ok());
         for (damaged, what) in [
             ("policy = { file = 'a.wasm', sha256 = 'AB' }", "SHA-256"),

@@ -6,6 +6,7 @@ mod evaluating;
 mod examining;
 mod loading;
 mod serving;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ pub use activating::ActivePolicy;
 use loading::no_prompt;
 pub use loading::{LoadedVersion, VersionDetails, VersionSelector};
 pub use serving::{ServableVersion, have_same_files, quarantine_of};
+pub use signing::SignedModel;
 
 /// The number of versions per request of a listing.
 const PAGE_SIZE: usize = 1000;

@@ -1,6 +1,7 @@
 //! The settings of a registry, resolved and checked once, when it is connected.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::loading::PolicySettings;
@@ -17,6 +18,8 @@ use hydra_mlflow::environment;
 use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions, parse_duration};
+use hydra_trust::TrustRules;
+use hydra_trust::oci::{ArtifactCache, CredentialSources, Oci};
 
 /// How many documents and components of active policies the cache keeps.
 const MAX_ACTIVE_FILES: usize = 64;
@@ -85,6 +88,7 @@ impl Settings {
                 quarantine_on_rollback: options.config.quarantine_on_rollback,
                 cache,
                 evaluations,
+                model_trust: options.model_trust()?,
             },
             policy: options.policy_settings()?,
             clock_tolerance: options.clock_tolerance()?,
@@ -202,6 +206,27 @@ impl OpenOptions {
             Error::new(ErrorKind::Config, format!("the clock tolerance is not a duration: `{text}`"))
                 .with_hint("write it like `60s` or `5m`")
         })
+    }
+
+    /// Who must have signed models.
+    fn model_trust(&self) -> Result<Option<Arc<TrustRules>>> {
+        let rules = self.model_trust.as_ref().or(self.config.model_trust.as_ref());
+        rules.map(|rules| rules.load().map(Arc::new)).transpose()
+    }
+
+    /// Access to OCI registries, with the credentials that the environment and the files of Docker and Podman have.
+    pub fn oci(&self) -> Result<Oci> {
+        let credentials = CredentialSources::from_variables(
+            |name| self.variable(name),
+            self.environment.home().as_deref(),
+        )?;
+        let plain_http = match (self.oci_plain_http, self.variable(environment::OCI_PLAIN_HTTP)) {
+            (Some(plain_http), _) => plain_http,
+            (None, Some(_)) => self.environment.flag(environment::OCI_PLAIN_HTTP)?,
+            (None, None) => self.config.oci_plain_http.unwrap_or_default(),
+        };
+        let cache = self.cache_directory().map(|root| ArtifactCache::new(root.join("oci")));
+        Ok(Oci::new(credentials).with_cache(cache).with_plain_http(plain_http))
     }
 
     /// The engine's settings; [`ErrorKind::Config`] if the environment has limits of compiling that are not valid.

@@ -94,6 +94,16 @@ impl PublicKey {
         self.id
     }
 
+    /// The key in PEM: equal keys are equal texts.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let prefix: &[u8] = match self.algorithm {
+            Algorithm::EcdsaP256 => &P256_PREFIX,
+            Algorithm::Ed25519 => &ED25519_PREFIX,
+        };
+        pem::encode("PUBLIC KEY", &[prefix, &self.point].concat())
+    }
+
     /// Whether the holder of the private key signed this message.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {

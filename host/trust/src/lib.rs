@@ -7,6 +7,7 @@
 //! Signatures are those of `openssl` and `cosign`: ECDSA on P-256 over the SHA-256 of a message, or Ed25519 over the message. The
 //! message is the file itself, or for an artifact in a registry the payload that `cosign sign` signs.
 
+mod bundle;
 pub mod detached;
 pub mod key;
 pub mod model;

@@ -4,6 +4,7 @@
 //! is checked without the file, and other programs can make it:
 //! `sha256sum model.lgb | cut -c1-64 | openssl dgst -sha256 -sign release.key | base64 -w0`.
 
+use crate::key::PrivateKey;
 use crate::rules::{Signer, TrustRules};
 use crate::signature::Signature;
 use hydra_base::Sha256;
@@ -21,15 +22,13 @@ pub fn message(sha256: Sha256) -> Vec<u8> {
     format!("{sha256}\n").into_bytes()
 }
 
-/// The value of the tag with one more signature. One that is there already is not repeated.
-#[must_use]
-pub fn with_signature(tag: Option<&str>, signature: &Signature) -> String {
-    let added = signature.to_string();
-    let mut signatures: Vec<&str> = tag.unwrap_or_default().split_ascii_whitespace().collect();
-    if !signatures.contains(&added.as_str()) {
-        signatures.push(&added);
-    }
-    signatures.join(" ")
+/// The value of the tag after this key has signed. Its earlier signatures are replaced, and those of other keys stay.
+pub fn sign(tag: Option<&str>, key: &PrivateKey, sha256: Sha256) -> Result<String> {
+    let message = message(sha256);
+    let mut all = signatures(tag);
+    all.retain(|signature| !key.public().verifies(&message, signature));
+    all.push(key.sign(&message)?);
+    Ok(all.iter().map(Signature::to_string).collect::<Vec<_>>().join(" "))
 }
 
 /// The signatures in the value of the tag; what is not one is left out.

@@ -30,6 +30,18 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
     found
 }
 
+/// A block, in lines of 64 characters.
+pub(crate) fn encode(label: &str, bytes: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for (at, c) in STANDARD.encode(bytes).chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(c);
+    }
+    text + &format!("\n-----END {label}-----\n")
+}
+
 /// Whether the text has the form of PEM: it is then not taken for a path.
 pub(crate) fn is_pem(text: &str) -> bool {
     text.lines().any(|line| marked(line.trim(), "BEGIN").is_some())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::key::PublicKey;
 use crate::pem;
@@ -30,19 +30,20 @@ const MAX_KEYS: usize = 32;
 /// assert_eq!(rules.all_of.len(), 1);
 /// # Ok::<_, toml::de::Error>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct TrustConfig {
     /// The keys that must all have signed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub all_of: Vec<KeyConfig>,
     /// Keys of which some must have signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub any_of: Option<AnyOfConfig>,
 }
 
 /// Keys of which some must have signed.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct AnyOfConfig {
@@ -58,15 +59,17 @@ fn one() -> usize {
 }
 
 /// A key in trust rules.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 #[non_exhaustive]
 pub struct KeyConfig {
     /// The public key: a path, or PEM itself.
     pub pub_key: String,
     /// The name of its holder, for reports and policies. Default: the key's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The end of its validity: a date such as `2027-06-30` (its end, UTC) or a time such as `2027-06-30T12:00:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
 }
 
@@ -84,12 +87,16 @@ impl KeyConfig {
         Self { pub_key: directory.join(&self.pub_key).to_string_lossy().into_owned(), ..self }
     }
 
-    fn load(&self) -> Result<TrustedKey> {
-        let key = if pem::is_pem(&self.pub_key) {
-            PublicKey::from_pem(&self.pub_key)?
+    fn key(&self) -> Result<PublicKey> {
+        if pem::is_pem(&self.pub_key) {
+            PublicKey::from_pem(&self.pub_key)
         } else {
-            PublicKey::read(&PathBuf::from(&self.pub_key))?
-        };
+            PublicKey::read(&PathBuf::from(&self.pub_key))
+        }
+    }
+
+    fn load(&self) -> Result<TrustedKey> {
+        let key = self.key()?;
         let name = match &self.name {
             Some(name) => {
                 if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
@@ -119,6 +126,20 @@ impl TrustConfig {
         let any_of =
             self.any_of.map(|any| AnyOfConfig { minimum: any.minimum, signatures: all(any.signatures) });
         Self { all_of: all(self.all_of), any_of }
+    }
+
+    /// The same rules with the keys themselves instead of their paths, so that they mean the same on every machine.
+    pub fn inlined(&self) -> Result<Self> {
+        let all = |keys: &[KeyConfig]| {
+            let inlined =
+                keys.iter().map(|key| Ok(KeyConfig { pub_key: key.key()?.to_pem(), ..key.clone() }));
+            inlined.collect::<Result<Vec<_>>>()
+        };
+        let any_of = match &self.any_of {
+            Some(any) => Some(AnyOfConfig { minimum: any.minimum, signatures: all(&any.signatures)? }),
+            None => None,
+        };
+        Ok(Self { all_of: all(&self.all_of)?, any_of })
     }
 
     /// Reads the keys. [`ErrorKind::InvalidTrust`] for rules that cannot be meant, [`ErrorKind::InvalidKey`] for keys that cannot be

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle;
 use crate::signature::Signature;
 use hydra_base::Sha256;
 
@@ -60,9 +61,13 @@ pub fn payload(name: &str, manifest: Sha256) -> Vec<u8> {
     serde_json::to_vec(&document).unwrap_or_default()
 }
 
-/// The digest of the manifest that a payload is about; none if the bytes are not such a payload.
+/// The digest of the manifest that a payload is about, or that a signed statement in a bundle is about; none if the bytes are
+/// neither.
 #[must_use]
 pub fn subject(payload: &[u8]) -> Option<Sha256> {
+    if let Some(subject) = bundle::subject(payload) {
+        return Some(subject);
+    }
     let document: Document = serde_json::from_slice(payload).ok()?;
     let Critical { image, kind, .. } = document.critical;
     (kind == TYPE).then_some(())?;

@@ -39,6 +39,7 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Serve(args) => serve::run(&args, settings).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
+        Command::Model(command) => policy::model(&command, settings, printer).await,
     }
 }
 

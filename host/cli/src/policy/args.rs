@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::args::ActorArgs;
+pub use crate::policy::trust_args::{PullArgs, PushArgs, SignArgs, VerifyArgs};
 use hydra_base::Timestamp;
 use hydra_base::error::Error;
 use hydra_base::names::Version;
@@ -45,6 +46,14 @@ pub enum PolicyCommand {
     History(PolicyHistoryArgs),
     /// Repeat every recorded decision with a policy, and show where it decides differently
     Backtest(BacktestArgs),
+    /// Push a component to an OCI registry
+    Push(PushArgs),
+    /// Fetch a component from an OCI registry
+    Pull(PullArgs),
+    /// Sign a component, in a file or in a registry
+    Sign(SignArgs),
+    /// Show who signed a component
+    Verify(VerifyArgs),
 }
 
 const POLICY_HELP: &str = "\
@@ -78,6 +87,11 @@ pub struct BuildArgs {
     /// The component to write [default: target/NAME.wasm in the project]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+
+    /// Write nothing, and compare this component with what the project builds to; exit status 1 if it was built from other
+    /// sources or with other tools
+    #[arg(long, value_name = "COMPONENT", conflicts_with = "out")]
+    pub check: Option<PathBuf>,
 }
 
 /// Arguments of `policy inspect`.

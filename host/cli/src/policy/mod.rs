@@ -8,6 +8,9 @@ mod compile;
 mod decide;
 mod inspect;
 mod report;
+mod sharing;
+mod signing;
+mod trust_args;
 mod what_if;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +21,8 @@ use hydra_policy::Policy;
 use hydra_registry::{OpenOptions, Panel, PolicySource};
 
 pub use args::PolicyCommand;
+pub use signing::model;
+pub use trust_args::ModelCommand;
 
 /// Larger components contain an interpreter, and take seconds to compile.
 const LARGE_COMPONENT_BYTES: u64 = 1 << 20;
@@ -43,6 +48,10 @@ pub async fn run(
         PolicyCommand::Active(args) => activate::active(args, settings, printer).await,
         PolicyCommand::History(args) => activate::history(args, settings, printer).await,
         PolicyCommand::Backtest(args) => backtest::run(args, settings, printer).await,
+        PolicyCommand::Push(args) => sharing::push(args, settings, printer).await,
+        PolicyCommand::Pull(args) => sharing::pull(args, settings, printer).await,
+        PolicyCommand::Sign(args) => signing::sign(args, settings, printer).await,
+        PolicyCommand::Verify(args) => signing::verify(args, settings, printer).await,
     }
 }
 
@@ -100,7 +109,7 @@ async fn with_progress<T>(
 fn policy_options(file: Option<&Path>, settings: &Settings) -> OpenOptions {
     let options = settings.options.clone();
     match file {
-        Some(file) => options.with_policy(PolicySource::File(file.to_owned())),
+        Some(file) => options.with_policy(PolicySource::from(file.to_owned())),
         None => options,
     }
 }

@@ -189,6 +189,7 @@ impl Ledger {
                 role: policy.mode,
                 policy: component,
                 settings,
+                signers: Vec::new(),
             });
         }
         let panel = Panel::new(members)?.with_trust(document.trust.clone()).into_active();

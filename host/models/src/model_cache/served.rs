@@ -30,6 +30,9 @@ pub struct ServedRecord {
     digest: Option<String>,
     /// The columns of the signature in `MLmodel`.
     pub signature: Option<Vec<ColumnSpec>>,
+    /// The signatures of the model file that the version had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
 }
 
 impl ServedRecord {
@@ -44,6 +47,7 @@ impl ServedRecord {
             run_id: version.run_id.clone(),
             digest: version.tags.get(SHA256_TAG).cloned(),
             signature,
+            signed: None,
         }
     }
 

@@ -44,6 +44,7 @@ fn openssl_verifies_what_is_signed_here_and_the_reverse() {
         let public = PublicKey::read(&openssl.path(&format!("{name}.pub"))).unwrap();
         let private = PrivateKey::read(&openssl.path(&format!("{name}.key"))).unwrap();
         assert_eq!(private.public(), &public, "{name}");
+        assert_eq!(public.to_pem(), fs::read_to_string(openssl.path(&format!("{name}.pub"))).unwrap());
         let signature = private.sign(b"a component").unwrap();
         assert!(public.verifies(b"a component", &signature), "{name}");
         assert!(!public.verifies(b"another one", &signature), "{name}");

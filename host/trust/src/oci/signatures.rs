@@ -2,18 +2,21 @@
 //!
 //! A signature is an artifact of its own in the layout of `cosign`: a layer with the payload, and the signature in its annotation. It
 //! refers to what it signs by `subject`, so that the registry lists it (OCI 1.1), or else a list under the tag `sha256-<digest>` does;
-//! and it is beside others under the tag `sha256-<digest>.sig`, where `cosign verify` looks.
+//! and it is beside others under the tag `sha256-<digest>.sig`, where `cosign verify` looks. Bundles, which `cosign` writes since
+//! version 3, are read too.
 
 use std::collections::BTreeMap;
 
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::connection::{Access, Call, Connection};
 use super::manifest::{self, Descriptor, Document, IMAGE_INDEX, IMAGE_MANIFEST, Index, Manifest};
 use super::pull::{Component, Repository, blob, document};
 use super::push::{put_blob, put_manifest};
 use super::{Oci, Reference};
+use crate::bundle::{self, BUNDLE};
 use crate::key::{PrivateKey, PublicKey};
 use crate::rules::{Signer, TrustRules};
 use crate::signature::Signature;
@@ -33,8 +36,11 @@ const SIGNATURE_ANNOTATION: &str = "dev.cosignproject.cosign/signature";
 /// The most artifacts with signatures, and the most signatures, that are read.
 const MAX_ARTIFACTS: usize = 16;
 const MAX_SIGNATURES: usize = 32;
-/// The most bytes of a payload.
+/// How many times as long as one silence the signatures may take altogether.
+const LONGEST: u32 = 10;
+/// The most bytes of a payload, and of a bundle.
 const MAX_PAYLOAD_BYTES: u64 = 16 << 10;
+const MAX_BUNDLE_BYTES: u64 = 256 << 10;
 
 /// What a registry has of signatures.
 struct Found {
@@ -59,7 +65,12 @@ impl Oci {
             return Ok(signers);
         }
         let repository = Repository::new(self, reference, Access::Pull);
-        let found = find(repository.connection().await?, reference, *manifest).await?;
+        let connection = repository.connection().await?;
+        let finding = timeout(self.patience.saturating_mul(LONGEST), find(connection, reference, *manifest));
+        let found = finding.await.unwrap_or_else(|_| {
+            let message = "the registry did not send the signatures in time";
+            Err(Error::new(ErrorKind::Timeout, message).with_retryable(true))
+        })?;
         let about = |error: Error| error.with_context("reference", reference);
         if found.signed.is_empty() {
             let (kind, message) = if found.is_listed {
@@ -82,7 +93,8 @@ impl Oci {
             };
             let is_of_other_content = error.kind() == ErrorKind::UntrustedSigner && rules.any_key(elsewhere);
             about(if is_of_other_content {
-                let message = "the signature beside the artifact is about another artifact";
+                let message =
+                    "the signature beside the artifact is about another one, or says something else";
                 Error::new(ErrorKind::SignatureMismatch, message).with_hint("find out who put it there")
             } else {
                 error
@@ -133,7 +145,7 @@ async fn find(connection: &Connection, reference: &Reference, manifest: Sha256) 
     let mut artifacts = Vec::new();
     let signatures = listed.unwrap_or_default().manifests.into_iter().filter(|one| {
         // Registries that do not know `artifactType` leave it out.
-        one.artifact_type.as_deref().is_none_or(|kind| kind == SIGNATURE_ARTIFACT)
+        one.artifact_type.as_deref().is_none_or(|kind| kind == SIGNATURE_ARTIFACT || kind == BUNDLE)
     });
     for one in signatures.take(MAX_ARTIFACTS) {
         let digest = one.sha256()?;
@@ -147,14 +159,18 @@ async fn find(connection: &Connection, reference: &Reference, manifest: Sha256) 
         artifacts.push(artifact);
     }
     let mut layers: BTreeMap<(String, String), Descriptor> = BTreeMap::new();
+    let mut signed = Vec::new();
     for layer in artifacts.into_iter().flat_map(|artifact| artifact.layers) {
+        if layer.media_type == BUNDLE && signed.len() < MAX_SIGNATURES && layer.size <= MAX_BUNDLE_BYTES {
+            let bytes = blob(connection, reference, &layer, MAX_BUNDLE_BYTES).await?;
+            signed.extend(bundle::over_statement(&bytes).into_iter().take(MAX_SIGNATURES));
+        }
         let signature = layer.annotations.as_ref().and_then(|all| all.get(SIGNATURE_ANNOTATION)).cloned();
         if let Some(signature) = signature.filter(|_| layer.media_type == PAYLOAD) {
             layers.insert((layer.digest.clone(), signature), layer);
         }
     }
     let mut payloads: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    let mut signed = Vec::new();
     for ((digest, signature), layer) in layers.into_iter().take(MAX_SIGNATURES) {
         // What is not a signature signs nothing.
         let Ok(signature) = Signature::parse(signature.as_bytes()) else { continue };
@@ -177,9 +193,7 @@ async fn referrers(
     reference: &Reference,
     manifest: Sha256,
 ) -> Result<Option<Index>> {
-    let mut url = connection.url(&format!("referrers/sha256:{manifest}"))?;
-    url.query_pairs_mut().append_pair("artifactType", SIGNATURE_ARTIFACT);
-    let mut call = Call::new(Method::GET, url);
+    let mut call = Call::new(Method::GET, connection.url(&format!("referrers/sha256:{manifest}"))?);
     call.accept = Some(IMAGE_INDEX);
     let answer = connection.send(&call).await?;
     match answer.status() {

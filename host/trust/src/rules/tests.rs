@@ -1,5 +1,6 @@
 use super::*;
 use crate::key::PrivateKey;
+use crate::pem::encode as pem;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 
@@ -33,12 +34,6 @@ fn public(prefix: &str, point: &[u8]) -> String {
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
     pem("PUBLIC KEY", &prefix.chain(point.iter().copied()).collect::<Vec<_>>())
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let body = base64::engine::general_purpose::STANDARD.encode(der);
-    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
 fn named(pem: &str, name: &str) -> KeyConfig {

@@ -224,13 +224,16 @@ pub struct Activation {
     /// When an approval ends, in milliseconds; none if only its use ends it.
     #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    /// The ids of the keys that signed its policies, as trust rules found them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signers: Vec<String>,
 }
 
 impl Activation {
     /// That this panel is the active one.
     #[must_use]
     pub fn of(panel_sha256: Sha256) -> Self {
-        Self { panel_sha256, approvals: 0, expires: None }
+        Self { panel_sha256, approvals: 0, expires: None, signers: Vec::new() }
     }
 
     /// The digest of the panel as the rules have it: none if no panel is meant.
