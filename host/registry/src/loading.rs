@@ -1,7 +1,7 @@
 //! The policies of a registry, resolved from its options, and loading them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
@@ -77,7 +77,9 @@ impl PolicySettings {
         let engine = engine.get_or_try_init(|| self.start_engine()).await?.clone();
         blocking(move || match (source, sha256) {
             (PolicySource::File(path), Some(sha256)) => Policy::load_pinned(&engine, &path, sha256, &budget),
-            (PolicySource::File(path), None) => Policy::load_file(&engine, &path, &budget),
+            (PolicySource::File(path), None) => {
+                Policy::load_file(&engine, &path, &budget).map_err(|error| with_digest_hint(error, &path))
+            }
             (_, pinned) => {
                 let policy = Policy::load_default(&engine, &budget)?;
                 check_digest(policy.sha256(), pinned)?;
@@ -98,6 +100,15 @@ impl MemberSettings {
         };
         same_source && self.budget == other.budget && self.sha256 == other.sha256
     }
+}
+
+/// A text after `@sha256:` that is not a digest makes the whole argument a path.
+fn with_digest_hint(error: Error, path: &Path) -> Error {
+    let looks_pinned = path.to_string_lossy().contains("@sha256:");
+    if error.kind() == ErrorKind::PolicyNotFound && looks_pinned {
+        return error.with_hint("write the digest as 64 hexadecimal digits: `FILE@sha256:DIGEST`");
+    }
+    error
 }
 
 /// Refuses a policy with another digest than the one that was named with it.

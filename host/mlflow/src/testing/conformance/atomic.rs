@@ -177,6 +177,7 @@ impl<'a> Scene<'a> {
             expected_aliases: vec![move_of("champion", Some(1)), move_of("archived", None)],
             moves: vec![move_of("champion", Some(target)), move_of("archived", Some(1))],
             tags: Vec::new(),
+            model_tags: Vec::new(),
             entry: new_version(&self.ledger).tags(tags([("hydra.entry", "{}")])),
             expected_newest: None,
         }
