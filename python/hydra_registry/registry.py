@@ -297,17 +297,27 @@ class ModelRegistry:
         """Ends the quarantine of a version."""
         return self._state("release", version, reason)
 
-    def activate_policy(self, *, reason: str | None = None, dry_run: bool = False) -> PolicyStatement:
+    def activate_policy(
+        self, *, reason: str | None = None, activation_approvals: int | None = None, dry_run: bool = False
+    ) -> PolicyStatement:
         """Makes the policies of this registry the active ones of the model: every host decides by them from then on.
+
+        Before another policy takes their place, `activation_approvals` people other than the requester must approve; by default
+        `activation-approvals` in `hydra.toml`, or none.
 
         Raises `UsageError` if neither an argument nor the environment nor `hydra.toml` names a policy, and `RefusedError` if the
         policy that is active asks for more approvals before it changes.
         """
-        return self._state_policy("activate_policy", None, reason, None, dry_run)
+        return self._state_policy(
+            "activate_policy",
+            reason=reason,
+            activation_approvals=_arguments.approvals(activation_approvals),
+            dry_run=bool(dry_run),
+        )
 
     def deactivate_policy(self, *, reason: str | None = None, dry_run: bool = False) -> PolicyStatement:
         """Ends the active policy of the model: each host decides by its own again."""
-        return self._state_policy("deactivate_policy", None, reason, None, dry_run)
+        return self._state_policy("deactivate_policy", reason=reason, dry_run=bool(dry_run))
 
     def approve_policy(
         self,
@@ -325,7 +335,12 @@ class ModelRegistry:
         digest = _arguments.text("policy", policy)
         if digest is None and not deactivation:
             digest = self._call("policy_digest")
-        return self._state_policy("approve_policy", None if deactivation else digest, reason, expires, False)
+        return self._state_policy(
+            "approve_policy",
+            policy=None if deactivation else digest,
+            reason=reason,
+            expires_seconds=_seconds(expires),
+        )
 
     def active_policy(self) -> ActivePolicy:
         """The active policy of the model, and the approvals of other ones. Its `policy` is `None` if none is active."""
@@ -401,15 +416,9 @@ class ModelRegistry:
         }
         return Statement.from_json(self._call(name, call))
 
-    def _state_policy(
-        self, name: str, policy: str | None, reason: str | None, expires: timedelta | None, dry_run: bool
-    ) -> PolicyStatement:
-        call = {
-            "policy": policy,
-            "reason": _arguments.text("reason", reason),
-            "expires_seconds": _seconds(expires),
-            "dry_run": bool(dry_run),
-        }
+    def _state_policy(self, name: str, *, reason: str | None, **given: Any) -> PolicyStatement:
+        absent = {"policy": None, "activation_approvals": None, "expires_seconds": None, "dry_run": False}
+        call = {**absent, "reason": _arguments.text("reason", reason), **given}
         return PolicyStatement.from_json(self._call(name, call))
 
 

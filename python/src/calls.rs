@@ -160,6 +160,8 @@ pub struct StatementCall {
 pub struct PolicyCall {
     /// Of an approval: the digest of the document; none: that no policy is active.
     policy: Option<Sha256>,
+    /// Of an activation: how many people must approve before the policy changes.
+    activation_approvals: Option<u32>,
     reason: Option<String>,
     /// How long an approval lasts.
     expires_seconds: Option<f64>,
@@ -437,6 +439,9 @@ async fn of_policy(mut request: PolicyRequest, call: PolicyCall) -> Answer {
     }
     if let Some(seconds) = call.expires_seconds {
         request = request.expires(span(seconds)?);
+    }
+    if let Some(approvals) = call.activation_approvals {
+        request = request.activation_approvals(approvals);
     }
     if call.dry_run {
         request = request.dry_run();

@@ -61,9 +61,9 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]; of several, all must approve, and the
-    /// first one moves the aliases
-    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE|oci://…", hide_env_values = true)]
+    /// The policy component that decides [default: the active policy of the model, else the embedded one]; of several, all must
+    /// approve, and the first one moves the aliases
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE[@sha256:DIGEST]|oci://…", hide_env_values = true)]
     pub policies: Vec<OsString>,
 
     /// One more policy, whose answer is recorded and does not count

@@ -75,6 +75,8 @@ impl Act<'_> {
             Self::Activate(policy) => {
                 standing.activate(policy);
                 standing.use_policy_approvals(policy);
+                // That none is active was approved of the policy that was active until now.
+                standing.use_policy_approvals(None);
             }
             Self::ApprovePolicy(policy) => standing.approve_policy(policy),
             // The version is champion, so its approvals are used up, also if another program moved the alias.

@@ -63,11 +63,6 @@ pub struct InForce {
 }
 
 impl InForce {
-    /// The policies of the host, where none is active.
-    fn of_host(panel: &Panel) -> Self {
-        Self { panel: panel.clone(), active: None, is_set_aside: false }
-    }
-
     /// The digest of the document of the active policy, if that decides.
     #[must_use]
     pub fn decides(&self) -> Option<Sha256> {
@@ -90,10 +85,12 @@ pub async fn in_force(
     let sets_aside = request.overrides.contains(&OverrideKind::InactivePolicy);
     let active = ledger.and_then(|(ledger, standing)| Some((ledger, standing.panel()?)));
     let Some((ledger, active)) = active else {
-        if names_active_policy(&registered.tags) && !sets_aside {
+        let is_lost = names_active_policy(&registered.tags);
+        if is_lost && !sets_aside {
             return Err(activation_lost(&registered.name));
         }
-        return host.own().await.map(InForce::of_host);
+        let panel = host.own().await?.clone();
+        return Ok(InForce { panel, active: None, is_set_aside: is_lost });
     };
     if sets_aside {
         let panel = host.own().await?.clone();

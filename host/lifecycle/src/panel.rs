@@ -182,7 +182,8 @@ impl Panel {
     /// own part.
     pub fn question(&self, member: &Member, evidence: &Input) -> Result<Input> {
         let mut question = put_to(evidence, self.settings(member)?, member.role, self.size());
-        question.context_mut().panel.active = self.is_active;
+        // Evidence that was recorded, or written by hand, says itself what was active.
+        question.context_mut().panel.active |= self.is_active;
         Ok(question)
     }
 

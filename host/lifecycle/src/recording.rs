@@ -50,7 +50,7 @@ pub async fn carry_out(
 }
 
 /// How often a request is decided again because a tag names an active policy that the ledger does not have.
-const MOST_ACTIVATION_MISSING: u32 = 3;
+const MOST_ACTIVATION_MISSING: u32 = 5;
 
 /// Decides one request, again on fresh evidence whenever another writer was faster.
 struct RequestDecider<'a> {

@@ -105,7 +105,8 @@ impl PolicySettings {
                 let (rules, budget) = (self.trust.clone(), budget.clone());
                 let origin = path.display().to_string();
                 let read = blocking(move || {
-                    let bytes = Policy::read_file(&path, sha256, &budget)?;
+                    let bytes = Policy::read_file(&path, sha256, &budget)
+                        .map_err(|error| with_digest_hint(error, &path))?;
                     if bytes.len() as u64 > budget.component_bytes {
                         // Not all of it was read. Loading refuses it for its size, before anything else.
                         return Ok((bytes, Vec::new()));
@@ -157,6 +158,15 @@ fn written(rules: &TrustConfig) -> Result<Map<String, Value>> {
         Ok(Value::Object(rules)) => Ok(rules),
         _ => Err(Error::new(ErrorKind::Internal, "cannot write trust rules as JSON")),
     }
+}
+
+/// A text after `@sha256:` that is not a digest makes the whole argument a path.
+fn with_digest_hint(error: Error, path: &Path) -> Error {
+    let looks_pinned = path.to_string_lossy().contains("@sha256:");
+    if error.kind() == ErrorKind::PolicyNotFound && looks_pinned {
+        return error.with_hint("write the digest as 64 hexadecimal digits: `FILE@sha256:DIGEST`");
+    }
+    error
 }
 
 /// Refuses a policy with another digest than the one that was named with it.

@@ -172,8 +172,26 @@ mod tests {
             ("./a=b.wasm", None, "./a=b.wasm"),
             ("", None, ""),
         ] {
-            let PanelPolicy { name: found, source, .. } = PanelPolicy::from_argument(given);
+            let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_argument(given);
+            assert_eq!(sha256, None, "{given}");
             assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
+            let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
+            assert_eq!(path.to_str(), Some(file), "{given}");
+        }
+    }
+
+    #[test]
+    fn an_argument_has_a_digest_only_if_the_text_after_the_sign_is_one() {
+        let digest = "ab".repeat(32);
+        for (given, name, file, pinned) in [
+            (format!("gate.wasm@sha256:{digest}"), None, "gate.wasm", true),
+            (format!("strict=a@b.wasm@sha256:{}", digest.to_uppercase()), Some("strict"), "a@b.wasm", true),
+            ("gate.wasm@sha256:ab".to_owned(), None, "gate.wasm@sha256:ab", false),
+            ("gate.wasm@latest".to_owned(), None, "gate.wasm@latest", false),
+        ] {
+            let PanelPolicy { name: found, source, sha256, .. } = PanelPolicy::from_argument(&given);
+            assert_eq!(found.as_ref().map(PolicyName::as_str), name, "{given}");
+            assert_eq!(sha256, digest.parse().ok().filter(|_| pinned), "{given}");
             let PolicySource::File(path) = source else { panic!("{given}: {source:?}") };
             assert_eq!(path.to_str(), Some(file), "{given}");
         }

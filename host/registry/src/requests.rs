@@ -237,20 +237,35 @@ pub(crate) struct PolicyAsked {
     pub sha256: Option<Sha256>,
     pub reason: Option<String>,
     pub expires: Option<Duration>,
+    pub activation_approvals: Option<u32>,
     pub expected_head: Option<Head>,
     pub dry_run: bool,
 }
 
 impl PolicyRequest {
     pub(crate) fn new(registry: ModelRegistry, verb: PolicyVerb, sha256: Option<Sha256>) -> Self {
-        let (reason, expires, expected_head) = (None, None, None);
-        let asked = PolicyAsked { verb, sha256, reason, expires, expected_head, dry_run: false };
+        let asked = PolicyAsked {
+            verb,
+            sha256,
+            reason: None,
+            expires: None,
+            activation_approvals: None,
+            expected_head: None,
+            dry_run: false,
+        };
         Self { registry, asked }
     }
 
     /// Sets the reason, for the ledger.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.asked.reason = Some(reason.into());
+        self
+    }
+
+    /// Sets how many people must approve before another policy takes the place of the one that is activated. Default: that of
+    /// [the options](crate::OpenOptions::with_activation_approvals).
+    pub fn activation_approvals(mut self, approvals: u32) -> Self {
+        self.asked.activation_approvals = Some(approvals);
         self
     }
 

@@ -180,7 +180,7 @@ pub fn expected(entry: &Entry, base: &Entry) -> Standing {
         }
         (_, Statement::Approve(version)) => Standing { approved: before.approved | 1 << version, ..before },
         (_, Statement::Activate(policy)) => {
-            let left = before.policies_approved & !(1 << policy);
+            let left = before.policies_approved & !(1 << policy) & !1;
             Standing { active: policy, policies_approved: left, ..carried }
         }
         (_, Statement::ApprovePolicy(policy)) => {

@@ -188,7 +188,7 @@ fn aliases_are_moved_and_entries_deleted_around_an_activation() {
 #[test]
 fn an_activation_waits_for_its_approval() {
     holds(Setup { ticks: Some(2), crashes: 1, ..ASKED });
-    holds(Setup { tasks: [Activate(1), ApprovePolicy(1), Promote(2)], ..ASKED });
+    holds(Setup { tasks: [Activate(1), ApprovePolicy(1), Promote(2)], ticks: Some(1), ..ASKED });
 }
 
 #[test]

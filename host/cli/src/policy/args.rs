@@ -97,14 +97,14 @@ pub struct BuildArgs {
 /// Arguments of `policy inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 }
 
 /// Arguments of `policy run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The component [default: the policy, or the policies together, that `promote` would use]
+    /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
     /// The case: a JSON file that follows docs/policy-case.schema.json
@@ -116,7 +116,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(allow_missing_positional = true)]
 pub struct TestArgs {
-    /// The component [default: the policy, or the policies together, that `promote` would use]
+    /// The component [default: the policy, or the policies together, of this host]
     pub file: Option<PathBuf>,
 
     /// The directory of case files
@@ -126,7 +126,7 @@ pub struct TestArgs {
 /// Arguments of `policy bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 
     /// The case to decide [default: a promotion over a champion, both with twenty metrics]
@@ -193,7 +193,7 @@ Exit status: 0 whatever the verdict is, 2 error.";
 /// Arguments of `policy compile`.
 #[derive(Debug, Args)]
 pub struct CompileArgs {
-    /// The component [default: the policy that `promote` would use]
+    /// The component [default: the policy of this host]
     pub file: Option<PathBuf>,
 }
 

@@ -287,6 +287,8 @@ pub struct VerifyReport {
     pub bridged: Vec<Value>,
     /// What speaks against the times of entries, beyond the tolerance of clocks.
     pub clocks: Vec<Value>,
+    /// Decisions that set the active policy aside, on record.
+    pub set_aside: Vec<Value>,
     /// The problems.
     pub flaws: Vec<Value>,
 }
@@ -306,6 +308,7 @@ impl VerifyReport {
             rerun: verified.rerun,
             bridged: verified.bridged.iter().map(flaw).collect(),
             clocks: verified.clocks.iter().map(flaw).collect(),
+            set_aside: verified.set_aside.iter().map(flaw).collect(),
             flaws: verified.flaws.iter().map(flaw).collect(),
         }
     }
@@ -321,10 +324,11 @@ impl VerifyReport {
         for flaw in &self.bridged {
             let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {}", flaw["entry"], what(flaw));
         }
-        for flaw in self.clocks.iter().chain(&self.flaws) {
+        for flaw in self.set_aside.iter().chain(&self.clocks).chain(&self.flaws) {
             let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
-        text += if self.sound && self.bridged.is_empty() && self.clocks.is_empty() {
+        let remarks = [&self.bridged, &self.clocks, &self.set_aside];
+        text += if self.sound && remarks.iter().all(|remarks| remarks.is_empty()) {
             "no problems found"
         } else if self.sound {
             "the entries stand"

@@ -302,6 +302,9 @@ impl TransitionReport {
 
     fn active_text(&self) -> String {
         match &self.active_policy {
+            None if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {
+                "none by the ledger, and one by a tag of the model, which the request sets aside".to_owned()
+            }
             None => "none: this host chose the policy; `hydra-registry policy activate` makes one that of every host"
                 .to_owned(),
             Some(active) if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {

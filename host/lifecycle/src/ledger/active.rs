@@ -23,6 +23,9 @@ pub use crate::ledger::archive::MAX_COMPONENT_BYTES;
 /// The schema that this release writes, and the newest that it reads.
 const SCHEMA: u32 = 1;
 
+/// The most bytes of a document.
+const MAX_BYTES: usize = 1 << 20;
+
 /// The name of the document in errors.
 const WHAT: &str = "the document of the active policy";
 
@@ -64,7 +67,12 @@ impl PolicyDocument {
     pub fn of(panel: &Panel, activation_approvals: u32) -> Result<Self> {
         let policies = panel.members().map(|member| {
             Ok(DocumentedPolicy {
-                name: member.name.clone(),
+                // Of one policy, the name of its file means nothing.
+                name: if panel.is_alone() {
+                    PolicyName::of_stem(&member.policy.descriptor().name)
+                } else {
+                    member.name.clone()
+                },
                 mode: member.role,
                 policy: member.policy.identity(),
                 settings: panel.settings(member)?,
@@ -107,7 +115,8 @@ impl PolicyDocument {
         self.policies.iter().map(|policy| policy.policy.sha256).collect()
     }
 
-    /// The files of this document, which is that of `panel`. `PolicySize` for a component that no archive would give back.
+    /// The files of this document, which is that of `panel`. `PolicySize` for a component that no archive would give back,
+    /// `TextTooLong` for settings that make the document too long.
     pub(crate) fn files(&self, panel: &Panel) -> Result<ActiveFiles> {
         let mut components = BTreeMap::new();
         for (sha256, bytes) in panel.components() {
@@ -120,7 +129,13 @@ impl PolicyDocument {
             }
             components.insert(sha256, bytes.into());
         }
-        Ok(ActiveFiles { document: self.encode()?, components })
+        let document = self.encode()?;
+        if document.len() > MAX_BYTES {
+            let message = format!("{WHAT} has {} bytes; the limit is {MAX_BYTES}", document.len());
+            return Err(Error::new(ErrorKind::TextTooLong, message)
+                .with_hint("shorten the settings and the rules about signatures"));
+        }
+        Ok(ActiveFiles { document, components })
     }
 }
 
@@ -230,6 +245,16 @@ impl Ledger {
         Ok(bytes)
     }
 
+    /// Keeps the files of an active policy in the private cache.
+    pub(super) async fn keep_active(&self, files: &ActiveFiles) -> Result<()> {
+        let Some(cache) = &self.policies else { return Ok(()) };
+        cache.put(Sha256::of(&files.document), files.document.clone()).await?;
+        for (sha256, bytes) in &files.components {
+            cache.put(*sha256, bytes.to_vec()).await?;
+        }
+        Ok(())
+    }
+
     async fn archived_policy_file(&self, file: File) -> Result<Vec<u8>> {
         match file {
             File::Document(sha256) => self.read_document(&file.path(), sha256).await,
@@ -277,8 +302,8 @@ impl LedgerWriter {
         Ok(())
     }
 
-    /// Stores the files of the active policy again that are missing in the archive and that the private cache of this machine, or
-    /// an earlier archive, still has.
+    /// Stores the files of the active policy again that are missing in the archive and that the private cache of this machine still
+    /// has.
     pub(super) async fn restore_active_from_cache(&self, active: &ActivePanel) -> Result<()> {
         let lost = self.ledger.lost_policy_files(active).await?;
         if lost.is_empty() {

@@ -168,6 +168,7 @@ impl LedgerWriter {
         let store = artifacts.as_ref();
         if let Some(files) = &draft.files {
             archive_active(store, files).await?;
+            self.ledger.keep_active(files).await?;
         }
         let standing = async {
             let Some((reference, bytes)) = &draft.standing else { return Ok(()) };

@@ -110,12 +110,14 @@ pub enum LedgerFinding {
         /// The run.
         run_id: RunId,
     },
-    /// The archive holds decisions or quarantines that are newer than the newest entry.
+    /// The archive holds decisions, quarantines or active policies that are newer than the newest entry.
     Unrecorded {
         /// How many decisions.
         decisions: usize,
         /// The versions that newer documents have in quarantine, and the ledger has not.
         quarantined: BTreeSet<Version>,
+        /// The policies that newer documents have as the active one, and the ledger has not.
+        policies: BTreeSet<Sha256>,
         /// The newest entry.
         entry: Number,
     },
@@ -255,6 +257,9 @@ impl LedgerFinding {
             Self::Unrecorded { quarantined, .. } if !quarantined.is_empty() => {
                 "if MLflow's database was restored from an older backup, put each of these versions in quarantine again with `hydra-registry quarantine VERSION --reason REASON`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
+            Self::Unrecorded { policies, .. } if !policies.is_empty() => {
+                "if MLflow's database was restored from an older backup, make the policy active again with `hydra-registry policy activate FILE…`, and check the aliases; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
+            }
             Self::Unrecorded { .. } => {
                 "if MLflow's database was restored from an older backup, check the aliases, and promote or roll back to the version that should be champion; if a copy of the registry uses the same archive, no action is needed; if a command was interrupted, repeat it"
             }
@@ -312,11 +317,14 @@ impl fmt::Display for LedgerFinding {
             Self::LostArchive { run_id } => {
                 write!(f, "run {run_id} with the archive of the ledger does not exist")
             }
-            Self::Unrecorded { decisions, quarantined, entry } => {
+            Self::Unrecorded { decisions, quarantined, policies, entry } => {
                 write!(f, "the archive holds {decisions} decisions")?;
                 if !quarantined.is_empty() {
                     let versions: Vec<String> = quarantined.iter().map(ToString::to_string).collect();
                     write!(f, " and the quarantine of version {}", versions.join(", "))?;
+                }
+                for policy in policies {
+                    write!(f, " and the active policy {policy}")?;
                 }
                 write!(f, " that are newer than entry {entry}, the newest of the ledger")
             }

@@ -7,10 +7,19 @@ use crate::ledger::active::PolicyDocument;
 use crate::ledger::chain::Record;
 use crate::ledger::entry::StandingRef;
 use crate::ledger::errors::is_lost;
-use crate::ledger::standing::{ActivePanel, Standing};
+use crate::ledger::standing::ActivePanel;
 use hydra_base::Sha256;
 use hydra_base::error::{Error, ErrorKind, Result};
 use hydra_policy::{Input, OverrideKind};
+
+/// What is to be said of the policy of a decision, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Remark {
+    /// It says that it sets the active policy aside.
+    SetAside(String),
+    /// It should be by the active policy, and is not.
+    Flaw(String),
+}
 
 /// An audit of decisions in any order, in constant memory.
 #[derive(Debug)]
@@ -27,22 +36,25 @@ impl<'a> PolicyAudit<'a> {
         Self { ledger, standing: None, document: None }
     }
 
-    /// What is wrong with the policy of an entry, for people. An entry that is not a decision of a policy, or that sets the active policy
-    /// aside, has no such flaw.
-    pub async fn flaw(&mut self, record: &Record) -> Result<Option<String>> {
+    /// What is to be said of the policy of an entry. An entry that is not a decision of a policy has none.
+    pub async fn remark(&mut self, record: &Record) -> Result<Option<Remark>> {
         let (Some(decided), Some(reference)) = (&record.entry.decided, record.entry.standing) else {
             return Ok(None);
         };
         // A decision does not change which policy is active: the standing after it has the one that was active.
-        let Some(active) = self.active(reference).await? else { return Ok(None) };
+        let Some(active) = self.active(record, reference).await? else { return Ok(None) };
         if record.entry.overrides.contains(&OverrideKind::InactivePolicy) {
-            return Ok(None);
+            let why = record.entry.reason.as_deref().unwrap_or_default();
+            let what = format!("{} set the active policy {} aside: {why}", record.entry.actor, active.sha256);
+            return Ok(Some(Remark::SetAside(what)));
         }
         let document = match self.document(&active).await? {
             Ok(document) => document,
-            Err(flaw) => return Ok(Some(flaw.clone())),
+            Err(flaw) => return Ok(Some(Remark::Flaw(flaw.clone()))),
         };
-        let other = || Some(format!("it was not decided by {}, the policy that was active", active.sha256));
+        let other = || {
+            Some(Remark::Flaw(format!("it was not decided by {}, the policy that was active", active.sha256)))
+        };
         let mut alike = document
             .policies
             .first()
@@ -76,15 +88,15 @@ impl<'a> PolicyAudit<'a> {
         Ok(input.map(|input| vec![input.context().settings.clone()]).unwrap_or_default())
     }
 
-    async fn active(&mut self, reference: StandingRef) -> Result<Option<ActivePanel>> {
+    async fn active(&mut self, record: &Record, reference: StandingRef) -> Result<Option<ActivePanel>> {
         if let Some((last, active)) = &self.standing
             && *last == reference
         {
             return Ok(active.clone());
         }
-        let active = match self.ledger.archived_standing(reference).await {
-            Ok(bytes) => Standing::decode(&bytes).ok().and_then(|standing| standing.panel().cloned()),
-            Err(error) if is_lost(&error) => None,
+        let active = match self.ledger.standing(record).await {
+            Ok(standing) => standing.panel().cloned(),
+            Err(error) if error.kind() == ErrorKind::StandingLost || is_flaw(&error) => None,
             Err(error) => return Err(error),
         };
         self.standing = Some((reference, active.clone()));

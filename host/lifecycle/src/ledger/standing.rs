@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::document;
 use crate::ledger::entry::forms::{by_version, optional_number, text_number};
-use crate::ledger::entry::parts::is_zero;
 use crate::ledger::entry::{Activation, Entry, EntryKind, StandingRef};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -24,7 +23,7 @@ use hydra_base::text::{QUOTED_CHARS, excerpt};
 use hydra_base::{Sha256, Timestamp};
 use hydra_ledger_rules::standing as rules;
 
-pub use active::MAX_PANEL_APPROVALS;
+pub use active::{ActivePanel, MAX_PANEL_APPROVALS, PanelApproval};
 use active::{active_panel, panel_approval};
 
 /// The schema of the document that this release writes and reads.
@@ -101,54 +100,6 @@ pub struct Approval {
     pub reason: Option<String>,
     /// Whether the approver also logged the version.
     pub own: bool,
-    /// The request that gave it.
-    pub operation_id: String,
-}
-
-/// The active panel of policies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ActivePanel {
-    /// The SHA-256 of its document.
-    pub sha256: Sha256,
-    /// How many people must approve before another panel, or none, takes its place.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub approvals: u32,
-    /// The self-declared name of the person who activated it.
-    pub by: String,
-    /// The user that the server said was authenticated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// When, in milliseconds.
-    #[serde(with = "text_number")]
-    pub at: Timestamp,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The request that activated it.
-    pub operation_id: String,
-}
-
-/// An approval of a panel as the active one that was not used yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PanelApproval {
-    /// The SHA-256 of the panel's document; all zeros: that no policy is active any more.
-    pub sha256: Sha256,
-    /// The self-declared name of the approver.
-    pub by: String,
-    /// The user that the server said was authenticated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// When, in milliseconds.
-    #[serde(with = "text_number")]
-    pub at: Timestamp,
-    /// When it ends, in milliseconds; none if only its use ends it.
-    #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Timestamp>,
-    /// The reason that the approver gave.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
     /// The request that gave it.
     pub operation_id: String,
 }

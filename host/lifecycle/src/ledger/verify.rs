@@ -7,7 +7,7 @@ use crate::ledger::chain::Record;
 use crate::ledger::clocks::{backwards, wrong_time};
 use crate::ledger::entry::{EntryKind, tracked};
 use crate::ledger::history::{Fate, Step};
-use crate::ledger::policy_audit::PolicyAudit;
+use crate::ledger::policy_audit::{PolicyAudit, Remark};
 use crate::ledger::rerun::Replay;
 use crate::ledger::standing::audit::{StandingAudit, StandingFlaw};
 use crate::ledger::witness::{Comparison, Witness};
@@ -41,6 +41,8 @@ pub struct Verified {
     pub bridged: Vec<Flaw>,
     /// What speaks against the times of entries, beyond the tolerance of clocks. The entries stand.
     pub clocks: Vec<Flaw>,
+    /// Decisions that set the active policy aside, on record. They stand.
+    pub set_aside: Vec<Flaw>,
     /// What is wrong; empty is what one wants.
     pub flaws: Vec<Flaw>,
 }
@@ -110,8 +112,12 @@ impl Ledger {
                             verified.standing_flaw(standings.pair(newer, &record).await?);
                         }
                     }
-                    if let Some(what) = policies.flaw(&record).await? {
-                        verified.flaw(record.number, what);
+                    match policies.remark(&record).await? {
+                        None => {}
+                        Some(Remark::Flaw(what)) => verified.flaw(record.number, what),
+                        Some(Remark::SetAside(what)) => {
+                            verified.set_aside.push(Flaw { entry: record.number, what });
+                        }
                     }
                     if let Some(replay) = replay.filter(|_| record.entry.decided.is_some()) {
                         match self.repeat_decision(replay, &record).await? {

@@ -82,10 +82,12 @@ impl ModelRegistry {
 
     /// Executes a statement about the active policy.
     pub(crate) async fn state_policy(&self, asked: PolicyAsked) -> Result<PolicyStated> {
-        let PolicyAsked { verb, sha256, reason, expires, expected_head, dry_run } = asked;
+        let PolicyAsked { verb, sha256, reason, expires, activation_approvals, expected_head, dry_run } =
+            asked;
         let mut statement = match verb {
             PolicyVerb::Activate => {
-                let approvals = self.inner.settings.policy.activation_approvals;
+                let configured = self.inner.settings.policy.activation_approvals;
+                let approvals = activation_approvals.unwrap_or(configured);
                 PolicyStatement::activate(self.named_panel().await?, approvals)?
             }
             PolicyVerb::Deactivate => PolicyStatement::deactivate(),

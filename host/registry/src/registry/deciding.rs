@@ -1,9 +1,11 @@
 //! Decisions: combines the policy, the ledger and the evidence.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join;
+use tokio::time::sleep;
 
 use crate::registry::{Inner, ModelRegistry};
 use hydra_base::Sha256;
@@ -124,15 +126,18 @@ impl ModelRegistry {
         ledger: &Ledger,
         request: &Request,
     ) -> Result<(LedgerView, InForce)> {
-        let view = ledger.view().await?;
-        match self.in_force(ledger, &view, request).await {
-            Err(error) if error.kind() == ErrorKind::ActivationLost => {
-                let view = ledger.view().await?;
-                let in_force = self.in_force(ledger, &view, request).await?;
-                Ok((view, in_force))
+        for wait in [50, 200] {
+            let view = ledger.view().await?;
+            match self.in_force(ledger, &view, request).await {
+                Err(error) if error.kind() == ErrorKind::ActivationLost => {
+                    sleep(Duration::from_millis(wait)).await;
+                }
+                found => return Ok((view, found?)),
             }
-            found => Ok((view, found?)),
         }
+        let view = ledger.view().await?;
+        let in_force = self.in_force(ledger, &view, request).await?;
+        Ok((view, in_force))
     }
 
     async fn in_force(&self, ledger: &Ledger, view: &LedgerView, request: &Request) -> Result<InForce> {

@@ -1,6 +1,10 @@
 //! The active panel of policies, and the approvals that its change needs.
 
-use super::{ActivePanel, PanelApproval, Standing};
+use serde::{Deserialize, Serialize};
+
+use super::Standing;
+use crate::ledger::entry::forms::{optional_number, text_number};
+use crate::ledger::entry::parts::is_zero;
 use crate::ledger::entry::{Activation, Entry};
 use hydra_base::actor;
 use hydra_base::error::{Error, ErrorKind, Result};
@@ -9,6 +13,54 @@ use hydra_ledger_rules::standing::{Act, PolicyDigest, approvals_needed};
 
 /// The most live approvals of panels.
 pub const MAX_PANEL_APPROVALS: usize = 64;
+
+/// The active panel of policies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivePanel {
+    /// The SHA-256 of its document.
+    pub sha256: Sha256,
+    /// How many people must approve before another panel, or none, takes its place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub approvals: u32,
+    /// The self-declared name of the person who activated it.
+    pub by: String,
+    /// The user that the server said was authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When, in milliseconds.
+    #[serde(with = "text_number")]
+    pub at: Timestamp,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request that activated it.
+    pub operation_id: String,
+}
+
+/// An approval of a panel as the active one that was not used yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PanelApproval {
+    /// The SHA-256 of the panel's document; all zeros: that no policy is active any more.
+    pub sha256: Sha256,
+    /// The self-declared name of the approver.
+    pub by: String,
+    /// The user that the server said was authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When, in milliseconds.
+    #[serde(with = "text_number")]
+    pub at: Timestamp,
+    /// When it ends, in milliseconds; none if only its use ends it.
+    #[serde(default, with = "optional_number", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// The reason that the approver gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The request that gave it.
+    pub operation_id: String,
+}
 
 impl Standing {
     /// The active panel, if there is one.
@@ -153,4 +205,71 @@ pub(super) fn panel_approval(entry: &Entry) -> Option<PanelApproval> {
 fn is_same(one: (&str, Option<&str>), other: (&str, Option<&str>)) -> bool {
     let same_user = one.1.is_some() && one.1 == other.1;
     same_user || actor::is_same(one.0, other.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::entry::EntryKind;
+    use hydra_base::aliases::AliasState;
+
+    fn entry(operation: EntryKind, actor: &str, user: Option<&str>, activation: Activation) -> Entry {
+        let mut entry = Entry::new("l", operation, (1, None), AliasState::default(), 10, 1);
+        actor.clone_into(&mut entry.actor);
+        entry.user = user.map(str::to_owned);
+        entry.activation = Some(activation);
+        entry
+    }
+
+    fn after(standing: &Standing, entry: &Entry) -> Standing {
+        standing.after(entry).expect("it changes something")
+    }
+
+    #[test]
+    fn a_person_counts_once_by_name_and_by_authenticated_user() {
+        let (first, next) = (Sha256::of(b"first"), Sha256::of(b"next"));
+        let active = Activation { approvals: 2, ..Activation::of(first) };
+        let mut standing =
+            after(&Standing::none("l"), &entry(EntryKind::Activate, "ann", Some("u1"), active));
+        let wish = entry(EntryKind::Activate, "ann", Some("u1"), Activation::of(next));
+        let needed = |standing: &Standing| match standing.ensure_approved(&wish) {
+            Ok(()) => 0,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::ActivationApprovals);
+                2 - standing.counting_panel_approvals(next, ("ann", Some("u1")), 10).len()
+            }
+        };
+        for (actor, user, left) in [
+            ("bob", Some("u1"), 2),
+            (" ANN", None, 2),
+            ("carl", Some("u2"), 1),
+            ("dora", Some("u2"), 1),
+            ("Carl ", Some("u2"), 1),
+            ("eve", None, 0),
+        ] {
+            standing = after(&standing, &entry(EntryKind::Approve, actor, user, Activation::of(next)));
+            assert_eq!(needed(&standing), left, "{actor}");
+        }
+        let used = after(&standing, &wish);
+        assert_eq!((used.panel().map(|panel| panel.sha256), used.panel_approvals()), (Some(next), &[][..]));
+        let ended = after(&used, &entry(EntryKind::Deactivate, "ann", None, Activation::of(Sha256::NONE)));
+        assert_eq!(ended.panel(), None);
+    }
+
+    #[test]
+    fn approvals_end_when_they_expire_and_with_a_change_of_what_they_are_about() {
+        let (first, next) = (Sha256::of(b"first"), Sha256::of(b"next"));
+        let short = Activation { expires: Some(11), ..Activation::of(next) };
+        let mut standing = after(&Standing::none("l"), &entry(EntryKind::Approve, "bob", None, short));
+        assert_eq!(standing.counting_panel_approvals(next, ("ann", None), 10).len(), 1);
+        assert_eq!(standing.counting_panel_approvals(next, ("ann", None), 11).len(), 0);
+        let none = Activation::of(Sha256::NONE);
+        standing = after(&standing, &entry(EntryKind::Approve, "bob", None, none));
+        let mut activated = entry(EntryKind::Activate, "ann", None, Activation::of(first));
+        activated.at = 11;
+        assert_eq!(after(&standing, &activated).panel_approvals(), []);
+        // An entry that names no panel activates none.
+        let empty = entry(EntryKind::Activate, "ann", None, Activation::of(Sha256::NONE));
+        assert!(Standing::none("l").after(&empty).is_none());
+    }
 }
