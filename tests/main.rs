@@ -18,3 +18,4 @@ mod seed;
 mod selection;
 mod serving;
 mod support;
+mod trust;

@@ -1,5 +1,6 @@
 //! The contract of the command line: exit codes, the content of stdout and stderr, and error messages.
 
+mod activation;
 mod bad_input;
 mod foreign_text;
 mod interrupt;

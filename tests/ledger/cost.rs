@@ -242,6 +242,53 @@ async fn a_standing_costs_one_request_at_most() {
     assert!(sent.len() <= 14, "{sent:?}");
 }
 
+/// An active policy that is in the private cache costs nothing, and one that is not costs a request for its document and one for each
+/// component.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_active_policy_costs_no_round_trip() {
+    let proxy = Proxy::start(&Server::shared(NEWEST).url);
+    let project = Project::new(Some(&proxy.url), &fresh_name("active"));
+    project.file("train.csv", crate::cli::training_csv());
+    for _ in 0..2 {
+        project.json(crate::cli::LOG);
+    }
+    for version in ["1", "2"] {
+        project.json(["promote", version]);
+    }
+    let measure = || {
+        proxy.take();
+        let report = project.json(["rollback"]);
+        assert_eq!(report["outcome"], "done");
+        let (sent, rounds) = proxy.take_with_rounds();
+        (report["active_policy"].clone(), sorted(sent), rounds)
+    };
+    let dry_run = |cache: &std::path::Path| {
+        proxy.take();
+        let mut command = project.command(["rollback", "--dry-run"]);
+        let output = command.env("HYDRA_CACHE_DIR", cache).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        proxy.take().len()
+    };
+    let fresh = tempfile::tempdir().expect("a directory");
+    dry_run(fresh.path());
+    let without_cache = dry_run(fresh.path());
+    proxy.slow_down(Duration::from_millis(150));
+    let (none, without, rounds) = measure();
+    proxy.slow_down(Duration::ZERO);
+    assert!(none.is_null());
+    crate::ledger::activation::component(project.path(), "default");
+    let activated = project.json(["policy", "activate", "default.wasm"]);
+    proxy.slow_down(Duration::from_millis(150));
+    let (active, with, with_rounds) = measure();
+    proxy.slow_down(Duration::ZERO);
+    assert_eq!(active, activated["policy"]);
+    assert_eq!(with, without, "the standing, the document and the component are in the cache");
+    assert!(with_rounds <= rounds, "{with_rounds} round trips with an active policy, {rounds} without");
+    // The address of the archive, the standing, the document and the component.
+    assert_eq!(dry_run(fresh.path()), without_cache + 4);
+    assert_eq!(dry_run(fresh.path()), without_cache);
+}
+
 /// Versions that are not among the newest are searched for by their numbers, those far apart are asked for one by one, and a
 /// run in an unknown experiment is asked for once.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The ledger on every backend: its records, kills at every step, concurrent writers, faulty networks, outside moves of
 //! aliases, and costs.
 
+pub(crate) mod activation;
 mod clocks;
 mod commands;
 mod cost;
@@ -36,6 +37,7 @@ use hydra_registry::{ModelRegistry, Target};
 
 use crate::support::backends::{Backend, fresh_name};
 use crate::support::version;
+pub(crate) use commands::lines;
 pub use commands::walk;
 
 /// A model of five versions of the same files.

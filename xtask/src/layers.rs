@@ -22,18 +22,18 @@ struct Program {
 /// The packages that build LightGBM's C++.
 const CPP: [&str; 4] = ["lightgbm3", "lightgbm3-sys", "cmake", "bindgen"];
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     Program {
         what: "scores a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features"],
         most: 45,
-        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet"],
+        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet", "ring", "hydra-trust"],
     },
     Program {
         what: "scores Arrow batches with a model file",
         selection: &["-p", "hydra-lightgbm", "--no-default-features", "--features", "arrow"],
         most: 80,
-        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet"],
+        without: &["wasmtime", "clap", "reqwest", "tokio", "parquet", "ring", "hydra-trust"],
     },
     Program {
         what: "reads evaluations",
@@ -45,7 +45,13 @@ const PROGRAMS: [Program; 6] = [
         what: "loads the champion from a server and scores",
         selection: &["-p", "hydra-models", "--no-default-features", "--features", "rest"],
         most: 190,
-        without: &["wasmtime", "clap", "parquet", "rusqlite"],
+        without: &["wasmtime", "clap", "parquet", "rusqlite", "hydra-trust"],
+    },
+    Program {
+        what: "checks signatures",
+        selection: &["-p", "hydra-trust", "--no-default-features"],
+        most: 45,
+        without: &["wasmtime", "clap", "reqwest", "tokio", "hydra-lightgbm", "hydra-mlflow"],
     },
     Program {
         what: "is the command line without training",
@@ -62,9 +68,10 @@ const PROGRAMS: [Program; 6] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
+    ("hydra-trust", &["hydra-base"]),
     ("hydra-guest-cargo", &[]),
     ("hydra-lightgbm", &["hydra-base"]),
     ("hydra-training", &["hydra-base", "hydra-lightgbm"]),
@@ -89,6 +96,7 @@ const LIFECYCLE: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-trust",
 ];
 
 const REGISTRY: &[&str] = &[
@@ -101,6 +109,7 @@ const REGISTRY: &[&str] = &[
     "hydra-mlflow",
     "hydra-models",
     "hydra-policy",
+    "hydra-trust",
 ];
 
 const SERVE: &[&str] = &[
@@ -115,6 +124,7 @@ const SERVE: &[&str] = &[
     "hydra-policy",
     "hydra-registry",
     "hydra-tables",
+    "hydra-trust",
 ];
 
 /// Prints the number of packages that each program depends on. Fails if a program depends on too many or on a forbidden

@@ -18,6 +18,8 @@ pub mod sha256;
 pub mod testing;
 pub mod text;
 pub mod time;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 #[cfg(feature = "runtime")]
 pub use blocking::{blocking, yielding};

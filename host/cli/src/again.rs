@@ -11,8 +11,8 @@ use hydra_mlflow::uri::redact;
 /// Options that say which registry and model a command is about.
 const PLACE: [&str; 4] = ["config", "tracking-uri", "registry-uri", "model"];
 
-/// Names of commands that texts use otherwise, too: for an alias, and for the policy of `hydra.toml`.
-const AMBIGUOUS: [&str; 2] = ["champion", "policy"];
+/// Names of commands that texts use otherwise, too: for an alias, and for the model and the policy of `hydra.toml`.
+const AMBIGUOUS: [&str; 3] = ["champion", "model", "policy"];
 
 /// The program's name, as texts write it.
 const PROGRAM: &str = "hydra-registry ";

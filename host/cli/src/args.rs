@@ -12,7 +12,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use crate::evaluate::{EvaluateArgs, MeasureArgs};
-pub use crate::policy::PolicyCommand;
+pub use crate::policy::{ModelCommand, PolicyCommand};
 pub use crate::predict::PredictArgs;
 use crate::selector::ModelArgs;
 use crate::time::{parse_time, span};
@@ -61,13 +61,13 @@ pub struct GlobalArgs {
     #[arg(long, global = true, env = environment::MODEL, value_name = "NAME", hide_env_values = true)]
     pub model: Option<String>,
 
-    /// The policy component that decides [default: the embedded one]; of several, all must approve, and the
-    /// first one moves the aliases
-    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE", hide_env_values = true)]
+    /// The policy component that decides [default: the active policy of the model, else the embedded one]; of several, all must
+    /// approve, and the first one moves the aliases
+    #[arg(long = "policy", global = true, env = environment::POLICY, value_name = "[NAME=]FILE[@sha256:DIGEST]|oci://…", hide_env_values = true)]
     pub policies: Vec<OsString>,
 
     /// One more policy, whose answer is recorded and does not count
-    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE")]
+    #[arg(long = "monitor", global = true, value_name = "[NAME=]FILE|oci://…")]
     pub monitors: Vec<OsString>,
 
     /// A setting of the policy, which `policy inspect` lists; NAME.KEY for one of several policies, named after its file
@@ -77,6 +77,10 @@ pub struct GlobalArgs {
     /// A limit of a decision, such as fuel=10000000; `policy inspect` lists them; NAME.LIMIT for one of several policies
     #[arg(long = "budget", global = true, value_name = "[NAME.]LIMIT=VALUE")]
     pub budget: Vec<String>,
+
+    /// Ask OCI registries on other machines without TLS, and then without credentials [default: HYDRA_OCI_PLAIN_HTTP]
+    #[arg(long, global = true)]
+    pub oci_plain_http: bool,
 
     /// How far this machine's clock may be from the server's, or behind the newest entry in a local store, before decisions are
     /// refused [default: 60s]
@@ -168,6 +172,9 @@ pub enum Command {
     /// Create, build, test and measure policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Sign the models of versions, and show who signed them
+    #[command(subcommand)]
+    Model(ModelCommand),
 }
 
 impl Command {
@@ -321,6 +328,11 @@ pub struct DecisionArgs {
     /// Make the version champion even if its model cannot be loaded, for emergencies; the ledger records it
     #[arg(long)]
     pub allow_unloadable: bool,
+
+    /// Decide by the policy of this host although another one is active for the model, for emergencies; needs --reason, and the
+    /// ledger records it
+    #[arg(long, requires = "reason")]
+    pub override_policy: bool,
 
     /// The reason, for the ledger and for the policy
     #[arg(long, value_name = "TEXT")]

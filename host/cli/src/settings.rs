@@ -68,6 +68,9 @@ impl Settings {
             })?;
             options = options.with_clock_tolerance(tolerance);
         }
+        if args.oci_plain_http {
+            options = options.with_oci_plain_http(true);
+        }
         if let Some(panel) = panel(&args.policies) {
             options = options.with_panel(panel);
         }
@@ -87,7 +90,7 @@ impl Settings {
 
 /// The policies of `--policy`: the first one leads, the others are gates. A single empty text counts as unset, as in the
 /// environment; one of several is a file that cannot be read, because no gate must be left out in silence.
-fn panel(given: &[OsString]) -> Option<PanelOptions> {
+pub(crate) fn panel(given: &[OsString]) -> Option<PanelOptions> {
     let [first, others @ ..] = given else { return None };
     if others.is_empty() && first.is_empty() {
         return None;

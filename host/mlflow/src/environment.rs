@@ -68,6 +68,8 @@ pub const CONFIG: &str = "HYDRA_CONFIG";
 pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 /// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
+/// Whether OCI registries on other machines are asked without TLS.
+pub const OCI_PLAIN_HTTP: &str = "HYDRA_OCI_PLAIN_HTTP";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// The address of HTTP of a server.

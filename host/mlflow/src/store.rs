@@ -223,6 +223,15 @@ pub struct VersionTag {
     pub value: Option<String>,
 }
 
+/// A tag of a registered model that is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelTag {
+    /// The tag's key.
+    pub key: Key,
+    /// The value.
+    pub value: String,
+}
+
 /// A ledger append with the alias moves and tags it stands for, applied together or not at all.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -235,6 +244,8 @@ pub struct AtomicTransition {
     pub moves: Vec<AliasMove>,
     /// The tags of versions of the model. Those of versions that do not exist are left out.
     pub tags: Vec<VersionTag>,
+    /// The tags of the model itself.
+    pub model_tags: Vec<ModelTag>,
     /// The entry to append, a version of the ledger model.
     pub entry: NewModelVersion,
     /// The newest version of the ledger model (deleted ones included) as the caller read it; another one is a conflict.
@@ -246,8 +257,15 @@ impl AtomicTransition {
     /// The append of `entry`, the first version of its model, with no alias of `model` moved or expected, and no tag.
     #[must_use]
     pub fn new(model: ModelName, entry: NewModelVersion) -> Self {
-        let (expected_aliases, moves, tags) = (Vec::new(), Vec::new(), Vec::new());
-        Self { model, expected_aliases, moves, tags, entry, expected_newest: None }
+        Self {
+            model,
+            expected_aliases: Vec::new(),
+            moves: Vec::new(),
+            tags: Vec::new(),
+            model_tags: Vec::new(),
+            entry,
+            expected_newest: None,
+        }
     }
 }
 

@@ -32,6 +32,8 @@ impl World {
             entry.created = entry.created.min(WINDOWS.slow_writer as u8 + 1);
             entry.decided = entry.decided.min(WINDOWS.expiry as u8);
             entry.justified = true;
+            // It is checked when the entry is appended.
+            entry.policy = 0;
         }
         for writer in &mut self.writers {
             writer.canonicalise();

@@ -49,6 +49,8 @@ pub enum Mutation {
     IgnoreDeletedChampion,
     /// A decision makes a version champion although it is in quarantine.
     IgnoreQuarantine,
+    /// A policy takes the place of one that asks for an approval first, and has none.
+    IgnoreActivationApprovals,
     /// After losing a race, a writer decides by the standing that it read at first.
     StaleStanding,
     /// A quarantine is appended without settling the ledger first.

@@ -3,7 +3,7 @@
 use crate::deciding::own_outcome;
 use crate::explore::Action;
 use crate::rules::{Found, Validity};
-use crate::standing::{crowns_quarantined, expected};
+use crate::standing::{crowns_quarantined, expected, is_by_another_policy, is_unapproved_activation};
 use crate::world::{Cause, Entry, Kind, Setup, WINDOWS, World, find_head};
 use crate::writer::{Choice, Outcome, Phase, Task, Writer, step};
 
@@ -42,6 +42,10 @@ pub enum Property {
     QuarantineHolds,
     /// Decisions that need an approval use no more approvals than were given.
     ApprovalUsedOnce,
+    /// Every decision is by the policy that was active when its author decided.
+    ActivePolicyDecides,
+    /// A policy that asks for approvals before it changes changes only with them.
+    ActivationApproved,
     /// Every valid entry carries the standing that follows from the entry before it. After an abort, that is the standing
     /// from before the aborted entry.
     StandingCarried,
@@ -203,6 +207,12 @@ fn check_standing(world: &World, entry: &Entry) -> Result<(), Property> {
     let base = world.entry(entry.predecessor());
     if crowns_quarantined(entry, base) {
         return Err(Property::QuarantineHolds);
+    }
+    if is_by_another_policy(entry, base) {
+        return Err(Property::ActivePolicyDecides);
+    }
+    if is_unapproved_activation(entry, base) {
+        return Err(Property::ActivationApproved);
     }
     if entry.standing != expected(entry, base) {
         return Err(Property::StandingCarried);

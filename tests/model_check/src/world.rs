@@ -50,8 +50,10 @@ pub struct Entry {
     pub before: Aliases,
     /// The aliases that the entry decides.
     pub after: Aliases,
-    /// What the entry states about versions.
+    /// What the entry states about versions or policies.
     pub statement: Statement,
+    /// The policy that decided; zero is one that is not on record as the active one.
+    pub policy: u8,
     /// The standing that the entry carries.
     pub standing: Standing,
     /// The standing of the entry that this one follows, which a writer reads from the chain.
@@ -243,8 +245,9 @@ impl World {
             before: [0; 2],
             after: [0; 2],
             statement: Statement::None,
-            standing: Standing { quarantined: 0, approved: 0 },
-            standing_before: Standing { quarantined: 0, approved: 0 },
+            policy: 0,
+            standing: Standing::NONE,
+            standing_before: Standing::NONE,
             created: 0,
             decided: 0,
             applied: false,

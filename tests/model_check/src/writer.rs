@@ -23,6 +23,10 @@ pub enum Task {
     Release(u8),
     /// Approve this version.
     Approve(u8),
+    /// Make this policy the active one; zero: none.
+    Activate(u8),
+    /// Approve this policy as the active one; zero: that none is.
+    ApprovePolicy(u8),
     /// Make aliases and ledger consistent, and bridge damage.
     Repair,
 }

@@ -84,6 +84,9 @@ async fn decide(
     if args.allow_unloadable {
         request = request.allow_unloadable();
     }
+    if args.override_policy {
+        request = request.override_policy();
+    }
     let transition = request.await?;
     let status = match transition.outcome {
         Outcome::Done | Outcome::Staged | Outcome::Unchanged => ExitStatus::Done,

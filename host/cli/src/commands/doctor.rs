@@ -42,11 +42,11 @@ async fn examine(
     report: impl Fn(&ModelName, &[Finding], &[Finding]) -> DoctorReport,
 ) -> anyhow::Result<DoctorReport> {
     let registry = ModelRegistry::connect(options).await?;
-    let before = if args.fix { registry.diagnose().await? } else { Vec::new() };
+    let before = if args.fix { Box::pin(registry.diagnose()).await? } else { Vec::new() };
     if !before.is_empty() {
-        registry.repair().await?;
+        Box::pin(registry.repair()).await?;
     }
-    let found = registry.diagnose().await?;
+    let found = Box::pin(registry.diagnose()).await?;
     let fixed: Vec<_> = before.into_iter().filter(|finding| !found.contains(finding)).collect();
     Ok(report(registry.model(), &fixed, &found))
 }

@@ -39,13 +39,14 @@ pub async fn run(command: Command, settings: &Settings, printer: &mut Printer) -
         Command::Predict(args) => predict::run(&args, settings, printer).await,
         Command::Serve(args) => serve::run(&args, settings).await,
         Command::Policy(command) => policy::run(&command, settings, printer).await,
+        Command::Model(command) => policy::model(&command, settings, printer).await,
     }
 }
 
 /// The exit status of a command that looks for problems in the models that fit `pattern`, which are `well` or not. 1 also if no
 /// model fits: a pattern with a typing error must not look like models without problems. All models of an empty registry are
 /// well.
-fn status_of(pattern: &NamePattern, well: &[bool], printer: &Printer) -> ExitStatus {
+pub(crate) fn status_of(pattern: &NamePattern, well: &[bool], printer: &Printer) -> ExitStatus {
     if well.is_empty() {
         printer.note(format!("no model fits `{pattern}`; `hydra-registry log-candidate` creates one"));
     }

@@ -12,7 +12,7 @@ use hydra_base::Sha256;
 use hydra_base::aliases::AliasMove;
 use hydra_lifecycle::panel::Answer;
 use hydra_policy::{Budget, Decision, INTERFACE, Policy, Setting, VerdictKind};
-use hydra_policy_kit::{CaseFile, CaseOutcome, Language};
+use hydra_policy_kit::{BuildInfo, CaseFile, CaseOutcome, Comparison, Language};
 
 /// `policy new`.
 #[derive(Debug, Serialize)]
@@ -86,6 +86,51 @@ impl BuildReport {
     }
 }
 
+/// `policy build --check`.
+#[derive(Debug, Serialize)]
+pub struct CheckReport {
+    /// `hydra-registry/policy-build-check/1`.
+    pub schema: &'static str,
+    /// The component that was compared.
+    pub path: PathBuf,
+    /// The project's language.
+    pub language: String,
+    /// `identical`, `same-sources` or `different`.
+    pub outcome: &'static str,
+    /// What differs, in words.
+    pub differences: Vec<String>,
+}
+
+impl CheckReport {
+    /// Reports a comparison.
+    pub fn new(path: &Path, language: Language, comparison: &Comparison) -> Self {
+        let (outcome, differences) = match comparison {
+            Comparison::Identical => ("identical", Vec::new()),
+            Comparison::SameSources => ("same-sources", Vec::new()),
+            Comparison::Different(differences) => ("different", differences.clone()),
+            _ => ("different", Vec::new()),
+        };
+        let schema = "hydra-registry/policy-build-check/1";
+        Self { schema, path: path.to_owned(), language: language.to_string(), outcome, differences }
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let path = self.path.display();
+        match self.outcome {
+            "identical" => format!("{path} is what the project builds to, byte for byte"),
+            "same-sources" => format!(
+                "{path} says that it was built from the same sources with the same tools, and its bytes differ\n  \
+                 this shows less than equal bytes: a component can say anything"
+            ),
+            _ => {
+                let lines = self.differences.iter().map(|difference| format!("\n  {difference}"));
+                format!("{path} is not what the project builds to{}", lines.collect::<String>())
+            }
+        }
+    }
+}
+
 /// `policy inspect`.
 #[derive(Debug, Serialize)]
 pub struct InspectReport {
@@ -111,6 +156,8 @@ pub struct InspectReport {
     pub settings: Vec<Setting>,
     /// The limits of each decision, as configured.
     pub budget: Budget,
+    /// What it says that it was built from and with.
+    pub build: Option<BuildInfo>,
 }
 
 impl InspectReport {
@@ -129,6 +176,7 @@ impl InspectReport {
             functions: policy.summary().functions,
             settings: descriptor.settings.clone(),
             budget: policy.budget().clone(),
+            build: BuildInfo::in_component(policy.bytes()),
         }
     }
 
@@ -138,6 +186,11 @@ impl InspectReport {
         let _ = writeln!(text, "  sha256     {}", self.sha256);
         let _ = writeln!(text, "  size       {} bytes, {} functions", self.bytes, self.functions);
         let _ = writeln!(text, "  interface  {}", self.interface);
+        if let Some(BuildInfo { tools, sources, .. }) = &self.build {
+            let tools = tools.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>();
+            let _ =
+                writeln!(text, "  built      with {} from {sources}, by its own account", tools.join(", "));
+        }
         let _ = writeln!(text, "  imports    nothing");
         let _ = writeln!(text, "settings{}", if self.settings.is_empty() { ": none" } else { "" });
         for setting in &self.settings {

@@ -66,6 +66,10 @@ pub struct EntryReport {
     pub reason: Option<String>,
     /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
+    /// The SHA-256 of the document of the policy that it makes the active one, or approves as such.
+    pub policy_document: Option<Sha256>,
+    /// How many approvals that policy asks for before it changes; none in other entries.
+    pub activation_approvals: Option<u32>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,
     /// Why the archived answers cannot be shown in full.
@@ -95,6 +99,8 @@ impl EntryReport {
         let entry = &record.entry;
         let decided = entry.decided.as_ref();
         let (panel, panel_flaw) = panel_of(decided, answers);
+        let (activation, expires) =
+            (entry.activation.as_ref(), entry.subject.as_ref().and_then(|subject| subject.expires));
         Self {
             schema: "hydra-registry/entry/1",
             model: model.to_string(),
@@ -106,7 +112,7 @@ impl EntryReport {
             fate: fate_text(fate),
             changes: changes(entry),
             quarantined: entry.quarantined().into_iter().collect(),
-            expires: entry.subject.as_ref().and_then(|subject| subject.expires).map(time),
+            expires: expires.or_else(|| activation?.expires).map(time),
             own: entry.subject.as_ref().is_some_and(|subject| subject.own),
             model_sha256: decided
                 .and_then(|decided| decided.model_sha256.clone())
@@ -119,6 +125,10 @@ impl EntryReport {
             clock_difference_ms: entry.clock_ms,
             reason: entry.reason.clone(),
             policy: decided.map(|decided| decided.policy.clone()),
+            policy_document: activation
+                .map(|activation| activation.panel_sha256)
+                .filter(|sha256| *sha256 != Sha256::NONE),
+            activation_approvals: activation.map(|activation| activation.approvals),
             panel,
             panel_flaw,
             fuel: decided.map(|decided| decided.usage.fuel),
@@ -277,6 +287,8 @@ pub struct VerifyReport {
     pub bridged: Vec<Value>,
     /// What speaks against the times of entries, beyond the tolerance of clocks.
     pub clocks: Vec<Value>,
+    /// Decisions that set the active policy aside, on record.
+    pub set_aside: Vec<Value>,
     /// The problems.
     pub flaws: Vec<Value>,
 }
@@ -296,6 +308,7 @@ impl VerifyReport {
             rerun: verified.rerun,
             bridged: verified.bridged.iter().map(flaw).collect(),
             clocks: verified.clocks.iter().map(flaw).collect(),
+            set_aside: verified.set_aside.iter().map(flaw).collect(),
             flaws: verified.flaws.iter().map(flaw).collect(),
         }
     }
@@ -311,10 +324,11 @@ impl VerifyReport {
         for flaw in &self.bridged {
             let _ = writeln!(text, "  entry {}, bridged by a checkpoint: {}", flaw["entry"], what(flaw));
         }
-        for flaw in self.clocks.iter().chain(&self.flaws) {
+        for flaw in self.set_aside.iter().chain(&self.clocks).chain(&self.flaws) {
             let _ = writeln!(text, "  entry {}: {}", flaw["entry"], what(flaw));
         }
-        text += if self.sound && self.bridged.is_empty() && self.clocks.is_empty() {
+        let remarks = [&self.bridged, &self.clocks, &self.set_aside];
+        text += if self.sound && remarks.iter().all(|remarks| remarks.is_empty()) {
             "no problems found"
         } else if self.sound {
             "the entries stand"

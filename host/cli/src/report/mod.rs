@@ -3,6 +3,7 @@
 //! Versions are numbers, times are RFC 3339 in UTC, and metrics that JSON cannot represent (NaN, infinities) are
 //! strings.
 
+mod activation;
 mod backtest;
 mod doctor;
 mod evaluations;
@@ -22,8 +23,10 @@ use hydra_base::names::{ModelName, Version};
 use hydra_base::text::printable;
 use hydra_base::{PolicyIdentity, Sha256, Timestamp};
 use hydra_lifecycle::model_facts::ModelChange;
+use hydra_policy::OverrideKind;
 use hydra_registry::{ChampionInfo, LoggedCandidate, Outcome, Transition, VersionInfo};
 
+pub use activation::{ActiveMemberReport, ActivePolicyReport, PolicyApprovalReport, PolicyStatementReport};
 pub(crate) use backtest::BacktestReport;
 pub(crate) use doctor::DoctorsReport;
 pub use doctor::{DoctorReport, FindingReport};
@@ -215,6 +218,9 @@ pub struct TransitionReport {
     pub quarantined: Vec<Version>,
     /// The policy that decided, or that leads the policies that decided.
     pub policy: Option<PolicyIdentity>,
+    /// The SHA-256 of the document of the policy that is active for the model; none if no policy is. It decided, unless `overrides`
+    /// has `inactive-policy`.
+    pub active_policy: Option<Sha256>,
     /// The answers of all policies, if several decided together.
     pub panel: Vec<AnswerReport>,
     /// The instructions that the decision used; those of the leader, if several policies decided.
@@ -264,6 +270,7 @@ impl From<&Transition> for TransitionReport {
             changes: ChangeReport::between(&transition.before, &transition.after),
             quarantined: transition.quarantined.iter().copied().collect(),
             policy: transition.policy.clone(),
+            active_policy: transition.active_policy,
             panel: AnswerReport::all(&transition.panel),
             fuel: transition.fuel,
             actor: transition.actor.clone(),
@@ -291,6 +298,20 @@ impl TransitionReport {
         let overrides = overrides.map(|rule| format!("set aside, on record: {rule}"));
         let left_out = self.evaluations_left_out.iter().map(|left_out| printable(&left_out.warning));
         changes.chain(overrides).chain(left_out).collect()
+    }
+
+    fn active_text(&self) -> String {
+        match &self.active_policy {
+            None if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {
+                "none by the ledger, and one by a tag of the model, which the request sets aside".to_owned()
+            }
+            None => "none: this host chose the policy; `hydra-registry policy activate` makes one that of every host"
+                .to_owned(),
+            Some(active) if self.overrides.contains(&OverrideKind::InactivePolicy.to_string()) => {
+                format!("{active}, which the request sets aside")
+            }
+            Some(active) => format!("{active}, which decided"),
+        }
     }
 
     /// For people: the outcome, the version, the policy and the next step.
@@ -338,6 +359,7 @@ impl TransitionReport {
         if let Some(policy) = &self.policy {
             let policy = printable(&policy.to_string());
             let _ = writeln!(text, "  policy  {policy}, {} instructions", self.fuel);
+            let _ = writeln!(text, "  active  {}", self.active_text());
         }
         if let Some(sequence) = self.sequence {
             let _ = writeln!(text, "  ledger  entry {sequence}");

@@ -47,6 +47,10 @@ fn details(record: &Record) -> String {
     for rule in &entry.overrides {
         line("sets aside", rule);
     }
+    if let Some(activation) = &entry.activation {
+        line("policy", &activation.panel_sha256);
+        line("asks for", &format!("{} approvals before it changes", activation.approvals));
+    }
     if let Some(standing) = &entry.standing {
         line("standing", &standing.sha256);
     }

@@ -63,7 +63,7 @@ impl Record {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let entry = &self.entry;
-        let still = entry.before == entry.after && entry.side.is_empty() && entry.mirrors().is_empty();
+        let still = entry.before == entry.after && entry.side.is_empty() && !entry.has_mirrors();
         self.applied.is_some() || entry.operation == EntryKind::Genesis || (!entry.is_observation() && still)
     }
 

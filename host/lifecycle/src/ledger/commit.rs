@@ -10,7 +10,7 @@ use crate::ledger::decide::{Decide, DecideOutcome, Proposal, Recorded};
 use crate::ledger::entry::{Entry, EntryKind};
 use crate::ledger::look::Appended;
 use crate::ledger::mark::{APPLIED_TAG, Mark};
-use crate::ledger::mirror::{Mirror, QUARANTINE_TAG};
+use crate::ledger::mirror::{Mirror, POLICY_TAG, QUARANTINE_TAG};
 use crate::ledger::numbering::Numbering;
 use crate::ledger::settle::{Quiet, Settler};
 use crate::ledger::view::Basis;
@@ -20,7 +20,7 @@ use hydra_base::failpoint::failpoint;
 use hydra_base::names::{Key, Version};
 use hydra_base::text::printable;
 use hydra_mlflow::entities::{ModelVersion, NewModelVersion, Tags};
-use hydra_mlflow::store::{AtomicOutcome, AtomicTransition, VersionTag};
+use hydra_mlflow::store::{AtomicOutcome, AtomicTransition, ModelTag, VersionTag};
 use hydra_policy::VerdictKind;
 
 /// What became of an operation, once that is known for certain.
@@ -163,6 +163,9 @@ impl LedgerWriter {
         transition.expected_aliases = expected_aliases;
         transition.moves = moves;
         transition.tags = version_tags(entry)?;
+        if let Some(value) = entry.policy_mirror() {
+            transition.model_tags = vec![ModelTag { key: Key::new(POLICY_TAG)?, value }];
+        }
         transition.expected_newest = Version::new(quiet.snapshot.window.newest()).ok();
         match atomic.commit(&transition).await? {
             AtomicOutcome::Committed(_) => Ok(Commit::Atomic),

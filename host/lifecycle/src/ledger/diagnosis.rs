@@ -260,6 +260,7 @@ impl Ledger {
             let stray = self.stray_mirrors(&standing).await?.into_iter();
             findings.extend(stray.map(|found| LedgerFinding::StrayQuarantineTag { version: found.version }));
         }
+        findings.extend(self.policy_findings(snapshot, head, &standing).await);
         Ok(findings)
     }
 

@@ -98,11 +98,14 @@ impl Founding<'_> {
         let (backend, model) = (self.backend, &self.registered.name);
         let (name, identity) = self.begin(why).await?;
         failpoint("founding.begun");
-        if mirrored(self.registered)?.is_some() {
-            // Before the tags name the new ledger: a quarantine in the lost one must not end.
+        if let Some(lost) = mirrored(self.registered)? {
+            // Before the tags name the new ledger: a quarantine and an activation in the lost one must not end.
             let ledger = Ledger::of(backend, model, name.clone(), identity.clone(), false);
             let writer = LedgerWriter::new(ledger, self.settings.clone());
             writer.quarantine_again(&Standing::none(&identity.id)).await?;
+            let former = Ledger::of(backend, model, name.clone(), lost, false);
+            writer.copy_named_policy(&former, &self.registered.tags).await;
+            writer.activate_again(&self.registered.tags).await?;
         }
         let set = |model, key, value| set_tag(backend, model, key, value);
         try_join3(

@@ -186,6 +186,7 @@ impl Ledger {
             renamed,
             artifact_uri: Arc::default(),
             cache: None,
+            policies: None,
             clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
             numbering: Arc::default(),

@@ -43,9 +43,20 @@ pub(super) struct Settler<'a> {
     /// The entries whose aliases this writer may have written, until it saw that all is well: should one of their values
     /// turn up after its entry was superseded, this writer was the slow one.
     wrote: Vec<Record>,
-    /// The versions whose tags this writer may have written, and the head for which it wrote them last, until it saw that this
-    /// is still the head. Otherwise another writer may have written a tag before, and this one after.
-    mirrored: Option<(Number, BTreeSet<Version>)>,
+    /// The tags that this writer may have written, until it saw that the head for which it wrote them is still the head. Otherwise
+    /// another writer may have written a tag before, and this one after.
+    mirrored: Option<Mirrored>,
+}
+
+/// The tags that a writer may have written.
+#[derive(Debug, Default)]
+struct Mirrored {
+    /// The head for which it wrote them last.
+    head: Number,
+    /// The versions.
+    versions: BTreeSet<Version>,
+    /// Whether the one of the model that names its active policy is among them.
+    policy: bool,
 }
 
 /// Aliases and ledger, read when they agreed.

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, Identity, redirect};
 
-use crate::crypto;
 use crate::environment::{self, Environment};
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::regular_file;
+use hydra_base::{regular_file, tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variables of proxies for plain HTTP. The HTTP library reads them too.
@@ -68,7 +67,7 @@ impl TlsSettings {
         if scheme != "https" {
             return Ok(());
         }
-        crypto::install_provider();
+        tls::install_provider();
         self.apply(Client::builder()).map(drop)
     }
 
@@ -80,7 +79,7 @@ impl TlsSettings {
     /// Builds the HTTP client for a server with this scheme. Reading the platform's certificates takes milliseconds, so
     /// it is skipped for plain `http`.
     pub(super) fn client(&self, scheme: &str) -> Result<Client> {
-        crypto::install_provider();
+        tls::install_provider();
         let mut builder = Client::builder()
             .user_agent(concat!("hydra-registry/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
@@ -101,7 +100,7 @@ impl TlsSettings {
     fn apply(&self, mut builder: ClientBuilder) -> Result<ClientBuilder> {
         match &self.trust {
             Trust::Platform => {
-                let embedded = crypto::embedded_authorities().map(Certificate::from_der);
+                let embedded = tls::embedded_authorities().map(Certificate::from_der);
                 let embedded: Vec<_> = embedded.collect::<Result<_, _>>().map_err(|error| {
                     Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
                 })?;

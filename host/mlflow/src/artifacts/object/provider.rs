@@ -13,11 +13,10 @@ use object_store::{Certificate, ClientOptions, RetryConfig};
 
 use super::Bucket;
 use super::bounded::BoundedConnector;
-use crate::crypto;
 use crate::environment::Environment;
 use crate::uri::redact;
 use hydra_base::error::{Error, ErrorKind, Result};
-use hydra_base::regular_file;
+use hydra_base::{regular_file, tls};
 
 /// The address of an S3 server other than Amazon's.
 const S3_ENDPOINT: &str = "MLFLOW_S3_ENDPOINT_URL";
@@ -36,7 +35,7 @@ const RETRY_DEADLINE: Duration = Duration::from_mins(2);
 
 /// A client of one bucket or container, and the key of the artifact root in it.
 pub(super) fn connect(uri: &str, environment: &Environment) -> Result<(Arc<dyn Bucket>, String)> {
-    crypto::install_provider();
+    tls::install_provider();
     let malformed = |why: &str| {
         Error::new(ErrorKind::Protocol, format!("the URI is not one of an object store: {why}"))
             .with_context("uri", redact(uri))
@@ -92,7 +91,7 @@ fn s3(bucket: &str, environment: &Environment) -> Result<Arc<dyn Bucket>> {
 
 /// The settings of all clients.
 fn client() -> Result<ClientOptions> {
-    crypto::embedded_authorities().try_fold(ClientOptions::new(), |client, certificate| {
+    tls::embedded_authorities().try_fold(ClientOptions::new(), |client, certificate| {
         let certificate = Certificate::from_der(certificate).map_err(|error| {
             Error::new(ErrorKind::Config, "cannot use the embedded certificates").with_source(error)
         })?;
