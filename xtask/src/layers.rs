@@ -62,7 +62,7 @@ const PROGRAMS: [Program; 6] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
     ("hydra-guest-cargo", &[]),
@@ -75,6 +75,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
+    ("hydra-page", PAGE),
     ("hydra-registry", REGISTRY),
     ("hydra-serve", SERVE),
 ];
@@ -90,6 +91,9 @@ const LIFECYCLE: &[&str] = &[
     "hydra-models",
     "hydra-policy",
 ];
+
+/// A page draws what the lifecycle read.
+const PAGE: &[&str] = REGISTRY;
 
 const REGISTRY: &[&str] = &[
     "hydra-base",
@@ -112,6 +116,7 @@ const SERVE: &[&str] = &[
     "hydra-lightgbm",
     "hydra-mlflow",
     "hydra-models",
+    "hydra-page",
     "hydra-policy",
     "hydra-registry",
     "hydra-tables",

@@ -15,7 +15,7 @@ const DIGEST_CHARS: usize = 64;
 /// The most bytes of a document.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// How many documents a cache keeps.
+/// How many documents a cache keeps, unless it is given another number.
 const MAX_DOCUMENTS: usize = 256;
 
 /// A private directory of documents, whose names are their digests, and one beside it for what has the digest of something else
@@ -24,6 +24,7 @@ const MAX_DOCUMENTS: usize = 256;
 pub struct DocumentCache {
     directory: PathBuf,
     contents: &'static str,
+    most: usize,
 }
 
 impl DocumentCache {
@@ -31,7 +32,13 @@ impl DocumentCache {
     /// for messages.
     #[must_use]
     pub fn new(directory: PathBuf, contents: &'static str) -> Self {
-        Self { directory, contents }
+        Self { directory, contents, most: MAX_DOCUMENTS }
+    }
+
+    /// The same cache, for that many documents.
+    #[must_use]
+    pub fn keeping(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// The document, if it is here with the digest. A cache that other users can change counts as empty.
@@ -45,7 +52,7 @@ impl DocumentCache {
         let cache = self.clone();
         blocking(move || {
             if let Err(error) = cache.write(sha256, &bytes) {
-                let Self { directory, contents } = cache;
+                let Self { directory, contents, .. } = cache;
                 tracing::warn!(%error, path = %directory.display(), "cannot add to the cache of {contents}");
             }
             Ok(())
@@ -74,7 +81,7 @@ impl DocumentCache {
     fn beside(&self) -> Self {
         let mut directory = self.directory.clone().into_os_string();
         directory.push("-past");
-        Self { directory: directory.into(), contents: self.contents }
+        Self { directory: directory.into(), ..self.clone() }
     }
 
     fn read(&self, sha256: Sha256) -> Option<Vec<u8>> {
@@ -105,7 +112,7 @@ impl DocumentCache {
             }
         }
         documents.sort();
-        let excess = documents.len().saturating_sub(MAX_DOCUMENTS);
+        let excess = documents.len().saturating_sub(self.most);
         documents[..excess].iter().try_for_each(|(_, path)| unless_gone(fs::remove_file(path)).map(drop))
     }
 }

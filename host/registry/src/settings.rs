@@ -17,6 +17,9 @@ use hydra_mlflow::uri::{GivenUri, TrackingUri, redact};
 use hydra_models::model_cache::{DEFAULT_CACHE_BYTES, ModelCache};
 use hydra_policy::{CompileLimits, CompilerCommand, EngineOptions, parse_duration};
 
+/// How many archived documents of decisions are cached: those of a page with 200 decisions, for a few models.
+const DECISIONS: usize = 2_000;
+
 /// The settings of a registry.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -28,6 +31,8 @@ pub(crate) struct Settings {
     /// `None` if the caller passed open stores.
     pub uris: Option<Uris>,
     pub standings: Option<DocumentCache>,
+    /// What decisions rested on, for pages.
+    pub decisions: Option<DocumentCache>,
     /// How far the clock of this machine may be from the store's.
     pub clock_tolerance: Duration,
 }
@@ -68,6 +73,7 @@ impl Settings {
         };
         let standings = documents("standing", "standing documents");
         let evaluations = documents("evaluations", "evaluations");
+        let decisions = documents("decisions", "archived decisions").map(|cache| cache.keeping(DECISIONS));
         let settings = Self {
             model: options.model_name()?,
             experiment: options.experiment()?,
@@ -81,6 +87,7 @@ impl Settings {
             policy: options.policy_settings()?,
             clock_tolerance: options.clock_tolerance()?,
             standings,
+            decisions,
             uris,
         };
         let backend = match (&options.backend, &settings.uris) {

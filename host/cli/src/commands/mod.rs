@@ -6,6 +6,7 @@ mod doctor;
 mod download;
 mod evaluate;
 mod history;
+mod history_page;
 mod list;
 mod log_candidate;
 mod predict;

@@ -185,6 +185,7 @@ impl Ledger {
             renamed,
             artifact_uri: Arc::default(),
             cache: None,
+            decisions: None,
             clock_tolerance: DEFAULT_TOLERANCE,
             opened: Arc::default(),
         }

@@ -141,7 +141,10 @@ impl ModelRegistry {
     /// The same ledger, with the cache and the tolerance of these settings.
     fn set_up(&self, ledger: Ledger) -> Ledger {
         let settings = &self.inner.settings;
-        ledger.with_cache(settings.standings.clone()).with_clock_tolerance(settings.clock_tolerance)
+        ledger
+            .with_cache(settings.standings.clone())
+            .with_decision_cache(settings.decisions.clone())
+            .with_clock_tolerance(settings.clock_tolerance)
     }
 
     pub(super) async fn writer(&self, ledger: Ledger) -> Result<LedgerWriter> {
