@@ -62,7 +62,7 @@ const PROGRAMS: [Program; 6] = [
 ];
 
 /// Each crate, and the crates of this workspace that it may depend on, directly or indirectly.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("hydra-base", &[]),
     ("hydra-ledger-rules", &[]),
     ("hydra-guest-cargo", &[]),
@@ -75,7 +75,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("hydra-policy", &["hydra-base", "hydra-guest-cargo"]),
     ("hydra-policy-kit", &["hydra-base", "hydra-guest-cargo", "hydra-policy"]),
     ("hydra-lifecycle", LIFECYCLE),
-    ("hydra-page", PAGE),
+    ("hydra-notify", ABOVE_REGISTRY),
+    ("hydra-page", ABOVE_REGISTRY),
     ("hydra-registry", REGISTRY),
     ("hydra-serve", SERVE),
 ];
@@ -92,8 +93,18 @@ const LIFECYCLE: &[&str] = &[
     "hydra-policy",
 ];
 
-/// A page draws what the lifecycle read.
-const PAGE: &[&str] = REGISTRY;
+const ABOVE_REGISTRY: &[&str] = &[
+    "hydra-base",
+    "hydra-evaluation",
+    "hydra-guest-cargo",
+    "hydra-ledger-rules",
+    "hydra-lifecycle",
+    "hydra-lightgbm",
+    "hydra-mlflow",
+    "hydra-models",
+    "hydra-policy",
+    "hydra-registry",
+];
 
 const REGISTRY: &[&str] = &[
     "hydra-base",

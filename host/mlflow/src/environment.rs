@@ -68,6 +68,8 @@ pub const CONFIG: &str = "HYDRA_CONFIG";
 pub const CLOCK_TOLERANCE: &str = "HYDRA_CLOCK_TOLERANCE";
 /// The filter of the events that are logged to stderr.
 pub const LOG: &str = "HYDRA_LOG";
+/// The format of these events: `json` or `text`.
+pub const LOG_FORMAT: &str = "HYDRA_LOG_FORMAT";
 /// The cache directory for models and compiled policies.
 pub const CACHE_DIR: &str = "HYDRA_CACHE_DIR";
 /// The address of HTTP of a server.

@@ -70,9 +70,9 @@
     if ([...form.elements].some((field) => field.value && field.id.startsWith("f-"))) filter();
   }
   addEventListener("hashchange", reveal);
-  // A click on a link to the entry that the address names already.
+  // The address may name the entry of the link already.
   addEventListener("click", (event) => {
-    const link = event.target.closest("a[href^='#e']");
+    const link = event.target.closest("a[href^='#']");
     if (link && link.getAttribute("href") === location.hash) reveal();
   });
   reveal();

@@ -1,8 +1,10 @@
 //! What all pages have around their contents: the style, the script, and the policy that allows these two and nothing else.
 
+use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hydra_base::Sha256;
+use hydra_base::error::{Error, ErrorKind, Result};
 
 /// The style of all pages.
 const STYLE: &str = include_str!("../assets/style.css");
@@ -27,6 +29,11 @@ pub(crate) fn frame() -> Frame {
         policy: content_security_policy(),
         release: env!("CARGO_PKG_VERSION"),
     }
+}
+
+/// The text of a page.
+pub(crate) fn rendered(page: &impl Template) -> Result<String> {
+    page.render().map_err(|error| Error::new(ErrorKind::Internal, "cannot write the page").with_source(error))
 }
 
 /// The Content-Security-Policy of all pages: they load nothing, send nothing, and run no other script and style than their own.

@@ -39,6 +39,12 @@ const EVIDENCE_BYTES: usize = 1_300_000;
 /// Bytes of HTML for the evidence of one decision.
 const DECISION_BYTES: std::ops::RangeInclusive<usize> = 4_000..=24_000;
 
+/// Bytes of HTML for the explanations and reasons of all entries.
+const TEXT_BYTES: usize = 1_300_000;
+
+/// Bytes of HTML for the explanation and the reason of one entry.
+const ENTRY_BYTES: std::ops::RangeInclusive<usize> = 90..=900;
+
 /// How much of a ledger is read.
 #[derive(Debug, Clone)]
 pub struct Extent {
@@ -177,7 +183,17 @@ impl History {
         history.moved.reverse();
         history.marked.reverse();
         history.read_evidence(ledger, &decisions).await?;
+        history.fit();
         Ok(history)
+    }
+
+    /// Cuts the texts of entries so that those of all together have room.
+    pub(crate) fn fit(&mut self) {
+        let room = TEXT_BYTES / self.lines.len().max(1);
+        let room = room.clamp(*ENTRY_BYTES.start(), *ENTRY_BYTES.end());
+        for line in &mut self.lines {
+            line.cut(room);
+        }
     }
 
     /// What was read, for people: `312 entries, the evidence of 200 decisions`.

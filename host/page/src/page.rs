@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use hydra_base::error::{Error, ErrorKind, Result};
+use hydra_base::error::Result;
 use hydra_base::names::Alias;
+use hydra_base::text::shell_word;
 
 use crate::chart::Chart;
 use crate::evidence::Evidence;
-use crate::figures::Source;
+use crate::figures::{Series, Source};
 use crate::frame::{self, Frame};
 use crate::history::{Found, History, LINES};
 use crate::line::Line;
@@ -24,6 +25,9 @@ const REFUSED: usize = 12;
 /// How many charts are drawn.
 const CHARTS: usize = 9;
 
+/// How many other aliases are named beside the champion.
+const ALIASES: usize = 8;
+
 /// How many figures of the champion are shown.
 const FIGURES: usize = 12;
 
@@ -33,14 +37,9 @@ const ACTORS: usize = 100;
 /// How many older entries are folded together.
 const FOLD: usize = 500;
 
-/// Bytes of HTML for the foreign texts of all entries.
-const TEXT_BYTES: usize = 1_500_000;
-
-/// Bytes of the foreign texts of one entry.
-const ENTRY_BYTES: std::ops::RangeInclusive<usize> = 90..=900;
-
 /// What a page says beside the history.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Now {
     /// The registered model.
     pub model: String,
@@ -52,8 +51,6 @@ pub struct Now {
     pub metrics: BTreeMap<String, f64>,
     /// The quarantine of the champion, if it is in quarantine.
     pub quarantine: Option<String>,
-    /// The command that verifies the ledger.
-    pub verify: String,
 }
 
 /// The champion.
@@ -116,13 +113,24 @@ struct Fold<'a> {
     entries: Vec<EntryView<'a>>,
 }
 
+/// The page of one model.
 #[derive(Template)]
 #[template(path = "history.html", whitespace = "minimize")]
 struct HistoryPage<'a> {
     frame: Frame,
-    history: &'a History,
     model: Shown,
     period: Option<(String, String)>,
+    body: Body<'a>,
+}
+
+/// What a page says of a model's history.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    /// What the ids of its elements begin with.
+    prefix: &'a str,
+    /// Whether it has a form with filters.
+    has_filters: bool,
+    history: &'a History,
     champion: Option<Champion>,
     others: Vec<(Shown, u64)>,
     notices: Vec<(&'static str, Shown)>,
@@ -144,64 +152,63 @@ struct HistoryPage<'a> {
 }
 
 /// The page of a history, as one HTML document that needs nothing else. Equal arguments give equal bytes.
-pub fn history_page(history: &mut History, now: &Now) -> Result<String> {
-    fit(&mut history.lines);
-    let history: &History = history;
-    let current = now.aliases.get(&Alias::CHAMPION).copied();
-    let timeline = Timeline::of(history, &now.managed, &now.aliases);
-    let (reigns, more_reigns) = reigns(history, now);
-    let crowned: BTreeSet<u64> =
-        segments(history, &Alias::CHAMPION, &now.aliases).into_iter().filter_map(|one| one.version).collect();
-    let best = history.figures.best();
-    let (refused, more_refused) = refused(history);
-    let (open, folds) = entries(history);
+pub fn history_page(history: &History, now: &Now) -> Result<String> {
     let page = HistoryPage {
         frame: frame::frame(),
         model: Shown::short(&now.model),
         period: history.span.map(|(from, to)| (day(from), day(to))),
-        champion: current.map(|version| champion(history, now, version)),
-        others: now
-            .aliases
-            .iter()
-            .filter(|(alias, _)| **alias != Alias::CHAMPION)
-            .take(8)
-            .map(|(alias, version)| (Shown::line(alias.as_str(), 40), *version))
-            .collect(),
-        notices: notices(history, now),
-        timeline,
-        charts: best
-            .iter()
-            .take(CHARTS)
-            .map(|(source, name, series)| Chart::of(source, name, series, &crowned, current))
-            .collect(),
-        more_charts: best.len().saturating_sub(CHARTS),
-        reigns,
-        more_reigns,
-        refused,
-        more_refused,
-        operations: history.lines.iter().map(|line| line.operation.as_str()).collect(),
-        actors: actors(&history.lines),
-        open,
-        folds,
-        unlisted: (history.valid + history.damaged + history.newer + history.bridged)
-            .saturating_sub(history.lines.len())
-            .min(if history.lines.len() >= LINES { usize::MAX } else { 0 }),
-        decisions: history.evidence.len(),
-        head: history.head.as_ref().map(ToString::to_string),
-        verify: Shown::line(&now.verify, LONG),
-        history,
+        body: Body::of(history, now, "e", true),
     };
-    page.render().map_err(|error| {
-        Error::new(ErrorKind::Internal, "cannot write the page of the history").with_source(error)
-    })
+    frame::rendered(&page)
 }
 
-/// Cuts the texts of entries so that those of all together have room.
-fn fit(lines: &mut [Line]) {
-    let room = (TEXT_BYTES / lines.len().max(1)).clamp(*ENTRY_BYTES.start(), *ENTRY_BYTES.end());
-    for line in lines {
-        // The actor and the markup of an entry are not cut, so texts that need little leave room for others.
-        line.cut(room);
+impl<'a> Body<'a> {
+    /// What is said of a history.
+    pub(crate) fn of(history: &'a History, now: &Now, prefix: &'a str, has_filters: bool) -> Self {
+        let current = now.aliases.get(&Alias::CHAMPION).copied();
+        let (reigns, more_reigns) = reigns(history, now);
+        let crowned: BTreeSet<u64> = segments(history, &Alias::CHAMPION, &now.aliases)
+            .into_iter()
+            .filter_map(|one| one.version)
+            .collect();
+        let best = history.figures.best();
+        let chart = |(source, name, series): &(&Source, &Shown, &Series)| {
+            Chart::of(source, name, series, &crowned, current)
+        };
+        let others = now.aliases.iter().filter(|(alias, _)| **alias != Alias::CHAMPION);
+        let (refused, more_refused) = refused(history);
+        let (open, folds) = entries(history);
+        let is_cut = history.lines.len() >= LINES;
+        let numbers = history.valid + history.damaged + history.newer + history.bridged;
+        Self {
+            prefix,
+            has_filters,
+            champion: current.map(|version| champion(history, now, version)),
+            others: others
+                .take(ALIASES)
+                .map(|(alias, version)| (Shown::line(alias.as_str(), 40), *version))
+                .collect(),
+            notices: notices(history, now),
+            timeline: Timeline::of(history, &now.managed, &now.aliases),
+            charts: best.iter().take(CHARTS).map(chart).collect(),
+            more_charts: best.len().saturating_sub(CHARTS),
+            reigns,
+            more_reigns,
+            refused,
+            more_refused,
+            operations: history.lines.iter().map(|line| line.operation.as_str()).collect(),
+            actors: actors(&history.lines),
+            open,
+            folds,
+            unlisted: if is_cut { numbers.saturating_sub(history.lines.len()) } else { 0 },
+            decisions: history.evidence.len(),
+            head: history.head.as_ref().map(ToString::to_string),
+            verify: Shown::line(
+                format!("hydra-registry --model {} history verify", shell_word(&now.model)),
+                LONG,
+            ),
+            history,
+        }
     }
 }
 

@@ -40,6 +40,11 @@ impl Shown {
         &self.0
     }
 
+    /// Whether it is a number.
+    pub(crate) fn is_number(&self) -> bool {
+        self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
     /// Its length in bytes, as HTML at most.
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes().map(|byte| if b"<>&\"'".contains(&byte) { 5 } else { 1 }).sum()

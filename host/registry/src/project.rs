@@ -1,5 +1,6 @@
 //! The project of a command: its root, its configuration file and its default store.
 
+mod notify;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use hydra_base::regular_file;
 use hydra_mlflow::uri::TrackingUri;
 use hydra_policy::PanelRole;
 
+pub use notify::{ReceiverConfig, ReceiverUrl};
 pub use serve::ServeConfig;
 
 /// The name of the configuration file, which marks a project root.
@@ -55,6 +57,9 @@ pub struct ProjectConfig {
     /// The options of `serve`, which its flags override.
     #[serde(default)]
     pub serve: ServeConfig,
+    /// Who is told what the ledger recorded, by name.
+    #[serde(default)]
+    pub notify: BTreeMap<String, ReceiverConfig>,
 }
 
 /// One of `[[policies]]` in `hydra.toml`.
@@ -140,6 +145,7 @@ impl ProjectConfig {
             policy: self.policy.map(|path| directory.join(path)),
             policies: self.policies.into_iter().map(|policy| policy.resolved(directory)).collect(),
             serve: self.serve.resolved(directory),
+            notify: self.notify.into_iter().map(|(name, one)| (name, one.resolved(directory))).collect(),
             ..self
         }
     }

@@ -35,6 +35,7 @@ mod http;
 mod metrics;
 mod notify;
 mod options;
+mod past;
 mod protocol;
 mod recorder;
 mod reload;

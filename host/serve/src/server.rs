@@ -23,6 +23,7 @@ use crate::follower::{Follower, Role};
 use crate::metrics::Metrics;
 use crate::notify::notify;
 use crate::options::{ServeOptions, Source};
+use crate::past::Past;
 use crate::recorder::Recorder;
 use crate::reload::keep_fresh;
 use crate::served::{Seat, Served};
@@ -233,7 +234,7 @@ impl<'a> Built<'a> {
         let champion = Arc::new(Seat::new(options.alias.clone()));
         let registry = match source {
             Source::File { path, .. } => {
-                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None });
+                let slot = Arc::new(Slot { name, champion, canary: None, shadow: None, past: None });
                 self.files.push((slot.clone(), path.clone()));
                 self.slots.push(slot);
                 return;
@@ -267,7 +268,8 @@ impl<'a> Built<'a> {
             }
             shadow
         });
-        self.slots.push(Arc::new(Slot { name, champion, canary, shadow }));
+        let past = Some(Past::new(registry.clone()));
+        self.slots.push(Arc::new(Slot { name, champion, canary, shadow, past }));
     }
 
     fn follow(&mut self, name: &Arc<str>, registry: &ModelRegistry, seat: &Arc<Seat>, role: Role) {

@@ -3,6 +3,7 @@
 mod about;
 mod access;
 mod dialect;
+mod page;
 
 use std::sync::Arc;
 
