@@ -2,13 +2,13 @@
 
 mod access;
 mod canary;
-mod client;
+pub mod client;
 mod ends;
 mod follow;
 mod hostile;
 mod limits;
 mod outage;
-mod process;
+pub mod process;
 mod protocols;
 mod shadow;
 

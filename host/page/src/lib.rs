@@ -16,6 +16,8 @@ mod page;
 mod reading;
 mod scale;
 mod server;
+#[cfg(test)]
+mod tests;
 mod text;
 mod timeline;
 
