@@ -275,14 +275,23 @@ fn receivers_are_tested_and_their_mistakes_are_named() {
     assert!(none.code == 2 && none.err.contains("there is no receiver"), "{}", none.err);
 }
 
-/// A receiver that is configured later is not told the past, unless somebody asks for it.
+/// A receiver that is configured later is not told the past unless `--from` asks for it, and a new ledger is told from its start.
 #[test]
 fn the_past_is_told_on_request_only() {
     let receiver = Receiver::start();
     let (project, _) = project(&receiver, "");
+    let nothing = project.json(["notify", "catch-up"]);
+    assert_eq!((&nothing["receivers"][0]["sent"], receiver.requests().len()), (&json!(0), 0), "{nothing}");
     let first = project.json(["notify", "catch-up", "--from", "1"]);
     assert_eq!(first["receivers"][0]["sent"], 1, "{first}");
     assert_eq!(receiver.kinds(), ["promoted"]);
     let whole = project.json(["notify", "catch-up"]);
     assert_eq!(whole["receivers"][0]["sent"], 0, "{whole}");
+    let name = fresh_name("notify");
+    let new = Project::new(None, &name);
+    new.file("hydra.toml", format!("model = \"{name}\"\n[notify.team]\nurl = \"{}\"\n", receiver.url("/new")));
+    log(&new, "auc=0.8");
+    new.json(["promote"]);
+    let last = receiver.requests().pop().expect("a request");
+    assert_eq!((receiver.kinds().len(), &last["path"]), (2, &json!("/new")));
 }

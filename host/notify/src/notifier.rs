@@ -41,6 +41,8 @@ pub struct Notifier {
     registry: ModelRegistry,
     receivers: Vec<Receiver>,
     environment: Environment,
+    /// Whether the model had no ledger when this began: then its receivers are told everything.
+    is_new: bool,
 }
 
 /// What a receiver was told.
@@ -80,28 +82,28 @@ impl Notifier {
                 Err(error) => errors.push(error),
             }
         }
-        (Self { registry, receivers, environment: environment.clone() }, errors)
+        (Self { registry, receivers, environment: environment.clone(), is_new: false }, errors)
     }
 
     /// Sets the cursors of receivers that have none to the newest entry, so that they are told what is recorded from now on. For the
     /// time before a decision: if the command is killed after it, the next one knows where to begin. Takes two seconds at most, and
-    /// fails silently: then the receiver begins with this decision's end.
-    pub async fn begin(&self) {
+    /// fails silently: then the next command tries again.
+    pub async fn begin(&mut self) {
         let begin = async {
-            let Some(ledger) = self.registry.existing_ledger().await? else { return Ok(()) };
+            let Some(ledger) = self.registry.existing_ledger().await? else { return Ok(true) };
             let known = cursor::read(self.registry.backend(), &ledger).await?;
             let new: Vec<_> = self.receivers.iter().filter(|one| !known.contains_key(&one.name)).collect();
             if new.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             let head = ledger.head().await?.number;
             for receiver in new {
                 cursor::write(self.registry.backend(), &ledger, &receiver.name, head).await?;
             }
-            Ok::<(), Error>(())
+            Ok::<bool, Error>(false)
         };
         match timeout(BEGINNING, begin).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(is_new)) => self.is_new = is_new,
             Ok(Err(error)) => tracing::debug!(%error, "cannot prepare the notifications"),
             Err(_) => tracing::debug!("preparing the notifications takes too long"),
         }
@@ -122,7 +124,8 @@ impl Notifier {
     }
 
     /// Tells the receivers everything above their cursors, or everything from entry `from` on.
-    pub async fn catch_up(&self, from: Option<Number>) -> Result<Vec<Delivered>> {
+    pub async fn catch_up(&mut self, from: Option<Number>) -> Result<Vec<Delivered>> {
+        self.begin().await;
         self.tell(&Mutex::default(), None, from).await
     }
 
@@ -157,10 +160,10 @@ impl Notifier {
             let Some(ledger) = self.registry.existing_ledger().await? else { return Ok(None) };
             let ledger: &Ledger = found.get_or_init(|| ledger);
             let known = cursor::read(self.registry.backend(), ledger).await?;
+            let without_cursor = if self.is_new { 0 } else { Number::MAX };
             let start = |receiver: &Receiver| match from {
                 Some(from) => from.saturating_sub(1),
-                // A ledger that this command began.
-                None => known.get(&receiver.name).copied().unwrap_or(0),
+                None => known.get(&receiver.name).copied().unwrap_or(without_cursor),
             };
             let lowest = self.receivers.iter().map(start).min().unwrap_or(0);
             let told = self.above(ledger, lowest, limits.map(|_| BACKLOG)).await?;

@@ -31,7 +31,7 @@ pub async fn run(
     }
     let configured = configured.iter().filter(|(name, _)| named.is_none_or(|named| named == *name));
     let configured = configured.map(|(name, one)| (name.clone(), one.clone())).collect();
-    let (notifier, malformed) = Notifier::new(registry, &configured, environment);
+    let (mut notifier, malformed) = Notifier::new(registry, &configured, environment);
     let delivered = match command {
         NotifyCommand::CatchUp(args) => notifier.catch_up(args.from).await?,
         NotifyCommand::Test(_) => notifier.test().await,
@@ -47,7 +47,7 @@ pub async fn begin(settings: &Settings) -> Option<Notifier> {
         return None;
     }
     let registry = ModelRegistry::connect(settings.options.clone()).await.ok()?;
-    let (notifier, malformed) = Notifier::new(registry, &settings.notify, &settings.environment);
+    let (mut notifier, malformed) = Notifier::new(registry, &settings.notify, &settings.environment);
     for error in malformed {
         tracing::warn!(%error, "a receiver in hydra.toml is left out");
     }
